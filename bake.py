@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-STANDALONE = "thunder"  # what the package is called where it is loaded from here
+STANDALONE = "thunder"  # package name under which this file loads the add-on
 
 
 def load_package():

@@ -39,7 +39,7 @@ from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import displacement
 from thunder.thunder_core.face.lips import CLOSED_MM
 
-PARTS = 8  # of a frame, at which errors are measured
+PARTS = 8  # samples per frame at which errors are measured
 BEYOND = 1e-5  # single precision
 
 

@@ -36,7 +36,7 @@ from thunder.scene.takes import take_list
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
 
-SCENE_FPS = 24  # not the motion's 25: every value is resampled, as in most scenes
+SCENE_FPS = 24  # differs from the motion's 25, so every value is resampled, as in most scenes
 
 
 def performances(folder: Path) -> list[keying.Performance]:

@@ -30,7 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
 from tables import keep
 
-RATE, EVERY = 48000, 0.5  # of the recordings, Hz; seconds between two looks
+RATE, EVERY = 48000, 0.5  # sample rate of the recordings, Hz; interval between two readings of memory, s
 PAUSES = (0.4, 1.7, 0.9, 6.0)  # seconds between the lines, in turn
 BAR = 2.5  # GB that either process may use
 TARGET = Path("bench/results/long.json")

@@ -55,14 +55,14 @@ from thunder_core.train.motions import MotionSet
 from thunder_core.train.paper import folder_of, NETWORK, STAGES
 
 PROTOCOL_CLIPS = 40
-SOLVER_STEPS = 10  # of DPM-Solver++
+SOLVER_STEPS = 10  # steps of DPM-Solver++
 BOOTSTRAP = 2000
 TEACHER = "teacher"
 _CHAIN = "python -m thunder_core.train paper"
-PEOPLE = "people"  # in place of a split: real faces
+PEOPLE = "people"  # name used instead of a split for real faces
 HEADS = "heads"  # the second data set: heads drawn from people's statistics
 PAGE = ROOT / "docs" / "paper.md"
-UNMASKED = ("thunder+mouth2s", "thunder+mouth2s-masked")  # what leaving out rows with hidden sound is compared with
+UNMASKED = ("thunder+mouth2s", "thunder+mouth2s-masked")  # pair that shows the effect of leaving out rows with hidden sound
 KEPT = "figures.json"  # beside a network: figures of each clip, and of which network
 SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 

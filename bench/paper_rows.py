@@ -41,4 +41,4 @@ TABLE3 = {
     "thunder-t": (1.12, 0.358, 0.488, 1.86, 6.25e-3, 3.49),
     "thunder-t+mouth2s": (0.987, 0.422, 0.55, 1.81, 5.77e-3, 4.83),
 }
-CLAIMED = ("lve", "dtw", "l_ccc", "l_pcc", "sdiv_l", "sdiv_u")  # what the paper says L_m2s changes
+CLAIMED = ("lve", "dtw", "l_ccc", "l_pcc", "sdiv_l", "sdiv_u")  # measures that L_m2s changes according to the paper

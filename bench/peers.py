@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-VERTICES = 5023 * 3  # what FaceFormer's decoder gives for each frame of VOCASET, 30 frames a second
+VERTICES = 5023 * 3  # coordinates that FaceFormer's decoder returns per frame of VOCASET, 30 frames per second
 FACEFORMER = dict(width=64, heads=4, feedforward=128, fps=30)  # Fan et al. 2022, its VOCASET model
 AUDIO2FACE = dict(latent=169, features=256, width=256, layers=2, hubert=768, steps=2, fps=60)  # diffusion_rnn of its training framework
 ARTALK = dict(width=768, heads=12, depth=12, levels=(1, 5, 25, 50, 100), code=32, fps=25)  # Chu et al. 2025; the depth is assumed

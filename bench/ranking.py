@@ -53,7 +53,7 @@ from thunder_core.types import pack, Speech, Take, unpack
 
 TAKES, SPREAD = 16, 0.5
 SHIFTS = (2, 3, 5)  # frames of 40 ms
-ALLOWED = ("damped to 60 %", "exaggerated by half")  # what *Energy* can ask for: no faults
+ALLOWED = ("damped to 60 %", "exaggerated by half")  # changes that *Energy* can request, so not faults
 
 
 def generated(engine: Engine, speech: Speech, takes: int, seed: int, spread: float, steps: int) -> list[Take]:

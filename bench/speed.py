@@ -45,9 +45,9 @@ from thunder_core.quality import NORMAL
 from thunder_core.types import FPS, RATE, Speech
 
 BEFORE = "f80d428"  # the commit that takes are compared with
-SECONDS, TAKES = 10.0, 8  # of the usual request
+SECONDS, TAKES = 10.0, 8  # length and takes of the usual request
 PICTURE, PAGE = Path("docs/pictures/speed.png"), Path("docs/speed.md")
-MARKS = "<!-- figures -->", "<!-- end of figures -->"  # of PAGE, between which the tables of the last run are
+MARKS = "<!-- figures -->", "<!-- end of figures -->"  # lines of PAGE between which the last run's tables stand
 
 Figures = dict[str, object]
 

@@ -38,8 +38,8 @@ from thunder_core.train.corpus import Corpus
 from thunder_core.train.evaluate import Measured, SAMPLES
 from thunder_core.train.motions import MotionSet
 
-CLIPS, FRAMES = 6, 50  # of the comparison: test clips, and frames of each from its start
-SPREAD = 0.5  # of the samples
+CLIPS, FRAMES = 6, 50  # test clips compared, and frames used from the start of each
+SPREAD = 0.5  # spread of the samples
 MEASURES = ("LVE", "S-DIV-L", "S-DIV-U")
 
 

@@ -40,9 +40,9 @@ from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_timing import presence
 from thunder_core.types import FPS, Motion
 
-LEAST, LOW, HIGH = 0.3, 0.5, 2.0  # of people's spread: every channel above the first, three quarters between the others
-BREATH_FRAMES = 13  # before a phrase, in which lips part for breath
-PEOPLE_MM_PER_SECOND = 42.0  # of opening, of the 13 clips solved onto the head
+LEAST, LOW, HIGH = 0.3, 0.5, 2.0  # ratios to people's spread: all channels must exceed the first, 75 % lie between the others
+BREATH_FRAMES = 13  # frames before a phrase in which the lips part for breath
+PEOPLE_MM_PER_SECOND = 42.0  # mean speed of lip opening in the 13 clips solved onto the head
 
 
 def channel_values(head: Head, motion: Motion) -> dict[str, np.ndarray]:

@@ -15,7 +15,7 @@ from ..thunder_core.files import not_a_file
 from .adding import AddsHead
 
 SAMPLE = os.path.join(ROOT, "assets", "sample.wav")
-_ABOVE_METRES = 0.4  # over what would hide the head, and out of its picture: the cube that a new file begins with
+_ABOVE_METRES = 0.4  # clearance above an object that would hide the head, such as the default cube of a new file
 
 
 def free_place(scene, place: Vector, unit: float) -> Vector:

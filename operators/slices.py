@@ -14,7 +14,7 @@ from ..scene.review import problem_report
 from ..thunder_core.errors import Cancelled, ThunderError
 
 TICK_SECONDS = 0.05
-SHOW_SECONDS = 0.25  # between two texts of the status bar that differ in numbers alone: each redraws the window
+SHOW_SECONDS = 0.25  # least interval between status texts that differ only in numbers, because each one redraws the window
 
 
 def nothing_runs(operator) -> bool:

@@ -12,8 +12,8 @@ from ..scene.takes import take_list
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.errors import ThunderError
 
-LETTERS_PER_PIXEL = 0.113  # that fit beside an icon in the sidebar at scale 1, measured
-LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.6  # of a voice's length in seconds, and of what a head does with it, in buttons
+LETTERS_PER_PIXEL = 0.113  # letters per pixel of width beside an icon at scale 1, measured
+LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.6  # widths of the voice's length in seconds and of the head's role, in button heights
 
 
 class _Tab:

@@ -81,7 +81,7 @@ class Package:
     version: str
     licence: str  # SPDX expression
     home: str  # address, "" where the package names none
-    note: str  # why the licence is accepted where the metadata is not enough
+    note: str  # reason for accepting the licence if the metadata is insufficient
 
 
 def locked(text: str) -> dict[str, list[str]]:

@@ -15,9 +15,9 @@ import zlib
 
 import numpy as np
 
-MOST_BYTES = 2**28  # of a file, and of all its arrays together: four times what a FLAME model holds
+MOST_BYTES = 2**28  # largest file, and largest total of its arrays: four times a FLAME model
 _MOST_MEMBERS = 1000
-_DIRECTORY = 2**20  # most bytes of a zip's directory; a member takes about a hundred
+_DIRECTORY = 2**20  # largest zip directory, bytes; each member takes about a hundred
 _DENSEST = 1032  # deflate cannot make data smaller than this
 _END, _END_LENGTH, _COMMENT = b"PK\x05\x06", 22, 2**16
 

@@ -56,9 +56,9 @@ class Columns:
 
 # ---- groups
 
-SPEECH = ("mouth", "jaw", "tongue")  # what sounds are made with; all other sets of channels that speak are derived from it
-MOUTH = (*SPEECH, "cheekPuff")  # all that moves with the lips: cheeks are filled behind lips that are shut
-MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")  # of SPEECH what may stay while nobody speaks
+SPEECH = ("mouth", "jaw", "tongue")  # channels that articulate speech; the other speaking groups are derived from it
+MOUTH = (*SPEECH, "cheekPuff")  # channels that move with the lips; cheeks are inflated behind shut lips
+MOODS = ("mouthSmile", "mouthFrown", "mouthDimple")  # channels of SPEECH that may stay active in silence
 TONGUE = ("tongue",)
 BROWS = ("brow",)
 BLINKS = ("eyeBlink",)
@@ -67,7 +67,7 @@ GAZE = ("eyeLook",)
 LIP_CLOSE = "mouthClose"  # keeps the lips together over an open jaw
 LIP_OPENERS = ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")  # step back where lips close
 LIP_PRESS = ("mouthPress",)
-COEFFICIENTS = ("expression",)  # of a FLAME file: each moves mouth and brows alike
+COEFFICIENTS = ("expression",)  # channels of a FLAME file; each of them moves mouth and brows
 
 # Which part of the face a channel, a derived key or a joint belongs to.
 _REGIONS = (

@@ -149,8 +149,8 @@ MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
     _mood("doubtful", "Doubtful", "Lips pushed up and aside", 0.9, energy=-0.3, asymmetry=-0.6, smile=-0.6, brows=0.8, head=0.6, eyes=0.6),
     _mood("bored", "Bored", "Slow, small, unclear", 0.7, energy=-1.4, articulation=-1.6, tension=-1.2, brows=-1.2, head=-1.0, eyes=-0.6),
 )})  # fmt: skip
-_SHARE_OF_NEUTRAL = 0.35  # of the corpus
-_LEAST_STRENGTH = 0.25  # of a mood in the corpus
+_SHARE_OF_NEUTRAL = 0.35  # share of the corpus without a mood
+_LEAST_STRENGTH = 0.25  # smallest strength of a mood in the corpus
 _ROUNDING = 1e-3  # deviations, or strengths, beyond a range that are no fault
 
 DIRECTION_NAMES = (*_AXIS, *(f"mood.{name}" for name in MOODS if name != NEUTRAL))

@@ -13,8 +13,8 @@ from .errors import BadRequest
 from .named_files import NamedFiles
 
 SHIPPED = Path(__file__).with_name("directions")
-USERS = "directions"  # what the user's own folder of them is called
-VERSION = 1  # of a preset's JSON
+USERS = "directions"  # name of the user's preset folder
+VERSION = 1  # version of the preset format
 _LONGEST = 2**16  # letters of a preset
 _AXES = {axis.name: axis for axis in AXES}
 _DECIMALS = 4

@@ -10,10 +10,10 @@ import numpy as np
 from .direction import AXES, DIRECTION_NAMES, MOODS, NEUTRAL
 
 USUAL, AS_ASKED = "usual", "as asked"
-_REMARKABLE = 0.75  # deviations between speakers from which on an axis is worth a word
-_MOOD = 0.1  # strength from which on a mood is
-_DEVIATIONS_PER_MOOD = 3.0  # that a mood at full strength is as remarkable as
-_WORDS = {  # of an axis: for less and for more than usual
+_REMARKABLE = 0.75  # least deviation, in standard deviations between speakers, at which an axis is named
+_MOOD = 0.1  # least strength at which a mood is named
+_DEVIATIONS_PER_MOOD = 3.0  # deviations of an axis that are as remarkable as a mood at full strength
+_WORDS = {  # words for less and more than usual of each axis
     "energy": ("calm", "lively"),
     "jaw": ("small jaw", "large jaw"),
     "articulation": ("mumbling", "exact"),

@@ -43,7 +43,7 @@ def says_memory_ran_out(text: str) -> bool:
     return any(words in text for words in _MEMORY_WORDS) and "static tls" not in text  # which is another fault
 
 
-_WINDOWS_MEMORY = (8, 14, 1455)  # not enough memory, out of memory, the paging file is too small
+_WINDOWS_MEMORY = (8, 14, 1455)  # Windows errors: not enough memory, out of memory, paging file too small
 _MEMORY_WORDS = (
     "cannot allocate memory",
     "can't allocate memory",

@@ -28,12 +28,12 @@ from .errors import BadRequest, is_full_disk, NoSpace, ThunderError
 
 PART = ".thunder_"  # temporary files have this prefix and PART_END, so that leftovers of a crash are recognised
 PART_END = ".part"
-MANIFEST = "thunder-files.json"  # in a folder that a Transaction wrote: the names and hashes of its files
-JOURNAL = PART + "journal" + PART_END  # in such a folder while its files are being replaced, so that a crash can be undone
+MANIFEST = "thunder-files.json"  # file in a Transaction's folder: the names and hashes of its files
+JOURNAL = PART + "journal" + PART_END  # file in such a folder during a replacement, so that a crash can be undone
 WAIT = 30.0  # seconds to wait for another process that is replacing files in the same folder; it takes well under one
 
-_HEADING = "written by THUNDER"  # of the table in MANIFEST
-_MACHINE = f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"  # in names: a process id is one of a machine
+_HEADING = "written by THUNDER"  # key of the table in MANIFEST
+_MACHINE = f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"  # used in names: process ids are per machine
 _LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}  # always so on Windows
 _PART_NAME = re.compile(re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16}" + re.escape(PART_END) + r".*")
 

@@ -30,25 +30,25 @@ import time
 import traceback
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that every locked package has wheels for
-STAMP = "thunder-engine.json"  # in the environment, once it is complete: of which lock, made when
-DOWNLOADS = "thunder-downloads"  # in the environment while it is made: what was downloaded, for the next try
-LOCK = "thunder-installing"  # file in the environment that the one who makes it holds locked; it marks the folder as ours
-MARK = b"The engine of THUNDER for Blender was installed into this folder, which was empty before.\n"  # in that file
+STAMP = "thunder-engine.json"  # file in a complete environment: its lock and the time of installation
+DOWNLOADS = "thunder-downloads"  # folder of downloads in an unfinished environment, kept for the next attempt
+LOCK = "thunder-installing"  # file in the environment that its installer keeps locked; it marks the folder as ours
+MARK = b"The engine of THUNDER for Blender was installed into this folder, which was empty before.\n"  # content of LOCK
 ENVIRONMENT = ("bin", "etc", "include", "lib", "lib64", "share", "Include", "Lib", "Scripts", "pyvenv.cfg", ".gitignore", STAMP)
-OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)  # all that is ever removed from the folder; nothing else in it is touched
+OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)  # everything that is ever removed from the folder; the rest is not touched
 LINUX = sys.platform.startswith("linux")
 # About, by bench/install.py; only on Linux torch brings libraries for graphics cards. Minutes at 100 Mbit/s, on two cores.
 DOWNLOAD_BYTES = 2.4e9 if LINUX else 0.2e9
 DISK_BYTES = 4.0e9 if LINUX else 0.5e9
 MINUTES = 8 if LINUX else 2
-PEAK_BYTES = DISK_BYTES + DOWNLOAD_BYTES  # while pip unpacks, both are there
-EXTRA_SHARE = 0.001  # of the engine's size, about, for each package of an extra
-_TICK = 0.25  # seconds between two looks at how far pip is
+PEAK_BYTES = DISK_BYTES + DOWNLOAD_BYTES  # disk space while pip unpacks, when both exist
+EXTRA_SHARE = 0.001  # approximate size of each package of an extra, as a share of the engine
+_TICK = 0.25  # seconds between two updates of pip's progress
 _HERE = os.path.dirname(os.path.abspath(__file__))
 INVENTORY = os.path.join(_HERE, "inventory.py")
-SUPERVISE = "--supervise"  # this script again, as the parent of a command that must not outlive the installer
+SUPERVISE = "--supervise"  # option that runs this script as the parent of a command that must not outlive the installer
 _WINDOWS = os.name == "nt"
-_PINNED, _HASH = r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==[^\s;]+", r"sha256:[0-9a-f]{64}"  # of the list of packages
+_PINNED, _HASH = r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==[^\s;]+", r"sha256:[0-9a-f]{64}"  # format of the package list
 
 
 class Failed(Exception):

@@ -14,7 +14,7 @@ from .files import is_part, write_file
 
 # What a file's name cannot hold on some system, or not at its beginning or end; "%" since it begins what replaces them.
 _UNSAFE = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|^[ .]|[ .]$')
-_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(\.|$)", re.IGNORECASE)  # on Windows
+_DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(\.|$)", re.IGNORECASE)  # Windows device names
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import time
 
 from . import system_calls
 
-PREFIX = "thunder-"  # of the folders' names under the system's temporary folder
+PREFIX = "thunder-"  # prefix of the folders under the system's temporary folder
 PRIVATE = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}")  # the names that mkdtemp gives them
 LOCK = "in-use"  # file in each that its client keeps locked while it lives; the system drops the lock with the process
 BLENDER_SESSION = re.compile(r"blender_[A-Za-z0-9]{6}")  # name of the temporary folder that each Blender makes for itself

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = "systems"  # within a weights folder: NAME.json and NAME.safetensors of every system besides the default
+FOLDER = "systems"  # folder in a weights folder with NAME.json and NAME.safetensors of every system but the default
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from .channels import Columns
 
 FPS = 25.0  # frames per second of every Motion; scene rates are met once, in scene/
 RATE = 16000  # samples per second of every Speech the models see
-SPEAKS, LISTENS, IDLE = "speaks", "listens", "idle"  # what a face does with the sound of a take
+SPEAKS, LISTENS, IDLE = "speaks", "listens", "idle"  # roles of a face for the sound of a take
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import struct
 
-_MOST_CHUNKS = 1000  # before the sound; real files have a handful
+_MOST_CHUNKS = 1000  # most chunks accepted before the sound; real files have a handful
 _UNKNOWN = 0x7FFFF000  # a claim of this many bytes or more is what streams write that do not know their length
 _SPARE = 0.02  # seconds; less is nothing that anybody hears or sees
 

@@ -25,16 +25,16 @@ from .errors import (
 from .pending import Pending
 from .protocol import is_sound, LONGEST_LINE, PROTOCOL, read_event
 
-LOG_LINES, LOG_WIDTH = 200, 4000  # of the worker's stderr that are kept: lines, and bytes of each
-STOP_PATIENCE = 2.0  # seconds a worker has to leave by itself before it is made to
+LOG_LINES, LOG_WIDTH = 200, 4000  # lines kept of the worker's stderr, and bytes per line
+STOP_PATIENCE = 2.0  # seconds that a worker has to stop before it is ended
 # Deadlines in seconds during which this process ran: while it sleeps itself, they stand still.
-READY_DEADLINE = 60.0  # for the first sign of life: Python alone has to start, from a slow disk perhaps
-CANCEL_DEADLINE = 1.5  # for the answer to Cancel
-STUCK_DEADLINE = 2.0  # to leave a cancelled request, when another one waits
-SILENCE_SHOWN = 10.0  # without a sign of life until the animator gets a message; Python's own lock may be held that long
-SILENCE_DEADLINE = 300.0  # and until the worker is ended, although nobody cancelled: no honest work holds the lock so long
-_KILLED = -9  # how Linux ends a process when memory runs out; Windows has no such code
-_TICK = 0.1  # between two looks at the deadlines while an answer is owed
+READY_DEADLINE = 60.0  # time until the first answer: Python has to start, perhaps from a slow disk
+CANCEL_DEADLINE = 1.5  # time until Cancel is answered
+STUCK_DEADLINE = 2.0  # time until a cancelled request ends when another one waits
+SILENCE_SHOWN = 10.0  # silence after which the animator gets a message; Python's own lock may be held that long
+SILENCE_DEADLINE = 300.0  # silence after which the worker is ended without a Cancel: no valid work holds the lock that long
+_KILLED = -9  # Linux's exit code when memory runs out; Windows has none
+_TICK = 0.1  # interval of checking deadlines while an answer is pending
 
 
 class WorkerProcess:

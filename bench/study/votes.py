@@ -13,8 +13,8 @@ import numpy as np
 from bench.study.pairs import key_of, QUESTIONS, StudyError, VOTES
 from bench.study.server import read_votes
 
-SURE = 0.95  # of an interval
-DRAWS = 2000  # of the bootstrap
+SURE = 0.95  # confidence level of the intervals
+DRAWS = 2000  # bootstrap resamples
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...thunder_core.animation.keyframes import are_automatic, fix_handles, PARTS
 
-_IN_PLACE = 3e-5  # of a value: a handle that Blender moved by less stays where it was
+_IN_PLACE = 3e-5  # tolerance in units of the value: a handle that Blender moved by less counts as unmoved
 
 
 def read(curve) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ from ..heads import head
 from ..host import compat
 from . import fcurves, reduction
 
-PROPERTY = "thunder"  # of an action: where a take comes from, enough to make it again
+PROPERTY = "thunder"  # custom property of an action: the take's provenance, enough to generate it again
 PIECE = 400  # frames converted to a rig's values per step, so that Blender stays responsive
 PRINT_LENGTH = 16  # hexadecimal digits of a checksum
 STILL = 1e-6  # a channel that moves less gets one key at either end

@@ -17,7 +17,7 @@ from ...thunder_core.types import Motion
 from ..heads import head, rna_paths
 
 SUBFRAMES = 8  # samples per frame at which a take is read and its error measured, for motion blur and retiming
-_STRIDE = 2  # only every second of them is used while keys are chosen
+_STRIDE = 2  # step through the samples while keys are chosen; the final check uses every sample
 _LOOK = 0.5  # share of the worst linear error above which the face itself is measured
 SLICE_SECONDS = 0.015  # length of one slice of measuring; Blender stays responsive in between
 # Allowed error relative to the lips' for lips, rest of the face, head (at the lips' distance) and eyes.

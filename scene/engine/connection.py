@@ -21,7 +21,7 @@ PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows th
 LOG_TEXT = "Thunder Engine Log"
 DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}  # torch calls AMD's cards cuda too, by ROCm
 
-WEIGHTS = os.path.join(ROOT, "weights")  # that come with the add-on
+WEIGHTS = os.path.join(ROOT, "weights")  # weights that come with the add-on
 
 
 class _Engine(Part):

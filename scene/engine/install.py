@@ -29,8 +29,8 @@ FLAME_LOCK, WAVEFORM_LOCK = LOCK.with_name("flame.txt"), LOCK.with_name("wavefor
 DOWNLOAD_GB, DISK_GB, MINUTES = installer.DOWNLOAD_BYTES / 1e9, installer.DISK_BYTES / 1e9, installer.MINUTES
 STOP_PATIENCE = 2.0  # seconds the installer has to end by itself
 _ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that holds what is being removed
-LOOK_SECONDS = 0.25  # between two looks at how far it is
-_POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")  # where Blender's own Python does not fit
+LOOK_SECONDS = 0.25  # interval of updating the installation's progress
+_POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")  # Pythons tried if Blender's own is not compatible
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ...thunder_core.face import jaw_balance, mapping
 from . import rna_paths
 
 DIRECTIONS = {"X": (1, 0, 0), "-X": (-1, 0, 0), "Y": (0, 1, 0), "-Y": (0, -1, 0), "Z": (0, 0, 1), "-Z": (0, 0, -1)}
-FORWARD, UP = "-Y", "Z"  # where Blender's own characters look and stand
+FORWARD, UP = "-Y", "Z"  # facing and up directions of Blender's own characters
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ SLIDER = 10.0  # shape keys clamp silently at their slider's ends: keep them far
 IDENTITY_SLIDER = 5.0  # standard deviations between people
 BONE_METRES = 0.03
 IDENTITY = "identity{:03d}"  # names of the keys that make another person
-CORRECTIVE = "corrective_{}_{}{}"  # of a joint, by row and column of its rotation
-COMBINATION = "corrective_{}_{}"  # of two keys, each a channel or a joint
-SHIFTS = "thunder_joint_shifts"  # of the armature: how each identity key moves the joints, [keys, 5, 3] metres in Blender's axes
+CORRECTIVE = "corrective_{}_{}{}"  # key name for a joint, and the row and column of its rotation matrix
+COMBINATION = "corrective_{}_{}"  # key name for a pair, each a channel or a joint
+SHIFTS = "thunder_joint_shifts"  # armature property: joint offsets of each identity key, [keys, 5, 3] metres in Blender's axes
 
 _STILL = 1e-6  # metres: correctives that move less are none
 

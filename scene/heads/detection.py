@@ -16,7 +16,7 @@ from . import drivers, rna_paths
 from .family import key_names, key_points, property_names, relatives
 
 CACHE_MOST = 64
-_JAW_TOO = 0.1  # of jawOpen in a key for lips or tongue, from which on it is a vowel's
+_JAW_TOO = 0.1  # share of jawOpen above which a key for lips or tongue is taken for a vowel
 _AS_NAMED = 0.03  # a mouthClose that is this near to taking the jaw back is taken as it is
 _detected: Recent = Recent(CACHE_MOST)  # mappings by what tells one face from others
 

@@ -15,7 +15,7 @@ from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.recent import Recent
 from . import binding, build
 
-MEASURED = "thunder_measured"  # of the armature: what Measure found, a sentence
+MEASURED = "thunder_measured"  # armature property: the sentence that Measure reported
 COUNT = "thunder_flame"  # custom property of the armature: how many expression directions its mesh has as keys
 NAME = "expression{:03d}"
 retargets: Recent = Recent(4)  # by what they were made from; a few rigs of a session

@@ -21,9 +21,9 @@ from .build import build as _build, HAIR_MARK, MARK
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 ASSET = WEIGHTS / "head.npz"
-PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "Older Man"}  # who can be added, by file
-PUPPET_MARK = "thunder_stand_in"  # of an object that is a copy for a while: never taken for a head of the animator's
-_BESIDE = 0.1  # of a head's width, between a head that is added and the one beside it
+PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "Older Man"}  # bundled heads by file, with menu names
+PUPPET_MARK = "thunder_stand_in"  # property of a temporary copy, which is never taken for one of the animator's heads
+_BESIDE = 0.1  # gap between an added head and its neighbour, as a share of the head's width
 _SET = 20.0  # head widths: a mesh that is wider is a set, in which heads are
 _UNREADABLE = f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on"
 

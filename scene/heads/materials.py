@@ -37,7 +37,7 @@ _LOOKS = (
     ("", Look(roughness=0.5, under=0.12, depth=0.004, specular=0.4)),
 )
 TINT = "Tint"  # a head's colour attribute: factors of its materials' colours
-_BLOOD = (1.0, 0.35, 0.2)  # how far red, green and blue travel under skin, relative to red
+_BLOOD = (1.0, 0.35, 0.2)  # scattering distances of red, green and blue under skin, relative to red
 _WET_ROUGHNESS = 0.04
 
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-HAS_SLOTS = bpy.app.version >= (4, 4, 0)  # one action may animate several data-blocks
+HAS_SLOTS = bpy.app.version >= (4, 4, 0)  # since Blender 4.4 one action can animate several data-blocks
 _LAYERED_ONLY = bpy.app.version >= (5, 0, 0)  # Action.fcurves is gone
 
-TARGET = "thunder_target"  # of an action without slots: name of the data-block it was made for
+TARGET = "thunder_target"  # property of an action without slots: name of the data-block that it was made for
 
 
 # ---- sequencer

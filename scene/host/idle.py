@@ -17,8 +17,8 @@ from . import playback
 from .session import Part, session
 
 STEP_SECONDS = 0.02  # target length of a step
-PAUSE_SECONDS = 0.01  # between steps of different tasks, so that Blender can draw and handle events
-LOOK_SECONDS = 0.3  # between checks whether playback or a job has ended
+PAUSE_SECONDS = 0.01  # pause between steps of different tasks, in which Blender draws and handles events
+LOOK_SECONDS = 0.3  # interval of checking whether playback or a job has ended
 
 
 @dataclass(eq=False)

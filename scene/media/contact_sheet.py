@@ -28,18 +28,18 @@ from ..host.jobs import stage, Step
 from ..takes import provenance, take_list
 from . import puppets
 
-NAME = "Thunder Contact Sheet"  # of the scene it is made in, which is gone afterwards
+NAME = "Thunder Contact Sheet"  # name of the temporary scene
 MOMENTS = 6
-ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.4, 2.25  # widths in heights of a row
-NAMES_CELLS = 0.42  # of the curves' width: the names of the tracks
-TRACKS = {"mouth": (0.08, 0.54), "head": (0.64, 0.76), "brows": (0.82, 0.94)}  # in a row: from where to where, from below
-LETTERS, LINES, LINE_CELLS = 24, 3, 0.125  # of a take's words: a line's letters, how many lines, their distance
-BAND = 50  # rows of the picture that are packed in one go
-GUTTER = 3  # pixels above and below a row in which nothing is seen
+ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.4, 2.25  # height of a row, pixels; widths of labels and curves, in row heights
+NAMES_CELLS = 0.42  # width of the track names, which stand in the curves' column
+TRACKS = {"mouth": (0.08, 0.54), "head": (0.64, 0.76), "brows": (0.82, 0.94)}  # vertical extent of each track in its row, from below
+LETTERS, LINES, LINE_CELLS = 24, 3, 0.125  # a take's words: letters per line, lines, line spacing
+BAND = 50  # picture rows packed at once
+GUTTER = 3  # empty pixels above and below a row
 HEAD_CELLS = 0.46  # height of the title
-SPREAD = 1.8  # how far faces stand apart when they are rendered, in cells: what reaches over a cell's edge is cut off
-FACE = 0.84  # of the square that shows the whole face: lips are what is compared
-LOWER = 0.07  # cells by which the picture's middle lies under the face's: chins go down when mouths open
+SPREAD = 1.8  # distance between rendered faces, in cells; parts outside their cell are cut off
+FACE = 0.84  # share of the full-face square that is shown, since the lips are compared
+LOWER = 0.07  # cells by which the picture's centre lies below the face's, since chins go down when mouths open
 PAPER, INK, FAINT, ACCENT = (0.0085, 0.0095, 0.0125), (0.8, 0.78, 0.74), (0.22, 0.235, 0.27), (1.0, 0.45, 0.09)  # linear
 WORDS = {sheet_frames.CLOSED: "closed", sheet_frames.WIDE: "wide", sheet_frames.LOUD: "loudest"}
 

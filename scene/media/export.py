@@ -26,8 +26,8 @@ from ..takes import provenance, take_list
 from . import flame_parameters
 
 _JOINTS_EVERYWHERE = 4  # bones per vertex that every program reads
-_BYTES_CACHED, _BYTES_KEYED = 64, 36  # that a vertex may take per frame or shape key: position, normal and what frames them
-_BEYOND = 1e-3  # how far a shape key must leave 0 … 1 for it to be worth a sentence
+_BYTES_CACHED, _BYTES_KEYED = 64, 36  # most bytes per vertex and frame (cache) or shape key: position, normal and framing
+_BEYOND = 1e-3  # distance outside 0 … 1 from which a shape key's value is reported
 
 
 @dataclass(frozen=True)

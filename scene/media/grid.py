@@ -26,16 +26,16 @@ from ..takes import take_list, thumbnails
 from . import puppets
 
 NAME = "Thunder Grid"
-WIDER = 1.6  # columns to rows: what a viewport has room for
-LOOK_SECONDS = 0.1  # how often it is looked whether the scene still plays
-RANGE = "thunder_preview_range"  # of the grid's collection: the scene's preview range as it was before
-GAP, LABEL = 1.06, 0.58  # space from head to head, and for what stands under one, in sizes of a head
-CAPTION, WORDS, TRACKS = 0.06, 0.125, (0.35, 0.53)  # under a head, in its heights: middle of a line, top of the words, tracks from … to
-CAPTION_SIZE, WORDS_SIZE = 0.085, 0.066  # of the text, in heights of a head
-LINES, LETTER = 3, 0.47  # of words; a letter's mean width in sizes of the text
-ROWS = {"brows": (0.76, 1.0), "mouth": (0.28, 0.72), "head": (0.0, 0.24)}  # of the tracks: from where to where, from below
-SHARE = 0.9  # of the space from head to head that words and tracks are wide
-CLUTTER = {  # of a viewport: what lies over words, or makes them hard to read
+WIDER = 1.6  # ratio of columns to rows that suits a viewport
+LOOK_SECONDS = 0.1  # interval of checking whether the scene still plays
+RANGE = "thunder_preview_range"  # property of the grid's collection: the scene's preview range before the grid
+GAP, LABEL = 1.06, 0.58  # distance between heads, and space for the text below one, in sizes of a head
+CAPTION, WORDS, TRACKS = 0.06, 0.125, (0.35, 0.53)  # distances below a head, in its heights: caption's middle, words' top, tracks' extent
+CAPTION_SIZE, WORDS_SIZE = 0.085, 0.066  # text sizes, in heights of a head
+LINES, LETTER = 3, 0.47  # lines of words; mean width of a letter, in text sizes
+ROWS = {"brows": (0.76, 1.0), "mouth": (0.28, 0.72), "head": (0.0, 0.24)}  # vertical extent of each track, from below
+SHARE = 0.9  # width of words and tracks, as a share of the distance between heads
+CLUTTER = {  # viewport settings that would draw over words or make them hard to read
     "shading": ("show_object_outline", "show_cavity"),
     "overlay": ("show_floor", "show_ortho_grid", "show_axis_x", "show_axis_y", "show_axis_z"),
 }
@@ -56,12 +56,12 @@ class _Grid:
     axes: Matrix
     middle: Vector
     size: Vector
-    frame: tuple[int, float]  # where the playhead was: a whole frame and the part of one
+    frame: tuple[int, float]  # the playhead's position before: whole frame and subframe
     selected: list[str] = field(default_factory=list)
     active: str = ""
     space: int = 0
     view: dict = field(default_factory=dict)
-    clutter: dict = field(default_factory=dict)  # as CLUTTER, as it was
+    clutter: dict = field(default_factory=dict)  # previous values of the settings in CLUTTER
 
 
 class _Shown(Part):

@@ -9,7 +9,7 @@ from mathutils import Matrix, Vector
 from ..heads import head
 from . import grid, studio
 
-MARGIN = 1.02  # of the picture, in sizes of the grid
+MARGIN = 1.02  # size of the picture relative to the grid
 
 
 def render(scene, rig: head.Rig, entries: list, path: str, height: int) -> None:

@@ -13,9 +13,9 @@ from ..animation import display
 from ..heads import binding, character, head, rna_paths
 from ..host import compat
 
-MOVED = 0.2  # of what a key moves farthest: a vertex that moves more is of the face
-KEYS_LOOKED_AT = 12  # of a face: together they tell where it moves
-FACE_MARGIN = 1.75  # of the part of a face that moves, to see all of the face
+MOVED = 0.2  # share of a key's largest movement above which a vertex belongs to the face
+KEYS_LOOKED_AT = 12  # keys sampled to find the moving part of a face
+FACE_MARGIN = 1.75  # size of a whole face relative to its moving part
 
 
 @dataclass

@@ -24,9 +24,9 @@ from ..takes import provenance, take_list
 from ..takes.generation import ask
 from ..voice import strip, voice_cache
 
-SHORTEST_SECONDS = 0.3  # under this there is nothing to hear
+SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
 AROUND_SECONDS = 0.4  # heard before and after what was edited: a syllable
-_EDITED = 1e-3  # of a channel, of a radian of the jaw, or of a track's range: less is no edit
+_EDITED = 1e-3  # least change that is an edit: in a channel, in radians of the jaw, or as a share of a track's range
 
 
 class _Listened(Part):

@@ -29,7 +29,7 @@ from ..takes.direction import similar
 from ..voice import fingerprint, strip, voice_cache
 from . import listening
 
-QUIET_SECONDS = 0.7  # after the last edit: while a key is dragged nothing is scored
+QUIET_SECONDS = 0.7  # delay after the last edit, so that nothing is scored while a key is dragged
 PAUSE_SECONDS = 0.05
 DRIFTING = 65.0  # a frame below this score drifts, if it is also _BELOW_TOTAL below the take's total
 _BELOW_TOTAL = 12.0

@@ -20,11 +20,11 @@ from ..takes import take_list
 from ..voice import strip, voice_cache
 from . import live_score
 
-HEIGHT, LOWEST = 58, 18  # of the band, at interface scale 1, and the least in which curves can be read
-MARGIN = 14  # under it: the region's scroll bar
-RULER = 24  # over it: the frame numbers
-SYNC_HEIGHT = 6  # of the lip-sync's colours
-WIDEST_MM = 12.0  # mouth opening that fills the band; a take that opens further fills it with its own widest
+HEIGHT, LOWEST = 58, 18  # height of the band and the least that curves need, at interface scale 1
+MARGIN = 14  # space below the band for the region's scroll bar
+RULER = 24  # space above the band for the frame numbers
+SYNC_HEIGHT = 6  # height of the lip-sync colours
+WIDEST_MM = 12.0  # mouth opening that fills the band; a take that opens further is scaled to its own widest
 _BAND = (0.06, 0.07, 0.09, 0.62)
 _VOICE = (0.45, 0.62, 0.78, 0.85)
 _MOUTH_FILL, _MOUTH_LINE = (1.0, 0.68, 0.25, 0.28), (1.0, 0.72, 0.30, 0.95)
@@ -35,7 +35,7 @@ _SCALE = np.array([0.0, 45.0, 65.0, 80.0, 100.0])
 _COLORS = np.array([[0.78, 0.12, 0.12], [0.9, 0.25, 0.15], [0.93, 0.72, 0.18], [0.45, 0.75, 0.3], [0.25, 0.72, 0.4]])
 _SPACES = ("SpaceDopeSheetEditor", "SpaceSequenceEditor")
 
-LOOK_SECONDS = 0.1  # until it is looked again whether the voice has been read
+LOOK_SECONDS = 0.1  # interval of checking whether the voice has been read
 
 _handles: list = []
 _drawn: Recent = Recent(8)  # by space: what was built for it, and what for

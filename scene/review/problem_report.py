@@ -28,7 +28,7 @@ from ..voice import strip
 
 TEXT = "Thunder Report"
 LOG_LINES = 60
-_PACKAGES = ("python", "torch", "numpy", "smplx")  # that problems depend on; all others are locked
+_PACKAGES = ("python", "torch", "numpy", "smplx")  # packages whose versions matter for problems; all others are locked
 _SHORTEST_NAME = 3  # letters: shorter ones say nothing about a person, and occur in every word
 _NO_SETTINGS = {"active_take", "dialogue_index", "table_index", "range_index", "cut_index"}  # the row of a list that is chosen
 _PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no names

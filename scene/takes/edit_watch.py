@@ -13,7 +13,7 @@ from ..animation import display, keying
 from ..host import compat, handlers, idle, jobs
 from ..host.session import Part, session
 
-QUIET_SECONDS = 0.6  # after the last edit: while a key is dragged nothing is looked at
+QUIET_SECONDS = 0.6  # delay after the last edit, so that nothing is checked while a key is dragged
 PAUSE_SECONDS = 0.08
 
 

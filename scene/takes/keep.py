@@ -29,7 +29,7 @@ from . import generation, mix, provenance, take_list, track_values
 from .direction import asking
 from .sampling import LARGEST_SEED, Sampling
 
-EASE_SECONDS = 0.24  # over which new values blend into kept ones
+EASE_SECONDS = 0.24  # length of the blend between kept and new values
 _LEAST_TOLD = 1e-3  # largest difference between kept values as sent to the engine and as returned
 
 

@@ -19,9 +19,9 @@ from ..heads import head
 from ..host import compat
 from .sampling import role_of
 
-SOURCE = "thunder_source"  # of a take's first action: the motion and where its sound lies
-SYNC = "thunder_drift"  # of the same: how well the lips say each frame, 0 … 100, 25 fps
-LOOK = "thunder_look"  # of the same: what its eyes look at, and how they went of their own
+SOURCE = "thunder_source"  # property of a take's first action: the motion and the start of its sound
+SYNC = "thunder_drift"  # likewise: lip-sync of each frame, 0 … 100, 25 fps
+LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
 _ROTATIONS = ("jaw", "head", "eyes")
 
 

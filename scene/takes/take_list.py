@@ -26,8 +26,8 @@ from .sampling import role_of
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_STEPS = 7
-_OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")  # what a copy does not take over
-LATEST = 2**31 - 1  # what an integer property holds
+_OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")  # properties that a duplicate does not copy
+LATEST = 2**31 - 1  # maximum of an integer property
 
 
 def add_to_list(

@@ -23,13 +23,13 @@ from . import provenance
 
 TILES = 6
 SIZE = 32  # pixels of a tile's side: an icon's at twice the usual scale
-BARS = TILES * SIZE // 2  # over the whole picture: a pixel each at the usual scale
+BARS = TILES * SIZE // 2  # bars across the picture, one pixel each at the usual scale
 MOST_KEPT = 400  # takes with a picture in memory
 BROWS, MOUTH, HEAD = (activities.COLOURS[name] for name in activities.TRACKS)
-DIM = 0.38  # of a colour: what the takes of a line do on average
+DIM = 0.38  # brightness of the line's average relative to the track's colour
 _GROUND = (0.09, 0.10, 0.12)
-_ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))  # of the picture, from below: first row, row after the last, colour
-_LEAST_FULL = np.array([0.15, 5.0, 2.0])  # least value of a full bar (brows, mouth in mm, head in degrees), so that still lines look still
+_ROWS = ((25, 32, BROWS), (8, 24, MOUTH), (0, 7, HEAD))  # picture rows from below: first, last + 1, colour
+_LEAST_FULL = np.array([0.15, 5.0, 2.0])  # lower bound of a full bar (brows, mouth in mm, head in degrees), so still lines look still
 _FULL = (0.93, 0.97, 0.93)  # quantile, per track, of the bars of all takes of a line that fills a row
 _BUDGET = 0.015  # seconds for reading other takes of a line during one redraw; the rest follows at the next
 

@@ -28,7 +28,7 @@ _MOST_UNSAID = 0.25  # share of closures not said from which the transcript does
 _LEAST_SAID, _LEAST_PART = 3, 0.5  # a matching part has this many closures in a row and this share of all
 _BESIDE = 0.15  # seconds added on either side of such a part
 _FOR_EVER = 1e6  # seconds
-_MOST_WORDS = 3  # that a message names
+_MOST_WORDS = 3  # words that a message lists
 
 
 class ThunderTranscript(bpy.types.PropertyGroup):

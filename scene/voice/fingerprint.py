@@ -19,10 +19,10 @@ from ...thunder_core.animation.timing import Clock
 from ..host import compat
 from . import strip
 
-STATE = "thunder_strip"  # of a take's first action: its voice as it was when the take was made
+STATE = "thunder_strip"  # property of a take's first action: its voice when the take was made
 _SAME_FRAME = 1e-3  # frames
 _SAME_SECONDS = 0.02  # half a frame at the finest: another scene rate rounds a strip's ends to its own frames
-_PIECE_BYTES = 1 << 16  # of a recording, at its start, middle and end: enough to tell it from another
+_PIECE_BYTES = 1 << 16  # bytes hashed at the start, middle and end of a recording, enough to identify it
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from .strip import lineage, move, named, Voice
 
 MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and fails in silence
 PIECE_SECONDS = 2.0  # mixed down in one go
-_BYTES = 4  # of a sample: the mix-down is 32-bit float
+_BYTES = 4  # bytes per sample: the mix-down is 32-bit float
 _LARGEST = 2**32 - (1 << 20)  # bytes of sound that a WAV file can hold
 _ROUNDING = 4096  # bytes by which a piece may fall short of its length: Blender's buffers round it
 

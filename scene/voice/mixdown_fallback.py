@@ -18,7 +18,7 @@ from ...thunder_core.errors import BadSound
 from ..host import compat
 
 BLOCK = 5  # seconds of a sound that are in memory at once
-_EXACT = (b"RIFF", b"RF64", b"fLaC", b"FORM")  # how files begin that can be entered at any sample
+_EXACT = (b"RIFF", b"RF64", b"fLaC", b"FORM")  # signatures of formats that can be decoded from any sample
 
 
 def is_needed() -> bool:

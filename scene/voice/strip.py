@@ -16,7 +16,7 @@ from ..heads import head
 from ..host import compat
 
 LISTEN_MARK = "Thunder Listen"  # our own strips: never used as a voice
-FLIPPED = "thunder_flipped"  # of a strip that is muted only while the generated speech is compared with it
+FLIPPED = "thunder_flipped"  # property of a strip that is muted only while generated speech is compared with it
 SHORTEST_SECONDS = 0.3
 
 

@@ -19,7 +19,7 @@ from ..host.jobs import Step
 from ..host.session import Part, session
 from . import fingerprint, mixdown, mixdown_fallback, strip
 
-PEAKS_PER_SECOND = 100  # of a waveform
+PEAKS_PER_SECOND = 100  # peaks per second of a waveform
 MOST_VOICES = 4  # voices of a session whose sound is kept
 
 

@@ -10,13 +10,13 @@ import numpy as np
 
 from ..rotation import matrix_to_rotvec, rotvec_to_matrix
 
-FURTHEST = np.radians([25.0, 35.0])  # up or down, and to a side, that eyes turn; beyond it they look as far as they can
-_SHIFT = np.radians(2.0)  # between two frames: faster movement is a shift of the gaze
-_AWAY = np.radians(3.0)  # from where it rests: less does not leave a target
-_SHARE = 0.25  # of its own small movement that a gaze keeps on a target
+FURTHEST = np.radians([25.0, 35.0])  # largest turn of the eyes, vertical and horizontal; farther targets are looked at as far as possible
+_SHIFT = np.radians(2.0)  # least turn from frame to frame that counts as a gaze shift
+_AWAY = np.radians(3.0)  # least distance from the resting gaze at which a gaze leaves its target
+_SHARE = 0.25  # share of its own small movement that a gaze keeps while on a target
 _ROUND = np.array([0.25, 0.5, 0.25])  # a shift takes a frame before and after
-EASY = np.radians(15.0)  # that eyes turn by themselves: a head follows a target beyond
-_FURTHEST_HEAD = np.radians([20.0, 50.0])  # up or down, and to a side, that it follows
+EASY = np.radians(15.0)  # turn of the eyes alone; for targets beyond it the head turns too
+_FURTHEST_HEAD = np.radians([20.0, 50.0])  # largest turn of the head towards a target, vertical and horizontal
 _FOLLOWS = 19  # frames over which it does, about the middle
 
 

@@ -27,11 +27,11 @@ PARTS = {
     "period": (np.float32, 1),
     "type": (np.int32, 1),
 }
-_BACK = 1.70158  # how far Blender's own new keys overshoot with the interpolation of that name
+_BACK = 1.70158  # overshoot of Blender's own new keys with the Back interpolation
 _IN_LINE = 3e-5  # handles that are off one line by less than this value are aligned
 _NEAR = 1e-3  # frames: keys nearer than this are one
 _NEWTON, _HALVINGS = 8, 40  # steps at most to find where a Bézier segment is at a frame
-_SAMPLES, _SAME_SHAPE = 9, 1e-4  # of a piece of a curve, and how near to each other two curves are one to the eye
+_SAMPLES, _SAME_SHAPE = 9, 1e-4  # samples compared per piece of a curve, and the distance below which two curves look the same
 _ON_TIME = 1e-7  # frames: nearer than this it is there
 
 

@@ -20,10 +20,10 @@ LONGEST_HANDLE = 3.0  # frames of a handle that shapes nothing: beyond the outer
 _ROUNDS = 24  # keys are added where the curve is off, at most so often
 _RIDGE = 1e-9
 _STEEPEST = 3.0  # a segment whose two slopes are between 0 and this many times its own is monotone
-_BEYOND = 0.01  # of a curve's range, by which the slope of either key may carry it beyond the values of both
-_BULGE = 4 / 27  # of length times slope, by which a slope carries a segment away that is level otherwise
-_BEGINS_LEVEL = 0.25  # of the tolerance: a curve that moves less in its first or last frame begins or ends level
-_SWEEPS = 8  # of solving for the slopes within their limits, after the solution without limits
+_BEYOND = 0.01  # share of a curve's range by which slopes may carry it past the values of the neighbouring keys
+_BULGE = 4 / 27  # largest bulge of an otherwise level segment, as a share of length times slope
+_BEGINS_LEVEL = 0.25  # share of the tolerance: a curve that moves less in its first or last frame is level there
+_SWEEPS = 8  # sweeps that solve for slopes within their limits, after the unlimited solution
 
 
 @dataclass(frozen=True)

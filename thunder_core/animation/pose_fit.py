@@ -11,7 +11,7 @@ import numpy as np
 from ..easing import hermite
 from .pose_keys import BULGE, LEAST, ROWS, SAMPLES, share_off
 
-_REWEIGHTED, _ITERATIONS, _PENALTY = 10, 15, 0.3  # of the fit
+_REWEIGHTED, _ITERATIONS, _PENALTY = 10, 15, 0.3  # rounds of reweighting, solver iterations in each, and the solver's penalty
 _BETTERED = (
     2.0,
     1.8,
@@ -24,9 +24,9 @@ _BETTERED = (
     1.05,
     0.0,
 )  # times the allowed error from which on no further round brings a fit within it
-_GOOD = 0.9  # of the allowed error: a fit that is nearer is good enough
-_SETTLED = 1e-3  # of a curve's range: a fit whose values and slopes are this near to their limits has settled
-_ALIGNED = 0.02  # price of a kink at a key
+_GOOD = 0.9  # share of the allowed error at which a fit is good enough
+_SETTLED = 1e-3  # share of a curve's range: a fit has settled once values and slopes change by less
+_ALIGNED = 0.02  # penalty for a kink at a key
 
 
 def _within(wanted: np.ndarray, slack: np.ndarray) -> np.ndarray:

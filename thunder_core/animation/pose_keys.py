@@ -10,12 +10,12 @@ import numpy as np
 from ..easing import hermite
 from .keys import handles
 
-SAMPLES = 8  # of a frame, at which curves are fitted
-STILL = 0.2  # a region that moves by less than this part of the error holds
+SAMPLES = 8  # samples per frame at which curves are fitted
+STILL = 0.2  # share of the allowed error: a region that moves by less holds
 BULGE = 0.75  # a slope beyond its limit by s (times a third of the segment) makes the curve leave its range by less than this
-SHIFT = 0.5  # of a frame, by which what does not speak may be early or late: nobody sees it
+SHIFT = 0.5  # frames by which movement other than speech may be early or late without being noticed
 LEAST = 1e-9
-ROWS = 1000  # samples that are measured in one go
+ROWS = 1000  # samples measured at once
 
 
 @dataclass(frozen=True)

@@ -15,16 +15,16 @@ from .pose_fit import fit_values, Fitted
 from .pose_frames import cheapest_path
 from .pose_keys import BULGE, LEAST, PoseKeys, ROWS, SAMPLES, share_off, STILL
 
-_MOST_KEYS = 16  # fitted at once: where there are more, one in their middle keeps the value it has
+_MOST_KEYS = 16  # most keys fitted at once; a longer curve is split at a middle key that keeps its value
 _FIRST_TOLERANCE = 1.3  # times the allowed error with values as they are: fitted values come nearer
 _ADDING, _REMOVING = 10, 2  # rounds
-_HOPELESS = 1.5  # times the allowed error: no fit mends that
-_BEGINS_LEVEL = 0.25  # of the allowed error a frame: curves that are slower than this at an end are level there
-_KINK_WORTH = 0.5  # of the allowed error that a curve without a kink is worth
-_JOINED_WORTH = 0.5  # of the allowed error that one key in place of two may be worth
-_LEVEL = 0.05  # of the allowed error: keys next to each other that differ less have one value
+_HOPELESS = 1.5  # factor of the allowed error above which no fit can help
+_BEGINS_LEVEL = 0.25  # share of the allowed error per frame: slower curves start or end level
+_KINK_WORTH = 0.5  # share of the allowed error traded for a curve without a kink
+_JOINED_WORTH = 0.5  # share of the allowed error traded for replacing two keys with one
+_LEVEL = 0.05  # share of the allowed error: neighbouring keys that differ by less get one value
 
-_TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))  # of a fit that nobody asks for more
+_TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))  # placeholder for a fit that missed the allowed error
 
 
 @dataclass(frozen=True)

@@ -28,17 +28,17 @@ REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
 # Regions that are keyed on the same frames, the most important first: later ones prefer frames of earlier ones.
 TOGETHER = (("Mouth", "Jaw", "Cheeks & Nose", "Tongue"), ("Head",), ("Eyes",), ("Brows",))
 KINDS = ("CLOSURE", "HOLD", "EXTREME", "BREAKDOWN")
-SLACK = 0.02  # of the range a curve moves through, by which it may leave the range of two neighbouring keys
-_LONGEST = 24  # frames of a segment that is no hold
-_ONE_POSE = 2  # frames within which several movements turn in one pose
-_USED, _EXTREME = 0.05, 0.8  # price of a frame that another region uses, of an extreme; any other costs 1
-_THINNED = (0.02, 0.1)  # of the allowed error that a key may be worth which its curve then does without, one round each
-_SHUT = 5.0  # times as much an error counts on a frame on which lids are shut
-_SPARE, _STEEP = 1.05, 3  # where errors were too large they count more: times the power of what was measured
-_BESIDE, _NEAR = 2, 3  # frames beside such errors that count more, and whose keys are thinned again
-_EXACT = 0.01  # of the allowed error: keys that come to less have the values that the curves are to have
-_ELSEWHERE = 0.75  # frames that a frame without any key of a region must be nearer than one with keys to get some
-_GAP_SHARE = 0.8  # of what is left until lips count as apart
+SLACK = 0.02  # share of a curve's range by which it may leave the range of two neighbouring keys
+_LONGEST = 24  # frames of the longest segment that is not a hold
+_ONE_POSE = 2  # frames within which turning points of several curves form one pose
+_USED, _EXTREME = 0.05, 0.8  # costs of a frame used by another region and of an extreme; any other frame costs 1
+_THINNED = (0.02, 0.1)  # shares of the allowed error below which a curve gives up a key, one for each round
+_SHUT = 5.0  # weight of errors on frames with shut lids
+_SPARE, _STEEP = 1.05, 3  # weight of a frame whose error was too large: factor, and power of the error
+_BESIDE, _NEAR = 2, 3  # frames around such errors that get more weight, and whose keys are thinned again
+_EXACT = 0.01  # summed error at a frame, relative to the allowed one, above which the frame gets exact keys
+_ELSEWHERE = 0.75  # frames by which a frame without keys of the region must be nearer than one with keys to be chosen
+_GAP_SHARE = 0.8  # share of the remaining distance to the gap at which lips count as apart
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from . import keyframes
 
 _NEAR = 1e-4  # values nearer than this are one to the eye
-_SAMPLES = 9  # of a segment, to compare two curves
+_SAMPLES = 9  # samples of a segment at which two curves are compared
 
 
 @dataclass(frozen=True)

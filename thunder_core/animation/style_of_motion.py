@@ -23,13 +23,13 @@ from ..types import FPS, Motion, pack, unpack
 from .played import lids, Played, shifts, starts
 
 CONSTANTS = Path(__file__).with_suffix(".json")
-LEAST_SECONDS = 4.0  # of speech that a style is read from
-PIECE_SECONDS = 4.0  # of speech that the styles are read from whose differences are the spread
-READABLE = 0.4  # r with the style that was asked for, on voices that were not fitted to, from which on an axis counts
+LEAST_SECONDS = 4.0  # shortest speech that a style can be read from
+PIECE_SECONDS = 4.0  # speech in each piece; the spread is measured between the pieces' styles
+READABLE = 0.4  # least correlation with the requested style, on held-out voices, at which an axis is used
 _READINGS = 2.0  # deviations between readings at a spread of 1 (engine/readings.py)
 _SAME, _GAIN = 0.12, 1.73  # lines of the teacher in one reading still differ so much; pieces show less than whole lines do
-_MOVING = 5.0  # mm/s of opening from which on the mouth speaks
-_AROUND = 6  # frames before and after that belong to it
+_MOVING = 5.0  # least speed of opening at which the mouth counts as speaking, mm/s
+_AROUND = 6  # frames before and after such movement that are included
 _PAIRS = ("mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "mouthLowerDown", "mouthUpperUp", "mouthPress")
 _GROUPS = {  # channels whose means over speech are measures
     "smiling": ("mouthSmileLeft", "mouthSmileRight"),
@@ -43,7 +43,7 @@ _GROUPS = {  # channels whose means over speech are measures
     "narrow lids": ("eyeSquintLeft", "eyeSquintRight"),
     "wide lids": ("eyeWideLeft", "eyeWideRight"),
 }
-_OF_HEAD_AND_EYES = [SLIDERS.index("head"), SLIDERS.index("eyes"), -3, -2]  # of the measures
+_OF_HEAD_AND_EYES = [SLIDERS.index("head"), SLIDERS.index("eyes"), -3, -2]  # measures of head and eyes
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from .. import system_calls
 from ..errors import NoEngine, ThunderError
 
-LOG_LINES = 60  # of what the process printed, kept for when it dies
+LOG_LINES = 60  # lines of the process's output kept for error messages
 PATIENCE = 10.0  # seconds it gets to leave by itself: its engine leaves, files are put back
-ADVICE = "start one with “ray start --head”, or name another with --cluster"  # where no cluster answers
+ADVICE = "start one with “ray start --head”, or name another with --cluster"  # advice if no cluster answers
 EVENTS = ("ready", "progress", "done", "failed", "note", "refused")
 
 

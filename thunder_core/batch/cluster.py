@@ -14,7 +14,7 @@ from .baker import ADVICE, failed, LineProcess, Task
 from .manifest import Maker
 from .settings import OF_TAKES, path_names
 
-BACK, SHARED = "back", "shared"  # how files come from a machine: over Ray, or on a disk that all of them have
+BACK, SHARED = "back", "shared"  # transfer of results: over Ray, or through a shared disk
 _DRIVER = f"{__package__.split('.')[-2]}.engine.cluster"
 _ENVIRONMENT = {"PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
 ATTEMPTS = 3  # connections to a cluster

@@ -19,8 +19,8 @@ SOUNDS = frozenset(".aac .ac3 .aif .aifc .aiff .au .caf .flac .m4a .m4b .mka .mp
 TOP = ("out", "defaults", "jobs")  # keys of a job file
 LONGEST = 2**24  # bytes of a job file
 _OWN = {"fps": "blend", "start": "strip"}  # a setting → the setting of what has a value of its own for it
-_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}  # of Windows
-_OURS = ("batch.json", "batch.html", ".failed.json")  # how files that lie beside the folders of jobs end
+_DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}  # reserved on Windows
+_OURS = ("batch.json", "batch.html", ".failed.json")  # endings of the files written next to the job folders
 LONGEST_NAME = 120  # letters of a job's name: files beside its folder are called after it
 
 

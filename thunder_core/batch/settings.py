@@ -18,7 +18,7 @@ from ..direction import AXES, MOODS
 from ..quality import NORMAL, QUALITIES
 from ..systems import SYSTEMS
 
-LAST_FRAME = 1_048_574  # of a scene: Blender takes no frames beyond
+LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
 MOST_TAKES = 64
 AXIS_OPTIONS = {"head": "head-movement"}  # axes of a style whose name means something else among the options

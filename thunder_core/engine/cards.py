@@ -13,11 +13,11 @@ from ..errors import BadWeights
 from ..files import not_a_file
 
 SHIPPED = Path(__file__).resolve().parents[2] / "weights"
-SUMS = "SHA256SUMS"  # of the weights in a folder, in the format of sha256sum
-ENDINGS = (".safetensors", ".json", ".npz")  # of the files of weights
+SUMS = "SHA256SUMS"  # checksums of the weights in a folder, in the format of sha256sum
+ENDINGS = (".safetensors", ".json", ".npz")  # endings of weight files
 _LONGEST_CARD = 2**20  # bytes
-_WIDEST, _DEEPEST = 2**16, 100  # of a network's numbers in general, and of its layers
-_LONGEST_REASON = 120  # letters of what a library says
+_WIDEST, _DEEPEST = 2**16, 100  # upper bounds of a network's sizes, and of its number of layers
+_LONGEST_REASON = 120  # letters quoted of a library's error message
 
 
 def advice(folder: Path) -> str:

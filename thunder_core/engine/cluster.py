@@ -145,7 +145,7 @@ class Spread:
     waiting: collections.deque = field(default_factory=collections.deque)
     attempts: collections.Counter = field(default_factory=collections.Counter)
     free: dict = field(default_factory=dict)  # slot → actor
-    starting: dict = field(default_factory=dict)  # what `ready` will answer → (slot, actor)
+    starting: dict = field(default_factory=dict)  # reference that `ready` resolves → (slot, actor)
     running: list = field(default_factory=list)
     refused: set = field(default_factory=set)  # ids of machines that cannot bake
     reasons: dict = field(default_factory=dict)  # machine → the sentence why not

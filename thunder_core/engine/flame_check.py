@@ -20,8 +20,8 @@ from .flame import FlameLayer
 MODEL = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")  # arrays of face.head.Head
 POSE = ("expression", "betas", "jaw", "neck", "eyes")
 RANDOM_POSES, SEED = 8, 0
-EXPRESSION_SPREAD, ROTATION_SPREAD = 1.0, 0.3  # of the random poses: standard deviations of the model, radians
-_PARENTS = (-1, 0, 1, 1, 1)  # of FLAME's joints: root, neck, jaw, left eye, right eye
+EXPRESSION_SPREAD, ROTATION_SPREAD = 1.0, 0.3  # spread of the random poses: standard deviations of the model, radians
+_PARENTS = (-1, 0, 1, 1, 1)  # parents of FLAME's joints: root, neck, jaw, left eye, right eye
 
 
 def check(arrays: dict[str, np.ndarray]) -> dict:

@@ -25,9 +25,9 @@ from ..types import FPS
 
 PAPER, INK, FAINT, ACCENT, WAVE = "#16181d", "#e9e7e2", "#7d828d", "#ffb454", "#5f89b8"
 WIDTH_INCHES, ROW_INCHES, HEAD_INCHES, DPI = 15.0, 1.6, 1.75, 100
-CURVE_LEFT, CURVE_SHARE = 0.165, 0.49  # of the width: where the curves begin and end; the frames have the rest
-NAMES_RIGHT = CURVE_LEFT - 0.008  # of the width: where the names of the tracks end
-LETTERS, LINES = 22, 3  # of a take's words: a line's, and how many lines
+CURVE_LEFT, CURVE_SHARE = 0.165, 0.49  # left and right end of the curves, as shares of the width; the frames take the rest
+NAMES_RIGHT = CURVE_LEFT - 0.008  # right edge of the track names, as a share of the width
+LETTERS, LINES = 22, 3  # a take's words: letters per line, and lines
 TRACKS = {"brows": (0.10, 0.28), "head": (0.42, 0.28), "mouth": (0.74, 0.74)}  # inches: from the top of a row, height
 
 

@@ -16,7 +16,7 @@ from torch import nn
 from ..face.head import Head
 from .flame import FlameLayer
 
-_PARENTS = (-1, 0, 1, 1, 1)  # of FLAME's joints: root, neck, jaw, left eye, right eye
+_PARENTS = (-1, 0, 1, 1, 1)  # parents of FLAME's joints: root, neck, jaw, left eye, right eye
 
 
 class SmplxLayer(nn.Module):

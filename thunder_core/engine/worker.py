@@ -40,7 +40,7 @@ from ..systems import DEFAULT
 from . import arguments
 
 OLDEST_PYTHON = (3, 11)
-MOST_TAKES = 256  # per request, a memory bound; the panel and bakes allow 64 (thunder_core/batch/settings.py)
+MOST_TAKES = 256  # takes per request, a memory bound; the panel and bakes allow 64 (thunder_core/batch/settings.py)
 CANCEL_PATIENCE = 0.3  # seconds a running request has to notice its cancellation before it is answered for
 GRACE = 1.0  # seconds a running request has to end when the client is gone
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length

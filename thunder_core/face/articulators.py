@@ -15,12 +15,12 @@ from .head import Head, JAW, load_head
 from .skinning import SkinnedPoints
 
 LIPS, TONGUE = 0, 3  # values of Head.mouth_parts
-INCISORS_MM = 9.0  # from the midline: the four front teeth of a row
-_EDGE_MM = 0.35  # the biting edge is what lies this near to a row's lowest (highest) point
-_GRID_MM = 0.5  # of the map of the upper teeth's front
-_FRONT_MM = 12.0  # how far above its edges the upper row is looked at
-_NEAR_MM = 8.0  # from the midline: the part of the lower lip that meets the incisors
-_SPLIT = 4  # parts of an edge of the lip's quads, so that distances are those of its surface
+INCISORS_MM = 9.0  # distance from the midline that covers a row's four front teeth
+_EDGE_MM = 0.35  # distance from a row's lowest (highest) point that belongs to the biting edge
+_GRID_MM = 0.5  # cell size of the height map of the upper teeth's front
+_FRONT_MM = 12.0  # height of that map above the upper row's edges
+_NEAR_MM = 8.0  # distance from the midline within which the lower lip meets the incisors
+_SPLIT = 4  # subdivisions per edge of the lip's quads, so that distances to its surface are measured
 
 
 @dataclass(frozen=True)

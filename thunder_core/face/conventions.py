@@ -15,7 +15,7 @@ from ..errors import BadHead
 from .mapping import DERIVED, JOINTS
 
 FOLDER = Path(__file__).with_name("conventions")
-VERSION = 1  # of a convention's JSON
+VERSION = 1  # version of the convention format
 
 # Where a channel has no shape: the nearest other that does part of its work, with a weight. A jaw that goes up again
 # closes the lips as well as mouthClose does, only that the chin goes with them; what lips alone would open it opens too.

@@ -16,11 +16,11 @@ from .head import HEAD_FILE
 from .lips import height_gap
 from .skinning import SkinnedPoints
 
-NECK_LEVER_MM = 120.0  # from the neck's joint to the lips
-UNSEEN_MM = 0.02  # of movement: a fifth of a pixel where a face of 20 cm fills a picture of 2160 lines
-EYE_LEVER_MM = 12.0  # from an eyeball's middle to its pupil
-_LIP_RINGS, _AROUND = (2, 4, 5), 40  # of the rings of lip vertices: skin's border, red, contact
-_EVERY = 2  # of a ring's vertices that are measured
+NECK_LEVER_MM = 120.0  # distance from the neck's joint to the lips
+UNSEEN_MM = 0.02  # invisible movement: a fifth of a pixel if a face of 20 cm fills a picture of 2160 lines
+EYE_LEVER_MM = 12.0  # distance from an eyeball's centre to its pupil
+_LIP_RINGS, _AROUND = (2, 4, 5), 40  # rings of lip vertices measured (skin's border, red, contact), and vertices per ring
+_EVERY = 2  # stride along a ring: every second vertex is measured
 
 
 @dataclass(frozen=True)

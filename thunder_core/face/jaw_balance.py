@@ -10,10 +10,10 @@ import numpy as np
 from .mapping import LOWER_PER_JAW, Mapping, Rule
 
 MOST = 0.5  # share of the jaw's own movement that the balance gives or takes at 1 or −1
-_LIP = 0.93  # of a key's largest movement: what moves more is the lip that it is named after
-_FOLLOWS = 0.6  # of the jaw's largest movement: what moves more is below the mouth
-_FUNNEL_OPENS = 0.23  # of jawOpen's opening, on the bundled head
-_CLOSE_RANGE, _LOWER_RANGE = (0.4, 2.5), (1.0, 12.0)  # beyond these a key is thought to mean something else
+_LIP = 0.93  # share of a key's largest movement above which a vertex belongs to the lip that the key is named after
+_FOLLOWS = 0.6  # share of the jaw's largest movement above which a vertex lies below the mouth
+_FUNNEL_OPENS = 0.23  # opening by mouthFunnel relative to jawOpen's, on the bundled head
+_CLOSE_RANGE, _LOWER_RANGE = (0.4, 2.5), (1.0, 12.0)  # plausible ranges; a key outside them probably means something else
 # Channels of lips and tongue that leave the jaw alone; where a key of theirs opens it too, as keys for vowels do, too much opens.
 LEAVES_JAW = (
     "mouthFunnel",

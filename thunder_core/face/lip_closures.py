@@ -15,17 +15,17 @@ from ..types import Motion
 from .lips import bundled_lips, Lips, TOUCH_MM
 
 PARTED_MM = 3.0  # wider gaps are not constrained
-_PRESSED = 0.3  # of mouthPress on shut lips
-_ROUNDS = 6  # of Newton for the jaw's angle: its gap is nearly straight
+_PRESSED = 0.3  # value of mouthPress on shut lips
+_ROUNDS = 6  # Newton steps for the jaw's angle: the gap is almost linear in it
 _HALVINGS = 10
 
 # A bilabial as speakers make it: lips fall together faster than they part (Löfqvist and Gracco 1997), seconds.
 ONSET, SHUT, RELEASE = 0.10, 0.05, 0.13
 _JAW_RISES = 0.45  # share of its opening that the jaw gives up for a bilabial; the lower lip does the rest
-_OPEN_MM = 4.0  # a mouth this open is out of a closure
-_FURTHEST = 0.24  # seconds to either side in which a closure that is taken away finds an open mouth
-_LEAST_MM = 1.5  # how open a mouth is at least where a closure was taken away
-_UNSEALED_SECONDS = 0.1  # to either side of a closure within which lips that only come close differ from lips that touched
+_OPEN_MM = 4.0  # opening at which a mouth has left a closure
+_FURTHEST = 0.24  # seconds to either side of a removed closure in which an open mouth is looked for
+_LEAST_MM = 1.5  # least opening where a closure was removed
+_UNSEALED_SECONDS = 0.1  # time to either side of a closure in which an almost closed mouth differs from a closed one
 
 
 def press_together(expression: np.ndarray, channels: Sequence[str], shut: np.ndarray) -> None:

@@ -33,13 +33,13 @@ _SHAPES = (
 _RATES = (24, 25, 30, 50, 60, 100, 120)  # frames per second that timecodes count by
 _TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d)[:;](\d+(?:\.\d+)?)")
 _LARGEST = 2**28  # bytes of a file that is read
-_FARTHEST = 100.0  # of any value: far beyond what a face or an angle can be
+_FARTHEST = 100.0  # largest plausible value, far beyond any face or angle
 _LONGEST = 4 * 3600.0  # seconds
 _ANGLES = tuple(f"{part}{angle}" for part in ("head", "leftEye", "rightEye") for angle in ("Yaw", "Pitch", "Roll"))
 
 NAMES = (*_SHAPES, *_ANGLES)
-COLUMNS = tuple(name[0].upper() + name[1:] for name in NAMES)  # as the app spells them
-SHAPES = len(_SHAPES)  # of the columns, the first so many are blend shapes, 0 … 1; the rest are angles, radians
+COLUMNS = tuple(name[0].upper() + name[1:] for name in NAMES)  # column names as the app writes them
+SHAPES = len(_SHAPES)  # number of leading columns that are blend shapes, 0 … 1; the rest are angles, radians
 
 
 def table(motion: Motion, channels: Sequence[str]) -> np.ndarray:

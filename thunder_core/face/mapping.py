@@ -15,15 +15,15 @@ from ..errors import BadHead
 from ..rotation import euler_to_rotvec, matrix_to_euler, quaternion_to_rotvec, rotvec_to_matrix, rotvec_to_quaternion
 from ..types import Motion
 
-VERSION = 1  # of the JSON of a mapping
+VERSION = 1  # version of the mapping format
 _LONGEST = 2**22  # letters of that JSON: some ten thousand rules
-_LARGEST = 1e6  # of a rule's weight, either sign; beyond it curves of 32 bits become infinite
+_LARGEST = 1e6  # largest weight of a rule, either sign; beyond it 32-bit curves overflow
 
-LOWER_PER_JAW = 3.25  # on the bundled head; see Mapping
+LOWER_PER_JAW = 3.25  # default, measured on the bundled head; see Mapping
 _MOST_PER_JAW = 20.0
 
 JOINTS = ("neck", "jaw", "eye_left", "eye_right")
-_AXES = "xyz"  # of the head: x to its left, y up, z out of the face
+_AXES = "xyz"  # axes of the head: x to its left, y up, z out of the face
 COMPONENTS = tuple(f"{joint}.{axis}" for joint in JOINTS for axis in _AXES)
 
 # Derived key → (rotation, axis, sign, radians at 1). A key holds the part of its own sign; its opposite the other.
@@ -42,7 +42,7 @@ _DERIVED = {
 DERIVED = ("jawOpen", *_DERIVED)
 
 _MOST = 2.0  # a channel read back from a rig whose targets several channels share lies in 0 … 2
-_SWEEPS = 60  # of coordinate descent; such groups have a handful of channels
+_SWEEPS = 60  # sweeps of coordinate descent; such groups have a handful of channels
 _STILL = 1e-9
 
 

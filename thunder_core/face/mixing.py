@@ -21,7 +21,7 @@ PART_OF = {"mouth": "mouth", "jaw": "mouth", "upper_face": "upper_face", "eyes":
 # Half a blink of one take and half of another would be two half-closed eyes; half a gaze looks at nothing.
 _WHOLE = (*BLINKS, *GAZE, *SPEECH)
 _AROUND = 3  # frames beside a fade that its lips are looked at with
-_FAINT = 0.12  # of what a channel moves: a part with less is ignored
+_FAINT = 0.12  # share of a channel's movement below which a part is ignored
 
 
 @lru_cache(maxsize=4)

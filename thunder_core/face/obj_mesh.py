@@ -14,7 +14,7 @@ from ..errors import BadHead
 # Far above the heads there are (ICT-FaceKit: 3 MB, 26,719 vertices), far below what exhausts a computer's memory.
 _MOST_BYTES, _MOST_VERTICES, _MOST_FACES = 2**26, 1_000_000, 1_000_000
 _LONGEST_FACE = 2**14  # bytes of the line
-_MOST_WORDS = 8  # of a vertex's line: v x y z, w, and a colour
+_MOST_WORDS = 8  # words in a vertex line: v x y z, w, and a colour
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from .seam import find_seam, Seam
 
 # Mouth vertices of the bundled head: its lips come first, rings from the skin inwards, each from the left corner over the top.
 LIP_RINGS, LIP_AROUND, CONTACT_RING = 7, 40, 5
-UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # of a ring, opposite each other
+UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # opposite vertices of a ring, from corner to corner
 
-_FACE_POINTS = 420  # of the skin, beside the lips, that show how a face moves
-_FITTING_POINTS = 260  # of the skin that pull one head over another
+_FACE_POINTS = 420  # skin points, besides the lips, that describe a face's movement
+_FITTING_POINTS = 260  # skin points used to fit one head to another
 _RIGID_ROUNDS = 3
 _ROUNDS = ((0.3, 0.25), (0.08, 0.15))  # stiffness and farthest match of each round, in distances between the eyes
-_PLACES_STIFF = 0.01  # of the known places, the same unit: they are found to half a millimetre
+_PLACES_STIFF = 0.01  # stiffness at the known places, in the same unit: they are accurate to half a millimetre
 _FACING = 0.5  # least cosine between the normals of two points that match
 
 

@@ -28,16 +28,16 @@ MOST = 10.0  # largest coefficient, the end of a shape key's slider
 # How closely points are to be met, against coefficients of size 1 (FLAME's basis is scaled so): millimetres.
 _POINT_MM, _GAP_MM = 0.25, 0.15
 _STRENGTH = 40  # independent measurements that all points together are worth: neighbours move alike
-_PARTED = 0.6  # of the jaw's pull on our lips: where another's are pulled apart less, its corner is nearer and no gap is asked for
-_TOUCH_MM, _SHARE = 0.02, 5.0  # how exactly lips meet: where they touch, and for each millimetre they are apart
-_MEETINGS = 3  # rounds in which they are brought together: each leaves a part of the tolerance
+_PARTED = 0.6  # share of the jaw's pull on the bundled lips; where another head has less, its corner is nearer: no gap there
+_TOUCH_MM, _SHARE = 0.02, 5.0  # tolerance of the lips' gap at contact, and its growth per millimetre of opening
+_MEETINGS = 3  # correction rounds for the gap; each leaves a part of the tolerance
 _BIN = 0.04  # radians of jaw between two factorisations; in between the answer is refined
 _REFINE = 3
 _FRAMES = 512  # solved at once
-_BUNDLED_RANGE = (0.0, 1.4)  # of the bundled head's channels when a motion is read back
+_BUNDLED_RANGE = (0.0, 1.4)  # range of the bundled head's channels when a motion is read back
 _OTHER_MOST = 8.0  # leaves the lips' gap room for its last correction
-_BUNDLED_SIZE = 0.6  # how large they are expected to be
-_SWEEPS = 40  # of coordinate descent, less once nothing moves farther than this
+_BUNDLED_SIZE = 0.6  # expected size of these channels
+_SWEEPS = 40  # most sweeps of coordinate descent; it stops when all steps are below _STILL
 _STILL = 2e-4
 _TURN_RANGE = (0.6, 1.6)
 

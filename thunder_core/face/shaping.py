@@ -12,11 +12,11 @@ from ..channels import BLINKS, GAZE, LIDS, LIP_CLOSE, region_of
 from ..types import Motion
 from . import lip_closures
 
-MOST = 2.0  # of an intensity
-_KNEE, _LIMIT = 0.9, 1.2  # where a strengthened channel bends, and what it never goes beyond: faces have no more
+MOST = 2.0  # largest intensity
+_KNEE, _LIMIT = 0.9, 1.2  # value at which a strengthened channel is compressed, and its limit, that of real faces
 _JAW_KNEE, _JAW_LIMIT = 0.30, 0.40  # radians
 
-_SPREADING = ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown")  # what a rounded mouth cannot do as well
+_SPREADING = ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown")  # channels that a rounded mouth suppresses
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from .motions import extract_features, MotionSet, SAMPLES_PER_FRAME
 from .performances import animate
 
 PIECE, SLACK = 250, 50  # animation frames: 10 s, and how far around a cut may look for a quiet place
-HOLD_OUT = 8  # every eighth piece is measured on
+HOLD_OUT = 8  # step of the held-out pieces: every eighth is for measuring
 
 
 def pieces(clip: Clip, samples: np.ndarray) -> Iterator[Clip]:

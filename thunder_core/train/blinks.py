@@ -25,14 +25,14 @@ from .m2s import SpeechBatches
 from .motions import MotionSet
 
 FRAMES = (150, 70)  # length of a crop: the first that the clips are long enough for
-CROPS, CROPS_PER_ROW = 64, 4  # at most
-STEPS = 10  # of sampling; 20 give as many blinks
+CROPS, CROPS_PER_ROW = 64, 4  # most crops in total and per row
+STEPS = 10  # sampling steps; 20 give as many blinks
 CLOSED = 0.5  # value of a blink channel from which the lid is closed
 MOODLESS = 0.3  # sum of mood strengths below which a line counts as without a mood
 WHOLE_LINES = 0.12  # extra shift: on lines longer than a crop the model blinks less (bench/habits.py)
 _FURTHEST = 0.5  # largest shift tried, in deviations of the noise; beyond it lids stay closed and the rate falls again
 BY_EYES = 0.15  # shift per deviation of “eyes”; without it takes follow that slider less (bench/direction.py)
-_ROUNDS = 6  # of bisection: precise to 0.01 deviations
+_ROUNDS = 6  # bisection steps: precise to 0.01 deviations
 
 
 def blinks_a_minute(motion: Tensor, lids: list[int]) -> float:

@@ -44,7 +44,7 @@ _PRIOR_WIDTH = 1.5  # frames, standard deviation of the prior's kernel
 # Chosen by leave-one-out on the clips of the split `fit`.
 _PULL = {"opening": (300.0, 100.0), "width": (1000.0, 3000.0)}  # ridge strength for phones, for loudness
 _MAP_PULL = 2000.0  # ridge strength of the feature map
-_SPEEDS = (0.85, 0.92, 1.08, 1.17)  # of the augmented copies
+_SPEEDS = (0.85, 0.92, 1.08, 1.17)  # speeds of the augmented copies
 _NOISY = 4  # copies with noise and reverberation
 _SHARES = (0.0, 0.2, 0.35, 0.5, 0.65, 0.8, 1.0)  # candidate weights of the map
 _WORTH = 0.005  # least gain in r for which the map is used

@@ -26,7 +26,7 @@ from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches
 from .motions import MotionSet
 
-FRAMES = 70  # as in the paper
+FRAMES = 70  # length of a training clip, as in the paper
 BATCH = 48
 ESTIMATED = 0.5  # share of a batch in which the mouth is the model's own estimate
 HIDE_AUDIO = 0.2  # p of classifier-free guidance, as in the paper

@@ -28,10 +28,10 @@ from .loop import fit, Schedule
 from .m2s import SpeechBatches
 from .motions import MotionSet
 
-STEPS, LEAST_NOISE = 4, 0.3  # of the distilled model; the last step's σ/α
-FRAMES = 200  # of a line; put together from the clips of one voice where those are shorter
+STEPS, LEAST_NOISE = 4, 0.3  # steps of the distilled model; σ/α of the last step
+FRAMES = 200  # frames of a line; shorter clips of one voice are joined
 BATCH = 8
-WHOLE_STEPS = 20  # of the model that is distilled
+WHOLE_STEPS = 20  # steps of the original model
 ON_THE_WAY = 0.1  # weight of the estimates before the last
 FREE = 0.1  # share of lines sampled in any style
 SPREADS = (0.2, 0.5, 1.0)

@@ -35,7 +35,7 @@ from .systems import REFERENCE
 from .teacher import perform
 
 SAMPLES = 32  # S of the paper
-LEAST_FRAMES, MOST_FRAMES = 75, 125  # of a clip: 3 s, and what is used of longer ones
+LEAST_FRAMES, MOST_FRAMES = 75, 125  # shortest clip (3 s), and most frames used of a longer one
 Figures = dict[str, dict[str, float]]  # of every clip, by its name: FIGURES
 FIGURES = ("lve", "l_ccc", "l_pcc", "dtw", "sdiv_u", "tdiv_u", "sdiv_l", "tdiv_l", "fdd_u", "fdd_l", "ba", "div")
 

@@ -20,7 +20,7 @@ from ..face.head import Head, load_head
 from ..face.retarget import between, MOST, Retarget
 from ..types import Motion
 
-COEFFICIENTS = 100  # as the paper most likely has; files hold as many or fewer
+COEFFICIENTS = 100  # coefficients that the paper most likely used; files hold as many or fewer
 _OF_THE_MOUTH = 0.5  # share of a vertex that belongs to the mouth's region, from which on mesh-to-speech sees it
 
 

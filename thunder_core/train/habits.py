@@ -23,10 +23,10 @@ from .prosody import inside, Prosody
 NOD, RAISE = 5.0, 0.35  # degrees and brow units per second, from which on a stroke counts
 ACCENT_REACH, BOUNDARY_REACH = 4, 5  # frames (.16 and .20 s) within which a movement belongs to an accent, to a boundary
 PAUSES = (0.4, 2.0)  # s
-REST_DEGREES, FASTEST = 1.5, 40.0  # what a head may turn over a pause, and how fast, degrees per second and axis
+REST_DEGREES, FASTEST = 1.5, 40.0  # limits for a head that rests in a pause: turn, degrees; speed per axis, degrees per second
 BREATH = 0.5  # s before a phrase in which lips may open
 ONSET = 0.2  # s before a phrase in which lips open for its first sound
-OPEN_MM = 0.25  # from which on lips count as open
+OPEN_MM = 0.25  # least gap at which lips count as open
 
 
 def correlation(x: np.ndarray, y: np.ndarray) -> float:

@@ -39,9 +39,9 @@ SPOILS = ("shift", "size", "other", "smooth", "open", "shake")
 ODDS = (0.27, 0.22, 0.16, 0.13, 0.13, 0.09)
 SPOILED = 2  # versions of each take
 OF_TEACHER = 0.25  # share of the spoiled versions, in training, whose motion is the teacher's own, not the take's
-APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0  # of differences between takes of one clip, frame by frame and as a whole
-CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # weights that are tried
-AS_WELL = 0.01  # of a correlation of ranks
+APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0  # loss weights for differences between takes of a clip: per frame, and overall
+CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # weights tried
+AS_WELL = 0.01  # difference of rank correlations that counts as equal
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
 

@@ -47,7 +47,7 @@ BROW_ALONG = (0.03, 0.27, 0.5, 0.75, 0.97)
 RIGID = (6, 168, 197, 195, 5, 9, 8, 151, 10, 108, 337, 33, 133, 263, 362, 127, 356, 162, 389, 21, 251)
 _HAIR = ("Brows",)  # materials that lie on the skin and are not it
 NOSE_TIP, CHIN = (1, 4), (152, 175)
-SIDE_OF_MOUTH, SIDE_OF_EYES = (58, 288), (127, 356)  # on the outline of the face, right and left
+SIDE_OF_MOUTH, SIDE_OF_EYES = (58, 288), (127, 356)  # points on the face's outline level with mouth and eyes, right and left
 # Between the contours: which way the skin goes there says chin, cheek or nose.
 CHIN_POINTS = (18, 83, 313, 200, 201, 421, 199, 208, 428, 175, 171, 396, 152, 148, 377)
 CHEEK_POINTS = (50, 280, 101, 330, 205, 425, 207, 427, 187, 411, 216, 436, 206, 426, 212, 432, 202, 422, 214, 434)

@@ -23,7 +23,7 @@ REACH, MAP_REACH = 4, 2  # frames of 40 ms to either side, of phones and loudnes
 TAPS, MAP_TAPS = 2 * REACH + 1, 2 * MAP_REACH + 1
 KERNELS = Path(__file__).with_name("lip_kernels.json")
 LONG = 100  # frames of speech from which on a clip's own mean and deviation count as much as those of the measured clips
-_LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0  # of a clip's curve against the measured ones
+_LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0  # limits of a clip's deviation relative to the measured curves
 
 
 def occupancy(phones: np.ndarray, frames: int) -> np.ndarray:

@@ -27,7 +27,7 @@ from .rasteriser import nearest_triangles, normals
 PIXELS = 48
 _MILLIMETRES = 72.0  # side of the picture
 _BELOW = 2.0  # millimetres from the corners of the mouth down to the picture's middle: jaws open downwards
-_MARGIN = 1.3  # of the picture's side: triangles beyond it stay outside
+_MARGIN = 1.3  # size of the kept part of the face, in sides of the picture; triangles outside it are left out
 _BEHIND = -0.3  # cosine to the viewer at rest, below which no motion turns a triangle to the viewer
 # Grey of the parts, so that lips, teeth and tongue can be told apart; others are skin.
 _GREY = {"Lips": 0.36, "Mouth": 0.06, "Gums": 0.22, "Teeth": 0.95, "Back Teeth": 0.95, "Tongue": 0.48}

@@ -148,7 +148,7 @@ def _perform_here(number: int) -> tuple[np.ndarray, np.ndarray]:
     return _perform(_HERE["job"], _HERE["set"], number)
 
 
-_HERE: dict = {}  # of a process of the pool
+_HERE: dict = {}  # state of a worker process of the pool
 
 
 def _perform(job: Job, given: _Set, number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,11 +11,11 @@ from ..engine.flame import FlameLayer
 from ..engine.systems.media2face import PICTURE
 from ..face.head import Head
 
-_LIGHT = (0.25, 0.35, 0.9)  # where it comes from: right, above, in front
+_LIGHT = (0.25, 0.35, 0.9)  # direction of the light: right, above, in front
 _AMBIENT = 0.25
 _MOVES = 1e-3  # metres that a channel moves a vertex of the face
 _TURNS = 0.3  # cosine: how far a triangle may look backwards at rest
-_MARGIN = 0.06  # of the picture's width around the face
+_MARGIN = 0.06  # margin around the face, as a share of the picture's width
 
 
 class FacePictures:

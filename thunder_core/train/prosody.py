@@ -24,7 +24,7 @@ HELD = 0.35  # s that a sound lasts at least where a speaker hesitates
 _SMOOTH = 2.0  # frames
 _APART = 9  # frames between accents
 _PROMINENT = 0.45  # deviations by which an accent rises above what is around it
-_PITCH_SHARE = 0.6  # of an accent, against loudness
+_PITCH_SHARE = 0.6  # weight of pitch relative to loudness in an accent
 _MOST_SEMITONES = 8.0
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-_DEPTH_STEPS = 2**20  # between the nearest and the farthest point of a batch
+_DEPTH_STEPS = 2**20  # depth levels between a batch's nearest and farthest point
 _LEAST_AREA = 1e-9  # square pixels, twice the area: a triangle seen from its edge
 
 

@@ -29,11 +29,11 @@ from .lip_kernels import fitted_to, identity, KERNELS
 from .prosody import semitones
 from .teacher import perform
 
-TRAINING_TAKES, WATCHED_TAKES = 8, 16  # of a clip
-LEAST_FRAMES, MOST_FRAMES = 75, 125  # of a clip: 3 s, and what is used of longer ones
+TRAINING_TAKES, WATCHED_TAKES = 8, 16  # takes per clip
+LEAST_FRAMES, MOST_FRAMES = 75, 125  # shortest clip (3 s), and most frames used of a longer one
 REFERENCES = 2  # teacher performances averaged into a take's reference, since the teacher varies
 SPREAD, GUIDANCE = 0.5, 1.0  # the user's defaults, at normal quality: for the clips the judge is validated on
-_SPREADS, _STEPS, _GUIDANCES = (0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)  # for training clips; 0 steps: normal quality
+_SPREADS, _STEPS, _GUIDANCES = (0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)  # drawn per training clip; 0 steps: normal quality
 _OTHERS = (
     "engine/readings.py",
     "engine/speech/accents.py",

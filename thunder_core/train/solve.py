@@ -23,14 +23,14 @@ from ..face.head import Head
 from ..types import Motion
 from .landmarks import BROWS, CHIN, contours, correspondence, INNER_LIPS, IRISES, LID_ACROSS, MM, NOSE_TIP, OUTER_EYES, POINTS, RIGID, Spots
 
-_GROUP_WEIGHT = {  # how much a millimetre counts in x, y and z; depth from one camera is a guess
+_GROUP_WEIGHT = {  # weights of a millimetre in x, y and z; depth from one camera is a guess
     "lips_outer": (1.0, 1.0, 0.3), "lips_inner": (1.0, 1.2, 0.3), "lids": (0.1, 1.3, 0.0), "brows": (0.35, 0.9, 0.1),
     "chin": (0.45, 0.8, 0.15), "cheeks": (0.3, 0.3, 0.1), "nose": (0.35, 0.4, 0.1),
 }  # fmt: skip
-_GAP_WEIGHT, _CONTACT_WEIGHT = 2.5, 6.0  # of a millimetre of lip gap, open and touching
+_GAP_WEIGHT, _CONTACT_WEIGHT = 2.5, 6.0  # weights of a millimetre of lip gap, open and touching
 _CONTACT = 0.6  # mm of measured gap under which lips are taken to touch
 _PULL = 6.0  # mm² per unit²: pull of every channel to rest
-_PULL_OF = {  # of channels that one camera sees badly or that others can stand in for
+_PULL_OF = {  # exceptions: channels that one camera sees badly or that others can replace
     "jawForward": 80.0, "cheekPuff": 60.0, "mouthShrugUpper": 40.0, "mouthShrugLower": 25.0, "mouthDimple": 25.0, "mouthPress": 20.0,
     "mouthRoll": 12.0, "mouthLeft": 20.0, "mouthRight": 20.0, "noseSneer": 15.0, "cheekSquint": 15.0, "eyeSquint": 25.0, "mouthFrown": 12.0,
     "eyeWide": 20.0, "mouthClose": 10.0, "browOuterUp": 10.0, "browInnerUp": 8.0, "browDown": 8.0,
@@ -43,7 +43,7 @@ _EVEN, _EVEN_OF = 12.0, {"eye": 60.0, "brow": 25.0}  # mm² per unit²: pull of 
 _LIPS_THAT_MEET = ("mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
 _PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))  # inner lips, upper and lower
 _BROW_LANDMARKS = [i for pairs in BROWS.values() for pair in pairs for i in pair]
-_IRIS_RADIUS_MM = 12.0  # from the eye's centre to its iris
+_IRIS_RADIUS_MM = 12.0  # distance from the eye's centre to its iris
 _POSE_SMOOTHING = 0.8  # frames
 
 

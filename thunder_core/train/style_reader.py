@@ -15,7 +15,7 @@ from ..channels import Columns
 from ..direction import AXES, Direction
 from ..types import FPS, Motion, unpack
 
-_PULLS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # of the ridge that are tried
+_PULLS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # ridge penalties tried
 _REACH = 4.0  # deviations of a measure beyond which it says no more
 
 

@@ -21,7 +21,7 @@ from .motions import MotionSet, UNITS
 NAME = "sv2s"
 BATCH = 8
 HELD_OUT = 32  # crops on which it is measured
-_GREY = 0.45  # about the mean of the pictures
+_GREY = 0.45  # approximate mean of the pictures
 _WIDTHS = (16, 24, 48, 96)  # channels: of the convolution over space and time, and of the three stages after it
 _SHIFT = 2  # pixels that a crop is moved at most, up or down and aside, in training
 

@@ -20,7 +20,7 @@ from ..types import FPS
 from .teacher_timing import wander
 
 PLOSIVES, POSTALVEOLARS = ("B", "P"), ("SH", "ZH", "CH", "JH")
-OPEN_MM, WIDE_MM = 8.0, 3.0  # of opening and of width, at which the cues `open` and `wide` are 1
+OPEN_MM, WIDE_MM = 8.0, 3.0  # opening and width at which the cues `open` and `wide` are 1
 
 
 def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:
@@ -106,7 +106,7 @@ OF_MOODS: dict[str, Sequence[Part]] = {
         Part("cheekPuff", "end", 0.14),
     ),
 }  # fmt: skip
-SMILE, FROWN, ASYMMETRY = 0.7, 0.6, 0.25  # of a channel, at 1 of the style's
+SMILE, FROWN, ASYMMETRY = 0.7, 0.6, 0.25  # channel values at a style value of 1
 _CHUCKLE, _TREMBLE = 4.6, 6.0  # Hz
 _VARIES = 0.25  # deviation of the logarithm of an amount between performances
 _LASTING = ("always", "drift")  # cues that do not need a sound

@@ -16,7 +16,7 @@ from .teacher_manner import Manner
 
 BLINKS_PER_MINUTE = 20.5
 _BLINK_SPREAD = 0.6  # standard deviation of the log interval between blinks
-_BLINK_APART = 0.55  # least interval, s
+_BLINK_APART = 0.55  # least interval between blinks, s
 _BLINK_DRAWN = 0.6  # a blink moves to a better moment within this many s of its planned time
 _LONG = 2.0  # s of silence from which a face is idle
 _LARGEST_NOD = 10.0  # degrees

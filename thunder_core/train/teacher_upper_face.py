@@ -23,8 +23,8 @@ from .teacher_plan import listening, Look, Nod, Plan, Raise, speaking
 
 _FINE = 4  # steps per frame in which the neck is moved
 _SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))  # Hz, and degrees of nod, turn and tilt
-_LISTENER_SWAY = 0.4  # of a speaker's
-_IDLE_CLOCK, _PAUSE_CLOCK = 0.3, 0.04  # how fast the drift goes on in long silence and in a pause
+_LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
+_IDLE_CLOCK, _PAUSE_CLOCK = 0.3, 0.04  # speed of the drift in long silence and in a pause, relative to speech
 _CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
 _BREATHS_PER_SECOND, _BREATH_DEGREES = 0.26, 0.25
 _UNREST = 0.16  # degrees that a head moves even where it rests
@@ -33,9 +33,9 @@ _INHALE = 0.5  # degrees that a head rises as it draws breath
 _SPRING = 9.0  # 1/s, of poses and of what the head follows
 _EYES_STAY = 0.95  # share of the head's turn that eyes make good
 _FURTHEST_LOOK = 24.0  # degrees of an eye in its socket
-_LID_DOWN, _LID_UP = 0.005, 0.006  # of a channel per degree that the gaze is lowered or raised; lids follow the eyes by themselves
-_MOST_DROOP = 0.44  # of a blink, that lids come down without blinking
-_BROW_REST, _STIR = 0.04, 0.022  # of a channel: where brows are between raises, and how they stir there
+_LID_DOWN, _LID_UP = 0.005, 0.006  # lid channel per degree of lowered or raised gaze: lids follow the eyes
+_MOST_DROOP = 0.44  # largest eyeBlink value outside a blink
+_BROW_REST, _STIR = 0.04, 0.022  # brow channels between raises: mean and size of small movements
 _BREATH_JAW, _BREATH_RISE, _BREATH_FALL = 0.026, 0.22, 0.3  # radians; s
 
 

@@ -26,7 +26,7 @@ SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 Retarget = Callable[[np.ndarray], np.ndarray]  # coefficients [T, b] of another basis → the head's channels [T, n]
 _ROTATIONS = {"head": ("head", "pose"), "eyes": ("eyes",)}
 _NEARLY_WHOLE = 0.5  # seconds by which motion and sound of one performance may differ in length
-_MOST_RADIANS = 2.0  # no jaw, neck or eye turns further: larger numbers are degrees
+_MOST_RADIANS = 2.0  # largest turn of a jaw, neck or eye in radians; larger values are degrees
 
 
 class BadTracking(ThunderError):

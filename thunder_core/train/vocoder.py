@@ -33,7 +33,7 @@ TRUE, DRAWN = 0.4, 0.3  # shares of crops with the recording's own mel, and with
 _WINDOWS = ((128, 32), (320, 80), (640, 160), (1280, 320))  # samples: window and hop of each spectrogram of the loss
 _QUIET = 2e-3  # magnitude per root sample of window, below which a spectrogram's logarithm ends
 _PITCH, _ADVERSARIAL, _FEATURES = 0.3, 0.1, 0.5  # weights beside the energy distance
-_MOST_CORRUPT = 0.4  # at most, share of units replaced where a mel is blurred
+_MOST_CORRUPT = 0.4  # largest share of units replaced where a mel is blurred
 
 
 def _smooth(x: Tensor, frames: float, bands: float) -> Tensor:

@@ -14,7 +14,7 @@ from .mesh import bump, smooth_step
 from .mouth import outside, turned_rings
 from .shapes import lids_follow
 
-_ROUND_CHIN = ((1, 1.5, 0), (2, 3.0, 0.5), (3, 5.0, 1.5), (4, 6.0, 2.0), (5, 3.5, 2.0), (6, 0.8, 0.8), (7, 0, 0))  # as in mouth.py
+_ROUND_CHIN = ((1, 1.5, 0), (2, 3.0, 0.5), (3, 5.0, 1.5), (4, 6.0, 2.0), (5, 3.5, 2.0), (6, 0.8, 0.8), (7, 0, 0))  # same as in mouth.py
 _THINNER = ((1, 0, 0), (2, -0.2, -0.1), (3, -0.4, -0.3), (4, -0.5, -0.6), (5, -0.3, -1.0), (6, -0.1, -0.7), (7, 0, 0))
 
 

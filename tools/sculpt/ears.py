@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline
 AROUND = 36
 _FRONT = (0.0, 0.15, 0.28, 0.39, 0.49, 0.58, 0.66, 0.73, 0.79, 0.85, 0.90, 0.95, 0.985, 1.0)  # shares of the outline
 _BACK = ((0.985, -2.0), (0.93, -3.6), (0.82, -5.0), (0.62, -9.0), (0.5, -20.0))  # share, height: the ear's back
-_CENTRE = np.array([75.6, -23.0, -12.0])  # where the ear's middle meets the head, left side
+_CENTRE = np.array([75.6, -23.0, -12.0])  # centre of the left ear's base
 _POLE = np.array([-2.0, -3.0])  # middle of the rings in the ear's plane
 
 # The ear's plane: first number backwards, second up, millimetres.

@@ -19,8 +19,8 @@ _LINE_Z = (-110, -88, -66, -46, -38, -30, -16, -8, -2, 6, 14, 28, 44, 60, 74, 90
 _LINE_Y = (-76, -72, -58, -30, -4, 14, 17, 4, -12, -10, 16, 34, 45, 56, 62, 66)
 _BELOW = 13.0  # mm that the shell continues below the hairline, inside the head
 _SUNK = 1.6  # mm below the skin there
-_KNOT = np.array([0.0, 30.0, -112.0])  # where tied hair meets
-_WHORL = np.array([10.0, 96.0, -62.0])  # from which short hair falls
+_KNOT = np.array([0.0, 30.0, -112.0])  # point where tied hair meets
+_WHORL = np.array([10.0, 96.0, -62.0])  # point from which short hair falls
 _GOLDEN = (np.sqrt(5) - 1) / 2
 
 

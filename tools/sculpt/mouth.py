@@ -40,7 +40,7 @@ _SIDEWAYS = (
     ((0, -38, 102), (22, 24, 36), (2.0, 0.5, 0.0)), ((0, -93, 90), (40, 30, 54), (2.6, 0.4, -1.8)),
     ((-46, -62, 58), (48, 50, 62), (2.6, 0.3, 0.4)), ((54, -72, 48), (42, 46, 60), (2.4, 1.6, 0.3)),
 )
-_JAW_NARROWS = 10.0  # how far each corner comes in per sine of the jaw's angle [mm]
+_JAW_NARROWS = 10.0  # inward movement of each corner per sine of the jaw's angle, mm
 
 
 def drawn_in(clay):

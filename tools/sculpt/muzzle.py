@@ -16,7 +16,7 @@ from scipy.interpolate import RectBivariateSpline
 
 RING = 40
 MOUTH_WIDTH = 25.0  # half the distance of the mouth corners
-LIP_RINGS = range(2, 9)  # near skin, near skin, border, bulge, red, contact, inner contact
+LIP_RINGS = range(2, 9)  # rings of the lips: near skin, near skin, border, bulge, red, contact, inner contact
 CONTACT, INNER = 7, 8
 RINGS = (0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 4.5, 5, 5.5, 6, 6.5, 7, 8, 9, 10, 11, 12, 13)
 LINE = -70.0  # height of the line where the lips meet

@@ -21,7 +21,7 @@ EDGE_LOWER = -72.1
 LOWER_BEHIND = 3.2
 TONGUE_RINGS, TONGUE_AROUND = 23, 24
 _TOOTH_AROUND = 8
-_FRONT_TEETH = 3  # on each side, up to the canines
+_FRONT_TEETH = 3  # front teeth on each side, up to the canines
 _TONGUE_T = (0.0, 0.09, 0.18, 0.30, 0.50, 0.68, 0.85, 1.0)
 
 
@@ -186,7 +186,7 @@ def add_brows(mesh):
                 mesh.face(quad[::-1] if flip else quad, "Brows")
 
 
-BROW_HAIRS, _BROW_ROWS = 46, 2  # on each brow; rows of three vertices before a hair's tip
+BROW_HAIRS, _BROW_ROWS = 46, 2  # hairs per brow; rows of three vertices before a hair's tip
 
 
 def add_brow_hairs(mesh):

@@ -218,9 +218,9 @@ FOLDS = {
 _FURROWS = {"browInnerUp": 0.7, "browOuterUp": 0.55}
 SIDED = ("mouthSmile mouthStretch mouthDimple mouthFrown mouthUpperUp mouthLowerDown noseSneer mouthPress cheekSquint eyeSquint "
          "browOuterUp browDown").split()
-_ON_RING = ((1, 2, 3, 4, 5), (1.0, 0.85, 0.5, 0.2, 0.0))  # of the mouth, what "skin" leaves of a rider
+_ON_RING = ((1, 2, 3, 4, 5), (1.0, 0.85, 0.5, 0.2, 0.0))  # mouth rings, and the share of a "skin" rider that remains on each
 _CURLED = ((2, 3, 4, 5, 6), (1.0, 0.85, 0.4, 0.1, 0.0))
-_ON_LID = ((1, 2, 3, 4), (1.0, 0.55, 0.2, 0.0))  # of the eye
+_ON_LID = ((1, 2, 3, 4), (1.0, 0.55, 0.2, 0.0))  # the same for lid rings
 
 
 def riders(clay, outside, upper, lower) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ PLACES = tuple(sorted({*range(ROWS), 4.5, 5.5, 6.5, 7.5}))  # rows of the grid: 
 MOUTH_ROWS, MOUTH_COLUMNS = (24, 32), 6
 EYE_ROWS, EYE_COLUMNS = (8, 16), (2, 10)
 EYE_RING = 32
-EYE_RINGS = (0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6)  # from the grid inwards: skin, the fold above the crease, crease, lid, its edges
+EYE_RINGS = (0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5, 4, 5, 6)  # rings inwards from the grid: skin, fold above the crease, crease, lid, its edges
 MARGIN = 4  # the lid's outer edge; 5 is its inner edge, 6 lies behind it
 
 # front (y, z) | side (y, x, z) | back (y, z) of a row; rows in between are interpolated

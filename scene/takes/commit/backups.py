@@ -10,8 +10,8 @@ import numpy as np
 from ...animation import fcurves
 from ...host import compat
 
-PROPERTY = "thunder_as_committed"  # of an action: a sum of its curves after the last commit to it
-_NOT_EDITED = ("is_valid", "rna_type", "show_expanded", "active")  # of a modifier: not what it does to the curve
+PROPERTY = "thunder_as_committed"  # custom property of an action: checksum of its curves after the last commit to it
+_NOT_EDITED = ("is_valid", "rna_type", "show_expanded", "active")  # properties of a modifier that do not affect the curve
 
 
 def remember(action) -> None:

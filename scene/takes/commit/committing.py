@@ -58,7 +58,7 @@ class _Commit:
     touched [tracks]: whether the take moves a track.
     """
 
-    regions: list[str]  # of each track
+    regions: list[str]  # region of each track
     values: np.ndarray
     touched: np.ndarray
 

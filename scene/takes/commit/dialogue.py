@@ -29,7 +29,7 @@ class Done:
 
     reports: list[Report] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
-    edited: dict[str, int] = field(default_factory=dict)  # of each head the animator's keys that were replaced
+    edited: dict[str, int] = field(default_factory=dict)  # head → number of the animator's keys that were replaced
     actions: list = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)

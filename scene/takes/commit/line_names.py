@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 from ....thunder_core import records
 
-PROPERTY = "thunder_lines"  # of an action: the lines that were committed to it
+PROPERTY = "thunder_lines"  # custom property of an action: the lines committed to it
 _LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
-_LONGEST_PART = 24  # of them for the first part, and for each line where there are several
-_BLENDERS_NUMBER = re.compile(r"\.\d{3,}$")  # what Blender appends to a name that is in use
+_LONGEST_PART = 24  # letters of the name's first part, and of each line if there are several
+_BLENDERS_NUMBER = re.compile(r"\.\d{3,}$")  # suffix that Blender appends to a name in use
 _NUMBER = re.compile(r"(\.\d{3,}| \d+)$")  # the same, or what is appended here
 
 

@@ -15,7 +15,7 @@ from ....thunder_core import records
 from ...animation import fcurves
 from . import put_keys
 
-PROPERTY = "thunder_line_scores"  # of an action: for each line that was committed to it, its take's score and its own
+PROPERTY = "thunder_line_scores"  # custom property of an action: the take's score and the committed score of each line
 UNSEEN_MM = 0.6  # lips that are off by less look the same: what a commit within this error loses is not counted
 
 

@@ -16,7 +16,7 @@ from . import modifiers, posing, put_keys
 from .choice import Choice
 from .own_curves import OwnCurve, STILL
 
-_MARGIN_SECONDS = 10.0  # of cycles beyond the scene that become keys
+_MARGIN_SECONDS = 10.0  # time outside the scene's range in which cycles become keys
 
 
 @dataclass(frozen=True)

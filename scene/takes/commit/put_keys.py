@@ -11,7 +11,7 @@ import numpy as np
 
 from ....thunder_core import records
 
-PROPERTY = "thunder_keys"  # of an action: for each line that was committed to it, a sum of every key that it put
+PROPERTY = "thunder_keys"  # custom property of an action: checksums of the keys that each committed line wrote
 _DIGITS = 6  # hexadecimal, of a key's sum
 
 

@@ -18,7 +18,7 @@ from .. import track_values
 from ..sampling import Sampling
 from . import sliders
 
-MOOD_SECONDS = 0.4  # over which one mood becomes another where its key lies
+MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
 _MOODS = tuple(name for name in MOODS if name != NEUTRAL)
 
 

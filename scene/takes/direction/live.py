@@ -37,11 +37,11 @@ from ..sampling import Sampling
 from ..shape.stored import is_shaped
 from . import asking, looking, sliders
 
-PENDING = "thunder_live"  # on a take's first action while its keys do not yet match the sliders
+PENDING = "thunder_live"  # property of a take's first action while its keys do not yet match the sliders
 LONGEST_SECONDS = 60.0  # longest line that can be keyed while a slider is dragged
-_REST_SECONDS = 0.25  # without slider movement: the drag has ended
+_REST_SECONDS = 0.25  # time without slider movement after which a drag has ended
 _POLL_SECONDS = 0.02
-_BUSY_SECONDS = 0.2  # between checks whether other work has finished
+_BUSY_SECONDS = 0.2  # interval of checking whether other work has finished
 
 
 @dataclass

@@ -20,7 +20,7 @@ from ...voice import strip
 from .. import generation, provenance, take_list
 from ..sampling import LARGEST_SEED, Sampling
 
-SPREAD = 0.15  # of takes around the one that is liked
+SPREAD = 0.15  # spread of new takes around the chosen one
 COUNT = 4
 
 

@@ -9,7 +9,7 @@ from ...heads import head_state
 from ...host import idle, jobs
 from ...host.session import Part, session
 
-STRENGTH = 0.6  # of a mood that was just chosen
+STRENGTH = 0.6  # default strength of a mood
 _AXES = {axis.name: axis for axis in AXES}
 
 

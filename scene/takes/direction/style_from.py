@@ -18,8 +18,8 @@ from ...animation import reading
 from ...heads import head
 from . import asking, sliders
 
-MOST_SECONDS = 120.0  # of a motion that are read: more says no more
-ENDINGS = (".csv", ".npz")  # of the recordings that are read
+MOST_SECONDS = 120.0  # longest motion that is read; more does not improve the style
+ENDINGS = (".csv", ".npz")  # file formats of recordings
 
 
 def of_animation(rig: head.Rig, scene, first: int, last: int) -> Generator[float, None, StyleOfMotion]:

@@ -20,7 +20,7 @@ from ...heads import head
 from ...host.session import Part, session
 from .. import take_list, track_values
 
-STATE = "thunder_shaped"  # of a take's first action, while it has a shape: its base, its edits, what was written last
+STATE = "thunder_shaped"  # property of the first action of a shaped take: its base, its edits and the values written last
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from ...host.session import Part, session
 from .. import take_list, track_values
 from .stored import STATE
 
-STRENGTH = "thunder_emotion"  # of the first of a rig's data-blocks: how strong the emotion is, for a curve over time
-UPDATE_SECONDS = 0.3  # from a slider or an edited curve until the take is written, where that is not done at once
+STRENGTH = "thunder_emotion"  # property of a rig's first data-block: strength of the emotion, which a curve can animate
+UPDATE_SECONDS = 0.3  # delay from a change of a slider or curve until the take is written, if not at once
 
 
 class _LeftBehind(Part):

@@ -34,10 +34,10 @@ class DenoiserConfig:
     heads: int = 4
     feedforward: int = 512
     dropout: float = 0.0
-    steps: int = 0  # that it was distilled to (train/distil.py); 0: any number
+    steps: int = 0  # step count that it was distilled for (train/distil.py); 0: any number
     least_noise: float = 0.0  # σ/α of the last of them
     whole: str = ""  # SHA-256 of the file of the model that it was distilled from
-    blinks_by_eyes: float = 0.0  # how much further the lids' first noise is shifted for a deviation of the style's “eyes”
+    blinks_by_eyes: float = 0.0  # extra shift of the lids' initial noise per deviation of the style's “eyes”
 
 
 def alibi_slopes(heads: int) -> Tensor:

@@ -22,14 +22,14 @@ class MeshToSpeechConfig:
     """Sizes of a mesh-to-speech network, as its card stores them."""
 
     inputs: int  # numbers per frame that it sees
-    space: str = "mouth"  # one of `mouth.SPACES`
+    space: str = "mouth"  # entry of `mouth.SPACES`
     units: int = 200
     speaker: int = 256
     width: int = 192
     layers: int = 4
     heads: int = 4
     feedforward: int = 768
-    kernel: int = 15  # of the depthwise convolution, frames of 40 ms
+    kernel: int = 15  # width of the depthwise convolution, frames of 40 ms
     dropout: float = 0.1
 
 

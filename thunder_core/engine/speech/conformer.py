@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 _ROTARY_BASE = 10000.0
-_INITIAL_DEVIATION = 0.02  # of the weights of linear layers
+_INITIAL_DEVIATION = 0.02  # standard deviation of the initial weights of linear layers
 
 
 def rotary_angles(frames: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:

@@ -46,14 +46,14 @@ class EncoderConfig:
     width: int = 192
     layers: int = 5
     heads: int = 4
-    kernel: int = 31  # of the depthwise convolution, frames of 20 ms
+    kernel: int = 31  # width of the depthwise convolution, frames of 20 ms
     ahead: int = 8  # frames: the family's convolutions look back only, so every frame is read this much later
     # Configuration of a transformers network that reads the waveform (Wav2Vec2, HuBERT, WavLM); none: filter banks and a conformer.
     body: dict | None = None
 
 
 _BODIES = ("wav2vec2", "hubert", "wavlm")
-_NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")  # what could name code or files elsewhere
+_NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")  # ignored: could name code or files elsewhere
 
 
 def _transformers() -> ModuleType:

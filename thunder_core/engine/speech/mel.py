@@ -16,7 +16,7 @@ PIECE = 60  # seconds worked on at once, so that an hour needs little more memor
 _FRAME = RATE // 50  # samples whose level is one
 _LOUDEST = 25  # frames: half a second, the least voice that a level can be taken from; no click lasts as long
 _RARE = 8.0  # the loudest half second this much above the 95th percentile: a voice in one twentieth of the time or less
-_VOICE = 20.0  # how far below the loudest half second frames still belong to the voice (26 dB)
+_VOICE = 20.0  # ratio to the loudest half second down to which frames belong to the voice (26 dB)
 
 
 class LogMel(nn.Module):

@@ -16,7 +16,7 @@ from ..diffusion.denoiser import alibi_bias, alibi_slopes
 from .conditioned import ConditionedConfig, ConditionedDenoiser
 from .flameselftalk import ParallelLayer
 
-TEMPERATURE = 0.1  # of the contrastive loss, as in DiffPoseTalk
+TEMPERATURE = 0.1  # temperature of the contrastive loss, as in DiffPoseTalk
 
 
 @dataclass(frozen=True)

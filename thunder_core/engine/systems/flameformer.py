@@ -28,7 +28,7 @@ class FlameFormerConfig:
 
     motion: int  # channels of x: expression, jaw, head, eyes
     audio: int  # width of the speech features
-    speakers: int  # of training
+    speakers: int  # number of training speakers
     width: int = 128
     layers: int = 4
     heads: int = 4
