@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-BEAM = 60  # paths that are followed
-_FAR = 9.0  # nats below the likeliest phone of a frame, or below the best path: what is farther is dropped
+BEAM = 60  # paths followed
+_FAR = 9.0  # pruning threshold below the best phone of a frame, or the best path, nats
 _NONE = -math.inf
 
 

@@ -39,9 +39,9 @@ from thunder_core.train.m2s import speech_loss, SpeechBatches
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.paper import folder_of, NETWORK
 
-LEVELS = (STEPS - 1, 600, 300, 100)  # steps of diffusion at which one estimate is looked at
-AROUND = 4  # frames on each side that the linear map sees
-TRAINED_ON, TRIED_ON = 150, 40  # clips of the linear map
+LEVELS = (STEPS - 1, 600, 300, 100)  # diffusion steps at which one estimate is measured
+AROUND = 4  # frames on each side that the linear map reads
+TRAINED_ON, TRIED_ON = 150, 40  # training and test clips of the linear map
 
 
 @torch.no_grad()

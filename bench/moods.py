@@ -30,8 +30,8 @@ from thunder_core.engine.engine import Engine
 from thunder_core.types import pack
 
 NAMES = list(MOODS)
-_PULL = 0.15  # towards independent features, of the discriminant
-_STILL = 1e-4  # deviation below which a channel is as good as still
+_PULL = 0.15  # shrinkage of the discriminant towards independent features
+_STILL = 1e-4  # standard deviation below which a channel is constant
 
 
 def movement(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -60,10 +60,10 @@ BOOTSTRAP = 2000
 TEACHER = "teacher"
 _CHAIN = "python -m thunder_core.train paper"
 PEOPLE = "people"  # name used instead of a split for real faces
-HEADS = "heads"  # the second data set: heads drawn from people's statistics
+HEADS = "heads"  # second data set, with heads drawn from people's statistics
 PAGE = ROOT / "docs" / "paper.md"
 UNMASKED = ("thunder+mouth2s", "thunder+mouth2s-masked")  # pair that shows the effect of leaving out rows with hidden sound
-KEPT = "figures.json"  # beside a network: figures of each clip, and of which network
+KEPT = "figures.json"  # file next to a network: figures of each clip, and the network's checksum
 SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 
 

@@ -44,7 +44,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.quality import NORMAL
 from thunder_core.types import FPS, RATE, Speech
 
-BEFORE = "f80d428"  # the commit that takes are compared with
+BEFORE = "f80d428"  # commit whose takes are compared
 SECONDS, TAKES = 10.0, 8  # length and takes of the usual request
 PICTURE, PAGE = Path("docs/pictures/speed.png"), Path("docs/speed.md")
 MARKS = "<!-- figures -->", "<!-- end of figures -->"  # lines of PAGE between which the last run's tables stand

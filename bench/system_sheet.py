@@ -36,7 +36,7 @@ from thunder_core.train.paper import folder_of, NETWORK
 FACES, SAMPLES = 8, 4
 ROWS = [name for name in TABLE2_ROWS if name.endswith("+mouth2s")]
 LIGHT = np.array([0.25, 0.45, 0.85])
-AROUND = (0.058, 0.046, 0.034)  # metres that are shown beside, below and above the middle of the mouth
+AROUND = (0.058, 0.046, 0.034)  # metres shown to the side of, below and above the middle of the mouth
 
 
 def moments(gap: np.ndarray, count: int) -> np.ndarray:

@@ -56,7 +56,7 @@ SYSTEMS = ("natural", "mouth2s", "face2s", "exp2s", "mouth2s-lips", "sv2s", "shu
 TRAIN = {
     "face2s": "m2s --space face", "exp2s": "m2s --space exp", "mouth2s-lips": "m2s --space lips", "sv2s": "sv2s",
 }  # fmt: skip
-SHORT = 1000  # steps: what was trained for fewer is not called trained
+SHORT = 1000  # steps below which a network does not count as trained
 # The paper's Table 1, on its own data; its recogniser is Whisper.
 PAPER = {
     "exp2s": (0.502, 0.273, 1.257, 1.468, 0.648), "face2s": (0.458, 0.203, 1.225, 1.437, 0.953),

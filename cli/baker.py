@@ -26,7 +26,7 @@ from ..thunder_core.batch.job_file import Job
 from ..thunder_core.errors import ThunderError
 from . import bake, directing
 
-PACE = 0.5  # seconds between two reports of progress
+PACE = 0.5  # interval of progress reports, s
 
 
 class _Events:

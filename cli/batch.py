@@ -30,7 +30,7 @@ from . import bake, baker, directing
 from .script import quiet, say, takes_in_words
 
 SOME_FAILED = 3  # exit code
-PACE = 10.0  # seconds between two lines of the progress of a job, and between two reports
+PACE = 10.0  # interval of a job's progress lines, and of reports, s
 
 
 def bake_all(chosen: argparse.Namespace) -> int:

@@ -22,7 +22,7 @@ from .script import quiet
 
 EVERY = {"npz": ".npz", "csv": ".csv"}  # outputs of every take → the ending of their files
 BEST = {"glb": ".glb", "fbx": ".fbx", "usd": ".usdc", "video": ".mp4"}  # outputs of the best takes
-FORMATS = {"csv": "ARKIT", "glb": "GLTF", "fbx": "FBX", "usd": "USD"}  # outputs that an exporter writes
+FORMATS = {"csv": "ARKIT", "glb": "GLTF", "fbx": "FBX", "usd": "USD"}  # outputs written by an exporter
 ACTIONS, SHEET, THUMBNAIL = "actions.blend", "takes.png", "takes_small.jpg"
 THUMBNAIL_PIXELS, THUMBNAIL_QUALITY = 720, 80  # width; of JPEG
 FILM_PIXELS = 480

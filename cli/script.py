@@ -19,7 +19,7 @@ from ..thunder_core.private_folder import remove_blender_session
 
 PACKAGE = __package__.removesuffix(".cli")
 STANDALONE = "thunder"  # package name when a command, not Blender, loads the add-on
-CLEANING = 5.0  # seconds after Ctrl-C or SIGTERM in which another one is ignored: the engine leaves, files are put back
+CLEANING = 5.0  # seconds after Ctrl-C or SIGTERM in which a second one is ignored: the engine stops, files are restored
 
 
 # ---- arguments

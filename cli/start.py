@@ -6,7 +6,7 @@ from __future__ import annotations
 from . import bake, baker, batch
 from .script import own_arguments, run
 
-BAKER = "--baker"  # alone: bake what is asked for on stdin
+BAKER = "--baker"  # only option: bake the request read from stdin
 
 
 def main() -> None:

@@ -12,8 +12,8 @@ from .generate import PartialResults
 from .slices import SlicedWork
 
 _NOBODY = ("NOBODY", "No Speaker", "For music, sound effects and off-screen voices")
-_items: list = [_NOBODY]  # Blender does not keep the strings that it shows: we do
-_listening: list = []  # the same of the listeners
+_items: list = [_NOBODY]  # Blender keeps no copy of an enum's texts
+_listening: list = []  # the same for the listeners
 
 
 def _heads(context) -> list:

@@ -7,7 +7,7 @@ from ..scene.host import jobs
 from ..scene.takes import mix, take_list
 from .slices import SlicedWork
 
-_items: list = []  # Blender keeps no reference to the texts of a dynamic list
+_items: list = []  # Blender keeps no copy of an enum's texts
 
 
 def _takes(self, context):

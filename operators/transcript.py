@@ -12,7 +12,7 @@ from ..thunder_core.errors import ThunderError
 from .on_shown_take import NeedsShownTake, OnShownTake, shown
 from .slices import SlicedWork
 
-WIDTH, LETTERS = 640, 100  # pixels of the wide field, and letters that fit on a line of it
+WIDTH, LETTERS = 640, 100  # width of the wide field, pixels, and letters per line
 
 
 class THUNDER_OT_add_transcript(OnShownTake, bpy.types.Operator):

@@ -10,8 +10,8 @@ from ..scene.takes.commit.committed import committed_to
 from ..scene.voice import strip
 from .sidebar import _Tab
 
-_heads: list = []  # of the scene that is drawn, looked for once and not for every row
-_committed: dict[str, set[str]] = {}  # by name of a head: its lines, looked for once a redraw too
+_heads: list = []  # heads of the drawn scene, looked up once per redraw instead of once per row
+_committed: dict[str, set[str]] = {}  # head's name → committed lines, also looked up once per redraw
 
 
 def _committed_to(speaker) -> set[str]:

@@ -13,7 +13,7 @@ from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import ThunderError
 from .sidebar import _Tab, _wrapped
 
-MOST_WORDS = 2  # describing the direction, in the panel's header
+MOST_WORDS = 2  # words in the panel's header that describe the direction
 
 
 class THUNDER_MT_directions(bpy.types.Menu):

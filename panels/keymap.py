@@ -3,8 +3,8 @@
 
 import bpy
 
-KEYMAP = "Screen"  # reaches every editor that has no use of its own for the keys
-KEYS = (  # operator, key, properties; none of them is Blender's own where takes are looked at
+KEYMAP = "Screen"  # keymap that reaches every editor which does not use the keys itself
+KEYS = (  # operator, key, properties; none is used by Blender in the editors where takes are viewed
     ("thunder.select_take", "DOWN_ARROW", {"step": 1}, "Next Take"),
     ("thunder.select_take", "UP_ARROW", {"step": -1}, "Previous Take"),
     ("thunder.flip_take", "X", {}, "A/B Flip"),

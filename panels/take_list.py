@@ -8,8 +8,8 @@ from ..scene.voice import fingerprint
 
 _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
 TILE, SCORE = 0.8, 1.5  # widths in buttons: an icon without the gap around it, and a number of up to three digits
-NAME = 0.5, 0.35  # the same of a name: around it, and each of its letters
-_drawn: dict = {}  # what the rows of the list being drawn show of the whole list: filled when it is filtered
+NAME = 0.5, 0.35  # the same for a name: fixed part, and per letter
+_drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
 
 
 class THUNDER_UL_takes(bpy.types.UIList):

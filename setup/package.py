@@ -13,7 +13,7 @@ from pathlib import Path
 
 from environment import ask, blender, Missing, ROOT, say
 
-LARGEST = 120  # MB; what an animator is willing to wait for
+LARGEST = 120  # largest package, MB
 
 
 def build(out: Path, tool: list[str]) -> Path:

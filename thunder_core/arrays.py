@@ -18,7 +18,7 @@ import numpy as np
 MOST_BYTES = 2**28  # largest file, and largest total of its arrays: four times a FLAME model
 _MOST_MEMBERS = 1000
 _DIRECTORY = 2**20  # largest zip directory, bytes; each member takes about a hundred
-_DENSEST = 1032  # deflate cannot make data smaller than this
+_DENSEST = 1032  # deflate's highest compression ratio
 _END, _END_LENGTH, _COMMENT = b"PK\x05\x06", 22, 2**16
 
 

@@ -65,7 +65,7 @@ BLINKS = ("eyeBlink",)
 LIDS = ("eyeSquint", "eyeWide")
 GAZE = ("eyeLook",)
 LIP_CLOSE = "mouthClose"  # keeps the lips together over an open jaw
-LIP_OPENERS = ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")  # step back where lips close
+LIP_OPENERS = ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper", "tongueOut")  # reduced where lips close
 LIP_PRESS = ("mouthPress",)
 COEFFICIENTS = ("expression",)  # channels of a FLAME file; each of them moves mouth and brows
 

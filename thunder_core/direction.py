@@ -61,7 +61,7 @@ AXES = (
     Axis("frown", "Frown", "Brows drawn together, or apart", 0.0, 0.3, 0.12, -1.0, 1.0, factor=False),
 )
 SLIDERS = tuple(axis.name for axis in AXES if axis.slider)
-_FURTHEST = 2.5  # deviations that speakers and readings reach
+_FURTHEST = 2.5  # largest deviation of speakers and readings
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
 )})  # fmt: skip
 _SHARE_OF_NEUTRAL = 0.35  # share of the corpus without a mood
 _LEAST_STRENGTH = 0.25  # smallest strength of a mood in the corpus
-_ROUNDING = 1e-3  # deviations, or strengths, beyond a range that are no fault
+_ROUNDING = 1e-3  # deviations or strengths outside a range that are accepted as rounding
 
 DIRECTION_NAMES = (*_AXIS, *(f"mood.{name}" for name in MOODS if name != NEUTRAL))
 

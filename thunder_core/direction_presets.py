@@ -15,7 +15,7 @@ from .named_files import NamedFiles
 SHIPPED = Path(__file__).with_name("directions")
 USERS = "directions"  # name of the user's preset folder
 VERSION = 1  # version of the preset format
-_LONGEST = 2**16  # letters of a preset
+_LONGEST = 2**16  # largest preset, letters
 _AXES = {axis.name: axis for axis in AXES}
 _DECIMALS = 4
 

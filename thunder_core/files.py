@@ -34,7 +34,7 @@ WAIT = 30.0  # seconds to wait for another process that is replacing files in th
 
 _HEADING = "written by THUNDER"  # key of the table in MANIFEST
 _MACHINE = f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"  # used in names: process ids are per machine
-_LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}  # always so on Windows
+_LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}  # default on Windows
 _PART_NAME = re.compile(re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16}" + re.escape(PART_END) + r".*")
 
 

@@ -514,7 +514,7 @@ class _LockedFile:
         self.file.close()
 
 
-_interrupted: list = []  # signals that came: an exception raised in a destructor, say, is swallowed
+_interrupted: list = []  # signals received: an exception raised in a destructor, say, would be lost
 
 
 def _interrupt(number, frame) -> None:

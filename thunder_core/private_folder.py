@@ -14,10 +14,10 @@ import time
 from . import system_calls
 
 PREFIX = "thunder-"  # prefix of the folders under the system's temporary folder
-PRIVATE = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}")  # the names that mkdtemp gives them
-LOCK = "in-use"  # file in each that its client keeps locked while it lives; the system drops the lock with the process
-BLENDER_SESSION = re.compile(r"blender_[A-Za-z0-9]{6}")  # name of the temporary folder that each Blender makes for itself
-YOUNG = 10.0  # seconds; the client of a folder this new may be just about to lock it
+PRIVATE = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}")  # names that mkdtemp creates
+LOCK = "in-use"  # file that a running client keeps locked; the system releases the lock with the process
+BLENDER_SESSION = re.compile(r"blender_[A-Za-z0-9]{6}")  # name of the temporary folder that each Blender creates for itself
+YOUNG = 10.0  # seconds; the client of a newer folder may be about to lock it
 
 
 class PrivateFolder:

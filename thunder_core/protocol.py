@@ -10,7 +10,7 @@ import json
 import math
 
 PROTOCOL = 3
-HEARTBEAT = 0.5  # seconds between two signs of life of a worker that is at work
+HEARTBEAT = 0.5  # seconds between two heartbeats of a busy worker
 LONGEST_LINE = 2**24  # bytes; longer than any answer
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from .channels import Columns
 
-FPS = 25.0  # frames per second of every Motion; scene rates are met once, in scene/
+FPS = 25.0  # frames per second of every Motion; conversion to scene rates happens only in scene/
 RATE = 16000  # samples per second of every Speech the models see
 SPEAKS, LISTENS, IDLE = "speaks", "listens", "idle"  # roles of a face for the sound of a take
 

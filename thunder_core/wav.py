@@ -7,8 +7,8 @@ import os
 import struct
 
 _MOST_CHUNKS = 1000  # most chunks accepted before the sound; real files have a handful
-_UNKNOWN = 0x7FFFF000  # a claim of this many bytes or more is what streams write that do not know their length
-_SPARE = 0.02  # seconds; less is nothing that anybody hears or sees
+_UNKNOWN = 0x7FFFF000  # least size in bytes that streams of unknown length claim
+_SPARE = 0.02  # missing seconds that are not noticeable
 
 
 def missing_end(path: str | os.PathLike) -> str:

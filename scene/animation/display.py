@@ -13,8 +13,8 @@ from ..heads import channel_preview, head, head_state, rna_paths
 from ..host import compat
 from . import nla
 
-TRACK = "Thunder: My Animation"  # NLA track that plays the animator's own action under a take that is shown
-STILL = f"{TRACK} (Still)"  # the track under it, and its action
+TRACK = "Thunder: My Animation"  # NLA track that plays the animator's action under the shown take
+STILL = f"{TRACK} (Still)"  # NLA track below it, and its action
 
 
 def actions_of(entry) -> list[bpy.types.Action]:

@@ -25,12 +25,12 @@ from . import fcurves, reduction
 PROPERTY = "thunder"  # custom property of an action: the take's provenance, enough to generate it again
 PIECE = 400  # frames converted to a rig's values per step, so that Blender stays responsive
 PRINT_LENGTH = 16  # hexadecimal digits of a checksum
-STILL = 1e-6  # a channel that moves less gets one key at either end
+STILL = 1e-6  # movement below which a channel gets one key at either end
 LONG_SECONDS = 600.0  # longer takes get few keys: eight one-hour takes with a key on every frame need 2.8 GB
 LONG_ERROR = 0.1  # largest lip error of these keys, mm: not visible
 _LONG_SHARE = 0.35  # share of it that one track may use, so that the sum stays within it (tests/blender/test_long_takes.py)
 _LONG_PARTS = np.array([1.0, 2.0, 3.0, 1.0])  # allowed error relative to the lips' for lips, rest of the face, head, eyes
-_LONG_PIECE = 960  # frames of them that are reduced in one go
+_LONG_PIECE = 960  # frames of them reduced at once
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..host import compat
 
-_FAR = 100_000.0  # frames either way: cycles and extrapolation go on as in the action itself
+_FAR = 100_000.0  # frames to either side in which cycles and extrapolation continue as in the action
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ..heads import head, rna_paths
 from ..host import compat
 from . import display
 
-PIECE = 100  # frames whose values are read into a motion in one go
+PIECE = 100  # frames read into a motion at once
 
 
 def read(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float, fps: float = FPS) -> Generator[float, None, Motion]:

@@ -31,7 +31,7 @@ _ROUNDS = 12
 _LINEAR = 0.92  # share of the limits while errors are summed linearly over tracks
 _LEAST_ROWS = 4  # smallest number of samples measured in one call
 _TRIES = 6
-_MOST_BLAMED = 5  # tracks that get another key where the sum is too far off
+_MOST_BLAMED = 5  # tracks that get another key where the summed error is too large
 _PROBE = 0.25  # share of a track's range by which it is moved to measure its effect
 
 
@@ -190,7 +190,7 @@ def pulls(rig: head.Rig) -> Generator[float, None, tuple[np.ndarray, np.ndarray]
     if silent.any():  # read from others: at least what the channels that drive it do
         done = displacement.grouped(displacement.places(each) - displacement.places(still))
         per_unit[silent] = (driven[:, silent].T[:, :, None] * done[None]).max(1) / (span[silent, None] ** 2)
-    alike: dict = {}  # the numbers of one rotation are one movement
+    alike: dict = {}  # movement → its tracks; all tracks of a rotation are one movement
     for place, track in enumerate(rig.driver.tracks):
         bone = rna_paths.bone_of(track.path)
         turns_bone = bone is not None and bone[1].startswith("rotation")

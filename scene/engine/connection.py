@@ -17,9 +17,9 @@ from ...thunder_core.systems import available, System
 from ..host.session import Part, session
 from . import install
 
-PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows the extension by
+PACKAGE = __package__.removesuffix(".scene.engine")  # extension name in Blender
 LOG_TEXT = "Thunder Engine Log"
-DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}  # torch calls AMD's cards cuda too, by ROCm
+DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}  # torch calls AMD cards cuda too, through ROCm
 
 WEIGHTS = os.path.join(ROOT, "weights")  # weights that come with the add-on
 

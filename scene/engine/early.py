@@ -10,7 +10,7 @@ from ..host.session import Part, session
 from . import connection
 
 _WAIT = 1.0  # seconds the ready panel must be visible before the engine starts
-_LOOK = 0.25  # seconds between checks whether it runs
+_LOOK = 0.25  # interval of checking whether it runs, seconds
 
 
 class _Early(Part):

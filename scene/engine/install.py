@@ -23,12 +23,12 @@ from ...thunder_core.errors import ThunderError
 from ..host import idle, jobs
 from ..host.session import Part, session
 
-PACKAGE = __package__.removesuffix(".scene.engine")  # the name Blender knows the extension by
+PACKAGE = __package__.removesuffix(".scene.engine")  # extension name in Blender
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
 FLAME_LOCK, WAVEFORM_LOCK = LOCK.with_name("flame.txt"), LOCK.with_name("waveform.txt")
 DOWNLOAD_GB, DISK_GB, MINUTES = installer.DOWNLOAD_BYTES / 1e9, installer.DISK_BYTES / 1e9, installer.MINUTES
-STOP_PATIENCE = 2.0  # seconds the installer has to end by itself
-_ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that holds what is being removed
+STOP_PATIENCE = 2.0  # seconds that the installer has to stop
+_ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that is being removed
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
 _POSSIBLE = ("python3.13", "python3.12", "python3.11", "python3", "python")  # Pythons tried if Blender's own is not compatible
 

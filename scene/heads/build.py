@@ -10,18 +10,18 @@ from mathutils import Vector
 from ...thunder_core.face.head import Hair, Head, JOINT_NAMES
 from . import materials
 
-MARK = "thunder_head"  # custom property on the armature object of a head that we built
-HAIR_MARK = "thunder_hair"  # and on its hair
+MARK = "thunder_head"  # custom property of a bundled head's armature object
+HAIR_MARK = "thunder_hair"  # custom property of its hair
 JOINTS = JOINT_NAMES  # bones, in FLAME's joint order
 SLIDER = 10.0  # shape keys clamp silently at their slider's ends: keep them far away
-IDENTITY_SLIDER = 5.0  # standard deviations between people
+IDENTITY_SLIDER = 5.0  # slider range of identity keys, standard deviations between people
 BONE_METRES = 0.03
-IDENTITY = "identity{:03d}"  # names of the keys that make another person
+IDENTITY = "identity{:03d}"  # names of the identity keys
 CORRECTIVE = "corrective_{}_{}{}"  # key name for a joint, and the row and column of its rotation matrix
 COMBINATION = "corrective_{}_{}"  # key name for a pair, each a channel or a joint
 SHIFTS = "thunder_joint_shifts"  # armature property: joint offsets of each identity key, [keys, 5, 3] metres in Blender's axes
 
-_STILL = 1e-6  # metres: correctives that move less are none
+_STILL = 1e-6  # movement below which a corrective is left out, metres
 
 # The elements of a rotation matrix less the identity, from Euler angles x, y, z that turn in this order (Rz · Ry · Rx).
 # Blender works such expressions out itself: no script is run, nothing has to be trusted.

@@ -11,7 +11,7 @@ from . import rna_paths
 from .character import Character
 from .family import deforms, key_points
 
-_EDGE = 0.02  # share of the farthest movement, squared, under which a region fades into the head
+_EDGE = 0.02  # share of the largest movement, squared, below which a region fades out
 _SMOOTHINGS = 6
 
 

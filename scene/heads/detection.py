@@ -17,8 +17,8 @@ from .family import key_names, key_points, property_names, relatives
 
 CACHE_MOST = 64
 _JAW_TOO = 0.1  # share of jawOpen above which a key for lips or tongue is taken for a vowel
-_AS_NAMED = 0.03  # a mouthClose that is this near to taking the jaw back is taken as it is
-_detected: Recent = Recent(CACHE_MOST)  # mappings by what tells one face from others
+_AS_NAMED = 0.03  # deviation of mouthClose from 1, or of the funnel from 0, below which no correction is made
+_detected: Recent = Recent(CACHE_MOST)  # mappings by a key that identifies a face
 
 
 def detect(face: bpy.types.Object, anew: bool = False) -> Mapping:

@@ -15,7 +15,7 @@ from . import rna_paths
 # Controls are asked what a little movement does, more and more until something does: some have a range of millimetres,
 # some go from 0 to 100. Most stop where the key is at 1.
 _STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
-_SEEN = 0.01  # change of the key that counts
+_SEEN = 0.01  # least change of the key that counts
 
 _OPERATORS = {
     ast.Add: operator.add,

@@ -10,7 +10,7 @@ from mathutils import Vector
 from ...thunder_core.face import conventions
 from . import head_state
 
-_NEAR = 0.25  # a part without a parent lies in the face's box, made larger by this much of its longest side
+_NEAR = 0.25  # margin of the face's box, as a share of its longest side: parts without a parent inside it belong to the face
 
 
 def is_face(obj: bpy.types.Object) -> bool:

@@ -16,9 +16,9 @@ from ...thunder_core.recent import Recent
 from . import binding, build
 
 MEASURED = "thunder_measured"  # armature property: the sentence that Measure reported
-COUNT = "thunder_flame"  # custom property of the armature: how many expression directions its mesh has as keys
+COUNT = "thunder_flame"  # armature property: number of expression directions that its mesh has as keys
 NAME = "expression{:03d}"
-retargets: Recent = Recent(4)  # by what they were made from; a few rigs of a session
+retargets: Recent = Recent(4)  # retargetings by their inputs; a session has a few rigs
 
 
 def add(path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: int = 10) -> bpy.types.Object:

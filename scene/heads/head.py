@@ -24,7 +24,7 @@ ASSET = WEIGHTS / "head.npz"
 PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "Older Man"}  # bundled heads by file, with menu names
 PUPPET_MARK = "thunder_stand_in"  # property of a temporary copy, which is never taken for one of the animator's heads
 _BESIDE = 0.1  # gap between an added head and its neighbour, as a share of the head's width
-_SET = 20.0  # head widths: a mesh that is wider is a set, in which heads are
+_SET = 20.0  # width in head widths above which a mesh is a set, not a body
 _UNREADABLE = f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on"
 
 

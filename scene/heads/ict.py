@@ -15,9 +15,9 @@ from ...thunder_core.face import obj_mesh
 from .build import flame_to_blender, place_bone, SLIDER
 
 NEUTRAL = "generic_neutral_mesh.obj"
-INSIDE = "FaceXModel"  # folder of the published repository that holds the files
+INSIDE = "FaceXModel"  # folder of the files in the published repository
 METRES = 0.01  # the files are in centimetres
-_IDENTITY = "identity"  # shapes of other people's faces, of which there are a hundred: no expressions
+_IDENTITY = "identity"  # prefix of the hundred identity shapes, which are not expressions
 
 # Shells for a game engine's eye shader, which cover the eyes in any other, and strips for pictures of lashes, which
 # without the pictures are black bars.

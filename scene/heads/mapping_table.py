@@ -14,7 +14,7 @@ from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ..host.own_changes import OwnChanges
 from . import channel_preview, character, family, head, head_state
 
-_filling = OwnChanges()  # rows that we write ourselves are no edits
+_filling = OwnChanges()  # marks rows that the add-on writes, which are not edits
 
 
 def rows_of(plan: Mapping, channels) -> list[dict]:

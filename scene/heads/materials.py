@@ -36,7 +36,7 @@ _LOOKS = (
     ("hair", Look(roughness=0.6, specular=0.3)),
     ("", Look(roughness=0.5, under=0.12, depth=0.004, specular=0.4)),
 )
-TINT = "Tint"  # a head's colour attribute: factors of its materials' colours
+TINT = "Tint"  # colour attribute of a head: factors of its materials' colours
 _BLOOD = (1.0, 0.35, 0.2)  # scattering distances of red, green and blue under skin, relative to red
 _WET_ROUGHNESS = 0.04
 

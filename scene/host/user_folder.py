@@ -5,7 +5,7 @@ from pathlib import Path
 
 import bpy
 
-PACKAGE = __package__.removesuffix(".scene.host")  # the name Blender knows the extension by
+PACKAGE = __package__.removesuffix(".scene.host")  # extension name in Blender
 
 
 def user_folder(name: str) -> Path:

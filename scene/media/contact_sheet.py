@@ -40,7 +40,7 @@ HEAD_CELLS = 0.46  # height of the title
 SPREAD = 1.8  # distance between rendered faces, in cells; parts outside their cell are cut off
 FACE = 0.84  # share of the full-face square that is shown, since the lips are compared
 LOWER = 0.07  # cells by which the picture's centre lies below the face's, since chins go down when mouths open
-PAPER, INK, FAINT, ACCENT = (0.0085, 0.0095, 0.0125), (0.8, 0.78, 0.74), (0.22, 0.235, 0.27), (1.0, 0.45, 0.09)  # linear
+PAPER, INK, FAINT, ACCENT = (0.0085, 0.0095, 0.0125), (0.8, 0.78, 0.74), (0.22, 0.235, 0.27), (1.0, 0.45, 0.09)  # linear RGB
 WORDS = {sheet_frames.CLOSED: "closed", sheet_frames.WIDE: "wide", sheet_frames.LOUD: "loudest"}
 
 

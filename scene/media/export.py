@@ -25,7 +25,7 @@ from ..host import compat
 from ..takes import provenance, take_list
 from . import flame_parameters
 
-_JOINTS_EVERYWHERE = 4  # bones per vertex that every program reads
+_JOINTS_EVERYWHERE = 4  # bones per vertex that every program supports
 _BYTES_CACHED, _BYTES_KEYED = 64, 36  # most bytes per vertex and frame (cache) or shape key: position, normal and framing
 _BEYOND = 1e-3  # distance outside 0 … 1 from which a shape key's value is reported
 

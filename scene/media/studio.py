@@ -10,11 +10,11 @@ from ..heads import head
 from ..host import compat
 
 BACKDROP = (0.035, 0.04, 0.05)  # linear RGB
-LENS_MM = 100.0  # a portrait lens
-CAMERA_FROM_FACE = Vector((0.19, -0.86, 0.01))  # metres from the middle of the head, a little from its left
-LOOK_AT = Vector((0.0, -0.02, -0.038))  # metres from the head's origin (between the eyes): the middle of the picture
+LENS_MM = 100.0  # portrait lens
+CAMERA_FROM_FACE = Vector((0.19, -0.86, 0.01))  # metres from the middle of the head, slightly from its left
+LOOK_AT = Vector((0.0, -0.02, -0.038))  # centre of the picture, metres from the head's origin (between the eyes)
 MOUTH = Vector((0.0, -0.04, -0.052))
-CLOSE_UP_MM = 155.0  # lens of the pictures in which the lips matter; heads turn, and stay in the picture
+CLOSE_UP_MM = 155.0  # lens of the pictures in which the lips matter; turning heads stay in the picture
 
 
 def dress(scene, rig: head.Rig) -> None:

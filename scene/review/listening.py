@@ -25,7 +25,7 @@ from ..takes.generation import ask
 from ..voice import strip, voice_cache
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
-AROUND_SECONDS = 0.4  # heard before and after what was edited: a syllable
+AROUND_SECONDS = 0.4  # length played before and after the edit: a syllable
 _EDITED = 1e-3  # least change that is an edit: in a channel, in radians of the jaw, or as a share of a track's range
 
 

@@ -34,8 +34,8 @@ PAUSE_SECONDS = 0.05
 DRIFTING = 65.0  # a frame below this score drifts, if it is also _BELOW_TOTAL below the take's total
 _BELOW_TOTAL = 12.0
 WRONG = 26.0  # a frame below this score drifts in any take; between the anchors of 120 ms off (8) and damped lips (45)
-_MEASURED = 150  # frames whose mouth is measured in one go
-_SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter drifts are not noticed, gaps up to this belong to one drift
+_MEASURED = 150  # frames whose mouth is measured at once
+_SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter drifts are ignored, gaps up to this are bridged
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ _SPACES = ("SpaceDopeSheetEditor", "SpaceSequenceEditor")
 LOOK_SECONDS = 0.1  # interval of checking whether the voice has been read
 
 _handles: list = []
-_drawn: Recent = Recent(8)  # by space: what was built for it, and what for
+_drawn: Recent = Recent(8)  # space → what was built for it, and its inputs
 
 
 @dataclass(frozen=True)
@@ -274,7 +274,7 @@ def _redraw_when_read() -> float | None:
     return None
 
 
-_reading = idle.Task(_redraw_when_read, any_time=True)  # draws once more when the voice has been read
+_reading = idle.Task(_redraw_when_read, any_time=True)  # redraws once the voice has been read
 
 
 def register():

@@ -29,8 +29,8 @@ from ..voice import strip
 TEXT = "Thunder Report"
 LOG_LINES = 60
 _PACKAGES = ("python", "torch", "numpy", "smplx")  # packages whose versions matter for problems; all others are locked
-_SHORTEST_NAME = 3  # letters: shorter ones say nothing about a person, and occur in every word
-_NO_SETTINGS = {"active_take", "dialogue_index", "table_index", "range_index", "cut_index"}  # the row of a list that is chosen
+_SHORTEST_NAME = 3  # letters: shorter names identify nobody and occur in many words
+_NO_SETTINGS = {"active_take", "dialogue_index", "table_index", "range_index", "cut_index"}  # selected rows of lists
 _PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no names
 _NAMED = (
     "actions",
@@ -251,7 +251,7 @@ def redacted(words: str) -> str:
     return words
 
 
-_OURS_SLASH = "\x00"  # stands for the slashes that may stay, while the others are looked for
+_OURS_SLASH = "\x00"  # placeholder for the slashes that stay while others are searched for
 
 
 def _is_ours(quoted: str) -> bool:

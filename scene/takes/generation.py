@@ -26,7 +26,7 @@ from . import provenance, take_list
 from .direction import asking, looking
 from .sampling import role_of, Sampling
 
-_SAMPLING = (0.05, 0.99)  # the part of the bar that the engine's own progress fills
+_SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's own progress
 OnTake = Callable[[keying.Performance], None]  # gets each take as soon as it is there
 
 

@@ -27,8 +27,8 @@ from . import generation, provenance, take_list
 from .sampling import Sampling
 from .shape.stored import shift
 
-_FADE = 6  # motion frames over which what is sampled again flows into what stays
-_LEAST_NEW = 2  # motion frames: less than this that was never sampled is held, not sampled
+_FADE = 6  # motion frames of the blend between resampled and kept frames
+_LEAST_NEW = 2  # motion frames: a shorter new part is held, not sampled
 
 
 def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:

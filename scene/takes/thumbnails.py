@@ -22,9 +22,9 @@ from ..host.session import Part, session
 from . import provenance
 
 TILES = 6
-SIZE = 32  # pixels of a tile's side: an icon's at twice the usual scale
+SIZE = 32  # side of a tile, pixels: an icon's at twice the usual scale
 BARS = TILES * SIZE // 2  # bars across the picture, one pixel each at the usual scale
-MOST_KEPT = 400  # takes with a picture in memory
+MOST_KEPT = 400  # takes whose picture is cached
 BROWS, MOUTH, HEAD = (activities.COLOURS[name] for name in activities.TRACKS)
 DIM = 0.38  # brightness of the line's average relative to the track's colour
 _GROUND = (0.09, 0.10, 0.12)

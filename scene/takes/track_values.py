@@ -16,9 +16,9 @@ from ..heads import head, rna_paths
 from ..host import compat
 from . import provenance
 
-SLICE, SLOW_SLICE = 400, 12  # frames whose values are turned into a motion, or back, in one go
-_SAME = 1e-7  # values nearer than this are one
-_NEAR = 1e-3  # frames nearer than this are one
+SLICE, SLOW_SLICE = 400, 12  # frames converted to or from a motion at once
+_SAME = 1e-7  # difference below which values are equal
+_NEAR = 1e-3  # difference below which frames are equal
 
 
 def frames_of(entry) -> np.ndarray:

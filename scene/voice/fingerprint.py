@@ -21,7 +21,7 @@ from . import strip
 
 STATE = "thunder_strip"  # property of a take's first action: its voice when the take was made
 _SAME_FRAME = 1e-3  # frames
-_SAME_SECONDS = 0.02  # half a frame at the finest: another scene rate rounds a strip's ends to its own frames
+_SAME_SECONDS = 0.02  # about half a frame: another scene rate rounds a strip's ends to its own frames
 _PIECE_BYTES = 1 << 16  # bytes hashed at the start, middle and end of a recording, enough to identify it
 
 
@@ -117,7 +117,7 @@ def change(scene, entry) -> Change | None:
 
 def stale(scene) -> list[tuple]:
     """(entry, change) of the takes of a scene whose voice is there but no longer as it was when they were made."""
-    known: dict[str, Change | None] = {}  # takes that were made together remember the same
+    known: dict[str, Change | None] = {}  # cached results; takes made together share one
     result = []
     for entry in scene.thunder.takes:
         record = entry.action.get(STATE) if entry.action is not None else None

@@ -21,11 +21,11 @@ from ..host.jobs import stage, Step
 from . import mixdown_fallback
 from .strip import lineage, move, named, Voice
 
-MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and fails in silence
-PIECE_SECONDS = 2.0  # mixed down in one go
+MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
+PIECE_SECONDS = 2.0  # length mixed down at once
 _BYTES = 4  # bytes per sample: the mix-down is 32-bit float
-_LARGEST = 2**32 - (1 << 20)  # bytes of sound that a WAV file can hold
-_ROUNDING = 4096  # bytes by which a piece may fall short of its length: Blender's buffers round it
+_LARGEST = 2**32 - (1 << 20)  # largest sound that a WAV file can hold, bytes
+_ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers round its length
 
 
 def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:

@@ -17,7 +17,7 @@ import numpy as np
 from ...thunder_core.errors import BadSound
 from ..host import compat
 
-BLOCK = 5  # seconds of a sound that are in memory at once
+BLOCK = 5  # seconds of a sound in memory at once
 _EXACT = (b"RIFF", b"RF64", b"fLaC", b"FORM")  # signatures of formats that can be decoded from any sample
 
 

@@ -15,7 +15,7 @@ from ...thunder_core.wav import missing_end
 from ..heads import head
 from ..host import compat
 
-LISTEN_MARK = "Thunder Listen"  # our own strips: never used as a voice
+LISTEN_MARK = "Thunder Listen"  # name of the add-on's own strips, which are never used as a voice
 FLIPPED = "thunder_flipped"  # property of a strip that is muted only while generated speech is compared with it
 SHORTEST_SECONDS = 0.3
 

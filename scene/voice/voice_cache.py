@@ -20,7 +20,7 @@ from ..host.session import Part, session
 from . import fingerprint, mixdown, mixdown_fallback, strip
 
 PEAKS_PER_SECOND = 100  # peaks per second of a waveform
-MOST_VOICES = 4  # voices of a session whose sound is kept
+MOST_VOICES = 4  # voices whose sound is cached in a session
 
 
 class CachedVoice:

@@ -14,10 +14,10 @@ FURTHEST = np.radians([25.0, 35.0])  # largest turn of the eyes, vertical and ho
 _SHIFT = np.radians(2.0)  # least turn from frame to frame that counts as a gaze shift
 _AWAY = np.radians(3.0)  # least distance from the resting gaze at which a gaze leaves its target
 _SHARE = 0.25  # share of its own small movement that a gaze keeps while on a target
-_ROUND = np.array([0.25, 0.5, 0.25])  # a shift takes a frame before and after
+_ROUND = np.array([0.25, 0.5, 0.25])  # smoothing kernel: a shift extends over a frame before and after
 EASY = np.radians(15.0)  # turn of the eyes alone; for targets beyond it the head turns too
 _FURTHEST_HEAD = np.radians([20.0, 50.0])  # largest turn of the head towards a target, vertical and horizontal
-_FOLLOWS = 19  # frames over which it does, about the middle
+_FOLLOWS = 19  # length of the head's smoothing, frames
 
 
 def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from .pose_keys import PoseKeys
 # Blender's enums of a key, as foreach_get and foreach_set have them (DNA values, stable since 2.8).
 CONSTANT, LINEAR, BEZIER = 0, 1, 2  # interpolation
 FREE, AUTO, VECTOR, ALIGNED, AUTO_CLAMPED = 0, 1, 2, 3, 4  # types of handles
-KEYFRAME, EXTREME, BREAKDOWN = 0, 1, 2  # types of keys, which the dope sheet draws apart
+KEYFRAME, EXTREME, BREAKDOWN = 0, 1, 2  # key types, which the dope sheet draws differently
 
 # What makes up a key, with the type and the length that foreach_get wants.
 PARTS = {
@@ -28,11 +28,11 @@ PARTS = {
     "type": (np.int32, 1),
 }
 _BACK = 1.70158  # overshoot of Blender's own new keys with the Back interpolation
-_IN_LINE = 3e-5  # handles that are off one line by less than this value are aligned
-_NEAR = 1e-3  # frames: keys nearer than this are one
-_NEWTON, _HALVINGS = 8, 40  # steps at most to find where a Bézier segment is at a frame
+_IN_LINE = 3e-5  # distance from a common line below which handles are aligned
+_NEAR = 1e-3  # frames: closer keys count as one
+_NEWTON, _HALVINGS = 8, 40  # most steps for finding a Bézier segment's value at a frame
 _SAMPLES, _SAME_SHAPE = 9, 1e-4  # samples compared per piece of a curve, and the distance below which two curves look the same
-_ON_TIME = 1e-7  # frames: nearer than this it is there
+_ON_TIME = 1e-7  # frames: tolerance of that search
 
 
 def bezier_keys(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int) -> dict[str, np.ndarray]:

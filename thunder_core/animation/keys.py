@@ -16,10 +16,10 @@ import numpy as np
 
 from ..easing import hermite
 
-LONGEST_HANDLE = 3.0  # frames of a handle that shapes nothing: beyond the outer keys, and where the curve holds
-_ROUNDS = 24  # keys are added where the curve is off, at most so often
+LONGEST_HANDLE = 3.0  # length of a handle without effect, frames: beyond the outer keys and on holds
+_ROUNDS = 24  # most rounds of adding keys where the curve is off
 _RIDGE = 1e-9
-_STEEPEST = 3.0  # a segment whose two slopes are between 0 and this many times its own is monotone
+_STEEPEST = 3.0  # factor of a segment's own slope; with both end slopes between 0 and it the segment is monotone
 _BEYOND = 0.01  # share of a curve's range by which slopes may carry it past the values of the neighbouring keys
 _BULGE = 4 / 27  # largest bulge of an otherwise level segment, as a share of length times slope
 _BEGINS_LEVEL = 0.25  # share of the tolerance: a curve that moves less in its first or last frame is level there

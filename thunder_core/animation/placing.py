@@ -12,10 +12,10 @@ import numpy as np
 from . import keyframes
 from .keys import steepest
 
-_NEAR = 1e-4  # values nearer than this are one to the eye
-_FURTHER = 1000.0  # frames over which the slope of a curve beyond its keys is read: a line, and single precision
-_SAME_FRAME = 1e-3  # frames: keys nearer than this are on one frame
-_ASIDE = 0.01  # frames beside a key at which the slope of a curve there is read
+_NEAR = 1e-4  # difference below which two values look equal
+_FURTHER = 1000.0  # frames over which the slope beyond the keys is measured: it is a line, in single precision
+_SAME_FRAME = 1e-3  # frames: closer keys are on the same frame
+_ASIDE = 0.01  # distance from a key at which the slope there is measured, frames
 
 
 @dataclass(frozen=True)

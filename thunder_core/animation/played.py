@@ -18,9 +18,9 @@ from ..face.skinning import SkinnedPoints
 from ..rotation import angular_speed, rotvec_to_matrix
 from ..types import FPS, Motion
 
-SACCADE = 40.0  # degrees per second, from which on eyes shift
+SACCADE = 40.0  # eye speed above which a movement is a gaze shift, degrees per second
 _OPEN_MM = 3.0  # inner-lip gap beyond which the jaw's share is read
-_BROW_POINTS = 24  # vertices that brows move most
+_BROW_POINTS = 24  # number of vertices that brows move most
 
 
 def lids(head: Head, motion: Motion) -> np.ndarray:

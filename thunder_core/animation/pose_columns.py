@@ -9,11 +9,11 @@ import numpy as np
 
 from .pose_thinning import Region
 
-_AROUND = 3  # keys on either side of one that goes, whose values change with it
+_AROUND = 3  # keys on either side of a removed one whose values are refitted
 _ROUNDS = 3
-_HOPELESS = 2.0  # times the allowed error, with the values as they are: no fit mends that
-_SNAP = 3  # frames by which a key moves to a frame that is used already
-_MOVES = ((0, 0), (1, 0), (0, 1), (1, 1))  # frames by which the key before and the one after move towards the gap
+_HOPELESS = 2.0  # factor of the allowed error above which refitting cannot help
+_SNAP = 3  # distance that a key may move to a frame already in use, frames
+_MOVES = ((0, 0), (1, 0), (0, 1), (1, 1))  # shifts of the keys before and after towards the gap, frames
 
 
 class Columns:

@@ -12,8 +12,8 @@ from .keys import turning_points
 from .pose_keys import SAMPLES, share_off, STILL
 
 _SHORTEST_HOLD = 5  # frames
-_SNAP = 4  # frames by which a hold may be shorter to begin or end on a frame that has keys
-_EXTREME_MOVE = 2.0  # times the allowed error by which a movement turns back at an extreme
+_SNAP = 4  # frames that a hold may lose to begin or end on a frame with keys
+_EXTREME_MOVE = 2.0  # movement, in allowed errors, after which a turning point is an extreme
 
 
 def find_segments(

@@ -16,7 +16,7 @@ from .pose_frames import cheapest_path
 from .pose_keys import BULGE, LEAST, PoseKeys, ROWS, SAMPLES, share_off, STILL
 
 _MOST_KEYS = 16  # most keys fitted at once; a longer curve is split at a middle key that keeps its value
-_FIRST_TOLERANCE = 1.3  # times the allowed error with values as they are: fitted values come nearer
+_FIRST_TOLERANCE = 1.3  # factor of the allowed error before values are fitted, since fitting reduces the error
 _ADDING, _REMOVING = 10, 2  # rounds
 _HOPELESS = 1.5  # factor of the allowed error above which no fit can help
 _BEGINS_LEVEL = 0.25  # share of the allowed error per frame: slower curves start or end level

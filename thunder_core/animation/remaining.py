@@ -10,7 +10,7 @@ import numpy as np
 
 from . import keyframes
 
-_NEAR = 1e-4  # values nearer than this are one to the eye
+_NEAR = 1e-4  # difference below which two values look equal
 _SAMPLES = 9  # samples of a segment at which two curves are compared
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 CLOSED, WIDE, LOUD = "closed", "wide", "loud"
-APART = 4  # frames at 25 fps between two moments at least
-_CLOSED_SHARE, _AROUND = 0.35, 6  # a closure is this far below the widest of the frames around it
+APART = 4  # least distance between two chosen frames at 25 fps
+_CLOSED_SHARE, _AROUND = 0.35, 6  # share of the widest opening nearby below which lips are closed, and frames considered
 
 
 def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int) -> list[tuple[int, str]]:

@@ -12,8 +12,8 @@ from ..easing import hermite, smoothstep
 from ..face.lips import CLOSED_MM
 from ..types import FPS
 
-_BESIDE = 3  # frames on either side of a closure, one of which is the nearest to it
-LEAD_IN, LEAD_OUT = 0.4, 0.5  # seconds in which a take comes from rest before its sound and returns to it after
+_BESIDE = 3  # frames on either side of a closure in which the nearest output frame lies
+LEAD_IN, LEAD_OUT = 0.4, 0.5  # seconds from rest before the sound and back to rest after it
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from .. import system_calls
 from ..errors import NoEngine, ThunderError
 
 LOG_LINES = 60  # lines of the process's output kept for error messages
-PATIENCE = 10.0  # seconds it gets to leave by itself: its engine leaves, files are put back
+PATIENCE = 10.0  # seconds that a process has to stop: its engine stops, files are restored
 ADVICE = "start one with “ray start --head”, or name another with --cluster"  # advice if no cluster answers
 EVENTS = ("ready", "progress", "done", "failed", "note", "refused")
 

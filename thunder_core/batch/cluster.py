@@ -17,8 +17,8 @@ from .settings import OF_TAKES, path_names
 BACK, SHARED = "back", "shared"  # transfer of results: over Ray, or through a shared disk
 _DRIVER = f"{__package__.split('.')[-2]}.engine.cluster"
 _ENVIRONMENT = {"PYTHONPATH": ROOT, "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
-ATTEMPTS = 3  # connections to a cluster
-CPUS = 4  # processors of a job; the engine of a bake uses as many threads
+ATTEMPTS = 3  # attempts to connect to a cluster
+CPUS = 4  # processors per job; the engine of a bake uses as many threads
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ from .settings import absolute, DEFAULTS, SETTINGS, shown, VOICES, Wrong
 
 SOUNDS = frozenset(".aac .ac3 .aif .aifc .aiff .au .caf .flac .m4a .m4b .mka .mp2 .mp3 .oga .ogg .opus .wav .wma".split())
 TOP = ("out", "defaults", "jobs")  # keys of a job file
-LONGEST = 2**24  # bytes of a job file
+LONGEST = 2**24  # largest job file, bytes
 _OWN = {"fps": "blend", "start": "strip"}  # a setting → the setting of what has a value of its own for it
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}  # reserved on Windows
 _OURS = ("batch.json", "batch.html", ".failed.json")  # endings of the files written next to the job folders
-LONGEST_NAME = 120  # letters of a job's name: files beside its folder are called after it
+LONGEST_NAME = 120  # letters of a job's name, which is also used for files next to its folder
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from .settings import path_names
 REPORT = "report.json"
 MADE_FROM = "made_from"
 FAILED = ".failed.json"
-_LONGEST = 2**26  # bytes of a report that is read
+_LONGEST = 2**26  # largest report that is read, bytes
 
 
 def version() -> str:

@@ -21,7 +21,7 @@ from .manifest import Maker
 
 JSON_NAME, HTML_NAME = "batch.json", "batch.html"
 BAKED, UP_TO_DATE, FAILED, NOT_BAKED = "baked", "up to date", "failed", "not baked"
-_LARGEST_PICTURE = 2**21  # bytes of a picture that goes into the page
+_LARGEST_PICTURE = 2**21  # largest picture embedded in the page, bytes
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--bad:#c33}
 body{font:15px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1100px;padding:0 1rem}

@@ -19,9 +19,9 @@ from ..quality import NORMAL, QUALITIES
 from ..systems import SYSTEMS
 
 LAST_FRAME = 1_048_574  # Blender's largest frame number
-LARGEST_SEED = 2**31 - 1  # Blender's integers hold no more
+LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
 MOST_TAKES = 64
-AXIS_OPTIONS = {"head": "head-movement"}  # axes of a style whose name means something else among the options
+AXIS_OPTIONS = {"head": "head-movement"}  # style axes whose name already means another option
 
 # What a bake can write → what it is. Which outputs are per take and which of the best takes only: cli/products.py (EVERY, BEST).
 OUTPUTS: Mapping[str, str] = MappingProxyType(
@@ -164,7 +164,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("export-takes", number(1, MOST_TAKES, whole=True)),
 )})  # fmt: skip
 
-VOICES = ("audio", "listen-to", "seconds", "strip")  # settings of which a job has exactly one: what is spoken or listened to
+VOICES = ("audio", "listen-to", "seconds", "strip")  # settings for the sound, of which a job has exactly one
 
 # What a job has where neither it, nor the job file, nor the command says anything else.
 DEFAULTS: Mapping[str, object] = MappingProxyType(

@@ -31,10 +31,10 @@ from ..batch.baker import ADVICE
 from ..errors import ThunderError
 from ..files import hash_of, Transaction
 
-ATTEMPTS = 3  # machines that may be lost over a job
-NEW_MACHINES = 10.0  # seconds between two looks for machines that joined
-PATIENCE = 300.0  # seconds to wait for a machine while there is none
-TURN = 0.5  # seconds between two looks at whether the work was stopped
+ATTEMPTS = 3  # machines that a job may lose
+NEW_MACHINES = 10.0  # seconds between two checks for machines that joined
+PATIENCE = 300.0  # seconds to wait for a machine if there is none
+TURN = 0.5  # seconds between two checks for cancellation
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Spread:
     starting: dict = field(default_factory=dict)  # reference that `ready` resolves → (slot, actor)
     running: list = field(default_factory=list)
     refused: set = field(default_factory=set)  # ids of machines that cannot bake
-    reasons: dict = field(default_factory=dict)  # machine → the sentence why not
+    reasons: dict = field(default_factory=dict)  # machine → the reason why it cannot bake
 
     def run(self) -> None:
         """Bake all requested jobs, or report for each job why it was not baked."""

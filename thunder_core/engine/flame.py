@@ -9,7 +9,7 @@ from torch import nn
 
 from ..face.head import EYE_LEFT, EYE_RIGHT, Head, JAW, JOINT_NAMES, NECK
 
-BLOCK = 120_000  # vertices worked on at a time: what lies in a core's cache (measured: three times as fast as all at once)
+BLOCK = 120_000  # vertices processed at once: they fit a core's cache (measured: three times as fast as all at once)
 
 
 def rotation_matrix(vector: torch.Tensor) -> torch.Tensor:

@@ -23,7 +23,7 @@ from .cards import damaged, ENDINGS, read_config, SHIPPED, SUMS, unusable
 
 _LONGEST_SUMS = 2**20  # bytes
 _LARGEST = 1e6  # largest weight accepted; the shipped ones stay below 100, and far larger ones overflow
-_SPARE = 2**26  # bytes that a network may make beside what its file holds (filter banks, windows, noise)
+_SPARE = 2**26  # bytes that a network may allocate beyond its file (filter banks, windows, noise)
 
 
 class _Unusable(ValueError):

@@ -44,7 +44,7 @@ MOST_TAKES = 256  # takes per request, a memory bound; the panel and bakes allow
 CANCEL_PATIENCE = 0.3  # seconds a running request has to notice its cancellation before it is answered for
 GRACE = 1.0  # seconds a running request has to end when the client is gone
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
-PROGRESS_EVERY = 0.05  # seconds; more often than Blender's timer asks is noise
+PROGRESS_EVERY = 0.05  # seconds between progress events; Blender's timer does not read them more often
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 

@@ -16,7 +16,7 @@ HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
 JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
 NECK, JAW, EYE_LEFT, EYE_RIGHT = 1, 2, 3, 4
 FLAME_SHAPE_DIRECTIONS = 300  # FLAME files keep identity directions first, then expression
-_EYES_APART = (0.035, 0.12)  # metres: a newborn's and a troll's
+_EYES_APART = (0.035, 0.12)  # plausible distance between the eyes, metres, from a newborn to a troll
 # Parts of a FLAME file and their linear colours; an iris is 11.7 mm wide on a ball of 24, a pupil 4.
 _FLAME_LOOK = {
     "Skin": (0.72, 0.5, 0.4, 1.0),

@@ -19,8 +19,8 @@ from .skinning import SkinnedPoints
 
 # Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions sampled at 25 fps or put on scene
 # frames, where the smallest gap may lie between two frames.
-TOUCH_MM = 0.3  # inner lips nearer than this touch: nothing is seen between them
-CLOSED_MM = 0.6  # inner lips nearer than this are a closure, which must survive whatever the scene's rate
+TOUCH_MM = 0.3  # gap below which inner lips touch visibly
+CLOSED_MM = 0.6  # gap below which lips form a closure, which must survive at any scene rate
 
 
 def height_gap(upper, lower):

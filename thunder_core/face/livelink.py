@@ -17,7 +17,7 @@ from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix
 from ..types import FPS, Motion
 from .mapping import derived, motion_of
 
-RATE = 60.0  # frames per second of Live Link Face's own recordings; what reads them counts timecodes so
+RATE = 60.0  # frames per second of Live Link Face's own recordings; readers count timecodes at this rate
 
 _SHAPES = (
     *(f"eye{what}{side}" for side in ("Left", "Right")
@@ -30,9 +30,9 @@ _SHAPES = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight",
     "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
 )  # fmt: skip
-_RATES = (24, 25, 30, 50, 60, 100, 120)  # frames per second that timecodes count by
+_RATES = (24, 25, 30, 50, 60, 100, 120)  # frame rates supported for timecodes
 _TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d)[:;](\d+(?:\.\d+)?)")
-_LARGEST = 2**28  # bytes of a file that is read
+_LARGEST = 2**28  # largest file that is read, bytes
 _FARTHEST = 100.0  # largest plausible value, far beyond any face or angle
 _LONGEST = 4 * 3600.0  # seconds
 _ANGLES = tuple(f"{part}{angle}" for part in ("head", "leftEye", "rightEye") for angle in ("Yaw", "Pitch", "Roll"))

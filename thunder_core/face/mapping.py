@@ -16,7 +16,7 @@ from ..rotation import euler_to_rotvec, matrix_to_euler, quaternion_to_rotvec, r
 from ..types import Motion
 
 VERSION = 1  # version of the mapping format
-_LONGEST = 2**22  # letters of that JSON: some ten thousand rules
+_LONGEST = 2**22  # largest mapping file, letters: some ten thousand rules
 _LARGEST = 1e6  # largest weight of a rule, either sign; beyond it 32-bit curves overflow
 
 LOWER_PER_JAW = 3.25  # default, measured on the bundled head; see Mapping
@@ -41,7 +41,7 @@ _DERIVED = {
 }
 DERIVED = ("jawOpen", *_DERIVED)
 
-_MOST = 2.0  # a channel read back from a rig whose targets several channels share lies in 0 … 2
+_MOST = 2.0  # upper limit of a channel read back from a rig on which several channels share targets
 _SWEEPS = 60  # sweeps of coordinate descent; such groups have a handful of channels
 _STILL = 1e-9
 

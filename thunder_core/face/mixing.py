@@ -20,7 +20,7 @@ PARTS = ("mouth", "upper_face", "eyes", "head")
 PART_OF = {"mouth": "mouth", "jaw": "mouth", "upper_face": "upper_face", "eyes": "eyes", "head": "head"}
 # Half a blink of one take and half of another would be two half-closed eyes; half a gaze looks at nothing.
 _WHOLE = (*BLINKS, *GAZE, *SPEECH)
-_AROUND = 3  # frames beside a fade that its lips are looked at with
+_AROUND = 3  # frames around a fade in which its closures are checked
 _FAINT = 0.12  # share of a channel's movement below which a part is ignored
 
 

@@ -13,7 +13,7 @@ from ..errors import BadHead
 
 # Far above the heads there are (ICT-FaceKit: 3 MB, 26,719 vertices), far below what exhausts a computer's memory.
 _MOST_BYTES, _MOST_VERTICES, _MOST_FACES = 2**26, 1_000_000, 1_000_000
-_LONGEST_FACE = 2**14  # bytes of the line
+_LONGEST_FACE = 2**14  # longest face line, bytes
 _MOST_WORDS = 8  # words in a vertex line: v x y z, w, and a colour
 
 
@@ -120,8 +120,8 @@ def _numbers(path: Path, block: bytes, lines: int) -> np.ndarray:
 
 
 _DOT, _MINUS, _ZERO, _SPACE = (ord(letter) for letter in ".-0 ")
-_WIDEST = 12  # digits before the point that fit into 64 bits with those after it
-_PLACES = 6  # decimals that are read: ten nanometres of a head in centimetres
+_WIDEST = 12  # integer digits that fit into 64 bits together with the decimals
+_PLACES = 6  # decimals that are read: ten nanometres for a head in centimetres
 
 
 def _decimals(block: bytes) -> np.ndarray | None:

@@ -27,15 +27,15 @@ MOST = 10.0  # largest coefficient, the end of a shape key's slider
 
 # How closely points are to be met, against coefficients of size 1 (FLAME's basis is scaled so): millimetres.
 _POINT_MM, _GAP_MM = 0.25, 0.15
-_STRENGTH = 40  # independent measurements that all points together are worth: neighbours move alike
+_STRENGTH = 40  # number of independent measurements that all points together count as, since neighbours move alike
 _PARTED = 0.6  # share of the jaw's pull on the bundled lips; where another head has less, its corner is nearer: no gap there
 _TOUCH_MM, _SHARE = 0.02, 5.0  # tolerance of the lips' gap at contact, and its growth per millimetre of opening
 _MEETINGS = 3  # correction rounds for the gap; each leaves a part of the tolerance
-_BIN = 0.04  # radians of jaw between two factorisations; in between the answer is refined
+_BIN = 0.04  # step of the jaw's angle between two factorisations, radians; in between the solution is refined
 _REFINE = 3
-_FRAMES = 512  # solved at once
+_FRAMES = 512  # frames solved at once
 _BUNDLED_RANGE = (0.0, 1.4)  # range of the bundled head's channels when a motion is read back
-_OTHER_MOST = 8.0  # leaves the lips' gap room for its last correction
+_OTHER_MOST = 8.0  # bound that leaves room for the last correction of the lips' gap
 _BUNDLED_SIZE = 0.6  # expected size of these channels
 _SWEEPS = 40  # most sweeps of coordinate descent; it stops when all steps are below _STILL
 _STILL = 2e-4

@@ -14,8 +14,8 @@ from .head import EYE_LEFT, EYE_RIGHT, Head, JAW
 # All in distances between the eyes (62 mm in an adult): the window in which a mouth is looked for, and its pixels.
 _WIDE, _BELOW, _ABOVE = 0.75, 1.75, -0.6
 _PIXEL = 1 / 192
-_MERGE = 0.1  # breaks of one column closer than this belong to one mouth
-_REACH = 4  # pixels by which the line climbs or falls from one column to the next
+_MERGE = 0.1  # distance below which breaks in one column belong to one mouth
+_REACH = 4  # most pixels that the line rises or falls per column
 _JUMP = 0.04  # smallest difference of the jaw's pull across lips; across skin there is none
 _NARROWEST, _WIDEST = 0.35, 1.3
 

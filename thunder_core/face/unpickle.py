@@ -13,7 +13,7 @@ import numpy as np
 from ..arrays import MOST_BYTES
 from ..errors import BadHead
 
-_MOST_STEPS = 100_000  # pickle instructions; a FLAME file has some thousands, and each can make an object of 200 bytes
+_MOST_STEPS = 100_000  # most pickle instructions; a FLAME file has some thousands, and each can create an object of 200 bytes
 _KEYS = (str, bytes, int, float, type(None))  # types allowed as dictionary keys and set members
 _NUMBER = re.compile(r"[<>=|]?([biuf])([1248])")
 

@@ -29,7 +29,7 @@ from .loop import Schedule
 from .motions import extract_features, MotionSet, SAMPLES_PER_FRAME
 from .performances import animate
 
-PIECE, SLACK = 250, 50  # animation frames: 10 s, and how far around a cut may look for a quiet place
+PIECE, SLACK = 250, 50  # length of a piece, and search range for a quiet cut, frames (10 s and 2 s)
 HOLD_OUT = 8  # step of the held-out pieces: every eighth is for measuring
 
 

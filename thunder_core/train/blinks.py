@@ -24,10 +24,10 @@ from ..types import FPS
 from .m2s import SpeechBatches
 from .motions import MotionSet
 
-FRAMES = (150, 70)  # length of a crop: the first that the clips are long enough for
+FRAMES = (150, 70)  # crop lengths, tried in order until the clips are long enough
 CROPS, CROPS_PER_ROW = 64, 4  # most crops in total and per row
 STEPS = 10  # sampling steps; 20 give as many blinks
-CLOSED = 0.5  # value of a blink channel from which the lid is closed
+CLOSED = 0.5  # blink value from which a lid is closed
 MOODLESS = 0.3  # sum of mood strengths below which a line counts as without a mood
 WHOLE_LINES = 0.12  # extra shift: on lines longer than a crop the model blinks less (bench/habits.py)
 _FURTHEST = 0.5  # largest shift tried, in deviations of the noise; beyond it lids stay closed and the rate falls again

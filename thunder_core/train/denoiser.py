@@ -29,8 +29,8 @@ from .motions import MotionSet
 FRAMES = 70  # length of a training clip, as in the paper
 BATCH = 48
 ESTIMATED = 0.5  # share of a batch in which the mouth is the model's own estimate
-HIDE_AUDIO = 0.2  # p of classifier-free guidance, as in the paper
-HIDE_STYLE = 0.2  # likewise, so that the model also samples without a direction
+HIDE_AUDIO = 0.2  # dropout probability of classifier-free guidance, as in the paper
+HIDE_STYLE = 0.2  # the same for the style, so that the model also samples without a direction
 LEAST_STYLE_SPREAD = 0.1  # lower bound when standardising styles: a rare mood is not amplified
 M2S_WEIGHT = 0.5  # default weight of L_m2s; of 0.05, 0.5 and 1.5 the one with the smallest lip error
 LEAST_SPREAD = 0.02  # lower bound when standardising channels: those that hardly move are not amplified

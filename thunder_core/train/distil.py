@@ -32,10 +32,10 @@ STEPS, LEAST_NOISE = 4, 0.3  # steps of the distilled model; σ/α of the last s
 FRAMES = 200  # frames of a line; shorter clips of one voice are joined
 BATCH = 8
 WHOLE_STEPS = 20  # steps of the original model
-ON_THE_WAY = 0.1  # weight of the estimates before the last
-FREE = 0.1  # share of lines sampled in any style
+ON_THE_WAY = 0.1  # loss weight of the intermediate estimates
+FREE = 0.1  # share of lines sampled without a style
 SPREADS = (0.2, 0.5, 1.0)
-WATCHED = 64  # lines of the voices that training is watched on
+WATCHED = 64  # validation lines
 
 
 @dataclass(frozen=True)

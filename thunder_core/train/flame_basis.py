@@ -21,7 +21,7 @@ from ..face.retarget import between, MOST, Retarget
 from ..types import Motion
 
 COEFFICIENTS = 100  # coefficients that the paper most likely used; files hold as many or fewer
-_OF_THE_MOUTH = 0.5  # share of a vertex that belongs to the mouth's region, from which on mesh-to-speech sees it
+_OF_THE_MOUTH = 0.5  # share of the mouth's region from which a vertex is an input of mesh-to-speech
 
 
 class FlameBasis:

@@ -20,12 +20,12 @@ from ..rotation import angular_speed
 from ..types import FPS, Motion
 from .prosody import inside, Prosody
 
-NOD, RAISE = 5.0, 0.35  # degrees and brow units per second, from which on a stroke counts
-ACCENT_REACH, BOUNDARY_REACH = 4, 5  # frames (.16 and .20 s) within which a movement belongs to an accent, to a boundary
-PAUSES = (0.4, 2.0)  # s
+NOD, RAISE = 5.0, 0.35  # speeds above which a movement is a stroke: degrees per second, brow units per second
+ACCENT_REACH, BOUNDARY_REACH = 4, 5  # distance of a movement from its accent or boundary, frames (.16 and .20 s)
+PAUSES = (0.4, 2.0)  # shortest and longest pause, s
 REST_DEGREES, FASTEST = 1.5, 40.0  # limits for a head that rests in a pause: turn, degrees; speed per axis, degrees per second
-BREATH = 0.5  # s before a phrase in which lips may open
-ONSET = 0.2  # s before a phrase in which lips open for its first sound
+BREATH = 0.5  # time before a phrase in which lips may open, s
+ONSET = 0.2  # time before a phrase in which lips open for its first sound, s
 OPEN_MM = 0.25  # least gap at which lips count as open
 
 

@@ -22,12 +22,12 @@ from ..types import FPS
 from .motions import MotionSet
 
 STATISTICS = Path(__file__).with_name("head_motion.json")
-WINDOW = 70  # frames of a periodogram: 2.8 s, which every recording has; a crop in training
-REACH = 10  # frames to either side at which loudness may move the head
+WINDOW = 70  # frames of a periodogram: 2.8 s, a training crop, which every recording contains
+REACH = 10  # largest lag between loudness and head movement, frames
 BINS = WINDOW // 2
 _HERTZ = FPS / WINDOW  # width of a bin
 _RIDGES = (30.0, 300.0, 3000.0)
-_MOST = 1.5  # deviations of the size between people, beyond which nobody is drawn; of the six measured ones nobody is
+_MOST = 1.5  # largest deviation of size drawn; the six people measured lie within it
 _LINKED = ("features.f16", "units.u8", "quiet.i16", "voices.npy", "directions.npy", "rows.json")
 
 

@@ -32,13 +32,13 @@ from .lip_kernels import Kernels, kernels, MAP_REACH, REACH
 from .loop import fit, Schedule
 from .sampled import SampledClip
 
-FURTHEST = 8  # frames that a spoiled motion is shifted at most
-TOGETHER, OWN, WRONG = 4, 5, 3  # clips in a batch, takes of each as they are, and spoiled
-LEAST_MM = 1.0  # lips that move less than this are judged as if they moved so much
+FURTHEST = 8  # largest shift of a spoiled motion, frames
+TOGETHER, OWN, WRONG = 4, 5, 3  # clips per batch, and correct and spoiled takes of each
+LEAST_MM = 1.0  # lower bound of the lips' movement in a relative error
 SPOILS = ("shift", "size", "other", "smooth", "open", "shake")
 ODDS = (0.27, 0.22, 0.16, 0.13, 0.13, 0.09)
-SPOILED = 2  # versions of each take
-OF_TEACHER = 0.25  # share of the spoiled versions, in training, whose motion is the teacher's own, not the take's
+SPOILED = 2  # spoiled versions of each take
+OF_TEACHER = 0.25  # share of the spoiled training versions that use the teacher's motion instead of the take's
 APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0  # loss weights for differences between takes of a clip: per frame, and overall
 CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # weights tried
 AS_WELL = 0.01  # difference of rank correlations that counts as equal
@@ -232,7 +232,7 @@ def drawn(lessons: Lessons, clips: list[SampledClip], seed: int) -> Iterator[Les
         yield lessons.of(clip, clips[(number + 1) % len(clips)], kinds, rng, OF_TEACHER)
 
 
-WATCHED_SPOILED = 2  # takes of a clip that are spoiled in every way
+WATCHED_SPOILED = 2  # validation takes per clip that are spoiled in every way
 WATCHED_KINDS = ("off", "damped", "still", "other", "smooth", "open")
 
 

@@ -13,7 +13,7 @@ import torch
 from ..engine.speech.encoder import ENCODER_RATE, SpeechEncoder
 from ..engine.speech.phones import PHONES
 
-_CHANGE = 4.0  # nats: what a change of phone costs in the Viterbi path
+_CHANGE = 4.0  # cost of a change of phone in the Viterbi path, nats
 
 
 def align(samples: np.ndarray, text: str) -> list[tuple[str, float, float]] | None:

@@ -45,7 +45,7 @@ BROWS = {
 BROW_ALONG = (0.03, 0.27, 0.5, 0.75, 0.97)
 # What keeps its place on the skull whatever the face does: bridge, eye corners, forehead, temples.
 RIGID = (6, 168, 197, 195, 5, 9, 8, 151, 10, 108, 337, 33, 133, 263, 362, 127, 356, 162, 389, 21, 251)
-_HAIR = ("Brows",)  # materials that lie on the skin and are not it
+_HAIR = ("Brows",)  # materials on top of the skin
 NOSE_TIP, CHIN = (1, 4), (152, 175)
 SIDE_OF_MOUTH, SIDE_OF_EYES = (58, 288), (127, 356)  # points on the face's outline level with mouth and eyes, right and left
 # Between the contours: which way the skin goes there says chin, cheek or nose.

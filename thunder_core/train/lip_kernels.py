@@ -19,10 +19,10 @@ from torch import Tensor
 from ..engine.speech.encoder import LOUDNESS, SpeechEncoder
 from ..engine.speech.phones import PHONES
 
-REACH, MAP_REACH = 4, 2  # frames of 40 ms to either side, of phones and loudness, and of encoder features
+REACH, MAP_REACH = 4, 2  # reach in frames of 40 ms to either side: phones and loudness; encoder features
 TAPS, MAP_TAPS = 2 * REACH + 1, 2 * MAP_REACH + 1
 KERNELS = Path(__file__).with_name("lip_kernels.json")
-LONG = 100  # frames of speech from which on a clip's own mean and deviation count as much as those of the measured clips
+LONG = 100  # frames of speech at which a clip's own mean and deviation weigh as much as those of the measured clips
 _LEAST_DEVIATION, _MOST_DEVIATION = 0.5, 2.0  # limits of a clip's deviation relative to the measured curves
 
 

@@ -25,17 +25,17 @@ from .motions import MotionSet, VARIANTS
 from .rasteriser import nearest_triangles, normals
 
 PIXELS = 48
-_MILLIMETRES = 72.0  # side of the picture
-_BELOW = 2.0  # millimetres from the corners of the mouth down to the picture's middle: jaws open downwards
+_MILLIMETRES = 72.0  # side of the picture, mm
+_BELOW = 2.0  # mm by which the picture's centre lies below the mouth's corners, since jaws open downwards
 _MARGIN = 1.3  # size of the kept part of the face, in sides of the picture; triangles outside it are left out
-_BEHIND = -0.3  # cosine to the viewer at rest, below which no motion turns a triangle to the viewer
+_BEHIND = -0.3  # cosine to the viewer at rest below which no motion makes a triangle visible
 # Grey of the parts, so that lips, teeth and tongue can be told apart; others are skin.
 _GREY = {"Lips": 0.36, "Mouth": 0.06, "Gums": 0.22, "Teeth": 0.95, "Back Teeth": 0.95, "Tongue": 0.48}
 _SKIN = 0.62
-_LIGHT = (0.0, 0.5, 0.866)  # direction to it: from above the camera
+_LIGHT = (0.0, 0.5, 0.866)  # direction to the light, above the camera
 _AMBIENT = 0.4
-_FADE = 35.0  # millimetres behind the lips at which the mouth's inside is dark
-_TOGETHER = 64  # frames drawn at once: what lies in a core's cache
+_FADE = 35.0  # depth behind the lips at which the inside of the mouth is dark, mm
+_TOGETHER = 64  # frames drawn at once, which fit a core's cache
 _MOUTH_PARTS = ("Mouth", "Gums", "Teeth", "Back Teeth", "Tongue")
 
 

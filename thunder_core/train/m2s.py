@@ -21,7 +21,7 @@ from .motions import MotionSet, UNITS
 
 FRAMES = 125  # 5 s, as in the paper
 BATCH = 16
-HIDE_INNER = 0.5  # share of crops in which teeth and tongue hold still, so that the lips alone must speak
+HIDE_INNER = 0.5  # share of crops without movement of teeth and tongue, so that lips alone must suffice
 
 
 class SpeechBatches:

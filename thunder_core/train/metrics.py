@@ -12,8 +12,8 @@ import numpy as np
 from ..rotation import angular_speed
 
 CM = 100.0  # centimetres per metre
-_STILL = 1e-7  # metres, deviation below which a coordinate does not move at all
-BEAT_FRAMES = 3.0  # frames, width of the bell that says how near a beat of the head is to a sound's onset
+_STILL = 1e-7  # standard deviation below which a coordinate is constant, metres
+BEAT_FRAMES = 3.0  # width of the Gaussian that weights the distance of a head beat from a sound's onset, frames
 
 
 def _pair(predicted: np.ndarray, true: np.ndarray, dimensions: int) -> tuple[np.ndarray, np.ndarray]:

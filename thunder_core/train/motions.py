@@ -30,7 +30,7 @@ from .lip_kernels import identity
 from .loop import half_precision
 
 VARIANTS = 3  # performances per clip
-LISTENED = 240  # clips used a second time as another's voice, to which the face listens
+LISTENED = 240  # clips used a second time as another person's voice that the face listens to
 QUIET_CLIPS = 160  # clips of silence, hum and noise, with the mouth at rest
 UNITS = 200
 SAMPLES_PER_FRAME = int(RATE / FPS)

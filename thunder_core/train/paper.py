@@ -28,7 +28,7 @@ from .motions import MotionSet
 from .systems import build_learner, LabelledBatches, Labels
 
 NETWORK, ENCODER = "network", "encoder"  # files, without ending, of a finished stage
-BASE = ".base"  # ends the name of a system's base
+BASE = ".base"  # suffix of a system's base
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from .prosody import semitones
 from .teacher import perform
 
 STATE, MOTIONS, DIRECTIONS = "performed.json", "motions.f16", "directions.npy"
-_TOGETHER_SAVED = 100  # clips between two savings of how far it is
+_TOGETHER_SAVED = 100  # clips between two savings of the progress
 _TEACHER = ("direction.py", "face/mechanics.py", "train/performances.py", "train/prosody.py", "train/lip_kernels.py")
 
 

@@ -13,8 +13,8 @@ from ..face.head import Head
 
 _LIGHT = (0.25, 0.35, 0.9)  # direction of the light: right, above, in front
 _AMBIENT = 0.25
-_MOVES = 1e-3  # metres that a channel moves a vertex of the face
-_TURNS = 0.3  # cosine: how far a triangle may look backwards at rest
+_MOVES = 1e-3  # largest movement by a channel, metres, above which a vertex belongs to the moving face
+_TURNS = 0.3  # cosine by which a moving triangle may face backwards at rest
 _MARGIN = 0.06  # margin around the face, as a share of the picture's width
 
 

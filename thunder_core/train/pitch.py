@@ -12,13 +12,13 @@ from ..engine.m2s.pitch import CLASSES, classes, hertz_along, HIGHEST, LOWEST, s
 from ..engine.speech.mel import HOP
 from ..types import RATE
 
-_WINDOW = 480  # samples (30 ms) compared with themselves later
+_WINDOW = 480  # samples (30 ms) of the autocorrelation
 _LAGS = int(RATE / LOWEST) + 2
 _REACH = _WINDOW + _LAGS
 _TRANSFORM = 1024
-_DEEP = 0.06  # correlation that a pitch loses per octave down: two periods are as alike as one
-_SHARP = 25.0  # turns correlation into log odds around its peak
-_LEAP = 0.05  # correlation that a path pays per class and frame
+_DEEP = 0.06  # penalty per octave down, since two periods correlate as well as one
+_SHARP = 25.0  # factor from correlation to log odds near its peak
+_LEAP = 0.05  # path cost per class and frame, as correlation
 _ALIKE = 0.6  # correlation above which a frame is voiced
 _QUIET = 3e-3  # RMS of levelled speech (30 dB under it) below which nothing is voiced
 

@@ -19,11 +19,11 @@ from ..engine.speech.phones import SILENCE
 from ..types import FPS
 from .pitch import track
 
-PAUSE = 0.25  # s of silence that part phrases
-HELD = 0.35  # s that a sound lasts at least where a speaker hesitates
+PAUSE = 0.25  # silence that separates phrases, s
+HELD = 0.35  # shortest sound that counts as hesitation, s
 _SMOOTH = 2.0  # frames
-_APART = 9  # frames between accents
-_PROMINENT = 0.45  # deviations by which an accent rises above what is around it
+_APART = 9  # least distance between accents, frames
+_PROMINENT = 0.45  # least prominence of an accent over its surroundings, standard deviations
 _PITCH_SHARE = 0.6  # weight of pitch relative to loudness in an accent
 _MOST_SEMITONES = 8.0
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 _DEPTH_STEPS = 2**20  # depth levels between a batch's nearest and farthest point
-_LEAST_AREA = 1e-9  # square pixels, twice the area: a triangle seen from its edge
+_LEAST_AREA = 1e-9  # twice the area, square pixels: smaller triangles are seen from their edge
 
 
 def nearest_triangles(points: Tensor, triangles: Tensor, height: int, width: int) -> Tensor:

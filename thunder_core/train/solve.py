@@ -28,18 +28,18 @@ _GROUP_WEIGHT = {  # weights of a millimetre in x, y and z; depth from one camer
     "chin": (0.45, 0.8, 0.15), "cheeks": (0.3, 0.3, 0.1), "nose": (0.35, 0.4, 0.1),
 }  # fmt: skip
 _GAP_WEIGHT, _CONTACT_WEIGHT = 2.5, 6.0  # weights of a millimetre of lip gap, open and touching
-_CONTACT = 0.6  # mm of measured gap under which lips are taken to touch
-_PULL = 6.0  # mm² per unit²: pull of every channel to rest
+_CONTACT = 0.6  # measured gap below which lips are assumed to touch, mm
+_PULL = 6.0  # penalty on each channel, mm² per unit²
 _PULL_OF = {  # exceptions: channels that one camera sees badly or that others can replace
     "jawForward": 80.0, "cheekPuff": 60.0, "mouthShrugUpper": 40.0, "mouthShrugLower": 25.0, "mouthDimple": 25.0, "mouthPress": 20.0,
     "mouthRoll": 12.0, "mouthLeft": 20.0, "mouthRight": 20.0, "noseSneer": 15.0, "cheekSquint": 15.0, "eyeSquint": 25.0, "mouthFrown": 12.0,
     "eyeWide": 20.0, "mouthClose": 10.0, "browOuterUp": 10.0, "browInnerUp": 8.0, "browDown": 8.0,
 }  # fmt: skip
-_STIFF = 25.0  # mm² per (unit per frame)²: pull of neighbouring frames to each other
+_STIFF = 25.0  # penalty on changes between frames, mm² per (unit per frame)²
 _STIFF_OF = {
     "eyeBlink": 3.0, "brow": 120.0, "cheek": 120.0, "nose": 120.0, "jawForward": 200.0, "mouthDimple": 80.0, "mouthLeft": 80.0, "mouthRight": 80.0,  # noqa: E501
 }  # fmt: skip
-_EVEN, _EVEN_OF = 12.0, {"eye": 60.0, "brow": 25.0}  # mm² per unit²: pull of a left channel and its right one to each other
+_EVEN, _EVEN_OF = 12.0, {"eye": 60.0, "brow": 25.0}  # penalty on left–right differences, mm² per unit²
 _LIPS_THAT_MEET = ("mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft", "mouthUpperUpRight")
 _PAIRS = ((13, 14), (82, 87), (312, 317), (81, 178), (311, 402), (80, 88), (310, 318))  # inner lips, upper and lower
 _BROW_LANDMARKS = [i for pairs in BROWS.values() for pair in pairs for i in pair]

@@ -16,7 +16,7 @@ from ..direction import AXES, Direction
 from ..types import FPS, Motion, unpack
 
 _PULLS = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # ridge penalties tried
-_REACH = 4.0  # deviations of a measure beyond which it says no more
+_REACH = 4.0  # largest deviation of a measure that is used
 
 
 @dataclass(frozen=True)

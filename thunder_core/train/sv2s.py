@@ -20,10 +20,10 @@ from .motions import MotionSet, UNITS
 
 NAME = "sv2s"
 BATCH = 8
-HELD_OUT = 32  # crops on which it is measured
+HELD_OUT = 32  # crops for validation
 _GREY = 0.45  # approximate mean of the pictures
 _WIDTHS = (16, 24, 48, 96)  # channels: of the convolution over space and time, and of the three stages after it
-_SHIFT = 2  # pixels that a crop is moved at most, up or down and aside, in training
+_SHIFT = 2  # largest shift of a training crop, vertical and horizontal, pixels
 
 
 class _Residual(nn.Module):

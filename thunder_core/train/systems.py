@@ -32,10 +32,10 @@ from .m2s import SpeechBatches
 from .motions import MotionSet
 from .pictures import FacePictures
 
-REFERENCE = 50  # frames of a stretch that a style is read off
-SHAKE = 0.3  # deviations of noise on the frames that FlameFormer looks back at: with them exact it copies them, and drifts
+REFERENCE = 50  # frames of the motion that a style is read from
+SHAKE = 0.3  # noise on FlameFormer's input frames, in standard deviations; without it, it copies them and drifts
 TEXT, LATENT = 0.05, 0.1  # weights of SelfTalk's two additional losses; the text loss is in nats per phone
-STYLE_BATCH, STYLE_FRAMES = 32, 2 * REFERENCE  # performances in a batch of the style encoder, and frames that each needs
+STYLE_BATCH, STYLE_FRAMES = 32, 2 * REFERENCE  # performances in a batch of the style encoder, and frames needed of each
 PICTURES = 32  # batch size of the image encoder
 LEAST_TELLING = 0.5  # mood strength from which a picture of the image encoder's should show it
 

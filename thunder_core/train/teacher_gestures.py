@@ -108,7 +108,7 @@ OF_MOODS: dict[str, Sequence[Part]] = {
 }  # fmt: skip
 SMILE, FROWN, ASYMMETRY = 0.7, 0.6, 0.25  # channel values at a style value of 1
 _CHUCKLE, _TREMBLE = 4.6, 6.0  # Hz
-_VARIES = 0.25  # deviation of the logarithm of an amount between performances
+_VARIES = 0.25  # standard deviation between performances of an amount's logarithm
 _LASTING = ("always", "drift")  # cues that do not need a sound
 
 

@@ -17,8 +17,8 @@ from .label import best_path
 from .lip_kernels import fitted_to, identity
 from .teacher import perform
 
-_LABELS = round(100 / FPS)  # phone labels, 10 ms each, in an animation frame
-_CHANGE = 2.0  # nats: what a change of phone costs at 25 frames a second, half of what it costs at 50
+_LABELS = round(100 / FPS)  # phone labels (10 ms) per animation frame
+_CHANGE = 2.0  # cost of a change of phone at 25 frames per second, nats: half of the cost at 50
 
 
 class TeacherPerformer:

@@ -25,7 +25,7 @@ from .recording import read_recording
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 Retarget = Callable[[np.ndarray], np.ndarray]  # coefficients [T, b] of another basis → the head's channels [T, n]
 _ROTATIONS = {"head": ("head", "pose"), "eyes": ("eyes",)}
-_NEARLY_WHOLE = 0.5  # seconds by which motion and sound of one performance may differ in length
+_NEARLY_WHOLE = 0.5  # largest difference in length between motion and sound of one performance, seconds
 _MOST_RADIANS = 2.0  # largest turn of a jaw, neck or eye in radians; larger values are degrees
 
 

@@ -29,10 +29,10 @@ from .pitch import track
 
 FRAMES = 32  # 1.28 s
 BATCH = 16
-TRUE, DRAWN = 0.4, 0.3  # shares of crops with the recording's own mel, and with mesh-to-speech's; the rest is blurred by hand
-_WINDOWS = ((128, 32), (320, 80), (640, 160), (1280, 320))  # samples: window and hop of each spectrogram of the loss
-_QUIET = 2e-3  # magnitude per root sample of window, below which a spectrogram's logarithm ends
-_PITCH, _ADVERSARIAL, _FEATURES = 0.3, 0.1, 0.5  # weights beside the energy distance
+TRUE, DRAWN = 0.4, 0.3  # shares of crops with the recording's mel and with mesh-to-speech's; the rest is blurred artificially
+_WINDOWS = ((128, 32), (320, 80), (640, 160), (1280, 320))  # window and hop of each loss spectrogram, samples
+_QUIET = 2e-3  # offset before the logarithm: magnitude per root sample of window
+_PITCH, _ADVERSARIAL, _FEATURES = 0.3, 0.1, 0.5  # loss weights relative to the energy distance
 _MOST_CORRUPT = 0.4  # largest share of units replaced where a mel is blurred
 
 

@@ -12,7 +12,7 @@ AROUND = 36
 _FRONT = (0.0, 0.15, 0.28, 0.39, 0.49, 0.58, 0.66, 0.73, 0.79, 0.85, 0.90, 0.95, 0.985, 1.0)  # shares of the outline
 _BACK = ((0.985, -2.0), (0.93, -3.6), (0.82, -5.0), (0.62, -9.0), (0.5, -20.0))  # share, height: the ear's back
 _CENTRE = np.array([75.6, -23.0, -12.0])  # centre of the left ear's base
-_POLE = np.array([-2.0, -3.0])  # middle of the rings in the ear's plane
+_POLE = np.array([-2.0, -3.0])  # centre of the rings in the ear's plane
 
 # The ear's plane: first number backwards, second up, millimetres.
 _OUTLINE = ((-11.5, 15), (-6, 26), (3, 31), (12, 29), (18, 21), (19.5, 9), (16.5, -5), (11, -17), (5, -26), (-2, -31),

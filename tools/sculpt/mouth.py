@@ -14,11 +14,11 @@ from .mesh import bump, smooth_step
 from .muzzle import CONTACT, LINE, lip_line, MOUTH_WIDTH, red_height
 from .rig import corner_fade, JAW, JOINTS, lip_fade
 
-CLOSE_ANGLE = 0.30  # jaw angle [rad] that mouthClose = 1 stands for
+CLOSE_ANGLE = 0.30  # jaw angle that mouthClose = 1 compensates [rad]
 
 _PLUMP = ((0, 0, 0), (1, 0.1, 0), (2, 0.3, 0.2), (3, 0.7, 0.7), (4, 1.0, 1.5), (5, 0.4, 2.6), (6, -0.6, 2.1), (7, 0, 0.4), (8, 0, 0))
 _ROUNDER = ((0, 0.05), (1, 0.3), (2, 0.55), (3, 0.85), (4, 1.0), (5, 0.62), (6, 0.25), (7, 0.0))  # ring, share of the red's new height
-_ROUND_RED = {1: 9.0, -1: 10.2}  # height of the red of lips that are drawn round, upper and lower, in the middle [mm]
+_ROUND_RED = {1: 9.0, -1: 10.2}  # height of the red of rounded lips, upper and lower, in the middle [mm]
 _FLARE = ((0, 0.2, 0.2), (1, 0.7, 0.3), (2, 1.8, 1.0), (4, 3.8, 3.1), (5, 3.4, 3.5), (6, 3.1, 3.1), (7, 3.0, 2.2),
           (8, 3.0, 1.3), (9, 2.4, 0.7), (10, 0.8, 0.3), (11, 0, 0))
 _FLARE_LOWER = ((0, 0.5, 0.2), (1, 1.1, 0.3), (2, 2.2, 0.4), (4, 4.4, 3.2), (5, 3.8, 3.7), (6, 3.3, 3.2), (7, 3.0, 2.2),

@@ -137,7 +137,7 @@ def _eyes(clay):
     return shapes
 
 
-_LOOK = 0.35  # eye angle [rad] at which the lids lie on the ball again: a direction is straight, a lid's way is not
+_LOOK = 0.35  # eye angle at which the lids touch the eyeball again [rad]: the shape moves in a line, the lid on a curve
 _FOLLOWS = {1: 0.75, -1: 0.32}  # share of the eye's turn that the upper and the lower lid take
 
 

@@ -10,7 +10,7 @@ from ....thunder_core.animation.poses import Column, poses_in
 from ....thunder_core.errors import BadRequest
 from . import line_names, posing
 
-_LONGEST_BLEND = 0.5  # seconds before and after a take in which the animator's animation passes into it
+_LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds
 _LONGEST_NAME = 32  # bytes of an action's name in a message
 REGION_SETTINGS = {
     "Brows": "brows",

@@ -19,7 +19,7 @@ from .. import dialogue, take_list
 from . import committing, line_names, own_curves
 from .choice import chosen, edited_warning, Report, stale_warning
 
-_MOST_LINES, _LONGEST_LINE = 3, 24  # lines that a message names, and bytes of each name
+_MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of each name
 
 
 @dataclass

@@ -14,7 +14,7 @@ PROPERTY = "thunder_lines"  # custom property of an action: the lines committed 
 _LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
 _LONGEST_PART = 24  # letters of the name's first part, and of each line if there are several
 _BLENDERS_NUMBER = re.compile(r"\.\d{3,}$")  # suffix that Blender appends to a name in use
-_NUMBER = re.compile(r"(\.\d{3,}| \d+)$")  # the same, or what is appended here
+_NUMBER = re.compile(r"(\.\d{3,}| \d+)$")  # the same, or the number appended here
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from ...animation import fcurves
 from . import put_keys
 
 PROPERTY = "thunder_line_scores"  # custom property of an action: the take's score and the committed score of each line
-UNSEEN_MM = 0.6  # lips that are off by less look the same: what a commit within this error loses is not counted
+UNSEEN_MM = 0.6  # invisible lip error; a commit's loss within it is not counted
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from ....thunder_core.animation import keyframes
 from ....thunder_core.animation.placing import Shape, Span
 from ...animation import fcurves
 
-_FAR = 1_000_000.0  # frames: a modifier that is restricted to here is not restricted
-_SAME = 1e-5  # values nearer than this are one
-_APART = 0.02  # frames between the last key of a cycle and the first of the next where they differ; at 0.01 they become one
+_FAR = 1_000_000.0  # frame beyond which a modifier's restriction has no effect
+_SAME = 1e-5  # difference below which values are equal
+_APART = 0.02  # frames between the last key of a cycle and the first of the next if they differ; at 0.01 they merge
 _MOST_CYCLES = 10_000
 
 

@@ -16,9 +16,9 @@ from ...voice import fingerprint
 from . import line_names, modifiers, put_keys
 from .choice import Choice
 
-STILL = 1e-5  # a value nearer to another than this has not moved
-_SHORTEST_FADE = 2  # frames between a key of the animator's and a lead: with less the curve would jump
-STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of what stands still under a committed strip
+STILL = 1e-5  # difference below which a value has not moved
+_SHORTEST_FADE = 2  # least frames between the animator's key and a lead; with fewer the curve would jump
+STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of the still pose under a committed strip
 
 
 @dataclass(frozen=True)

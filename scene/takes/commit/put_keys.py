@@ -12,7 +12,7 @@ import numpy as np
 from ....thunder_core import records
 
 PROPERTY = "thunder_keys"  # custom property of an action: checksums of the keys that each committed line wrote
-_DIGITS = 6  # hexadecimal, of a key's sum
+_DIGITS = 6  # hexadecimal digits of a key's checksum
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ STRENGTH = 0.6  # default strength of a mood
 _AXES = {axis.name: axis for axis in AXES}
 
 
-listeners: list = []  # functions that get the ThunderDirection that was changed, at once
+listeners: list = []  # functions that get a changed ThunderDirection at once
 
 
 def _moved(self, context) -> None:

@@ -98,7 +98,7 @@ def _nothing() -> None:
     """Placeholder until operators/shape_take.py sets the step. (A timer's changes are no undo step, an operator's are.)"""
 
 
-update = idle.Task(_nothing, any_time=True)  # has the shown take written in a moment, when nothing else is being dragged
+update = idle.Task(_nothing, any_time=True)  # writes the shown take shortly afterwards, when nothing else is being dragged
 
 
 @bpy.app.handlers.persistent

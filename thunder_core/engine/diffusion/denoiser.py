@@ -28,15 +28,15 @@ class DenoiserConfig:
 
     motion: int  # channels of x: expression, jaw, head, eyes
     audio: int  # width of the speech features a
-    style: int = 0  # numbers that say how a performance is played; 0: the model knows no styles
+    style: int = 0  # number of direction values; 0: the model has no styles
     width: int = 128
     layers: int = 8
     heads: int = 4
     feedforward: int = 512
     dropout: float = 0.0
     steps: int = 0  # step count that it was distilled for (train/distil.py); 0: any number
-    least_noise: float = 0.0  # σ/α of the last of them
-    whole: str = ""  # SHA-256 of the file of the model that it was distilled from
+    least_noise: float = 0.0  # σ/α of the last step
+    whole: str = ""  # SHA-256 of the undistilled model's file
     blinks_by_eyes: float = 0.0  # extra shift of the lids' initial noise per deviation of the style's “eyes”
 
 

@@ -11,7 +11,7 @@ from ..speech.phones import SILENCE
 
 SHORTEST, LONGEST = 0.32, 2.2  # seconds of silence between phrases in which the head is held; in longer ones the face is idle
 _QUIET, _BLUR = 0.3, 7  # probability of silence, averaged over 7 rows of 20 ms: breath and noise in a pause are not speech
-_EASE = 5  # frames in which the head comes to rest and starts again
+_EASE = 5  # frames over which the head comes to rest and starts again
 _LEFT = 0.12  # share of its movement that remains
 _RETURN = 1.2  # seconds of speech after which 1/e of the offset remains
 

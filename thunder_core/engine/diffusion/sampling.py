@@ -109,7 +109,7 @@ class Inpainting:
     values: Tensor
 
 
-EASE = 6  # frames over which what is free flows into what is kept
+EASE = 6  # frames of the blend between free and kept values
 
 
 def _nearest_kept(mask: Tensor) -> tuple[Tensor, Tensor]:

@@ -47,7 +47,7 @@ _LEAST_DEVIATION = 0.3  # lower bound of a curve's standard deviation, in mm or 
 class JudgeConfig:
     """Sizes of a judge and the scale of its scores, as its card stores them."""
 
-    heard: int = 0  # width of mesh-to-speech's features; 0: they are no input
+    heard: int = 0  # width of mesh-to-speech's features; 0: not an input
     speech: int = 234  # width of the speech features
     width: int = 64
     kernel: int = 5

@@ -21,7 +21,7 @@ from .mouth import trained_mouth
 class MeshToSpeechConfig:
     """Sizes of a mesh-to-speech network, as its card stores them."""
 
-    inputs: int  # numbers per frame that it sees
+    inputs: int  # input values per frame
     space: str = "mouth"  # entry of `mouth.SPACES`
     units: int = 200
     speaker: int = 256

@@ -18,7 +18,7 @@ from ..cards import unusable
 from ..smplx_layer import vertex_layer
 
 LIPS, UPPER_TEETH, LOWER_TEETH, TONGUE = range(4)  # values of Head.mouth_parts
-TRAINED_MOUTH = "m2s_mouth.npz"  # beside mouth2s' weights: the mouth whose movements it learned
+TRAINED_MOUTH = "m2s_mouth.npz"  # file next to mouth2s' weights: the mouth that it was trained on
 
 
 def trained_mouth(folder: Path) -> Head | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...types import LipSyncScore
 
-SMOOTH = 13  # animation frames (half a second) that one value of the drift curve looks at
+SMOOTH = 13  # animation frames (half a second) averaged in one value of the drift curve
 OFF_FRAMES = 3  # 120 ms
 DAMPED = 0.15  # the middle anchor of the scale: takes damped to 15 %, further than *Energy* can ask for (35 %)
 _LEAST_GAP = 0.1  # minimum distance between two anchors' merits

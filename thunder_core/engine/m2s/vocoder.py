@@ -23,16 +23,16 @@ from ..speech.mel import BINS, HOP
 from ..weights import load_network, typed
 from .pitch import CLASSES, hertz_along, smooth_path
 
-WINDOW = 640  # samples, 40 ms: the spectrogram that mesh-to-speech draws
+WINDOW = 640  # samples, 40 ms: window of mesh-to-speech's spectrogram
 LOG_FLOOR = -11.512925  # ln(mel.FLOOR)
 _SPECTRUM = WINDOW // 2 + 1
-_TOP = 7600.0  # Hz: the highest harmonic; the next one fades in below it, so that none begins with a click
-_LOUDEST = 2.1  # logsumexp of twice a frame's log-mel, of the loudest among 12 800 frames of levelled speech
+_TOP = 7600.0  # Hz: the highest harmonic; the next one fades in below it to avoid clicks
+_LOUDEST = 2.1  # logsumexp of twice a frame's log-mel, for the loudest of 12 800 frames of levelled speech
 _MOST = 1.5  # nats (13 dB) that the network may add to the mel's own level
-_SILENT = -200.0  # log amplitude of a band at the floor: nothing, to the last bit
+_SILENT = -200.0  # log amplitude of a band at the floor: digital silence
 _NOISE_SEAM = 1 << 17  # samples after which the noise repeats (8 s)
-_LEAP = 0.35  # nats that a pitch pays per class and frame
-_CHUNK, _MARGIN = 3000, 40  # mel frames made at once, and the context on either side (more than the network's reach)
+_LEAP = 0.35  # path cost in nats per pitch class and frame
+_CHUNK, _MARGIN = 3000, 40  # mel frames synthesised at once, and the context on either side (more than the network's reach)
 
 
 @dataclass(frozen=True)

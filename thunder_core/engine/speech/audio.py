@@ -36,8 +36,8 @@ LARGEST_RATIO = 1000
 CROSSINGS = 10  # zero crossings of the resampling filter on either side
 BLOCK = 10  # seconds resampled at once, so that an hour needs no more memory than its result
 DECODED = 1 << 18  # samples, of all channels together, decoded at once, however many channels a file has
-STALLED = 60  # seconds without a sample after which ffmpeg is given up
-POLL = 0.05  # seconds between two looks at whether the work was cancelled, while ffmpeg is silent
+STALLED = 60  # seconds without a sample after which ffmpeg is ended
+POLL = 0.05  # seconds between two checks for cancellation while ffmpeg is silent
 FRAME = 320  # samples; 20 ms
 SPIKE_FRAMES, SPIKE_FACTOR = 25, 4.0  # a spike is this many times louder than all but half a second of the loudest frames
 # ffmpeg's names of the formats that hold sound. Playlists, concatenations, devices and filters, which lead to other

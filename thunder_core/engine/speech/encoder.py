@@ -33,8 +33,8 @@ ENCODER_RATE = 50.0  # feature frames per second
 _OFFSET = 0.005  # s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
 _CHUNK = 20 * 50  # feature frames encoded at once, so that an hour of sound needs no more memory than a minute
 _MARGIN = 50  # feature frames of context on either side of a chunk
-_NEAR, _EASE = 8, 4  # animation frames around speech in which lips are alive, and over which they come to rest
-_LOUD = 3.0  # nats (26 dB) below the loudest frames: what counts for a clip's spectral mean
+_NEAR, _EASE = 8, 4  # animation frames around speech in which lips move, and over which they come to rest
+_LOUD = 3.0  # nats (26 dB) below the loudest frames: louder ones enter a clip's spectral mean
 _LACKS = 40  # samples
 LOUDNESS = 2  # loudness channels appended to the hidden features
 
@@ -47,7 +47,7 @@ class EncoderConfig:
     layers: int = 5
     heads: int = 4
     kernel: int = 31  # width of the depthwise convolution, frames of 20 ms
-    ahead: int = 8  # frames: the family's convolutions look back only, so every frame is read this much later
+    ahead: int = 8  # delay in frames, because this family's convolutions only look back
     # Configuration of a transformers network that reads the waveform (Wav2Vec2, HuBERT, WavLM); none: filter banks and a conformer.
     body: dict | None = None
 

@@ -12,10 +12,10 @@ from ...types import RATE
 HOP = 160  # samples; 100 frames per second
 BINS = 80
 FLOOR = 1e-5
-PIECE = 60  # seconds worked on at once, so that an hour needs little more memory than its result
-_FRAME = RATE // 50  # samples whose level is one
-_LOUDEST = 25  # frames: half a second, the least voice that a level can be taken from; no click lasts as long
-_RARE = 8.0  # the loudest half second this much above the 95th percentile: a voice in one twentieth of the time or less
+PIECE = 60  # seconds processed at once, so that an hour needs little more memory than its result
+_FRAME = RATE // 50  # samples per level measurement
+_LOUDEST = 25  # frames: half a second, the shortest voice whose level can be measured; no click lasts as long
+_RARE = 8.0  # ratio of the loudest half second to the 95th percentile: a voice in at most one twentieth of the time
 _VOICE = 20.0  # ratio to the loudest half second down to which frames belong to the voice (26 dB)
 
 

@@ -11,7 +11,7 @@ from torch import nn, Tensor
 from ...errors import BadRequest
 
 _MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # RGB statistics of CLIP's training images
-PICTURE = 96  # pixels of the pictures that are enlarged for it
+PICTURE = 96  # pixels of the pictures, which are enlarged for CLIP
 
 
 class ClipImages(nn.Module):

@@ -25,7 +25,7 @@ class ConditionedConfig:
 
     motion: int
     audio: int
-    condition: int  # width of what it is told
+    condition: int  # width of the condition
     width: int = 128
     layers: int = 8
     heads: int = 4

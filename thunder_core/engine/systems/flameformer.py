@@ -19,7 +19,7 @@ from torch import nn, Tensor
 from ..diffusion.denoiser import alibi_slopes
 from .base import nobody_asks, Progress, speakers_of, Standardised
 
-CONTEXT = 500  # frames that a frame looks back at most: memory and time stay bounded on long lines
+CONTEXT = 500  # frames that attention looks back at most, so that memory and time stay bounded on long lines
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class FlameFormerConfig:
     layers: int = 4
     heads: int = 4
     feedforward: int = 512
-    period: int = 25  # frames after which positions repeat: a second
+    period: int = 25  # frames after which positional codes repeat: a second
 
 
 def periodic_code(first: int, count: int, period: int, width: int) -> Tensor:

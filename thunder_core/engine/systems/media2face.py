@@ -19,7 +19,7 @@ from ...errors import BadRequest
 from .conditioned import ConditionedConfig, ConditionedDenoiser
 
 LABELS = tuple(name for name in MOODS if name != NEUTRAL)
-PICTURE = 48  # pixels: width and height of what the image encoder sees, in grey
+PICTURE = 48  # pixels: width and height of the image encoder's grey input
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from .thunder import Thunder, VoiceFeatures
 # Imported only on use, so that the engine needs no training code. (By name: import-linter does not see this arrow.)
 _TEACHER = ("...train.teacher_system", "TeacherPerformer")
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # diffusion steps at each quality; these systems are not distilled
-_LEAST_REFERENCE = 25  # frames: a style shows in no less
+_LEAST_REFERENCE = 25  # shortest reference for a style, frames
 
 
 class Performer(Protocol):

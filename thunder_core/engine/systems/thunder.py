@@ -32,9 +32,9 @@ from ..speech.accents import accent_curve
 from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
 from ..speech.units import Units
 
-_LATE = 7  # frames by which a listener reacts late
+_LATE = 7  # delay of a listener's reaction, frames
 _LISTENER_HEAD, _LISTENER_BROWS = 0.4, 0.55  # a listener's head and brows, as a share of a speaker's; as the teacher's listeners
-_REMEMBERED = 8000  # frames of all takes together whose conditions are kept from step to step (90 MB)
+_REMEMBERED = 8000  # frames of all takes whose conditions are cached between steps (90 MB)
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
