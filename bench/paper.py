@@ -31,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 from bench.headroom import beats
 from bench.paper_rows import CLAIMED, TABLE2, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
 from bench.tables import keep, required, RESULTS
+from thunder_core.channels import Columns
 from thunder_core.engine.systems.clip_images import ClipImages
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
@@ -51,6 +52,7 @@ from thunder_core.train.evaluate import (
     Trained,
 )
 from thunder_core.train.flame_basis import FlameBasis
+from thunder_core.train.metrics import pose_diversity
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.paper import folder_of, NETWORK, STAGES
 
@@ -328,7 +330,7 @@ def main(words: list[str] | None = None) -> None:
     about = {"clips": len(clips), "split": PEOPLE if args.people else args.split, "samples": args.samples, "guidance": args.guidance}
     about |= {"steps": args.steps[0]} if len(args.steps) == 1 else {"steps": args.steps}
     if args.heads:
-        about |= {"beat_alignment_of_the_data": beats(clips, head)}
+        about |= {"data": {"ba": beats(clips, head), "div": diversity(of_corpus(args), head)}}
     place(args, rows, about)
 
 
@@ -400,6 +402,13 @@ def of_people(args: argparse.Namespace, head: Head) -> list[Person]:
     """Stretches of real faces that calibrated no lips."""
     lips = required(args.people / "lips", "the folder of clips with measured lips")
     return people(required(args.solved / "check", "what bench/real.py solves"), lips, head, args.weights)
+
+
+def diversity(clips: Sequence[Clip], head: Head) -> float:
+    """How far apart, in degrees, the heads of the data's own performances of one sound are (DIV); mean over clips."""
+    columns = Columns(head.channels).head
+    rows = [(clip.motions.motions, clip.motions.rows[clip.number].start, clip.frames) for clip in clips]
+    return _number(np.mean([pose_diversity(motions[:, at : at + frames, columns]) for motions, at, frames in rows]))
 
 
 def contestant(

@@ -184,6 +184,12 @@ def test_the_command_measures_once_and_again_only_what_is_new(motions, tmp_path,
     assert json.loads((results / "table2.json").read_text())["clips"] == 3  # as it was
     assert "flameformer, 3 steps" in (tmp_path / "page.md").read_text()
 
+    heads = [*words[:4], "--clips", "2", "--samples", "2", "--only", "flameformer", "--heads"]
+    paper.main([*heads, "--results", str(results), "--docs", str(tmp_path / "page.md")])
+    apart = json.loads((results / "table3_heads.json").read_text())
+    assert apart["data"]["div"] > 0 and [row["system"] for row in apart["rows"]] == ["flameformer"] and "ba" in apart["rows"][0]
+    assert "<!-- table 3 heads -->" in (tmp_path / "page.md").read_text()
+
     tradeoff.main([*words[:4], "--clips", "1", "--only", "flameformer", "--results", str(results)])
     points = json.loads((results / "tradeoff.json").read_text())["rows"]["flameformer"]
     assert [p["guidance"] for p in points] == [1.0] and points[0]["lve"] > 0 and (results / "tradeoff.png").stat().st_size > 1000
