@@ -57,8 +57,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--audio", type=file_path, default=str(ROOT / "assets" / "sample.wav"), help="the voice, a sound file")
     parser.add_argument("--out", type=file_path, default="out/demo", help="folder to write into, made if it is missing")
-    parser.add_argument("--takes", type=whole(1, 64), default=8, help="how many to sample (8)")
-    parser.add_argument("--seed", type=whole(0, 2**31 - 1), default=1, help="seed of the first take (1)")
+    parser.add_argument("--takes", type=whole(1, settings.MOST_TAKES), default=8, help="how many to sample (8)")
+    parser.add_argument("--seed", type=whole(0, settings.LARGEST_SEED), default=1, help="seed of the first take (1)")
     parser.add_argument("--quality", choices=QUALITIES, default=NORMAL, help="how finely takes are sampled (normal)")
     parser.add_argument(
         "--film",

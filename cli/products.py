@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -18,19 +17,16 @@ from ..scene.media import contact_sheet, export, studio
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
+from ..thunder_core.batch.settings import file_of_take, OUTPUTS
 from .script import quiet
 
-EVERY = {"npz": ".npz", "csv": ".csv"}  # outputs of every take → the ending of their files
-BEST = {"glb": ".glb", "fbx": ".fbx", "usd": ".usdc", "video": ".mp4"}  # outputs of the best takes
-FORMATS = {"csv": "ARKIT", "glb": "GLTF", "fbx": "FBX", "usd": "USD"}  # outputs written by an exporter
-ACTIONS, SHEET, THUMBNAIL = "actions.blend", "takes.png", "takes_small.jpg"
 THUMBNAIL_PIXELS, THUMBNAIL_QUALITY = 720, 80  # width; of JPEG
 FILM_PIXELS = 480
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a bake should write.  name: of the scene file.  takes: number sampled.  best: for how many of them BEST is written."""
+    """What a bake should write.  name: of the scene file.  takes: number sampled.  best: how many of them get outputs of the best takes."""
 
     name: str
     outputs: tuple[str, ...]
@@ -40,16 +36,13 @@ class Wanted:
     def names(self) -> list[str]:
         """Names of all files but the report."""
         names = [f"{self.name}.blend"] if "blend" in self.outputs else []
-        names += [ACTIONS] if "actions" in self.outputs else []
-        names += [file for kind in (*EVERY, *BEST) for file in self.of_takes(kind)]
-        return names + ([SHEET, THUMBNAIL] if "sheet" in self.outputs else [])
+        return names + [file for output in OUTPUTS if output in self.outputs for file in (*OUTPUTS[output].names, *self.of_takes(output))]
 
     def of_takes(self, output: str) -> list[str]:
         """Names of the files of an output of single takes, best take first; empty if it is not requested."""
-        if output not in self.outputs:
+        if output not in self.outputs or not OUTPUTS[output].ending:
             return []
-        count = self.takes if output in EVERY else min(self.best, self.takes)
-        return [f"take_{rank:02d}{(EVERY | BEST)[output]}" for rank in range(1, count + 1)]
+        return [file_of_take(output, rank) for rank in range(min(self.best, self.takes) if OUTPUTS[output].best else self.takes)]
 
 
 @dataclass(frozen=True)
@@ -87,8 +80,8 @@ def write(out: files.Transaction, baked: Baked, wanted: Wanted, tell: Callable[[
 def _steps(out: files.Transaction, baked: Baked, wanted: Wanted) -> Iterator[tuple[str, Callable[[], object]]]:
     """What is done after the scene was saved: (message, what does it)."""
     if "actions" in wanted.outputs:
-        yield "Writing the actions", lambda: write_actions(out.part(ACTIONS), baked.entries)
-    for output in FORMATS:
+        yield "Writing the actions", lambda: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries)
+    for output in (name for name, about in OUTPUTS.items() if about.exporter):
         for rank, file in enumerate(wanted.of_takes(output)):
             yield f"Writing {file}", lambda output=output, rank=rank, file=file: _export(out, baked, output, rank, file)
     if "sheet" in wanted.outputs:
@@ -156,7 +149,7 @@ def _export(out: files.Transaction, baked: Baked, output: str, rank: int, file: 
     entry, row, part = baked.entries[rank], baked.report["takes"][rank], out.part(file)
     display.show(baked.rig, entry)
     shot = export.Shot(baked.scene, bpy.context.view_layer, baked.rig, entry.first, entry.last, from_zero=True)
-    notes = export.export(shot, export.FORMATS[FORMATS[output]], part)
+    notes = export.export(shot, export.FORMATS[OUTPUTS[output].exporter], part)
     row[output] = file
     if output == "csv":
         row["csv_sha256"] = files.hash_of(part)
@@ -165,14 +158,15 @@ def _export(out: files.Transaction, baked: Baked, output: str, rank: int, file: 
 
 def _draw_sheet(out: files.Transaction, baked: Baked) -> None:
     """Draw the contact sheet of all takes, and a small one for the report of many bakes."""
-    steps = contact_sheet.make(baked.scene, baked.rig, baked.entries, out.part(SHEET))
+    sheet, thumbnail = OUTPUTS["sheet"].names
+    steps = contact_sheet.make(baked.scene, baked.rig, baked.entries, out.part(sheet))
     image = jobs.run_through("Contact sheet", steps)
     width, height = image.size
     if width > THUMBNAIL_PIXELS:
         image.scale(THUMBNAIL_PIXELS, max(1, round(height * THUMBNAIL_PIXELS / width)))
     image.file_format = "JPEG"
-    image.save(filepath=out.part(THUMBNAIL), quality=THUMBNAIL_QUALITY)
-    baked.report.update(sheet=SHEET, thumbnail=THUMBNAIL)
+    image.save(filepath=out.part(thumbnail), quality=THUMBNAIL_QUALITY)
+    baked.report.update(sheet=sheet, thumbnail=thumbnail)
 
 
 def _film(path: str, baked: Baked, rank: int) -> None:
@@ -184,4 +178,4 @@ def _film(path: str, baked: Baked, rank: int) -> None:
     scene.use_preview_range = False
     scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)
     studio.render_film(scene, path, FILM_PIXELS, FILM_PIXELS)
-    baked.report["takes"][rank]["video"] = os.path.basename(f"take_{rank + 1:02d}{BEST['video']}")
+    baked.report["takes"][rank]["video"] = file_of_take("video", rank)

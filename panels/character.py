@@ -8,7 +8,7 @@ import bpy
 from ..scene.heads import character, head, library_override, mapping_table, presets
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.face import conventions
-from .sidebar import _Tab, _wrapped
+from .tab import Tab, wrapped_label
 
 LOSSES_SHOWN = 3
 _ICONS = {"NONE": "DOT", "KEY": "SHAPEKEY_DATA", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
@@ -53,7 +53,7 @@ class THUNDER_MT_mapping(bpy.types.Menu):
         layout.operator("thunder.use_objects", text="Find Objects Automatically", icon="OUTLINER").by_place = True
 
 
-class THUNDER_PT_character(_Tab, bpy.types.Panel):
+class THUNDER_PT_character(Tab, bpy.types.Panel):
     bl_label = "Character"
     bl_idname = "THUNDER_PT_character"
     bl_order = 5
@@ -68,30 +68,30 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
         layout, scene = self.layout, context.scene
         instance = library_override.linked_in(scene)
         if instance is not None and (scene.thunder.head or context.object) == instance:
-            _wrapped(layout, f"“{instance.name}” is linked from another file and cannot be animated yet", context)
+            wrapped_label(layout, f"“{instance.name}” is linked from another file and cannot be animated yet", context)
             layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
             return
         try:
             obj = mapping_table.face(scene, context.object)
             plan = character.plan_of(obj)
         except ThunderError as error:
-            _wrapped(layout, str(error), context)
+            wrapped_label(layout, str(error), context)
             return
         row = layout.row(align=True)
         row.label(text=f"{obj.name}: {plan.name}" if plan.rules or plan.joints else f"{obj.name}: not mapped", icon="USER")
         row.menu("THUNDER_MT_mapping", text="", icon="DOWNARROW_HLT")
         if library_override.is_linked(obj):
-            _wrapped(layout, "It is linked from another file and cannot be animated yet", context)
+            wrapped_label(layout, "It is linked from another file and cannot be animated yet", context)
             layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
         try:
             resolved = character.resolve(obj)
             self._objects(layout, resolved)
             self._losses(layout, context, resolved)
             if character.is_mirrored(resolved):
-                _wrapped(layout, "Left and right appear to be swapped", context, icon="ERROR")
+                wrapped_label(layout, "Left and right appear to be swapped", context, icon="ERROR")
                 layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
         except ThunderError as error:
-            _wrapped(layout, str(error), context)
+            wrapped_label(layout, str(error), context)
         if mapping_table.is_current(scene, obj):
             self._table(layout, scene.thunder)
         else:
@@ -113,7 +113,7 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
             settings, "show_losses", icon="TRIA_DOWN" if settings.show_losses else "TRIA_RIGHT", emboss=False, text=f"{len(lost)} missing"
         )
         if not settings.show_losses:
-            _wrapped(
+            wrapped_label(
                 layout,
                 ", ".join(name for name, _ in lost[:LOSSES_SHOWN]) + (" …" if len(lost) > LOSSES_SHOWN else ""),
                 context,
@@ -121,7 +121,7 @@ class THUNDER_PT_character(_Tab, bpy.types.Panel):
             )
             return
         for name, words in lost:
-            _wrapped(layout, f"{name}: {words}", context, icon="REMOVE")
+            wrapped_label(layout, f"{name}: {words}", context, icon="REMOVE")
 
     def _table(self, layout, settings):
         row = layout.row(align=True)

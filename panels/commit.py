@@ -6,10 +6,10 @@ import bpy
 from ..scene.takes import take_list
 from ..scene.takes.commit import committed
 from ..scene.takes.commit.choice import REGION_SETTINGS
-from .sidebar import _Tab, _wrapped
+from .tab import Tab, wrapped_label
 
 
-class THUNDER_PT_commit(_Tab, bpy.types.Panel):
+class THUNDER_PT_commit(Tab, bpy.types.Panel):
     bl_label = "Commit"
     bl_idname = "THUNDER_PT_commit"
     bl_order = 4
@@ -24,7 +24,7 @@ class THUNDER_PT_commit(_Tab, bpy.types.Panel):
         column.scale_y = 1.2
         column.operator("thunder.commit_take", icon="CHECKMARK")
         if take_list.shown_index(context.scene.thunder) < 0:
-            _wrapped(layout, committed.why_none(context), context)
+            wrapped_label(layout, committed.why_none(context), context)
         column = layout.column(align=True)
         column.prop(chosen, "to", text="")
         column.prop(chosen, "range", text="")
@@ -41,7 +41,7 @@ class THUNDER_PT_commit(_Tab, bpy.types.Panel):
             column.prop(chosen, "blend", text="Blend (frames)")
 
 
-class THUNDER_PT_commit_regions(_Tab, bpy.types.Panel):
+class THUNDER_PT_commit_regions(Tab, bpy.types.Panel):
     bl_label = "Regions"
     bl_idname = "THUNDER_PT_commit_regions"
     bl_parent_id = "THUNDER_PT_commit"

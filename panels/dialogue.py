@@ -8,7 +8,7 @@ from ..scene.host import compat
 from ..scene.takes import dialogue
 from ..scene.takes.commit.committed import committed_to
 from ..scene.voice import strip
-from .sidebar import _Tab
+from .tab import Tab
 
 _heads: list = []  # heads of the drawn scene, looked up once per redraw instead of once per row
 _committed: dict[str, set[str]] = {}  # head's name → committed lines, also looked up once per redraw
@@ -52,7 +52,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         return flags, [places[each.name] if each.name in places else next(rest) for each in strips]
 
 
-class THUNDER_PT_dialogue(_Tab, bpy.types.Panel):
+class THUNDER_PT_dialogue(Tab, bpy.types.Panel):
     bl_label = "Dialogue"
     bl_idname = "THUNDER_PT_dialogue"
     bl_parent_id = "THUNDER_PT_main"

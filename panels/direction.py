@@ -11,7 +11,7 @@ from ..scene.takes.direction.live import live
 from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import ThunderError
-from .sidebar import _Tab, _wrapped
+from .tab import Tab, wrapped_label
 
 MOST_WORDS = 2  # words in the panel's header that describe the direction
 
@@ -33,7 +33,7 @@ class THUNDER_MT_directions(bpy.types.Menu):
         layout.operator("thunder.delete_direction", icon="REMOVE")
 
 
-class THUNDER_PT_direction(_Tab, bpy.types.Panel):
+class THUNDER_PT_direction(Tab, bpy.types.Panel):
     bl_label = "Direction"
     bl_idname = "THUNDER_PT_direction"
     bl_parent_id = "THUNDER_PT_main"
@@ -53,11 +53,11 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
         layout = self.layout
         knows = connection.knows_styles()
         if not knows:
-            _wrapped(layout, "The current weights do not support directions", context)
+            wrapped_label(layout, "The current weights do not support directions", context)
         try:
             rig = head.find(context.scene, context.object)
         except ThunderError as error:
-            _wrapped(layout, str(error), context)
+            wrapped_label(layout, str(error), context)
             return
         direction = sliders.of(rig.owner)
         if direction is None:
@@ -84,7 +84,7 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
 
     def _eyes(self, layout, context, rig, direction):
         if (sentence := looking.why_not(rig)) and direction.look_at != "NONE":
-            _wrapped(layout, sentence, context)
+            wrapped_label(layout, sentence, context)
         column = layout.column(align=True)
         column.prop(direction, "look_at", text="", icon="HIDE_OFF")
         if direction.look_at == "OBJECT":
@@ -102,7 +102,7 @@ class THUNDER_PT_direction(_Tab, bpy.types.Panel):
         row.prop(settings, "live_direction", toggle=True, icon="REC")
         row.operator("thunder.more_like_this")
         if settings.live_direction and live.sentence and take_list.shown_index(settings) >= 0:
-            _wrapped(layout, live.sentence, context)
+            wrapped_label(layout, live.sentence, context)
 
 
 def _direction(context):

@@ -6,7 +6,7 @@ import os
 from ..operators import install_engine
 from ..scene.engine import connection, install
 from ..scene.host.session import session
-from .sidebar import in_lines
+from .tab import in_lines
 
 _ICONS = {"READY": "CHECKMARK", "OUTDATED": "INFO", "UNFINISHED": "ERROR", "BROKEN": "ERROR", "ABSENT": "INFO"}
 

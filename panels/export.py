@@ -6,10 +6,10 @@ import bpy
 from ..scene.heads import head
 from ..scene.media import export
 from ..thunder_core.errors import ThunderError
-from .sidebar import _Tab, _wrapped
+from .tab import Tab, wrapped_label
 
 
-class THUNDER_PT_export(_Tab, bpy.types.Panel):
+class THUNDER_PT_export(Tab, bpy.types.Panel):
     bl_label = "Export"
     bl_idname = "THUNDER_PT_export"
     bl_order = 7
@@ -55,12 +55,12 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
         lacking = self._lacking(context, form)
         if lacking:
             layout.label(text="Cannot Be Written", icon="ERROR")
-            _wrapped(layout, lacking, context)
+            wrapped_label(layout, lacking, context)
             return
         layout.label(text="Carries", icon="CHECKMARK")
-        _wrapped(layout, form.carries, context)
+        wrapped_label(layout, form.carries, context)
         layout.label(text="Does Not Carry", icon="REMOVE")
-        _wrapped(layout, form.loses, context)
+        wrapped_label(layout, form.loses, context)
 
     def _lacking(self, context, form):
         try:

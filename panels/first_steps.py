@@ -5,10 +5,11 @@ import bpy
 
 from ..scene.engine import connection, install
 from ..scene.heads import head
-from .sidebar import _Tab, _wrapped, has_voice, is_beginning
+from .sidebar import has_voice, is_beginning
+from .tab import Tab, wrapped_label
 
 
-class THUNDER_PT_first_steps(_Tab, bpy.types.Panel):
+class THUNDER_PT_first_steps(Tab, bpy.types.Panel):
     bl_label = "Getting Started"
     bl_idname = "THUNDER_PT_first_steps"
     bl_order = 0
@@ -26,7 +27,7 @@ class THUNDER_PT_first_steps(_Tab, bpy.types.Panel):
             if running is not None:
                 layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
             else:
-                _wrapped(layout, "One-time setup: install the engine", context)
+                wrapped_label(layout, "One-time setup: install the engine", context)
                 layout.operator("thunder.open_preferences", icon="IMPORT")
             layout.separator(factor=0.5)
         self._step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))

@@ -5,12 +5,12 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import build, flame
-from .sidebar import _Tab, _wrapped
+from .tab import Tab, wrapped_label
 
 SLIDERS_SHOWN = 10
 
 
-class THUNDER_PT_flame(_Tab, bpy.types.Panel):
+class THUNDER_PT_flame(Tab, bpy.types.Panel):
     bl_label = "FLAME Head"
     bl_idname = "THUNDER_PT_flame"
     bl_order = 6
@@ -27,14 +27,14 @@ class THUNDER_PT_flame(_Tab, bpy.types.Panel):
         names = flame.names_of(mesh, armature)
         layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
         if armature.library is not None or mesh.library is not None:
-            _wrapped(layout, "It is linked from another file and cannot be animated yet", context)
+            wrapped_label(layout, "It is linked from another file and cannot be animated yet", context)
         row = layout.row(align=True)
         row.operator("thunder.preview_retarget", icon="HIDE_OFF")
         row.operator("thunder.preview_retarget", text="", icon="LOOP_BACK").amount = 0.0
         layout.operator("thunder.measure_retarget", icon="DRIVER_DISTANCE")
         measured = armature.get(flame.MEASURED, "")
         if measured:
-            _wrapped(layout, measured, context)
+            wrapped_label(layout, measured, context)
         chosen = connection.preferences()
         if chosen is not None:
             column = layout.column(align=True)

@@ -3,7 +3,7 @@
 
 import bpy
 
-from .sidebar import _OfShownTake
+from .tab import OfShownTake
 
 
 class THUNDER_UL_kept(bpy.types.UIList):
@@ -17,7 +17,7 @@ class THUNDER_UL_kept(bpy.types.UIList):
         row.operator("thunder.free_frames", text="", icon="X", emboss=False).index = index
 
 
-class THUNDER_PT_keep(_OfShownTake, bpy.types.Panel):
+class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
     bl_label = "Keep and Resample"
     bl_idname = "THUNDER_PT_keep"
     bl_order = 1

@@ -7,10 +7,10 @@ from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..scene.takes import take_list
 from ..thunder_core.errors import ThunderError
-from .sidebar import _Tab, _wrapped
+from .tab import Tab, wrapped_label
 
 
-class THUNDER_PT_listen(_Tab, bpy.types.Panel):
+class THUNDER_PT_listen(Tab, bpy.types.Panel):
     bl_label = "Listen"
     bl_idname = "THUNDER_PT_listen"
     bl_order = 3
@@ -50,7 +50,7 @@ class THUNDER_PT_listen(_Tab, bpy.types.Panel):
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
         why = "" if known else live_score.why_none(rig)
         if why:
-            _wrapped(layout, why, context)
+            wrapped_label(layout, why, context)
         drifts = score.drifts() if known else []
         if not drifts:
             return

@@ -4,7 +4,7 @@
 import bpy
 
 from ..scene.takes import mix
-from .sidebar import _OfShownTake
+from .tab import OfShownTake
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
@@ -25,7 +25,7 @@ class THUNDER_UL_cuts(bpy.types.UIList):
         row.operator("thunder.remove_cut", text="", icon="X", emboss=False).index = index
 
 
-class THUNDER_PT_mix(_OfShownTake, bpy.types.Panel):
+class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
     bl_label = "Mix"
     bl_idname = "THUNDER_PT_mix"
     bl_order = 0

@@ -4,10 +4,10 @@
 import bpy
 
 from ..scene.heads import head
-from .sidebar import _Tab
+from .tab import Tab
 
 
-class THUNDER_PT_overlay(_Tab, bpy.types.Panel):
+class THUNDER_PT_overlay(Tab, bpy.types.Panel):
     bl_label = "Curves in the Timeline"
     bl_idname = "THUNDER_PT_overlay"
     bl_parent_id = "THUNDER_PT_listen"

@@ -5,7 +5,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..thunder_core.systems import DIRECTION, FROM_MOTION, NOTHING, System, SYSTEMS
-from .sidebar import _Tab, _wrapped
+from .tab import Tab, wrapped_label
 
 
 class THUNDER_MT_engines(bpy.types.Menu):
@@ -25,12 +25,12 @@ def _engine(layout, settings, context):
     split.label(text="Engine")
     split.menu("THUNDER_MT_engines", text=chosen.label)
     if chosen not in connection.systems():
-        _wrapped(layout, f"The weights in use have no {chosen.label}: choose another engine, or other weights", context)
+        wrapped_label(layout, f"The weights in use have no {chosen.label}: choose another engine, or other weights", context)
     else:
         if chosen.name == FROM_MOTION:
             layout.prop(settings, "style_action")
         if sentence := _lacks(chosen):
-            _wrapped(layout, sentence, context)
+            wrapped_label(layout, sentence, context)
 
 
 def _lacks(system: System) -> str:
@@ -41,7 +41,7 @@ def _lacks(system: System) -> str:
     return f"{system.label} ignores {', '.join(missing)}" if missing else ""
 
 
-class THUNDER_PT_sampling(_Tab, bpy.types.Panel):
+class THUNDER_PT_sampling(Tab, bpy.types.Panel):
     bl_label = "Sampling"
     bl_idname = "THUNDER_PT_sampling"
     bl_parent_id = "THUNDER_PT_direction"

@@ -6,10 +6,10 @@ import bpy
 from ..scene.takes import take_list
 from ..scene.takes.shape import strength
 from ..thunder_core.errors import ThunderError
-from .sidebar import _OfShownTake
+from .tab import OfShownTake
 
 
-class THUNDER_PT_shape(_OfShownTake, bpy.types.Panel):
+class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
     bl_label = "Shape"
     bl_idname = "THUNDER_PT_shape"
     bl_order = 2

@@ -1,37 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The Thunder tab of the 3D viewport's sidebar."""
 
-import textwrap
-
 import bpy
 
 from ..scene.engine import connection, early
 from ..scene.heads import head, library_override
 from ..scene.host.session import session
-from ..scene.takes import take_list
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.errors import ThunderError
+from .tab import Tab, wrapped_label
 
-LETTERS_PER_PIXEL = 0.113  # letters per pixel of width beside an icon at scale 1, measured
 LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.6  # widths of the voice's length in seconds and of the head's role, in button heights
-
-
-class _Tab:
-    """A panel of the tab. Each says its `bl_order`, that of a day's work, as Blender would go by who registered first."""
-
-    bl_space_type = "VIEW_3D"
-    bl_region_type = "UI"
-    bl_category = "Thunder"
-
-
-class _OfShownTake(_Tab):
-    """A panel below that of the takes, there while one is shown."""
-
-    bl_parent_id = "THUNDER_PT_takes"
-
-    @classmethod
-    def poll(cls, context):
-        return take_list.shown_index(context.scene.thunder) >= 0
 
 
 def has_voice(context) -> bool:
@@ -50,7 +29,7 @@ def is_beginning(context) -> bool:
     return not (head.is_any_in(context.scene) and has_voice(context) and connection.current_python()[0])
 
 
-class THUNDER_PT_main(_Tab, bpy.types.Panel):
+class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
     bl_idname = "THUNDER_PT_main"
     bl_order = 1
@@ -76,7 +55,7 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
             if ready and there:
                 early.start_soon()
             if not there and not is_beginning(context):
-                _wrapped(layout, text, context)
+                wrapped_label(layout, text, context)
                 layout.operator("thunder.open_preferences", icon="IMPORT")
         else:
             _progress(layout, session.job)
@@ -103,7 +82,7 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
                 layout.prop(settings, "only_preview")
         if voice is None:
             if not is_beginning(context):
-                _wrapped(layout, wrong, context)
+                wrapped_label(layout, wrong, context)
             return False
         self._stale(layout, context)
         return True
@@ -113,7 +92,7 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         stale = fingerprint.stale(context.scene)
         if not stale or session.job is not None:
             return
-        _wrapped(layout, stale[0][1].sentence, context, icon="FILE_REFRESH")
+        wrapped_label(layout, stale[0][1].sentence, context, icon="FILE_REFRESH")
         count = len(stale)
         layout.operator("thunder.resync", text=f"Re-sync {count} Take{'' if count == 1 else 's'}", icon="FILE_REFRESH")
 
@@ -132,15 +111,15 @@ class THUNDER_PT_main(_Tab, bpy.types.Panel):
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
             if library_override.linked_in(context.scene) is not None:
-                _wrapped(layout, "A character is linked from another file and cannot be animated yet", context)
+                wrapped_label(layout, "A character is linked from another file and cannot be animated yet", context)
                 layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
                 return False
             if not is_beginning(context) or head.is_any_in(context.scene):
-                _wrapped(layout, wrong, context)
+                wrapped_label(layout, wrong, context)
                 layout.operator("thunder.add_head", icon="ADD")
             return False
         if any(block.library is not None for block in rig.targets):
-            _wrapped(layout, "It is linked from another file and cannot be animated yet", context)
+            wrapped_label(layout, "It is linked from another file and cannot be animated yet", context)
             layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
             return False
         return True
@@ -164,21 +143,6 @@ def _progress(layout, running):
     text = ", ".join(filter(None, (running.step.message, running.time_left)))
     row.progress(factor=running.step.fraction, text=text)
     row.operator("thunder.cancel", text="", icon="X")
-
-
-def _wrapped(layout, text: str, context, icon: str = "INFO"):
-    """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon."""
-    letters = max(16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL))
-    column = layout.column(align=True)
-    column.active = False
-    in_lines(column, text, letters, icon)
-
-
-def in_lines(column, text: str, letters: int, icon: str) -> None:
-    """A sentence in lines of at most so many letters, behind an icon; words stay whole."""
-    for line in textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False):
-        column.label(text=line, icon=icon)
-        icon = "BLANK1"
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_add_head, THUNDER_PT_main))

@@ -5,7 +5,7 @@ import bpy
 
 from ..scene.media import grid
 from ..scene.takes import take_list
-from .sidebar import _Tab, _wrapped
+from .tab import Tab, wrapped_label
 from .take_list import draw_header
 
 
@@ -36,7 +36,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
             layout.operator("thunder.adopt_takes")
 
 
-class THUNDER_PT_takes(_Tab, bpy.types.Panel):
+class THUNDER_PT_takes(Tab, bpy.types.Panel):
     bl_label = "Takes"
     bl_idname = "THUNDER_PT_takes"
     bl_order = 2
@@ -49,7 +49,7 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
         layout = self.layout
         settings = context.scene.thunder
         if not settings.takes:
-            _wrapped(layout, "This file has takes that are not in the list", context)
+            wrapped_label(layout, "This file has takes that are not in the list", context)
             layout.operator("thunder.adopt_takes", icon="IMPORT")
             return
         shown = take_list.shown_index(settings)
@@ -76,7 +76,7 @@ class THUNDER_PT_takes(_Tab, bpy.types.Panel):
         if shown >= 0:
             self._shown(layout, settings.takes[shown])
         elif on_head is not None:
-            _wrapped(layout, take_list.why_none(context), context)
+            wrapped_label(layout, take_list.why_none(context), context)
 
     def _shown(self, layout, entry):
         row = layout.row(align=True)  # its name is changed in the list

@@ -4,10 +4,10 @@
 import bpy
 
 from ..scene.takes import take_list, transcript
-from .sidebar import _OfShownTake
+from .tab import OfShownTake
 
 
-class THUNDER_PT_transcript(_OfShownTake, bpy.types.Panel):
+class THUNDER_PT_transcript(OfShownTake, bpy.types.Panel):
     bl_label = "Transcript"
     bl_idname = "THUNDER_PT_transcript"
     bl_order = 3

@@ -15,6 +15,10 @@ Q = TypeVar("Q")
 T = TypeVar("T")
 
 
+def no_progress(fraction: float, message: str = "") -> None:
+    """A progress callback that does nothing."""
+
+
 def mapped(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q, None, T]:
     """The same work, with what it yields passed through `change`. Returns the value of the work."""
     try:

@@ -29,7 +29,6 @@ STILL = 1e-6  # movement below which a channel gets one key at either end
 LONG_SECONDS = 600.0  # longer takes get few keys: eight one-hour takes with a key on every frame need 2.8 GB
 LONG_ERROR = 0.1  # largest lip error of these keys, mm: not visible
 _LONG_SHARE = 0.35  # share of it that one track may use, so that the sum stays within it (tests/blender/test_long_takes.py)
-_LONG_PARTS = np.array([1.0, 2.0, 3.0, 1.0])  # allowed error relative to the lips' for lips, rest of the face, head, eyes
 _LONG_PIECE = 960  # frames of them reduced at once
 
 
@@ -89,7 +88,7 @@ def values_of(rig: head.Rig, performance: Performance, clock: Clock) -> Generato
         return TrackValues(frames, values, None)
     yield from scaled(displacement.prepare(), share, share)
     _, per_unit = yield from scaled(reduction.pulls(rig), share, share)  # millimetres that a unit of each track moves
-    most = (per_unit / _LONG_PARTS).max(1)
+    most = (per_unit / displacement.ALLOWED).max(1)
     still = 1e-3 * np.ptp(values, axis=0) + STILL
     allowed = np.where(most > 0, LONG_ERROR * _LONG_SHARE / np.maximum(most, 1e-12), still)
     reduced = []

@@ -20,9 +20,6 @@ SUBFRAMES = 8  # samples per frame at which a take is read and its error measure
 _STRIDE = 2  # step through the samples while keys are chosen; the final check uses every sample
 _LOOK = 0.5  # share of the worst linear error above which the face itself is measured
 SLICE_SECONDS = 0.015  # length of one slice of measuring; Blender stays responsive in between
-# Allowed error relative to the lips' for lips, rest of the face, head (at the lips' distance) and eyes.
-# Also in scene/takes/commit/posing.py and keying._LONG_PARTS: keep them equal.
-_ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
 # On closed lips, where little errors are visible: share of the allowed error, and its maximum in mm (half of TOUCH_MM).
 _CLOSED_SHARE, _CLOSED_MM = 1 / 3, 0.15
 _SHARE = 0.7  # share of the error that one track alone may use; the sum is measured
@@ -76,7 +73,7 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
     pull, per_unit = yield from scaled(pulls(rig), 0.15, 0.25)
     values = without_noise(values, per_unit)
     coarse = values[::_STRIDE]
-    needs = (per_unit / _ALLOWED).max(1) / error
+    needs = (per_unit / displacement.ALLOWED).max(1) / error
     lips = per_unit[:, 0] * np.ptp(values, axis=0) > 0.02
     limit = _limits(error, closed)
     curves, reduced = [None] * values.shape[1], np.empty(coarse.shape)
@@ -242,7 +239,7 @@ def _sum_of_errors(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, 
 
 def _limits(error: float, closed: np.ndarray) -> np.ndarray:
     """Millimetres [S, 4] that each group may be off; closed [S]: where lips meet."""
-    limit = np.tile(error * _ALLOWED, (len(closed), 1))
+    limit = np.tile(error * displacement.ALLOWED, (len(closed), 1))
     limit[closed, 0] *= share_at_closed_lips(error)
     return limit
 

@@ -14,16 +14,15 @@ from bpy.props import (
     StringProperty,
 )
 
+from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.face import mapping
 from ...thunder_core.systems import SYSTEMS
 from ..heads import channel_preview as preview, character, family, head, mapping_table as table
 from ..host import compat
 from ..takes import browsing, dialogue, provenance, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
-from ..takes.sampling import LARGEST_SEED
 from ..voice import strip
 
-MOST_TAKES = 64
 _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from bpy.props import BoolProperty, CollectionProperty, IntProperty, PointerProperty
 
 from ...thunder_core.animation.timing import Clock
+from ...thunder_core.batch.settings import LARGEST_SEED
 from ...thunder_core.channels import Columns, region_of
 from ...thunder_core.client import Client
 from ...thunder_core.easing import smoothstep
@@ -27,7 +28,7 @@ from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
 from . import generation, mix, provenance, take_list, track_values
 from .direction import asking
-from .sampling import LARGEST_SEED, Sampling
+from .sampling import Sampling
 
 EASE_SECONDS = 0.24  # length of the blend between kept and new values
 _LEAST_TOLD = 1e-3  # largest difference between kept values as sent to the engine and as returned

@@ -15,8 +15,6 @@ from ...thunder_core.quality import NORMAL, QUALITIES
 from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, MOOD, SYSTEMS
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
 
-LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
-
 
 @dataclass(frozen=True)
 class Sampling:

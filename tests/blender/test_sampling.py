@@ -274,7 +274,7 @@ def test_a_bake_finds_a_preset_by_its_name_and_may_leave_the_first_take_free(ble
 def test_the_panel_shows_all_of_it_and_is_closed(blender, scene, monkeypatch, engine, wanted):
     panel, drawn, texts = blender.types.THUNDER_PT_sampling, [], []
     module = importlib.import_module(panel.__module__)
-    monkeypatch.setattr(module, "_wrapped", lambda layout, text, context: texts.append(text))
+    monkeypatch.setattr(module, "wrapped_label", lambda layout, text, context: texts.append(text))
 
     class Layout:
         def column(self, align=False):

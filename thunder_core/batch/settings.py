@@ -23,24 +23,48 @@ LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
 MOST_TAKES = 64
 AXIS_OPTIONS = {"head": "head-movement"}  # style axes whose name already means another option
 
-# What a bake can write → what it is. Which outputs are per take and which of the best takes only: cli/products.py (EVERY, BEST).
-OUTPUTS: Mapping[str, str] = MappingProxyType(
+
+@dataclass(frozen=True)
+class Output:
+    """Something that a bake can write.
+
+    description: for people.  ending: of the file of each take, "" for outputs that are not one file per take.  best: only the best
+    takes get one.  exporter: the format of scene/media/export.py that writes it, "" for none.  names: of its other files, which are
+    made of all takes.
+    """
+
+    description: str
+    ending: str = ""
+    best: bool = False
+    exporter: str = ""
+    names: tuple[str, ...] = ()
+
+
+OUTPUTS: Mapping[str, Output] = MappingProxyType(
     {
-        "blend": "the scene with the sound, the head and its takes",
-        "actions": "a library of the takes as actions, marked as assets",
-        "npz": "the values of every take as arrays",
-        "csv": "ARKit curves of every take",
-        "glb": "glTF of the best takes",
-        "fbx": "FBX of the best takes",
-        "usd": "USD of the best takes",
-        "video": "a film of the best takes, with sound",
-        "sheet": "a contact sheet of all takes",
+        "blend": Output("the scene with the sound, the head and its takes"),
+        "actions": Output("a library of the takes as actions, marked as assets", names=("actions.blend",)),
+        "npz": Output("the values of every take as arrays", ".npz"),
+        "csv": Output("ARKit curves of every take", ".csv", exporter="ARKIT"),
+        "glb": Output("glTF of the best takes", ".glb", best=True, exporter="GLTF"),
+        "fbx": Output("FBX of the best takes", ".fbx", best=True, exporter="FBX"),
+        "usd": Output("USD of the best takes", ".usdc", best=True, exporter="USD"),
+        "video": Output("a film of the best takes, with sound", ".mp4", best=True),
+        "sheet": Output("a contact sheet of all takes", names=("takes.png", "takes_small.jpg")),
     }
 )
 
 
-# Files that are made of the takes of one bake: the next one into the same folder removes those that it does not write itself.
-OF_TAKES = re.compile(r"take_\d{2,}\.(npz|csv|glb|fbx|usdc|mp4)|actions\.blend|takes\.png|takes_small\.jpg")
+def file_of_take(output: str, rank: int) -> str:
+    """Name of the file of a take, by its rank from 0, for an output that is one file per take."""
+    return f"take_{rank + 1:02d}{OUTPUTS[output].ending}"
+
+
+# Files made of the takes of one bake: the next one into the same folder removes those that it does not write itself.
+OF_TAKES = re.compile(
+    rf"take_\d{{2,}}({'|'.join(re.escape(output.ending) for output in OUTPUTS.values() if output.ending)})"
+    + "".join(f"|{re.escape(name)}" for output in OUTPUTS.values() for name in output.names)
+)
 
 
 class Wrong(ValueError):

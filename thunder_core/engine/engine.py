@@ -23,6 +23,7 @@ from ..direction import Asked, AXES, check, Direction, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..face.lips import Lips
+from ..progress import no_progress
 from ..quality import NORMAL
 from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
@@ -51,10 +52,6 @@ _FRAMES_AT_WORK = 150_000  # bound for takes in parallel: a one-hour take and it
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
 _SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
-
-
-def _quiet(fraction: float, message: str) -> None:
-    """A progress callback that does nothing."""
 
 
 def _head_of(folder: Path) -> Head:
@@ -297,7 +294,7 @@ class Engine:
 
     def generate(  # noqa: PLR0913 (what one request says)
         self, speech: Speech, takes: int, seed: int, steps: int = 0, guidance: float = 1.0, speech_guidance: float = 0.0,
-        keep: Keep | None = None, asked: Asked | None = None, progress: Progress = _quiet, arrived: Callable[[Take], None] = _unmet,
+        keep: Keep | None = None, asked: Asked | None = None, progress: Progress = no_progress, arrived: Callable[[Take], None] = _unmet,
         listening: bool = False, quality: str = NORMAL, system: str = DEFAULT, reference: np.ndarray | None = None,
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
@@ -467,7 +464,7 @@ class Engine:
 
     @torch.no_grad()
     def _grade(
-        self, motions: list[Motion], voice: VoiceFeatures, expectations: Sequence[Motion] | None, progress: Progress = _quiet
+        self, motions: list[Motion], voice: VoiceFeatures, expectations: Sequence[Motion] | None, progress: Progress = no_progress
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions of one length against the start of a sound that was analysed before.
 

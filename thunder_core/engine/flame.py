@@ -9,6 +9,7 @@ from torch import nn
 
 from ..face.head import EYE_LEFT, EYE_RIGHT, Head, JAW, JOINT_NAMES, NECK
 
+PARENTS = (-1, 0, 1, 1, 1)  # of FLAME's joints: root, neck, jaw, left eye, right eye
 BLOCK = 120_000  # vertices processed at once: they fit a core's cache (measured: three times as fast as all at once)
 
 

@@ -15,13 +15,12 @@ import torch
 
 from ..errors import BadRequest, NoEngine
 from ..face.head import Head, load_head
-from .flame import FlameLayer
+from .flame import FlameLayer, PARENTS
 
 MODEL = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")  # arrays of face.head.Head
 POSE = ("expression", "betas", "jaw", "neck", "eyes")
 RANDOM_POSES, SEED = 8, 0
 EXPRESSION_SPREAD, ROTATION_SPREAD = 1.0, 0.3  # spread of the random poses: standard deviations of the model, radians
-_PARENTS = (-1, 0, 1, 1, 1)  # parents of FLAME's joints: root, neck, jaw, left eye, right eye
 
 
 def check(arrays: dict[str, np.ndarray]) -> dict:
@@ -93,7 +92,7 @@ def _smplx(head: Head, expression, betas, jaw, neck, eyes) -> torch.Tensor:
             directions,
             correctives,
             _tensor(head.J_regressor),
-            torch.tensor(_PARENTS),
+            torch.tensor(PARENTS),
             _tensor(head.weights),
         )
     return vertices

@@ -14,9 +14,7 @@ import torch
 from torch import nn
 
 from ..face.head import Head
-from .flame import FlameLayer
-
-_PARENTS = (-1, 0, 1, 1, 1)  # parents of FLAME's joints: root, neck, jaw, left eye, right eye
+from .flame import FlameLayer, PARENTS
 
 
 class SmplxLayer(nn.Module):
@@ -58,7 +56,7 @@ class SmplxLayer(nn.Module):
         left, right = (still, still) if eyes is None else (eyes, eyes) if eyes.dim() == 2 else eyes.unbind(1)
         pose = torch.cat([still, still if head is None else head, jaw, left, right], 1)
         template = self.template.expand(len(jaw), -1, -1)
-        parents = torch.tensor(_PARENTS, device=jaw.device)
+        parents = torch.tensor(PARENTS, device=jaw.device)
         placed, _ = lbs(expression, pose, template, self.directions, self.correctives, self.regressor, parents, self.weights)
         return placed[:, : self.count]
 

@@ -20,6 +20,7 @@ NECK_LEVER_MM = 120.0  # distance from the neck's joint to the lips
 UNSEEN_MM = 0.02  # invisible movement: a fifth of a pixel if a face of 20 cm fills a picture of 2160 lines
 EYE_LEVER_MM = 12.0  # distance from an eyeball's centre to its pupil
 _LIP_RINGS, _AROUND = (2, 4, 5), 40  # rings of lip vertices measured (skin's border, red, contact), and vertices per ring
+ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])  # error allowed at lips, rest of the face, head and eyes, relative to the lips'
 _EVERY = 2  # stride along a ring: every second vertex is measured
 
 

@@ -30,9 +30,7 @@ _STARTS = (
     ("tongue", "Tongue"),
     ("neck", "Head"),
 )
-# Allowed error relative to the lips' for lips, rest of the face, head and eyes. Also in animation/reduction.py: keep them equal.
-_ALLOWED = np.array([1.0, 2.0, 3.0, 1.0])
-_TONGUE = 4.0  # the same for the tongue, which is hardly visible
+_TONGUE = 4.0  # allowed error of the tongue relative to the lips'; it is hardly visible
 _LINEAR = 0.98  # share of the allowed error while errors are summed linearly over tracks
 _TRIES = 8  # attempts to mend poses that are too far off
 _BLINK = 0.3  # mean eyeBlink below which there is no blink
@@ -144,8 +142,8 @@ def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
 def _allowed(error: float, tongue: bool) -> np.ndarray:
     """Millimetres that each of displacement.places may be off. Without the tongue's curves it may be anywhere."""
     meter, channels = displacement.face_meter(), head.channel_names()
-    allowed = np.full(len(meter.skinned.rest) + 2, _ALLOWED[1])
-    allowed[: meter.lips], allowed[-2:] = _ALLOWED[0], _ALLOWED[2:]
+    allowed = np.full(len(meter.skinned.rest) + 2, displacement.ALLOWED[1])
+    allowed[: meter.lips], allowed[-2:] = displacement.ALLOWED[0], displacement.ALLOWED[2:]
     moved = np.linalg.norm(meter.skinned.directions, axis=2)[in_group(channels, TONGUE)]
     inside = np.append(moved.max(0) > 0.05 * moved.max(), [False, False])
     allowed[inside] = _TONGUE if tongue else np.inf
@@ -226,7 +224,7 @@ def _shut(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarra
 
 def is_seen(posed: PoseFit, place: int, difference: np.ndarray, error: float) -> bool:
     """Whether an error of a track this large (any of these) would be visible."""
-    return bool((np.abs(difference).max() * posed.reach[place] / (_ALLOWED * error)).max() > _UNSEEN)
+    return bool((np.abs(difference).max() * posed.reach[place] / (displacement.ALLOWED * error)).max() > _UNSEEN)
 
 
 def labels(

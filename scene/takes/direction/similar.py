@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ....thunder_core.batch.settings import LARGEST_SEED
 from ....thunder_core.client import Client
 from ....thunder_core.direction import Asked, AXES, DIRECTION_NAMES
 from ....thunder_core.direction_words import words
@@ -18,7 +19,7 @@ from ...heads import head
 from ...host.jobs import Step
 from ...voice import strip
 from .. import generation, provenance, take_list
-from ..sampling import LARGEST_SEED, Sampling
+from ..sampling import Sampling
 
 SPREAD = 0.15  # spread of new takes around the chosen one
 COUNT = 4

@@ -10,6 +10,7 @@ most 13 dB to it, so no input makes the sound dangerously loud.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,12 +20,12 @@ import torchaudio
 from torch import nn, Tensor
 
 from ...types import RATE
-from ..speech.mel import BINS, HOP
+from ..speech.mel import BINS, FLOOR, HOP
 from ..weights import load_network, typed
 from .pitch import CLASSES, hertz_along, smooth_path
 
 WINDOW = 640  # samples, 40 ms: window of mesh-to-speech's spectrogram
-LOG_FLOOR = -11.512925  # ln(mel.FLOOR)
+LOG_FLOOR = math.log(FLOOR)
 _SPECTRUM = WINDOW // 2 + 1
 _TOP = 7600.0  # Hz: the highest harmonic; the next one fades in below it to avoid clicks
 _LOUDEST = 2.1  # logsumexp of twice a frame's log-mel, for the loudest of 12 800 frames of levelled speech

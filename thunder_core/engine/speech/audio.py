@@ -23,6 +23,7 @@ import torchaudio
 
 from ... import child_process
 from ...errors import BadSound, NoVoice
+from ...progress import no_progress
 from ...types import RATE, Speech
 
 SHORTEST = 0.3  # seconds; less than a syllable, and less than the encoder's receptive field
@@ -50,11 +51,7 @@ FORMATS = (
 Progress = Callable[[float], None]
 
 
-def _no_progress(fraction: float) -> None:
-    """A progress callback that does nothing."""
-
-
-def read_sound(path: str | os.PathLike, progress: Progress = _no_progress, may_be_silent: bool = False) -> Speech:
+def read_sound(path: str | os.PathLike, progress: Progress = no_progress, may_be_silent: bool = False) -> Speech:
     """The sound in `path`, mono (mean of the channels), 16 kHz, float32 −1..1.
 
     Reads what libsndfile reads (WAV, FLAC, OGG, MP3, AIFF …) and, where an ffmpeg is on PATH, what that reads, block by

@@ -13,6 +13,7 @@ import torch
 from torch import nn, Tensor
 
 from ...errors import BadRequest
+from ...progress import no_progress
 from ...systems import DEFAULT, FOLDER, SYSTEMS
 from ..weights import load_network, typed
 
@@ -28,10 +29,6 @@ _NETWORKS = {
 }
 
 
-def nobody_asks(fraction: float) -> None:
-    """A progress callback that does nothing."""
-
-
 class SystemNetwork(Protocol):
     """A trained system: a network that turns speech features into motions.
 
@@ -42,7 +39,7 @@ class SystemNetwork(Protocol):
 
     def sample(
         self, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
-        progress: Progress = nobody_asks,
+        progress: Progress = no_progress,
     ) -> Tensor:  # fmt: skip
         """Packed motions [S, T, C] of one sound's speech features [1, T, d], one per seed.
 

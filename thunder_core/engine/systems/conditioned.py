@@ -13,10 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn, Tensor
 
+from ...progress import no_progress
 from ..diffusion.ancestral import ancestral_sample
 from ..diffusion.denoiser import alibi_bias, alibi_slopes, SelfAttention, step_embedding
 from ..diffusion.sampling import in_windows, sample, seeded_noise, STEPS
-from .base import nobody_asks, Progress, Standardised
+from .base import Progress, Standardised
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class ConditionedDenoiser(Standardised):
     @torch.no_grad()
     def sample(
         self, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
-        progress: Progress = nobody_asks,
+        progress: Progress = no_progress,
     ) -> Tensor:  # fmt: skip
         """Packed motions [S, T, C] (`base.SystemNetwork`)."""
         return sample_denoised(self, audio, seeds, condition, steps, guidance, progress)
@@ -119,7 +120,7 @@ class ConditionedDenoiser(Standardised):
 
 def sample_denoised(
     network, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
-    progress: Progress = nobody_asks,
+    progress: Progress = no_progress,
 ) -> Tensor:  # fmt: skip
     """Packed motions [S, T, C] by DPM-Solver++ through a denoiser, with classifier-free guidance of the sound (§4.2).
 

@@ -16,8 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from ...progress import no_progress
 from ..diffusion.denoiser import alibi_slopes
-from .base import nobody_asks, Progress, speakers_of, Standardised
+from .base import Progress, speakers_of, Standardised
 
 CONTEXT = 500  # frames that attention looks back at most, so that memory and time stay bounded on long lines
 
@@ -138,7 +139,7 @@ class FlameFormer(Standardised):
         return self.motion_in(before) + self.speaker_in(speaker)[:, None] + code
 
     @torch.no_grad()
-    def free_run(self, audio: Tensor, speaker: Tensor, progress: Progress = nobody_asks) -> Tensor:
+    def free_run(self, audio: Tensor, speaker: Tensor, progress: Progress = no_progress) -> Tensor:
         """Standardised motions [B, T, C], frame after frame from the model's own, of features [1 or B, T, d] for speakers [B]."""
         frames, features = audio.shape[1], self.audio_in(self.heard(audio)).expand(len(speaker), -1, -1)
         row = causal_bias(min(frames, CONTEXT), self.slopes, self.config.period)[:, -1:].flip(-1)  # by how many frames ago
@@ -157,7 +158,7 @@ class FlameFormer(Standardised):
     @torch.no_grad()
     def sample(
         self, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
-        progress: Progress = nobody_asks,
+        progress: Progress = no_progress,
     ) -> Tensor:  # fmt: skip
         """Packed motions [S, T, C]: every seed draws a training speaker, and nothing else is random (`base.SystemNetwork`)."""
         speakers = speakers_of(seeds, self.config.speakers).to(audio.device)

@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from ...progress import no_progress
 from ..diffusion.denoiser import alibi_bias, alibi_slopes, SelfAttention
 from ..diffusion.sampling import in_windows
 from ..speech.phones import PHONES, SILENCE
-from .base import nobody_asks, Progress, speakers_of, Standardised
+from .base import Progress, speakers_of, Standardised
 from .flameformer import AlignedCrossAttention
 
 
@@ -77,7 +78,7 @@ class FlameSelfTalk(Standardised):
     @torch.no_grad()
     def sample(
         self, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
-        progress: Progress = nobody_asks,
+        progress: Progress = no_progress,
     ) -> Tensor:  # fmt: skip
         """Packed motions [S, T, C]: every seed draws a training speaker, and nothing else is random (`base.SystemNetwork`)."""
         speakers, frames = speakers_of(seeds, self.config.speakers).to(audio.device), audio.shape[1]

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ...progress import no_progress
 from ..diffusion.denoiser import Denoiser, DenoiserConfig
-from .base import nobody_asks, Progress
+from .base import Progress
 from .conditioned import sample_denoised
 
 
@@ -22,7 +23,7 @@ class PlainThunder(Denoiser):
     @torch.no_grad()
     def sample(
         self, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
-        progress: Progress = nobody_asks,
+        progress: Progress = no_progress,
     ) -> Tensor:  # fmt: skip
         """Packed motions [S, T, C] (`base.SystemNetwork`)."""
         return sample_denoised(self, audio, seeds, condition, steps, guidance, progress)

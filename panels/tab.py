@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the panels of the Thunder tab share: their base classes, and sentences wrapped to the sidebar's width."""
+
+import textwrap
+
+from ..scene.takes import take_list
+
+LETTERS_PER_PIXEL = 0.113  # average number of letters per pixel of width beside an icon, at scale 1, measured
+
+
+class Tab:
+    """A panel of the tab. Each sets `bl_order` by the order of a day's work; without it, Blender uses the order of registration."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = "Thunder"
+
+
+class OfShownTake(Tab):
+    """A sub-panel of Takes, visible while a take is shown."""
+
+    bl_parent_id = "THUNDER_PT_takes"
+
+    @classmethod
+    def poll(cls, context):
+        return take_list.shown_index(context.scene.thunder) >= 0
+
+
+def wrapped_label(layout, text: str, context, icon: str = "INFO"):
+    """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon."""
+    letters = max(16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL))
+    column = layout.column(align=True)
+    column.active = False
+    in_lines(column, text, letters, icon)
+
+
+def in_lines(column, text: str, letters: int, icon: str) -> None:
+    """A sentence in lines of at most so many letters, behind an icon; words stay whole."""
+    for line in textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False):
+        column.label(text=line, icon=icon)
+        icon = "BLANK1"
