@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much brows, mouth and head of a take do over time, as all pictures of takes show it; numpy only."""
+"""Measures the activity of brows, mouth and head of a take over time, as shown in all pictures of takes; numpy only."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ def brows(motion: Motion, channels: Sequence[str]) -> np.ndarray:
 
 
 def head(motion: Motion) -> np.ndarray:
-    """How far a motion's head is turned from its middle pose, [T] degrees."""
+    """Angle of a motion's head from its median pose, [T] degrees."""
     if motion.head is None:
         return np.zeros(motion.frames)
     return np.degrees(np.linalg.norm(motion.head - np.median(motion.head, axis=0), axis=1))
 
 
 def tracks(motion: Motion, channels: Sequence[str], opening: np.ndarray) -> dict[str, np.ndarray]:
-    """What a take does by TRACKS, [T] each. opening: of its mouth, mm."""
+    """Activity of a take by TRACKS, [T] each. opening: of its mouth, mm."""
     return {"brows": brows(motion, channels), "mouth": np.asarray(opening, np.float64), "head": head(motion)}
 
 

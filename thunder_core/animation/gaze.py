@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Eyes on a target: what a take's eyes do when they look at something, and when they look elsewhere as the take has it; and how a
-head follows a target that is far to a side."""
+"""Directs a take's eyes at a target, with the take's own glances away from it, and lets the head follow a target far to one side."""
 
 from __future__ import annotations
 
@@ -21,10 +20,10 @@ _FOLLOWS = 19  # length of the head's smoothing, frames
 
 
 def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np.ndarray) -> np.ndarray:
-    """How far eyes have to turn towards points, radians [T, 2]: down (about X) and to the head's left (about Y).
+    """Rotations of eyes that look at points, radians [T, 2]: down (about X) and to the head's left (about Y).
 
     points: [T, 3] in the axes of the head at rest (X to its left, Y up, Z out of the face).  neck: rotation vectors [T, 3] of its
-    joint.  joint, eyes: where the neck's joint and the middle between the eyes are at rest [3], in the same units.
+    joint.  joint, eyes: positions at rest of the neck's joint and of the middle between the eyes [3], in the same units.
     """
     turn = rotvec_to_matrix(neck)
     view = np.einsum("tji,tj->ti", turn, points - joint) + joint - eyes
@@ -32,8 +31,8 @@ def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np
 
 
 def follow(points: np.ndarray, own: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float) -> np.ndarray:
-    """Rotation vectors [T, 3] of a neck that turns a share (0 … 1) of what a target lies beyond EASY of its rest, over its own
-    movement `own` [T, 3]. Where the target moves or jumps, the head comes after it smoothly. points, joint, eyes: as for `directions`.
+    """Rotation vectors [T, 3] of a neck that turns by a share (0 … 1) of a target's angle beyond EASY, added to its own movement `own` [T,
+    3]. If the target moves or jumps, the head follows smoothly. points, joint, eyes: as for `directions`.
     """
     if share <= 0:
         return np.asarray(own)
@@ -55,10 +54,10 @@ def _turn(angles: np.ndarray) -> np.ndarray:
 
 
 def looking(own: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float) -> np.ndarray:
-    """Rotation vectors [T, 3] of eyes that look at a target, and elsewhere where their own gaze goes furthest.
+    """Rotation vectors [T, 3] of eyes that look at a target, and away from it where their own gaze goes furthest.
 
-    own, neck: the take's own eyes and head, rotation vectors [T, 3].  wanted: as `directions` returns.  leaves: 0 … 1, the share
-    of the time that they look elsewhere at most; the eyes leave and come back with the take's own shifts.
+    own, neck: the take's own eyes and head, rotation vectors [T, 3].  wanted: as `directions` returns.  leaves: 0 … 1, the largest share of
+    the time that they look elsewhere; the eyes leave and return with the take's own shifts.
     """
     gaze = (np.asarray(own, np.float64) + neck)[:, :2]  # in the world: what eyes make good for the head is no shift
     away, offset, left = gaze - np.median(gaze, axis=0), np.empty_like(gaze), leaves * len(gaze)
@@ -80,9 +79,9 @@ def looking(own: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float
 
 @dataclass(frozen=True)
 class Look:
-    """What the eyes of a performance look at, and how far its head turns there.
+    """The target of a performance's eyes, and how far its head turns towards it.
 
-    points: float32 [T, 3], where the target is in the axes of the head at rest.  joint, eyes: [3], as for `directions`.
+    points: float32 [T, 3], the target in the axes of the head at rest.  joint, eyes: [3], as for `directions`.
     leaves: as for `looking`.  own: float32 [T, 3], the eyes as they were sampled.  follows: share as for `follow`.  own_head: float32
     [T, 3], the head as it was sampled; None: as the performance has it, and it does not follow.
     """

@@ -89,7 +89,7 @@ def after(keys: dict[str, np.ndarray], frame: float) -> dict[str, np.ndarray]:
 
 
 def shifted(keys: dict[str, np.ndarray], frames: float, rise: float = 0.0) -> dict[str, np.ndarray]:
-    """The keys so many frames later, and that much higher."""
+    """The keys moved by `frames` and raised by `rise`."""
     shift = np.array([frames, rise], np.float32)
     return keys | {part: keys[part] + shift for part in ("co", "handle_left", "handle_right")}
 
@@ -109,7 +109,7 @@ def with_one_seam(first: dict[str, np.ndarray], second: dict[str, np.ndarray]) -
 
 
 def is_manual(types: np.ndarray) -> np.ndarray:
-    """Which handles [K] stay where they were put, and are not placed by Blender."""
+    """True for handles [K] that stay in place instead of being computed by Blender."""
     return (types == FREE) | (types == ALIGNED)
 
 
@@ -119,7 +119,7 @@ def are_automatic(keys: dict[str, np.ndarray]) -> bool:
 
 
 def fix_handles(keys, place: int) -> None:
-    """Keep a key's handles where they are, whatever happens beside it: aligned if they lie on one line, else free."""
+    """Fix a key's handles, so that changes of neighbours do not move them: aligned if they lie on one line, else free."""
     if keys["handle_left_type"][place] == keys["handle_right_type"][place] == FREE:
         return
     left, right = ((keys[side][place] - keys["co"][place]).astype(float) for side in ("handle_left", "handle_right"))
@@ -210,8 +210,8 @@ def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
 
 
 def rejoined(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, np.ndarray] | None:
-    """The keys with handles at `before` and `after` such that without the keys between them the curve is the one whose pieces lie beside
-    these; None where those are no pieces of one Bézier segment."""
+    """The keys with new handles at `before` and `after`, so that one segment between them replaces the pieces next to them; None if these
+    are not pieces of one Bézier segment."""
     if not (keys["interpolation"][[before, after - 1]] == BEZIER).all() or after - before < 2:
         return None
     first, last = (
@@ -237,7 +237,7 @@ def rejoined(keys: dict[str, np.ndarray], before: int, after: int) -> dict[str, 
 
 
 def _prolonged(piece: np.ndarray, end: np.ndarray) -> np.ndarray | None:
-    """Corners [4, 2] of the Bézier segment that begins as a piece [4, 2] of it does and reaches to `end` [2]; None where there is none."""
+    """Control points [4, 2] of the Bézier segment that begins with a piece [4, 2] and ends at `end` [2]; None if there is none."""
     a, b, c, d = piece
     cubic = np.array([d - 3 * c + 3 * b - a, 3 * (c - 2 * b + a), 3 * (b - a), a])
     roots = np.roots(cubic[:, 0] - [0, 0, 0, end[0]])
@@ -250,7 +250,7 @@ def _prolonged(piece: np.ndarray, end: np.ndarray) -> np.ndarray | None:
 
 
 def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
-    """The keys with one more at a frame within the Bézier segment that starts at key `place`."""
+    """The keys with an additional one at a frame within the Bézier segment that starts at key `place`."""
     p = np.array([keys["co"][place], keys["handle_right"][place], keys["handle_left"][place + 1], keys["co"][place + 1]], float)
     p = _unlooped(p)
     low, high = 0.0, 1.0

@@ -4,8 +4,7 @@
 Between keys the curve is a cubic Hermite polynomial: a Bézier segment whose handles lie at a third of its length, which
 Blender evaluates exactly so. Slopes are one per key (handles stay aligned) and solved by least squares for the whole
 curve at once, within limits around those that keep every segment monotone (Fritsch and Carlson 1980): between two keys the
-curve leaves their values by 2 % of its range at most, and never its range. Where it is further off than allowed a key is
-added, until it is not.
+curve leaves their values by 2 % of its range at most, and never its range. Keys are added until the error is within the limit everywhere.
 """
 
 from __future__ import annotations
@@ -71,8 +70,8 @@ def steepest(rise: np.ndarray | float, run: np.ndarray | float) -> tuple[np.ndar
 
 
 def _basis(times: np.ndarray, index: np.ndarray):
-    """Of every sample its segment k [T], and what the values and slopes of keys k and k + 1 add to it, each [T]; flat
-    beyond the outer keys. Needs two keys at least."""
+    """Segment k [T] of every sample, and the weights [T] of the values and slopes of keys k and k + 1 in it; flat beyond the outer keys.
+    Needs at least two keys."""
     t = times.astype(float)
     knots = t[index]
     lengths = np.diff(index)
@@ -239,10 +238,10 @@ def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, 
 
 
 def _more_keys(index: np.ndarray, wrong: np.ndarray, off: np.ndarray, every: int, count: int) -> np.ndarray:
-    """Where to add keys to those on samples `index` of `count`: nearest to the worst sample of every segment.
+    """Samples for new keys in addition to `index` of `count`: near the worst sample of every segment.
 
-    wrong: the samples that are too far off, ascending; off: by how much. Between keys that are next to each other none fits:
-    there the neighbours get one, so that their long segments no longer decide the slopes.
+    wrong: samples whose error is too large, ascending; off: their errors. Between adjacent keys there is no room: the neighbouring segments
+    get a key, so that long segments no longer determine the slopes.
     """
     segment = np.searchsorted(index, wrong, side="right") - 1
     order = np.lexsort((-off, segment))

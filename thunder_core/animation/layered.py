@@ -11,7 +11,7 @@ from .keyframes import concatenated, is_manual, on_every_frame, PARTS, select
 
 
 def pack(keys: list) -> dict:
-    """Keys of all tracks as flat arrays; what is the same in all of them is stored once."""
+    """Keys of all tracks as flat arrays; values common to all are stored once."""
     counts = np.array([-1 if each is None else len(each["co"]) for each in keys], np.int32)
     packed = {"counts": counts}
     there = [each for each in keys if each is not None]
@@ -89,7 +89,7 @@ def is_placed(keys: dict) -> bool:
 def with_values(keys: dict, inside: np.ndarray, frames: np.ndarray, base: np.ndarray, by: np.ndarray, rows: slice) -> dict:
     """Keys with the values base + by at the frames `inside`, unchanged elsewhere.
 
-    frames, base [T]: the curve; rows: where `inside` lies among the frames.
+    frames, base [T]: the curve; rows: indices of `inside` among the frames.
     """
     wanted = base[rows] + by
     place = np.searchsorted(keys["co"][:, 0], inside)

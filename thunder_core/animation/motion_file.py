@@ -17,8 +17,8 @@ from ..types import Motion
 def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """The arrays of a motion by name, as docs/guide/batch.md lists them; a head or eyes that are missing are still.
 
-    channels: names of the expression's columns.  reading: the direction vector [DIRECTION_NAMES] it is played in, None where
-    it was not directed; then nothing is said of style and mood.
+    channels: names of the expression's columns.  reading: the direction vector [DIRECTION_NAMES] of the motion, None without a direction;
+    then style and mood are left out.
     """
     still = np.zeros((motion.frames, 3), np.float32)
     result: dict[str, np.ndarray] = {

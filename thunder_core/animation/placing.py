@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""New keys among the old keys of a curve: the curve passes into them and out again within a few frames, and is exactly
-what it was everywhere else."""
+"""Inserts new keys among a curve's old ones: the curve blends into them and out again within a few frames, and is unchanged elsewhere."""
 
 from __future__ import annotations
 
@@ -151,11 +150,10 @@ def level(frame: float, value: float) -> dict:
 
 
 def connected(first: dict, second: dict, slope_out: float | None, slope_in: float | None) -> dict:
-    """Two pieces with one Bézier segment between the last key of one and the first of the other, which stays between the
-    values of both.
+    """Two pieces connected by one Bézier segment from the last key of one to the first of the other; it stays between their values.
 
-    It leaves with slope_out and arrives with slope_in, per frame, as far as that allows; None goes on as the handle on the
-    other side of that key points. Neither piece changes its shape.
+    It leaves with slope_out and arrives with slope_in, per frame, as far as that allows; None continues in the direction of the handle on
+    the other side of that key. Neither piece changes its shape.
     """
     keys = keyframes.concatenated(first, second)
     a = len(first["co"]) - 1

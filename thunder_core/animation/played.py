@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a motion is played, read off the head's vertices: one measure for each slider of a direction.
+"""Measures how a motion is performed, from the head's vertices: one measure for each slider of a direction.
 
 Energy, jaw and articulation are factors and measured as logarithms, so that a slider's deviations are proportional to them.
 """
@@ -24,7 +24,7 @@ _BROW_POINTS = 24  # number of vertices that brows move most
 
 
 def lids(head: Head, motion: Motion) -> np.ndarray:
-    """How shut the eyes are [T], 0 … 1."""
+    """Closure of the eyes [T], 0 … 1."""
     return motion.expression[:, [head.channel("eyeBlinkLeft"), head.channel("eyeBlinkRight")]].mean(1).astype(float)
 
 
@@ -34,14 +34,14 @@ def starts(active: np.ndarray) -> np.ndarray:
 
 
 def shifts(motion: Motion) -> np.ndarray:
-    """Frames at which the gaze shifts in the world: eyes that only make good what the head turns do not count."""
+    """Frames at which the gaze shifts in the world; eyes that only compensate for the head's rotation do not count."""
     still = np.zeros((motion.frames, 3))
     turned = sum((still if part is None else part for part in (motion.eyes, motion.head)), still)
     return starts(np.degrees(angular_speed(turned)) > SACCADE)
 
 
 def _at(gap: float, gaps: np.ndarray, values: np.ndarray) -> float:
-    """What a value is at an opening, by the straight line through all frames; their mean where they are too few or too alike."""
+    """The value at a given opening, by linear regression over all frames; their mean if they are too few or too similar."""
     if len(gaps) < 10 or gaps.std() < 0.1:
         return float(values.mean()) if len(values) else 0.0
     slope, start = np.polyfit(gaps, values, 1)
@@ -61,7 +61,7 @@ class Played:
 
     @classmethod
     def of(cls, head: Head) -> Played:
-        """What there is to measure on a head."""
+        """The measure for a head."""
         brows = [i for i, name in enumerate(head.expression_names) if name.startswith(("browInnerUp", "browOuterUp"))]
         lifted = head.shapedirs[:, 1, brows].sum(1)
         ids = np.concatenate([[head.mouth_corner_left, head.mouth_corner_right], np.argsort(lifted)[-_BROW_POINTS:]])
@@ -70,9 +70,9 @@ class Played:
     def measure(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
         """{slider: number} of a motion in whose frames `speaking`, bool [T], somebody speaks.
 
-        energy: log of the opening's mean, in mm, and of its speed, in mm/s.  jaw: log of how far the incisors part, against
-        what is usual at these openings.  articulation: log of the opening's deviation over its mean.  smile: mm that the
-        corners stand over rest with the lips together.  brows: mm/s.  head: °/s.  eyes: root of blinks and gaze shifts a second.
+        energy: log of the opening's mean, in mm, and of its speed, in mm/s.  jaw: log of the incisors' distance relative to the usual one
+        at these openings.  articulation: log of the opening's deviation over its mean.  smile: height of the corners above rest with closed
+        lips, mm.  brows: mm/s.  head: °/s.  eyes: root of blinks and gaze shifts a second.
         """
         shape = self.articulators.shape(motion.expression, motion.jaw)
         skin = 1e3 * (self.skin.place(motion.expression.astype(float), rotvec_to_matrix(motion.jaw.astype(float))) - self.skin.rest)
@@ -95,7 +95,7 @@ class Played:
 def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
     """Pearson's r [sliders, sliders] of requested [N, sliders] (rows) with measured sliders [N, sliders] (columns), within voices.
 
-    voices [N]: whose line each performance is; what a voice itself does to a measure is taken away.
+    voices [N]: whose line each performance is; the voice's own effect on a measure is removed.
     """
     asked, got = (np.array(x, float) for x in (asked, got))
     for voice in np.unique(voices):

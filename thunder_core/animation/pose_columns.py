@@ -55,7 +55,7 @@ class Columns:
                         break
 
     def _replace(self, region: Region, level: set[int], part: slice, frames: list[int]) -> Generator[float, None, bool]:
-        """Put other frames in place of a part of the keys, whose outer values stay, if the curves then come within the allowed error.
+        """Replace the frames of a part of the keys, whose outer values stay, if the curves then meet the allowed error.
         Returns whether they did."""
         first, last = part.start, min(part.stop, len(self.keys)) - 1
         fitted = yield from region.fit(frames, level, True, np.stack([self.value[first], self.value[last]]))

@@ -64,7 +64,7 @@ def bounded_slopes(value, out, into, slack, low, high):
 
 
 def _matrices(samples: int, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What values at keys [n], and slopes out of and into the segments between them, make of the curve: basis [samples, 3n − 2];
+    """Matrices from values at keys [n], and slopes out of and into the segments between them, to the curve: basis [samples, 3n − 2];
     of each segment's change of value and slopes: limits [3n − 3, 3n − 2]; of the kinks at inner keys: [n − 2, 3n − 2]."""
     count, parts = len(keys), len(keys) - 1
     time = np.arange(samples) / SAMPLES
@@ -100,7 +100,7 @@ def fit_values(
     """Values and slopes on keys [n] (frames of this piece) nearest to curves [N, C] at their worst sample.
 
     level: whether the curves leave the first key and reach the last level.  weight: see share_off.  bounds: slack [n − 1, C] in
-    units of a third, lowest and highest value [C].  last_try: nothing is asked but whether it comes within what is allowed.
+    units of a third, lowest and highest value [C].  last_try: only whether it meets the allowed error matters.
     ends [2, C]: values of the outer keys, the curves' own if none are given.  Alternating direction method of multipliers (Boyd et
     al. 2011), least squares reweighted towards the worst sample (Lawson 1961).
     """

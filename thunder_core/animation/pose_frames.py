@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""On which frames poses lie: segments between keys, holds and extremes."""
+"""Chooses the frames of poses: segments between keys, holds and extremes."""
 
 from __future__ import annotations
 

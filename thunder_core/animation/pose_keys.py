@@ -57,15 +57,15 @@ class PoseKeys:
 
     @property
     def aligned(self) -> np.ndarray:
-        """Which keys have the same slope on either side, bool [K]."""
+        """True for keys with the same slope on either side, bool [K]."""
         return np.abs(self.left - self.right) <= 1e-9 + 1e-6 * np.abs(self.right)
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What values of channels come to in millimetres, and how far off they may be.
+    """The effect of channel values in millimetres, and the allowed errors.
 
-    pull [C, P, 3]: millimetres that a unit of each channel moves each point.  allowed [P]: millimetres a point may be off.
+    pull [C, P, 3]: millimetres that a unit of each channel moves each point.  allowed [P]: allowed error of each point, mm.
     gap [C]: millimetres that a unit of each channel opens the lips.
     """
 
@@ -74,8 +74,8 @@ class Measure:
     gap: np.ndarray
 
     def flat(self, chosen: np.ndarray) -> np.ndarray:
-        """[chosen, 3 (P + 1)]: displacement of the points that these channels move, in units of what is allowed; the last
-        is the lips' gap in mm. Single precision, as it is what takes the time."""
+        """[chosen, 3 (P + 1)]: displacement of the points that these channels move, in allowed errors; the last is the lips' gap in mm.
+        Single precision, since most time is spent with it."""
         scaled = self.pull[chosen] / self.allowed[:, None]
         most = np.linalg.norm(scaled, axis=2).max(0)
         scaled = scaled[:, most > 0.01 * most.max()]
@@ -85,10 +85,10 @@ class Measure:
 
 
 def share_off(error: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """How far off each sample is, [N], from displacements [N, 3 (P + 1)]; 1 is just allowed.
+    """Error of each sample [N], from displacements [N, 3 (P + 1)]; 1 is the allowed error.
 
-    weight [N, P + 1], or [N, 2] where all points count the same: how much errors count at each sample, of the points (1 usually)
-    and of the lips' gap (1 / mm of what that may be off, 0 where lips are apart).
+    weight [N, P + 1], or [N, 2] where all points count the same: weight of errors at each sample, of the points (usually 1) and of the
+    lips' gap (1 / allowed error in mm, 0 where lips are apart).
     """
     by_point = error.reshape(len(error), -1, 3)
     squares = np.einsum("npi,npi->np", by_point[:, :-1], by_point[:, :-1])
@@ -100,7 +100,7 @@ def share_off(error: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def moved_by_shift(places: np.ndarray) -> np.ndarray:
-    """How far each point of places [S, P, 3] is at most from where it is up to `SHIFT` of a frame earlier or later, [S, P]."""
+    """Largest distance of each point of places [S, P, 3] from its own position up to `SHIFT` frames earlier or later, [S, P]."""
     furthest = round(SHIFT * SAMPLES)
     moved = np.zeros(places.shape[:2])
     for samples in (furthest // 2, furthest):

@@ -29,7 +29,7 @@ _TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))  # placeholder for a f
 
 @dataclass(frozen=True)
 class Region:
-    """What the regions that are keyed together come to.
+    """The curves of regions that are keyed together, and their limits.
 
     curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; weight: see share_off; slack, low, high [C].
     """
@@ -164,7 +164,7 @@ class Curve:
 
 @lru_cache(maxsize=256)
 def _of_length(count: int):
-    """Of a segment of so many samples: what its ends' values add, what its slopes (in thirds) add, their normal matrix."""
+    """For a segment of `count` samples: the basis of its end values, the basis of its slopes (in thirds), their normal matrix."""
     a, b, c, d = hermite(np.arange(count) / (count - 1))
     slopes = 3 * np.stack([c, d], 1)
     return a, b, slopes, (slopes.T @ slopes).tolist()
@@ -173,8 +173,8 @@ def _of_length(count: int):
 def _slopes(
     wanted: np.ndarray, start: float, end: float, slack: float, low: float, high: float, level: tuple[bool, bool]
 ) -> tuple[float, float]:
-    """Slopes, in thirds, of the segment from start to end nearest to samples wanted [N] that keeps within its range. It holds
-    where both are one value. level: whether it leaves and arrives level."""
+    """Slopes, in thirds, of the segment from start to end nearest to samples wanted [N] that keeps within its range. It holds if both ends
+    are equal. level: whether it leaves and arrives level."""
     if start == end:
         return 0.0, 0.0
     a, b, slopes, ((g, e), (_, f)) = _of_length(len(wanted))
@@ -226,7 +226,7 @@ class Thinning:
             yield 0.5 + 0.5 * min(1.0, (start + ROWS) / len(self.shown))
 
     def slack(self, channel: int, first: int, last: int) -> float:
-        """How far a channel may leave the range of its keys on these frames."""
+        """Distance by which a channel may leave the range of its keys on these frames."""
         touched = self.closed_before[last + 1] > self.closed_before[first]
         return 0.0 if touched else float(self.region.slack[channel])
 
@@ -240,10 +240,9 @@ class Thinning:
         worth: float | None,
         slopes: tuple[list[float], list[float]] | None = None,
     ) -> bool:
-        """Put other keys in place of those from number start to end, if that makes nothing worse by more than `worth`; None: however
-        much.
+        """Replace the keys from index start to end, if no error grows by more than `worth`; None: any growth.
 
-        slopes: out of and into each segment, in thirds; the best ones if none are given.
+        slopes: out of and into each segment, in thirds; None: the best ones.
         """
         curve, region = self.curves[channel], self.region
         first, last = frames[0], frames[-1]
@@ -310,7 +309,7 @@ class Thinning:
             curve.into[place] = min(max(curve.into[place], into[0]), into[1])
 
     def errors_on(self, frame: int) -> np.ndarray:
-        """How far each curve is off on a frame, [C]."""
+        """Error of each curve on a frame, [C]."""
         return np.abs(self.shown[frame * SAMPLES] - self.region.curves[frame * SAMPLES])
 
     def set_keys(self, frame: int) -> Generator[float, None, None]:
@@ -320,7 +319,7 @@ class Thinning:
             yield 0.0
 
     def _set_key(self, channel: int, frame: int) -> None:
-        """Put a key on a frame between the outer ones, or move the one that is there, to the value that the curve is to have."""
+        """Set a key on an inner frame, or change the existing one, to the curve's target value."""
         curve = self.curves[channel]
         before = bisect_left(curve.frames, frame) - 1
         after = before + 1 + (curve.frames[before + 1] == frame)
@@ -341,8 +340,8 @@ class Thinning:
             yield min(1.0, place / len(curve.frames))
 
     def join(self, channel: int, stay: set[int], only: np.ndarray | None = None) -> Generator[float, None, None]:
-        """Put one key in place of two on frames next to each other, of those on the frames `only` [T] if given, where the error allows
-        it. stay: frames that keep their keys. Yields progress."""
+        """Replace two keys on adjacent frames by one where the error allows it; only on the frames `only` [T] if given. stay: frames that
+        keep their keys. Yields progress."""
         curve, place = self.curves[channel], 1
         while place < len(curve.frames) - 2:
             four = slice(place - 1, place + 3)

@@ -2,12 +2,11 @@
 """Turns dense curves of a face into poses: keys on frames that all curves of a region share, as an animator sets them; numpy only.
 
 The mouth (lips, jaw, cheeks, tongue) is keyed on the sounds: where lips close and open again, at extremes, at both ends of
-holds, and on as many breakdowns between them as the allowed error needs. Brows, eyes and head have frames of their own, on
-frames of the mouth or of each other where the error allows it; they do not speak, so they may be half a frame early or late.
-Frames are chosen by dynamic programming over the longest segments that stay within the error, in millimetres of what the curves
-move; those that the curves around them can do without then go. Values and slopes are fitted together, so that no curve leaves
-the range of two neighbouring keys by more than `SLACK` of the range it moves through. A curve that does not need a key of its
-region's frames has none there.
+holds, and on as many breakdowns between them as the allowed error needs. Brows, eyes and head have separate frames, shared with the mouth
+or each other where the error allows it; since they do not speak, they may be half a frame early or late.
+Frames are chosen by dynamic programming over the longest segments that stay within the error, in millimetres of displacement; frames that
+are not needed are then removed. Values and slopes are fitted together, so that no curve leaves the range of two neighbouring keys by more
+than `SLACK` of the range it moves through. A curve has no key on a frame where it needs none.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _GAP_SHARE = 0.8  # share of the remaining distance to the gap at which lips cou
 class Column:
     """A frame on which the curves of some regions have keys.
 
-    kind: one of KINDS, what the pose is there for.  pose: its number; both ends of a closure or a hold are one pose, and a
+    kind: one of KINDS, the purpose of the pose.  pose: its number; both ends of a closure or a hold are one pose, and a
     breakdown between poses is none (−1).
     """
 
@@ -55,16 +54,16 @@ class Column:
 
 
 def poses_in(columns: Sequence[Column]) -> int:
-    """How many poses columns make, breakdowns between them not counted."""
+    """Number of poses in columns, without breakdowns."""
     return len({column.pose for column in columns} - {-1})
 
 
 @dataclass(frozen=True)
 class Poses:
-    """What a motion comes to as poses.
+    """A motion as poses.
 
     curves: keys of each channel, None where it never moves.  columns: for each entry of TOGETHER its frames, ascending.
-    off: the most that any point is off, in units of what is allowed, errors of channels added up.  made: what they were made from.
+    off: largest error of any point, in allowed errors, summed over channels.  made: the inputs of the fit.
     """
 
     curves: tuple[PoseKeys | None, ...]
@@ -84,10 +83,9 @@ class Poses:
         return np.unique(np.concatenate(used)) if used else np.zeros(0, int)
 
     def mended(self, off: np.ndarray, apart: Sequence[int] = ()) -> Generator[float, None, Poses]:
-        """Poses that are nearer where these are too far off. Returns them; these are not to be mended again.
+        """Poses with smaller errors where these exceed the limit. Returns the new poses; do not mend the old ones again.
 
-        off [S]: how far off they are at each sample in parts of what is allowed; apart: frames on which lips do not meet that are to;
-        both measured by the caller.
+        off [S]: error at each sample, in allowed errors; apart: frames on which lips should meet but do not; both measured by the caller.
         """
         yield from self.made.mend(off, apart)
         return self.made.poses()
@@ -147,7 +145,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
 
 @dataclass
 class _Made:
-    """What poses are made from. count: of all channels.  parts: for each entry of TOGETHER the channels that move, how they are keyed
+    """The inputs of poses. count: of all channels.  parts: for each entry of TOGETHER the channels that move, how they are keyed
     and their thinning; None where none moves."""
 
     count: int
@@ -256,7 +254,7 @@ def _keyed(plan: _Plan) -> Generator[float, None, Thinning]:
 
 
 def _kinds(frames: np.ndarray, closures: list[tuple[int, int]], holds: list[tuple[int, int]], extremes: list[int]) -> tuple[Column, ...]:
-    """What each key frame is there for. Extremes that follow each other within `_ONE_POSE` frames are one pose, on the key frame
+    """The purpose of each key frame. Extremes that follow each other within `_ONE_POSE` frames are one pose, on the key frame
     nearest to the middle one of them, if that is near."""
     kind = {frame: ("BREAKDOWN", -1) for frame in frames.tolist()}
     together: list[list[int]] = []
@@ -279,7 +277,7 @@ def _kinds(frames: np.ndarray, closures: list[tuple[int, int]], holds: list[tupl
 
 
 def _met(gap: np.ndarray, closed_mm: float) -> np.ndarray:
-    """Which samples lie on frames where lips meet, or between two such frames."""
+    """True for samples on frames where lips meet, or between two such frames."""
     closed = gap[::SAMPLES] < closed_mm
     between = np.repeat(closed[:-1] & closed[1:], SAMPLES)
     met = np.append(between, False)
@@ -288,8 +286,8 @@ def _met(gap: np.ndarray, closed_mm: float) -> np.ndarray:
 
 
 def _weight(curves: np.ndarray, flat: np.ndarray, shut: np.ndarray) -> np.ndarray:
-    """How much errors count of points that do not speak, [S, P + 1]: less where they move, so that all may be a little early or late,
-    and more on the frames `shut`."""
+    """Weight of errors of points that do not speak, [S, P + 1]: less where they move, so that they may be slightly early or late, and more
+    on the frames `shut`."""
     places = (curves @ flat.astype(float)).reshape(len(curves), -1, 3)
     weight = 1.0 / (1.0 + moved_by_shift(places))
     weight[shut * SAMPLES] = _SHUT
@@ -309,8 +307,8 @@ def fit(
     """Turn curves [S, C] into poses. Returns the Poses.
 
     S = (T − 1) · SAMPLES + 1 samples of T frames.  regions [C]: one of REGIONS for each channel.  gap [S]: the lips' gap in
-    mm; lips nearer than closed_mm meet, and there the gap is off by closed_off mm at most.  shut: frames on which lids are shut
-    furthest, where they are off by a part of what is allowed elsewhere.
+    mm; lips nearer than closed_mm meet, and there the gap's error is at most closed_off mm.  shut: frames on which lids are shut furthest,
+    where only a part of the usual error is allowed.
     """
     curves = np.asarray(curves, float)
     frames = (len(curves) - 1) // SAMPLES + 1

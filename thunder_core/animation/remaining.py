@@ -16,8 +16,8 @@ _SAMPLES = 9  # samples of a segment at which two curves are compared
 
 @dataclass(frozen=True)
 class Remaining:
-    """What remains of a curve: its keys [R]; ends [R]: which of them are the outermost of keys that went; gaps: the stretches of
-    time in which it is nobody's work."""
+    """What remains of a curve: its keys [R]; ends [R]: True for the outermost of the removed keys; gaps: parts of the time that nobody
+    animated."""
 
     keys: dict
     ends: np.ndarray
@@ -30,8 +30,8 @@ def without(  # noqa: PLR0913 (what is known of its keys)
     """A curve without some of its keys.
 
     keys: of the curve, with no easing among them.  gone [K]: which go.  put [K]: which keys a commit put, not the animator.
-    ends_before [K]: which stayed as outermost keys when others went before.  spans: first and last frame of what is replaced.
-    blend: frames in which the curve passes into what is replaced.
+    ends_before [K]: which stayed as outermost keys when others went before.  spans: first and last frame of the replaced parts.
+    blend: frames over which the curve blends into a replaced part.
 
     A key set beside a committed line begins or ends a movement at the line's last or first key, and before the line the curve
     holds the value of its first key. The outermost keys that go therefore stay where the curve beside them would become another,
@@ -64,14 +64,14 @@ def without(  # noqa: PLR0913 (what is known of its keys)
 
 
 def _runs(gone: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First and last place of each stretch of keys that go."""
+    """First and last index of each run of removed keys."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], gone.astype(int), [0]])))
     return zip(edges[::2].tolist(), (edges[1::2] - 1).tolist())
 
 
 def _side(times: np.ndarray, put: np.ndarray, end: int, beside: int, blend: float) -> np.ndarray | None:
-    """Frames beside the outermost key of a stretch at which the curve has to stay what it is. None where it may change: it only
-    passes into the line there, or the key was edited and goes with all that it did."""
+    """Frames beside the outermost key of a stretch at which the curve has to stay what it is. None if it may change: it only blends into
+    the line there, or the key was edited and is removed with its effect."""
     if not put[end]:
         return None
     if not 0 <= beside < len(times):
@@ -99,5 +99,5 @@ def _ends_that_stay(keys: dict, gone: np.ndarray, put: np.ndarray, ends: tuple[i
 
 
 def _gap_end(times: np.ndarray, end: int, beside: int, side: np.ndarray | None, is_end: bool) -> float:
-    """Where the gap of a stretch ends on one side."""
+    """End of a run's gap on one side."""
     return float(times[beside] if 0 <= beside < len(times) and (is_end or side is None) else times[end])

@@ -49,7 +49,7 @@ def _closures(mean: np.ndarray) -> list[int]:
 
 
 def loudness(peaks: np.ndarray, per_second: int, fps: float = 25.0) -> np.ndarray:
-    """How loud a sound is at each frame, [T], from the lowest and highest sample [n, 2] of each part of a second."""
+    """Loudness of a sound at each frame, [T], from the lowest and highest sample [n, 2] of each part of a second."""
     height = (np.asarray(peaks, np.float64)[:, 1] - peaks[:, 0]) ** 2
     frames = int(np.ceil(len(height) / per_second * fps))
     edges = (np.arange(frames + 1) * per_second / fps).round().astype(int).clip(0, len(height))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How somebody performs, read off a motion alone: the style of a take, an action or a capture, to direct other takes with.
+"""Reads the style of a take, an action or a capture from the motion alone, to direct other takes with it.
 
 A ridge regression from measures of the motion to the style, fitted to the teacher's performances, whose style is known
-(`train/style_reader.py`). What cannot be read off a motion stays usual. numpy only.
+(`train/style_reader.py`). Axes that cannot be read stay at the usual value. numpy only.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ _OF_HEAD_AND_EYES = [SLIDERS.index("head"), SLIDERS.index("eyes"), -3, -2]  # me
 
 @dataclass(frozen=True)
 class StyleOfMotion:
-    """What was read: usual where an axis cannot be.
+    """A style read from a motion; axes that cannot be read are usual.
 
-    spread: 0 … 1, how much stretches of the motion differ, as *Spread* counts it; None where it is too short to tell.
+    spread: 0 … 1, difference between parts of the motion, in units of *Spread*; None if the motion is too short.
     seconds: of speech that it was read from.
     """
 
@@ -63,8 +63,8 @@ class StyleOfMotion:
 class Reader:
     """The regression: style deviations = (measures − mean) / deviation @ weights + usual, for every axis.
 
-    r [axes]: with what was asked, on voices that were not fitted to.  noise [axes]: deviation of what is read of pieces of
-    PIECE_SECONDS that are all played in one style.
+    r [axes]: correlation with the requested style, on held-out voices.  noise [axes]: standard deviation between readings of pieces of
+    PIECE_SECONDS performed in the same style.
     """
 
     mean: np.ndarray
@@ -96,12 +96,12 @@ def fitted() -> Reader:
 
 @lru_cache(maxsize=1)
 def bundled() -> Played:
-    """What is measured on the bundled head."""
+    """The measure for the bundled head."""
     return Played.of(load_head())
 
 
 def readable(reader: Reader) -> np.ndarray:
-    """Which of AXES can be read off a motion, bool [axes]."""
+    """True for those of AXES that can be read from a motion, bool [axes]."""
     return reader.r >= READABLE
 
 
@@ -147,9 +147,9 @@ def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
 
 
 def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
-    """Read the style of a motion off its expression and jaw alone: whatever head and eyes do, it is the same.
+    """Read the style of a motion from expression and jaw only, so that head and eyes do not affect it.
 
-    The usual style where the mouth speaks for too short a time to tell.
+    The usual style if the mouth speaks too briefly.
     """
     played, reader = bundled(), fitted()
     motion = at_model_rate(Motion(motion.expression, motion.jaw, fps=motion.fps), channels, played.head)
@@ -162,7 +162,7 @@ def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
 
 
 def _spread(played: Played, reader: Reader, motion: Motion, frames: np.ndarray) -> float | None:
-    """How much pieces of a motion differ beyond what is noise of reading them; None of fewer than three."""
+    """Difference between pieces of a motion beyond the noise of reading them; None for fewer than three."""
     read = [reader.read(measures(played, part, speaking_frames)) for part, speaking_frames in pieces(motion, frames)]
     if len(read) < 3:
         return None
@@ -172,7 +172,7 @@ def _spread(played: Played, reader: Reader, motion: Motion, frames: np.ndarray) 
 
 
 def pieces(motion: Motion, frames: np.ndarray) -> list[tuple[Motion, np.ndarray]]:
-    """Parts of a motion with PIECE_SECONDS of speech each, in order, and where they speak; what is left at the end is left out."""
+    """Parts of a motion with PIECE_SECONDS of speech each, in order, and where they speak; the remainder at the end is left out."""
     spoken, whole = np.cumsum(frames), round(PIECE_SECONDS * FPS)
     ends = np.searchsorted(spoken, np.arange(0, spoken[-1] + 1, whole))
     parts = [slice(0 if i == 0 else int(a) + 1, int(b) + 1) for i, (a, b) in enumerate(zip(ends, ends[1:]))]

@@ -18,8 +18,8 @@ LEAD_IN, LEAD_OUT = 0.4, 0.5  # seconds from rest before the sound and back to r
 
 @dataclass(frozen=True)
 class Clock:
-    """Where a sound is in a scene: its first sample plays at `start` (frames, with fraction), at `fps` frames per second of real time (fps
-    / fps_base)."""
+    """Position of a sound in a scene: its first sample plays at `start` (frames, with fraction), at `fps` frames per second of real time
+    (fps / fps_base)."""
 
     start: float
     fps: float
@@ -38,22 +38,22 @@ class Clock:
         return (np.asarray(frame, dtype=np.float64) - self.start) / self.fps
 
     def scene_frames(self, motion_frames: int) -> np.ndarray:
-        """The whole scene frames during which a motion of so many frames runs, int [S]."""
+        """The whole scene frames that a motion of `motion_frames` frames covers, int [S]."""
         first = math.floor(self.start + 1e-6)
         last = math.ceil(float(self.frame((motion_frames - 1) / FPS)) - 1e-6)
         return np.arange(first, max(first, last) + 1)
 
     def take_frames(self, motion_frames: int) -> np.ndarray:
-        """The whole scene frames that a take of so many motion frames is keyed on: its sound's, lead in and lead out, int [S]."""
+        """The whole scene frames with keys of a take of `motion_frames` frames: its sound's, lead-in and lead-out, int [S]."""
         sound, (lead_in, lead_out) = self.scene_frames(motion_frames), self.leads()
         return np.arange(sound[0] - lead_in, sound[-1] + lead_out + 1)
 
     def leads(self) -> tuple[int, int]:
-        """How many scene frames a take has before its sound and after it."""
+        """Number of a take's scene frames before its sound and after it."""
         return math.ceil(LEAD_IN * self.fps), math.ceil(LEAD_OUT * self.fps)
 
     def presence(self, frames: np.ndarray, motion_frames: int) -> np.ndarray:
-        """How much of a motion of so many frames is there at scene frames [S]: 1 during its sound, eased to 0 over the leads.
+        """Weight of a motion of `motion_frames` frames at scene frames [S]: 1 during its sound, eased to 0 over the leads.
 
         A strip may be cut in the middle of a word; its mouth opens before the cut and closes after it.
         """
@@ -115,5 +115,5 @@ def monotone_cubic(values: np.ndarray, position: np.ndarray) -> np.ndarray:
 
 
 def motion_times(seconds: float, fps: float = FPS) -> np.ndarray:
-    """Times of the frames of a motion that covers a stretch of so many seconds, float64 [T], at least one."""
+    """Times of the frames of a motion of `seconds`, float64 [T], at least one."""
     return np.arange(max(1, round(seconds * fps))) / fps

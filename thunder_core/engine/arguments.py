@@ -60,7 +60,7 @@ def flag(args, name, default):
 
 
 def played(args):
-    """The direction [DIRECTION_NAMES] that a request's “reading” says a motion is played in, None where it says none."""
+    """The direction [DIRECTION_NAMES] of a motion, from a request's “reading”; None if it has none."""
     import numpy as np
 
     from ..direction import check

@@ -21,7 +21,7 @@ _LONGEST_REASON = 120  # letters quoted of a library's error message
 
 
 def advice(folder: Path) -> str:
-    """What to do about weights of a folder that cannot be used, as the end of a sentence."""
+    """Advice about a folder whose weights cannot be used, as the end of a sentence."""
     return "reinstall the extension" if folder.resolve() == SHIPPED else "choose another weights folder"
 
 
@@ -41,7 +41,7 @@ def damaged(path: Path, error: Exception) -> BadWeights:
 
 
 def check_regular(folder: Path) -> None:
-    """Raise BadWeights where a file of the weights is a folder, a pipe or a device: opening a pipe would wait for ever."""
+    """Raise BadWeights if a weight file is a folder, a pipe or a device: opening a pipe would wait for ever."""
     for name in sorted(os.listdir(folder)) if folder.is_dir() else []:
         if (name.endswith(ENDINGS) or name == SUMS) and (problem := not_a_file(folder / name)):
             raise BadWeights(f"{problem}: {advice(folder)}")
@@ -55,7 +55,7 @@ def check_cards(folder: Path) -> None:
 
 
 def read_config(path: Path) -> dict:
-    """The configuration in the JSON of a network: a dictionary of values that a network may have. Raises BadWeights."""
+    """The configuration in a network's JSON: a dictionary of permitted values. Raises BadWeights."""
     try:
         if path.stat().st_size > _LONGEST_CARD:
             raise unusable(path, f"is larger than {_LONGEST_CARD >> 20} MB")
@@ -70,7 +70,7 @@ def read_config(path: Path) -> dict:
 
 
 def _check_values(value, path: Path, depth: int = 0, name: str = "") -> None:
-    """Refuse a configuration whose numbers, texts or nesting no network of ours has, before anything is built from it."""
+    """Refuse a configuration with implausible numbers, texts or nesting, before anything is built from it."""
     if isinstance(value, dict) and depth < 4 and len(value) <= 500:
         for key, inner in value.items():
             _check_values(inner, path, depth + 1, str(key))

@@ -39,7 +39,7 @@ TURN = 0.5  # seconds between two checks for cancellation
 
 @dataclass(frozen=True)
 class Slot:
-    """A place where jobs are baked one after the other.  node: id of the machine.  number: among the places of the machine."""
+    """A slot that bakes one job after another.  node: id of the machine.  number: index of the slot on the machine."""
 
     node: str
     host: str
@@ -49,7 +49,7 @@ class Slot:
 
 
 def slots(nodes: list[dict], cpus: int) -> list[Slot]:
-    """The places of a cluster. nodes: of ray.nodes(). cpus: of a job; a smaller machine gets one job all the same."""
+    """The slots of a cluster. nodes: of ray.nodes(). cpus: of a job; a smaller machine still gets one slot."""
     alive = [node for node in nodes if node.get("Alive") and node["Resources"].get("CPU", 0) > 0]
     with_gpus = [node for node in alive if node["Resources"].get("GPU", 0) >= 1]
     places = []
@@ -63,7 +63,7 @@ def slots(nodes: list[dict], cpus: int) -> list[Slot]:
 
 
 class NodeBaker:
-    """What runs on a machine: a process that bakes. Ray makes an actor of it, which is why it imports where it is used."""
+    """A process that bakes on one machine. Ray runs it as an actor, so its imports are local."""
 
     def __init__(self, root: str, command: list[str], threads: int):
         sys.path.insert(0, root)
@@ -72,7 +72,7 @@ class NodeBaker:
         self.baker = None
 
     def ready(self) -> tuple[dict, str]:
-        """What bakes here; "" or why nothing can."""
+        """(description of this machine's baker, "" or the reason why it cannot bake)."""
         try:
             self.baker = self.baker or self.module.Baker(self.command, self.environment)
             return self.baker.wait(), ""
@@ -104,7 +104,7 @@ class NodeBaker:
 
 
 def _with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[str]]:
-    """Settings that name files of this machine, and which files were brought: those that are not at the same path already."""
+    """Settings with the paths of this machine, and the files that had to be copied because they are not at the same path already."""
     changed, brought = dict(settings), []
     for name, (digest, content) in inputs.items():
         path = settings[name]
@@ -121,7 +121,7 @@ def _with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[
 
 
 def _content_of(folder: str) -> dict[str, bytes]:
-    """The files of a folder, without the list of them, which is written again where they arrive."""
+    """The files of a folder except their list, which the receiver writes anew."""
     return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name != "thunder-files.json"}
 
 
@@ -136,7 +136,7 @@ class _Running:
 
 @dataclass
 class Spread:
-    """The work of one request: which jobs wait, which places bake, what was lost. put: gets each event."""
+    """State of one request: waiting jobs, busy slots, lost machines. put: gets each event."""
 
     ray: object
     request: dict
@@ -168,7 +168,7 @@ class Spread:
             self._turn()
 
     def _look_for_machines(self) -> None:
-        """Start a process that bakes in each place that has none, no more than jobs wait."""
+        """Start a baking process in each empty slot, at most one per waiting job."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         used = {*self.free, *(slot for slot, _ in self.starting.values()), *(each.slot for each in self.running)}
@@ -187,7 +187,7 @@ class Spread:
             self.starting[actor.ready.options(num_returns=1).remote()] = (slot, actor)
 
     def _begin(self, slot: Slot, actor) -> None:
-        """Let a place bake the next job."""
+        """Start the next job in a slot."""
         request = self.waiting.popleft()
         try:
             inputs = _inputs_of(request)
@@ -200,7 +200,7 @@ class Spread:
         self.running.append(_Running(request, slot, (stream, actor)))
 
     def _turn(self) -> None:
-        """Wait a little for what comes from the machines, and take it up."""
+        """Wait briefly for results of the machines, and handle them."""
         streams = {each.stream[0]: each for each in self.running}
         awaited = [*self.starting, *streams]
         if not awaited:
@@ -214,7 +214,7 @@ class Spread:
                 self._event_of(streams[one])
 
     def _started(self, answer) -> None:
-        """Take up that a place is ready, or cannot bake."""
+        """Handle that a slot is ready or cannot bake."""
         slot, actor = self.starting.pop(answer)
         try:
             maker, why = self.ray.get(answer)
@@ -234,7 +234,7 @@ class Spread:
         self.free[slot] = actor
 
     def _event_of(self, running: _Running) -> None:
-        """Take up the next event of a job."""
+        """Handle the next event of a job."""
         stream, actor = running.stream
         try:
             event = self.ray.get(next(stream))
@@ -252,7 +252,7 @@ class Spread:
         self._finish(running, event)
 
     def _finish(self, running: _Running, event: dict) -> None:
-        """Write the files that came back, and report how a job ended."""
+        """Write the returned files, and report a job's result."""
         self.running.remove(running)
         files = event.pop("files", None)
         if files is not None:
@@ -272,7 +272,7 @@ class Spread:
         self.waiting.appendleft(running.request)
 
     def _give_up(self) -> None:
-        """Say of all jobs that wait that there is no machine for them."""
+        """Report for all waiting jobs that there is no machine for them."""
         why = "; ".join(f"{node}: {reason}" for node, reason in sorted(self.reasons.items()))
         sentence = f"No machine of the cluster can bake ({why or 'it has none with a processor'})"
         for request in self.waiting:
@@ -287,7 +287,7 @@ def _inputs_of(request: dict) -> dict[str, tuple[str, bytes]]:
 
 
 def _written(request: dict, event: dict, content: dict[str, bytes], of_takes: re.Pattern) -> dict:
-    """Write the files of a job into its folder; the event that says how that went."""
+    """Write the files of a job into its folder; returns the event with the result."""
     try:
         out = Transaction(request["out"], "--force" in request["options"], [request["settings"][name] for name in request["files"]])
         out.check(content)
@@ -301,12 +301,12 @@ def _written(request: dict, event: dict, content: dict[str, bytes], of_takes: re
 
 
 def _called(slot: Slot) -> str:
-    """A machine as people know it: its name and the beginning of its id, since a test's machines share their name."""
+    """A readable name of a machine: its name and the beginning of its id, since a test's machines share their name."""
     return f"{slot.host} {slot.node[:6]}".strip()
 
 
 def _check_address(address: str) -> None:
-    """Raise OSError where nothing answers at HOST:PORT: Ray waits a minute for it and then ends the process."""
+    """Raise OSError if nothing answers at HOST:PORT, because Ray would wait a minute and then end the process."""
     host, _, port = address.rpartition(":")
     if host and port.isdigit():
         socket.create_connection((host, int(port)), 5.0).close()

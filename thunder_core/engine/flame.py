@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME's skinning in torch, for the vertices asked for only: expression and joint rotations to positions."""
+"""FLAME's skinning in torch, for selected vertices: expression and joint rotations to positions."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class FlameLayer(nn.Module):
 
     head: the asset.  vertices: ids [m] to evaluate (None: all V).  dtype: of the buffers; float32 or float64.
     Joints are regressed from the shaped template, as FLAME does; J_regressor @ template and @ shapedirs are
-    worked out once, so the cost per frame is that of the m asked vertices. Inside, coordinates lie in planes
+    computed once, so the cost per frame depends on the m selected vertices only. Inside, coordinates lie in planes
     [B, 3, m]: rows of m numbers multiply several times faster than m triples.
     """
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A FLAME model posed by smplx, and how far our skinning and a rig in Blender are from that.
+"""Compares our skinning and a rig in Blender with a FLAME model posed by smplx.
 
-smplx is the FLAME extra (requirements/flame.txt); its licence allows non-commercial research only. It is given arrays and
-never a path: of a file it would run whatever the pickle asks for.
+smplx is the FLAME extra (requirements/flame.txt); its licence allows non-commercial research only. It gets arrays, never a path, because it
+would run any code in a pickle file.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class _Page:
 
 
 def _tracks(npz: str) -> dict[str, np.ndarray]:
-    """What a take does by the names of its tracks. Raises ValueError where the file holds no take."""
+    """Track name → values of a take. Raises ValueError if the file holds no take."""
     try:
         motion, channels = motion_file.read(npz)
     except BadRequest as error:

@@ -18,10 +18,10 @@ from .flame import FlameLayer, PARENTS
 
 
 class SmplxLayer(nn.Module):
-    """FLAME by smplx's linear blend skinning, for the vertices asked for; arguments and result as `FlameLayer`.
+    """FLAME by smplx's linear blend skinning, for selected vertices; arguments and result as `FlameLayer`.
 
-    head: of a FLAME file.  vertices: ids [m] to evaluate (None: all V). The joints, which smplx regresses from all vertices, are
-    carried along as five vertices more.
+    head: of a FLAME file.  vertices: ids [m] to evaluate (None: all V). The joints, which smplx regresses from all vertices, are included
+    as five more vertices.
     """
 
     def __init__(self, head: Head, vertices: np.ndarray | None = None, dtype: torch.dtype = torch.float32):

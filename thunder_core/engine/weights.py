@@ -27,7 +27,7 @@ _SPARE = 2**26  # bytes that a network may allocate beyond its file (filter bank
 
 
 class _Unusable(ValueError):
-    """Says, as the end of a sentence that begins with the file's name, what is wrong with it."""
+    """A fault of a weight file, as the end of a sentence that begins with the file's name."""
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], config: dict, card: dict) -> None:
@@ -73,7 +73,7 @@ def _check_tensor(name: str, tensor: Tensor) -> None:
 
 
 def typed(kind: Callable, config: dict, **given: type):
-    """kind(**config), where the values have the types that the fields of the dataclass `kind` say, or `given` says.
+    """kind(**config), if the values have the types of the dataclass's fields or of `given`.
 
     Raises ValueError; `load_network` turns it into BadWeights.
     """
@@ -93,7 +93,7 @@ def typed(kind: Callable, config: dict, **given: type):
 
 
 def _has_type(value, kind) -> bool:
-    """Whether a JSON value can stand in a field of a type."""
+    """Whether a JSON value fits a field of a type."""
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind is int:
@@ -108,8 +108,8 @@ _DRAWN = {getattr(torch.nn.init, name) for name in ("uniform_", "normal_", "trun
 
 
 class _Bounded(TorchFunctionMode):
-    """While it is active, tensors of at most so many bytes in all can be made, and a network's first weights are not drawn: those
-    of a file take their place."""
+    """Context in which tensors of a limited total size can be made, and a network's initial weights are not drawn, since those of a file
+    replace them."""
 
     def __init__(self, most_bytes: int):
         super().__init__()
@@ -162,13 +162,13 @@ def _misfit(path: Path) -> BadWeights:
 
 @dataclass(frozen=True)
 class Identity:
-    """Which weights a folder holds.
+    """Identity of the weights in a folder.
 
     fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file, in name order.
-    origin: "shipped" (every file is as it was released), "own" (another folder, other weights: nothing wrong with that) or
-    "changed" (the folder differs from its own SHA256SUMS, or the extension's folder from what was released).
-    different: names of the files that differ from the released ones, or are missing.
-    folder: the folder.  unlike: names of the files that differ from those that its own SHA256SUMS lists, or are missing.
+    origin: "shipped" (all files as released), "own" (another folder with other weights, which is fine) or "changed" (the folder differs
+    from its own SHA256SUMS, or the extension's folder from the release).
+    different: names of the files that are missing or differ from the release.
+    folder: the folder.  unlike: names of the files that are missing or differ from its own SHA256SUMS.
     """
 
     fingerprint: str
@@ -179,7 +179,7 @@ class Identity:
 
     @property
     def sentence(self) -> str:
-        """What to say of it, "" for shipped weights."""
+        """A sentence for the log, "" for shipped weights."""
         if self.unlike:
             names = ", ".join(self.unlike[:3]) + (" …" if len(self.unlike) > 3 else "")
             return f"The weights in “{self.folder}” differ from the {SUMS} beside them ({names}): copy them again, or list them anew"
@@ -189,7 +189,7 @@ class Identity:
 
 
 def identify(folder: Path) -> Identity:
-    """Which weights are in a folder; every file is read once."""
+    """Identity of the weights in a folder; reads every file once."""
     whole, sums = hashlib.sha256(), {}
     for path in _files(folder):
         content = path.read_bytes()

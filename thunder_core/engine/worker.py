@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's process: reads requests as JSON lines from stdin, answers on stdout, and ends with its client.
 
-Started by thunder_core/client.py; docs/reference/protocol.md tells the lines. Only the standard library is imported before the
-first request, so that a Python without torch can still say what it lacks.
+Started by thunder_core/client.py; docs/reference/protocol.md documents the lines. Only the standard library is imported before the
+first request, so that a Python without torch can still report what is missing.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Worker:
         self.leave()
 
     def _next_request(self):
-        """The next request, None for the end. While there is none, what the first takes would wait for is loaded."""
+        """The next request, None for the end. While idle, parts needed by the first takes are loaded."""
         while True:
             try:
                 return self.waiting.get_nowait()
@@ -318,7 +318,7 @@ class Worker:
         }
 
     def _about_takes(self, engine, speech, folder):
-        """What the takes of a request have in common."""
+        """Provenance shared by all takes of a request."""
         from ..types import FPS
         from .speech.audio import sound_hash
 
@@ -411,7 +411,7 @@ class Worker:
         return folder
 
     def _keep(self, args):
-        """What a request keeps while the rest is sampled again, or None. Raises BadRequest when its files do not fit."""
+        """The part that a request keeps while the rest is sampled again, or None. Raises BadRequest if its files do not fit."""
         import numpy as np
 
         from ..types import Keep, unpack
@@ -443,7 +443,7 @@ class Worker:
 
 
 class _Progress:
-    """What the engine calls with (fraction 0..1, message): tells the client, and raises Cancelled when asked to stop."""
+    """Progress callback (fraction 0 … 1, message): informs the client, and raises Cancelled on request."""
 
     def __init__(self, worker, number, flag):
         self.worker, self.number, self.flag, self.last = worker, number, flag, (-1.0, "")
@@ -465,7 +465,7 @@ class _Progress:
         )
 
     def reading(self, fraction):
-        """How much of the sound is read; the first hundredths of the work."""
+        """Report the share of the sound that has been read, as the first 2 % of the work."""
         self(0.02 * fraction, "Reading the sound")
 
     def give(self, event):
@@ -476,7 +476,7 @@ class _Progress:
 
 
 def _save_take(take, folder, number):
-    """Writes a take's arrays as files of their own; what the client gets of it."""
+    """Write a take's arrays to files; returns the take's entry for the client."""
     motion, arrays = take.motion, {}
     for name, array in (
         ("expression", motion.expression),
@@ -512,7 +512,7 @@ def import_engine():
 
 
 def explain(error, verb):
-    """The ThunderError that says to an animator what `error`, met while doing `verb`, means."""
+    """The ThunderError that explains `error`, raised while doing `verb`, to an animator."""
     if isinstance(error, ThunderError):
         return error
     if is_out_of_memory(error):
@@ -529,7 +529,7 @@ def explain(error, verb):
 
 
 def save_array(path, array):
-    """Writes `array` as float32 .npy. Unlike numpy's own, a full disk is an OSError that says so."""
+    """Write `array` as float32 .npy. Unlike numpy's function, it raises a clear OSError when the disk is full."""
     import numpy as np
 
     memory = io.BytesIO()

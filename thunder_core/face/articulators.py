@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What speech moves, in millimetres: a head's inner lips, the edges of its incisors and its tongue's tip; numpy only."""
+"""Measures articulation in millimetres: a head's inner lips, the edges of its incisors and its tongue's tip; numpy only."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SPLIT = 4  # subdivisions per edge of the lip's quads, so that distances to its
 
 @dataclass(frozen=True)
 class Shape:
-    """Where speech's points are, each [T] millimetres over rest; rest is the head as it is, mouth shut.
+    """Positions of the articulators, each [T] millimetres above rest; rest is the head with closed mouth.
 
     gap: height between the inner lips' middles.  rise: height of the upper lip.  incisors: height between the incisors'
     edges, more than at rest.  bare: how much more of the lower teeth the lower lip shows; gap = rise + incisors + bare.
@@ -90,7 +90,7 @@ class Articulators:
         return 1e3 * self.points.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
 
     def shape(self, expression: np.ndarray, jaw: np.ndarray) -> Shape:
-        """What the mouth does over a motion, expression columns in the head's own order."""
+        """The mouth's shape over a motion, expression columns in the head's own order."""
         return self.shape_at(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
 
     def shape_at(self, expression: np.ndarray, turn: np.ndarray) -> Shape:
@@ -101,8 +101,8 @@ class Articulators:
 
     @cached_property
     def _measured(self) -> tuple[SkinnedPoints, slice, slice]:
-        """The few points that `shape` needs, which is asked for dozens of times for a take: the lips' middles, and the edge of each
-        row of teeth, as one point where it follows the jaw alike; and where the edges are among them."""
+        """The few points that `shape` needs, since it is called dozens of times per take: the lips' middles, and the edge of each row of
+        teeth, as one point if it moves rigidly with the jaw; and the indices of the edges among them."""
         every = np.eye(len(self.points.rest))
         rows = [every[:2]]
         for edge in (self.upper_edge, self.lower_edge):
@@ -124,9 +124,9 @@ class Articulators:
         return np.where(between, tip[:, 2] - upper[:, 2], -np.inf)
 
     def lip_to_teeth(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """How far the lower lip is from the upper incisors, [T] millimetres; negative where it is in them.
+        """Distance of the lower lip from the upper incisors, [T] millimetres; negative where it intersects them.
 
-        A lip that is higher than their edges is measured forward of their faces, one that is lower from the edges.
+        Above their edges the lip is measured from their front, below from the edges.
         """
         return self.apart(self.lip_surface(expression, jaw))
 
@@ -135,7 +135,7 @@ class Articulators:
         return 1e3 * self._lip.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
 
     def apart(self, lip: np.ndarray) -> np.ndarray:
-        """How far a lower lip's surface [T, K, 3] is from the upper incisors, as `lip_to_teeth`."""
+        """Distance of a lower lip's surface [T, K, 3] from the upper incisors, as `lip_to_teeth`."""
         column, row = (np.floor((lip[..., axis] - self.corner[axis]) / _GRID_MM).astype(int) for axis in (0, 1))
         inside = (column >= 0) & (column < self.front.shape[0]) & (row >= 0) & (row < self.front.shape[1])
         distance = np.full(lip.shape[:-1], np.inf)
@@ -159,7 +159,7 @@ def _incisors(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _near_the_edge(height: np.ndarray, side: int) -> np.ndarray:
-    """Which heights [n] are within _EDGE_MM of the highest (side 1) or lowest (side −1)."""
+    """True for heights [n] within _EDGE_MM of the highest (side 1) or lowest (side −1)."""
     return side * height > (side * height).max() - _EDGE_MM
 
 

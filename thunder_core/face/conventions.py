@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How characters name their shapes: naming conventions as data, recognised in any spelling, and what is lost without a channel."""
+"""Naming conventions of characters' shapes as data, recognised in any spelling, and descriptions of what is lost without a channel."""
 
 from __future__ import annotations
 
@@ -75,11 +75,11 @@ _LOST = {
 
 @dataclass(frozen=True)
 class Convention:
-    """A way of naming shapes.
+    """A naming convention.
 
     keys: channel → alternatives, best first; each is {name: weight} of shapes that make the channel together.
     bones: joint → names of bones, best first (of the neck all that are there share the turn).
-    marks: names that tell it from another convention of the same shapes; one that ends in * is a beginning.
+    marks: names that distinguish it from another convention with the same shapes; a name that ends in * is a prefix.
     """
 
     name: str
@@ -93,10 +93,9 @@ class Convention:
 
 @dataclass(frozen=True)
 class Recognised:
-    """What a convention finds among names: channel → {name as the character has it: weight}; channels that
-    use another's shapes.
+    """A convention's matches among names: channel → {the character's name: weight}; channels that use another's shapes.
 
-    proper: how many channels are found by the convention's own first choice of names.
+    proper: number of channels matched by the convention's preferred names.
     """
 
     convention: Convention
@@ -235,7 +234,7 @@ def _is_marked(mark: str, names: set[str]) -> bool:
 
 
 def explain(convention: Convention, names: Sequence[str]) -> Recognised:
-    """What one convention finds among shape names."""
+    """The matches of one convention among shape names."""
     wanted = [name for alternatives in convention.keys.values() for each in alternatives for name in each]
     matches = match(wanted, names)
     spelt = {spelling(name): original for name, original in matches.items()}
@@ -267,7 +266,7 @@ def with_fallbacks(shapes: dict[str, dict[str, float]]) -> tuple[dict[str, dict[
 
 
 def loss(channel: str) -> str:
-    """What is lost without a channel, a derived key or a joint, in an animator's words."""
+    """A description, for animators, of the loss without a channel, a derived key or a joint."""
     stem = re.sub(r"(Left|Right)$", "", channel) if channel not in _LOST else channel
     side = {"Left": "on the left, ", "Right": "on the right, "}.get(channel[len(stem) :], "")
     if channel.startswith(GAZE):
@@ -280,7 +279,7 @@ def loss(channel: str) -> str:
 
 
 def missing(used, channels: Sequence[str]) -> list[tuple[str, str]]:
-    """What has no target: [(channel, what is lost)], most important first. used: names of channels, keys and joints.
+    """Sources without a target: [(channel, loss)], most important first. used: names of channels, keys and joints.
 
     A rotation counts as there by its joint or by its keys; the neck is no loss of the face and comes last.
     """

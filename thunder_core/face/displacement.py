@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far, in millimetres, a motion moves the lips and the rest of the bundled head's face; numpy only."""
+"""Measures, in millimetres, how a motion moves the lips and the rest of the bundled head's face; numpy only."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FaceMeter:
     lower: int
 
     def points(self, motion: Motion) -> np.ndarray:
-        """Where the points are over a motion, [T, V, 3] millimetres, with neck and eyes still."""
+        """Positions of the points over a motion, [T, V, 3] millimetres, with neck and eyes still."""
         return 1e3 * self.skinned.of_motion(motion)
 
     def gap(self, points: np.ndarray) -> np.ndarray:
@@ -116,7 +116,7 @@ def grouped(off: np.ndarray) -> np.ndarray:
 
 
 def apart(first: Motion, second: Motion) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """How far two motions of as many frames are from each other, each [T] in millimetres.
+    """Distances between two motions of equal length, each [T] in millimetres.
 
     (at the lips, elsewhere on the face, head turns at the lips' distance, eyes at the pupil.)
     """

@@ -57,9 +57,9 @@ def balanced(plan: Mapping) -> Mapping:
 
 @dataclass(frozen=True)
 class Response:
-    """What a character's keys do, against its jaw.
+    """The effect of a character's keys relative to its jaw.
 
-    close: how much of mouthClose takes the whole jawOpen back.  lower: how much of mouthLowerDown opens as far.  funnel: by
+    close: value of mouthClose that cancels jawOpen = 1.  lower: value of mouthLowerDown that opens as far.  funnel: by
     how much of jawOpen mouthFunnel parts the lips more than it does on most heads, 0 for no more.
     """
 
@@ -100,7 +100,7 @@ def response(
 
 
 def jaw_in(key: np.ndarray, jaw: np.ndarray) -> float:
-    """How much of the whole jawOpen lies in another key, such as a vowel's, by what both do to the chin; offsets [V, 3]."""
+    """Share of jawOpen in another key, such as a vowel's, from the chin's movement by both; offsets [V, 3]."""
     reach = np.linalg.norm(jaw, axis=1)
     chin = reach > _FOLLOWS * max(reach.max(initial=0.0), 1e-12)
     force = float((jaw[chin] ** 2).sum())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the lips touch: preserved through any change, added and removed by hand or by a text; numpy only."""
+"""Lip contacts: preserved through any change, added and removed by hand or from a text; numpy only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UNSEALED_SECONDS = 0.1  # time to either side of a closure in which an almost c
 
 
 def press_together(expression: np.ndarray, channels: Sequence[str], shut: np.ndarray) -> None:
-    """Take back in place what opens lips, and press them, on frames that are shut: expression [T, n], shut [T] 0 … 1.
+    """Reduce lip openers in place, and press the lips, on shut frames: expression [T, n], shut [T] 0 … 1.
 
     This alone does not make the lips meet over an open jaw: mouthClose does (`set_gap`, or its share of the jaw's angle).
     """
@@ -39,7 +39,7 @@ def press_together(expression: np.ndarray, channels: Sequence[str], shut: np.nda
 
 
 def contact(gap: np.ndarray) -> np.ndarray:
-    """How much a gap in millimetres counts as a closure: 1 where lips touch, eased to 0 where they are well apart."""
+    """Weight of a gap in millimetres as a closure: 1 where lips touch, eased to 0 where they are well apart."""
     x = np.clip((gap - TOUCH_MM) / (PARTED_MM - TOUCH_MM), 0.0, 1.0)
     return 1 - smoothstep(x)
 
@@ -49,7 +49,7 @@ def preserve_contacts(before: Motion, after: Motion, channels: Sequence[str], ga
 
     before, after: motions [T] of one length and the same channels.  gap: [T, P] millimetres that count as before's, if
     before has others.  Lip openers are reduced, mouthClose brings the middle to the gap it had, the jaw follows where
-    that is not enough; where a gap is still left the mouth is as it was before. Frames whose lips are
+    that is not enough; where a gap remains, the mouth is as before. Frames whose lips are
     3 mm apart or more are left alone.
     """
     lips, names = bundled_lips(), list(channels)
@@ -65,14 +65,14 @@ def preserve_contacts(before: Motion, after: Motion, channels: Sequence[str], ga
 
 
 def _meet(lips: Lips, motion: Motion, names: list[str], before: Motion, was: np.ndarray, share: np.ndarray) -> Motion:
-    """The motion whose lips' middle is as far apart as it was, as far as share [T] says, by mouthClose and then the jaw."""
+    """The motion with its lips' former gap in the middle, by the share [T], through mouthClose and then the jaw."""
     is_now, was = lips.middle_gap(motion, names), was[:, lips.middle]
     wanted = is_now + share * (was - is_now)
     return set_gap(lips, motion, names, np.maximum(wanted, np.minimum(was, 0.0)), before)
 
 
 def set_gap(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray, before: Motion | None = None) -> Motion:
-    """The motion with the lips' middle at a gap [T] of so many millimetres; frames that have it are not touched."""
+    """The motion with a gap [T] in millimetres at the lips' middle; frames that already have it are unchanged."""
     names = list(names)
     expression, jaw = motion.expression.astype(np.float64), motion.jaw.astype(np.float64)
     off = wanted - lips.middle_gap(motion, names)
@@ -140,8 +140,7 @@ def _blended_back(before: Motion, after: Motion, mouth: np.ndarray, share: np.nd
 def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
     """The motion with the lips closed at frame `at` (an index, with fraction) as for m, b or p, and the frames it touches.
 
-    The frame nearest to `at` is shut for certain, however slow the motion's rate is. Frames outside the slice are bit
-    for bit what they were.
+    The frame nearest to `at` is always shut, even at low frame rates. Frames outside the slice are bit-identical.
     """
     lips, names = bundled_lips(), list(channels)
     times = np.arange(motion.frames)
@@ -164,7 +163,7 @@ def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, s
 
 
 def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
-    """The motion without the closure at frame `at` or next to it: the mouth goes on from where it came, open.
+    """The motion without the closure at frame `at` or next to it: the mouth stays open, as around it.
 
     Returns it with the frames it touches; the others are bit for bit what they were. Raises BadRequest where no lips
     close, or where they stay together too long for a sound of speech.
@@ -233,7 +232,7 @@ def correct(
 ) -> tuple[Motion, int, int]:
     """The motion whose lips close for speech at the wanted frames (indices, with fractions) and nowhere else.
 
-    pauses: stretches of frames in which nobody speaks; what the lips do there is left alone, as is a mouth that rests.
+    pauses: frame ranges without speech, in which the lips are unchanged, as is a resting mouth.
     Returns it with how many closures were made and how many taken away; frames far from those are bit for bit the same.
     """
     lips = bundled_lips()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far a motion opens a head's lips, how wide the mouth is, and what counts as closed; numpy only."""
+"""Measures the lips' opening and the mouth's width over a motion, and defines closures; numpy only."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Lips:
         return reordered(motion.expression, channels or self.names, self.names)
 
     def gap(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
-        """How far the lips are apart along them, [T, P] millimetres; below zero they are through each other."""
+        """Gap along the lips, [T, P] millimetres; below zero they intersect."""
         return self._gap(self._along, motion, channels)
 
     def middle_gap(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
@@ -93,7 +93,7 @@ class Lips:
         return 1e3 * (upper - lower)
 
     def opening(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
-        """The gap in the middle beyond what it is at rest, float64 [T] millimetres, never below zero."""
+        """The gap in the middle beyond that at rest, float64 [T] millimetres, never below zero."""
         at_rest = 1e3 * height_gap(*self._middle.rest)
         return np.maximum(self.middle_gap(motion, channels) - at_rest, 0.0)
 

@@ -47,7 +47,7 @@ def table(motion: Motion, channels: Sequence[str]) -> np.ndarray:
 
     Head and eyes are turned by R = yaw · pitch · roll. Yaw, pitch and roll of the head are about the down, right and
     inward axes of the head (positive: to its right, up, left ear down), as the app counts them; those of the eyes
-    about its up, left and outward axes. The blend shapes eyeLook… say the same of the eyes.
+    about its up, left and outward axes. The blend shapes eyeLook… encode the same rotation of the eyes.
     """
     values = derived(motion) | {name: motion.expression[:, column] for column, name in enumerate(channels)}
     rows = np.zeros((motion.frames, len(COLUMNS)))

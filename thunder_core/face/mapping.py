@@ -138,9 +138,9 @@ class Track:
 
 
 class Driver:
-    """What turns a motion into the values of a rig's tracks and back.
+    """Converts a motion into the values of a rig's tracks and back.
 
-    tracks: what is animated, in the order of the values.  parts, turns: how sources add up to them, as in Sum.
+    tracks: the animated properties, in the order of the values.  parts, turns: how sources add up to them, as in Sum.
     is_slow: whether a frame takes milliseconds, so that work with it needs small slices.
     """
 
@@ -183,7 +183,7 @@ class Turn:
 
     @property
     def length(self) -> int:
-        """How many tracks hold the rotation."""
+        """Number of tracks of the rotation."""
         return rotation_length(self.mode)
 
 
@@ -305,7 +305,7 @@ def _bounded(matrix: np.ndarray, wanted: np.ndarray, names: list[str]) -> np.nda
 
 
 def rotation_length(mode: str) -> int:
-    """How many numbers a rotation has in one of Blender's modes."""
+    """Number of values of a rotation in one of Blender's modes."""
     return 4 if mode in ("QUATERNION", "AXIS_ANGLE") else 3
 
 
@@ -387,13 +387,13 @@ FACINGS = ("", "-Y", "Y", "X", "-X", "Z", "-Z")
 
 @dataclass(frozen=True)
 class Mapping:
-    """How a character is driven: rules from sources to targets, and joints to bones; saved as JSON.
+    """The mapping of a character: rules from sources to targets, and joints to bones; saved as JSON.
 
-    name: what the animator calls it.  convention: the naming convention it was found by, "" for one made by hand.
-    parts: names of the character's objects; empty means found by parent, armature and place.
-    forward, up: where the character looks and where its top is, in its armature's own axes; empty means found.
-    balance: how much of an opening is the jaw's, −1 more of the lips … 1 more of the jaw; 0 as in the performance.
-    lower_per_jaw: how much of mouthLowerDown opens the lips as far as the whole jawOpen does, measured on the character.
+    name: given by the animator.  convention: the detected naming convention, "" for a mapping made by hand.
+    parts: names of the character's objects; empty: detected by parent, armature and position.
+    forward, up: the character's facing and up axes in its armature; empty: detected.
+    balance: share of an opening made by the jaw, −1 more lips … 1 more jaw; 0 as in the performance.
+    lower_per_jaw: value of mouthLowerDown that opens the lips as far as jawOpen = 1, measured on the character.
     """
 
     name: str

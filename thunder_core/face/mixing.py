@@ -26,9 +26,9 @@ _FAINT = 0.12  # share of a channel's movement below which a part is ignored
 
 @lru_cache(maxsize=4)
 def shares(channels: tuple[str, ...]) -> np.ndarray:
-    """How much of each channel belongs to each part of the face: [n, 4], rows sum to 1.
+    """Share of each part of the face in each channel: [n, 4], rows sum to 1.
 
-    By how far the channel moves what belongs to the part, squared; lips, gaze and blinks are their own part's alone.
+    Proportional to the squared movement of the part by the channel; lips, gaze and blinks belong to one part only.
     """
     head = load_head()
     result = np.zeros((len(channels), len(PARTS)))
@@ -107,7 +107,7 @@ def mixed(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarra
 def _preserve_closures(
     result: Motion, motions: Sequence[Motion], channels: Sequence[str], mouth: np.ndarray, rows: slice, fading: np.ndarray
 ) -> None:
-    """Keep lips together, in place, on the fading frames of a stretch of rows whose takes all close them."""
+    """Keep lips closed, in place, on the fading frames of a range of rows where all takes close them."""
     parts, share, lips = [motion.part(rows) for motion in motions], mouth[rows], bundled_lips()
     gaps = np.stack([lips.gap(part, channels) for part in parts], axis=1)  # [T, takes, P]
     leading, places = share.argmax(axis=1), np.arange(len(share))

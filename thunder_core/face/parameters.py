@@ -16,7 +16,7 @@ SHAPE = 300  # identity coefficients of a FLAME model
 
 @dataclass(frozen=True)
 class Parameters:
-    """What moves a FLAME model, one row per frame.
+    """Parameters that move a FLAME model, one row per frame.
 
     expression [T, n] and betas [T, 300]: coefficients, in the standard deviations of the model's file.
     jaw_pose, neck_pose, leye_pose, reye_pose [T, 3]: rotation vectors in radians.  fps: rows per second.

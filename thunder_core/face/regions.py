@@ -27,7 +27,7 @@ _FACING = 0.5  # least cosine between the normals of two points that match
 
 @dataclass(frozen=True)
 class Warp:
-    """A smooth map of space that carries points onto others: a similarity, and a biharmonic spline of what is left."""
+    """A smooth map of space that maps points onto others: a similarity, and a biharmonic spline for the residual."""
 
     turn: np.ndarray
     shift: np.ndarray
@@ -54,7 +54,7 @@ class Warp:
         return Warp(self.turn, self.shift + solved[-1], source, solved[:count])
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
-        """Where points [P, 3] go."""
+        """The mapped points [P, 3]."""
         return points @ self.turn + self.shift - _distances(points, self.centres) @ self.pull
 
 
@@ -67,9 +67,9 @@ def _distances(a, b):
 
 @dataclass(frozen=True)
 class Face:
-    """What a match needs of a head: points, skin, seam, and the few places known by shape.
+    """A head's data for matching: points, skin, seam, and a few landmarks known by shape.
 
-    unit: distance between the eyes, metres.  skin: triangles [F', 3] of the piece that the lips are of.
+    unit: distance between the eyes, metres.  skin: triangles [F', 3] of the part with the lips.
     places: [L, 3], eyes, lips' line, nose, chin, in one order for all heads.
     """
 

@@ -2,7 +2,7 @@
 """Retargets a performance between the bundled head and one with another expression basis, lips closed alike; numpy only.
 
 Corresponding points of lips and face are moved alike: per frame the coefficients are the most likely ones (least
-squares with a prior), then changed by the least that makes the gap between the lips exactly what it was. With the
+squares with a prior), then changed as little as possible so that the gap between the lips is exact. With the
 jaw's angle given, both are linear in the coefficients.
 """
 
@@ -47,8 +47,8 @@ class Fit:
     """Finds the coefficients of a head's basis that bring its points to given positions.
 
     points: K of them.  weight: [K].  upper, lower: [P, 3] numbers of the points whose averages with the shares [P, 3]
-    face each other across the lips.  middle: which of these pairs is in their middle.  size: [n], how large each
-    coefficient is expected to be.  low, high: its bounds.
+    face each other across the lips.  middle: which of these pairs is in their middle.  size: [n], expected size of each coefficient.  low,
+    high: its bounds.
     """
 
     points: SkinnedPoints
@@ -88,7 +88,7 @@ class Fit:
         return _STRENGTH / len(self.upper) / (1e-3 * _GAP_MM) ** 2
 
     def _factor(self, step: int):
-        """Normal matrix at a jaw angle of so many steps, and its inverse."""
+        """Normal matrix at a jaw angle of `step` times _BIN, and its inverse."""
         if step not in self._factors:
             slope = self.points.slope(rotvec_to_matrix(np.array([step * _BIN, 0.0, 0.0])))
             n = len(slope)
@@ -171,13 +171,13 @@ class Fit:
 
     @cached_property
     def _lift(self):
-        """How coefficients change the height of the gaps: still [n, P], and per element of the turn's middle row [3, n·P]."""
+        """Derivative of the gaps' height by the coefficients: at rest [n, P], and per element of the rotation's middle row [3, n·P]."""
         points = self.points
         still, turned = self.gap(points.directions)[..., 1], self.gap(points.jaw_weight[:, None] * points.lever)  # [n, P], [n, P, 3]
         return still, np.moveaxis(turned, 2, 0).reshape(3, -1)
 
     def _slope(self, turn):
-        """How coefficients change the height of the gaps at each frame's turn, [T, n, P]."""
+        """Derivative of the gaps' height by the coefficients at each frame's rotation, [T, n, P]."""
         still, turned = self._lift
         row = turn[:, 1] - np.eye(3)[1]
         return still + (row @ turned).reshape(len(turn), *still.shape)
@@ -197,7 +197,7 @@ class Retarget:
     turn: float
 
     def wanted(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
-        """Where the points of the other head should be, [T, K, 3] metres, for a motion of the bundled head."""
+        """Target positions of the other head's points, [T, K, 3] metres, for a motion of the bundled head."""
         bundled = self.bundled.points
         placed = bundled.place(self._expression(motion, channels), rotvec_to_matrix(motion.jaw.astype(np.float64)))
         return self.other.points.rest + self.scale * (placed - bundled.rest)
@@ -262,10 +262,10 @@ def between(head: Head, joints_move: bool = True) -> Retarget:
 
 @dataclass(frozen=True)
 class Measure:
-    """How a retarget does over the movements of speech, millimetres on the other head.
+    """Quality of a retarget over the movements of speech, millimetres on the other head.
 
     opening, worst: error of the gap between the lips, mean and largest.  closed: the widest gap where lips should touch.
-    lips, face: mean distance of points from where they should be.  travel: how far the lips move on the mean.
+    lips, face: mean distance of points from their targets.  travel: mean movement of the lips.
     """
 
     opening: float
@@ -277,7 +277,7 @@ class Measure:
 
 
 def measure(retarget: Retarget) -> Measure:
-    """Measure a retarget on every channel of the mouth by itself at three jaw angles, with the lips brought together too."""
+    """Measure a retarget on every single channel of the mouth at three jaw angles, also with the lips closed."""
     names = retarget.bundled_channels
     mouth = [i for i, name in enumerate(names) if name.startswith("mouth") and name != "mouthClose"]
     rows, jaws = [], []
@@ -324,7 +324,7 @@ class RetargetDriver(Driver):
     """Drives a rig that has another head's basis: keys named after its directions, bones for its joints.
 
     rig: the driver of the rig's own coefficients and joints; its sources are the other head's direction names.
-    make: gives the retarget when it is first needed, for a rig is also looked at without being moved.
+    make: creates the retarget on first use, since rigs are often inspected without being moved.
     """
 
     is_slow = True  # each frame is solved for

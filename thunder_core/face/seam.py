@@ -168,7 +168,7 @@ def _extended_to_corners(columns, above, below, view, triangles):
 
 
 def _corner(points, view, triangles, columns, above, below, end):
-    """Where the lips grow together: the vertex that the triangles beyond the line's end share, near the end; [3]."""
+    """Corner of the mouth: the vertex near the line's end that the triangles beyond it share; [3]."""
     last = columns[end]
     step = -1 if end == 0 else 1
     at_end = np.unique(triangles[view.triangle[[above[last], below[last]], last]])

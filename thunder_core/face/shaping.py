@@ -21,7 +21,7 @@ _SPREADING = ("mouthSmile", "mouthStretch", "mouthDimple", "mouthFrown")  # chan
 
 @dataclass(frozen=True)
 class Shape:
-    """What is done to a performance. Intensities 0 … 2 with 1 as it is; smoothing: radius in frames of the motion given.
+    """Changes to a performance. Intensities 0 … 2, 1 leaves it unchanged; smoothing: radius in frames of the motion given.
 
     emotion: a name of EMOTIONS, "" for none.  strength: of the emotion, 0 … 1.
     """
@@ -116,9 +116,9 @@ EMOTIONS: dict[str, dict[str, float]] = {
 
 
 def slider_of(channel: str) -> str:
-    """The field of Shape that strengthens a channel, "" for one that none does: gaze stays on what it looks at.
+    """The field of Shape that strengthens a channel, "" if none does: gaze stays on its target.
 
-    Lids narrow and widen with the brows; blinks have a slider of their own.
+    Lids narrow and widen with the brows; blinks have their own slider.
     """
     if channel.startswith(BLINKS):
         return "blinks"
@@ -137,8 +137,8 @@ def shaped(
 ) -> Motion:
     """A performance with a shape: motion [T] at any rate, expression columns `channels`; double precision.
 
-    strength: [T] of the emotion over time, in place of shape.strength.  gap: [T, P] of the motion's lips, if known. Lips that
-    touch go on touching; a neutral shape gives the motion itself.
+    strength: [T] of the emotion over time, in place of shape.strength.  gap: [T, P] of the motion's lips, if known. Lips that touch keep
+    touching; a neutral shape returns the motion unchanged.
     """
     if (shape if strength is None else replace(shape, strength=float(np.abs(strength).max()))).is_neutral:
         return motion
@@ -168,7 +168,7 @@ def shaped(
 
 
 def smooth(values: np.ndarray, radius: int) -> np.ndarray:
-    """Values [T, c] under a raised cosine that reaches so many frames to either side; ends are held."""
+    """Values [T, c] smoothed by a raised cosine that reaches `radius` frames to either side; ends are held."""
     radius = min(int(radius), max(0, len(values) - 1))
     if radius < 1 or not values.shape[1]:
         return values
@@ -192,7 +192,7 @@ def _strengthened(values: np.ndarray, by: float, knee: float, limit: float) -> n
 
 
 def _add_emotion(expression, jaw, head, channels: list[str], offsets: dict[str, float], share: np.ndarray) -> None:
-    """Add an emotion in place; a mouth that is busy with a rounded sound smiles and stretches less."""
+    """Add an emotion in place; a rounded mouth smiles and stretches less."""
 
     def of(name):
         return expression[:, channels.index(name)] if name in channels else np.zeros(len(share))

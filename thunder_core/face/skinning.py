@@ -22,9 +22,9 @@ from .head import Head, JAW, JOINT_NAMES
 class SkinnedPoints:
     """Points of a head that expression and jaw move; metres.
 
-    rest [K, 3] · directions [n, K, 3], what each channel adds · jaw_weight [K], how much each follows the jaw · joint [3] of
-    the jaw, and joint_directions [n, 3], how expression moves it · correctives [9, K, 3], per element of the jaw's rotation ·
-    pairs [c, 2] and pair_shapes [c, K, 3]: what two keys add together, each a channel's place, or −1 for the jaw.
+    rest [K, 3] · directions [n, K, 3], offsets of each channel · jaw_weight [K], skinning weight of the jaw · joint [3] of
+    the jaw, and joint_directions [n, 3], its movement by expression · correctives [9, K, 3], per element of the jaw's rotation ·
+    pairs [c, 2] and pair_shapes [c, K, 3]: shapes of key pairs, each a channel's index or −1 for the jaw.
     """
 
     rest: np.ndarray
@@ -90,7 +90,7 @@ class SkinnedPoints:
 
     @cached_property
     def lever(self) -> np.ndarray:
-        """Directions against the joint, [n, K, 3]: what the jaw's rotation turns of them."""
+        """Directions relative to the joint, [n, K, 3]: the part that the jaw rotates."""
         return self.directions - self.joint_directions[:, None]
 
     def _shaped(self, coefficients: np.ndarray, more: np.ndarray) -> np.ndarray:
@@ -124,11 +124,11 @@ class SkinnedPoints:
         return self.place(np.asarray(motion.expression, np.float64), rotvec_to_matrix(np.asarray(motion.jaw, np.float64)))
 
     def slope(self, turn: np.ndarray) -> np.ndarray:
-        """How coefficients move the points at one jaw rotation [3, 3], without the shapes of two keys: [n, K, 3]."""
+        """Derivative of the points by the coefficients at one jaw rotation [3, 3], without the shapes of key pairs: [n, K, 3]."""
         return self.directions + self.jaw_weight[:, None] * (self.lever @ (turn - np.eye(3)).T)
 
     def height_slope(self, channel: int, turn: np.ndarray) -> np.ndarray:
-        """How one channel moves the points' heights at each frame's turn [T, 3, 3]: [T, K]."""
+        """Derivative of the points' heights by one channel at each frame's rotation [T, 3, 3]: [T, K]."""
         more = turn[:, 1] - np.eye(3)[1]  # the row that makes heights
         return self.directions[channel, :, 1] + self.jaw_weight * (more @ self.lever[channel].T)
 

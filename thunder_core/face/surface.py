@@ -29,7 +29,7 @@ class Spots:
 
 @dataclass(frozen=True)
 class FrontView:
-    """What is seen first from the front (along −z), on a grid; rows from top to bottom.
+    """The surface visible from the front (along −z), on a grid; rows from top to bottom.
 
     triangle: [H, W] number of the triangle, −1 for none.  x: [W], y: [H] of the pixels' middles, metres.
     """
@@ -76,7 +76,7 @@ def front_view(points: np.ndarray, triangles: np.ndarray, low: np.ndarray, high:
 
 
 def _overlaps(points, triangles, low, high):
-    """Which triangles' boxes meet the box from low to high, [F]."""
+    """True for triangles whose box meets the box from low to high, [F]."""
     below, above = (points < low).any(1), (points > high).any(1)
     if not (below.any() or above.any()):
         return np.ones(len(triangles), bool)

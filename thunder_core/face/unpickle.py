@@ -64,9 +64,9 @@ class _Bounded:
 
 
 class _Budget:
-    """Bytes that one file may still make of what it holds: everything is charged before it is made.
+    """Remaining bytes that one file may allocate: every object is charged before it is created.
 
-    A pickle may name one long text a thousand times, so its own size bounds nothing.
+    A pickle may repeat one long text a thousand times, so its own size is no bound.
     """
 
     def __init__(self):
@@ -242,7 +242,7 @@ def _text(value, budget):
 
 
 def _plain(value, budget):
-    """A held value as numpy array, number or string; a list of numbers and strings; None for what is none of these."""
+    """A held value as numpy array, number or string; a list of numbers and strings; None for anything else."""
     for _ in range(4):  # a chumpy array may wrap another
         if not isinstance(value, _Chumpy):
             break

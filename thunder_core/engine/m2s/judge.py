@@ -81,7 +81,7 @@ def _standard(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _shifted(x: Tensor, frames: int) -> Tensor:
-    """A curve [B, T] so many frames later, zero where nothing is known."""
+    """A curve [B, T] delayed by `frames`, zero where it is unknown."""
     count = min(abs(frames), x.shape[1])
     nothing, known = torch.zeros_like(x[:, :count]), x.shape[1] - count
     return torch.cat([nothing, x[:, :known]] if frames > 0 else [x[:, count:], nothing], 1)
@@ -128,13 +128,13 @@ def left_open(speech: Tensor, lips: Tensor) -> Tensor:
 
 
 def opening_and_width(lips: Tensor) -> tuple[Tensor, Tensor]:
-    """How far lips [B, T, 4, 3] part and widen beyond rest, each [B, T], millimetres."""
+    """Opening and width of lips [B, T, 4, 3] beyond rest, each [B, T], millimetres."""
     upper, lower, left, right = lips.unbind(2)
     return 1e3 * (upper[..., 1] - lower[..., 1]), 1e3 * (left[..., 0] - right[..., 0])
 
 
 class _Convolutions(nn.Module):
-    """Residual convolutions [B, T, width] → the same. What lies outside `there` [B, T, 1] is zero, as beyond the ends."""
+    """Residual convolutions [B, T, width] → the same. Values outside `there` [B, T, 1] are zero, as beyond the ends."""
 
     def __init__(self, width: int, kernel: int, dilations: tuple[int, ...]):
         super().__init__()
@@ -148,7 +148,7 @@ class _Convolutions(nn.Module):
 
 
 class Judge(nn.Module):
-    """Everything known of a motion and its sound [B, T, ·] → log(FLOOR + relative lip error) [B, T]."""
+    """Features of a motion and its sound [B, T, ·] → log(FLOOR + relative lip error) [B, T]."""
 
     def __init__(self, config: JudgeConfig = JudgeConfig()):
         super().__init__()
@@ -185,7 +185,7 @@ class Judge(nn.Module):
         return F.conv1d(F.pad(speech.transpose(1, 2), (half, half), mode="replicate"), self.map) + self.map_offset[:, None]
 
     def _compared(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
-        """How lips [B, T, 4, 3] go with both expectations of their sound [B, T, n], over frames of weight [B, T]."""
+        """Comparison of lips [B, T, 4, 3] with both expectations of their sound [B, T, n], over frames of weight [B, T]."""
         of_frame, of_clip = [], []
         for own, guess in zip(lips.flatten(2).unbind(2), expected.flatten(2).unbind(2)):
             own, guess = (_standard(1e3 * x, weight)[0] for x in (own, guess))
@@ -209,8 +209,8 @@ class Judge(nn.Module):
         there: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """speech [B, T, d] · lips, expected [B, T, 4, 3]: offsets from rest of the inner lips' middles and the mouth's corners,
-        metres, of the motion and of what the model expects in its direction · features [B, T, heard]: mesh-to-speech's body ·
-        evidence [B, T]: nats for the units that were said · there: bool [B, T], frames that belong to a clip, for clips of
+        metres, of the motion and of the model's expectation in its direction · features [B, T, heard]: mesh-to-speech's body ·
+        evidence [B, T]: nats for the spoken units · there: bool [B, T], frames that belong to a clip, for clips of
         different length in one batch (None: all)."""
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
         weight = counted(speech, there)
@@ -242,7 +242,7 @@ class Judge(nn.Module):
 
     @staticmethod
     def _apart(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
-        """Logarithms of the distance from what is expected [B, T, 2]: near each frame, and of the clip."""
+        """Logarithms of the distance from the expectation [B, T, 2]: near each frame, and of the clip."""
         distance = _distance(lips, expected, weight)
         return torch.stack([(FLOOR + smoothed(distance)).log(), (FLOOR + _mean(distance, weight)).log()[:, None].expand_as(distance)], -1)
 

@@ -34,7 +34,7 @@ class MeshToSpeechConfig:
 
 
 class MeshToSpeech(nn.Module):
-    """`mouth2s`, `face2s` or `exp2s`: what `mouth.SPACES` shows of a motion [B, T, …] and speaker [B, 256]
+    """`mouth2s`, `face2s` or `exp2s`: inputs by `mouth.SPACES` [B, T, …] and speaker [B, 256]
     → unit logits [B, 2T, units] at 50 Hz and log-mel [B, 4T, 80] at 100 Hz."""
 
     def __init__(self, config: MeshToSpeechConfig):
@@ -82,7 +82,7 @@ class MeshToSpeech(nn.Module):
         return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))
 
     def forward(self, mouths: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
-        """Unit logits [B, 2T, units] and log-mel [B, 4T, 80] of what the network sees [B, T, …] and a speaker [B, 256]."""
+        """Unit logits [B, 2T, units] and log-mel [B, 4T, 80] of inputs [B, T, …] and a speaker [B, 256]."""
         _, x = self.encode(mouths)
         logits = self.unit_head(x)
         voiced = torch.cat([x, speaker[:, None].expand(-1, x.shape[1], -1)], -1)

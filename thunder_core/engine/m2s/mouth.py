@@ -22,9 +22,9 @@ TRAINED_MOUTH = "m2s_mouth.npz"  # file next to mouth2s' weights: the mouth that
 
 
 def trained_mouth(folder: Path) -> Head | None:
-    """The mouth that the mouth2s in a folder learned from; None where it is the folder's head's own. Raises BadWeights.
+    """The mouth that the mouth2s in a folder was trained on; None if it is that of the folder's head. Raises BadWeights.
 
-    A head that is sculpted again moves its lips a little differently. A network goes on reading the mouth it was trained on,
+    A head sculpted anew moves its lips slightly differently. A network keeps reading the mouth it was trained on,
     moved by the same channels, until it is trained again.
     """
     path = folder / TRAINED_MOUTH
@@ -80,7 +80,7 @@ def save_trained_mouth(folder: Path, head: Head) -> None:
 
 
 class _Space(nn.Module):
-    """What mesh-to-speech may look at: a function of expression and jaw. channels: n of the expression basis."""
+    """An input of mesh-to-speech: a function of expression and jaw. channels: n of the expression basis."""
 
     channels: int
 
@@ -93,7 +93,7 @@ class _Space(nn.Module):
 class _Vertices(_Space):
     """Expression [B, T, n] and jaw [B, T, 3] → offsets of some vertices [B, T, m, 3], metres from the rest pose.
 
-    The head's own turning is left out: a mouth says the same when the head nods.
+    The head's rotation is left out, because it does not change what a mouth says.
     """
 
     shake = 2e-4  # metres of noise in training: samplers are not as smooth as the teacher
@@ -173,5 +173,5 @@ SPACES: dict[str, Callable[[Head], _Space]] = {"mouth": Mouth, "face": Face, "ex
 
 
 def weights_name(space: str) -> str:
-    """File, without its ending, of the mesh-to-speech that looks at a space: mouth2s is the one that ships."""
+    """File name, without ending, of the mesh-to-speech for a space; mouth2s is the one that ships."""
     return "m2s" if space == "mouth" else f"m2s-{space}"

@@ -18,7 +18,7 @@ def classes(device: torch.device | str | None = None) -> Tensor:
 
 
 def class_of(hertz: Tensor) -> Tensor:
-    """Place of a frequency on the scale of classes, 0 … 95, fractional."""
+    """Position of a frequency on the scale of classes, 0 … 95, fractional."""
     return (hertz.clamp(LOWEST, HIGHEST) / LOWEST).log() * ((CLASSES - 1) / torch.log(torch.tensor(HIGHEST / LOWEST)).item())
 
 

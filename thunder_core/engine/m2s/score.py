@@ -60,7 +60,7 @@ class Scale:
 
 
 def hann(frames: int, like: Tensor) -> Tensor:
-    """A Hann window over so many frames, [1, 1, frames], as a kernel for tensors like this one."""
+    """A Hann window [1, 1, frames], as a kernel with the device and type of `like`."""
     return torch.hann_window(frames + 2, periodic=False, device=like.device)[1:-1].to(like)[None, None]
 
 

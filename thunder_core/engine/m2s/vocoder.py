@@ -99,7 +99,7 @@ class Vocoder(nn.Module):
         return asdict(self.config)
 
     def shape(self, mel: Tensor, units: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
-        """What each frame should sound like: pitch scores [B, N, 96] and log amplitudes [B, N, 2, 80] of pulses and noise."""
+        """Spectrum of each frame: pitch scores [B, N, 96] and log amplitudes [B, N, 2, 80] of pulses and noise."""
         x = self.mel_in(((mel - self.mel_mean) / self.mel_std).transpose(1, 2)).transpose(1, 2)
         at = (torch.arange(mel.shape[1], device=mel.device) // 2).clamp(max=units.shape[1] - 1)
         x = self.norm_in(x + self.unit_in(units)[:, at] + self.speaker_in(speaker)[:, None])
@@ -128,7 +128,7 @@ class Vocoder(nn.Module):
     def speak(self, mel: Tensor, units: Tensor, speaker: Tensor) -> Tensor:
         """Log-mel [N, 80], units [N / 2] and speaker [256] → waveform [160 N] at 16 kHz, peak at most 0.9. Deterministic.
 
-        Any values are taken: what is not a number is silence, what is louder than speech is turned down to it.
+        Any values are accepted: NaN becomes silence, and levels above speech are reduced.
         """
         if not len(mel):
             return mel.new_zeros(0)
@@ -191,8 +191,8 @@ def pulse_train(hertz: Tensor, turned: Tensor) -> Tensor:
 
 
 def _minimum_phase(log: Tensor) -> Tensor:
-    """Phase [B, 321, ...] of the minimum-phase filter with log magnitudes [B, 321, ...]: a pulse through a throat rings after it,
-    not before. Without gradient: magnitudes are what is fitted."""
+    """Phase [B, 321, ...] of the minimum-phase filter with log magnitudes [B, 321, ...]: a pulse rings after it, not before. Without
+    gradient, since magnitudes are fitted."""
     with torch.no_grad():
         cepstrum = torch.fft.irfft(log.clamp_min(-9.0), WINDOW, 1)
         fold = torch.zeros(WINDOW, 1, device=log.device)

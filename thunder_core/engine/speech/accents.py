@@ -20,7 +20,7 @@ def _blurred(values: np.ndarray, deviation: float) -> np.ndarray:
 
 
 def accents(loudness: np.ndarray, speaking: np.ndarray) -> np.ndarray:
-    """Frames [k] of the peaks of loudness [T] (`encoder.loudness`, channel 0) that stand out of speech; speaking: [T] 0 … 1."""
+    """Frames [k] of prominent peaks of loudness [T] (`encoder.loudness`, channel 0) in speech; speaking: [T] 0 … 1."""
     spoken = speaking > _SPEAKS
     if spoken.sum() < 5:
         return np.zeros(0, int)
@@ -39,7 +39,7 @@ def accents(loudness: np.ndarray, speaking: np.ndarray) -> np.ndarray:
 
 
 def accent_curve(loudness: np.ndarray, speaking: np.ndarray) -> np.ndarray:
-    """How much each frame [T] belongs to an accent, 0 … 1."""
+    """Accent weight of each frame [T], 0 … 1."""
     at = np.arange(len(loudness))
     result = np.zeros(len(at))
     for peak in accents(loudness, speaking):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads any sound file as 16 kHz mono speech for the models, or says in a sentence why it cannot."""
+"""Reads any sound file as 16 kHz mono speech for the models, or raises an error that explains why it cannot."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def segments(mask: np.ndarray) -> list[tuple[int, int]]:
 
 
 def closure(demanded: np.ndarray, frames: int, before: float = 0.07, after: float = 0.06) -> np.ndarray:
-    """How closed the lips must be [frames], 0 … 1 at 25 fps, where `demanded` [M] at 100 Hz says a sound needs it.
+    """Required lip closure [frames], 0 … 1 at 25 fps, from `demanded` [M] at 100 Hz: 1 where a sound needs closed lips.
 
     Lips lead the sound: closing starts `before` s ahead, holds for the sound, opens within `after` s. Every closure
     reaches 1 on at least one animation frame, however short it is.

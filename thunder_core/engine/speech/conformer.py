@@ -18,7 +18,7 @@ _INITIAL_DEVIATION = 0.02  # standard deviation of the initial weights of linear
 
 
 def rotary_angles(frames: int, width: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Cosine and sine [frames, 1, width] of rotary positions (Su et al. 2021) for heads of so many channels."""
+    """Cosine and sine [frames, 1, width] of rotary positions (Su et al. 2021) for heads of `width` channels."""
     frequency = 1.0 / _ROTARY_BASE ** (torch.arange(0, width, 2, device=like.device).float() / width)
     angle = (torch.arange(frames, device=like.device).float()[:, None] * frequency).repeat(1, 2)[:, None]
     return angle.cos().to(like), angle.sin().to(like)

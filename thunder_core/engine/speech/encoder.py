@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The speech encoder: a small wav2vec 2.0-family network (filter banks in, conformer) trained to recognise phones.
 
-Stands where the paper has wav2vec 2.0 base (§4.2, 𝒜): features of the waveform, interpolated to exactly T animation
-frames. Loudness is appended, because a jaw follows the voice's strength as well as its phones.
+Replaces the paper's wav2vec 2.0 base (§4.2, 𝒜): features of the waveform, interpolated to exactly T animation
+frames. Loudness is appended, because the jaw follows it as well as the phones.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ class SpeechEncoder(nn.Module):
         return asdict(self.config)
 
     def prepare(self, samples: Tensor) -> Tensor:
-        """What `encode` reads of [B, samples]: [B, 2N, 80] log-mel, or for a network of the waveform [B, N, 320]."""
+        """Input of `encode` from [B, samples]: log-mel [B, 2N, 80], or [B, N, 320] for a network that reads the waveform."""
         if not self.config.body:
             return self.spectrogram(samples)
         n = samples.shape[-1] // (2 * HOP)
@@ -152,7 +152,7 @@ class SpeechEncoder(nn.Module):
         return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
 
     def encode(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        """What `prepare` made → (hidden [B, N, width], phone logits [B, N, 40])."""
+        """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40])."""
         if self.config.body:
             # Its first layers see 25 ms: half of what a frame lacks is added on either side, and N steps give N frames.
             hidden = self.body(F.pad(prepared.flatten(1), (_LACKS, _LACKS))).last_hidden_state

@@ -53,8 +53,8 @@ class LogMel(nn.Module):
 def active_level(samples: Tensor) -> Tensor:
     """Speech level [B, 1] of [B, samples]: RMS of the loud 20 ms frames (95th percentile), so pauses do not count.
 
-    Where somebody speaks so rarely that this percentile lies in a pause, it is taken of the frames near the loudest half
-    second alone. Clicks and knocks are too short to count in either.
+    If speech is so rare that this percentile lies in a pause, only frames near the loudest half second are used. Clicks and knocks are too
+    short to count in either.
     """
     n = samples.shape[-1] // _FRAME
     if n == 0:
@@ -70,7 +70,7 @@ def active_level(samples: Tensor) -> Tensor:
 
 
 def gain(samples: Tensor, target: float = 0.1, least: float = 1e-5) -> Tensor:
-    """Factor [B, 1] that brings speech [B, samples] to one level, however quiet; `least` bounds it, far below the audible."""
+    """Factor [B, 1] that brings speech [B, samples] to one level; `least`, far below the audible, bounds it."""
     return target / active_level(samples).clamp_min(least)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a voice says the m, b and p of a text: letters aligned with the encoder's phones, without a dictionary; numpy only.
+"""Finds when a voice says the m, b and p of a text, by aligning letters with the encoder's phones; no dictionary, numpy only.
 
 Spelling says little about vowels and much about lips: in most languages an m, b or p that is written is spoken. Each letter
 may sound as any of the phones it is commonly read as; the likeliest path through the letters, by the encoder's phones, shows
@@ -172,10 +172,9 @@ def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
 
 
 def closures(belief: np.ndarray, text: str) -> list[Closure]:
-    """When the lips are shut furthest for the m, b and p of a text, from phone probabilities [N, 40] at 50 Hz.
+    """Times of the tightest lip closure for the m, b and p of a text, from phone probabilities [N, 40] at 50 Hz.
 
-    Bilabials between which the lips do not part are one. A text that the voice does not say at all gives closures of
-    which few are sure.
+    Bilabials between which the lips stay closed count as one. If the voice does not say the text, few closures have high confidence.
     """
     sequence = letters(text)
     bilabial = belief[:, list(_indices("B", "M", "P"))].sum(axis=1)
@@ -207,7 +206,7 @@ def _phones_between(before: Closure, seconds: float, belief: np.ndarray) -> list
 
 
 def pauses(belief: np.ndarray) -> list[tuple[float, float]]:
-    """Stretches of a sound, in seconds from its start, in which nobody speaks for `PAUSE` or longer."""
+    """Parts of a sound without speech for `PAUSE` or longer, in seconds from its start."""
     silent = np.flatnonzero(belief[:, SILENCE] > 0.5)
     runs = [run for run in np.split(silent, np.flatnonzero(np.diff(silent) > 1) + 1) if len(run)]
     return [(float(run[0] / RATE), float((run[-1] + 1) / RATE)) for run in runs if len(run) >= PAUSE * RATE]

@@ -36,7 +36,7 @@ class Units(nn.Module):
 
     @property
     def count(self) -> int:
-        """How many units there are."""
+        """Number of units."""
         return len(self.centroids)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all systems of the comparison share: one interface, one standardisation, one place where they are made from their weights."""
+"""Base of all compared systems: interface, standardisation, and loading from weights."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def speakers_of(seeds: Sequence[int], count: int) -> Tensor:
 
 
 def network_class(name: str) -> type:
-    """The class of a trained system's network. Raises BadRequest for a name that is none."""
+    """The class of a trained system's network. Raises BadRequest for an unknown name."""
     if name not in _NETWORKS:
         raise BadRequest(f"There is no system “{name}”: choose one of {', '.join(SYSTEMS)}")
     module, attribute = _NETWORKS[name]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a local CLIP network sees in a picture, as Media2Face's image condition; the network is the user's and is never saved with ours."""
+"""Features of a local CLIP network as Media2Face's image condition; the network is the user's own and never saved with our weights."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ClipImages(nn.Module):
 
     @property
     def width(self) -> int:
-        """Numbers that it says of a picture."""
+        """Features per picture."""
         return self.network.config.projection_dim
 
     @torch.no_grad()

@@ -44,7 +44,7 @@ class TokenCrossAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, sources: Sequence[Tensor]) -> Tensor:
-        """x [B, T, width]; sources: what a frame sees, each [B or 1, T or 1, width] → [B, T, width]."""
+        """x [B, T, width]; sources: keys of each frame, each [B or 1, T or 1, width] → [B, T, width]."""
 
         def split(y: Tensor) -> Tensor:
             return y.unflatten(-1, (self.heads, -1))

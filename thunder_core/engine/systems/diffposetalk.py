@@ -57,7 +57,7 @@ def contrastive_loss(first: Tensor, second: Tensor, temperature: float = TEMPERA
 
 
 class DiffPoseTalk(ConditionedDenoiser):
-    """A conditioned denoiser and the frozen style encoder whose token it is told."""
+    """A conditioned denoiser, and the frozen style encoder that gives its condition."""
 
     name = "diffposetalk"
     Config = DiffPoseTalkConfig

@@ -45,7 +45,7 @@ def periodic_code(first: int, count: int, period: int, width: int) -> Tensor:
 
 
 def causal_bias(frames: int, slopes: Tensor, period: int, context: int = CONTEXT) -> Tensor:
-    """[heads, T, T]: −slope · ⌊(i − j) / period⌋ for the past j ≤ i, −∞ for the future and for what is `context` frames ago."""
+    """[heads, T, T]: −slope · ⌊(i − j) / period⌋ for the past j ≤ i, −∞ for the future and for frames `context` or more ago."""
     t = torch.arange(frames, device=slopes.device)
     ago = t[:, None] - t[None]
     bias = -slopes[:, None, None] * torch.div(ago, period, rounding_mode="floor")

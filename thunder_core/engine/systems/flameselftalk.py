@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """FlameSelfTalk: SelfTalk (Peng et al. 2023) on expression and rotations instead of vertices.
 
-A decoder that makes all frames at once from speech and a training speaker. In training a lip reader writes down what the lips
-say: its text is compared with what was said, and its features with those of the sound. It is not needed afterwards.
+A decoder that makes all frames at once from speech and a training speaker. In training a lip reader transcribes the lips: its text is
+compared with the spoken text, and its features with those of the sound. It is not needed afterwards.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class FlameSelfTalk(Standardised):
 
 
 class LipReader(nn.Module):
-    """What lips say: mouth vertices' offsets [B, T, V, 3] → (features [B, T, width], text log-probabilities [B, 2T, phones]).
+    """Lip reader: mouth vertices' offsets [B, T, V, 3] → (features [B, T, width], text log-probabilities [B, 2T, phones]).
 
     The text is phones, as our speech encoder's; silence is the blank of CTC.
     """
@@ -119,9 +119,9 @@ class LipReader(nn.Module):
 
 
 def text_loss(log_probabilities: Tensor, phones: Tensor) -> Tensor:
-    """CTC of text log-probabilities [B, N, phones] against what is said: phone labels [B, M] of any rate, silence left out.
+    """CTC of text log-probabilities [B, N, phones] against the spoken phones: labels [B, M] of any rate, silence left out.
 
-    A phone that is held counts once; per phone, mean over rows. Rows in which nobody speaks must say nothing.
+    A held phone counts once; per phone, mean over rows. Rows without speech must give an empty text.
     """
     rows = [row[torch.cat([row.new_ones(1, dtype=torch.bool), row.diff() != 0])] for row in phones]
     rows = [row[row != SILENCE] for row in rows]

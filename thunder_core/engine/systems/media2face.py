@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Media2Face (Zhao et al. 2024): diffusion that is told an emotion, as a label or as a picture of a face, at key frames.
+"""Media2Face (Zhao et al. 2024): diffusion conditioned on an emotion at key frames, given as a label or as a picture of a face.
 
-A label is the strength of every mood (`direction.MOODS` but neutral); an image encoder reads the same numbers off a picture. It is a
-small one of our own, or reads what a local CLIP network sees.
+A label is the strength of every mood (`direction.MOODS` but neutral); an image encoder reads the same numbers off a picture. It is a small
+network of our own, or reads the features of a local CLIP network.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PICTURE = 48  # pixels: width and height of the image encoder's grey input
 class Media2FaceConfig(ConditionedConfig):
     """Sizes of a Media2Face, as its card stores them.
 
-    condition: the strength of each label.  clip: numbers that a CLIP network says of a picture, 0 where our own encoder looks at it.
+    condition: the strength of each label.  clip: features of a CLIP network per picture, 0 if our own encoder is used.
     """
 
     condition: int = len(LABELS)
@@ -57,7 +57,7 @@ class ClipReader(nn.Module):
         self.body = nn.Sequential(nn.Linear(width, 128), nn.GELU(), nn.Linear(128, labels))
 
     def forward(self, seen: Tensor) -> Tensor:
-        """Strengths [B, LABELS]; features of length 1 are brought to about one each."""
+        """Strengths [B, LABELS] of pictures; features of length 1 are scaled to about one per feature."""
         return self.body(seen * seen.shape[-1] ** 0.5).sigmoid()
 
 
@@ -97,7 +97,7 @@ class Media2Face(ConditionedDenoiser):
         self.__dict__["clip"] = clip
 
     def seen(self, pictures: Tensor) -> Tensor:
-        """What the image encoder reads of grey pictures [B, h, w]: themselves, or CLIP's features. Raises BadRequest without CLIP."""
+        """Input of the image encoder for grey pictures [B, h, w]: the pictures, or CLIP's features. Raises BadRequest without CLIP."""
         if not self.config.clip:
             return pictures
         if self.clip is None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Any system as an engine: from what is known of a voice, seeds and a direction to finished motions on the head."""
+"""Any system as an engine: from a voice's features, seeds and a direction to finished motions on the head."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LEAST_REFERENCE = 25  # shortest reference for a style, frames
 
 
 class Performer(Protocol):
-    """A system that performs.  fingerprint: of its own weights, "" where it has none."""
+    """A system that performs.  fingerprint: of its weights, "" if it has none."""
 
     fingerprint: str
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""THUNDER as the paper compares it: the denoiser alone, told nothing but the sound. `thunder` is what performs in Blender."""
+"""THUNDER as compared in the paper: the denoiser alone, conditioned on sound only. Blender uses `thunder`."""
 
 from __future__ import annotations
 

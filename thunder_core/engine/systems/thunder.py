@@ -64,11 +64,11 @@ def _distilled(folder: Path, whole: DenoiserConfig) -> Denoiser | None:
 
 @dataclass(frozen=True)
 class VoiceFeatures:
-    """What the encoder makes of a sound over T animation frames.
+    """The encoder's features of a sound over T animation frames.
 
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
-    shut: float64 [T] 0 … 1, how closed the lips must be for m, b and p.  sounds: what else jaw, lips and tongue must do.
-    still: float64 [T] 0 … 1, how still the head is, in pauses.  accents: float64 [T] 0 … 1, where the voice stresses a syllable.
+    shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
+    still: float64 [T] 0 … 1, stillness of the head in pauses.  accents: float64 [T] 0 … 1, stressed syllables.
     listens: the face listens to the voice instead of speaking.
     """
 
@@ -143,7 +143,7 @@ class Thunder:
             raise BadRequest("These weights were trained without styles and take no direction: generate without one, or choose others")
 
     def analyse(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
-        """What is known of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
+        """Features of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
         samples = samples.to(self.device)
         hidden, logits = self.encoder.analyse(samples, progress)
         analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
@@ -202,7 +202,7 @@ class Thunder:
         known: dict[tuple[int, bool], Conditions] = {}  # of the takes in work, by window and whether its sound is hidden
 
         def conditions(takes: int, a: int, b: int, silent: Tensor | None) -> Conditions:
-            """What the takes in work are told over frames a … b; the same at every step."""
+            """Conditions of the current takes over frames a … b; the same at every step."""
             key = (a, silent is not None)
             if key not in known:
                 style = None if played is None else played[at["before"] : at["before"] + takes]
@@ -232,10 +232,10 @@ class Thunder:
         return motions
 
     def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
-        """The model that samples, and its steps. plain: in a style, without guidance, and with nothing kept.
+        """The model for sampling, and its steps. plain: in a style, without guidance and without kept parts.
 
-        The distilled model knows plain sampling alone: with guidance its few steps are not enough, what is kept would not agree with
-        the rest, and where no style is asked for its takes differ less than the whole model's.
+        The distilled model is used for plain sampling only: with guidance its few steps are not enough, kept parts would not agree with the
+        rest, and without a style its takes vary less than the whole model's.
         """
         if effort in (DRAFT, NORMAL) and plain and self.distilled is not None:
             own = self.distilled.config
@@ -244,8 +244,8 @@ class Thunder:
 
     @torch.no_grad()
     def expected(self, voice: VoiceFeatures, readings: Sequence[np.ndarray]) -> list[Motion]:
-        """What the model expects of a sound before anything is drawn, for every direction [DIRECTION_NAMES]: about the mean of all
-        its performances in that direction, which is what it makes of pure noise in one step."""
+        """The model's expectation for a sound in each direction [DIRECTION_NAMES]: its estimate from pure noise in one step, about the mean
+        of all its performances in that direction."""
         noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
         step, result = torch.tensor([STEPS - 1], device=self.device), []
         for start in range(0, len(readings), _BATCH):
