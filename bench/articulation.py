@@ -115,32 +115,10 @@ class KeyedHead:
     @staticmethod
     def _rules(shapes: dict, keys: dict) -> list[tuple[str, str, float]]:
         """(channel, key, weight): by name, then as the character's own keys need it."""
-        rules = [(channel, key, weight) for channel, parts in shapes.items() for key, weight in parts.items()]
-        ((jaw, opens),) = shapes["jawOpen"].items()
-
-        def does(*channels):
-            moved = [weight * keys[key] for channel, key, weight in rules if channel in channels and (channel == "jawOpen" or key != jaw)]
-            return sum(moved) if moved else None
-
-        closes = does("mouthClose")
-        response = jaw_balance.response(does("jawOpen"), closes, does("mouthLowerDownLeft", "mouthLowerDownRight"), does("mouthFunnel"))
-        close = response.close if closes is not None else 1.0
-        made = [(channel, key, weight * (close if channel == "mouthClose" else 1.0)) for channel, key, weight in rules]
-        made += [
-            ("mouthFunnel", key, response.funnel * close * weight)
-            for channel, key, weight in rules
-            if channel == "mouthClose" and closes is not None
-        ]
-        vowels = {}
-        for channel in shapes:
-            if channel.startswith(jaw_balance.LEAVES_JAW) and (shaped := does(channel)) is not None:
-                share = jaw_balance.jaw_in(shaped, does("jawOpen"))
-                if share >= 0.1:
-                    made.append((channel, jaw, -share * opens))
-                    vowels |= {key: None for name, key, _ in rules if name == channel and key != jaw}
-        if closes is None and "mouthClose" in shapes:
-            made += [("mouthClose", key, -1.0) for key in vowels]
-        return made
+        targets = {key: mapping.Target("KEY", key) for key in keys}
+        rules = tuple(mapping.Rule(channel, targets[key], weight) for channel, parts in shapes.items() for key, weight in parts.items())
+        plan = jaw_balance.as_keys_need(mapping.Mapping("", rules), {target: keys[name] for name, target in targets.items()})
+        return [(rule.source, rule.target.name, rule.weight) for rule in plan.rules]
 
     @staticmethod
     def _parts(v, skin, teeth, jaw, own) -> dict:

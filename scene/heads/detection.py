@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import bpy
 import numpy as np
 
@@ -16,8 +14,6 @@ from . import drivers, rna_paths
 from .family import key_names, key_points, property_names, relatives
 
 CACHE_MOST = 64
-_JAW_TOO = 0.1  # share of jawOpen above which a key for lips or tongue is taken for a vowel
-_AS_NAMED = 0.03  # deviation of mouthClose from 1, or of the funnel from 0, below which no correction is made
 _detected: Recent = Recent(CACHE_MOST)  # mappings by a key that identifies a face
 
 
@@ -56,56 +52,20 @@ def _detect(face, parts, rigs, names, properties, bones) -> Mapping:
     forward, up = facing(rigs, joints)
     title = recognised.convention.title if recognised else "By Hand"
     plan = Mapping(title, tuple(rules + more), joints, recognised.convention.name if recognised else "", (), forward, up)
-    return _met_by_the_lips(plan, parts)
+    return _as_keys_need(plan, parts)
 
 
-def _met_by_the_lips(plan: Mapping, parts) -> Mapping:
-    """The mapping as this character's own keys need it, by what they do to its vertices.
-
-    mouthClose brings the lips together over the jaw, and no further: its key is given the weight that does. A mouthFunnel that
-    parts the lips further than most has that taken back by mouthClose. Keys that shape lips or tongue and open the jaw too, as those
-    for vowels do, give the jaw's part back; where there is no key to close the lips, mouthClose takes such keys back as well as the
-    jaw, which alone leaves them parted.
-    """
-    keyed = [rule for rule in plan.rules if rule.target.kind == "KEY"]
-    jaws = {rule.target.name for rule in keyed if rule.source == "jawOpen"}
+def _as_keys_need(plan: Mapping, parts) -> Mapping:
+    """The mapping as this character's own keys need it, by what they do to the vertices of the part that has its jaw."""
+    jaws = {rule.target.name for rule in plan.rules if rule.target.kind == "KEY" and rule.source == "jawOpen"}
     having = [part for part in parts if len(jaws) == 1 and jaws <= set(key_names(part))]
     if not having:
         return plan
     part = max(having, key=lambda part: len(part.data.vertices))
     blocks, count = part.data.shape_keys.key_blocks, len(part.data.vertices)
     rest = key_points(part.data.shape_keys.reference_key, count)
-
-    def does(*sources):
-        """What channels do at 1, offsets [V, 3]; None if only the jaw's own key stands in for them."""
-        rules = [rule for rule in keyed if rule.source in sources and rule.target.name in blocks]
-        moved = [
-            rule.weight * (key_points(blocks[rule.target.name], count) - rest)
-            for rule in rules
-            if rule.source == "jawOpen" or rule.target.name not in jaws
-        ]
-        return sum(moved) if moved else None
-
-    opened, closes = does("jawOpen"), does("mouthClose")
-    result = jaw_balance.response(opened, closes, does("mouthLowerDownLeft", "mouthLowerDownRight"), does("mouthFunnel"))
-    close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
-    rules = [
-        replace(rule, weight=round(close * rule.weight, 3)) if rule.source == "mouthClose" and close != 1.0 else rule for rule in plan.rules
-    ]
-    if closes is not None and result.funnel >= _AS_NAMED:  # it goes on rounding the lips, but parts them no further than it should
-        rules += [
-            Rule("mouthFunnel", rule.target, round(result.funnel * close * rule.weight, 3)) for rule in keyed if rule.source == "mouthClose"
-        ]
-    vowels: dict[Target, None] = {}
-    for source in {rule.source: None for rule in keyed if rule.source.startswith(jaw_balance.LEAVES_JAW)}:
-        shaped = does(source)
-        share = 0.0 if shaped is None else jaw_balance.jaw_in(shaped, opened)
-        if share >= _JAW_TOO:
-            rules += [Rule(source, rule.target, round(-share * rule.weight, 3)) for rule in keyed if rule.source == "jawOpen"]
-            vowels |= {rule.target: None for rule in keyed if rule.source == source and rule.target.name not in jaws}
-    if closes is None and any(rule.source == "mouthClose" for rule in keyed):
-        rules += [Rule("mouthClose", target, -1.0) for target in vowels]
-    return replace(plan, rules=tuple(rules), lower_per_jaw=round(result.lower, 3))
+    targets = {rule.target for rule in plan.rules if rule.target.kind == "KEY" and rule.target.name in blocks}
+    return jaw_balance.as_keys_need(plan, {target: key_points(blocks[target.name], count) - rest for target in targets})
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.face.jaw_balance import balanced, jaw_in, Response, response
+from thunder_core.face.jaw_balance import as_keys_need, balanced, jaw_in, Response, response
 from thunder_core.face.mapping import JointRule, LOWER_PER_JAW, Mapping, Rule, Sum, Target, Track
 from thunder_core.types import Motion
 
@@ -82,3 +82,25 @@ def test_what_a_characters_keys_do_is_measured():
     vowel = 0.45 * jaw
     vowel[upper, 2] = 5.0
     assert jaw_in(vowel, jaw) == pytest.approx(0.45) and jaw_in(close, jaw) < 0.1
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_f_shuts_a_jaw_that_stands_in_for_the_upper_lip(raises):
+    rest, upper, lower, chin = face()
+    moved = {name: rest.copy() for name in ("viseme_aa", "viseme_FF", "viseme_TH", "lip")}
+    moved["viseme_aa"][lower, 1], moved["viseme_aa"][chin, 1], moved["viseme_aa"][upper, 1] = -32.0, -34.0, -2.0
+    moved["viseme_FF"][lower, 2] = -6.0
+    moved["viseme_TH"][lower, 1], moved["viseme_TH"][chin, 1] = -10.0, -8.0
+    moved["lip"][upper, 1] = 5.0
+    moved = {Target("KEY", name): offset for name, offset in moved.items()}
+    jaw, roll, tongue, lip = moved
+    raised = [(f"mouthUpperUp{side}", lip if raises else jaw, 0.5 if raises else 0.13) for side in ("Left", "Right")]
+    rules = [("jawOpen", jaw, 1.0), ("mouthRollLower", roll, 1.0), ("tongueOut", tongue, 2.0), *raised]
+    plan = as_keys_need(Mapping("Hero", tuple(Rule(*rule) for rule in rules)), moved)
+    shuts = [rule for rule in plan.rules if rule.source == "mouthRollLower" and rule.target == jaw]
+    assert len(shuts) == (not raises) and all(rule.weight < 0 for rule in shuts)
+    assert next(rule.weight for rule in plan.rules if rule.target == roll) == (1.0 if raises else pytest.approx(1.15))
+    opens = sum(rule.weight * moved[rule.target][chin, 1].mean() for rule in plan.rules if rule.source == "tongueOut")
+    assert abs(opens) < 4.0, "most of the 16 mm by which the key for th drops the chin is left to the jaw"
+    driven = 0.85 * shuts[0].weight + 0.05 + 2 * 0.13 * 0.23 if shuts else 0.0  # as takes drive the jaw's key on f
+    assert driven <= 0.0

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moves an opening between jaw and lips on a character, with the same gap between the lips; numpy only."""
+"""Gives a character's jaw and lips the weights that its own keys need, and moves an opening between them; numpy only."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Values
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .mapping import LOWER_PER_JAW, Mapping, Rule
+from .mapping import LOWER_PER_JAW, Mapping, Rule, Target
 
 MOST = 0.5  # share of the jaw's own movement that the balance gives or takes at 1 or −1
 _LIP = 0.93  # share of a key's largest movement above which a vertex belongs to the lip that the key is named after
@@ -26,8 +27,14 @@ LEAVES_JAW = (
     "mouthFrown",
     "tongueTipUp",
     "tongueBladeUp",
+    "tongueOut",
 )
-_JAW, _CLOSE, _LOWER = "jawOpen", "mouthClose", "mouthLowerDown"
+_JAW_TOO = 0.1  # share of jawOpen above which a key for lips or tongue is taken for a vowel
+_AS_NAMED = 0.03  # deviation of mouthClose from 1, or of the funnel from 0, below which no correction is made
+# On f and v the lips part by the upper lip and some jaw. Where the jaw does all of it, the lower lip leaves the teeth: so much of
+# mouthRollLower, which says how far the lower lip must go in, takes back the jaw's part, and makes the lip's of keys that stop short.
+_BITE_JAW, _BITE_ROLL = 0.16, 1.15
+_JAW, _CLOSE, _LOWER, _RAISE, _ROLL = "jawOpen", "mouthClose", "mouthLowerDown", "mouthUpperUp", "mouthRollLower"
 
 
 def balanced(plan: Mapping) -> Mapping:
@@ -53,6 +60,51 @@ def balanced(plan: Mapping) -> Mapping:
                 more = -by * plan.lower_per_jaw * rule.weight
                 rules += [Rule(_JAW, rule.target, more), Rule(_CLOSE, rule.target, -more)]
     return replace(plan, rules=tuple(rules), joints=joints, balance=0.0)
+
+
+def as_keys_need(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
+    """A mapping as a character's own keys need it, by what they do to its vertices; moved: offsets [V, 3] at 1 of every key.
+
+    mouthClose brings the lips together over the jaw, and no further: its key is given the weight that does. A mouthFunnel that
+    parts the lips further than most has that taken back by mouthClose. Keys that shape lips or tongue and open the jaw too, as those
+    for vowels do, give the jaw's part back; where there is no key to close the lips, mouthClose takes such keys back as well as the
+    jaw, which alone leaves them parted. Where the jaw raises the upper lip for want of a key, f and v shut it.
+    """
+    keyed = [rule for rule in plan.rules if rule.target in moved]
+    jaws = [rule for rule in keyed if rule.source == _JAW]
+    targets = {rule.target for rule in jaws}
+    if len(targets) != 1:
+        return plan
+
+    def does(*sources) -> np.ndarray | None:
+        """What channels do at 1, offsets [V, 3]; None if only the jaw's own key stands in for them."""
+        offsets = [
+            rule.weight * moved[rule.target]
+            for rule in keyed
+            if rule.source in sources and (rule.source == _JAW or rule.target not in targets)
+        ]
+        return sum(offsets) if offsets else None
+
+    opened, closes = does(_JAW), does(_CLOSE)
+    result = response(opened, closes, does(_LOWER + "Left", _LOWER + "Right"), does("mouthFunnel"))
+    close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
+    rules = [replace(rule, weight=round(close * rule.weight, 3)) if rule.source == _CLOSE and close != 1.0 else rule for rule in plan.rules]
+    if closes is not None and result.funnel >= _AS_NAMED:  # it goes on rounding the lips, but parts them no further than it should
+        back = result.funnel * close
+        rules += [Rule("mouthFunnel", rule.target, round(back * rule.weight, 3)) for rule in keyed if rule.source == _CLOSE]
+    vowels: dict[Target, None] = {}
+    for source in {rule.source: None for rule in keyed if rule.source.startswith(LEAVES_JAW)}:
+        shaped = does(source)
+        share = 0.0 if shaped is None else jaw_in(shaped, opened)
+        if share >= _JAW_TOO:
+            rules += [Rule(source, rule.target, round(-share * rule.weight, 3)) for rule in jaws]
+            vowels |= {rule.target: None for rule in keyed if rule.source == source and rule.target not in targets}
+    if closes is None and any(rule.source == _CLOSE for rule in keyed):
+        rules += [Rule(_CLOSE, target, -1.0) for target in vowels]
+    if does(_RAISE + "Left", _RAISE + "Right") is None and does(_ROLL) is not None:
+        rules = [replace(rule, weight=round(_BITE_ROLL * rule.weight, 3)) if rule.source == _ROLL else rule for rule in rules]
+        rules += [Rule(_ROLL, rule.target, round(-_BITE_JAW * rule.weight, 3)) for rule in jaws]
+    return replace(plan, rules=tuple(rules), lower_per_jaw=round(result.lower, 3))
 
 
 @dataclass(frozen=True)
