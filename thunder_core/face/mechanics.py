@@ -21,10 +21,12 @@ BARE_SHARE, BARE_MOST = 0.24, 2.6
 _JAW_SHARE, _LIP_SHARE = 0.6, 0.44  # shares of an opening made by jaw and lips of an average speaker
 _BARE_LIMIT = 2.85  # mm: most of the lower teeth that smoothing of the jaw may bare
 SPEAKING_MM = 1.35  # incisors apart, beyond rest, as soon as somebody speaks
-SIBILANT_MM = 0.7  # incisors apart on s, sh, z …: edge to edge
+SIBILANT_MM = 0.4  # incisors apart on s, sh, z …: edge to edge
+SIBILANT_GAP_MM = 3.4  # least lip gap on them, so that both rows of teeth are visible
+SIBILANT_RISE_MM = 1.3  # part of that gap: rise of the upper lip
 DENTAL_MM = 2.9  # incisors apart on th: room for the tongue's tip
-DENTAL_GAP_MM = 4.0  # least lip gap on th, so that the tongue is visible
-TIP_MM, TIP_BELOW_MM = 2.5, 1.7  # tongue tip on th: in front of the upper edges, and its middle below them
+DENTAL_GAP_MM = 4.8  # least lip gap on th, so that the tongue is visible
+TIP_MM, TIP_BELOW_MM = 4.0, 1.9  # tongue tip on th: in front of the upper edges, and its middle below them
 _TONGUE_MOST = 0.7
 CONTACT_MM = 0.15  # lower lip to upper teeth on f and v
 BITE_GAP_MM = (2.4, 3.0)  # lip gap on f and v (least, most): the lower lip touches the upper teeth and the teeth are visible
@@ -90,8 +92,10 @@ def lips_of(jaw: float) -> float:
 
 
 def _shown(aim: Shape, sounds: Sounds) -> Shape:
-    """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f and v, to DENTAL_GAP_MM on th."""
-    gap = aim.gap + sounds.dental * sounds.speech * np.maximum(DENTAL_GAP_MM - aim.gap, 0.0)
+    """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f and v, to DENTAL_GAP_MM on th,
+    to SIBILANT_GAP_MM on s, z, sh …"""
+    gap = aim.gap + sounds.sibilant * sounds.speech * np.maximum(SIBILANT_GAP_MM - aim.gap, 0.0)
+    gap += sounds.dental * sounds.speech * np.maximum(DENTAL_GAP_MM - gap, 0.0)
     gap += sounds.labiodental * sounds.speech * (np.clip(gap, *BITE_GAP_MM) - gap)
     return Shape(gap, aim.rise, aim.incisors)
 
@@ -115,7 +119,8 @@ class Mechanics:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns expression [T, n] and jaw [T, 3] with the same lip gap and a natural jaw opening.
 
-        Closed lips stay closed except on f, v and th, where teeth or tongue must be visible. Frames without speech are unchanged.
+        Closed lips stay closed except on f, v, th and sibilants, where teeth or tongue must be visible. Frames without speech are
+        unchanged.
         aim: opening, upper limit of the upper lip's part and lower limit of the jaw's, in mm; default: as in the motion.
         lips: how much the person uses the lips, see `rise_of`.
         """
@@ -150,8 +155,9 @@ class Mechanics:
 
     def _lips(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
         """Bring the lips in place to their gap: the upper lip by its part, the lower lip or mouthClose by the rest."""
-        bite = sounds.labiodental * np.minimum(BITE_RISE_MM, np.maximum(aim.gap, 0.0))
-        rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + bite), bite)
+        teeth = np.maximum(sounds.labiodental * BITE_RISE_MM, sounds.sibilant * SIBILANT_RISE_MM)  # which the upper lip shows
+        teeth = np.minimum(teeth, np.maximum(aim.gap, 0.0))
+        rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + teeth), teeth)
         rise = aim.rise + sounds.speech * (rise - aim.rise)
         leans = [self._lean(x, columns) for columns in (self.upper, self.lower)]
         x[:, [*self.lower, self.close]] = 0.0

@@ -111,18 +111,19 @@ def _add_gum(mesh, jaw, part, gum, front):
 def add_tongue(mesh):
     """A tongue of 23 rings from the tip (ring 0) to the root; lateral index k = 0 lies on top of the midline.
 
-    It lies within the lower teeth: narrow and thin at the tip, high and round behind.
+    It lies low within the lower teeth, as on an open vowel: narrow and thin at the tip, round behind.
     """
     for r in range(TONGUE_RINGS):
         t = r / (TONGUE_RINGS - 1)
-        half = np.interp(t, _TONGUE_T, (6.4, 9.0, 10.8, 12.4, 14.0, 15.0, 15.4, 15.0))
-        top = np.interp(t, _TONGUE_T, (-71.2, -70.3, -69.2, -67.8, -66.0, -65.4, -67.0, -73.0))
-        bottom = np.interp(t, _TONGUE_T, (-74.1, -75.2, -76.4, -78.2, -80.5, -82.0, -83.0, -84.0))
+        half = np.interp(t, _TONGUE_T, (7.4, 10.2, 12.4, 14.6, 17.2, 18.6, 18.8, 17.0))
+        top = np.interp(t, _TONGUE_T, (-73.0, -72.7, -72.4, -72.0, -71.8, -71.8, -72.6, -75.5))
+        bottom = np.interp(t, _TONGUE_T, (-75.5, -76.4, -77.2, -78.8, -80.9, -82.2, -83.2, -84.0))
         z = 77.6 - 50.0 * t
         for k in range(TONGUE_AROUND):
             angle = 2 * np.pi * k / TONGUE_AROUND
             s, c = np.sin(angle), np.cos(angle)
-            groove = -1.4 * np.exp(-((s * half / 3.5) ** 2)) * (c > 0) * min(t / 0.25, 1)
+            s = np.sign(s) * abs(s) ** 0.8  # flatter than an ellipse
+            groove = -1.0 * np.exp(-((s * half / 4.0) ** 2)) * (c > 0) * min(t / 0.25, 1)
             y = 0.5 * (top + bottom) + 0.5 * (top - bottom) * c + groove
             mesh.add(("tongue", 0, r, k), (half * s, y, z), "tongue")
     mesh.add(("tongue", 0, "tip"), (0, mesh.points[mesh.index[("tongue", 0, 0, 6)]][1], 78.2), "tongue")

@@ -175,17 +175,17 @@ def _tongue(clay):
     n, t = len(clay.points), clay.along_tongue
     on = (clay.part == "tongue").astype(float)
     front = on * np.maximum(1 - t, 0)
-    above = clay.points[:, 1] - np.interp(t, (0, 0.18, 0.5, 1.0), (-72.7, -72.8, -73.2, -76.0))  # the middle of the tongue's thickness
+    above = clay.points[:, 1] - np.interp(t, (0, 0.18, 0.5, 1.0), (-74.25, -74.8, -76.4, -79.8))  # the middle of the tongue's thickness
     shapes = {name: np.zeros((n, 3)) for name in ("tongueOut", "tongueTipUp", "tongueBladeUp", "tongueBack")}
     out = 1 - smooth_step(0.3, 0.8, t)
     shapes["tongueOut"][:, 2] = 29.0 * front**0.9 + 4.5 * on * np.interp(t, (0, 0.045), (1, 0)) * np.maximum(above, 0)
     swells = np.interp(t, (0, 0.045, 0.1), (1.8, -0.4, -0.3))
-    shapes["tongueOut"][:, 1] = on * out * (4.2 + 3.2 * np.minimum(t / 0.12, 1) + swells * above)
-    shapes["tongueOut"][:, 0] = -0.1 * on * out * clay.points[:, 0]
+    shapes["tongueOut"][:, 1] = on * out * (6.3 + 3.2 * np.minimum(t / 0.12, 1) + swells * above)
+    shapes["tongueOut"][:, 0] = -0.36 * on * out * clay.points[:, 0]
     tip = on * np.maximum(1 - t / 0.5, 0) ** 1.4
     stays = 1 - 0.85 * smooth_step(0.3, -1.2, above)  # its underside is a wall behind the teeth
-    shapes["tongueTipUp"][:, 1] = 8.6 * tip * stays
-    shapes["tongueTipUp"][:, 2] = 1.6 * tip
+    shapes["tongueTipUp"][:, 1] = 10.2 * tip * stays
+    shapes["tongueTipUp"][:, 2] = 3.4 * tip
     blade = on * np.exp(-(((t - 0.36) / 0.2) ** 2))
     shapes["tongueBladeUp"][:, 1] = 6.0 * blade
     shapes["tongueBladeUp"][:, 2] = -1.0 * front

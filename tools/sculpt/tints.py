@@ -46,6 +46,10 @@ def tints(clay) -> np.ndarray:
     # what lies deep in the mouth is dark
     inside = np.isin(part, ("bag", "teeth_upper", "teeth_lower", "tongue"))
     tint *= np.where(inside, 1 - 0.62 * smooth_step(84, 44, p[:, 2]), 1.0)[:, None]
+    # the tongue's tip is pale, so that it is seen between lips and teeth, its back darker than the rest
+    tongue = part == "tongue"
+    tint *= np.where(tongue, 1 - 0.4 * smooth_step(72, 46, p[:, 2]), 1.0)[:, None]
+    tint *= 1 + (tongue * smooth_step(0.3, 0.06, clay.along_tongue))[:, None] * np.array([0.12, 0.45, 0.42])
     teeth = np.isin(part, ("teeth_upper", "teeth_lower"))
     root = np.where(teeth, smooth_step(2.5, 10.0, np.abs(p[:, 1] - EDGE_UPPER)), 0.0)[:, None]  # crowns darken towards the gums
     tint *= 1 + root * (np.array(_ROOT) - 1)

@@ -17,6 +17,7 @@ from ...errors import BadRequest
 from ...face.articulators import Articulators
 from ...face.head import Head
 from ...face.mechanics import lips_of, Sounds
+from ...face.moods import MoodPoses
 from ...files import hash_of
 from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
@@ -118,7 +119,8 @@ class Thunder:
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
         self.speaking = in_group(channel_names, SPEECH, but=MOODS)
         self.brows = in_group(channel_names, BROWS)
-        self.articulation = Articulation(channel_names, Articulators.of(head))
+        articulators = Articulators.of(head)
+        self.articulation, self.moods = Articulation(channel_names, articulators), MoodPoses(channel_names, articulators)
         self.encoder = SpeechEncoder.load(folder).to(device)
         # THUNDER-T has an encoder of its own for the features; what is said is heard by the common one.
         self.feature_encoder = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
@@ -227,8 +229,8 @@ class Thunder:
             noise = self.denoiser.first_noise(noise, None if played is None else played[start : start + len(some)])
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
-            lips = [1.0] * len(some) if styles is None else [_lips_of(style) for style in styles[start : start + len(some)]]
-            motions += [self._motion(m, voice, kept, by) for m, by in zip(self.denoiser.restore(x).cpu().numpy(), lips)]
+            asked = [None] * len(some) if styles is None else styles[start : start + len(some)]
+            motions += [self._motion(m, voice, kept, style) for m, style in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
         return motions
 
     def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
@@ -256,15 +258,16 @@ class Thunder:
                 return self.denoiser(x, step, voice.features[None, a:b], style=style)
 
             x = in_windows(denoise, voice.frames)(noise.expand(len(some), -1, -1), step)
-            lips = [_lips_of(reading[None]) if self.knows_styles else 1.0 for reading in some]
-            result += [self._motion(m, voice, None, by) for m, by in zip(self.denoiser.restore(x).cpu().numpy(), lips)]
+            asked = [reading[None] if self.knows_styles else None for reading in some]
+            result += [self._motion(m, voice, None, one) for m, one in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
         """Packed motions [S, T, C] of any system as faces perform them: channels within bounds, closures, rest in silence."""
         return [self._motion(one, voice, None) for one in x]
 
-    def _motion(self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, lips: float = 1.0) -> Motion:
+    def _motion(self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, style: np.ndarray | None = None) -> Motion:
+        """A sampled motion [T, C] as a face performs it; style: [T or 1, DIRECTION_NAMES] that it was sampled in."""
         columns = self.columns
         x = x.astype(np.float32)
         alive = voice.presence.cpu().numpy()[:, None]
@@ -272,7 +275,11 @@ class Thunder:
         expression = np.clip(x[:, columns.expression], 0.0, 1.2) * np.where(self.speaking, alive, 1.0).astype(np.float32)
         jaw = x[:, columns.jaw] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
-        x[:, columns.expression], x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips)
+        lips = 1.0 if style is None else _lips_of(style)
+        expression, x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips)
+        if style is not None:
+            expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0])
+        x[:, columns.expression] = expression
         head = settled(x[:, columns.head], voice.still)
         x[:, columns.eyes] = kept_gaze(x[:, columns.eyes], x[:, columns.head], head)
         x[:, columns.head] = head

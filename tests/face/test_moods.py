@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a mood adds to a sampled motion: it shows at rest and in speech, grows with its strength, and leaves closures and blinks."""
+
+import numpy as np
+import pytest
+
+from thunder_core.direction import Direction, Style
+from thunder_core.face.articulators import bundled_articulators
+from thunder_core.face.lips import TOUCH_MM
+from thunder_core.face.moods import MoodPoses, POSES
+
+FRAMES = 60
+SPEECH = np.repeat([0.0, 1.0], FRAMES // 2)
+SHUT, OPEN, BLINK = 40, 50, 10  # frames
+
+
+@pytest.fixture(scope="module")
+def poses():
+    articulators = bundled_articulators()
+    return MoodPoses(articulators.names, articulators)
+
+
+def talking(names):
+    """A face at rest, then one that speaks, with lips that meet over a half-open jaw once, and a blink; some brow and some frown."""
+    x, jaw = np.zeros((FRAMES, len(names)), np.float32), np.zeros((FRAMES, 3), np.float32)
+    jaw[FRAMES // 2 :, 0] = 0.1
+    x[SHUT, names.index("mouthClose")] = 0.1 / 0.3
+    for side in ("Left", "Right"):
+        x[:, names.index("eyeBlink" + side)] = 0.15
+        x[BLINK, names.index("eyeBlink" + side)] = 1.0
+        x[:, names.index("mouthFrown" + side)] = 0.2
+        x[:, names.index("browDown" + side)] = 0.8
+    return x, jaw
+
+
+def worn(poses, mood, strength):
+    x, jaw = talking(list(poses.channels))
+    made = poses.wear(x, jaw, Direction(Style(), mood, strength).vector()[None], SPEECH)
+    return made, poses.articulators.shape(made, jaw).gap
+
+
+@pytest.mark.parametrize("mood", POSES)
+def test_a_mood_grows_with_its_strength_at_rest_and_in_speech(poses, mood):
+    x, jaw = talking(list(poses.channels))
+    assert np.array_equal(worn(poses, mood, 0.0)[0], x) and np.array_equal(worn(poses, "neutral", 1.0)[0], x)
+    half, full = (np.abs(worn(poses, mood, strength)[0] - x) for strength in (0.5, 1.0))
+    for frame in (5, OPEN):
+        assert full[frame].sum() > 0.5 and np.allclose(half[frame], full[frame] / 2, atol=0.1)
+
+
+@pytest.mark.parametrize("mood", POSES)
+def test_lips_that_meet_go_on_meeting_and_blinks_shut(poses, mood):
+    made, gap = worn(poses, mood, 1.0)
+    assert gap[SHUT] < TOUCH_MM and made.min() >= 0.0 and made.max() <= 1.2
+    lids = [list(poses.channels).index("eyeBlink" + side) for side in ("Left", "Right")]
+    assert made[BLINK, lids].min() == pytest.approx(1.0)
+
+
+def test_disgust_bares_the_upper_teeth_tension_shuts_the_lips_and_opens_the_lids(poses):
+    x, jaw = talking(list(poses.channels))
+    before = poses.articulators.shape(x, jaw)
+    made = poses.articulators.shape(worn(poses, "disgusted", 1.0)[0], jaw)
+    assert made.rise[OPEN] - before.rise[OPEN] > 2.0 and made.gap[OPEN] - before.gap[OPEN] > 1.5
+    tense, gap = worn(poses, "tense", 1.0)
+    lids = [list(poses.channels).index("eyeBlink" + side) for side in ("Left", "Right")]
+    assert gap[5] < TOUCH_MM and tense[5, lids].max() < 0.05
+
+
+def test_a_rounded_mouth_keeps_its_corners(poses):
+    names = list(poses.channels)
+    x, jaw = talking(names)
+    x[OPEN, names.index("mouthPucker")] = 0.6
+    made = poses.wear(x, jaw, Direction(Style(), "amused", 1.0).vector()[None], SPEECH)
+    smile = names.index("mouthSmileLeft")
+    assert made[OPEN, smile] == 0.0 and made[OPEN - 5, smile] > 0.9
+
+
+def test_a_mood_may_come_and_go(poses):
+    x, jaw = talking(list(poses.channels))
+    style = np.repeat(Direction(Style(), "amused", 1.0).vector()[None], FRAMES, 0)
+    style[FRAMES // 2 :] = Direction().vector()
+    made = poses.wear(x, jaw, style, SPEECH)
+    assert np.array_equal(made[FRAMES // 2 :], x[FRAMES // 2 :]) and not np.array_equal(made[: FRAMES // 2], x[: FRAMES // 2])

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a face in a mood does at least, at rest and while it speaks: added to sampled motions, which show moods too faintly; numpy only.
+
+Brows, lids, nose and corners carry a mood through pauses and vowels alike. An upper lip that curls and a lower lip that is drawn down part
+the lips further where they are parted already; lips that meet go on meeting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from ..channels import BLINKS, JAW_OPEN_RADIANS, LIP_CLOSE
+from ..direction import AXES, DIRECTION_NAMES
+from ..easing import smoothstep
+from .articulators import Articulators
+from .lip_closures import press_together
+
+_PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
+_ROUND = 0.35  # of pucker and funnel together, from which on corners are left to the sound
+_CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A mood at full strength: {channel: value}, a name without Left or Right means both sides.
+
+    least: what a channel does at least.  most: what it does at most.  opened: added where the lips are parted.
+    lids: of eyeBlink, by how much lids that are open are raised; a blink still shuts them.  shut: how firmly lips are shut.
+    """
+
+    least: Mapping[str, float] = field(default_factory=dict)
+    most: Mapping[str, float] = field(default_factory=dict)
+    opened: Mapping[str, float] = field(default_factory=dict)
+    lids: float = 0.0
+    shut: float = 0.0
+
+
+# Mood → (at rest, speaking). Moods that takes show well enough have none.
+POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
+    "amused": (
+        Pose(least=dict(mouthSmile=0.55, cheekSquint=0.4, mouthDimple=0.15), most=dict(mouthFrown=0.0)),
+        Pose(least=dict(mouthSmile=0.95, cheekSquint=0.6, mouthDimple=0.25), most=dict(mouthFrown=0.0)),
+    ),
+    "sad": (
+        Pose(least=dict(mouthFrown=0.7, mouthShrugLower=0.3, browInnerUp=0.85), most=dict(mouthStretch=0.0)),
+        Pose(least=dict(mouthFrown=1.0, mouthShrugLower=0.4, browInnerUp=0.9), most=dict(mouthStretch=0.1, mouthSmile=0.0)),
+    ),
+    "tense": (
+        Pose(least=dict(browDown=0.6, eyeSquint=0.5, eyeWide=0.35, mouthPress=0.8, mouthRollLower=0.25, mouthRollUpper=0.25,
+                        mouthShrugLower=0.3, mouthDimple=0.25), lids=0.2, shut=1.0),
+        Pose(least=dict(browDown=0.65, eyeSquint=0.5, eyeWide=0.25, mouthStretch=0.5), lids=0.15),
+    ),
+    "afraid": (
+        Pose(least=dict(browInnerUp=0.8, eyeWide=0.7, mouthStretch=0.5, mouthFrown=0.25), lids=0.2),
+        Pose(least=dict(browInnerUp=0.9, browDown=0.35, eyeWide=0.85, mouthStretch=1.0, mouthFrown=0.55), most=dict(mouthSmile=0.0),
+             opened=dict(mouthLowerDown=0.3), lids=0.15),
+    ),
+    "disgusted": (
+        Pose(least=dict(noseSneer=0.8, mouthUpperUp=0.55, mouthShrugLower=0.35, cheekSquint=0.4, mouthFrown=0.3), most=dict(browDown=0.5)),
+        Pose(least=dict(noseSneer=1.0, cheekSquint=0.5, mouthFrown=0.35), most=dict(browDown=0.5), opened=dict(mouthUpperUp=0.65)),
+    ),
+})  # fmt: skip
+_MOODS = DIRECTION_NAMES[len(AXES) :]
+
+
+class MoodPoses:
+    """Puts moods on motions of one head."""
+
+    def __init__(self, channels: Sequence[str], articulators: Articulators):
+        """channels: names of the expression's columns, the head's own."""
+        self.channels, self.articulators = tuple(channels), articulators
+        self.lids = [i for i, name in enumerate(self.channels) if name.startswith(BLINKS)]
+        self.close = self.channels.index(LIP_CLOSE)
+        self.round = [self.channels.index(name) for name in ("mouthPucker", "mouthFunnel")]
+
+    def wear(self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray) -> np.ndarray:
+        """Expression [T, n] in the moods of a style [T or 1, DIRECTION_NAMES]; jaw [T, 3], speech [T] 0 … 1."""
+        x, parted = np.array(expression), None
+        strengths = style[:, len(AXES) :]
+        for column, name in enumerate(_MOODS):
+            strength = np.clip(strengths[:, column], 0.0, 1.0)
+            if (poses := POSES.get(name.removeprefix("mood."))) and strength.any():
+                if parted is None:
+                    gap = self.articulators.shape(expression, jaw).gap
+                    parted = smoothstep(np.clip((gap - _PARTED_MM[0]) / (_PARTED_MM[1] - _PARTED_MM[0]), 0.0, 1.0))
+                for pose, share in zip(poses, (1 - speech, speech)):
+                    self._put_on(x, jaw, pose, strength * share, parted)
+        return x
+
+    def _put_on(self, x: np.ndarray, jaw: np.ndarray, pose: Pose, share: np.ndarray, parted: np.ndarray) -> None:
+        """Bring x [T, n] in place to a pose as far as share [T] says; parted [T] 0 … 1: whether the lips are."""
+        if pose.shut:
+            shut = pose.shut * share
+            press_together(x, self.channels, shut)
+            x[:, self.close] += shut * (np.clip(jaw[:, 0] / JAW_OPEN_RADIANS, 0, 1) - x[:, self.close])
+        unrounded = np.clip(1 - x[:, self.round].sum(1) / _ROUND, 0.0, 1.0)
+        for names, bound in ((pose.least, np.maximum), (pose.most, np.minimum)):
+            for name, value in names.items():
+                much = share * unrounded if name in _CORNERS else share
+                for i in self._columns(name):
+                    x[:, i] += much * (bound(x[:, i], value) - x[:, i])
+        if pose.lids:
+            for i in self.lids:
+                x[:, i] = np.maximum(x[:, i] - pose.lids * share, 0.0) / (1 - pose.lids * share)
+        for name, value in pose.opened.items():
+            for i in self._columns(name):
+                x[:, i] += share * parted * value
+
+    def _columns(self, name: str) -> list[int]:
+        return [i for i, channel in enumerate(self.channels) if channel in (name, name + "Left", name + "Right")]
