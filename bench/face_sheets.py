@@ -185,6 +185,8 @@ def draw(  # noqa: PLR0913 (the options of a drawing)
     if engine == "eevee":
         scene.render.engine = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
         scene.eevee.taa_render_samples = 8
+        for lamp in bpy.data.lights:  # a narrower penumbra, which needs fewer samples
+            lamp.size *= 0.3
     from thunder.scene.heads import head
 
     with tempfile.TemporaryDirectory() as folder:

@@ -10,23 +10,27 @@ import bpy
 
 @dataclass(frozen=True)
 class Look:
-    """How light meets one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat of moisture 0 … 1."""
+    """How light meets one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat of moisture 0 … 1, and
+    glow, how much of its own colour it shines with."""
 
     roughness: float
     under: float = 0.0
     depth: float = 0.0
     wet: float = 0.0
     specular: float = 0.5
+    glow: float = 0.0
 
 
 # By a word in the material's name, the first that fits; the last is skin. What lies in the mouth shines little: Eevee shows the world's
-# reflection there as if no lips were in front, so that mouth and tongue turned grey.
+# reflection there as if no lips were in front, so that mouth and tongue turned grey, and lips had a line of light where they meet.
+# Light that enters is noise there at few samples. Front teeth are lit by what comes through and between them, which Eevee leaves out.
 _LOOKS = (
-    ("lip", Look(roughness=0.38, under=0.12, depth=0.003, wet=0.12)),
-    ("mouth", Look(roughness=0.6, under=0.1, depth=0.003, specular=0.05)),
-    ("gum", Look(roughness=0.5, under=0.15, depth=0.003, specular=0.08)),
-    ("teeth", Look(roughness=0.3, under=0.4, depth=0.002, specular=0.12)),
-    ("tongue", Look(roughness=0.5, under=0.2, depth=0.003, specular=0.08)),
+    ("lip", Look(roughness=0.45, under=0.1, depth=0.003, specular=0.3)),
+    ("mouth", Look(roughness=0.6, specular=0.05)),
+    ("gum", Look(roughness=0.5, specular=0.08)),
+    ("back teeth", Look(roughness=0.4, specular=0.08)),
+    ("teeth", Look(roughness=0.3, specular=0.12, glow=0.14)),
+    ("tongue", Look(roughness=0.5, specular=0.08)),
     ("white", Look(roughness=0.06, under=0.08, depth=0.001, wet=1.0)),
     ("iris", Look(roughness=0.06, wet=1.0)),
     ("limbus", Look(roughness=0.06, wet=1.0)),
@@ -72,6 +76,8 @@ def material(name: str, colour, tinted: bool = False) -> bpy.types.Material:
             "Subsurface Weight": look.under,
             "Subsurface Radius": _BLOOD,
             "Subsurface Scale": look.depth,
+            "Emission Color": colour,
+            "Emission Strength": look.glow,
             "Coat Weight": look.wet,
             "Coat Roughness": _WET_ROUGHNESS,
         }.items():
