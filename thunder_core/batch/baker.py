@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that bakes, on the side of the one that starts it: started, asked over pipes, watched, ended.
+"""Client of the baking process: starts it, sends requests over pipes, watches and ends it.
 
-It is a Blender of its own (`bake.py --baker`, cli/baker.py), so that a crash costs one job, and it bakes one job after the
-other, so that its engine starts once. Requests and events are lines of JSON. Standard library only.
+It is a separate Blender (`bake.py --baker`, cli/baker.py), so that a crash costs one job, and it bakes one job after the other, so that its
+engine starts once. Requests and events are lines of JSON. Standard library only.
 
 request: {"job": name, "settings": {…}, "out": folder, "options": […]}
 events:  ready (maker: versions and the weights' hash), progress (job, fraction, message), done (job, report),
-         failed (job, sentence, log).  Of a cluster also note (sentence), and refused (sentence) where it cannot be used at all.
+         failed (job, sentence, log).  From a cluster also note (sentence), and refused (sentence) if it cannot be used at all.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class LineProcess:
         return next((line.strip()[:300] for line in reversed(list(self._lines)) if line.strip()), "no reason was given")
 
     def send(self, request: Mapping) -> None:
-        """Send a request; where the process has ended, reading says so."""
+        """Send a request; if the process has ended, reading reports it."""
         with contextlib.suppress(OSError):
             self._popen.stdin.write(json.dumps(request).encode() + b"\n")
             self._popen.stdin.flush()
@@ -106,7 +106,7 @@ class LineProcess:
         return None
 
     def how(self) -> str:
-        """How it ended, in words."""
+        """Description of how the process ended."""
         code = self._popen.poll()
         if code is not None and code < 0:
             return f"was ended by signal {-code}"
@@ -131,14 +131,14 @@ class LineProcess:
 
 
 class Baker:
-    """A process that bakes, started at once. `maker` is what it says of itself once it is ready."""
+    """A process that bakes, started at once. `maker`: its versions and weights, known once it is ready."""
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         self.maker: dict | None = None
         self._process = LineProcess([*command, "--baker"], environment)
 
     def wait(self) -> dict:
-        """Wait until it is ready; returns what it says of itself. Raises NoEngine where it cannot bake at all."""
+        """Wait until it is ready; returns `maker`. Raises NoEngine if it cannot bake at all."""
         while self.maker is None:
             event = self._process.next()
             if event is None:

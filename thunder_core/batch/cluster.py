@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Bakes on the machines of a Ray cluster, seen from the process that asks: what it tells a Python that has Ray
-(thunder_core/engine/cluster.py), and the events that come back.
-"""
+"""Client for bakes on a Ray cluster: sends the request to a Python with Ray (thunder_core/engine/cluster.py), and reads its events."""
 
 from __future__ import annotations
 
@@ -23,7 +21,7 @@ CPUS = 4  # processors per job; the engine of a bake uses as many threads
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where to bake.  address: of a Ray cluster, “auto” for the one that runs here.  cpus: of each job.  results: BACK or SHARED."""
+    """A cluster for bakes.  address: of a Ray cluster, “auto” for the one that runs here.  cpus: of each job.  results: BACK or SHARED."""
 
     address: str
     cpus: int = CPUS
@@ -31,11 +29,11 @@ class Cluster:
 
 
 def bake_on(cluster: Cluster, python: str, command: Sequence[str], tasks: Sequence[Task], maker: Maker) -> Iterator[dict]:
-    """Bake tasks on the machines of a cluster; yields the events of all of them, each with the “node” that it comes from, and
-    “note” with a sentence where a machine cannot be used or is lost.
+    """Bake tasks on the machines of a cluster; yields their events, each with the “node” that it comes from, and “note” with a sentence if
+    a machine cannot be used or is lost.
 
-    python: a Python that has Ray.  command: what starts a Blender there that bakes.  maker: what the machines must have.
-    Raises NoEngine where nothing can be baked.
+    python: a Python that has Ray.  command: starts a baking Blender there.  maker: versions and weights that the machines must have.
+    Raises NoEngine if nothing can be baked.
     """
     waiting = {task.job: task for task in tasks}
     lost = 0

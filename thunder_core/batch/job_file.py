@@ -26,7 +26,7 @@ LONGEST_NAME = 120  # letters of a job's name, which is also used for files next
 
 @dataclass(frozen=True)
 class Job:
-    """One bake.  name: of its folder.  settings: by the names of SETTINGS, with absolute paths, what is not said left out."""
+    """One bake.  name: of its folder.  settings: by the names of SETTINGS, with absolute paths, without unset ones."""
 
     name: str
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -38,16 +38,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Jobs:
-    """What is to be baked.  out: the folder that the file names, absolute; None where it names none."""
+    """The content of a job file.  out: the folder that the file names, absolute; None if it names none."""
 
     jobs: tuple[Job, ...]
     out: str | None = None
 
 
 def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
-    """The jobs of a job file. defaults: settings of jobs for which the file says nothing else.
+    """The jobs of a job file. defaults: settings for jobs without a value of their own.
 
-    Raises BadRequest with a line for everything that is wrong.
+    Raises BadRequest with a line for each error.
     """
     if problem := not_a_file(path):
         raise BadRequest(f"{problem}: name another with --jobs")
@@ -134,7 +134,7 @@ def chosen(jobs: Iterable[Job], names: Iterable[str]) -> tuple[Job, ...]:
 
 
 def bad_names(names: Iterable[str]) -> list[str]:
-    """What is wrong with names of jobs, a sentence each: they become names of folders."""
+    """Errors in names of jobs, which become names of folders; a sentence each."""
     wrong: list[str] = []
     taken: dict[str, str] = {}
     for name in names:
@@ -147,7 +147,7 @@ def bad_names(names: Iterable[str]) -> list[str]:
 
 
 def _problems(table: Mapping[str, object], where: str) -> list[str]:
-    """What is wrong with settings, a sentence each."""
+    """Errors in settings, a sentence each."""
     wrong = []
     for key, value in table.items():
         if key not in SETTINGS:
@@ -161,7 +161,7 @@ def _problems(table: Mapping[str, object], where: str) -> list[str]:
 
 
 def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str) -> list[str]:
-    """Which settings are missing or exclude each other, a sentence each. own: what the job itself says; table: all that holds for it."""
+    """Missing or conflicting settings, a sentence each. own: the job's own settings; table: all settings in effect."""
     wrong, voices = [], [f"“{name}”" for name in VOICES if name in own] or [name for name in VOICES if name in table]
     if len(voices) > 1:
         wrong.append(f"{where} has both {' and '.join(voices)}: keep one of them")
@@ -176,7 +176,7 @@ def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str)
 
 
 def _merged(common: Mapping[str, object], own: Mapping[str, object]) -> dict[str, object]:
-    """The settings of a job: its own before those of all jobs, of which those go that its voice or scene says itself."""
+    """The settings of a job: its own, then those for all jobs, except those given by its voice or scene."""
     merged = {**common, **own}
     for key, has_own in (*_OWN.items(), *((voice, other) for voice in VOICES for other in VOICES if other in own)):
         if has_own in merged and key not in own:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a bake was made from and what it made, so that the next run bakes only what has changed.
+"""Records the inputs and outputs of a bake, so that the next run bakes only what has changed.
 
 The manifest of a job is the part MADE_FROM of `report.json` in its folder, with the hashes of the files that it read, and
-thunder-files.json beside it, with those of the files that it wrote. Both get their names together with all other files of
-the job (`files.Transaction`), so a job that was interrupted has the manifest of the run before, or none. A job that failed
-leaves its sentence in NAME.failed.json beside its folder.
+thunder-files.json next to it, with those of the files that it wrote. Both are renamed together with all other files of the job
+(`files.Transaction`), so an interrupted job has the previous manifest, or none. A job that failed leaves its sentence in NAME.failed.json
+beside its folder.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def hash_of_weights(folder: str | None) -> str:
 
 @dataclass(frozen=True)
 class Maker:
-    """What bakes: versions of the add-on and of Blender, and the hash of the weights."""
+    """Versions of the add-on and of Blender, and the hash of the weights."""
 
     thunder: str
     blender: str
@@ -54,7 +54,7 @@ class Maker:
 
 
 def made_from(job_settings: Mapping[str, object], maker: Maker, styles: Mapping[str, str], used: list[str]) -> dict:
-    """What a job is made from, as its report says it. styles: the text of a preset that is named, under “style”.
+    """The inputs of a job, as in its report. styles: the text of a named preset, under “style”.
 
     used: other files that the scene uses. Raises OSError.
     """
@@ -80,7 +80,7 @@ def settings_of(job_settings: Mapping[str, object]) -> dict:
 
 
 def read_report(folder: str) -> dict:
-    """The report in the folder of a job, empty where there is none that can be read."""
+    """The report in the folder of a job; empty if there is none or it cannot be read."""
     try:
         with open(os.path.join(folder, REPORT), "rb") as file:
             report = json.loads(file.read(_LONGEST))
@@ -90,7 +90,7 @@ def read_report(folder: str) -> dict:
 
 
 def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str]) -> str:
-    """Why a job has to be baked, in a few words; "" where its folder holds what a bake would make.
+    """The reason why a job has to be baked, in a few words; "" if its folder is up to date.
 
     folder: of the job.  styles: see `made_from`.
     """
@@ -146,7 +146,7 @@ def note_failure(out: str, job: str, sentence: str, log: str = "") -> None:
 
 
 def forget_failure(out: str, job: str) -> None:
-    """Remove what says that a job failed."""
+    """Remove a job's record of failure."""
     if failure_of(out, job):
         with contextlib.suppress(OSError):
             os.remove(os.path.join(out, job + FAILED))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report of many bakes: batch.json for programs, batch.html for people, which holds all it shows and opens anywhere.
+"""The report of many bakes: batch.json for programs, batch.html for people, which is self-contained.
 
-Both are made from what lies in the folder, so that a last run can report what many runs of a job each, on a farm, have baked.
+Both are made from the files in the folder, so that a final run can report many runs of one job each, as on a farm.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ td.number{text-align:right;font-variant-numeric:tabular-nums} .quiet{opacity:.7}
 
 
 def collected(out: str, jobs: Iterable[Job], states: Mapping[str, str], maker: Maker, notes: Mapping[str, Mapping] | None = None) -> dict:
-    """What the report says. states: of each job, by name.  notes: what more is known of jobs of this run (seconds, node)."""
+    """The content of the report. states: of each job, by name.  notes: further data of this run's jobs (seconds, node)."""
     rows = [_row(out, job, states.get(job.name, NOT_BAKED), dict((notes or {}).get(job.name, {}))) for job in jobs]
     counts = {state: sum(row["state"] == state for row in rows) for state in (BAKED, UP_TO_DATE, FAILED, NOT_BAKED)}
     return {**asdict(maker), "counts": counts, "jobs": rows}
@@ -49,7 +49,7 @@ def write(out: str, report: dict) -> None:
 
 
 def _row(out: str, job: Job, state: str, notes: dict) -> dict:
-    """What the report says of a job."""
+    """The report's row for a job."""
     folder = os.path.join(out, job.name)
     row = {"name": job.name, "state": state, **notes, "settings": dict(job.settings)}
     if state == FAILED:
@@ -117,7 +117,7 @@ def _score(take: dict) -> str:
 
 
 def _voice(settings: Mapping[str, object]) -> str:
-    """Where the voice of a job comes from, in words."""
+    """Description of the source of a job's voice."""
     if "strip" in settings:
         return f"strip “{settings['strip']}” of {os.path.basename(str(settings.get('blend', '')))}"
     if "seconds" in settings:
@@ -131,7 +131,7 @@ def _link(*names: str) -> str:
 
 
 def _picture(path: str) -> str:
-    """A JPEG as an address that holds it, "" where there is none."""
+    """A JPEG as a data URL, "" if there is none."""
     try:
         with open(path, "rb") as file:
             data = file.read(_LARGEST_PICTURE + 1)

@@ -68,7 +68,7 @@ OF_TAKES = re.compile(
 
 
 class Wrong(ValueError):
-    """A value that is not allowed; the message says what is, as the end of a sentence."""
+    """A value that is not allowed; the message names the allowed ones, as the end of a sentence."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Setting:
     is_flag: bool = False
 
     def arguments(self, value) -> list[str]:
-        """The options of `bake.py` that say the same."""
+        """The equivalent options of `bake.py`."""
         if self.is_flag:
             return [f"--{self.name}" if value else f"--no-{self.name}"]
         return [f"--{self.name}={','.join(value) if isinstance(value, list) else value}"]
@@ -211,7 +211,7 @@ def is_preset_file(style: str) -> bool:
 
 
 def path_names(settings: Mapping[str, object]) -> list[str]:
-    """Which of these settings name a file."""
+    """Those of the settings that name a file."""
     return [name for name, value in settings.items() if SETTINGS[name].is_path or (name == "style" and is_preset_file(str(value)))]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`python -m thunder_core.train STAGE`: every stage that makes the weights, resumable, seeded, in this order:
+"""`python -m thunder_core.train STAGE`: all stages of training, resumable, seeded, in this order:
 
 corpus → encoder → calibrate → hear → animate → m2s → vocoder → denoiser → denoiser --m2s → distil → takes → judge; each exports
 what the next one needs.

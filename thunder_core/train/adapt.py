@@ -73,10 +73,10 @@ def prepare(sources: list[Path], cache: Path, weights: Path, head: Head, seed: i
 def adapt(
     sources: list[Path], cache: Path, runs: Path, weights: Path, out: Path, head: Head, schedule: Schedule, device: str = "cpu"
 ) -> tuple:
-    """Go on training the diffusion model of `weights` on the user's `sources`; returns (performer, figures before, figures after).
+    """Continue training the diffusion model of `weights` on the user's `sources`; returns (performer, figures before, figures after).
 
-    `out` becomes a whole weights folder but for the diffusion model, which the caller exports into it; what was distilled from the
-    one before is left out.
+    `out` becomes a complete weights folder except for the diffusion model, which the caller exports into it; the model distilled from the
+    old one is left out.
     """
     motions = prepare(sources, cache, weights, head, schedule.seed)
     start, m2s = load_weights(weights / "denoiser")[0], MeshToSpeech.load(weights)

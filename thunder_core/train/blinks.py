@@ -36,14 +36,13 @@ _ROUNDS = 6  # bisection steps: precise to 0.01 deviations
 
 
 def blinks_a_minute(motion: Tensor, lids: list[int]) -> float:
-    """How often the channels `lids` of motions [B, T, C] begin to be closed."""
+    """Blinks per minute in motions [B, T, C]: how often the channels `lids` close."""
     closed = motion[..., lids].mean(-1) > CLOSED
     return float((closed[:, 1:] & ~closed[:, :-1]).float().mean()) * 60 * FPS
 
 
 def bisected(rate: Callable[[float], float], wanted: float) -> float:
-    """The shift of noise, in deviations, at which `rate`, which grows with it, reaches the wanted value, or the shift that comes
-    nearest."""
+    """The shift of noise, in deviations, at which the increasing function `rate` reaches the wanted value, or comes nearest to it."""
     low, high = -_FURTHEST, _FURTHEST
     for _ in range(_ROUNDS):
         middle = (low + high) / 2

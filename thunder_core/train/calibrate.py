@@ -4,8 +4,8 @@
 Mouth opening and width of real talking faces (25 fps, z-scored per clip) are regressed on which phone is spoken within
 ±160 ms and on loudness, by ridge regression towards a phonetic prior; what comes out is a dominance function per phone,
 with its own onset, decay and overshoot, as Cohen & Massaro draw by hand. A second ridge regression reads the encoder's
-features within ±80 ms, of the clips and of copies played faster, slower, in noise and in rooms. How much the map counts
-beside the kernels is what predicts a clip best that was left out; where the kernels do better alone, there is no map.
+features within ±80 ms, of the clips and of copies played faster, slower, in noise and in rooms. The map's share is the one that predicts
+left-out clips best; if the kernels alone do better, there is no map.
 """
 
 from __future__ import annotations

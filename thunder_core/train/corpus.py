@@ -3,7 +3,7 @@
 
 A folder of recordings holds the sounds and, if there are any, `transcripts.tsv` (file, speaker, text) and `alignments.tsv`
 (file, phone, start_s, end_s; header line). Without alignments the texts are aligned by pocketsphinx; without texts the
-shipped encoder recognises the phones. A folder of tracked performances (docs/reference/tracked.md) brings real motion along. The
+shipped encoder recognises the phones. A folder of tracked performances (docs/reference/tracked.md) adds real motion. The
 corpus is written once and then only read: `samples.i16` (all clips one after another, 16 kHz), `phones.u8` (one label per
 10 ms), `tracked.f16` (captured motion at 25 fps) and `clips.json`.
 """
@@ -41,7 +41,7 @@ def split_of(speaker: str) -> str:
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance: where its samples start in the corpus, how many, who speaks, and where it is from.
+    """One utterance: start and number of its samples in the corpus, speaker, and origin.
 
     tracked: first frame of its captured motion, −1 if nobody captured any.
     """
@@ -109,7 +109,7 @@ def _rows(path: Path) -> list[list[str]]:
 def _folder_clips(folder: Path, least_score: float, label) -> Iterator[tuple]:
     """(name, speaker, path, phones, text) of every recording of a folder, doubtful alignments left out.
 
-    label(samples, text) → phones is asked for recordings that come without; files without a speaker are each their own.
+    label(samples, text) → phones is called for recordings without phones; each file without a speaker counts as a separate speaker.
     """
     transcripts = _rows(folder / "transcripts.tsv")
     speaker = {r[0]: r[1] for r in transcripts if len(r) > 1}

@@ -79,7 +79,7 @@ class DenoiserLoss:
     """The loss of a batch: L_rec + 0.5 · L_vel, and L_m2s where a frozen mesh-to-speech is given.
 
     Every quantity is in units of its own spread over the training set: channels, jaw, mouth vertices, gap and width.
-    masked: L_m2s leaves out rows whose sound is hidden for classifier-free guidance: nothing there says which words to ask for.
+    masked: L_m2s leaves out rows whose sound is hidden for classifier-free guidance, since their words are unknown to the model.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class DenoiserLoss:
 
     @staticmethod
     def _speech(m2s: MeshToSpeech, view: Tensor, item: dict[str, Tensor], rows: Tensor | None) -> tuple[Tensor, float]:
-        """L_m2s of what a mesh-to-speech sees, `view` [B, T, …], in `rows` (bool [B], None for all), and their share."""
+        """L_m2s of a mesh-to-speech's input `view` [B, T, …] in `rows` (bool [B], None for all), and their share."""
         if rows is None:
             rows = torch.ones(len(view), dtype=torch.bool, device=view.device)
         if not rows.any():

@@ -40,7 +40,7 @@ WATCHED = 64  # validation lines
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines and what the whole model makes of them.
+    """Lines with the whole model's takes of them.
 
     features: float16 [N, T, d].  style: float16 [N, direction].  free: bool [N], in any style.  seed: int64 [N], of the noise.
     takes: float16 [N, T, C], standardised.
@@ -100,7 +100,7 @@ def _sampled(denoiser: Denoiser, motions: MotionSet, rows: list[int], count: int
 
 
 def from_noise(denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_noise: float = 0.0) -> list[Tensor]:
-    """Every estimate of the take on the way from the noise of a batch, standardised [B, T, C]; the last is what comes out."""
+    """All estimates of the take during sampling from the noise of a batch, standardised [B, T, C]; the last is the result."""
     styled = denoiser.config.style > 0
     style, free = (item["style"], item["free"]) if styled else (None, None)
     estimates: list[Tensor] = []
@@ -117,10 +117,10 @@ def from_noise(denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_no
 def distil(
     motions: MotionSet, head: Head, whole: Denoiser, folder: Path, schedule: Schedule, lines: int = 960, device: str = "cpu"
 ) -> tuple[Denoiser, dict[str, float]]:  # fmt: skip
-    """Train a copy of the model `whole` to do with STEPS what it does with WHOLE_STEPS, on so many lines of the training voices.
+    """Train a copy of the model `whole` to reproduce in STEPS its result of WHOLE_STEPS, on `lines` lines of the training voices.
 
-    Returns (model, figures on lines of the watched voices: how far lips and channels are from the whole model's take of the same
-    noise, and how much its takes spread).
+    Returns (model, figures on lines of the validation voices: distance of lips and channels from the whole model's take of the same noise,
+    and the spread of its takes).
     """
     folder.mkdir(parents=True, exist_ok=True)
     whole = whole.to(device)

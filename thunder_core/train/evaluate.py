@@ -84,17 +84,17 @@ class Compared(Protocol):
     def samples(self) -> np.ndarray: ...
 
     def reference(self, seed: int) -> np.ndarray | None:
-        """[REFERENCE, C] of the same speaker, but of another stretch than this; None where there is none."""
+        """[REFERENCE, C] of the same speaker, from another part; None if there is none."""
         ...
 
     def directed(self, seed: int) -> Played:
-        """What the teacher needs to perform it, for one of its samples."""
+        """The teacher's inputs for one sample."""
         ...
 
 
 @dataclass(frozen=True)
 class Played:
-    """What the teacher performs a stretch by: phone labels [4T], its direction, speech features [T, d] (None where it cannot read them)."""
+    """The teacher's inputs: phone labels [4T], direction, speech features [T, d] (None if it cannot read them)."""
 
     phones: np.ndarray
     direction: Direction
@@ -133,7 +133,7 @@ class Clip:
         return self.motions.samples(self.number, 0, self.frames)
 
     def reference(self, seed: int) -> np.ndarray:
-        """Of another line of the same speaker, drawn by the seed; of this one where there is no other."""
+        """From another line of the same speaker, drawn by the seed; from this one if there is no other."""
         motions, row = self.motions, self.motions.rows[self.number]
         others = [i for i in motions.of(row.split, REFERENCE) if motions.rows[i].speaker == row.speaker and i != self.number]
         rng = np.random.default_rng([seed, self.number])
@@ -260,14 +260,14 @@ class Trained:
 
 
 def _style(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor | None:
-    """DiffPoseTalk's token of another stretch of the same speaker, one drawn for every sample [S, 1, c]; None where there is none."""
+    """DiffPoseTalk's token of another part by the same speaker, one drawn for every sample [S, 1, c]; None if there is none."""
     stretches = [clip.reference(seed) for seed in range(samples)]
     known = [stretch for stretch in stretches if stretch is not None]
     return network.condition_of(torch.from_numpy(np.stack(known))) if len(known) == samples else None
 
 
 def _mood(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor:
-    """What Media2Face's image encoder sees in a picture of the middle of the true performance [1, 1, c]."""
+    """Media2Face's image condition from a picture of the middle of the true performance [1, 1, c]."""
     pictures = FacePictures(head, CLIP_PICTURE if network.config.clip else PICTURE)
     return network.condition_of(pictures(torch.from_numpy(clip.truth[clip.frames // 2][None])))
 
@@ -276,8 +276,8 @@ _CONDITIONS = {"diffposetalk": _style, "media2face": _mood}
 
 
 class TeacherAgain:
-    """The teacher performs a clip: one of its own again as it was directed before, by another draw, which says what two performances of
-    one style differ by; a real person's in any style."""
+    """The teacher performs a clip: its own clips again in the same direction with another seed, which shows how two performances of one
+    style differ; a real person's in a random style."""
 
     def __init__(self, channels: list[str], basis: FlameBasis | None = None):
         self.channels, self.basis = channels, basis

@@ -28,7 +28,7 @@ class FlameBasis:
     """A FLAME file's expression space.
 
     path: of the file.  head: with `coefficients` expression directions, its lips marked.  digest: of the file, in short.
-    Raises BadHead if the file is none of FLAME's, or shows no mouth.
+    Raises BadHead if the file is not a FLAME model, or has no recognisable mouth.
     """
 
     def __init__(self, path: Path, coefficients: int = COEFFICIENTS):
@@ -49,7 +49,7 @@ class FlameBasis:
         return self.retarget.to(motion, channels)
 
     def own(self, coefficients: np.ndarray) -> np.ndarray:
-        """Coefficients [T, b] of a tracked sequence of this file as channels [T, n]: what is missing is 0, what is more is left out."""
+        """Coefficients [T, b] of a tracked sequence of this file as channels [T, n], padded with 0 or cut."""
         result = np.zeros((len(coefficients), self.head.channels))
         count = min(coefficients.shape[1], self.head.channels)
         result[:, :count] = np.clip(coefficients[:, :count], -MOST, MOST)
@@ -62,7 +62,7 @@ def _first(head: Head, count: int) -> Head:
 
 
 def _with_mouth(head: Head) -> Head:
-    """A marked head that says which vertices mesh-to-speech reads: those of the mouth's region, and the lips' landmarks."""
+    """A head with the vertices that mesh-to-speech reads: those of the mouth's region, and the lips' landmarks."""
     of_mouth = head.regions[head.region_names.index("mouth")] > _OF_THE_MOUTH
     landmarks = [head.inner_lip_upper_mid, head.inner_lip_lower_mid, head.mouth_corner_left, head.mouth_corner_right]
     ids = np.union1d(np.flatnonzero(of_mouth), landmarks).astype(np.int32)

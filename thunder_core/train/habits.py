@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a face does besides speaking, measured alike on real people, on the teacher and on takes.
+"""Measures non-verbal behaviour of a face in the same way for real people, the teacher and takes.
 
-`habits` puts a performance in numbers; the other measures say whether movements belong to what is said: strokes of brows and
-head to accents, gaze shifts to phrase boundaries, and what happens in pauses.
+`habits` describes a performance in numbers; the other measures relate movements to speech: strokes of brows and head to accents, gaze
+shifts to phrase boundaries, and behaviour in pauses.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ def correlation(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def brow(head: Head, motion: Motion) -> np.ndarray:
-    """How high the brows are [T]."""
+    """Height of the brows [T]."""
     return motion.expression[:, [head.channel(n) for n in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]].mean(1).astype(float)
 
 
 def habits(head: Head, motion: Motion) -> dict[str, float]:
-    """What a face does besides speaking, in numbers (rad, mm, s, per minute)."""
+    """Non-verbal behaviour of a face in numbers (rad, mm, s, per minute)."""
     seconds = motion.frames / FPS
     blink, raised = lids(head, motion), brow(head, motion)
     shut = starts(blink > 0.5)
@@ -87,7 +87,7 @@ def raises(head: Head, motion: Motion) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Coherence:
-    """Of movements with marks in time: how many lie at one, and how many would if they were shuffled; sums over clips add up."""
+    """Coincidence of movements with marks in time: number near a mark, and number expected if they were shuffled; sums over clips."""
 
     hits: float = 0.0
     expected: float = 0.0
@@ -102,9 +102,9 @@ class Coherence:
 
 
 def coherence(events: np.ndarray, marks: np.ndarray, among: np.ndarray, reach: int) -> Coherence:
-    """How many events (frames) lie within `reach` frames of a mark (s), among the frames `among` bool [T].
+    """Coherence of events (frames) within `reach` frames of a mark (s), among the frames `among` bool [T].
 
-    Shuffled, an event falls on any of these frames alike: the share of them that is near a mark is what is expected.
+    A shuffled event falls on each of these frames with equal probability, so the expectation is the share of frames near a mark.
     """
     near = np.zeros(len(among), bool)
     for mark in np.round(np.asarray(marks) * FPS).astype(int):
@@ -130,17 +130,17 @@ def timing(head: Head, motion: Motion, voice: Prosody) -> dict[str, Coherence]:
 
 
 def spans(voice: Prosody) -> list[slice]:
-    """Frames of the pauses as long as PAUSES say, from the last frame of the phrase before to the first of the one after."""
+    """Frames of pauses of a length within PAUSES, from the last frame of the phrase before to the first of the one after."""
     pauses = [slice(int(np.floor(a * FPS)), int(np.ceil(b * FPS)) + 1) for a, b in voice.pauses if PAUSES[0] <= b - a <= PAUSES[1]]
     return [span for span in pauses if span.stop <= voice.frames]
 
 
 @dataclass(frozen=True)
 class Pause:
-    """What a face does in one pause.
+    """Behaviour of a face in one pause.
 
     turned: degrees between the head's pose at its end and at its start.  fastest: degrees per second of the fastest axis.
-    blinks, looks: how many.  moved: degrees of the head's path.
+    blinks, looks: counts.  moved: degrees of the head's path.
     """
 
     turned: float

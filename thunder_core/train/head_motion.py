@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Statistics of how people's heads turn while they speak, and motions drawn from them: the second data set, for the paper's Table 3.
+"""Statistics of people's head rotation in speech, and motions drawn from them: the second data set, for the paper's Table 3.
 
-A head is the sum of what the voice's loudness moves, by a kernel, and of a stationary random motion with the spectrum that is left. The
-statistics are of people (`measured`); no person's motion is in them, and none is trained on.
+A head's motion is the sum of a response to the voice's loudness, by a kernel, and of a stationary random motion with the residual's
+spectrum. The statistics are of people (`measured`); they contain no person's motion, and none is trained on.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _LINKED = ("features.f16", "units.u8", "quiet.i16", "voices.npy", "directions.np
 
 @dataclass(frozen=True)
 class HeadStatistics:
-    """How heads turn.
+    """Statistics of head rotation.
 
     spectrum: [BINS, 3, 3] covariance of rotations about x, y and z, rad², of a person of middle size, in bins of 1 / 2.8 Hz.
     kernel: [2 · REACH + 1, 3] rad per unit of loudness (`encoder.loudness`, its level), of a person of middle size; zeros where
-    loudness does not predict other people's heads.  explained: share of the variance of a head that a kernel of the others predicts.
-    spread: deviation of the logarithm of a person's size (root of the variance).  people, seconds: that were measured.
+    loudness does not predict other people's heads.  explained: share of a head's variance predicted by a kernel of the other people.
+    spread: deviation of the logarithm of a person's size (root of the variance).  people, seconds: numbers measured.
     """
 
     spectrum: np.ndarray
@@ -55,12 +55,12 @@ class HeadStatistics:
 
     @staticmethod
     def load(path: Path = STATISTICS) -> HeadStatistics:
-        """What `save` wrote."""
+        """The statistics that `save` wrote."""
         about = json.loads(path.read_text(encoding="utf-8"))
         return HeadStatistics(**about | {name: np.array(about[name]) for name in ("spectrum", "kernel")})
 
     def size(self, person: str, seed: int) -> float:
-        """How far a person's head turns, against one of middle size: always the same for a name and a seed."""
+        """Size of a person's head rotation relative to the median: always the same for a name and a seed."""
         rng = np.random.default_rng([seed, zlib.crc32(person.encode())])
         return float(np.exp(self.spread * np.clip(rng.standard_normal(), -_MOST, _MOST)))
 
@@ -110,9 +110,9 @@ def _taps(loudness: np.ndarray) -> np.ndarray:
 
 
 def _kernel(heads: Sequence[np.ndarray], loudness: Sequence[np.ndarray]) -> tuple[np.ndarray, float]:
-    """(kernel, share of the variance that it predicts of a person who was left out) by ridge regression; zeros where it predicts nothing.
+    """(kernel, share of a left-out person's variance that it predicts) by ridge regression; zeros if it predicts nothing.
 
-    Both without what is slower than WINDOW, which a kernel this short cannot make.
+    Both without movement slower than WINDOW, which such a short kernel cannot produce.
     """
     pairs = [(_fast(_taps(loud)), _fast(head)) for head, loud in zip(heads, loudness)]
     weights = [1 / len(x) for x, _ in pairs]
@@ -148,8 +148,8 @@ def _root(covariance: np.ndarray) -> np.ndarray:
 def with_heads(motions: MotionSet, source: Path, folder: Path, head: slice, statistics: HeadStatistics, seed: int = 1) -> int:
     """Write into `folder` the motion set of `source`, `motions`, whose heads are drawn from statistics wherever a face speaks.
 
-    head: its columns. Speech, face and eyes stay as they are, and heads that listen or hear nothing, whom nobody measured. Every
-    performance has a head of its own, as large as its speaker's. Returns how many rows have one.
+    head: its columns. Speech, face and eyes are unchanged, as are the heads of listeners and of silence, for which there are no
+    measurements. Each performance gets its own head motion, of its speaker's size. Returns the number of rows with one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if folder.resolve() == source.resolve():

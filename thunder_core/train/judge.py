@@ -122,7 +122,7 @@ def size_of(lips: Tensor, truth: Tensor, loud: Tensor) -> Tensor:
 
 
 def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float = 1.0) -> Tensor:
-    """Largest distance of a lip vertex, over what it would be if the true lips were late, early or of another sentence, [B, T].
+    """Largest distance of a lip vertex, divided by that of true lips that are late, early or of another sentence, [B, T].
 
     lips, truth, other: offsets [B, T, n, 3], metres; `other` is another sentence's truth.  size [B, T]: of the truth that counts.
     """
@@ -139,9 +139,9 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
 
 @dataclass(frozen=True)
 class Lesson:
-    """Motions of one sound of T frames, and what the judge should say of them.
+    """Motions of one sound of T frames, and the judge's targets for them.
 
-    speech [T, d].  expected [V, T, 4, 3]: the lips that the model expects in the direction of each motion.  lips [V, T, 4, 3],
+    speech [T, d].  expected [V, T, 4, 3]: the model's expected lips in the direction of each motion.  lips [V, T, 4, 3],
     features [V, T, heard], evidence [V, T]: of each motion.  target [V, T].  as_sampled: bool [V], takes as they are.
     """
 
@@ -179,7 +179,7 @@ class Lessons:
     def of(
         self, clip: SampledClip, other: SampledClip, kinds: list[list[str]], rng: np.random.Generator, of_teacher: float = 0.0
     ) -> Lesson:  # fmt: skip
-        """One of every take as it is, and of versions of it spoiled as `kinds` says for each take.
+        """A lesson of every correct take, and of versions of it spoiled by the `kinds` of each take.
 
         other: another sentence.  of_teacher: share of the spoiled versions that are the teacher's own motion, not the take's.
         """
@@ -244,7 +244,7 @@ def watched(lessons: Lessons, clips: list[SampledClip]) -> Iterator[Lesson]:
 
 
 def collated(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
-    """A batch of lessons [B, T, ·], the shorter ones held at their end; `there` [B, T] says what is theirs, `clip` [B] whose it is."""
+    """A batch of lessons [B, T, ·], the shorter ones held at their end; `there` [B, T]: valid frames, `clip` [B]: index of the clip."""
     frames = max(len(lesson.speech) for lesson in some)
 
     def held(x: Tensor) -> Tensor:
@@ -266,12 +266,12 @@ def collated(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
 
 
 def opinion(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
-    """What the judge says of a batch [B, T]."""
+    """The judge's opinion of a batch [B, T]."""
     return judge(*(batch[name] for name in ("speech", "lips", "expected", "features", "evidence", "there"))).float()
 
 
 def in_all(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
-    """What the openings of whole clips add to the judge's opinions of a batch [B]."""
+    """The whole-clip term of the judge's opinions of a batch [B]."""
     return judge.in_all(*(batch[name] for name in ("speech", "lips", "expected", "there")))
 
 
@@ -297,7 +297,7 @@ def set_map(judge: Judge, of: dict[str, Kernels], aligned: bool) -> None:
 
 
 def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[str, float]:
-    """How well a judge orders the takes of each clip and recognises spoiled ones, and the merits that define its scale.
+    """Figures of a judge: how well it orders the takes of each clip and recognises spoiled ones, and the merits that define its scale.
 
     rank: Spearman of merit and lip error within a clip, mean over clips; yardstick, by_model: the same of the correlation of a
     take's opening with that which the map predicts, and which the model expects.  gain: how much less error the best by merit
@@ -374,7 +374,7 @@ def train_judge(
         whose = F.one_hot(item["clip"][own]).to(guess)
 
         def apart(x: Tensor) -> Tensor:
-            """What each take [n, ·] has more than the mean of its clip's takes."""
+            """Difference of each take [n, ·] from the mean of its clip's takes."""
             return x - whose @ ((whose.T @ x) / whose.sum(0).clamp_min(1)[:, None])
 
         both = guess, item["target"]

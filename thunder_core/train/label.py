@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Phone times for recordings that come without: texts aligned by pocketsphinx, or recognised by the encoder where there is no text."""
+"""Phone times for recordings without any: texts are aligned by pocketsphinx; without a text the encoder recognises the phones."""
 
 from __future__ import annotations
 

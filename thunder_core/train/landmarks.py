@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the landmarks of a tracked face lie on the default head: a table of named contours, found on the head by geometry.
+"""Positions of a tracked face's landmarks on the default head: a table of named contours, located on the head by geometry.
 
-MediaPipe's face mesh has 478 points. Those that lips, lids, brows, nose, cheeks and jaw are read from are named here by
-contour and by their place along it; the same contours are found on the head from its mouth rings, eye joints, materials and
-front surface, so that the head's topology may change. Points between the contours go along with a thin-plate warp from the
-tracked person's own face to the head's.
+MediaPipe's face mesh has 478 points. Those used for lips, lids, brows, nose, cheeks and jaw are named here by contour and by their position
+along it; the same contours are located on the head from its mouth rings, eye joints, materials and front surface, so that the head's
+topology may change. Points between the contours go along with a thin-plate warp from the tracked person's own face to the head's.
 """
 
 from __future__ import annotations
@@ -274,7 +273,7 @@ def _landmarks_of_the_middle(head: Head) -> list:
 
 
 def contours(head: Head) -> Spots:
-    """The spots whose place on the head is known by name: lips, lids, brows; and anchors (group `anchor`) for the warp."""
+    """The spots whose position on the head is known by name: lips, lids, brows; and anchors (group `anchor`) for the warp."""
     skin = Front(head, _HAIR, without_eyes=True)
     return _spots(_lips(head) + _lids(head, skin) + _brows(head, skin) + _landmarks_of_the_middle(head))
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far lips are open and wide at every moment of speech, by constants measured on real faces (`calibrate`).
+"""Predicts the lips' opening and width in speech from constants measured on real faces (`calibrate`).
 
-Two sources are blended. Phone kernels say what every phone within ±160 ms and loudness do; they need labels alone. A linear
-map of the speech encoder's own features within ±80 ms knows what labels leave out: how this vowel was said by this voice.
+Two sources are blended. Phone kernels describe the effect of every phone within ±160 ms and of loudness; they need labels only. A linear
+map of the speech encoder's features within ±80 ms adds what labels leave out: how this voice said this vowel.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ def around(x: np.ndarray, reach: int = REACH) -> np.ndarray:
 
 
 def believed(features: np.ndarray) -> np.ndarray:
-    """How likely each phone is [T, 40], of speech features [T, d] (`encoder.speech_features`)."""
+    """Probability of each phone [T, 40], from speech features [T, d] (`encoder.speech_features`)."""
     return features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
 
 
 def identity(encoder: SpeechEncoder) -> str:
-    """A short name of an encoder's weights: a map fitted to one says nothing of another's features."""
+    """A short name of an encoder's weights: a map fitted to one is not valid for another's features."""
     digest = hashlib.sha256()
     for name, tensor in sorted(encoder.state_dict().items()):
         digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
@@ -55,9 +55,9 @@ def identity(encoder: SpeechEncoder) -> str:
 class Kernels:
     """Constants of one curve, in standard deviations of the measured one.
 
-    phones [9, 40], loudness [9, 2]: kernels.  map [5, d]: of encoder features, None where phones do better alone.
+    phones [9, 40], loudness [9, 2]: kernels.  map [5, d]: of encoder features, None if phones alone do better.
     share: of the map in the blend.  mean_phones, deviation_phones: of the kernels' curve over measured speech; mean_both,
-    deviation_both: of the blend before it is brought to unit deviation.
+    deviation_both: of the blend before it is scaled to unit deviation.
     """
 
     phones: np.ndarray
@@ -80,11 +80,11 @@ class Kernels:
         return around(np.mean(shares, 0)) @ self.phones.ravel() + around(loudness) @ self.loudness.ravel()
 
     def curve(self, shares: np.ndarray, loudness: np.ndarray, speech: np.ndarray, features: np.ndarray | None = None) -> np.ndarray:
-        """How far above the mean of speech [T], in deviations, of aligned phones' shares [T, 40] and loudness [T, 2].
+        """The curve [T] above the mean of speech, in deviations, from aligned phones' shares [T, 40] and loudness [T, 2].
 
-        speech: bool [T].  features: of the encoder that the map was fitted to [T, d]; without them phones speak alone.
-        The mean and deviation over a clip's own speech count the more the longer it is, so that rooms, microphones and voices
-        which the encoder hears at another level open as far, and a short clip of one loud vowel stays one.
+        speech: bool [T].  features: of the encoder that the map was fitted to [T, d]; without them only the kernels are used.
+        The longer a clip, the more its own mean and deviation count, so that rooms, microphones and voices at another level open as far,
+        while a short clip of one loud vowel stays open.
         """
         if features is None:
             z = (self.of_phones([shares], loudness) - self.mean_phones) / self.deviation_phones
@@ -122,6 +122,6 @@ def map_features(encoder: SpeechEncoder, samples: Tensor, frames: int) -> np.nda
 
 
 def count(path: Path = KERNELS) -> int:
-    """How many numbers measured on real faces there are."""
+    """Number of constants measured on real faces."""
     data = json.loads(path.read_text())
     return sum(np.size(value) for what in ("opening", "width") for value in data[what].values() if value is not None)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Silent films of a mouth: small grey pictures of the head's lips, teeth and tongue, one for each frame of a motion.
 
-They are what a system that reads lips from video sees, and so hold what a camera does: what is hidden behind lips is not in them. The
-head holds still, as lip-reading crops are put in place by the eyes and nose.
+They are the input of a system that reads lips from video, and so show what a camera sees: parts behind the lips are hidden. The head is
+still, as lip-reading crops are aligned by the eyes and nose.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class LipVideo(nn.Module):
         return torch.cat(made).unflatten(0, x.shape[:2])
 
     def seen(self, points: Tensor) -> Tensor:
-        """Where points [B, m, 3], metres, are in the picture: across and down in pixels, and metres towards the viewer."""
+        """Picture coordinates of points [B, m, 3], metres: right and down in pixels, and towards the viewer in metres."""
         pixel, middle = _MILLIMETRES / 1e3 / PIXELS, (PIXELS - 1) / 2
         return torch.stack([points[..., 0] / pixel + middle, (self.middle - points[..., 1]) / pixel + middle, points[..., 2]], -1)
 
@@ -125,8 +125,8 @@ class LipFilms:
 
 
 def chosen(motions: MotionSet, least_frames: int, minutes: float, seed: int) -> list[tuple[int, int]]:
-    """(row, variant) of what is filmed: about so many `minutes` of training rows, each in one of its performances, and an eighth as much of
-    the validation and of the test voices."""
+    """(row, variant) to film: about `minutes` of training rows, each in one of its performances, and an eighth as much of the validation
+    and of the test voices."""
     rng, pairs = np.random.default_rng([seed, 5]), {}
     train, watched, test = motions.of("train", least_frames), motions.watched(least_frames), motions.of("test", least_frames)
     for rows, share in ((train, 1.0), (watched, 0.125), (test, 0.125)):

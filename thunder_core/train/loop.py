@@ -43,7 +43,7 @@ class Schedule:
 def learning_rate(schedule: Schedule, step: int) -> float:
     """Linear warm-up, a plateau, and over the last `cooling` of the steps a cosine to 1 % of the peak.
 
-    Because the plateau does not know when it ends, a run that is given more steps goes on as if it had always had them.
+    Because the plateau does not know when it ends, a run that is extended continues as if it had been planned so.
     """
     if step < schedule.warmup:
         return schedule.rate * (step + 1) / schedule.warmup
@@ -69,7 +69,7 @@ def _average(gradients: list[Tensor], processes: int) -> None:
 
 
 class _Training:
-    """What a checkpoint holds: the model, its optimiser, the moving average of its weights, the number of steps done."""
+    """The content of a checkpoint: the model, its optimiser, the moving average of its weights, the number of steps done."""
 
     def __init__(self, model: nn.Module, schedule: Schedule, path: Path, device: str):
         self.model, self.path, self.step = model, path, 0
@@ -169,7 +169,7 @@ def fit(
 ) -> nn.Module:
     """Train `model` in place and return it with its averaged weights, in evaluation mode, ready to export.
 
-    `batch` draws from a generator seeded by (seed, step), so a resumed run sees what an uninterrupted one would.
+    `batch` draws from a generator seeded by (seed, step), so a resumed run draws the same batches as an uninterrupted one.
     `loss` returns named terms, the same at every step; "total" is minimised. State lies in `folder`/checkpoint.pt, the log in log.jsonl.
     Under torchrun only the first process returns; the others end with SystemExit.
     """

@@ -25,9 +25,9 @@ HIDE_INNER = 0.5  # share of crops without movement of teeth and tongue, so that
 
 
 class SpeechBatches:
-    """Draws crops: motion [B, T, C], how it was played [B, 1, DIRECTION_NAMES] (NaN where nobody knows), log-mel [B, 4T, 80],
-    units [B, 2T], voices [B, 256], speech features [B, T, d], where each is from ("crop", int64 [B, 3]: row number, first frame,
-    variant); with `waves` the sound itself [B, 640·T] too."""
+    """Draws crops: motion [B, T, C], its direction [B, 1, DIRECTION_NAMES] (NaN if unknown), log-mel [B, 4T, 80],
+    units [B, 2T], voices [B, 256], speech features [B, T, d], origin of each ("crop", int64 [B, 3]: row number, first frame, variant); with
+    `waves` also the sound [B, 640·T]."""
 
     def __init__(self, motions: MotionSet, numbers: list[int], frames: int, batch: int, mel: bool = True, waves: bool = False):
         self.motions, self.numbers, self.frames, self.batch, self.waves = motions, numbers, frames, batch, waves
@@ -35,7 +35,7 @@ class SpeechBatches:
         self._gain: dict[int, float] = {}
 
     def gain(self, number: int) -> float:
-        """Factor that brings a row's whole recording to one speech level."""
+        """Factor that normalises a row's whole recording to one speech level."""
         if number not in self._gain:
             row = self.motions.rows[number]
             whole = torch.from_numpy(self.motions.samples(number, 0, row.frames))
@@ -74,8 +74,8 @@ def speech_loss(logits: Tensor, mel: Tensor, item: dict[str, Tensor]) -> dict[st
 
 
 def speech_figures(model: MeshToSpeech, seen: Tensor, item: dict[str, Tensor]) -> dict[str, float]:
-    """How well a network that sees `seen` [B, T, …] says what a batch says: the terms of its loss, the evidence in nats for the units
-    that are said and for those of another clip, and how often its own clip has more."""
+    """Figures of a network with input `seen` [B, T, …] on a batch: the terms of its loss, the evidence in nats for the spoken units and for
+    those of another clip, and how often its own clip has more."""
     logits, mel = model(seen, item["voices"])
     true = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"])])
     other = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"].roll(1, 0))])
@@ -130,9 +130,10 @@ def fit_and_measure(
     model: MeshToSpeech, see: Callable[[dict[str, Tensor]], Tensor], loss, data: tuple[SpeechBatches, SpeechBatches, SpeechBatches],
     schedule: Schedule, folder: Path, device: str,
 ) -> dict[str, float]:  # fmt: skip
-    """Train a network that says what it sees; returns its figures on the unseen test voices.
+    """Train a network from mouths to speech; returns its figures on the held-out test voices.
 
-    see: what it sees of a batch.  loss: as `loop.fit` takes it.  data: of training, of the voices watched meanwhile, of the test voices.
+    see: batch → the network's input.  loss: as `loop.fit` takes it.  data: of training, of the voices watched meanwhile, of the test
+    voices.
     """
     batches, watched, test = data
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The paper's measures of a talking head against the truth (THUNDER, 3DV 2026, §5.3), in numpy; lengths come out in centimetres.
 
-Vertices are positions in metres, [T, n, 3] over the vertex set a measure is asked of: the lips for L-, the upper face for -U.
-Nothing here knows a head: which vertices are lips, and that the neck is held still, is the caller's business.
+Vertices are positions in metres, [T, n, 3] over the measure's vertex set: the lips for L-, the upper face for -U.
+This module does not depend on a head: the caller selects the lip vertices and keeps the neck still.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def lip_pearson(predicted: np.ndarray, true: np.ndarray) -> float:
     """L-PCC, −1 … 1: Pearson's correlation of every coordinate over time, mean over coordinates.  [T, n, 3] metres both.
 
     Coordinates that never move in the truth have no correlation and are left out; a prediction that does not move
-    where the truth does counts as 0. NaN if the truth stands still altogether.
+    where the truth does counts as 0. NaN if the truth does not move at all.
     """
     p, t, _ = _series(predicted, true)
     if not t.shape[1]:
@@ -58,7 +58,7 @@ def lip_pearson(predicted: np.ndarray, true: np.ndarray) -> float:
 def lip_concordance(predicted: np.ndarray, true: np.ndarray) -> float:
     """L-CCC, −1 … 1: Lin's concordance 2·cov / (var + var + (difference of means)²) of every coordinate, mean.
 
-    Unlike Pearson's it falls when the motion is too small, too large or off its place. [T, n, 3] metres both.
+    Unlike Pearson's it falls when the motion is too small, too large or displaced. [T, n, 3] metres both.
     """
     p, t, apart = _series(predicted, true)
     if not t.shape[1]:
@@ -115,7 +115,7 @@ def distances(samples: np.ndarray, true: np.ndarray) -> np.ndarray:
 def sample_diversity(clips: list[np.ndarray]) -> float:
     """S-DIV, cm: std over the samples (axis S) of D [S, T, n] metres of every clip, mean over all else.
 
-    The paper wants it high for the upper face and low for the lips, with S = 32.
+    According to the paper it should be high for the upper face and low for the lips, with S = 32.
     """
     return float(CM * np.mean([np.std(d, 0).mean() for d in clips]))
 

@@ -52,7 +52,7 @@ class Row:
 
 
 class _Analysis:
-    """What is computed of one sound: speech features, units and a voice. Called from several threads."""
+    """Computes a sound's speech features, units and voice. Called from several threads."""
 
     def __init__(self, encoder: SpeechEncoder, speaker: SpeakerEncoder, units: Units | None):
         self._encoder, self._speaker, self.units = encoder, speaker, units
@@ -171,7 +171,7 @@ class MotionSet:
         return self.of("validation", least_frames) or self.of("test", least_frames)
 
     def samples(self, number: int, start: int, frames: int) -> np.ndarray:
-        """float32 [frames · 640] of a row's sound from its animation frame `start`: of what its face says, not of what it listens to."""
+        """float32 [frames · 640] of a row's sound from its animation frame `start`: of its own speech, not of the voice it listens to."""
         row, n = self.rows[number], frames * SAMPLES_PER_FRAME
         if row.listens:
             return np.zeros(n, np.float32)

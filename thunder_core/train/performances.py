@@ -35,7 +35,7 @@ _TEACHER = ("direction.py", "face/mechanics.py", "train/performances.py", "train
 
 @dataclass(frozen=True)
 class Job:
-    """What a process needs to perform any clip of a set; paths only, so that it can be sent to one."""
+    """The inputs of a process that performs clips of a set; paths only, so that they can be pickled."""
 
     corpus: Path
     folder: Path
@@ -56,12 +56,12 @@ class _Set:
 def animate(
     corpus: Corpus, channels: list[str], folder: Path, seed: int = 1, workers: int = 1, basis: FlameBasis | None = None
 ) -> None:  # fmt: skip
-    """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip heard before, and `directions.npy`
-    [VARIANTS, clips, DIRECTION_NAMES], how each was played.
+    """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip of the stage `hear`, and `directions.npy` [VARIANTS,
+    clips, DIRECTION_NAMES], their directions.
 
-    They are the teacher's; where a clip's motion was captured, the captured one, with the teacher's for what was not. How
-    that was played nobody knows: its direction is NaN. `performed.json` says how many clips are done and by which teacher, and
-    the next call goes on there; another teacher, seed or set begins again. What is written does not depend on `workers`.
+    They are the teacher's; for a captured clip the captured motion, completed by the teacher's. Its direction is unknown: NaN.
+    `performed.json` records the number of finished clips and the teacher, and the next call continues there; another teacher, seed or set
+    starts over. The result does not depend on `workers`.
 
     channels: of the bundled head.  basis: the FLAME file whose coefficients the motions are written in instead.
     """
@@ -94,7 +94,7 @@ def animate(
 
 
 def _made_by(job: Job) -> str:
-    """What the performances depend on, in short: set, seed, and the teacher's sources and constants."""
+    """Checksum of what the performances depend on: set, seed, and the teacher's sources and constants."""
     digest = hashlib.sha256(repr((job.channels, job.seed, VARIANTS)).encode())
     digest.update((job.folder / "rows.json").read_bytes())
     if job.flame is not None:
@@ -106,7 +106,7 @@ def _made_by(job: Job) -> str:
 
 
 def _done(job: Job) -> int:
-    """How many clips are performed already, by this very teacher."""
+    """Number of clips already performed by this teacher."""
     state = job.folder / STATE
     if not all((job.folder / name).exists() for name in (STATE, MOTIONS, DIRECTIONS)):
         return 0

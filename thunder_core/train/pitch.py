@@ -40,7 +40,7 @@ def _correlation(samples: Tensor) -> tuple[Tensor, Tensor]:
 def track(samples: Tensor) -> tuple[Tensor, Tensor]:
     """Pitch [B, N] in Hz of levelled speech [B, 160 N] at 16 kHz every 10 ms, and which frames are voiced [B, N].
 
-    Where nothing is voiced the pitch goes on in a straight line (of its logarithm) from one voiced stretch to the next.
+    Between voiced parts the logarithm of the pitch is interpolated linearly.
     """
     correlation, rms = _correlation(samples.float())
     lag = RATE / classes(samples.device)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a voice does besides saying words: its accents, its phrases, its pauses and its pitch, at animation frames.
+"""Prosody of a voice: its accents, phrases, pauses and pitch, at animation frames.
 
-The teacher moves brows, head, lids and eyes by it, and the measures of habits compare movements with it.
+The teacher derives movements of brows, head, lids and eyes from it, and the measures of habits compare movements with it.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _MOST_SEMITONES = 8.0
 class Prosody:
     """Of one sound over T animation frames.
 
-    phrases [(start, end)]: stretches of speech, s, with pauses of PAUSE or longer between them.  spoken bool [T]: inside of
-    one.  accents [k] and weights [k]: times, s, of the syllables that stand out, and how much, 0 … 1.  hesitations: times, s,
-    at which a sound within a phrase begins that is drawn out.  level [T]: how loud speech is, smoothed over syllables, 0 … 1.
+    phrases [(start, end)]: parts with speech, s, separated by pauses of PAUSE or longer.  spoken bool [T]: inside of
+    one.  accents [k] and weights [k]: times, s, of prominent syllables, and their prominence, 0 … 1.  hesitations: start times, s, of
+    drawn-out sounds within a phrase.  level [T]: loudness of speech, smoothed over syllables, 0 … 1.
     """
 
     frames: int
@@ -86,7 +86,7 @@ def phrases_of(phones: np.ndarray, pause: float = PAUSE) -> list[tuple[float, fl
 
 
 def inside(spans: list[tuple[float, float]], frames: int) -> np.ndarray:
-    """bool [frames]: which animation frames lie in spans of (start, end), s."""
+    """bool [frames]: True for animation frames in spans of (start, end), s."""
     t = np.arange(frames) / FPS
     within = np.zeros(frames, bool)
     for start, end in spans:

@@ -16,11 +16,11 @@ _LEAST_AREA = 1e-9  # twice the area, square pixels: smaller triangles are seen 
 
 
 def nearest_triangles(points: Tensor, triangles: Tensor, height: int, width: int) -> Tensor:
-    """The triangle that each pixel shows, int64 [B, height, width], −1 where there is none.
+    """The triangle visible at each pixel, int64 [B, height, width], −1 for none.
 
     points [B, V, 3]: x to the right and y down in pixels, whose centres are whole numbers, and z towards the viewer, any unit.
-    triangles int64 [F, 3]: corners that run anticlockwise where they are seen from outside; those seen from behind are not drawn.
-    An edge belongs to both its triangles; of triangles that are as near, within a millionth of the depth of the batch, the last is shown.
+    triangles int64 [F, 3]: corners in anticlockwise order as seen from outside; back faces are not drawn.
+    An edge belongs to both its triangles; of triangles at the same depth, within a millionth of the batch's range, the last is shown.
     """
     batch, count = len(points), len(triangles)
     shown = torch.full((batch * height * width,), -1, dtype=torch.int64, device=points.device)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A folder of tracked real faces becomes performances of the default head, with figures of how well and of what people do.
+"""Converts a folder of tracked real faces into performances of the default head, with figures of quality and of people's behaviour.
 
-Written to OUT, which belongs outside the repository: `fit/` and `check/` (or `all/` where nothing says) with tracked
-sequences and their sounds, `overlays/`, `report.txt`, and `habits.json`: blinks, brows, gaze, head and jaw in numbers, from
-which a teacher's constants are set. Nothing here may be trained on: the sequences are marked so.
+Written to OUT, which belongs outside the repository: `fit/` and `check/` (or `all/` without a split) with tracked sequences and their
+sounds, `overlays/`, `report.txt`, and `habits.json`: blinks, brows, gaze, head and jaw in numbers, from which the teacher's constants are
+set. The sequences are marked as not to be trained on.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _GROUPS = ("lips_outer", "lips_inner", "lids", "brows", "chin", "cheeks", "nose"
 
 
 def fit_figures(head: Head, solved: Solved, measured: dict[str, np.ndarray]) -> dict[str, float]:
-    """How well a solved face follows the tracked one.
+    """Figures of how well a solved face follows the tracked one.
 
     Residuals (root mean square in the picture plane, mm) per group of spots, the frames' 95th percentile; r of opening and
     width with the measured curves; kept: share of the measured lowest 15 % of frames that lie in the solved lowest 25 % (+ 0.1 mm);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes of the corpus for the judge: the model's own samples, and how the teacher performs the same sound in the same direction.
+"""Takes of the corpus for the judge: the model's samples, and the teacher's performances of the same sound in the same direction.
 
-Each set of weights samples into a folder of its own, one file for every clip, so that the judge can learn from the samples of
-several of them, and sampling goes on where it was stopped.
+Each set of weights has its own folder, with one file per clip, so that the judge can be trained on samples of several of them, and
+interrupted sampling can be resumed.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ _WEIGHTS = ("denoiser", "distilled", "encoder", "units")
 
 @dataclass(frozen=True)
 class SampledClip:
-    """One sound of T frames, K takes of it, and what the teacher does with it in the direction of each.
+    """One sound of T frames, K takes of it, and the teacher's performance in the direction of each.
 
-    takes, teacher, expected: float16 [K, T, channels + 9] as `types.pack` orders them; expected: what the model expects of the
-    sound in the direction of each take (`Thunder.expected`).  readings: float32 [K, DIRECTION_NAMES].
-    steps [K], guidance [K]: how each was sampled; no steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T].
+    takes, teacher, expected: float16 [K, T, channels + 9] as `types.pack` orders them; expected: the model's expectation in the direction
+    of each take (`Thunder.expected`).  readings: float32 [K, DIRECTION_NAMES].
+    steps [K], guidance [K]: settings of each take; 0 steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T].
     """
 
     takes: np.ndarray
@@ -65,7 +65,7 @@ class SampledClip:
 
     @staticmethod
     def load(path: Path) -> SampledClip:
-        """What `save` wrote."""
+        """The clip that `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
             return SampledClip(**{field.name: file[field.name] for field in fields(SampledClip)})
 
@@ -76,7 +76,7 @@ class SampledClip:
 
 
 def folder_of(cache: Path, weights: Path, seed: int) -> Path:
-    """Where samples of a folder of weights lie: another model, teacher or seed has another place."""
+    """The folder for samples of a folder of weights; it depends on model, teacher and seed."""
     digest = hashlib.sha256(repr((seed, REFERENCES, _SPREADS, _STEPS, _GUIDANCES, LEAST_FRAMES, MOST_FRAMES)).encode())
     for path in (weights / f"{name}.safetensors" for name in _WEIGHTS):
         digest.update(path.read_bytes() if path.exists() else b"")
@@ -104,7 +104,7 @@ def clips_of(corpus: Corpus, split: str, count: int, seed: int) -> list[int]:
 
 
 def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: Path, clips: dict[str, int], seed: int = 1) -> None:
-    """Write `SPLIT-NUMBER.npz` (`SampledClip`) of as many clips of each split as `clips` says. Files that are there stay.
+    """Write `SPLIT-NUMBER.npz` (`SampledClip`) of `clips` clips of each split. Existing files are kept.
 
     Training clips are sampled in many directions, numbers of steps and strengths of guidance; others as users do by default.
     """
@@ -120,7 +120,7 @@ def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Takes that are sampled together. directions: float32 [k, DIRECTION_NAMES].  spreads [k]: how far they go from what is asked."""
+    """Takes that are sampled together. directions: float32 [k, DIRECTION_NAMES].  spreads [k]: around the direction."""
 
     seeds: list[int]
     directions: np.ndarray
@@ -178,7 +178,7 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
 def taught(
     phones: np.ndarray, samples: np.ndarray, voice: VoiceFeatures, channels: list[str], direction: np.ndarray, aligned: bool
 ) -> np.ndarray:
-    """What the teacher does on average in a direction [DIRECTION_NAMES]: the mean of packed motions [T, channels + 9]."""
+    """The teacher's mean performance in a direction [DIRECTION_NAMES]: the mean of packed motions [T, channels + 9]."""
     assert len(direction) == len(DIRECTION_NAMES)
     features = voice.features.cpu().numpy()
     heard, pitch, played = features[:, -LOUDNESS:], semitones(samples, voice.frames), Direction.of_vector(direction)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a tracked face's 478 landmarks to a performance of the default head: pose, jaw, lips, brows, lids and gaze.
+"""Solves a tracked face's 478 landmarks for a performance of the default head: pose, jaw, lips, brows, lids and gaze.
 
-The paper's pseudo ground truth in miniature: a person's own proportions are removed by a resting face found in each clip, what
-remains are displacements, and those are fitted by bounded, regularised least squares over corresponding points, smooth in time,
-with the inner lips' gap brought to the measured one at the end so that lips that met, meet.
+The paper's pseudo ground truth in miniature: a person's proportions are removed with a resting face estimated for each clip, and the
+remaining displacements are fitted by bounded, regularised least squares over corresponding points, smooth in time, finally the inner lips'
+gap is set to the measured one, so that closures are kept.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ _POSE_SMOOTHING = 0.8  # frames
 
 
 class BadLandmarks(ThunderError):
-    """A file of landmarks lacks what a face is solved from."""
+    """A file of landmarks lacks data needed for solving a face."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ def _similarity(x: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray
 def stabilise(points: np.ndarray, known: Spots, head: Head) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks [T, 478, 3] without NaN → the same held still and facing front, mm, at the head's size; and rotations [T, 3, 3].
 
-    What keeps its place on the skull is brought together frame by frame, points that move in spite of it counting less;
-    the mean face is then turned and scaled to the head. rotations: of the head before the camera, in the head's axes.
+    Points fixed to the skull are aligned frame by frame, with less weight for those that move; the mean face is then rotated and scaled to
+    the head. rotations: of the head relative to the camera, in the head's axes.
     """
     rigid = list(RIGID)
     reference, weight = points[len(points) // 2, rigid], np.ones(len(rigid))
@@ -144,9 +144,9 @@ def _closed(still: np.ndarray) -> np.ndarray:
 
 
 def lip_gaps(still: np.ndarray) -> np.ndarray:
-    """Gaps of the inner lips [T, pairs] mm, 0 where they are as close as when the person's mouth is shut.
+    """Gaps of the inner lips [T, pairs] mm, 0 where they are as close as in the person's closed mouth.
 
-    Trackers never bring shut lips quite together; what is left over is taken off. Distance and height must both say open.
+    Trackers leave a small gap between closed lips, which is subtracted. Lips are open only if both distance and height say so.
     """
     shut = _closed(still)
     gaps = []
@@ -306,7 +306,7 @@ def _least_squares(face: _Face, gram, right, u, rounds: int = 250):
 
 
 def _visibility(turned: np.ndarray, ours: np.ndarray) -> np.ndarray:
-    """How well the camera sees each spot [T, m], 0.1 … 1: less on the side of the face that is turned away."""
+    """Visibility of each spot to the camera [T, m], 0.1 … 1: less on the side of the face that is turned away."""
     sideways = np.arcsin(np.clip(ours[:, 0] / 80.0, -1, 1))  # of the skin's normal on a head 80 mm to either side
     normal = np.stack([np.sin(sideways), 0 * sideways, np.cos(sideways)], 1)
     towards = np.einsum("tc,mc->tm", turned[:, 2], normal)
@@ -317,7 +317,7 @@ def meet_gap(head: Head, expression: np.ndarray, jaw: np.ndarray, gap: np.ndarra
     """The expression [T, n] nearest to the given one whose inner lips are `gap` [T] mm apart (see `opening_mm`).
 
     For a fixed jaw the gap is linear in the channels: the smallest change of the lips' own channels within 0 … 1 is found by
-    a few projections. A gap that these channels cannot make is met as closely as they can.
+    a few projections. A gap out of their range is approximated.
     """
     layer = FlameLayer(head, np.array([head.inner_lip_lower_mid, head.inner_lip_upper_mid]), torch.float64)
     names = list(head.expression_names)
@@ -342,7 +342,7 @@ def meet_gap(head: Head, expression: np.ndarray, jaw: np.ndarray, gap: np.ndarra
 
 
 def _gaze(still: np.ndarray, neutral: np.ndarray, blink: np.ndarray) -> np.ndarray:
-    """Rotation vectors [T, 3] of the eyes from where the irises lie between the eye corners; held through blinks."""
+    """Rotation vectors [T, 3] of the eyes from the irises' positions between the eye corners; held through blinks."""
     away = []
     for side, iris in enumerate(IRISES):
         corners = [LID_ACROSS["upper"][side][0], LID_ACROSS["upper"][side][-1]]

@@ -35,9 +35,9 @@ class Performed:
 
 
 def performed(cache: Path, split: str, most: int, played: Played) -> Performed:
-    """The teacher's performances of at most so many clips of a split, in a cache in which `hear` and `animate` were run.
+    """The teacher's performances of at most `most` clips of a split, from a cache of `hear` and `animate`.
 
-    Clips of all speakers in turn; those that hardly speak are left out.
+    Clips of all speakers in turn; those with little speech are left out.
     """
     folder = cache / "motions"
     rows = json.loads((folder / "rows.json").read_text())["rows"]
@@ -86,7 +86,7 @@ def fit(data: Performed, unseen: Performed) -> Reader:
 
 
 def agreement(reader: Reader, data: Performed, some: np.ndarray | slice = slice(None)) -> np.ndarray:
-    """Pearson's r [axes] of what is read with what was asked, over all voices; some: which performances."""
+    """Pearson's r [axes] between read and requested style over all voices; some: the performances used."""
     read, asked = reader.read(data.measured)[some], data.asked[some]
     read, asked = read - read.mean(0), asked - asked.mean(0)
     return (read * asked).sum(0) / np.maximum(1e-9, np.linalg.norm(read, axis=0) * np.linalg.norm(asked, axis=0))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Silent video to speech (Choi et al. 2023), the reference of the paper's Table 1: mesh-to-speech's conformer and heads behind a network
-that looks at pictures of the lips (`lip_video.py`) instead of at vertices."""
+that reads pictures of the lips (`lip_video.py`) instead of vertices."""
 
 from __future__ import annotations
 
@@ -110,9 +110,9 @@ def varied(pictures: Tensor, rng: np.random.Generator) -> Tensor:
 def train_sv2s(
     motions: MotionSet, films: LipFilms, folder: Path, schedule: Schedule, device: str = "cpu", start: dict[str, Tensor] | None = None
 ):  # fmt: skip
-    """Train on filmed performances; conformer and heads go on from `start`, weights of mesh-to-speech, where they are given.
+    """Train on rendered performances; conformer and heads are initialised from `start`, weights of mesh-to-speech, if given.
 
-    Returns (model, figures on the unseen test voices).
+    Returns (model, figures on the held-out test voices).
     """
     torch.manual_seed(schedule.seed)
     model = VideoToSpeech(MeshToSpeechConfig(inputs=PIXELS**2, space="video", units=UNITS))

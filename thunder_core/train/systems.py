@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How every system of the paper's comparison learns: its labels, its loss beyond the shared one, and what it is watched by.
+"""Training of each system of the paper's comparison: its labels, its loss in addition to the shared one, and its validation figures.
 
 The shared loss is the diffusion model's (`denoiser.DenoiserLoss`): reconstruction, velocity and, on request, L_m2s. A learner holds
 what only training needs; its `network` is exported.
@@ -42,7 +42,7 @@ LEAST_TELLING = 0.5  # mood strength from which a picture of the image encoder's
 
 @dataclass(frozen=True)
 class Labels:
-    """What the corpus says of a clip besides its sound and motion.
+    """Labels of the corpus besides sound and motion.
 
     motions: the set.  speakers: training speakers who speak, in alphabetical order.
     """
@@ -56,7 +56,7 @@ class Labels:
         return Labels(motions, tuple(sorted({row.speaker for row in rows if row.clip >= 0})))
 
     def speaker(self, number: int, rng: np.random.Generator) -> int:
-        """Which of `speakers` speaks a row; any of them where nobody speaks, or where it is another's voice."""
+        """Index in `speakers` of a row's speaker; a random one in silence, or if it is another's voice."""
         name = self.motions.rows[number].speaker
         return self._index.get(name, int(rng.integers(len(self.speakers))))
 
@@ -65,7 +65,7 @@ class Labels:
         return {name: i for i, name in enumerate(self.speakers)}
 
     def phones(self, number: int, first: int, frames: int) -> np.ndarray:
-        """int64 [4 · frames] phone labels, 10 ms each, of a row from an animation frame on; silence where nobody speaks."""
+        """int64 [4 · frames] phone labels, 10 ms each, of a row from an animation frame on; silence if nobody speaks."""
         row = self.motions.rows[number]
         result = np.full(4 * frames, SILENCE, np.int64)
         if row.clip >= 0 and not row.listens:
@@ -82,7 +82,7 @@ class Labels:
 
 
 class LabelledBatches(SpeechBatches):
-    """`SpeechBatches` with "speaker" int64 [B], and "phones" [B, 4T] or "reference" [B, REFERENCE, C] where they are wanted."""
+    """`SpeechBatches` with "speaker" int64 [B], and "phones" [B, 4T] or "reference" [B, REFERENCE, C] on request."""
 
     def __init__(self, labels: Labels, numbers: list[int], batch: int, wants: tuple[str, ...] = (), **options):
         super().__init__(labels.motions, numbers, FRAMES, batch, **options)
@@ -104,7 +104,7 @@ class LabelledBatches(SpeechBatches):
 
 
 class Learner(nn.Module):
-    """A system in training. network: what is exported.  wants: of `LabelledBatches`."""
+    """A system in training. network: exported.  wants: labels needed from `LabelledBatches`."""
 
     wants: tuple[str, ...] = ()
     network: nn.Module
@@ -182,7 +182,7 @@ class DiffPoseTalkLearner(_Diffusion):
             return {"total": contrastive_loss(model(pairs[:, 0]), model(pairs[:, 1]))}
 
         def figures(model: nn.Module) -> dict[str, float]:
-            """How often the other stretch of a performance is the nearest of all, and by chance."""
+            """How often the other part of the same performance is the nearest of all, and the rate by chance."""
             pairs = network.standardise(_pairs(motions, watched, np.random.default_rng(0)).to(device))
             alike = model(pairs[:, 0]) @ model(pairs[:, 1]).T
             right = (alike.argmax(1) == torch.arange(len(alike), device=alike.device)).float().mean()
@@ -207,7 +207,7 @@ def _pairs(motions: MotionSet, numbers: list[int], rng: np.random.Generator) -> 
 
 
 class Media2FaceLearner(_Diffusion):
-    """Media2Face: half of the rows have the label as condition, half what the image encoder makes of a frame of the motion."""
+    """Media2Face: half of the rows have the label as condition, half the image encoder's output for a frame of the motion."""
 
     @staticmethod
     def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None, clip: ClipImages | None = None) -> Media2FaceLearner:
@@ -306,7 +306,7 @@ class RegressionLoss(DenoiserLoss):
         return self.compare(model.network, model.estimate(item, truth, rng), truth, item, model.further(item))
 
     def figures(self, model: _Regression, held_out: SpeechBatches) -> dict[str, float]:
-        """As of diffusion, but of what the network performs, in the style of any training speaker."""
+        """As for diffusion, but of the network's performance in a random training speaker's style."""
         item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
         return self.errors(model.network.restore(model.free(item)), item["motion"])
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The teacher: a procedural animator that performs phones on the default head's channels, as it is directed.
 
-The mouth is in `teacher_mouth`, lids, brows, gaze and head are in `teacher_upper_face`; what they draw comes from generators
-of their own, so that one can change without the other.
+The mouth is in `teacher_mouth`, lids, brows, gaze and head are in `teacher_upper_face`; each draws from its own random generator, so that
+one can change without the other.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def perform(
 ) -> Motion:  # fmt: skip
     """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `encoder.loudness`) → Motion of T frames.
 
-    pitch [T]: see `prosody.semitones`; accents are better known with it.  listens: the voice is another's, whose accents and
+    pitch [T]: see `prosody.semitones`; it improves accents.  listens: the voice is another's, whose accents and
     phrase ends are answered with a shut mouth.  features [T, d]: of the speech encoder that `lip_kernels` were fitted to; without
-    them lips follow the phones alone.  Without a direction one is drawn, of a speaker of its own. Raises BadRequest unless
+    them lips follow the phones alone.  Without a direction one is drawn for a random speaker. Raises BadRequest unless
     `channels` are the default head's.
     """
     of_mouth, of_upper_face, of_direction = rng.spawn(3)

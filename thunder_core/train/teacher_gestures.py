@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What mouth, jaw, cheeks and nose do beside opening, width and the tongue: with sounds, with style, and with moods.
+"""Gestures of mouth, jaw, cheeks and nose in addition to opening, width and tongue: with sounds, style and moods.
 
-Every part of a gesture is a channel, a cue it follows and how far it goes. Cues are curves over time, most of them 0 … 1.
-Sizes of what people do while they speak follow the spread of channels solved from 4D scans of twelve people speaking.
+Every part of a gesture consists of a channel, the cue that it follows and its size. Cues are curves over time, most of them 0 … 1.
+Sizes of movements in speech follow the spread of channels solved from 4D scans of twelve people speaking.
 """
 
 from __future__ import annotations
@@ -113,13 +113,13 @@ _LASTING = ("always", "drift")  # cues that do not need a sound
 
 
 def sides(channel: str, names: Sequence[str]) -> tuple[str, ...]:
-    """The names that a channel stands for: itself, or its left and right."""
+    """The channels of a name: itself, or its left and right."""
     return (channel,) if channel in names else (channel + "Left", channel + "Right")
 
 
 @dataclass(frozen=True)
 class Cues:
-    """What gestures follow, each [T]: 0 … 1 but for `drift` and `tremble`, which are noise of unit deviation."""
+    """The cues that gestures follow, each [T]: 0 … 1 except `drift` and `tremble`, which are noise of unit deviation."""
 
     curves: dict[str, np.ndarray]
 

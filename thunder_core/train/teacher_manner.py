@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How an upper face behaves under a direction: sizes and rates of nods, raises, blinks and looks, and what each mood makes of them."""
+"""Behaviour of the upper face under a direction: sizes and rates of nods, raises, blinks and looks, and each mood's changes to them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ class Manner:
     """Sizes, rates and postures of one performance.
 
     Factors, 1 as usual: tempo (quickness of movements), sway, nods, raises, looks (how often the gaze leaves), linger (for how
-    long), restless (how often it moves where it is), blinks, blink_length.  Channels at their most, which a mood brings in and
-    out over time: inner, outer, down, wide, squint, droop.  knits: brows drawn together on accents, 0 … 1.  upward: share of
-    accents on which the head jerks up.  one_sided: −1 … 1, how much more the left brow does.  pose: degrees that the head
-    nods, turns and tilts on average.  aside: degrees that the gaze turns and lowers where it leaves.  tremble, shake: degrees
-    of quick trembling and of slow shaking of the head.
+    long), restless (how often it moves where it is), blinks, blink_length.  Channel values at full mood, which varies over time: inner,
+    outer, down, wide, squint, droop.  knits: brows drawn together on accents, 0 … 1.  upward: share of accents on which the head jerks up.
+    one_sided: −1 … 1, surplus of the left brow.  pose: degrees that the head nods, turns and tilts on average.  aside: degrees that
+    the gaze turns and lowers where it leaves.  tremble, shake: degrees of quick trembling and of slow shaking of the head.
     """
 
     tempo: float = 1.0

@@ -68,8 +68,8 @@ def _mechanics(channels: tuple[str, ...]) -> Mechanics:
 
 
 def demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | None) -> np.ndarray:
-    """Where a kind of sound is spoken, bool [M] at 100 Hz: labelled and not ruled out by the encoder's belief [T, 40], or certain
-    to the encoder. Labels may be misplaced, and the model cannot learn what is inaudible."""
+    """True where a kind of sound is spoken, bool [M] at 100 Hz: labelled and not ruled out by the encoder's probabilities [T, 40], or
+    certain by them. Labels may be misplaced, and the model cannot learn what is inaudible."""
     labelled = np.isin(phones, kind)
     if belief is None:
         return labelled

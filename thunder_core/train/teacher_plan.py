@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an upper face does and when: nods, poses, raised and knit brows, looks, blinks and breaths, of one who speaks or listens.
+"""Plans the upper face's events: nods, poses, raised and knit brows, looks, blinks and breaths of a speaker or listener.
 
 Plans are lists of events in seconds and degrees; `teacher_upper_face` moves the face by them. A speaker marks accents, looks
 away while thinking and comes back, blinks where phrases end; a listener answers the other's accents and phrase ends.
@@ -56,7 +56,7 @@ class Raise:
 
 @dataclass(frozen=True)
 class Look:
-    """Where the eyes go at a time. degrees [2]: turned and lowered, of the gaze in the world.  follow: the head's share of it."""
+    """A gaze target. degrees [2]: turned and lowered, of the gaze in the world.  follow: the head's share of it."""
 
     at: float
     degrees: np.ndarray
@@ -65,7 +65,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the head goes. at: s at which it sets off.  degrees [3].  lasts: s of its way."""
+    """A head pose. at: start of the movement, s.  degrees [3].  lasts: length of the movement, s."""
 
     at: float
     degrees: np.ndarray
@@ -96,7 +96,7 @@ def _about(rng: np.random.Generator, spread: float) -> float:
 
 
 def speaking(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
-    """The plan of somebody who says what a voice says; without a word, of somebody who is idle."""
+    """The plan for the speaker of a voice; without speech, for an idle face."""
     plan = Plan()
     home = rng.normal(0, _HOME) * manner.sway
     _mark_accents(plan, voice, manner, rng)
@@ -116,7 +116,7 @@ def speaking(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
 
 
 def listening(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
-    """The plan of somebody who listens to what a voice says: nods and brows answer its accents and phrase ends, a while later."""
+    """The plan for a listener: nods and brows answer the voice's accents and phrase ends with a delay."""
     plan = Plan()
     home = rng.normal(0, _HOME) * manner.sway + [0.0, 0.0, rng.normal(0, 1.5)]
     plan.poses.append(Pose(-9.0, home, 1.0))
@@ -174,7 +174,7 @@ def _raise(at: float, height: float, manner: Manner, rng: np.random.Generator) -
 
 
 def _gesture(size: float, manner: Manner, rng: np.random.Generator) -> np.ndarray:
-    """Degrees [3] of what a head does on an accent: most often a nod, or a turn or tilt with little of it, or up."""
+    """The head's movement on an accent, degrees [3]: most often a nod, or a turn or tilt with a small nod, or upwards."""
     kind, side = rng.random(), rng.choice([-1.0, 1.0])
     if kind < manner.upward:
         shares = (-0.6, 0.3 * rng.normal(), 0.25 * rng.normal())
@@ -226,7 +226,7 @@ def _leave(plan: Plan, away: float, back: float, follow: float, manner: Manner, 
 
 
 def _look(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
-    """The gaze leaves on hesitation and where a phrase is thought of, and comes back as it is said or ends."""
+    """The gaze leaves at hesitations and while a phrase is planned, and returns during the phrase or at its end."""
     often, free = min(1.6, manner.looks), 0.0  # s until which the eyes are away
     for (start, end), (a, b) in zip([*voice.pauses, (voice.seconds, voice.seconds)], voice.phrases):
         if a > 0.1 and rng.random() < 0.2 * often and a > free:  # as a phrase begins

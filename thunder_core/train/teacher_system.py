@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The teacher as an engine: it performs what the speech encoder hears, in the direction that is asked for, without a network of its own."""
+"""The teacher as an engine: it performs the speech encoder's phones in the requested direction, without a network of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CHANGE = 2.0  # cost of a change of phone at 25 frames per second, nats: half o
 class TeacherPerformer:
     """`systems.performing.Performer` of the procedural animator.
 
-    It knows phones to the animation frame and no pitch: what the corpus' performances were made from is finer.
+    It has phones per animation frame and no pitch; the corpus' performances use finer data.
     """
 
     fingerprint = ""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When a mouth moves: how much it speaks, and slow noise that keeps it from doing the same twice."""
+"""Timing of the mouth: presence of speech, and slow noise that avoids exact repetition."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..types import FPS
 
 
 def presence(phones: np.ndarray, frames: int) -> np.ndarray:
-    """How much the face speaks [T]: 1 in speech, 0 in pauses over a quarter of a second, eased in ahead of the sound.
+    """Presence of speech [T]: 1 in speech, 0 in pauses over a quarter of a second, eased in ahead of the sound.
 
     phones: 10 ms labels [M].
     """

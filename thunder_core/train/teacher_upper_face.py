@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The teacher's upper face: lids, brows, gaze, neck and breath while somebody speaks, listens or is silent.
 
-The neck drifts by a noise whose clock runs with the voice, so that in a pause it goes on slowly from where it is and never
-returns to a neutral pose; it takes new poses on critically damped springs and marks accents by minimum-jerk strokes. Eyes
-jump where they look and stay there while the head moves; lids follow the eyes.
+The neck drifts by a noise whose clock runs with the voice, so that in a pause it continues slowly and never returns to a neutral pose; it
+takes new poses on critically damped springs and marks accents by minimum-jerk strokes. Eyes jump to their target and stay on it while the
+head moves; lids follow the eyes.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _clock(voice: Prosody, tempo: float) -> np.ndarray:
 
 
 def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.random.Generator, listens: bool) -> np.ndarray:
-    """Degrees [T, 3] that the head nods, turns and tilts; felt [T]: how much of a mood is there."""
+    """Nod, turn and tilt of the head, degrees [T, 3]; felt [T]: strength of the mood."""
     frames, hertz = voice.frames, FPS * _FINE
     t, fine = np.arange(frames) / FPS, np.arange(frames * _FINE) / hertz
     head = np.zeros((frames, 3))
@@ -114,12 +114,12 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.
 
 
 def _stroke(nod: Nod, t: np.ndarray) -> np.ndarray:
-    """How far a nod is [T], 0 … 1."""
+    """Progress of a nod [T], 0 … 1."""
     return _eased((t - nod.at + nod.down) / nod.down) - _eased((t - max(nod.at, nod.until)) / nod.back)
 
 
 def _bump(event: Raise, t: np.ndarray) -> np.ndarray:
-    """How high brows are [T], 0 … 1; they rise fastest at its time."""
+    """Height of the brows [T], 0 … 1; they rise fastest at its time."""
     top = event.at + event.rise / 2
     return _eased((t - top + event.rise) / event.rise) - _eased((t - top - event.hold) / event.fall)
 
@@ -134,7 +134,7 @@ def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
 
 
 def _blink(at: float, length: float, t: np.ndarray) -> np.ndarray:
-    """How shut lids are [T]: down in a tenth of a second, shut for a frame, up in twice as long."""
+    """Closure of the lids [T]: down in a tenth of a second, shut for a frame, up in twice as long."""
     hold = 0.045 * length
     return _eased((t - at + 0.1) / 0.1) - _eased((t - at - hold) / (0.2 * length))
 
@@ -152,9 +152,9 @@ def _gaze(looks: list[Look], frames: int) -> np.ndarray:
 def upper_face(
     voice: Prosody, direction: Direction, rng: np.random.Generator, listens: bool = False
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
-    """({channel: [T]}, head [T, 3], eyes [T, 3], breath [T]) of one who says what a voice says, or `listens` to it.
+    """({channel: [T]}, head [T, 3], eyes [T, 3], breath [T]) of the voice's speaker, or of a face that `listens` to it.
 
-    A channel without a side stands for both. Rotation vectors in radians; breath: radians by which the jaw opens for air.
+    A channel without a side applies to both. Rotation vectors in radians; breath: opening of the jaw for air, radians.
     """
     frames, manner = voice.frames, manner_of(direction)
     t = np.arange(frames) / FPS

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tracked performances from disk, so that a studio trains on its own captures: `.npz` motion with its sound beside it.
+"""Reads tracked performances, so that a studio can train on its own captures: `.npz` motion with its sound next to it.
 
-The format is docs/reference/tracked.md. Channels are read by name, in any order and of any number; coefficients without names are a
-basis of their own (FLAME's) and need a retarget. Any frame rate becomes 25 fps. The public recordings of FACEGOOD, whose rig
-has channels of its own, are converted into the same format by `convert_facegood`.
+The format is docs/reference/tracked.md. Channels are read by name, in any order and of any number; coefficients without names belong to
+another basis (FLAME's) and need a retarget. Any frame rate becomes 25 fps. FACEGOOD's public recordings, with their own rig's channels, are
+converted into the same format by `convert_facegood`.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class BadTracking(ThunderError):
 def write_tracked(
     path: Path, motion: Motion, channels: list[str] | tuple[str, ...], speaker: str = "", measuring: bool = False, **more
 ) -> None:
-    """Write a motion as a tracked sequence (docs/reference/tracked.md); `more` arrays are kept beside it and ignored by the reader.
+    """Write a motion as a tracked sequence (docs/reference/tracked.md); `more` arrays are stored with it and ignored by the reader.
 
-    measuring: marks a face that may be measured against and looked at, but that no network is trained on.
+    measuring: marks a face that may be viewed and used for measuring, but not for training.
     """
     parts = {"head": motion.head, "eyes": motion.eyes}
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -156,9 +156,9 @@ def tracked_clips(
 ) -> Iterator[tuple[str, str, np.ndarray, Motion]]:
     """(name, speaker, samples [n] at 16 kHz, Motion at 25 fps) of every tracked sequence below a folder, by name.
 
-    Sound and motion start together and are cut to the shorter; a difference over half a second is an error. Sequences
-    marked `measuring` (faces nobody may train on) are refused unless `measuring` is asked for. retarget: coefficients of
-    sequences without channel names [T, b] → channels [T, n].  basis: as `read_tracked`. Raises BadTracking, naming the file.
+    Sound and motion start together and are cut to the shorter; a difference over half a second is an error. Sequences marked `measuring`
+    (not to be trained on) are refused unless `measuring` is set. retarget: coefficients of sequences without channel names [T, b] →
+    channels [T, n].  basis: as `read_tracked`. Raises BadTracking, naming the file.
     """
     folder = Path(folder)
     paths = sorted(folder.rglob("*.npz"))

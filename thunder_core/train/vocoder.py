@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the vocoder: recordings made again from their own mels, and from mels as mesh-to-speech draws them.
+"""Training of the vocoder: reconstructs recordings from their own mels, and from mesh-to-speech's mels.
 
-A sound has chance in it (noise, the phase of the pulses) that no input tells, so the loss is an energy distance between
+A sound has random parts (noise, the phase of the pulses) that no input determines, so the loss is an energy distance between
 spectrograms (Gritsenko et al. 2020): two sounds are drawn from the same input, each should be near the recording, and they
-should differ from each other as much as recordings would. Without that term a voice of the best fit buzzes.
+should differ from each other as much as recordings would. Without that term the fitted voice buzzes.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def corrupt_units(units: Tensor, count: int, rng: np.random.Generator) -> Tensor
 
 
 class SpectralViews(nn.Module):
-    """What the loss compares: magnitudes and their logarithms at four resolutions, and the log-mel."""
+    """Inputs of the loss: magnitudes and their logarithms at four resolutions, and the log-mel."""
 
     def __init__(self):
         super().__init__()
@@ -195,9 +195,9 @@ def train_vocoder(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, device: str = "cpu", m2s: MeshToSpeech | None = None,
     adversarial: bool = False, start: dict[str, Tensor] | None = None, batch: int = BATCH,
 ) -> tuple[Vocoder, dict[str, float]]:  # fmt: skip
-    """Train the vocoder on the corpus' recordings; returns (vocoder, figures on the unseen test voices).
+    """Train the vocoder on the corpus' recordings; returns (vocoder, figures on the held-out test voices).
 
-    With `m2s` part of the crops are made from what it draws of the teacher's motion; `adversarial` adds discriminators to a vocoder
+    With `m2s` part of the crops use its mels of the teacher's motion; `adversarial` adds discriminators to a vocoder
     that starts from the weights `start`.
     """
     torch.manual_seed(schedule.seed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stage `adapt`: the diffusion model goes on learning from a user's own recordings or captures."""
+"""Stage `adapt`: continues training the diffusion model on a user's recordings or captures."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
-    """Measure people's heads, write the second data set, or both; returns what was done."""
+    """Measure people's heads, write the second data set, or both; returns a summary."""
     done = []
     if args.measure:
         statistics = _of_people(args.measure, workspace.channels)

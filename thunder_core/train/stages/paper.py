@@ -26,7 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
-    """Train what is not trained yet; returns a line on every stage."""
+    """Train all stages that are not trained yet; returns a line for every stage."""
     budget = Budget(args.steps, args.together_steps, args.batch, m2s_weight=args.m2s_weight)
     stages, motions, lines = chosen(args.only), workspace.motions(), []
     clip = ClipImages(args.clip) if args.clip else None

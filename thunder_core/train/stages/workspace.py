@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where training reads and writes, and how a trained network is exported with its card."""
+"""Folders that training reads and writes, and export of a trained network with its card."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class Workspace:
 
     @property
     def corpus_folder(self) -> Path:
-        """Where the stage `corpus` writes."""
+        """The output folder of the stage `corpus`."""
         return self.cache / "corpus"
 
     @property
     def motions_folder(self) -> Path:
-        """Where the stages `hear` and `animate` write."""
+        """The output folder of the stages `hear` and `animate`."""
         return self.cache / "motions"
 
     @cached_property
@@ -73,7 +73,7 @@ class Workspace:
         self, name: str, tensors: dict[str, Tensor], config: dict, what: str, data: str,
         schedule: Schedule | None = None, figures: dict | None = None, folder: Path | None = None,
     ) -> None:  # fmt: skip
-        """Write `name`.safetensors and .json with a card: what it is, the data, commit, steps, seed and figures."""
+        """Write `name`.safetensors and .json with a card: description, data, commit, steps, seed and figures."""
         card = {"what": what, "data": data, "commit": commit(), "figures": figures or {}}
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
