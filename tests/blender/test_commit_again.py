@@ -4,7 +4,7 @@ of the animator's keep their value and how far they reach, whether they were set
 
 import numpy as np
 import pytest
-from test_commit import finished, show, stage  # noqa: F401
+from commit_stage import finished, show, stage  # noqa: F401
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat

@@ -4,7 +4,7 @@ keys the lips are where the take has them."""
 
 import numpy as np
 import pytest
-from test_commit import choose, numbers, seen, show, stage  # noqa: F401
+from commit_stage import choose, numbers, seen, show, stage  # noqa: F401
 from thunder.scene.animation import fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat

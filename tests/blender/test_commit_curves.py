@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from commit_stage import choose, spoken, stage  # noqa: F401
 from performances import key
-from test_commit import choose, spoken, stage  # noqa: F401
 from thunder.scene.animation import display
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing

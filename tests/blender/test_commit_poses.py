@@ -4,8 +4,8 @@ what never moves stays as the animator has it; a whole dialogue is committed in 
 
 import numpy as np
 import pytest
+from commit_stage import animate, choose, everything, seen, show, spoken, stage  # noqa: F401
 from performances import key, write_wav
-from test_commit import animate, choose, everything, seen, show, spoken, stage  # noqa: F401
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module, rna_paths
 from thunder.scene.host import compat

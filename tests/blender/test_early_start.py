@@ -5,7 +5,7 @@ import time
 from types import SimpleNamespace
 
 import pytest
-from test_full_path import connection, stop_engine  # noqa: F401
+from running_engine import connection, stop_engine  # noqa: F401
 from thunder.scene.engine import early
 from thunder.scene.host import idle
 from thunder.thunder_core.errors import NoEngine

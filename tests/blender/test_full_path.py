@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """From a voice to ranked takes and back to sound, with the real engine; what goes wrong costs nothing but the request."""
 
-import importlib
 import os
 import signal
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from performances import read_wav, write_wav
+from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
 from thunder.scene.engine import connection as connection_module
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
@@ -20,45 +20,8 @@ from thunder.scene.host.session import session
 from thunder.scene.review import listening
 from thunder.scene.takes import generation, provenance, sampling
 from thunder.scene.voice import strip as strip_module
-from thunder.thunder_core import engine_python, errors
+from thunder.thunder_core import errors
 from timing import keeps
-
-ROOT = Path(__file__).resolve().parents[2]
-SAMPLE = str(ROOT / "assets" / "sample.wav")
-
-
-@pytest.fixture
-def connection():
-    """The engine connection, left running from test to test; skips where no engine is installed."""
-    try:
-        engine_python.find_engine_python()
-    except errors.NoEngine as error:
-        pytest.skip(f"no engine to ask: {error}")
-    return connection_module
-
-
-@pytest.fixture(scope="module", autouse=True)
-def stop_engine():
-    yield
-    importlib.import_module("bl_ext.user_default.thunder.scene.engine.connection").stop()
-
-
-@pytest.fixture
-def scene(blender, connection):
-    """A scene with the bundled head, two takes to be made."""
-    blender.ops.thunder.add_head()
-    scene = blender.context.scene
-    scene.thunder.count, scene.thunder.seed = 2, 11
-    return scene
-
-
-def speak(scene, path=SAMPLE, start=1):
-    """Give the scene a voice: a strip where this Blender has sound, the file itself where it has none."""
-    if strip_module.has_audio():
-        return strip_module.add(scene, path, "line", start)
-    scene.frame_start = start
-    scene.thunder.source, scene.thunder.sound_file = "FILE", path
-    return None
 
 
 def contents(bpy):

@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
+from running_engine import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
 from speaking import keys_of, tracks, values_of
-from test_full_path import connection, SAMPLE, scene, speak, stop_engine  # noqa: F401
 from thunder.scene.heads import head
 from thunder.scene.takes import keep
 

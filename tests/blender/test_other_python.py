@@ -4,7 +4,7 @@
 import os
 
 import pytest
-from test_full_path import connection, stop_engine  # noqa: F401
+from running_engine import connection, stop_engine  # noqa: F401
 from thunder.thunder_core import engine_python
 
 pytestmark = pytest.mark.one_blender

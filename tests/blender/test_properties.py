@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
+from commit_stage import everything
 from hypothesis import assume, given, HealthCheck, Phase, settings, strategies as st
 from performances import key, performance, write_wav
-from test_commit import everything
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat

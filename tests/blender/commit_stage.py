@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A spoken take on a head with animation of its own, committed with given choices, and everything that must not be lost."""
+
+import numpy as np
+import pytest
+from performances import key, performance
+from thunder.scene.animation import display, keying
+from thunder.scene.heads import head as head_module
+from thunder.scene.host import compat
+from thunder.scene.takes import take_list
+from thunder.thunder_core import types
+from thunder.thunder_core.animation import timing
+from thunder.thunder_core.face import displacement
+from thunder.thunder_core.face.lips import opening_mm
+
+CHANNELS = (
+    "mouthPucker",
+    "mouthFunnel",
+    "mouthSmileLeft",
+    "mouthSmileRight",
+    "mouthRollLower",
+    "mouthPressLeft",
+    "mouthPressRight",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "browDownLeft",
+    "jawForward",
+)
+CLOSED = (0.6, 1.4, 2.2)  # seconds at which the lips meet for two frames
+
+
+@pytest.fixture
+def stage(blender):
+    """A scene with our head at 24 fps, to which Dense Curves are committed: (scene, rig, takes module)."""
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 24
+    scene.thunder.commit.keys, scene.thunder.commit.error = "DENSE", 0.3
+    return scene, head_module.find(scene), take_list
+
+
+def spoken(seconds=3.0, seed=5):
+    """A performance with the bumps of speech on many channels, and shut lips at CLOSED."""
+    made = performance(seconds=seconds, closed_at=(), seed=seed)
+    rng = np.random.default_rng(seed)
+    t = np.arange(made.motion.frames) / 25
+    expression, jaw = made.motion.expression.copy(), made.motion.jaw.copy()
+
+    def bumps(rate):
+        centres = rng.uniform(0, seconds, max(1, round(rate * seconds)))
+        return sum(rng.uniform(0.2, 0.7) * np.exp(-0.5 * ((t - c) / rng.uniform(0.06, 0.15)) ** 2) for c in centres)
+
+    for name in CHANNELS:
+        expression[:, made.channels.index(name)] = np.clip(bumps(2.0), 0, 1)
+    jaw[:, 0] = 0.05 + 0.25 * np.clip(bumps(3.0), 0, 1)
+    shut = np.zeros(len(t))
+    for closed in (*CLOSED, *(c + 1 / 25 for c in CLOSED)):
+        shut = np.maximum(shut, np.clip(1.6 - np.abs(t - closed) / 0.06, 0, 1))
+    mouth = [i for i, name in enumerate(made.channels) if name.startswith(("mouth", "jaw"))]
+    expression[:, mouth] *= 1 - shut[:, None]
+    jaw *= 1 - shut[:, None]
+    motion = types.Motion(expression.astype(np.float32), jaw.astype(np.float32), made.motion.head, made.motion.eyes)
+    opening = opening_mm(motion)
+    return keying.Performance(motion, made.channels, opening, made.width, seed, 80.0, made.provenance)
+
+
+def show(stage, start=21.0, **how):
+    """Key a spoken performance, list it and show it; the entry."""
+    scene, rig, takes = stage
+    made = spoken(**how)
+    clock = timing.Clock.of(scene, start)
+    entry = takes.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
+    display.show(rig, entry)
+    return entry
+
+
+def choose(scene, **how):
+    for name, value in how.items():
+        setattr(scene.thunder.commit, name, value)
+
+
+def animate(rig, mode="XYZ"):
+    """The animator's own work, before, within and after the take: keys of several kinds, and still values without keys."""
+    jaw = rig.armature.pose.bones["jaw"]
+    jaw.rotation_mode = mode
+    for frame, angle in ((1, 0.0), (12, 0.1), (40, 0.15), (130, 0.02), (150, 0.08)):
+        if mode == "QUATERNION":
+            jaw.rotation_quaternion = (np.cos(angle / 2), np.sin(angle / 2), 0, 0)
+            jaw.keyframe_insert("rotation_quaternion", frame=frame)
+        else:
+            jaw.rotation_euler[0] = angle
+            jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
+        rig.keys.key_blocks["mouthSmileLeft"].value = angle * 4
+        rig.keys.key_blocks["mouthSmileLeft"].keyframe_insert("value", frame=frame)
+        rig.armature.location[2] = angle
+        rig.armature.keyframe_insert("location", index=2, frame=frame)
+    rig.keys.key_blocks["browInnerUp"].value = 0.7
+    return rig
+
+
+def everything(bpy):
+    """All that an animator could lose of a file's animation, as plain values: every action, slot, curve, key and handle,
+    and what each data-block plays."""
+    parts = (
+        "co",
+        "handle_left",
+        "handle_right",
+        "interpolation",
+        "easing",
+        "handle_left_type",
+        "handle_right_type",
+        "type",
+        "back",
+        "period",
+        "amplitude",
+    )
+
+    def plain(value):
+        return tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else value
+
+    def curve(c):
+        return (
+            c.data_path,
+            c.array_index,
+            c.mute,
+            c.extrapolation,
+            c.group.name if c.group else "",
+            [m.type for m in c.modifiers],
+            [[plain(getattr(k, part)) for part in parts] for k in c.keyframe_points],
+        )
+
+    def action(a):
+        if hasattr(a, "slots"):
+            bags = [
+                (bag.slot.identifier, [curve(c) for c in bag.fcurves])
+                for layer in a.layers
+                for strip in layer.strips
+                for bag in strip.channelbags
+            ]
+        else:
+            bags = [curve(c) for c in a.fcurves]
+        return a.name, a.use_fake_user, a.users, sorted(a.keys()), bags
+
+    def strip(s):
+        slot = getattr(s, "action_slot", None)
+        return (
+            s.name,
+            s.action and s.action.name,
+            slot and slot.identifier,
+            s.frame_start,
+            s.frame_end,
+            s.action_frame_start,
+            s.action_frame_end,
+            s.blend_type,
+            s.extrapolation,
+            s.blend_in,
+            s.blend_out,
+            s.influence,
+            s.use_animated_influence,
+        )
+
+    def animation(block):
+        data, slot = block.animation_data, getattr(block.animation_data, "action_slot", None)
+        return (
+            None
+            if data is None
+            else (
+                data.action and data.action.name,
+                slot and slot.identifier,
+                data.action_blend_type,
+                data.action_influence,
+                data.action_extrapolation,
+                [(t.name, t.mute, [strip(s) for s in t.strips]) for t in data.nla_tracks],
+            )
+        )
+
+    return {
+        "actions": sorted(action(a) for a in bpy.data.actions),
+        "objects": {o.name: (animation(o), plain(o.location)) for o in bpy.data.objects},
+        "keys": {k.name: (animation(k), [block.value for block in k.key_blocks]) for k in bpy.data.shape_keys},
+        "takes": [(t.name, t.action and t.action.name, t.score, t.first, t.last) for t in bpy.context.scene.thunder.takes],
+    }
+
+
+def seen(bpy, scene, frames):
+    """Of the evaluated scene at frames: every shape key, the jaw's turn, the object's height, [T, …]."""
+    rows = []
+    for frame in frames:
+        scene.frame_set(frame)
+        graph = bpy.context.evaluated_depsgraph_get()
+        armature = next(o for o in scene.objects if o.type == "ARMATURE")
+        mesh = next(o for o in scene.objects if o.type == "MESH" and o.data.shape_keys)
+        done = armature.evaluated_get(graph)
+        turn = done.pose.bones["jaw"].matrix_basis.to_quaternion()
+        keys = [block.value for block in mesh.data.shape_keys.key_blocks]
+        rows.append([*keys, 2 * np.arctan2(turn.x, turn.w), done.location[2]])
+    return np.array(rows)
+
+
+def numbers(rig, frames):
+    """What the rig's tracks are by their curves, [T, tracks], and the lips' gap over them in mm."""
+    curves = [{(c.data_path, c.array_index): c for c in compat.curves_for(target)} for target in rig.targets]
+    values = np.array([[curves[track.block][track.path, track.index].evaluate(frame) for track in rig.driver.tracks] for frame in frames])
+    motion = rig.driver.read(values, head_module.channel_names())
+    return values, motion, displacement.face_meter().gap(displacement.face_meter().points(motion))
+
+
+def finished(steps):
+    """The value of steps, all of them done."""
+    try:
+        while True:
+            next(steps)
+    except StopIteration as stop:
+        return stop.value
