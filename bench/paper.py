@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.headroom import beats
-from bench.paper_rows import CLAIMED, TABLE2, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
+from bench.paper_rows import CLAIMED, MASKED, TABLE2, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
 from bench.tables import keep, required, RESULTS
 from thunder_core.channels import Columns
 from thunder_core.engine.systems.clip_images import ClipImages
@@ -64,7 +64,6 @@ _CHAIN = "python -m thunder_core.train paper"
 PEOPLE = "people"  # name used instead of a split for real faces
 HEADS = "heads"  # second data set, with heads drawn from people's statistics
 PAGE = ROOT / "docs" / "paper.md"
-UNMASKED = ("thunder+mouth2s", "thunder+mouth2s-masked")  # pair that shows the effect of leaving out rows with hidden sound
 KEPT = "figures.json"  # file next to a network: figures of each clip, and the network's checksum
 SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 
@@ -138,7 +137,7 @@ def claims(rows: Rows) -> list[dict]:
     Then what masking it changes. `_ci`: 95 % interval over clips and seeds; `_seeds`: the change of each seed.
     """
     pairs = [(n.split("+")[0], n) for n in TABLE2_ROWS if "+" in n]
-    return [_changes(rows, first, second) for first, second in [*pairs, UNMASKED] if _common(rows, first, second)]
+    return [_changes(rows, first, second) for first, second in [*pairs, *MASKED] if _common(rows, first, second)]
 
 
 def _changes(rows: Rows, plain: str, name: str) -> dict:
@@ -146,10 +145,16 @@ def _changes(rows: Rows, plain: str, name: str) -> dict:
     for column in CLAIMED:
         change, row[f"{column}_ci"] = _change(rows, plain, name, column)
         row[column], row[f"{column}_seeds"] = _number(change), _by_seed(rows, plain, name, column)
-        if name in TABLE2 and plain in TABLE2:
+        theirs = _everywhere(name)  # the paper does not say whether it masks
+        if theirs in TABLE2 and plain in TABLE2 and theirs != plain:
             at = TABLE2_COLUMNS.index(column)
-            row[f"{column}_paper"] = _number(100 * (TABLE2[name][at] / TABLE2[plain][at] - 1))
+            row[f"{column}_paper"] = _number(100 * (TABLE2[theirs][at] / TABLE2[plain][at] - 1))
     return row
+
+
+def _everywhere(name: str) -> str:
+    """The row in which L_m2s counts everywhere, of one in which it may be masked."""
+    return name.removesuffix("-masked")
 
 
 def verdicts(changes: list[dict], rows: Rows) -> list[dict]:
@@ -157,7 +162,7 @@ def verdicts(changes: list[dict], rows: Rows) -> list[dict]:
 
     A direction is reproduced where the whole interval lies on its side, contradicted where it lies on the other, and otherwise open.
     """
-    changes = [row for row in changes if (row["against"], row["system"]) != UNMASKED]  # no claim of the paper's
+    changes = [row for row in changes if (row["against"], row["system"]) not in MASKED]  # no claim of the paper's
     result = []
     for column, sign, words in (
         ("lve", -1, "L_m2s lowers LVE"), ("dtw", -1, "L_m2s lowers DTW"), ("l_ccc", 1, "L_m2s raises L-CCC"),
@@ -179,11 +184,11 @@ def verdicts(changes: list[dict], rows: Rows) -> list[dict]:
         ("thunder", "thunder-t", "-T is better than -F without L_m2s (LVE)"),
         ("thunder+mouth2s", "thunder-t+mouth2s", "-T is better than -F with mouth2s (LVE)"),
     ):
-        if _common(rows, first, second):
-            change, interval = _change(rows, first, second, "lve")
-            stated = 100 * (TABLE2[second][0] / TABLE2[first][0] - 1)
-            seeds = _by_seed(rows, first, second, "lve")
-            result.append(_verdict(words, second, change, interval, -1, stated) | {"change_seeds": seeds})
+        stated = 100 * (TABLE2[second][0] / TABLE2[first][0] - 1)
+        for a, b in ((first, second), *([(f"{first}-masked", f"{second}-masked")] if "+" in first else [])):
+            if _common(rows, a, b):
+                verdict = _verdict(words, b, *_change(rows, a, b, "lve"), -1, stated)
+                result.append(verdict | {"change_seeds": _by_seed(rows, a, b, "lve")})
     return result
 
 
@@ -260,15 +265,25 @@ def _cell(row: dict, column: str) -> str:
 
 
 def verdicts_markdown(made: list[dict]) -> list[str]:
-    """Lines of the table of the paper's claims."""
-    lines = ["| claim | system | here, % | each seed | paper, % | |", "|---|---|---|---|---|---|"]
-    for row in made:
-        low, high = row["change_ci"]
+    """Lines of the table of the paper's claims: L_m2s in every row of a batch, and in those alone that have their sound."""
+    lines = ["| claim | system | paper, % | in every row, % | | only with sound, % | |", "|---|---|---|---|---|---|---|"]
+    known = {(row["claim"], row["system"]): row for row in made}
+    for claim, system in dict.fromkeys((row["claim"], _everywhere(row["system"])) for row in made):
+        both = known.get((claim, system)), known.get((claim, f"{system}-masked"))
+        row = both[0] or both[1]
+        assert row is not None
         stated = "–" if "paper" not in row else f"{row['paper']:+.1f}" + ("" if row["paper_agrees"] else " (its table disagrees)")
-        change, seeds = f"{row['change']:+.1f} ({low:+.1f} … {high:+.1f})", row.get("change_seeds", [])
-        each = ", ".join(f"{x:+.1f}" for x in seeds) if len(seeds) > 1 else "one seed"
-        lines.append(f"| {row['claim']} | {row['system']} | {change} | {each} | {stated} | {row['verdict']} |")
+        cells = [cell for one in both for cell in (_changed(one) if one else ("", ""))]
+        lines.append(f"| {claim} | {system} | {stated} | " + " | ".join(cells) + " |")
     return lines
+
+
+def _changed(row: dict) -> tuple[str, str]:
+    """(change with its interval and, where there are several, that of each seed; verdict)."""
+    low, high = row["change_ci"]
+    seeds = row.get("change_seeds", [])
+    each = "; seeds " + ", ".join(f"{x:+.1f}" for x in seeds) if len(seeds) > 1 else ""
+    return f"{row['change']:+.1f} ({low:+.1f} … {high:+.1f}){each}", row["verdict"]
 
 
 def put(page: str, mark: str, lines: list[str]) -> str:

@@ -82,7 +82,7 @@ def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how
     assert row["seeds"] == [1, 2] and row["lve"] == pytest.approx(-6) and row["lve_seeds"] == pytest.approx([-10, -2])
     assert row["lve_ci"] == pytest.approx([-10, -2])
     [verdict] = [v for v in paper.verdicts([row], rows) if v["claim"] == "L_m2s lowers LVE"]
-    assert "| -10.0, -2.0 |" in paper.verdicts_markdown([verdict])[-1]
+    assert "-6.0 (-10.0 … -2.0); seeds -10.0, -2.0 | reproduced |" in paper.verdicts_markdown([verdict])[-1]
     lines = paper.markdown(paper.table(rows, ("lve",), ()), ("lve",), ("thunder",), {})
     assert lines[2].startswith("| thunder | here, 3 seeds |")
     assert paper.claims({"thunder": rows["thunder"], "thunder+mouth2s": {4: of_clips(lve=base)}}) == []
@@ -97,6 +97,12 @@ def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
     ]  # fmt: skip
     said = [v for v in paper.verdicts(made, rows) if v["claim"] == "L_m2s lowers DTW"]
     assert [v["verdict"] for v in said] == ["contradicted", "reproduced"]
+    assert [round(v["paper"], 1) for v in said] == [-11.9, -11.9]  # the paper does not say which of the two it did
+    [line] = paper.verdicts_markdown(said)[2:]
+    assert line.startswith("| L_m2s lowers DTW | thunder+mouth2s | -11.9 | +10.0") and "| contradicted | -1.0" in line
+    rows |= {"thunder+face2s-masked": {1: of_clips(lve=[2.0, 2.0])}}
+    better = [v["system"] for v in paper.verdicts([], rows) if "better than face2s" in v["claim"]]
+    assert better == ["thunder+mouth2s-masked"]
 
 
 def test_real_faces_are_cut_where_they_were_seen():

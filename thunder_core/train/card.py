@@ -58,7 +58,7 @@ python -m thunder_core.train animate
 python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4
 python -m thunder_core.train vocoder --steps {vocoder}
 python -m thunder_core.train denoiser --start weights --steps 4200
-python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
+python -m thunder_core.train denoiser --m2s mouth --m2s-everywhere --start weights --steps {denoiser} --rate 4e-4
 python -m thunder_core.train distil --steps {distilled}
 python -m thunder_core.train takes --clips 260 --watched 16
 python -m thunder_core.train judge --steps {judge}

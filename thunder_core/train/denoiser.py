@@ -213,7 +213,7 @@ def _build_denoiser(
 def train_denoiser(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, m2s: MeshToSpeech | None = None,
     start: dict[str, Tensor] | None = None, encoder: SpeechEncoder | None = None, device: str = "cpu", m2s_weight: float = M2S_WEIGHT,
-    directed: bool = True, masked: bool = False,
+    directed: bool = True, masked: bool = True,
 ) -> tuple[Performer, dict[str, float]]:  # fmt: skip
     """Train on the teacher's motions, with L_m2s if a frozen `m2s` is given, from `start` weights where their shapes fit.
 

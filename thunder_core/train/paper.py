@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -25,10 +25,11 @@ from ..files import hash_of
 from .denoiser import FRAMES, M2S_WEIGHT
 from .loop import fit, Schedule
 from .motions import MotionSet
-from .systems import build_learner, LabelledBatches, Labels
+from .systems import build_learner, LabelledBatches, Labels, REGRESSORS
 
 NETWORK, ENCODER = "network", "encoder"  # files, without ending, of a finished stage
 BASE = ".base"  # suffix of a system's base
+MASKED = "-masked"  # ending of the name of a row whose L_m2s leaves out rows of a batch without sound
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def _with_loss(system: str) -> Stage:
 
 # In the order in which they are trained: what matters least comes last, where time runs out.
 _FIRST = ("flameformer", "flameselftalk", "diffposetalk", "thunder")
-STAGES = (
+_EVERYWHERE = (
     *(stage for system in _FIRST for stage in _with_base(system)),
     *(_with_loss(system) for system in _FIRST),
     *_with_base("media2face"),
@@ -71,7 +72,11 @@ STAGES = (
     Stage("thunder-t+mouth2s", "thunder", f"thunder{BASE}", "mouth", True),
     Stage("thunder+face2s", "thunder", f"thunder{BASE}", "face"),
     Stage("thunder+exp2s", "thunder", f"thunder{BASE}", "exp"),
-    Stage("thunder+mouth2s-masked", "thunder", f"thunder{BASE}", "mouth", masked=True),
+)
+# Regressors always have the sound: there is nothing to mask.
+STAGES = (
+    *_EVERYWHERE,
+    *(replace(s, name=s.name + MASKED, masked=True) for s in _EVERYWHERE if s.space and s.system not in REGRESSORS),
 )
 ROWS = tuple(stage.name for stage in STAGES if not stage.is_base)
 

@@ -379,6 +379,7 @@ LEARNERS = {
     "diffposetalk": DiffPoseTalkLearner,
     "media2face": Media2FaceLearner,
 }
+REGRESSORS = tuple(name for name, learner in LEARNERS.items() if issubclass(learner, _Regression))
 
 
 def build_learner(

@@ -24,7 +24,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--start", type=Path, help="weights folder to start from instead of from nothing")
     parser.add_argument("--m2s", choices=tuple(SPACES), help="with L_m2s of this input space")
     parser.add_argument("--m2s-weight", type=float, default=M2S_WEIGHT, help="of L_m2s beside the reconstruction")
-    parser.add_argument("--m2s-masked", action="store_true", help="L_m2s leaves out rows whose sound is hidden")
+    parser.add_argument("--m2s-everywhere", action="store_true", help="L_m2s counts rows whose sound is hidden, too")
     parser.add_argument("--trainable-encoder", action="store_true", help="THUNDER-T: the speech encoder is trained along")
 
 
@@ -38,7 +38,7 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     folder = workspace.runs / ("denoiser" + ("-t" if encoder else "") + (f"-{args.m2s}" if args.m2s else ""))
     performer, figures = train_denoiser(
         workspace.motions(), workspace.head, folder, schedule, m2s, start, encoder, workspace.device, args.m2s_weight,
-        masked=args.m2s_masked,
+        masked=not args.m2s_everywhere,
     )  # fmt: skip
     if performer.denoiser.config.style and performer.encoder is None and workspace.basis is None:  # FLAME has no channel that blinks
         figures |= match_blinks(performer.denoiser, workspace.motions(), workspace.head)
