@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads .npz files of any origin: everything the file claims is added up and checked before anything is allocated.
+"""Reads .npz files of any origin: all claimed sizes are added up and checked before anything is allocated.
 
 A zip of a few kilobytes can claim gigabytes: by compression, by members that share the same bytes, by a directory of
 millions of members. numpy alone allocates whatever a member's header says. Standard library and numpy only.
@@ -23,7 +23,7 @@ _END, _END_LENGTH, _COMMENT = b"PK\x05\x06", 22, 2**16
 
 
 class Unreadable(ValueError):
-    """Says, as the end of a sentence that begins with the file's name, why its arrays are not read."""
+    """The reason why a file's arrays are not read, as the end of a sentence that begins with the file's name."""
 
 
 def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -73,7 +73,7 @@ def _check_directory(file, size: int) -> None:
 
 
 def _checked_members(infos, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Members by array name; refused unless each has bytes of its own and a size that those can hold."""
+    """Members by array name; refused if members share bytes, or claim a size that their bytes cannot hold."""
     if len(infos) > _MOST_MEMBERS:
         raise Unreadable(f"holds more than {_MOST_MEMBERS} arrays")
     members: dict[str, zipfile.ZipInfo] = {}

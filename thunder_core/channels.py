@@ -46,7 +46,7 @@ class Columns:
 
     @property
     def count(self) -> int:
-        """How many columns there are: n + 9."""
+        """Number of columns: n + 9."""
         return self.channels + 3 * len(TURNS)
 
     def _turn(self, place: int) -> slice:
@@ -81,7 +81,7 @@ REGIONS = tuple(name for name, _ in _REGIONS)
 
 
 def in_group(names: Sequence[str], group: tuple[str, ...], but: tuple[str, ...] = ()) -> np.ndarray:
-    """Which names belong to a group and to none of `but`: bool [n]."""
+    """True for names in a group and in none of `but`: bool [n]."""
     return np.array([name.startswith(group) and not (but and name.startswith(but)) for name in names], bool)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Child processes that never outlive this one, however it ends, and that can be ended at once, with their own children.
 
-Standard library only; works on Linux, macOS and Windows. A small Python process stands between: it starts the command and
-waits for the end of its own standard input, which the system closes when this process ends, even by SIGKILL.
+Standard library only; works on Linux, macOS and Windows. A small intermediate Python process starts the command and waits for the end of
+its own standard input, which the system closes when this process ends, even by SIGKILL.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ os._exit(code if 0 <= code < 256 else 1)
 def start(command: list[str], python: str | None = None, **options) -> subprocess.Popen:
     """Start a command that ends with this process. Its standard input is empty; `options` as for subprocess.Popen.
 
-    python: the interpreter of the process that stands between; None for this process's own.
+    python: the interpreter of the intermediate process; None for this process's own.
     Raises OSError when that cannot be started; a command that cannot be run ends with code 1.
     """
     options = system_calls.new_group() | options  # a group of its own, which `end` kills as a whole

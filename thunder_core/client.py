@@ -33,7 +33,7 @@ class Client:
     python:  executable or virtual environment of the engine, None to look for it (find_engine_python).
     venvs:   further virtual environments to look in.
     weights: folder of the model files, None for the ones shipped beside this package.
-    device:  "cpu", "cuda:0" …, None for the best there is.
+    device: "cpu", "cuda:0" …, None for the best available.
     option:  of the command line that named `python`, "" if it comes from the preferences.
     """
 
@@ -101,9 +101,9 @@ class Client:
         self._process = WorkerProcess(command, self.folder, self._send_again, another_python(self.python, self.option))
 
     def request(self, verb: str, **args) -> Pending:
-        """Sends a request and returns at once. “generate” gets a folder of its own for its arrays if none is given.
+        """Sends a request and returns at once. “generate” gets a new folder for its arrays if none is given.
 
-        Raises NoEngine, BadWeights, NoSpace; whatever happens later arrives through the Pending.
+        Raises NoEngine, BadWeights, NoSpace; later errors arrive through the Pending.
         """
         with self._mutex:
             self.start()
@@ -144,7 +144,7 @@ class Client:
         return path
 
     def forget(self, folder: str) -> None:
-        """Removes the folder of a request whose arrays were read, or are no longer wanted: takes of an hour are gigabytes."""
+        """Removes the folder of a request whose arrays were read or are no longer needed: takes of an hour are gigabytes."""
         if self._private is not None and os.path.dirname(folder) == self._private.path:
             shutil.rmtree(folder, ignore_errors=True)
 

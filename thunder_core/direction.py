@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a line is to be performed: a style of named numbers, and a mood; numpy only.
+"""Directions for a line's performance: a style of named numbers, and a mood; numpy only.
 
-The teacher plays a direction, the corpus keeps it as a label of every performance, the diffusion model is conditioned on its
-vector, and the Direction panel shows its sliders: all by the names that are listed here.
+The teacher performs a direction, the corpus stores it as a label of every performance, the diffusion model is conditioned on its vector,
+and the Direction panel shows its sliders: all use the names listed here.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from .errors import BadRequest
 
 @dataclass(frozen=True)
 class Axis:
-    """One number of a style: what it means, and how it varies.
+    """One number of a style: its meaning and variation.
 
-    usual: what most people do.  least, most: its range.  speakers, readings: its deviation between people, and between
-    readings of one person; of the logarithm where it is a `factor` of what people usually do.  slider: shown in the panel.
+    usual: value of most people.  least, most: its range.  speakers, readings: its deviation between people, and between
+    readings of one person; of the logarithm if it is a `factor` of the usual value.  slider: shown in the panel.
     """
 
     name: str
@@ -37,11 +37,11 @@ class Axis:
     slider: bool = False
 
     def deviations(self, value: float) -> float:
-        """How many deviations between speakers a value is above the usual one."""
+        """A value's deviation from the usual one, in standard deviations between speakers."""
         return (float(np.log(value / self.usual)) if self.factor else value - self.usual) / self.speakers
 
     def value(self, deviations: float) -> float:
-        """The value that is so many deviations above the usual one, within the range."""
+        """The value at `deviations` above the usual one, within the range."""
         by = deviations * self.speakers
         return float(np.clip(self.usual * np.exp(by) if self.factor else self.usual + by, self.least, self.most))
 
@@ -66,7 +66,7 @@ _FURTHEST = 2.5  # largest deviation of speakers and readings
 
 @dataclass(frozen=True)
 class Style:
-    """How somebody speaks: a number for each of AXES."""
+    """A way of speaking: a number for each of AXES."""
 
     energy: float = 1.0
     jaw: float = 1.0
@@ -82,12 +82,12 @@ class Style:
     frown: float = 0.0
 
     def vector(self) -> np.ndarray:
-        """float32 [len(AXES)]: deviations between speakers above what is usual."""
+        """float32 [len(AXES)]: deviations between speakers above the usual values."""
         return np.array([axis.deviations(getattr(self, axis.name)) for axis in AXES], np.float32)
 
     @staticmethod
     def of_vector(deviations: np.ndarray) -> Style:
-        """The style at so many deviations [len(AXES)], held within the axes' ranges."""
+        """The style at the given deviations [len(AXES)], clipped to the axes' ranges."""
         return Style(**{axis.name: axis.value(float(by)) for axis, by in zip(AXES, deviations, strict=True)})
 
     @staticmethod
@@ -102,7 +102,7 @@ class Style:
         return Style.of_vector(self.vector() + by * [axis.readings / axis.speakers for axis in AXES])
 
     def moved(self, deviations: Mapping[str, float], strength: float = 1.0) -> Style:
-        """The style so many deviations away along the named axes, times a strength."""
+        """The style moved along the named axes by deviations times a strength."""
         return replace(self, **{name: _AXIS[name].value(_AXIS[name].deviations(getattr(self, name)) + strength * by)
                                 for name, by in deviations.items()})  # fmt: skip
 
@@ -119,8 +119,8 @@ assert [field.name for field in fields(Style)] == list(_AXIS)
 class Mood:
     """A frame of mind.
 
-    changes: what it does to a style at full strength, deviations along AXES.  tempo: how quick movements are, 1 as usual.
-    Which channels it moves beyond that is the teacher's: `train.teacher_mouth` and `train.teacher_upper_face`.
+    changes: change of a style at full strength, deviations along AXES.  tempo: speed of movements, 1 as usual.
+    Further channels are moved by the teacher: `train.teacher_mouth` and `train.teacher_upper_face`.
     """
 
     name: str
@@ -158,7 +158,7 @@ DIRECTION_NAMES = (*_AXIS, *(f"mood.{name}" for name in MOODS if name != NEUTRAL
 
 @dataclass(frozen=True)
 class Direction:
-    """What a performance is asked to be. strength: of the mood, 0 … 1."""
+    """The direction of a performance. strength: of the mood, 0 … 1."""
 
     style: Style = Style()
     mood: str = NEUTRAL
@@ -171,7 +171,7 @@ class Direction:
 
     @property
     def tempo(self) -> float:
-        """How quick movements are, 1 as usual."""
+        """Speed of movements, 1 as usual."""
         return MOODS[self.mood].tempo ** self.strength
 
     def share(self, mood: str) -> float:
@@ -217,19 +217,19 @@ def check(vectors: np.ndarray) -> None:
 
 
 def over_frames(vectors: np.ndarray, frames: int) -> np.ndarray:
-    """Directions [1 or T, …] for a sound of so many frames: one stays one; of several the last is held, or what is too much cut.
+    """Directions [1 or T, …] for a sound of `frames` frames: one row stays one; several are padded with the last or cut.
 
-    Who asks may not know the sound's length to the frame: it is rounded from samples, and a line may be trimmed later.
+    A request may miss the sound's length by a frame: it is rounded from samples, and a line may be trimmed later.
     """
     return vectors if len(vectors) == 1 else vectors[np.minimum(np.arange(frames), len(vectors) - 1)]
 
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """What the takes of a batch are asked to be.
+    """The requested directions of a batch of takes.
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
-    spread: 0 … 1, how far takes go from it.  as_asked: whether the first take is played just as asked, without spread.
+    spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it exactly, without spread.
     """
 
     vectors: np.ndarray

@@ -24,7 +24,7 @@ _DECIMALS = 4
 class Preset:
     """A direction with a name.
 
-    about: a sentence of what it is for.  spread: 0 … 1, how far takes go from it, None where it does not say.
+    about: a sentence on its purpose.  spread: 0 … 1, variation of takes around it, None if not given.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Preset:
     spread: float | None = None
 
     def data(self) -> dict:
-        """What its file holds; what is usual is left out."""
+        """The content of its file; usual values are left out."""
         style = {name: round(value, _DECIMALS) for name, value in self.direction.style.values().items()}
         data = {
             "thunder_direction": VERSION,
@@ -116,7 +116,7 @@ class Presets:
         return NamedFiles(self.folder).path(name)
 
     def load(self, name: str) -> Preset:
-        """The preset of a name, called so whatever its file says. Raises BadRequest."""
+        """The preset of a name, which is used whatever name its file contains. Raises BadRequest."""
         path = NamedFiles(self.folder).path(name)
         path = path if path.is_file() else NamedFiles(SHIPPED).path(name)
         if not path.is_file():
@@ -129,7 +129,7 @@ class Presets:
         return NamedFiles(self.folder).write(preset.name, preset.to_json())
 
     def delete(self, name: str) -> None:
-        """Remove a preset of the user's own. Raises BadRequest where there is none, or it cannot be removed."""
+        """Remove a preset of the user. Raises BadRequest if there is none, or it cannot be removed."""
         path = NamedFiles(self.folder).path(name)
         if not path.is_file():
             raise BadRequest(f"“{name}” is no preset of yours: the shipped ones stay")

@@ -30,10 +30,10 @@ _WORDS = {  # words for less and more than usual of each axis
 
 
 def words(reading: np.ndarray, asked: np.ndarray | None = None, most: int = 3) -> str:
-    """What is remarkable about a direction vector, most remarkable first: at most so many words, "usual" where nothing is.
+    """Remarkable traits of a direction vector, strongest first: at most `most` words, "usual" if there are none.
 
-    reading, asked: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken.  asked: what the take was asked to be; then
-    the words say what sets it apart from that, since what all takes of a batch share tells nothing.
+    reading, asked: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken.  asked: the take's requested direction; then the words
+    describe the difference from it, since traits shared by all takes of a batch do not help to choose.
     """
     by = _mean(reading) - (0.0 if asked is None else _mean(asked))
     some = [(abs(x), _WORDS[axis.name][int(x > 0)]) for axis, x in zip(AXES, by) if abs(x) >= _REMARKABLE]
@@ -48,7 +48,7 @@ def words(reading: np.ndarray, asked: np.ndarray | None = None, most: int = 3) -
 
 
 def words_of_take(provenance: Mapping) -> str:
-    """The words of a take by what it says of itself (`Sampling.provenance`); "" where it was not directed, or nothing holds together."""
+    """The words of a take from its provenance (`Sampling.provenance`); "" if it was not directed, or its data are inconsistent."""
     try:
         if provenance["as_asked"]:
             return AS_ASKED

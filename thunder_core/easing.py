@@ -14,7 +14,7 @@ def smoothstep(x: Values) -> Values:
 
 
 def hermite(x: Values) -> tuple[Values, Values, Values, Values]:
-    """What the cubic at x (0 … 1) between two keys takes of (value before, value after, slope before, slope after).
+    """Weights of (value before, value after, slope before, slope after) in the cubic at x (0 … 1) between two keys.
 
     Slopes are per length of the segment: a slope per frame is to be multiplied by the segment's frames.
     """

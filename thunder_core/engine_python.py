@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which Python runs the engine: the one that was named, or that of an environment made for it."""
+"""Finds the Python that runs the engine: the named one, or that of an environment made for it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def find_engine_python(python: str | None = None, venvs=(), option: str = "") ->
 
 
 def another_python(python: str | None, option: str) -> str:
-    """What to do about an engine's Python that cannot run it, as the end of a sentence; it depends on who named it."""
+    """Advice about an engine's Python that cannot run it, as the end of a sentence; it depends on where it was set."""
     if python:
         return f"name another with {option}" if option else "choose another Python in the preferences"
     return "correct THUNDER_PYTHON" if os.environ.get("THUNDER_PYTHON") else "reinstall the engine"

@@ -28,7 +28,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_out_of_device_memory(error: BaseException) -> bool:
-    """Whether it is a graphics card's memory that ran out, so that fewer takes at once, or the processor, may go on."""
+    """Whether a graphics card's memory ran out, so that fewer takes at once, or the CPU, may succeed."""
     if type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error)
@@ -74,7 +74,7 @@ class ThunderError(Exception):
 
     @property
     def reason(self) -> str:
-        """The message without what it advises to do, which follows the last colon."""
+        """The message without its advice, which follows the last colon."""
         return str(self).rpartition(": ")[0] or str(self)
 
     @property

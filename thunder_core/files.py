@@ -39,7 +39,7 @@ _PART_NAME = re.compile(re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16
 
 
 def not_a_file(path: str | os.PathLike) -> str:
-    """Why a path is no regular file that can be opened, as the beginning of a sentence; "" where it is one."""
+    """The reason why a path is not a regular file that can be opened, as the beginning of a sentence; "" if it is one."""
     try:
         mode = os.stat(path).st_mode
     except PermissionError:
@@ -154,16 +154,16 @@ class Transaction:
     """Files in one folder that are replaced all together or not at all.
 
     `with Transaction(folder) as files:` write each file to the path that `files.part(name)` gives; they get their names
-    when the block ends without an error. Any failure until then, in the block or after it, leaves every file of the
-    folder as it was. A process that is killed while names are being exchanged leaves a journal, and the next
-    transaction in the folder first restores the earlier files.
+    when the block ends without an error. Any failure until then, in the block or after it, leaves every file of the folder unchanged. A
+    process that is killed while names are being exchanged leaves a journal, and the next transaction in the folder first restores the
+    earlier files.
 
     Files of the animator are never lost: only files that an earlier transaction wrote, and that have not changed since,
     are replaced. MANIFEST in the folder lists them. Any other file is refused; with `force` it is kept under a new name
     (shot.blend as shot.blend1).
 
-    inputs: paths of files that are read for what is written; they are never replaced, whoever wrote them and whatever `force` is.
-    kept: of each file that `force` replaced, the name it has now. Known after the block.
+    inputs: paths of files that are read for the output; they are never replaced, even with `force` or if an earlier transaction wrote them.
+    kept: new name of each file that `force` replaced. Known after the block.
     repaired: names of the files whose earlier state was restored after another process died. Known after `check`.
     """
 
@@ -310,7 +310,7 @@ class Transaction:
             sync(self.folder)
 
     def _place_for_old(self, name: str, files: dict[str, str] | None) -> str | None:
-        """Name for a file that will be replaced: a temporary one for a file of ours; None where there is no file."""
+        """Name for a file that will be replaced: a temporary one for a file of ours; None if there is no file."""
         path = self._path(name)
         self._refuse(name, files)
         if not os.path.lexists(path):
@@ -340,7 +340,7 @@ class Transaction:
         os.replace(self._path(replacement.part), path)
 
     def _recover(self) -> None:
-        """Restore the earlier files where another process died while it replaced them, and remove what it left."""
+        """Restore the earlier files if another process died while it replaced them, and remove its temporary files."""
         path = self._path(JOURNAL)
         if os.path.lexists(path):
             if not _is_own_file(path):
@@ -418,8 +418,8 @@ class Transaction:
 class _Replacement:
     """One file's change in a transaction. All are names in its folder, never paths.
 
-    part: the temporary file that becomes the file; None where the file is only removed.  old: what the file that is
-    there is called meanwhile; None if there is none.  sha256: of the new content.
+    part: the temporary file that becomes the file; None if the file is only removed.  old: temporary name of the existing file; None if
+    there is none.  sha256: of the new content.
     """
 
     name: str
@@ -437,7 +437,7 @@ class _Replacement:
 
 
 def _manifest(folder: str) -> dict[str, str]:
-    """What MANIFEST in a folder lists. Raises OSError, or another error where it is no list of ours."""
+    """The list in a folder's MANIFEST. Raises OSError, or another error if it is not a valid list."""
     path = os.path.join(folder, MANIFEST)
     if not stat.S_ISREG(os.lstat(path).st_mode):
         raise ValueError(f"“{MANIFEST}” is no file")

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Puts the engine's packages into a virtual environment of its own; a script that any Python runs, standard library only.
+"""Installs the engine's packages into a separate virtual environment; a script for any Python, standard library only.
 
     python installer.py --folder DIR --lock requirements/engine.txt [--extra] [--wheels DIR] [--online]
 
 Reports its progress as JSON lines on stdout: {"event": "progress", "fraction": 0…1, "message": str}, and last
-{"event": "done"} or {"event": "error", "message": str}. Ends when its stdin does: whoever started it may die. What it has
-started (pip) ends with it, however it ends. What is there already is kept, so that the same call resumes after an
-interruption and repairs what is damaged. The folder must be new, empty, or one that this script made: in any other it
-writes and removes nothing. With --extra the lock lists a few packages to add to an engine that is complete.
+{"event": "done"} or {"event": "error", "message": str}. It ends when its stdin does, because its parent may die. Its child processes (pip)
+end with it, however it ends. Existing files are kept, so that the same call resumes after an interruption and repairs damage. The folder
+must be new, empty, or one that this script made: in any other it writes and removes nothing. With --extra the lock lists a few packages to
+add to a complete engine.
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended, 130 interrupted.
 """
 
@@ -52,7 +52,7 @@ _PINNED, _HASH = r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==[^\s;]+", r"sha256:[
 
 
 class Failed(Exception):
-    """What a person must know: what happened and what to do, one sentence."""
+    """An error for the user: what happened and what to do, one sentence."""
 
 
 def tell(event: str, **more) -> None:
@@ -64,7 +64,7 @@ def tell(event: str, **more) -> None:
 
 
 def progress(fraction: float, message: str) -> None:
-    """Report how far the installation is, 0 … 1, and what it does now."""
+    """Report the installation's progress, 0 … 1, and its current step."""
     tell("progress", fraction=round(min(1.0, max(0.0, fraction)), 4), message=message)
 
 
@@ -107,7 +107,7 @@ def _is_marked(folder: str, mark: bytes) -> bool:
 
 
 def _is_file(path: str) -> bool:
-    """Whether a regular file is there, and no link to one."""
+    """Whether the path is a regular file, not a link to one."""
     try:
         return stat.S_ISREG(os.lstat(path).st_mode)
     except OSError:
@@ -213,7 +213,7 @@ def _version_text(version) -> str:
 
 
 def _check(folder: str, lock: str) -> dict | None:
-    """What inventory.py says in the environment, None when it has no Python that runs, or no pip. Raises Failed."""
+    """The output of inventory.py in the environment, None if it has no working Python or no pip. Raises Failed."""
     python = python_in(folder)
     if not os.path.exists(python):
         return None
@@ -266,8 +266,8 @@ def _make(folder: str) -> None:
 
 
 def _temporary(folder: str) -> dict[str, str]:
-    """Variables that let a process keep its temporary files in the environment's own folder, where a kill leaves no litter
-    for others; what an earlier one left there is removed. Raises OSError."""
+    """Variables that let a process keep its temporary files in the environment's own folder, so that a kill leaves no files elsewhere;
+    those of an earlier process are removed. Raises OSError."""
     downloads = os.path.join(folder, DOWNLOADS)
     if os.path.islink(downloads):
         os.remove(downloads)  # what lies behind it is not ours
@@ -373,7 +373,7 @@ def _follow(pip, folder: str, temporary: str, packages: dict, share: float) -> l
 
 
 def _read(stream, lines: list, doing: list) -> None:
-    """Collect pip's last lines of output, and in `doing` what it does now."""
+    """Collect pip's last lines of output, and its current step in `doing`."""
     for line in stream:
         line = line.rstrip()
         lines.append(line)
@@ -518,7 +518,7 @@ _interrupted: list = []  # signals received: an exception raised in a destructor
 
 
 def _interrupt(number, frame) -> None:
-    """End what runs and stop; `main` looks at _interrupted too."""
+    """End the running processes and stop; `main` also checks _interrupted."""
     _interrupted.append(number)
     for child in list(_children):
         _module("system_calls").kill_group(child)

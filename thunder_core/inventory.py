@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which packages of a locked list are installed, undamaged, in the Python that runs this script; needs pip, which reads the list.
+"""Checks which packages of a locked list are installed, undamaged, in the Python that runs this script; needs pip, which reads the list.
 
     python inventory.py requirements/engine.txt
 
@@ -32,7 +32,7 @@ def requirements(lock: str) -> dict[str, tuple[str, str]]:
 
 
 def check(lock: str) -> dict:
-    """Which of a lock's packages are missing here, of another version, or damaged: {"needed": [...], "wanting": [...]}."""
+    """A lock's packages, and those that are missing here, of another version, or damaged: {"needed": [...], "wanting": [...]}."""
     from importlib import metadata
 
     needed = requirements(lock)
@@ -63,7 +63,7 @@ def _is_whole(metadata, name: str, version: str) -> bool:
 
 
 def answer(lock: str) -> dict:
-    """What this script prints about a list of packages."""
+    """The output of this script for a list of packages."""
     try:
         import pip._internal.cli.main  # noqa: F401
         import pip._vendor.packaging.requirements  # noqa: F401

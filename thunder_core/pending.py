@@ -46,7 +46,7 @@ class Pending:
     def wait(self, on_event=None, timeout: float | None = None) -> dict:
         """Blocks until the answer: the result, or the error raised again. `on_event` gets every event.
 
-        Raises TimeoutError after `timeout` seconds; the request goes on then.
+        Raises TimeoutError after `timeout` seconds; the request then continues.
         """
         end = None if timeout is None else time.monotonic() + timeout
         while not self._over:
@@ -74,7 +74,7 @@ class Pending:
             self.client._send_cancel(self)
 
     def _seen(self, event: dict) -> dict:
-        """Note in the request's fields what an event means for it; returns the event."""
+        """Update the request's fields by an event; returns the event."""
         if event["event"] == "progress":
             self.fraction = event["fraction"]
         elif event["event"] == "done":

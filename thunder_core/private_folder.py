@@ -86,8 +86,8 @@ def is_orphaned(folder: str) -> bool:
 def remove_blender_session(folder: str, *shared: str) -> bool:
     """Remove the temporary folder of this process's Blender, which Blender as a Python module leaves behind; True if removed.
 
-    folder: bpy.app.tempdir. Where Blender could not make a folder of its own that is the folder for everybody's temporary
-    files, which is left alone.  shared: more folders that are everybody's, such as the one in Blender's preferences.
+    folder: bpy.app.tempdir. If Blender could not make a private folder, that is the shared folder for temporary files, which is left alone.
+     shared: further shared folders, such as the one in Blender's preferences.
     """
     folder = os.path.abspath(folder)
     try:

@@ -20,7 +20,7 @@ def no_progress(fraction: float, message: str = "") -> None:
 
 
 def mapped(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q, None, T]:
-    """The same work, with what it yields passed through `change`. Returns the value of the work."""
+    """The same work, with its yielded values passed through `change`. Returns the value of the work."""
     try:
         while True:
             try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The protocol between Blender and the engine: its version, its heartbeat, and what an event must hold.
+"""The protocol between Blender and the engine: its version, its heartbeat, and the required content of events.
 
 Standard library only; both sides import it. docs/reference/protocol.md describes the events.
 """
@@ -26,7 +26,7 @@ def read_event(line: bytes) -> dict:
 
 
 def is_sound(event: dict, verb: str) -> bool:
-    """Whether an event of a request `verb` holds what docs/reference/protocol.md says, of the right types."""
+    """Whether an event of a request `verb` has the content and types described in docs/reference/protocol.md."""
     kind = event["event"]
     if kind == "progress":
         return _holds({"fraction": _number, "message": _text})(event)

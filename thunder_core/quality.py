@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How finely takes are sampled. The same seed gives about the same take at each quality."""
+"""Qualities of sampling. The same seed gives about the same take at each quality."""
 
 from __future__ import annotations
 

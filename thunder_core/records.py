@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The version of what is stored in a .blend: a number in each record, so that a later version of the add-on can read it.
+"""The version of data stored in a .blend: a number in each record, so that a later version of the add-on can read it.
 
-A record is a dict, or a group of custom properties, of its own format. One without a version was written by 0.1.0. Whoever
-changes the format of any record raises VERSION and keeps reading the earlier ones (tests/blender/test_saved_files.py).
+A record is a dict, or a group of custom properties, with its own format. One without a version was written by 0.1.0. A change to the format
+of any record must raise VERSION and keep reading the earlier ones (tests/blender/test_saved_files.py).
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rotations in numpy: rotation vectors (what a Motion holds) to and from what animation curves hold.
+"""Rotations in numpy: rotation vectors (as in a Motion) to and from the formats of animation curves.
 
 All functions take and give arrays whose leading axes are free ([..., 3] in, [..., 3, 3] out), radians, in
 double precision. An Euler order is spelt as Blender spells it: "XYZ" turns about X first, R = Rz · Ry · Rx.

@@ -16,7 +16,7 @@ WINDOWS = os.name == "nt"
 
 
 def lock(handle: int) -> None:
-    """Lock an open file (on Windows its first byte, where it stands) until it is closed. Raises OSError while another has it."""
+    """Lock an open file (on Windows one byte at the current position) until it is closed. Raises OSError while another process holds it."""
     if WINDOWS:
         import msvcrt
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The systems that perform a voice: their names, what they are, and which of them a weights folder holds; no torch."""
+"""The systems that perform a voice: names, descriptions, and those available in a weights folder; no torch."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class System:
     """One system of the paper's comparison.
 
     name: of its weights, in requests and in tables.  label, description: for people.  trained: has weights of its own.
-    follows: what of a direction it performs, DIRECTION, MOOD or NOTHING.  keeps: whether parts of a take can stay while the rest is
-    sampled again, and lips be pulled by mesh-to-speech.  diffuses: whether steps and guidance mean anything to it.
+    follows: the part of a direction that it performs, DIRECTION, MOOD or NOTHING.  keeps: whether it supports keeping parts of a take while
+    the rest is sampled again, and guidance by mesh-to-speech.  diffuses: whether steps and guidance apply to it.
     """
 
     name: str

@@ -71,7 +71,7 @@ class Motion:
 
 @dataclass(frozen=True)
 class LipSyncScore:
-    """How well a motion says a sound: 8 where it is 120 ms off, 45 damped to 15 %, 75 as usual, at most 100.
+    """Lip-sync of a motion with a sound: 8 if it is 120 ms off, 45 if damped to 15 %, 75 as usual, at most 100.
 
     The same on every sound.
 
@@ -101,7 +101,7 @@ class Take:
 
 @dataclass(frozen=True)
 class Keep:
-    """What of a performance stays as it is while the rest is sampled again.
+    """The part of a performance that is kept while the rest is sampled again.
 
     mask: bool [T, n + 9], True where `motion` is kept; columns as `pack` orders them (expression, jaw, head, eyes).
     """

@@ -12,7 +12,7 @@ _SPARE = 0.02  # missing seconds that are not noticeable
 
 
 def missing_end(path: str | os.PathLike) -> str:
-    """A sentence about a WAV file whose sound ends before its header says; "" for every other file."""
+    """A sentence about a WAV file whose sound is shorter than its header claims; "" for every other file."""
     try:
         with open(path, "rb") as file:
             promised, held = _seconds(file, os.fstat(file.fileno()).st_size)

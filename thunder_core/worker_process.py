@@ -133,7 +133,7 @@ class WorkerProcess:
             self.popen.wait(STOP_PATIENCE)
 
     def _kill(self) -> None:
-        """Ends the worker at once, and what it started."""
+        """Ends the worker and its child processes at once."""
         if self.popen.poll() is None:
             system_calls.kill_group(self.popen)
 
@@ -149,7 +149,7 @@ class WorkerProcess:
             self.popen.stdin.close()
 
     def _read_replies(self) -> None:
-        """Thread: read the worker's events until it ends; then fail what it still owes."""
+        """Thread: read the worker's events until it ends; then fail all pending requests."""
         try:
             while line := self.popen.stdout.readline(LONGEST_LINE):
                 try:

@@ -95,9 +95,9 @@ def base_tracks(target) -> list:
 
 
 def _hold_still(rig: head.Rig) -> None:
-    """Hold what the animator's action does not move at its present values, under a track that plays this action.
+    """Hold properties that the animator's action does not move at their present values, under a track that plays this action.
 
-    Around a take Blender's NLA would put such things at the default of their property, and that of a shape key is 1.
+    Around a take Blender's NLA would set such properties to their default, and that of a shape key is 1.
     """
     wanted: list[list] = []
     for target in rig.targets:
@@ -201,7 +201,7 @@ def own_targets(rig: head.Rig) -> list[dict]:
 
 
 def remember_own(rig: head.Rig) -> None:
-    """Note what is on a head now as the animator's own: actions, slots, blending, still values."""
+    """Store the head's current state as the animator's own: actions, slots, blending, still values."""
     remove_base(rig)
     remembered = head_state.ensure(rig.owner)
     remembered.own.clear()

@@ -23,8 +23,8 @@ def read(curve) -> dict[str, np.ndarray]:
 def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = None) -> None:
     """Give a curve exactly these keys.
 
-    as_they_are: a mask of keys whose handles must stay where they are; Blender places automatic ones by what is beside them,
-    so those that it would move are made aligned or free.
+    as_they_are: a mask of keys whose handles must not move; Blender places automatic ones by their neighbours, so those that would move
+    become aligned or free.
     """
     points, count = curve.keyframe_points, len(keys["co"])
     points.clear()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes performances as keys: actions of their own, on whole scene frames, with their provenance."""
+"""Writes performances as keys: separate actions, on whole scene frames, with their provenance."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _LONG_PIECE = 960  # frames of them reduced at once
 
 @dataclass(frozen=True)
 class Performance:
-    """A sampled take as it comes from the engine: motion at 25 fps and what is known of it.
+    """A sampled take from the engine: motion at 25 fps and its data.
 
     opening, width: float32 [T], millimetres.  provenance: seed, score, engine, weights, audio, settings.
-    sync_per_frame: float32 [T], how well each frame says the sound, 0 … 100, or None where nobody has measured it.
-    look: what its eyes look at, None where they go their own way.
+    sync_per_frame: float32 [T], lip-sync of each frame, 0 … 100, None if not measured.
+    look: the eyes' target, None if they move freely.
     """
 
     motion: Motion
@@ -54,10 +54,10 @@ class Performance:
 
 @dataclass(frozen=True)
 class TrackValues:
-    """What a performance gives the tracks of a rig.
+    """Values of a performance for the tracks of a rig.
 
-    frames: whole scene frames, int [S].  values: float64 [S, tracks].  reduced: of a long take the keys of each track in
-    pieces of _LONG_PIECE frames that share their ends; None where every frame becomes a key.
+    frames: whole scene frames, int [S].  values: float64 [S, tracks].  reduced: for a long take the keys of each track in pieces of
+    _LONG_PIECE frames that share their ends; None if every frame gets a key.
     """
 
     frames: np.ndarray
@@ -71,7 +71,7 @@ def is_long(performance: Performance) -> bool:
 
 
 def values_of(rig: head.Rig, performance: Performance, clock: Clock) -> Generator[float, None, TrackValues]:
-    """Work out what a performance gives the tracks of a rig. Returns the TrackValues.
+    """Compute a performance's values for the tracks of a rig. Returns the TrackValues.
 
     Blender's data is only read before the first step: an animator may work, and undo, between two steps."""
     frames = clock.take_frames(performance.motion.frames)

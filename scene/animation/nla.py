@@ -12,7 +12,7 @@ _FAR = 100_000.0  # frames to either side in which cycles and extrapolation cont
 
 @dataclass(frozen=True)
 class Playing:
-    """How a data-block plays an action: the identifier of its slot, and what its animation data say about it."""
+    """How a data-block plays an action: the identifier of its slot, and the settings of its animation data."""
 
     slot: str
     extrapolation: str
@@ -23,7 +23,7 @@ class Playing:
 def push_down(target, name: str, action, playing: Playing, everywhere: bool) -> None:
     """Let an action play as the uppermost NLA track, as it plays as the active action.
 
-    everywhere: whether it is evaluated beyond its keys too, where cycles and extrapolation of its curves go on.
+    everywhere: whether it is also evaluated beyond its keys, where cycles and extrapolation of its curves continue.
     """
     track = target.animation_data.nla_tracks.new()
     track.name = name

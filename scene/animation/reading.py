@@ -20,9 +20,9 @@ PIECE = 100  # frames read into a motion at once
 
 
 def read(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float, fps: float = FPS) -> Generator[float, None, Motion]:
-    """Read so many seconds of animation from clock.start on. Returns the Motion [T, len(channels)] at `fps` frames per second.
+    """Read `seconds` of animation from clock.start on. Returns the Motion [T, len(channels)] at `fps` frames per second.
 
-    From the f-curves where those alone move the face. With an NLA, drivers, constraints or f-curves on the
+    From the f-curves if they alone move the face. With an NLA, drivers, constraints or f-curves on the
     bones that something else overrides, the scene itself is stepped from frame to frame and put back.
     """
     frames = clock.frame(motion_times(seconds, fps))

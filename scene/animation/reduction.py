@@ -163,10 +163,10 @@ def closures(gap: np.ndarray) -> np.ndarray:
 
 
 def pulls(rig: head.Rig) -> Generator[float, None, tuple[np.ndarray, np.ndarray]]:
-    """Returns how a unit of each track moves each place, [tracks, places, 3] mm, and the most it moves each group, [tracks, 4]; yields
-    progress.
+    """Returns the movement of each point by a unit of each track, [tracks, places, 3] mm, and the largest in each group, [tracks, 4];
+    yields progress.
 
-    What a track does is what the rig's driver reads from it, shown on the bundled head, so it holds for any character.
+    A track's effect is the motion that the rig's driver reads from it, measured on the bundled head, so it is valid for any character.
     """
     channels = head.channel_names()
     count = len(channels)
@@ -217,7 +217,7 @@ def _places(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndar
 
 
 def _moved_by(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Generator[float, None, np.ndarray]:
-    """How far the face is moved when a rig's values [S, tracks] are off by so much [S, tracks]: [S, 4] mm."""
+    """Movement of the face by errors [S, tracks] in a rig's values [S, tracks]: [S, 4] mm."""
     channels = head.channel_names()
 
     def measure(rows: slice) -> np.ndarray:
@@ -228,7 +228,7 @@ def _moved_by(rig: head.Rig, values: np.ndarray, off: np.ndarray) -> Generator[f
 
 
 def _sum_of_errors(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, np.ndarray]:
-    """What errors of all tracks together [T, tracks] come to, [T, 4] mm."""
+    """Sum of the errors of all tracks [T, tracks], [T, 4] mm."""
     flat = pull.reshape(len(pull), -1)
 
     def add(rows: slice) -> np.ndarray:

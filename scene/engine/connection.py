@@ -25,9 +25,9 @@ WEIGHTS = os.path.join(ROOT, "weights")  # weights that come with the add-on
 
 
 class _Engine(Part):
-    """The engine's client, and what is known of the process.
+    """The engine's client, and data about the process.
 
-    log: what the client before this one left.  answer: the process that answered last, and what it says of itself.
+    log: the log of the previous client.  answer: the process that answered last, and its answer.
     """
 
     def __init__(self):
@@ -72,7 +72,7 @@ def checked_weights(place: str) -> str:
 
 
 def missing_weights(place: str) -> list[str]:
-    """Which of the model files that come with the add-on a folder lacks."""
+    """The add-on's model files that are missing from a folder."""
     return [name for name in _model_files() if not os.path.isfile(os.path.join(place, name))]
 
 
@@ -106,7 +106,7 @@ def systems() -> tuple[System, ...]:
 
 @lru_cache(maxsize=4)
 def _styles_in(path: str, changed: int) -> int:
-    """How many numbers of a style the diffusion model described in a file takes. changed: the file's time."""
+    """Number of style values of the diffusion model described in a file. changed: the file's time."""
     try:
         with open(path, encoding="utf-8") as file:
             return int(json.load(file)["config"].get("style", 0))
@@ -115,10 +115,10 @@ def _styles_in(path: str, changed: int) -> int:
 
 
 def client(python: str | None = None, folder: str | None = None) -> Client:
-    """The session's client, made again when the preferences name another Python, device or folder of weights.
+    """The session's client, created anew when Python, device or weights folder change in the preferences.
 
-    python, folder (of weights): of the command line, instead of what the preferences say. Raises BadWeights, and NoEngine
-    when `python` is none.
+    python, folder (of weights): from the command line, instead of the preferences. Raises BadWeights, and NoEngine if `python` is not a
+    usable one.
     """
     option = "--engine" if python else ""
     if python is not None:
@@ -138,7 +138,7 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
 
 
 def tell(answer: dict) -> None:
-    """Note what a running engine says of itself."""
+    """Store the answer of a running engine."""
     if _engine.client is not None and _engine.client.pid is not None:
         _engine.answer = (_engine.client.pid, answer)
 
@@ -164,7 +164,7 @@ def memory_used() -> int | None:
 
 
 def engine_python(python: str) -> tuple[bool, str]:
-    """Whether the engine's Python is there, and the path or the sentence to show in the preferences."""
+    """Whether the engine's Python exists, and the path or the sentence to show in the preferences."""
     try:
         return True, find_engine_python(python or None, venvs())
     except NoEngine as error:

@@ -21,7 +21,7 @@ class _Early(Part):
         self.tried = False
 
     def file_opened(self) -> None:
-        """An engine that starts goes on starting."""
+        """Keep an engine starting when another file is opened."""
 
     def close(self) -> None:
         self.pending, self.tried = None, False
@@ -29,7 +29,7 @@ class _Early(Part):
 
 
 def start_soon() -> None:
-    """Have the engine started in a moment, once a session, unless it runs or the preferences say otherwise. Quick: for panels."""
+    """Schedule the engine's start once per session, unless it runs or the preferences forbid it. Quick: for panels."""
     chosen = connection.preferences()
     if not _early.tried and chosen is not None and chosen.starts_early:
         _early.tried = True

@@ -55,7 +55,7 @@ def folder() -> str | None:
 
 
 def state(place: str | None = None) -> State:
-    """How the environment at `place` (this extension's own) is. Asks only the disk: fast enough to be drawn."""
+    """State of the environment at `place` (default: this extension's). Reads only the disk: fast enough for drawing."""
     place = place or folder()
     if place is None or not os.path.isdir(place) or not os.listdir(place):
         return State("ABSENT", "The engine is not installed", {})
@@ -108,7 +108,7 @@ def may_download() -> bool:
 
 
 class Installation:
-    """An installation in a process of its own; a thread reads its progress."""
+    """An installation in a separate process; a thread reads its progress."""
 
     def __init__(self, place: str, wheels: str | None, online: bool, lock: str | None = None, extra: bool = False):
         self.place, self.wheels, self.online, self.lock, self.extra = place, wheels, online, lock or str(LOCK), extra
@@ -122,7 +122,7 @@ class Installation:
 
     @property
     def time_left(self) -> str:
-        """How long it will go on, as text; "" while that is not known."""
+        """The remaining time as text; "" while unknown."""
         return self.pace.time_left(self.fraction)
 
     def stop(self) -> None:
@@ -134,7 +134,7 @@ class Installation:
             threading.Thread(target=_end, args=(process,), name="thunder install end", daemon=True).start()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Block until it is over (at most so long); whether it is."""
+        """Block until it has ended, at most `seconds`; returns whether it has."""
         self._thread.join(seconds)
         return self.over
 
@@ -201,14 +201,14 @@ class Installation:
 
 
 class _Installing(Part):
-    """The installation that goes on.  error: what the last one ended with, for the preferences to show."""
+    """The current installation.  error: that of the last one, shown in the preferences."""
 
     def __init__(self):
         self.running: Installation | None = None
         self.error = ""
 
     def close(self) -> None:
-        """Stop what goes on and wait for its end."""
+        """Stop the current installation and wait for its end."""
         if self.running is not None:
             self.running.stop()
             self.running.wait(STOP_PATIENCE + 1.0)
@@ -247,7 +247,7 @@ _progress = idle.Task(_look, any_time=True, any_file=True)
 
 
 def settle() -> bool:
-    """Take in the end of an installation; whether none goes on."""
+    """Handle the end of an installation; returns whether none is running."""
     if installing.running is not None and installing.running.over:
         installing.error = installing.running.error
         installing.running = None
@@ -255,8 +255,8 @@ def settle() -> bool:
 
 
 def remove() -> None:
-    """Take the environment off the disk, and nothing else that may lie in its folder. It is out of the way at once; a thread
-    clears up the gigabytes. Raises ThunderError, OSError."""
+    """Remove the environment from the disk, and nothing else in its folder. It is renamed at once; a thread deletes the gigabytes. Raises
+    ThunderError, OSError."""
     place = folder()
     if place is None or not os.path.isdir(place):
         return
@@ -275,7 +275,7 @@ def remove() -> None:
 
 
 def sweep() -> None:
-    """Clear up what a removal left when Blender was closed in the middle of it."""
+    """Delete the rest of a removal that was interrupted by closing Blender."""
     place = folder()
     if place is None:
         return
@@ -299,7 +299,7 @@ def _clear_up(aside) -> None:
 
 
 def fitting_python() -> tuple[str | None, str]:
-    """A Python that can make the environment, Blender's own first; None and what is missing in one sentence."""
+    """A Python that can create the environment, Blender's own first; or None and a sentence on what is missing."""
     tried = []
     for candidate in (sys.executable, *_POSSIBLE):
         path = candidate if os.path.isabs(candidate) else shutil.which(candidate)

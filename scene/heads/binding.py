@@ -42,8 +42,8 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
 class _Binder:
     """A mapping being bound.
 
-    tracks: what is driven; numbers: of a track by (block, path, index).  parts: (source, track, weight).  turns: what turns a bone,
-    by (block, bone).  unmet: rules without a target.
+    tracks: driven properties; numbers: index of a track by (block, path, index).  parts: (source, track, weight).  turns: sources of a
+    bone's rotation, by (block, bone).  unmet: rules without a target.
     """
 
     def __init__(self, objects: list[bpy.types.Object], first: tuple):
@@ -117,7 +117,7 @@ class _Binder:
                 self.unmet.append(rule)
 
     def turning(self, plan: mapping.Mapping) -> list[mapping.Turn]:
-        """What turns bones, with a track for each number of a bone's rotation."""
+        """The rotations of bones, with a track for each value of a bone's rotation."""
         turning = []
         for (number, bone), added in self.turns.items():
             armature = self.targets[number]

@@ -201,9 +201,9 @@ def _bones(armature: bpy.types.Object, model: Head, view_layer) -> None:
 
 
 def place_bone(bone: bpy.types.EditBone, joint: np.ndarray) -> None:
-    """Stand a bone at a joint [3] upright with its z axis out of the face.
+    """Place a bone upright at a joint [3] with its z axis out of the face.
 
-    Its own axes are then FLAME's, so a rotation vector of a motion is a rotation of the bone with nothing to convert.
+    Its axes are then FLAME's, so a motion's rotation vector applies to the bone without conversion.
     """
     bone.head = joint
     bone.tail = Vector(joint) + Vector((0.0, 0.0, BONE_METRES))

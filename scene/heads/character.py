@@ -87,9 +87,9 @@ def with_parts(plan: Mapping, names: tuple[str, ...]) -> Mapping:
 
 
 def is_mirrored(character: Character) -> bool:
-    """Whether what a character calls left is its right: seen by which eye the blink of the left one closes.
+    """Whether a character's left and right are swapped, judged by the eye that its left blink closes.
 
-    Where it looks is told by its shape: lids are in front of its middle. False where that cannot be seen.
+    Its facing is known from its shape: lids are in front of its middle. False if that is unclear.
     """
     rules = {rule.source: rule.target for rule in character.plan.rules if rule.target.kind == "KEY"}
     left, right = rules.get("eyeBlinkLeft"), rules.get("eyeBlinkRight")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which vertices of a character belong to which region of the face."""
+"""Assigns vertices of a character to regions of the face."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SMOOTHINGS = 6
 
 
 def regions(character: Character) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
-    """How much each vertex of a character's meshes belongs to each region of the face: {object: (names, weights [R, V])}.
+    """Weights of the face's regions at each vertex of a character's meshes: {object: (names, weights [R, V])}.
 
     A vertex belongs to what moves it: how far each channel moves it, as a part of the farthest that the channel moves
-    any, squared, tells how much it belongs to the channel's region. A key that several channels move counts for those that
-    move it most. What nothing moves belongs to the head. Rows sum to 1 per vertex.
+    any, squared, tells how much it belongs to the channel's region. A key moved by several channels counts for those that move it most.
+    Unmoved vertices belong to the head. Weights sum to 1 per vertex.
     """
     names = REGIONS
     driver, targets, result = character.bound.driver, character.bound.targets, {}
@@ -83,5 +83,5 @@ def _group(mesh, index: int, count: int) -> np.ndarray:
 
 
 def _joint_place(mesh, armature, bone: str) -> np.ndarray:
-    """Where a bone turns, in a mesh's own axes."""
+    """Pivot of a bone, in a mesh's own axes."""
     return np.array(mesh.matrix_world.inverted() @ armature.matrix_world @ armature.data.bones[bone].head_local)

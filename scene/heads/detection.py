@@ -56,7 +56,7 @@ def _detect(face, parts, rigs, names, properties, bones) -> Mapping:
 
 
 def _as_keys_need(plan: Mapping, parts) -> Mapping:
-    """The mapping as this character's own keys need it, by what they do to the vertices of the part that has its jaw."""
+    """The mapping adjusted to this character's keys, by their effect on the vertices of the part with the jaw."""
     jaws = {rule.target.name for rule in plan.rules if rule.target.kind == "KEY" and rule.source == "jawOpen"}
     having = [part for part in parts if len(jaws) == 1 and jaws <= set(key_names(part))]
     if not having:
@@ -99,7 +99,7 @@ def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[Ru
 
 
 def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tuple[JointRule, ...], list[Rule]]:
-    """Bones for what no key moves: jaw, eyes, neck; and the rule that lets a jaw of bone close lips by itself."""
+    """Bones for jaw, eyes and neck if no key moves them; and the rule by which a jaw bone alone closes the lips."""
     known = {each.name: each for each in conventions.conventions()}
     order = [each for each in (convention, known.get("arkit"), *known.values()) if each is not None]
     joints, rules = [], []
@@ -164,7 +164,7 @@ def _is_free(rig, bone: str) -> bool:
 
 
 def facing(rigs, joints) -> tuple[str, str]:
-    """Where a character looks and where its top is, in its armature's own axes: by its eyes, else by its height."""
+    """A character's facing and up axes in its armature: by its eyes, else by its height."""
     place = {
         joint.joint: rig.data.bones[joint.bone].head_local
         for joint in joints

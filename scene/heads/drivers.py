@@ -50,9 +50,9 @@ _FUNCTIONS = {
 
 @dataclass(frozen=True)
 class Control:
-    """What moves a driven key.
+    """The control of a driven key.
 
-    object: whose it is.  target: the control.  weight: how far it must go, from rest, for the key to be 1.
+    object: its owner.  target: the control.  weight: distance from rest at which the key is 1.
     """
 
     object: object
@@ -66,7 +66,7 @@ def driven(block) -> dict[str, object]:
 
 
 def follow(curve) -> Control | None:
-    """The control behind a driven value, None if there is none that can be keyed or the dependence is not simple arithmetic."""
+    """The control behind a driven value, None if it cannot be keyed or the dependence is not simple arithmetic."""
     driver = curve.driver
     inputs = {variable.name: _input(variable) for variable in driver.variables}
     if not inputs or None in inputs.values():
@@ -103,7 +103,7 @@ def _value(curve, inputs: dict[str, float]) -> float:
 
 
 def _calculate(node, names: dict[str, float]):
-    """A driver's expression as far as it is plain arithmetic; nothing of it is ever run as Python."""
+    """The value of a driver's expression if it is plain arithmetic; it is never executed as Python."""
     if isinstance(node, ast.Constant) and isinstance(node.value, (int, float)):
         return node.value
     if isinstance(node, ast.Name):

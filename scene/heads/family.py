@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which objects make up a character: its face, armature and the meshes that move with it."""
+"""Finds the objects of a character: its face, armature and the meshes that move with it."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
 
 
 def relatives(obj: bpy.types.Object) -> list[bpy.types.Object]:
-    """The objects of the character that an object belongs to: what shares its armature, its parent, or its place."""
+    """The objects of an object's character: those that share its armature, its parent, or its position."""
     armature = obj if obj.type == "ARMATURE" else armature_of(obj)
     if armature is None and obj.type == "EMPTY":
         armature = next((other for other in obj.children_recursive if other.type == "ARMATURE"), None)

@@ -198,5 +198,5 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
 
 
 def measure(mesh: bpy.types.Object, armature: bpy.types.Object) -> retarget.Measure:
-    """How closely the default motion is carried onto this head, over the movements of speech."""
+    """Accuracy of retargeting the default motion to this head, over the movements of speech."""
     return retarget.measure(_retarget(mesh, armature))

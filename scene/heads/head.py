@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Heads in a Blender file: adds the bundled one, finds existing ones, says why one cannot be used."""
+"""Heads in a Blender file: adds the bundled ones, finds existing ones, explains why one cannot be used."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ _UNREADABLE = f"The bundled head cannot be read ({ASSET.name}): reinstall the ad
 class Rig:
     """A head that can be animated.
 
-    mesh: the object that stands for its face (of a face of bones alone, its armature).  armature: its armature object
-    if it is one of ours.  targets: the data-blocks that a take animates, in the order their curves are stored.
-    driver: what turns a motion into numbers of theirs and back.  channels: the expression channels that move something.
+    mesh: the object that represents its face (its armature if the face has only bones).  armature: its armature object
+    if it is one of ours.  targets: the data-blocks that a take animates, in the order of their stored curves.
+    driver: converts a motion into their values and back.  channels: the expression channels with an effect.
     objects: a character's objects, the face first.
     """
 
@@ -56,7 +56,7 @@ class Rig:
         return self.armature or self.mesh
 
     def tracks_of(self, target) -> list[tuple[int, Track]]:
-        """The tracks of one of the targets, each with its place among the driver's."""
+        """The tracks of one of the targets, each with its index in the driver."""
         block = self.targets.index(target)
         return [(place, track) for place, track in enumerate(self.driver.tracks) if track.block == block]
 
@@ -93,7 +93,7 @@ def build(collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, loc
 
 
 def units_in_metre(scene) -> float:
-    """How many of a scene's units a metre is: 100 in one that is kept in centimetres."""
+    """Number of a scene's units per metre: 100 in a scene in centimetres."""
     settings = scene.unit_settings
     return 1.0 if settings.system == "NONE" or settings.scale_length <= 0.0 else 1.0 / settings.scale_length
 
@@ -114,10 +114,10 @@ def _whole(mesh: bpy.types.Object) -> bpy.types.Object:
 
 
 def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
-    """Move a head that was just added to the right until it is in no other head of the scene.
+    """Move a newly added head to the right until it intersects no other head of the scene.
 
-    One that was added at the world's origin, where no place was chosen for it, goes beside the nearest of the other heads, at
-    the height of its top, and into no mesh that is in sight.
+    A head added at the world's origin, without a chosen position, is placed next to the nearest other head, with their tops level, and in
+    no visible mesh.
     """
     view_layer.update()
     owner = _whole(mesh)
@@ -232,7 +232,7 @@ def _without_tongue() -> tuple[str, ...]:
 
 @lru_cache(maxsize=4)
 def _own_mapping(channels: tuple[str, ...]) -> Mapping:
-    """How a head of ours is driven: channels by their names, joints by our bones."""
+    """The mapping of a bundled head: channels by their names, joints by our bones."""
     return Mapping(
         "Thunder",
         tuple(Rule(name, Target("KEY", name)) for name in channels),
@@ -265,7 +265,7 @@ def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
 def find(scene, active: bpy.types.Object | None = None) -> Rig:
     """The rig of the head chosen in a scene's settings, or of the one that `guess` gives.
 
-    Raises BadHead when there is none or it will not do.
+    Raises BadHead if there is none or it cannot be used.
     """
     chosen = scene.thunder.head
     if chosen is not None and chosen.name not in scene.objects:
@@ -313,7 +313,7 @@ def check_animatable(rig: Rig) -> None:
 
 
 def _label(path: str) -> str:
-    """What a path leads to, in an animator's words."""
+    """Description of a path's property for animators."""
     owner, name, custom = rna_paths.split(path)
     if owner.startswith("key_blocks"):
         return f"The shape key “{owner[len('key_blocks') + 2 : -2]}”"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a file stores about a head: the take on it, the animation before it, its mapping.
+"""Data stored about a head: the take on it, the animation before it, its mapping.
 
-It lies in a scene, which is always this file's own: what is set on a library override is gone when the file is opened
-again. A mapping made where the character itself is made lies on the character, and goes with it into other files.
+It is stored in a scene, which is always local: values set on a library override are lost when the file is opened again. A mapping made in
+the character's own file is stored on the character, and goes with it into other files.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..host import compat
 
 
 def of(owner: bpy.types.Object):
-    """What is remembered of a head, None if nothing is."""
+    """The stored data of a head, None if there are none."""
     for scene in bpy.data.scenes:
         for head in scene.thunder.heads:
             if head.object == owner:
@@ -24,7 +24,7 @@ def of(owner: bpy.types.Object):
 
 
 def ensure(owner: bpy.types.Object):
-    """What is remembered of a head, made if nothing is yet."""
+    """The stored data of a head, created if there are none."""
     result = of(owner)
     if result is None:
         here = bpy.context.scene
@@ -40,7 +40,7 @@ def ensure(owner: bpy.types.Object):
 
 
 def _renumber(scene, removed: int) -> None:
-    """Let the keys of what heads of a scene are told, which are known by their places, follow when one is removed."""
+    """Update the paths of keyed head settings, which contain indices, when a head is removed."""
     for curve in compat.curves_for(scene):
         match = re.match(r"thunder\.heads\[(\d+)\]", curve.data_path)
         if match is None or int(match[1]) < removed:

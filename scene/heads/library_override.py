@@ -16,7 +16,7 @@ def is_linked(obj: bpy.types.Object) -> bool:
 
 
 def linked_in(scene) -> bpy.types.Object | None:
-    """An instance in a scene of a linked collection that holds a face, None where there is none."""
+    """An instance in a scene of a linked collection that holds a face, None if there is none."""
     return next(filter(_is_linked_instance, scene.objects), None)
 
 
@@ -26,16 +26,16 @@ def _is_linked_instance(obj: bpy.types.Object) -> bool:
 
 
 def wanting(scene, chosen: bpy.types.Object | None) -> bpy.types.Object | None:
-    """What has to be made editable before it takes keys: the chosen object, else an instance of a linked collection, or None."""
+    """The object that must be made editable before it can have keys: the chosen one, else an instance of a linked collection, or None."""
     if chosen is not None and (_is_linked_instance(chosen) or any(map(is_linked, [chosen, *family.relatives(chosen)]))):
         return chosen
     return linked_in(scene)
 
 
 def make_editable(scene, view_layer, obj: bpy.types.Object) -> bpy.types.Object:
-    """Override a linked character, or the linked meshes of an overridden one, so that it takes keys; its face.
+    """Override a linked character, or the linked meshes of an overridden one, so that it can have keys; returns its face.
 
-    What it is mapped to and how it looks stays as in its own file. Raises BadHead if Blender cannot.
+    Mapping and appearance stay as in its own file. Raises BadHead if Blender fails.
     """
     if obj.instance_type == "COLLECTION" and obj.instance_collection is not None and obj.instance_collection.library:
         obj = _override(scene, view_layer, obj.instance_collection, obj)

@@ -63,8 +63,7 @@ def _is_needless(source: str, there) -> bool:
 
 
 def plan_of_rows(rows, like: Mapping) -> Mapping:
-    """The mapping that a table says; what no row tells of (parts, axes) is as in `like`. Rows that lack something
-    are left out until they are whole."""
+    """The mapping in a table; data without rows (parts, axes) are as in `like`. Incomplete rows are left out."""
     rules, joints = [], []
     for row in rows:
         if row.kind == "JOINT" and row.bone:
@@ -113,7 +112,7 @@ def is_current(scene, obj: bpy.types.Object) -> bool:
 
 
 def keep(scene) -> None:
-    """Keep what the table says as the character's mapping, and show it where a preview runs."""
+    """Store the table as the character's mapping, and show it if a preview runs."""
     settings = scene.thunder
     obj = settings.table_head
     if obj is None:
@@ -131,7 +130,7 @@ def keep(scene) -> None:
 
 
 def edited(row, context) -> None:
-    """A cell of the table, or what is set beside it, was changed."""
+    """A cell of the table, or a setting next to it, was changed."""
     if not _filling.active:
         keep(row.id_data)
 

@@ -10,8 +10,8 @@ import bpy
 
 @dataclass(frozen=True)
 class Look:
-    """How light meets one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat of moisture 0 … 1, and
-    glow, how much of its own colour it shines with."""
+    """Surface of one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat of moisture 0 … 1, and glow, the
+    strength of emission in its own colour."""
 
     roughness: float
     under: float = 0.0

@@ -12,7 +12,7 @@ from ..host.user_folder import user_folder
 
 
 def folder() -> Path:
-    """Where presets lie; the folder may not exist yet."""
+    """The folder of presets, which may not exist yet."""
     return user_folder("mappings")
 
 

@@ -120,7 +120,7 @@ def evaluated(block, tracks: list, depsgraph) -> list[float]:
 
 
 def turn(pose) -> np.ndarray:
-    """How far an evaluated bone is turned from rest against its parent, constraints included; [3, 3]."""
+    """Rotation of an evaluated bone from rest relative to its parent, constraints included; [3, 3]."""
     own = pose.bone.matrix_local
     if pose.parent is None:
         turned = own.inverted() @ pose.matrix

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes mapping rules from a pose: what differs from rest is what a channel does at 1."""
+"""Makes mapping rules from a pose: its difference from rest is a channel's effect at 1."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def strips_all_name(editor) -> str:
 
 
 def sequencer_scene(context):
-    """The scene the sequencer shows: a choice of its own from 5.0 on, else the active scene."""
+    """The sequencer's scene: a separate setting since 5.0, else the active scene."""
     return getattr(context, "sequencer_scene", None) or context.scene
 
 
@@ -114,7 +114,7 @@ def all_curves(action) -> list:
 
 
 def shift(action, frames: float) -> None:
-    """Move every key of an action by so many frames."""
+    """Move every key of an action by `frames`."""
     for curve in all_curves(action):
         for name in ("co", "handle_left", "handle_right"):
             buffer = np.empty(2 * len(curve.keyframe_points), np.float32)
@@ -189,8 +189,8 @@ def slot_for(action, data_block, index: int) -> str:
 
 
 def default_slot(action, data_block) -> str:
-    """Identifier of the slot of an action that a data-block plays unless another is chosen: by its name, else the first of its
-    type; "" if there is none, and before 4.4."""
+    """Identifier of the default slot of an action for a data-block: by its name, else the first of its type; "" if there is none, and
+    before 4.4."""
     if not HAS_SLOTS:
         return ""
     fitting = [s for s in action.slots if s.target_id_type in (data_block.id_type, "UNSPECIFIED")]

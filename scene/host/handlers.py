@@ -13,7 +13,7 @@ def add(handlers: Handlers) -> None:
 
 
 def remove(handlers: Handlers) -> None:
-    """Take out those that are in: Blender drops what is not persistent when a file is opened."""
+    """Remove those that are registered: Blender drops non-persistent handlers when a file is opened."""
     for name, handler in handlers:
         functions = getattr(bpy.app.handlers, name)
         if handler in functions:

@@ -23,10 +23,10 @@ LOOK_SECONDS = 0.3  # interval of checking whether playback or a job has ended
 
 @dataclass(eq=False)
 class Task:
-    """Work that is done when it is quiet, a step at a time.
+    """Work that is done when Blender is idle, a step at a time.
 
     step: does a little; returns the seconds until its next step, None when there is nothing left to do.
-    any_time: also while the scene plays or a job runs.  any_file: it goes on when another file is opened.
+    any_time: also while the scene plays or a job runs.  any_file: continues when another file is opened.
     """
 
     step: Callable[[], float | None]
@@ -35,12 +35,12 @@ class Task:
     due: float | None = None  # time.monotonic() of the next step, None while there is nothing to do
 
     def start(self, seconds: float) -> None:
-        """Schedule the task in so many seconds; a task already scheduled keeps its time."""
+        """Schedule the task in `seconds`; a task already scheduled keeps its time."""
         if self.due is None:
             self.postpone(seconds)
 
     def postpone(self, seconds: float) -> None:
-        """Schedule the task in so many seconds from now, replacing an earlier time."""
+        """Schedule the task `seconds` from now, replacing an earlier time."""
         self.due = time.monotonic() + seconds
         _idle.add(self)
 

@@ -46,7 +46,7 @@ def stage(
 
 
 class Pace:
-    """How fast something gets on, from the last while."""
+    """Speed of a job over the last PACE_SECONDS."""
 
     def __init__(self):
         self.began = time.monotonic()
@@ -84,7 +84,7 @@ class Pace:
 
 
 class Job:
-    """A generator of Steps that is being run; at most one runs in a session (session.job).
+    """A running generator of Steps; at most one runs in a session (session.job).
 
     value: what the generator returned, None until it has ended.
     """
@@ -104,8 +104,7 @@ class Job:
         return self.pace.time_left(self.step.fraction)
 
     def advance(self, seconds: float | None = None) -> bool:
-        """Go on for about so long, or as long as the window may be held; True when the job has ended, its `value` then set.
-        Raises whatever the job raises."""
+        """Run for about `seconds`, or as long as the window may be blocked; True when the job has ended, with its `value` set."""
         if seconds is None:
             seconds = max(SLICE_SECONDS, BUSY_SECONDS - self.longest) if self.step.busy else SLICE_SECONDS
         now = time.monotonic()

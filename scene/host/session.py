@@ -45,7 +45,7 @@ class Session:
             part.file_opened()
 
     def close(self) -> None:
-        """End what goes on and forget everything, last part first."""
+        """Stop all work and clear all parts, last one first."""
         for part in reversed(self.parts):
             part.close()
 

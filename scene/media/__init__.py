@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is exported from a scene or shown beside it: exports, contact sheets, grids."""
+"""Exports, contact sheets and grids of takes."""

@@ -46,7 +46,7 @@ WORDS = {sheet_frames.CLOSED: "closed", sheet_frames.WIDE: "wide", sheet_frames.
 
 @dataclass
 class _Row:
-    """What the sheet tells of a take.  tracks: of TRACKS at 25 fps from `start`, the seconds of its first sample in the scene."""
+    """A take's row in the sheet.  tracks: of TRACKS at 25 fps from `start`, the seconds of its first sample in the scene."""
 
     name: str
     action: str
@@ -65,8 +65,8 @@ class _Row:
 def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None) -> Generator[Step, None, bpy.types.Image]:
     """Steps that draw the sheet of takes of one head into a new PNG file and load it. Returns the image.
 
-    loudness: of the voice, per frame of the first take at 25 fps, or None.  The scene and what is shown in it stay as
-    they are. Raises BadRequest when no take can be drawn, or NoSpace.
+    loudness: of the voice, per frame of the first take at 25 fps, or None.  The scene and its display stay unchanged. Raises BadRequest if
+    no take can be drawn, or NoSpace.
     """
     rows = [_row(entry) for entry in entries if entry.action is not None]
     if not rows:
@@ -144,7 +144,7 @@ def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float,
 
 
 class _SheetScene:
-    """A scene of its own in which a row is set up and rendered: a copy of the rig, still faces of it, text, a camera.
+    """A separate scene in which a row is set up and rendered: a copy of the rig, still faces of it, text, a camera.
 
     Its unit is the height of a row; x to the right, y up, from 0 at a row's lower left corner.
     """
@@ -198,7 +198,7 @@ class _SheetScene:
         return LABEL_CELLS + CURVE_CELLS + self.columns * SPREAD
 
     def middle(self, column: int) -> float:
-        """Where a face is placed: farther from its neighbours than in the sheet, so that none reaches into another's cell."""
+        """Position of a face: farther from its neighbours than in the sheet, so that none extends into another's cell."""
         return LABEL_CELLS + CURVE_CELLS + (column + 0.5) * SPREAD
 
     def _write(self, text: str, x: float, y: float, size: float, ink: str = "ink", align: str = "LEFT") -> None:
@@ -211,7 +211,7 @@ class _SheetScene:
         self.still.append(obj)
 
     def title(self, text: str, chosen: list) -> None:
-        """Set the sheet's head up: what it shows, and above each column when and why."""
+        """Set up the sheet's header: its subject, and above each column the time and the reason."""
         self.columns = len(chosen)
         self._write(text, 0.1, HEAD_CELLS - 0.18, 0.19)
         for column, (seconds, why) in enumerate(chosen):
@@ -245,9 +245,9 @@ class _SheetScene:
             self.still.append(still)
 
     def render(self, path: str, height: float) -> str:
-        """Render what is set up, `height` cells high, into a PNG file, and clear it away; the path.
+        """Render the prepared objects, `height` cells high, into a PNG file, and remove them; returns the path.
 
-        In one go: a render job beside the window could not be stopped before the scene it renders goes.
+        Blocking, because a background render job could not be stopped before its scene is removed.
         """
         render = self.scene.render
         render.resolution_x, render.resolution_y = round(self.width * ROW_PIXELS), round(height * ROW_PIXELS)
@@ -336,7 +336,7 @@ def _draw_curves(parts: list[np.ndarray], rows: list[_Row], chosen: list) -> Non
 
 
 def _level(row: _Row, name: str, seconds: np.ndarray) -> np.ndarray:
-    """A track of a take at seconds of the scene, 0 where the take does not lie."""
+    """A track of a take at seconds of the scene, 0 outside of the take."""
     times = row.start + np.arange(len(row.tracks[name])) / FPS
     return np.interp(seconds, times, row.tracks[name], left=0.0, right=0.0)
 

@@ -32,10 +32,10 @@ _BEYOND = 1e-3  # distance outside 0 … 1 from which a shape key's value is rep
 
 @dataclass(frozen=True)
 class Shot:
-    """What is exported: the head of a scene, from its first to its last frame, whole scene frames.
+    """The subject of an export: the head of a scene, from its first to its last frame, whole scene frames.
 
-    rate: rows per second of a table of curves; geometry has one sample a scene frame.  from_zero: whether the first frame
-    is at time 0 of the file, in formats that have no start of their own, instead of where it is in the scene.
+    rate: rows per second of a table of curves; geometry has one sample a scene frame.  from_zero: whether the first frame is at time 0 of
+    the file instead of its scene time, in formats without a start time.
     """
 
     scene: bpy.types.Scene
@@ -49,14 +49,14 @@ class Shot:
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file.
+    """An export format.
 
-    name: as the animator knows it.  suffix: of its files.  carries, loses: what arrives, what cannot; a sentence each.
+    name: for the animator.  suffix: of its files.  carries, loses: what is exported and what is lost; a sentence each.
     exporter: Blender's operator that writes it, empty for files we write.
-    write: (shot, path) makes the file and returns what of this very head is lost, in sentences.
-    geometry: whether it holds the mesh.  cached: whether that is every frame's, instead of shape keys and bones.
-    rated: whether its rows come at a rate of their own instead of one a scene frame.  flame: whether it is of heads from
-    FLAME files alone.  timed: whether its time may begin at 0 (see Shot).
+    write: (shot, path) writes the file and returns sentences on what is lost of this head.
+    geometry: whether it contains the mesh.  cached: whether as a mesh per frame, instead of shape keys and bones.
+    rated: whether its rows have their own rate instead of one per scene frame.  flame: whether it is for heads from FLAME files only.
+    timed: whether its time may begin at 0 (see Shot).
     """
 
     name: str
@@ -197,7 +197,7 @@ def _alone(shot: Shot) -> Iterator[None]:
 
 
 def missing(form: Format, rig: head.Rig) -> str:
-    """Why this Blender cannot write a format for a head, and what to do, in a sentence; empty if it can."""
+    """The reason why this Blender cannot write a format for a head, and what to do, in a sentence; empty if it can."""
     if form.flame and not flame_rig.is_flame(rig.armature):
         return f"“{rig.mesh.name}” does not come from a FLAME file, as this format needs: choose another format or head"
     if not form.exporter or _operator(form.exporter) is not None:

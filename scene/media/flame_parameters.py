@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animation of a FLAME head as parameters of its own model, for smplx and other FLAME programs."""
+"""Writes the animation of a FLAME head as parameters of its model, for smplx and other FLAME programs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def export(scene, rig, first: int, last: int, path: str) -> None:
 
 
 def own_values(rig):
-    """A FLAME rig of which `reading.read` gives the values of its own tracks, as the motion's expression [T, tracks]."""
+    """A FLAME rig for which `reading.read` returns the values of its own tracks, as the motion's expression [T, tracks]."""
     return replace(rig, driver=_Plain(rig.driver))
 
 

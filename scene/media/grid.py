@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All takes at once: a head for each, side by side in the viewport, playing with the sound; gone when playing stops. Under each
-head stand its take's words, and what its brows, mouth and head do over time."""
+"""Shows all takes at once: a head for each, side by side in the viewport, playing with the sound; removed when playback stops. Under each
+head are its take's words, and the activity of brows, mouth and head over time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ GROUND, DIM, WORDS_COLOUR = (
 
 @dataclass
 class _Grid:
-    """What is in the grid, and what must be as it was before when it goes."""
+    """The content of the grid, and the state to restore afterwards."""
 
     scene: str
     takes: dict[str, str]  # name of a head's object in the grid → name of its take's action
@@ -65,7 +65,7 @@ class _Grid:
 
 
 class _Shown(Part):
-    """The grid that is there now, None for none."""
+    """The current grid, None if there is none."""
 
     def __init__(self):
         self.grid: _Grid | None = None
@@ -84,12 +84,12 @@ shown = session.add(_Shown())
 
 
 def running() -> bool:
-    """Whether the grid is there now."""
+    """Whether there is a grid."""
     return shown.grid is not None
 
 
 def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
-    """Steps that set up a head for each take, best at the top left. Raises BadRequest where there is none."""
+    """Steps that set up a head for each take, best at the top left. Raises BadRequest if there is none."""
     entries = [entry for entry in entries if entry.action is not None]
     if not entries:
         raise BadRequest("There are no takes to play: generate some first")
@@ -147,9 +147,9 @@ def _entry(scene, action: str):
 
 
 def _loop_over(scene, group, first: int, last: int) -> None:
-    """Loop the scene's playback over the frames of the takes, or the part of them in the animator's own preview range.
+    """Loop the scene's playback over the frames of the takes, or their part in the animator's own preview range.
 
-    The range as it was is kept with the grid's collection, so that undo and a recovered file bring both or neither.
+    The previous range is stored with the grid's collection, so that undo and a recovered file restore both or neither.
     """
     used, start, end = scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end
     group[RANGE] = [int(used), start, end]
@@ -176,10 +176,10 @@ def _caption(entry) -> str:
 
 
 def _under(group, entry, caption: str, levels, place: Matrix, size: tuple[float, float], axes: Matrix) -> list[str]:
-    """What is shown under a head: its take's name, how it is played, and what it does over time. Names of its objects.
+    """Text and bars under a head: its take's name, words and activity over time. Returns the names of its objects.
 
-    levels: of its bars (`thumbnails.levels`), None where nothing is known of it.  place: of the middle under the head, from the
-    face's axes to the world.  size: from head to head, and the height of one.
+    levels: of its bars (`thumbnails.levels`), None if unknown.  place: matrix of the centre under the head, from the face's axes to the
+    world.  size: distance between heads, and the height of one.
     """
     wide, tall = size
     made = [_label(group, caption, place @ Vector((0.0, -CAPTION * tall, 0.0)), axes, CAPTION_SIZE * tall)]
@@ -195,7 +195,7 @@ def _under(group, entry, caption: str, levels, place: Matrix, size: tuple[float,
 
 
 def _label(group, words: str, place: Vector, axes: Matrix, size: float, above: str = "CENTER") -> str:
-    """Text that faces the viewer; the name of its object. above: what of it lies at the place, Blender's align_y."""
+    """Text that faces the viewer; returns the name of its object. above: its vertical alignment, Blender's align_y."""
     curve = bpy.data.curves.new(NAME, "FONT")
     curve.body, curve.size, curve.align_x, curve.align_y = words, size, "CENTER", above
     curve.materials.append(_ink("words", WORDS_COLOUR))
@@ -207,8 +207,8 @@ def _label(group, words: str, place: Vector, axes: Matrix, size: float, above: s
 
 
 def _tracks(group, own: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> list[str]:
-    """What a take does over time as bars on a dark ground, bright where it does more than the takes of its line on average, and a
-    line where the scene is now. Names of the objects.
+    """A take's activity over time as bars on a dark ground, bright above the average of the line's takes, and a line at the current frame.
+    Returns the names of the objects.
 
     own, usual: [3, bars] of 0 … 1 (`thumbnails.levels`).  place: of the unit square that they fill, in the world.
     """
@@ -264,7 +264,7 @@ def _ink(name: str, colour) -> bpy.types.Material:
 
 
 def enter(context) -> None:
-    """Look at the grid alone in a 3D viewport, from the front, and play."""
+    """Show only the grid in a 3D viewport, from the front, and play."""
     area = viewport(context)
     grid = shown.grid
     scene = bpy.data.scenes[grid.scene]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A film of all takes side by side, with the sound: the heads and words of Play All before a camera of their own."""
+"""A film of all takes side by side, with the sound: the heads and words of Play All in front of a separate camera."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ MARGIN = 1.02  # size of the picture relative to the grid
 
 
 def render(scene, rig: head.Rig, entries: list, path: str, height: int) -> None:
-    """Render takes of a head, side by side, over the scene's frames into an MP4 file of about so many pixels' height.
+    """Render takes of a head, side by side, over the scene's frames into an MP4 file about `height` pixels high.
 
-    The scene is as before when it returns. Raises BadRequest where there is no take.
+    The scene is restored afterwards. Raises BadRequest if there is no take.
     """
     visible = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if not obj.hide_render]
     before = scene.camera, scene.render.engine

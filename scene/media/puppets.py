@@ -30,8 +30,8 @@ class Puppet:
 
 
 def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
-    """Copy a rig into a collection, moved by `shift` in the world. Modifiers, constraints, parents and drivers among the
-    rig's objects are the copy's own; what lies outside of it is shared."""
+    """Copy a rig into a collection, moved by `shift` in the world. Modifiers, constraints, parents and drivers among the rig's objects
+    refer to the copy; data outside of the rig are shared."""
     originals = list(dict.fromkeys((*rig.objects, rig.mesh, *(t for t in rig.targets if isinstance(t, bpy.types.Object)))))
     made: dict = {}
     for original in originals:
@@ -138,7 +138,7 @@ def remove_marked() -> int:
 
 
 def drop_font() -> None:
-    """Remove Blender's own font from the file if our text brought it in and no other text uses it."""
+    """Remove Blender's own font from the file if our text added it and no other text uses it."""
     for font in [font for font in bpy.data.fonts if font.users == 0 and font.filepath == "<builtin>"]:
         bpy.data.fonts.remove(font)
 

@@ -54,7 +54,7 @@ def _aim(obj, place: Vector, target: Vector) -> None:
 
 
 def close_up(scene, rig: head.Rig) -> bpy.types.Object:
-    """A second camera, from the same place, that fills its picture with the face, also of a head that turns."""
+    """A second camera in the same position that fills its picture with the face, even if the head turns."""
     camera = bpy.data.objects.new("Thunder Close-up", bpy.data.cameras.new("Thunder Close-up"))
     camera.data.lens, camera.data.clip_start = CLOSE_UP_MM, 0.01
     origin = rig.owner.matrix_world.translation
@@ -72,7 +72,7 @@ def render_still(scene, path: str, size: int) -> None:
 
 
 def render_film(scene, path: str, width: int, height: int) -> None:
-    """Render the scene's frame range with its sound into an MP4 file of so many pixels, even numbers."""
+    """Render the scene's frame range with its sound into an MP4 file; width and height in pixels must be even."""
     _size(scene, width, height)
     compat.set_movie_output(scene.render)
     scene.render.use_file_extension = False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the add-on stores in a file: settings and takes of a scene, and for each head the animation before a take."""
+"""Data that the add-on stores in a file: settings and takes of a scene, and for each head the animation before a take."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def frame_range(context, rig: head.Rig) -> tuple[int, int]:
 def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
     """First and last scene frame of the take or voice (TAKE, EDITED), the preview range (PREVIEW) or the scene (SCENE).
 
-    Raises BadRequest where there is no such range.
+    Raises BadRequest if there is no such range.
     """
     scene = context.scene
     if choice == "SCENE":
@@ -91,7 +91,7 @@ def _of_take(context, rig: head.Rig) -> tuple[int, int]:
 def speak(
     client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int, out: str, edited: bool = False
 ) -> Generator[Step, None, tuple[int, int]]:
-    """Steps that read the animation of frames first … last and write what it says to the WAV file `out`.
+    """Steps that read the animation of frames first … last and write its generated speech to the WAV file `out`.
 
     With a voice, the speech has its speaker's timbre. edited: speak only the edited part of these frames, with a margin; all of
     them if nothing was edited. Returns the first and last frame spoken.
@@ -187,9 +187,8 @@ def _within(candidates: tuple[int, int] | None, first: int, last: int) -> tuple[
 def listen(
     client: Client, scene, rig: head.Rig, voice: strip.Voice | None, first: int, last: int, edited: bool = False
 ) -> Generator[Step, None, tuple[int, int]]:
-    """Steps that speak the animation and leave it in the sequencer as a muted strip, in place of the one
-    that an earlier Listen left for the same head. The sound is packed into the file: it needs no other. Returns the first and
-    last frame that are heard."""
+    """Steps that generate the animation's speech and add it to the sequencer as a muted strip, replacing that of an earlier Listen for the
+    same head. The sound is packed into the .blend file. Returns the first and last frame with sound."""
     scene_name, name = scene.name if voice is None or not voice.strip else voice.scene, name_of(rig.mesh)
     out = os.path.join(client.folder, f"{bpy.path.clean_name(name)}.wav")
     try:
@@ -265,7 +264,7 @@ def can_compare(context) -> bool:
 
 
 def flip(context, generated: bool) -> None:
-    """Play the generated speech in place of the voice (generated), or the voice again. Raises BadRequest."""
+    """Play the generated speech instead of the voice (generated), or the voice again. Raises BadRequest."""
     scene, speech = listening_strip(context)
     if speech is None:
         raise BadRequest("There is no generated speech yet: press Listen first")

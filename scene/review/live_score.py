@@ -40,9 +40,9 @@ _SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter drifts are ignored, ga
 
 @dataclass(frozen=True)
 class SyncScore:
-    """How well the lips of an animation match its voice.
+    """Lip-sync of an animation with its voice.
 
-    total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None where nobody has measured it.
+    total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.
     """
 
     total: float
@@ -126,7 +126,7 @@ def committed_line(context, rig: head.Rig) -> str:
 
 
 def why_none(rig: head.Rig) -> str:
-    """Why the animator's own animation on a head has no score although one was requested, "" if it has one or waits for it."""
+    """The reason why the animator's own animation on a head has no score although one was requested, "" if it has one or waits for it."""
     action = own_action(rig)
     entry = take_list.on_head(bpy.context.scene, rig.mesh)
     if entry is not None:
@@ -138,7 +138,7 @@ def why_none(rig: head.Rig) -> str:
 
 
 def _not_its_own(scene, rig: head.Rig) -> str:
-    """Why the animator's own animation on a head has no score against the current line, "" if it may have one."""
+    """The reason why the animator's own animation on a head has no score against the current line, "" if it may have one."""
     action = own_action(rig)
     name = line_of(bpy.context, action) if action is not None else ""
     speaker = dialogue.speaker_of(scene, name) if name else None
@@ -216,7 +216,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
 
 
 def _voice(scene, rig: head.Rig, entry) -> strip.Voice:
-    """The voice that what is on a head is scored against. Raises BadSound."""
+    """The voice against which a head's current animation is scored. Raises BadSound."""
     action = own_action(rig)
     if entry is None and action is not None:
         name = line_of(bpy.context, action)
@@ -228,7 +228,7 @@ def _voice(scene, rig: head.Rig, entry) -> strip.Voice:
 
 
 def _seconds_of(voice: strip.Voice, clock: Clock, read: float, entry) -> float:
-    """How long a voice is. read: seconds of its file, 0 where it was not read yet."""
+    """Length of a voice in seconds. read: seconds of its file, 0 if it was not read yet."""
     if voice.last is not None:
         return (voice.last - voice.clock.start) / clock.fps
     return read or ((entry.last - entry.first) / clock.fps if entry is not None else 0.0)
@@ -237,7 +237,7 @@ def _seconds_of(voice: strip.Voice, clock: Clock, read: float, entry) -> float:
 def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[Step, None, None]:
     """Steps of a job that score the current animation of a head, whatever moves it. voice: the current one, already read for `client`.
 
-    A take that nobody edited keeps its score.
+    An unedited take keeps its score.
     """
     entry = take_list.on_head(scene, rig.mesh)
     if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)) or entry is None and _not_its_own(scene, rig):
@@ -335,8 +335,8 @@ def _is_as_made(scene, entry) -> bool:
 
 
 def _store(uid: int, line: str, total: float, per_frame: np.ndarray) -> None:
-    """Store a new score for an action's take, or for its committed `line` ("" for the take). Not an undo step of its own: undoing
-    the edit restores the earlier score."""
+    """Store a new score for an action's take, or for its committed `line` ("" for the take). Not a separate undo step: undoing the edit
+    restores the earlier score."""
     if line:
         action = next((action for action in bpy.data.actions if action.session_uid == uid), None)
         known = line_scores.of(action, line) if action is not None else None
@@ -355,9 +355,9 @@ def _store(uid: int, line: str, total: float, per_frame: np.ndarray) -> None:
 
 
 class LiveScore(Part):
-    """Scores of what is on the heads, and the scoring that goes on.
+    """Scores of the heads' current animation, and the scoring in progress.
 
-    version: counts what was scored; whoever draws scores looks whether it went on.  latest: why the last attempt came to nothing.
+    version: number of scorings, by which drawing code detects new scores.  latest: the reason why the last attempt failed.
     """
 
     def __init__(self):
@@ -375,7 +375,7 @@ class LiveScore(Part):
         return self.job is not None or self.task.due is not None
 
     def look(self) -> None:
-        """Have what is on the head scored when it is quiet."""
+        """Schedule scoring of the head's current animation for when Blender is idle."""
         if self.job is not None and self.job.gi_running:
             return  # a change made by scoring itself: nobody edits in the middle of a step
         self.stop()
@@ -383,7 +383,7 @@ class LiveScore(Part):
         self.task.postpone(QUIET_SECONDS)
 
     def stop(self) -> None:
-        """Break off what is being scored."""
+        """Cancel the current scoring."""
         job, self.job = self.job, None
         self.task.stop()
         if job is not None:

@@ -43,7 +43,7 @@ _drawn: Recent = Recent(8)  # space → what was built for it, and its inputs
 
 @dataclass(frozen=True)
 class _Content:
-    """What there is to draw; frames are scene frames. key: changes whenever anything of it does."""
+    """The content to draw; frames are scene frames. key: changes with any of it."""
 
     key: tuple
     peaks: np.ndarray | None
@@ -55,7 +55,7 @@ class _Content:
 
 
 def content_of(context) -> _Content | None:
-    """What the overlay shows now, None if there is nothing. Some tenths of a millisecond."""
+    """The overlay's current content, None if there is none. Takes some tenths of a millisecond."""
     scene = context.scene
     chosen = scene.thunder.overlay
     fps = scene.render.fps / scene.render.fps_base

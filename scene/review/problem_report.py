@@ -65,7 +65,7 @@ _WITH_SLASH = re.compile(r"[^\s<>“”]*[\w.~-][\\/]+[\w.~-][^\s<>“”]*")
 
 
 class _LastError(Part):
-    """The last error: when it came, what was done, its kind, sentence and traceback. None before the first."""
+    """The last error: time, action, kind, sentence and traceback. None before the first."""
 
     def __init__(self):
         self.error: dict | None = None

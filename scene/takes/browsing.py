@@ -35,7 +35,7 @@ def of_one_head(context) -> list:
 
 
 def why_empty(context) -> str:
-    """Why no take is listed, and what to do about it."""
+    """The reason why no take is listed, and what to do about it."""
     settings = context.scene.thunder
     if not settings.takes:
         return "There are no takes yet: press Generate Takes"
@@ -65,9 +65,9 @@ def differences(entries, places: list[int]) -> dict[int, float]:
 
 
 def spread(openings: list[tuple[float, np.ndarray] | None], keep: bool = False) -> tuple[list[int], list[float]]:
-    """Order mouth curves so that each is as far as can be from those before it; the first stays first.
+    """Order mouth curves so that each is as different as possible from those before it; the first stays first.
 
-    openings: (seconds of the first sample, mm [T] at 25 fps) each, or None where a take does not tell: those come last.
+    openings: (seconds of the first sample, mm [T] at 25 fps) each, or None if unknown: those come last.
     keep: leave the order as it is. Returns (order, distance of each to the nearest before it: the root of the mean
     square difference in mm; infinite for the first).
     """

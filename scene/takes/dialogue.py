@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who speaks which strip: the dialogue of a scene with several heads, and takes for all of it in one go."""
+"""The dialogue of a scene with several heads: speakers of strips, and takes for all of them at once."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from .sampling import Sampling
 class Line:
     """A strip of the dialogue.
 
-    speaker: object that stands for the head which speaks it, None for nobody.  why_not: what keeps it from being spoken, one
-    sentence, "" for nothing.
+    speaker: object that represents the speaking head, None for nobody.  why_not: the reason why it cannot be spoken, one sentence, "" if it
+    can.
     """
 
     strip: str
@@ -120,7 +120,7 @@ def chosen_strip(context) -> str:
 
 
 def chosen_index(settings) -> int:
-    """Place, among all strips of the sequencer, of the one that is the voice now: what the dialogue list highlights; −1 for none."""
+    """Index, among all strips of the sequencer, of the current voice, which the dialogue list highlights; −1 for none."""
     scene = settings.id_data
     if scene != bpy.context.scene or scene.sequence_editor is None:
         return -1
@@ -129,7 +129,7 @@ def chosen_index(settings) -> int:
 
 
 def choose_index(settings, index: int) -> None:
-    """Select the strip at a place among all strips of the sequencer, as `select`."""
+    """Select the strip at an index among all strips of the sequencer, as `select`."""
     scene = settings.id_data
     strips = compat.strips_all(scene.sequence_editor) if scene.sequence_editor is not None else ()
     if bpy.context.scene == scene and 0 <= index < len(strips):
@@ -159,8 +159,8 @@ def generate(
 ) -> Generator[Step, None, list[str]]:
     """Steps that sample takes for lines, one after the other.
 
-    on_take gets each take once it is listed. A line that fails is left out and the others go on; returns a sentence for each
-    of them. Raises ThunderError only where no line can go on.
+    on_take gets each take once it is listed. A line that fails is left out and the others continue; returns a sentence for each failure.
+    Raises ThunderError only if no line can continue.
     """
     scene_name, left_out = scene.name, []
     todo = [(line.strip, line.speaker.name) for line in todo]

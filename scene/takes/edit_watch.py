@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which takes were edited, computed in small steps after an edit, so that drawing the list costs nothing."""
+"""Detects edited takes in small steps after an edit, so that drawing the list costs nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class _Look:
         self.uid, self.place, self.digest = uid, 0, hashlib.sha256()
 
     def advance(self, action, seconds: float) -> bool:
-        """Go on for about so long; True when all curves are in."""
+        """Continue for about `seconds`; True when all curves are included."""
         end = time.monotonic() + seconds
         curves = compat.all_curves(action)
         while self.place < len(curves):
@@ -36,7 +36,7 @@ class _Look:
 
 
 class EditWatch(Part):
-    """What is known of the takes' actions, each by its session id."""
+    """Results for the takes' actions, by session id."""
 
     def __init__(self):
         self.edited: dict[int, bool] = {}
@@ -45,11 +45,11 @@ class EditWatch(Part):
         self.task = idle.Task(self.step)
 
     def is_known(self, entry) -> bool:
-        """Whether a take is known to be edited: what the list shows. False until it was examined."""
+        """Whether a take is known to be edited, for the list. False until it was examined."""
         return any(self.edited.get(action.session_uid, False) for action in display.actions_of(entry))
 
     def look_at(self, uids) -> None:
-        """Have actions looked at when it is quiet."""
+        """Schedule actions for examination when Blender is idle."""
         for uid in uids:
             self.waiting.pop(uid, None)
             self.waiting[uid] = None
@@ -59,7 +59,7 @@ class EditWatch(Part):
             self.task.postpone(QUIET_SECONDS)
 
     def step(self) -> float | None:
-        """Look at some curves."""
+        """Examine some curves."""
         if self.look is None:
             if not self.waiting:
                 return None

@@ -157,11 +157,11 @@ def generate(  # noqa: PLR0913 (what one request says)
     on_take: OnTake | None = None,
     show: bool = True,
 ) -> Generator[Step, None, list[keying.Performance]]:
-    """Steps that sample takes of a voice and list each, keyed as actions of its own, as soon as it is there.
+    """Steps that sample takes of a voice and list each, keyed as its own actions, on arrival.
 
-    They are played as the head's direction says unless the sampling asks for something itself. The first is shown when it comes,
-    the best when all are there, unless the animator chose another meanwhile; then the list is put in order and what these takes
-    replace goes. Stopped or failed before that, what has arrived stays.
+    They follow the head's direction unless the sampling contains a request. The first is shown on arrival, the best when all are complete,
+    unless the animator chose another meanwhile; then the list is sorted and replaced takes are removed. If stopped or failed before that,
+    the takes that have arrived stay.
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
     collector = TakeCollector(scene, rig, voice, on_take, show)
@@ -187,10 +187,10 @@ def collected(
 
 
 class TakeCollector:
-    """Lists the takes of one request as they come.
+    """Lists the takes of one request on arrival.
 
-    Everything is looked up again whenever it is needed, actions by the id that they keep through undo: the animator
-    goes on working meanwhile, and may undo. `close` it whatever happens.
+    All data are looked up again on each use, actions by the id that they keep through undo, because the animator continues working
+    meanwhile and may undo. Always `close` it.
     """
 
     def __init__(self, scene, rig: head.Rig, voice: strip.Voice, on_take: OnTake | None = None, show: bool = True):
@@ -218,7 +218,7 @@ class TakeCollector:
     def gather(
         self, client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more
     ) -> Generator[Step, None, list[keying.Performance]]:
-        """Steps that sample takes of a sound file, list each as soon as it is there and put all in order at the end.
+        """Steps that sample takes of a sound file, list each on arrival and sort all at the end.
 
         more: as for `sampled`. Returns the takes, best first.
         """
@@ -255,11 +255,11 @@ class TakeCollector:
             self._show(scene, rig, action)
 
     def check(self) -> None:
-        """Raise BadRequest if the takes could not be made as the head's direction says."""
+        """Raise BadRequest if the takes cannot follow the head's direction."""
         looking.check(*again(self.scene, self.mesh))
 
     def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
-        """Let the eyes of a take look at what the head's direction says. Returns the take."""
+        """Let the eyes of a take look at the target in the head's direction. Returns the take."""
         if performance.look is not None:
             return performance
         scene, rig = again(self.scene, self.mesh)
@@ -299,7 +299,7 @@ class TakeCollector:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)
 
     def settle(self, count: int) -> Generator[Step, None, None]:
-        """Steps for when all takes are there: what an undo took is made again, the best is shown, what was there goes."""
+        """Final steps when all takes have arrived: restore takes removed by undo, show the best, remove the previous ones."""
         if self.undone:
             there = {_id(action) for action in bpy.data.actions}
             lost = [self.made.pop(key) for key in list(self.made) if key not in there]
@@ -328,7 +328,7 @@ class TakeCollector:
         return sum(_id(entry.action) in self.made for entry in entries)
 
     def _order(self, scene) -> None:
-        """Best first, above what was in the list before."""
+        """Sort the best first, above the list's previous takes."""
         entries = scene.thunder.takes
         ours = [_id(entry.action) for entry in entries if _id(entry.action) in self.made]
         for place, key in enumerate(sorted(ours, key=lambda key: _place(self.made[key]))):
@@ -336,7 +336,7 @@ class TakeCollector:
 
 
 def _id(action) -> int | None:
-    """What an action is known by as long as the session lasts, through undo and renaming."""
+    """Identifier of an action during the session, through undo and renaming."""
     return None if action is None else action.session_uid
 
 

@@ -42,7 +42,7 @@ class ThunderKeepRange(bpy.types.PropertyGroup):
 
 
 class ThunderKeep(bpy.types.PropertyGroup):
-    """What of the shown take is kept when the rest is resampled."""
+    """The part of the shown take that is kept when the rest is resampled."""
 
     mouth: BoolProperty(name="Mouth", description="Keep lips, tongue and jaw in the whole take")
     upper_face: BoolProperty(name="Upper Face", description="Keep brows, nose and cheeks in the whole take")
@@ -83,7 +83,7 @@ def add_range(scene, first: int, last: int):
 
 
 def marked_range(scene, entry) -> tuple[int, int]:
-    """The frames between the two markers around the current frame; ends of the take where there is none."""
+    """The frames between the two markers around the current frame, or the take's ends without markers."""
     frame = scene.frame_current
     before = [marker.frame for marker in scene.timeline_markers if marker.frame <= frame]
     after = [marker.frame for marker in scene.timeline_markers if marker.frame > frame]
@@ -136,14 +136,14 @@ def _columns(source: str, channels) -> np.ndarray:
 
 
 def part_columns() -> dict[str, np.ndarray]:
-    """Which columns of a packed motion each part of the face has, {part: bool [n + 9]}."""
+    """Columns of each part of the face in a packed motion, {part: bool [n + 9]}."""
     channels = head.channel_names()
     of = [PART_OF[region_of(name)] for name in channels] + ["mouth"] * 3 + ["head"] * 3 + ["eyes"] * 3
     return {part: np.array([each == part for each in of]) for part in PARTS}
 
 
 def kept(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
-    """What the settings keep of a take of so many frames at 25 fps. Raises BadRequest where that is nothing, or all."""
+    """The part that the settings keep of a take of `frames` frames at 25 fps. Raises BadRequest if that is nothing, or all."""
     keep, scene_frames = scene.thunder_keep, track_values.frames_of(entry)
     clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
     columns = np.array(columns_of(rig))  # [tracks, n + 9]
@@ -233,7 +233,7 @@ class _Around(generation.TakeCollector):
 
 
 def resample(client: Client, context, on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
-    """Steps that sample the rest of the shown take and list each result as soon as it is there, as `generation.generate`.
+    """Steps that sample the rest of the shown take and list each result on arrival, as `generation.generate`.
 
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
@@ -267,10 +267,10 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
 
 
 def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance, new: keying.Performance) -> Generator[float, None, None]:
-    """List a performance that was sampled around what is kept of a take; yields progress.
+    """List a performance that was sampled around the kept part of a take; yields progress.
 
-    Keys that are kept are the take's own, bit for bit; over a quarter of a second beside them what is new flows into
-    them, in place and in speed. Raises NoEngine where the engine did not keep what it was asked to.
+    Kept keys are bit-identical to the take's; within a quarter of a second around them the new ones blend into them, in value and slope.
+    Raises NoEngine if the engine did not keep them.
     """
     _check(keep, old.motion, new.motion)
     frames = track_values.frames_of(lead)

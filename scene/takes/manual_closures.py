@@ -18,7 +18,7 @@ def close(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
 
 
 def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
-    """Remove the closure at a scene frame; yields progress. Raises BadRequest where there is none."""
+    """Remove the closure at a scene frame; yields progress. Raises BadRequest if there is none."""
     _check(entry, frame)
     yield from change(rig, entry, lambda motion, first: lip_closures.part_lips(motion, head.channel_names(), frame - first))
 

@@ -41,7 +41,7 @@ class ThunderCut(bpy.types.PropertyGroup):
 
 
 class ThunderMix(bpy.types.PropertyGroup):
-    """Which take each part of the face is of, and where other takes cut in."""
+    """The take used for each part of the face, and frames at which other takes cut in."""
 
     mouth: PointerProperty(type=bpy.types.Action)
     upper_face: PointerProperty(type=bpy.types.Action)
@@ -159,7 +159,7 @@ def _make(
 
 
 def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
-    """Have what a mix needs of the bundled head read from its file, one part in each step; each is cached."""
+    """Load the bundled head's data needed for a mix, one part per step; each is cached."""
     mixing.shares(head.channel_names())
     yield 0.3
     bundled_lips()
@@ -170,10 +170,10 @@ def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
 
 @dataclass(frozen=True)
 class Keyed:
-    """What becomes the keys of a new take.
+    """Keys of a new take.
 
-    frames [S].  values [S, tracks].  owner [S, tracks]: which of `curves` (lists of each track's curve) a value's key is copied
-    from, −1 for a new key.
+    frames [S].  values [S, tracks].  owner [S, tracks]: index in `curves` (lists of each track's curve) that a value's key is copied from,
+    −1 for a new key.
     """
 
     frames: np.ndarray
@@ -189,9 +189,9 @@ class Keyed:
 def enter(
     scene, rig: head.Rig, lead, keyed: Keyed, performance: keying.Performance, kind: str, name: str, show: bool = True
 ) -> Generator[float, None, object]:
-    """Key a new take beside `lead` and list it last. Returns the new entry.
+    """Key a new take like `lead` and list it last. Returns the new entry.
 
-    performance: what the keys say, at 25 fps.  Closed before its end it leaves nothing.
+    performance: that of the keys, at 25 fps.  Closed before its end it leaves nothing behind.
     """
     actions, made = compat.new_action(f"{lead.voice} · {name}", rig.targets)
     # Adding an item invalidates `lead`: what is needed of it later is read here.
@@ -227,7 +227,7 @@ def enter(
 
 
 def _keys(frames: np.ndarray, values: np.ndarray, owner: np.ndarray, curves: list) -> dict:
-    """Keys that say values [S]: of each run of one owner that owner's own keys, where it has one on every frame."""
+    """Keys with values [S]: in each run of one owner its own keys, if it has one on every frame."""
     borders = np.flatnonzero(np.diff(owner)) + 1
     runs = np.split(np.arange(len(frames)), borders)
     pieces = []

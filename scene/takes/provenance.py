@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a take's keys were made from: its motion at 25 fps, stored on the take's action, so that it survives saving and appending."""
+"""The source of a take's keys: its motion at 25 fps, stored on the take's action, so that it survives saving and appending."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def load(action) -> Performance | None:
 
 
 def _look_of(action, frames: int) -> Look | None:
-    """What the eyes of a take of so many frames look at, None where its action does not tell, or not clearly."""
+    """The target of the eyes of a take of `frames` frames, None if its action has no valid one."""
     record = action.get(LOOK)
     try:
         sizes = {"points": frames, "own": frames, "joint": 1, "eyes": 1}
@@ -122,7 +122,7 @@ def _look_of(action, frames: int) -> Look | None:
 
 
 def clock_of(action) -> Clock | None:
-    """Where the sound of a take was when it was keyed, None if its action does not store it."""
+    """Position of a take's sound when it was keyed, None if its action does not store it."""
     record = kept(action)
     return None if record is None else Clock(float(record["start"]), float(record["fps"]))
 
@@ -134,7 +134,7 @@ def opening_of(action) -> np.ndarray | None:
 
 
 def store_sync(action, per_frame: np.ndarray) -> None:
-    """Keep how well each frame (25 fps) of a take says its sound, [T] of 0 … 100."""
+    """Store the lip-sync of each frame (25 fps) of a take, [T] of 0 … 100."""
     action[SYNC] = _flat(per_frame)
 
 
@@ -145,14 +145,14 @@ def sync_of(action) -> np.ndarray | None:
 
 
 def forget(action) -> None:
-    """Drop what an action that is no take (any more) carries of one."""
+    """Remove a take's data from an action that is no longer one."""
     for name in (SOURCE, SYNC, LOOK):
         if name in action:
             del action[name]
 
 
 def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
-    """Read a take as it is now, whether it is shown or not: its source, or its keys where they were edited or it has none.
+    """Read a take in its current state, shown or not: its source, or its keys if they were edited or it has no source.
 
     Returns the Performance; its sync_per_frame is None where keys were read.
     """
@@ -206,6 +206,6 @@ def _array(values) -> np.ndarray:
 
 
 def _number(value) -> float | int:
-    """A number of a take's provenance; 0 for what is none."""
+    """A number of a take's provenance; 0 for an invalid one."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     return value if is_number else 0

@@ -71,7 +71,7 @@ def needs_engine(scene) -> bool:
 
 
 def _move(entry, then: State, now: State) -> None:
-    """Shift a take's keys, and all records of their place, along with its voice."""
+    """Shift a take's keys, and all records of their position, along with its voice."""
     frames = now.origin - then.origin
     edited = provenance.is_edited(entry)
     shift(entry.action, frames)
@@ -90,7 +90,7 @@ def _move(entry, then: State, now: State) -> None:
 
 
 def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[Step, None, None]:
-    """Steps that key a take again for the voice as it is now, and put it in the place of the one there was."""
+    """Steps that key a take again for the current voice, and replace the previous one."""
     rig = take_list.rig_of(scene, entry)
     head.check_animatable(rig)
     uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
@@ -138,7 +138,7 @@ def _sample(
     fitted: keying.Performance | None,
     inside: np.ndarray | None,
 ) -> Generator[Step, None, keying.Performance]:
-    """Steps that sample a take's seed again for a voice; what is `inside` is kept by the engine. Returns the take."""
+    """Steps that sample a take's seed again for a voice; the engine keeps the frames `inside`. Returns the take."""
     more, files = {}, []
     sound = yield from mixdown.sound_for_engine(client, voice)
     try:
@@ -155,9 +155,9 @@ def _sample(
 
 
 def fit(performance: keying.Performance, offset: float, frames: int) -> tuple[keying.Performance, np.ndarray]:
-    """A take as it is from `offset` seconds on (before its beginning where negative), for so many motion frames.
+    """A take from `offset` seconds on (before its beginning if negative), for `frames` motion frames.
 
-    Returns it and, bool [frames], which of them it has: the others hold its ends. An offset of whole motion frames
+    Returns it and, bool [frames], True for existing ones: the others hold its ends. An offset of whole motion frames
     copies them bit for bit.
     """
     motion = performance.motion

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the engine samples a take: by the settings, or as an existing take was sampled."""
+"""The engine's arguments for sampling a take: from the settings, or from an existing take."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from ...thunder_core.types import IDLE, LISTENS, SPEAKS
 
 @dataclass(frozen=True)
 class Sampling:
-    """Arguments of the engine's “generate” (docs/reference/protocol.md) that a take is sampled with, beside its seed.
+    """Arguments of the engine's “generate” (docs/reference/protocol.md) that a take is sampled with, except its seed.
 
-    steps: of the whole diffusion model, where they are not as the quality says; 0: they are.
-    asked: how takes are to be played; None: in any style.  listening: the face listens to the voice instead of speaking it.
+    steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
+    asked: requested directions; None: any style.  listening: the face listens to the voice instead of speaking it.
     system: which of SYSTEMS performs.  style_from: name of the take's action whose style DiffPoseTalk takes, "" for none.
     """
 
@@ -36,7 +36,7 @@ class Sampling:
 
     @classmethod
     def of(cls, settings) -> Sampling:
-        """As settings say that have these names: a scene's, or a command's options."""
+        """From settings with these names: a scene's, or a command's options."""
         system, action = _system(getattr(settings, "system", None)), getattr(settings, "style_action", None)
         style_from = action.name if action is not None and system == FROM_MOTION else ""
         return cls(
@@ -75,7 +75,7 @@ class Sampling:
         return replace(self, steps=int(effort)) if effort.isdecimal() else replace(self, quality=effort, steps=0)
 
     def follows(self, vectors: np.ndarray) -> np.ndarray | None:
-        """What of a direction [1 or T, DIRECTION_NAMES] the system performs, None for nothing."""
+        """The part of a direction [1 or T, DIRECTION_NAMES] that the system performs, None for nothing."""
         follows = SYSTEMS[self.system].follows
         if follows == MOOD:
             return np.where(np.arange(vectors.shape[1]) < len(AXES), 0, vectors).astype(vectors.dtype)
@@ -90,7 +90,7 @@ class Sampling:
         return arguments | {"direction": vectors, "spread": self.asked.spread, "as_asked": self.asked.as_asked}
 
     def provenance(self, made: dict) -> dict:
-        """What a take keeps of it, made: the engine's own provenance of the take. `of_take` reads it."""
+        """The provenance stored with a take; made: the engine's own provenance of the take. `of_take` reads it."""
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {"style_from": self.style_from} if self.style_from else {}
         if self.asked is None:
@@ -100,12 +100,12 @@ class Sampling:
 
 
 def _system(name) -> str:
-    """A name of SYSTEMS; the default for what is none, as in a file of a later version."""
+    """A name of SYSTEMS; the default for an unknown one, as in a file of a later version."""
     return name if name in SYSTEMS else DEFAULT
 
 
 def role_of(provenance: Mapping) -> str:
-    """What the face of a take does with its sound: SPEAKS, LISTENS or IDLE."""
+    """Role of a take's face: SPEAKS, LISTENS or IDLE."""
     role = provenance.get("role")
     return role if role in (LISTENS, IDLE) else SPEAKS
 

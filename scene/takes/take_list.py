@@ -42,7 +42,7 @@ def add_to_list(
 ):
     """Enter a keyed take in the scene's list, its source kept on its action; returns the entry.
 
-    kind: of ThunderTake.  name: what the list calls it, made different from the others'; without one it gets the next number.
+    kind: of ThunderTake.  name: in the list, made unique; without one it gets the next number.
     """
     frames, leads = clock.scene_frames(performance.motion.frames), clock.leads()
     number = 0 if name else next_number(scene, rig.mesh, voice)
@@ -132,7 +132,7 @@ def score_text(entry) -> str:
 
 
 def described(entry) -> str:
-    """What the tooltip of a take in the list says: how it was made, its seed, its score, what was done with it."""
+    """Text of a take's tooltip in the list: origin, seed, score and changes."""
     kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
     lines = [f"{kind}, seed {entry.seed}" + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")]
     if not speaks(entry):
@@ -218,7 +218,7 @@ def delete(scene, indices: list[int]) -> list[str]:
 
 
 def duplicate(scene, index: int) -> int:
-    """Copy a take with all that was made of it, edited keys included; the copy's place in the list, right after it.
+    """Copy a take with all changes, edited keys included; returns the copy's index in the list, right after it.
 
     Raises BadRequest if its action was deleted.
     """
@@ -300,7 +300,7 @@ def _name_given(action, voice: str, seed: int) -> str:
 
 
 def flip(scene, rig: head.Rig) -> str:
-    """Show again what was on a head before: a take, or the animator's own animation. Its name; raises BadRequest."""
+    """Show the head's previous animation again: a take, or the animator's own. Returns its name; raises BadRequest."""
     remembered, shown = head_state.of(rig.owner), display.shown_action(rig)
     before = remembered.before if remembered is not None else None
     entry = next((entry for entry in scene.thunder.takes if before is not None and entry.action == before), None)
@@ -351,10 +351,10 @@ def listed(context) -> list[int]:
 
 
 def shown_index(settings) -> int:
-    """Index of the shown take, −1 for none: what the list highlights and what every button on the shown take acts on.
+    """Index of the shown take, −1 for none: the list highlights it, and all buttons for the shown take act on it.
 
-    A take is the shown one if it is on its head and the list shows it. One that is on another head than the chosen one,
-    speaks another voice or is left out of the list is not; `why_none` says so.
+    A take is the shown one if it is on its head and visible in the list. One on another head than the chosen one, of another voice or
+    hidden from the list is not; `why_none` explains that.
     """
     on = _on_heads(settings)
     if on and settings.id_data == bpy.context.scene:
@@ -382,7 +382,7 @@ def on_head(scene, mesh):
 
 
 def why_none(context) -> str:
-    """Why no take counts as shown, in a sentence for greyed buttons."""
+    """The reason why no take counts as shown, in a sentence for greyed buttons."""
     settings = context.scene.thunder
     mesh = chosen_mesh(context)
     on = [settings.takes[index] for index in _on_heads(settings) if mesh is None or settings.takes[index].head == mesh]
@@ -424,7 +424,7 @@ def _is_on(entry) -> bool:
 
 
 def chosen_mesh(context):
-    """Mesh of the head that the settings mean now, None when there is none."""
+    """Mesh of the head in the settings, None if there is none."""
     try:
         return head.find(context.scene, head.active_object(context)).mesh
     except ThunderError:

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small pictures of takes for the list: brows, mouth and head over the length of each, drawn as a row of icons.
 
-Takes of one line do much the same at the same time, so each is drawn against the others: bars fill their row where few
-takes of the line do more, what a take does more than the takes of its line on average is bright, and what it does
-less leaves a gap under a thin line.
+Takes of one line move similarly at the same time, so each is drawn relative to the others: bars fill their row where few takes of the line
+move more; movement above the line's average is bright, and movement below it leaves a gap under a thin line.
 
-A list's row draws icons in squares of a fixed size, at any width of the sidebar, where text would be cut off. So the
-picture is cut into square tiles, which stand beside each other without a gap.
+A list's row draws icons in squares of a fixed size, at any width of the sidebar, where text would be cut off. So the picture is cut into
+square tiles, which are drawn side by side without a gap.
 """
 
 from __future__ import annotations
@@ -35,10 +34,10 @@ _BUDGET = 0.015  # seconds for reading other takes of a line during one redraw; 
 
 
 class Thumbnails(Part):
-    """The pictures that were drawn, by the session id of a take's action.
+    """Drawn pictures, by the session id of a take's action.
 
-    icons: of each, with the takes of its line that it was drawn against.  activities: what each take does, None where its action
-    does not tell.  collection: Blender's, of all icons.
+    icons: of each, with the takes of its line that it was drawn against.  activities: of each take, None if its action does not store it.
+    collection: Blender's, of all icons.
     """
 
     def __init__(self):
@@ -47,7 +46,7 @@ class Thumbnails(Part):
         self.collection = None
 
     def activity(self, entry) -> np.ndarray | None:
-        """What a take does, as `activity`; None if its action does not store it."""
+        """Activity of a take, as `activity`; None if its action does not store it."""
         uid = entry.action.session_uid
         if uid not in self.activities:
             performance = provenance.load(entry.action)
@@ -117,7 +116,7 @@ def _line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
 
 
 def activity(performance) -> np.ndarray:
-    """How much brows (0 … 1), mouth (mm it is open) and head (degrees from its middle pose) do in each bar, [3, BARS]."""
+    """Activity of brows (0 … 1), mouth (opening, mm) and head (degrees from its median pose) in each bar, [3, BARS]."""
     tracks = activities.tracks(performance.motion, performance.channels, performance.opening)
     return np.stack([_bars(tracks[name]) for name in activities.TRACKS])
 
@@ -131,7 +130,7 @@ def _bars(values: np.ndarray) -> np.ndarray:
 def picture(own: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
     """The picture of a take among those of its line, [SIZE, TILES · SIZE, 4] of 0 … 1, first row at the bottom as Blender has it.
 
-    own: what it does, as `activity`; line: what all takes of the line do, itself among them.
+    own: its activity, as `activity`; line: that of all takes of the line, including itself.
     """
     image = np.ones((SIZE, TILES * SIZE, 4), np.float32)
     image[:, :, :3] = _GROUND
@@ -149,7 +148,7 @@ def picture(own: np.ndarray, line: list[np.ndarray]) -> np.ndarray:
 
 
 def levels(own: np.ndarray, line: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """How far the bars of a take reach in their rows, and those of the takes of its line on average: [3, BARS] of 0 … 1 each."""
+    """Heights of a take's bars in their rows, and the average of its line's takes: [3, BARS] of 0 … 1 each."""
     takes = np.stack(line)
     full = np.maximum([np.quantile(takes[:, track], share) for track, share in enumerate(_FULL)], _LEAST_FULL)[:, None]
     return (own / full).clip(0, 1), (takes.mean(axis=0) / full).clip(0, 1)

@@ -43,7 +43,7 @@ def curves(rig: head.Rig, entry) -> list:
 
 
 def values(rig: head.Rig, of_tracks: list, frames: np.ndarray) -> np.ndarray:
-    """What curves (one for each track, or None) say at scene frames [S]: float64 [S, tracks]. A track without one rests."""
+    """Values of curves (one for each track, or None) at scene frames [S]: float64 [S, tracks]. A track without one rests."""
     result = np.empty((len(frames), len(rig.driver.tracks)))
     for place, (track, curve) in enumerate(zip(rig.driver.tracks, of_tracks)):
         result[:, place] = track.rest if curve is None or curve.mute else at(curve, frames)
@@ -134,7 +134,7 @@ _KINDS = ("interpolation", "handle_left_type", "handle_right_type")
 
 
 def glance(curve) -> dict[str, np.ndarray]:
-    """Of a curve's keys what tells them from others: where they are, of which kinds, and handles that were placed by hand."""
+    """Identifying data of a curve's keys: positions, types, and handles placed by hand."""
     points, keys = curve.keyframe_points, {}
     for part in ("co", *_KINDS):
         keys[part] = _part(points, part)

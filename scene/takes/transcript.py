@@ -71,7 +71,7 @@ class Corrected:
 
     @property
     def warning(self) -> str:
-        """What of the transcript does not match the voice, "" for nothing."""
+        """A warning about parts of the transcript that do not match the voice, "" for none."""
         if self.part is not None:
             return (
                 f"The voice says the transcript from “{self.part[0]}” to “{self.part[1]}” only, the lips elsewhere stay as they were: "
@@ -88,8 +88,8 @@ def _named(words: tuple[str, ...]) -> str:
 
 
 def _matching(closed: list) -> slice:
-    """The closures of the part of a text that the voice says: all, or the longest stretch in which each is spoken. Raises BadRequest where
-    too few match."""
+    """The closures of the part of a text that the voice says: all, or the longest part in which each is spoken. Raises BadRequest if too
+    few match."""
     spoken = [sure >= _SAID for _, _, sure, _ in closed]
     unspoken = spoken.count(False)
     if sorted(sure for _, _, sure, _ in closed)[len(closed) // 2] >= _SURE and unspoken < max(2, _MOST_UNSAID * len(closed)):
@@ -106,10 +106,10 @@ def _matching(closed: list) -> slice:
 
 
 def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
-    """Steps that close the lips of a take on the m, b and p of its voice's transcript and open them elsewhere. Where the voice says a
-    part of the transcript only, the lips outside of that part are left alone.
+    """Steps that close the lips of a take on the m, b and p of its voice's transcript and open them elsewhere. If the voice says only a
+    part of the transcript, the lips outside of that part are left alone.
 
-    Returns what was corrected. Raises ThunderError; until the end nothing changes.
+    Returns the corrections. Raises ThunderError; nothing changes before the end.
     """
     scene = context.scene
     record = of(scene, entry.voice)

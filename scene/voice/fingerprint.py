@@ -27,12 +27,12 @@ _PIECE_BYTES = 1 << 16  # bytes hashed at the start, middle and end of a recordi
 
 @dataclass(frozen=True)
 class State:
-    """How a voice sounded and where it was.
+    """Sound and position of a voice.
 
     strip: its name, "" for a file.  path: the file, "" for a strip.  sound: fingerprint of the recording.
     retiming: JSON of the strip's retiming keys, "" for none.
-    origin: scene frame at which the recording itself begins, trimmed or not.  first, last: frames it is heard from and up
-    to; last is 0 for a file.  fps: of the scene.  limited: a part of the voice alone was meant.
+    origin: scene frame at which the recording itself begins, trimmed or not.  first, last: first frame with sound, and the one after the
+    last; last is 0 for a file.  fps: of the scene.  limited: only a part of the voice was used.
     """
 
     strip: str
@@ -53,10 +53,10 @@ class State:
 
 @dataclass(frozen=True)
 class Change:
-    """What happened to the voice of a take.
+    """A change of a take's voice.
 
-    kind: MOVED, CUT, CHANGED (what is heard now was never sampled), RATE (the scene's frame rate) or GONE.
-    sentence: the same for an animator.  now: how the voice is heard now, None when it is gone.
+    kind: MOVED, CUT, CHANGED (it has sound that was never sampled), RATE (the scene's frame rate) or GONE.
+    sentence: the same for an animator.  now: the current state of the voice, None if it is gone.
     """
 
     kind: str
@@ -107,16 +107,16 @@ def _read(text: str) -> State | None:
 
 
 def change(scene, entry) -> Change | None:
-    """What happened to the voice of a take since it was made; None for nothing, or where it is unknown.
+    """The change of a take's voice since the take was made; None if unchanged or unknown.
 
-    Fast enough to be asked whenever a row of the list is drawn.
+    Fast enough for drawing each row of the list.
     """
     then = remembered(entry.action)
     return None if then is None else _change(scene, then)
 
 
 def stale(scene) -> list[tuple]:
-    """(entry, change) of the takes of a scene whose voice is there but no longer as it was when they were made."""
+    """(entry, change) of a scene's takes whose voice exists but has changed since they were made."""
     known: dict[str, Change | None] = {}  # cached results; takes made together share one
     result = []
     for entry in scene.thunder.takes:
@@ -232,7 +232,7 @@ def _of_contents(path: str, size: int, changed: int) -> str:
 
 
 def _fingerprint(size: int, read) -> str:
-    """Digest of the size and of three pieces that read(place) gives."""
+    """Digest of the size and of three pieces returned by read(place)."""
     digest = hashlib.sha256(str(size).encode())
     for place in (0, size // 2, max(0, size - _PIECE_BYTES)):
         digest.update(read(place))

@@ -31,10 +31,10 @@ _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers r
 def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
     """Write the sound of a voice's strip alone to a WAV file, as a generator to be run to its end.
 
-    Trim, offset, volume and pan with their animation, retiming and modifiers are Blender's own work: a copy
-    of the scene with everything else in it muted is mixed down at the sound's own rate, a few seconds at a
-    time so that no step takes long. The first sample is heard at voice.clock.start. Yields the fraction done;
-    nothing may be undone meanwhile. Raises BadSound or NoSpace; leaves neither scene nor file behind then.
+    Trim, offset, volume and pan with their animation, retiming and modifiers are applied by Blender: a copy of the scene with everything
+    else muted is mixed down at the sound's own rate, a few seconds at a time so that no step takes long. The first sample is heard at
+    voice.clock.start. Yields the fraction done; the caller must prevent undo meanwhile. Raises BadSound or NoSpace, and then removes scene
+    and file.
     """
     scene = bpy.data.scenes.get(voice.scene)
     strip = named(scene, voice.strip)
@@ -189,8 +189,7 @@ def _remove_copy(copy, scene) -> None:
 
 
 def _check_space(voice: Voice, path: str, needed: int) -> None:
-    """Raise at once if a file of so many bytes cannot be written: Blender itself aborts when a mix-down fills
-    the disk."""
+    """Raise at once if a file of `needed` bytes cannot be written: Blender itself aborts when a mix-down fills the disk."""
     try:
         with open(path, "wb") as file:
             if hasattr(os, "posix_fallocate"):
@@ -256,7 +255,7 @@ def _sound_of(path: str, size: int) -> bytes:
 
 
 def bytes_of(count: int, channels: int) -> int:
-    """Bytes of so many samples of each channel. Raises BadSound where a WAV file cannot hold them."""
+    """Bytes of `count` samples of each channel. Raises BadSound if a WAV file cannot hold them."""
     size = count * channels * _BYTES
     if size > _LARGEST:
         raise BadSound("The voice is too long for its sample rate and channels: cut its strip into shorter ones")

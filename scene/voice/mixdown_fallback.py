@@ -29,10 +29,10 @@ def is_needed() -> bool:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that is needed to put a strip's sound together without Blender's data, in a thread if need be.
+    """All data for assembling a strip's sound without Blender's data, in a thread if necessary.
 
-    path: of the sound file.  packed: its bytes where it is packed.  begin: seconds into the sound.  seconds: how long it is
-    heard; 0 for all of it.  volume: [n] over the strip, at even distances.
+    path: of the sound file.  packed: its bytes if it is packed.  begin: seconds into the sound.  seconds: length used; 0 for all of it.
+    volume: [n] over the strip, at even distances.
     """
 
     name: str
@@ -156,8 +156,8 @@ def _opened_wave(path: str) -> Iterator[Source]:
 
 
 def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
-    """How to read the sound of a strip from frame `first` up to `last`; None for a retimed strip or one with modifiers, which only Blender
-    can apply."""
+    """A plan for reading the sound of a strip from frame `first` up to `last`; None for a retimed strip or one with modifiers, which only
+    Blender can apply."""
     if len(getattr(strip, "retiming_keys", ())) or len(strip.modifiers):
         return None
     sound = strip.sound
@@ -174,10 +174,9 @@ def plan_of(scene, strip, first: int, last: int, fps: float) -> Plan | None:
 
 
 def needed(scene, strip, first: int, last: int, fps: float) -> Plan:
-    """As `plan_of`, for Blenders that have no other way: a strip that is retimed or has modifiers is refused with BadSound.
+    """As `plan_of`, for Blender versions without an alternative: a strip that is retimed or has modifiers raises BadSound.
 
-    Trim, offset and volume with its animation are heard. Pan is left out: it moves a voice sideways, and the engine reads
-    mono.
+    Trim, offset and animated volume are applied. Pan is ignored, because the engine reads mono.
     """
     plan = plan_of(scene, strip, first, last, fps)
     if plan is None:

@@ -25,8 +25,8 @@ class Voice:
     """The voice of takes: a strip of a scene's sequencer, or a sound file that starts at a frame.
 
     strip: name of the strip, "" for a file.  path: the file, "" for a strip.
-    clock: scene frame of the first sample of the sound that goes to the engine, and the scene's rate.
-    last:  the scene frame after the last one heard; None for a file whose length nobody has read.
+    clock: scene frame of the first sample sent to the engine, and the scene's rate.
+    last: the scene frame after the last one with sound; None for a file whose length is unknown.
     """
 
     name: str
@@ -107,7 +107,8 @@ def _of_head(context, strips: list) -> list:
 
 
 def _to_listen_to(context, strips: list) -> list:
-    """The strips that the current head can listen to: those not assigned to it. Raises BadSound if there is none, or not the chosen one."""
+    """The strips that the current head can listen to: those not assigned to it. Raises BadSound if there is none, or the chosen one is not
+    among them."""
     settings = context.scene.thunder
     mesh = settings.head or head.guess(context.scene, head.active_object(context))
     own_names = {part.strip for part in settings.cast if mesh is not None and part.head == mesh}
@@ -127,7 +128,7 @@ def keep_speaker(scene, name: str, mesh) -> None:
 
 
 def meant(scene, strip) -> Voice:
-    """A strip as takes speak it: all of it that plays, or the part in the preview range if the settings say so."""
+    """The spoken part of a strip: all that plays, or the part in the preview range if set."""
     voice = of_strip(scene, strip)
     if scene.thunder.only_preview and scene.use_preview_range:
         return within(voice, scene.frame_preview_start, scene.frame_preview_end + 1)
@@ -188,7 +189,7 @@ def within(voice: Voice, first: int, last: int) -> Voice:
 
 
 def _silenced_by(scene, strip) -> str:
-    """Why a strip does not play, as a sentence; "" if it does."""
+    """The reason why a strip does not play, as a sentence; "" if it does."""
     parents, inside = lineage(scene, strip)
     if strip.mute and FLIPPED not in strip:
         return f"The strip “{strip.name}” is muted: unmute it or choose another voice"

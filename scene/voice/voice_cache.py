@@ -24,10 +24,10 @@ MOST_VOICES = 4  # voices whose sound is cached in a session
 
 
 class CachedVoice:
-    """What is known of a voice's sound.
+    """Cached data of a voice's sound.
 
-    path: a file the engine can read, "" while there is none.  peaks: float32 [n, 2], lowest and highest sample of each
-    hundredth of a second from the voice's beginning on, None until it is read.  failed: why it could not be read.
+    path: a file that the engine can read, "" if there is none yet.  peaks: float32 [n, 2], lowest and highest sample of each
+    hundredth of a second from the voice's beginning on, None until it is read.  failed: the reason why it could not be read.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class VoiceCache(Part):
         return any(cached.reading for cached in self.voices.values())
 
     def file_opened(self) -> None:
-        """Waits for what is being read."""
+        """Wait for readings in progress."""
         for cached in self.voices.values():
             if cached.reading:
                 cached.thread.join()
@@ -81,7 +81,7 @@ def _key(scene, voice: strip.Voice) -> tuple | None:
 
 
 def of(scene, voice: strip.Voice) -> CachedVoice | None:
-    """What is cached for a voice, empty at first; None if it is gone."""
+    """The cached data of a voice, initially empty; None if it is gone."""
     key = _key(scene, voice)
     if key is None:
         return None
@@ -132,10 +132,10 @@ def keep(scene, voice: strip.Voice, path: str) -> str:
 
 
 def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
-    """What is known of a voice, its reading begun in a thread where it is not: Blender's data is left alone.
+    """The cached data of a voice; if it is not read yet, reading starts in a thread that does not use Blender's data.
 
-    With a folder a file for the engine is written there as well. None for a voice that is gone; `failed` is set for one that
-    only Blender's own mix-down can read.
+    With a folder, a file for the engine is written there too. None for a voice that is gone; `failed` is set for one that only Blender's
+    own mix-down can read.
     """
     cached = of(scene, voice)
     if cached is None or cached.reading or cached.failed:

@@ -2,7 +2,7 @@
 """Solves a tracked face's 478 landmarks for a performance of the default head: pose, jaw, lips, brows, lids and gaze.
 
 The paper's pseudo ground truth in miniature: a person's proportions are removed with a resting face estimated for each clip, and the
-remaining displacements are fitted by bounded, regularised least squares over corresponding points, smooth in time, finally the inner lips'
+remaining displacements are fitted by bounded, regularised least squares over corresponding points, smooth in time. Finally the inner lips'
 gap is set to the measured one, so that closures are kept.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the animator chose for a commit, and the report of one that is done."""
+"""The animator's choices for a commit, and the report of a finished one."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ REGION_SETTINGS = {
 
 @dataclass(frozen=True)
 class Choice:
-    """What the animator chose: see ThunderCommit. first, last: scene frames of the take that are committed.
+    """The animator's choices: see ThunderCommit. first, last: committed scene frames of the take.
 
-    regions: those of posing.REGIONS that are committed; what is left out stays as the animator has it.  backup: whether
+    regions: those of posing.REGIONS that are committed; others keep the animator's animation.  backup: whether
     My Action is copied first.
     """
 
@@ -50,7 +50,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Report:
-    """What a commit made.
+    """The result of a commit.
 
     actions: names.  keys: number of new keys.  total: number of all keys in the actions.  key_frames: number of frames with a new
     key.  first, frames: first committed frame and their number.  poses: of the mouth, counted from the first frame; None unless
@@ -83,8 +83,7 @@ class Report:
 
     @property
     def warnings(self) -> list[str]:
-        """What the animator may not expect: keys that were edited and replaced, a line that is added twice, a take of another voice
-        than that which is there now."""
+        """Warnings for the animator: edited keys that were replaced, a line added twice, a take of a voice that has changed since."""
         twice = self.twice and (
             f"“{line_names.cut(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
         )
@@ -92,12 +91,12 @@ class Report:
 
 
 def stale_warning(stale: str) -> str:
-    """That a take was committed as it was made though its voice has changed since; "" where it has not."""
+    """A warning that a take was committed unchanged though its voice has changed since; "" if it has not."""
     return stale and f"{stale}; the take was committed as it was made: undo and press Re-sync to fit it"
 
 
 def edited_warning(edited: int, earlier: str) -> str:
-    """That so many keys of the animator's were replaced, and which action still has them; "" for none."""
+    """A warning about the number of the animator's keys that were replaced, and the action that still has them; "" for none."""
     if not edited:
         return ""
     keys = "1 key that you had set or edited was" if edited == 1 else f"{edited} keys that you had set or edited were"

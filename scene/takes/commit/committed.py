@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which lines are committed to the animation of a head; fast enough to be asked at every redraw."""
+"""Finds the lines committed to the animation of a head; fast enough for every redraw."""
 
 from ....thunder_core.errors import ThunderError
 from ...animation import display
@@ -23,7 +23,7 @@ def committed_to(mesh) -> set[str]:
 
 
 def why_none(context) -> str:
-    """Why there is nothing to commit now, where no take is shown: one line where that is because it was committed."""
+    """The reason why there is nothing to commit if no take is shown: one line if it was already committed."""
     mesh = take_list.chosen_mesh(context)
     if mesh is not None and take_list.on_head(context.scene, mesh) is None and committed_to(mesh):
         return "Committed: choose a take to commit again"

@@ -26,10 +26,10 @@ from .putting import Putting, remove_strips
 
 
 def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Report]:
-    """Steps that make a take of a line of that name the animator's own animation. Returns the Report.
+    """Steps that commit a take of the line `name` to the animator's own animation. Returns the Report.
 
-    The animator's actions that were there stay in the file: unchanged, or, where the take went into one of them, as a copy
-    of what it was. Nothing is put on the rig before the last step; closed earlier, everything is as it was.
+    The animator's previous actions stay in the file: unchanged, or, if the take was written into one of them, as a backup copy. The rig is
+    changed in the last step only; closed earlier, nothing has changed.
     Raises BadHead or BadRequest.
     """
     if not display.is_shown(rig, entry):
@@ -98,7 +98,7 @@ class _Commit:
         self.as_it_was: list = []  # tracks that get no curve, and the value they stand at
 
     def replace_earlier(self) -> Generator[Step, None, None]:
-        """Steps that look for earlier commits of the same line, which this one replaces."""
+        """Steps that find earlier commits of the same line, which this one replaces."""
         into = naming.named_after(self.choice, self.own)
         self.puts, self.earlier = put_keys.of(into), []
         whole = (self.choice.first, self.choice.last) == (self.entry.first, self.entry.last)  # of a part, the other parts stay
@@ -221,7 +221,7 @@ class _Commit:
         self.written[block].append(NewCurve(curve.path, curve.index, group, keys, span, put, ends))
 
     def _draw_others(self) -> None:
-        """What the take moves besides the rig's tracks, such as a curve the animator put in by hand."""
+        """Add curves of the take besides the rig's tracks, such as one that the animator added by hand."""
         for block, target in enumerate(self.rig.targets):
             of_rig = {(track.path, track.index) for _, track in self.rig.tracks_of(target)}
             for (path, index), curve in self.take_curves[block].items():
@@ -232,7 +232,7 @@ class _Commit:
                     self._add(block, one, curve.group.name if curve.group else "", inner, self.choice.span, None)
 
     def _open_gaps(self) -> None:
-        """Hold what the take does not move while it plays, and let it go on after it."""
+        """Hold properties that the take does not move during the take, and let them continue after it."""
         for block, curves in enumerate(self.animator_curves):
             done = {(one.path, one.index) for one in (*self.written[block], *self.strips[block])}
             for (path, index), curve in curves.items():
@@ -296,7 +296,7 @@ class _Commit:
                 action.pose_markers.new(text).frame = frame
 
     def _report(self, actions: list, earlier) -> Report:
-        """What was made; earlier: the action that still has keys that were replaced, or None."""
+        """The report; earlier: the action that still has replaced keys, or None."""
         choice = self.choice
         times = np.concatenate([np.zeros(0), *(one.keys["co"][:, 0] for curves in self.written + self.strips for one in curves)])
         on_take = times[(times > choice.first - 0.5) & (times < choice.last + 0.5)]

@@ -24,8 +24,8 @@ _MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of eac
 
 @dataclass
 class Done:
-    """What was committed so far: the reports, the heads they are on with the action that each had before, the new actions, a sentence
-    for each line that was left out, and the lines that were committed already."""
+    """Commits so far: the reports, their heads with each one's previous action, the new actions, a sentence for each line that was left
+    out, and the lines that were already committed."""
 
     reports: list[Report] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Done:
 
     @property
     def _already(self) -> str:
-        """Which lines were committed before and are left as they are."""
+        """Lines that were committed before and are left unchanged."""
         names = [f"“{line_names.cut(name, _LONGEST_LINE)}”" for name in self.already]
         more = f" and {len(names) - _MOST_LINES} more" if len(names) > _MOST_LINES else ""
         return f"{', '.join(names[:_MOST_LINES])}{more} {'was' if len(names) == 1 else 'were'} committed before"
@@ -89,7 +89,8 @@ def is_committed(scene, rig: head.Rig, entry) -> bool:
 
 
 def _leave(scene, line: dialogue.Line, entry, done: Done) -> bool:
-    """Whether a line is left as it was committed; then it is noted. What cannot be committed is not: its commit says why."""
+    """Whether a line is left as it was committed; if so, record it. Lines that cannot be committed are not skipped: their commit reports
+    why."""
     try:
         already = is_committed(scene, head.resolve(line.speaker), entry)
     except ThunderError:
@@ -128,7 +129,7 @@ def has_takes(scene) -> bool:
 
 
 def why_none(scene) -> str:
-    """Why no line can be committed, and what to do about it."""
+    """The reason why no line can be committed, and what to do about it."""
     lines = dialogue.lines(scene)
     voices = {entry.voice for entry in scene.thunder.takes if entry.action is not None}
     open_line = next((line for line in lines if line.speaker is None and line.strip in voices), None)
@@ -143,9 +144,8 @@ def commit_all(scene, done: Done, again: bool = False) -> Generator[Step, None, 
     """Steps that commit a take for every line of a scene's dialogue as the Commit settings say.
 
     again: lines that are committed already too; otherwise they stay as they are, unless their head shows a take of them.
-    done receives what was committed and what was left out. A head's later lines go into the action of its first, so that
-    one action has them all. Raises ThunderError only if no line can be committed, and then nothing is changed. Where all are
-    committed already nothing is done.
+    done receives the results. A head's later lines go into the action of its first, so that one action has them all. Raises ThunderError
+    only if no line can be committed, and then nothing is changed. If all are already committed, nothing is done.
     """
     todo = []
     for line in dialogue.lines(scene):

@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"(\.\d{3,}| \d+)$")  # the same, or the number appended he
 class Line:
     """One committed line: its name, and the scene frames it was committed to.
 
-    start, end: the same with its lead in and lead out, 0 where the action does not tell.  regions: those that have them.
+    start, end: the same with its lead-in and lead-out, 0 if unknown.  regions: those committed.
     """
 
     name: str
@@ -32,7 +32,7 @@ class Line:
     regions: frozenset[str] = frozenset()
 
     def later(self, frames: int) -> Line:
-        """The same line so many frames later."""
+        """The same line moved by `frames`."""
         moved = {name: getattr(self, name) + frames for name in ("first", "last", "start", "end")}
         return replace(self, **moved)
 
@@ -41,7 +41,7 @@ class Line:
 class Lines:
     """The lines of an action in order of time.
 
-    base: what an animator called the action before, "" for nothing (in files of earlier versions the character's name).
+    base: the animator's own name for the action, "" for none (in files of earlier versions the character's name).
     """
 
     base: str = ""
@@ -131,7 +131,7 @@ def _length(text: str) -> int:
 
 
 def cut(text: str, most: int) -> str:
-    """Text of so many bytes at most."""
+    """The text cut to at most `most` bytes."""
     if _length(text) <= most:
         return text
     return text.encode()[: most - len("…".encode())].decode(errors="ignore").rstrip() + "…"

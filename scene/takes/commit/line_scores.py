@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The score of a committed line: that of its take, plus or minus what edits change.
+"""The score of a committed line: that of its take, plus or minus the effect of edits.
 
-Mesh-to-speech responds to the tenths of a millimetre that a commit leaves out to save keys, and nobody sees them. So what
-a line lost by being committed is measured once and added to every later score of it.
+Mesh-to-speech responds to the invisible tenths of a millimetre that a commit leaves out to save keys. So the loss of a line by its commit
+is measured once and added to all its later scores.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ UNSEEN_MM = 0.6  # invisible lip error; a commit's loss within it is not counted
 
 @dataclass(frozen=True)
 class LineScore:
-    """What is known of a committed line's lip-sync; scores are 0 … 100, per frame [T] at 25 fps from the sound's start on.
+    """Data of a committed line's lip-sync; scores are 0 … 100, per frame [T] at 25 fps from the sound's start on.
 
     take, take_per_frame: of the take that was committed.  made, made_per_frame: of the keys as they were committed, None until
     they were scored.  share: of their difference that is not counted, 0 … 1.
@@ -67,7 +67,7 @@ def of_take(total: float, per_frame: np.ndarray | None, error_mm: float) -> Line
 
 
 def of(action, line: str) -> LineScore | None:
-    """The score of a line that is stored in an action, None where there is none."""
+    """The score of a line that is stored in an action, None if there is none."""
     try:
         stored = action[PROPERTY]
         if not records.is_readable(stored):

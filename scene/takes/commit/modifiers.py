@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""F-curve modifiers around new keys: cycles become the keys they repeat, all others stop at the new keys and go on after them."""
+"""F-curve modifiers around new keys: cycles become the keys they repeat, all others stop at the new keys and continue after them."""
 
 from __future__ import annotations
 
@@ -119,9 +119,9 @@ def _chained(first: dict, second: dict, late: int) -> dict:
 
 
 def stop_at(curve, span: Span, insert: bool = False) -> None:
-    """Let a curve's modifiers fade out before a span and in after it; its cycles, which are keys now, go.
+    """Let a curve's modifiers fade out before a span and in after it; its cycles, which are now keys, are removed.
 
-    insert: what was there from the span's first frame on happens after it, so modifiers with a range move too.
+    insert: animation from the span's first frame on is moved after it, so modifiers with a range move too.
     """
     repeat = cycles(curve)
     if repeat is not None:

@@ -32,7 +32,7 @@ class Naming:
         return line_names.renamed(name, self.before, self.lines) or self.lines.name
 
     def in_place(self, name: str) -> str:
-        """Name of an action that is changed in place; a name that an animator gave stays."""
+        """Name of an action that is changed in place; an animator's name is kept."""
         return line_names.renamed(name, self.before, self.lines) or name
 
 
@@ -64,7 +64,7 @@ def naming_of(line: str, of_line: Choice, choice: Choice, own_actions: list, ear
 def puts_after(
     before: dict[str, put_keys.Put], line: str, naming: Naming, choice: Choice, written: list[list[NewCurve]]
 ) -> dict[str, put_keys.Put]:
-    """What each line put, after this commit."""
+    """Keys written by each line, after this commit."""
     puts = dict(before)
     if choice.how == "INSERT":
         puts.pop(line, None)

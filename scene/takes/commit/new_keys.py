@@ -74,8 +74,8 @@ def trimmed(keys: dict, span: placing.Span, curve) -> dict:
 def placed(
     choice: Choice, span: placing.Span, inner: dict, old: OwnCurve | None, still: float | None, horizon: tuple[float, float]
 ) -> dict:
-    """The take's keys of one curve with the animator's around them. still: where there is no curve, the value before and after the
-    take, in an action that goes on there."""
+    """The take's keys of one curve with the animator's around them. still: without a curve, the value before and after the take, in an
+    action that continues there."""
     if old is not None and len(old.keys["co"]):
         return placing.placed(span, inner, old.shape(horizon), choice.how == "INSERT")
     if still is not None and not (old is not None and old.dropped):
@@ -108,7 +108,7 @@ def put_by(choice: Choice, span: placing.Span, keys: dict, old: OwnCurve | None)
 
 
 def replaced(choice: Choice, span: placing.Span, old: OwnCurve | None, name: str, put: put_keys.Put | None) -> int:
-    """How many keys of a curve the take replaces, with those that the fades of an earlier commit of the line put where its own end.
+    """Number of a curve's keys that the take replaces, including those written by the fades of an earlier commit of the line.
 
     name: of the curve in `put`, the keys that earlier commits of the line put.
     """
@@ -122,7 +122,7 @@ def replaced(choice: Choice, span: placing.Span, old: OwnCurve | None, name: str
 
 
 def _on(times: np.ndarray, first: int, last: int) -> np.ndarray:
-    """Which times [K] lie on the frames first … last."""
+    """True for times [K] on the frames first … last."""
     return (times >= first - 0.5) & (times <= last + 0.5)
 
 

@@ -142,7 +142,7 @@ def strips_of_line(target, line: str, choice: Choice, entry) -> list:
 
 
 def strip_curves(target, without: Collection = ()) -> dict[tuple[str, int], list[StripCurve]]:
-    """What the animator's own NLA strips move on a target: (path, index) → the curves that do. without: strips that are left out."""
+    """Properties of a target moved by the animator's own NLA strips: (path, index) → curves. without: strips left out."""
     curves: dict[tuple[str, int], list[StripCurve]] = {}
     for _, strip in _played(target):
         if strip not in without:
@@ -159,7 +159,7 @@ def check_local(actions: list) -> None:
 
 
 def key_count(actions) -> int:
-    """How many keys actions have, on all their curves."""
+    """Number of keys of actions, on all their curves."""
     return sum(len(curve.keyframe_points) for action in dict.fromkeys(filter(None, actions)) for curve in compat.all_curves(action))
 
 
@@ -222,10 +222,10 @@ def edited(  # noqa: PLR0913 (what one curve is looked at with)
     span: placing.Span,
     was_elsewhere: bool,
 ) -> int:
-    """How many keys on a span the animator moved or added on lines that were committed there, and, where the line that is committed now
-    was elsewhere before, how many of the animator's own it now comes to lie on.
+    """Number of keys on a span that the animator moved or added on lines committed there, and, if the current line was elsewhere before,
+    the number of the animator's own keys that it now overlaps.
 
-    puts: what each line put.  lines: those of the action.  A curve on which a line put nothing is the animator's own.
+    puts: keys written by each line.  lines: those of the action.  A curve without a line's keys is the animator's own.
     """
     if old is None or lines is None:
         return 0

@@ -269,8 +269,8 @@ def labels(
 
 
 def without_repeats(labelled: list[tuple[int, str, float]], within: float) -> list[tuple[int, str]]:
-    """Labels (frame, text) of poses (frame, text, how clear it is) in order of time; of those that follow each other with one text
-    within so many frames the clearest. A closure is one for each time that lips meet."""
+    """Labels (frame, text) of poses (frame, text, how clear it is) in order of time; of successive ones with the same text `within` that
+    many frames only the clearest. Each closure of the lips keeps its label."""
     result: list[tuple[int, str, float]] = []
     for one in labelled:
         if result and one[1] == result[-1][1] != CLOSED and one[0] - result[-1][0] <= within:

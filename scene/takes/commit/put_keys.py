@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which keys of an action a commit put there and nobody has edited since: a line that is committed again replaces those."""
+"""Records the keys that a commit wrote into an action; those not edited since are replaced when the line is committed again."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Put:
         return replace(self, curves=all_curves, ends={name: sums for name, sums in all_ends.items() if sums})
 
     def later(self, frames: int) -> Put:
-        """The same keys so many frames later."""
+        """The same keys moved by `frames`."""
         return replace(self, shift=self.shift + frames)
 
 
@@ -56,12 +56,12 @@ def by_any(puts: dict[str, Put], name: str, keys: dict) -> np.ndarray:
 
 
 def name_of(block: int, path: str, index: int) -> str:
-    """Name of a curve in the record; block: the place of its target among its rig's."""
+    """Name of a curve in the record; block: index of its target in the rig."""
     return f"{block} {index} {path}"
 
 
 def _is_among(keys: dict, shift: int, known: frozenset[str]) -> np.ndarray:
-    """Which keys have a sum that is known, a mask [count]."""
+    """True for keys with a recorded checksum, a mask [count]."""
     return np.array([one in known for one in _sums(keys, shift)] if known else np.zeros(len(keys["co"])), bool)
 
 
@@ -73,7 +73,7 @@ def _sums(keys: dict, shift: int) -> list[str]:
 
 
 def of(action) -> dict[str, Put]:
-    """What lines put into an action, by their names; none where nothing is known."""
+    """Keys written into an action, by line; empty if nothing is recorded."""
     if action is None or PROPERTY not in action:
         return {}
     try:

@@ -97,8 +97,8 @@ class Putting:
         return list(dict.fromkeys(action for action, _ in results))
 
     def _in_place(self, written: list[list[NewCurve]]) -> Generator[Step, None, list]:
-        """Steps that write into the animator's actions, after a backup copy if that is chosen. A backup of an action that nobody
-        edited since the last commit is removed again: the earlier backup holds all of the animator's work."""
+        """Steps that write into the animator's actions, after a backup copy if chosen. A backup of an action that was not edited since the
+        last commit is removed again, because the earlier backup contains all of the animator's work."""
         needless = []
         for action in dict.fromkeys(filter(None, self.own)) if self.choice.backup else ():
             if not self.edited and backups.is_as_committed(action):
@@ -224,7 +224,7 @@ class Putting:
             target.animation_data.action_extrapolation = state.get("action_extrapolation", "HOLD")
 
     def _undo(self) -> None:
-        """Restore what was there before a commit that was cancelled or has failed, whichever of its steps it came to."""
+        """Restore the state before a commit that was cancelled or has failed in any of its steps."""
         if self.backups and len(self.backups) == len(self.was):  # the animator's actions may be half written, and have copies
             for action, name, had_user in self.was:
                 copy = self.backups[action]

@@ -26,7 +26,7 @@ def sampled(rig: head.Rig, take_curves: list[dict], times: np.ndarray) -> Genera
 
 
 def _evaluated(curve, times: np.ndarray, default: float) -> np.ndarray:
-    """Values of a curve at times [S]; the default where there is no curve."""
+    """Values of a curve at times [S]; the default without a curve."""
     return np.full(len(times), default) if curve is None else track_values.at(curve, times)
 
 
@@ -44,7 +44,7 @@ def _in_range(rig: head.Rig, track, values: np.ndarray) -> np.ndarray:
 def added(
     rig: head.Rig, values: np.ndarray, moving: np.ndarray, animator_curves: list[dict], own_states: list[dict], times: np.ndarray
 ) -> Generator[Step, None, np.ndarray]:
-    """Steps that add the take to what the animator has. Returns the sum [S, tracks]."""
+    """Steps that add the take to the animator's animation. Returns the sum [S, tracks]."""
     current = np.empty_like(values)
     for place, track in enumerate(rig.driver.tracks):
         current[:, place] = _evaluated(

@@ -23,7 +23,7 @@ _MOODS = tuple(name for name in MOODS if name != NEUTRAL)
 
 
 def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
-    """How takes of a voice are sampled for the head that an object represents, by its direction.
+    """The sampling of takes for the head that an object represents, with its direction.
 
     Weights without styles get no direction; a sampling that already has one is unchanged. An engine that follows only the mood, or
     nothing, gets only that; the Direction panel says so.
@@ -47,7 +47,7 @@ def asked(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
 
 
 def vectors(direction: sliders.ThunderDirection, clock: Clock, last: float | None) -> np.ndarray:
-    """What a direction says over a sound, float32 [1 or T, DIRECTION_NAMES]: one row where it has no keys."""
+    """A direction over a sound, float32 [1 or T, DIRECTION_NAMES]: one row if it has no keys."""
     curves = _curves(direction)
     now = sliders.value(direction)
     if not curves:
@@ -89,7 +89,7 @@ def remove_keys(direction: sliders.ThunderDirection) -> None:
 
 
 def _curves(direction: sliders.ThunderDirection, silent: bool = False) -> dict:
-    """The curves of a direction's sliders by their names, as far as they have keys; with `silent` muted and empty ones too."""
+    """The keyed curves of a direction's sliders by their names; with `silent` also muted and empty ones."""
     before = f"{direction.path_from_id()}."
     return {
         curve.data_path.removeprefix(before): curve

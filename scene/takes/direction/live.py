@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Live: the shown take follows the sliders of its character's direction; it is sampled again with its own seed during a drag.
 
-A slider that moves asks the engine for a draft of few steps, at most one at a time; when it rests the take is sampled as finely
-as it was before. Both are written from a timer without an undo step of their own, so that undoing the slider undoes the take:
-whatever moves a slider also changes the take's action (PENDING), so its keys are part of the slider's own undo step. A take that
-undo or redo puts on the head before it was finished still carries that mark, and is finished then.
+A moving slider requests a draft of few steps from the engine, at most one at a time; when it rests, the take is sampled at its own quality.
+Both are written from a timer without a separate undo step, so that undoing the slider undoes the take: every change of a slider also
+changes the take's action (PENDING), so its keys are part of the slider's undo step. A take that undo or redo puts on the head unfinished
+still has that mark, and is finished then.
 Esc while a slider is dragged puts the slider back, and with it the very keys that the take had.
 """
 
@@ -235,7 +235,7 @@ live = session.add(Live())
 
 
 def why_not(scene, entry) -> str:
-    """Why a take does not follow the sliders, "" if it does. Nothing that is the animator's own is sampled again."""
+    """The reason why a take does not follow the sliders, "" if it does. The animator's own work is never sampled again."""
     name = f"“{entry.name}”"
     if entry.kind != "SAMPLED":
         return f"{name} is {entry.kind.lower()}, so it does not follow the sliders: press Generate Takes for new ones"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Look At: where the target of a head's eyes is over a line, and takes whose eyes look at it and whose head follows."""
+"""Look At: the target of a head's eyes over a line, and takes whose eyes and head follow it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _EYES = ("eye_left", "eye_right")
 
 @dataclass(frozen=True)
 class Target:
-    """Where eyes are to look over a line: as in Look (thunder_core/animation/gaze.py)."""
+    """The eyes' target over a line, as in Look (thunder_core/animation/gaze.py)."""
 
     points: np.ndarray
     joint: np.ndarray
@@ -61,9 +61,9 @@ def freed(performance: keying.Performance) -> keying.Performance:
 
 
 def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[float, None, Target | None]:
-    """Find where a head's target is on so many frames at 25 fps. Returns None where the head looks freely.
+    """Find the position of a head's target on `frames` frames at 25 fps. Returns None if the head looks freely.
 
-    Goes through the scene's frames where something of it moves, and comes back to the current one. Raises BadRequest.
+    Steps through the scene's frames if the target moves, and returns to the current one. Raises BadRequest.
     """
     direction = sliders.of(rig.owner)
     if direction is None or direction.look_at == "NONE":
@@ -90,14 +90,14 @@ def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[floa
 
 
 def check(scene, rig: head.Rig) -> None:
-    """Raise BadRequest if what a head is to look at will not do."""
+    """Raise BadRequest if a head's target cannot be used."""
     direction = sliders.of(rig.owner)
     if direction is not None and direction.look_at != "NONE":
         _wanted(scene, rig, direction)
 
 
 def why_not(rig: head.Rig) -> str:
-    """Why the eyes of a head cannot look at a target, "" if they can."""
+    """The reason why the eyes of a head cannot look at a target, "" if they can."""
     if rig.armature is None or any(name not in rig.armature.pose.bones for name in ("neck", *_EYES)):
         return f"Look At needs a head of Thunder's own or a FLAME head: where the eyes of “{rig.mesh.name}” are is not known"
     return ""
@@ -161,7 +161,7 @@ def _wanted(scene, rig: head.Rig, direction) -> bpy.types.Object:
 
 
 def _seen(armature, wanted, depsgraph) -> np.ndarray:
-    """Where an object is in the axes of a head, its eyes' middle where it is another head of ours."""
+    """Position of an object in the axes of a head; of another bundled head, the middle between its eyes."""
     place = wanted.evaluated_get(depsgraph).matrix_world
     own = head.armature_of(wanted) if wanted.type == "MESH" else wanted
     if own is not None and own.type == "ARMATURE" and all(name in own.data.bones for name in _EYES):
@@ -182,7 +182,7 @@ def _axes(point: Vector) -> np.ndarray:
 
 
 def _moves(obj) -> bool:
-    """Whether an object, or what it hangs on, may move over time."""
+    """Whether an object, or one of its parents, may move over time."""
     while obj is not None:
         animation = obj.animation_data
         paths = ("location", "rotation", "scale", "delta_")

@@ -25,12 +25,12 @@ def use(direction: sliders.ThunderDirection, name: str) -> None:
 
 
 def save(direction: sliders.ThunderDirection, name: str) -> Path:
-    """Write what the sliders say now as a preset of the animator's own. Raises BadRequest or NoSpace."""
+    """Save the sliders as a preset of the animator. Raises BadRequest or NoSpace."""
     return all_presets().save(Preset(name.strip(), sliders.value(direction), spread=direction.spread))
 
 
 def reset(direction: sliders.ThunderDirection) -> None:
-    """Move all sliders to what is usual."""
+    """Move all sliders to their usual values."""
     sliders.put(direction, Direction())
     for name in ("strength", "spread"):
         direction.property_unset(name)

@@ -26,9 +26,9 @@ COUNT = 4
 
 
 class _Beside(generation.TakeCollector):
-    """Lists takes and keeps those that are there.
+    """Lists takes and keeps the existing ones.
 
-    asked: what the take that they are like was asked to be; their words say what sets them apart from that too.
+    asked: the requested direction of the original take; the new takes' words describe differences from it too.
     """
 
     def __init__(self, scene, rig: head.Rig, voice: strip.Voice, on_take: generation.OnTake | None, asked: np.ndarray | None):
@@ -50,7 +50,7 @@ class _Beside(generation.TakeCollector):
 
 
 def why_not(entry) -> str:
-    """Why no takes like this one can be sampled, "" if they can. Quick: for buttons."""
+    """The reason why no takes like this one can be sampled, "" if they can. Quick: for buttons."""
     if not connection.knows_styles():
         return "The current weights do not support directions"
     if reading_of(entry.action) is None:
@@ -59,7 +59,7 @@ def why_not(entry) -> str:
 
 
 def reading_of(action) -> np.ndarray | None:
-    """How the take of an action is played, float32 [DIRECTION_NAMES], the mean of its line; None if that is not stored."""
+    """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if not stored."""
     record = action.get(keying.PROPERTY) if action is not None else None
     values = record.get("reading") if hasattr(record, "get") else None
     try:
@@ -86,7 +86,7 @@ def next_seed(scene, entry) -> int:
 
 
 def sample(client: Client, context, on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
-    """Steps that sample takes like the shown one and list each as soon as it is there, as `generation.generate`.
+    """Steps that sample takes like the shown one and list each on arrival, as `generation.generate`.
 
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """

@@ -43,7 +43,7 @@ def _share(name: str, default: float, description: str):
 
 
 class ThunderDirection(bpy.types.PropertyGroup):
-    """How a character is to perform: a value for each of AXES, a mood, and how far takes go from them."""
+    """The direction of a character: a value for each of AXES, a mood, and the variation of takes around them."""
 
     energy: _slider("energy")
     jaw: _slider("jaw")
@@ -101,12 +101,12 @@ def of(owner: bpy.types.Object) -> ThunderDirection | None:
 
 
 def ensure(owner: bpy.types.Object) -> ThunderDirection:
-    """The same, made if there is none."""
+    """The same, created if there is none."""
     return head_state.ensure(owner).direction
 
 
 class _Wanted(Part):
-    """The head whose sliders a panel wants to show: nothing is stored for it yet, and drawing must not change anything."""
+    """The head whose sliders a panel shows before anything is stored for it, because drawing must not change data."""
 
     def __init__(self):
         self.name = ""
@@ -132,7 +132,7 @@ def prepare(owner: bpy.types.Object) -> None:
 
 
 def value(direction: ThunderDirection) -> Direction:
-    """What the sliders say now."""
+    """The current values of the sliders."""
     return Direction(Style(**{axis.name: getattr(direction, axis.name) for axis in AXES}), direction.mood, direction.strength)
 
 
@@ -148,5 +148,5 @@ def put(direction: ThunderDirection, wanted: Direction) -> None:
 
 
 def beside_sliders(direction: ThunderDirection) -> list[str]:
-    """The axes without a slider of their own in the panel that are not as usual: a preset or a style moved them."""
+    """The axes without a slider in the panel that differ from usual because of a preset or a style."""
     return [axis.name for axis in AXES if axis.name not in SLIDERS and abs(getattr(direction, axis.name) - axis.usual) > 1e-3]

@@ -23,7 +23,7 @@ ENDINGS = (".csv", ".npz")  # file formats of recordings
 
 
 def of_animation(rig: head.Rig, scene, first: int, last: int) -> Generator[float, None, StyleOfMotion]:
-    """Read the style of what a head plays over these frames of its scene. Returns it. Raises BadRequest."""
+    """Read the style of a head's animation over these frames of its scene. Returns it. Raises BadRequest."""
     if last <= first:
         raise BadRequest(f"Frames {first} to {last} are not a range: the first frame must come before the last")
     clock = Clock.of(scene, first)
@@ -46,7 +46,7 @@ def of_file(path: str) -> StyleOfMotion:
 
 
 def put(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
-    """Move the sliders of a direction to a style, without a mood and without their keys; what was read in a sentence."""
+    """Move the sliders of a direction to a style, without a mood and without their keys; returns a sentence on the result."""
     asking.remove_keys(direction)
     wanted = Direction(read.style)
     sliders.put(direction, wanted)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes a take as its sliders say, and changes the performance under its shape."""
+"""Writes a take with its shape, and changes the performance under its shape."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from .stored import Base, cached_bases, is_shaped, STATE, Stored, stored, TakeCu
 
 
 def apply(rig: head.Rig, entry, under: Stored | None = None, settle: bool = False) -> Generator[float, None, None]:
-    """Write a take's keys as its sliders say. Nothing is written before the last step.
+    """Write a take's keys with its shape. Nothing is written before the last step.
 
-    A minute on a head of ours takes less than a tenth of a second. under: base and edits where they are to be others than
-    the take has.  settle: edits on a take without a shape become part of its base.
+    A minute on a bundled head takes less than a tenth of a second. under: base and edits to use instead of the take's own.  settle: edits
+    on a take without a shape become part of its base.
     """
     action = entry.action
     if action is None:
@@ -57,7 +57,7 @@ def apply(rig: head.Rig, entry, under: Stored | None = None, settle: bool = Fals
 
 
 def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shift: int, done: bool) -> None:
-    """Write the curves of a take and what is needed to undo its shape; done: there is no shape to undo any more."""
+    """Write the curves of a take and the data for undoing its shape; done: there is no shape left to undo."""
     entry, edits = take.entry, under.edits
     action = entry.action
     written = values.astype(np.float32)
@@ -164,7 +164,7 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
 
 
 def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float, None, Base]:
-    """Read the base into arrays, once in a session as long as it stays what it is. Returns it."""
+    """Read the base into arrays, cached in the session while it is unchanged. Returns it."""
     if under.mark in cached_bases.by_mark:
         return cached_bases.by_mark[under.mark]
     values = _base_values(rig, under.keys, curves, under.frames)

@@ -35,9 +35,9 @@ def _moved(self, context) -> None:
 
 
 def follow(entry, settle: bool = False) -> None:
-    """Write a take as its sliders say, at once; where that takes longer its operator does it in a moment, in slices.
+    """Write a take with its shape at once; if that takes longer, its operator does it shortly afterwards, in slices.
 
-    settle: edits become part of the base where the sliders change nothing.
+    settle: edits become part of the base if the sliders are neutral.
     """
     rig = take_list.rig_of(entry.id_data, entry)
     if rig.driver.is_slow and not bpy.app.background:
@@ -52,7 +52,7 @@ def _intensity(name: str, about: str):
 
 
 class ThunderShape(bpy.types.PropertyGroup):
-    """How a take is shaped; on its first action, so that it goes with the take."""
+    """The shape of a take; on its first action, so that it is copied with the take."""
 
     mouth: _intensity("Mouth", "How strongly lips, cheeks and tongue move; closed lips stay closed")
     jaw: _intensity("Jaw", "How far the jaw opens; closed lips stay closed")
@@ -114,7 +114,7 @@ class ThunderShape(bpy.types.PropertyGroup):
 
 
 def forget(action) -> None:
-    """Drop what an action that is no take (any more) carries of a take's shape; its keys stay as they are."""
+    """Remove the data of a take's shape from an action that is no longer a take; its keys stay unchanged."""
     if STATE in action:
         del action[STATE]
     _unset(action.thunder_shape)

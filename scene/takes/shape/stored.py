@@ -41,10 +41,10 @@ class TakeCurves:
 
 @dataclass(frozen=True)
 class Base:
-    """A take as it is without its shape, read into arrays.
+    """A take without its shape, read into arrays.
 
     frames [S].  keys: of each track, None where it has no curve.  values [S, tracks] and motion [S]: by these keys.
-    driven [S, tracks]: what the rig makes of the motion.  gap [S, P]: of the lips, all along, millimetres.
+    driven [S, tracks]: values that the rig computes from the motion.  gap [S, P]: along the lips, millimetres.
     """
 
     frames: np.ndarray
@@ -98,9 +98,9 @@ def entry_of(action):
 
 
 def stored(take: TakeCurves) -> Stored:
-    """What is stored of a take and its shape.
+    """Stored data of a take and its shape.
 
-    Keys that were changed since they were written become edits: their distance from what was written. Raises BadRequest.
+    Keys changed since they were written become edits: their difference from the written values. Raises BadRequest.
     """
     entry, curves, now = take.entry, take.curves, take.now
     action = entry.action
@@ -128,9 +128,9 @@ def stored(take: TakeCurves) -> Stored:
 
 
 def shift(action, frames: float) -> None:
-    """Prepare a shaped take for its keys being moved by so many frames: to be called before they are.
+    """Prepare a shaped take for moving its keys by `frames`; call it before moving them.
 
-    Its base and the edits on it are moved along, so that the sliders go on working.
+    Its base and edits are moved along, so that the sliders keep working.
     """
     if not is_shaped(action) or not records.is_readable(action[STATE]):
         return

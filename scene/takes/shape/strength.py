@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How strong the emotion of a take is over time: a curve of the take's own action, which the take follows."""
+"""Strength of a take's emotion over time: a curve of the take's own action, which the take follows."""
 
 from __future__ import annotations
 
