@@ -44,7 +44,7 @@ from .script import between, file_path, is_utf8, printable, say, takes_in_words,
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
-    """What the command line asks for; ends the process with code 2 where an option is wrong."""
+    """The command line's options; ends the process with code 2 if one is wrong."""
     parser = argparse.ArgumentParser(prog="bake.py", description=__doc__.partition("\n")[0])
     voice = parser.add_mutually_exclusive_group(required=True)
     voice.add_argument("--audio", type=file_path, help="the voice, a sound file")
@@ -127,7 +127,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
 
 
 def names_of_outputs(text: str) -> list[str]:
-    """An option's type: what is written, names with commas between them."""
+    """An option's type: names of outputs, separated by commas."""
     try:
         return settings.outputs(text)
     except settings.Wrong as reason:
@@ -144,10 +144,9 @@ def bake(
     tell: Callable[[jobs.Step], None] = tell_on_terminal,
     made_from: Callable[[list[str]], dict] | None = None,
 ) -> dict:
-    """Bake one sound as the options say; returns the report. Raises ThunderError, and then nothing was written.
+    """Bake one sound with these options; returns the report. Raises ThunderError, and then nothing was written.
 
-    made_from: makes the part of the report by which the next run knows whether something has changed, from the paths of the
-    files that the scene uses.
+    made_from: paths of the files that the scene uses → the part of the report by which the next run detects changes.
     """
     sampling = replace(Sampling.of(chosen), asked=directing.asked(chosen), listening=chosen.listen_to is not None)
     started = time.monotonic()
@@ -276,7 +275,7 @@ def check_file(allow_newer: bool) -> None:
 
 
 def check_linked() -> None:
-    """Raise BadRequest where something that the open file links is missing: Blender opens it with empty data in its place."""
+    """Raise BadRequest if linked data of the open file are missing: Blender replaces them with empty data."""
     for library in bpy.data.libraries:
         path = os.path.normpath(bpy.path.abspath(library.filepath))
         is_packed = library.packed_file or getattr(library, "is_archive", False)  # the latter since Blender 5.0
@@ -308,7 +307,7 @@ def say_kept(out) -> None:
 
 
 def set_rate(scene, fps: float) -> None:
-    """Let a scene have so many frames per second; a rate such as 29.97 is a whole one divided by 1.001."""
+    """Set a scene's frames per second; a rate such as 29.97 is a whole one divided by 1.001."""
     scene.render.fps = round(fps)
     scene.render.fps_base = round(fps) / fps
     if abs(fps - round(fps)) > 0.001 and abs(round(fps) / 1.001 - fps) < 0.01:
@@ -326,7 +325,7 @@ def choose_voice(scene, sound: str | None, name: str | None, start: float | None
 
 
 def choose_head(scene, name: str | None, speaks: str | None = None):
-    """The rig to animate: the named object's, the one that speaks a strip, the scene's own head, or a new one when there is none."""
+    """The rig to animate: the named object's, the speaker of a strip, the scene's own head, or a new one if there is none."""
     if name is None and speaks is not None and (speaker := dialogue.speaker_of(scene, speaks)) is not None:
         scene.thunder.head = speaker
     elif name is not None:
@@ -340,7 +339,7 @@ def choose_head(scene, name: str | None, speaks: str | None = None):
 
 
 def place_voice(scene, sound: str, voice, pack: bool = False) -> None:
-    """Put the sound in the sequencer where the takes were keyed, unless it is there already. pack: store it in the .blend."""
+    """Add the sound to the sequencer where the takes were keyed, unless it exists already. pack: store it in the .blend."""
     for present in strip.sound_strips(scene):
         same = present.sound is not None and bpy.path.abspath(present.sound.filepath) == sound
         if same and abs(compat.content_start(present) - voice.clock.start) < 0.01:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that bakes jobs (`bake.py --baker`): reads requests from stdin and answers on stdout, as thunder_core/batch/baker.py says.
+"""The process that bakes jobs (`bake.py --baker`): reads requests from stdin and answers on stdout, as described in
+thunder_core/batch/baker.py.
 
-It ends when its stdin is closed, also in the middle of a job, which then leaves nothing.
+It ends when its stdin is closed, even during a job, which then leaves no files.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PACE = 0.5  # interval of progress reports, s
 
 
 class _Events:
-    """Where events go: what stdout was. Everything else that is printed goes to stderr from now on."""
+    """Writer of events to the original stdout. All other output goes to stderr from now on."""
 
     def __init__(self):
         sys.stdout.flush()
@@ -38,7 +39,7 @@ class _Events:
         os.dup2(2, 1)
 
     def put(self, event: str, **more) -> None:
-        """Write an event; where nobody reads any more, the end of stdin ends this process."""
+        """Write an event; if nobody reads it any more, the end of stdin ends this process."""
         try:
             self.file.write(json.dumps({"event": event, **more}).encode() + b"\n")
         except OSError:
@@ -103,7 +104,7 @@ def _bake(request: dict, events: _Events, makers: dict) -> dict:
 
 
 def maker_of(weights: str | None, known: dict[str | None, manifest.Maker]) -> manifest.Maker:
-    """What bakes here with a folder of weights, None for those that the preferences name."""
+    """This process's versions with a folder of weights, None for that of the preferences."""
     if weights not in known:
         folder = os.path.abspath(weights) if weights else connection.weights()
         known[weights] = manifest.Maker(manifest.version(), bpy.app.version_string, manifest.hash_of_weights(folder))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bake many: `bake.py --jobs PATH`, where PATH is a job file (TOML), a folder of sound files, or a scene, whose dialogue strips are baked.
 
-Each job gets a folder of its name in `--out`. A second run bakes only what has changed, and goes on where one was killed. A
-job that fails leaves a sentence and the others go on. batch.json and batch.html report all of them.
-Ends with code 0, with 3 where some jobs failed, or with 1 (2 for a wrong option) where nothing could be started.
+Each job gets a folder of its name in `--out`. A second run bakes only what has changed, and resumes after a kill. A job that fails leaves a
+sentence and the others continue. batch.json and batch.html report all of them.
+Ends with code 0, with 3 if some jobs failed, or with 1 (2 for a wrong option) if nothing could be started.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def read_jobs(chosen: argparse.Namespace) -> Jobs:
 
 
 def with_own_style(job: Job) -> Job:
-    """The job with the file of a preset that the user saved in place of its name, which other machines do not know."""
+    """The job with a user's preset given by its file instead of its name, which other machines do not know."""
     path = directing.file_of_own(job.settings)
     return job if path is None else replace(job, settings={**job.settings, "style": path})
 
@@ -110,7 +110,7 @@ def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
 
 
 def path_settings(given: Mapping[str, object]) -> list[str]:
-    """Which of the settings that were given name a file."""
+    """Those of the given settings that name a file."""
     return manifest.path_names({name: value for name, value in given.items() if value is not None})
 
 
@@ -126,7 +126,7 @@ def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jo
 
 
 def baker_command() -> list[str]:
-    """What starts another Blender like this one with bake.py."""
+    """The command that starts another Blender like this one with bake.py."""
     if not bpy.app.binary_path:
         return [sys.executable, os.path.join(ROOT, "bake.py")]
     return command_like(bpy.app.binary_path, sys.argv, bpy.data.filepath)
@@ -160,7 +160,7 @@ class Run:
         self.reported = time.monotonic()
 
     def tasks(self, chosen_jobs: tuple[Job, ...]) -> list[Task]:
-        """What is to be baked of the chosen jobs; says which of them are up to date."""
+        """Tasks for the chosen jobs; prints those that are up to date."""
         self.numbers = {job.name: number for number, job in enumerate(chosen_jobs, start=1)}
         tasks = []
         for job in chosen_jobs:
@@ -227,7 +227,7 @@ class Run:
         self.reported = time.monotonic()
 
     def end(self) -> int:
-        """Say how it ended; returns the exit code."""
+        """Print the result; returns the exit code."""
         of_run = [self.states[name] for name in self.numbers]
         counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
         summary = ", ".join(words for words in counts if not words.startswith("0 "))
@@ -239,5 +239,5 @@ class Run:
 
 
 def _on(event: Mapping) -> str:
-    """Where a job is baked, as the end of a line; "" on this machine."""
+    """The machine of a job, as the end of a line; "" for this machine."""
     return f" (on {event['node']})" if event.get("node") else ""

@@ -4,7 +4,7 @@ keyed, turned back into speech, filmed and laid out on a contact sheet.
 
 `python demo.py -- --audio a.wav --out out/demo` in a Python that has bpy, or `blender -b --python demo.py -- …`.
 Leaves scene.blend, best.mp4 (with `--film takes` takes.mp4), takes.png, says.wav, take_01.npz …, report.json and
-thunder-files.json, a list of these files, in the folder `--out`: all of them, or none where anything fails. A file that
+thunder-files.json, a list of these files, in the folder `--out`: all of them, or none if anything fails. A file that
 an earlier run did not write, or that has changed since, is replaced only with --force, which keeps it (scene.blend as
 scene.blend1).
 """
@@ -246,7 +246,7 @@ def render_stills(stage: Stage, instants: list[float], folder: str) -> list[list
 
 
 def report_of(sound: str, sampled: list, quality: str, warnings, parts: dict[str, str], bar: Bar) -> dict:
-    """What was made from what, and how long it took. parts: paths of the files by their names."""
+    """Report of inputs, outputs and times. parts: paths of the files by their names."""
     return {
         "audio": os.path.basename(sound),
         "audio_sha256": files.hash_of(sound),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How takes are to be played, as options of a command: a preset, a mood, a number for each slider, and the spread around them."""
+"""The direction of takes as options of a command: a preset, a mood, a number for each slider, and the spread around them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a bake writes of its takes: the scene, a library of actions, arrays, curves, files for other programs, film, contact sheet."""
+"""Writes the outputs of a bake: the scene, a library of actions, arrays, curves, files for other programs, film, contact sheet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FILM_PIXELS = 480
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a bake should write.  name: of the scene file.  takes: number sampled.  best: how many of them get outputs of the best takes."""
+    """Requested outputs.  name: of the scene file.  takes: number sampled.  best: number of takes with outputs of the best takes."""
 
     name: str
     outputs: tuple[str, ...]
@@ -78,7 +78,7 @@ def write(out: files.Transaction, baked: Baked, wanted: Wanted, tell: Callable[[
 
 
 def _steps(out: files.Transaction, baked: Baked, wanted: Wanted) -> Iterator[tuple[str, Callable[[], object]]]:
-    """What is done after the scene was saved: (message, what does it)."""
+    """Steps after the scene was saved: (message, function)."""
     if "actions" in wanted.outputs:
         yield "Writing the actions", lambda: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries)
     for output in (name for name, about in OUTPUTS.items() if about.exporter):
@@ -145,7 +145,7 @@ def write_actions(path: str, entries: list) -> None:
 
 
 def _export(out: files.Transaction, baked: Baked, output: str, rank: int, file: str) -> None:
-    """Write a take as an exporter does, and note in the report what is lost and, of a table, its hash."""
+    """Write a take with an exporter, and note losses in the report and, for a table, its hash."""
     entry, row, part = baked.entries[rank], baked.report["takes"][rank], out.part(file)
     display.show(baked.rig, entry)
     shot = export.Shot(baked.scene, bpy.context.view_layer, baked.rig, entry.first, entry.last, from_zero=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the commands share: types of arguments, output that survives a closed terminal, exit codes."""
+"""Shared parts of the commands: types of arguments, output that survives a closed terminal, exit codes."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def own_arguments() -> list[str]:
 
 
 def say(text: str, stream=None) -> None:
-    """Print a line on stdout or another stream. Where it can no longer be written (a closed pipe, a full disk), the work goes on."""
+    """Print a line on stdout or another stream. If it can no longer be written (a closed pipe, a full disk), the work continues."""
     stream = stream or sys.stdout
     try:
         print(text, file=stream, flush=True)
@@ -143,9 +143,9 @@ def run(name: str, options, action) -> None:
 
 
 def handle_signals() -> None:
-    """Let Ctrl-C and SIGTERM stop the work, also in Blender, which has a handler of its own; a closed terminal does not stop it.
+    """Let Ctrl-C and SIGTERM stop the work, also in Blender, which has its own handler; a closed terminal does not stop it.
 
-    A second signal does not disturb the cleaning up. KeyboardInterrupt is raised with the number of the signal.
+    A second signal does not interrupt the clean-up. KeyboardInterrupt is raised with the number of the signal.
     """
     stopped = -CLEANING
 

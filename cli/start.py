@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What bake.py starts: one bake, many bakes, or a process that bakes for either of these."""
+"""Entry point of bake.py: one bake, many bakes, or a process that bakes for either of these."""
 
 from __future__ import annotations
 

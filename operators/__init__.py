@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the animator can do: one file per task, with the operators that belong to it."""
+"""Operators: one file per task of the animator."""
 
 
 def modules() -> tuple:

@@ -55,7 +55,7 @@ def _loudness(context, name: str):
 
 
 def _open(context, image) -> None:
-    """Show an image in an Image editor that is there, else in a window of its own."""
+    """Show an image in an open Image editor, else in a new window."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:
             if area.type == "IMAGE_EDITOR":

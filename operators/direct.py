@@ -21,7 +21,7 @@ _own_names: list = []  # Blender keeps no copy of an enum's texts
 class _OfDirection(OneSentence):
     """An operator whose `direct(direction)` changes the direction of the chosen head.
 
-    What it returns is reported; an error of ours is one sentence, and nothing is changed.
+    Its result is reported; a ThunderError becomes one sentence, and nothing is changed.
     """
 
     bl_options = {"REGISTER", "UNDO"}

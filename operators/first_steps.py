@@ -19,7 +19,7 @@ _ABOVE_METRES = 0.4  # clearance above an object that would hide the head, such 
 
 
 def free_place(scene, place: Vector, unit: float) -> Vector:
-    """A point at `place`, or over the meshes around it that would hide a head there. unit: scene units in a metre."""
+    """A point at `place`, or above the meshes around it that would hide a head there. unit: scene units per metre."""
     top = place.z
     for obj in scene.objects:
         if obj.type != "MESH" or not obj.visible_get():

@@ -19,7 +19,7 @@ class PartialResults:
     """A SlicedWork that puts takes as they come in `self.takes`: stopped or failed, those stay in the list."""
 
     def fail(self, error: Exception):
-        """As SlicedWork's, but takes that are there stay, as one undo step."""
+        """As SlicedWork's, but takes that have arrived stay, as one undo step."""
         count = len(getattr(self, "takes", ()))
         if not count:
             return super().fail(error)

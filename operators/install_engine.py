@@ -21,7 +21,7 @@ _LABELS = {
 
 
 def label(kind: str) -> str:
-    """What installing is called when the environment is in a state of installing.State."""
+    """The button's label for a state of the environment (installing.State)."""
     return _LABELS[kind]
 
 
@@ -58,14 +58,14 @@ def may_add_extra(operator) -> bool:
 
 
 def add_extra(operator, lock) -> set[str]:
-    """Add the packages of a lock to the engine; what the operator returns."""
+    """Add the packages of a lock to the engine; returns the operator's result."""
     connection.stop()  # a running engine would hold its files
     wheels = wheels_folder()
     return wait_in_background(operator, install.begin_extra(lock, wheels or None, online=install.may_download() and not wheels))
 
 
 def wait_in_background(operator, begun) -> set[str]:
-    """Without a window wait for the end of an installation; what the operator returns."""
+    """Without a window, wait for the end of an installation; returns the operator's result."""
     if bpy.app.background:
         begun.wait()
         install.settle()

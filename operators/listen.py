@@ -46,7 +46,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         return {"FINISHED"}
 
     def play(self, context, first):
-        """Play the generated speech in place of the original."""
+        """Play the generated speech instead of the original."""
         try:
             listening.flip(context, generated=True)
         except ThunderError:

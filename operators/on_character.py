@@ -21,7 +21,7 @@ class OnCharacter(OneSentence):
         return True
 
     def meant(self, context):
-        """What `change` is given: the character's face, or what stands for it."""
+        """The argument of `change`: the character's face, or the object that represents it."""
         return mapping_table.face(context.scene, context.object)
 
     def act(self, context):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shared by operators that report one sentence: what they did, or why nothing was changed."""
+"""Base class of operators that report one sentence: the result, or the reason why nothing was changed."""
 
 from ..scene.heads import head
 from ..scene.review import problem_report
@@ -7,7 +7,7 @@ from ..thunder_core.errors import ThunderError
 
 
 class OneSentence:
-    """An operator whose `act(context)` does its work: what it returns is reported, and so is an error of ours."""
+    """An operator whose `act(context)` does its work: its result is reported, as is a ThunderError."""
 
     def execute(self, context):
         try:
@@ -27,7 +27,7 @@ def chosen_head(context) -> head.Rig:
 
 
 def has_head(operator, context) -> bool:
-    """Whether a head is chosen; where none is, the operator's button says so."""
+    """Whether a head is chosen; if not, the operator's button says so."""
     try:
         chosen_head(context)
     except (ThunderError, AttributeError) as error:

@@ -13,7 +13,7 @@ from .slices import SlicedWork
 
 
 def _leave(operator):
-    """Leave the grid, and say which take that has shown."""
+    """Leave the grid, and report the take that is shown now."""
     try:
         if name := grid.leave_and_show():
             operator.report({"INFO"}, f"Showing {name}")

@@ -12,7 +12,7 @@ from ..thunder_core.errors import ThunderError
 
 
 def there_are_takes(operator, context) -> bool:
-    """Whether there are takes to do something with; if not, an operator's button says so."""
+    """Whether there are takes; if not, an operator's button says so."""
     if context.scene is None or not context.scene.thunder.takes:
         operator.poll_message_set("There are no takes yet: generate some")
         return False
@@ -63,7 +63,7 @@ class THUNDER_OT_select_take(bpy.types.Operator):
         return {"FINISHED"}
 
     def _stepped(self, context) -> int:
-        """The place of the take so many rows on in the list as it is drawn; from none to its first or last."""
+        """Index of the take `rows` rows further in the list as drawn; from none to its first or last."""
         settings = context.scene.thunder
         order = browsing.order(context) or list(range(len(settings.takes)))
         shown = take_list.shown_index(settings)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shape a take: reset its sliders, animate an emotion's strength, write what a slow rig could not follow at once."""
+"""Shape a take: reset its sliders, animate an emotion's strength, write takes of slow rigs in slices."""
 
 import bpy
 

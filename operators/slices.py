@@ -104,7 +104,7 @@ class SlicedWork:
             jobs.redraw()
 
     def fail(self, error: Exception):
-        """Report an error as one sentence; what the operator returns."""
+        """Report an error as one sentence; returns the operator's result."""
         if not isinstance(error, Cancelled):
             problem_report.note(self.bl_label, error)
         if isinstance(error, Cancelled):
@@ -117,5 +117,5 @@ class SlicedWork:
         return {"CANCELLED"}
 
     def finish(self, context, value):
-        """What the operator returns once the job has returned `value`; operators that use it override this."""
+        """The operator's result once the job has returned `value`; operators that use it override this."""
         return {"FINISHED"}

@@ -177,7 +177,7 @@ class THUNDER_OT_adopt_takes(bpy.types.Operator):
 
 
 def _following(context, index: int) -> int:
-    """The place of the take after one in the list as it is drawn, or before it at the end; −1 if it is the only one."""
+    """Index of the take after one in the list as drawn, or before it at the end; −1 if it is the only one."""
     entries = context.scene.thunder.takes
     order = [place for place in browsing.order(context) if place == index or entries[place].action is not None]
     if index not in order or len(order) < 2:

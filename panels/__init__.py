@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the animator sees: draws only, reads state and never changes it."""
+"""Panels: they only draw, and read state without changing it."""
 
 
 def modules() -> tuple:

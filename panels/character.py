@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animator's own character in the Thunder tab: what was recognised, what is missing, and its mapping table."""
+"""The animator's own character in the Thunder tab: recognised and missing parts, and its mapping table."""
 
 import re
 

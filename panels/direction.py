@@ -106,7 +106,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
 
 
 def _direction(context):
-    """The direction of the chosen head, None where there is none yet."""
+    """The direction of the chosen head, None if there is none yet."""
     try:
         return sliders.of(head.find(context.scene, context.object).owner)
     except ThunderError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's state in the preferences: what is installed, what it runs on, and how to install or repair it."""
+"""The engine's state in the preferences: installation, device, and buttons to install or repair it."""
 
 import os
 
@@ -88,7 +88,7 @@ def _other_python(box, preferences) -> None:
 
 
 def _running(box) -> None:
-    """The running engine's own description, if it was asked for one."""
+    """The running engine's own description, if it was requested."""
     info = connection.running_engine()
     if info is not None:
         device = "processor" if info["device"] == "cpu" else f"graphics card ({info['device']})"

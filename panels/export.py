@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Export in the sidebar, and its options in the file browser, with what the chosen format cannot carry."""
+"""Export in the sidebar, and its options in the file browser, with the limits of the chosen format."""
 
 import bpy
 

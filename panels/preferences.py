@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's preferences: the engine and what it runs on, its weights, the keys."""
+"""The add-on's preferences: the engine and its device, its weights, the keys."""
 
 import bpy
 

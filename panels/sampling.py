@@ -19,7 +19,7 @@ class THUNDER_MT_engines(bpy.types.Menu):
 
 
 def _engine(layout, settings, context):
-    """The menu of engines, and what the chosen one does not do."""
+    """The menu of engines, and the limits of the chosen one."""
     chosen = SYSTEMS[settings.system]
     split = layout.split(factor=0.4)
     split.label(text="Engine")
@@ -34,7 +34,7 @@ def _engine(layout, settings, context):
 
 
 def _lacks(system: System) -> str:
-    """What a system ignores, as a sentence; "" if it ignores nothing."""
+    """Settings that a system ignores, as a sentence; "" if there are none."""
     missing = [] if system.follows == DIRECTION else ["the direction" if system.follows == NOTHING else "the direction besides its mood"]
     missing += [] if system.diffuses else ["Quality", "Follow the Voice"]
     missing += [] if system.keeps else ["Lip-Sync Pull", "kept parts"]

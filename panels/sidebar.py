@@ -23,7 +23,7 @@ def has_voice(context) -> bool:
 
 
 def is_beginning(context) -> bool:
-    """Whether there are neither takes nor all that it needs to generate some: Getting Started says then what to do."""
+    """Whether there are neither takes nor everything needed to generate some: Getting Started then explains what to do."""
     if context.scene.thunder.takes or session.job is not None:
         return False
     return not (head.is_any_in(context.scene) and has_voice(context) and connection.current_python()[0])
@@ -88,7 +88,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         return True
 
     def _stale(self, layout, context):
-        """How the voice has changed since takes were made, and the Re-sync button."""
+        """Changes of the voice since takes were made, and the Re-sync button."""
         stale = fingerprint.stale(context.scene)
         if not stale or session.job is not None:
             return

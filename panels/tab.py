@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the panels of the Thunder tab share: their base classes, and sentences wrapped to the sidebar's width."""
+"""Shared parts of the panels in the Thunder tab: base classes, and sentences wrapped to the sidebar's width."""
 
 import textwrap
 
@@ -35,7 +35,7 @@ def wrapped_label(layout, text: str, context, icon: str = "INFO"):
 
 
 def in_lines(column, text: str, letters: int, icon: str) -> None:
-    """A sentence in lines of at most so many letters, behind an icon; words stay whole."""
+    """A sentence in lines of at most `letters` letters, behind an icon; words stay whole."""
     for line in textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False):
         column.label(text=line, icon=icon)
         icon = "BLANK1"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of takes: star, picture of brows, mouth and head, lip-sync score and name of each, and what was done with it."""
+"""The list of takes: star, picture of brows, mouth and head, lip-sync score, name and changes of each."""
 
 import bpy
 

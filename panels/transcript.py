@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Transcript: what the voice says, for closures on the right m, b and p."""
+"""Transcript: the voice's words, for closures on the right m, b and p."""
 
 import bpy
 

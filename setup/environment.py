@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes the virtual environments under .venv from the locked lists in requirements/, and checks what they need.
+"""Makes the virtual environments under .venv from the locked lists in requirements/, and checks their requirements.
 
     environment.py engine [--develop | --tests | --cluster]   the engine as every user has it (torch …); --develop: also what
                                         training, the benches and the demo need; --tests: also that, the FLAME extra and test
@@ -158,7 +158,7 @@ def has_venv(python: str) -> bool:
 
 
 def ask(python: str | Path, code: str) -> str | None:
-    """What `code` prints in the interpreter, stripped; None if it fails."""
+    """Output of `code` in the interpreter, stripped; None if it fails."""
     try:
         done = subprocess.run([str(python), "-c", code], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
@@ -188,7 +188,7 @@ def loads(library: str) -> bool:
 
 
 def install_packages(packages: list[str], why: str) -> None:
-    """Installs Debian packages when that is possible, otherwise says what to install."""
+    """Installs Debian packages if possible, otherwise prints what to install."""
     say(f"{why}: {' '.join(packages)}")
     apt = shutil.which("apt-get")
     if not apt:

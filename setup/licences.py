@@ -85,7 +85,7 @@ class Package:
 
 
 def locked(text: str) -> dict[str, list[str]]:
-    """name → versions of a lock's packages; what is needed on no system that Blender runs on is left out."""
+    """name → versions of a lock's packages, without those that no system supported by Blender needs."""
     packages: dict[str, list[str]] = {}
     for name, version, marker in re.findall(r"^([A-Za-z0-9._-]+)==([^\s;]+)([^\\\n]*)", text, re.M):
         if "sys_platform == 'emscripten'" not in marker:

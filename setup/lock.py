@@ -22,7 +22,7 @@ MORE = {"engine": _LEFT_OUT, "waveform": _LEFT_OUT, "flame": ["--no-deps"]}
 
 
 def command(uv: str, name: str) -> list[str]:
-    """What makes the lock of a list, run in the folder of the lists: the lock names its sources relative to it."""
+    """The command that makes the lock of a list, run in the lists' folder because the lock names its sources relative to it."""
     return [
         uv,
         "pip",

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Programs that make what the extension ships; the extension never imports them."""
+"""Programs that make files of the extension; the extension never imports them."""

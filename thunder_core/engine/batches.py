@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 
 class SharedProgress:
-    """Progress of a request whose takes are worked on beside each other, from any thread."""
+    """Progress of a request whose takes are sampled in parallel, from any thread."""
 
     def __init__(self, takes: int, report: Callable[[float, str], None]):
-        """report: gets (0 … 1 of all takes, what is going on), one call at a time, and may raise to stop."""
+        """report: gets (0 … 1 of all takes, message), one call at a time, and may raise to stop."""
         self._takes, self._report = takes, report
         self._done: dict[int, float] = {}  # by the first seed of a portion: its takes, times how far they are
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class SharedProgress:
             self._report(sum(self._done.values()) / self._takes, message)
 
     def stop(self) -> None:
-        """Let whatever still reports raise: nobody waits for it any more."""
+        """Make further reports raise, because nobody waits for the result any more."""
         self._stopped = True
 
 

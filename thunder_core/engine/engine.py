@@ -66,7 +66,7 @@ def _head_of(folder: Path) -> Head:
 
 
 def _resolve(identity: Future[Identity], folder: Path) -> None:
-    """Thread: find out which weights are in a folder, and say so in the log where they are not the shipped ones."""
+    """Thread: identify the weights in a folder, and log it if they are not the shipped ones."""
     try:
         result = identify(folder)
         if result.sentence:
@@ -96,7 +96,7 @@ def _spread_of(asked: Asked, seed: int, first: int) -> float:
 
 
 def threads_for(frames: int, threads: int) -> int:
-    """How many of `threads` may work in parallel on takes of `frames` frames, within the memory bound."""
+    """Number of `threads` that may work in parallel on takes of `frames` frames, within the memory bound."""
     return max(1, min(threads, _FRAMES_AT_WORK // max(1, frames)))
 
 
@@ -143,7 +143,7 @@ class _Request:
     arrived: int = 0
 
     def takes(self, threads: int) -> Generator[Take, None, None]:
-        """Every take as soon as it is done, in the order of their seeds; at most so many threads work on them."""
+        """Every take as soon as it is done, in the order of their seeds; at most `threads` threads work on them."""
         threads = threads_for(self.voice.frames, threads)
         some = portions(self.seeds, self.voice.frames, self.engine.device, threads)
         done: Generator[list[Take], None, None]
@@ -186,7 +186,7 @@ class _Request:
         return self.perform(seeds, tell, [emphasised(self.readings[s], s, self._spread(s), self.voice.accents) for s in seeds])
 
     def _expected(self, seeds: list[int]) -> list[Motion] | None:
-        """What the model expects of takes before they are sampled; None where their directions are not known yet."""
+        """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
         return self.engine.thunder.expected(self.voice, [self.readings[s].mean(0) for s in seeds]) if self.expects else None
 
     def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Motion] | None) -> list[Take]:
@@ -225,7 +225,7 @@ class Engine:
 
     @property
     def identity(self) -> Identity:
-        """Which weights these are."""
+        """Identity of the weights."""
         return self._identity.result()
 
     @property
@@ -279,7 +279,7 @@ class Engine:
         self._grade(self.thunder.perform(voice, [0], 1, 1.0, lambda fraction: None), voice, None)
 
     def info(self) -> dict:
-        """What hello answers: engine, device, fingerprint and origin of the weights and whether they can be directed, channel
+        """The answer to hello: engine, device, fingerprint and origin of the weights and whether they can be directed, channel
         names, library versions."""
         return {
             "engine": self.thunder.name,
@@ -299,15 +299,15 @@ class Engine:
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
-        listening: the sound is another's voice, to which the face listens. Such takes, and those of a sound in which nobody speaks,
-        have no score, come in the order of their seeds and say so in their provenance ("role").
+        listening: the sound is another person's voice, to which the face listens. Such takes, and those of a sound without speech, have no
+        score, come in the order of their seeds and have the role in their provenance ("role").
 
-        quality: one of QUALITIES.  steps: of the whole diffusion model, instead of what the quality says; 0: none.
+        quality: one of QUALITIES.  steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
         guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
-        keep: what is fixed while the rest is sampled so that it flows into it.  asked: how the takes are to be played; None:
-        in any style.  `progress` is called with (0 … 1, what is going on) before each step and may raise to cancel.  `arrived`
-        gets every take as soon as it is sampled and scored, in the order of the seeds.  system: which of SYSTEMS performs; each does
-        only part of this (`systems.performing.check_request`).  reference: a packed motion whose style DiffPoseTalk takes.
+        keep: the fixed part, into which the sampled rest blends.  asked: requested directions; None: any style.  `progress` is called with
+        (0 … 1, message) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored, in the
+        order of the seeds.  system: which of SYSTEMS performs; each does only part of this (`systems.performing.check_request`).
+        reference: a packed motion whose style DiffPoseTalk takes.
         Raises BadRequest.
         """
         other = self._other_system(system, asked, keep is not None, speech_guidance > 0, guidance, reference)
@@ -364,16 +364,16 @@ class Engine:
         return self._performers[name]
 
     def _readings(self, asked: Asked, takes: int, seed: int, frames: int) -> dict[int, np.ndarray]:
-        """How the take of each seed is played. Raises BadRequest where a direction is none, or the weights know none."""
+        """The direction of each seed's take. Raises BadRequest if a direction is invalid, or the weights support none."""
         self.thunder.check_style()
         check(asked.vectors)
         vectors = over_frames(asked.vectors, frames)
         return {s: reading(vectors, s, _spread_of(asked, s, seed)) for s in range(seed, seed + takes)}
 
     def score(self, speech: Speech, motion: Motion, played: np.ndarray | None = None) -> LipSyncScore:
-        """How well a motion says a sound. Both start together; the shorter of the two is compared.
+        """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
 
-        played: the direction [DIRECTION_NAMES] that the motion was sampled or made in; None: it is read off the motion.
+        played: the direction [DIRECTION_NAMES] of the motion; None: it is estimated from the motion.
         """
         motion = self._checked(motion)
         if played is not None:
@@ -384,7 +384,7 @@ class Engine:
         return self._grade([motion.part(slice(0, frames))], voice, expectations)[0]
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
-        """When the lips close for the m, b and p of a text in a sound, and the stretches of it, in seconds, that are silent."""
+        """Times of lip closures for the m, b and p of a text in a sound, and the sound's silent parts, in seconds."""
         _, logits = self.thunder.encoder.analyse(self._samples(speech).to(self.device))
         belief = logits.float().softmax(-1).cpu().numpy()
         return transcript.closures(belief, text), transcript.pauses(belief)
@@ -409,7 +409,7 @@ class Engine:
 
     @torch.no_grad()
     def _draw(self, motion: Motion, speaker: Tensor) -> tuple[Tensor, Tensor]:
-        """Motion → log-mel [4T, 80] and speech units [2T] of what it says."""
+        """Motion → log-mel [4T, 80] and speech units [2T] of its speech."""
         mels, units = [], []
         for seen, keep in self._windows(motion):
             logits, mel = self.m2s(seen, speaker[None])
@@ -459,7 +459,7 @@ class Engine:
         return self._margins.opening(motion).astype(np.float32), self._margins.width(motion).astype(np.float32)
 
     def _lips(self, motion: Motion) -> Tensor:
-        """Where the four points of the lips are that the judge looks at, [1, T, 4, 3] metres from rest."""
+        """Positions of the judge's four lip points, [1, T, 4, 3] metres from rest."""
         return torch.cat([seen[:, keep][:, :, self.mouth.lips] for seen, keep in self._windows(motion)], 1)
 
     @torch.no_grad()
@@ -468,7 +468,7 @@ class Engine:
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions of one length against the start of a sound that was analysed before.
 
-        expectations: what the model expects in the direction of each, None where their directions are to be read off the motions.
+        expectations: the model's expectation in the direction of each, None if the directions are to be estimated from the motions.
         """
         known, frames, names, scores = self.judge.config, motions[0].frames, self.head.expression_names, []
         voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
@@ -490,7 +490,7 @@ class Engine:
         return self._look(motion, voice)[2][0].cpu().numpy()
 
     def _look(self, motion: Motion, voice: VoiceFeatures) -> tuple[Tensor, Tensor, Tensor]:
-        """What mesh-to-speech hears [1, T, w], where the lips are [1, T, 4, 3], evidence for the sound's units [1, T]."""
+        """Mesh-to-speech's features [1, T, w], lip points [1, T, 4, 3], evidence for the sound's units [1, T]."""
         features, lips, log_odds, at = [], [], [], 0
         for seen, keep in self._windows(motion):
             once, twice = self.m2s.encode(seen)

@@ -38,10 +38,10 @@ def point(seed: int) -> np.ndarray:
 
 
 def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
-    """How the take of a seed is played: float32 [n, DIRECTION_NAMES].
+    """The direction of a seed's take: float32 [n, DIRECTION_NAMES].
 
-    asked: direction vectors [n, DIRECTION_NAMES], one for the line or one for every frame.  spread: 0 (just as asked) … 1
-    (as far apart as people are). Where no mood is asked for, every other reading has a touch of one.
+    asked: direction vectors [n, DIRECTION_NAMES], one for the line or one for every frame.  spread: 0 (exactly as requested) … 1 (as
+    different as people are). If no mood is requested, every other reading has a slight one.
     """
     asked = np.array(asked, np.float32)
     if spread <= 0:
@@ -58,7 +58,7 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
 
 
 def emphases(seed: int, frames: int) -> np.ndarray:
-    """How much more than usual the take of a seed stresses each frame [frames] of a line: mean 0, deviation about 1."""
+    """Additional emphasis of each frame [frames] of a line in a seed's take: mean 0, deviation about 1."""
     rng = np.random.default_rng([_SCRAMBLE, seed % (1 << 32)])
     count = frames // _WORD_FRAMES + 4
     at = (np.arange(count) - 1.5 + rng.random() + rng.uniform(-0.3, 0.3, count)) * _WORD_FRAMES

@@ -47,7 +47,7 @@ _CLOSE, _ROLL, _TONGUE, _TIP_UP = "mouthClose", "mouthRollLower", "tongueOut", "
 
 @dataclass(frozen=True)
 class Sounds:
-    """What is being said, as far as jaw, lips and tongue need it: weights [T], 0 … 1, eased over time.
+    """Sounds that matter for jaw, lips and tongue: weights [T], 0 … 1, eased over time.
 
     speech: whether somebody speaks.  sibilant: s, z, sh, zh, ch, jh.  labiodental: f, v.  dental: th, dh.
     """
@@ -63,31 +63,31 @@ class Sounds:
 
 
 def bell(values: np.ndarray, deviation: float) -> np.ndarray:
-    """Values [T] under a bell of so many frames; ends are held."""
+    """Values [T] smoothed by a Gaussian of this deviation in frames; ends are held."""
     reach = int(np.ceil(3 * deviation))
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
     return np.convolve(np.pad(values, reach, mode="edge"), kernel / kernel.sum(), mode="valid")
 
 
 def _highest(values: np.ndarray, reach: int) -> np.ndarray:
-    """The largest of values [T] within so many frames."""
+    """Running maximum of values [T] within `reach` frames to either side."""
     padded = np.pad(values, reach, mode="edge")
     return np.max([padded[i : i + len(values)] for i in range(2 * reach + 1)], axis=0)
 
 
 def rise_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
-    """How much of an opening the upper lip makes, millimetres; lips: how much a person speaks with them, 1 as most do."""
+    """Rise of the upper lip at an opening, millimetres; lips: a person's use of the lips, 1 as most do."""
     return RISE_MOST * np.tanh(lips * RISE_SHARE / RISE_MOST * np.maximum(gap, 0.0))
 
 
 def jaw_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
-    """How much of an opening the jaw makes, millimetres between the incisors."""
+    """Part of the jaw in an opening, millimetres between the incisors."""
     gap = np.maximum(gap, 0.0)
     return gap - rise_of(gap, lips) - BARE_MOST * np.tanh(lips * BARE_SHARE / BARE_MOST * gap)
 
 
 def lips_of(jaw: float) -> float:
-    """How much somebody speaks with the lips (see `rise_of`), whose jaw makes `jaw` times its usual part of an opening."""
+    """Use of the lips (see `rise_of`) of a person whose jaw makes `jaw` times its usual part of an opening."""
     return float(np.clip((1 - _JAW_SHARE * jaw) / _LIP_SHARE, 0.4, 1.15))
 
 
@@ -147,14 +147,14 @@ class Mechanics:
         return aim.incisors + sounds.speech * (wanted - aim.incisors)
 
     def _turn(self, x, turn, wanted) -> None:
-        """Turn the jaw in place until the incisors are as far apart as wanted."""
+        """Turn the jaw in place until the incisors have the wanted distance."""
         for _ in range(_ROUNDS):
             now = self.articulators.shape(x, turn).incisors
             slope = (self.articulators.shape(x, turn + [_STEP, 0, 0]).incisors - now) / _STEP
             turn[:, 0] = np.maximum(turn[:, 0] + (wanted - now) / slope, 0.0)
 
     def _lips(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
-        """Bring the lips in place to their gap: the upper lip by its part, the lower lip or mouthClose by the rest."""
+        """Set the lips to their gap in place: the upper lip by its part, the lower lip or mouthClose by the rest."""
         teeth = np.maximum(sounds.labiodental * BITE_RISE_MM, sounds.sibilant * SIBILANT_RISE_MM)  # which the upper lip shows
         teeth = np.minimum(teeth, np.maximum(aim.gap, 0.0))
         rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + teeth), teeth)
@@ -173,7 +173,7 @@ class Mechanics:
         return np.where(mean > _LEANING, x[:, columns] / np.maximum(mean, _LEANING), 1.0)
 
     def _amount(self, x, turned, columns, lean, measure: str, wanted) -> None:
-        """Set channels in place, scaled by their lean [T, c], so that `measure` reaches `wanted` [T] mm as far as 0 … 1.2 allows.
+        """Set channels in place, scaled by their lean [T, c], so that `measure` reaches `wanted` [T] mm within the range 0 … 1.2.
 
         turned: the jaw's rotation matrices [T, 3, 3]."""
         amount = x[:, columns].mean(1)
@@ -199,7 +199,7 @@ class Mechanics:
         x[rows, self.roll] += part.labiodental * part.speech * (low - x[rows, self.roll])
 
     def _roll_to_teeth(self, x, turn) -> np.ndarray:
-        """How far the lower lip rolls, [T], until it touches the upper teeth; the roll of x is lost."""
+        """Roll of the lower lip, [T], at which it touches the upper teeth; overwrites the roll of x."""
         ends, surfaces = (0.0, 1.0, _MOST), []  # between these the lip moves straight with its roll: shapes of two keys end at 1
         for end in ends:
             x[:, self.roll] = end
@@ -215,7 +215,7 @@ class Mechanics:
         return low
 
     def _put_tongue_out(self, x, turn, sounds: Sounds) -> None:
-        """Bring the tongue's tip in place between the teeth on th, as high as the upper edges let it."""
+        """Move the tongue's tip in place between the teeth on th, as high as the upper edges allow."""
         share = sounds.dental * sounds.speech
         rows = np.flatnonzero(share > _HARDLY)
         if not len(rows):

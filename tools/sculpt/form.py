@@ -84,8 +84,8 @@ _FOLD = np.array(((18.6, -43.0), (26.0, -51.0), (33.0, -60.0), (38.5, -70.0), (4
 
 
 def fold(p):
-    """Where points [n, 3] lie about the left nasolabial fold, from the nose's wing past the mouth corner: (in its groove, on
-    the cheek's side of it), each [n] 0..1; x counts as positive."""
+    """Position of points [n, 3] relative to the left nasolabial fold, from the nose's wing past the mouth corner: (in its groove, on its
+    cheek side), each [n] 0..1; x is taken as positive."""
     at = np.stack([np.abs(p[:, 0]), p[:, 1]], 1)
     a, b = _FOLD[:-1], _FOLD[1:]
     span = b - a
@@ -102,7 +102,7 @@ def fold(p):
 
 
 def _muzzle_share(p):
-    """How much the drawn surface of muzzle.py rules at points [n, 3]."""
+    """Weight of muzzle.py's drawn surface at points [n, 3]."""
     narrow = np.interp(p[:, 1], (-106, -84), (14, 30))  # the chin is drawn, the jaw's sides are not
     share = (1 - smooth_step(0, 18, np.abs(p[:, 0]) - narrow)) * smooth_step(45, 65, p[:, 2])
     return share * (1 - smooth_step(-50, -36, p[:, 1])) * smooth_step(-114, -104, p[:, 1])

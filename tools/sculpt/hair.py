@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hair as a mesh of its own: a thin shell over the scalp and, on it, locks that hide its edge; both ride on the neck's joint alone.
+"""Hair as a separate mesh: a thin shell over the scalp, with locks that hide its edge; both follow the neck's joint only.
 
-A lock is a tapered blade with a ridge along its middle. It starts on the skin and follows it at a height of its own, so that no lock
-goes through the head. Millimetres.
+A lock is a tapered blade with a ridge along its middle. It starts on the skin and follows it at its own height, so that no lock intersects
+the head. Millimetres.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _GOLDEN = (np.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class Cut:
-    """How a person wears hair.
+    """A hairstyle.
 
-    locks: how many, and rows of vertices across one before its tip · length on top, over the forehead and at the rest of the
-    hairline, mm · lift: how steeply locks leave the skin, 0 … 1 · width of a lock, mm ·
-    height of the shell under them, mm · crown: whether hair covers it · tied: whether it is drawn back to a knot · curl: how much
-    locks turn from where they fall, radians.
+    locks: number, and rows of vertices across one before its tip · length on top, over the forehead and at the rest of the
+    hairline, mm · lift: steepness of the locks on the skin, 0 … 1 · width of a lock, mm ·
+    height of the shell under them, mm · crown: whether hair covers it · tied: whether it is drawn back to a knot · curl: rotation of the
+    locks out of their fall, radians.
     """
 
     locks: int
@@ -52,7 +52,7 @@ def over_line(p: np.ndarray) -> np.ndarray:
 
 
 def _covered(cut: Cut, p: np.ndarray) -> np.ndarray:
-    """How far points [n, 3] lie within the hair, mm, negative outside of it."""
+    """Distance of points [n, 3] from the hairline, mm, positive inside the hair."""
     inside = over_line(p)
     if not cut.crown:
         inside = np.minimum(inside, 30.0 - (p[:, 1] + 0.35 * p[:, 2]))
@@ -182,7 +182,7 @@ def _locks(cut, clay, points):
 
 
 def _fall(cut, p, normal):
-    """Directions [n, 3] along the skin in which hair lies at points p."""
+    """Directions [n, 3] of the hair along the skin at points p."""
     if cut.tied:
         away = _KNOT - p
     else:
@@ -196,7 +196,7 @@ def _fall(cut, p, normal):
 
 
 def _roots(cut, clay, points):
-    """(roots [n, 3] on the clay, how far the person's skin lies from there [n, 3], noise [n, 8] in 0 … 1)."""
+    """(roots [n, 3] on the clay, offsets of the person's skin [n, 3], noise [n, 8] in 0 … 1)."""
     quads = np.array([p for p in clay.polygons if p[3] >= 0 and all(clay.part[i] == "skin" and clay.ring[i] < 0 for i in p)])
     corners = clay.points[quads]
     inside = _covered(cut, corners.mean(1))

@@ -81,7 +81,7 @@ def sculpt(person=people.PEOPLE[0]):
 
 
 def describe(mesh):
-    """The mesh as arrays with what the rig and the shapes need to know of every vertex.
+    """The mesh as arrays, with the data of every vertex for rig and shapes.
 
     points [V, 3] mm, part [V], ring [V] (mouth ring or −1), u [V] (−1..1 along the lips), up [V] (+1 upper lip,
     −1 lower), along_tongue [V] (0 tip … 1 root), lid_ring [V] (ring about an eye or −1),
@@ -147,7 +147,7 @@ def _unit_rows(rows):
 
 
 def main(folder=None):
-    """Write a file for every person into a folder, the weights' without one, and say what is in it."""
+    """Write a file for every person into a folder (default: the weights' folder), and print its content."""
     for person in people.PEOPLE:
         path = Path(folder or WEIGHTS) / f"{person.name}.npz"
         head = sculpt(person)

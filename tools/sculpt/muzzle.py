@@ -92,7 +92,7 @@ _BEYOND = {2: 8.0, 3: 3.4, 4: 1.4, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 
 
 
 def lip_ring(ring):
-    """Points [40, 3] of one mouth ring, 2 … 13; half rings lie on the curve through their neighbours."""
+    """Points [40, 3] of one mouth ring, 2 … 13; half rings are on the curve through their neighbours."""
     if ring == 2.5:
         points = 0.5 * (lip_ring(2) + lip_ring(3))
         points[:, 2] += 0.5 * (ground(*points[:, :2].T) - points[:, 2])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is not skin: eyeballs, two rows of teeth with gums, tongue and brows, each a closed or open shell.
+"""Parts other than skin: eyeballs, two rows of teeth with gums, tongue and brows, each a closed or open shell.
 
 Keys start with the part's name and a side (+1 left, −1 right) so that mirroring is exact: ("ball", side, …),
 ("tooth", side, jaw, n, ring, k), ("gum", side, …). The tongue and the gums cross the midline and are mirrored
@@ -111,7 +111,7 @@ def _add_gum(mesh, jaw, part, gum, front):
 def add_tongue(mesh):
     """A tongue of 23 rings from the tip (ring 0) to the root; lateral index k = 0 lies on top of the midline.
 
-    It lies low within the lower teeth, as on an open vowel: narrow and thin at the tip, round behind.
+    It is low within the lower teeth, as on an open vowel: narrow and thin at the tip, round behind.
     """
     for r in range(TONGUE_RINGS):
         t = r / (TONGUE_RINGS - 1)
@@ -248,7 +248,7 @@ def add_lashes(mesh, margin):
 
 
 def mirror_part(key):
-    """The key of the same place on the other side, for every key of this file."""
+    """The key of the mirrored vertex, for every key of this file."""
     if key[0] == "tongue":
         return key if len(key) == 3 else key[:3] + ((-key[3]) % TONGUE_AROUND,)
     return (key[0], -key[1]) + key[2:]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""People from one sculptor: how a person's form differs from the bundled head's, as a few measures.
+"""People derived from the bundled head by a few measures.
 
-A person is a field of displacements of position, laid over the finished mesh before rig and shapes are made for it: number and order
-of vertices, keys and their meaning stay, eyeballs stay round, lips that touch go on touching. Measures are millimetres or shares.
+A person is a field of displacements, applied to the finished mesh before its rig and shapes are made: number and order of vertices, keys
+and their meaning stay, eyeballs stay round, touching lips keep touching. Measures are millimetres or shares.
 """
 
 from __future__ import annotations
@@ -19,13 +19,12 @@ from .muzzle import red_height
 
 @dataclass(frozen=True)
 class Person:
-    """One person; all measures 0, and shares 1, are the bundled head.
+    """One person; measures of 0, and shares of 1, give the bundled head.
 
-    jaw: how much wider each side of the jaw is · chin: how much longer, and how much wider · brow: how far its ridge stands out ·
-    forehead, cheekbone: how far they stand out · cheek: how full (less than 0: hollow) · nose: size, and tip: how far down ·
-    lips: share of the red's height · neck: share of its width · throat: the larynx · ears: size · brows: thickness ·
-    fold: depth of the nasolabial fold, with jowls and bags under the eyes, as age brings · hair: its cut ·
-    colours: part → linear RGB.
+    jaw: additional width of each side · chin: additional length and width · brow: protrusion of its ridge · forehead, cheekbone: protrusion
+    · cheek: fullness (below 0: hollow) · nose: size, and tip: lowering · lips: share of the red's height · neck: share of its width ·
+    throat: the larynx · ears: size · brows: thickness · fold: depth of the nasolabial fold, with jowls and bags under the eyes, as age
+    brings · hair: its cut · colours: part → linear RGB.
     """
 
     name: str
@@ -119,7 +118,7 @@ def shaped(person: Person, clay) -> np.ndarray:
 
 
 def _age(amount, p, moved, push, free, near_eyes):
-    """What sags: fold and cheek beside it, bags, jowls, the outer brow, the skin under the chin."""
+    """Sagging parts: fold and adjacent cheek, bags, jowls, the outer brow, the skin under the chin."""
     groove, beside = fold(p)
     moved[:, 2] += amount * free * (1.4 * beside - 2.2 * groove)
     push((31, -15, 74), (15, 7, 22), (0, -0.8 * amount, 1.5 * amount), near_eyes)

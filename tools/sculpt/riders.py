@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How the rest of the face moves with a channel: no muscle moves lips, lids or brows alone.
 
-A rider is a smooth hill (centre, radii, displacement at its middle), millimetres, given for the left side; both sides are added
-where a channel has none. Hills end in nothing, overlap, and add up. A gate says which part of the face takes part: "skin" all skin
-up to the border of the red · "face" the lips too · "upper", "lower" one lip and its side of the face · "above" the upper side
-without the lip, "curl" with its outer half · "brow" what lies above the eyes' crease.
+A rider is a smooth hill (centre, radii, displacement at its middle), millimetres, given for the left side; both sides are added if a
+channel has no side. Hills fade to zero, overlap, and add up. A gate selects a part of the face: "skin" all skin up to the border of the red
+· "face" the lips too · "upper", "lower" one lip and its side of the face · "above" the upper side without the lip, "curl" with its outer
+half · "brow" the part above the eyes' crease.
 """
 
 from __future__ import annotations

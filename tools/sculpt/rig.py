@@ -28,7 +28,7 @@ def lip_fade(clay):
 
 
 def jaw_weights(clay):
-    """How much every vertex follows the jaw, [V] 0..1 before smoothing."""
+    """The jaw's weight on every vertex, [V] 0..1 before smoothing."""
     p = clay.points
     x = np.abs(p[:, 0])
     j = JOINTS[JAW]

@@ -38,7 +38,7 @@ def expression_basis(clay, jaw):
 
 
 def _even(clay, field, rounds=5):
-    """A field [V, 3] whose steps over the skin it moves are evened out; lips, lids and what is not skin keep theirs."""
+    """A field [V, 3] smoothed over the skin that it moves; lips, lids and other parts are unchanged."""
     free = ((clay.part == "skin") & (clay.ring < 2) & field.any(1))[:, None]
     for _ in range(rounds):
         mean = np.stack([clay.neighbour_mean(field[:, i]) for i in range(3)], 1)
@@ -84,7 +84,7 @@ def _corners(clay):
 
 
 def _pulled(p, side):
-    """How much a pull on one mouth corner reaches points p, [V]: all of the lips, fading over cheek, jaw and chin."""
+    """Weight of a pull on one mouth corner at points p, [V]: full on the lips, fading over cheek, jaw and chin."""
     x, y = side * p[:, 0], p[:, 1] + 71
     over = 1 - smooth_step(6, 46, y)
     under = 1 - smooth_step(8, 56, -y)
@@ -164,7 +164,7 @@ def _pitch(offset):
 
 
 def _turned(offset, angle):
-    """How a point at the offset from the eye's centre moves when its height angle grows by the angle."""
+    """Movement of a point at an offset from the eye's centre when its elevation angle grows by the angle."""
     c, s = np.cos(angle), np.sin(angle)
     y, z = offset[1], offset[2]
     return np.array([0.0, y * c + z * s - y, z * c - y * s - z])

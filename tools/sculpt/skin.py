@@ -235,7 +235,7 @@ def _add_mouth(mesh):
 
 
 def mirror_key(key):
-    """The key of the same place on the other side of the face."""
+    """The key of the mirrored vertex on the other side of the face."""
     kind = key[0]
     if kind == "g":
         return grid_key(key[1], -key[2])

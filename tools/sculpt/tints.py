@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the colour of a part varies over it: factors of its material's colour, per vertex."""
+"""Variation of colour over a part: factors of its material's colour, per vertex."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ancestral sampling (Ho et al. 2020, algorithm 2) over all diffusion steps: the paper's sampler, the reference for ours.
 
-Slow on purpose: takes of the systems of the paper's comparison are sampled so where all 1000 steps are asked for, and `bench/speed.py`
-measures the usual sampler against it.
+Slow on purpose: takes of the compared systems are sampled with it when all 1000 steps are requested, and `bench/speed.py` measures the
+usual sampler against it.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ _TONGUE_FITS = (0.02, 0.06)  # jaw angles (radians) at which the tongue begins t
 
 
 def demanded_closures(belief: np.ndarray, frames: int, sure: float = SURE) -> np.ndarray:
-    """How closed the lips must be [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz."""
+    """Required lip closure [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz."""
     bilabial = belief[:, list(BILABIALS)].sum(1)
     return closure(np.repeat(bilabial > sure, int(LABELS_PER_SECOND / ENCODER_RATE)), frames)
 
@@ -65,9 +65,9 @@ class Articulation:
     def perform(
         self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray, sounds: Sounds, lips: float = 1.0
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Expression [T, n] and jaw [T, 3] of a face that speaks: lips shut where `shut` [T] is 1, the rest as `sounds` want it.
+        """Expression [T, n] and jaw [T, 3] of a speaking face: lips shut where `shut` [T] is 1, the rest by `sounds`.
 
-        lips: how much it speaks with them (`face.mechanics.lips_of`).
+        lips: strength of their movement (`face.mechanics.lips_of`).
         """
         x = self.close_lips(self.hold_tongue(expression, jaw), jaw, shut)
         return self.mechanics.speak(x, jaw, sounds, lips=lips)

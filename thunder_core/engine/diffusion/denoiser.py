@@ -68,7 +68,7 @@ class SelfAttention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def attend(self, x: Tensor, bias: Tensor) -> Tensor:
-        """What every frame of x [B, T, width] gathers from all frames; bias [heads, T, T] is added to the logits."""
+        """Attention of every frame of x [B, T, width] to all frames; bias [heads, T, T] is added to the logits."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None]).transpose(1, 2).flatten(2)
 
@@ -97,7 +97,7 @@ class DiagonalCrossAttention(nn.Module):
         return key / math.sqrt(key.shape[-1]), value
 
     def attend(self, x: Tensor, audio: tuple[Tensor, Tensor], step: tuple[Tensor, Tensor]) -> Tensor:
-        """What every frame of x [B, T, width] gathers from what was read of its audio [B or 1, T] and of the step [B or 1, 1]."""
+        """Attention of every frame of x [B, T, width] to keys and values of its audio [B or 1, T] and of the step [B or 1, 1]."""
         q = self.q(x).unflatten(-1, (self.heads, -1))
         logit = (q * (audio[0] - step[0])).sum(-1, keepdim=True)
         # The sigmoid as a softmax, which is computed row by row: the CPU's vectorised sigmoid rounds the last elements of a
@@ -134,7 +134,7 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, audio: tuple[Tensor, Tensor], token: Tensor, bias: Tensor) -> Tensor:
-        """x [B, T, width], what the cross-attention read of the audio, token of the step [B or 1, 1, width], bias [heads, T, T] →
+        """x [B, T, width], the cross-attention's keys and values of the audio, token of the step [B or 1, 1, width], bias [heads, T, T] →
         [B, T, width]; without gradients x itself."""
         x = add_projected(x, self.self_attention.attend(self.norms[0](x), bias), self.self_attention.out, self.dropout)
         step = self.cross_attention.read(token)
@@ -149,7 +149,7 @@ class DecoderLayer(nn.Module):
 class Conditions:
     """Inputs of a denoiser that are the same at every step, computed once per sampling.
 
-    offset: [B or 1, T, width], what the style adds to the motion's features; None: nothing.  audio: for every layer, key and value of
+    offset: [B or 1, T, width], the style's addition to the motion's features; None: nothing.  audio: for every layer, key and value of
     the audio, [B or 1, T, heads, width / heads] each.  bias: [heads, T, T] of the self-attention.
     """
 
@@ -205,7 +205,7 @@ class Denoiser(nn.Module):
     def conditions(
         self, audio: Tensor, frames: int, silent: Tensor | None = None, style: Tensor | None = None, free: Tensor | None = None
     ) -> Conditions:  # fmt: skip
-        """What `estimate` needs to know of the arguments of `forward` that do not change from step to step."""
+        """Conditions for `estimate` from the arguments of `forward` that are the same at every step."""
         audio = (audio - self.audio_mean) / self.audio_std
         if silent is not None:
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
@@ -238,7 +238,7 @@ class Denoiser(nn.Module):
         return style if free is None else torch.where(free[:, None, None], self.no_style, style)
 
     def first_noise(self, noise: Tensor, style: Tensor | None = None) -> Tensor:
-        """What sampling starts from [B, T, motion], from normal noise.  style: [B, T or 1, style], None for any style."""
+        """The start of sampling [B, T, motion], from normal noise.  style: [B, T or 1, style], None for any style."""
         if not self.config.style:
             return noise
         shift = self.noise_mean

@@ -16,7 +16,7 @@ STEP = 0.03  # standard deviations that an average channel moves per sampling st
 class SpeechGuidance:
     """Gradient of the evidence for the spoken units [2T] with respect to x̂_0, in steps of known size.
 
-    weight [T]: 0 where nobody speaks.  mean, std [C]: how x̂_0 is standardised.
+    weight [T]: 0 where nobody speaks.  mean, std [C]: standardisation of x̂_0.
     """
 
     def __init__(self, m2s: MeshToSpeech, mouth: Mouth, units: Tensor, weight: Tensor, mean: Tensor, std: Tensor, strength: float):

@@ -17,7 +17,7 @@ _RETURN = 1.2  # seconds of speech after which 1/e of the offset remains
 
 
 def stillness(belief: np.ndarray, frames: int) -> np.ndarray:
-    """How still a head is to be [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz: 1 in pauses between phrases."""
+    """Stillness of the head [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz: 1 in pauses between phrases."""
     at = np.minimum(np.arange(frames) * len(belief) // max(1, frames), len(belief) - 1)
     padded = np.pad(belief[:, SILENCE].astype(float), _BLUR // 2, mode="edge")
     quiet = np.convolve(padded, np.full(_BLUR, 1 / _BLUR), "valid")[at] > _QUIET

@@ -37,7 +37,7 @@ def noisy(x: Tensor, noise: Tensor, step: Tensor, alpha: Tensor) -> Tensor:
 class Steps:
     """The noise levels that a sampler goes through, most noise first.
 
-    times: int64 [n], diffusion steps the network is asked at.  noise: float64 [n + 1], σ/α of each and, 0, of what comes out.
+    times: int64 [n], diffusion steps at which the network is evaluated.  noise: float64 [n + 1], σ/α of each and, 0, of the result.
     """
 
     times: Tensor
@@ -78,8 +78,8 @@ def sample(
 ) -> Tensor:  # fmt: skip
     """Integrate from ε [B, T, C] to x_0 [B, T, C]. `callback(done, steps)` runs before each evaluation and may raise.
 
-    DPM-Solver++ (2M) for a network that predicts x_0 (Lu et al. 2022, algorithm 2): what the network says is extrapolated in
-    log-SNR from the last two evaluations, from the first one and towards the last noise level from one.
+    DPM-Solver++ (2M) for a network that predicts x_0 (Lu et al. 2022, algorithm 2): its estimate is extrapolated in log-SNR from the last
+    two evaluations; at the first step and towards the last noise level from one.
     """
     levels = solver_steps(steps) if isinstance(steps, int) else steps
     count, signal, noise_level = len(levels.times), levels.signal_scales, levels.noise.tolist()
@@ -100,9 +100,9 @@ def sample(
 
 @dataclass(frozen=True)
 class Inpainting:
-    """What of a motion is fixed while the rest is sampled again.
+    """The fixed part of a motion while the rest is sampled again.
 
-    mask: bool [T, C], True where `values` [T, C] (of x_0, standardised) must come out.
+    mask: bool [T, C], True where the result must equal `values` [T, C] (of x_0, standardised).
     """
 
     mask: Tensor
@@ -124,8 +124,8 @@ def _nearest_kept(mask: Tensor) -> tuple[Tensor, Tensor]:
 def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
     """Denoise with part of x_0 known: known values replace the estimate at every step, so that the network makes the rest fit.
 
-    What the estimate still misses at a border is carried `EASE` frames into the free part, value and slope, and fades there:
-    position and velocity are continuous. In a gap shorter than two eases each side fades over half of it.
+    The remaining error of the estimate at a border, value and slope, fades over `EASE` frames of the free part, so that position and
+    velocity are continuous. In a gap shorter than two eases each side fades over half of it.
     """
     mask, values = kept.mask, kept.values
     frames = len(mask)
