@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -21,8 +20,6 @@ from ..cards import unusable
 from .base import load_system, Progress
 from .thunder import Thunder, VoiceFeatures
 
-# Imported only on use, so that the engine needs no training code. (By name: import-linter does not see this arrow.)
-_TEACHER = ("...train.teacher_system", "TeacherPerformer")
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # diffusion steps at each quality; these systems are not distilled
 _LEAST_REFERENCE = 25  # shortest reference for a style, frames
 
@@ -52,8 +49,9 @@ def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
         raise BadRequest(f"The weights in use have no {SYSTEMS[name].label}: choose another engine, or weights that hold it")
     if SYSTEMS[name].trained:
         return NetworkPerformer(name, folder, thunder)
-    module, attribute = _TEACHER
-    return getattr(importlib.import_module(module, __package__), attribute)(thunder)
+    from ...train.teacher_system import TeacherPerformer  # the teacher stays with training; no other request needs that code
+
+    return TeacherPerformer(thunder)
 
 
 def check_request(
