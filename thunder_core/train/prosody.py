@@ -10,9 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter1d
-from scipy.signal import find_peaks
 
+from .. import filters
 from ..engine.speech.closure_envelope import LABELS_PER_SECOND, segments
 from ..engine.speech.mel import level
 from ..engine.speech.phones import SILENCE
@@ -70,7 +69,7 @@ def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
     above = 12 * np.log2(hertz / np.median(hertz[voiced]))
     above = np.where(voiced, np.clip(above, -_MOST_SEMITONES, _MOST_SEMITONES), 0.0)
     at = np.minimum(np.arange(frames) * int(LABELS_PER_SECOND / FPS), len(above) - 1)
-    return gaussian_filter1d(above, 2.0)[at]
+    return filters.gaussian(above, 2.0)[at]
 
 
 def phrases_of(phones: np.ndarray, pause: float = PAUSE) -> list[tuple[float, float]]:
@@ -104,7 +103,7 @@ def prosody(phones: np.ndarray, loudness: np.ndarray, pitch: np.ndarray | None =
     for a, b in zip(*_runs(np.asarray(phones))):
         if phones[a] != SILENCE and (b - a) / LABELS_PER_SECOND >= HELD:
             held.append(a / LABELS_PER_SECOND)
-    level = gaussian_filter1d(np.clip((loudness[:, 0].astype(float) + 1) / 2, 0, 1) * spoken, _SMOOTH)
+    level = filters.gaussian(np.clip((loudness[:, 0].astype(float) + 1) / 2, 0, 1) * spoken, _SMOOTH)
     return Prosody(frames, phrases, spoken, accents, weights, held, level)
 
 
@@ -118,13 +117,13 @@ def _accents(loud: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray) -> 
     """Times, s, and weights of the peaks of loudness [T] and pitch [T] within speech."""
     if spoken.sum() < 5:
         return np.zeros(0), np.zeros(0)
-    smooth = gaussian_filter1d(loud.astype(float), _SMOOTH)
+    smooth = filters.gaussian(loud.astype(float), _SMOOTH)
     standing = (smooth - smooth[spoken].mean()) / (smooth[spoken].std() + 0.05)
     if pitch is not None and np.abs(pitch[spoken]).max() > 0:
-        high = gaussian_filter1d(pitch, _SMOOTH)
+        high = filters.gaussian(pitch, _SMOOTH)
         standing = (1 - _PITCH_SHARE / 2) * standing + _PITCH_SHARE * (high - high[spoken].mean()) / (high[spoken].std() + 0.5)
     standing = np.where(spoken, standing, standing[spoken].min())
-    peaks, about = find_peaks(np.pad(standing, 1, constant_values=standing.min()), distance=_APART, prominence=_PROMINENT)
+    peaks, rises = filters.peaks(np.pad(standing, 1, constant_values=standing.min()), _APART, _PROMINENT)
     keep = spoken[peaks - 1] & (standing[peaks - 1] > 0)
-    weights = np.clip((about["prominences"][keep] - _PROMINENT) / 3.0, 0, 1)
+    weights = np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)
     return (peaks[keep] - 1) / FPS, weights

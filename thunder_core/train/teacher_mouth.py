@@ -11,8 +11,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
+from .. import filters
 from ..direction import Direction
 from ..engine.diffusion.articulate import sounds_of
 from ..engine.speech.closure_envelope import closure, segments
@@ -54,8 +54,8 @@ def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) 
     """Posture [T] of an articulator: each phone pulls with a bell of `sigma` frames, phones without an opinion give way."""
     target = np.array([table.get(p, 0.0) for p in PHONES])
     weight = np.array([1.0 if p in table else 0.35 for p in PHONES])
-    pull = gaussian_filter1d(shares @ weight, sigma)
-    return gaussian_filter1d(shares @ (weight * target), sigma) / np.maximum(pull, 1e-3)
+    pull = filters.gaussian(shares @ weight, sigma)
+    return filters.gaussian(shares @ (weight * target), sigma) / np.maximum(pull, 1e-3)
 
 
 @lru_cache
@@ -74,7 +74,7 @@ def demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | Non
     if belief is None:
         return labelled
     heard = np.interp(np.arange(len(phones)) / 4, np.arange(len(belief)), belief[:, list(kind)].sum(1))
-    near = maximum_filter1d(heard, 2 * _NEAR + 1)
+    near = filters.highest(heard, 2 * _NEAR + 1)
     kept = labelled.copy()
     for a, b in segments(labelled):
         if near[a:b].max() < DOUBTED:
@@ -101,8 +101,8 @@ def followed(gap: np.ndarray) -> np.ndarray:
 def paced(curve: np.ndarray, tempo: float) -> np.ndarray:
     """A curve [T] whose movements are quicker or slower than they are: sharpened, or smoothed; its mean stays."""
     if tempo < 1:
-        return gaussian_filter1d(curve, _SLACK * (1 / tempo - 1), mode="nearest")
-    return curve + (tempo - 1) * (curve - gaussian_filter1d(curve, _CRISP, mode="nearest"))
+        return filters.gaussian(curve, _SLACK * (1 / tempo - 1), mode="nearest")
+    return curve + (tempo - 1) * (curve - filters.gaussian(curve, _CRISP, mode="nearest"))
 
 
 def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray:
@@ -178,7 +178,7 @@ def mouth(
     put("tongueBack", _dominance(shares, BACK_UP, 1.1) * alive)
 
     # The jaw leads, the lips finish; it is slow, and stays half open behind lips that close.
-    jaw_waits = JAW_WAITS * gaussian_filter1d(jaw_of(gap, lips), _JAW_SLOW) * alive * (1 - bite)
+    jaw_waits = JAW_WAITS * filters.gaussian(jaw_of(gap, lips), _JAW_SLOW) * alive * (1 - bite)
     aim = Shape(gap, rise_of(gap, lips), jaw_waits)
     x, rotation = _mechanics(tuple(channels)).speak(np.clip(x, 0, 1.2), np.zeros((frames, 3)), sounds, aim, lips)
     aside = 0.25 * style.asymmetry * rotation[:, 0] + JAW_ASIDE * wander(frames, rng, 0.5) * rotation[:, 0] / 0.06

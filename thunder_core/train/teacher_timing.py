@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import gaussian_filter1d, maximum_filter1d
 
+from .. import filters
 from ..easing import smoothstep
 from ..engine.speech.closure_envelope import segments
 from ..engine.speech.phones import SILENCE
@@ -22,8 +22,8 @@ def presence(phones: np.ndarray, frames: int) -> np.ndarray:
         if b - a < 25 and a > 0 and b < len(phones):
             quiet[a:b] = False
     active = (~quiet).astype(float)
-    active = maximum_filter1d(active, 13, origin=-1) if len(active) > 13 else active
-    active = gaussian_filter1d(np.pad(active, 40, mode="edge"), 6.0)[40:-40]
+    active = filters.highest(active, 13, origin=-1) if len(active) > 13 else active
+    active = filters.gaussian(np.pad(active, 40, mode="edge"), 6.0)[40:-40]
     at = (np.arange(frames) * 4).clip(0, len(active) - 1)
     x = np.clip((active[at] - 0.08) / 0.84, 0, 1)
     return smoothstep(x)
@@ -32,5 +32,5 @@ def presence(phones: np.ndarray, frames: int) -> np.ndarray:
 def wander(frames: int, rng: np.random.Generator, hertz: float) -> np.ndarray:
     """Slow smooth noise [T] of unit deviation around `hertz`."""
     pad = int(2 * FPS / hertz)
-    x = gaussian_filter1d(rng.standard_normal(frames + 2 * pad), FPS / (2 * np.pi * hertz))
+    x = filters.gaussian(rng.standard_normal(frames + 2 * pad), FPS / (2 * np.pi * hertz))
     return (x / (x.std() + 1e-9))[pad : pad + frames]

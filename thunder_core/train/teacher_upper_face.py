@@ -11,10 +11,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy.interpolate import CubicSpline
-from scipy.ndimage import gaussian_filter1d, minimum_filter1d
-from scipy.signal import lfilter
 
+from .. import filters
 from ..direction import Direction
 from ..types import FPS
 from .prosody import Prosody
@@ -51,7 +49,7 @@ def _damped(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
     first = target[:1]
     moved = target - first
     for _ in range(2):
-        moved = lfilter([1 - a], [1, -a], moved, axis=0)
+        moved = filters.low_pass(moved, a)
     return moved + first
 
 
@@ -59,18 +57,18 @@ def _drift(clock: np.ndarray, hertz: float, rng: np.random.Generator) -> np.ndar
     """Smooth noise [T] of about unit deviation around `hertz`, read at the times of a clock [T], s."""
     step = 1 / (8 * hertz)
     count = int((clock[-1] - clock[0]) / step) + 24
-    values = gaussian_filter1d(rng.standard_normal(count), 8 / (2 * np.pi)) * np.sqrt(2 * np.sqrt(np.pi) * 8 / (2 * np.pi))
-    return CubicSpline(np.arange(count), values)((clock - clock[0]) / step + 10)
+    values = filters.gaussian(rng.standard_normal(count), 8 / (2 * np.pi)) * np.sqrt(2 * np.sqrt(np.pi) * 8 / (2 * np.pi))
+    return filters.spline(values, (clock - clock[0]) / step + 10)
 
 
 def _clock(voice: Prosody, tempo: float) -> np.ndarray:
     """Time [T], s, that runs as usual in speech, hardly in pauses, slowly in long silence."""
     t = np.arange(voice.frames) / FPS
-    rate = np.where(minimum_filter1d(voice.spoken.astype(float), _CLOCK_AHEAD) > 0, 1.0, _PAUSE_CLOCK)  # phrases end slowly
+    rate = np.where(filters.lowest(voice.spoken.astype(float), _CLOCK_AHEAD) > 0, 1.0, _PAUSE_CLOCK)  # phrases end slowly
     edges = [0.0, *(t for phrase in voice.phrases for t in phrase), voice.seconds]
     for a, b in zip(edges[::2], edges[1::2]):
         rate[(t > a + 1.5) & (t < b - 0.3)] = _IDLE_CLOCK
-    return np.cumsum(gaussian_filter1d(rate, _CLOCK_EASE, mode="nearest")) / FPS * tempo
+    return np.cumsum(filters.gaussian(rate, _CLOCK_EASE, mode="nearest")) / FPS * tempo
 
 
 def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.random.Generator, listens: bool) -> np.ndarray:
@@ -85,7 +83,7 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.
         head[:, axis] += _UNREST * _drift(t + 1e-9, 0.35, rng)
     side = rng.choice([-1.0, 1.0]) * _WITH_VOICE[1]
     if not listens:
-        head += (manner.nods * gaussian_filter1d(voice.level, 1.0))[:, None] * np.array([_WITH_VOICE[0], side, 0.6 * side])
+        head += (manner.nods * filters.gaussian(voice.level, 1.0))[:, None] * np.array([_WITH_VOICE[0], side, 0.6 * side])
 
     target = np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
     for before, pose in zip(plan.poses, plan.poses[1:]):
@@ -105,7 +103,7 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.
 
     head += felt[:, None] * np.array(manner.pose)
     if manner.tremble > 0:
-        quick = gaussian_filter1d(rng.standard_normal((frames, 3)), 1.0, axis=0) * 1.9
+        quick = filters.gaussian(rng.standard_normal((frames, 3)), 1.0) * 1.9
         head += manner.tremble * felt[:, None] * quick
     if manner.shake > 0:
         bursts = np.clip(_drift(clock, 0.12, rng) - 0.4, 0, 1.2)
@@ -162,7 +160,7 @@ def upper_face(
         manner = replace(manner, sway=_LISTENER_SWAY * manner.sway)
     plan = (listening if listens else speaking)(voice, manner, rng)
     # A mood comes and goes: more of it while somebody speaks, never all or none.
-    active = gaussian_filter1d(voice.spoken.astype(float), 12.0, mode="nearest")
+    active = filters.gaussian(voice.spoken.astype(float), 12.0, mode="nearest")
     felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
 
     head = _neck(plan, voice, manner, felt, rng, listens)

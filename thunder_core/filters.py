@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filters of curves in numpy: smoothing, largest and smallest neighbours, a low-pass, a spline and peaks.
+
+The same as scipy's (tests/core/test_filters.py), which users do not install: it would add 0.14 GB for these few.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+_PADDING = {"reflect": "symmetric", "nearest": "edge"}  # scipy's names of how ends go on → numpy's
+
+
+def gaussian(values: np.ndarray, deviation: float, mode: str = "reflect") -> np.ndarray:
+    """Values [T] or [T, c] smoothed by a Gaussian of a standard deviation in samples, cut at four of them.
+
+    mode: "reflect" mirrors the ends, "nearest" repeats the last value.
+    """
+    values = np.asarray(values, float)
+    reach = int(4 * deviation + 0.5)
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    kernel /= kernel.sum()
+    padded = np.pad(values, [(reach, reach)] + [(0, 0)] * (values.ndim - 1), _PADDING[mode])
+    if values.ndim == 1:
+        return np.convolve(padded, kernel, "valid")
+    return np.stack([np.convolve(column, kernel, "valid") for column in padded.T], 1)
+
+
+def highest(values: np.ndarray, size: int, origin: int = 0) -> np.ndarray:
+    """The largest of `size` neighbours of each value [T], ends mirrored.
+
+    origin: shift of the window into the past, in samples.
+    """
+    left = size // 2 + origin
+    padded = np.pad(values, (left, size - 1 - left), "symmetric")
+    return np.lib.stride_tricks.sliding_window_view(padded, size).max(1)
+
+
+def lowest(values: np.ndarray, size: int) -> np.ndarray:
+    """The smallest of `size` neighbours of each value [T], ends mirrored."""
+    return -highest(-np.asarray(values), size)
+
+
+def low_pass(values: np.ndarray, decay: float) -> np.ndarray:
+    """First-order low-pass of [T, c] from rest at 0: each result is `decay` of the last one and 1 − decay of the value."""
+    result, last = np.empty_like(values, float), np.zeros(values.shape[1:])
+    for at, value in enumerate(values):
+        result[at] = last = decay * last + (1 - decay) * value
+    return result
+
+
+def spline(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The cubic spline through values [n ≥ 4] at 0, 1, 2 …, read at [m]; its third derivative does not jump at the second knot from
+    either end (“not-a-knot”)."""
+    count = len(values)
+    wanted = np.zeros(count)
+    wanted[1:-1] = 6 * (values[:-2] - 2 * values[1:-1] + values[2:])
+    bend = np.zeros(count)  # second derivatives, where bend[i − 1] + 4 bend[i] + bend[i + 1] = wanted[i]
+    bend[1], bend[-2] = wanted[1] / 6, wanted[-2] / 6  # as the ends, which follow in a line from their neighbours, make them
+    slopes, offsets = np.zeros(count), bend.copy()  # bend[i] = offsets[i] − slopes[i] bend[i + 1], eliminated from the left
+    for i in range(2, count - 2):
+        slopes[i] = 1 / (4 - slopes[i - 1])
+        offsets[i] = (wanted[i] - offsets[i - 1]) * slopes[i]
+    for i in range(count - 3, 1, -1):
+        bend[i] = offsets[i] - slopes[i] * bend[i + 1]
+    bend[0], bend[-1] = 2 * bend[1] - bend[2], 2 * bend[-2] - bend[-3]
+    knot = np.clip(np.floor(at).astype(int), 0, count - 2)
+    x = at - knot
+    y = 1 - x
+    ends = ((y**3 - y) * bend[knot] + (x**3 - x) * bend[knot + 1]) / 6
+    return y * values[knot] + x * values[knot + 1] + ends
+
+
+def peaks(values: np.ndarray, distance: int, prominence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Indices [k] of the peaks of values [T], and their prominences: how far a peak rises above the higher of the valleys that part it
+    from higher values on either side.
+
+    Of peaks nearer than `distance` the highest stays; then those of less prominence go. The first and last values are no peaks.
+    """
+    edges = np.flatnonzero(np.diff(values)) + 1
+    first, last = np.concatenate([[0], edges]), np.concatenate([edges, [len(values)]]) - 1  # of runs of equal values
+    level = values[first]
+    tops = np.flatnonzero((level[1:-1] > level[:-2]) & (level[1:-1] > level[2:])) + 1
+    tops_at = (first[tops] + last[tops]) // 2
+    keep = np.ones(len(tops_at), bool)
+    for place in np.argsort(values[tops_at], kind="stable")[::-1]:
+        if keep[place]:
+            near = np.abs(tops_at - tops_at[place]) < distance
+            near[place] = False
+            keep &= ~near
+    tops_at = tops_at[keep]
+    rises = np.array([_prominence(values, peak) for peak in tops_at])
+    enough = rises >= prominence if len(tops_at) else np.zeros(0, bool)
+    return tops_at[enough], rises[enough]
+
+
+def _prominence(values: np.ndarray, peak: int) -> float:
+    higher = np.flatnonzero(values > values[peak])
+    before, after = higher[higher < peak], higher[higher > peak]
+    left = values[before[-1] + 1 if len(before) else 0 : peak + 1].min()
+    right = values[peak : after[0] if len(after) else len(values)].min()
+    return float(values[peak] - max(left, right))
