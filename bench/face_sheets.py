@@ -165,7 +165,8 @@ def write_ict(data: Path, folder: Path) -> Path:
 
 
 def draw(  # noqa: PLR0913 (the options of a drawing)
-    data: Path, out: Path, engine: str, size: int, only: str, numbered: bool, few: bool, alone: bool, suffix: str
+    data: Path, out: Path, engine: str, size: int, samples: int, only: str, numbered: bool, few: bool, alone: bool, suffix: str,
+    chosen: str = "",
 ) -> None:  # fmt: skip
     """Write a picture for every view of the sounds, of the moods and of the extremes, or numbered ones, and the key to their sides."""
     import bpy
@@ -184,7 +185,7 @@ def draw(  # noqa: PLR0913 (the options of a drawing)
     camera = head_sheet.stage(scene, size, 16 if engine == "eevee" else 0)
     if engine == "eevee":
         scene.render.engine = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
-        scene.eevee.taa_render_samples = 8
+        scene.eevee.taa_render_samples = samples
         for lamp in bpy.data.lights:  # a narrower penumbra, which needs fewer samples
             lamp.size *= 0.3
     from thunder.scene.heads import head
@@ -203,6 +204,8 @@ def draw(  # noqa: PLR0913 (the options of a drawing)
         views += [(name, MOOD_VIEW) for name in EXTREMES] if only == "extremes" else []
         if few:
             views = [(name, view) for name, view in views if view == "front" or name in EXTREMES or f"{STRENGTHS[-1]:.0%}" in name]
+        if chosen:
+            views = [(name, view) for name, view in views if name in chosen.split(",")]
         for default, rig in rigs.items():
             _show_alone(rig, *rigs.values())
             eyes = np.array(EYES_OF_OURS) if default else np.array(rig.owner.matrix_world.translation)
@@ -364,8 +367,10 @@ def main() -> None:
         if name == "draw":
             step.add_argument("--engine", choices=("workbench", "eevee"), default="workbench")
             step.add_argument("--size", type=int, default=150, help="width of one head in pixels")
+            step.add_argument("--samples", type=int, default=8, help="of Eevee")
             step.add_argument("--numbered", action="store_true", help="shuffled pairs, four in a picture, numbered")
             step.add_argument("--few", action="store_true", help="sounds from the front and moods at full strength alone")
+            step.add_argument("--cells", default="", help="these sounds or moods alone, by name, comma-separated")
             step.add_argument("--alone", action="store_true", help="the default head without the other")
             step.add_argument("--only", choices=("all", "sounds", "moods", "extremes"), default="all")
             step.add_argument("--webp", action="store_true", help="small files")
@@ -374,8 +379,8 @@ def main() -> None:
         poses(options.data, options.out)
     elif options.step == "draw":
         suffix = "webp" if options.webp else "png"
-        how = (options.only, options.numbered, options.few, options.alone, suffix)
-        draw(options.data, options.out, options.engine, options.size, *how)
+        how = (options.only, options.numbered, options.few, options.alone, suffix, options.cells)
+        draw(options.data, options.out, options.engine, options.size, options.samples, *how)
     else:
         count(options.out)
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from thunder_core.engine.diffusion.articulate import sounds_of
 from thunder_core.face.articulators import Articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips, TOUCH_MM
@@ -214,3 +215,14 @@ def test_points_that_follow_the_jaw_differently_have_no_mean(mechanics):
     with pytest.raises(ValueError, match="differently"):
         points = mechanics.articulators.points
         points.combined(np.full((1, len(points.rest)), 1 / len(points.rest)))
+
+
+def test_f_and_s_leave_their_neighbours_alone_sooner_than_th():
+    frames, said, nothing = 50, np.zeros(200, bool), np.zeros(200, bool)
+    said[100:106] = True  # 60 ms from 1 s on
+    s, f, th = (getattr(sounds_of(np.ones(frames), *kinds, nothing), name) for name, kinds in (
+        ("sibilant", (said, nothing, nothing)), ("labiodental", (nothing, said, nothing)), ("dental", (nothing, nothing, said))
+    ))  # fmt: skip
+    assert s.max() == f.max() == th.max() == 1.0 and np.array_equal(s, f)
+    near = np.flatnonzero(th > 0)
+    assert f[near[[0, -1]]].max() == 0.0 and f.sum() < 0.85 * th.sum()

@@ -18,8 +18,8 @@ from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS
 
 SURE = 0.6  # probability above which a sound is a bilabial; between 0.4 and 0.8 real lips close equally often
 _LIKELY = 0.4  # the same for f, v, th and sibilants, where a mistake is less visible than a false closure
-_BEFORE, _AFTER = 0.11, 0.10  # seconds in which jaw and tongue reach and leave a sibilant or th
-_BITE_BEFORE, _BITE_AFTER = 0.08, 0.07  # the same for lip and teeth on f and v: longer, and nearly closed lips beside them would open
+_TONGUE_BEFORE, _TONGUE_AFTER = 0.11, 0.10  # seconds in which jaw and tongue reach and leave a th
+_BEFORE, _AFTER = 0.08, 0.07  # the same for lips and teeth on f, v and sibilants, which must not open or shut their neighbours
 _TONGUE_FITS = (0.02, 0.06)  # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
 
 
@@ -46,8 +46,8 @@ def sounds_of(
     Lips that close win over lips at the teeth, teeth together over teeth apart.
     """
     shut = closure(bilabial, len(speech))
-    s, th = (closure(labels, len(speech), _BEFORE, _AFTER) for labels in (sibilant, dental))
-    f = closure(labiodental, len(speech), _BITE_BEFORE, _BITE_AFTER)
+    s, f = (closure(labels, len(speech), _BEFORE, _AFTER) for labels in (sibilant, labiodental))
+    th = closure(dental, len(speech), _TONGUE_BEFORE, _TONGUE_AFTER)
     s = s * (1 - shut)
     return Sounds(np.asarray(speech, np.float64), s, f * (1 - shut), th * (1 - shut) * (1 - s))
 
