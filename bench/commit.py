@@ -38,7 +38,7 @@ CHANCE_SECONDS = (0.5, 0.7, 0.9, 1.1)  # shifts of the labels that give the rate
 
 
 def generated(lips: Path, folder: Path) -> None:
-    """A take of every voice, as NPZ; those that are there already are kept."""
+    """A take of every voice, as NPZ; existing ones are kept."""
     missing = [wav for wav in sorted(lips.glob("*.wav")) if not (folder / f"{wav.stem}.npz").exists()]
     if not missing:
         return
@@ -91,7 +91,7 @@ def sound_at(phones: list[tuple[float, float, str]], second: float, label: str) 
 
 
 def confusion(rows: list[dict], phones: dict, late: float = 0.0) -> dict[str, dict[str, int]]:
-    """How often each label of poses stands where each sound is spoken; late: seconds by which labels are moved."""
+    """How often each label of poses coincides with each spoken sound; late: seconds by which labels are moved."""
     result: dict[str, dict[str, int]] = {name: {} for name in SOUNDS}
     for row in rows:
         for frame, label in row["labels"]:
@@ -124,7 +124,7 @@ def label_table(rows: list[dict], phones: dict, fitted: set[str]) -> list[str]:
 
 
 def measured(folder: Path) -> list[dict]:
-    """What commit_in_blender.py measures, in the newest Blender that is here."""
+    """Results of commit_in_blender.py in the newest Blender installed."""
     *_, (version, python) = blenders().items()
     environment = {**os.environ, "THUNDER_PYTHON": sys.executable}
     done = subprocess.run(
@@ -139,7 +139,7 @@ def measured(folder: Path) -> list[dict]:
 
 
 def with_speech(row: dict, spoken: list[tuple[float, float]]) -> dict:
-    """A row with its seconds of speech, and the poses and the key frames of the mouth that lie in speech."""
+    """A row with its seconds of speech, and the mouth's poses and key frames during speech."""
 
     def lies_in(frame: int) -> bool:
         return any(start - 0.5 / SCENE_FPS <= frame / SCENE_FPS <= end + 0.5 / SCENE_FPS for start, end in spoken)

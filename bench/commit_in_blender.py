@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What bench/commit.py measures inside one Blender: takes of voices, committed in both ways at several errors.
+"""The part of bench/commit.py that runs inside one Blender: takes of voices, committed in both ways at several errors.
 
 `python bench/commit_in_blender.py FOLDER FPS ERROR …` in a Python that has bpy; FOLDER holds a take of each voice as NPZ
-(expression, jaw, head, eyes, opening, width, channels). Prints a line of JSON for each commit, and with MOTIONS in the
-environment writes what it says at 25 fps into that folder as NPZ (expression, jaw).
+(expression, jaw, head, eyes, opening, width, channels). Prints a line of JSON for each commit, and with MOTIONS in the environment writes
+its motion at 25 fps into that folder as NPZ (expression, jaw).
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def overshoot(curves: list) -> float:
 
 
 def committed(path: Path, fps: float, kind: str, error: float) -> dict:
-    """Key a take, commit it to a new action and measure what the file has then."""
+    """Key a take, commit it to a new action and measure the result."""
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
     scene.render.fps, scene.render.fps_base = round(fps), 1.0

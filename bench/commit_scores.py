@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Commit: what mesh-to-speech gives a take, and what it gives the keys that the take is committed to.
+"""Commit: scores by mesh-to-speech of takes, and of the keys that they are committed to.
 
 `python bench/commit_scores.py DATA [--takes FOLDER]` in the engine's environment; DATA is a folder with `lips/`. A take of every
 voice (seed 1, as bench/commit.py makes and keeps it) is committed at 24 fps with Max Lip Error 0.6 mm in a Blender of

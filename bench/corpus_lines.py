@@ -37,7 +37,7 @@ def parser(description: str) -> argparse.ArgumentParser:
 
 
 def open_corpus(cache: Path) -> Corpus:
-    """The corpus in a cache folder. Raises SystemExit where there is none."""
+    """The corpus in a cache folder. Raises SystemExit if there is none."""
     return Corpus(required(cache / "corpus", "run the stage corpus"))
 
 

@@ -21,8 +21,8 @@ _NONE = -math.inf
 
 @dataclass
 class Node:
-    """A place in the tree of pronunciations: the phones that may follow, the words that end here, and the log probability of the
-    likeliest word of all that go on from here or end."""
+    """A node in the tree of pronunciations: phones that may follow, words that end here, and the log probability of the likeliest word that
+    continues or ends here."""
 
     children: dict[int, Node] = field(default_factory=dict)
     words: list[str] = field(default_factory=list)
@@ -67,8 +67,8 @@ class _Paths(dict):
 class Words:
     """The decoder. language: log probability of a word after at most two others, the latest last.
 
-    weight: of the language model; bonus: nats for each word, against what the weight costs long sentences. Both were chosen on natural
-    speech of validation speakers."""
+    weight: of the language model; bonus: nats for each word, which compensates the weight's cost for long sentences. Both were chosen on
+    natural speech of validation speakers."""
 
     def __init__(
         self, root: Node, language: Callable[[str, tuple[str, ...]], float], weight: float = 0.5, bonus: float = 0.5, beam: int = BEAM

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures that decide: the default head beside ICT-FaceKit's in takes of real voices, as pairs whose sides are shuffled.
+"""Pictures for a comparison of the default head with ICT-FaceKit's in takes of real voices, as pairs with shuffled sides.
 
 Three steps, all into a folder OUT:
 
@@ -96,7 +96,7 @@ def poses(data: Path, out: Path) -> None:
         return engine.generate(sounds[voice], 1, 1, asked=asked)[0].motion
 
     def clearest(symbols, voices) -> tuple[str, float, float]:
-        """(voice, start, end) of the phone of these that is longest, as far as it is recognised too."""
+        """(voice, start, end) of the longest of these phones that is also recognised."""
 
         def recognised(voice, start, end, name) -> float:
             return float(beliefs[voice][round(50 * start) : max(round(50 * end), round(50 * start) + 1), PHONES.index(name)].sum())
@@ -328,7 +328,7 @@ def counted(choices: dict[str, str], key: dict[str, str]) -> tuple[float, list[s
 
 
 def count(out: Path) -> None:
-    """Print what the choices say and write it to bench/results/face_sheets.txt."""
+    """Print the results of the choices and write them to bench/results/face_sheets.txt."""
     from bench.tables import keep, required
 
     text = required(out / "choices.txt", "a line per cell: its name or number, and L, R or =").read_text(encoding="utf-8")
@@ -345,7 +345,7 @@ def count(out: Path) -> None:
 
 
 def _kinds(choices: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Choices by what the cells show: all, sounds and the views of them, moods at rest and speaking."""
+    """Choices by the cells' content: all, sounds and their views, moods at rest and speaking."""
     sounds = {cell: side for cell, side in choices.items() if cell.split(": ")[-1].split(",")[0] in SOUNDS}
     moods = {cell: side for cell, side in choices.items() if cell not in sounds}
     groups = {"all": choices, "sounds": sounds}

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults: tries every row of the table, lets every single call fail, kills processes at random moments, and keeps the counts.
+"""Faults: tries every row of the table, lets every single call fail, kills processes at random moments, and counts the results.
 
 `python bench/faults.py [--kills 200] [--skip calls,kills]` in the engine's environment (`make faults`) writes
-bench/results/faults.txt and faults.json (the rows: what was tried and what went right) and kills.txt. BPY_PYTHON names the Python that
+bench/results/faults.txt and faults.json (the rows with attempts and successes) and kills.txt. BPY_PYTHON names the Python that
 has Blender as a module; BLENDER a real one, if there is one.
 """
 
@@ -35,7 +35,7 @@ def tests(python: str, *arguments: str, **environment: str) -> int:
 
 
 def table() -> int:
-    """Try all rows, slow ones too, and write what came of them; 0 if all went right."""
+    """Try all rows, including slow ones, and write the results; returns 0 if all passed."""
     with tempfile.TemporaryDirectory() as folder:
         lines = Path(folder) / "rows.jsonl"
         lines.touch()
@@ -77,7 +77,7 @@ def kills(count: int) -> int:
 
 
 def main() -> int:
-    """Run the parts that are asked for; 0 if all went right."""
+    """Run the requested parts; returns 0 if all passed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200, help="how many processes to kill (200)")
     parser.add_argument("--skip", default="", help="parts to leave out: table, calls, kills")

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What single keys at 1 do on the bundled head, in millimetres, beside the same keys of a scanned face.
+"""Effect of single keys at 1 on the bundled head, in millimetres, compared with the same keys of a scanned face.
 
 `python bench/head_keys.py [--data FOLDER]` in the engine's environment. FOLDER (or THUNDER_DATA) holds heads/ict_facekit/head.npz;
-without it our figures stand alone and are not kept. Both heads are scaled to 62.7 mm between the eyes; keys of both sides are
+without it only our figures are printed, and nothing is saved. Both heads are scaled to 62.7 mm between the eyes; keys of both sides are
 added. The share is of the
 face's area (brow line to chin, without ears, skull and neck) that moves more than 1 mm. A figure is marked `!` where it
 misses its bar: a share below 0.6 of the other's, a corner or midline figure off by more than 40 % and more than 1 mm.
@@ -80,7 +80,7 @@ class Face:
 
 
 def _sum(names, shapes, name):
-    """Shapes of a key of both sides, added; None where there is none of that name."""
+    """Sum of a key's shapes of both sides; None if there is no such key."""
     result = [shapes[names.index(full)] for full in (name, *(name + tag for tag in ("Left", "Right", "_L", "_R"))) if full in names]
     return sum(result) if result else None
 
@@ -131,7 +131,7 @@ def theirs(folder: str) -> Face | None:
 
 
 def misses(ours_figures: dict[str, float], other: dict[str, float]) -> list[str]:
-    """Which FIGURES of a key miss their bars."""
+    """FIGURES of a key that miss their bars."""
     missed = [] if ours_figures["share"] >= SHARE * other["share"] else ["share"]
     return missed + [name for name in FIGURES[:-2] if abs(ours_figures[name] - other[name]) > max(OFF_MM, OFF * abs(other[name]))]
 

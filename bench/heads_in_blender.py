@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What bench/heads.py measures inside one Blender: building, playing and exporting heads. Prints one line of JSON at the end.
+"""The part of bench/heads.py that runs inside one Blender: building, playing and exporting heads. Prints one line of JSON at the end.
 
 `python bench/heads_in_blender.py FLAME_FILE` in a Python that has bpy. Times are medians, of the clock and of the processor:
-on a busy machine the clock counts what others do, and all cores together are what the processor counts.
+on a busy machine the clock includes other programs' work, and the processor time sums all cores.
 """
 
 from __future__ import annotations

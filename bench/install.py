@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What installing the engine takes: bytes to download, bytes on disk, seconds, and the largest packages.
+"""Measures the engine's installation: bytes to download, bytes on disk, seconds, and the largest packages.
 
 `python bench/install.py` downloads the wheels that requirements/engine.txt names for this system and Python, installs them
-with the add-on's own installer into a new temporary folder, prints the table, and writes bench/results/install.txt. What the
-wheels of other systems take unpacked is measured by uv, where it is on PATH. Needs the network or a package index that pip is
-configured for, and 10 GB for a while; its folders are removed at the end.
+with the add-on's own installer into a new temporary folder, prints the table, and writes bench/results/install.txt. The unpacked size of
+other systems' wheels is measured with uv, if it is on PATH. Needs the network or a package index configured for pip, and temporarily 10 GB;
+its folders are removed at the end.
 """
 
 from __future__ import annotations

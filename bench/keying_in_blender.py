@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What bench/speed.py measures inside one Blender: keying takes on every frame, and what they add to a saved file.
+"""The part of bench/speed.py that runs inside one Blender: keying takes on every frame, and their size in a saved file.
 
 `python bench/keying_in_blender.py FOLDER [--runs 5]` in a Python that has bpy; FOLDER holds takes as NPZ (expression, jaw,
 head, eyes, opening, width, channels). Prints one line of JSON.
@@ -66,9 +66,9 @@ def saved_bytes() -> int:
 
 
 def keyed(takes: list[keying.Performance]) -> dict:
-    """Key all takes in a new scene, as Generate does: seconds of the whole, of working out values, and what the file grew by.
+    """Key all takes in a new scene, as Generate does: seconds in total, seconds for computing values, and growth of the file.
 
-    processor_seconds: the same without what other programs take of a busy machine."""
+    processor_seconds: the same without other programs' share of a busy machine."""
     scene, rig = empty_scene()
     clock = timing.Clock.of(scene, 1.0)
     progress.result(rig.driver.prepare())

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How much memory and time voices of up to an hour cost: bakes recordings made here and watches both processes.
+"""Measures memory and time for voices of up to an hour: bakes artificial recordings and watches both processes.
 
 `python bench/long.py BLENDER_PYTHON [--minutes 5 10 20 60] [--takes 8] [--steps 1] [--limit SECONDS]`, with the engine's Python
-(Linux). A recording is assets/sample.wav again and again with pauses, 48 kHz stereo. Memory does not depend on the sampling
-steps; time does. Resident memory is read from /proc twice a second, the highest from VmHWM, which misses nothing. A bake that
-takes longer than --limit is ended, and what was measured until then is kept. Leaves bench/results/long.txt, long.json (each
-length is measured again or kept from the last time) and docs/pictures/memory.png.
+(Linux). A recording repeats assets/sample.wav with pauses, 48 kHz stereo. Memory does not depend on the sampling
+steps; time does. Resident memory is read from /proc twice a second, the peak from VmHWM, which is exact. A bake that takes longer than
+--limit is ended, and the measurements until then are kept. Leaves bench/results/long.txt, long.json (each length is measured again or kept
+from the last time) and docs/pictures/memory.png.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def worker_of(pid: int) -> int | None:
 
 
 def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: float) -> dict:
-    """Bake a recording of so many minutes: its entry of long.json. steps: None for the usual quality."""
+    """Bake a recording of `minutes`; returns its entry in long.json. steps: None for the usual quality."""
     with tempfile.TemporaryDirectory() as folder:
         sound = Path(folder, "long.wav")
         record(sound, 60 * minutes)
@@ -169,7 +169,7 @@ def plot(result: dict, path: Path) -> None:
 
 
 def main() -> None:
-    """Measure the lengths asked for; write the table, long.json and the picture."""
+    """Measure the requested lengths; write the table, long.json and the picture."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("blender", help="a Python that has bpy")
     parser.add_argument("--minutes", type=float, nargs="+", default=[5, 10, 20, 60])

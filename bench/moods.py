@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether moods show: a classifier of movement, trained on the teacher, asked about unseen voices. `python bench/moods.py CACHE`.
+"""Tests whether moods are recognisable: a classifier of movement, trained on the teacher, applied to held-out voices. `python
+bench/moods.py CACHE`.
 
 CACHE is a folder in which `corpus` and `hear` were run. The teacher performs lines of training voices in every mood, each time
-in the style of another speaker; a linear discriminant learns which mood it is from how channels and joints move: their
-deviation, speed and skewness, with the mean pose taken away, and with it. It then names the mood of lines of unseen voices:
-of the teacher (`--who teacher`) or of takes that were asked for a mood (`--who takes`). Chance is 1 in 12. The table has the
-share that is named rightly, by the whole face and by mouth, jaw, cheeks and nose alone. Written to bench/results/moods_WHO.txt.
+in the style of another speaker; a linear discriminant learns the mood from the movement of channels and joints: their deviation, speed and
+skewness, without and with the mean pose. It then classifies lines of held-out voices:
+of the teacher (`--who teacher`) or of takes with a requested mood (`--who takes`). Chance is 1 in 12. The table has the share of correct
+answers, by the whole face and by mouth, jaw, cheeks and nose alone. Written to bench/results/moods_WHO.txt.
 """
 
 from __future__ import annotations

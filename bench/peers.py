@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What other designs of speech-driven faces cost to sample: networks of their published sizes with random weights.
+"""Sampling cost of other designs of speech-driven faces: networks of their published sizes with random weights.
 
 Only the part that makes motion from speech features is built, in its plainest form: no speech encoder (theirs are wav2vec 2.0 or
 HuBERT, larger than all of these), no renderer. So times favour the peers. Each function makes motions of a sound for some takes.
@@ -21,7 +21,7 @@ ARTALK = dict(width=768, heads=12, depth=12, levels=(1, 5, 25, 50, 100), code=32
 
 
 class FaceFormer(nn.Module):
-    """One transformer decoder layer, frame by frame: what it said is fed back. Keys and values of earlier frames are kept."""
+    """One transformer decoder layer, frame by frame: its output is fed back. Keys and values of earlier frames are cached."""
 
     def __init__(self, width: int, heads: int, feedforward: int, fps: int):
         super().__init__()

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How well the lip-sync score orders usable takes, and separates spoiled takes from them.
+"""Measures how well the lip-sync score orders usable takes, and separates spoiled takes from them.
 
 `python bench/ranking.py --cache CACHE [--data DATA] [--split test]`; CACHE is a training cache, DATA a folder with `lips/`.
 
@@ -64,7 +64,7 @@ def generated(engine: Engine, speech: Speech, takes: int, seed: int, spread: flo
 
 
 def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
-    """Correlation [K] of each take's opening with what a linear map predicts from the sound, where there is sound."""
+    """Correlation [K] of each take's opening with a linear map's prediction from the sound, where there is sound."""
     features = engine.thunder.encoder.features(torch.from_numpy(speech.samples), speech.frames)
     expected = engine.judge.predicted(features[None])[0, 0].numpy()
     loud = voiced(features[:, -LOUDNESS:]).numpy() > 0
@@ -82,7 +82,7 @@ class Ordered:
 
 
 def order_table(lines: list[Ordered], what: str) -> list[str]:
-    """How well scores and the yardstick order the takes of each line."""
+    """Table of how well scores and the yardstick order the takes of each line."""
     weights = np.array([line.weight for line in lines])
 
     def mean(values: Iterable[float]) -> float:
@@ -104,7 +104,7 @@ def order_table(lines: list[Ordered], what: str) -> list[str]:
 
 
 def calibration(lines: list[Ordered]) -> list[str]:
-    """What a score says of a take's lip error, whatever its line."""
+    """Relation between a score and a take's lip error over all lines."""
     score, error = np.concatenate([line.score for line in lines]), -np.concatenate([line.good for line in lines])
     means = np.array([(line.score.mean(), -line.good.mean()) for line in lines])
     bounds = np.quantile(score, np.linspace(0, 1, 6))

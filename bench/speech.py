@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The quality of speech made from motion, on voices that trained nothing: STOI, ESTOI, PESQ, phone and word error.
+"""The quality of speech generated from motion, on held-out voices: STOI, ESTOI, PESQ, phone and word error.
 
 `python bench/speech.py [--cache CACHE] [--data DATA]`: the test speakers of a training cache (else the shipped sample), words
-from the transcripts of DATA (`speech/<corpus>/transcripts.tsv`). Every figure stands beside its ratio to natural speech,
+from the transcripts of DATA (`speech/<corpus>/transcripts.tsv`). Every figure is given with its ratio to natural speech,
 because the sentences, the recogniser and the voices are not the paper's. Measures whose package is missing are left out.
 The table goes to stdout and, with a cache, to bench/results/speech.txt.
 """
@@ -117,7 +117,7 @@ def sample_lines(weights: Path) -> list[Line]:
 
 
 def griffin_lim(mel: torch.Tensor) -> torch.Tensor:
-    """Log-mel [N, 80] at 100 Hz → waveform [160 N] without any network: what a user would pick instead of the vocoder."""
+    """Log-mel [N, 80] at 100 Hz → waveform [160 N] without any network, as the usual alternative to the vocoder."""
     filters = torchaudio.functional.melscale_fbanks(WINDOW // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney").to(
         mel.device
     )

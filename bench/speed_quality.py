@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What sampling in few steps costs in quality: LVE and S-DIV of the product's sampler over those of the paper's 1000 steps.
+"""The loss of quality by sampling in few steps: LVE and S-DIV of the product's sampler relative to the paper's 1000 steps.
 
 Samples are played around the usual direction at *Spread* .5, one reading for every seed, as takes are by default; both sides have
 the same readings. `python bench/speed_quality.py --cache CACHE` makes what the 1000-step sampler says of a few test clips, which takes some
@@ -53,7 +53,7 @@ class Clip:
 
 
 def held_out_clips(cache: Path, count: int, split: str = "test") -> list[Clip]:
-    """`count` clips of FRAMES frames, spread evenly over the held-out voices. Raises SystemExit where there is no cache."""
+    """`count` clips of FRAMES frames, spread evenly over the held-out voices. Raises SystemExit if there is no cache."""
     required(cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
     motions = MotionSet(Corpus(cache / "corpus"), cache / "motions")
     numbers = motions.of(split, FRAMES)
@@ -66,7 +66,7 @@ def held_out_clips(cache: Path, count: int, split: str = "test") -> list[Clip]:
 
 
 def reference_file(cache: Path, denoiser: Path, clip: Clip, samples: int) -> Path:
-    """Where the 1000-step samples of a clip lie: by the weights they were drawn with."""
+    """The file of a clip's 1000-step samples, by the weights that they were drawn with."""
     made_with = hash_of(denoiser)[:16]
     return cache / "ancestral" / made_with / f"{clip.number:05d}-{FRAMES}-{samples}-{SPREAD:g}.npy"
 
@@ -95,7 +95,7 @@ def draw_ancestral(denoiser: Denoiser, clip: Clip, samples: int) -> np.ndarray:
 
 
 def make_references(cache: Path, weights: Path, clips: list[Clip], samples: int) -> None:
-    """Draw what is missing of the 1000-step samples; each clip is kept when it is done."""
+    """Draw missing 1000-step samples; each clip is saved when it is done."""
     denoiser = load_denoiser(weights)
     for clip in clips:
         path = reference_file(cache, weights / "denoiser.safetensors", clip, samples)

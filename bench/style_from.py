@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a style can be read off a motion alone (*Style From*): `python bench/style_from.py CACHE`.
+"""Tests whether a style can be read from a motion alone (*Style From*): `python bench/style_from.py CACHE`.
 
 CACHE is a folder in which `corpus`, `hear` and `animate` were run. Performances of the teacher whose style is known, by the
-speakers of the test split, are read as any motion is, without their sound; the table has Pearson's r of what is read with
-what was asked, over all voices. `--fit` first fits the regression to the training split (its strength chosen on the validation
-split) and writes `thunder_core/animation/style_of_motion.json`. The second table is of the spread that is read off several
-lines, the third of takes of the weights. Written to bench/results/style_from.txt.
+speakers of the test split, are read as any motion is, without their sound; the table has Pearson's r of the read with the requested style,
+over all voices. `--fit` first fits the regression to the training split (its strength chosen on the validation split) and writes
+`thunder_core/animation/style_of_motion.json`. The second table is of the spread that is read off several lines, the third of takes of the
+weights. Written to bench/results/style_from.txt.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SPREADS, LINES, READINGS = (0.0, 0.25, 0.5, 1.0), 3, 4
 
 
 def spreads(cache: Path, split: str, voices: int) -> list[str]:
-    """Table of *Spread*: lines of one voice, each in a reading of its own as far apart as asked, one after the other."""
+    """Table of *Spread*: lines of one voice in succession, each in its own reading at the requested spread."""
     corpus, engine = open_corpus(cache), Engine.load()
     channels = engine.head.expression_names
     by_voice: dict[str, list] = {}

@@ -46,7 +46,7 @@ def moments(gap: np.ndarray, count: int) -> np.ndarray:
 
 
 def main() -> None:
-    """Perform the clip by every system that is there and draw the sheet."""
+    """Perform the clip with every available system and draw the sheet."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--cache", type=Path, default=ROOT / "cache", help="of the training")
     p.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the chain left what it trained")

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The paper's Table 1: what speech is worth that networks hear from motion, by every input space, beside natural speech.
+"""The paper's Table 1: quality of speech that networks generate from motion, for every input space, and of natural speech.
 
 `python bench/table1.py --cache CACHE --data DATA [--spaces FOLDER]`: lines of the cache's test speakers, with the words of DATA
 (`speech/<corpus>/transcripts.tsv`). The teacher performs each in the style of a training speaker, which mesh-to-speech knows, and every
-network says what it sees in the line's own voice, through the one vocoder. mouth2s is the one of the weights; the others lie in FOLDER
-(`m2s-face`, `m2s-exp`, `m2s-lips`, `sv2s`). A network that is missing has no figures and the command that trains it; without
-`m2s-lips` the row is mouth2s with teeth and tongue hidden, as in half of its training.
+network speaks its input in the line's own voice, through the same vocoder. mouth2s is the one of the weights; the others lie in FOLDER
+(`m2s-face`, `m2s-exp`, `m2s-lips`, `sv2s`). A network that is missing has no figures and the command that trains it; without `m2s-lips` the
+row is mouth2s with teeth and tongue hidden, as in half of its training.
 
 Words are recognised twice: by our own CTC decoder (`ctc_words.py`), which made no alignments, and by pocketsphinx, which made those of
 the corpus. Figures of each line are kept in --kept and measured once, so a run that is stopped goes on. Rows go to
@@ -68,7 +68,7 @@ BOOTSTRAP = 2000
 
 @dataclass(frozen=True)
 class Listener:
-    """A system that hears speech in a motion. look: what it sees of packed motions [B, T, C]. digest: of its weights."""
+    """A system that generates speech from a motion. look: packed motions [B, T, C] → its input. digest: of its weights."""
 
     look: Callable[[Tensor], Tensor]
     network: MeshToSpeech
@@ -77,7 +77,7 @@ class Listener:
 
 
 def listeners(engine: Engine, spaces: Path | None) -> tuple[dict[str, Listener], dict[str, str]]:
-    """The systems whose networks are there, and of every other one the command that trains it."""
+    """The systems with networks, and the training command of each other one."""
     head = engine.head
     own = engine.m2s.mouth or head
     shipped = engine.folder / "m2s"
@@ -105,7 +105,7 @@ def _digest(path: Path) -> str:
 
 
 def _note(path: Path) -> str:
-    """How long a network was trained, as its card says."""
+    """A network's training length, from its card."""
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8")).get("card", {})
     steps = card.get("steps", 0)
     if path.name == "m2s":
@@ -126,7 +126,7 @@ def performed(engine: Engine, line: Line, number: int, voices: list[str], seed: 
 
 @torch.no_grad()
 def said(engine: Engine, listener: Listener, motion: Motion, voice: Tensor) -> np.ndarray:
-    """What a system hears in a motion, as the vocoder says it in a voice [256]: samples [640 · T]."""
+    """A system's speech for a motion, by the vocoder in a voice [256]: samples [640 · T]."""
     x = torch.from_numpy(pack(motion).astype(np.float32))[None].to(engine.device)
     logits, mel = listener.network(listener.look(x), voice[None])
     return engine.vocoder.speak(mel[0], logits[0].argmax(-1), voice).cpu().numpy()
@@ -215,7 +215,7 @@ def _columns(lines: list[dict] | None, words: list[str], seed: int) -> Iterator[
 
 
 def edits(true: str, recognised: str) -> tuple[float, int]:
-    """(words to change, words that were said); none were said where nobody wrote them down."""
+    """(word edits, spoken words); no spoken words without a transcript."""
     count = len(true.split())
     return (error([true], [recognised]) * count, count) if count else (0.0, 0)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the benches leave their tables, and when they leave none."""
+"""Chooses where the benches write their tables, and when they write none."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def effort(steps: int) -> str:
-    """How takes were sampled, in words."""
+    """Description of how takes were sampled."""
     return f"{steps} steps" if steps else "normal quality"
 
 
@@ -20,7 +20,7 @@ def keep(path: Path, lines: list[str]) -> str:
 
 
 def results_file(asked: Path | None, name: str, measured: bool) -> Path | None:
-    """Where a table is written: the requested file, else results/NAME if the real data was `measured`, else nowhere.
+    """The file for a table: the requested one, else results/NAME if real data were `measured`, else none.
 
     A table of the shipped sample, or of no data, must not replace one of recordings.
     """
@@ -37,7 +37,7 @@ def report(path: Path | None, lines: list[str]) -> None:
 
 
 def required(path: Path, what: str) -> Path:
-    """A path that must exist. Raises SystemExit with a sentence that says what is missing, before any result is replaced."""
+    """A path that must exist. Raises SystemExit with a sentence on what is missing, before any result is replaced."""
     if not path.exists():
         raise SystemExit(f"{path} is missing: {what}. Nothing was measured, and bench/results is as it was.")
     return path

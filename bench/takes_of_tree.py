@@ -41,7 +41,7 @@ class Network:
         return counted
 
     def look(self) -> dict:
-        """What was counted; counting starts again."""
+        """Returns the counts and resets them."""
         figures = {"network_processor": self.seconds, "network_frames": self.frames}
         self.seconds, self.frames = 0.0, 0
         return figures

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Does L_m2s lower lip errors, or only the variety of samples? `python bench/tradeoff.py --runs RUNS --cache CACHE`.
 
-Samples that all lie near the mean have a small lip error whatever they were trained with. So systems are compared where their
-samples vary alike: each diffusion system with and without L_m2s at several strengths s_a of classifier-free guidance, LVE against
-S-DIV of the lips. The loss helps where its curve lies below. Regressors are points. One seed, S = 8; figures are kept beside the
-weights and measured once. To bench/results/tradeoff.json and docs/pictures/tradeoff.png.
+Samples near the mean have a small lip error regardless of the training. So systems are compared at equal variety of samples: each diffusion
+system with and without L_m2s at several strengths s_a of classifier-free guidance, LVE against S-DIV of the lips. The loss helps where its
+curve is lower. Regressors are points. One seed, S = 8; figures are kept beside the weights and measured once. To
+bench/results/tradeoff.json and docs/pictures/tradeoff.png.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def draw(curves: dict[str, list[dict[str, float]]], path: Path) -> None:
 
 
 def main(words: list[str] | None = None) -> None:
-    """Measure what is not measured yet; write the points and the plot."""
+    """Measure missing points; write the points and the plot."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--cache", type=Path, default=ROOT / "cache", help="of the training")
     p.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the chain left what it trained")

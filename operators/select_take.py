@@ -63,7 +63,7 @@ class THUNDER_OT_select_take(bpy.types.Operator):
         return {"FINISHED"}
 
     def _stepped(self, context) -> int:
-        """Index of the take `rows` rows further in the list as drawn; from none to its first or last."""
+        """Index of the take `step` rows further in the list as drawn; from none to its first or last."""
         settings = context.scene.thunder
         order = browsing.order(context) or list(range(len(settings.takes)))
         shown = take_list.shown_index(settings)

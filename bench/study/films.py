@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The films of a study: the bundled head plays a motion, with the voice; runs in a Python that has bpy.
 
-All films are drawn alike: the same head, light and camera. A film that is there already is not drawn again.
+All films use the same head, light and camera. Existing films are not rendered again.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which films a study has, and how they are paired, blinded and shuffled.
+"""Selects a study's films, and pairs, blinds and shuffles them.
 
-A study's folder holds `key.json`, which says what every film and side is and is never served, `public/` with `pairs.json` and the
-films, whose names say nothing, and `votes/`.
+A study's folder holds `key.json`, which identifies every film and side and is never served, `public/` with `pairs.json` and the films under
+neutral names, and `votes/`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LEAST = {"take": 0, "takes": 1, "seed": 0, "steps": 0, "guidance": 1.0, "speech_
 
 
 class StudyError(Exception):
-    """What is wrong with a study, in a sentence that says what to do."""
+    """A fault of a study, in a sentence with advice."""
 
 
 def system(text: str) -> dict:
@@ -150,7 +150,7 @@ def begin(folder: Path, plan: dict) -> None:
 
 
 def publish(folder: Path, plan: dict) -> None:
-    """Write what the page may know: pairs of films, without what they are."""
+    """Write the page's data: pairs of films, without their identity."""
     shown = [{"id": name, "left": pair["left"], "right": pair["right"]} for name, pair in plan["pairs"].items()]
     _write(folder / PUBLIC / PAIRS, {"pairs": shown, "questions": QUESTIONS, "scale": SCALE})
 
@@ -161,7 +161,7 @@ def key_of(folder: Path) -> dict:
 
 
 def public_of(folder: Path) -> dict:
-    """What the page of a study shows. Raises StudyError where its films are not all there."""
+    """Data of a study's page. Raises StudyError if films are missing."""
     return _read(folder / PUBLIC / PAIRS, f"The study in “{folder}” has no films yet: run its `make` to the end")
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The page of a study and what collects its votes: standard library only, nothing from outside, no key.
+"""The page of a study and the server that collects its votes: standard library only, no external resources, no key.
 
-A vote is a line in `votes/RATER.jsonl`, on the disk before the page is told that it was saved. Of several votes of a rater on one
-pair the last counts. Who comes back with the same name goes on at the first pair without a vote.
+A vote is a line in `votes/RATER.jsonl`, on the disk before the page gets the confirmation. Of several votes of a rater on one pair the last
+counts. A rater who returns with the same name continues at the first pair without a vote.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _HEADERS = {
 
 
 class BadVote(Exception):
-    """Why a vote cannot be taken, in a sentence for the page."""
+    """The reason why a vote is refused, in a sentence for the page."""
 
 
 def read_votes(path: Path) -> list[dict]:
@@ -65,7 +65,7 @@ class Study:
         return self.folder / VOTES / f"{rater}.jsonl"
 
     def for_rater(self, rater: str) -> dict:
-        """What the page needs: the pairs in this rater's own order, the questions, and the votes so far. Raises BadVote."""
+        """The page's data: the pairs in this rater's own order, the questions, and the votes so far. Raises BadVote."""
         given = {vote["pair"]: vote["answers"] for vote in read_votes(self._file(rater)) if vote["pair"] in self.pairs}
         pairs = sorted(self.public["pairs"], key=lambda pair: pair["id"])
         random.Random(f"order of {rater}").shuffle(pairs)
@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _film(self, path: Path) -> None:
-        """A film or the part of it that is asked for: some browsers play nothing else."""
+        """A film or the requested part of it, which some browsers require for playing."""
         data = path.read_bytes()
         asked = _RANGE.match(self.headers.get("Range", ""))
         headers = {"Accept-Ranges": "bytes", "Cache-Control": "private, max-age=3600"}

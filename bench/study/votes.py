@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the votes of a study say: of every two systems, which is preferred and how surely."""
+"""Evaluates the votes of a study: for each pair of systems, the preference and its confidence."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DRAWS = 2000  # bootstrap resamples
 
 @dataclass(frozen=True)
 class Vote:
-    """What a rater answered on a pair, towards `systems`[1]: −2 … 2 for each question. clip: its number. check: whether the second
+    """A rater's answers on a pair, towards `systems`[1]: −2 … 2 for each question. clip: its number. check: whether the second
     system is the first one with the motion of another clip."""
 
     rater: str
@@ -66,7 +66,7 @@ def collected(folder: Path) -> list[Vote]:
 
 
 def preference(votes: list[Vote], question: str, seed: int = 1) -> Preference:
-    """What votes on two systems say about a question; a share is not a number where all votes are equal."""
+    """Preference between two systems on a question; the share is NaN if all votes are equal."""
     from scipy.stats import binomtest
 
     values = np.array([vote.answers[question] for vote in votes])
@@ -109,7 +109,7 @@ def attention(votes: list[Vote]) -> dict[str, tuple[int, int]]:
 
 
 def report(folder: Path, attentive: float = 0.0) -> Iterator[str]:
-    """Lines that say what the votes in a study's folder say. Raises StudyError where there is none.
+    """Lines of the report on the votes in a study's folder. Raises StudyError if there are none.
 
     attentive: the share of checks that a rater must have seen to be counted."""
     votes = collected(folder)
