@@ -55,8 +55,25 @@ def points(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     return result
 
 
+def at_equal_variety(curves: dict[str, list[dict[str, float]]]) -> dict[str, list[dict[str, float]]]:
+    """Of each row with L_m2s and each strength, by how many per cent its LVE differs from that of the row without at the same S-DIV.
+
+    That curve is drawn straight between its points; strengths that lie beyond it are left out.
+    """
+    result = {}
+    for name, row in curves.items():
+        plain = sorted((p["sdiv_l"], p["lve"]) for p in curves.get(name.split("+")[0], []))
+        if "+" not in name or len(plain) < 2:
+            continue
+        varied, lve = np.array(plain).T
+        inside = [p for p in row if varied[0] <= p["sdiv_l"] <= varied[-1]]
+        changes = [100 * (p["lve"] / float(np.interp(p["sdiv_l"], varied, lve)) - 1) for p in inside]
+        result[name] = [{"guidance": p["guidance"], "change": round(change, 1)} for p, change in zip(inside, changes)]
+    return result
+
+
 def draw(curves: dict[str, list[dict[str, float]]], path: Path) -> None:
-    """A picture of LVE against S-DIV: a colour for each system, dashed with L_m2s."""
+    """A picture of LVE against S-DIV: a colour for each system, dashed with L_m2s, dotted where that leaves out rows without sound."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -65,7 +82,8 @@ def draw(curves: dict[str, list[dict[str, float]]], path: Path) -> None:
     figure, axes = plt.subplots(figsize=(8, 6), dpi=100)
     colours = {name: f"C{i}" for i, name in enumerate(dict.fromkeys(name.split("+")[0] for name in curves))}
     for name, row in curves.items():
-        style = {"color": colours[name.split("+")[0]], "marker": "o" if "+" not in name else "s", "ls": "-" if "+" not in name else "--"}
+        marker, stroke = ("o", "-") if "+" not in name else ("^", ":") if name.endswith("-masked") else ("s", "--")
+        style = {"color": colours[name.split("+")[0]], "marker": marker, "ls": stroke}
         axes.plot([p["sdiv_l"] for p in row], [p["lve"] for p in row], label=name, **style)
         for p in row if len(row) > 1 else ():
             axes.annotate(f"{p['guidance']:g}", (p["sdiv_l"], p["lve"]), fontsize=7, xytext=(3, 3), textcoords="offset points")
@@ -94,10 +112,8 @@ def main(words: list[str] | None = None) -> None:
     curves = points(args)
     if not curves:
         required(folder_of(args.runs, args.seed, ROWS[0]), "what python -m thunder_core.train paper makes")
-    keep(
-        args.results / "tradeoff.json",
-        [json.dumps({"clips": args.clips, "samples": SAMPLES, "split": args.split, "rows": curves}, indent=1)],
-    )
+    about = {"clips": args.clips, "samples": SAMPLES, "split": args.split, "at_equal_variety": at_equal_variety(curves), "rows": curves}
+    keep(args.results / "tradeoff.json", [json.dumps(about, indent=1)])
     draw(curves, args.picture or (PICTURE if args.results == RESULTS else args.results / "tradeoff.png"))
 
 

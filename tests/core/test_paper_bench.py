@@ -105,6 +105,13 @@ def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
     assert better == ["thunder+mouth2s-masked"]
 
 
+def test_lip_error_is_compared_where_samples_vary_alike():
+    plain = [{"guidance": g, "sdiv_l": v, "lve": e} for g, v, e in ((0, 3.0, 6.0), (1, 2.0, 4.0), (2, 1.0, 3.0))]
+    with_loss = [{"guidance": g, "sdiv_l": v, "lve": e} for g, v, e in ((0, 2.5, 5.0), (1, 1.5, 2.8), (2, 0.5, 2.0))]
+    compared = tradeoff.at_equal_variety({"thunder": plain, "thunder+mouth2s": with_loss, "flameformer+mouth2s": with_loss[:1]})
+    assert compared == {"thunder+mouth2s": [{"guidance": 0, "change": 0.0}, {"guidance": 1, "change": -20.0}]}  # the last lies beyond
+
+
 def test_real_faces_are_cut_where_they_were_seen():
     seen = np.ones(400, bool)
     seen[130:140] = False
