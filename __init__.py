@@ -28,7 +28,7 @@ def _leave():
 def register():
     for module in _modules():
         module.register()
-    # Blender as a Python module would unregister when half of Python is gone already, and may crash over it.
+    # Blender as a Python module would unregister when Python is already partly shut down, and may crash.
     atexit.register(_leave)
 
 

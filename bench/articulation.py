@@ -227,7 +227,7 @@ def realistic(data: Path, channels) -> list[KeyedHead]:
     with np.load(path) as archive:
         v, faces = 10.0 * archive["vertices"].astype(np.float64), archive["faces"]
         shapes = {str(name): 10.0 * offset.astype(np.float64) for name, offset in zip(archive["names"], archive["shapes"])}
-    # Polygon and vertex ranges of the published mesh, as its documentation tells them.
+    # Polygon and vertex ranges of the published mesh, from its documentation.
     skin, teeth = np.arange(9409), np.unique(faces[17006:21496])
     teeth = teeth[teeth >= 0]
     made = {"ICT-FaceKit": as_is, **{f"ICT, {name}": rules for name, rules in REDUCED.items()}}

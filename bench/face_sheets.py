@@ -172,7 +172,7 @@ def draw(  # noqa: PLR0913 (the options of a drawing)
     import bpy
 
     import bake
-    from bench import head_sheet  # which makes bpy's own folder of settings before it is imported
+    from bench import head_sheet  # creates bpy's settings folder before bpy is imported
     from bench.tables import required
 
     if not alone:

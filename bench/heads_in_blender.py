@@ -155,7 +155,7 @@ def main() -> None:
         }
     print("\n" + json.dumps(results), flush=True)
     shutil.rmtree(RESOURCES, ignore_errors=True)
-    os._exit(0)  # Blender 4.2 may crash at its own end, which says nothing of what was measured
+    os._exit(0)  # Blender 4.2 may crash on exit, which does not affect the measurements
 
 
 if __name__ == "__main__":

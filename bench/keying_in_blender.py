@@ -107,7 +107,7 @@ def main() -> None:
     result = {name: statistics.median(run[name] for run in runs) for name in runs[0]}
     print("\n" + json.dumps(result | {"takes": len(takes), "blender": bpy.app.version_string}), flush=True)
     shutil.rmtree(RESOURCES, ignore_errors=True)
-    os._exit(0)  # Blender 4.2 may crash at its own end, which says nothing of what was measured
+    os._exit(0)  # Blender 4.2 may crash on exit, which does not affect the measurements
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def bake(
     head.check_animatable(rig)
     client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
     engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
-    if engine["weights_origin"] == "changed":  # weights of one's own are meant
+    if engine["weights_origin"] == "changed":  # the user's own weights
         warnings += warn("bake.py", engine["weights_note"])
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, sampling), tell)
     if given and strip.has_audio():

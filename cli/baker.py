@@ -61,7 +61,7 @@ def serve(_chosen=None) -> None:
             events.put("done", job=job, report=_bake(request, events, makers))
         except ThunderError as error:
             events.put("failed", job=job, sentence=str(error), log="")
-        except SystemExit:  # argparse has said what is wrong
+        except SystemExit:  # argparse has printed the error
             events.put("failed", job=job, sentence="The options of this job are refused: see the log", log="")
         except Exception as error:
             sentence = f"Unexpected error ({type(error).__name__}: {error}): see the log"

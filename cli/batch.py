@@ -116,7 +116,7 @@ def path_settings(given: Mapping[str, object]) -> list[str]:
 
 def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jobs:
     """A job for each dialogue strip of the active scene of a file, which is opened. Raises BadRequest."""
-    with quiet():  # what is printed may be a list of names
+    with quiet():  # the output may be a list of names
         bake.open_file(path)
     bake.check_file(allow_newer)
     lines = dialogue.lines(bpy.context.scene)
@@ -177,7 +177,7 @@ class Run:
         try:
             styles = directing.named_styles(job.settings)
         except ThunderError:
-            return "its preset cannot be read"  # which the bake then says in full
+            return "its preset cannot be read"  # which the bake then reports in full
         return manifest.what_changed(job, os.path.join(self.out, job.name), self.maker, styles)
 
     def _options(self) -> list[str]:

@@ -116,7 +116,7 @@ def save_blend(path: str) -> None:
             bpy.ops.wm.save_as_mainfile(filepath=path, copy=True, relative_remap=True, check_existing=False)
     finally:
         preferences.save_version = versions
-    try:  # Blender says nothing where a disk gets full at the end of a compressed file, and leaves it truncated
+    try:  # Blender reports no error if the disk fills up at the end of a compressed file, and leaves it truncated
         with bpy.data.libraries.load(path) as (saved, _):
             is_complete = {scene.name for scene in bpy.data.scenes if scene.library is None} <= set(saved.scenes)
     except OSError:

@@ -89,7 +89,7 @@ def say(text: str, stream=None) -> None:
         print(text, file=stream, flush=True)
     except OSError:
         with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), stream.fileno())  # also for what the stream still holds, and what Blender writes
+            os.dup2(nowhere.fileno(), stream.fileno())  # also for the stream's buffer, and for Blender's output
 
 
 def warn(name: str, sentence: str) -> list[str]:
@@ -135,7 +135,7 @@ def run(name: str, options, action) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     if not bpy.app.binary_path:
-        # As a Python module Blender frees its panels after Python is gone, and has crashed at that: the code would be lost.
+        # As a Python module Blender frees its panels after Python's shutdown, which has crashed: the exit code would be lost.
         remove_blender_session(bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory)
         os._exit(code)
     if code:
@@ -166,7 +166,7 @@ def exit_code(name: str, options, action) -> int:
     """Run a command as `run` does; returns the code to exit with."""
     try:
         chosen = options(own_arguments())
-    except SystemExit as end:  # argparse has said what is wrong
+    except SystemExit as end:  # argparse has printed the error
         return end.code
     package = sys.modules[PACKAGE]
     if PACKAGE == STANDALONE:

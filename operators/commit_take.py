@@ -37,7 +37,7 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
         for sentence in report.warnings:
             self.report({"WARNING"}, sentence)
         if not bpy.app.background:
-            live_score.live.look()  # what is the animator's own now has no score yet
+            live_score.live.look()  # the animator's new animation has no score yet
         return {"FINISHED"}
 
 

@@ -72,7 +72,7 @@ class _AddsVoice:
             return {"CANCELLED"}
         settings.source, settings.strip = "STRIP", added.name
         scene.frame_end = max(scene.frame_end, int(strip.of_strip(scene, added).last))
-        scene.sync_mode = "AUDIO_SYNC"  # what is played is heard with the lips
+        scene.sync_mode = "AUDIO_SYNC"  # so that the sound is in sync with the lips
         return {"FINISHED"}
 
 

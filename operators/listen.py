@@ -30,7 +30,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         try:
             voice = strip.find(context)
         except BadSound:
-            voice = None  # without a voice the sound is nobody's in particular
+            voice = None  # without a voice the sound has an average timbre
         client = connection.client()
         client.start()
         edited = context.scene.thunder.listen_range == "EDITED"

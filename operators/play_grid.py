@@ -55,7 +55,7 @@ class THUNDER_OT_play_grid(SlicedWork, bpy.types.Operator):
             playback.stop()
             return _leave(self)
         if escape and session.job is not None:
-            session.job.asked_to_stop = True  # what plays meanwhile goes on
+            session.job.asked_to_stop = True  # playback that started meanwhile continues
             return {"RUNNING_MODAL"}
         return super().modal(context, event)
 

@@ -98,7 +98,7 @@ class SlicedWork:
         if message == getattr(self, "shown_message", None) and now - self.shown_at < SHOW_SECONDS:
             return
         text = f"{session.job.title}: {step.message} ({step.fraction:.0%}{', ' if left else ''}{left}) · Esc cancels"
-        if text != getattr(self, "shown_text", None):  # drawing costs the animator time: only when there is something new
+        if text != getattr(self, "shown_text", None):  # redraws are costly: only if there is something new
             self.shown_text, self.shown_message, self.shown_at = text, message, now
             context.workspace.status_text_set(text)
             jobs.redraw()
@@ -111,7 +111,7 @@ class SlicedWork:
             self.report({"INFO"}, str(error))
         elif isinstance(error, ThunderError):
             self.report({"ERROR"}, str(error))
-        else:  # a fault of ours: the console gets what helps to mend it
+        else:  # a bug: the console gets the traceback
             traceback.print_exception(error)
             self.report({"ERROR"}, f"Unexpected error ({type(error).__name__}): see the console or use Report a Problem")
         return {"CANCELLED"}

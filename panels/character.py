@@ -129,7 +129,7 @@ class THUNDER_PT_character(Tab, bpy.types.Panel):
         row.prop(settings, "preview_amount", text="", slider=True)
         layout.prop(settings, "balance", slider=True)
         layout.template_list("THUNDER_UL_mapping", "", settings, "table", settings, "table_index", rows=9)
-        row = layout.row(align=True)  # below the list: beside it they would take a fifth of its names' room
+        row = layout.row(align=True)  # below the list: next to it they would take a fifth of its names' width
         row.operator("thunder.add_rule", icon="ADD")
         row.operator("thunder.remove_rule", text="Remove", icon="REMOVE")
         if 0 <= settings.table_index < len(settings.table):

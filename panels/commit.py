@@ -16,7 +16,7 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return bool(context.scene.thunder.takes)  # while none is shown the button is greyed and says why
+        return bool(context.scene.thunder.takes)  # while none is shown, the button is greyed with a reason
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit

@@ -37,7 +37,7 @@ def _own(box, context, preferences) -> None:
     """The environment that this add-on makes."""
     state = install.state()
     there, explanation = connection.engine_python("")
-    if state.kind == "ABSENT" and there:  # beside the add-on's folder, as in a checkout
+    if state.kind == "ABSENT" and there:  # next to the add-on's folder, as in a checkout
         box.label(text="Engine found", icon="CHECKMARK")
         _fine_print(box, explanation)
         return

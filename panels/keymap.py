@@ -15,7 +15,7 @@ _ours: list = []
 
 def draw(layout, context) -> None:
     """The keys, each to be changed or switched off, for the preferences."""
-    # What the animator changes lies in the user's configuration; the add-on's own is what it starts from.
+    # The animator's changes are in the user's configuration; the add-on's own has the defaults.
     configuration = context.window_manager.keyconfigs.user
     keymap = configuration.keymaps.get(KEYMAP) if configuration is not None else None
     if keymap is None:

@@ -50,7 +50,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             there, text = connection.current_python()
             column = layout.column()
             column.scale_y = 1.5
-            column.active = ready and there  # greyed, and a click or the tooltip says why
+            column.active = ready and there  # greyed; a click or the tooltip gives the reason
             column.operator("thunder.generate", icon="PLAY")
             if ready and there:
                 early.start_soon()

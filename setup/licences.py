@@ -80,7 +80,7 @@ class Package:
     name: str
     version: str
     licence: str  # SPDX expression
-    home: str  # address, "" where the package names none
+    home: str  # address, "" if the package names none
     note: str  # reason for accepting the licence if the metadata is insufficient
 
 

@@ -25,7 +25,7 @@ def build(out: Path, tool: list[str]) -> Path:
     package.unlink(missing_ok=True)
     command = [*tool, "build", "--source-dir", str(ROOT), "--output-dir", str(out)]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    # Blender ends with 0 even when the build failed, so the file is what counts.
+    # Blender exits with 0 even if the build failed, so the file is checked instead.
     if done.returncode != 0 or not package.is_file():
         raise Missing(f"Blender's extension tool could not build the package:\n{done.stdout}")
     size = package.stat().st_size / 1e6

@@ -90,7 +90,7 @@ def _checked_members(infos, size: int) -> dict[str, zipfile.ZipInfo]:
         densest = 1 if info.compress_type == zipfile.ZIP_STORED else _DENSEST
         if end > size or info.file_size > densest * info.compress_size:
             raise Unreadable(f"claims more for “{name[:60]}” than it holds")
-        if name != info.filename:  # what else lies in the zip is not read
+        if name != info.filename:  # other files in the zip are ignored
             members[name] = info
     return members
 
@@ -115,7 +115,7 @@ def _array(archive, info, shape, by_column, dtype, header) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     with archive.open(info) as member:
         member.read(header)
-        # Never read() without a length: it unpacks all that is there, whatever the directory says of its size.
+        # Never call read() without a length: it unpacks everything, regardless of the size in the directory.
         raw = member.read(size)
     if len(raw) != size:
         raise Unreadable(f"ends in the middle of “{info.filename[:60]}”")

@@ -37,7 +37,7 @@ def start(command: list[str], python: str | None = None, **options) -> subproces
     python: the interpreter of the intermediate process; None for this process's own.
     Raises OSError when that cannot be started; a command that cannot be run ends with code 1.
     """
-    options = system_calls.new_group() | options  # a group of its own, which `end` kills as a whole
+    options = system_calls.new_group() | options  # a separate process group, which `end` kills as a whole
     return subprocess.Popen([python or sys.executable, "-I", "-S", "-c", _GUARD, *command], stdin=subprocess.PIPE, **options)
 
 

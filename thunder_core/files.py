@@ -70,7 +70,7 @@ def part_of(path: str | os.PathLike) -> Iterator[str]:
     """
     path = os.fspath(path)
     folder, name = os.path.split(os.path.abspath(path))
-    if not os.path.lexists(os.path.join(folder, JOURNAL)):  # what an interrupted transaction kept is needed to undo it
+    if not os.path.lexists(os.path.join(folder, JOURNAL)):  # an interrupted transaction needs its kept files for the undo
         remove_leftovers(folder)
     part = _new_part(folder, os.path.splitext(name)[1])
     try:
@@ -243,7 +243,7 @@ class Transaction:
         if isinstance(error, (OSError, RuntimeError)) and not isinstance(error, ThunderError):
             raise not_written(self.folder, error) from error
 
-    # ---- what may be replaced
+    # ---- files that may be replaced
 
     def _refuse(self, name: str, files: dict[str, str] | None) -> None:
         """Raise BadRequest where a file must not be replaced."""

@@ -56,7 +56,7 @@ def spline(values: np.ndarray, at: np.ndarray) -> np.ndarray:
     wanted = np.zeros(count)
     wanted[1:-1] = 6 * (values[:-2] - 2 * values[1:-1] + values[2:])
     bend = np.zeros(count)  # second derivatives, where bend[i − 1] + 4 bend[i] + bend[i + 1] = wanted[i]
-    bend[1], bend[-2] = wanted[1] / 6, wanted[-2] / 6  # as the ends, which follow in a line from their neighbours, make them
+    bend[1], bend[-2] = wanted[1] / 6, wanted[-2] / 6  # from the ends, which are extrapolated linearly from their neighbours
     slopes, offsets = np.zeros(count), bend.copy()  # bend[i] = offsets[i] − slopes[i] bend[i + 1], eliminated from the left
     for i in range(2, count - 2):
         slopes[i] = 1 / (4 - slopes[i - 1])

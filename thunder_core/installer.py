@@ -59,7 +59,7 @@ def tell(event: str, **more) -> None:
     """Print an event as a JSON line."""
     try:
         print(json.dumps({"event": event, **more}), flush=True)
-    except OSError:  # nobody reads; what is still buffered must not fail again at the end
+    except OSError:  # the reader is gone; the buffer must not fail again at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
@@ -223,7 +223,7 @@ def _check(folder: str, lock: str) -> dict | None:
         packages = json.loads(answer)
     except ValueError:
         return None
-    if "failed" in packages:  # the environment may be sound: nothing is taken from it
+    if "failed" in packages:  # the environment may be intact: nothing is removed from it
         raise Failed(
             f"The engine's packages cannot be looked through ({packages['failed']}): try again, or reinstall the "
             "extension; what is installed is kept"
@@ -242,7 +242,7 @@ def _make(folder: str) -> None:
             "(Debian calls it python3-venv) or choose another Python in the preferences"
         ) from error
     try:
-        remove_from(folder, ENVIRONMENT)  # what was downloaded and the lock stay
+        remove_from(folder, ENVIRONMENT)  # downloads and the lock file stay
         venv.EnvBuilder(symlinks=not _WINDOWS).create(folder)
     except (OSError, ValueError, subprocess.CalledProcessError) as error:
         raise Failed(
@@ -270,7 +270,7 @@ def _temporary(folder: str) -> dict[str, str]:
     those of an earlier process are removed. Raises OSError."""
     downloads = os.path.join(folder, DOWNLOADS)
     if os.path.islink(downloads):
-        os.remove(downloads)  # what lies behind it is not ours
+        os.remove(downloads)  # its target is not ours
     path = os.path.join(downloads, "tmp")
     shutil.rmtree(path, ignore_errors=True)
     os.makedirs(path)
@@ -334,7 +334,7 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: f
     if not online:
         command += ["--no-index"]
     environment = {**os.environ, **variables, "PYTHONUTF8": "1"}
-    if not online:  # nobody's configuration may lead it into the network either
+    if not online:  # no user configuration may make it access the network either
         environment = {name: value for name, value in environment.items() if not name.startswith("PIP_")}
         environment["PIP_CONFIG_FILE"] = os.devnull
     with _started(

@@ -62,7 +62,7 @@ def remove_if_orphaned(folder: str | None, patience: float = 0.0) -> bool:
     end = time.monotonic() + patience
     while folder and os.path.isdir(folder):
         if is_orphaned(folder):
-            os.chdir(os.path.dirname(folder))  # Windows removes no folder that a process stands in
+            os.chdir(os.path.dirname(folder))  # Windows cannot remove a process's current folder
             shutil.rmtree(folder, ignore_errors=True)
             return True
         if time.monotonic() >= end:

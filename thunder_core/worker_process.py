@@ -120,7 +120,7 @@ class WorkerProcess:
         with self.mutex:
             self.ending = True
             self.outgoing.put(b'{"id": 0, "verb": "quit"}\n')
-            self.outgoing.put(None)  # closes stdin, which also ends a worker that is in the middle of something
+            self.outgoing.put(None)  # closes stdin, which also ends a busy worker
         self._wait()
         self._kill()
         self._wait()
@@ -144,7 +144,7 @@ class WorkerProcess:
                 self.popen.stdin.write(line)
                 self.popen.stdin.flush()
         except (OSError, ValueError):
-            pass  # it died this moment; the reading thread fails what is owed
+            pass  # it has just ended; the reading thread fails the pending requests
         with contextlib.suppress(OSError, ValueError):
             self.popen.stdin.close()
 
@@ -159,7 +159,7 @@ class WorkerProcess:
         except (OSError, ValueError):
             pass
         self._wait()
-        self._kill()  # it closed its pipe and yet stays: it can answer nobody any more
+        self._kill()  # it closed its pipe but still runs: it cannot answer any more
         self._wait()
         self.popen.stdout.close()
         self.threads[0].join(STOP_PATIENCE)  # the log first, the reason may be in it

@@ -108,7 +108,7 @@ def planned(clips: list[Path], systems: list[dict], checks: int, seconds: float,
         (left, of_left), (right, of_right) = both
         pairs[new_name("p")] = {"left": left, "right": right, "systems": [of_left, of_right], "clip": clip, "check": True}
     order = list(pairs)
-    rng.shuffle(order)  # the names and the place in the file say nothing of the systems
+    rng.shuffle(order)  # names and order in the file do not identify the systems
     return {
         "systems": systems, "clips": [str(clip.resolve()) for clip in clips], "seconds": seconds, "size": size, "seed": seed,
         "sounds": [hashlib.sha256(clip.read_bytes()).hexdigest() for clip in clips],

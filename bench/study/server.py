@@ -87,7 +87,7 @@ class Study:
         with self._saving:
             path.parent.mkdir(exist_ok=True)
             with path.open("ab+") as file:
-                if file.tell():  # what was cut off stays a line of its own
+                if file.tell():  # a truncated vote stays a separate line
                     file.seek(-1, os.SEEK_END)
                     line = line if file.read(1) == b"\n" else "\n" + line
                 file.write(line.encode())
@@ -126,7 +126,7 @@ class _Handler(BaseHTTPRequestHandler):
         """A vote."""
         length = self.headers.get("Content-Length", "")
         if self.path != "/vote" or not length.isdigit() or int(length) > LARGEST_VOTE:
-            self.close_connection = True  # what was sent is not read
+            self.close_connection = True  # the request's body is not read
             self._json(HTTPStatus.BAD_REQUEST, {"error": "This is no vote: reload the page"})
             return
         body = self.rfile.read(int(length))

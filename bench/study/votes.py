@@ -56,7 +56,7 @@ def collected(folder: Path) -> list[Vote]:
             if pair is None or set(answers) != set(QUESTIONS):
                 continue
             left, right = pair["systems"]
-            # A check is for whoever was shown as made: its other side has no name, and stands second.
+            # A check belongs to the system shown unmodified: its other side has no name, and is second.
             swapped = left == "" if pair["check"] else names.index(left) > names.index(right)
             systems = (right, left) if swapped else (left, right)
             votes.append(

@@ -59,8 +59,8 @@ def show(rig: head.Rig, entry) -> None:
     for index, target in enumerate(rig.targets):
         compat.assign_action(target, *part_of(actions, rig, index))
         animation = target.animation_data
-        # A take is seen as it is, whatever the animator's own action is mixed with; outside its frames and on
-        # what it does not move, the animator's own animation goes on.
+        # A take is shown unmodified, however the animator's own action is blended; outside its frames, and on other properties, the
+        # animator's own animation continues.
         animation.action_blend_type, animation.action_influence = "REPLACE", 1.0
         animation.action_extrapolation = "NOTHING" if base_track(target) else "HOLD"
     remembered = head_state.ensure(rig.owner)
@@ -195,7 +195,7 @@ def own_targets(rig: head.Rig) -> list[dict]:
     if len(states) != len(rig.targets):
         return [{}] * len(rig.targets)
     for state, action, target in zip(states, own_actions(rig), rig.targets):
-        if action is not None and not state.get("slot"):  # noted before 4.4, which had no slots
+        if action is not None and not state.get("slot"):  # stored before 4.4, which had no slots
             state["slot"] = compat.default_slot(action, target)
     return states
 

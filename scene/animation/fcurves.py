@@ -29,7 +29,7 @@ def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = N
     points, count = curve.keyframe_points, len(keys["co"])
     points.clear()
     points.add(min(count, 1))
-    fresh = read(curve)  # what Blender gives new keys: on every frame of a minute it takes longer to set than to compare
+    fresh = read(curve)  # Blender's defaults for new keys; for a key on every frame of a minute, setting takes longer than comparing
     points.add(count - len(points))
     placed = ("handle_left", "handle_right") if count > 1 and are_automatic(keys) else ()
     _set(curve, {part: values for part, values in keys.items() if part not in placed and (values != fresh[part]).any()})

@@ -131,7 +131,7 @@ def key(
             action.use_fake_user = True
             _remember(action, performance, _printed(digest))
         yield 1.0
-        complete = True  # closed at the last step too, nobody has listed them yet
+        complete = True  # also if closed at the last step, when nothing is listed yet
         return actions
     finally:
         if not complete:
@@ -194,7 +194,7 @@ def _joined(pieces: list[Keys], frames: np.ndarray) -> dict[str, np.ndarray]:
     done = []
     for number, keys in enumerate(pieces):
         part = frames[number * _LONG_PIECE : (number + 1) * _LONG_PIECE + 1].astype(float)
-        if len(keys.index) == 1:  # it stands still from end to end
+        if len(keys.index) == 1:  # it is constant
             keys = Keys(np.array([0, len(part) - 1]), np.repeat(keys.value, 2), np.zeros(2))
         these = keyframes.from_reduced(keys, part)
         if done:

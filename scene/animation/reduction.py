@@ -184,7 +184,7 @@ def pulls(rig: head.Rig) -> Generator[float, None, tuple[np.ndarray, np.ndarray]
     pull = (probed[1:] - probed[:1]) / step[:, None, None]
     per_unit = displacement.grouped(pull)
     silent = ~per_unit.any(1) & (span > 1e-9)
-    if silent.any():  # read from others: at least what the channels that drive it do
+    if silent.any():  # derived from others: at least the effect of the channels that drive it
         done = displacement.grouped(displacement.places(each) - displacement.places(still))
         per_unit[silent] = (driven[:, silent].T[:, :, None] * done[None]).max(1) / (span[silent, None] ** 2)
     alike: dict = {}  # movement → its tracks; all tracks of a rotation are one movement

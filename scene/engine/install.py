@@ -180,7 +180,7 @@ class Installation:
                 event = json.loads(line)
                 kind, message = event["event"], str(event.get("message", ""))
                 fraction = float(event["fraction"]) if kind == "progress" else 0.0
-            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # of something else that printed
+            except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # output of something else
                 continue
             if kind == "progress":
                 self.fraction, self.message = fraction, message

@@ -173,5 +173,5 @@ def basis(armature: bpy.types.Object, bone: str, plan: mapping.Mapping) -> np.nd
     head = np.array([up.cross(forward), up, forward], np.float64).T
     result = np.array(armature.data.bones[bone].matrix_local.to_3x3(), np.float64).T @ head
     near = np.round(result)
-    # Bones that stand square to the head are meant to: their last digits would only blur the keys.
+    # Bones that are almost square to the head are meant to be: their last digits would only add noise to the keys.
     return near if np.abs(result - near).max() < 1e-5 else result

@@ -42,7 +42,7 @@ def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
     ]
     if ranked:
         return max(ranked, key=lambda rank: rank[:2])[2]
-    # Bones and properties alone: the armature stands for them.
+    # Only bones and properties: the armature represents them.
     armatures = [other for other in family if other.type == "ARMATURE"]
     return next((rig for rig in armatures if conventions.find(property_names([rig])) is not None), None)
 

@@ -111,7 +111,7 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
     triangles = triangles.reshape(-1, 3)
     template = build.blender_to_flame(rest)
     joints = np.array([armature.data.bones[name].head_local for name in build.JOINTS])
-    # the file's coordinates are the armature's, whatever its own place and size
+    # the file's coordinates are those of the armature, independent of its position and size
     return Head(
         v_template=template.astype(np.float32),
         shapedirs=np.ascontiguousarray(np.stack([build.blender_to_flame(offsets(blocks[name])) for name in names], 2), np.float32),

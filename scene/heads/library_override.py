@@ -58,7 +58,7 @@ def _override(scene, view_layer, linked, reference, name: str = ""):
     if made is None:
         return None
     if reference is not None:
-        bpy.data.objects.remove(reference)  # what stands for the linked collection, now that its override is in the scene
+        bpy.data.objects.remove(reference)  # the object that instanced the linked collection, now replaced by the override in the scene
     fresh = [other for other in bpy.data.objects if other not in before and other.library is None]
     named = [other for other in fresh if name and other.override_library and other.override_library.reference.name == name]
     faces = named or [other for other in fresh if family.is_face(other)] or [t for t in fresh if t.type == "ARMATURE"]

@@ -90,7 +90,7 @@ def material(name: str, colour, tinted: bool = False) -> bpy.types.Material:
 
 def _tint(tree: bpy.types.NodeTree, shader: bpy.types.Node, colour) -> None:
     """Multiply a shader's colour by the attribute: factors next to the colour, so that this can be changed in one place."""
-    attribute = tree.nodes.new("ShaderNodeVertexColor")  # which exporters know, unlike the node of any attribute
+    attribute = tree.nodes.new("ShaderNodeVertexColor")  # supported by exporters, unlike the general attribute node
     attribute.layer_name, attribute.location = TINT, (-420, 60)
     mix = tree.nodes.new("ShaderNodeMix")
     mix.data_type, mix.blend_type, mix.location = "RGBA", "MULTIPLY", (-220, 240)

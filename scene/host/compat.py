@@ -100,7 +100,7 @@ def new_curve(curves, data_path: str, index: int, group: str):
     if _LAYERED_ONLY:
         return curves.new(data_path, index=index, group_name=group)
     curve = curves.new(data_path, index=index)
-    if group:  # the collection's owner is a channelbag, which has the groups
+    if group:  # the collection's owner is a channelbag, which contains the groups
         groups = curves.data.groups
         curve.group = groups.get(group) or groups.new(group)
     return curve

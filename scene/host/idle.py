@@ -59,7 +59,7 @@ class _Idle(Part):
     def add(self, task: Task) -> None:
         if task not in self.tasks:
             self.tasks.append(task)
-        if not self.is_stepping:  # else the timer's own return value says when it is called again
+        if not self.is_stepping:  # else the timer's own return value sets its next call
             self.stop_timer()
             bpy.app.timers.register(tick, first_interval=self.wait(), persistent=True)
 
@@ -81,7 +81,7 @@ class _Idle(Part):
         self.is_stepping = True
         try:
             pause = task.step()
-        except Exception:  # a fault of ours: the other tasks go on
+        except Exception:  # a bug: the other tasks continue
             traceback.print_exc()
             return
         finally:

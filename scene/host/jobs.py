@@ -59,7 +59,7 @@ class Pace:
             self.began, self.past = now, deque([(now, fraction)])
         elif now - self.past[-1][0] > PACE_SECONDS / 20:
             self.past.append((now, fraction))
-            # The longer it goes on, the longer the while: a pause of the engine's must not look like its end.
+            # The window grows with the elapsed time, so that a pause of the engine does not change the estimate much.
             while len(self.past) > 2 and now - self.past[1][0] > max(PACE_SECONDS, 0.7 * (now - self.began)):
                 self.past.popleft()
 
@@ -121,8 +121,8 @@ class Job:
                 return True
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
             self.pace.note(self.step.fraction, self.step.begins)
-            # Steps that only wait for the engine leave at once: there is nothing to do in the rest of the slice. So does
-            # the first that is not busy any more: the animator's clicks and keys have waited for it.
+            # Steps that only wait for the engine end the slice at once, because there is nothing to do. So does the first step that is no
+            # longer busy, because the animator's input has been waiting.
             if now >= end or (not self.step.busy and (self.step == before or before.busy)):
                 return False
 

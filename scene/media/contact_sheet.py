@@ -153,7 +153,7 @@ class _SheetScene:
         self.had_result = any(image.type == "RENDER_RESULT" for image in bpy.data.images)
         self.scene = made = bpy.data.scenes.new(NAME)
         self.data: list = []  # meshes, curves, materials, worlds, cameras of ours
-        self.still: list = []  # objects of the row that is set up
+        self.still: list = []  # objects of the current row
         self.columns = MOMENTS
         made.render.fps, made.render.fps_base = scene.render.fps, scene.render.fps_base
         frame, size = puppets.face_frame(rig)
@@ -379,7 +379,7 @@ def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:
             packed = zlib.compressobj(6)
             for start in range(0, height, BAND):
                 band = np.round(pixels[start : start + BAND].clip(0, 1) * 255).astype(np.uint8).reshape(-1, 3 * width)
-                # each row's first byte says that it is stored as it is
+                # each row's first byte: no filter
                 data = packed.compress(np.concatenate([np.zeros((len(band), 1), np.uint8), band], axis=1).tobytes())
                 if data:
                     chunk(b"IDAT", data)

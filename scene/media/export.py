@@ -93,7 +93,7 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
             if not os.path.getsize(part):
                 raise OSError("the file is empty")
     except (OSError, RuntimeError) as error:
-        # An exporter that is an add-on gives its traceback as the message, whose last line says what happened.
+        # An add-on exporter's error message is its traceback; the last line has the reason.
         lines = str(getattr(error, "strerror", None) or error).strip().splitlines() or ["no reason was given"]
         reason = lines[-1].removeprefix("Error: ").strip().rstrip(".")
         raise NoSpace(f"“{name}” could not be written ({reason}): free some space or choose another folder") from error
@@ -153,7 +153,7 @@ def _alone(shot: Shot) -> Iterator[None]:
     objects = objects_of(scene, shot.rig)
     selected, active = list(layer.objects.selected), layer.objects.active
     mode = active.mode if active is not None else "OBJECT"
-    # Of a linked character not everything may be set, so only what is in the way is touched.
+    # Not every property of a linked character can be set, so only the necessary ones are changed.
     hidden = [obj for obj in objects if obj.name in layer.objects and obj.hide_get(view_layer=layer)]
     locked = [(obj, name) for obj in objects for name in ("hide_viewport", "hide_select") if getattr(obj, name)]
     timing = (scene.frame_start, scene.frame_end, scene.use_preview_range)
@@ -227,8 +227,8 @@ def _run(name: str, **settings) -> None:
 
 
 def _write_gltf(shot: Shot, path: str) -> list[str]:
-    # Mode SCENE bakes what is seen, whatever it comes from (takes, NLA, drivers, constraints), as one animation;
-    # the others would write every take in the file.
+    # Mode SCENE bakes the evaluated result (takes, NLA, drivers, constraints) as one animation; the others would write every take in the
+    # file.
     _run(
         "export_scene.gltf",
         filepath=path,

@@ -156,7 +156,7 @@ def _loop_over(scene, group, first: int, last: int) -> None:
     if used and start < last and end > first:
         first, last = max(first, start), min(last, end)
     scene.use_preview_range = True
-    # The start moves the end with it where it lies behind it: so the start comes first.
+    # Setting a start beyond the end would move the end too, so the start is set first.
     scene.frame_preview_start, scene.frame_preview_end = first, last
 
 

@@ -70,7 +70,7 @@ def _relink(original, made: dict, shift: Vector) -> None:
         copied.matrix_world = Matrix.Translation(shift) @ at
     for modifier in copied.modifiers:
         _point(modifier, made)
-        for name in modifier.keys() if modifier.type == "NODES" else ():  # what a node group is given
+        for name in modifier.keys() if modifier.type == "NODES" else ():  # inputs of a node group
             if isinstance(modifier[name], bpy.types.ID) and modifier[name] in made:
                 modifier[name] = made[modifier[name]]
     holders = [copied, *(copied.pose.bones if copied.pose else ())]

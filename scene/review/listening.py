@@ -219,7 +219,7 @@ def place(scene, path: str, name: str, first: int):
         if sound is not None and sound.users == 0:
             bpy.data.sounds.remove(sound)
     for voice in [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]:
-        strip.flip_back(voice)  # the new sound begins muted: the original is heard again
+        strip.flip_back(voice)  # the new sound starts muted, so the original plays again
     strip_ = strip.add(scene, path, name, first)
     strip_.mute = True
     strip_.sound.name = name

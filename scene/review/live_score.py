@@ -300,7 +300,7 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
         total, per_frame = _of_line(rig, voice.name, total, per_frame)
         live.own[(*key, voice.name)] = SyncScore(total, per_frame, clock)
         return
-    if clock_of_take is not None:  # on the take's own frames, wherever its voice lies now
+    if clock_of_take is not None:  # on the take's own frames, independent of the voice's current position
         place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
     _store(uid, "", total, per_frame)
@@ -361,8 +361,8 @@ class LiveScore(Part):
     """
 
     def __init__(self):
-        self.own: dict[tuple, SyncScore] = {}  # of animation that is no take: by head, action and voice
-        self.tried: set[tuple] = set()  # the same, of which scores were asked for since the last edit
+        self.own: dict[tuple, SyncScore] = {}  # animation other than takes: by head, action and voice
+        self.tried: set[tuple] = set()  # the same, with scores requested since the last edit
         self.openings: dict[int, tuple[float, np.ndarray]] = {}  # by action: mouth opening as last read, from which scene frame on
         self.job: Generator[bool, None, str | None] | None = None
         self.task = idle.Task(self.step)
@@ -377,7 +377,7 @@ class LiveScore(Part):
     def look(self) -> None:
         """Schedule scoring of the head's current animation for when Blender is idle."""
         if self.job is not None and self.job.gi_running:
-            return  # a change made by scoring itself: nobody edits in the middle of a step
+            return  # a change made by scoring: the animator cannot edit during a step
         self.stop()
         self.tried.clear()
         self.task.postpone(QUIET_SECONDS)

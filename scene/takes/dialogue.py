@@ -92,7 +92,7 @@ def select(context, name: str) -> None:
         for other in strip.sound_strips(scene):
             other.select = other == chosen
         scene.sequence_editor.active_strip = chosen
-    if speaker is None:  # nobody's: there is no voice to choose
+    if speaker is None:  # no speaker: there is no voice to choose
         return
     if context.mode == "OBJECT" and speaker.name in context.view_layer.objects:
         for other in context.view_layer.objects.selected:
@@ -102,7 +102,7 @@ def select(context, name: str) -> None:
         context.view_layer.objects.active = speaker
     if settings.head is not None or head.guess(scene, context.view_layer.objects.active) != speaker:
         settings.head = speaker
-    if settings.strip or not _is_voice(context, name):  # an empty field goes on following the active strip
+    if settings.strip or not _is_voice(context, name):  # an empty field keeps following the active strip
         settings.strip = name
 
 
@@ -176,7 +176,7 @@ def generate(
             voice = strip.meant(scene, sound)
             _, rig = generation.again(scene_name, mesh_name)
             head.check_animatable(rig)
-            earlier = {mesh for _, mesh in todo[:number]}  # a head goes on showing the first of its lines
+            earlier = {mesh for _, mesh in todo[:number]}  # a head keeps showing the first of its lines
             steps = generation.generate(client, voice, scene, rig, count, seed, sampling, on_take, show=mesh_name not in earlier)
             yield from mapped(
                 steps,

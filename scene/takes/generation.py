@@ -178,7 +178,7 @@ def collected(
         takes = yield from collector.gather(client, sound, count, seed, sampling)
         scene = bpy.data.scenes.get(voice.scene)
         if scene is not None and not voice.path:
-            voice_cache.keep(scene, voice, sound)  # the take that is shown may be sampled again
+            voice_cache.keep(scene, voice, sound)  # the shown take may be sampled again
         return takes
     finally:
         collector.close()

@@ -163,7 +163,7 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
             for at in times:
                 keys[(scene_frames >= np.floor(at)) & (scene_frames <= np.ceil(at)), place] = True
                 mask[_rows(clock, at, at, frames)] |= columns[place]
-    # The leads go with the frames beside them.
+    # The leads belong to the adjacent frames.
     keys[: entry.lead_in] |= keys[entry.lead_in]
     keys[len(keys) - entry.lead_out :] |= keys[len(keys) - entry.lead_out - 1]
     if not mask.any():
@@ -245,9 +245,9 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
     if voice.name != lead.voice:
         raise BadRequest(f"“{lead.name}” is a take of “{lead.voice}”, but the chosen voice is “{voice.name}”: choose “{lead.voice}”")
     count, seed = scene.thunder_keep.count, scene.thunder_keep.seed
-    sampling = replace(Sampling.of(scene.thunder), system=DEFAULT)  # the only one that fits what is new to what is kept
+    sampling = replace(Sampling.of(scene.thunder), system=DEFAULT)  # the only system that can fit new parts to kept ones
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
-    if connection.knows_styles():  # the rest is played as the take was asked to be
+    if connection.knows_styles():  # the rest follows the take's requested direction
         before = Sampling.of_take(performance.provenance, scene.thunder).asked
         sampling = replace(sampling, asked=None if before is None else replace(before, as_asked=False))
         sampling = asking.directed(sampling, rig.owner, voice)

@@ -194,7 +194,7 @@ def enter(
     performance: that of the keys, at 25 fps.  Closed before its end it leaves nothing behind.
     """
     actions, made = compat.new_action(f"{lead.voice} · {name}", rig.targets)
-    # Adding an item invalidates `lead`: what is needed of it later is read here.
+    # Adding an item invalidates `lead`, so its data are read here.
     complete, lead_action, leads, voice, clock = False, lead.action, (lead.lead_in, lead.lead_out), lead.voice, _clock(lead)
     try:
         for place, track in enumerate(rig.driver.tracks):

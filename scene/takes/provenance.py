@@ -192,7 +192,7 @@ def about_of(action) -> dict:
     """Provenance of a take's action, without what describes its keys."""
     record = action.get(keying.PROPERTY)
     about = record.to_dict() if hasattr(record, "to_dict") else {}
-    for name in (records.KEY, "checksum"):  # of the keys, not of what they were made from
+    for name in (records.KEY, "checksum"):  # of the keys, not of their source
         about.pop(name, None)
     return about
 

@@ -46,7 +46,7 @@ def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
     todo = [entry.action.session_uid for entry, _ in fingerprint.stale(scene)]
     for number, uid in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)
-        # Looked up again: the animator goes on working meanwhile.
+        # Looked up again, because the animator continues working meanwhile.
         scene = bpy.data.scenes.get(scene_name)
         stale = fingerprint.stale(scene) if scene else ()
         entry, changed = next(((entry, changed) for entry, changed in stale if entry.action.session_uid == uid), (None, None))
@@ -204,7 +204,7 @@ def _replace(
     """List a remade take in place of the take with that id, or beside it if `beside` is set or the animator edited its keys."""
     entries = scene.thunder.takes
     place = next((i for i, entry in enumerate(entries) if entry.action is not None and entry.action.session_uid == uid), None)
-    if place is None:  # deleted meanwhile: nobody waits for this one
+    if place is None:  # deleted meanwhile: the result is not needed
         for action in actions:
             bpy.data.actions.remove(action)
         return

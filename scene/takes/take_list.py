@@ -229,7 +229,7 @@ def duplicate(scene, index: int) -> int:
     copy = entries.add()
     original = entries[index]  # adding may have moved it
     copies = [action.copy() for action in actions_of(original)]
-    for part in original.bl_rna.properties:  # whatever else is known of a take
+    for part in original.bl_rna.properties:  # all other properties of a take
         if not part.is_readonly and part.identifier not in _OF_ITS_OWN:
             setattr(copy, part.identifier, getattr(original, part.identifier))
     copy.action = copies[0]

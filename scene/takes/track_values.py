@@ -63,7 +63,7 @@ def at(curve, frames: np.ndarray) -> np.ndarray:
         if np.ptp(points[:, 1]) == 0 and count <= 2:
             return np.full(len(frames), points[0, 1])
         held = curve.extrapolation == "CONSTANT" or (frames.min() >= points[0, 0] - _NEAR and frames.max() <= points[-1, 0] + _NEAR)
-        if held and len(frames) > count:  # reading the keys costs less than asking for so many frames one by one
+        if held and len(frames) > count:  # reading the keys is faster than evaluating many single frames
             values = keyframes.evaluate(fcurves.read(curve), frames)
             if values is not None:
                 return values

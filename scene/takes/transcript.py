@@ -138,7 +138,7 @@ def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
         left_alone.append((0.0, closed[part.start][1] - _BESIDE))
     if part.stop < len(closed):
         left_alone.append((closed[part.stop - 1][1] + _BESIDE, _FOR_EVER))
-    # The animator went on working meanwhile, and may have undone what was found before.
+    # The animator has continued working meanwhile, and undo may have invalidated earlier references.
     scene = bpy.data.scenes.get(scene_name)
     entry = next(
         (each for each in (scene.thunder.takes if scene else ()) if each.action is not None and each.action.session_uid == uid), None

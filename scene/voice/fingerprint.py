@@ -165,7 +165,7 @@ def _now(scene, then: State) -> State | None:
         return next((state for state in states if dataclasses.replace(state, strip=then.strip) == then), None)
     now = _state_of(scene, strip_now)
     pieces = [_state_of(scene, each) for each in strip.sound_strips(scene) if each != strip_now and each.sound == strip_now.sound]
-    # A strip that was cut in two where it lies still sounds as one; what it never had does not belong to it.
+    # A strip that was cut in two in place still sounds the same; sound that it never had does not count.
     pieces = [each for each in pieces if each.retiming == now.retiming and abs(each.origin - now.origin) < _SAME_FRAME]
     first, last = (round(now.origin + seconds * now.fps) for seconds in then.seconds)
     whole, grown = now, True
@@ -177,7 +177,7 @@ def _now(scene, then: State) -> State | None:
             elif each.first == whole.last:
                 whole, grown = dataclasses.replace(whole, last=each.last), True
     now = dataclasses.replace(now, first=min(now.first, max(whole.first, first)), last=max(now.last, min(whole.last, last)))
-    if then.limited:  # what was left out then is not missed now
+    if then.limited:  # parts left out then do not count now
         now = dataclasses.replace(now, first=max(now.first, first), last=min(now.last, last), limited=True)
     return now
 

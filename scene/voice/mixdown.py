@@ -48,7 +48,7 @@ def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
         return
     wave = _format_of(voice, strip, first, last)
     _check_space(voice, path, wave.bytes_between(first, last) + (1 << 20))
-    shift = max(0, -first)  # Blender cannot mix down what lies before frame 0, though it plays it
+    shift = max(0, -first)  # Blender cannot mix down frames before 0, though it plays them
     bounds = [bound + shift for bound in _bounds(first, last, voice.clock.fps)]
     alone = _copy_with_only(scene, strip, shift)
     piece_path = f"{path}.piece.wav"

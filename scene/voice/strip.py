@@ -75,7 +75,7 @@ def find(context) -> Voice:
     if active is not None and any(active == strip for strip in strips):
         return meant(scene, active)
     audible = [strip for strip in strips if not _silenced_by(scene, strip)]
-    if own_strips and audible:  # a head's several lines: the one that is heard now, or comes next
+    if own_strips and audible:  # of a head's several lines, the current or the next one
         now = context.scene.frame_current
         return meant(scene, next((strip for strip in audible if compat.strip_span(strip)[1] > now), audible[-1]))
     if len(audible) > 1:
@@ -248,7 +248,7 @@ def add(scene, path: str, name: str, start: int, channel: int | None = None):
             for other in members
             if other != strip and compat.strip_span(other)[0] < last and compat.strip_span(other)[1] > first
         }
-        # new_sound moves a strip that would overlap upwards; where it may lie is for us to say.
+        # new_sound moves an overlapping strip upwards; its channel is chosen here instead.
         strip.channel = next(number for number in range(1, 129) if number not in used)
         if compat.content_start(strip) != start:
             move(strip, start)

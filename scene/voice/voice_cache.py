@@ -69,7 +69,7 @@ def _key(scene, voice: strip.Voice) -> tuple | None:
     speaking = strip.named(scene, voice.strip) if voice.strip else None
     if state is None:
         return None
-    begin, end = state.seconds if state.last else (0.0, 0.0)  # where it lies in the scene does not change how it sounds
+    begin, end = state.seconds if state.last else (0.0, 0.0)  # its position in the scene does not change its sound
     return (
         state.sound,
         state.retiming,

@@ -59,7 +59,7 @@ def looking(own: np.ndarray, neck: np.ndarray, wanted: np.ndarray, leaves: float
     own, neck: the take's own eyes and head, rotation vectors [T, 3].  wanted: as `directions` returns.  leaves: 0 … 1, the largest share of
     the time that they look elsewhere; the eyes leave and return with the take's own shifts.
     """
-    gaze = (np.asarray(own, np.float64) + neck)[:, :2]  # in the world: what eyes make good for the head is no shift
+    gaze = (np.asarray(own, np.float64) + neck)[:, :2]  # in the world, where eyes that compensate for the head's rotation do not shift
     away, offset, left = gaze - np.median(gaze, axis=0), np.empty_like(gaze), leaves * len(gaze)
     starts = np.flatnonzero(np.linalg.norm(np.diff(gaze, axis=0), axis=1) > _SHIFT) + 1
     bounds = [0, *starts, len(gaze)]

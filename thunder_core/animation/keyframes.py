@@ -199,7 +199,7 @@ def _on_bezier(corners: np.ndarray, frames: np.ndarray) -> np.ndarray:
             break
         steep = (3 * time[0] * s + 2 * time[1]) * s + time[2]
         s = np.clip(s - off / np.maximum(steep, 1e-6), 0.0, 1.0)
-    else:  # a handle that stands nearly upright: by halves
+    else:  # nearly vertical handle: bisection
         late = np.flatnonzero(np.abs(off) >= _ON_TIME)
         low, high = np.zeros(len(late)), np.ones(len(late))
         for _ in range(_HALVINGS):

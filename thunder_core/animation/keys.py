@@ -117,7 +117,7 @@ def _slope_limits(
     but for that part of the range least … most of the whole curve, and within that range."""
     run, beyond = np.diff(times), beyond * (most - least)
     low, high = steepest(np.diff(value), run)
-    # Either end of a segment may use up half of what there is between its keys and the ends of the range.
+    # Each end of a segment may use half of the distance between its keys and the limits of the range.
     below = np.minimum(beyond, (np.minimum(value[:-1], value[1:]) - least) / 2) / (_BULGE * run)
     above = np.minimum(beyond, (most - np.maximum(value[:-1], value[1:])) / 2) / (_BULGE * run)
     # A segment dips below its keys where it leaves too steeply downward or arrives too steeply upward, and the reverse.

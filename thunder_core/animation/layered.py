@@ -99,7 +99,7 @@ def with_values(keys: dict, inside: np.ndarray, frames: np.ndarray, base: np.nda
             result[part][place, 1] += (wanted - keys["co"][place, 1]).astype(np.float32)
         result["co"][place, 1] = wanted.astype(np.float32)
         return result
-    # Between few keys: one on every frame of the change and of its neighbours, which stay what they were.
+    # Between sparse keys: a key on every frame of the change and of its neighbours, whose values are kept.
     start = max(rows.start - 1, 0)
     guard, values = frames[start : rows.stop + 1], base[start : rows.stop + 1].copy()
     values[rows.start - start : rows.start - start + len(inside)] = wanted

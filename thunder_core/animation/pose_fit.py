@@ -33,7 +33,7 @@ def _within(wanted: np.ndarray, slack: np.ndarray) -> np.ndarray:
     """The nearest segments (change of value, slopes at both ends in units of a third, [3, …]) that keep within their ends' range."""
     both = np.stack([wanted, -wanted])  # as they rise and as they fall
     d, slopes = both[:, 0], both[:, 1:]
-    twice = d + slopes.max(1) - slack  # of the change that is nearest where the steeper slope alone asks for more of it
+    twice = d + slopes.max(1) - slack  # twice the nearest change if only the steeper slope limits it
     near = np.maximum(np.maximum(d, twice / 2), np.maximum((twice + slopes.min(1) - slack) / 3, 0.0))
     bounded = np.minimum(np.maximum(slopes, -slack), (near + slack)[:, None])
     far = np.square(near - d) + np.square(bounded - slopes).sum(1)

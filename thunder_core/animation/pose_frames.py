@@ -19,12 +19,12 @@ _EXTREME_MOVE = 2.0  # movement, in allowed errors, after which a turning point 
 def find_segments(
     curves: np.ndarray, flat: np.ndarray, weight: np.ndarray, slack: np.ndarray, longest: int
 ) -> Generator[float, None, np.ndarray]:
-    """Returns how far off a segment between each two frames is at best, its ends as they are: [longest + 1, T].
+    """Returns the least error of a segment between any two frames with fixed ends: [longest + 1, T].
 
     Row l, column i: of the segment from frame i to frame i + l. Slopes at both ends are the best that keep every curve
     within its ends' range.
     """
-    step = SAMPLES // 2  # two samples of a frame tell as much, in single precision too
+    step = SAMPLES // 2  # two samples per frame suffice, also in single precision
     curves, weight = curves[::step].astype(np.float32), weight[::step]
     frames = (len(curves) - 1) // 2 + 1
     cost = np.full((longest + 1, frames), np.inf)
@@ -92,7 +92,7 @@ def find_holds(curves: np.ndarray, flat: np.ndarray) -> Generator[float, None, l
                 continue
         if frame - 1 - first >= _SHORTEST_HOLD:
             holds.append((first, frame - 1))
-        # A run that ends may share its last frames with the next one: go back as far as they agree.
+        # A run may share its last frames with the next one: go back to where they start to agree.
         if frame < len(places):
             first = frame
             low = high = places[frame]

@@ -267,7 +267,7 @@ class Thinning:
         samples = new.samples()
         change = (samples - self.shown[rows, channel]).astype(np.float32)
         worst = int(np.abs(change).argmax())
-        for some in (slice(first * SAMPLES + worst, first * SAMPLES + worst + 1), rows):  # where it changes most tells enough, mostly
+        for some in (slice(first * SAMPLES + worst, first * SAMPLES + worst + 1), rows):  # the point of largest change usually suffices
             here = change[worst : worst + 1] if some is not rows else change
             error = self.error[some] + here[:, None] * region.flat[channel]
             off, before = share_off(error, region.weight[some]), self.off[some]

@@ -313,7 +313,7 @@ def fit(
     curves = np.asarray(curves, float)
     frames = (len(curves) - 1) // SAMPLES + 1
     low, high = curves.min(0), curves.max(0)
-    # On a frame where lips just meet hardly any error is allowed; part of it is reserved for what summing channels linearly misses.
+    # On a frame where lips just meet, hardly any error is allowed; part of it is reserved for the error of summing channels linearly.
     strict = np.where(_met(gap, closed_mm), 1.0 / np.clip(_GAP_SHARE * (closed_mm - gap), 0.03 * closed_off, closed_off), 0.0)
     strength = np.linalg.norm(measure.pull / measure.allowed[:, None], axis=2).max(1)
     most = np.linalg.norm(measure.pull, axis=2).max(1)

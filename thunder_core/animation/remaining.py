@@ -45,12 +45,12 @@ def without(  # noqa: PLR0913 (what is known of its keys)
         ends = _ends_that_stay(keys, gone, put, (first, last), sides)
         if len(ends) == 2 and 0 < first and last < len(times) - 1 and not put[first - 1] and not put[last + 1]:
             joined = keyframes.rejoined(keys, first - 1, last + 1)
-            if joined is not None:  # the line lay within one movement of the animator's, which is whole again
+            if joined is not None:  # the line was inside one movement of the animator, which is restored
                 keys = joined
                 continue
         gone[list(ends)] = False
         for end, of_spans in ((first, [start for start, _ in spans]), (last, [end for _, end in spans])):
-            # else the movement beside it was there when the line was committed, and the key passes into it
+            # else the adjacent movement existed when the line was committed, and the key leads into it
             ends_now[end] |= end in ends and any(abs(times[end] - frame) < 0.5 for frame in of_spans)
         gaps.append(
             (
@@ -58,7 +58,7 @@ def without(  # noqa: PLR0913 (what is known of its keys)
                 _gap_end(times, last, last + 1, sides[1], bool(ends_now[last])),
             )
         )
-    for end in np.flatnonzero(ends_before & ~gone).tolist():  # movements to the animator's keys beside ends of earlier, longer lines
+    for end in np.flatnonzero(ends_before & ~gone).tolist():  # movements to the animator's keys next to ends of earlier, longer lines
         gaps.append((float(times[max(end - 1, 0)]), float(times[min(end + 1, len(times) - 1)])))
     return Remaining(keyframes.select(keys, ~gone), ends_now[~gone], tuple(gaps))
 

@@ -33,7 +33,7 @@ def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int) -> lis
         take([int(np.argmax(loudness[:frames]))], LOUD, 1)
     peaks = [i for i in range(frames) if mean[i] >= mean[max(0, i - 1)] and mean[i] >= mean[min(frames - 1, i + 1)]]
     take(sorted(peaks, key=lambda i: -mean[i]), WIDE, count)
-    take(np.linspace(0, frames - 1, count).round().astype(int), WIDE, count)  # a line in which little happens
+    take(np.linspace(0, frames - 1, count).round().astype(int), WIDE, count)  # for lines with little movement
     return sorted(result)
 
 

@@ -68,7 +68,7 @@ def _row(out: str, job: Job, state: str, notes: dict) -> dict:
 def page(out: str, report: dict) -> str:
     """The report as a page of HTML."""
     counts = ", ".join(f"{count} {state}" for state, count in report["counts"].items() if count)
-    rows = sorted(report["jobs"], key=lambda row: row["state"] != FAILED)  # what needs somebody comes first
+    rows = sorted(report["jobs"], key=lambda row: row["state"] != FAILED)  # problems come first
     about = f"THUNDER {report['thunder']}, Blender {report['blender']}, weights {report['weights'][:12]}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'

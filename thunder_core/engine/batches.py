@@ -77,7 +77,7 @@ def in_portions(
             smaller = True
         else:
             smaller = False
-        if smaller:  # the error is gone here, and with it what it held in memory
+        if smaller:  # the error, and the memory that it referenced, are released here
             give_back()
             most = len(seeds) // 2
             waiting = deque(each[at : at + most] for each in (seeds, *waiting) for at in range(0, len(each), most))

@@ -326,7 +326,7 @@ def main() -> int:
         stopped.set()
 
     out = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)  # what Ray prints is no event
+    os.dup2(2, 1)  # Ray's output is not an event
 
     def put(event: dict) -> None:
         with contextlib.suppress(OSError):
@@ -361,4 +361,4 @@ if __name__ == "__main__":
         traceback.print_exc()
         code = 1
     sys.stderr.flush()
-    os._exit(code)  # a thread waits for stdin, which Python's own end would trip over
+    os._exit(code)  # a thread waits for stdin, which would disturb Python's shutdown

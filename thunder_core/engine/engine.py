@@ -115,7 +115,7 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
     """Seeds in portions of nearly equal size, larger ones first, so that threads finish at about the same time."""
     most = 16
     if device == "cpu":
-        together = frames if threads > 1 else min(frames, WINDOW)  # portions beside each other hold their takes whole
+        together = frames if threads > 1 else min(frames, WINDOW)  # parallel portions keep all frames of their takes in memory
         most = min(16, max(1, round(_PORTION_FRAMES / together)), -(-len(seeds) // threads))
     count = -(-len(seeds) // most)
     bounds = [-(-len(seeds) * i // count) for i in range(count + 1)]
@@ -209,7 +209,7 @@ class Engine:
     def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
         check_regular(folder)
-        # Reading every file for its checksum goes on beside the loading; whoever asks for the identity waits for it.
+        # Files are read for their checksums in parallel to loading; access to the identity waits for the result.
         self._identity: Future[Identity] = Future()
         threading.Thread(target=_resolve, args=(self._identity, folder), name="identity", daemon=True).start()
         self.head = _head_of(folder)
@@ -221,7 +221,7 @@ class Engine:
         self.speaker = SpeakerEncoder.load(folder).to(device)
         self._check_that_all_fit()
         self._known: dict[str, VoiceFeatures] = {}
-        self._performers: dict[str, Performer] = {}  # systems besides THUNDER, loaded when they are first asked for
+        self._performers: dict[str, Performer] = {}  # systems besides THUNDER, loaded on first use
 
     @property
     def identity(self) -> Identity:

@@ -65,7 +65,7 @@ class FlameLayer(nn.Module):
         add_buffer("weights", weights.T)  # [5, m]
         pairs = np.moveaxis(head.correctives[ids], (0, 1, 2), (2, 1, 0)) if head.corrective_pairs else np.zeros((0, 3, len(weights)))
         moving = np.flatnonzero(pairs.any(axis=(1, 2)))
-        # where a factor of each product stands among the channels and then the joints
+        # index of each product's factor among the channels followed by the joints
         places = [*head.expression_names, *JOINT_NAMES]
         self.pairs = [tuple(places.index(name) for name in head.corrective_pairs[number]) for number in moving]
         add_buffer("products", pairs[moving].reshape(-1, 3 * len(weights)))

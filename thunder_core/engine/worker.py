@@ -58,12 +58,12 @@ class Worker:
         self.weights = weights
         self.device = device  # None: the best there is
         self.engine = None
-        self.preparation = iter(())  # what is left to be loaded for the first takes, a part at each step
+        self.preparation = iter(())  # remaining loading for the first takes, one part per step
         self.waiting = queue.Queue()  # requests in order; None ends the work
         self.cancelled = {}  # request id → threading.Event
         self.answered = set()  # ids whose last event is out
         self.lock = threading.Lock()  # guards replies, answered, cancelled
-        self.working = None  # id of the request that is being answered
+        self.working = None  # id of the current request
         self.finished = threading.Event()
         self.told_to_quit = False
 
@@ -81,7 +81,7 @@ class Worker:
             self._answer(request)
             self.working = None
             if flag is not None and flag.is_set():
-                self._say_what_runs()  # the client may wait for the end of what it cancelled
+                self._say_what_runs()  # the client may wait for the end of the request that it cancelled
         self.finished.set()
         self.leave()
 
@@ -96,7 +96,7 @@ class Worker:
                 next(self.preparation)
             except StopIteration:
                 return self.waiting.get()
-            except Exception as error:  # whoever needs it will fail with a sentence
+            except Exception as error:  # a request that needs it will fail with a sentence
                 self.preparation = iter(())
                 traceback.print_exception(type(error), error, error.__traceback__)
 
@@ -149,8 +149,8 @@ class Worker:
             flag = self.cancelled.get(target) if isinstance(target, int) else None
         if flag is not None:
             flag.set()
-            # The work looks at the flag whenever it reports progress. If that takes longer than an animator waits,
-            # the answer is given here, and whatever the work still produces is dropped.
+            # The work checks the flag at each progress report. If that takes longer than an animator waits, the answer is sent from here,
+            # and later results of the work are dropped.
             threading.Timer(CANCEL_PATIENCE, self._fail, (target, _cancelled())).start()
         self._done(number, {"found": flag is not None})
 
@@ -160,7 +160,7 @@ class Worker:
                 flag.set()
         self.waiting.put(None)
         if not self.finished.wait(GRACE):
-            self.leave()  # a long computation in the main thread must not keep a process that nobody asks
+            self.leave()  # a long computation in the main thread must not keep an orphaned process alive
 
     # -- replies ---------------------------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class Worker:
                 self.replies.write(line)
                 self.replies.flush()
             except OSError:
-                pass  # nobody reads any more: stdin ends too, and that is what ends this process
+                pass  # the client is gone: stdin ends too, which ends this process
 
     def _done(self, number, result):
         self._send({"id": number, "event": "done", "result": result}, last=True)
@@ -206,7 +206,7 @@ class Worker:
             except BaseException as error:
                 if not (is_out_of_device_memory(error) and self._engine_is_on_gpu()):
                     raise
-                # Nothing of the failed attempt may stay referenced, or its memory is not given back.
+                # The failed attempt must not stay referenced, or its memory is not released.
                 error.__traceback__ = None
                 progress(0.0, "The graphics card has too little memory: using the processor instead")
                 self.device = "cpu"
@@ -246,7 +246,7 @@ class Worker:
                 ) from error
             finally:
                 gc.enable()
-                gc.freeze()  # what was imported stays, and need not be looked at again
+                gc.freeze()  # imports stay, and need not be checked again
         return self.engine
 
     def _engine_is_on_gpu(self):
@@ -586,7 +586,7 @@ def main():
     )
     options = parser.parse_args()
 
-    # The pipes become ours alone: what a library prints goes to stderr, what a child process reads is nothing.
+    # The pipes become private: libraries print to stderr, and child processes get an empty stdin.
     requests = os.fdopen(os.dup(0), "rb")
     replies = os.fdopen(os.dup(1), "wb", buffering=0)
     nothing = os.open(os.devnull, os.O_RDONLY)
@@ -600,7 +600,7 @@ def main():
     if options.folder:
         import tempfile
 
-        tempfile.tempdir = options.folder  # what a library leaves behind goes with the client's folder
+        tempfile.tempdir = options.folder  # files left by libraries are removed with the client's folder
     Worker(requests, replies, options.folder, options.weights, options.device).run()
 
 

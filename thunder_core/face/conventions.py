@@ -201,7 +201,7 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
     best = max(framed, key=lambda frame: len(framed[frame]), default=None)
     if best is not None and (len(framed[best]) >= 3 or not result):
         for shape, matches in framed[best].items():
-            result.setdefault(shape, matches)  # a plain name beside a prefixed one is the shape itself
+            result.setdefault(shape, matches)  # if a plain and a prefixed name exist, the plain one is the shape
     return result
 
 
@@ -244,7 +244,7 @@ def explain(convention: Convention, names: Sequence[str]) -> Recognised:
     proper = 0
     for channel, alternatives in convention.keys.items():
         chosen = next((each for each in alternatives if all(spelling(name) in spelt for name in each)), None)
-        if chosen is None:  # half of a shape in halves is better than none
+        if chosen is None:  # one half of a split shape is better than none
             partly = [each for each in alternatives if 2 * sum(spelling(name) in spelt for name in each) >= len(each)]
             chosen = partly[0] if partly else None
         proper += chosen is alternatives[0]

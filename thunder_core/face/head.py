@@ -168,7 +168,7 @@ def _required(path, data, name):
 
 def _array(path, data, name):
     """Numbers of a file as float32."""
-    with np.errstate(over="ignore"):  # what is too large becomes infinite and is refused
+    with np.errstate(over="ignore"):  # too large values become infinite and are refused
         value = np.ascontiguousarray(_required(path, data, name), dtype=np.float32)
     if not np.isfinite(value).all():
         raise BadHead(f"{name} in {path.name} contains NaN or infinite numbers: choose another file")

@@ -89,7 +89,7 @@ def as_keys_need(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
     result = response(opened, closes, does(_LOWER + "Left", _LOWER + "Right"), does("mouthFunnel"))
     close = result.close if closes is not None and abs(result.close - 1.0) >= _AS_NAMED else 1.0
     rules = [replace(rule, weight=round(close * rule.weight, 3)) if rule.source == _CLOSE and close != 1.0 else rule for rule in plan.rules]
-    if closes is not None and result.funnel >= _AS_NAMED:  # it goes on rounding the lips, but parts them no further than it should
+    if closes is not None and result.funnel >= _AS_NAMED:  # it still rounds the lips, but parts them no further than usual
         back = result.funnel * close
         rules += [Rule("mouthFunnel", rule.target, round(back * rule.weight, 3)) for rule in keyed if rule.source == _CLOSE]
     vowels: dict[Target, None] = {}

@@ -118,7 +118,7 @@ def _with_contacts(lips: Lips, before: Motion, after: Motion, names: list[str], 
         open_still = parted(_blended_back(before, after, mouth, between, rows), rows)
         low, high = np.where(open_still, low, between), np.where(open_still, between, high)
     steps[rows] = low
-    # Neighbours come along a little, so that one frame does not jump; none comes less far than it must.
+    # Neighbours are also moved slightly, so that no single frame jumps; each gets at least its required amount.
     padded = np.pad(steps, 2, mode="edge")
     least = np.min([padded[i : i + len(steps) + 2] for i in range(3)], axis=0)
     eased = np.mean([least[i : i + len(steps)] for i in range(3)], axis=0)

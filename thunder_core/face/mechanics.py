@@ -155,7 +155,7 @@ class Mechanics:
 
     def _lips(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
         """Set the lips to their gap in place: the upper lip by its part, the lower lip or mouthClose by the rest."""
-        teeth = np.maximum(sounds.labiodental * BITE_RISE_MM, sounds.sibilant * SIBILANT_RISE_MM)  # which the upper lip shows
+        teeth = np.maximum(sounds.labiodental * BITE_RISE_MM, sounds.sibilant * SIBILANT_RISE_MM)  # which are shown by the upper lip
         teeth = np.minimum(teeth, np.maximum(aim.gap, 0.0))
         rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + teeth), teeth)
         rise = aim.rise + sounds.speech * (rise - aim.rise)

@@ -45,7 +45,7 @@ def shares(channels: tuple[str, ...]) -> np.ndarray:
         if not column.sum():
             continue
         weights = of_parts @ column / column.sum()
-        weights[PARTS.index("head")] = 0.0  # the skin between the parts turns with the head and belongs to none of them
+        weights[PARTS.index("head")] = 0.0  # the skin between the parts turns with the head and is in none of them
         weights[weights < _FAINT] = 0.0
         result[row] = weights / weights.sum()
     return result
@@ -80,7 +80,7 @@ def mixed(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarra
     Where all the mouths mixed in a frame are closed the result is closed; where one fades in, its gap does too.
     """
     of = shares(tuple(channels))
-    # rounded, so that what is one take's alone is that take's to the last bit
+    # rounded, so that values from a single take are bit-identical to it
     expression = sum(motion.expression * np.round(weights[:, take] @ of.T, 12) for take, motion in enumerate(motions))
     mouth, _, gaze, head = (weights[:, :, part] for part in range(len(PARTS)))
 

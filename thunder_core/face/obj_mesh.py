@@ -89,7 +89,7 @@ def _vertices(path: Path, data: bytes) -> np.ndarray:
     start = 0 if data.startswith(b"v ") else data.find(b"\nv ") + 1
     if not data.startswith(b"v ", start):
         raise BadHead(f"{path.name} has no vertices: choose the folder of OBJ files")
-    # Vertices stand together; what follows them begins with another letter, or is vt or vn.
+    # Vertices are contiguous; the line after them begins with another letter, or is vt or vn.
     ends = [
         at for letter in (b"\nvt", b"\nvn", b"\nf ", b"\ng ", b"\no ", b"\ns ", b"\nu", b"\n#") if (at := data.find(letter, start)) >= 0
     ]
@@ -100,7 +100,7 @@ def _vertices(path: Path, data: bytes) -> np.ndarray:
     numbers = _decimals(block)
     if numbers is None:
         numbers = _numbers(path, block, lines)
-    with np.errstate(over="ignore"):  # Blender keeps 32 bits: what is too large for them becomes infinite there
+    with np.errstate(over="ignore"):  # Blender uses 32 bits: larger values become infinite there
         finite = np.isfinite(numbers.astype(np.float32)).all()
     if not finite or len(numbers) % lines or len(numbers) // lines < 3:
         raise BadHead(f"{path.name} has vertices that are not three numbers each: download the file again")
@@ -139,7 +139,7 @@ def _decimals(block: bytes) -> np.ndarray | None:
     value = np.zeros(len(dots), np.int64)
     inside = np.ones(len(dots), bool)
     for place in range(1, _PLACES + 1):
-        digit = padded[dots + place] - np.uint8(_ZERO)  # what is no digit wraps round to more than 9
+        digit = padded[dots + place] - np.uint8(_ZERO)  # non-digits wrap around to more than 9
         inside &= digit <= 9
         value *= 10
         value += np.where(inside, digit, 0)

@@ -189,7 +189,7 @@ def match(source: Face, target: Face) -> Match:
     ids = np.concatenate([lips, face])
     carried = warp(source.points[ids])
     spots, _ = surface.nearest_spots(carried, target.points, target.skin)
-    # beside each other at rest, apart when the mouth opens: each lip is looked for on its own side
+    # adjacent at rest, apart when the mouth opens: each lip is searched on its own side
     pull = target.head.weights[:, JAW].astype(np.float64)[target.skin].mean(1)
     between = (np.median(target.seam.upper_pull) + np.median(target.seam.lower_pull)) / 2
     vertices, shares = spots.vertices.copy(), spots.shares.copy()

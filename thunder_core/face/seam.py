@@ -142,7 +142,7 @@ def _longest_run(above, view, middle):
         return None
     runs = np.split(have, np.flatnonzero(np.diff(have) > 4) + 1)
     run = max(runs, key=len)
-    # the lips' line is smooth: a column whose break lies elsewhere is not of the mouth
+    # the lips' line is smooth: a column with a break elsewhere is not part of the mouth
     rows = above[run]
     smooth = np.array([np.median(rows[max(0, i - 6) : i + 7]) for i in range(len(run))])
     run = run[np.abs(rows - smooth) <= round(0.05 / _PIXEL)]

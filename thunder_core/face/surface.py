@@ -103,7 +103,7 @@ def nearest_spots(queries: np.ndarray, points: np.ndarray, triangles: np.ndarray
     Exact among the `tries` triangles whose middles are nearest.
     """
     low, high = queries.min(0), queries.max(0)
-    margin = 0.25 * np.linalg.norm(high - low)  # what is farther from all of them is nearest to none
+    margin = 0.25 * np.linalg.norm(high - low)  # mesh points beyond it are nearest to no query
     close = triangles[_overlaps(points, triangles, low - margin, high + margin)]
     triangles = close if len(close) >= tries else triangles
     middles = points[triangles].mean(1).astype(np.float32)

@@ -59,7 +59,7 @@ class _Bounded:
 
     def read(self, size: int) -> bytes:
         content = self.file.read(min(size, self.left))
-        self.left -= len(content)  # at least what is left: lines are not counted
+        self.left -= len(content)  # an upper bound of the remaining bytes: lines are not counted
         return content
 
 
@@ -143,7 +143,7 @@ class _FlameUnpickler(pickle._Unpickler):
         return holder
 
     def load_bytearray8(self):
-        # Python's own reserves what is claimed before it reads.
+        # Python's own implementation allocates the claimed size before it reads.
         self.append(bytearray(self.read(int.from_bytes(self.read(8), "little"))))
 
     dispatch[pickle.BYTEARRAY8[0]] = _limited(load_bytearray8)
@@ -196,7 +196,7 @@ def _holders(budget):
             raise _Refused("rebuilds an object that is not an array")
         return kind()
 
-    def frombuffer(raw, dtype, shape, order="C"):  # what numpy writes from pickle protocol 5 on
+    def frombuffer(raw, dtype, shape, order="C"):  # used by numpy from pickle protocol 5 on
         held = array()
         held.state = (1, shape, dtype, order == "F", raw)
         return held
@@ -228,7 +228,7 @@ def _holders(budget):
     for module in ("copy_reg", "copyreg"):
         table[module, "_reconstructor"] = reconstruct
     for module in ("__builtin__", "builtins"):
-        # chumpy's bookkeeping; what is in it is of no interest
+        # chumpy's bookkeeping, which is ignored
         table[module, "object"] = table[module, "set"] = other
     return table
 

@@ -88,7 +88,7 @@ class DenoiserLoss:
     ):  # fmt: skip
         self.device, self.alpha, self.masked = device, alpha_bar(), masked
         self.columns, self.mouth = Columns(head.channels), Mouth(head).to(device)
-        # Of brows, eyes and head, which the voice does not tell, variety is worth more than fidelity.
+        # For brows, eyes and head, which the voice does not determine, variety matters more than fidelity.
         names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]
         self.speaking = torch.tensor(in_group(names, (*MOUTH, *COEFFICIENTS)), device=device)
         self.spread = _spreads(batches, self.mouth, denoiser.to(device))

@@ -66,7 +66,7 @@ class PhoneBatches:
             at = np.minimum((np.arange(fill) * speed).round().astype(int), take - 1)
             waves[row, : len(crop)] = crop
             labels[row, :fill] = torch.from_numpy(whole[start + at])
-            labels[row, fill:] = SILENCE  # the padding is silence as well as anything is
+            labels[row, fill:] = SILENCE  # padding counts as silence
             waves[row] = augment(waves[row], rng)
         return waves, labels
 

@@ -67,7 +67,7 @@ class HeadStatistics:
     def drawn(self, loudness: np.ndarray, size: float, rng: np.random.Generator) -> np.ndarray:
         """Rotations float32 [T, 3], rad, of a head that goes with a voice's loudness [T]."""
         frames = len(loudness)
-        count = 2 * max(frames, WINDOW)  # longer than what is used, so that its end does not meet its beginning
+        count = 2 * max(frames, WINDOW)  # longer than needed, so that the periodic end does not join the beginning
         hertz = np.fft.rfftfreq(count, 1 / FPS)
         flat = self.spectrum.reshape(BINS, 9)
         centres = _HERTZ * np.arange(1, BINS + 1)

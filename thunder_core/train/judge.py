@@ -96,7 +96,7 @@ def corrupt(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rn
     else:
         raise ValueError(kind)
     inside = usual
-    if rng.random() < 0.4:  # only for a while: the judge must say where
+    if rng.random() < 0.4:  # only for a while, so that the judge learns to locate it
         a = rng.uniform(0, 0.7) * len(x)
         t = np.arange(len(x))
         inside = np.clip(np.minimum(t - a, a + rng.uniform(0.2, 0.6) * len(x) - t) / 2, 0, 1)
@@ -323,7 +323,7 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
         starts = np.flatnonzero(own.numpy())[:WATCHED_SPOILED]
         for i, name in enumerate(WATCHED_KINDS):
             spoiled = [(s, s + 1 + i) for s in starts if s + 1 + i < len(merit)]
-            # A take without a closure, say, has none to lose.
+            # Some faults need something to spoil: a take without closures, say, cannot lose one.
             kinds[name] += [float(merit[now]) for was, now in spoiled if not torch.equal(lesson.lips[now], lesson.lips[was])]
     right = np.array(kinds["right"])
     means = {name: float(np.mean(values)) for name, values in kinds.items()}

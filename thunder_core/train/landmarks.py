@@ -211,7 +211,7 @@ def _lids(head: Head, skin: Front) -> list:
             for number, (landmark, share) in enumerate(zip(right if side == "right" else left, across)):
                 if number in (0, len(across) - 1):
                     if lid == "lower":
-                        continue  # the corners are there already
+                        continue  # the corners are included already
                     at = outer + beyond * outwards if number == 0 else inner - beyond * outwards
                     y, away = np.interp(at, x, (low + high) / 2), (outwards if number == 0 else -outwards, 0)
                 else:

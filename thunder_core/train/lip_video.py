@@ -152,7 +152,7 @@ def film(motions: MotionSet, head: Head, pairs: list[tuple[int, int]], folder: P
     view = LipVideo(head)
     size = films[len(done)]["start"] * PIXELS**2 if len(done) < len(films) else frames * PIXELS**2
     with path.open("r+b" if done else "wb") as file:
-        file.truncate(size)  # what a stopped run had begun is drawn again
+        file.truncate(size)  # an unfinished part of a stopped run is drawn again
         file.seek(size)
         for number in tqdm(range(len(done), len(films)), desc="filming lips", mininterval=10):
             row = motions.rows[films[number]["row"]]

@@ -36,7 +36,7 @@ class FacePictures:
         corners = rest[triangles]
         normal = torch.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0], dim=-1)
         area = normal.norm(dim=-1)
-        in_front = normal[:, 2] > -_TURNS * area  # what looks backwards at rest is never seen, unless it can turn
+        in_front = normal[:, 2] > -_TURNS * area  # triangles that face backwards at rest are never visible, unless they can turn
         in_view = (((corners[..., :2] - self.centre) * self.scale).abs() < size).all(-1).all(-1)
         shown = in_front & in_view & (area > 0)
         ids, places = triangles[shown].unique(return_inverse=True)

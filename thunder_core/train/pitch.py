@@ -51,7 +51,7 @@ def track(samples: Tensor) -> tuple[Tensor, Tensor]:
     score = similarity - _DEEP * octaves
     path = smooth_path(score, _LEAP)
     hertz = hertz_along(_SHARP * score, path)
-    inside = (path > 1) & (path < CLASSES - 2)  # at the ends of the scale something else repeats: a hum, a hiss
+    inside = (path > 1) & (path < CLASSES - 2)  # periodicity at the ends of the scale is not a voice: a hum, a hiss
     voiced = (similarity.gather(-1, path[..., None])[..., 0] > _ALIKE) & (rms > _QUIET) & inside
     log, frames = hertz.log().cpu().numpy(), np.arange(hertz.shape[1])
     for row, on in zip(log, voiced.cpu().numpy()):

@@ -28,7 +28,7 @@ def nearest_triangles(points: Tensor, triangles: Tensor, height: int, width: int
         return shown.view(batch, height, width)
     # Corners apart, [B, F] each: sums over three numbers that lie side by side are slow.
     x, y, z = ([plane[:, triangles[:, corner]] for corner in range(3)] for plane in points.unbind(-1))
-    # Twice the area; y runs down, which turns the sense of the corners round.
+    # Twice the area; y points down, which reverses the order of the corners.
     area = (x[2] - x[0]) * (y[1] - y[0]) - (x[1] - x[0]) * (y[2] - y[0])
     left, right = _least(x).ceil().clamp_min(0), _most(x).floor().clamp_max(width - 1)
     top, bottom = _least(y).ceil().clamp_min(0), _most(y).floor().clamp_max(height - 1)

@@ -115,7 +115,7 @@ def speak_espeak(text: str, voice: str, speed: int = 170, pitch: int = 50, span:
     library.espeak_Synchronize()
     samples = np.concatenate(pieces).astype(np.float32) / 32768 if pieces else np.zeros(0, np.float32)
     sounds = [(names, at / rate) for symbol, at in events if (names := phones_of(symbol))]
-    # An empty symbol is a pause, or the seam inside a trilled sound: short ones belong to what is before them.
+    # An empty symbol is a pause, or the seam inside a trilled sound: short ones belong to the preceding sound.
     nexts = [at for _, at in sounds[1:]] + [len(samples) / rate]
     sounds = [s for i, (s, end) in enumerate(zip(sounds, nexts)) if i == 0 or s[0] != ["SIL"] or end - s[1] > _SEAM]
     ends = [at for _, at in sounds[1:]] + [len(samples) / rate]

@@ -197,7 +197,7 @@ def gestures(cues: Cues, names: Sequence[str], direction: Direction, rng: np.ran
     put("mouthDimple", tight * (0.08 * alive + 0.10 * end))
     put("mouthRollUpper", tight * 0.12 * shut)
     put("mouthRollLower", tight * 0.12 * shut)
-    # The mouth pulls towards the side that moves more, with what it says and by itself.
+    # The mouth is drawn towards the side that moves more, with speech and without.
     aside = (0.5 * style.asymmetry) * (0.05 * alive + 0.05 * cues.curves["open"]) + 0.02 * cues.curves["drift"]
     put("mouthLeft", np.maximum(aside, 0))
     put("mouthRight", np.maximum(-aside, 0))

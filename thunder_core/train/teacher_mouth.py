@@ -159,12 +159,12 @@ def mouth(
         x[:, index[name]] += values
 
     funnel = np.clip(rounded, 0, 1.2) * FUNNEL * (1 - shut) * (1 - bite)
-    # Rounding: what narrows beyond the jaw's and the funnel's part is pucker, what widens is stretch.
+    # Rounding: narrowing beyond the jaw's and the funnel's part is pucker, widening is stretch.
     wide = wide + JAW_NARROW_MM * jaw_of(gap, lips)
     narrow = np.clip(-(wide + FUNNEL_NARROW_MM * funnel), 0, 14) / PUCKER_MM
     pucker = np.clip(narrow + 0.1 * rounded, 0, 1.0)
     stretch = np.clip(wide, 0, 8) / STRETCH_MM
-    for name in ("mouthLowerDown", "mouthUpperUp"):  # how the sides share what the mechanics finds below
+    for name in ("mouthLowerDown", "mouthUpperUp"):  # the sides' shares of the amounts that the mechanics solves for below
         put(name, 0.5, asymmetry)
     put("mouthFunnel", funnel)
     put("mouthPucker", pucker * (1 - 0.4 * shut))

@@ -82,7 +82,7 @@ class Plan:
     knits: list[Raise] = field(default_factory=list)
     looks: list[Look] = field(default_factory=list)
     blinks: list[tuple[float, float]] = field(default_factory=list)  # (s of shutting, length against a usual one)
-    breaths: list[tuple[float, float]] = field(default_factory=list)  # (s at which air begins to be drawn in, how much of it)
+    breaths: list[tuple[float, float]] = field(default_factory=list)  # (start of the inhalation in s, its amount)
 
 
 def _silences(voice: Prosody) -> list[tuple[float, float]]:
@@ -156,8 +156,8 @@ def _mark_accents(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Gen
             slower = (0.75 + 0.06 * float(np.linalg.norm(turned))) / manner.tempo  # the further, the longer
             down, back = slower * rng.uniform(0.15, 0.21), slower * rng.uniform(0.26, 0.55)
             after = min((s for s, _ in voice.phrases if s > t), default=None)
-            at = max(start + down, min(end - 0.06, t + rng.uniform(-0.01, 0.05)))  # within its phrase, as far as it goes
-            if at + 0.06 + back > end:  # what ends a phrase stays until the next, or sinks back slowly
+            at = max(start + down, min(end - 0.06, t + rng.uniform(-0.01, 0.05)))  # within its phrase
+            if at + 0.06 + back > end:  # a gesture at a phrase's end is held until the next, or relaxes slowly
                 plan.nods.append(Nod(at, 0.6 * turned, down, 2.2 * back, at + 2.5 if after is None else after - 0.05))
             else:
                 plan.nods.append(Nod(at, turned, down, back, at + rng.uniform(0, 0.06)))
@@ -227,7 +227,7 @@ def _leave(plan: Plan, away: float, back: float, follow: float, manner: Manner, 
 
 def _look(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
     """The gaze leaves at hesitations and while a phrase is planned, and returns during the phrase or at its end."""
-    often, free = min(1.6, manner.looks), 0.0  # s until which the eyes are away
+    often, free = min(1.6, manner.looks), 0.0  # end of the last look away, s
     for (start, end), (a, b) in zip([*voice.pauses, (voice.seconds, voice.seconds)], voice.phrases):
         if a > 0.1 and rng.random() < 0.2 * often and a > free:  # as a phrase begins
             back = min(b, a + rng.uniform(0.4, 1.1) * manner.linger)
@@ -239,7 +239,7 @@ def _look(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) 
                 _leave(plan, t + rng.uniform(0.05, 0.15), back, 0.2, manner, rng)
                 free = back
         t = a + rng.exponential(20.0 / often)
-        while t < b - 0.8:  # now and then, for no reason that one hears
+        while t < b - 0.8:  # now and then, without an audible reason
             if t > free:
                 free = min(b, t + rng.uniform(0.4, 0.9) * manner.linger)
                 _leave(plan, t, free, 0.2, manner, rng)
@@ -273,7 +273,7 @@ def _finished(plan: Plan, voice: Prosody, moments: list[float], manner: Manner, 
     plan.looks.sort(key=lambda look: look.at)
     small, at, large = [], 0.0, [look.at for look in plan.looks]
     centre = Look(-9.0, np.zeros(2), 0.0)
-    while at < voice.seconds:  # of what the eyes rest on, one point and then another
+    while at < voice.seconds:  # points of the gaze's target, one after another
         at += 0.25 + rng.lognormal(-0.35, 0.5) / manner.restless
         resting = max((look for look in plan.looks if look.at <= at), key=lambda look: look.at, default=centre)
         if all(abs(at - t) > 0.25 for t in large):

@@ -159,7 +159,7 @@ def upper_face(
     if listens:
         manner = replace(manner, sway=_LISTENER_SWAY * manner.sway)
     plan = (listening if listens else speaking)(voice, manner, rng)
-    # A mood comes and goes: more of it while somebody speaks, never all or none.
+    # A mood varies: stronger in speech, never full or zero.
     active = filters.gaussian(voice.spoken.astype(float), 12.0, mode="nearest")
     felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
 

@@ -23,7 +23,7 @@ def correctives(clay) -> dict[tuple[str, str], np.ndarray]:
     p, depth, a = clay.points, outside(clay), np.abs(clay.u)
     skin = depth * np.isin(clay.part, ("skin",)) * np.where(clay.ring >= 0, np.interp(clay.ring, (0, 2), (1.0, 0.0)), 1.0)
     groove, beside = fold(p)
-    lower = (clay.up < 0) * (4 * a * (1 - a))  # beside the middle, where a dropped and drawn lip comes to a point
+    lower = (clay.up < 0) * (4 * a * (1 - a))  # next to the middle, where a dropped and drawn lip forms a point
     made = {("jaw", "mouthPucker"): turned_rings(clay, _ROUND_CHIN, lower)}
     for side, tag in ((1, "Left"), (-1, "Right")):
         half = smooth_step(-9, 9, side * p[:, 0])

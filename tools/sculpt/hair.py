@@ -156,7 +156,7 @@ def _locks(cut, clay, points):
             rows.append(path[:, None])
         step = length / cut.rows
         path = path + step[:, None] * heading
-        # back to the height at which a lock lies there: above the skin and the shell
+        # back to the lock's height there: above the skin and the shell
         normal = _normals(path)
         low = _height(cut, path) * smooth_step(-2.0, 22.0, _covered(cut, path)) ** 0.8
         wanted = low + 0.6 + (noise[:, 5] * 1.6 + length * cut.lift * 0.45) * min(1.0, t + 1.0 / cut.rows)

@@ -153,10 +153,10 @@ def _sideways(clay, depth):
     for name, sign in (("mouthLeft", 1), ("mouthRight", -1)):
         lead = smooth_step(-34, 34, sign * p[:, 0])  # the side that leads is pushed together
         field = _along(0, sign * bump(p, (0, -70, 84), (80, 56, 70)) * (1.35 - 0.7 * lead) * depth)
-        trails = np.sign(p[:, 0]) * sign < 0  # the side that is drawn over the teeth
+        trails = np.sign(p[:, 0]) * sign < 0  # the side over the teeth
         field[:, 2] -= np.where(trails, 0.45, 0.25) * field[:, 0] * np.sign(p[:, 0]) * np.minimum(np.abs(p[:, 0]) / 16, 1)
         field = _scaled(field, clay.index["m", CONTACT, 10], 0, sign * 7.5)
-        # along the teeth's arch, less so where the lips meet: what goes back there opens them when the jaw is down
+        # along the teeth's arch, less at the contact line: moving that backwards would open the lips when the jaw is down
         field[:, 2] -= 2.7 * bump(p, (0, -70, 92), (30, 24, 50)) * depth * np.interp(clay.ring, (4, 7), (1.0, 0.25))
         for centre, radii, vector in _SIDEWAYS:
             field += (bump(p * [sign, 1, 1], centre, radii) * depth)[:, None] * (np.array(vector) * [sign, 1, 1])

@@ -56,7 +56,7 @@ def ground(x, y):
     along = np.exp(-(((y + 55.0) / 6.5) ** 4))
     ridge = 4.4 + 0.10 * np.maximum(-50.0 - y, 0)
     z = z + along * (0.75 * np.exp(-(((x - ridge) / 2.0) ** 2)) - 0.75 * np.exp(-((x / 2.6) ** 2)))
-    # the muscle knot beside the corner, the dimple of the corner itself, and the hollow between it and the chin
+    # the muscle knot next to the corner, the corner's dimple, and the hollow between it and the chin
     z = z + 1.2 * np.exp(-(((x - 32.5) / 5.0) ** 2) - ((y + 71.0) / 8.0) ** 2)
     z = z - 0.9 * np.exp(-(((x - 26.0) / 3.2) ** 2) - ((y + 71.2) / 3.4) ** 2)
     z = z - 0.6 * np.exp(-(((x - 22.0) / 7.0) ** 2) - ((y + 82.0) / 5.0) ** 2)

@@ -170,7 +170,7 @@ def add_brows(mesh):
     t = np.linspace(0, 1, columns)
     x = 11.5 + 41.0 * t
     middle, half = _brow_line(t)
-    half = 0.8 * half  # what the hairs on it leave
+    half = 0.8 * half  # the part not covered by the hairs
     angle = 2 * np.pi * np.arange(section) / section
     height = middle[:, None] + half[:, None] * np.cos(angle)
     across = np.repeat(x[:, None], section, 1) + 0.9 * np.cos(angle) * (1 - t[:, None])  # its head leans

@@ -199,7 +199,7 @@ RIDERS = {
             ((18, 46, 78), (54, 44, 60), (-0.3, -2.4, 0.8)),
             ((58, 10, 52), (26, 28, 44), (-1.2, -0.4, 1.2)),
             ((0, 6, 88), (14, 16, 28), (0.0, -1.2, 1.0)),
-            ((5.5, 17, 86), (5.5, 14, 24), (0.0, 0.0, -2.2)),  # the furrow between the brows, and the pad beside it
+            ((5.5, 17, 86), (5.5, 14, 24), (0.0, 0.0, -2.2)),  # the furrow between the brows, and the pad next to it
             ((13, 16, 84), (10, 11, 24), (0.0, 0.0, 1.9)),
         )),
     ),
@@ -273,7 +273,7 @@ def _gates(clay, outside, upper, lower):
     on_lid = np.where(clay.lid_ring >= 0, np.interp(clay.lid_ring, *_ON_LID), 1.0)
     above = p[:, 1] > 0
     skin = np.isin(part, ("skin", "lips", "bag", "lid")) * on_mouth * np.where(part == "lid", on_lid * ~above, 1.0)
-    # between the eyes the brow's muscles reach down the nose; beside it they end at the upper lid's crease
+    # between the eyes the brow's muscles extend down the nose; at its sides they end at the upper lid's crease
     low = np.interp(np.abs(p[:, 0]), (10, 18), (-14, 4))
     high = smooth_step(low, low + 10, p[:, 1]) * np.isin(part, ("skin", "brow", "lid"))
     high = np.where(part == "lid", high * smooth_step(4, 14, p[:, 1]), high)

@@ -227,7 +227,7 @@ def _add_mouth(mesh):
     red, inner, deep = (RINGS.index(ring) + 1 for ring in (4, 8, 10))
     mesh.rings(rings[:red + 1], "Skin")
     mesh.rings(rings[red:inner + 1], "Lips")
-    mesh.rings(rings[inner : deep + 1], "Mouth Lining")  # inside the lips: seen beside the teeth from aside
+    mesh.rings(rings[inner : deep + 1], "Mouth Lining")  # inside the lips: visible next to the teeth from the side
     mesh.rings(rings[deep:], "Mouth")
     end = rings[-1]
     for k in range(20):

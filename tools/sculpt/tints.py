@@ -43,7 +43,7 @@ def tints(clay) -> np.ndarray:
     # the crease where the lips meet: no lamp reaches it, but Eevee lights it as if they were apart
     for ring, share in ((6.5, 0.85), (7, 0.5), (8, 0.38)):
         tint[clay.ring == ring] = share
-    # what lies deep in the mouth is dark
+    # the inner mouth is dark
     inside = np.isin(part, ("bag", "teeth_upper", "teeth_lower", "tongue"))
     tint *= np.where(inside, 1 - 0.62 * smooth_step(84, 44, p[:, 2]), 1.0)[:, None]
     # the tongue's tip is pale, so that it is seen between lips and teeth, its back darker than the rest

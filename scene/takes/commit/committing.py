@@ -95,7 +95,7 @@ class _Commit:
         self.written: list[list[NewCurve]] = [[] for _ in rig.targets]
         self.strips: list[list[NewCurve]] = [[] for _ in rig.targets]
         self.added_to: list = []  # earlier commits of the line that this one adds to
-        self.as_it_was: list = []  # tracks that get no curve, and the value they stand at
+        self.as_it_was: list = []  # tracks without a curve, and their values
 
     def replace_earlier(self) -> Generator[Step, None, None]:
         """Steps that find earlier commits of the same line, which this one replaces."""

@@ -94,7 +94,7 @@ def of(action) -> Lines | None:
             ),
         )
     except (ValueError, TypeError, KeyError, AttributeError):
-        return None  # written by something else: as if no line were known
+        return None  # written by something else: treated as having no lines
 
 
 def remember(action, lines: Lines) -> None:

@@ -39,7 +39,7 @@ def inner_keys(choice: Choice, frames: np.ndarray, values: np.ndarray, reduced: 
         if choice.how == "ADD" and choice.to != "STRIP":
             return keyframes.on_every_frame(frames, values)
         return part_of(curve, choice.first, choice.last)
-    if len(reduced.index) == 1:  # it stands still: from end to end, or its neighbours would reach into it
+    if len(reduced.index) == 1:  # it is constant: keyed at both ends, or its neighbours would reach into it
         ends = np.array([0, len(frames) - 1])
         reduced = Keys(ends, np.repeat(reduced.value, 2), np.zeros(2))
     return keyframes.from_reduced(reduced, frames.astype(float))

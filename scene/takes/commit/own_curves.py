@@ -198,7 +198,7 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
         return OwnCurve(curve, keys, 0, lines)
     since = on_line & ~as_put & (times > choice.first - 0.5) & (times < choice.last + 0.5)
     if keyframes.evaluate(keys, times[:1].astype(float)) is None:
-        return OwnCurve(curve, keys, 0, lines)  # what eases between its keys cannot be evaluated without Blender's curve
+        return OwnCurve(curve, keys, 0, lines)  # easing between keys cannot be evaluated without Blender's curve
     replaced = [(old.start, old.end) for old in earlier]
     left = remaining.without(keys, as_put | since, of_line, put.has_end(name, keys), replaced, choice.blend)
     dropped = len(times) - len(left.keys["co"])
@@ -290,7 +290,7 @@ def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts:
 def _has_other_keys(curve, name: str, replaced: list[line_names.Line], puts: dict[str, put_keys.Put]) -> bool:
     """Whether a curve of the action that lines put keys on has others in the leads of some of them."""
     if not isinstance(curve, OwnCurve) or not any((put.curves or {}).get(name) for put in puts.values()):
-        return False  # what an earlier version put is not known
+        return False  # keys written by an earlier version are not recorded
     times = curve.keys["co"][:, 0]
     foreign = ~put_keys.by_any(puts, name, curve.keys)
     leads = [(times > line.start - 0.5) & (times < line.end + 0.5) & ((times < line.first) | (times > line.last)) for line in replaced]

@@ -81,7 +81,7 @@ def of(action) -> dict[str, Put]:
         if not records.is_readable(record):
             return {}
         return {
-            str(name): Put(int(shift), *map(_split, (curves, *more)))  # before ends were noted there were none
+            str(name): Put(int(shift), *map(_split, (curves, *more)))  # older records have no ends
             for name, (shift, curves, *more) in record["lines"].items()
         }
     except (ValueError, TypeError, KeyError, AttributeError):

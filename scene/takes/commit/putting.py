@@ -239,7 +239,7 @@ class Putting:
             for track in list(target.animation_data.nla_tracks) if target.animation_data else ():
                 if track.as_pointer() not in nla_tracks:
                     target.animation_data.nla_tracks.remove(track)
-        for index, target in enumerate(self.rig.targets):  # restore_own does nothing where no take is shown
+        for index, target in enumerate(self.rig.targets):  # restore_own does nothing if no take is shown
             compat.assign_action(target, *display.part_of(display.actions_of(self.entry), self.rig, index))
         display.restore_own(self.rig)
         for action in self.made:
@@ -250,7 +250,7 @@ class Putting:
 def remove_strips(target, strips: list) -> None:
     """Remove NLA strips, given as (track, strip), and tracks that are empty then. Their actions stay in the file."""
     for track, strip in strips:
-        strip.action.use_fake_user = True  # without a user the next save would drop it, and what the animator edited in it
+        strip.action.use_fake_user = True  # without a user the next save would drop it, with the animator's edits
         track.strips.remove(strip)
         if not track.strips:
             target.animation_data.nla_tracks.remove(track)

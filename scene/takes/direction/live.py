@@ -84,7 +84,7 @@ class Live(Part):
         self.sentence = ""
         self.task.stop()
 
-    # ---- what starts it
+    # ---- triggers
 
     def moved(self, direction: sliders.ThunderDirection) -> None:
         """A slider was moved: the take on that head follows, if it may."""

@@ -61,7 +61,7 @@ def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shif
     entry, edits = take.entry, under.edits
     action = entry.action
     written = values.astype(np.float32)
-    # Asked before the keys are written: whether the base is what was sampled, for rigs that are slow to read.
+    # Checked before the keys are written: whether the base equals the sampled take, because some rigs are slow to read.
     plain = STATE not in action and not provenance.is_edited(entry)
     wanted = []
     for place, keys in enumerate(base.keys):

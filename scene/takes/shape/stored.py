@@ -145,7 +145,7 @@ def shift(action, frames: float) -> None:
             for keys in now
         ]
     )
-    state["prints"] = np.where(known, moved, ~moved).astype(np.int32)  # what was edited since goes on differing
+    state["prints"] = np.where(known, moved, ~moved).astype(np.int32)  # edits made since stay different
     for name in ("base", "edits"):
         packed = state[name]
         for part in ("co", "handle_left", "handle_right") if "co" in packed else ():

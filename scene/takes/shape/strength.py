@@ -114,7 +114,7 @@ def _curve_was_edited(scene, depsgraph):
         if is_behind(rig, entry) and _left_behind.prints.get(entry.action.session_uid) != strength_print(rig, entry):
             update.start(UPDATE_SECONDS)
     except ThunderError:
-        pass  # the head is gone: there is nothing to write
+        pass  # the head was deleted: there is nothing to write
 
 
 @bpy.app.handlers.persistent
@@ -147,7 +147,7 @@ _HANDLERS = (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_un
 
 def register():
     """Add the property and watch for edits."""
-    # On what a take's first curves animate, so that the strength over time is a curve of the take.
+    # On the data-blocks animated by a take's first action, so that the strength over time is a curve of the take.
     bpy.types.Object.thunder_emotion = _strength_property()
     bpy.types.Key.thunder_emotion = _strength_property()
     handlers.add(_HANDLERS)

@@ -169,9 +169,9 @@ class Denoiser(nn.Module):
         self.step_in = nn.Sequential(nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
         self.no_audio = nn.Parameter(torch.zeros(config.audio))  # the input where guidance hides the sound
         if config.style:
-            self.no_style = nn.Parameter(torch.zeros(config.style))  # any style: what a performance without a direction gets
+            self.no_style = nn.Parameter(torch.zeros(config.style))  # "any style", for performances without a direction
             self.style_in = nn.Sequential(nn.Linear(config.style, config.width), nn.SiLU(), nn.Linear(config.width, 3 * config.width))
-            nn.init.zeros_(self.style_in[-1].weight)  # a model that learns styles starts as one that knows none
+            nn.init.zeros_(self.style_in[-1].weight)  # a new model with styles behaves like one without
             nn.init.zeros_(self.style_in[-1].bias)
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)

@@ -88,7 +88,7 @@ def sample(
         if callback:
             callback(i, count)
         x0 = denoise(x, time.expand(len(x)).to(x.device))
-        if i == count - 1:  # at no noise nothing of x is left
+        if i == count - 1:  # without noise the factor of x is 0
             return x0
         step = math.log(noise_level[i]) - math.log(noise_level[i + 1])  # in log-SNR / 2
         estimate = x0 if before is None else x0 + (x0 - before) * (step / (2 * step_before))
@@ -139,7 +139,7 @@ def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
 
     from_left, from_right = fade((t - before).float(), before >= 0), fade((after - t).float(), after < frames)
     left, right = before.clamp_min(0), after.clamp_max(frames - 1)
-    # The slope of what is missed, from the kept neighbour further in, if there is one.
+    # The slope of the remaining error, from the kept neighbour further inside, if there is one.
     further_left, further_right = (left - 1).clamp_min(0), (right + 1).clamp_max(frames - 1)
     sloped_left = mask.gather(0, further_left) & (left > 0)
     sloped_right = mask.gather(0, further_right) & (right < frames - 1)

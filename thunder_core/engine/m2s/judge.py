@@ -98,7 +98,7 @@ def _near_correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
     mean_a, mean_b = near(a) / count, near(b) / count
     both = near(a * b) / count - mean_a * mean_b
     var_a, var_b = near(a * a) / count - mean_a.square(), near(b * b) / count - mean_b.square()
-    return both / (var_a.clamp_min(0) * var_b.clamp_min(0) + 0.01).sqrt()  # where nothing moves there is none
+    return both / (var_a.clamp_min(0) * var_b.clamp_min(0) + 0.01).sqrt()  # undefined without movement
 
 
 def _distance(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
@@ -162,7 +162,7 @@ class Judge(nn.Module):
         self.lips_in = nn.Linear(5 * _PLACES + 16 + 4 * len(LAGS) + 2, w)
         self.body = _Convolutions(w, config.kernel, config.dilations)
         self.out = nn.Linear(w, 1)
-        # What a whole clip's opening says that does not go with the model's expectation and with the map's: weighed after training.
+        # Weights of the correlations of a whole clip's opening with the model's expectation and the map's; set after training.
         self.register_buffer("by_correlation", torch.zeros(2))
         self.by_distance = nn.Parameter(torch.tensor([0.3, 0.7]))  # of the opinion: the distance near a frame, and of the clip
         # How hard a sound is for usual takes: known from the sound alone.

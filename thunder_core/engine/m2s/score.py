@@ -103,6 +103,6 @@ def grade(
     near = F.conv1d(F.pad(weight[None, None], (half, half)), hann(SMOOTH, opinion))[0, 0, :frames]
     total = scale(merits(opinion, loudness) - in_all)
     expected = torch.zeros_like(weight) if hard is None else hard.float() - (hard.float() * weight).sum() / weight.sum()
-    # Where nobody speaks nothing can drift: those frames carry the clip's own score.
+    # Without speech nothing can drift: those frames get the clip's own score.
     drift = torch.where(near > 0.5, (near_scale or scale)(expected - opinion), total[:, None])
     return [LipSyncScore(float(t), d.cpu().numpy()) for t, d in zip(total, drift)]

@@ -149,10 +149,10 @@ class _Mono:
         )
         self.frames = 0
         self.lowest = self.highest = None
-        self.waiting: list[np.ndarray] = []  # of the piece that is being collected
+        self.waiting: list[np.ndarray] = []  # of the current piece
         self.waiting_frames = 0
-        self.piece: np.ndarray | None = None  # complete, filtered once what follows it is known
-        self.before = np.zeros(0, np.float32)  # what came before that piece, as far as the filter reaches
+        self.piece: np.ndarray | None = None  # complete, filtered once its successor is known
+        self.before = np.zeros(0, np.float32)  # samples before that piece, within the filter's reach
         self.done: list[np.ndarray] = []
 
     def add(self, block: np.ndarray) -> None:
@@ -219,8 +219,8 @@ def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | No
         return None
     with sound:
         mono = _Mono(_check_rate(sound.samplerate, name), name)
-        # The header may promise an hour that the file does not hold (a stream, a broken copy), so its claim serves the
-        # progress alone; what is read is counted.
+        # The header may promise more than the file holds (a stream, a broken copy), so it is used for progress only; the samples read are
+        # counted.
         claimed = max(1, min(sound.frames, LONGEST * mono.rate))
         size = max(1, DECODED // sound.channels)
         try:
@@ -228,7 +228,7 @@ def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | No
                 mono.add(block)
                 progress(min(1.0, mono.frames / claimed))
         except soundfile.LibsndfileError:
-            # A damaged end: keep what was decoded before it; nothing decoded means it is no sound.
+            # A damaged end: keep the samples decoded before it; without any, the file is not a sound.
             if not mono.frames:
                 return None
     return mono
@@ -296,7 +296,7 @@ def _chunks(pipe, name: str, progress: Progress) -> Iterator[bytes]:
     last = time.monotonic()
     try:
         while True:
-            progress(0.0)  # ffmpeg does not say how much is left
+            progress(0.0)  # ffmpeg does not report the remaining length
             try:
                 data = arrived.get(timeout=POLL)
             except queue.Empty:

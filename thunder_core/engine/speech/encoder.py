@@ -154,7 +154,7 @@ class SpeechEncoder(nn.Module):
     def encode(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
         """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40])."""
         if self.config.body:
-            # Its first layers see 25 ms: half of what a frame lacks is added on either side, and N steps give N frames.
+            # Its first layers see 25 ms: half of the missing samples are padded on either side, so that N steps give N frames.
             hidden = self.body(F.pad(prepared.flatten(1), (_LACKS, _LACKS))).last_hidden_state
             return hidden, self.phone_head(hidden)
         mel = prepared

@@ -155,7 +155,7 @@ def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
             open_ &= may_skip[between]
             passed = passed + price[between]
         score, back[row] = best + likely[row, kind], source
-    # The text ends where the sound does, but for what may be silent at its end.
+    # The text ends with the sound, except for letters that may be silent at its end.
     end, last, cost = count - 1, count - 1, 0.0
     best = score[last]
     while last > 0 and may_skip[last]:

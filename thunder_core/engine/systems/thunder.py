@@ -122,7 +122,7 @@ class Thunder:
         articulators = Articulators.of(head)
         self.articulation, self.moods = Articulation(channel_names, articulators), MoodPoses(channel_names, articulators)
         self.encoder = SpeechEncoder.load(folder).to(device)
-        # THUNDER-T has an encoder of its own for the features; what is said is heard by the common one.
+        # THUNDER-T has its own encoder for the features; phones come from the shared one.
         self.feature_encoder = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
         self.units = Units.load(folder).to(device)
         self.denoiser: Denoiser = load_denoiser(folder).to(device)

@@ -32,7 +32,7 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     m2s = MeshToSpeech.load(workspace.weights)
     mouth = Mouth(m2s.mouth or workspace.head)
     lessons = Lessons(mouth, m2s.to(workspace.device) if args.m2s else None, workspace.channels, workspace.device)
-    # Samples of earlier weights too: what they get wrong is worth knowing.
+    # Samples of earlier weights too, because their errors are useful examples.
     folders = sorted(folder for folder in newest.parent.iterdir() if folder.is_dir())
     train = list(drawn(lessons, load_clips(folders, "train"), workspace.seed))
     heard = m2s.config.width if args.m2s else 0
