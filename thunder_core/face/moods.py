@@ -42,11 +42,13 @@ class Pose:
 # Mood → (at rest, speaking). Moods that takes show well enough have none.
 POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
     "amused": (
-        Pose(least=dict(mouthSmile=0.55, cheekSquint=0.4, mouthDimple=0.15), most=dict(mouthFrown=0.0)),
-        Pose(least=dict(mouthSmile=0.95, cheekSquint=0.6, mouthDimple=0.25), most=dict(mouthFrown=0.0)),
+        Pose(least=dict(mouthSmile=0.65, cheekSquint=0.45, mouthDimple=0.15, browInnerUp=0.1),
+             most=dict(mouthFrown=0.0, browDown=0.0), lids=0.12),
+        Pose(least=dict(mouthSmile=1.0, cheekSquint=0.6, mouthDimple=0.25, browInnerUp=0.1),
+             most=dict(mouthFrown=0.0, browDown=0.0), lids=0.12),
     ),
     "sad": (
-        Pose(least=dict(mouthFrown=0.7, mouthShrugLower=0.3, browInnerUp=0.85), most=dict(mouthStretch=0.0)),
+        Pose(least=dict(mouthFrown=0.8, mouthShrugLower=0.4, browInnerUp=0.85), most=dict(mouthStretch=0.0), shut=0.9),
         Pose(least=dict(mouthFrown=1.0, mouthShrugLower=0.4, browInnerUp=0.9), most=dict(mouthStretch=0.1, mouthSmile=0.0)),
     ),
     "tense": (
@@ -55,13 +57,15 @@ POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
         Pose(least=dict(browDown=0.65, eyeSquint=0.5, eyeWide=0.25, mouthStretch=0.5), lids=0.15),
     ),
     "afraid": (
-        Pose(least=dict(browInnerUp=0.8, eyeWide=0.7, mouthStretch=0.5, mouthFrown=0.25), lids=0.2),
+        Pose(least=dict(browInnerUp=0.8, eyeWide=0.7, mouthStretch=0.8, mouthFrown=0.4), lids=0.2),
         Pose(least=dict(browInnerUp=0.9, browDown=0.35, eyeWide=0.85, mouthStretch=1.0, mouthFrown=0.55), most=dict(mouthSmile=0.0),
              opened=dict(mouthLowerDown=0.3), lids=0.15),
     ),
     "disgusted": (
-        Pose(least=dict(noseSneer=0.8, mouthUpperUp=0.55, mouthShrugLower=0.35, cheekSquint=0.4, mouthFrown=0.3), most=dict(browDown=0.5)),
-        Pose(least=dict(noseSneer=1.0, cheekSquint=0.5, mouthFrown=0.35), most=dict(browDown=0.5), opened=dict(mouthUpperUp=0.65)),
+        Pose(least=dict(noseSneer=1.0, mouthUpperUp=0.6, mouthShrugLower=0.35, cheekSquint=0.5, eyeSquint=0.6, mouthFrown=0.3),
+             most=dict(browDown=0.45)),
+        Pose(least=dict(noseSneer=1.15, cheekSquint=0.6, eyeSquint=0.65, mouthFrown=0.35), most=dict(browDown=0.45),
+             opened=dict(mouthUpperUp=0.75)),
     ),
 })  # fmt: skip
 _MOODS = DIRECTION_NAMES[len(AXES) :]
