@@ -10,9 +10,8 @@ is longest and best recognised, and of each mood in silence and in a vowel. Besi
 `python bench/face_sheets.py draw DATA OUT [--engine eevee] [--only sounds] [--few] [--numbered | --alone]` in a Python that has bpy: one
 picture per view, a pair in each cell, and OUT/key.json, which says on which side the default head is. Both heads are driven as the product
 drives them; ICT-FaceKit's is built by it from DATA/heads/ict_facekit. Hair is hidden, the other head has none, and both get the same
-colour of skin. With --numbered the pairs are shuffled, four in a picture with a number in each, for somebody who is to judge them
-without knowing more than OUT/cells.txt says; without it the default head stands left. With --alone it stands by itself. --webp writes small
-files, as the docs show them.
+colour of skin. With --numbered the pairs are shuffled, four in a picture with a number in each, for a judge who knows only OUT/cells.txt;
+without it the default head is on the left. With --alone it is shown alone. --webp writes small files, as the docs show them.
 `python bench/face_sheets.py count OUT` after somebody has written OUT/choices.txt, a line per cell: its name or number, and L, R or =
 for the side that reads more clearly as its sound or mood. Prints the share in which the default head was chosen (a tie counts as half) and
 the cells that it lost.

@@ -43,7 +43,7 @@ class Face:
     """A face whose keys are measured.
 
     points [V, 3] mm from the middle of the eyes · names and shapes [n, V, 3] mm at 1 · area [V] cm² of the face, 0 elsewhere ·
-    skin [V] bool · corners: two vertices of the skin beside the mouth · middle: vertices near the midline of the mouth.
+    skin [V] bool · corners: two skin vertices at the mouth's corners · middle: vertices near the midline of the mouth.
     """
 
     points: np.ndarray

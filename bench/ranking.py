@@ -7,10 +7,9 @@
 Order: 16 takes of every line at *Spread* .5, whose lips are compared with the teacher's performance of the same sound in the
 take's own direction, as large as the take is (`train.judge.lip_error`); Spearman of score and error within a line, what the best
 by score gains against the average take and the best possible choice, and what scores say between lines. Real lips: the same
-takes' r with the measured mouths of DATA's split `check`. The yardstick is the correlation of a take's opening with what a
-linear map of the speech features lets expect. Spoiled takes: AUC of the score against that of the same takes late, early, damped
-… To stdout and, with a cache, bench/results/ranking.txt. Without a cache the shipped sample's takes are spoiled and the table is
-only printed.
+takes' r with the measured mouths of DATA's split `check`. The yardstick is the correlation of a take's opening with a linear map's
+prediction from the speech features. Spoiled takes: AUC of the score against that of the same takes late, early, damped … To stdout and,
+with a cache, bench/results/ranking.txt. Without a cache the shipped sample's takes are spoiled and the table is only printed.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ class Bench:
         return figures | errors | {"quality_clips": len(made), "quality_samples": len(made[0][1])}
 
     def takes(self) -> Figures:
-        """Encoder, sampling and scoring of takes, today's engine and that of BEFORE in turn, each in a process of its own."""
+        """Encoder, sampling and scoring of takes, today's engine and that of BEFORE in turn, each in a separate process."""
         answers = self._turns(self.threads, (TAKES, 1), 1 if self.quick else 5)
         if not answers:
             return {"left_out": f"takes: this is no clone of the repository that has commit {BEFORE}"}
@@ -255,7 +255,7 @@ class Bench:
 
     @staticmethod
     def _ask(side: subprocess.Popen, asked: str) -> dict:
-        """The answer of bench/takes_of_tree.py. Raises SystemExit where it ended."""
+        """The answer of bench/takes_of_tree.py. Raises SystemExit if it ended."""
         side.stdin.write(asked + "\n")
         side.stdin.flush()
         line = side.stdout.readline()

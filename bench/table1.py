@@ -5,11 +5,11 @@
 `python bench/table1.py --cache CACHE --data DATA [--spaces FOLDER]`: lines of the cache's test speakers, with the words of DATA
 (`speech/<corpus>/transcripts.tsv`). The teacher performs each in the style of a training speaker, which mesh-to-speech knows, and every
 network speaks its input in the line's own voice, through the same vocoder. mouth2s is the one of the weights; the others lie in FOLDER
-(`m2s-face`, `m2s-exp`, `m2s-lips`, `sv2s`). A network that is missing has no figures and the command that trains it; without `m2s-lips` the
+(`m2s-face`, `m2s-exp`, `m2s-lips`, `sv2s`). A missing network has its training command instead of figures; without `m2s-lips` the
 row is mouth2s with teeth and tongue hidden, as in half of its training.
 
 Words are recognised twice: by our own CTC decoder (`ctc_words.py`), which made no alignments, and by pocketsphinx, which made those of
-the corpus. Figures of each line are kept in --kept and measured once, so a run that is stopped goes on. Rows go to
+the corpus. Figures of each line are kept in --kept and measured once, so a stopped run can be resumed. Rows go to
 bench/results/table1.json, with 95 % intervals (bootstrap over lines).
 """
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds voices and phones that fail: held-out speakers and accents of a training cache, and languages spoken by espeak-ng.
 
-`python bench/voices.py`. For each group of voices that trained nothing: share of phones that the encoder recognises (10 ms frames that are
+`python bench/voices.py`. For each group of held-out voices: share of phones that the encoder recognises (10 ms frames that are
 not silence), r of the mouth opening of a take, and of the mean of its takes, with the teacher's performance of the true phones; how far
 takes' corners come in on UW, OW and W, as a share of the teacher's; and the share of P, B and M on which the takes' lips meet (gap ≤ 0.6 mm
 within the phone or a frame beside it).

@@ -239,7 +239,7 @@ def _played(take) -> dict:
 
 
 def check_engine(engine: str | None, weights: str | None) -> None:
-    """Raise NoEngine or BadWeights where a Python or a folder of weights that was named does not exist."""
+    """Raise NoEngine or BadWeights if a Python or a folder of weights that was named does not exist."""
     if engine:
         find_engine_python(engine, option="--engine")
     if weights and not os.path.isdir(weights):
@@ -261,7 +261,7 @@ def open_file(path: str | None) -> None:
 
 
 def check_file(allow_newer: bool) -> None:
-    """Raise BadRequest where the open file should not be baked in: data that this Blender does not know would be lost."""
+    """Raise BadRequest if the open file should not be baked in: data that this Blender does not know would be lost."""
     path, saved, running = bpy.data.filepath, tuple(bpy.data.version), tuple(bpy.app.version_file)
     if not is_utf8(path):
         raise BadRequest(f"The name “{printable(path)}” is not valid UTF-8: rename the file")

@@ -34,7 +34,7 @@ PACE = 10.0  # interval of a job's progress lines, and of reports, s
 
 
 def bake_all(chosen: argparse.Namespace) -> int:
-    """Bake all jobs that need it; returns the exit code. Raises ThunderError where nothing can be started."""
+    """Bake all jobs that need it; returns the exit code. Raises ThunderError if nothing can be started."""
     listed = read_jobs(chosen)
     jobs = job_file.chosen(listed.jobs, chosen.only) if chosen.only else listed.jobs
     if chosen.list:
@@ -57,7 +57,7 @@ def bake_all(chosen: argparse.Namespace) -> int:
 
 
 def events_of(chosen: argparse.Namespace, tasks: list[Task], maker: manifest.Maker) -> Iterator[dict]:
-    """Bake tasks here or on a cluster; yields what happens. Raises NoEngine where nothing can be baked."""
+    """Bake tasks here or on a cluster; yields what happens. Raises NoEngine if nothing can be baked."""
     if not chosen.cluster:
         return baker_process.bake_here(baker_command(), tasks)
     where = cluster.Cluster(chosen.cluster, chosen.cluster_cpus, chosen.cluster_results)

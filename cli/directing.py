@@ -58,7 +58,7 @@ def mood(text: str) -> tuple[str, float]:
 
 
 def preset_file(chosen: argparse.Namespace) -> str | None:
-    """The file that --style names, None where it names a preset or is not there."""
+    """The file that --style names, None if it names a preset or is not there."""
     return chosen.style if chosen.style is not None and settings.is_preset_file(chosen.style) else None
 
 

@@ -41,7 +41,7 @@ class THUNDER_OT_contact_sheet(SlicedWork, bpy.types.Operator):
 
 
 def _loudness(context, name: str):
-    """Steps that read the voice of that name. Returns how loud it is per frame, None where it cannot be read."""
+    """Steps that read the voice of that name. Returns how loud it is per frame, None if it cannot be read."""
     try:
         voice = strip.find(context)
     except ThunderError:

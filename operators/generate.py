@@ -16,7 +16,7 @@ from .slices import SlicedWork
 
 
 class PartialResults:
-    """A SlicedWork that puts takes as they come in `self.takes`: stopped or failed, those stay in the list."""
+    """A SlicedWork that adds arriving takes to `self.takes`: if stopped or failed, they stay in the list."""
 
     def fail(self, error: Exception):
         """As SlicedWork's, but takes that have arrived stay, as one undo step."""

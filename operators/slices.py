@@ -25,14 +25,14 @@ def nothing_runs(operator) -> bool:
 
 
 class SlicedWork:
-    """An operator whose `begin(context)` gives (title, job): modal in a window, in one go without one.
+    """An operator whose `begin(context)` gives (title, job): modal in a window, blocking without one.
 
-    job: a Generator[Step, None, T], whose value `finish(context, value)` gets.
+    job: a Generator[Step, None, T], whose value is passed to `finish(context, value)`.
 
-    The whole is one undo step, made when the work is over; an error is one sentence and changes nothing.
+    Everything is one undo step, made when the work is over; an error is one sentence and changes nothing.
     """
 
-    bl_options = {"UNDO"}  # without REGISTER: Repeat Last would run it in one go and hold the window
+    bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
 
     @classmethod
     def poll(cls, context):

@@ -94,7 +94,7 @@ def locked(text: str) -> dict[str, list[str]]:
 
 
 def licence_of(name: str, about) -> tuple[str, str]:
-    """SPDX expression and note of a package. about: its metadata, None where it is not installed here. Raises Refused."""
+    """SPDX expression and note of a package. about: its metadata, None if it is not installed here. Raises Refused."""
     if name in EXCEPTIONS:
         return EXCEPTIONS[name]
     if about is None:

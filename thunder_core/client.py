@@ -32,7 +32,7 @@ class Client:
 
     python:  executable or virtual environment of the engine, None to look for it (find_engine_python).
     venvs:   further virtual environments to look in.
-    weights: folder of the model files, None for the ones shipped beside this package.
+    weights: folder of the model files, None for those shipped with this package.
     device: "cpu", "cuda:0" …, None for the best available.
     option:  of the command line that named `python`, "" if it comes from the preferences.
     """

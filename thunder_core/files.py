@@ -139,7 +139,7 @@ def remove_leftovers(folder: str) -> None:
 
 
 def check_writable(folder: str) -> None:
-    """Raise NoSpace where no files can be written into a folder, which need not exist yet. Leaves nothing behind."""
+    """Raise NoSpace if no files can be written into a folder, which need not exist yet. Leaves nothing behind."""
     folder = os.path.abspath(folder)
     try:
         with tempfile.TemporaryFile(dir=_existing_part_of(folder)) as file:
@@ -246,7 +246,7 @@ class Transaction:
     # ---- files that may be replaced
 
     def _refuse(self, name: str, files: dict[str, str] | None) -> None:
-        """Raise BadRequest where a file must not be replaced."""
+        """Raise BadRequest if a file must not be replaced."""
         path = self._path(name)
         if not _has_entry(path):
             return
@@ -490,7 +490,7 @@ def _existing_part_of(folder: str) -> str:
 
 
 def _has_entry(path: str) -> bool:
-    """Whether a path exists, be it as a broken link. Raises OSError where no file can be: a name too long, no permission."""
+    """Whether a path exists, be it as a broken link. Raises OSError if no file can be: a name too long, no permission."""
     try:
         os.lstat(path)
         return True

@@ -284,7 +284,7 @@ def _brief(error) -> str:
 
 
 def _check_space(folder: str, share: float) -> None:
-    """Raise Failed where the disk has too little space for this share of the engine."""
+    """Raise Failed if the disk has too little space for this share of the engine."""
     free = shutil.disk_usage(folder).free
     if free < share * PEAK_BYTES * _scale():
         raise Failed(

@@ -78,7 +78,7 @@ def is_running(process: int) -> bool:
 
 
 def memory_used() -> int | None:
-    """Bytes of main memory that this process uses (on macOS the most it ever used), None where it is unknown."""
+    """Bytes of main memory that this process uses (on macOS the most it ever used), None if it is unknown."""
     try:
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -86,7 +86,7 @@ class LipSyncScore:
 class Take:
     """One sampled performance of a line.
 
-    score: None where the face does not speak.
+    score: None if the face does not speak.
     opening, width: float32 [T], inner-lip gap and distance of the mouth corners, millimetres.
     provenance: all that is needed to make this take again (seed, engine, weights, audio, settings).
     """

@@ -117,7 +117,7 @@ def planned(clips: list[Path], systems: list[dict], checks: int, seconds: float,
 
 
 def _check(clips: list[Path], systems: list[dict], checks: int, seconds: float, size: int) -> None:
-    """Raise StudyError where no study can be made of this."""
+    """Raise StudyError if no study can be made of this."""
     names = [each["name"] for each in systems]
     stems = [clip.stem for clip in clips]
     if len(systems) < 2:

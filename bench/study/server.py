@@ -72,7 +72,7 @@ class Study:
         return {"pairs": pairs, "questions": self.public["questions"], "scale": self.public["scale"], "votes": given}
 
     def save(self, vote: object) -> None:
-        """Check a vote and put it on the disk. Raises BadVote, or OSError where it cannot be written."""
+        """Check a vote and write it to the disk. Raises BadVote, or OSError if it cannot be written."""
         if not isinstance(vote, dict) or not all(isinstance(vote.get(name), str) for name in ("rater", "pair")):
             raise BadVote("This is no vote: reload the page")
         path, answers = self._file(vote["rater"]), vote.get("answers")

@@ -181,7 +181,7 @@ def restore_own(rig: head.Rig) -> None:
 
 
 def own_actions(rig: head.Rig) -> list:
-    """The animator's own action of each target of a rig, None where there was none, as last remembered."""
+    """The animator's own action of each target of a rig, None if there was none, as last remembered."""
     state = head_state.of(rig.owner)
     own = state.own if state is not None else ()
     return [entry.action for entry in own] if len(own) == len(rig.targets) else [None] * len(rig.targets)

@@ -140,9 +140,9 @@ def key(
 
 
 def key_again(rig: head.Rig, actions: list, curves: list, performance: Performance, values: TrackValues) -> None:
-    """Write another performance of the same length over the keys of a take, in one go.
+    """Write another performance of the same length over the keys of a take, at once.
 
-    curves: of each of the rig's tracks, None where the take has none.  values: what `values_of` returned for the performance.
+    curves: of each of the rig's tracks, None if the take has none.  values: what `values_of` returned for the performance.
     """
     for place, curve in enumerate(curves):
         if curve is not None:

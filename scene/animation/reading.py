@@ -31,7 +31,7 @@ def read(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float,
 
 
 def read_quietly(rig: head.Rig, channels: tuple[str, ...], clock: Clock, seconds: float) -> Generator[float, None, Motion | None]:
-    """The same from f-curves alone, at 25 fps, with the scene left on its frame. Returns None where more than those moves the face.
+    """The same from f-curves alone, at 25 fps, with the scene left on its frame. Returns None if more than those moves the face.
 
     Of a take that is shown its own curves are read, whatever plays around it.
     """

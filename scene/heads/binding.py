@@ -147,7 +147,7 @@ class _Shapes:
 
 
 def _free(name: str, objects: list, shapes: dict) -> list:
-    """Objects whose key of that name moves freely; where one does, those that copy it by a driver come along."""
+    """Objects whose key of that name moves freely; those that copy it by a driver follow."""
     having = [obj for obj in objects if name in shapes[obj].names]
     path = rna_paths.key_path(name)
     return [obj for obj in having if path not in shapes[obj].driven] or having

@@ -64,7 +64,7 @@ def show(scene, rig: head.Rig, source: str, amount: float) -> None:
 
 
 def end(scene) -> None:
-    """Put back what stood on the character before the preview; the current frame's animation is seen again."""
+    """Restore the character's values from before the preview; the current frame's animation is visible again."""
     settings = scene.thunder
     if not settings.preview_kept:
         return

@@ -129,7 +129,7 @@ _BONE_CHANNEL = re.compile(r'^pose\.bones\["(.+)"\]\.(location|scale|rotation_eu
 
 
 def _input(variable):
-    """(object, target, value at rest) of a driver's variable, None where it is nothing that takes keys."""
+    """(object, target, value at rest) of a driver's variable, None if it is nothing that takes keys."""
     source = variable.targets[0]
     if source.id is None:
         return None

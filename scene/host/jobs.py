@@ -146,7 +146,7 @@ def end() -> None:
 
 
 def run_through(title: str, steps: Generator[Step, None, T], on_step: Callable[[Step], None] | None = None) -> T:
-    """Run a job in one go, for Blender without a window. on_step gets every step that differs from the one before.
+    """Run a job to its end, for Blender without a window. on_step gets every step that differs from the one before.
     Returns the job's value."""
     job = begin(title, steps)
     try:

@@ -365,7 +365,7 @@ def _shown(colour) -> tuple:
 def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:
     """Write [height, width, 3] of 0 … 1 into a PNG file, a band of rows at a time.
 
-    The file gets its name when it is whole. Raises BadRequest where it cannot be written.
+    The file gets its name when it is complete. Raises BadRequest if it cannot be written.
     """
     height, width, _ = pixels.shape
     try:

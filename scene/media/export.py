@@ -73,9 +73,9 @@ class Format:
 
 
 def export(shot: Shot, form: Format, path: str) -> list[str]:
-    """Write a file; returns what of this head it could not carry, in sentences. The scene is left as it was.
+    """Write a file; returns sentences on what is lost of this head. The scene is left unchanged.
 
-    The file gets its name when it is whole: a failure leaves one that was there before as it is.
+    The file gets its name when it is complete: a failure leaves an existing one unchanged.
     Raises BadRequest or NoSpace.
     """
     lacking = missing(form, shot.rig)

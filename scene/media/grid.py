@@ -379,9 +379,9 @@ def _look_away(window, area, grid: _Grid) -> None:
 
 
 def leave_and_show() -> str:
-    """Take the grid away and show the take whose head the animator clicked, as an undo step; its name, "" for none.
+    """Remove the grid and show the take whose head the animator clicked, as an undo step; returns its name, "" for none.
 
-    Raises ThunderError where that take cannot be shown; the grid is gone then too.
+    Raises ThunderError if that take cannot be shown; the grid is gone then too.
     """
     scene = bpy.data.scenes.get(shown.grid.scene) if shown.grid is not None else None
     action = leave()

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The report of a problem: versions, settings, the last error, the end of the engine's log, and nothing private.
 
-Fields of our own are written as they are; they hold no names. Free text (errors, tracebacks, the engine's log) goes
-through `redacted` first, which takes out paths, whatever is quoted as a name, and every name that the open file has.
+The add-on's own fields are written unchanged, since they contain no names. Free text (errors, tracebacks, the engine's log) is passed
+through `redacted`, which removes paths, quoted names, and every name in the open file.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from .direction import asking, looking
 from .sampling import role_of, Sampling
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's own progress
-OnTake = Callable[[keying.Performance], None]  # gets each take as soon as it is there
+OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
 
 
 def ask(
@@ -209,7 +209,7 @@ class TakeCollector:
         self.undone = True
 
     def close(self) -> None:
-        """No take comes any more: those that came are put in order."""
+        """Sort the takes that have arrived; no more will."""
         handlers.remove(self.handlers)
         scene = bpy.data.scenes.get(self.scene)
         if scene is not None:

@@ -98,7 +98,7 @@ def add_cut(scene, frame: int, part: str, entry):
 def mix(context) -> Generator[float, None, object]:
     """Put the chosen parts and cuts together as a new take, shown at once. Returns its entry.
 
-    Raises BadRequest where nothing is mixed. Nothing in the file changes before the end.
+    Raises BadRequest if nothing is mixed. Nothing in the file changes before the end.
     """
     scene = context.scene
     parts = {part: chosen(context, part) for part in mixing.PARTS}

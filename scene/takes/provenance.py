@@ -154,7 +154,7 @@ def forget(action) -> None:
 def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
     """Read a take in its current state, shown or not: its source, or its keys if they were edited or it has no source.
 
-    Returns the Performance; its sync_per_frame is None where keys were read.
+    Returns the Performance; its sync_per_frame is None if keys were read.
     """
     action = entry.action
     sampled = load(action)

@@ -34,12 +34,12 @@ _LEAST_NEW = 2  # motion frames: a shorter new part is held, not sampled
 def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
     """Steps that make every stale take of a scene fit its voice again.
 
-    Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed again from the take's own
-    motion. Longer: the new part alone is sampled and flows into what there is. Another sound: sampled again with the
-    take's seed. Where more than a move is needed and keys were edited, or where a take was mixed and its seed cannot
-    make it again, it stays as it is and the new one is listed beside it.
+    Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed again from the take's own motion. Longer: only
+    the new part is sampled, and blended with the existing one. Another sound: sampled again with the take's seed. If more than a move is
+    needed and keys were edited, or if a take was mixed and its seed cannot make it again, it stays unchanged and the new one is listed
+    after it.
 
-    client may be None where nothing needs the engine (`needs_engine`). Returns the kind of each change, as in
+    client may be None if nothing needs the engine (`needs_engine`). Returns the kind of each change, as in
     fingerprint.Change. Raises ThunderError.
     """
     scene_name, kinds = scene.name, []
@@ -201,7 +201,7 @@ def joined(old: keying.Performance, inside: np.ndarray, new: keying.Performance)
 def _replace(
     scene, rig: head.Rig, uid: int, actions: list, performance: keying.Performance, clock: Clock, now: State, beside: bool
 ) -> None:
-    """List a remade take in place of the take with that id, or beside it if `beside` is set or the animator edited its keys."""
+    """List a remade take in place of the take with that id, or add it to the list if `beside` is set or the animator edited its keys."""
     entries = scene.thunder.takes
     place = next((i for i, entry in enumerate(entries) if entry.action is not None and entry.action.session_uid == uid), None)
     if place is None:  # deleted meanwhile: the result is not needed

@@ -292,7 +292,7 @@ def adopt(scene, rig: head.Rig) -> int:
 
 
 def _name_given(action, voice: str, seed: int) -> str:
-    """The name that the animator gave the take of an action, "" where the action is called by a number or a seed."""
+    """The name that the animator gave the take of an action, "" if the action is called by a number or a seed."""
     before, _, name = action.name.partition(" · ")
     if before != voice or re.fullmatch(rf"(Take \d+|(seed )?{seed})(\.\d+)?", name):
         return ""

@@ -33,7 +33,7 @@ def fps_of(entry) -> float:
 
 
 def curves(rig: head.Rig, entry) -> list:
-    """The f-curve of each of the rig's tracks in a take, None where it has none."""
+    """The f-curve of each of the rig's tracks in a take, None if it has none."""
     actions, of_targets = display.actions_of(entry), []
     for index in range(len(rig.targets)):
         action, slot = display.part_of(actions, rig, index)

@@ -95,7 +95,7 @@ def remembered(action) -> State | None:
 
 
 def _read(text: str) -> State | None:
-    """The state in a record; None where it is of a later version or no such record."""
+    """The state in a record; None if it is of a later version or no such record."""
     try:
         record = json.loads(text)
         if not records.is_readable(record):

@@ -45,8 +45,8 @@ class Plan:
 
     @contextlib.contextmanager
     def open(self, folder: str) -> Iterator[Source]:
-        """The sound file, to be read in blocks. folder: where it may be unpacked or decoded meanwhile; "" for nowhere: then
-        sounds whose format cannot be entered at any sample may be off by some milliseconds from block to block.
+        """The sound file, to be read in blocks. folder: for unpacking or decoding; "" for none: then formats that cannot be decoded from
+        any sample may be off by some milliseconds from block to block.
 
         Raises BadSound.
         """

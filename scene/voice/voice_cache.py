@@ -116,7 +116,7 @@ def sound(client: Client, scene, voice: strip.Voice) -> Generator[Step, None, st
 def keep(scene, voice: strip.Voice, path: str) -> str:
     """Cache a mix-down of a voice that was just made for the engine, which then recognises it.
 
-    Returns where it is from now on: that of a voice that is gone, or a file that cannot be renamed, stays where it was.
+    Returns its path from now on, which is unchanged if the voice is gone or the file cannot be renamed.
     """
     cached = of(scene, voice)
     if cached is None:

@@ -95,7 +95,7 @@ class Look:
     own_head: np.ndarray | None = None
 
     def head(self) -> np.ndarray | None:
-        """The head as it follows the target, rotation vectors [T, 3]; None where it does not."""
+        """The head as it follows the target, rotation vectors [T, 3]; None if it does not."""
         return None if self.own_head is None else follow(self.points, self.own_head, self.joint, self.eyes, self.follows)
 
     def turned(self, neck: np.ndarray | None) -> np.ndarray:

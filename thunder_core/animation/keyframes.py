@@ -154,7 +154,7 @@ def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.nda
 def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | None:
     """The curve through keys at frames [S] between the outer ones, held beyond them, as Blender evaluates it.
 
-    None where an interpolation is neither constant, linear nor Bézier.
+    None if an interpolation is neither constant, linear nor Bézier.
     """
     points, kind = keys["co"].astype(float), keys["interpolation"][:, 0]
     if not len(points):

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reduces a curve with a value on every frame to the few keys, with handles, that an animator would set; numpy only.
 
-Between keys the curve is a cubic Hermite polynomial: a Bézier segment whose handles lie at a third of its length, which
-Blender evaluates exactly so. Slopes are one per key (handles stay aligned) and solved by least squares for the whole
-curve at once, within limits around those that keep every segment monotone (Fritsch and Carlson 1980): between two keys the
-curve leaves their values by 2 % of its range at most, and never its range. Keys are added until the error is within the limit everywhere.
+Between keys the curve is a cubic Hermite polynomial: a Bézier segment with handles at a third of its length, which Blender evaluates
+identically. Slopes are one per key (handles stay aligned) and solved by least squares for the whole curve at once, within limits around
+those that keep every segment monotone (Fritsch and Carlson 1980): between two keys the curve exceeds their values by at most 2 % of its
+range, and never exceeds its range. Keys are added until the error is within the limit everywhere.
 """
 
 from __future__ import annotations
@@ -201,9 +201,8 @@ def reduce(times: np.ndarray, curve: np.ndarray, tolerance: float | np.ndarray, 
     """The few keys whose curve stays within `tolerance` of curve [T] at all of times [T] (frames, ascending).
 
     tolerance: one for all samples, or of each [T]. exact: indices of samples that must be keys, such as the frames on
-    which lips touch. every: keys sit on every `every`-th sample only, the first and the last among them; the others are
-    parts of frames. A curve that stays within the tolerance goes straight from its first value to its last: one key where they
-    are one.
+    which lips touch. every: keys are placed only on every `every`-th sample, including the first and the last; the others are subframes. A
+    curve that stays within the tolerance is a line from its first value to its last: one key if they are equal.
     """
     curve = np.asarray(curve, float)
     allowed = np.broadcast_to(np.asarray(tolerance, float), curve.shape)

@@ -95,9 +95,9 @@ class Shape:
 def placed(span: Span, inner: dict, curve: Shape, insert: bool = False) -> dict:
     """Keys `inner` from span.first to span.last among the keys of a curve.
 
-    Outside span.start … span.end the curve stays as it was; its keys in there stay where they are, and the passage gets
-    shorter. Where the curve is level at the value of the new keys, or has a key of that value on their outermost frame, no key is
-    needed to pass into them. insert: the curve from span.first on is moved to span.end.
+    Outside span.start … span.end the curve is unchanged; its keys inside are kept, and the blend gets shorter. Where the curve is level at
+    the value of the new keys, or has a key of that value on their outermost frame, no key is needed for the blend. insert: the curve
+    from span.first on is moved to span.end.
     """
     earlier, later = curve.times[curve.times < span.first - 0.5], curve.times[curve.times > span.last + 0.5]
     replaces_all = not insert and not len(earlier) and not len(later) and _covers(span, curve.times)

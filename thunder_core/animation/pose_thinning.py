@@ -93,7 +93,7 @@ def _more(keys: list[int], off: np.ndarray) -> set[int]:
 def fit_piece(
     region: Region, cost: np.ndarray, price: np.ndarray, first: int, last: int, level: set[int]
 ) -> Generator[float, None, tuple[list[int], Fitted]]:
-    """Returns keys from frame first to last, whose values stay as they are, and their fit: as few as the error allows."""
+    """Returns keys from frame first to last, whose values are kept, and their fit: as few keys as the error allows."""
     keys = yield from cheapest_path(cost, price, first, last, _FIRST_TOLERANCE)
     if len(keys) > _MOST_KEYS:
         middle = keys[len(keys) // 2]

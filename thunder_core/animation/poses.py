@@ -62,7 +62,7 @@ def poses_in(columns: Sequence[Column]) -> int:
 class Poses:
     """A motion as poses.
 
-    curves: keys of each channel, None where it never moves.  columns: for each entry of TOGETHER its frames, ascending.
+    curves: keys of each channel, None if it never moves.  columns: for each entry of TOGETHER its frames, ascending.
     off: largest error of any point, in allowed errors, summed over channels.  made: the inputs of the fit.
     """
 
@@ -146,7 +146,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
 @dataclass
 class _Made:
     """The inputs of poses. count: of all channels.  parts: for each entry of TOGETHER the channels that move, how they are keyed
-    and their thinning; None where none moves."""
+    and their thinning; None if none moves."""
 
     count: int
     parts: list[tuple[np.ndarray, _Plan, Thinning] | None]

@@ -29,14 +29,14 @@ def without(  # noqa: PLR0913 (what is known of its keys)
 ) -> Remaining:
     """A curve without some of its keys.
 
-    keys: of the curve, with no easing among them.  gone [K]: which go.  put [K]: which keys a commit put, not the animator.
-    ends_before [K]: which stayed as outermost keys when others went before.  spans: first and last frame of the replaced parts.
+    keys: of the curve, without easing.  gone [K]: True for removed keys.  put [K]: True for keys written by a commit, not the animator.
+    ends_before [K]: True for those kept as outermost keys in earlier removals.  spans: first and last frame of the replaced parts.
     blend: frames over which the curve blends into a replaced part.
 
-    A key set beside a committed line begins or ends a movement at the line's last or first key, and before the line the curve
-    holds the value of its first key. The outermost keys that go therefore stay where the curve beside them would become another,
-    unless they cut one movement, which is then joined again.
-    A gap reaches to the next key where the movement to it came about only because the line was there.
+    A key set next to a committed line begins or ends a movement at the line's last or first key, and before the line the curve holds the
+    value of its first key. So the outermost removed keys are kept if the adjacent curve would change, unless they cut one movement in two,
+    which is then rejoined.
+    A gap extends to the next key if the movement to it exists only because of the line.
     """
     times, gone = keys["co"][:, 0].astype(float), gone.copy()
     gaps, ends_now = [], ends_before.copy()

@@ -11,10 +11,10 @@ _CLOSED_SHARE, _AROUND = 0.35, 6  # share of the widest opening nearby below whi
 
 
 def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int) -> list[tuple[int, str]]:
-    """(frame, why) of `count` moments at most, in order of time.
+    """(frame, reason) of at most `count` moments, in order of time.
 
-    openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None where it is unknown.
-    A third of the moments are closures where there are any, one is the loudest, the others the widest mouths.
+    openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.
+    A third of the moments are closures if there are any, one is the loudest, the others the widest mouths.
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)
     frames = len(mean)

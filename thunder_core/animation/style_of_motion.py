@@ -132,7 +132,7 @@ def measures(played: Played, motion: Motion, frames: np.ndarray) -> np.ndarray:
 
 
 def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
-    """Read the style of a motion whose expression columns are `channels`. Raises BadRequest where it hardly speaks."""
+    """Read the style of a motion whose expression columns are `channels`. Raises BadRequest if it hardly speaks."""
     played, reader = bundled(), fitted()
     motion = at_model_rate(motion, channels, played.head)
     frames = speaking(gap_of(played, motion))

@@ -148,7 +148,7 @@ class Baker:
         return self.maker
 
     def bake(self, task: Task) -> Iterator[dict]:
-        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied where the process ends."""
+        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied if the process ends."""
         self.wait()
         self._process.send(task.request())
         while True:
@@ -168,7 +168,7 @@ class Baker:
 
 def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Iterator[dict]:
     """Bake tasks one after the other in one process on this machine; yields their events. A task at which the process dies
-    fails, and the next one gets a new process. Raises NoEngine where none can be started."""
+    fails, and the next one gets a new process. Raises NoEngine if none can be started."""
     baker: Baker | None = None
     try:
         for task in tasks:

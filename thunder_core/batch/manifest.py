@@ -153,7 +153,7 @@ def forget_failure(out: str, job: str) -> None:
 
 
 def failure_of(out: str, job: str) -> str:
-    """The sentence with which a job failed, "" where it did not."""
+    """The sentence with which a job failed, "" if it did not."""
     try:
         with open(os.path.join(out, job + FAILED), "rb") as file:
             content = json.loads(file.read(_LONGEST))

@@ -26,7 +26,7 @@ AXIS_OPTIONS = {"head": "head-movement"}  # style axes whose name already means 
 
 @dataclass(frozen=True)
 class Output:
-    """Something that a bake can write.
+    """An output of a bake.
 
     description: for people.  ending: of the file of each take, "" for outputs that are not one file per take.  best: only the best
     takes get one.  exporter: the format of scene/media/export.py that writes it, "" for none.  names: of its other files, which are

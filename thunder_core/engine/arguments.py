@@ -77,7 +77,7 @@ def played(args):
 
 
 def asked(args):
-    """The Asked that a request's “direction”, “spread” and “as_asked” describe, None where it names no direction."""
+    """The Asked of a request's “direction”, “spread” and “as_asked”, None if it has no direction."""
     from ..direction import Asked, check
 
     if args.get("direction") is None:

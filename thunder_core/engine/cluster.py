@@ -2,9 +2,9 @@
 """Spreads bakes over the machines of a Ray cluster: `python -m thunder_core.engine.cluster`, in a Python that has Ray.
 
 thunder_core/batch/cluster.py starts it, sends one request and reads events. Each machine runs processes that bake
-(thunder_core/batch/baker.py), one after the other job, so that an engine starts once. Machines with a graphics card get a job
-for each card, and where there are such machines the others get none: takes are the same on one kind of device only. A job
-whose machine is lost is baked by another one.
+(thunder_core/batch/baker.py), one after the other job, so that an engine starts once. Machines with graphics cards get a job per card; if
+there are such machines, the others get none, because takes are identical only on one kind of device. A job whose machine is lost is baked
+by another one.
 """
 
 from __future__ import annotations

@@ -243,7 +243,7 @@ class Engine:
         return cls(Path(weights) if weights else SHIPPED, device)
 
     def _check_that_all_fit(self) -> None:
-        """Raise BadWeights where networks of one folder were not trained for each other."""
+        """Raise BadWeights if networks of one folder were not trained for each other."""
         thunder, m2s = self.thunder, self.m2s.config
         features = (thunder.feature_encoder or thunder.encoder).config.width + len(PHONES) + LOUDNESS
         for what, one, other in (
@@ -451,7 +451,7 @@ class Engine:
 
     @cached_property
     def _margins(self) -> Lips:
-        """The margins of the head's lips. Raises BadHead where they are not known."""
+        """The margins of the head's lips. Raises BadHead if they are not known."""
         return Lips.of(self.head)
 
     def _opening_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:

@@ -34,7 +34,7 @@ TRACKS = {"brows": (0.10, 0.28), "head": (0.42, 0.28), "mouth": (0.74, 0.74)}  #
 def draw(spec: dict, out: str) -> None:
     """Draw the sheet that a specification (see the module) describes into a PNG file.
 
-    Raises OSError, ValueError or KeyError where the specification or a file that it names is wrong.
+    Raises OSError, ValueError or KeyError if the specification or a file that it names is wrong.
     """
     import matplotlib
 

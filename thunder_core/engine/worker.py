@@ -68,7 +68,7 @@ class Worker:
         self.told_to_quit = False
 
     def run(self):
-        """Answer until asked to quit or until the client is gone, then end the process."""
+        """Answer requests until “quit” or until the client is gone, then end the process."""
         self._send({"id": None, "event": "ready", "protocol": PROTOCOL})
         threading.Thread(target=self._listen_to_client, name="requests", daemon=True).start()
         threading.Thread(target=self._show_life, name="heartbeat", daemon=True).start()

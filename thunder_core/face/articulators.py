@@ -43,12 +43,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class Articulators:
-    """Points of a head that speech is measured at.
+    """Points of a head at which articulation is measured.
 
     points: of the head; in their order the upper and the lower inner lip, the tongue's tip, the edges of the upper and of the
-    lower incisors, and the surface of the lower lip's middle.  names: the head's channels.  upper_edge, lower_edge, lip: where
-    those are among the points.  overlap: millimetres by which the incisors' edges pass each other at rest.
-    front [X, Y]: how far forward the upper incisors stand (millimetres, −inf beside them) over `corner` [2] in steps of 0.5.
+    lower incisors, and the surface of the lower lip's middle.  names: the head's channels.  upper_edge, lower_edge, lip: their indices
+    among the points.  overlap: millimetres by which the incisors' edges pass each other at rest.
+    front [X, Y]: depth map of the upper incisors (millimetres, −inf outside) over `corner` [2] in steps of 0.5.
     """
 
     points: SkinnedPoints

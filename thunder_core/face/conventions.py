@@ -168,7 +168,7 @@ def _frame(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[str, str]:
 
 @lru_cache(maxsize=8192)
 def _readings(name: str) -> tuple[tuple[str, tuple[str, str] | None], ...]:
-    """All shapes that a name may mean: (spelling, text around it; None where it is the whole name)."""
+    """All shapes that a name may mean: (spelling, text around it; None if it is the whole name)."""
     readings: dict = {}
     for form in _forms(name):
         readings[("".join(form), None)] = None
@@ -210,7 +210,7 @@ def match(wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
 
 @lru_cache(maxsize=64)
 def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Recognised | None:
-    """The convention that explains most of these shape names, None where none explains any.
+    """The convention that explains most of these shape names, None if none explains any.
 
     others: names of the character's objects and bones, in which some conventions leave their mark.
     """

@@ -59,7 +59,7 @@ class Head:
     (`regions.mark` finds both on a FLAME head) · identity [V, 3, m] f32, the directions in which people differ ·
     corrective_pairs, correctives [V, 3, c] f32: shapes that come in with the product of two keys' weights. A channel's weight is
     its value within 0 … 1, a joint's the sine of its turn about x. They move nothing where the lips meet · tints [V, 3] f32: factors
-    of the material's colour; no rows where it is even · hair: None where there is none, as in a FLAME file.
+    of the material's colour; no rows where it is even · hair: None if there is none, as in a FLAME file.
     Joints in FLAME's order: root, neck, jaw, left eye, right eye.
     """
 

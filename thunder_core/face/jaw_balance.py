@@ -67,7 +67,7 @@ def as_keys_need(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
 
     mouthClose brings the lips together over the jaw, and no further: its key is given the weight that does. A mouthFunnel that
     parts the lips further than most has that taken back by mouthClose. Keys that shape lips or tongue and open the jaw too, as those
-    for vowels do, give the jaw's part back; where there is no key to close the lips, mouthClose takes such keys back as well as the
+    for vowels do, give the jaw's part back; if there is no key to close the lips, mouthClose takes such keys back as well as the
     jaw, which alone leaves them parted. Where the jaw raises the upper lip for want of a key, f and v shut it.
     """
     keyed = [rule for rule in plan.rules if rule.target in moved]

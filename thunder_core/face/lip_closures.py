@@ -165,8 +165,8 @@ def close(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, s
 def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, slice]:
     """The motion without the closure at frame `at` or next to it: the mouth stays open, as around it.
 
-    Returns it with the frames it touches; the others are bit for bit what they were. Raises BadRequest where no lips
-    close, or where they stay together too long for a sound of speech.
+    Returns it with the frames it touches; the others are bit for bit what they were. Raises BadRequest if no lips
+    close, or if they stay closed too long for a speech sound.
     """
     lips, names = bundled_lips(), list(channels)
     gap = lips.middle_gap(motion, channels)
@@ -189,7 +189,7 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
 def _closure_at(gap: np.ndarray, at: float, fps: float) -> tuple[int, int]:
     """Frames on either side of the closure at frame `at` of a gap [T] in mm on which the mouth is open again.
 
-    Raises BadRequest where no lips close, or where they stay together too long for a sound of speech.
+    Raises BadRequest if no lips close, or if they stay closed too long for a speech sound.
     """
     reach = max(1, round(0.1 * fps))
     around = np.arange(max(0, int(round(at)) - reach), min(len(gap), int(round(at)) + reach + 1))

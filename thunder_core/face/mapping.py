@@ -63,7 +63,7 @@ def derived(motion: Motion) -> dict[str, np.ndarray]:
 
 
 def rotations(values: dict[str, np.ndarray], frames: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """The inverse of `derived`: jaw and eyes [T, 3] in radians; eyes is None where no eyeLook… key is given."""
+    """The inverse of `derived`: jaw and eyes [T, 3] in radians; eyes is None if no eyeLook… key is given."""
     result = {"jaw": np.zeros((frames, 3)), "eyes": np.zeros((frames, 3))}
     if "jawOpen" in values:
         result["jaw"][:, 0] = values["jawOpen"] * JAW_OPEN_RADIANS

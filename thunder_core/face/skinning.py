@@ -74,7 +74,7 @@ class SkinnedPoints:
     def combined(self, shares: np.ndarray) -> SkinnedPoints:
         """Points that are always means of these: shares [M, K], how much of each point is in each of them, rows that add up to 1.
 
-        Raises ValueError where one would be of points that do not follow the jaw alike.
+        Raises ValueError if one would be of points that do not follow the jaw alike.
         """
         follow = [np.unique(self.jaw_weight[row != 0]) for row in shares]
         if any(len(weights) != 1 for weights in follow):

@@ -210,7 +210,7 @@ def _rounded(values: np.ndarray) -> list:
 def calibrate(lips: Path, encoder: SpeechEncoder, everybody: bool = False, out: Path = KERNELS) -> dict:
     """Fit the constants on the `fit` clips of a folder of measured lips, write them, and return r on both splits.
 
-    everybody: fit on all clips; figures of the split `check` are of clips that were fitted then. Raises ValueError where there
+    everybody: fit on all clips; figures of the split `check` are of clips that were fitted then. Raises ValueError if there
     are too few.
     """
     split = tomllib.loads((lips / "split.toml").read_text())

@@ -169,7 +169,7 @@ class Person:
         return self.whole[self.first : self.first + self.frames]
 
     def reference(self, seed: int) -> np.ndarray | None:
-        """Of another part of the recording, drawn by the seed; None where it is too short for one."""
+        """Of another part of the recording, drawn by the seed; None if it is too short for one."""
         count = len(self.whole) - REFERENCE
         starts = [*range(self.first - REFERENCE + 1), *range(self.first + self.frames, count + 1)]
         if not starts:

@@ -160,7 +160,7 @@ class Lesson:
 
 
 class Lessons:
-    """Makes lessons of sampled clips.  mouth: whose vertices are compared.  m2s: None where the judge does not ask it."""
+    """Makes lessons of sampled clips.  mouth: whose vertices are compared.  m2s: None if the judge does not ask it."""
 
     def __init__(self, mouth: Mouth, m2s: MeshToSpeech | None, channel_names: list[str], device: str = "cpu"):
         self.mouth, self.m2s, self.device = mouth.to(device), m2s, device

@@ -49,7 +49,7 @@ class Job:
 class _Set:
     corpus: Corpus
     rows: list[Row]
-    features: np.ndarray | None  # [F, d], None where the teacher cannot read them
+    features: np.ndarray | None  # [F, d], None if the teacher cannot read them
     basis: FlameBasis | None
 
 

@@ -78,7 +78,7 @@ _SEAM = 0.05  # s
 
 @lru_cache(maxsize=1)
 def _espeak() -> tuple[ctypes.CDLL, int]:
-    """The library, initialised once, and its sample rate in Hz. Raises RuntimeError where it is not installed."""
+    """The library, initialised once, and its sample rate in Hz. Raises RuntimeError if it is not installed."""
     try:
         library = ctypes.CDLL("libespeak-ng.so.1")
     except OSError as error:

@@ -104,7 +104,7 @@ def pitch_loss(score: Tensor, hertz: Tensor, voiced: Tensor) -> Tensor:
 
 
 class AdversarialVocoder(nn.Module):
-    """The vocoder, and its discriminators where there are any; one model to the training loop."""
+    """The vocoder, and its discriminators if there are any; one model to the training loop."""
 
     def __init__(self, vocoder: Vocoder, adversarial: bool):
         super().__init__()

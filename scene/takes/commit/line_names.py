@@ -77,7 +77,7 @@ class Lines:
 
 
 def of(action) -> Lines | None:
-    """The lines that were committed to an action, None where none was."""
+    """The lines that were committed to an action, None if none was."""
     if action is None or PROPERTY not in action:
         return None
     try:

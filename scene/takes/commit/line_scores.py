@@ -57,7 +57,7 @@ def _corrected(now: np.ndarray, take: np.ndarray, made: np.ndarray, share: float
 
 
 def of_take(total: float, per_frame: np.ndarray | None, error_mm: float) -> LineScore | None:
-    """The score of a line that was just committed from a take, None where the take has none yet.
+    """The score of a line that was just committed from a take, None if the take has none yet.
 
     error_mm: by which its lips may be off.
     """

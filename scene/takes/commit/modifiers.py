@@ -101,8 +101,8 @@ def _mirrored(keys: dict) -> dict:
 
 
 def _chained(first: dict, second: dict, late: int) -> dict:
-    """Two cycles, the last key of one on the frame of the first key of the other: one key where they agree. Where they do not,
-    the frame itself belongs to the first (late 1) or to the second (late 0)."""
+    """Two cycles joined at one frame, the last key of the first and the first key of the second: one key if they agree. Otherwise the frame
+    belongs to the first (late 1) or to the second (late 0)."""
     if abs(first["co"][-1, 1] - second["co"][0, 1]) > _SAME:
         last, start = keyframes.select(first, np.array([-1])), keyframes.select(second, np.arange(1))
         last["interpolation"][:] = keyframes.CONSTANT

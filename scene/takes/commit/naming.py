@@ -42,7 +42,7 @@ def free_name(name: str, action=None) -> str:
 
 
 def named_after(choice: Choice, own_actions: list):
-    """The animator's action whose lines a commit adds to, None where it begins a new one."""
+    """The animator's action whose lines a commit adds to, None if it begins a new one."""
     return next(filter(None, own_actions), None) if choice.to in ("COPY", "OWN") else None
 
 

@@ -152,7 +152,7 @@ def strip_curves(target, without: Collection = ()) -> dict[tuple[str, int], list
 
 
 def check_local(actions: list) -> None:
-    """Raise BadRequest where an action is linked from another file."""
+    """Raise BadRequest if an action is linked from another file."""
     for action in actions:
         if action is not None and (action.library is not None or action.override_library is not None):
             raise BadRequest(f"Your action “{action.name}” is linked from another file: commit to a copy of it")
@@ -184,8 +184,8 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
 ) -> OwnCurve:
     """A curve of the animator's for a commit.
 
-    earlier: commits of the line that are replaced.  lines: of the curve's action.  puts: the keys that each line put there.
-    choice: the frames that are committed: keys on them that were edited since are no curve of the animator's own.
+    earlier: commits of the line that are replaced.  lines: of the curve's action.  puts: keys written by each line.
+    choice: the committed frames: keys on them that were edited since do not count as the animator's own.
     """
     keys, put = fcurves.read(curve), puts.get(line)
     if put is None or not earlier or len(curve.modifiers) or curve.extrapolation != "CONSTANT":

@@ -55,7 +55,7 @@ _CLEAR = 0.55  # share of a take's strongest instance of a shape from which it i
 class PoseFit:
     """Poses of a rig's tracks.
 
-    curves: keys of each track, None where it needs none (left out, or it never moves).  columns: see Poses.  error:
+    curves: keys of each track, None if it needs none (left out, or it never moves).  columns: see Poses.  error:
     millimetres at the lips, the most at any part of a frame.  reach [tracks, 4]: millimetres that a unit of each track moves
     lips, face, head and eyes.
     """

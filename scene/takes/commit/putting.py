@@ -108,7 +108,7 @@ class Putting:
             self.backups[action] = backup
             backup.name, backup.use_fake_user = free_name(f"{action.name} · before Commit", backup), True
             yield Step(0.95, "Writing keys", busy=True)
-        # From here on in one go: the animator's own action is never seen half written.
+        # From here on without a pause, so that the animator's own action is never visible half written.
         first = next(action for action in self.own if action is not None)
         results = []
         for target, action, state, wanted in zip(self.rig.targets, self.own, self.own_states, written):
@@ -153,8 +153,8 @@ class Putting:
     def _still_poses(self, written: list[list[NewCurve]]) -> list:
         """For each target the action of a held pose below all strips, None if none is needed.
 
-        Around a strip of the NLA Blender puts what no other strip moves at the property's default, and that of a shape key
-        is 1: whatever the take alone moves gets a strip that holds what stood there.
+        Around an NLA strip Blender sets properties that no other strip moves to their default, and that of a shape key is 1: so properties
+        moved only by the take get a strip that holds their previous values.
         """
         wanted: list[list[NewCurve]] = []
         for index, (target, curves) in enumerate(zip(self.rig.targets, written)):
@@ -199,7 +199,7 @@ class Putting:
             yield (number + 1) / len(wanted)
 
     def _lay(self, target, action, index: int, span: placing.Span) -> None:
-        """Put a take's action above everything else on a target, blending in and out beside its frames."""
+        """Add a take's action above everything else on a target, blending in and out around its frames."""
         animation = target.animation_data or target.animation_data_create()
         track = animation.nla_tracks.new()
         track.name = self.naming.new

@@ -5,7 +5,7 @@ A moving slider requests a draft of few steps from the engine, at most one at a 
 Both are written from a timer without a separate undo step, so that undoing the slider undoes the take: every change of a slider also
 changes the take's action (PENDING), so its keys are part of the slider's undo step. A take that undo or redo puts on the head unfinished
 still has that mark, and is finished then.
-Esc while a slider is dragged puts the slider back, and with it the very keys that the take had.
+Esc while dragging restores the slider and exactly the take's previous keys.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ class Live(Part):
         return (yield from generation.performances(client, path, 1, seed, sampling))
 
     def _write(self, rig: head.Rig, entry, made: Performance, asked: Asked) -> None:
-        """Key the take again. Raises BadRequest where the animator has edited it meanwhile."""
+        """Key the take again. Raises BadRequest if the animator has edited it meanwhile."""
         action = entry.action
         if provenance.is_edited(entry):
             raise BadRequest(f"“{entry.name}” was edited, so it does not follow the sliders any more: press Generate Takes for new ones")
@@ -288,7 +288,7 @@ def _same(one: Asked | None, other: Asked | None) -> bool:
 
 
 def _unfinished(action, token: str) -> str | None:
-    """The effort that a take still has to be sampled with, None where it is finished or of another session."""
+    """The effort that a take still has to be sampled with, None if it is finished or of another session."""
     mark = str(action.get(PENDING, "")).split()
     return mark[2] if len(mark) == 3 and mark[0] == token else None
 

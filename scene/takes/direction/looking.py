@@ -42,7 +42,7 @@ def target_again(look: Look) -> Target:
 
 
 def aimed(performance: keying.Performance, target: Target) -> keying.Performance:
-    """A take whose eyes look at a target, and whose head follows it."""
+    """The take with eyes that look at a target, and a head that follows it."""
     performance = freed(performance)
     motion = performance.motion
     own, own_head = (np.zeros_like(motion.jaw) if part is None else part for part in (motion.eyes, motion.head))

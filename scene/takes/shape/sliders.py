@@ -121,7 +121,7 @@ def forget(action) -> None:
 
 
 def reset(entry) -> None:
-    """Put all sliders of a take back where they change nothing, and its keys with them."""
+    """Reset all sliders of a take to neutral, and its keys accordingly."""
     _unset(entry.action.thunder_shape)
     follow(entry, settle=True)
 

@@ -25,7 +25,7 @@ STATE = "thunder_shaped"  # property of the first action of a shaped take: its b
 
 @dataclass(frozen=True)
 class TakeCurves:
-    """A take as it is now: of each of the rig's tracks the curve and a glance at its keys, None where it has none."""
+    """A take's current state: curve and key data of each of the rig's tracks, None if it has none."""
 
     rig: head.Rig
     entry: object
@@ -43,7 +43,7 @@ class TakeCurves:
 class Base:
     """A take without its shape, read into arrays.
 
-    frames [S].  keys: of each track, None where it has no curve.  values [S, tracks] and motion [S]: by these keys.
+    frames [S].  keys: of each track, None if it has no curve.  values [S, tracks] and motion [S]: by these keys.
     driven [S, tracks]: values that the rig computes from the motion.  gap [S, P]: along the lips, millimetres.
     """
 
@@ -73,7 +73,7 @@ cached_bases = session.add(_Bases())
 class Stored:
     """A take without its shape.
 
-    keys: of each track, None where it has no curve.  edits: by track, as distances (thunder_core/animation/layered.py).
+    keys: of each track, None if it has no curve.  edits: by track, as distances (thunder_core/animation/layered.py).
     frames [S]: of the base.  mark: identifies the base.
     """
 

@@ -36,7 +36,7 @@ _left_behind = session.add(_LeftBehind())
 
 
 def strength_curve(rig: head.Rig, entry):
-    """The curve of a take's emotion over time, None where it has none."""
+    """The curve of a take's emotion over time, None if it has none."""
     action, slot = display.part_of(display.actions_of(entry), rig, 0)
     if action is None:
         return None
@@ -74,7 +74,7 @@ def still_strength(rig: head.Rig, entry) -> None:
 
 
 def strength_at(rig: head.Rig, entry, frames: np.ndarray) -> np.ndarray | None:
-    """Strength of a take's emotion at scene frames [T], 0 … 1; None where it is the same all along."""
+    """Strength of a take's emotion at scene frames [T], 0 … 1; None if it is the same all along."""
     curve = strength_curve(rig, entry)
     return None if curve is None else np.clip(track_values.at(curve, frames), 0.0, 1.0)
 
@@ -119,7 +119,7 @@ def _curve_was_edited(scene, depsgraph):
 
 @bpy.app.handlers.persistent
 def _was_undone(*_):
-    """A take that undo has put behind its curve stays there: writing it again would be a step that undo never gets past."""
+    """Do not write a take again after undo has set it back behind its curve: that would be a change that undo could never pass."""
     _left_behind.prints.clear()
     for scene in bpy.data.scenes:
         entry = take_list.shown_take(scene.thunder)

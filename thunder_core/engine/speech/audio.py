@@ -273,7 +273,7 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
 
 
 def _chunks(pipe, name: str, progress: Progress) -> Iterator[bytes]:
-    """The bytes that come out of a pipe, with `progress` called while none do. Raises BadSound when nothing comes for too long."""
+    """The bytes read from a pipe, with `progress` called while waiting. Raises BadSound after waiting too long."""
     arrived: queue.Queue = queue.Queue(maxsize=8)
     stopped = threading.Event()
 

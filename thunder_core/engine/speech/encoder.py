@@ -57,7 +57,7 @@ _NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")  # i
 
 
 def _transformers() -> ModuleType:
-    """The package, which most users do without. Raises BadWeights where it is not installed."""
+    """The package, which most users do without. Raises BadWeights if it is not installed."""
     try:
         import transformers
     except ImportError as error:

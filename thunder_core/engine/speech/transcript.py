@@ -116,7 +116,7 @@ def _indices(*names: str) -> tuple[int, ...]:
 def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
     """First and last row [start, end) of each letter along phone probabilities [N, 40] at 50 Hz; (−1, −1) for silent ones.
 
-    Takes a byte for every letter and row. Raises BadRequest where that is more than _MOST.
+    Takes a byte for every letter and row. Raises BadRequest if that is more than _MOST.
     """
     count = len(sequence)
     if not count or not len(belief):

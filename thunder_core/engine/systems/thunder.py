@@ -140,7 +140,7 @@ class Thunder:
         return self.denoiser.config.style > 0
 
     def check_style(self) -> None:
-        """Raise BadRequest where the weights know no styles, so that no take ignores its direction silently."""
+        """Raise BadRequest if the weights know no styles, so that no take ignores its direction silently."""
         if not self.knows_styles:
             raise BadRequest("These weights were trained without styles and take no direction: generate without one, or choose others")
 
@@ -178,9 +178,9 @@ class Thunder:
         """One Motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
         effort: one of QUALITIES, or a number of steps of the whole model.
-        styles: how each seed's motion is played, [1 or T, style]; None: in any style.
+        styles: of each seed's motion, [1 or T, style]; None: any style.
 
-        kept: what of the motion [T, channels + 9] is fixed (not standardised; comes out bit for bit).  guide(x̂_0, a, b):
+        kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
         window of each step and may raise to stop.
         """
