@@ -377,7 +377,7 @@ class Bench:
         engine, speech = self.engine, Speech(sound(2.0 if self.quick else SECONDS))
         thunder = engine.thunder
         parts = {
-            "encoder": (thunder, "analyse"), "sampling": (thunder, "perform"), "expectation": (thunder, "expected"),
+            "encoder": (thunder, "analyse"), "sampling": (thunder, "draw"), "expectation": (thunder, "expect"),
             "articulation": (thunder, "_motion"), "scoring": (engine, "_grade"),
         }  # fmt: skip
         spent = dict.fromkeys(parts, 0.0)
@@ -404,7 +404,6 @@ class Bench:
             torch.set_num_threads(self.threads)
             for owner, attribute in parts.values():
                 delattr(owner, attribute)
-        # Articulation is part of sampling and of the expectation.
         shares = {name: value / whole for name, value in spent.items()}
         return {"profile_seconds": whole, "profile_shares": shares}
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from thunder_core.direction import Asked, Direction
-from thunder_core.engine.batches import in_portions, SharedProgress, side_by_side
+from thunder_core.engine.batches import at_once, in_portions, SharedProgress, side_by_side
 from thunder_core.engine.engine import Engine
 from thunder_core.errors import Cancelled, is_out_of_device_memory
 from thunder_core.types import Speech
@@ -23,7 +23,7 @@ def engine():
 
 @pytest.fixture(scope="module")
 def speech():
-    t = np.arange(24000) / 16000
+    t = np.arange(67200) / 16000  # long enough for two threads to share a take
     return Speech((0.1 * np.sin(800 * t) * np.sin(9 * t)).astype(np.float32))
 
 
@@ -87,6 +87,46 @@ def test_an_error_of_one_task_stops_those_at_work_and_drops_the_others():
     assert time.monotonic() - began < 5 and len(begun) < 8
     with pytest.raises(Cancelled):
         report([5], 0.7, "")
+
+
+def test_parts_that_are_worked_on_at_once_come_in_order_and_wait_for_nobody():
+    before, seen = torch.get_num_threads(), []
+
+    def work(i):
+        seen.append((i, threading.current_thread() is threading.main_thread(), torch.get_num_threads(), torch.is_grad_enabled()))
+        return 10 * i
+
+    with torch.no_grad(), at_once(2) as run:
+        assert run(work, 3) == [0, 10, 20]
+        assert {entry[2:] for entry in seen} == {(1, False)} and seen[0][0] in (0, 1, 2)
+        held = threading.Event()
+
+        def fails(i):
+            if i:
+                raise ValueError("broken")
+
+        run(lambda i: held.set() if i == 0 else held.wait(10), 2)  # a part that waits for the other gets it
+        with pytest.raises(ValueError, match="broken"):
+            run(fails, 2)
+        assert run(work, 2) == [0, 10], "an error leaves it usable"
+    assert torch.get_num_threads() == before
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("parts")]
+
+
+def test_a_part_that_no_other_thread_has_begun_is_done_by_the_caller():
+    busy, begun = threading.Event(), threading.Event()
+    with at_once(2) as run:
+        threading.Timer(0.5, busy.set).start()
+
+        def work(i):
+            if i == 1:
+                begun.set()
+                busy.wait(10)
+            elif i == 0:
+                begun.wait(10)  # the other thread has part 1, and will not come to part 2
+            return threading.current_thread() is threading.main_thread()
+
+        assert run(work, 3) == [True, False, True]
 
 
 def work_with_space_for(most, tried):

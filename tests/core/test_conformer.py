@@ -4,6 +4,7 @@
 import pytest
 import torch
 
+from thunder_core.engine.batches import at_once, in_turn
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.speech.conformer import Conformer
 from thunder_core.engine.speech.encoder import SpeechEncoder
@@ -45,6 +46,14 @@ def test_the_shipped_encoder_agrees_and_its_gradients_do():
         network(leaf).square().mean().backward()
         gradients.append(leaf.grad)
     assert torch.allclose(*gradients, atol=1e-6 + 1e-4 * float(gradients[1].abs().max()))
+
+
+@pytest.mark.parametrize("frames", [99, 131, 500])
+def test_two_parts_of_the_frames_give_the_same_features(frames):
+    network, x = SpeechEncoder.load(SHIPPED).body, torch.randn(1, frames, 320)
+    with torch.no_grad(), at_once(2) as run:
+        whole = network(x)
+        assert torch.allclose(network(x, in_turn), whole, atol=1e-5) and torch.equal(network(x, run), network(x, in_turn))
 
 
 def test_training_begins_with_weights_of_the_same_spread():

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 
 from ..errors import Cancelled, is_out_of_device_memory
 
 T = TypeVar("T")
+_SWITCH_SECONDS = 5e-4  # after which Python's lock is handed on: at the usual 5 ms one thread's numpy holds up the other's network
 
 
 class SharedProgress:
@@ -45,8 +48,9 @@ def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[
     Each task uses one torch thread: our operations are too short to share, and results do not depend on the number of threads.
     If a task raises or the caller stops, `stop` is called, tasks not started are dropped and running ones are awaited.
     """
-    before = torch.get_num_threads()
+    before, interval = torch.get_num_threads(), sys.getswitchinterval()
     pool = ThreadPoolExecutor(min(threads, len(tasks)), "takes", torch.set_num_threads, (1,))
+    sys.setswitchinterval(_SWITCH_SECONDS)
     waiting = deque(pool.submit(task) for task in tasks)
     try:
         while waiting:
@@ -55,7 +59,55 @@ def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[
         if waiting:
             stop()
         pool.shutdown(cancel_futures=True)
+        sys.setswitchinterval(interval)
         torch.set_num_threads(before)  # threads that are made later would have the number of the pool's
+
+
+class Run(Protocol):
+    """Calls a function with 0 … count − 1 and returns the results in order, one after the other or at once."""
+
+    def __call__(self, work: Callable[[int], T], count: int) -> list[T]: ...
+
+
+def in_turn(work: Callable[[int], T], count: int) -> list[T]:
+    """A `Run` that uses the caller's thread alone."""
+    return [work(i) for i in range(count)]
+
+
+@contextlib.contextmanager
+def at_once(threads: int) -> Iterator[Run]:
+    """A `Run` for short parts of one task: the first is the caller's, the others are those of threads beside it, which compute no
+    gradients. torch uses one thread for each part, so that the result does not depend on how many threads there are."""
+    before, interval = torch.get_num_threads(), sys.getswitchinterval()
+    torch.set_num_threads(1)
+    if threads == 1:
+        try:
+            yield in_turn
+        finally:
+            torch.set_num_threads(before)
+        return
+    pool = ThreadPoolExecutor(threads - 1, "parts", _begin)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+
+    def run(work: Callable[[int], T], count: int) -> list[T]:
+        others = {i: pool.submit(work, i) for i in range(1, count)}
+        own = {0: work(0)}
+        # What no thread has begun by now, on a machine that is busy with other things, waits for none.
+        own |= {i: work(i) for i, other in others.items() if other.cancel()}
+        return [own[i] if i in own else others[i].result() for i in range(count)]
+
+    try:
+        yield run
+    finally:
+        pool.shutdown(cancel_futures=True)
+        sys.setswitchinterval(interval)
+        torch.set_num_threads(before)
+
+
+def _begin() -> None:
+    """What a thread needs before it works on takes."""
+    torch.set_num_threads(1)
+    torch.set_grad_enabled(False)
 
 
 def in_portions(

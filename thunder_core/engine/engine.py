@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from ..progress import no_progress
 from ..quality import NORMAL
 from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
-from .batches import in_portions, SharedProgress, side_by_side
+from .batches import at_once, in_portions, in_turn, Run, SharedProgress, side_by_side
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
 from .m2s.judge import Judge
@@ -122,12 +122,21 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
     return [seeds[a:b] for a, b in zip(bounds, bounds[1:])]
 
 
+@dataclass(frozen=True)
+class Expectation:
+    """What the judge compares a take with. lips: [1, T, 4, 3], as `Engine._lips`.  hard: [T], what usual takes get at each frame."""
+
+    lips: Tensor
+    hard: Tensor
+
+
 @dataclass
 class _Request:
     """One request for takes; samples and scores portions of it on any thread.
 
-    perform: (seeds, progress, direction of each) → motions.  about: provenance shared by all takes.  scored: whether takes get a
-    score (somebody speaks).  expects: scored, with directions known before sampling.  arrived: number of finished takes.
+    draw: (seeds, progress, direction of each, `Run` or None) → for each seed, a function that finishes its motion.  about: provenance
+    shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known before sampling.
+    arrived: number of finished takes.
     """
 
     engine: Engine
@@ -135,7 +144,7 @@ class _Request:
     seeds: list[int]
     asked: Asked | None
     readings: dict[int, np.ndarray]
-    perform: Callable[[list[int], Callable[[float], None], list[np.ndarray] | None], list[Motion]]
+    draw: Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, Run | None], list[Callable[[], Motion]]]
     about: dict
     report: SharedProgress
     scored: bool
@@ -143,24 +152,40 @@ class _Request:
     arrived: int = 0
 
     def takes(self, threads: int) -> Generator[Take, None, None]:
-        """Every take as soon as it is done, in the order of their seeds; at most `threads` threads work on them."""
-        threads = threads_for(self.voice.frames, threads)
-        some = portions(self.seeds, self.voice.frames, self.engine.device, threads)
-        done: Generator[list[Take], None, None]
-        if threads > 1:
-            done = side_by_side([task for seeds in some for task in self._tasks(seeds)], threads, self.report.stop)
-        else:
-            sampled = in_portions(some, self._sampled, self.engine._give_memory_back)
-            done = (self._finished(seeds, motions, self._expected(seeds)) for seeds, motions in sampled)
-        with contextlib.closing(done):
+        """Every take as soon as it is done, in the order of their seeds; at most so many threads work on them."""
+        with contextlib.closing(self._portions_done(threads)) as done:
             for takes in done:
                 for take in takes:
                     self.arrived += 1
                     yield take
 
+    def _portions_done(self, threads: int) -> Generator[list[Take], None, None]:
+        """The takes of every portion. Two threads work together on the first take, if it is by itself, and on all takes where memory
+        does not hold several beside each other; otherwise each thread works on takes of its own."""
+        beside = threads_for(self.voice.frames, threads)
+        rest = portions(self.seeds, self.voice.frames, self.engine.device, beside)
+        if threads > 1:
+            together = len(rest) if beside == 1 else int(len(rest[0]) == 1)
+            for seeds in rest[:together]:
+                yield self._by_two_threads(seeds, beside)
+            rest = rest[together:]
+        if rest and beside > 1:
+            yield from side_by_side([task for seeds in rest for task in self._tasks(seeds)], beside, self.report.stop)
+        elif rest:
+            for seeds, motions in in_portions(rest, self._sampled, self.engine._give_memory_back):
+                yield self._finished(seeds, motions, self._expected(seeds))
+
+    def _by_two_threads(self, seeds: list[int], beside: int) -> list[Take]:
+        """Some takes, whose networks two threads work through together; beside: how many motions memory holds while they are finished."""
+        with at_once(2) as run:
+            tasks: list[Callable[[], Motion | Expectation]] = [*self._drawn(seeds, run), *(self._guessed(seeds, run) or [])]
+            done = (run if beside > 1 else in_turn)(lambda i: tasks[i](), len(tasks))
+            motions, expectations = ([each for each in done if isinstance(each, kind)] for kind in (Motion, Expectation))
+            return self._finished(seeds, motions, expectations or None)
+
     def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
         """Two tasks for a portion, run in parallel: one computes the expectation, the other samples and then waits for it."""
-        expectations: Future[list[Motion] | None] = Future()
+        expectations: Future[list[Expectation] | None] = Future()
 
         def expect() -> list[Take]:
             try:
@@ -176,20 +201,29 @@ class _Request:
         return _spread_of(self.asked, seed, self.seeds[0])
 
     def _sampled(self, seeds: list[int]) -> list[Motion]:
+        return [finish() for finish in self._drawn(seeds)]
+
+    def _drawn(self, seeds: list[int], run: Run | None = None) -> list[Callable[[], Motion]]:
+        """Of each take, as the network draws it, a function that finishes its motion. run: see `Denoiser.estimate`."""
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
 
         def tell(fraction: float) -> None:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}")
 
         if self.asked is None:
-            return self.perform(seeds, tell, None)
-        return self.perform(seeds, tell, [emphasised(self.readings[s], s, self._spread(s), self.voice.accents) for s in seeds])
+            return self.draw(seeds, tell, None, run)
+        return self.draw(seeds, tell, [emphasised(self.readings[s], s, self._spread(s), self.voice.accents) for s in seeds], run)
 
-    def _expected(self, seeds: list[int]) -> list[Motion] | None:
-        """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
-        return self.engine.thunder.expected(self.voice, [self.readings[s].mean(0) for s in seeds]) if self.expects else None
+    def _expected(self, seeds: list[int]) -> list[Expectation] | None:
+        """What the model expects of takes before they are sampled; None where their directions are not known yet."""
+        guessed = self._guessed(seeds)
+        return None if guessed is None else [finish() for finish in guessed]
 
-    def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Motion] | None) -> list[Take]:
+    def _guessed(self, seeds: list[int], run: Run | None = None) -> list[Callable[[], Expectation]] | None:
+        """The same as functions that finish it. run: see `Denoiser.estimate`."""
+        return self.engine._expect(self.voice, [self.readings[s].mean(0) for s in seeds], run) if self.expects else None
+
+    def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None) -> list[Take]:
         scores: list[LipSyncScore | None] = [None] * len(motions)
         if self.scored:
             scores = [*self.engine._grade(motions, self.voice, expectations, lambda *how_far: self.report(seeds, *how_far))]
@@ -327,13 +361,16 @@ class Engine:
         if other is not None:
             about |= {"engine": system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
 
-        def perform(seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None) -> list[Motion]:
+        def draw(
+            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None, run: Run | None
+        ) -> list[Callable[[], Motion]]:  # fmt: skip
             if other is None:
-                return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles)
-            return other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
+                return self.thunder.draw(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, run)
+            motions = other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
+            return [lambda motion=motion: motion for motion in motions]
 
         request = _Request(
-            self, voice, [seed + i for i in range(takes)], asked, readings, perform, about,
+            self, voice, [seed + i for i in range(takes)], asked, readings, draw, about,
             SharedProgress(takes, lambda fraction, message: progress(0.08 + 0.92 * fraction, message)),
             role == SPEAKS, role == SPEAKS and asked is not None and SYSTEMS[system].follows == DIRECTION,
         )  # fmt: skip
@@ -380,7 +417,7 @@ class Engine:
             check(np.asarray(played, np.float32)[None])
         frames = min(motion.frames, speech.frames)
         voice = self._analyse(speech)
-        expectations = None if played is None else self.thunder.expected(voice.part(0, frames), [played])
+        expectations = None if played is None else [finish() for finish in self._expect(voice.part(0, frames), [played])]
         return self._grade([motion.part(slice(0, frames))], voice, expectations)[0]
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
@@ -464,7 +501,7 @@ class Engine:
 
     @torch.no_grad()
     def _grade(
-        self, motions: list[Motion], voice: VoiceFeatures, expectations: Sequence[Motion] | None, progress: Progress = no_progress
+        self, motions: list[Motion], voice: VoiceFeatures, expectations: Sequence[Expectation] | None, progress: Progress = no_progress
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions of one length against the start of a sound that was analysed before.
 
@@ -475,14 +512,26 @@ class Engine:
         near_scale = Scale((known.off_near, known.damped_near, known.right_near))
         progress(0.9, "Ranking by lip-sync")
         if expectations is None:
-            expectations = self.thunder.expected(voice, [Direction(style_of_mouth(motion, names)).vector() for motion in motions])
+            directions = [Direction(style_of_mouth(motion, names)).vector() for motion in motions]
+            expectations = [finish() for finish in self._expect(voice, directions)]
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
-            expected = self._lips(expectation)
-            hard = self.judge.hard(voice.features[None], expected)[0]
-            opinion, in_all = self._opinion(motion, voice, expected)
-            scores += grade(opinion, voice.features[:, -LOUDNESS:], scale, hard, near_scale, in_all)
+            opinion, in_all = self._opinion(motion, voice, expectation.lips)
+            scores += grade(opinion, voice.features[:, -LOUDNESS:], scale, expectation.hard, near_scale, in_all)
         return scores
+
+    def _expect(self, voice: VoiceFeatures, directions: Sequence[np.ndarray], run: Run | None = None) -> list[Callable[[], Expectation]]:
+        """What the model expects of a sound in each direction [DIRECTION_NAMES], as functions that finish it.
+
+        run: see `Denoiser.estimate`.
+        """
+
+        @torch.no_grad()
+        def finished(articulate: Callable[[], Motion]) -> Expectation:
+            lips = self._lips(articulate())
+            return Expectation(lips, self.judge.hard(voice.features[None], lips)[0])
+
+        return [partial(finished, articulate) for articulate in self.thunder.expect(voice, directions, run)]
 
     @torch.no_grad()
     def evidence_of(self, motion: Motion, voice: VoiceFeatures) -> np.ndarray:

@@ -17,8 +17,11 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from ...direction import DIRECTION_NAMES
+from ..batches import in_turn, Run
 from ..weights import load_network, typed
 
+_VECTORS = 32  # numbers that processors take at once at most: two vectors of sixteen
+_PARTED_FROM = 100  # frames: fewer are not worth the waiting
 _EYES = DIRECTION_NAMES.index("eyes")
 
 
@@ -67,14 +70,22 @@ class SelfAttention(nn.Module):
         self.qkv = nn.Linear(width, 3 * width)
         self.out = nn.Linear(width, width)
 
-    def attend(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Attention of every frame of x [B, T, width] to all frames; bias [heads, T, T] is added to the logits."""
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value [B, heads, T, width / heads] of every frame of x [B, T, width]."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    @staticmethod
+    def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+        """What frames with queries q [B, heads, t, ·] gather from all keys and values [B, heads, T, ·]: [B, t, width].
+
+        bias [heads, t, T] is added to the logits.
+        """
         return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None]).transpose(1, 2).flatten(2)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """The layer's output [B, T, width]."""
-        return self.out(self.attend(x, bias))
+        """The layer's output [B, T, width]; bias [heads, T, T]."""
+        return self.out(self.attend(*self.project(x), bias))
 
 
 class DiagonalCrossAttention(nn.Module):
@@ -99,10 +110,11 @@ class DiagonalCrossAttention(nn.Module):
     def attend(self, x: Tensor, audio: tuple[Tensor, Tensor], step: tuple[Tensor, Tensor]) -> Tensor:
         """Attention of every frame of x [B, T, width] to keys and values of its audio [B or 1, T] and of the step [B or 1, 1]."""
         q = self.q(x).unflatten(-1, (self.heads, -1))
-        logit = (q * (audio[0] - step[0])).sum(-1, keepdim=True)
-        # The sigmoid as a softmax, which is computed row by row: the CPU's vectorised sigmoid rounds the last elements of a
-        # tensor differently from the rest, and a take would depend on how many takes are sampled with it.
-        share = torch.stack([logit, torch.zeros_like(logit)], -1).softmax(-1)[..., 0].to(q.dtype)
+        logit = (q * (audio[0] - step[0])).sum(-1)
+        # Repeated until a frame's logits fill whole vectors: the CPU rounds the sigmoid of what is left over behind the last one
+        # differently, and a take would depend on how many takes are sampled with it.
+        copies = _VECTORS // math.gcd(_VECTORS, self.heads)
+        share = logit.repeat(1, 1, copies).sigmoid()[..., : self.heads, None].to(q.dtype)
         return torch.lerp(step[1].expand_as(q), audio[1].expand_as(q), share.expand_as(q)).flatten(-2)
 
     def forward(self, x: Tensor, audio: Tensor, step: Tensor) -> Tensor:
@@ -133,11 +145,16 @@ class DecoderLayer(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, audio: tuple[Tensor, Tensor], token: Tensor, bias: Tensor) -> Tensor:
-        """x [B, T, width], the cross-attention's keys and values of the audio, token of the step [B or 1, 1, width], bias [heads, T, T] →
-        [B, T, width]; without gradients x itself."""
-        x = add_projected(x, self.self_attention.attend(self.norms[0](x), bias), self.self_attention.out, self.dropout)
-        step = self.cross_attention.read(token)
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value of every frame of x [B, T, width], as `SelfAttention.project`."""
+        return self.self_attention.project(self.norms[0](x))
+
+    def forward(
+        self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, audio: tuple[Tensor, Tensor], step: tuple[Tensor, Tensor], bias: Tensor
+    ) -> Tensor:  # fmt: skip
+        """x [B, t, width] with its queries, keys and values of all frames, what the cross-attention read of the audio and of the step,
+        bias [heads, t, T] → [B, t, width]; without gradients x itself."""
+        x = add_projected(x, self.self_attention.attend(q, k, v, bias), self.self_attention.out, self.dropout)
         x = add_projected(x, self.cross_attention.attend(self.norms[1](x), audio, step), self.cross_attention.out, self.dropout)
         widen, _, dropout, narrow = self.feedforward
         hidden = widen(self.norms[2](x))
@@ -220,15 +237,36 @@ class Denoiser(nn.Module):
         audio_per_layer = [layer.cross_attention.read(features) for layer in self.layers]
         return Conditions(offset, audio_per_layer, alibi_bias(frames, self.slopes))
 
-    def estimate(self, x: Tensor, step: Tensor, known: Conditions) -> Tensor:
-        """x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1], under conditions."""
-        y = self.motion_in(x)
-        if known.offset is not None:
-            y = y + known.offset
+    def estimate(self, x: Tensor, step: Tensor, known: Conditions, run: Run | None = None) -> Tensor:
+        """x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1], under conditions.
+
+        run: works on two parts of the frames, which wait for each other once a layer; no gradients.
+        """
+        frames = x.shape[1]
+        middle = frames if run is None or frames < _PARTED_FROM else frames // 2
+        parts = [slice(start, end) for start, end in ((0, middle), (middle, frames)) if start < end]
+        run, each = run or in_turn, range(len(parts))
         token = self.step_in(step_embedding(step, self.config.width))[:, None]
-        for layer, audio in zip(self.layers, known.audio):
-            y = layer(y, audio, token, known.bias)
-        return self.motion_out(self.norm(y))
+
+        def begin(i: int) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+            y = self.motion_in(x[:, parts[i]])
+            if known.offset is not None:
+                y = y + known.offset[:, parts[i]]
+            return y, self.layers[0].project(y)
+
+        done = run(begin, len(parts))
+        for number, layer in enumerate(self.layers):
+            keys, values = (done[0][1][which] if len(parts) == 1 else torch.cat([done[i][1][which] for i in each], 2) for which in (1, 2))
+            read = layer.cross_attention.read(token)
+
+            def go_on(i: int, number=number, layer=layer, before=done, keys=keys, values=values, read=read):
+                y, (query, _, _) = before[i]
+                audio = tuple(source[:, parts[i]] for source in known.audio[number])
+                y = layer(y, query, keys, values, audio, read, known.bias[:, parts[i]])
+                return y, self.layers[number + 1].project(y) if number + 1 < len(self.layers) else None
+
+            done = run(go_on, len(parts))
+        return torch.cat([self.motion_out(self.norm(y)) for y, _ in done], 1)
 
     def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:
         """The style in units of its spread over the training set; the learned "any style" for rows that are free."""

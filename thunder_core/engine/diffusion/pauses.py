@@ -35,7 +35,8 @@ def settled(pose: np.ndarray, still: np.ndarray) -> np.ndarray:
     """A head's rotation vectors [T, 3] with `still` [T] of its movement held back; in speech it returns to where it would be."""
     held_back, result = np.zeros(pose.shape[1]), pose.copy()
     keep = 1 - (1 - still) / (_RETURN * FPS)
-    for t in range(1, len(pose)):
+    first = int(np.argmax(still > 0)) if (still > 0).any() else len(pose)  # before it nothing is held back
+    for t in range(max(1, first), len(pose)):
         held_back = held_back * keep[t] - (1 - _LEFT) * still[t] * (pose[t] - pose[t - 1])
         result[t] = pose[t] + held_back
     return result

@@ -69,12 +69,13 @@ def counted(speech: Tensor, there: Tensor) -> Tensor:
 
 
 def _mean(x: Tensor, weight: Tensor) -> Tensor:
-    """Mean [B] of x [B, T] over frames of weight [B, T]."""
+    """Mean [B, …] of x [B, T, …] over frames of weight [B, T]."""
+    weight = weight.reshape(*weight.shape, *[1] * (x.dim() - 2))
     return (x * weight).sum(1) / weight.sum(1).clamp_min(1.0)
 
 
 def _standard(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """A curve [B, T] in deviations above its mean over the frames that count, and both [B]."""
+    """Curves [B, T, …] in deviations above their means over the frames that count, and both [B, …]."""
     mean = _mean(x, weight)
     deviation = _mean((x - mean[:, None]).square(), weight).sqrt().clamp_min(_LEAST_DEVIATION)
     return (x - mean[:, None]) / deviation[:, None], mean, deviation
@@ -186,11 +187,10 @@ class Judge(nn.Module):
 
     def _compared(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
         """Comparison of lips [B, T, 4, 3] with both expectations of their sound [B, T, n], over frames of weight [B, T]."""
+        own, guess = (_standard(1e3 * x.flatten(2), weight)[0] for x in (lips, expected))
+        places = torch.stack([guess, own - guess], -1).flatten(2)
+        of_places = _mean((own - guess).square(), weight).sqrt()
         of_frame, of_clip = [], []
-        for own, guess in zip(lips.flatten(2).unbind(2), expected.flatten(2).unbind(2)):
-            own, guess = (_standard(1e3 * x, weight)[0] for x in (own, guess))
-            of_frame += [guess, own - guess]
-            of_clip.append(_mean((own - guess).square(), weight).sqrt())
         guesses = zip(opening_and_width(expected), self.predicted(speech).unbind(1))
         for curve, both in zip(opening_and_width(lips), guesses):
             own, mean, deviation = _standard(curve, weight)
@@ -202,7 +202,8 @@ class Judge(nn.Module):
                 for lag in LAGS:
                     of_clip.append(_mean(_shifted(own, lag) * guess, weight * _shifted(weight, lag)))
         of_frame += list(self.predicted(speech).unbind(1))
-        return torch.cat([torch.stack(of_frame, -1), torch.stack(of_clip, -1)[:, None].expand(-1, speech.shape[1], -1)], -1)
+        of_clip = torch.cat([of_places, torch.stack(of_clip, -1)], -1)[:, None].expand(-1, speech.shape[1], -1)
+        return torch.cat([places, torch.stack(of_frame, -1), of_clip], -1)
 
     def forward(
         self, speech: Tensor, lips: Tensor, expected: Tensor, features: Tensor | None = None, evidence: Tensor | None = None,

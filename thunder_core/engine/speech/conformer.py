@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from ..batches import in_turn, Run
+
 _ROTARY_BASE = 10000.0
+_PARTED_FROM = 100  # frames: fewer are not worth the waiting
 _INITIAL_DEVIATION = 0.02  # standard deviation of the initial weights of linear layers
 
 
@@ -67,13 +71,17 @@ class SelfAttention(nn.Module):
         self.linear_v = nn.Linear(width, width)
         self.linear_out = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        """x [B, N, width] → [B, N, width]. cosine, sine: of the positions, as `rotate` takes them."""
+    def project(self, x: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Query, key and value [B, heads, N, width / heads] of x [B, N, width]. cosine, sine: of its positions, as `rotate` takes them."""
         turned = rotate(x.unflatten(-1, (self.heads, -1)), cosine, sine).flatten(2)
         q, k, v = (
             layer(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer, y in ((self.linear_q, turned), (self.linear_k, turned), (self.linear_v, x))
         )
+        return q, k, v
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """What frames with queries q [B, heads, n, ·] gather from all keys and values [B, heads, N, ·]: [B, n, width]."""
         return self.linear_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
@@ -88,11 +96,18 @@ class Convolution(nn.Module):
         self.depthwise_layer_norm = nn.LayerNorm(width)
         self.pointwise_conv2 = nn.Conv1d(width, width, 1, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, N, width] → [B, N, width]."""
-        # A convolution of one frame is a matrix product.
-        x = F.glu(F.linear(self.layer_norm(x), self.pointwise_conv1.weight[..., 0]), -1).transpose(1, 2)
-        x = self.depthwise_conv(F.pad(x, (self.depthwise_conv.kernel_size[0] - 1, 0))).transpose(1, 2)
+    @property
+    def reach(self) -> int:
+        """Frames before its own that a frame depends on."""
+        return self.depthwise_conv.kernel_size[0] - 1
+
+    def gate(self, x: Tensor) -> Tensor:
+        """What the convolution over frames reads, [B, N, width] of x [B, N, width]."""
+        return F.glu(F.linear(self.layer_norm(x), self.pointwise_conv1.weight[..., 0]), -1)  # a convolution of one frame is a product
+
+    def mix(self, gated: Tensor) -> Tensor:
+        """The result [B, N, width] for the last N of gated frames [B, reach + N, width]."""
+        x = self.depthwise_conv(gated.transpose(1, 2)).transpose(1, 2)
         return F.linear(F.silu(self.depthwise_layer_norm(x)), self.pointwise_conv2.weight[..., 0])
 
 
@@ -110,12 +125,31 @@ class Layer(nn.Module):
         self.ffn2 = FeedForward(width)
         self.final_layer_norm = nn.LayerNorm(width)
 
-    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-        """x [B, N, width] → [B, N, width]. cosine, sine: of the positions, as `rotate` takes them."""
-        x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x))
-        x = x + self.self_attn(self.self_attn_layer_norm(x), cosine, sine)
-        x = x + self.conv_module(x)
-        return self.final_layer_norm(x + 0.5 * self.ffn2(self.ffn2_layer_norm(x)))
+    def forward(self, parts: list[Tensor], angles: list[tuple[Tensor, Tensor]], run: Run) -> list[Tensor]:
+        """Parts of x, each [B, n, width] and one after the other in time → the same. angles: of their positions, as `rotate` takes them."""
+
+        def project(i: int) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
+            x = parts[i] + 0.5 * self.ffn1(self.ffn1_layer_norm(parts[i]))
+            return x, self.self_attn.project(self.self_attn_layer_norm(x), *angles[i])
+
+        projected = run(project, len(parts))
+        keys, values = (torch.cat([qkv[which] for _, qkv in projected], 2) for which in (1, 2))
+
+        def attend(i: int) -> tuple[Tensor, Tensor]:
+            x, (query, _, _) = projected[i]
+            x = x + self.self_attn.attend(query, keys, values)
+            return x, self.conv_module.gate(x)
+
+        attended, reach = run(attend, len(parts)), self.conv_module.reach
+        gated = F.pad(torch.cat([gate for _, gate in attended], 1), (0, 0, reach, 0))
+        ends = np.cumsum([part.shape[1] for part in parts])
+
+        def convolve(i: int) -> Tensor:
+            x = attended[i][0]
+            x = x + self.conv_module.mix(gated[:, ends[i] - x.shape[1] : ends[i] + reach])
+            return self.final_layer_norm(x + 0.5 * self.ffn2(self.ffn2_layer_norm(x)))
+
+        return run(convolve, len(parts))
 
 
 class Conformer(nn.Module):
@@ -135,13 +169,20 @@ class Conformer(nn.Module):
         nn.init.uniform_(self.feature_projection.projection.weight, -bound, bound)
         nn.init.uniform_(self.feature_projection.projection.bias, -bound, bound)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Features [B, N, width] of stacked spectra [B, N, inputs]."""
-        x = self.feature_projection(x)
+    def forward(self, x: Tensor, run: Run | None = None) -> Tensor:
+        """Features [B, N, width] of stacked spectra [B, N, inputs].
+
+        run: works on two parts of the frames, which wait for each other three times a layer. The result is the same but for rounding.
+        """
+        parts = [x] if run is None or x.shape[1] < _PARTED_FROM else list(x.tensor_split(2, 1))
+        run = run or in_turn
         cosine, sine = rotary_angles(x.shape[1], self.head_width, x)
+        lengths = [part.shape[1] for part in parts]
+        angles = list(zip(cosine.split(lengths), sine.split(lengths)))
+        parts = run(lambda i: self.feature_projection(parts[i]), len(parts))
         for layer in self.encoder.layers:
-            x = layer(x, cosine, sine)
-        return x
+            parts = layer(parts, angles, run)
+        return torch.cat(parts, 1)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -21,6 +21,7 @@ from torch import nn, Tensor
 
 from ...errors import BadWeights
 from ...types import FPS, RATE
+from ..batches import Run
 from ..weights import load_network, typed
 from .conformer import Conformer
 from .mel import BINS, HOP, level, LogMel, PIECE
@@ -151,8 +152,8 @@ class SpeechEncoder(nn.Module):
         loud = torch.sigmoid(2 * (energy - peak + _LOUD))
         return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
 
-    def encode(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
-        """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40])."""
+    def encode(self, prepared: Tensor, run: Run | None = None) -> tuple[Tensor, Tensor]:
+        """What `prepare` made → (hidden [B, N, width], phone logits [B, N, 40]). run: see `Conformer.forward`."""
         if self.config.body:
             # Its first layers see 25 ms: half of the missing samples are padded on either side, so that N steps give N frames.
             hidden = self.body(F.pad(prepared.flatten(1), (_LACKS, _LACKS))).last_hidden_state
@@ -161,14 +162,16 @@ class SpeechEncoder(nn.Module):
         ahead = self.config.ahead
         around = F.pad(mel, (0, 0, 1, 1 + 2 * ahead), mode="replicate")  # frame 2i−1 … 2i+2 for feature frame i
         stacked = around.unfold(1, 4, 2).transpose(2, 3).flatten(2)
-        hidden = self.body(stacked)[:, ahead:]
+        hidden = self.body(stacked, run)[:, ahead:]
         return hidden, self.phone_head(hidden)
 
     @torch.no_grad()
-    def analyse(self, samples: Tensor, progress: Callable[[float], None] = lambda fraction: None) -> tuple[Tensor, Tensor]:
+    def analyse(
+        self, samples: Tensor, progress: Callable[[float], None] = lambda fraction: None, run: Run | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Any length: waveform [samples] → (hidden [N, width], phone logits [N, 40]) at 50 Hz, in bounded memory.
 
-        `progress` is called with 0 … 1 before each 20 s and may raise to stop.
+        `progress` is called with 0 … 1 before each 20 s and may raise to stop. run: see `Conformer.forward`.
         """
         least = int(0.1 * RATE)
         if len(samples) < least:
@@ -180,7 +183,7 @@ class SpeechEncoder(nn.Module):
         for start in range(0, n, _CHUNK):
             progress(start / n)
             a, b = max(0, start - _MARGIN), min(n, start + _CHUNK + _MARGIN)
-            h, p = self.encode(prepared[:, each * a : each * b])
+            h, p = self.encode(prepared[:, each * a : each * b], run)
             inside = slice(start - a, min(start + _CHUNK, n) - a)
             hidden.append(h[0, inside])
             logits.append(p[0, inside])

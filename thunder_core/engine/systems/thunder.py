@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ from ...face.moods import MoodPoses
 from ...files import hash_of
 from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
+from ..batches import at_once, in_turn, Run
 from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
@@ -147,14 +150,18 @@ class Thunder:
     def analyse(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
         """Features of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
         samples = samples.to(self.device)
-        hidden, logits = self.encoder.analyse(samples, progress)
-        analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
-        belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
-        features, speaking = speech_features(*analysed, samples, frames), present.cpu().numpy()
-        return VoiceFeatures(
-            features, self.units.over(hidden, frames), present, demanded_closures(belief, frames), believed_sounds(belief, speaking),
-            stillness(belief, frames), accent_curve(features[:, -LOUDNESS].cpu().numpy(), speaking),
-        )  # fmt: skip
+        with at_once(min(2, torch.get_num_threads())) if self.device == "cpu" else contextlib.nullcontext(None) as run:
+            hidden, logits = self.encoder.analyse(samples, progress, run)
+            analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress, run)
+            belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
+            speaking = present.cpu().numpy()
+            parts: list[Callable[[], tuple]] = [
+                lambda: (demanded_closures(belief, frames), believed_sounds(belief, speaking), stillness(belief, frames)),
+                lambda: (speech_features(*analysed, samples, frames), self.units.over(hidden, frames)),
+            ]
+            (shut, sounds, still), (features, units) = (run or in_turn)(lambda i: parts[i](), len(parts))
+        accents = accent_curve(features[:, -LOUDNESS].cpu().numpy(), speaking)
+        return VoiceFeatures(features, units, present, shut, sounds, still, accents)
 
     @staticmethod
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:
@@ -169,22 +176,30 @@ class Thunder:
         d = self.denoiser
         return SpeechGuidance(m2s, mouth, voice.units, voice.presence, d.motion_mean, d.motion_std, strength)
 
-    @torch.no_grad()
     def perform(
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
         styles: Sequence[np.ndarray] | None = None,
     ) -> list[Motion]:  # fmt: skip
-        """One Motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
+        """One Motion per seed; arguments as `draw`."""
+        return [finish() for finish in self.draw(voice, seeds, effort, guidance, progress, kept, guide, styles)]
+
+    @torch.no_grad()
+    def draw(  # noqa: PLR0913 (what one request says)
+        self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
+        kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
+        styles: Sequence[np.ndarray] | None = None, run: Run | None = None,
+    ) -> list[Callable[[], Motion]]:  # fmt: skip
+        """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2); of each a function that articulates it.
 
         effort: one of QUALITIES, or a number of steps of the whole model.
         styles: of each seed's motion, [1 or T, style]; None: any style.
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
-        window of each step and may raise to stop.
+        window of each step and may raise to stop.  run: see `Denoiser.estimate`.
         """
-        frames, motions = len(voice.features), []
+        frames, drawn = len(voice.features), []
         hide = torch.ones(1, dtype=torch.bool, device=self.device)
         fixed = None
         if kept is not None:
@@ -216,9 +231,9 @@ class Thunder:
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
             progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
             step = step[:1]  # as the sound
-            x0 = denoiser.estimate(x, step, conditions(len(x), a, b, None))
+            x0 = denoiser.estimate(x, step, conditions(len(x), a, b, None), run)
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, conditions(len(x), a, b, hide))
+                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, conditions(len(x), a, b, hide), run)
             return x0 if guide is None else guide(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
@@ -230,8 +245,8 @@ class Thunder:
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             asked = [None] * len(some) if styles is None else styles[start : start + len(some)]
-            motions += [self._motion(m, voice, kept, style) for m, style in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
-        return motions
+            drawn += [partial(self._motion, m, voice, kept, style) for m, style in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
+        return drawn
 
     def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
         """The model for sampling, and its steps. plain: in a style, without guidance and without kept parts.
@@ -244,10 +259,16 @@ class Thunder:
             return self.distilled, solver_steps(min(_DRAFT_STEPS, own.steps) if effort == DRAFT else own.steps, own.least_noise)
         return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
-    @torch.no_grad()
     def expected(self, voice: VoiceFeatures, readings: Sequence[np.ndarray]) -> list[Motion]:
         """The model's expectation for a sound in each direction [DIRECTION_NAMES]: its estimate from pure noise in one step, about the mean
         of all its performances in that direction."""
+        return [finish() for finish in self.expect(voice, readings)]
+
+    @torch.no_grad()
+    def expect(
+        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], run: Run | None = None
+    ) -> list[Callable[[], Motion]]:  # fmt: skip
+        """What is `expected`, of each direction a function that articulates it. run: see `Denoiser.estimate`."""
         noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
         step, result = torch.tensor([STEPS - 1], device=self.device), []
         for start in range(0, len(readings), _BATCH):
@@ -255,11 +276,12 @@ class Thunder:
             style = torch.from_numpy(some[:, None]).to(self.device) if self.knows_styles else None
 
             def denoise(x: Tensor, step: Tensor, a: int, b: int, style=style) -> Tensor:
-                return self.denoiser(x, step, voice.features[None, a:b], style=style)
+                known = self.denoiser.conditions(voice.features[None, a:b], b - a, style=style)
+                return self.denoiser.estimate(x, step, known, run)
 
             x = in_windows(denoise, voice.frames)(noise.expand(len(some), -1, -1), step)
             asked = [reading[None] if self.knows_styles else None for reading in some]
-            result += [self._motion(m, voice, None, one) for m, one in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
+            result += [partial(self._motion, m, voice, None, one) for m, one in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
