@@ -48,7 +48,7 @@ def main() -> None:
         speaking = presence(line.phones, line.frames) > 0.5
         wanted = [reading(Direction().vector()[None], 100 * number + i, args.spread) for i in range(args.readings)]
         for x in wanted:
-            x[:, len(AXES) :] = 0  # moods move the same parts of a face: they are measured for themselves
+            x[:, len(AXES) :] = 0  # moods move the same parts of a face: they are measured separately
         seeds = [1000 * number + args.repeats * i for i in range(args.readings)]
         if args.who == "takes":
             motions = [line.sampled(x, args.repeats, seed, args.steps) for seed, x in zip(seeds, wanted)]

@@ -57,7 +57,7 @@ ALLOWED = ("damped to 60 %", "exaggerated by half")  # changes that *Energy* can
 
 def generated(engine: Engine, speech: Speech, takes: int, seed: int, spread: float, steps: int) -> list[Take]:
     """Takes around the usual direction, in the order of their seeds."""
-    # Weights without styles, as a folder of one's own may have, sample in any style.
+    # Weights without styles, as in a user's own folder, sample in any style.
     asked = Asked(Direction().vector()[None], spread, as_asked=False) if engine.thunder.knows_styles else None
     return sorted(engine.generate(speech, takes, seed, steps, asked=asked), key=lambda take: take.seed)
 

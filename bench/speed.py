@@ -276,7 +276,7 @@ class Bench:
             return 4 * math.prod(query) * key[-2]
 
         known_too = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention}
-        # Without gradients the network adds in place, by operations that are not counted.
+        # Without gradients the network adds in place, with operations that are not counted.
         with FlopCounterMode(display=False, custom_mapping=known_too) as counter:
             denoiser.estimate(torch.randn(TAKES, frames, config.motion), torch.tensor([500]), known)
         return counter.get_total_flops() / (TAKES * frames)
@@ -339,7 +339,7 @@ class Bench:
         for count in (1, 4) if self.quick else (1, 32):
             audio, noise = torch.randn(1, frames, whole.config.audio), seeded_noise(range(count), frames, whole.config.motion)
             full = speed_quality.estimates(whole, audio, count)
-            # Of the 1000 steps some are run; each costs the same.
+            # Only some of the 1000 steps are run, since each costs the same.
             some = 5 if self.quick else 20
             step = torch.tensor([500])
             actions: dict[str, Callable[[], object]] = {

@@ -25,7 +25,7 @@ class Network:
 
     def __init__(self, *modules: torch.nn.Module):
         self.seconds, self.frames = 0.0, 0
-        for module in modules:  # the earlier one has no parts that are called by themselves
+        for module in modules:  # the earlier one has no parts that can be called separately
             for name in ("estimate", "conditions") if hasattr(module, "estimate") else ("forward",):
                 setattr(module, name, self._counted(getattr(module, name)))
 

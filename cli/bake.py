@@ -204,7 +204,7 @@ def bake(
         products.write(out, products.Baked(scene, rig, voice, performances, entries, report), wanted, tell)
         report["seconds"] = {"sampled": round(sampled, 2), "all": round(time.monotonic() - started, 2)}
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
-        out.remove(settings.OF_TAKES)  # those of an earlier bake that this one does not replace: they are of other takes
+        out.remove(settings.OF_TAKES)  # files of an earlier bake that this one does not replace: they belong to other takes
     say_kept(out)
     best = performances[0]
     what = f"{name}.blend and " if "blend" in wanted.outputs else ""

@@ -224,8 +224,8 @@ def listen(client, stage: Stage, out: str, bar: Bar) -> None:
     jobs.run_through("Listening", listening.speak(client, scene, rig, stage.voice, best.first, best.last, out), bar.step)
     if stage.line is not None:
         speech = listening.place(scene, out, f"{strip.LISTEN_MARK} {rig.mesh.name}", best.first)
-        speech.sound.filepath = "//says.wav"  # packed, so the file need not be there yet
-        stage.line.sound.pack()  # the scene shall sound wherever it is copied to
+        speech.sound.filepath = "//says.wav"  # packed, so the file need not exist yet
+        stage.line.sound.pack()  # so that the scene has its sound after copying
 
 
 def render_stills(stage: Stage, instants: list[float], folder: str) -> list[list[str]]:

@@ -130,7 +130,7 @@ def run(name: str, options, action) -> None:
     Where the action returns a number, that is the code."""
     handle_signals()
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # a terminal that cannot show “ or ä is no reason to fail
+        stream.reconfigure(errors="backslashreplace")  # do not fail on a terminal that cannot show “ or ä
     code = exit_code(name, options, action)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -182,7 +182,7 @@ def exit_code(name: str, options, action) -> int:
     except Exception as error:
         say(f"{traceback.format_exc()}{name}: unexpected error ({type(error).__name__}: {error})", sys.stderr)
     finally:
-        if PACKAGE == STANDALONE:  # Blender 4.2 crashes at its end over classes that are still registered
+        if PACKAGE == STANDALONE:  # Blender 4.2 crashes on exit if classes are still registered
             package.unregister()
         else:
             connection.stop()

@@ -79,7 +79,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         answer = super().fail(error)
         if not self.done.reports:
             return answer
-        self.report({"WARNING"}, f"Stopped: {self.done.sentence}")  # these lines are done, and are one step to undo
+        self.report({"WARNING"}, f"Stopped: {self.done.sentence}")  # these lines are committed, as one undo step
         return {"FINISHED"}
 
     def finish(self, context, value):

@@ -63,7 +63,7 @@ class SlicedWork:
             session.job.asked_to_stop = True
             return {"RUNNING_MODAL"}
         if event.type != "TIMER":
-            # While the work holds data between two slices, an undo in between would pull it from under it.
+            # While the work holds data between two slices, an undo would invalidate them.
             return {"RUNNING_MODAL" if session.job.step.busy else "PASS_THROUGH"}
         try:
             over = session.job.advance()

@@ -35,7 +35,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         name = row.row(align=True)
         name.prop(item, "name", text="", emboss=False)
         if item.words:
-            name.ui_units_x = NAME[0] + NAME[1] * len(item.name)  # the rest of the row is the words'
+            name.ui_units_x = NAME[0] + NAME[1] * len(item.name)  # the rest of the row is for the words
             words = row.row(align=True)
             words.active = False
             words.label(text=item.words)

@@ -62,7 +62,7 @@ def _check_directory(file, size: int) -> None:
     file.seek(max(0, size - _END_LENGTH - _COMMENT))
     tail = file.read()
     at = len(tail) - _END_LENGTH
-    if at < 0 or not (tail[at : at + 4] == _END and tail[-2:] == b"\0\0"):  # with a comment at its end, or no zip
+    if at < 0 or not (tail[at : at + 4] == _END and tail[-2:] == b"\0\0"):  # a zip with a final comment, or not a zip
         at = tail.rfind(_END)
     if at < 0 or len(tail) - at < _END_LENGTH:
         raise Unreadable("is no .npz file")

@@ -79,7 +79,7 @@ def values_of(rig: head.Rig, performance: Performance, clock: Clock) -> Generato
     yield from scaled(rig.driver.prepare(), 0.0, 0.0)
     share = 0.1 if is_long(performance) else 1.0
     for start in range(0, len(frames), PIECE):
-        # One frame more on either side: a closure there may be nearer to that one than to its neighbour in this piece.
+        # One more frame on either side: a closure there may be nearer to it than to its neighbour in this piece.
         first, end = max(0, start - 1), min(len(frames), start + PIECE + 1)
         motion = on_scene_frames(performance, clock, frames[first:end]).part(slice(start - first, start - first + PIECE))
         values[start : start + PIECE] = rig.driver.drive(motion, performance.channels)
@@ -117,7 +117,7 @@ def key(
     try:
         if values is None:
             values = yield from scaled(values_of(rig, performance, clock), 0.0, 0.4)
-        prints: dict[int, bytes] = {}  # of each curve, read while its keys are in the processor's cache: later it takes four times as long
+        prints: dict[int, bytes] = {}  # of each curve, read while its keys are in the CPU cache: later it takes four times as long
         for place, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(curves[track.block], track.path, track.index, track.group)
             fcurves.write(curve, keys_of(values, place))

@@ -62,8 +62,8 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
     """
     yield from scaled(rig.driver.prepare(), 0.0, 0.0)
     yield from scaled(displacement.prepare(), 0.0, 0.0)
-    slow = rig.driver.is_slow  # lips are then measured on whole frames alone
-    every = SUBFRAMES // _STRIDE  # samples in a frame while keys are chosen; whether they hold is looked at on all samples
+    slow = rig.driver.is_slow  # lips are then measured on whole frames only
+    every = SUBFRAMES // _STRIDE  # samples per frame while keys are chosen; the final check uses all samples
     coarse, times = values[::_STRIDE], times_of(frames)
     gap = yield from scaled(lip_gap(rig, coarse[::every] if slow else coarse), 0.0, 0.15)
     if slow:
@@ -77,7 +77,7 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
     lips = per_unit[:, 0] * np.ptp(values, axis=0) > 0.02
     limit = _limits(error, closed)
     curves, reduced = [None] * values.shape[1], np.empty(coarse.shape)
-    share = np.full(len(coarse), _SHARE)  # of the limits, that one track alone may use up at each sample
+    share = np.full(len(coarse), _SHARE)  # share of the limits that a single track may use at each sample
     exact = [set((meeting * every).tolist()) if on_lips else set() for on_lips in lips]
     for attempt in range(_TRIES):
         waiting, count = set(range(values.shape[1])), 0
@@ -104,7 +104,7 @@ def fit(rig: head.Rig, frames: np.ndarray, values: np.ndarray, error: float) -> 
         off, beyond = yield from scaled(measuring, 0.8 + 0.2 * attempt / _TRIES, 0.8 + 0.2 * (attempt + 1) / _TRIES)
         if slow or not len(beyond):
             break
-        share[_around(beyond // _STRIDE, every, len(share))] *= _SHRINK  # measured on the face it is too far off
+        share[_around(beyond // _STRIDE, every, len(share))] *= _SHRINK  # its error measured on the face is too large
     return Fit(tuple(whole), off, meeting)
 
 

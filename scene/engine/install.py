@@ -141,7 +141,7 @@ class Installation:
     def _run(self) -> None:
         try:
             self._work()
-        except Exception as error:  # a fault of ours must not leave the panel at “installing” for ever
+        except Exception as error:  # a bug must not leave the panel at “installing” for ever
             self.error = f"Installation failed ({type(error).__name__}: {error}): install again"
         finally:
             if self.stopped and self.fraction < 1.0:

@@ -214,8 +214,8 @@ def _weights(mesh: bpy.types.Object, model: Head) -> None:
     for index, name in enumerate(JOINTS):
         group = mesh.vertex_groups.new(name=name)
         weight = model.weights[:, index]
-        # One call for all vertices of a weight: heads of ours have few different ones; a file's are distinguished to a
-        # ten-thousandth, a hundredth of a millimetre at the widest yawn.
+        # One call for all vertices with the same weight: bundled heads have few different ones; a file's are rounded to a ten-thousandth,
+        # at most a hundredth of a millimetre.
         step = np.round(weight.astype(np.float64), 4) if len(np.unique(weight)) > 2000 else weight
         order = np.argsort(step, kind="stable")
         values, starts = np.unique(step[order], return_index=True)

@@ -75,7 +75,7 @@ def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:
         for name, weight in shapes.items():
             there = [part.data.shape_keys for part in parts if name in part.data.shape_keys.key_blocks]
             curves = [drivers.driven(keys).get(rna_paths.key_path(name)) for keys in there]
-            if None in curves:  # somewhere it moves freely; copies that follow it come along by themselves
+            if None in curves:  # it moves freely on some object; copies follow it by drivers
                 rules.append(Rule(channel, Target("KEY", name), weight))
                 continue
             control = next((control for curve in curves if (control := drivers.follow(curve)) is not None), None)

@@ -92,7 +92,7 @@ def _near(face: bpy.types.Object, other: bpy.types.Object) -> bool:
     low, high = box[0].min(axis=0), box[0].max(axis=0)
     other_low, other_high = box[1].min(axis=0), box[1].max(axis=0)
     if (other_high - other_low).max() > 1.5 * (high - low).max():
-        # The other one is the face of which this is a part.
+        # The other one is the face that this is a part of.
         low, high, other_low, other_high = other_low, other_high, low, high
     margin, middle = _NEAR * (high - low).max(), (other_low + other_high) / 2
     return bool(((middle >= low - margin) & (middle <= high + margin)).all()) and not _same_shapes(face, other)

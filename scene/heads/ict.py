@@ -61,7 +61,7 @@ def build(path: str, collection: bpy.types.Collection, view_layer, location=(0.0
         raise BadHead(f"“{folder.name}” has no expressions next to {NEUTRAL}: choose the whole folder FaceXModel")
     kept, polygons, material = _without_shells(mesh)
     shapes = {}
-    with ThreadPoolExecutor(max_workers=8) as readers:  # numpy lets go of Python while it computes
+    with ThreadPoolExecutor(max_workers=8) as readers:  # numpy releases Python's lock while it computes
         vertices = list(readers.map(obj_mesh.read_vertices, files))
     for file, points in zip(files, vertices):
         if points.shape != mesh.vertices.shape:
@@ -124,7 +124,7 @@ def _open_eyes(rest, polygons, material, names: list[str], eyes):
     inner = [i for i, name in enumerate(names) if _is(name, ("iris",))]
     white, pupil = len(names), len(names) + 1
     names += ["M_EyeWhite", "M_Pupil"]
-    middles = np.zeros_like(rest)  # of the eye that a vertex belongs to
+    middles = np.zeros_like(rest)  # centre of the eye that a vertex belongs to
     for ids in eyes.values():
         if len(ids):
             middles[ids] = rest[ids].mean(axis=0)

@@ -39,7 +39,7 @@ def rows_of(plan: Mapping, channels) -> list[dict]:
             {"source": rule.joint, "kind": "JOINT", "object": rule.object, "bone": rule.bone, "weight": rule.scale}
         )
     order = list(dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS)))
-    order += [source for source in by_source if source not in order]  # of a newer version, or a slip of the pen
+    order += [source for source in by_source if source not in order]  # from a newer version, or a typing mistake
     rows = []
     for source in order:
         rows += by_source.get(

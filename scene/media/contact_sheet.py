@@ -73,7 +73,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
         raise BadRequest("There are no takes to draw: generate some first")
     chosen = _moments(rows, loudness)
     fps = scene.render.fps / scene.render.fps_base
-    try:  # Blender's temporary folder may be everybody's, where names must not be guessed
+    try:  # Blender's temporary folder may be shared, so names must not be predictable
         folder = tempfile.mkdtemp(prefix="thunder_sheet_", dir=bpy.app.tempdir)
     except OSError as error:
         raise NoSpace(f"No temporary folder can be created in “{bpy.app.tempdir}” ({error.strerror}): free some space") from error

@@ -264,7 +264,7 @@ def _write_gltf(shot: Shot, path: str) -> list[str]:
 
 
 def _write_fbx(shot: Shot, path: str) -> list[str]:
-    # A simplify factor above 0 drops keys, leaf bones are of use to one program alone.
+    # A simplify factor above 0 drops keys; leaf bones are useful for only one program.
     _run(
         "export_scene.fbx",
         filepath=path,
@@ -332,14 +332,14 @@ def _write_alembic(shot: Shot, path: str) -> list[str]:
 def motion_of(shot: Shot) -> Motion:
     """The animation of the head over its frames, at the shot's rate."""
     clock = Clock.of(shot.scene, shot.first)
-    seconds = (shot.last - shot.first) / clock.fps + 1 / shot.rate  # a row at the last frame too
+    seconds = (shot.last - shot.first) / clock.fps + 1 / shot.rate  # also a row at the last frame
     return result(reading.read(shot.rig, head.channel_names(), clock, seconds, shot.rate))
 
 
 def _write_arkit(shot: Shot, path: str) -> list[str]:
     motion, channels = motion_of(shot), head.channel_names()
     rows = livelink.table(motion, channels)
-    # Timecode 00:00:00:00 is the scene's frame 0, as in Blender's own timeline, unless the first row shall have it.
+    # Timecode 00:00:00:00 is the scene's frame 0, as in Blender's own timeline, unless the first row is to have it.
     start = 0.0 if shot.from_zero else float(Clock.of(shot.scene, 0).seconds(shot.first))
     with open(path, "w", encoding="ascii", newline="\n") as file:
         livelink.write(file, rows, start, shot.rate)

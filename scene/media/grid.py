@@ -370,7 +370,7 @@ def _look_away(window, area, grid: _Grid) -> None:
             with bpy.context.temp_override(window=window, area=area, region=region):
                 bpy.ops.view3d.localview(frame_selected=False)
         except RuntimeError:
-            pass  # no context for it: the heads go all the same
+            pass  # no context for it: the heads are removed anyway
     for name, value in grid.view.items():
         setattr(space.region_3d, name, value)
     for part, kept in grid.clutter.items():
@@ -389,7 +389,7 @@ def leave_and_show() -> str:
     if entry is None:
         return ""
     display.show(take_list.rig_of(scene, entry), entry)
-    bpy.ops.ed.undo_push(message="Show Take")  # leaving alone is no step, choosing is
+    bpy.ops.ed.undo_push(message="Show Take")  # leaving is not an undo step, choosing is
     return entry.name
 
 

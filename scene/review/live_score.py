@@ -261,7 +261,7 @@ def listen(
     if voice is not None:
         try:
             yield from score_steps(client, *generation.again(*names), voice)
-        except BadRequest:  # the generated speech stays, with a score or without
+        except BadRequest:  # the generated speech stays even without a score
             pass
     return frames
 
@@ -272,7 +272,7 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
     clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
-    played = similar.reading_of(entry.action) if entry is not None else None  # else the engine reads it off the motion
+    played = similar.reading_of(entry.action) if entry is not None else None  # else the engine estimates it from the motion
     how = {} if played is None else {"reading": played.tolist()}
     pending = client.request("score", sound=path, expression=files[0], jaw=files[1], **how)
     try:
@@ -473,7 +473,7 @@ def _after_undo(*_):
     scene = bpy.context.scene
     if bpy.app.background or scene is None or not scene.thunder.live_score or not len(scene.thunder.takes):
         return
-    if connection.client().running:  # an undo alone does not start the engine
+    if connection.client().running:  # an undo does not start the engine
         live.look()
 
 

@@ -129,7 +129,7 @@ class _Picture:
         self.per_frame = width / (end - start)
         self.start, self.width, self.height = start, width, height
         low = SYNC_HEIGHT * scale if content.score is not None and content.score.per_frame is not None else 0.0
-        if height < LOWEST * scale:  # a timeline of one line: the colours alone
+        if height < LOWEST * scale:  # a very low timeline: only the colours
             if low:
                 self._sync(content.score, low)
             self.text = ""

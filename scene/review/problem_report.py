@@ -241,7 +241,7 @@ def redacted(words: str) -> str:
         words = re.sub(re.escape(folder) + r"[\\/]?([^\s\"'“”:]*)", lambda match, label=label: f"<{label}|{match[1]}>", words)
     words = re.sub(r"“[^”\n]*”?", "“<name>”", words)
     words = _QUOTED_PATH.sub(lambda match: match[0] if "<" in match[0] and _is_ours(match[0]) else '"<path>"', words)
-    words = _ABSOLUTE.sub("<path>", words)  # to the end of the line: a path may have blanks
+    words = _ABSOLUTE.sub("<path>", words)  # to the end of the line, since a path may contain blanks
     words = re.sub(r"<(add-on|python)\|([^>]*)>", lambda match: _OURS_SLASH.join([f"<{match[1]}>", *re.split(r"[\\/]", match[2])]), words)
     words = _WITH_SLASH.sub("<path>", words)
     words = words.replace(_OURS_SLASH, "/")
@@ -298,7 +298,7 @@ def _names() -> set[str]:
         try:
             person.add(ask())
         except (OSError, KeyError, ImportError):
-            pass  # a system that does not know it cannot reveal it
+            pass  # an unknown name cannot be revealed
     return person - {""} | {
         name
         for name in result

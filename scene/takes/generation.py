@@ -91,7 +91,7 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
                 yield step
     finally:
         asking.close()
-        client.forget(folder)  # read or given up: the arrays would pile up until Blender ends
+        client.forget(folder)  # whether read or cancelled, or the arrays would accumulate until Blender ends
         for path in (request.get("direction", ""), request.get("reference", "")):
             if os.path.exists(path):
                 os.remove(path)
@@ -196,7 +196,7 @@ class TakeCollector:
     def __init__(self, scene, rig: head.Rig, voice: strip.Voice, on_take: OnTake | None = None, show: bool = True):
         self.scene, self.mesh, self.voice, self.on_take, self.may_show = scene.name, rig.mesh.name, voice, on_take, show
         self.made: dict[int, keying.Performance] = {}  # session id of a take's first action → its performance
-        self.takes: list[keying.Performance] = []  # all that have been listed, also those that the animator deleted since
+        self.takes: list[keying.Performance] = []  # all listed so far, including those that the animator has deleted since
         self.shown_before = _id(display.shown_action(rig))
         self.shown = None
         self.undone = False
@@ -246,7 +246,7 @@ class TakeCollector:
         action = entries[-1].action
         entries.move(len(entries) - 1, self._count(entries))
         self.made[_id(action)] = performance
-        if not any(take is performance for take in self.takes):  # twice here: an undo took it
+        if not any(take is performance for take in self.takes):  # appears twice: an undo removed it
             self.takes.append(performance)
             if self.on_take is not None:
                 self.on_take(performance)

@@ -131,7 +131,7 @@ def _columns(source: str, channels) -> np.ndarray:
     elif source.startswith("eye"):
         result[columns.eyes] = True
     else:
-        result[columns.expression] = True  # another head's direction: all of the face has a part in it
+        result[columns.expression] = True  # another head's channels: each of them moves the whole face
     return result
 
 
@@ -210,11 +210,11 @@ class _Around(generation.TakeCollector):
         """Nothing: its eyes look where those of the other take do."""
 
     def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
-        return performance  # its eyes flow into those that are kept
+        return performance  # its eyes blend into the kept ones
         yield
 
     def prepare(self, performance: keying.Performance) -> Generator[float, None, None]:
-        return  # its keys are worked out from the other take's
+        return  # its keys are computed from the other take's
         yield
 
     def enter(
@@ -225,7 +225,7 @@ class _Around(generation.TakeCollector):
             raise BadRequest("The take was deleted during resampling: show another and resample again")
         yield from put_in(scene, rig, lead, self.kept, self.performance, performance)
         keep = scene.thunder_keep
-        keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressed again, it samples others
+        keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressing again samples new takes
 
     def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
         return

@@ -144,7 +144,7 @@ def _make(
     yield from scaled(_load_bundled_head(motions[0]), 0.8, 0.8)
     mixed = mixing.mixed(motions, head.channel_names(), weights)
     result = yield from scaled(track_values.driven(rig, mixed), 0.8, 0.9)
-    # What is one take's alone is that take's own keys.
+    # Values from a single take use that take's own keys.
     owner = np.full(result.shape, -1)
     for number, (values, drives) in enumerate(zip(keyed, driven)):
         alike = (np.abs(result - drives) < _SAME) & (owner < 0) & (weights[:, number].max(axis=1) > 0)[:, None]

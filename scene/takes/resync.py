@@ -107,7 +107,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
             fitted = joined(fitted, inside, sampled)
     else:
         fitted = yield from _sample(client, voice, sampling, performance, None, None)
-    other = now.sound != then.sound and entry_kind != "SAMPLED"  # its seed does not make it again: it is a take of its own
+    other = now.sound != then.sound and entry_kind != "SAMPLED"  # its seed does not reproduce it: it is a different take
     scene = bpy.data.scenes.get(scene_name)
     if scene is None:
         return
@@ -211,7 +211,7 @@ def _replace(
     old = entries[place]
     stays, shown = beside or provenance.is_edited(old), display.is_shown(rig, old)
     made = take_list.add_to_list(scene, rig, actions, performance, old.voice, clock, "SAMPLED" if beside else old.kind)
-    old = entries[place]  # adding may have moved the list in memory
+    old = entries[place]  # adding an item may have moved the list in memory
     if now.strip:
         made.voice = now.strip
     made.star, made.note = old.star, old.note

@@ -256,7 +256,7 @@ def adopt(scene, rig: head.Rig) -> int:
     count = 0
     for action in unlisted(scene):
         performance, clock, about = provenance.load(action), provenance.clock_of(action), provenance.kept(action)
-        if performance is None:  # its numbers are no numbers
+        if performance is None:  # its values are not numbers
             continue
         more = (
             []

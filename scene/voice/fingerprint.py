@@ -160,7 +160,7 @@ def _now(scene, then: State) -> State | None:
         sound = of_file(then.path)
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
     strip_now = strip.named(scene, then.strip)
-    if strip_now is None or strip_now.type != "SOUND":  # renamed, if another strip is just as this one was
+    if strip_now is None or strip_now.type != "SOUND":  # renamed, if another strip equals the previous state of this one
         states = (_state_of(scene, each) for each in strip.sound_strips(scene))
         return next((state for state in states if dataclasses.replace(state, strip=then.strip) == then), None)
     now = _state_of(scene, strip_now)

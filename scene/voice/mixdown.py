@@ -169,7 +169,7 @@ def _copy_with_only(scene, strip, shift: int):
     if shift:
         action = copy.animation_data.action if copy.animation_data else None
         slot = compat.slot_of(copy)
-        if action is not None:  # moving a strip moves its keys, and these are still the animator's own
+        if action is not None:  # moving a strip moves its keys, which are still the animator's own
             copy.animation_data.action = None
         outermost = members[parents[0] if parents else name]
         move(outermost, compat.content_start(outermost) + shift)

@@ -101,7 +101,7 @@ def _fit(times: np.ndarray, curve: np.ndarray, index: np.ndarray, weight: np.nda
     beside = np.bincount(k, wc * d, count)[:-1]
     right = np.bincount(k, wc * left, count) + np.bincount(k + 1, wd * left, count)
     least, most = float(curve.min()), float(curve.max())
-    beyond = _BEYOND * float(np.ptp(value)) / max(most - least, _RIDGE)  # of the range that the keys move through
+    beyond = _BEYOND * float(np.ptp(value)) / max(most - least, _RIDGE)  # as a share of the range of the keys
     limits = _slope_limits(times[index], value, least, most, beyond)
     for end, is_level in zip((0, -1), level):
         if is_level:
@@ -144,7 +144,7 @@ def _within(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np
 
 def _tridiagonal(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Solution of a symmetric tridiagonal system."""
-    d, e, r = diagonal.tolist(), beside.tolist(), right.tolist()  # plain numbers: several times faster one by one
+    d, e, r = diagonal.tolist(), beside.tolist(), right.tolist()  # plain floats: several times faster for single values
     n = len(d)
     for i in range(1, n):
         w = e[i - 1] / d[i - 1]

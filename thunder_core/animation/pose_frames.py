@@ -33,7 +33,7 @@ def find_segments(
         count = 2 * length
         a, b, c, d = hermite(np.arange(1, count) / count)
         a, b = a.astype(np.float32), b.astype(np.float32)
-        slopes = 3 * np.stack([c, d], 1).astype(np.float32)  # of slopes in units of a third of the segment
+        slopes = 3 * np.stack([c, d], 1).astype(np.float32)  # for slopes in units of a third of the segment
         gram = slopes.T @ slopes
         windows = np.lib.stride_tricks.sliding_window_view(curves, count + 1, axis=0)[::2]  # [T - l, C, samples]
         weights = np.lib.stride_tricks.sliding_window_view(weight, count + 1, axis=0)[::2]  # [T - l, P + 1 or 2, samples]
@@ -67,7 +67,7 @@ def cheapest_path(cost: np.ndarray, price: np.ndarray, first: int, last: int, to
         for start in range(max(first, end - longest), end):
             off = cost[end - start, start]
             if off <= tolerance or end - start == 1:
-                total = best[start] + price[end] + 0.02 * off  # of two paths that cost the same the nearer
+                total = best[start] + price[end] + 0.02 * off  # of two paths with the same cost the nearer one
                 if total < least:
                     least, source = total, start
         best[end], back[end] = least, source

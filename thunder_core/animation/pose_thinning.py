@@ -126,7 +126,7 @@ def fit_piece(
                 continue
             fewer = [frame for frame in keys if frame != key]
             tries = [fewer]
-            if turn:  # and with the key before or after it moved towards the gap
+            if turn:  # also with the adjacent keys moved towards the gap
                 tries += [sorted({*fewer, to} - {frame}) for frame, to in ((a, a + 1), (b, b - 1)) if frame not in (first, last)]
             for wanted in tries:
                 if len(wanted) != len(fewer):

@@ -61,7 +61,7 @@ class LineProcess:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         self._lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
-        try:  # Ctrl-C in a terminal is for the process that asks
+        try:  # Ctrl-C in a terminal is for the requesting process
             self._popen = subprocess.Popen(
                 list(command),
                 stdin=subprocess.PIPE,

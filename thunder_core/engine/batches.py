@@ -25,7 +25,7 @@ class SharedProgress:
     def __init__(self, takes: int, report: Callable[[float, str], None]):
         """report: gets (0 … 1 of all takes, message), one call at a time, and may raise to stop."""
         self._takes, self._report = takes, report
-        self._done: dict[int, float] = {}  # by the first seed of a portion: its takes, times how far they are
+        self._done: dict[int, float] = {}  # first seed of a portion → number of its takes times their progress
         self._lock = threading.Lock()
         self._stopped = False
 
@@ -60,7 +60,7 @@ def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[
             stop()
         pool.shutdown(cancel_futures=True)
         sys.setswitchinterval(interval)
-        torch.set_num_threads(before)  # threads that are made later would have the number of the pool's
+        torch.set_num_threads(before)  # later threads would use the pool's thread count
 
 
 class Run(Protocol):

@@ -357,7 +357,7 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         code = main()
-    except BaseException:  # as where the machine that it is connected by is lost
+    except BaseException:  # for example if the machine that it is connected to is lost
         traceback.print_exc()
         code = 1
     sys.stderr.flush()

@@ -106,7 +106,7 @@ def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> li
     On a CPU each of `threads` threads works on one portion at a time. On a GPU 16 takes cost little more than one, so a
     portion has up to 16.
     """
-    if device == "cpu" and threads > 1 and len(seeds) > threads:  # the animator waits for the first take: it comes alone
+    if device == "cpu" and threads > 1 and len(seeds) > threads:  # the animator waits for the first take, so it is sampled alone
         return [seeds[:1], *_evenly(seeds[1:], frames, device, threads)]
     return _evenly(seeds, frames, device, threads)
 

@@ -101,7 +101,7 @@ class _Commit:
         """Steps that find earlier commits of the same line, which this one replaces."""
         into = naming.named_after(self.choice, self.own)
         self.puts, self.earlier = put_keys.of(into), []
-        whole = (self.choice.first, self.choice.last) == (self.entry.first, self.entry.last)  # of a part, the other parts stay
+        whole = (self.choice.first, self.choice.last) == (self.entry.first, self.entry.last)  # for a part, the other parts stay
         if self.choice.how == "REPLACE" and whole and self.line in self.puts:
             self.earlier = own_curves.earlier_commits(self.line, self.choice, self.entry, line_names.of(into))
         elif self.choice.how == "ADD":
@@ -162,7 +162,7 @@ class _Commit:
     def draw(self) -> Generator[Step, None, None]:
         """Steps that place the new keys of each curve among the animator's."""
         self.horizon = new_keys.horizon_of(self.choice, [curve for curves in self.animator_curves for curve in curves.values()])
-        self.stays = 0 if self.alone else own_curves.key_count(self.own)  # keys of the animator's own
+        self.stays = 0 if self.alone else own_curves.key_count(self.own)  # the animator's own keys
         for place, track in enumerate(self.rig.driver.tracks):
             inner = self._inner(place, track)
             if inner is None:
@@ -225,7 +225,7 @@ class _Commit:
         for block, target in enumerate(self.rig.targets):
             of_rig = {(track.path, track.index) for _, track in self.rig.tracks_of(target)}
             for (path, index), curve in self.take_curves[block].items():
-                # How strong the take's emotion is stays out: it is in the take's keys already.
+                # The take's emotion strength is left out, since its keys contain it already.
                 if path != STRENGTH and (path, index) not in of_rig:
                     inner = new_keys.part_of(curve, self.choice.first, self.choice.last)
                     one = NewCurve(path, index, "", inner, self.choice.span)
@@ -248,7 +248,7 @@ class _Commit:
         names = naming.naming_of(self.line, self.of_line, choice, self.own, self.earlier)
         puts = naming.puts_after(self.puts, self.line, names, choice, self.written)
         yield Step(0.9, "Writing keys", busy=True)
-        score = None  # of a line whose lips are the take's alone
+        score = None  # of a line whose lips come only from the take
         whole = (self.of_line.first, self.of_line.last) == (self.entry.first, self.entry.last)
         if choice.how != "ADD" and {"Mouth", "Jaw"} <= choice.regions and whole:
             score = line_scores.of_take(self.entry.score, provenance.sync_of(source), choice.error)

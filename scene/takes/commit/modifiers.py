@@ -157,7 +157,7 @@ def _restrict(modifier, low: float, high: float, span: Span, shift: int, after: 
 def _copy(curve, modifier):
     """One more modifier of a curve, the same as another."""
     new = curve.modifiers.new(modifier.type)
-    late = ("coefficients",)  # how many there are follows from the others
+    late = ("coefficients",)  # the count follows from the others
     names = [prop.identifier for prop in modifier.bl_rna.properties if not prop.is_readonly or prop.identifier in late]
     for name in sorted(names, key=lambda name: name in late):
         setattr(new, name, getattr(modifier, name))

@@ -72,7 +72,7 @@ def puts_after(
         later = {old.name for old in naming.before.lines if old.first >= choice.first} if naming.before else set()
         puts = {name: put.later(shift) if name in later else put for name, put in puts.items()}
     none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
-    # A sum has the animator's own keys in it: it is not the line's alone.
+    # With Add the result includes the animator's own keys, so it is not only the line's.
     new = {
         put_keys.name_of(block, one.path, one.index): (
             one.keys,

@@ -170,7 +170,7 @@ def earlier_commits(line: str, choice: Choice, entry, lines: line_names.Lines | 
     file may be spoken several times: only commits that overlap the take's frames (with leads) are replaced.
     """
     state = fingerprint.remembered(display.actions_of(entry)[0])
-    in_one_place = state is not None and state.strip and not state.limited  # parts of a strip are lines of their own
+    in_one_place = state is not None and state.strip and not state.limited  # parts of a strip are separate lines
     first, last = choice.first - entry.lead_in, choice.last + entry.lead_out
     return [
         old
@@ -194,7 +194,7 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
     on_line = np.any([(times > old.start - 0.5) & (times < old.end + 0.5) for old in earlier], axis=0)
     of_line = put.has(name, keys)
     as_put = of_line & on_line
-    if not as_put.any():  # all of it is the animator's
+    if not as_put.any():  # everything is the animator's
         return OwnCurve(curve, keys, 0, lines)
     since = on_line & ~as_put & (times > choice.first - 0.5) & (times < choice.last + 0.5)
     if keyframes.evaluate(keys, times[:1].astype(float)) is None:
@@ -202,9 +202,9 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
     replaced = [(old.start, old.end) for old in earlier]
     left = remaining.without(keys, as_put | since, of_line, put.has_end(name, keys), replaced, choice.blend)
     dropped = len(times) - len(left.keys["co"])
-    # A line close by may have put keys on this one's frames.
+    # A nearby line may have written keys on this one's frames.
     edited_since = ~put_keys.by_any(puts, name, keyframes.select(keys, since))
-    # A lead ends with a key where the line's frames do.
+    # A lead ends with a key at the end of the line's frames.
     led = tuple(
         frame
         for old in earlier

@@ -101,7 +101,7 @@ def fit(
     chosen [tracks]: the tracks that get keys.  of_tracks: the regions of all.  error: millimetres that the lips may be off at
     any of these times.
     """
-    slow = rig.driver.is_slow  # lips are then measured on whole frames alone
+    slow = rig.driver.is_slow  # lips are then measured on whole frames only
     gap = yield from scaled(reduction.lip_gap(rig, values[:: reduction.SUBFRAMES] if slow else values), 0.0, 0.05)
     if slow:
         gap = np.interp(np.arange(len(values)) / reduction.SUBFRAMES, np.arange(len(frames)), gap)

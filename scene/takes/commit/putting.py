@@ -32,7 +32,7 @@ class Putting:
         self.rig, self.entry, self.choice, self.own, self.own_states, self.naming = rig, entry, choice, own, own_states, naming
         self.edited = edited
         self.made: list = []
-        self.backups: dict = {}  # the animator's action → the copy of how it was
+        self.backups: dict = {}  # the animator's action → its backup copy
         self.was = [(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))]
         self.tracks = [_tracks_of(target) for target in rig.targets]
 
@@ -209,7 +209,7 @@ class Putting:
         strip.action_frame_start, strip.action_frame_end = span.start, span.end
         strip.frame_start_ui = span.start
         strip.extrapolation = "NOTHING"
-        if self.choice.how == "ADD":  # combining takes a property's default off, and that of a shape key is 1
+        if self.choice.how == "ADD":  # Combine subtracts a property's default, and that of a shape key is 1
             strip.blend_type = "ADD" if target.id_type == "KEY" else "COMBINE"
         else:
             strip.blend_type = "REPLACE"
@@ -225,7 +225,7 @@ class Putting:
 
     def _undo(self) -> None:
         """Restore the state before a commit that was cancelled or has failed in any of its steps."""
-        if self.backups and len(self.backups) == len(self.was):  # the animator's actions may be half written, and have copies
+        if self.backups and len(self.backups) == len(self.was):  # the animator's actions may be partly written, and have backups
             for action, name, had_user in self.was:
                 copy = self.backups[action]
                 action.user_remap(copy)

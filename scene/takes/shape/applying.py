@@ -92,7 +92,7 @@ def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shif
             }
         state = action[STATE]
         state["shift"], state["strength"] = shift, strength.strength_print(take.rig, entry)
-        # A count of edits of its own: arrays of a file are never empty.
+        # A separate count of edits, because arrays in a file cannot be empty.
         state["edited"] = json.dumps(sorted(edits))
         state["edits"] = layered.pack([edits[place] for place in sorted(edits)]) if edits else {}
         # Handles placed by hand are read back: Blender may have straightened one against the other.

@@ -202,7 +202,7 @@ class Denoiser(nn.Module):
         if config.style:
             self.register_buffer("style_mean", torch.zeros(config.style))
             self.register_buffer("style_std", torch.ones(config.style))
-            self.register_buffer("noise_mean", torch.zeros(config.motion))  # of the noise that sampling starts from (train/blinks.py)
+            self.register_buffer("noise_mean", torch.zeros(config.motion))  # for the initial noise of sampling (train/blinks.py)
 
     def settings(self) -> dict:
         """The configuration, for the card."""

@@ -34,5 +34,5 @@ class SpeechGuidance:
             weight = self.weight[a:b].repeat_interleave(2)
             (gradient,) = torch.autograd.grad((miss * weight).sum(), x)
         size = gradient.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-8)
-        # Clipped, so that one frame with a steep gradient is not thrown about.
+        # Clipped, so that a frame with a steep gradient does not jump.
         return x0 - self.strength * STEP * (gradient / size).clamp(-3, 3)

@@ -96,7 +96,7 @@ class _Vertices(_Space):
     The head's rotation is left out, because it does not change what a mouth says.
     """
 
-    shake = 2e-4  # metres of noise in training: samplers are not as smooth as the teacher
+    shake = 2e-4  # noise in training, metres: samples are not as smooth as the teacher's motion
 
     def __init__(self, head: Head, ids: np.ndarray):
         super().__init__()

@@ -83,7 +83,7 @@ class Vocoder(nn.Module):
         self.share_head = nn.Linear(w, 2 * BINS)
         nn.init.normal_(self.unit_in.weight, std=0.3)
         nn.init.zeros_(self.share_head.weight)
-        nn.init.constant_(self.share_head.bias, -1.8)  # pulses and noise begin at two thirds of the mel's level each
+        nn.init.constant_(self.share_head.bias, -1.8)  # pulses and noise start at two thirds of the mel's level each
         self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
         self.register_buffer("spread", _bands_to_bins(), persistent=False)
         noise = torch.randn(_NOISE_SEAM, generator=torch.Generator().manual_seed(1))

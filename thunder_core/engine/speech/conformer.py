@@ -160,7 +160,7 @@ class Conformer(nn.Module):
         if kernel % 2 == 0:
             raise ValueError(f"a kernel of {kernel} frames, which is not odd")
         self.head_width = width // heads
-        self.masked_spec_embed = nn.Parameter(torch.zeros(width))  # of no effect; files of weights hold it
+        self.masked_spec_embed = nn.Parameter(torch.zeros(width))  # without effect, but present in weight files
         self.feature_projection = FeatureProjection(inputs, width)
         self.encoder = nn.Module()
         self.encoder.layers = nn.ModuleList(Layer(width, heads, kernel) for _ in range(layers))

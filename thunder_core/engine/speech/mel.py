@@ -38,7 +38,7 @@ class LogMel(nn.Module):
         piece, frames = PIECE * RATE // HOP, samples.shape[-1] // HOP + 1
         if frames <= piece:
             return self._of(samples)
-        around = self.mel.n_fft // 2 // HOP + 1  # frames on either side that a piece's own ends reach
+        around = self.mel.n_fft // 2 // HOP + 1  # frames on either side that are affected by a piece's ends
         done = []
         for start in range(0, frames, piece):
             a, b = max(0, start - around), start + piece + around
