@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What jaw, lips, teeth and tongue do in speech: the teacher and takes, on the default head and on a realistic one.
+"""Movement of jaw, lips, teeth and tongue in speech: the teacher and takes, on the default head and on a realistic one.
 
 `python bench/articulation.py DATA [--takes FOLDER] [--quick]` in the engine's environment; DATA is a folder with `lips/` (voices
 with aligned phones) and `heads/ict_facekit`. A take of every voice is generated (seed 1; kept in FOLDER, outside of a
@@ -44,11 +44,11 @@ SIBILANTS, LABIODENTALS, DENTALS, BILABIALS = "S Z SH ZH CH JH".split(), ["F", "
 
 @dataclass(frozen=True)
 class Measured:
-    """What a face does over a motion.
+    """Movement of a face over a motion.
 
     shape: of the mouth.  edges [T]: between the incisors' edges, negative where they pass each other.  lip [T]: lower lip to
-    upper teeth.  tongue [T]: tip in front of the upper edges while between the rows.  corners [T]: their distance over rest.
-    points [T, K, 3]: of the lips, for how they jerk.
+    upper teeth.  tongue [T]: tip in front of the upper edges while between the rows.  corners [T]: their distance above rest.
+    points [T, K, 3]: of the lips, for measuring jerk.
     """
 
     shape: Shape
@@ -92,8 +92,8 @@ class KeyedHead:
     """A mesh with shape keys, driven by the names of its keys as scene.heads.character does; millimetres.
 
     vertices [V, 3], shapes {name: offsets [V, 3]}: a head with keys of ARKit's kind.  skin, teeth: ids of vertices.
-    keys: from the head's own channels {channel: offsets} to the keys of the character {name: offsets}.  Keys of artists
-    go from 0 up: what is driven below is at rest, as in Blender.
+    keys: from the head's own channels {channel: offsets} to the keys of the character {name: offsets}.  Artists' keys start at 0: lower
+    values are clamped to rest, as in Blender.
     """
 
     def __init__(self, name, vertices, shapes, skin, teeth, keys, channels):
@@ -276,7 +276,7 @@ def _slope(values: np.ndarray, reference: np.ndarray) -> float:
 def rows_of(
     motions: dict[str, Motion], voices: dict[str, SpokenPhones], head, beliefs: dict[str, np.ndarray] | None, default
 ) -> dict[str, str]:
-    """{what is measured: figures} of motions of one kind on one head; default: the bundled one."""
+    """{measure: figures} of motions of one kind on one head; default: the bundled one."""
     reference = None if head is default else np.concatenate([default.articulators.shape(m.expression, m.jaw).gap for m in motions.values()])
     measured = {clip: head.measure(motion) for clip, motion in motions.items()}
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a direction is followed: every slider as it was asked against what it does to the head. `python bench/direction.py CACHE`.
+"""Tests whether a direction is followed: every requested slider against its measured effect on the head. `python bench/direction.py CACHE`.
 
 CACHE is a folder in which `corpus` and `hear` were run. Voices of the validation speakers (`--split test` for the final
 figures) are performed in readings drawn for each of them, by the teacher (`--who teacher`) or as takes of the weights (`--who takes`);

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What faces do besides speaking: real people, the teacher and takes of the same voices. `python bench/habits.py DATA`.
+"""Non-verbal behaviour: real people, the teacher and takes of the same voices. `python bench/habits.py DATA`.
 
 DATA is a folder with `lips/` (tracked faces, sounds, phones). The faces are solved into the head's channels once (`--solved`,
 kept between runs). Per system: habits with their spread between clips, and between performances of one clip; how coherent
@@ -64,7 +64,7 @@ class Clip:
 
 @dataclass
 class System:
-    """Performances of every clip by one performer, one or more each, and what is measured on them."""
+    """Performances of every clip by one performer, one or more each, and their measurements."""
 
     motions: dict[str, list[Motion]]
     rows: dict[str, list[dict[str, float]]] = field(default_factory=dict)

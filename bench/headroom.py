@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measures the room left for L_m2s and for a trained encoder: `python bench/headroom.py --cache CACHE --runs RUNS --weights WEIGHTS`.
 
-On 32 crops of the validation speakers. L_m2s of the true motion, of another line's, and of THUNDER with and without it: in one step at
-several levels of noise, and sampled. The accuracy with which a linear map of the frozen speech features predicts the lips' gap and the
+On 32 crops of the validation speakers. L_m2s of the true motion, of another line's, and of THUNDER trained with and without it: in one step
+at several levels of noise, and sampled. The accuracy with which a linear map of the frozen speech features predicts the lips' gap and the
 mouth's width. Beat alignment of heads with their own sound and with another's. To bench/results/headroom.json.
 """
 

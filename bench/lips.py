@@ -2,12 +2,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Real lips: how well takes follow the measured mouths of real talking faces. `python bench/lips.py DATA [--out FOLDER]`.
 
-DATA is a folder with `lips/` (clips, measured curves and `score.py`). For every clip 8 takes are generated. Compared with the
-measured mouth are every take in the order of its lip-sync score (`take_01` is the best), the mean curve of all takes, and the
-teacher's performance of the clip's aligned phones, which bounds what a model trained on it can reach. The row *average take*
-is the mean of the takes' rows: what a take is worth that nobody chose. Weights that know styles are measured as they are used,
-at Spread 0.5, and beside it at Spread 0: what takes that differ cost, and how much they differ. Curves go to FOLDER, tables to
-stdout and bench/results/lips.txt.
+DATA is a folder with `lips/` (clips, measured curves and `score.py`). For every clip 8 takes are generated. These are compared with the
+measured mouth: every take in order of its lip-sync score (`take_01` is the best), the mean curve of all takes, and the teacher's
+performance of the clip's aligned phones, an upper bound for a model trained on it. The row *average take* is the mean of the takes' rows,
+the expectation for a random take. Weights that know styles are measured as they are used, at Spread 0.5, and beside it at Spread 0:
+what takes that differ cost, and how much they differ. Curves go to FOLDER, tables to stdout and bench/results/lips.txt.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ from thunder_core.types import Motion, pack, Speech, Take
 
 
 def scored(lips: Path, folder: Path, split: str, baselines: bool) -> str:
-    """What the data's own score.py prints of the curves in a folder, paths taken out."""
+    """Output of the data's own score.py for the curves in a folder, with paths removed."""
     command = [sys.executable, str(lips / "score.py"), str(folder), "--split", split, *([] if baselines else ["--no-baselines"])]
     table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return table.replace(str(folder), folder.name).replace(str(lips), "lips").strip()
@@ -71,7 +70,7 @@ def takes_compared(tables: list[str], split: str) -> list[str]:
 
 
 class Differences:
-    """How much the takes of a clip differ, clip by clip, as NAMES says."""
+    """Differences between the takes of each clip, by NAMES."""
 
     NAMES = ("mouths' r", "amplitude", "S-DIV-L", "S-DIV-U")
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How faces listen: takes of listeners to recorded voices, beside the teacher's listeners and takes that listen to silence.
+"""Measures listeners: takes of listeners to recorded voices, the teacher's listeners, and takes that listen to silence.
 `python bench/listeners.py DATA`.
 
 DATA is a folder with `lips/` (sounds and phones). Per system: movements a minute, and how many of them follow the other voice's

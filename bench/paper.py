@@ -160,7 +160,7 @@ def _everywhere(name: str) -> str:
 def verdicts(changes: list[dict], rows: Rows) -> list[dict]:
     """What the paper says, what its own table says of it, and what ours does: per cent, a 95 % interval, and a verdict.
 
-    A direction is reproduced where the whole interval lies on its side, contradicted where it lies on the other, and otherwise open.
+    A direction is reproduced if the whole interval is on its side, contradicted if it is on the other, and otherwise open.
     """
     changes = [row for row in changes if (row["against"], row["system"]) not in MASKED]  # no claim of the paper's
     result = []
@@ -171,7 +171,7 @@ def verdicts(changes: list[dict], rows: Rows) -> list[dict]:
         for row in changes:
             verdict = _verdict(words, row["system"], row[column], row[f"{column}_ci"], sign, row.get(f"{column}_paper"))
             result.append(verdict | {"change_seeds": row[f"{column}_seeds"]})
-    for row in changes:  # what the lips lose less what the upper face loses
+    for row in changes:  # loss of the lips minus loss of the upper face
         if f"{(lips := 'sdiv_l')}_paper" in row:
             gap, stated = row[lips] - row["sdiv_u"], row[f"{lips}_paper"] - row["sdiv_u_paper"]
             interval = _change_gap(rows, row["against"], row["system"])
@@ -420,7 +420,7 @@ def of_people(args: argparse.Namespace, head: Head) -> list[Person]:
 
 
 def diversity(clips: Sequence[Clip], head: Head) -> float:
-    """How far apart, in degrees, the heads of the data's own performances of one sound are (DIV); mean over clips."""
+    """Mean distance, in degrees, between head poses of the data's own performances of one sound (DIV); mean over clips."""
     columns = Columns(head.channels).head
     rows = [(clip.motions.motions, clip.motions.rows[clip.number].start, clip.frames) for clip in clips]
     return _number(np.mean([pose_diversity(motions[:, at : at + frames, columns]) for motions, at, frames in rows]))
@@ -429,7 +429,7 @@ def diversity(clips: Sequence[Clip], head: Head) -> float:
 def contestant(
     name: str, folder: Path, head: Head, steps: int, guidance: float, basis: FlameBasis | None, clip: ClipImages | None
 ) -> tuple[Contestant, str]:  # fmt: skip
-    """A system of a folder, and what it is, in short."""
+    """A system of a folder, and a short description."""
     if name == TEACHER:
         return TeacherAgain(list((load_head() if basis else head).expression_names), basis), TEACHER
     return Trained(SYSTEM_OF.get(name, "thunder"), folder, head, steps, guidance, clip), digest_of(folder)

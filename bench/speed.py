@@ -53,7 +53,7 @@ Figures = dict[str, object]
 
 
 def sound(seconds: float) -> np.ndarray:
-    """The shipped sample again and again, as long as asked for: [samples] at 16 kHz."""
+    """The shipped sample, repeated to the requested length: [samples] at 16 kHz."""
     return np.resize(read_sound(ROOT / "assets" / "sample.wav").samples, round(seconds * RATE)).astype(np.float32)
 
 
@@ -90,7 +90,7 @@ def processor_name() -> str:
 
 
 class Bench:
-    """What the sections share: settings, an engine that is loaded once, the machine's matmul peak."""
+    """Shared state of the sections: settings, an engine that is loaded once, the machine's matmul peak."""
 
     def __init__(self, args: argparse.Namespace):
         self.args, self.quick = args, args.quick
@@ -105,7 +105,7 @@ class Bench:
         return self._engine
 
     def machine(self) -> Figures:
-        """What the seconds are of, and the GFLOP/s of a matmul in single precision: the best of several sizes."""
+        """Description of the machine, and the GFLOP/s of a matmul in single precision: the best of several sizes."""
         best = 0.0
         for size in (512, 1024) if self.quick else (512, 1024, 2048):
             a, b = torch.randn(size, size), torch.randn(size, size)
@@ -250,7 +250,7 @@ class Bench:
 
     @staticmethod
     def _ratio(pairs: list[tuple[dict, dict]], name: str) -> float:
-        """How many times longer the second of each pair took; the median."""
+        """Median ratio of the second of each pair to the first."""
         return statistics.median(then[name] / now[name] for now, then in pairs)
 
     @staticmethod
@@ -282,7 +282,7 @@ class Bench:
         return counter.get_total_flops() / (TAKES * frames)
 
     def start(self) -> Figures:
-        """A new engine process until it has loaded, then a click until the first take is there; medians."""
+        """Time until a new engine process has loaded, and from a click until the first take; medians."""
         import soundfile
 
         ready, first = [], []
@@ -305,7 +305,7 @@ class Bench:
         return {"worker_ready_seconds": statistics.median(ready), "first_take_seconds": statistics.median(first)}
 
     def keying(self) -> Figures:
-        """Keying takes of a minute in the newest Blender that is here, and what they add to a saved file."""
+        """Keying takes of a minute in the newest Blender installed, and their size in a saved file."""
         available = blenders()
         if not available:
             return {"left_out": "keying: no Blender is among the environments (make test)"}
@@ -373,7 +373,7 @@ class Bench:
         return seconds_of(lambda: engine.generate(speech, takes, 1, asked=_asked()))
 
     def profile(self) -> Figures:
-        """Where the processor's time of the usual request goes, in parts of it, by one thread."""
+        """Distribution of the usual request's processor time over its parts, with one thread."""
         engine, speech = self.engine, Speech(sound(2.0 if self.quick else SECONDS))
         thunder = engine.thunder
         parts = {
@@ -423,7 +423,7 @@ class Bench:
 
 
 class Watched:
-    """The most resident memory of this process since it was entered, looked at ten times a second."""
+    """Peak resident memory of this process inside the context, sampled ten times a second."""
 
     def __enter__(self) -> Watched:
         self.most_gb, self._over = 0.0, threading.Event()
@@ -476,7 +476,7 @@ def table(figures: Figures) -> list[str]:
 
 
 def _loads(figures: Figures) -> str:
-    """How busy the machine was with other work before each section: seconds of a busy one are too long, ratios hold roughly."""
+    """Load by other programs before each section: on a busy machine seconds are too long, while ratios are roughly valid."""
     loads = figures.get("load_before") or {}
     return "Load before each section was measured: " + (", ".join(f"{name} {load}" for name, load in loads.items()) or "unknown")
 
