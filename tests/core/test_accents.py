@@ -3,8 +3,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from thunder_core.engine.speech.accents import accent_curve, accents
+from thunder_core.engine.speech.pitch import semitones
 from thunder_core.train.prosody import prosody
 
 
@@ -18,28 +20,49 @@ def voice(peaks, frames=250):
 
 def test_accents_are_where_the_voice_is_loud():
     loud, speaking = voice([40, 90, 160])
-    assert accents(loud[:, 0], speaking) == pytest.approx([40, 90, 160], abs=2)
+    frames, weights = accents(loud[:, 0], speaking)
+    assert frames == pytest.approx([40, 90, 160], abs=2) and ((weights > 0.2) & (weights <= 1)).all()
 
 
-def test_they_are_those_of_the_prosody_that_the_teacher_plays():
+def test_and_where_it_is_high():
+    loud, speaking = voice([40, 160])
+    t = np.arange(250)
+    high = 5 * np.exp(-0.5 * ((t - 100) / 3) ** 2)
+    assert accents(loud[:, 0], speaking, high)[0] == pytest.approx([40, 100, 160], abs=2)
+
+
+@pytest.mark.parametrize("pitch", [None, 6 * np.sin(np.arange(250) / 9)])
+def test_they_are_those_of_the_prosody_that_the_teacher_plays(pitch):
     loud, speaking = voice([40, 90, 160, 200])
     labels = np.repeat(np.where(speaking > 0, 5, 0), 4)
-    assert accents(loud[:, 0], speaking) == pytest.approx(25 * prosody(labels, loud).accents, abs=1)
+    frames, weights = accents(loud[:, 0], speaking, pitch)
+    theirs = prosody(labels, loud, pitch)
+    assert frames == pytest.approx(25 * theirs.accents, abs=1)
+    assert len(weights) == len(frames) and weights.min() >= 0 and weights.max() <= 1
 
 
 def test_silence_and_an_even_voice_have_none():
     loud, speaking = voice([])
-    assert not len(accents(loud[:, 0], 0 * speaking)) and not accent_curve(loud[:, 0], 0 * speaking).any()
-    assert not len(accents(np.zeros(100), np.ones(100)))
+    assert not len(accents(loud[:, 0], 0 * speaking)[0])
+    assert not len(accents(np.zeros(100), np.ones(100))[0]) and not accent_curve(np.zeros(0, int), 100).any()
 
 
 def test_the_curve_is_high_at_accents_and_low_between():
-    loud, speaking = voice([40, 90])
-    curve = accent_curve(loud[:, 0], speaking)
+    curve = accent_curve(np.array([40, 90]), 250)
     assert curve.shape == (250,) and curve.max() <= 1
     assert curve[41] > 0.9 and curve[91] > 0.9 and curve[65] < 0.05 and curve[200] == 0
 
 
 def test_an_accent_at_the_very_end_is_kept_within_the_line():
-    curve = accent_curve(np.linspace(-1, 1, 60), np.ones(60))
+    curve = accent_curve(np.array([0, 59]), 60)
     assert curve.shape == (60,) and np.isfinite(curve).all()
+
+
+def test_the_pitch_of_a_gliding_tone_is_followed_and_silence_has_none():
+    t = np.arange(3 * 16000) / 16000
+    hertz = 150 * 2 ** (0.5 * np.sin(2 * np.pi * t))  # six semitones up and down
+    sound = np.sin(2 * np.pi * np.cumsum(hertz) / 16000) + 0.5 * np.sin(4 * np.pi * np.cumsum(hertz) / 16000)
+    got = semitones(torch.from_numpy(0.3 * sound.astype(np.float32)), 75)
+    wanted = 6 * np.sin(2 * np.pi * (np.arange(75) + 0.5) / 25)
+    assert got.shape == (75,) and np.abs(got - wanted)[3:-3].max() < 1.5
+    assert not semitones(torch.zeros(16000), 25).any() and semitones(torch.zeros(100), 1).shape == (1,)

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.engine.m2s.pitch import class_of, CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path
 from thunder_core.engine.m2s.vocoder import LOG_FLOOR, pulse_train, tamed, turns, Vocoder, VocoderConfig
 from thunder_core.engine.speech.mel import FLOOR, LogMel
+from thunder_core.engine.speech.pitch import class_of, CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path, track
 from thunder_core.engine.weights import save_weights
 from thunder_core.errors import BadWeights
 from thunder_core.train.discriminators import Discriminators
 from thunder_core.train.loop import fit, Schedule
-from thunder_core.train.pitch import track
 from thunder_core.train.vocoder import (
     adversarial_terms,
     AdversarialVocoder,

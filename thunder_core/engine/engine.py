@@ -130,13 +130,16 @@ class Expectation:
     hard: Tensor
 
 
+_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None, Run | None], list[Callable[[], Motion]]]
+
+
 @dataclass
 class _Request:
     """One request for takes; samples and scores portions of it on any thread.
 
-    draw: (seeds, progress, direction of each, `Run` or None) → for each seed, a function that finishes its motion.  about: provenance
-    shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known before sampling.
-    arrived: number of finished takes.
+    draw: (seeds, progress, direction of each, spread of each, `Run` or None) → for each seed, a function that finishes its motion.
+    about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known
+    before sampling.  arrived: number of finished takes.
     """
 
     engine: Engine
@@ -144,7 +147,7 @@ class _Request:
     seeds: list[int]
     asked: Asked | None
     readings: dict[int, np.ndarray]
-    draw: Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, Run | None], list[Callable[[], Motion]]]
+    draw: _Draw
     about: dict
     report: SharedProgress
     scored: bool
@@ -211,8 +214,10 @@ class _Request:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}")
 
         if self.asked is None:
-            return self.draw(seeds, tell, None, run)
-        return self.draw(seeds, tell, [emphasised(self.readings[s], s, self._spread(s), self.voice.accents) for s in seeds], run)
+            return self.draw(seeds, tell, None, None, run)
+        spreads = [self._spread(s) for s in seeds]
+        played = [emphasised(self.readings[s], s, spread, self.voice.accents) for s, spread in zip(seeds, spreads)]
+        return self.draw(seeds, tell, played, spreads, run)
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """What the model expects of takes before they are sampled; None where their directions are not known yet."""
@@ -362,10 +367,10 @@ class Engine:
             about |= {"engine": system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
 
         def draw(
-            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None, run: Run | None
+            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None, spreads: list[float] | None, run: Run | None
         ) -> list[Callable[[], Motion]]:  # fmt: skip
             if other is None:
-                return self.thunder.draw(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, run)
+                return self.thunder.draw(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, run, spreads)
             motions = other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
             return [lambda motion=motion: motion for motion in motions]
 

@@ -15,8 +15,8 @@ from .. import filters
 from ..engine.speech.closure_envelope import LABELS_PER_SECOND, segments
 from ..engine.speech.mel import level
 from ..engine.speech.phones import SILENCE
+from ..engine.speech.pitch import track
 from ..types import FPS
-from .pitch import track
 
 PAUSE = 0.25  # silence that separates phrases, s
 HELD = 0.35  # shortest sound that counts as hesitation, s

@@ -17,15 +17,14 @@ from torch import nn, Tensor
 
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import SPACES
-from ..engine.m2s.pitch import class_of, CLASSES, hertz_along, smooth_path
 from ..engine.m2s.vocoder import LOG_FLOOR, tamed, turns, Vocoder, VocoderConfig
 from ..engine.speech.mel import LogMel
+from ..engine.speech.pitch import class_of, CLASSES, hertz_along, smooth_path, track
 from ..face.head import Head
 from .discriminators import discriminator_loss, Discriminators, vocoder_loss
 from .loop import fit, Schedule
 from .m2s import SpeechBatches
 from .motions import MotionSet, UNITS
-from .pitch import track
 
 FRAMES = 32  # 1.28 s
 BATCH = 16

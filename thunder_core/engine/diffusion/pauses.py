@@ -7,10 +7,9 @@ import numpy as np
 
 from ...easing import smoothstep
 from ...types import FPS
-from ..speech.phones import SILENCE
+from ..speech.phrasing import quiet, runs
 
 SHORTEST, LONGEST = 0.32, 2.2  # seconds of silence between phrases in which the head is held; in longer ones the face is idle
-_QUIET, _BLUR = 0.3, 7  # probability of silence, averaged over 7 rows of 20 ms: breath and noise in a pause are not speech
 _EASE = 5  # frames over which the head comes to rest and starts again
 _LEFT = 0.12  # share of its movement that remains
 _RETURN = 1.2  # seconds of speech after which 1/e of the offset remains
@@ -18,12 +17,8 @@ _RETURN = 1.2  # seconds of speech after which 1/e of the offset remains
 
 def stillness(belief: np.ndarray, frames: int) -> np.ndarray:
     """Stillness of the head [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz: 1 in pauses between phrases."""
-    at = np.minimum(np.arange(frames) * len(belief) // max(1, frames), len(belief) - 1)
-    padded = np.pad(belief[:, SILENCE].astype(float), _BLUR // 2, mode="edge")
-    quiet = np.convolve(padded, np.full(_BLUR, 1 / _BLUR), "valid")[at] > _QUIET
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], quiet, [False]]).astype(int)))
     result = np.zeros(frames)
-    for start, end in edges.reshape(-1, 2):
+    for start, end in runs(quiet(belief, frames)):
         if start > 0 and end < frames and SHORTEST <= (end - start) / FPS <= LONGEST:
             t = np.arange(max(0, start - _EASE), min(frames, end + _EASE))
             ease = smoothstep(np.clip((_EASE + np.minimum(t - start, end - 1 - t)) / _EASE, 0, 1))

@@ -121,6 +121,15 @@ def _nearest_kept(mask: Tensor) -> tuple[Tensor, Tensor]:
     return before, after
 
 
+def away_from_kept(mask: Tensor) -> Tensor:
+    """How far each free frame of [T, C] is from what is kept, 0 … 1, eased: 0 there, 1 from `EASE` frames on."""
+    before, after = _nearest_kept(mask)
+    t = torch.arange(len(mask), device=mask.device)[:, None]
+    far = torch.full_like(before, EASE)
+    distance = torch.minimum(torch.where(before >= 0, t - before, far), torch.where(after < len(mask), after - t, far))
+    return smoothstep((distance / EASE).clamp(0, 1))
+
+
 def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
     """Denoise with part of x_0 known: known values replace the estimate at every step, so that the network makes the rest fit.
 

@@ -21,8 +21,8 @@ from torch import nn, Tensor
 
 from ...types import RATE
 from ..speech.mel import BINS, FLOOR, HOP
+from ..speech.pitch import CLASSES, hertz_along, smooth_path
 from ..weights import load_network, typed
-from .pitch import CLASSES, hertz_along, smooth_path
 
 WINDOW = 640  # samples, 40 ms: window of mesh-to-speech's spectrogram
 LOG_FLOOR = math.log(FLOOR)

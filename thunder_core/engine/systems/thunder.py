@@ -29,15 +29,20 @@ from ..diffusion.articulate import Articulation, believed_sounds, demanded_closu
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.pauses import kept_gaze, settled, stillness
-from ..diffusion.sampling import in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
+from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
+from ..gestures.layer import Layer
+from ..gestures.making import layer_of
+from ..gestures.speaker import model_calmed
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
 from ..speech.accents import accent_curve
 from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
+from ..speech.phrasing import Phrasing, phrasing, silent
+from ..speech.pitch import semitones
 from ..speech.units import Units
 
 _LATE = 7  # delay of a listener's reaction, frames
-_LISTENER_HEAD, _LISTENER_BROWS = 0.4, 0.55  # a listener's head and brows, as a share of a speaker's; as the teacher's listeners
+_LISTENER_HEAD, _LISTENER_BROWS = 0.22, 0.55  # a listener's head and brows in the model's motion, as a share of a speaker's
 _REMEMBERED = 8000  # frames of all takes whose conditions are cached between steps (90 MB)
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
@@ -73,7 +78,7 @@ class VoiceFeatures:
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
     still: float64 [T] 0 … 1, stillness of the head in pauses.  accents: float64 [T] 0 … 1, stressed syllables.
-    listens: the face listens to the voice instead of speaking.
+    phrasing: accents and phrases of the voice that the face speaks or listens to.  listens: the face listens instead of speaking.
     """
 
     features: Tensor
@@ -83,6 +88,7 @@ class VoiceFeatures:
     sounds: Sounds
     still: np.ndarray
     accents: np.ndarray
+    phrasing: Phrasing
     listens: bool = False
 
     @property
@@ -99,15 +105,17 @@ class VoiceFeatures:
             self.sounds.at(slice(start, end)),
             self.still[start:end],
             self.accents[start:end],
+            self.phrasing.part(start, end),
             self.listens,
         )
 
     def unspoken(self, late: int = 0) -> VoiceFeatures:
         """The same for a face that does not speak: no articulation, and features and accents delayed by `late` frames."""
-        nothing, silent = np.zeros(self.frames), torch.zeros_like(self.presence)
+        nothing, nobody = np.zeros(self.frames), torch.zeros_like(self.presence)
         features = torch.cat([self.features[:1].expand(late, -1), self.features])[: self.frames]
         accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
-        return VoiceFeatures(features, self.units, silent, nothing, Sounds(nothing, nothing, nothing, nothing), nothing, accents, late > 0)
+        sounds, marks = Sounds(nothing, nothing, nothing, nothing), self.phrasing if late else silent(self.frames)
+        return VoiceFeatures(features, self.units, nobody, nothing, sounds, nothing, accents, marks, late > 0)
 
 
 class Thunder:
@@ -156,12 +164,17 @@ class Thunder:
             belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
             speaking = present.cpu().numpy()
             parts: list[Callable[[], tuple]] = [
-                lambda: (demanded_closures(belief, frames), believed_sounds(belief, speaking), stillness(belief, frames)),
+                lambda: (
+                    demanded_closures(belief, frames),
+                    believed_sounds(belief, speaking),
+                    stillness(belief, frames),
+                    semitones(samples, frames),
+                ),  # fmt: skip
                 lambda: (speech_features(*analysed, samples, frames), self.units.over(hidden, frames)),
             ]
-            (shut, sounds, still), (features, units) = (run or in_turn)(lambda i: parts[i](), len(parts))
-        accents = accent_curve(features[:, -LOUDNESS].cpu().numpy(), speaking)
-        return VoiceFeatures(features, units, present, shut, sounds, still, accents)
+            (shut, sounds, still, pitch), (features, units) = (run or in_turn)(lambda i: parts[i](), len(parts))
+        marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch)
+        return VoiceFeatures(features, units, present, shut, sounds, still, accent_curve(marks.accents, frames), marks)
 
     @staticmethod
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:
@@ -176,24 +189,25 @@ class Thunder:
         d = self.denoiser
         return SpeechGuidance(m2s, mouth, voice.units, voice.presence, d.motion_mean, d.motion_std, strength)
 
-    def perform(
+    def perform(  # noqa: PLR0913 (what one request says)
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
-        styles: Sequence[np.ndarray] | None = None,
+        styles: Sequence[np.ndarray] | None = None, spreads: Sequence[float] | None = None,
     ) -> list[Motion]:  # fmt: skip
         """One Motion per seed; arguments as `draw`."""
-        return [finish() for finish in self.draw(voice, seeds, effort, guidance, progress, kept, guide, styles)]
+        return [finish() for finish in self.draw(voice, seeds, effort, guidance, progress, kept, guide, styles, None, spreads)]
 
     @torch.no_grad()
     def draw(  # noqa: PLR0913 (what one request says)
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
-        styles: Sequence[np.ndarray] | None = None, run: Run | None = None,
+        styles: Sequence[np.ndarray] | None = None, run: Run | None = None, spreads: Sequence[float] | None = None,
     ) -> list[Callable[[], Motion]]:  # fmt: skip
         """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2); of each a function that articulates it.
 
         effort: one of QUALITIES, or a number of steps of the whole model.
-        styles: of each seed's motion, [1 or T, style]; None: any style.
+        styles: of each seed's motion, [1 or T, style]; None: any style.  spreads: 0 … 1, distance of each one's gestures from usual ones;
+        None: 0.
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
@@ -244,8 +258,11 @@ class Thunder:
             noise = self.denoiser.first_noise(noise, None if played is None else played[start : start + len(some)])
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
-            asked = [None] * len(some) if styles is None else styles[start : start + len(some)]
-            drawn += [partial(self._motion, m, voice, kept, style) for m, style in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
+            for i, m in enumerate(self.denoiser.restore(x).cpu().numpy(), start):
+                style = None if styles is None else styles[i]
+                spread = 0.0 if spreads is None else spreads[i]
+                gestures = partial(layer_of, voice.phrasing, seeds[i], spread, style, voice.listens)
+                drawn.append(partial(self._motion, m, voice, kept, style, gestures))
         return drawn
 
     def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
@@ -288,7 +305,10 @@ class Thunder:
         """Packed motions [S, T, C] of any system as faces perform them: channels within bounds, closures, rest in silence."""
         return [self._motion(one, voice, None) for one in x]
 
-    def _motion(self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, style: np.ndarray | None = None) -> Motion:
+    def _motion(
+        self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, style: np.ndarray | None = None,
+        gestures: Callable[[], Layer] | None = None,
+    ) -> Motion:  # fmt: skip
         """A sampled motion [T, C] as a face performs it; style: [T or 1, DIRECTION_NAMES] that it was sampled in."""
         columns = self.columns
         x = x.astype(np.float32)
@@ -302,12 +322,26 @@ class Thunder:
         if style is not None:
             expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0])
         x[:, columns.expression] = expression
-        head = settled(x[:, columns.head], voice.still)
-        x[:, columns.eyes] = kept_gaze(x[:, columns.eyes], x[:, columns.head], head)
-        x[:, columns.head] = head
+        acted = self._acted(x, voice, None if gestures is None else gestures())
+        if kept is None:
+            return unpack(acted, self.channels)
+        # What is free has flowed into what is kept: there nothing is added to it.
+        acted = x + (acted - x) * away_from_kept(kept.mask).numpy()
+        return unpack(np.where(kept.mask.numpy(), kept.values.numpy(), acted), self.channels)
+
+    def _acted(self, x: np.ndarray, voice: VoiceFeatures, gestures: Layer | None) -> np.ndarray:
+        """A packed motion [T, C] whose head rests in pauses, that listens if it is to, with gestures."""
+        columns, result = self.columns, x.copy()
+        expression, head, eyes = x[:, columns.expression], x[:, columns.head], x[:, columns.eyes]
+        moved = head
+        if gestures is not None:
+            expression, moved = model_calmed(expression, moved, voice.accents, self.brows)
+        moved = settled(moved, voice.still)
         if voice.listens:
-            x[:, columns.head] *= _LISTENER_HEAD
-            x[:, columns.expression][:, self.brows] *= _LISTENER_BROWS
-        if kept is not None:
-            x = np.where(kept.mask.numpy(), kept.values.numpy(), x)
-        return unpack(x, self.channels)
+            expression = expression * np.where(self.brows, np.float32(_LISTENER_BROWS), np.float32(1))
+            moved = _LISTENER_HEAD * moved
+        eyes = kept_gaze(eyes, head, moved)
+        if gestures is not None:
+            expression, moved, eyes = gestures.added_to(expression, moved, eyes, self.channel_names)
+        result[:, columns.expression], result[:, columns.head], result[:, columns.eyes] = expression, moved, eyes
+        return result

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gestures of takes: a function of the seed, on the voice's accents and phrase ends, smooth, as large as is asked."""
+
+import numpy as np
+import pytest
+import torch
+
+from thunder_core.direction import Direction, Style
+from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
+from thunder_core.engine.gestures.layer import Layer
+from thunder_core.engine.gestures.making import layer_of
+from thunder_core.engine.gestures.manner import Directed, manner_of
+from thunder_core.engine.gestures.speaker import model_calmed
+from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
+from thunder_core.train.habits import nods
+from thunder_core.types import FPS, Motion
+
+ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225, 330, 360, 390, 420])
+VOICE = Phrasing(500, ACCENTS, np.tile([0.3, 0.9, 0.6], 4), np.array([[10, 110], [135, 240], [290, 440]]))
+NAMES = ("browInnerUp", "browOuterUpLeft", "browOuterUpRight", "browDownLeft", "browDownRight", "eyeBlinkLeft", "eyeBlinkRight", "jawOpen")
+SEEDS = range(8)
+
+
+def layers(voice=VOICE, spread=0.5, style=None, listens=False, seeds=SEEDS):
+    return [layer_of(voice, seed, spread, None if style is None else Direction(style).vector()[None], listens) for seed in seeds]
+
+
+def speeds(each):
+    """Degrees per second [S, T - 1, 3] of heads."""
+    return np.diff([layer.head for layer in each], axis=1) * FPS
+
+
+@pytest.mark.parametrize("voice, listens", [(VOICE, False), (VOICE, True), (silent(500), False)])
+def test_gestures_depend_on_the_seed_alone_and_differ_between_seeds(voice, listens):
+    one, again = (layers(voice, listens=listens, seeds=[5])[0] for _ in range(2))
+    assert all(np.array_equal(getattr(one, part), getattr(again, part)) for part in Layer.__annotations__)
+    heads = np.array([layer.head for layer in layers(voice, listens=listens)])
+    assert heads.std(0).mean() > 0.4
+
+
+def test_without_spread_takes_are_of_one_manner_and_with_it_each_has_its_own():
+    usual = [manner_of(seed, 0.0) for seed in SEEDS]
+    assert len({(m.nods, m.raises, m.head_size, *m.brow_kinds) for m in usual}) == 1
+    apart = [manner_of(seed, 0.5) for seed in range(64)]
+    assert np.std([m.raises for m in apart]) > 0.08 and abs(np.mean([m.raises for m in apart]) - usual[0].raises) < 0.06
+    assert len({int(m.brow_kinds.argmax()) for m in apart}) > 1
+
+
+def test_a_silent_face_is_alive_everywhere_and_never_hurries():
+    idle = layers(silent(1500))
+    speed = speeds(idle)
+    assert np.abs(speed).max() < 40 and 1 < np.linalg.norm(speed, axis=-1).mean() < 5
+    path = np.linalg.norm(speed, axis=-1)[:, :1475].reshape(len(idle), -1, 25).mean(-1)
+    assert path.min() > 0.3  # degrees in the stillest second
+    turned = np.array([layer.head for layer in idle]).std(1)
+    assert 0.8 < turned[:, 0].mean() < 4 and 1.5 < turned[:, 1].mean() < 6  # it shifts, and does not nod off
+    assert all(layer.brows.std() > 0.01 and layer.gaze.any() and layer.shut.max() > 0.9 for layer in idle)
+
+
+def test_in_pauses_a_head_only_stirs():
+    each = layers()
+    for start, end in ((112, 134), (242, 289)):
+        heads = np.array([layer.head[start:end] for layer in each])
+        assert (np.linalg.norm(heads[:, -1] - heads[:, 0], axis=-1) < 1.5).mean() >= 0.75
+        assert np.linalg.norm(np.diff(heads, axis=1), axis=-1).sum(1).min() > 0.3
+    assert np.abs(speeds(each)[:, 242:289]).max() < 40
+
+
+def test_speakers_mark_accents():
+    events = np.concatenate([nods(Motion(np.zeros((500, 1)), np.zeros((500, 3)), np.radians(layer.head))) for layer in layers()])
+    near = np.abs(events[:, None] - ACCENTS).min(1) <= 4
+    assert near.mean() > 0.85 and len(events) > 0.3 * len(SEEDS) * len(ACCENTS)
+    rising = np.array([np.diff(layer.brows.mean(1) + layer.knit.mean(1)) for layer in layers()])
+    fastest = [row[a - 6 : a + 5].argmax() - 6 for row in rising for a in ACCENTS if row[a - 6 : a + 5].max() > 0.01]
+    assert abs(np.mean(fastest) + 0.5) < 1
+
+
+def test_listeners_nod_and_blink_after_phrases_and_mark_no_accents():
+    each = layers(listens=True)
+    answers = []
+    for layer in each:
+        events = nods(Motion(np.zeros((500, 1)), np.zeros((500, 3)), np.radians(layer.head)))
+        answers += [((events - end > 0.1 * FPS) & (events - end < 0.8 * FPS)).any() for _, end in VOICE.phrases]
+        assert not layer.shut[:100].any()
+    assert 0.4 < np.mean(answers) < 1
+    assert any(layer.shut.max() > 0.9 for layer in each) and np.abs(speeds(each)).max() < 60
+
+
+def test_sliders_scale_gestures_and_move_none():
+    small, large = (layers(style=Style(head=by, brows=by))[3] for by in (0.5, 2.0))
+    assert 1.5 < np.abs(large.brows).sum() / np.abs(small.brows).sum() < 5
+    assert speeds([large]).std() > 1.5 * speeds([small]).std()
+
+
+@pytest.mark.parametrize("direction", [Direction(), Direction(Style(brows=1.7, asymmetry=-0.4), "angry", 0.7), Direction(mood="bored")])
+def test_gestures_are_played_as_the_direction_is(direction):
+    style, directed = direction.played, Directed.of(direction.vector()[None]).at(7)
+    assert directed.brows == pytest.approx(style.brows, rel=1e-5) and directed.looks == pytest.approx(style.eyes, rel=1e-5)
+    assert directed.tempo == pytest.approx(direction.tempo, rel=1e-5) and directed.side == pytest.approx(style.asymmetry, abs=1e-6)
+    assert directed.head == pytest.approx(style.head * style.energy**0.3, rel=1e-5)
+
+
+def test_off_accents_the_model_moves_less_and_on_them_as_before():
+    t = np.arange(200)
+    head = np.radians(np.stack([3 * np.sin(t / 2), 0 * t, 5 + 0 * t], 1))
+    brows = np.clip(0.3 + 0.1 * np.sin(t / 2), 0, 1)[:, None] * [1.0, 0.0]
+    accents = np.where(t > 100, 1.0, 0.0)
+    calm, turned = model_calmed(brows, head, accents, np.array([True, False]))
+    assert np.allclose(turned[110:190], head[110:190]) and np.allclose(calm[110:190], brows[110:190])
+    assert turned[20:90, 0].std() < 0.7 * head[20:90, 0].std() and calm[20:90, 0].std() < 0.75 * brows[20:90, 0].std()
+    assert np.allclose(turned[:, 1:], head[:, 1:]) and np.array_equal(calm[:, 1], brows[:, 1])
+
+
+def test_a_layer_keeps_channels_within_bounds_eyes_on_their_point_and_blinks_whole():
+    layer = Layer.of(100)
+    layer.stroke(30, np.array([4.0, 2.0, 1.0]), 0.2, 0.1, 0.3)
+    layer.move_brows(50, np.array([0.9, 0.9, 0.9]), np.zeros(2), 0.2, 0.2, 0.4)
+    layer.blink(20), layer.blink(70)
+    expression = np.full((100, len(NAMES)), 0.6)
+    expression[:, 5:7] = 0
+    expression[72:76, 5:7] = 1  # the model blinks there
+    before = expression.copy()
+    after, head, eyes = layer.added_to(expression, np.zeros((100, 3)), np.zeros((100, 3)), NAMES)
+    assert np.array_equal(expression, before) and after.min() >= 0 and after.max() <= 1
+    assert np.array_equal(after[:, 7], before[:, 7])  # no lips
+    assert np.abs((head + eyes)[:, :2]).max() < 0.1 * np.abs(head[:, :2]).max()
+    assert after[18:30, 5].max() > 0.9 and np.array_equal(after[40:, 5], before[40:, 5])
+
+
+def test_nothing_is_added_near_what_is_kept():
+    mask = torch.zeros(40, 2, dtype=torch.bool)
+    mask[10:20, 0] = True
+    free = away_from_kept(mask).numpy()
+    assert not free[10:20, 0].any() and (free[:, 1] == 1).all() and free[20 + EASE, 0] == 1 and free[10 - 1 - EASE, 0] == 1
+    assert (np.diff(free[19 : 21 + EASE, 0]) >= 0).all() and free[20, 0] < 0.2
+
+
+def test_phrases_are_what_lies_between_silences():
+    belief = np.zeros((400, len(PHONES)), np.float32)
+    belief[:, SILENCE + 1] = 1
+    for start, end in ((0, 1.0), (2.4, 2.5), (4, 5), (7, 8)):
+        belief[int(50 * start) : int(50 * end)] = 0
+        belief[int(50 * start) : int(50 * end), SILENCE] = 1
+    loud = np.sin(np.arange(200) / 4)
+    marks = phrasing(loud, np.ones(200), belief)
+    assert np.abs(marks.phrases - [[25, 100], [125, 175]]).max() <= 3  # a short stop parts nothing
+    assert len(marks.accents) == len(marks.weights) and marks.weights.min() >= 0 and marks.weights.max() <= 1
+    assert marks.silences.shape == (3, 2) and not len(phrasing(loud, np.zeros(200), belief).phrases)
+    part = marks.part(110, 200)
+    assert part.frames == 90 and len(part.phrases) == 1 and ((part.accents >= 0) & (part.accents < 90)).all()

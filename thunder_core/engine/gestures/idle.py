@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The life of a face where nobody speaks: the head drifts, breathes and now and then shifts, brows and lids stir, the gaze wanders.
+
+In pauses between phrases there is only the drift and the breath, which never stop; the longer silence lasts the more of the rest.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...types import FPS
+from ..speech.phrasing import Phrasing
+from .layer import blurred, drift, eased, Layer
+from .manner import Directed, generator, Manner
+from .speaker import brow_shape
+
+_STIR, _STIR_HERTZ = 0.3, 0.35  # degrees, everywhere
+_BREATH, _BREATH_HERTZ = 0.2, 0.26  # degrees of the nod
+_DRIFT, _DRIFT_HERTZ = np.array([1.0, 2.0, 1.3]), 0.12  # degrees of a silent head, and how fast
+_POSE = np.array([1.3, 3.0, 2.2])  # deviation of the degrees by which poses differ
+_RESTS = (1.2, 3.6)  # s between changes of pose
+_TURNS = (1.0, 2.0)  # s that one takes
+_LONG, _RISE, _FALL = 1.4, 1.2, 0.7  # s of silence after which a face is idle, in which it becomes so, and stops before speech
+_BROWS, _BROW_HERTZ = 0.03, 0.3
+_RAISES_EVERY, _RAISE = 6.0, (0.06, 0.16)
+_LOOKS_EVERY, _LOOKS_LAST, _LOOK = 3.6, (0.5, 2.0), (4.0, 11.0)  # s, s, degrees
+_BLINKS_WITH_LOOKS = 0.35
+_DROOP = 0.04
+
+
+def idleness(phrasing: Phrasing) -> np.ndarray:
+    """How idle a face is [T], 0 … 1: in long silence, and all along where nobody speaks."""
+    result = np.zeros(phrasing.frames)
+    if not len(phrasing.phrases):
+        return result + 1
+    for i, (start, end) in enumerate(phrasing.silences):
+        if (end - start) / FPS > _LONG + _FALL:
+            t = np.arange(start, end)
+            begun = np.ones(len(t)) if i == 0 else np.clip(((t - start) / FPS - _LONG) / _RISE, 0, 1)
+            over_soon = np.ones(len(t)) if end == phrasing.frames else np.clip((end - t) / FPS / _FALL, 0, 1)
+            result[t] = np.minimum(begun, over_soon)
+    return blurred(result[:, None], 4.0)[:, 0]
+
+
+def alive(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
+    """Add the life of a silent face to a layer. directed: how they are played."""
+    frames, rng, how = phrasing.frames, generator(seed, 4), directed.usual
+    idle = idleness(phrasing)
+    layer.head += _STIR * drift(frames, 3, _STIR_HERTZ, rng)
+    phase, slower = rng.random(), 0.8 + 0.4 * rng.random()
+    layer.head[:, 0] += _BREATH * np.sin(2 * np.pi * (_BREATH_HERTZ * slower * np.arange(frames) / FPS + phase))
+    if not idle.any():
+        return
+    size = min(2.0, how.head) ** 0.7
+    still = _poses(frames, seed, manner, how.tempo) + _DRIFT * drift(frames, 3, _DRIFT_HERTZ, generator(seed, 5))
+    layer.head += size * idle[:, None] * still
+    stir = drift(frames, 4, _BROW_HERTZ, generator(seed, 6))
+    layer.brows += _BROWS * idle[:, None] * stir[:, :3]
+    layer.droop += _DROOP * idle * (1 + stir[:, 3]).clip(0)
+    _raises_and_looks(layer, idle, seed, manner, directed)
+
+
+def _poses(frames: int, seed: int, manner: Manner, tempo: float) -> np.ndarray:
+    """Degrees [T, 3] of a head that shifts now and then from one pose to another."""
+    rng = generator(seed, 7)
+    t, result, now, at = np.arange(frames) / FPS, np.zeros((frames, 3)), 0.7 * _POSE * manner.pose, 0.0
+    result += now
+    at = rng.uniform(0.3, _RESTS[1])
+    while at < frames / FPS:
+        lasts = rng.uniform(*_TURNS) / tempo
+        pose = _POSE * (0.5 * manner.pose + 0.8 * rng.standard_normal(3).clip(-2, 2))
+        first = int(at * FPS)
+        result[first:] += eased((t[first:] - at) / lasts)[:, None] * (pose - now)
+        now, at = pose, at + lasts + rng.uniform(*_RESTS) / tempo
+    return result
+
+
+def _raises_and_looks(layer: Layer, idle: np.ndarray, seed: int, manner: Manner, directed: Directed) -> None:
+    seconds = len(idle) / FPS
+    rng, at = generator(seed, 8), 0.0
+    while True:
+        at += 1.0 + rng.exponential(_RAISES_EVERY)
+        u = rng.random(6)
+        if at >= seconds:
+            break
+        how = directed.at(at * FPS)
+        size = how.brows * manner.brow_size * (_RAISE[0] + (_RAISE[1] - _RAISE[0]) * u[0]) * idle[int(at * FPS)]
+        kinds = np.cumsum(manner.brow_kinds)
+        raised, knit = brow_shape(int(min(np.searchsorted(kinds, u[1]), 3)), size, 1.0 if u[2] < 0.5 + 0.4 * manner.side else -1.0)
+        layer.move_brows(at * FPS, raised, knit, 0.25 + 0.15 * u[3], 0.2 + 0.8 * u[4], 0.5 + 0.5 * u[5])
+    rng, at = generator(seed, 9), 0.0
+    while True:
+        at += 0.6 + rng.exponential(_LOOKS_EVERY / directed.usual.looks)
+        u = rng.random(6)
+        if at >= seconds:
+            break
+        lasts = _LOOKS_LAST[0] + (_LOOKS_LAST[1] - _LOOKS_LAST[0]) * u[0]
+        if idle[int(at * FPS)] > 0.8 and idle[min(len(idle) - 1, int((at + lasts) * FPS))] > 0.5:
+            far, angle = _LOOK[0] + (_LOOK[1] - _LOOK[0]) * u[1], 2 * np.pi * u[2]
+            layer.look(at * FPS, far * np.array([np.cos(angle), 0.6 * np.sin(angle)]), lasts)
+            if u[3] < _BLINKS_WITH_LOOKS:
+                layer.blink(at * FPS)
+        at += lasts

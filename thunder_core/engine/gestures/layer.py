@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What gestures add to a motion, and the curves they are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...types import FPS
+
+_EYES_STAY = 0.95  # of what gestures turn the head, that eyes make good
+_FURTHEST_LOOK = 24.0  # degrees of an eye in its socket
+_WIDER = 0.3  # of the channel, that lids open as brows are raised by 1
+_NARROWER = 0.25  # that they narrow as brows are knit by 1
+_MOST_BROW = 0.95  # of a channel, that a gesture may bring it to
+_BLINK_DOWN, _BLINK_SHUT, _BLINK_UP = 0.1, 0.045, 0.2  # s
+_LIDS_BUSY = 0.25  # of a blink: where lids are lower in the model's motion, no other blink begins
+_LIDS_NEAR = 12  # frames to either side
+
+
+def eased(u: np.ndarray) -> np.ndarray:
+    """0 … 1 with minimum jerk (Flash & Hogan 1985) of u, which is cut to 0 … 1."""
+    u = np.clip(u, 0, 1)
+    return u * u * u * (10 - 15 * u + 6 * u * u)
+
+
+def blurred(values: np.ndarray, deviation: float) -> np.ndarray:
+    """Every column of [T, c] blurred over time by a Gaussian of so many frames; its ends are held."""
+    reach = int(3 * deviation) + 1
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    padded = np.pad(values.astype(float), ((reach, reach), (0, 0)), mode="edge")
+    return np.stack([np.convolve(column, kernel / kernel.sum(), "valid") for column in padded.T], 1)
+
+
+def drift(frames: int, columns: int, hertz: float, rng: np.random.Generator) -> np.ndarray:
+    """Smooth noise [T, columns] of about unit deviation, whose movements are slower than `hertz`.
+
+    The noise is drawn from its first frame on, so that a longer take begins as a shorter one does.
+    """
+    deviation = FPS / (2 * np.pi * hertz)
+    reach = int(3 * deviation) + 1
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    noise = rng.standard_normal((frames + 2 * reach, columns))
+    return np.stack([np.convolve(column, kernel / np.linalg.norm(kernel), "valid") for column in noise.T], 1)
+
+
+def bump(frames: int, start: float, rise: float, hold: float, fall: float) -> tuple[slice, np.ndarray]:
+    """Where a movement of `rise`, `hold` and `fall` s that sets off at a frame lies, and how far it is there, 0 … 1."""
+    first, last = max(0, int(np.floor(start))), min(frames, int(np.ceil(start + (rise + hold + fall) * FPS)) + 1)
+    t = (np.arange(first, max(first, last)) - start) / FPS
+    return slice(first, max(first, last)), eased(t / rise) - eased((t - rise - hold) / fall)
+
+
+@dataclass
+class Layer:
+    """What is added to T frames.
+
+    head [T, 3]: degrees that it nods, turns and tilts.  gaze [T, 2]: degrees that the eyes' point is turned and lowered.
+    brows [T, 3]: inner, outer left and outer right, raised.  knit [T, 2]: drawn down, left and right.  shut [T]: of blinks, 0 … 1.
+    droop [T]: of a blink, that lids come down between blinks.
+    """
+
+    head: np.ndarray
+    gaze: np.ndarray
+    brows: np.ndarray
+    knit: np.ndarray
+    shut: np.ndarray
+    droop: np.ndarray
+
+    @classmethod
+    def of(cls, frames: int) -> Layer:
+        """One that adds nothing."""
+        return cls(*(np.zeros((frames, n)) for n in (3, 2, 3, 2)), np.zeros(frames), np.zeros(frames))
+
+    @property
+    def frames(self) -> int:
+        return len(self.head)
+
+    def stroke(self, fastest: float, degrees: np.ndarray, down: float, hold: float, back: float) -> None:
+        """The head goes as far as `degrees` [3] in `down` s, fastest at a frame, and back after `hold` s in `back` s."""
+        at, far = bump(self.frames, fastest - down * FPS / 2, down, hold, back)
+        self.head[at] += far[:, None] * degrees
+
+    def move_brows(self, fastest: float, raised: np.ndarray, knit: np.ndarray, rise: float, hold: float, fall: float) -> None:
+        """Brows go as far as `raised` [3] and `knit` [2] in `rise` s, fastest at a frame, and back after `hold` s in `fall` s."""
+        at, far = bump(self.frames, fastest - rise * FPS / 2, rise, hold, fall)
+        self.brows[at] += far[:, None] * raised
+        self.knit[at] += far[:, None] * knit
+
+    def look(self, away: float, degrees: np.ndarray, seconds: float) -> None:
+        """The gaze jumps `degrees` [2] at a frame, and back after so long."""
+        jump = 0.03 + 0.003 * float(np.linalg.norm(degrees))  # s
+        at, far = bump(self.frames, away, jump, seconds, jump)
+        self.gaze[at] += far[:, None] * degrees
+
+    def blink(self, start: float, length: float = 1.0) -> None:
+        """Lids shut at a frame and open again; length: against a usual blink."""
+        at, far = bump(self.frames, start, _BLINK_DOWN, _BLINK_SHUT * length, _BLINK_UP * length)
+        self.shut[at] = np.maximum(self.shut[at], far)
+
+    def added_to(self, expression: np.ndarray, head: np.ndarray, eyes: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, ...]:
+        """(expression [T, names], head [T, 3], eyes [T, 3]) with this layer; rotation vectors in radians. Channels stay within bounds."""
+        result, place = expression.copy(), {name: i for i, name in enumerate(names)}
+
+        def add(name: str, by: np.ndarray) -> None:
+            if name in place:
+                column = place[name]
+                own = expression[:, column]
+                # What is there already leaves less to go, so that no movement is cut off.
+                room = np.clip(1 - own / _MOST_BROW, 0, 1)
+                result[:, column] = np.maximum(0, own + np.where(by > 0, _MOST_BROW * room * np.tanh(by / _MOST_BROW), by))
+
+        for name, by in zip(("browInnerUp", "browOuterUpLeft", "browOuterUpRight"), self.brows.T):
+            add(name, by)
+        raised, knit = np.maximum(self.brows, 0), np.maximum(self.knit, 0)
+        for side, name in enumerate(("Left", "Right")):
+            add(f"browDown{name}", self.knit[:, side])
+            add(f"eyeWide{name}", _WIDER * (raised[:, 0] + raised[:, 1 + side]) / 2 * (1 - self.shut))
+            add(f"eyeSquint{name}", _NARROWER * knit[:, side])
+            if f"eyeBlink{name}" in place:
+                column = place[f"eyeBlink{name}"]
+                own = expression[:, column]
+                near = np.lib.stride_tricks.sliding_window_view(np.pad(own, _LIDS_NEAR, mode="edge"), 2 * _LIDS_NEAR + 1)
+                free = near.max(1) < _LIDS_BUSY
+                result[:, column] = np.maximum(own + self.droop * np.clip(1 - own, 0, 1), _whole(self.shut, free))
+        turn = np.radians(self.head)
+        looked = eyes + np.radians(np.stack([self.gaze[:, 1], self.gaze[:, 0], np.zeros(self.frames)], 1))
+        looked -= _EYES_STAY * turn * np.array([1, 1, 0])
+        most = np.maximum(np.radians(_FURTHEST_LOOK), np.abs(eyes))  # what the model does stays
+        return result, head + turn, np.clip(looked, -most, most)
+
+
+def _whole(shut: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """The blinks [T] that lie wholly where lids are `free` [T]."""
+    result = np.zeros(len(shut))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], shut > 0, [False]]).astype(int))).reshape(-1, 2)
+    for start, end in edges:
+        if free[start:end].all():
+            result[start:end] = shut[start:end]
+    return result

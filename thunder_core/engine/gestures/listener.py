@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a listener answers a voice: a nod or two, a blink or a new pose a moment after its phrases end, brows after its accents."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...types import FPS
+from ..speech.phrasing import Phrasing
+from .layer import eased, Layer
+from .manner import Directed, generator, Manner
+from .speaker import at_most, brow_shape
+
+_SHORTEST = 0.5  # s of a phrase whose end is answered
+_NODS, _BLINKS, _POSES, _BROWS = 0.75, 0.4, 0.3, 0.15  # share of phrase ends that are answered so
+_LATE, _AROUND = 0.32, 0.1  # s after the end, and deviation
+_DEGREES = (2.4, 5.0)  # of the first nod; the next are smaller
+_FADES = 0.6
+_AGAIN = (0.55, 0.88)  # share of nods that are the only one, and that have at most one after them
+_DOWN = (0.16, 0.22)  # s
+_POSE = np.array([0.8, 2.2, 1.6])  # degrees
+
+
+def answered(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
+    """Add a listener's answers to a layer; phrasing: of the voice it listens to."""
+    rng = generator(seed, 10)
+    now = np.zeros(3)
+    for start, end in phrasing.phrases:
+        u, z = rng.random(9), rng.standard_normal(5).clip(-2, 2)
+        if (end - start) / FPS < _SHORTEST or end >= phrasing.frames:
+            continue
+        how = directed.at(end)
+        at = end + FPS * float(np.clip(_LATE + _AROUND * z[0], 0.12, 0.6))
+        if u[0] < min(0.95, _NODS * how.head**0.3 * (0.6 + 0.65 * manner.nods)):
+            size, when = at_most(how.head * manner.head_size * (_DEGREES[0] + (_DEGREES[1] - _DEGREES[0]) * u[1])), at
+            down = (_DOWN[0] + (_DOWN[1] - _DOWN[0]) * u[2] + 0.02 * size) / how.tempo
+            for _ in range(1 + int(np.searchsorted(_AGAIN, u[3]))):
+                layer.stroke(when, np.array([size, 0.1 * size * z[1], 0.1 * size * z[2]]), down, 0.0, 1.3 * down)
+                when, size = when + 2.5 * down * FPS, _FADES * size
+        if u[4] < _BLINKS:
+            layer.blink(at + FPS * 0.15 * (2 * u[5] - 1))
+        if u[6] < _BROWS:
+            raised, knit = brow_shape(0 if u[7] < 0.7 else 2, 0.1 * how.brows * manner.brow_size, np.sign(manner.side) or 1.0)
+            layer.move_brows(at, raised, knit, 0.2, 0.2 + 0.4 * u[8], 0.5)
+        if u[7] < _POSES:
+            pose = how.head * _POSE * z[2:5]
+            first = int(at)
+            t = np.arange(first, phrasing.frames)
+            layer.head[t] += eased((t - at) / FPS / 1.1)[:, None] * (pose - now)
+            now = pose

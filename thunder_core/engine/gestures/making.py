@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All gestures of a take together."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..speech.phrasing import Phrasing
+from .idle import alive
+from .layer import Layer
+from .listener import answered
+from .manner import Directed, manner_of
+from .speaker import marked
+
+
+def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | None, listens: bool) -> Layer:
+    """What the gestures of a seed's take add over a voice that the face speaks, or `listens` to.
+
+    spread: 0 … 1, how far takes go from what is asked.  styles: [1 or T, DIRECTION_NAMES], how the take is played; None: as usual.
+    """
+    layer, manner, directed = Layer.of(phrasing.frames), manner_of(seed, spread), Directed.of(styles)
+    (answered if listens else marked)(layer, phrasing, seed, manner, directed)
+    alive(layer, phrasing, seed, manner, directed)
+    return layer

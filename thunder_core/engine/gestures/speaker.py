@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a speaker's face does with what is said: head and brows mark accents, brows stay over phrases, the head draws breath.
+
+The model moves head and brows on accents and off them. What it does off them is made smaller, and each take marks accents of its
+own with gestures of its own: which ones, and whether brows rise, one of them does, or they are drawn together.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...types import FPS
+from ..speech.phrasing import Phrasing
+from .layer import blurred, Layer
+from .manner import Directed, generator, Manner, Played, UP
+
+_SLOW = 10.0  # frames: what is slower than this blur is a pose and stays
+_HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # of the model's quick movement that is left off accents
+_NOD = (1.6, 2.8)  # degrees of a nod on the weakest accent, and more on the strongest
+_MOST_DEGREES = 8.0  # of a stroke
+_RAISE = (0.06, 0.12)  # of a channel, of raised brows, likewise
+_SIZES = 0.3  # deviation of the logarithm of sizes within a take
+_EARLY = 0.5  # frames before an accent's peak at which a gesture is fastest
+_HELD_PHRASE = 0.8  # s from which on brows may stay over a phrase
+_HELD = 0.35  # share of such phrases over which they do
+_HELD_SIZE = (0.05, 0.13)  # of a channel
+_INHALE, _BEFORE = 0.4, 0.45  # degrees that a head rises as it draws breath, and s before a phrase
+_LEAST_BREATH = 0.3  # s of silence
+_STAYS, _SLOWLY, _LONGEST_STAY = 0.6, 2.2, 2.0  # of a nod at the end of a phrase; how much longer it takes back; s
+_KNIT_MORE = 1.5  # brows are drawn together further than they are raised
+
+
+def calmed(values: np.ndarray, accents: np.ndarray, left: float) -> np.ndarray:
+    """Curves [T, c] whose quick movement is made smaller, to `left`, where there is no accent; accents: [T] 0 … 1."""
+    slow = blurred(values, _SLOW)
+    return slow + (values - slow) * (left + (1 - left) * accents)[:, None]
+
+
+def model_calmed(expression: np.ndarray, head: np.ndarray, accents: np.ndarray, brows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(expression, head) of the model with less movement of brows and head off accents; brows: bool, which channels these are."""
+    expression = expression.copy()
+    expression[:, brows] = np.maximum(0, calmed(expression[:, brows], accents, _BROWS_OFF))
+    return expression, calmed(head, accents, _HEAD_OFF)
+
+
+def brow_shape(kind: int, size: float, side: float) -> tuple[np.ndarray, np.ndarray]:
+    """(raised [3], knit [2]) of a gesture of one of the manner's kinds; side: −1 right, 1 left."""
+    left, right = (1.0, 0.15) if side > 0 else (0.15, 1.0)
+    raised = ((1.0, 0.8, 0.8), (1.35, 0.25, 0.25), (0.35, 1.5 * left, 1.5 * right), (0.0, 0.0, 0.0))[kind]
+    knit = ((0.0, 0.0), (0.25, 0.25), (0.5 * (1 - left), 0.5 * (1 - right)), (_KNIT_MORE, _KNIT_MORE))[kind]
+    return size * np.array(raised), size * np.array(knit)
+
+
+def at_most(degrees: float) -> float:
+    """The size of a stroke that would be as large as `degrees`: large ones give way."""
+    return float(_MOST_DEGREES * np.tanh(degrees / _MOST_DEGREES))
+
+
+def _kind(shares: np.ndarray, u: float) -> int:
+    return int(min(np.searchsorted(np.cumsum(shares), u * shares.sum()), len(shares) - 1))
+
+
+def _brow_kind(manner: Manner, how: Played, u: float) -> int:
+    return _kind(manner.brow_kinds * [1.0, 1.0, how.sided, how.knit], u)
+
+
+def _sided(manner: Manner, how: Played, u: float) -> float:
+    """1 or −1: which side a gesture is on."""
+    return 1.0 if u < 0.5 + 0.3 * manner.side + 0.5 * np.tanh(3 * how.side) else -1.0
+
+
+def turned(kind: int, degrees: float, side: float, u: float) -> np.ndarray:
+    """Degrees [3] of a stroke of the head of one of the manner's kinds; u: 0 … 1."""
+    shares = (
+        (1.0, 0.25 * (2 * u - 1), 0.2 * side * u),
+        (0.5, side * (0.4 + 0.5 * u), side * (0.6 * u - 0.2)),
+        (-0.7, 0.0, 0.25 * side * u),
+    )
+    return degrees * np.array(shares[kind])
+
+
+def _more(weight: float) -> float:
+    """How much likelier an accent of a weight, 0 … 1, is to be marked than usual ones."""
+    return 0.45 + 2.3 * weight
+
+
+def _phrase_of(at: int, phrasing: Phrasing) -> tuple[int, int | None]:
+    """(end of the phrase of a frame, start of the next one; None where it comes late or not at all)."""
+    index = int(np.searchsorted(phrasing.phrases[:, 1], at, side="right"))
+    if index >= len(phrasing.phrases):
+        return phrasing.frames, None
+    end = int(phrasing.phrases[index, 1])
+    after = int(phrasing.phrases[index + 1, 0]) if index + 1 < len(phrasing.phrases) else None
+    return end, after if after is not None and after - end <= _LONGEST_STAY * FPS else None
+
+
+def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
+    """Add a speaker's gestures to a layer. directed: how they are played."""
+    rng = generator(seed, 1)
+    for at, weight in zip(phrasing.accents, phrasing.weights):
+        u, z = rng.random(10), rng.standard_normal(3)  # the same numbers whatever the direction: a slider moves no gesture
+        how = directed.at(at)
+        fastest = at - _EARLY + 0.5 * z[2].clip(-2, 2)
+        if u[0] < manner.nods * _more(weight):
+            degrees = at_most(how.head * manner.head_size * (_NOD[0] + _NOD[1] * weight) * np.exp(_SIZES * z[0]))
+            kind = _kind(manner.head_kinds, u[1])
+            where = turned(kind, degrees, _sided(manner, how, u[2]), u[3])
+            down = (0.16 + 0.015 * degrees) / how.tempo
+            hold, back = 0.06 * u[4], (3.0 if kind == UP else 1.5 + u[4]) * down
+            end, after = _phrase_of(at, phrasing)
+            if fastest + (down / 2 + hold + back) * FPS > end:  # what ends a phrase stays until the next, or sinks back slowly
+                where, back = _STAYS * where, _SLOWLY * back
+                if after is not None:
+                    hold = max(hold, (after - fastest) / FPS - down / 2)
+            layer.stroke(fastest, where, down, hold, back)
+        if u[5] < manner.raises * _more(weight):
+            size = how.brows * manner.brow_size * (_RAISE[0] + _RAISE[1] * weight) * np.exp(_SIZES * z[1])
+            raised, knit = brow_shape(_brow_kind(manner, how, u[6]), size, _sided(manner, how, u[7]))
+            layer.move_brows(fastest, raised, knit, (0.14 + 0.08 * u[8]) / how.tempo, 0.04 + 0.2 * u[9], (0.3 + 0.3 * u[8]) / how.tempo)
+    rng = generator(seed, 2)
+    for start, end in phrasing.phrases:
+        u, how = rng.random(6), directed.at(start)
+        if (end - start) / FPS > _HELD_PHRASE and u[0] < _HELD:
+            size = how.brows * manner.brow_size * (_HELD_SIZE[0] + (_HELD_SIZE[1] - _HELD_SIZE[0]) * u[1])
+            raised, knit = brow_shape(_brow_kind(manner, how, u[2]), size, _sided(manner, how, u[3]))
+            first = next((a for a in phrasing.accents if start <= a < end), start)
+            layer.move_brows(
+                first - _EARLY, raised, knit, 0.22 / how.tempo, max(0.3, (0.5 + 0.5 * u[4]) * (end - first) / FPS), 0.5 + 0.5 * u[5]
+            )
+    rng = generator(seed, 3)
+    for before, start in phrasing.silences[:-1]:
+        u = rng.random(2)
+        if (start - before) / FPS >= _LEAST_BREATH and u[0] < 0.9:
+            layer.stroke(start - _BEFORE * FPS, np.array([-_INHALE * (0.4 + 0.6 * u[1]), 0, 0]), 0.4, 0.05, 1.8)
