@@ -470,7 +470,7 @@ def supervise(command: list[str]) -> int:
 
 
 def _end_with_stdin() -> None:
-    """When the parent closes our stdin, or dies, end pip and this process."""
+    """End pip and this process when the parent closes our stdin, or dies."""
     _wait_for_end_of_stdin()
     for child in list(_children):
         _module("system_calls").kill_group(child)

@@ -12,7 +12,7 @@ _FAR = 100_000.0  # frames to either side in which cycles and extrapolation cont
 
 @dataclass(frozen=True)
 class Playing:
-    """How a data-block plays an action: the identifier of its slot, and the settings of its animation data."""
+    """The state of a data-block that plays an action: the slot's identifier and the settings of its animation data."""
 
     slot: str
     extrapolation: str

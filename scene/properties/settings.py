@@ -205,7 +205,7 @@ def _region(name: str, what: str):
 
 
 class ThunderCommit(bpy.types.PropertyGroup):
-    """How Commit puts the shown take into the animator's animation."""
+    """Settings of Commit."""
 
     to: EnumProperty(
         name="Commit To",
@@ -282,7 +282,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
 
 
 class ThunderOverlay(bpy.types.PropertyGroup):
-    """What is drawn over the timeline and the sequencer."""
+    """Settings of the curves over the timeline and the sequencer."""
 
     show: BoolProperty(
         name="Curves in the Timeline",
@@ -295,7 +295,7 @@ class ThunderOverlay(bpy.types.PropertyGroup):
 
 
 class ThunderPart(bpy.types.PropertyGroup):
-    """Who speaks a strip of the dialogue."""
+    """The speaker of a dialogue strip."""
 
     strip: StringProperty(name="Strip", description="Name of the sound strip")
     head: PointerProperty(type=bpy.types.Object)

@@ -16,7 +16,7 @@ _SAMPLES = 9  # samples of a segment at which two curves are compared
 
 @dataclass(frozen=True)
 class Remaining:
-    """What remains of a curve: its keys [R]; ends [R]: True for the outermost of the removed keys; gaps: parts of the time that nobody
+    """The rest of a curve: its keys [R]; ends [R]: True for the outermost of the removed keys; gaps: parts of the time that nobody
     animated."""
 
     keys: dict

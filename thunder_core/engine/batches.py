@@ -105,7 +105,7 @@ def at_once(threads: int) -> Iterator[Run]:
 
 
 def _begin() -> None:
-    """What a thread needs before it works on takes."""
+    """Initialise a thread for work on takes."""
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
 

@@ -124,7 +124,7 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
 
 @dataclass(frozen=True)
 class Expectation:
-    """What the judge compares a take with. lips: [1, T, 4, 3], as `Engine._lips`.  hard: [T], what usual takes get at each frame."""
+    """References of the judge for a take. lips: [1, T, 4, 3], as `Engine._lips`.  hard: [T], opinion of usual takes at each frame."""
 
     lips: Tensor
     hard: Tensor
@@ -220,7 +220,7 @@ class _Request:
         return self.draw(seeds, tell, played, spreads, run)
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
-        """What the model expects of takes before they are sampled; None where their directions are not known yet."""
+        """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
         guessed = self._guessed(seeds)
         return None if guessed is None else [finish() for finish in guessed]
 
@@ -526,7 +526,7 @@ class Engine:
         return scores
 
     def _expect(self, voice: VoiceFeatures, directions: Sequence[np.ndarray], run: Run | None = None) -> list[Callable[[], Expectation]]:
-        """What the model expects of a sound in each direction [DIRECTION_NAMES], as functions that finish it.
+        """The model's expectation for a sound in each direction [DIRECTION_NAMES], as functions that finish it.
 
         run: see `Denoiser.estimate`.
         """

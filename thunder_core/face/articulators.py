@@ -37,7 +37,7 @@ class Shape:
 
     @property
     def bare(self) -> np.ndarray:
-        """How much more of the lower teeth the lower lip shows than at rest, [T] mm."""
+        """Additional height of the lower teeth shown by the lower lip, relative to rest, [T] mm."""
         return self.gap - self.rise - self.incisors
 
 

@@ -77,7 +77,7 @@ def as_keys_need(plan: Mapping, moved: Values[Target, np.ndarray]) -> Mapping:
         return plan
 
     def does(*sources) -> np.ndarray | None:
-        """What channels do at 1, offsets [V, 3]; None if only the jaw's own key stands in for them."""
+        """Effect of channels at 1, offsets [V, 3]; None if only the jaw's own key replaces them."""
         offsets = [
             rule.weight * moved[rule.target]
             for rule in keyed

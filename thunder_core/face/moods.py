@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a face in a mood does at least, at rest and while it speaks: added to sampled motions, which show moods too faintly; numpy only.
+"""Least poses of a face in a mood, at rest and while it speaks: added to sampled motions, which show moods too faintly; numpy only.
 
-Brows, lids, nose and corners carry a mood through pauses and vowels alike. An upper lip that curls and a lower lip that is drawn down part
-the lips further where they are parted already; lips that meet go on meeting.
+Brows, lids, nose and corners carry a mood through pauses and vowels alike. A curled upper lip and a drawn lower lip part the lips further
+only where they are already parted; closed lips stay closed.
 """
 
 from __future__ import annotations

@@ -83,7 +83,7 @@ ROWS = tuple(stage.name for stage in STAGES if not stage.is_base)
 
 @dataclass(frozen=True)
 class Budget:
-    """What every system has alike. steps: of the base.  together: of each row after it.  batch: crops of 70 frames in a step."""
+    """The training budget of every system. steps: of the base.  together: of each row after it.  batch: crops of 70 frames in a step."""
 
     steps: int = 4000
     together: int = 330
@@ -138,7 +138,7 @@ class Chain:
         return card.get("steps") == self.budget.schedule(stage, self.seed).steps and card.get("batch") == self.budget.batch
 
     def lacks(self, stage: Stage) -> str:
-        """What a stage needs that is not there, "" for nothing."""
+        """A stage's missing input, "" for none."""
         if stage.space and not (self.weights / f"{weights_name(stage.space)}.json").is_file():
             return f"{stage.space}2s is not trained (python -m thunder_core.train m2s --space {stage.space})"
         if stage.space and not self._sees(stage.space):

@@ -182,7 +182,7 @@ class DiffPoseTalkLearner(_Diffusion):
             return {"total": contrastive_loss(model(pairs[:, 0]), model(pairs[:, 1]))}
 
         def figures(model: nn.Module) -> dict[str, float]:
-            """How often the other part of the same performance is the nearest of all, and the rate by chance."""
+            """Rate at which the other part of the same performance is the nearest of all, and the rate by chance."""
             pairs = network.standardise(_pairs(motions, watched, np.random.default_rng(0)).to(device))
             alike = model(pairs[:, 0]) @ model(pairs[:, 1]).T
             right = (alike.argmax(1) == torch.arange(len(alike), device=alike.device)).float().mean()

@@ -77,7 +77,7 @@ class SelfAttention(nn.Module):
 
     @staticmethod
     def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-        """What frames with queries q [B, heads, t, ·] gather from all keys and values [B, heads, T, ·]: [B, t, width].
+        """Attention [B, t, width] of frames with queries q [B, heads, t, ·] to all keys and values [B, heads, T, ·].
 
         bias [heads, t, T] is added to the logits.
         """

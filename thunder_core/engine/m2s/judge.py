@@ -232,9 +232,9 @@ class Judge(nn.Module):
         return self.unexpected(speech, lips, expected, weight) @ self.by_correlation
 
     def unexpected(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
-        """How poorly the lips' opening correlates with both expectations over the weighted frames, [B, 2].
+        """Lack of correlation of the lips' opening with both expectations over the weighted frames, [B, 2].
 
-        First 1 − r with the model's expectation; then how far r with the map's prediction is below that of the model's own
+        First 1 − r with the model's expectation; then the amount by which r with the map's prediction is below that of the model's own
         opening, since the map predicts some sounds badly.
         """
         curves = opening_and_width(lips)[0], opening_and_width(expected)[0], self.predicted(speech)[:, 0]

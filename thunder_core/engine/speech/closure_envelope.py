@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""When lips must meet: the shape of a closure over animation frames, from the sounds that demand it."""
+"""The shape of a lip closure over animation frames, from the sounds that require it."""
 
 from __future__ import annotations
 

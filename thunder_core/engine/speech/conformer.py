@@ -81,7 +81,7 @@ class SelfAttention(nn.Module):
         return q, k, v
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """What frames with queries q [B, heads, n, ·] gather from all keys and values [B, heads, N, ·]: [B, n, width]."""
+        """Attention [B, n, width] of frames with queries q [B, heads, n, ·] to all keys and values [B, heads, N, ·]."""
         return self.linear_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
 
 
@@ -102,7 +102,7 @@ class Convolution(nn.Module):
         return self.depthwise_conv.kernel_size[0] - 1
 
     def gate(self, x: Tensor) -> Tensor:
-        """What the convolution over frames reads, [B, N, width] of x [B, N, width]."""
+        """Input of the convolution over frames, [B, N, width], from x [B, N, width]."""
         return F.glu(F.linear(self.layer_norm(x), self.pointwise_conv1.weight[..., 0]), -1)  # a convolution of one frame is a product
 
     def mix(self, gated: Tensor) -> Tensor:

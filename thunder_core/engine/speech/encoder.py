@@ -153,7 +153,7 @@ class SpeechEncoder(nn.Module):
         return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
 
     def encode(self, prepared: Tensor, run: Run | None = None) -> tuple[Tensor, Tensor]:
-        """What `prepare` made → (hidden [B, N, width], phone logits [B, N, 40]). run: see `Conformer.forward`."""
+        """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40]). run: see `Conformer.forward`."""
         if self.config.body:
             # Its first layers see 25 ms: half of the missing samples are padded on either side, so that N steps give N frames.
             hidden = self.body(F.pad(prepared.flatten(1), (_LACKS, _LACKS))).last_hidden_state

@@ -285,7 +285,7 @@ class Thunder:
     def expect(
         self, voice: VoiceFeatures, readings: Sequence[np.ndarray], run: Run | None = None
     ) -> list[Callable[[], Motion]]:  # fmt: skip
-        """What is `expected`, of each direction a function that articulates it. run: see `Denoiser.estimate`."""
+        """As `expected`, but a function for each direction that articulates it. run: see `Denoiser.estimate`."""
         noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
         step, result = torch.tensor([STEPS - 1], device=self.device), []
         for start in range(0, len(readings), _BATCH):
