@@ -60,7 +60,7 @@ MOOD_VOICE_SECONDS = 20.0  # longest voice used for the moods
 OPEN_LIDS = 0.4  # eyeBlink below which a frame is not part of a blink
 COLUMNS = 4  # pairs per row
 NUMBERED = 2  # rows, and pairs per row, of a numbered picture
-# metres: the camera's distance, and how far behind and below the eyes it aims; for sounds, for moods
+# metres: the camera's distance, and its aim behind and below the eyes; for sounds, for moods
 CLOSE, FAR = (0.46, (-0.005, -0.060)), (0.6, (0.04, -0.045))
 _WEBP_QUALITY = 85
 _DIGITS = ("111101101101111 010110010010111 111001111100111 111001111001111 101101111001001 "

@@ -104,7 +104,7 @@ def playing():
         spent.append(1e3 * (time.perf_counter() - began[0]))
         processor.append(1e3 * (time.process_time() - began[1]))
     before = round_trip.positions(bpy, scene, [rig.mesh], (20, 60))
-    moved = float(np.abs(before[20][0][1] - before[60][0][1]).max() * 1e3)  # it was not an empty scene that was fast
+    moved = float(np.abs(before[20][0][1] - before[60][0][1]).max() * 1e3)  # check that the scene was not empty
     return {
         "clock, median": statistics.median(spent),
         "clock, 19 of 20 frames below": float(np.percentile(spent, 95)),

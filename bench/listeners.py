@@ -37,7 +37,7 @@ from thunder_core.train.prosody import Prosody, prosody, semitones
 from thunder_core.train.teacher import perform
 from thunder_core.types import Motion, Speech
 
-# Answers come a while after what they answer: seconds after it in the middle, and frames around that.
+# Answers are delayed: mean delay in seconds, and tolerance in frames.
 AFTER_ACCENT, AFTER_END = (0.30, 5), (0.45, 8)
 
 

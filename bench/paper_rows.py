@@ -11,7 +11,7 @@ TITLES = {
     "sdiv_l": "S-DIV-L ↓", "tdiv_l": "T-DIV-L ↓", "fdd_u": "FDD-U ↓", "fdd_l": "FDD-L ↓", "ba": "BA ↑", "div": "DIV ↑",
 }  # fmt: skip
 
-# Rows in the order of the table; those that the paper has not are ours.
+# Rows in the order of the table; those that are not in the paper are ours.
 TABLE2_ROWS = (
     "thunder", "thunder+face2s", "thunder+face2s-masked", "thunder+exp2s", "thunder+exp2s-masked", "thunder+mouth2s",
     "thunder+mouth2s-masked", "thunder-t", "thunder-t+mouth2s", "thunder-t+mouth2s-masked", "media2face", "media2face+mouth2s",

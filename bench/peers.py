@@ -43,7 +43,7 @@ class FaceFormer(nn.Module):
             keys[:, :, t], values[:, :, t] = k, v
             y = F.scaled_dot_product_attention(q[:, :, None], keys[:, :, : t + 1], values[:, :, : t + 1])
             x = self.norms[0](x + self.out(y.flatten(1)))
-            x = self.norms[1](x + self.cross_out(self.value(audio[:, t])))  # its mask lets a frame see its own sound alone
+            x = self.norms[1](x + self.cross_out(self.value(audio[:, t])))  # its mask limits a frame to its own sound
             x = self.norms[2](x + self.feedforward(x))
             x = self.face_in(self.face_out(x))
         return x

@@ -200,7 +200,7 @@ class Bench:
             with torch.inference_mode():
                 x, style = torch.randn(2, frames, config.motion), torch.randn(2, 1, config.style) if config.style else None
                 known = denoiser.conditions(torch.randn(1, frames, config.audio), frames, style=style)
-                for _ in range(2 if self.quick else 12):  # in turn, the processor's time: neighbours change both alike
+                for _ in range(2 if self.quick else 12):  # alternating, processor time: other programs affect both equally
                     peaks.append(matmul_gflops((512, 1024), 2))
                     rates += [1e-9 * flop * 2 * frames / processor_seconds_of(lambda: denoiser.estimate(x, step, known)) for _ in range(5)]
         finally:

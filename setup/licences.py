@@ -19,7 +19,7 @@ PAGE = ROOT / "docs" / "reference" / "licences.md"
 ALLOWED = frozenset(
     "0BSD Apache-2.0 BSD-2-Clause BSD-3-Clause CC0-1.0 CNRI-Python ISC MIT MIT-0 MIT-CMU MPL-2.0 PSF-2.0 Python-2.0 Unlicense Zlib".split()
 )
-# What packages write where SPDX ids belong, or as a trove classifier, when only one licence can be meant.
+# Texts that packages use instead of SPDX ids, or as trove classifiers, if they are unambiguous.
 SPELLINGS = {
     "Apache 2.0": "Apache-2.0",
     "Apache 2.0 License": "Apache-2.0",
@@ -34,7 +34,7 @@ _NVIDIA = (
     "NVIDIA's own licence, whose file is in the wheel: no fee and no limit to non-commercial use, but no free software; Linux only, "
     "for graphics cards"
 )
-# Packages whose licence their metadata does not name by an SPDX id: what it is, and how we know or why it is accepted.
+# Packages without an SPDX id in their metadata: their licence, and its source or the reason why it is accepted.
 EXCEPTIONS = {
     "cuda-toolkit": ("LicenseRef-NVIDIA-Proprietary", "an empty package that names the versions of the nvidia-* ones; Linux only"),
     "jinja2": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses"),

@@ -14,9 +14,8 @@ from pathlib import Path
 LISTS = Path(__file__).resolve().parent.parent / "requirements"
 ORDER = ("engine", "waveform", "develop", "flame", "test", "cluster")  # a later list is constrained by the earlier ones
 NEEDS_313 = ("bpy-5.2",)  # the others are for Python 3.11
-# triton (0.6 GB) compiles models for graphics cards, which torch.compile asks for and the engine never does; cuSOLVER (0.2 GB) is loaded
-# when torch.linalg is used on such a card, and nothing here uses that.
-# The packages that smplx asks for, torch and numpy, are the engine's.
+# triton (0.6 GB) compiles models for graphics cards by torch.compile, which the engine never uses; cuSOLVER (0.2 GB) is loaded when
+# torch.linalg is used on such a card, which nothing here does. The packages required by smplx, torch and numpy, are the engine's.
 _LEFT_OUT = ["--no-emit-package", "triton", "--no-emit-package", "nvidia-cusolver"]
 MORE = {"engine": _LEFT_OUT, "waveform": _LEFT_OUT, "flame": ["--no-deps"]}
 

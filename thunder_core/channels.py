@@ -69,7 +69,7 @@ LIP_OPENERS = ("mouthLowerDown", "mouthUpperUp", "mouthFunnel", "mouthShrugUpper
 LIP_PRESS = ("mouthPress",)
 COEFFICIENTS = ("expression",)  # channels of a FLAME file; each of them moves mouth and brows
 
-# Which part of the face a channel, a derived key or a joint belongs to.
+# Part of the face that a channel, a derived key or a joint belongs to.
 _REGIONS = (
     ("mouth", ("mouth", "tongue", "cheekPuff")),
     ("jaw", ("jaw",)),

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from .errors import BadRequest, is_full_disk, NoSpace
 from .files import is_part, write_file
 
-# What a file's name cannot hold on some system, or not at its beginning or end; "%" since it begins what replaces them.
+# Characters not allowed in a file's name on some system, or not at its beginning or end; "%" because it starts their replacements.
 _UNSAFE = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|^[ .]|[ .]$')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(\.|$)", re.IGNORECASE)  # Windows device names
 

@@ -27,7 +27,7 @@ from .protocol import is_sound, LONGEST_LINE, PROTOCOL, read_event
 
 LOG_LINES, LOG_WIDTH = 200, 4000  # lines kept of the worker's stderr, and bytes per line
 STOP_PATIENCE = 2.0  # seconds that a worker has to stop before it is ended
-# Deadlines in seconds during which this process ran: while it sleeps itself, they stand still.
+# Deadlines in seconds of this process's running time: they pause while it sleeps.
 READY_DEADLINE = 60.0  # time until the first answer: Python has to start, perhaps from a slow disk
 CANCEL_DEADLINE = 1.5  # time until Cancel is answered
 STUCK_DEADLINE = 2.0  # time until a cancelled request ends when another one waits

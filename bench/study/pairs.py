@@ -25,8 +25,8 @@ QUESTIONS = {
 }
 SCALE = ("left, clearly", "left, a little", "equal", "right, a little", "right, clearly")  # −2 … 2
 SETTINGS = {"take": int, "takes": int, "seed": int, "quality": str, "steps": int, "guidance": float, "speech_guidance": float}
-# Of the takes sampled, the one shown: its place in the list, best score first; 0 is the one of the first seed, whatever its score.
-# Steps of the whole diffusion model count where they are not 0, else the quality.
+# The take shown: its index in the list, best score first; 0 is the take of the first seed, regardless of its score.
+# Steps of the whole diffusion model are used if not 0, else the quality.
 DEFAULTS = {"take": 0, "takes": 1, "seed": 1, "quality": NORMAL, "steps": 0, "guidance": 1.0, "speech_guidance": 0.0}
 LEAST = {"take": 0, "takes": 1, "seed": 0, "steps": 0, "guidance": 1.0, "speech_guidance": 0.0}
 

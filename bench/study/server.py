@@ -130,7 +130,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._json(HTTPStatus.BAD_REQUEST, {"error": "This is no vote: reload the page"})
             return
         body = self.rfile.read(int(length))
-        # Another site's page may send a form to this address, but not this type without asking first.
+        # Another site's page may send a form to this address, but this type only after a preflight request.
         if self.headers.get("Content-Type", "").partition(";")[0] != "application/json":
             self._json(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, {"error": "This is no vote: reload the page"})
             return
@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
-    request_queue_size = 128  # of a class that begins at once; the library's five would turn some away
+    request_queue_size = 128  # listening backlog; the library's five would refuse some connections
 
 
 def serving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:

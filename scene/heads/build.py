@@ -24,7 +24,7 @@ SHIFTS = "thunder_joint_shifts"  # armature property: joint offsets of each iden
 _STILL = 1e-6  # movement below which a corrective is left out, metres
 
 # The elements of a rotation matrix less the identity, from Euler angles x, y, z that turn in this order (Rz · Ry · Rx).
-# Blender works such expressions out itself: no script is run, nothing has to be trusted.
+# Blender evaluates such simple expressions itself: no script is run, and no permission is needed.
 _ELEMENTS = (
     ("cos(y)*cos(z)-1", "sin(x)*sin(y)*cos(z)-cos(x)*sin(z)", "cos(x)*sin(y)*cos(z)+sin(x)*sin(z)"),
     ("cos(y)*sin(z)", "sin(x)*sin(y)*sin(z)+cos(x)*cos(z)-1", "cos(x)*sin(y)*sin(z)-sin(x)*cos(z)"),

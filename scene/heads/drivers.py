@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ...thunder_core.face.mapping import Target
 from . import rna_paths
 
-# Controls are asked what a little movement does, more and more until something does: some have a range of millimetres,
-# some go from 0 to 100. Most stop where the key is at 1.
+# Controls are probed with increasing movements until one has an effect: some have a range of millimetres, some go from 0 to 100. Most stop
+# where the key is at 1.
 _STEPS = (1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 _SEEN = 0.01  # least change of the key that counts
 
@@ -78,7 +78,7 @@ def follow(curve) -> Control | None:
         for name, (obj, target, at) in inputs.items():
             for sign in (1, -1):
                 moved = ((step, _value(curve, rest | {name: at + sign * step}) - still) for step in _STEPS)
-                # What raises the value counts; the side that leaves it at rest belongs to another key.
+                # Only movement that raises the value counts; the other direction belongs to another key.
                 slope = next((change / step for step, change in moved if change >= _SEEN), 0.0)
                 if slope > 0 and (best is None or slope > best[1]):
                     best = Control(obj, target, sign / slope), slope

@@ -19,11 +19,11 @@ INSIDE = "FaceXModel"  # folder of the files in the published repository
 METRES = 0.01  # the files are in centimetres
 _IDENTITY = "identity"  # prefix of the hundred identity shapes, which are not expressions
 
-# Shells for a game engine's eye shader, which cover the eyes in any other, and strips for pictures of lashes, which
-# without the pictures are black bars.
+# Shells for a game engine's eye shader, which would cover the eyes elsewhere, and strips for lash textures, which without the textures are
+# black bars.
 _SHELLS = ("lacrimalfluid", "eyeblend", "eyeocclusion", "eyelashes")
 _EYES = {"eye_left": ("scleraleft", "irisleft"), "eye_right": ("scleraright", "irisright")}
-# Of an eye of 24 mm, an iris of 11.7 and a pupil of 4: cosines of the angles from its middle.
+# For an eye of 24 mm, an iris of 11.7 and a pupil of 4: cosines of the angles from its axis.
 _LIMBUS, _PUPIL = 0.873, 0.986
 _COLOURS = {
     "face": (0.55, 0.33, 0.25),
@@ -36,7 +36,7 @@ _COLOURS = {
     "eyewhite": (0.7, 0.68, 0.65),
 }
 
-# Places on the published mesh, centimetres in its own axes: where the neck turns, and between which heights it bends.
+# Positions on the published mesh, centimetres in its own axes: the neck's pivot, and the heights between which it bends.
 _NECK, _NECK_LOW, _NECK_HIGH = (0.0, -8.5, 1.0), -15.0, -9.0
 
 
@@ -124,7 +124,7 @@ def _open_eyes(rest, polygons, material, names: list[str], eyes):
     inner = [i for i, name in enumerate(names) if _is(name, ("iris",))]
     white, pupil = len(names), len(names) + 1
     names += ["M_EyeWhite", "M_Pupil"]
-    middles = np.zeros_like(rest)  # centre of the eye that a vertex belongs to
+    middles = np.zeros_like(rest)  # centre centre of the eye that a vertex belongs to
     for ids in eyes.values():
         if len(ids):
             middles[ids] = rest[ids].mean(axis=0)

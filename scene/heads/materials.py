@@ -21,9 +21,9 @@ class Look:
     glow: float = 0.0
 
 
-# By a word in the material's name, the first that fits; the last is skin. What lies in the mouth shines little: Eevee shows the world's
-# reflection there as if no lips were in front, so that mouth and tongue turned grey, and lips had a line of light where they meet.
-# Light that enters is noise there at few samples. Front teeth are lit by what comes through and between them, which Eevee leaves out.
+# By a word in the material's name; the first match counts, and the last entry is skin. The inner mouth is rough: Eevee shows the world's
+# reflection there as if no lips were in front, so that mouth and tongue would be grey, and lips would have a line of light where they meet.
+# Subsurface light is noise there at few samples. Front teeth glow to replace light through and between them, which Eevee leaves out.
 _LOOKS = (
     ("lip", Look(roughness=0.45, under=0.1, depth=0.003, specular=0.3)),
     ("mouth", Look(roughness=0.6, specular=0.05)),

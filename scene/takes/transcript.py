@@ -21,8 +21,8 @@ from . import generation, provenance, take_list
 from .shape.applying import change
 
 _SURE = 0.3  # median confidence of a transcript's closures below which the voice does not match
-# A closure below this confidence is not said. On 36 recordings 1 of 98 true closures is below it, and 20 of 22 false ones (made by
-# replacing half of the words).
+# Confidence below which a closure counts as not spoken. On 36 recordings 1 of 98 true closures is below it, and 20 of 22 false ones (made
+# by replacing half of the words).
 _SAID = 0.2
 _MOST_UNSAID = 0.25  # share of missing closures from which the transcript does not match (if at least two)
 _LEAST_SAID, _LEAST_PART = 3, 0.5  # a matching part has this many closures in a row and this share of all

@@ -11,8 +11,8 @@ from ..types import Motion
 
 TRACKS = ("brows", "mouth", "head")
 COLOURS = {"brows": (0.80, 0.64, 1.0), "mouth": (1.0, 0.72, 0.30), "head": (0.45, 0.80, 0.45)}  # display colour of each track
-# What fills a track: the height that a share of the frames of all takes of a line stay below, and never less than the second
-# number (brows 0 … 1, mouth mm, head degrees), so that what hardly moves looks like it.
+# Full height of a track: a quantile over the frames of all takes of a line, and at least the second number (brows 0 … 1, mouth mm, head
+# degrees), so that small movement looks small.
 _FULL = {"brows": (0.995, 0.15), "mouth": (1.0, 5.0), "head": (0.995, 2.0)}
 
 

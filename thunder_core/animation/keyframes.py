@@ -13,7 +13,7 @@ CONSTANT, LINEAR, BEZIER = 0, 1, 2  # interpolation
 FREE, AUTO, VECTOR, ALIGNED, AUTO_CLAMPED = 0, 1, 2, 3, 4  # types of handles
 KEYFRAME, EXTREME, BREAKDOWN = 0, 1, 2  # key types, which the dope sheet draws differently
 
-# What makes up a key, with the type and the length that foreach_get wants.
+# Fields of a key, with the type and the length for foreach_get.
 PARTS = {
     "co": (np.float32, 2),
     "handle_left": (np.float32, 2),
@@ -142,7 +142,7 @@ def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.nda
     if kind == BEZIER:
         return _cut_bezier(keys, place, frame)
     frames = np.array([frame])
-    if kind not in (CONSTANT, LINEAR):  # an easing has no half: frame by frame it is the same to the eye
+    if kind not in (CONSTANT, LINEAR):  # an easing cannot be split; a key on every frame looks the same
         inner = np.arange(np.floor(times[place]) + 1, np.ceil(times[place + 1]))
         frames = np.union1d(inner, frames)
         keys["interpolation"][place] = LINEAR

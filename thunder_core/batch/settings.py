@@ -190,7 +190,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
 
 VOICES = ("audio", "listen-to", "seconds", "strip")  # settings for the sound, of which a job has exactly one
 
-# What a job has where neither it, nor the job file, nor the command says anything else.
+# Defaults of a job if neither it, nor the job file, nor the command sets a value.
 DEFAULTS: Mapping[str, object] = MappingProxyType(
     {
         "takes": 8,

@@ -155,7 +155,7 @@ class _Request:
     arrived: int = 0
 
     def takes(self, threads: int) -> Generator[Take, None, None]:
-        """Every take as soon as it is done, in the order of their seeds; at most so many threads work on them."""
+        """Every take as soon as it is done, in the order of their seeds; at most `threads` threads work on them."""
         with contextlib.closing(self._portions_done(threads)) as done:
             for takes in done:
                 for take in takes:

@@ -26,7 +26,7 @@ _ACCENTED = {"brows": 0.8, "head": 1.0}  # deviations added on accents
 _MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 _SPREADS = np.array([_ENERGY_SPREAD if axis is _ENERGY else _AXIS_SPREAD for axis in AXES])
-# What a style may be, in deviations.
+# Ranges of a style, in deviations.
 _LEAST = np.array([axis.deviations(axis.least) for axis in AXES])
 _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
 

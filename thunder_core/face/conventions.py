@@ -17,8 +17,8 @@ from .mapping import DERIVED, JOINTS
 FOLDER = Path(__file__).with_name("conventions")
 VERSION = 1  # version of the convention format
 
-# Where a channel has no shape: the nearest other that does part of its work, with a weight. A jaw that goes up again
-# closes the lips as well as mouthClose does, only that the chin goes with them; what lips alone would open it opens too.
+# For a channel without a shape: the nearest other one that has part of its effect, with a weight. A closing jaw closes the lips as well as
+# mouthClose does, but moves the chin too; it also replaces lip shapes that open the mouth.
 FALLBACKS = {
     "mouthClose": ("jawOpen", -1.0),
     "mouthFunnel": ("mouthPucker", 0.6),
@@ -30,7 +30,7 @@ FALLBACKS = {
     },
 }
 
-# The vowels of some conventions are called by single letters, which mean nothing alone: so many of them must be there.
+# The vowels of some conventions have single-letter names, which are ambiguous alone: this many of them must exist.
 _SHORT_LETTERS, _SHORT_ENOUGH = 2, 3
 
 _LOST = {

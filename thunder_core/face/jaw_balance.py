@@ -15,7 +15,7 @@ _LIP = 0.93  # share of a key's largest movement above which a vertex belongs to
 _FOLLOWS = 0.6  # share of the jaw's largest movement above which a vertex lies below the mouth
 _FUNNEL_OPENS = 0.23  # opening by mouthFunnel relative to jawOpen's, on the bundled head
 _CLOSE_RANGE, _LOWER_RANGE = (0.4, 2.5), (1.0, 12.0)  # plausible ranges; a key outside them probably means something else
-# Channels of lips and tongue that leave the jaw alone; where a key of theirs opens it too, as keys for vowels do, too much opens.
+# Channels of lips and tongue without jaw movement; a key that also opens the jaw, as keys for vowels do, would open the mouth too far.
 LEAVES_JAW = (
     "mouthFunnel",
     "mouthPucker",
@@ -31,8 +31,8 @@ LEAVES_JAW = (
 )
 _JAW_TOO = 0.1  # share of jawOpen above which a key for lips or tongue is taken for a vowel
 _AS_NAMED = 0.03  # deviation of mouthClose from 1, or of the funnel from 0, below which no correction is made
-# On f and v the lips part by the upper lip and some jaw. Where the jaw does all of it, the lower lip leaves the teeth: so much of
-# mouthRollLower, which says how far the lower lip must go in, takes back the jaw's part, and makes the lip's of keys that stop short.
+# On f and v the lips part by the upper lip and a little jaw. If the jaw does all of it, the lower lip leaves the teeth: this share of
+# mouthRollLower, which measures how far the lower lip must go in, compensates the jaw's part, and the lip's part for keys that stop short.
 _BITE_JAW, _BITE_ROLL = 0.16, 1.15
 _JAW, _CLOSE, _LOWER, _RAISE, _ROLL = "jawOpen", "mouthClose", "mouthLowerDown", "mouthUpperUp", "mouthRollLower"
 

@@ -17,8 +17,8 @@ from . import regions
 from .head import Head, load_head
 from .skinning import SkinnedPoints
 
-# Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions sampled at 25 fps or put on scene
-# frames, where the smallest gap may lie between two frames.
+# Two thresholds for the inner lips' gap. TOUCH_MM is for exact motions. CLOSED_MM is for motions sampled at 25 fps or converted to scene
+# frames, where the smallest gap may be between two frames.
 TOUCH_MM = 0.3  # gap below which inner lips touch visibly
 CLOSED_MM = 0.6  # gap below which lips form a closure, which must survive at any scene rate
 

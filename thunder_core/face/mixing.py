@@ -15,10 +15,10 @@ from . import lip_closures
 from .head import load_head
 from .lips import bundled_lips
 
-# Parts of the face that a take is chosen for; lips and jaw say one word together.
+# Parts of the face that a take is chosen for; lips and jaw belong together, because they speak together.
 PARTS = ("mouth", "upper_face", "eyes", "head")
 PART_OF = {"mouth": "mouth", "jaw": "mouth", "upper_face": "upper_face", "eyes": "eyes", "head": "head"}
-# Half a blink of one take and half of another would be two half-closed eyes; half a gaze looks at nothing.
+# Never blended: half a blink of each of two takes would leave the eyes half closed, and half a gaze has no target.
 _WHOLE = (*BLINKS, *GAZE, *SPEECH)
 _AROUND = 3  # frames around a fade in which its closures are checked
 _FAINT = 0.12  # share of a channel's movement below which a part is ignored

@@ -39,7 +39,7 @@ class Pose:
     shut: float = 0.0
 
 
-# Mood → (at rest, speaking). Moods that takes show well enough have none.
+# Mood → (at rest, speaking). Moods that takes already show well have no entry.
 POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
     "amused": (
         Pose(least=dict(mouthSmile=0.65, cheekSquint=0.45, mouthDimple=0.15, browInnerUp=0.1),

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import BadHead
 
-# Far above the heads there are (ICT-FaceKit: 3 MB, 26,719 vertices), far below what exhausts a computer's memory.
+# Far above existing heads (ICT-FaceKit: 3 MB, 26,719 vertices), far below a computer's memory.
 _MOST_BYTES, _MOST_VERTICES, _MOST_FACES = 2**26, 1_000_000, 1_000_000
 _LONGEST_FACE = 2**14  # longest face line, bytes
 _MOST_WORDS = 8  # words in a vertex line: v x y z, w, and a colour

@@ -13,7 +13,8 @@ from . import surface
 from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
 from .seam import find_seam, Seam
 
-# Mouth vertices of the bundled head: its lips come first, rings from the skin inwards, each from the left corner over the top.
+# Mouth vertices of the bundled head: the lips come first, as rings from the skin inwards, each starting at the left corner along the upper
+# lip.
 LIP_RINGS, LIP_AROUND, CONTACT_RING = 7, 40, 5
 UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # opposite vertices of a ring, from corner to corner
 

@@ -25,7 +25,7 @@ from .skinning import SkinnedPoints
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider
 
-# How closely points are to be met, against coefficients of size 1 (FLAME's basis is scaled so): millimetres.
+# Standard deviations of the points' positions, mm, relative to coefficients of size 1 (as FLAME's basis is scaled).
 _POINT_MM, _GAP_MM = 0.25, 0.15
 _STRENGTH = 40  # number of independent measurements that all points together count as, since neighbours move alike
 _PARTED = 0.6  # share of the jaw's pull on the bundled lips; where another head has less, its corner is nearer: no gap there

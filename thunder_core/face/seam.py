@@ -11,7 +11,7 @@ from ..errors import BadHead
 from . import surface
 from .head import EYE_LEFT, EYE_RIGHT, Head, JAW
 
-# All in distances between the eyes (62 mm in an adult): the window in which a mouth is looked for, and its pixels.
+# In distances between the eyes (62 mm in an adult): the window in which a mouth is searched, and its pixels.
 _WIDE, _BELOW, _ABOVE = 0.75, 1.75, -0.6
 _PIXEL = 1 / 192
 _MERGE = 0.1  # distance below which breaks in one column belong to one mouth

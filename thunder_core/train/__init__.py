@@ -3,6 +3,6 @@
 
 import os
 
-# Threads that wait for each other without spinning: on a machine that does other things too, training is several times faster.
+# Threads wait for each other without spinning: on a machine with other work, training is several times faster.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("GOMP_SPINCOUNT", "0")

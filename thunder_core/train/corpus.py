@@ -27,7 +27,7 @@ from .recording import read_recording
 from .synthetic import synthesise
 from .tracked import SOUNDS, tracked_clips
 
-# LibriSpeech test-other speakers: nobody's training data, the unseen voices every table is measured on.
+# LibriSpeech test-other speakers: never used in training, the held-out voices of every table.
 TEST_SPEAKERS = frozenset("533 367 3331 3080 3005 2609 2414 2033 1998 1688".split())
 LABEL_HOP = RATE // 100  # samples per phone label
 

@@ -113,7 +113,7 @@ def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) ->
     return right / max(1, total)
 
 
-# A small network of the waveform, for comparison at equal cost and for checks without a pretrained one.
+# A small network that reads the waveform, for comparison at equal cost and for tests without a pretrained one.
 SMALL_WAVE = dict(
     model_type="wav2vec2", hidden_size=192, num_hidden_layers=4, num_attention_heads=4, intermediate_size=768, conv_dim=(96,) * 7,
     num_conv_pos_embeddings=32, num_conv_pos_embedding_groups=8, do_stable_layer_norm=False, feat_extract_norm="layer", hidden_dropout=0.0,

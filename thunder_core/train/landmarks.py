@@ -22,32 +22,32 @@ OUTER_EYES = (33, 263)  # outer corners, the subject's right and left: their dis
 INNER_LIPS = (13, 14)  # upper and lower mid-point
 IRISES = (468, 473)  # centres, right and left
 
-# Lip contours from the subject's right corner to the left one, and how far across the mouth each point lies (0 … 1).
+# Lip contours from the subject's right corner to the left one, and each point's position across the mouth (0 … 1).
 LIP_ACROSS = {
     "outer_upper": ((61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291), (0, 0.05, 0.12, 0.22, 0.355, 0.5)),
     "outer_lower": ((61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291), (0, 0.06, 0.12, 0.225, 0.36, 0.5)),
     "inner_upper": ((78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308), (0, 0.08, 0.16, 0.25, 0.37, 0.5)),
     "inner_lower": ((78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308), (0, 0.08, 0.16, 0.25, 0.37, 0.5)),
 }
-# Lids of the right and of the left eye, from the outer corner to the inner one, and how far across the eye.
+# Lids of the right and of the left eye, from the outer corner to the inner one, and positions across the eye.
 LID_ACROSS = {
     "upper": ((33, 246, 161, 160, 159, 158, 157, 173, 133), (263, 466, 388, 387, 386, 385, 384, 398, 362),
               (0, 0.055, 0.12, 0.235, 0.42, 0.61, 0.80, 0.935, 1)),
     "lower": ((33, 7, 163, 144, 145, 153, 154, 155, 133), (263, 249, 390, 373, 374, 380, 381, 382, 362),
               (0, 0.08, 0.165, 0.29, 0.475, 0.655, 0.83, 0.94, 1)),
 }  # fmt: skip
-# Brows from the outer end to the inner one: pairs of the upper and the lower row, and how far along the brow.
+# Brows from the outer end to the inner one: pairs of the upper and the lower row, and positions along the brow.
 BROWS = {
     "right": ((70, 46), (63, 53), (105, 52), (66, 65), (107, 55)),
     "left": ((300, 276), (293, 283), (334, 282), (296, 295), (336, 285)),
 }
 BROW_ALONG = (0.03, 0.27, 0.5, 0.75, 0.97)
-# What keeps its place on the skull whatever the face does: bridge, eye corners, forehead, temples.
+# Landmarks fixed to the skull: bridge, eye corners, forehead, temples.
 RIGID = (6, 168, 197, 195, 5, 9, 8, 151, 10, 108, 337, 33, 133, 263, 362, 127, 356, 162, 389, 21, 251)
 _HAIR = ("Brows",)  # materials on top of the skin
 NOSE_TIP, CHIN = (1, 4), (152, 175)
 SIDE_OF_MOUTH, SIDE_OF_EYES = (58, 288), (127, 356)  # points on the face's outline level with mouth and eyes, right and left
-# Between the contours: which way the skin goes there says chin, cheek or nose.
+# Landmarks between the contours, for the movement of chin, cheeks and nose.
 CHIN_POINTS = (18, 83, 313, 200, 201, 421, 199, 208, 428, 175, 171, 396, 152, 148, 377)
 CHEEK_POINTS = (50, 280, 101, 330, 205, 425, 207, 427, 187, 411, 216, 436, 206, 426, 212, 432, 202, 422, 214, 434)
 NOSE_POINTS = (129, 358, 98, 327, 49, 279, 164, 167, 393)

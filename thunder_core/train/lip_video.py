@@ -29,7 +29,7 @@ _MILLIMETRES = 72.0  # side of the picture, mm
 _BELOW = 2.0  # mm by which the picture's centre lies below the mouth's corners, since jaws open downwards
 _MARGIN = 1.3  # size of the kept part of the face, in sides of the picture; triangles outside it are left out
 _BEHIND = -0.3  # cosine to the viewer at rest below which no motion makes a triangle visible
-# Grey of the parts, so that lips, teeth and tongue can be told apart; others are skin.
+# Grey of the parts, so that lips, teeth and tongue differ; others are skin.
 _GREY = {"Lips": 0.36, "Mouth": 0.06, "Gums": 0.22, "Teeth": 0.95, "Back Teeth": 0.95, "Tongue": 0.48}
 _SKIN = 0.62
 _LIGHT = (0.0, 0.5, 0.866)  # direction to the light, above the camera

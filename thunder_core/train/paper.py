@@ -61,7 +61,7 @@ def _with_loss(system: str) -> Stage:
     return Stage(f"{system}+mouth2s", system, f"{system}{BASE}", "mouth")
 
 
-# In the order in which they are trained: what matters least comes last, where time runs out.
+# In the order of training: the least important come last, in case time runs out.
 _FIRST = ("flameformer", "flameselftalk", "diffposetalk", "thunder")
 _EVERYWHERE = (
     *(stage for system in _FIRST for stage in _with_base(system)),

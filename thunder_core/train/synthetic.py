@@ -18,7 +18,7 @@ FLITE_VOICES = ("slt", "rms", "awb", "kal16")
 ESPEAK_LANGUAGES = ("en-us", "en-gb-x-rp", "en-gb-scotland", "fr", "de", "es", "it", "pt", "nl", "pl", "tr", "sv")
 ESPEAK_VARIANTS = ("", "+f1", "+f2", "+f3", "+f4", "+m1", "+m2", "+m3", "+m4", "+m7", "+klatt2")
 
-# Sounds of the world's languages as the nearest of the 40 phones, by what lips, jaw and tongue do. A pair sounds one after the other.
+# Sounds of the world's languages as the nearest of the 40 phones, by the movement of lips, jaw and tongue. A pair is spoken in succession.
 IPA = {
     "p": "P", "b": "B", "t": "T", "d": "D", "k": "K", "ɡ": "G", "g": "G", "q": "K", "ʔ": "SIL", "m": "M", "n": "N", "ɲ": "N", "ŋ": "NG",
     "ɱ": "M", "ɳ": "N", "f": "F", "v": "V", "ʋ": "V", "θ": "TH", "ð": "DH", "s": "S", "z": "Z", "ʃ": "SH", "ʒ": "ZH", "ʂ": "SH", "ʐ": "ZH",

@@ -56,7 +56,7 @@ SPOKEN = (
     Part("noseSneer", "wide", 0.07), Part("noseSneer", "accent", 0.06), Part("noseSneer", "bite", 0.06),
 )  # fmt: skip
 
-# At full strength of a mood, beside what it does to the style (`direction.MOODS`).
+# At full strength of a mood, in addition to its effect on the style (`direction.MOODS`).
 OF_MOODS: dict[str, Sequence[Part]] = {
     "warm": (
         Part("mouthSmile", "wide", 0.22), Part("mouthSmile", "end", 0.22), Part("cheekSquint", "wide", 0.18),

@@ -46,7 +46,7 @@ class Manner:
 USUAL = Manner()
 _HELD = ("nods", "raises", "knits", "inner", "outer", "down", "wide", "squint", "droop")  # never below 0
 
-# Every mood at full strength. Sizes of sliders that a mood moves too (`direction.MOODS`) come on top.
+# Every mood at full strength. The mood's changes of sliders (`direction.MOODS`) are added.
 MOODS: dict[str, Manner] = {
     NEUTRAL: USUAL,
     "warm": Manner(raises=1.1, looks=0.7, linger=0.8, inner=0.14, squint=0.42, pose=(-0.5, 0.0, 4.0), blink_length=1.1),

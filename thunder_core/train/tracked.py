@@ -180,7 +180,7 @@ def tracked_clips(
         yield str(path.relative_to(folder).with_suffix("")), speaker, samples[: round(frames / FPS * RATE)], cut
 
 
-# FACEGOOD's rig: which of the head's channels each of its channels is, and by how much. Left and right follow by themselves;
+# FACEGOOD's rig: the head's channels for each of its channels, with weights. Left and right are derived;
 # `c` channels move both sides. Its jaw is mouth_stretch_c. Teeth and tongue sizes, screams and fixes have no counterpart.
 FACEGOOD_JAW_RADIANS = 0.32  # jaw at mouth_stretch_c = 1
 FACEGOOD = {

@@ -87,7 +87,7 @@ def red_height(u, up):
     return np.where(up > 0, upper, lower)
 
 
-# Ring → how far it reaches beyond the corner [mm].
+# Ring → its extent beyond the corner [mm].
 _BEYOND = {2: 8.0, 3: 3.4, 4: 1.4, 5: 0.5, 6: 0.2, 7: 0.0, 8: -0.4, 9: 0.6, 10: 3.5, 11: 6.5, 12: 8.0, 13: 2.0}
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .form import surface_z
 
-# Row of the grid → points (x, y, z) of columns 0, 1, 2, 3, 4; z None lies in the crease beside it.
+# Row of the grid → points (x, y, z) of columns 0, 1, 2, 3, 4; z None: in the crease next to it.
 _TABLE = {
     10: ((0, 12.0, 88.7), (4.6, 12.0, 87.9)),
     11: ((0, 6.5, 88.1), (4.2, 6.5, 86.7)),

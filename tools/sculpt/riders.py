@@ -205,7 +205,7 @@ RIDERS = {
     ),
     "jawForward": (("face", (((27, -71, 80), (24, 20, 44), (0.3, 0.0, 1.6)),)),),
 }
-# Channel → how far the nasolabial fold's groove and the cheek beside it move, each (sideways, up, forward) mm
+# Channel → movement of the nasolabial fold's groove and of the adjacent cheek, each (sideways, up, forward) mm
 FOLDS = {
     "mouthSmile": ((-0.2, 0.2, -6.5), (0.8, 0.4, 4.0)),
     "mouthUpperUp": ((0.0, 0.4, -1.8), (0.3, 0.2, 1.2)),
@@ -214,7 +214,7 @@ FOLDS = {
     "mouthDimple": ((-0.2, 0.0, -0.8), (0.4, 0.0, 0.9)),
     "cheekSquint": ((0.0, 0.2, -0.7), (0.0, 0.2, 0.7)),
 }
-# Channels that fold the forehead, and how deep [mm]
+# Channels that fold the forehead, and the depth [mm]
 _FURROWS = {"browInnerUp": 0.7, "browOuterUp": 0.55}
 SIDED = ("mouthSmile mouthStretch mouthDimple mouthFrown mouthUpperUp mouthLowerDown noseSneer mouthPress cheekSquint eyeSquint "
          "browOuterUp browDown").split()

@@ -98,7 +98,7 @@ def _with_width(field, corner, value):
     return field
 
 
-# how much of the lid margin's turn each lid ring takes, from the skin above the crease (1.5) to the fold behind the lid (6)
+# share of the lid margin's turn for each lid ring, from the skin above the crease (1.5) to the fold behind the lid (6)
 _LID_SLIDE = {1.5: 0.05, 2: 0.2, 2.5: 0.45, 3: 0.72, 3.5: 0.9, 4: 1.0, 5: 1.0, 6: 0.9}
 _LID_LIFT = {1.5: 0.3, 2: 0.5, 2.5: 0.7, 3: 0.85, 3.5: 0.95, 4: 1.0, 5: 1.0, 6: 1.0}
 _LOWER_RISE = 0.14  # share of the gap that the lower lid closes in a blink

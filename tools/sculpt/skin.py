@@ -38,7 +38,7 @@ _ROWS = {
     50: (-174, 22, -166, 58, -32, -160, -94),
     59: (-236, 52, -212, 106, -46, -214, -108),
 }
-# lateral place of the front columns at the eyes and at the mouth, on a face 72 mm half as wide
+# lateral position of the front columns at the eyes and at the mouth, on a face with a half width of 72 mm
 _COLUMNS = (0, 4.5, 10, 15.5, 21, 26.5, 32, 37.5, 43.5, 49.5, 55.5)
 _COLUMNS_MOUTH = (0, 7, 15, 23, 31, 39, 46, 50.5, 54, 57.5, 60.5)
 
@@ -121,12 +121,12 @@ def lid_margin(k):
     return 31.0 + 14.0 * t, y + tilt - 0.3, t
 
 
-# Lid ring → how far it lies beyond the lid's edge [mm]: sideways at the corners, up on the upper lid, down on the lower.
+# Lid ring → distance beyond the lid's edge [mm]: sideways at the corners, up on the upper lid, down on the lower.
 _LID_RINGS = {1.5: (7.0, 7.6, 8.2), 2: (4.8, 6.3, 5.8), 2.5: (2.8, 4.4, 3.8), 3: (1.6, 2.6, 2.2), 3.5: (0.7, 1.0, 0.9), 4: (0, 0, 0),
               5: (-0.5, -0.9, -1.0), 6: (-0.5, 5.0, 5.0)}
-# Lid ring → how far it stands out, up on the upper lid and down on the lower [mm]: skin hangs over the crease
+# Lid ring → protrusion, up on the upper lid and down on the lower [mm]: skin hangs over the crease
 _LID_DEPTH = {1.5: (0.8, 0.0), 2: (-1.8, -0.2), 2.5: (-0.6, 0.0)}
-# Lid ring → how much of its depth is the form's: the others lie on the eyeball
+# Lid ring → share of its depth from the form; the rest follows the eyeball
 _LID_ON_FORM = {1.5: 1.0, 2: 0.62, 2.5: 0.25, 3: 0.05}
 
 

@@ -37,7 +37,7 @@ _BLINK = 0.3  # mean eyeBlink below which there is no blink
 _LOOK = 0.6  # share of the allowed error above which the linear sum is replaced by measuring the face
 _UNSEEN = 0.05  # share of the allowed error below which a track needs no curve
 
-# Labels of poses: what a mouth of that shape says.
+# Labels of poses: sounds of a mouth of that shape.
 LABELS = CLOSED, TEETH, ROUND, WIDE, OPEN = "M B P", "F V", "OO W", "EE S", "AH"
 _SHAPES = (
     (TEETH, ("mouthRollLower",), 0.35),

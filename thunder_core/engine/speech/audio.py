@@ -31,7 +31,7 @@ LONGEST = 60 * 60  # seconds; more than an hour of one strip is a mistake
 SILENCE = 1e-4  # peak deviation from the mean below which nothing can be heard (−80 dB)
 LOWEST_RATE = 4000  # Hz; below it no speech survives (telephone: 8000)
 HIGHEST_RATE = 768000  # Hz; no recorder goes beyond, damaged headers do
-# A file's rate and 16 kHz are taken as the nearest ratio of numbers up to this, exact for usual rates. The filter has a row for each
+# The ratio of a file's rate to 16 kHz is approximated by integers up to this, exactly for usual rates. The filter has a row for each
 # phase of the ratio: without a limit it would need gigabytes at 44,099 Hz. The sound is shorter or longer by 11 ms an hour at most.
 LARGEST_RATIO = 1000
 CROSSINGS = 10  # zero crossings of the resampling filter on either side
@@ -41,8 +41,7 @@ STALLED = 60  # seconds without a sample after which ffmpeg is ended
 POLL = 0.05  # seconds between two checks for cancellation while ffmpeg is silent
 FRAME = 320  # samples; 20 ms
 SPIKE_FRAMES, SPIKE_FACTOR = 25, 4.0  # a spike is this many times louder than all but half a second of the loudest frames
-# ffmpeg's names of the formats that hold sound. Playlists, concatenations, devices and filters, which lead to other
-# files, are none of them.
+# ffmpeg's names of sound formats, without playlists, concatenations, devices and filters, which refer to other files.
 FORMATS = (
     "aac,ac3,act,aiff,amr,amrnb,amrwb,ape,asf,au,avi,bit,caf,dsf,dts,dtshd,eac3,flac,flv,g722,g729,gsm,iff,ircam,loas,matroska,"
     "mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,oga,ogg,oma,qcp,rm,rso,shn,sln,sox,tak,truehd,tta,voc,vqf,w64,wav,wsaud,"

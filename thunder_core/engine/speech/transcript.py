@@ -49,15 +49,15 @@ _READ = {
 }
 _ANY = tuple(range(1, len(PHONES)))
 BILABIALS = "mbp"
-# Spellings in which one of the letters m, b, p is silent, or not said with the lips: pattern → which letter of it.
+# Spellings in which one of the letters m, b, p is silent, or not bilabial: pattern → index of that letter.
 _SILENT = ((r"mb(?![a-z])", 1), (r"bt", 0), (r"(?<![a-z])p(?=[snt])", 0), (r"pt(?![a-z])", 0), (r"mn(?![a-z])", -1))
 _SKIP = -4.0  # log probability of skipping a letter
 _UNLIKELY = -7.0  # lowest log likelihood, since the encoder may be wrong in any frame
 _LEAST_PROBABILITY = 0.3  # a letter that is often silent closes the lips only if a bilabial is at least this probable
 PAUSE = 0.06  # shortest pause, seconds; in a shorter gap closed lips belong to a sound
 _MOST = 200_000_000  # letters times rows, one byte each; ten minutes of speech with all its words need a third
-# Seconds by which lips are shut furthest before the middle of their sound: the mean of 46 closures of filmed speakers is 25 ms (those
-# of the fit split; tests/core/test_correct_closures.py measures it on the others).
+# Seconds from the tightest lip closure to the middle of its sound: the mean of 46 closures of filmed speakers is 25 ms (those of the fit
+# split; tests/core/test_correct_closures.py measures it on the others).
 _EARLY = 0.025
 _NEAR = 0.1  # seconds between bilabials during which the lips stay closed (“mp”, “bm”)
 

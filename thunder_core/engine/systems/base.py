@@ -19,7 +19,7 @@ from ..weights import load_network, typed
 
 Progress = Callable[[float], None]
 
-# Where each network is: imported when it is asked for, so that one system needs nothing of the others.
+# Module of each network: imported on demand, so that one system does not depend on the others.
 _NETWORKS = {
     DEFAULT: (".plain", "PlainThunder"),
     "diffposetalk": (".diffposetalk", "DiffPoseTalk"),

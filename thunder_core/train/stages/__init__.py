@@ -25,7 +25,7 @@ from . import (
     vocoder,
 )
 
-# In the order in which they are run from the beginning; what follows `card` stands alone.
+# In the order of a complete run; the stages after `card` are independent.
 STAGES = {
     "corpus": corpus, "speaker": speaker, "encoder": encoder, "calibrate": calibrate, "hear": hear, "animate": animate, "m2s": m2s,
     "vocoder": vocoder, "denoiser": denoiser, "distil": distil, "takes": takes, "judge": judge, "card": card, "adapt": adapt,
