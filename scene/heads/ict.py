@@ -124,7 +124,7 @@ def _open_eyes(rest, polygons, material, names: list[str], eyes):
     inner = [i for i, name in enumerate(names) if _is(name, ("iris",))]
     white, pupil = len(names), len(names) + 1
     names += ["M_EyeWhite", "M_Pupil"]
-    middles = np.zeros_like(rest)  # centre centre of the eye that a vertex belongs to
+    middles = np.zeros_like(rest)  # centre of the eye that a vertex belongs to
     for ids in eyes.values():
         if len(ids):
             middles[ids] = rest[ids].mean(axis=0)

@@ -20,7 +20,7 @@ from .articulators import Articulators
 from .lip_closures import press_together
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
-_ROUND = 0.35  # of pucker and funnel together, from which on corners are left to the sound
+_ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
 _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 
 

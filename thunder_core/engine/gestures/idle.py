@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The life of a face where nobody speaks: the head drifts, breathes and now and then shifts, brows and lids stir, the gaze wanders.
+"""Idle movement of a face in silence: the head drifts, breathes and sometimes changes its pose, brows and lids move slightly, the gaze
+wanders.
 
 In pauses between phrases there is only the drift and the breath, which never stop; the longer silence lasts the more of the rest.
 """
@@ -14,22 +15,22 @@ from .layer import blurred, drift, eased, Layer
 from .manner import Directed, generator, Manner
 from .speaker import brow_shape
 
-_STIR, _STIR_HERTZ = 0.3, 0.35  # degrees, everywhere
-_BREATH, _BREATH_HERTZ = 0.2, 0.26  # degrees of the nod
-_DRIFT, _DRIFT_HERTZ = np.array([1.0, 2.0, 1.3]), 0.12  # degrees of a silent head, and how fast
-_POSE = np.array([1.3, 3.0, 2.2])  # deviation of the degrees by which poses differ
-_RESTS = (1.2, 3.6)  # s between changes of pose
-_TURNS = (1.0, 2.0)  # s that one takes
-_LONG, _RISE, _FALL = 1.4, 1.2, 0.7  # s of silence after which a face is idle, in which it becomes so, and stops before speech
+_STIR, _STIR_HERTZ = 0.3, 0.35  # small movement at all times: degrees, and speed
+_BREATH, _BREATH_HERTZ = 0.2, 0.26  # nod with the breath: degrees, and rate
+_DRIFT, _DRIFT_HERTZ = np.array([1.0, 2.0, 1.3]), 0.12  # drift of an idle head: degrees, and speed
+_POSE = np.array([1.3, 3.0, 2.2])  # standard deviation of the poses, degrees
+_RESTS = (1.2, 3.6)  # time between changes of pose, s
+_TURNS = (1.0, 2.0)  # length of a change of pose, s
+_LONG, _RISE, _FALL = 1.4, 1.2, 0.7  # silence after which a face is idle, its onset, and its end before speech, s
 _BROWS, _BROW_HERTZ = 0.03, 0.3
 _RAISES_EVERY, _RAISE = 6.0, (0.06, 0.16)
-_LOOKS_EVERY, _LOOKS_LAST, _LOOK = 3.6, (0.5, 2.0), (4.0, 11.0)  # s, s, degrees
+_LOOKS_EVERY, _LOOKS_LAST, _LOOK = 3.6, (0.5, 2.0), (4.0, 11.0)  # looks away: mean interval, s; length, s; size, degrees
 _BLINKS_WITH_LOOKS = 0.35
 _DROOP = 0.04
 
 
 def idleness(phrasing: Phrasing) -> np.ndarray:
-    """How idle a face is [T], 0 … 1: in long silence, and all along where nobody speaks."""
+    """Idleness of a face [T], 0 … 1: 1 in long silence, and throughout a sound without speech."""
     result = np.zeros(phrasing.frames)
     if not len(phrasing.phrases):
         return result + 1
@@ -43,7 +44,7 @@ def idleness(phrasing: Phrasing) -> np.ndarray:
 
 
 def alive(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
-    """Add the life of a silent face to a layer. directed: how they are played."""
+    """Add idle movement to a layer. directed: style of the gestures."""
     frames, rng, how = phrasing.frames, generator(seed, 4), directed.usual
     idle = idleness(phrasing)
     layer.head += _STIR * drift(frames, 3, _STIR_HERTZ, rng)
@@ -61,7 +62,7 @@ def alive(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed:
 
 
 def _poses(frames: int, seed: int, manner: Manner, tempo: float) -> np.ndarray:
-    """Degrees [T, 3] of a head that shifts now and then from one pose to another."""
+    """Rotation of a head that sometimes changes from one pose to another, degrees [T, 3]."""
     rng = generator(seed, 7)
     t, result, now, at = np.arange(frames) / FPS, np.zeros((frames, 3)), 0.7 * _POSE * manner.pose, 0.0
     result += now

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What gestures add to a motion, and the curves they are made of."""
+"""The layer that gestures add to a motion, and its curves."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import numpy as np
 
 from ...types import FPS
 
-_EYES_STAY = 0.95  # of what gestures turn the head, that eyes make good
-_FURTHEST_LOOK = 24.0  # degrees of an eye in its socket
-_WIDER = 0.3  # of the channel, that lids open as brows are raised by 1
-_NARROWER = 0.25  # that they narrow as brows are knit by 1
-_MOST_BROW = 0.95  # of a channel, that a gesture may bring it to
-_BLINK_DOWN, _BLINK_SHUT, _BLINK_UP = 0.1, 0.045, 0.2  # s
-_LIDS_BUSY = 0.25  # of a blink: where lids are lower in the model's motion, no other blink begins
-_LIDS_NEAR = 12  # frames to either side
+_EYES_STAY = 0.95  # share of the gestures' head rotation that the eyes compensate
+_FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees
+_WIDER = 0.3  # widening of the lids per unit of raised brows
+_NARROWER = 0.25  # narrowing of the lids per unit of knit brows
+_MOST_BROW = 0.95  # largest brow value made by a gesture
+_BLINK_DOWN, _BLINK_SHUT, _BLINK_UP = 0.1, 0.045, 0.2  # phases of a blink, s
+_LIDS_BUSY = 0.25  # eyeBlink of the model's motion above which no other blink begins
+_LIDS_NEAR = 12  # frames to either side that this includes
 
 
 def eased(u: np.ndarray) -> np.ndarray:
-    """0 … 1 with minimum jerk (Flash & Hogan 1985) of u, which is cut to 0 … 1."""
+    """Minimum-jerk movement from 0 to 1 (Flash & Hogan 1985) at u, which is clipped to 0 … 1."""
     u = np.clip(u, 0, 1)
     return u * u * u * (10 - 15 * u + 6 * u * u)
 
 
 def blurred(values: np.ndarray, deviation: float) -> np.ndarray:
-    """Every column of [T, c] blurred over time by a Gaussian of so many frames; its ends are held."""
+    """Every column of [T, c] smoothed over time by a Gaussian of this deviation in frames; ends are held."""
     reach = int(3 * deviation) + 1
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
     padded = np.pad(values.astype(float), ((reach, reach), (0, 0)), mode="edge")
@@ -47,7 +47,7 @@ def drift(frames: int, columns: int, hertz: float, rng: np.random.Generator) -> 
 
 
 def bump(frames: int, start: float, rise: float, hold: float, fall: float) -> tuple[slice, np.ndarray]:
-    """Where a movement of `rise`, `hold` and `fall` s that sets off at a frame lies, and how far it is there, 0 … 1."""
+    """Frames of a movement of `rise`, `hold` and `fall` s that starts at a frame, and its progress, 0 … 1."""
     first, last = max(0, int(np.floor(start))), min(frames, int(np.ceil(start + (rise + hold + fall) * FPS)) + 1)
     t = (np.arange(first, max(first, last)) - start) / FPS
     return slice(first, max(first, last)), eased(t / rise) - eased((t - rise - hold) / fall)
@@ -55,7 +55,7 @@ def bump(frames: int, start: float, rise: float, hold: float, fall: float) -> tu
 
 @dataclass
 class Layer:
-    """What is added to T frames.
+    """Additions to T frames.
 
     head [T, 3]: degrees that it nods, turns and tilts.  gaze [T, 2]: degrees that the eyes' point is turned and lowered.
     brows [T, 3]: inner, outer left and outer right, raised.  knit [T, 2]: drawn down, left and right.  shut [T]: of blinks, 0 … 1.
@@ -71,7 +71,7 @@ class Layer:
 
     @classmethod
     def of(cls, frames: int) -> Layer:
-        """One that adds nothing."""
+        """An empty layer."""
         return cls(*(np.zeros((frames, n)) for n in (3, 2, 3, 2)), np.zeros(frames), np.zeros(frames))
 
     @property
@@ -79,24 +79,24 @@ class Layer:
         return len(self.head)
 
     def stroke(self, fastest: float, degrees: np.ndarray, down: float, hold: float, back: float) -> None:
-        """The head goes as far as `degrees` [3] in `down` s, fastest at a frame, and back after `hold` s in `back` s."""
+        """Move the head by `degrees` [3] in `down` s, fastest at a frame, and back after `hold` s in `back` s."""
         at, far = bump(self.frames, fastest - down * FPS / 2, down, hold, back)
         self.head[at] += far[:, None] * degrees
 
     def move_brows(self, fastest: float, raised: np.ndarray, knit: np.ndarray, rise: float, hold: float, fall: float) -> None:
-        """Brows go as far as `raised` [3] and `knit` [2] in `rise` s, fastest at a frame, and back after `hold` s in `fall` s."""
+        """Move the brows by `raised` [3] and `knit` [2] in `rise` s, fastest at a frame, and back after `hold` s in `fall` s."""
         at, far = bump(self.frames, fastest - rise * FPS / 2, rise, hold, fall)
         self.brows[at] += far[:, None] * raised
         self.knit[at] += far[:, None] * knit
 
     def look(self, away: float, degrees: np.ndarray, seconds: float) -> None:
-        """The gaze jumps `degrees` [2] at a frame, and back after so long."""
+        """Let the gaze jump by `degrees` [2] at a frame, and back after a time."""
         jump = 0.03 + 0.003 * float(np.linalg.norm(degrees))  # s
         at, far = bump(self.frames, away, jump, seconds, jump)
         self.gaze[at] += far[:, None] * degrees
 
     def blink(self, start: float, length: float = 1.0) -> None:
-        """Lids shut at a frame and open again; length: against a usual blink."""
+        """Add a blink at a frame; length: relative to a usual blink."""
         at, far = bump(self.frames, start, _BLINK_DOWN, _BLINK_SHUT * length, _BLINK_UP * length)
         self.shut[at] = np.maximum(self.shut[at], far)
 
@@ -108,7 +108,7 @@ class Layer:
             if name in place:
                 column = place[name]
                 own = expression[:, column]
-                # What is there already leaves less to go, so that no movement is cut off.
+                # Existing values reduce the addition, so that no movement is clipped.
                 room = np.clip(1 - own / _MOST_BROW, 0, 1)
                 result[:, column] = np.maximum(0, own + np.where(by > 0, _MOST_BROW * room * np.tanh(by / _MOST_BROW), by))
 
@@ -128,12 +128,12 @@ class Layer:
         turn = np.radians(self.head)
         looked = eyes + np.radians(np.stack([self.gaze[:, 1], self.gaze[:, 0], np.zeros(self.frames)], 1))
         looked -= _EYES_STAY * turn * np.array([1, 1, 0])
-        most = np.maximum(np.radians(_FURTHEST_LOOK), np.abs(eyes))  # what the model does stays
+        most = np.maximum(np.radians(_FURTHEST_LOOK), np.abs(eyes))  # the model's own gaze is kept
         return result, head + turn, np.clip(looked, -most, most)
 
 
 def _whole(shut: np.ndarray, free: np.ndarray) -> np.ndarray:
-    """The blinks [T] that lie wholly where lids are `free` [T]."""
+    """The blinks [T] that are completely inside frames with `free` lids [T]."""
     result = np.zeros(len(shut))
     edges = np.flatnonzero(np.diff(np.concatenate([[False], shut > 0, [False]]).astype(int))).reshape(-1, 2)
     for start, end in edges:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How a listener answers a voice: a nod or two, a blink or a new pose a moment after its phrases end, brows after its accents."""
+"""A listener's answers to a voice: a nod or two, a blink or a new pose shortly after its phrases end, brows after its accents."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from .layer import eased, Layer
 from .manner import Directed, generator, Manner
 from .speaker import at_most, brow_shape
 
-_SHORTEST = 0.5  # s of a phrase whose end is answered
-_NODS, _BLINKS, _POSES, _BROWS = 0.75, 0.4, 0.3, 0.15  # share of phrase ends that are answered so
-_LATE, _AROUND = 0.32, 0.1  # s after the end, and deviation
-_DEGREES = (2.4, 5.0)  # of the first nod; the next are smaller
+_SHORTEST = 0.5  # shortest phrase whose end is answered, s
+_NODS, _BLINKS, _POSES, _BROWS = 0.75, 0.4, 0.3, 0.15  # shares of phrase ends that are answered with each gesture
+_LATE, _AROUND = 0.32, 0.1  # delay after the end, and its standard deviation, s
+_DEGREES = (2.4, 5.0)  # size of the first nod, degrees; the next are smaller
 _FADES = 0.6
-_AGAIN = (0.55, 0.88)  # share of nods that are the only one, and that have at most one after them
-_DOWN = (0.16, 0.22)  # s
+_AGAIN = (0.55, 0.88)  # shares of answers with one nod, and with at most two
+_DOWN = (0.16, 0.22)  # time of the downward movement, s
 _POSE = np.array([0.8, 2.2, 1.6])  # degrees
 
 

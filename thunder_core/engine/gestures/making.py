@@ -14,9 +14,9 @@ from .speaker import marked
 
 
 def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | None, listens: bool) -> Layer:
-    """What the gestures of a seed's take add over a voice that the face speaks, or `listens` to.
+    """The gestures of a seed's take for a voice that the face speaks, or `listens` to.
 
-    spread: 0 … 1, how far takes go from what is asked.  styles: [1 or T, DIRECTION_NAMES], how the take is played; None: as usual.
+    spread: 0 … 1, variation of takes around the request.  styles: [1 or T, DIRECTION_NAMES], the take's direction; None: the usual one.
     """
     layer, manner, directed = Layer.of(phrasing.frames), manner_of(seed, spread), Directed.of(styles)
     (answered if listens else marked)(layer, phrasing, seed, manner, directed)

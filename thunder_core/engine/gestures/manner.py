@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kind of gestures a take makes, and how many: a function of its seed, further from the usual the larger *Spread* is."""
+"""Kinds and numbers of a take's gestures: a function of its seed, with a larger deviation from the usual at a larger *Spread*."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import numpy as np
 from ...direction import AXES, Axis, DIRECTION_NAMES, MOODS
 
 _SEEDS = 1 << 32
-_NODS, _RAISES = 0.62, 0.5  # share of accents that a usual take marks with the head, and with brows
-_SHARES_APART = 0.9  # deviation of the log-odds of these shares, at a spread of 1
-_SIZES_APART = 0.45  # of the logarithm of sizes
-_KINDS_APART = 2.4  # of the logarithm of how often a kind of gesture is made
-# How often usual takes make each kind of gesture of brows: both up, the inner ends, one side, drawn together; and of the head: down,
-# turned or tilted, up.
+_NODS, _RAISES = 0.62, 0.5  # shares of accents that a usual take marks with head and brows
+_SHARES_APART = 0.9  # standard deviation of these shares' log-odds at a spread of 1
+_SIZES_APART = 0.45  # standard deviation of the sizes' logarithm
+_KINDS_APART = 2.4  # standard deviation of the logarithm of each kind's frequency
+# Relative frequencies of each kind of gesture in usual takes, of brows: both up, the inner ends, one side, drawn together; and of the head:
+# down, turned or tilted, up.
 BROW_KINDS, HEAD_KINDS = np.array([0.55, 0.1, 0.15, 0.2]), np.array([0.7, 0.22, 0.08])
-UP = 2  # of HEAD_KINDS
-_KNIT_BY_FROWN, _SIDED_BY_ASYMMETRY = 3.0, 3.0  # how much oftener brows are knit, or one is raised, for 1 of these axes
-_ENERGY = 0.3  # power of energy with which heads move
+UP = 2  # index in HEAD_KINDS
+_KNIT_BY_FROWN, _SIDED_BY_ASYMMETRY = 3.0, 3.0  # factors per unit of these axes: frequency of knit brows, of one raised brow
+_ENERGY = 0.3  # exponent of energy in the size of head movements
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How one take makes its gestures.
+    """The manner in which one take makes its gestures.
 
     nods, raises: share of accents that it marks.  head_size, brow_size: against usual takes.  brow_kinds [4], head_kinds [3]: how often
     each kind occurs, summing to 1.  side: −1 … 1, the side that it prefers, above 0 the left.  pose [3]: degrees that its head rests
@@ -43,7 +43,7 @@ class Manner:
 
 
 def generator(seed: int, part: int) -> np.random.Generator:
-    """Random numbers of a take for one part of what it does; parts do not disturb each other."""
+    """Random numbers of a take for one part of its gestures; parts are independent of each other."""
     return np.random.default_rng([part, seed % _SEEDS])
 
 
@@ -52,7 +52,7 @@ def _odds(share: float, by: float) -> float:
 
 
 def manner_of(seed: int, spread: float) -> Manner:
-    """The manner of the take of a seed; at a spread of 0 takes make usual gestures, but not at the same places."""
+    """The manner of a seed's take; at a spread of 0 takes make usual gestures, but at different times."""
     z = generator(seed, 0).standard_normal(15).clip(-2, 2)
     brows, head = (
         usual * np.exp(spread * _KINDS_APART * by - (spread * _KINDS_APART) ** 2 / 4)
@@ -66,8 +66,8 @@ def manner_of(seed: int, spread: float) -> Manner:
 
 
 class Played(NamedTuple):
-    """How gestures are played at a frame, 1 as usual: sizes of what head and brows do, quickness, how often eyes look away; how often
-    brows are knit and one side raised, as factors; side: −1 … 1, that moves more, above 0 the left."""
+    """Style of gestures at a frame, 1 as usual: sizes of head and brow movements, speed, frequency of looks away; frequency of knit brows
+    and of one raised brow, as factors; side: −1 … 1, the side that moves more, above 0 the left."""
 
     head: float
     brows: float
@@ -80,13 +80,13 @@ class Played(NamedTuple):
 
 @dataclass(frozen=True)
 class Directed:
-    """How gestures are played over a line: [1 or T, Played]."""
+    """Style of gestures over a line: [1 or T, Played]."""
 
     rows: np.ndarray
 
     @classmethod
     def of(cls, styles: np.ndarray | None) -> Directed:
-        """In styles [1 or T, DIRECTION_NAMES], as their moods change them; None: as usual."""
+        """From styles [1 or T, DIRECTION_NAMES], including the effect of their moods; None: the usual style."""
         styles = np.zeros((1, len(DIRECTION_NAMES))) if styles is None else np.asarray(styles, float)
         moods = styles[:, len(AXES) :]
         deviations = styles[:, : len(AXES)] + moods @ _MOOD_CHANGES
@@ -97,12 +97,12 @@ class Directed:
         ], 1))  # fmt: skip
 
     def at(self, frame: float) -> Played:
-        """At a frame; beyond the line as at its end."""
+        """The style at a frame; beyond the line that of its end."""
         return Played(*self.rows[min(max(0, int(frame)), len(self.rows) - 1)].tolist())
 
     @property
     def usual(self) -> Played:
-        """On average."""
+        """The average over the line."""
         return Played(*self.rows.mean(0).tolist())
 
 
@@ -113,6 +113,6 @@ _MOOD_TEMPOS = np.log([mood.tempo for mood in _MOODS])
 
 
 def _values(axis: Axis, deviations: np.ndarray) -> np.ndarray:
-    """`Axis.value` of many deviations."""
+    """`Axis.value` for an array of deviations."""
     by = deviations * axis.speakers
     return np.clip(axis.usual * np.exp(by) if axis.factor else axis.usual + by, axis.least, axis.most)

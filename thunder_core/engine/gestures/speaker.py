@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a speaker's face does with what is said: head and brows mark accents, brows stay over phrases, the head draws breath.
+"""A speaker's gestures: head and brows mark accents, brows stay raised over phrases, the head rises with the breath.
 
 The model moves head and brows on accents and off them. What it does off them is made smaller, and each take marks accents of its
 own with gestures of its own: which ones, and whether brows rise, one of them does, or they are drawn together.
@@ -14,30 +14,30 @@ from ..speech.phrasing import Phrasing
 from .layer import blurred, Layer
 from .manner import Directed, generator, Manner, Played, UP
 
-_SLOW = 10.0  # frames: what is slower than this blur is a pose and stays
-_HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # of the model's quick movement that is left off accents
-_NOD = (1.6, 2.8)  # degrees of a nod on the weakest accent, and more on the strongest
-_MOST_DEGREES = 8.0  # of a stroke
-_RAISE = (0.06, 0.12)  # of a channel, of raised brows, likewise
-_SIZES = 0.3  # deviation of the logarithm of sizes within a take
-_EARLY = 0.5  # frames before an accent's peak at which a gesture is fastest
-_HELD_PHRASE = 0.8  # s from which on brows may stay over a phrase
-_HELD = 0.35  # share of such phrases over which they do
-_HELD_SIZE = (0.05, 0.13)  # of a channel
-_INHALE, _BEFORE = 0.4, 0.45  # degrees that a head rises as it draws breath, and s before a phrase
-_LEAST_BREATH = 0.3  # s of silence
-_STAYS, _SLOWLY, _LONGEST_STAY = 0.6, 2.2, 2.0  # of a nod at the end of a phrase; how much longer it takes back; s
-_KNIT_MORE = 1.5  # brows are drawn together further than they are raised
+_SLOW = 10.0  # standard deviation of the blur that separates slow poses from quick movement, frames
+_HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # share of the model's quick movement that remains where there is no accent
+_NOD = (1.6, 2.8)  # size of a nod on the weakest accent, and its increase up to the strongest, degrees
+_MOST_DEGREES = 8.0  # largest stroke, degrees
+_RAISE = (0.06, 0.12)  # size of raised brows on the weakest accent, and its increase up to the strongest, channel values
+_SIZES = 0.3  # standard deviation of the sizes' logarithm within a take
+_EARLY = 0.5  # frames by which a gesture's fastest point precedes the accent's peak
+_HELD_PHRASE = 0.8  # shortest phrase over which brows may stay raised, s
+_HELD = 0.35  # share of such phrases with raised brows
+_HELD_SIZE = (0.05, 0.13)  # size of held brows, channel values
+_INHALE, _BEFORE = 0.4, 0.45  # rise of the head at an inhalation, degrees, and its time before a phrase, s
+_LEAST_BREATH = 0.3  # shortest silence with an inhalation, s
+_STAYS, _SLOWLY, _LONGEST_STAY = 0.6, 2.2, 2.0  # nod at a phrase's end: share that is held; factor of its return time; longest hold, s
+_KNIT_MORE = 1.5  # size of knitting relative to raising
 
 
 def calmed(values: np.ndarray, accents: np.ndarray, left: float) -> np.ndarray:
-    """Curves [T, c] whose quick movement is made smaller, to `left`, where there is no accent; accents: [T] 0 … 1."""
+    """Curves [T, c] whose quick movement is reduced to the share `left` away from accents; accents: [T] 0 … 1."""
     slow = blurred(values, _SLOW)
     return slow + (values - slow) * (left + (1 - left) * accents)[:, None]
 
 
 def model_calmed(expression: np.ndarray, head: np.ndarray, accents: np.ndarray, brows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(expression, head) of the model with less movement of brows and head off accents; brows: bool, which channels these are."""
+    """(expression, head) of the model with less movement of brows and head away from accents; brows: True for brow channels."""
     expression = expression.copy()
     expression[:, brows] = np.maximum(0, calmed(expression[:, brows], accents, _BROWS_OFF))
     return expression, calmed(head, accents, _HEAD_OFF)
@@ -52,7 +52,7 @@ def brow_shape(kind: int, size: float, side: float) -> tuple[np.ndarray, np.ndar
 
 
 def at_most(degrees: float) -> float:
-    """The size of a stroke that would be as large as `degrees`: large ones give way."""
+    """The size of a stroke of `degrees` with large ones compressed."""
     return float(_MOST_DEGREES * np.tanh(degrees / _MOST_DEGREES))
 
 
@@ -65,12 +65,12 @@ def _brow_kind(manner: Manner, how: Played, u: float) -> int:
 
 
 def _sided(manner: Manner, how: Played, u: float) -> float:
-    """1 or −1: which side a gesture is on."""
+    """Side of a gesture, 1 or −1."""
     return 1.0 if u < 0.5 + 0.3 * manner.side + 0.5 * np.tanh(3 * how.side) else -1.0
 
 
 def turned(kind: int, degrees: float, side: float, u: float) -> np.ndarray:
-    """Degrees [3] of a stroke of the head of one of the manner's kinds; u: 0 … 1."""
+    """A stroke of the head of one of the manner's kinds, degrees [3]; u: 0 … 1."""
     shares = (
         (1.0, 0.25 * (2 * u - 1), 0.2 * side * u),
         (0.5, side * (0.4 + 0.5 * u), side * (0.6 * u - 0.2)),
@@ -80,12 +80,12 @@ def turned(kind: int, degrees: float, side: float, u: float) -> np.ndarray:
 
 
 def _more(weight: float) -> float:
-    """How much likelier an accent of a weight, 0 … 1, is to be marked than usual ones."""
+    """Probability of marking an accent of a weight, 0 … 1, relative to usual ones."""
     return 0.45 + 2.3 * weight
 
 
 def _phrase_of(at: int, phrasing: Phrasing) -> tuple[int, int | None]:
-    """(end of the phrase of a frame, start of the next one; None where it comes late or not at all)."""
+    """(end of the phrase at a frame, start of the next one; None if it is late or there is none)."""
     index = int(np.searchsorted(phrasing.phrases[:, 1], at, side="right"))
     if index >= len(phrasing.phrases):
         return phrasing.frames, None
@@ -95,10 +95,10 @@ def _phrase_of(at: int, phrasing: Phrasing) -> tuple[int, int | None]:
 
 
 def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
-    """Add a speaker's gestures to a layer. directed: how they are played."""
+    """Add a speaker's gestures to a layer. directed: style of the gestures."""
     rng = generator(seed, 1)
     for at, weight in zip(phrasing.accents, phrasing.weights):
-        u, z = rng.random(10), rng.standard_normal(3)  # the same numbers whatever the direction: a slider moves no gesture
+        u, z = rng.random(10), rng.standard_normal(3)  # the same numbers for every direction, so that a slider does not move a gesture
         how = directed.at(at)
         fastest = at - _EARLY + 0.5 * z[2].clip(-2, 2)
         if u[0] < manner.nods * _more(weight):
@@ -108,7 +108,7 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
             down = (0.16 + 0.015 * degrees) / how.tempo
             hold, back = 0.06 * u[4], (3.0 if kind == UP else 1.5 + u[4]) * down
             end, after = _phrase_of(at, phrasing)
-            if fastest + (down / 2 + hold + back) * FPS > end:  # what ends a phrase stays until the next, or sinks back slowly
+            if fastest + (down / 2 + hold + back) * FPS > end:  # a gesture at a phrase's end is held until the next, or relaxes slowly
                 where, back = _STAYS * where, _SLOWLY * back
                 if after is not None:
                     hold = max(hold, (after - fastest) / FPS - down / 2)

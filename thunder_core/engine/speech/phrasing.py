@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where a voice stresses syllables, and where its phrases begin and end: what faces besides lips go by."""
+"""Finds a voice's stressed syllables and the bounds of its phrases, which movements other than the lips' follow."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from .accents import accents
 from .phones import SILENCE
 
 _QUIET, _BLUR = 0.3, 7  # probability of silence, averaged over 7 rows of 20 ms: breath and noise in a pause are not speech
-_JOINED, _SHORTEST = 5, 4  # frames of silence that part no phrases, and of sound that are none
+_JOINED, _SHORTEST = 5, 4  # frames of silence that do not separate phrases; frames of sound too short for a phrase
 _SPEAKS = 0.5  # least presence of speech
-_LEAST_WEIGHT = 0.1  # of an accent: weaker ones are often peaks of noise
+_LEAST_WEIGHT = 0.1  # least weight of an accent; weaker ones are often peaks of noise
 
 
 @dataclass(frozen=True)
 class Phrasing:
     """The marks of a voice over some animation frames.
 
-    accents: int [k], frames of stressed syllables.  weights: [k] 0 … 1, how much each stands out.  phrases: int [n, 2], first frame
+    accents: int [k], frames of stressed syllables.  weights: [k] 0 … 1, prominence of each.  phrases: int [n, 2], first frame
     of each and first frame behind it.
     """
 
@@ -37,24 +37,24 @@ class Phrasing:
 
     @property
     def silences(self) -> np.ndarray:
-        """int [n + 1, 2]: before the first phrase, between phrases and behind the last one; some may be empty."""
+        """int [n + 1, 2]: pauses before the first phrase, between phrases and after the last one; some may be empty."""
         return np.concatenate([[0], self.phrases.ravel(), [self.frames]]).reshape(-1, 2)
 
 
 def silent(frames: int) -> Phrasing:
-    """The marks of so many frames in which nobody speaks."""
+    """The marks of `frames` frames without speech."""
     return Phrasing(frames, np.zeros(0, int), np.zeros(0), np.zeros((0, 2), int))
 
 
 def quiet(belief: np.ndarray, frames: int) -> np.ndarray:
-    """In which frames [frames] nobody says anything, from phone probabilities [N, 40] at 50 Hz."""
+    """True for frames [frames] without speech, from phone probabilities [N, 40] at 50 Hz."""
     at = np.minimum(np.arange(frames) * len(belief) // max(1, frames), len(belief) - 1)
     padded = np.pad(belief[:, SILENCE].astype(float), _BLUR // 2, mode="edge")
     return np.convolve(padded, np.full(_BLUR, 1 / _BLUR), "valid")[at] > _QUIET
 
 
 def runs(flags: np.ndarray) -> np.ndarray:
-    """int [n, 2]: first frame of every run of True in [T], and first frame behind it."""
+    """int [n, 2]: first frame of every run of True in [T], and first frame after it."""
     return np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int))).reshape(-1, 2)
 
 
