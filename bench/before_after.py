@@ -72,7 +72,7 @@ def sample(tree: Path, sound: Path, seed: int, path: Path) -> None:
 
 
 def in_child(tree: Path, sound: Path, seed: int, path: Path) -> dict[str, np.ndarray]:
-    """What `sample` makes of a tree, in a process of its own."""
+    """What `sample` makes of a tree, in a separate process."""
     subprocess.run(
         [sys.executable, __file__, "--tree", str(tree), "--out", str(path), "--seed", str(seed), "--sound", str(sound)], check=True
     )

@@ -15,7 +15,7 @@ from .layer import blurred, Layer
 from .manner import Directed, generator, Manner, Played, UP
 
 _SLOW = 10.0  # standard deviation of the blur that separates slow poses from quick movement, frames
-_HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # share of the model's quick movement that remains where there is no accent
+_HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # share of the model's quick movement that remains if there is no accent
 _NOD = (1.6, 2.8)  # size of a nod on the weakest accent, and its increase up to the strongest, degrees
 _MOST_DEGREES = 8.0  # largest stroke, degrees
 _RAISE = (0.06, 0.12)  # size of raised brows on the weakest accent, and its increase up to the strongest, channel values

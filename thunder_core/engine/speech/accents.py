@@ -23,7 +23,7 @@ def _blurred(values: np.ndarray, deviation: float) -> np.ndarray:
 def accents(loudness: np.ndarray, speaking: np.ndarray, pitch: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Frames [k] at which loudness and pitch stand out of speech, and how much each does [k], 0 … 1.
 
-    loudness [T]: `encoder.loudness`, channel 0.  speaking: [T] 0 … 1.  pitch [T]: `pitch.semitones`, None where it is not known.
+    loudness [T]: `encoder.loudness`, channel 0.  speaking: [T] 0 … 1.  pitch [T]: `pitch.semitones`, None if it is not known.
     """
     spoken = speaking > _SPEAKS
     if spoken.sum() < 5:
