@@ -6,9 +6,11 @@ The same as scipy's (tests/core/test_filters.py), which users do not install: it
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
-_PADDING = {"reflect": "symmetric", "nearest": "edge"}  # scipy's names of how ends go on → numpy's
+_PADDING: dict[str, Literal["symmetric", "edge"]] = {"reflect": "symmetric", "nearest": "edge"}  # scipy's names of how ends go on → numpy's
 
 
 def gaussian(values: np.ndarray, deviation: float, mode: str = "reflect") -> np.ndarray:
