@@ -26,6 +26,7 @@ BEFORE = "f80d428"  # the commit that takes are compared with
 TAKES, MOMENTS = 4, 9
 FIRST, LAST = 0.06, 0.94  # of the line, between which the moments lie
 LIGHT = np.array([0.25, 0.45, 0.85])
+WIDTH, SMOOTH = 110, 3  # pixels of a head; points of each pixel's side
 AROUND = (0.095, 0.135, 0.125)  # metres that are shown beside, below and above the eyes
 
 
@@ -80,22 +81,36 @@ def in_child(tree: Path, sound: Path, seed: int, path: Path) -> dict[str, np.nda
         return dict(data)
 
 
-def paint(axis, made: dict[str, np.ndarray], take: int, moment: int) -> None:
-    """Paint a head at a moment from the front, its polygons from the back to the front."""
-    from matplotlib.collections import PolyCollection
+def portraits(made: dict[str, np.ndarray]) -> np.ndarray:
+    """Heads from the front [takes, moments, height, width, 3], 0 … 1."""
+    sys.path.insert(0, str(ROOT))
+    import torch
 
-    corners = made["vertices"][take, moment][made["polygons"]]
-    normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-    shown = np.flatnonzero(normal[:, 2] > 0)
-    shown = shown[np.argsort(corners[shown].mean(1)[:, 2])]
-    light = 0.3 + 0.7 * np.clip(normal[shown] @ LIGHT, 0, 1)
-    colours = np.clip(made["colours"][shown] * light[:, None], 0, 1)
-    axis.add_collection(PolyCollection(corners[shown][:, :, :2], facecolors=colours, edgecolors=colours, linewidths=0.2))
-    x, y = made["rest"][made["corners"]].mean(0)[:2] + [0, 0.06]
+    from thunder_core.train.rasteriser import nearest_triangles
+
+    quads = made["polygons"]
+    triangles = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    colours = np.concatenate([made["colours"]] * 2)
+    kept = np.array([len(set(t)) == 3 for t in triangles.tolist()])
+    triangles, colours = triangles[kept], colours[kept]
     beside, below, above = AROUND
-    axis.set(xlim=(x - beside, x + beside), ylim=(y - below, y + above), aspect="equal")
-    axis.axis("off")
+    x, y = made["rest"][made["corners"]].mean(0)[:2] + [0, 0.06]
+    width, height = SMOOTH * WIDTH, SMOOTH * round(WIDTH * (below + above) / (2 * beside))
+    scale = width / (2 * beside)
+    cells = []
+    for vertices in made["vertices"].reshape(-1, *made["vertices"].shape[2:]):
+        corners = vertices[triangles]
+        normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+        smooth = np.zeros_like(vertices)
+        for corner in range(3):
+            np.add.at(smooth, triangles[:, corner], normal)
+        smooth /= np.maximum(np.linalg.norm(smooth, axis=1, keepdims=True), 1e-12)
+        light = 0.3 + 0.7 * np.clip(smooth[triangles].mean(1) @ LIGHT, 0, 1)
+        points = np.stack([(vertices[:, 0] - x + beside) * scale, (y + above - vertices[:, 1]) * scale, vertices[:, 2] * scale], 1)
+        shown = nearest_triangles(torch.from_numpy(points[None]).float(), torch.from_numpy(triangles), height, width)[0].numpy()
+        picture = np.where(shown[..., None] >= 0, np.clip(colours * light[:, None], 0, 1)[shown], 1.0)
+        cells.append(picture.reshape(height // SMOOTH, SMOOTH, width // SMOOTH, SMOOTH, 3).mean((1, 3)))
+    return np.array(cells).reshape(*made["vertices"].shape[:2], *cells[0].shape)
 
 
 def draw(sides: dict[str, dict[str, np.ndarray]], path: Path) -> None:
@@ -107,14 +122,15 @@ def draw(sides: dict[str, dict[str, np.ndarray]], path: Path) -> None:
 
     rows = len(sides) * TAKES
     figure, axes = plt.subplots(
-        rows, MOMENTS + 2, figsize=(14, 1.45 * rows), dpi=72, gridspec_kw={"width_ratios": [1] * MOMENTS + [2.2, 2.2]}
+        rows, MOMENTS + 2, figsize=(15, 1.5 * rows), dpi=80, gridspec_kw={"width_ratios": [1] * MOMENTS + [2.0, 2.0]}
     )
     for side, (name, made) in enumerate(sides.items()):
-        seconds = np.arange(made["brows"].shape[1]) / 25
+        seconds, heads = np.arange(made["brows"].shape[1]) / 25, portraits(made)
         for take in range(TAKES):
             row = axes[side * TAKES + take]
             for moment in range(MOMENTS):
-                paint(row[moment], made, take, moment)
+                row[moment].imshow(heads[take, moment])
+                row[moment].axis("off")
             row[-2].plot(seconds, made["brows"][take], "tab:orange", lw=1)
             row[-2].set(ylim=(-0.02, 0.7))
             row[-1].plot(seconds, made["head"][take], lw=1)
@@ -128,7 +144,7 @@ def draw(sides: dict[str, dict[str, np.ndarray]], path: Path) -> None:
         first[0].set_title(name, fontsize=9, loc="left", pad=2)
         first[-2].set_title("raised brows", fontsize=7, loc="left", pad=2)
         first[-1].set_title("head, degrees: nod, turn, tilt", fontsize=7, loc="left", pad=2)
-    figure.subplots_adjust(0.005, 0.015, 0.995, 0.975, 0.06, 0.12)
+    figure.subplots_adjust(0.005, 0.015, 0.995, 0.975, 0.12, 0.12)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, pil_kwargs={"quality": 82})
     plt.close(figure)
