@@ -340,7 +340,8 @@ def count(out: Path) -> None:
     for title, group in _kinds(choices).items():
         lines.append(f"{title:22s} {counted(group, key)[0]:4.0%} of {len(group)}")
     lines += ["Lost:", *counted(choices, key)[1]]
-    print(keep(ROOT / "bench" / "results" / "face_sheets.txt", lines))
+    name = "face_sheets_eevee.txt" if all(cell.startswith("eevee: ") for cell in choices) else "face_sheets.txt"
+    print(keep(ROOT / "bench" / "results" / name, lines))
 
 
 def _kinds(choices: dict[str, str]) -> dict[str, dict[str, str]]:
