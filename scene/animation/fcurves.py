@@ -7,17 +7,21 @@ import numpy as np
 
 from ...thunder_core.animation.keyframes import are_automatic, fix_handles, PARTS
 
+_EXACT, _ROUNDED = 2e-6, 1.3e-4  # how far handles are from where Blender places them: by its own rounding, and by that of takes
 _IN_PLACE = 3e-5  # tolerance in units of the value: a handle that Blender moved by less counts as unmoved
 
 
 def read(curve) -> dict[str, np.ndarray]:
     """The keys of a curve, [count, length] for each part of a key."""
-    count, keys = len(curve.keyframe_points), {}
-    for part, (kind, length) in PARTS.items():
-        buffer = np.empty(count * length, kind)
-        curve.keyframe_points.foreach_get(part, buffer)
-        keys[part] = buffer.reshape(count, length)
-    return keys
+    return {part: read_part(curve, part) for part in PARTS}
+
+
+def read_part(curve, part: str) -> np.ndarray:
+    """One part of all keys of a curve, [count, length]."""
+    kind, length = PARTS[part]
+    buffer = np.empty(len(curve.keyframe_points) * length, kind)
+    curve.keyframe_points.foreach_get(part, buffer)
+    return buffer.reshape(-1, length)
 
 
 def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = None) -> None:
@@ -42,6 +46,27 @@ def write(curve, keys: dict[str, np.ndarray], as_they_are: np.ndarray | None = N
         for place in np.flatnonzero(moved & as_they_are):
             fix_handles(keys, place)
         _set(curve, keys)
+
+
+def round_handles(curve, rest: float, step: float) -> None:
+    """Round the heights of a curve's handles to whole numbers of a step from rest. Blender leaves them there until keys are edited."""
+    buffer = np.empty(2 * len(curve.keyframe_points), np.float32)
+    heights, offset, unit = buffer[1::2], np.float32(rest), np.float32(step)
+    for side in ("handle_left", "handle_right"):
+        curve.keyframe_points.foreach_get(side, buffer)
+        heights[:] = np.rint((heights - offset) / unit) * unit + offset
+        curve.keyframe_points.foreach_set(side, buffer)
+
+
+def restore_handles(curve, keys: dict[str, np.ndarray]) -> None:
+    """Put the handles of a curve where `keys`, which it was given, have them, if Blender has placed all of them next to it: rounded
+    handles of a take come back as they were."""
+    if len(keys["co"]) < 3 or not are_automatic(keys):
+        return
+    off = [np.abs(read_part(curve, side) - keys[side])[:, 1].max() for side in ("handle_left", "handle_right")]
+    if _EXACT < max(off) <= _ROUNDED:
+        for side in ("handle_left", "handle_right"):
+            curve.keyframe_points.foreach_set(side, np.ascontiguousarray(keys[side]).ravel())
 
 
 def _set(curve, keys: dict[str, np.ndarray]) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 
 import bpy
@@ -20,15 +19,16 @@ PAUSE_SECONDS = 0.08
 class _Look:
     """The fingerprint of one action, curve by curve. Keeps no pointer into the file: an undo may come between."""
 
-    def __init__(self, uid: int):
-        self.uid, self.place, self.digest = uid, 0, hashlib.sha256()
+    def __init__(self, uid: int, remembered: object):
+        """remembered: the checksum that the action's take was keyed with."""
+        self.uid, self.place, self.now = uid, 0, keying.Checksum(remembered)
 
     def advance(self, action, seconds: float) -> bool:
         """Continue for about `seconds`; True when all curves are included."""
         end = time.monotonic() + seconds
         curves = compat.all_curves(action)
         while self.place < len(curves):
-            keying.add_to_print(self.digest, curves[self.place])
+            self.now.add(curves[self.place])
             self.place += 1
             if time.monotonic() >= end:
                 break
@@ -65,15 +65,14 @@ class EditWatch(Part):
                 return None
             uid = next(iter(self.waiting))
             del self.waiting[uid]
-            self.look = _Look(uid)
+            self.look = _Look(uid, _remembered(_of_takes().get(uid)))
         look = self.look
         action = _of_takes().get(look.uid)
         if action is None:  # gone, or no take
             self.edited.pop(look.uid, None)
             self.look = None
         elif look.advance(action, idle.STEP_SECONDS):
-            about = action.get(keying.PROPERTY)
-            now = about is None or about.get("checksum") != look.digest.hexdigest()[: keying.PRINT_LENGTH]
+            now = _remembered(action) is None or look.now.text != _remembered(action)
             if self.edited.get(look.uid, False) != now:
                 self.edited[look.uid] = now
                 jobs.redraw()
@@ -91,6 +90,12 @@ class EditWatch(Part):
 
 
 watch = session.add(EditWatch())
+
+
+def _remembered(action) -> object:
+    """The checksum that the keys of a take's action had when it was keyed; None without one."""
+    about = None if action is None else action.get(keying.PROPERTY)
+    return None if about is None else about.get("checksum")
 
 
 def _of_takes() -> dict[int, bpy.types.Action]:

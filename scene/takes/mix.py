@@ -197,8 +197,10 @@ def enter(
     # Adding an item invalidates `lead`, so its data are read here.
     complete, lead_action, leads, voice, clock = False, lead.action, (lead.lead_in, lead.lead_out), lead.voice, _clock(lead)
     try:
+        steps = keying.steps_of(rig)
         for place, track in enumerate(rig.driver.tracks):
-            fcurves.write(compat.new_curve(made[track.block], track.path, track.index, track.group), keyed.of_track(place))
+            curve = compat.new_curve(made[track.block], track.path, track.index, track.group)
+            keying.write(curve, keyed.of_track(place), track.rest, steps[place])
             if place % 2:
                 yield 0.9 * place / len(rig.driver.tracks)
         yield 0.9

@@ -183,7 +183,7 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
 def is_edited(entry) -> bool:
     """Whether the animator changed the keys of a take since it was made. Reads them all: some milliseconds."""
     return any(
-        action.get(keying.PROPERTY) is None or action[keying.PROPERTY].get("checksum") != keying.checksum(action)
+        (about := action.get(keying.PROPERTY)) is None or about.get("checksum") != keying.checksum(action, about.get("checksum"))
         for action in display.actions_of(entry)
     )
 

@@ -135,25 +135,17 @@ _KINDS = ("interpolation", "handle_left_type", "handle_right_type")
 
 def glance(curve) -> dict[str, np.ndarray]:
     """Identifying data of a curve's keys: positions, types, and handles placed by hand."""
-    points, keys = curve.keyframe_points, {}
-    for part in ("co", *_KINDS):
-        keys[part] = _part(points, part)
+    keys = {part: fcurves.read_part(curve, part) for part in ("co", *_KINDS)}
     if keyframes.is_manual(keys["handle_left_type"]).any() or keyframes.is_manual(keys["handle_right_type"]).any():
-        keys |= {part: _part(points, part) for part in ("handle_left", "handle_right")}
+        keys |= {part: fcurves.read_part(curve, part) for part in ("handle_left", "handle_right")}
     return keys
-
-
-def _part(points, part: str) -> np.ndarray:
-    kind, length = keyframes.PARTS[part]
-    buffer = np.empty(len(points) * length, kind)
-    points.foreach_get(part, buffer)
-    return buffer.reshape(len(points), length)
 
 
 def write(curve, keys: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> None:
     """Give a curve keys; `there` are those it has (a glance is enough): where only values differ, only those are written."""
     if len(there["co"]) != len(keys["co"]) or any(not np.array_equal(there[part], keys[part]) for part in _KINDS):
         fcurves.write(curve, keys)
+        fcurves.restore_handles(curve, keys)
         return
     handles = "handle_left" in there
     if np.array_equal(there["co"], keys["co"]) and not (
@@ -163,3 +155,4 @@ def write(curve, keys: dict[str, np.ndarray], there: dict[str, np.ndarray]) -> N
     for part in ("co", "handle_left", "handle_right") if handles else ("co",):
         curve.keyframe_points.foreach_set(part, np.ascontiguousarray(keys[part]).ravel())
     curve.update()
+    fcurves.restore_handles(curve, keys)

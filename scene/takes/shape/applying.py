@@ -201,6 +201,7 @@ def _evaluated(keys: dict, curve, frames: np.ndarray) -> np.ndarray:
     fcurves.write(curve, keys)
     values = np.array([curve.evaluate(float(frame)) for frame in frames])
     fcurves.write(curve, now)
+    fcurves.restore_handles(curve, now)
     return values
 
 
