@@ -163,12 +163,12 @@ class _Request:
                     yield take
 
     def _portions_done(self, threads: int) -> Generator[list[Take], None, None]:
-        """The takes of every portion. Two threads work together on the first take, if it is by itself, and on all takes where memory
-        does not hold several beside each other; otherwise each thread works on takes of its own."""
+        """The takes of every portion. Two threads work together on a take asked for by itself, and on all takes if memory does not hold
+        several beside each other; otherwise each thread works on takes of its own."""
         beside = threads_for(self.voice.frames, threads)
         rest = portions(self.seeds, self.voice.frames, self.engine.device, beside)
         if threads > 1:
-            together = len(rest) if beside == 1 else int(len(rest[0]) == 1)
+            together = len(rest) if beside == 1 else int(len(self.seeds) == 1)
             for seeds in rest[:together]:
                 yield self._by_two_threads(seeds, beside)
             rest = rest[together:]
