@@ -27,7 +27,7 @@ from ..progress import no_progress
 from ..quality import NORMAL
 from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
-from .batches import at_once, in_portions, in_turn, Run, SharedProgress, side_by_side
+from .batches import in_portions, Run, SharedProgress, side_by_side
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
 from .m2s.judge import Judge
@@ -163,28 +163,14 @@ class _Request:
                     yield take
 
     def _portions_done(self, threads: int) -> Generator[list[Take], None, None]:
-        """The takes of every portion. Two threads work together on a take asked for by itself, and on all takes if memory does not hold
-        several beside each other; otherwise each thread works on takes of its own."""
+        """The takes of every portion; each thread works on takes of its own, as many threads as memory allows."""
         beside = threads_for(self.voice.frames, threads)
         rest = portions(self.seeds, self.voice.frames, self.engine.device, beside)
-        if threads > 1:
-            together = len(rest) if beside == 1 else int(len(self.seeds) == 1)
-            for seeds in rest[:together]:
-                yield self._by_two_threads(seeds, beside)
-            rest = rest[together:]
         if rest and beside > 1:
             yield from side_by_side([task for seeds in rest for task in self._tasks(seeds)], beside, self.report.stop)
         elif rest:
             for seeds, motions in in_portions(rest, self._sampled, self.engine._give_memory_back):
                 yield self._finished(seeds, motions, self._expected(seeds))
-
-    def _by_two_threads(self, seeds: list[int], beside: int) -> list[Take]:
-        """Some takes, whose networks two threads work through together; beside: how many motions memory holds while they are finished."""
-        with at_once(2) as run:
-            tasks: list[Callable[[], Motion | Expectation]] = [*self._drawn(seeds, run), *(self._guessed(seeds, run) or [])]
-            done = (run if beside > 1 else in_turn)(lambda i: tasks[i](), len(tasks))
-            motions, expectations = ([each for each in done if isinstance(each, kind)] for kind in (Motion, Expectation))
-            return self._finished(seeds, motions, expectations or None)
 
     def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
         """Two tasks for a portion, run in parallel: one computes the expectation, the other samples and then waits for it."""
