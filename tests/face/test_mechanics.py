@@ -226,3 +226,13 @@ def test_f_and_s_leave_their_neighbours_alone_sooner_than_th():
     assert s.max() == f.max() == th.max() == 1.0 and np.array_equal(s, f)
     near = np.flatnonzero(th > 0)
     assert f[near[[0, -1]]].max() == 0.0 and f.sum() < 0.85 * th.sum()
+
+
+def test_a_tongue_is_in_and_corners_are_soft_behind_a_rolled_lip(mechanics):
+    x = np.zeros((3, len(mechanics.articulators.names)))
+    names = list(mechanics.articulators.names)
+    roll, tongue, smile, dimple = (names.index(n) for n in ("mouthRollLower", "tongueOut", "mouthSmileLeft", "mouthDimpleLeft"))
+    x[:, roll], x[:, [tongue, smile, dimple]] = (0.0, 0.3, 0.8), 0.9
+    made = mechanics.possible(x)
+    assert np.array_equal(made[0], x[0]) and (made[1, [tongue, smile, dimple]] <= 0.9).all()
+    assert made[2, [tongue, smile, dimple, roll]] == pytest.approx([0, 0.7, 0.1, 0.8])

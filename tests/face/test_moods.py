@@ -72,7 +72,7 @@ def test_a_rounded_mouth_keeps_its_corners(poses):
     x[OPEN, names.index("mouthPucker")] = 0.6
     made = poses.wear(x, jaw, Direction(Style(), "amused", 1.0).vector()[None], SPEECH)
     smile = names.index("mouthSmileLeft")
-    assert made[OPEN, smile] == 0.0 and made[OPEN - 5, smile] > 0.9
+    assert made[OPEN, smile] < 0.01 and made[OPEN - 5, smile] > 0.9
 
 
 def test_a_mood_may_come_and_go(poses):
@@ -81,3 +81,11 @@ def test_a_mood_may_come_and_go(poses):
     style[FRAMES // 2 :] = Direction().vector()
     made = poses.wear(x, jaw, style, SPEECH)
     assert np.array_equal(made[FRAMES // 2 :], x[FRAMES // 2 :]) and not np.array_equal(made[: FRAMES // 2], x[: FRAMES // 2])
+
+
+def test_a_mood_makes_way_for_closures_without_a_jump(poses):
+    names = list(poses.channels)
+    x, jaw = talking(names)
+    for mood, channel in (("disgusted", "mouthUpperUpLeft"), ("afraid", "mouthLowerDownLeft"), ("amused", "mouthSmileLeft")):
+        added = poses.wear(x, jaw, Direction(Style(), mood, 1.0).vector()[None], SPEECH) - x
+        assert np.abs(np.diff(added[:, names.index(channel)])).max() < 0.4

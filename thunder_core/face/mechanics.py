@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..easing import smoothstep
 from ..rotation import rotvec_to_matrix
 from .articulators import Articulators, Shape
 
@@ -42,6 +43,9 @@ _TINY = 1e-6
 _LEANING = 0.01  # channel value above which left and right are distinguished
 _HARDLY = 0.02  # weight of a sound below which it is ignored
 
+_ROLLS = (0.15, 0.45)  # roll of the lower lip between which tongue and corners give way to it
+_CORNERS_MOST = {"mouthSmile": 0.7, "mouthDimple": 0.1, "mouthStretch": 0.1}  # most of the corners' channels over a rolled lip
+
 _CLOSE, _ROLL, _TONGUE, _TIP_UP = "mouthClose", "mouthRollLower", "tongueOut", "tongueTipUp"
 
 
@@ -69,7 +73,7 @@ def bell(values: np.ndarray, deviation: float) -> np.ndarray:
     return np.convolve(np.pad(values, reach, mode="edge"), kernel / kernel.sum(), mode="valid")
 
 
-def _highest(values: np.ndarray, reach: int) -> np.ndarray:
+def highest(values: np.ndarray, reach: int) -> np.ndarray:
     """Running maximum of values [T] within `reach` frames to either side."""
     padded = np.pad(values, reach, mode="edge")
     return np.max([padded[i : i + len(values)] for i in range(2 * reach + 1)], axis=0)
@@ -112,6 +116,7 @@ class Mechanics:
 
         self.upper, self.lower = sides("mouthUpperUp"), sides("mouthLowerDown")
         self.close, self.roll, self.tongue, self.tip_up = (names.index(name) for name in (_CLOSE, _ROLL, _TONGUE, _TIP_UP))
+        self.corners = [(sides(stem), most) for stem, most in _CORNERS_MOST.items()]
         self.raised = [names.index(name) for name in (_TIP_UP, "tongueBladeUp", "tongueBack")]
 
     def speak(
@@ -130,13 +135,25 @@ class Mechanics:
         self._tuck(x, turn, aim, sounds, lips)
         self._lips(x, turn, aim, sounds, lips)
         self._put_tongue_out(x, turn, sounds)
-        return x, turn
+        return self.possible(x), turn
+
+    def possible(self, expression: np.ndarray) -> np.ndarray:
+        """Expression [T, n] without what no mouth does while its lower lip is rolled in: a tongue that is out, corners pulled far.
+
+        The tongue would come through the lip, and the mouth's lining through the chin.
+        """
+        x = np.array(expression)
+        rolled = smoothstep(np.clip((x[:, self.roll] - _ROLLS[0]) / (_ROLLS[1] - _ROLLS[0]), 0.0, 1.0))
+        x[:, self.tongue] *= 1 - rolled
+        for columns, most in self.corners:
+            x[:, columns] = np.minimum(x[:, columns], (_MOST + rolled * (most - _MOST))[:, None])
+        return x
 
     def _jaw(self, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
         """Millimetres [T] between the incisors, more than at rest."""
         overlap = self.articulators.overlap
         wanted = jaw_of(aim.gap, lips)
-        held = bell(_highest(wanted, _HOLD_FRAMES), _EASE_FRAMES) * _HOLD
+        held = bell(highest(wanted, _HOLD_FRAMES), _EASE_FRAMES) * _HOLD
         wanted = np.maximum(wanted, np.maximum(np.minimum(held, _HOLD_MOST), SPEAKING_MM))
         wanted = np.maximum(wanted, aim.incisors)
         wanted += sounds.dental * np.maximum(DENTAL_MM + overlap - wanted, 0.0)

@@ -18,8 +18,10 @@ from ..direction import AXES, DIRECTION_NAMES
 from ..easing import smoothstep
 from .articulators import Articulators
 from .lip_closures import press_together
+from .mechanics import bell, highest
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
+_AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2  # reach and deviation by which a mood makes way before closures, rounded sounds and speech
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
 _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 
@@ -71,6 +73,11 @@ POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
 _MOODS = DIRECTION_NAMES[len(AXES) :]
 
 
+def _ahead(values: np.ndarray) -> np.ndarray:
+    """Values [T] 0 … 1 that rise a little before and fall a little after they do, without a jump from frame to frame."""
+    return bell(highest(values, _AHEAD_FRAMES), _EASE_FRAMES)
+
+
 class MoodPoses:
     """Puts moods on motions of one head."""
 
@@ -83,15 +90,15 @@ class MoodPoses:
 
     def wear(self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray) -> np.ndarray:
         """Expression [T, n] in the moods of a style [T or 1, DIRECTION_NAMES]; jaw [T, 3], speech [T] 0 … 1."""
-        x, parted = np.array(expression), None
+        x, parted, speaks = np.array(expression), None, _ahead(speech)
         strengths = style[:, len(AXES) :]
         for column, name in enumerate(_MOODS):
             strength = np.clip(strengths[:, column], 0.0, 1.0)
             if (poses := POSES.get(name.removeprefix("mood."))) and strength.any():
                 if parted is None:
                     gap = self.articulators.shape(expression, jaw).gap
-                    parted = smoothstep(np.clip((gap - _PARTED_MM[0]) / (_PARTED_MM[1] - _PARTED_MM[0]), 0.0, 1.0))
-                for pose, share in zip(poses, (1 - speech, speech)):
+                    parted = 1 - _ahead(1 - smoothstep(np.clip((gap - _PARTED_MM[0]) / (_PARTED_MM[1] - _PARTED_MM[0]), 0.0, 1.0)))
+                for pose, share in zip(poses, (1 - speaks, speaks)):
                     self._put_on(x, jaw, pose, strength * share, parted)
         return x
 
@@ -101,7 +108,7 @@ class MoodPoses:
             shut = pose.shut * share
             press_together(x, self.channels, shut)
             x[:, self.close] += shut * (np.clip(jaw[:, 0] / JAW_OPEN_RADIANS, 0, 1) - x[:, self.close])
-        unrounded = np.clip(1 - x[:, self.round].sum(1) / _ROUND, 0.0, 1.0)
+        unrounded = 1 - _ahead(np.clip(x[:, self.round].sum(1) / _ROUND, 0.0, 1.0))
         for names, bound in ((pose.least, np.maximum), (pose.most, np.minimum)):
             for name, value in names.items():
                 much = share * unrounded if name in _CORNERS else share

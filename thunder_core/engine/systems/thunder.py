@@ -321,6 +321,7 @@ class Thunder:
         expression, x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips)
         if style is not None:
             expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0])
+            expression = self.articulation.mechanics.possible(expression)
         x[:, columns.expression] = expression
         acted = self._acted(x, voice, None if gestures is None else gestures())
         if kept is None:
