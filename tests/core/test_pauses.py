@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.engine.diffusion.pauses import kept_gaze, settled, stillness
+from thunder_core.engine.diffusion.pauses import kept_gaze, settled, stillness, unhurried
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.types import FPS
 
@@ -53,3 +53,12 @@ def test_eyes_go_on_looking_at_the_same_point_while_the_head_stays_behind():
     rested = settled(pose, still)
     looking = kept_gaze(eyes, pose, rested)
     assert np.allclose((looking + rested)[:, :2], (eyes + pose)[:, :2], atol=1e-6) and np.array_equal(looking[:, 2], eyes[:, 2])
+
+
+def test_a_jerk_of_the_head_is_slowed_down_and_nothing_else():
+    calm = wandering()
+    jerky = calm.copy()
+    jerky[100:, 0] += np.radians(9.0)  # within one frame: 225 degrees per second
+    speed = np.degrees(np.abs(np.diff(unhurried(jerky), axis=0))).max() * FPS
+    assert speed < 80 and np.array_equal(unhurried(calm), calm)
+    assert np.abs(unhurried(jerky) - jerky)[[60, 140]].max() < 1e-6

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Holds the head nearly still in the speaker's pauses, so that it does not wander."""
+"""Holds the head nearly still in the speaker's pauses, so that it does not wander, and keeps it from jerking in speech."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ...easing import smoothstep
+from ...face.mechanics import bell, highest
 from ...types import FPS
 from ..speech.phrasing import quiet, runs
 
@@ -13,6 +14,8 @@ SHORTEST, LONGEST = 0.32, 2.2  # seconds of silence between phrases in which the
 _EASE = 5  # frames over which the head comes to rest and starts again
 _LEFT = 0.12  # share of its movement that remains
 _RETURN = 1.2  # seconds of speech after which 1/e of the offset remains
+_FAST, _JERK = 70.0, 130.0  # degrees per second at which a turn begins to be slowed down, and is slowed down most
+_NEAR, _SLOWS = 4, 2.6  # frames around such a turn that are smoothed with it, and deviation of the smoothing
 
 
 def stillness(belief: np.ndarray, frames: int) -> np.ndarray:
@@ -35,6 +38,16 @@ def settled(pose: np.ndarray, still: np.ndarray) -> np.ndarray:
         held_back = held_back * keep[t] - (1 - _LEFT) * still[t] * (pose[t] - pose[t - 1])
         result[t] = pose[t] + held_back
     return result
+
+
+def unhurried(pose: np.ndarray) -> np.ndarray:
+    """A head's rotation vectors [T, 3] whose fastest turns are smoothed: necks do not jerk on a stressed syllable."""
+    if len(pose) < 2:
+        return pose
+    speed = np.degrees(np.abs(np.diff(pose, axis=0, prepend=pose[:1])).max(1)) * FPS
+    share = bell(highest(np.clip((speed - _FAST) / (_JERK - _FAST), 0.0, 1.0), _NEAR), _NEAR / 2)[:, None]
+    smooth = np.stack([bell(column, _SLOWS) for column in pose.T], 1)
+    return (pose + share * (smooth - pose)).astype(pose.dtype)
 
 
 def kept_gaze(eyes: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -28,7 +28,7 @@ from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
-from ..diffusion.pauses import kept_gaze, settled, stillness
+from ..diffusion.pauses import kept_gaze, settled, stillness, unhurried
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..gestures.layer import Layer
 from ..gestures.making import layer_of
@@ -344,5 +344,7 @@ class Thunder:
         eyes = kept_gaze(eyes, head, moved)
         if gestures is not None:
             expression, moved, eyes = gestures.added_to(expression, moved, eyes, self.channel_names)
+        slower = unhurried(moved)
+        eyes, moved = kept_gaze(eyes, moved, slower), slower
         result[:, columns.expression], result[:, columns.head], result[:, columns.eyes] = expression, moved, eyes
         return result
