@@ -173,7 +173,7 @@ def test_several_meshes_are_driven_together_and_read_back_as_one(blender):
     motion = read(blender, rig)
     assert np.abs(motion.jaw - made.motion.jaw).max() < 1e-4 and np.abs(motion.head - made.motion.head).max() < 1e-4
     column = made.channels.index("browInnerUp")
-    assert np.abs(motion.expression[:, column] - made.motion.expression[:, column]).max() < 1e-4
+    assert np.abs(motion.expression[:, column] - made.motion.expression[:, column]).max() < 1.3e-4  # keys are rounded to 1/4096
     display.restore_own(rig)
     assert all(target.animation_data.action is None for target in rig.targets)
     assert teeth.data.shape_keys.key_blocks["jawOpen"].value == 0.0

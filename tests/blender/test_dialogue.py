@@ -325,7 +325,7 @@ def test_the_buttons_to_commit_are_not_cut_off_in_a_sidebar_of_the_usual_width(b
     """The two stand side by side, beside an icon."""
     from types import SimpleNamespace
 
-    from thunder.panels import dialogue as panel, sidebar
+    from thunder.panels import dialogue as panel, tab
 
     labels = []
 
@@ -341,4 +341,4 @@ def test_the_buttons_to_commit_are_not_cut_off_in_a_sidebar_of_the_usual_width(b
 
     panel.THUNDER_PT_dialogue.draw(SimpleNamespace(layout=Layout()), blender.context)
     written = [text or blender.ops.thunder.commit_all.get_rna_type().name for name, text in labels if name == "thunder.commit_all"]
-    assert len(written) == 2 and max(map(len, written)) <= 280 / 2 * sidebar.LETTERS_PER_PIXEL, written
+    assert len(written) == 2 and max(map(len, written)) <= 280 / 2 * tab.LETTERS_PER_PIXEL, written

@@ -150,7 +150,7 @@ def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
         expected = points + jaw[frame, 0] / 0.3 * offsets["jawOpen"]
         for channel in there:
             expected = expected + expression[frame, names.index(channel)] * offsets[channel]
-        assert np.abs(evaluated(blender, face) - expected).max() < 2e-6
+        assert np.abs(evaluated(blender, face) - expected).max() < 5e-6  # metres; keys are rounded to 1/4096
     back = progress.result(reading.read(rig, names, clock, 6 / 25))
     assert np.abs(back.jaw - jaw).max() < 1e-3
     driven = [channel for channel in there if channel in rig.channels]
