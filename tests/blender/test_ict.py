@@ -133,6 +133,11 @@ def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
         offsets["mouthFunnel"] = offsets["mouthFunnel"] + less * offsets["mouthClose"]
         offsets["mouthClose"] = close * offsets["mouthClose"]
     there = [channel for channel in convention.keys if channel in offsets and channel in names]
+    if "mouthRollLower" in there and "mouthUpperUpLeft" not in there:  # the jaw parts the lips in its place, and is taken back on f and v
+        back = sum(rule.weight for rule in plan.rules if rule.source == "mouthRollLower" and rule.weight < 0)
+        more = sum(rule.weight for rule in plan.rules if rule.source == "mouthRollLower" and rule.weight > 0)
+        assert -0.2 < back < -0.1 and 1.0 < more < 1.2
+        offsets["mouthRollLower"] = more * offsets["mouthRollLower"] + back * offsets["jawOpen"]
     for channel in there:
         if not channel.endswith("Right"):
             expression[:, names.index(channel)] = g.uniform(0, 0.8, 6)
@@ -150,7 +155,7 @@ def test_a_real_face_moves_alike_under_every_convention(blender, ict, name):
         expected = points + jaw[frame, 0] / 0.3 * offsets["jawOpen"]
         for channel in there:
             expected = expected + expression[frame, names.index(channel)] * offsets[channel]
-        assert np.abs(evaluated(blender, face) - expected).max() < 5e-6  # metres; keys are rounded to 1/4096
+        assert np.abs(evaluated(blender, face) - expected).max() < 1e-5  # metres; keys are rounded to 1/4096
     back = progress.result(reading.read(rig, names, clock, 6 / 25))
     assert np.abs(back.jaw - jaw).max() < 1e-3
     driven = [channel for channel in there if channel in rig.channels]
