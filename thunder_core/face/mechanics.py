@@ -27,6 +27,8 @@ SIBILANT_GAP_MM = 3.4  # least lip gap on them, so that both rows of teeth are v
 SIBILANT_RISE_MM = 1.3  # part of that gap: rise of the upper lip
 DENTAL_MM = 2.9  # incisors apart on th: room for the tongue's tip
 DENTAL_GAP_MM = 4.8  # least lip gap on th, so that the tongue is visible
+USUAL_GAP_MM = 5.0  # mean opening in speech of usual takes, for which these gaps are set
+_SIZES = (0.6, 1.15)  # least and largest factor of them for a performance that opens less or more
 TIP_MM, TIP_BELOW_MM = 4.0, 1.9  # tongue tip on th: in front of the upper edges, and its middle below them
 _TONGUE_MOST = 0.7
 CONTACT_MM = 0.15  # lower lip to upper teeth on f and v
@@ -95,12 +97,19 @@ def lips_of(jaw: float) -> float:
     return float(np.clip((1 - _JAW_SHARE * jaw) / _LIP_SHARE, 0.4, 1.15))
 
 
+def _size(gap: np.ndarray, speech: np.ndarray) -> float:
+    """Mean opening of a performance's speech relative to a usual one: who hardly opens the mouth shows teeth and tongue less."""
+    spoken = speech.sum()
+    return float(np.clip((gap * speech).sum() / spoken / USUAL_GAP_MM, *_SIZES)) if spoken > 0 else 1.0
+
+
 def _shown(aim: Shape, sounds: Sounds) -> Shape:
     """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f and v, to DENTAL_GAP_MM on th,
-    to SIBILANT_GAP_MM on s, z, sh …"""
-    gap = aim.gap + sounds.sibilant * sounds.speech * np.maximum(SIBILANT_GAP_MM - aim.gap, 0.0)
-    gap += sounds.dental * sounds.speech * np.maximum(DENTAL_GAP_MM - gap, 0.0)
-    gap += sounds.labiodental * sounds.speech * (np.clip(gap, *BITE_GAP_MM) - gap)
+    to SIBILANT_GAP_MM on s, z, sh …, all for a usual opening of the other sounds."""
+    size = _size(aim.gap, sounds.speech)
+    gap = aim.gap + sounds.sibilant * sounds.speech * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
+    gap += sounds.dental * sounds.speech * np.maximum(size * DENTAL_GAP_MM - gap, 0.0)
+    gap += sounds.labiodental * sounds.speech * (np.clip(gap, *(size * end for end in BITE_GAP_MM)) - gap)
     return Shape(gap, aim.rise, aim.incisors)
 
 
