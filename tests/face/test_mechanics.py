@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.diffusion.articulate import sounds_of
+from thunder_core.face import mechanics as mechanics_module
 from thunder_core.face.articulators import Articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips, TOUCH_MM
@@ -38,6 +39,12 @@ HEADS = {
     "strong upper lip": lambda: stronger(load_head(), mouthUpperUp=1.5, mouthFunnel=1.3),
     "long chin": lambda: long_chinned(load_head()),
 }
+
+
+@pytest.fixture(autouse=True)
+def usual_opening(monkeypatch):
+    """Lines of these tests count as opened as usual, however much their few sounds open the mouth."""
+    monkeypatch.setattr(mechanics_module, "_SIZES", (1.0, 1.0))
 
 
 @pytest.fixture(scope="module", params=HEADS)
@@ -236,3 +243,11 @@ def test_a_tongue_is_in_and_corners_are_soft_behind_a_rolled_lip(mechanics):
     made = mechanics.possible(x)
     assert np.array_equal(made[0], x[0]) and (made[1, [tongue, smile, dimple]] <= 0.9).all()
     assert made[2, [tongue, smile, dimple, roll]] == pytest.approx([0, 0.7, 0.1, 0.8])
+
+
+@pytest.mark.parametrize("opening, size", [(2.0, 0.6), (5.0, 1.0), (9.0, 1.15)])
+def test_who_hardly_opens_the_mouth_shows_teeth_less(monkeypatch, opening, size):
+    monkeypatch.undo()
+    speech, gap = np.r_[np.zeros(20), np.ones(60)], np.r_[np.zeros(20), np.full(60, opening)]
+    assert mechanics_module._size(gap, speech) == pytest.approx(size)
+    assert mechanics_module._size(gap, np.zeros(80)) == 1.0

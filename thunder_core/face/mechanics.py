@@ -105,10 +105,10 @@ def _size(gap: np.ndarray, speech: np.ndarray) -> float:
 
 def _shown(aim: Shape, sounds: Sounds) -> Shape:
     """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f and v, to DENTAL_GAP_MM on th,
-    to SIBILANT_GAP_MM on s, z, sh …, all for a usual opening of the other sounds."""
+    to SIBILANT_GAP_MM on s, z, sh …; less on f, v and sibilants in a performance that opens less."""
     size = _size(aim.gap, sounds.speech)
     gap = aim.gap + sounds.sibilant * sounds.speech * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
-    gap += sounds.dental * sounds.speech * np.maximum(size * DENTAL_GAP_MM - gap, 0.0)
+    gap += sounds.dental * sounds.speech * np.maximum(DENTAL_GAP_MM - gap, 0.0)
     gap += sounds.labiodental * sounds.speech * (np.clip(gap, *(size * end for end in BITE_GAP_MM)) - gap)
     return Shape(gap, aim.rise, aim.incisors)
 
@@ -142,6 +142,7 @@ class Mechanics:
         aim = _shown(self.articulators.shape(x, turn) if aim is None else aim, sounds)
         self._turn(x, turn, self._jaw(aim, sounds, lips))
         self._tuck(x, turn, aim, sounds, lips)
+        x[:, self.roll] *= 1 - sounds.dental * sounds.speech * (1 - sounds.labiodental)  # a rolled lip would keep the tongue in
         self._lips(x, turn, aim, sounds, lips)
         self._put_tongue_out(x, turn, sounds)
         return self.possible(x), turn
