@@ -23,6 +23,7 @@ def test_a_performance_is_exported_through_the_file_browser(windowed):
     assert min(seen["sizes"].values()) > 100_000
 
 
+@pytest.mark.slow
 def test_the_window_plays_the_head(windowed):
     seen = windowed.act("plays")
     # Drawing in software takes most of a frame; the head must not cost a multiple of it. Processor time: the machine may be busy.

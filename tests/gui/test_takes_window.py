@@ -57,6 +57,7 @@ def test_nothing_of_the_grid_is_left_and_the_view_is_as_before(windowed, played,
     assert played[f"view_{ended_by}"] < 1e-4
 
 
+@pytest.mark.slow
 def test_all_panels_of_a_usual_day_fit_two_screens(windowed):
     seen = windowed.act("take_scenarios.opens_everything", timeout=400)
     assert 1000 < -seen["lowest"][-1] / seen["scale"] <= 2000, seen  # of 1080 pixels each, without the menu and the editor's header
