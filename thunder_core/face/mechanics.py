@@ -109,7 +109,7 @@ def _shown(aim: Shape, sounds: Sounds) -> Shape:
     size = _size(aim.gap, sounds.speech)
     gap = aim.gap + sounds.sibilant * sounds.speech * np.maximum(size * SIBILANT_GAP_MM - aim.gap, 0.0)
     gap += sounds.dental * sounds.speech * np.maximum(DENTAL_GAP_MM - gap, 0.0)
-    gap += sounds.labiodental * sounds.speech * (np.clip(gap, *(size * end for end in BITE_GAP_MM)) - gap)
+    gap += sounds.labiodental * sounds.speech * (np.clip(gap, size * BITE_GAP_MM[0], size * BITE_GAP_MM[1]) - gap)
     return Shape(gap, aim.rise, aim.incisors)
 
 
