@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction
+from ..engine.gestures.layer import eased
 from ..types import FPS
 from .prosody import Prosody
 from .teacher_manner import Manner, manner_of
@@ -35,12 +36,6 @@ _LID_DOWN, _LID_UP = 0.005, 0.006  # lid channel per degree of lowered or raised
 _MOST_DROOP = 0.44  # largest eyeBlink value outside a blink
 _BROW_REST, _STIR = 0.04, 0.022  # brow channels between raises: mean and size of small movements
 _BREATH_JAW, _BREATH_RISE, _BREATH_FALL = 0.026, 0.22, 0.3  # radians; s
-
-
-def _eased(u: np.ndarray) -> np.ndarray:
-    """0 … 1 with minimum jerk (Flash & Hogan 1985) of u, which is cut to 0 … 1."""
-    u = np.clip(u, 0, 1)
-    return u * u * u * (10 - 15 * u + 6 * u * u)
 
 
 def _damped(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
@@ -87,7 +82,7 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.
 
     target = np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
     for before, pose in zip(plan.poses, plan.poses[1:]):
-        target += _eased((fine - pose.at) / pose.lasts)[:, None] * (pose.degrees - before.degrees)
+        target += eased((fine - pose.at) / pose.lasts)[:, None] * (pose.degrees - before.degrees)
     gaze = np.zeros((len(fine), 2))
     for look in plan.looks:
         gaze[fine >= look.at] = look.follow * look.degrees
@@ -98,7 +93,7 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.
     for nod in plan.nods:
         head += _stroke(nod, t)[:, None] * nod.degrees
     for at, air in plan.breaths:  # up with it, and down again slowly
-        head[:, 0] -= air * _INHALE * (_eased((t - at) / 0.4) - _eased((t - at - 0.45) / 1.8))
+        head[:, 0] -= air * _INHALE * (eased((t - at) / 0.4) - eased((t - at - 0.45) / 1.8))
     head[:, 0] += _BREATH_DEGREES * np.sin(2 * np.pi * (_BREATHS_PER_SECOND * t + rng.random()))
 
     head += felt[:, None] * np.array(manner.pose)
@@ -113,13 +108,13 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.
 
 def _stroke(nod: Nod, t: np.ndarray) -> np.ndarray:
     """Progress of a nod [T], 0 … 1."""
-    return _eased((t - nod.at + nod.down) / nod.down) - _eased((t - max(nod.at, nod.until)) / nod.back)
+    return eased((t - nod.at + nod.down) / nod.down) - eased((t - max(nod.at, nod.until)) / nod.back)
 
 
 def _bump(event: Raise, t: np.ndarray) -> np.ndarray:
     """Height of the brows [T], 0 … 1; they rise fastest at its time."""
     top = event.at + event.rise / 2
-    return _eased((t - top + event.rise) / event.rise) - _eased((t - top - event.hold) / event.fall)
+    return eased((t - top + event.rise) / event.rise) - eased((t - top - event.hold) / event.fall)
 
 
 def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
@@ -134,7 +129,7 @@ def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
 def _blink(at: float, length: float, t: np.ndarray) -> np.ndarray:
     """Closure of the lids [T]: down in a tenth of a second, shut for a frame, up in twice as long."""
     hold = 0.045 * length
-    return _eased((t - at + 0.1) / 0.1) - _eased((t - at - hold) / (0.2 * length))
+    return eased((t - at + 0.1) / 0.1) - eased((t - at - hold) / (0.2 * length))
 
 
 def _gaze(looks: list[Look], frames: int) -> np.ndarray:
@@ -142,7 +137,7 @@ def _gaze(looks: list[Look], frames: int) -> np.ndarray:
     t, gaze, now = np.arange(frames) / FPS, np.zeros((frames, 2)), np.zeros(2)
     for look in looks:
         jump = look.degrees - now
-        gaze += _eased((t - look.at) / (0.021 + 0.0022 * np.linalg.norm(jump)))[:, None] * jump
+        gaze += eased((t - look.at) / (0.021 + 0.0022 * np.linalg.norm(jump)))[:, None] * jump
         now = look.degrees
     return gaze
 
@@ -196,5 +191,5 @@ def upper_face(
     }
     breath = np.zeros(frames)
     for at, air in plan.breaths:
-        breath = np.maximum(breath, air * (_eased((t - at) / _BREATH_RISE) - _eased((t - at - _BREATH_RISE) / _BREATH_FALL)))
+        breath = np.maximum(breath, air * (eased((t - at) / _BREATH_RISE) - eased((t - at - _BREATH_RISE) / _BREATH_FALL)))
     return channels, np.radians(head), np.radians(eyes), _BREATH_JAW * breath

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...filters import gaussian
+
 _SMOOTH = 2.0  # standard deviation of the smoothing over syllables, frames
 _APART = 9  # minimum distance of two accents, frames
 _AROUND = 15  # frames on either side in which prominence is measured
@@ -12,12 +14,6 @@ _PROMINENT, _MOST_PROMINENT = 0.45, 3.45  # least prominence, and that of full w
 _PITCH_SHARE = 0.6  # weight of pitch against loudness, as in the training data (train/prosody.py)
 _LATER, _LASTS = 1, 2.5  # delay of the visible accent after its peak, and its standard deviation, frames
 _SPEAKS = 0.5
-
-
-def _blurred(values: np.ndarray, deviation: float) -> np.ndarray:
-    reach = int(4 * deviation)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
-    return np.convolve(np.pad(values.astype(float), reach, mode="edge"), kernel / kernel.sum(), "valid")
 
 
 def accents(loudness: np.ndarray, speaking: np.ndarray, pitch: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -28,10 +24,10 @@ def accents(loudness: np.ndarray, speaking: np.ndarray, pitch: np.ndarray | None
     spoken = speaking > _SPEAKS
     if spoken.sum() < 5:
         return np.zeros(0, int), np.zeros(0)
-    smooth = _blurred(loudness, _SMOOTH)
+    smooth = gaussian(loudness, _SMOOTH, "nearest")
     standing = (smooth - smooth[spoken].mean()) / (smooth[spoken].std() + 0.05)
     if pitch is not None and np.abs(pitch[spoken]).max() > 0:
-        high = _blurred(pitch, _SMOOTH)
+        high = gaussian(pitch, _SMOOTH, "nearest")
         standing = (1 - _PITCH_SHARE / 2) * standing + _PITCH_SHARE * (high - high[spoken].mean()) / (high[spoken].std() + 0.5)
     standing = np.where(spoken, standing, standing[spoken].min())
     result: dict[int, float] = {}
