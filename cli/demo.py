@@ -49,7 +49,7 @@ PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
 FILMS = {"none": (), "best": ("best.mp4",), "takes": ("takes.mp4",), "both": ("best.mp4", "takes.mp4")}
 INSTANTS = 5  # frames of each take on the contact sheet
 FILM_PIXELS, STILL_PIXELS = 480, 200  # a frame of the film takes 0.2 s on two cores without a graphics card
-TAKES_PIXELS = 900  # height of the film of all takes; a frame of eight takes some seconds
+TAKES_PIXELS, SMALL_PIXELS = 900, 480  # height of the film of all takes; a frame of eight takes up to a second
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
@@ -65,6 +65,9 @@ def options(arguments: list[str]) -> argparse.Namespace:
         choices=[*FILMS],
         default="best",
         help="what is filmed: the best take (best.mp4), all takes side by side (takes.mp4, some minutes), both or none (best)",
+    )
+    parser.add_argument(
+        "--small", action="store_true", help=f"takes.mp4 is {SMALL_PIXELS} pixels high instead of {TAKES_PIXELS}, and compressed more"
     )
     parser.add_argument("--weights", type=file_path, help="folder of model files (default: as the preferences say)")
     parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
@@ -152,8 +155,9 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
                 studio.render_film(stage.scene, parts["best.mp4"], FILM_PIXELS, FILM_PIXELS)
         if "takes.mp4" in parts:
             bar.begin("Filming all takes")
+            height = SMALL_PIXELS if chosen.small else TAKES_PIXELS
             with quiet(), film_progress(bar, stage.scene):
-                grid_film.render(stage.scene, stage.rig, list(stage.scene.thunder.takes), parts["takes.mp4"], TAKES_PIXELS)
+                grid_film.render(stage.scene, stage.rig, list(stage.scene.thunder.takes), parts["takes.mp4"], height, chosen.small)
 
         bar.begin("Drawing the contact sheet")
         instants = key_instants(sampled[0])

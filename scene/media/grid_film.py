@@ -12,10 +12,10 @@ from . import grid, studio
 MARGIN = 1.02  # size of the picture relative to the grid
 
 
-def render(scene, rig: head.Rig, entries: list, path: str, height: int) -> None:
+def render(scene, rig: head.Rig, entries: list, path: str, height: int, small: bool = False) -> None:
     """Render takes of a head, side by side, over the scene's frames into an MP4 file about `height` pixels high.
 
-    The scene is restored afterwards. Raises BadRequest if there is no take.
+    small: the file is compressed more. The scene is restored afterwards. Raises BadRequest if there is no take.
     """
     visible = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if not obj.hide_render]
     before = scene.camera, scene.render.engine
@@ -31,7 +31,7 @@ def render(scene, rig: head.Rig, entries: list, path: str, height: int) -> None:
         scene.camera, scene.render.engine = camera, "BLENDER_WORKBENCH"
         for obj in visible:
             obj.hide_render = True
-        studio.render_film(scene, path, 2 * round(height * shown.size.x / shown.size.y / 2), 2 * round(height / 2))
+        studio.render_film(scene, path, 2 * round(height * shown.size.x / shown.size.y / 2), 2 * round(height / 2), small)
     finally:
         grid.leave()
         scene.camera, scene.render.engine = before

@@ -71,10 +71,10 @@ def render_still(scene, path: str, size: int) -> None:
     bpy.ops.render.render(write_still=True, scene=scene.name)
 
 
-def render_film(scene, path: str, width: int, height: int) -> None:
-    """Render the scene's frame range with its sound into an MP4 file; width and height in pixels must be even."""
+def render_film(scene, path: str, width: int, height: int, small: bool = False) -> None:
+    """Render the scene's frame range with its sound into an MP4 file; width and height in pixels must be even, small: compressed more."""
     _size(scene, width, height)
-    compat.set_movie_output(scene.render)
+    compat.set_movie_output(scene.render, small)
     scene.render.use_file_extension = False
     scene.render.filepath = path
     bpy.ops.render.render(animation=True, scene=scene.name)

@@ -3,9 +3,10 @@
 
     BLENDER=/path/to/blender python tests/gui/pictures.py [NAME…]      (make docs-pictures)
 
-Without names all of PICTURES, the film of the window, and the film and the sheet of the sample's eight takes. What they show
-was made by the shipped weights; tests/test_repository.py checks that no scenario of a picture uses made takes. Nothing is
-written where a scenario fails.
+Without names all of PICTURES, the film of the window, the film and the sheet of the sample's eight takes, and the film of a minute
+of eight takes, whose voice is flite's (Debian's package flite; the voice's licence is in assets/README.md). What they show was
+made by the shipped weights; tests/test_repository.py checks that no scenario of a picture uses made takes. Nothing is written
+where a scenario fails.
 """
 
 import os
@@ -15,14 +16,18 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from PIL import Image
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 from conftest import (
     PICTURES as TAKEN,
     RealBlender,
     ROOT,
 )
+
+from thunder_core.train.synthetic import speak_flite
+from thunder_core.types import RATE
 
 OUT = ROOT / "docs" / "pictures"
 COLOURS = 224  # of a palette: a fourth of the size, and no difference is seen
@@ -36,7 +41,20 @@ CHECKED = (288, 282, 962, 378)  # what the engine said of itself; the path of it
 SEQUENCER = (60, 668, 1151, 778)
 FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
 FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 85, 4_000_000
-TAKES_FILM, TAKES_FILM_BYTES = "eight_takes", 6_000_000
+TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
+MINUTE = (  # what the voice of the minute says, with the pause after each part, s
+    ("Good evening. My name is Ruth, and I have worked at this lighthouse for forty years.", 0.7),
+    ("People ask me what I did all winter. Well, I watched the water, and I talked to the birds.", 0.9),
+    ("Most of the time nothing happens. Nothing at all.", 1.2),
+    ("But one night, in a February storm, the lamp went out, and I heard a voice calling from the rocks.", 0.8),
+    ("I was afraid. I do not mind telling you that. I was very much afraid.", 1.0),
+    ("So I took the old brass bell, and I rang it, and rang it, until my arms would not move any more.", 0.8),
+    ("In the morning there were five men in my kitchen, wet to the bone, and every one of them was laughing.", 0.9),
+    ("You never forget a thing like that. What a wonderful, foolish, beautiful morning it was!", 1.0),
+    ("They still write to me, you know. Each of them, each year, before the first snow.", 0.6),
+    ("And I still ring the bell, just to be sure that it works.", 0.6),
+)
+MINUTE_STRETCH = 1.05  # of flite's durations
 
 PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut out)
     "panel": ("generates_takes", "takes", VIEWPORT),
@@ -87,12 +105,16 @@ def film(folder: Path, durations: list[int], out: Path) -> None:
     assert out.stat().st_size <= FILM_BYTES, f"the film is {out.stat().st_size / 1e6:.1f} MB"
 
 
-def film_takes(blender: RealBlender, folder: Path) -> None:
-    """Have the demonstration film the sample's eight takes side by side: an MP4 file with sound, and their sheet."""
-    made = blender.run("--python-exit-code", 1, "--python", ROOT / "demo.py", "--", "--film", "takes", "--out", folder, timeout=3000)
+def film_takes(blender: RealBlender, folder: Path, wanted: dict[str, str], *options) -> None:
+    """Have the demonstration film eight takes side by side: an MP4 file with sound.
+
+    wanted: which of its files become which of docs/pictures.  options: further ones of demo.py.
+    """
+    demo = ("--python-exit-code", 1, "--python", ROOT / "demo.py", "--", "--film", "takes", "--out", folder, *options)
+    made = blender.run(*demo, timeout=6000)
     assert made.returncode == 0, made.stdout[-2000:]
     assert (folder / "takes.mp4").stat().st_size <= TAKES_FILM_BYTES, f"the film is {(folder / 'takes.mp4').stat().st_size / 1e6:.1f} MB"
-    for name, out in (("takes.mp4", f"{TAKES_FILM}.mp4"), ("takes.png", f"{TAKES_FILM}_sheet.png")):
+    for name, out in wanted.items():
         part = OUT / f"part.{out}"
         if out.endswith(".png"):
             cut(folder / name, None, part)
@@ -100,6 +122,17 @@ def film_takes(blender: RealBlender, folder: Path) -> None:
             shutil.copyfile(folder / name, part)
         os.replace(part, OUT / out)
         print(f"  docs/pictures/{out}", flush=True)
+
+
+def speak_minute(out: Path) -> None:
+    """Let flite say MINUTE into a WAV file, 16 kHz, its peak at −3 dB."""
+    parts = []
+    for text, pause in MINUTE:
+        said, _ = speak_flite(text, "slt", MINUTE_STRETCH)
+        loud = np.flatnonzero(np.abs(said) > 0.01)
+        parts += [said[loud[0] : loud[-1]], np.zeros(round(pause * RATE), np.float32)]
+    samples = np.concatenate([np.zeros(round(0.4 * RATE), np.float32), *parts])
+    soundfile.write(out, samples * (10 ** (-3 / 20) / np.abs(samples).max()), RATE, "PCM_16")
 
 
 def make(blender: RealBlender, names: list[str]) -> None:
@@ -114,7 +147,13 @@ def make(blender: RealBlender, names: list[str]) -> None:
             continue
         if name == TAKES_FILM:
             print("· demo.py --film takes", flush=True)
-            film_takes(blender, blender.scratch / TAKES_FILM)
+            film_takes(blender, blender.scratch / TAKES_FILM, {"takes.mp4": f"{TAKES_FILM}.mp4", "takes.png": f"{TAKES_FILM}_sheet.png"})
+            continue
+        if name == MINUTE_FILM:
+            print("· demo.py --film takes --small", flush=True)
+            voice = blender.scratch / "minute.wav"
+            speak_minute(voice)
+            film_takes(blender, blender.scratch / MINUTE_FILM, {"takes.mp4": f"{MINUTE_FILM}.mp4"}, "--small", "--audio", voice)
             continue
         scenario, picture, box = PICTURES[name]
         if scenario not in made:
@@ -133,12 +172,15 @@ def main() -> int:
     if path is None:
         print("Name a real Blender: BLENDER=/path/to/blender make docs-pictures", file=sys.stderr)
         return 1
-    unknown = set(sys.argv[1:]) - {*PICTURES, FILM, TAKES_FILM}
+    unknown = set(sys.argv[1:]) - {*PICTURES, FILM, TAKES_FILM, MINUTE_FILM}
     if unknown:
-        print(f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join(PICTURES)}, {FILM}, {TAKES_FILM}", file=sys.stderr)
+        print(
+            f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join(PICTURES)}, {FILM}, {TAKES_FILM}, {MINUTE_FILM}",
+            file=sys.stderr,
+        )
         return 2
     with tempfile.TemporaryDirectory(prefix="pictures_") as scratch:
-        make(RealBlender(path, Path(scratch)), sys.argv[1:] or [*PICTURES, FILM, TAKES_FILM])
+        make(RealBlender(path, Path(scratch)), sys.argv[1:] or [*PICTURES, FILM, TAKES_FILM, MINUTE_FILM])
     return 0
 
 
