@@ -5,14 +5,16 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.direction import Direction, Style
+from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
+from thunder_core.engine.gestures import manner
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
 from thunder_core.engine.gestures.manner import Directed, manner_of
 from thunder_core.engine.gestures.speaker import model_calmed
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
+from thunder_core.train import teacher_manner
 from thunder_core.train.habits import nods
 from thunder_core.types import FPS, Motion
 
@@ -22,8 +24,9 @@ NAMES = ("browInnerUp", "browOuterUpLeft", "browOuterUpRight", "browDownLeft", "
 SEEDS = range(8)
 
 
-def layers(voice=VOICE, spread=0.5, style=None, listens=False, seeds=SEEDS):
-    return [layer_of(voice, seed, spread, None if style is None else Direction(style).vector()[None], listens) for seed in seeds]
+def layers(voice=VOICE, spread=0.5, style=None, listens=False, seeds=SEEDS, mood=None):
+    asked = None if style is None and mood is None else Direction(style or Style(), mood or NEUTRAL).vector()[None]
+    return [layer_of(voice, seed, spread, asked, listens) for seed in seeds]
 
 
 def speeds(each):
@@ -96,9 +99,30 @@ def test_sliders_scale_gestures_and_move_none():
 @pytest.mark.parametrize("direction", [Direction(), Direction(Style(brows=1.7, asymmetry=-0.4), "angry", 0.7), Direction(mood="bored")])
 def test_gestures_are_played_as_the_direction_is(direction):
     style, directed = direction.played, Directed.of(direction.vector()[None]).at(7)
-    assert directed.brows == pytest.approx(style.brows, rel=1e-5) and directed.looks == pytest.approx(style.eyes, rel=1e-5)
+    assert directed.looks == pytest.approx(style.eyes, rel=1e-5)
+    raises = 1 + direction.strength * (manner.RAISES.get(direction.mood, 1.0) - 1)
+    assert directed.brows == pytest.approx(style.brows * raises, rel=1e-5)
     assert directed.tempo == pytest.approx(direction.tempo, rel=1e-5) and directed.side == pytest.approx(style.asymmetry, abs=1e-6)
-    assert directed.head == pytest.approx(style.head * style.energy**0.3, rel=1e-5)
+    nods = 1 + direction.strength * (manner.NODS.get(direction.mood, 1.0) - 1)
+    assert directed.head == pytest.approx(style.head * style.energy**0.3 * nods, rel=1e-5)
+
+
+def test_moods_change_gestures_as_much_as_the_teachers():
+    for name, mood in teacher_manner.MOODS.items():
+        own = [table.get(name, usual) for table, usual in ((manner.NODS, 1), (manner.RAISES, 1), (manner.LOOKS, 1), (manner.ONE_SIDED, 0))]
+        assert own == [mood.nods, mood.raises, max(1, mood.looks), mood.one_sided], name
+
+
+def test_a_mood_of_one_side_raises_that_brow_and_holds_the_other():
+    contempt, usual = (layers(mood=mood)[3].brows for mood in ("contemptuous", "neutral"))
+    share = [np.abs(brows[:, 1]).sum() / np.abs(brows[:, 2]).sum() for brows in (contempt, usual)]
+    assert share[0] > 2 * share[1]
+
+
+def test_the_gaze_of_the_bored_wanders_in_speech():
+    spoken = slice(int(VOICE.phrases[0, 0]), int(VOICE.phrases[0, 1]))
+    bored, usual = (np.mean([np.abs(layer.gaze[spoken]).mean() for layer in layers(mood=mood)]) for mood in ("bored", "neutral"))
+    assert bored > 0.5 and usual < 0.1
 
 
 def test_off_accents_the_model_moves_less_and_on_them_as_before():

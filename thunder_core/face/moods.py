@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..channels import BLINKS, JAW_OPEN_RADIANS, LIP_CLOSE
-from ..direction import AXES, DIRECTION_NAMES
+from ..channels import BLINKS, BROWS, JAW_OPEN_RADIANS, LIP_CLOSE
+from ..direction import AXES, DIRECTION_NAMES, MOODS
 from ..easing import smoothstep
 from .articulators import Articulators
 from .lip_closures import press_together
@@ -22,7 +22,16 @@ from .mechanics import bell, highest
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
 _AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2  # reach and deviation by which a mood makes way before closures, rounded sounds and speech
+_LEVEL_FRAMES = 20  # standard deviation of the average that a pose raises or lowers: what is quicker than that stays as it was
+_HARDLY = 0.01  # least weight of an average
+_FELT = (0.5, 1.4)  # least and largest factor of a mood's strength
+_MOST = 1.2  # largest channel value
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
+# Channels in which a mood comes and goes.
+_SHOWING = (*BROWS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
+# Channels that are slower in slow moods: no sound needs them.
+_CALM = ("noseSneer", "cheekSquint", "mouthFrown", "mouthDimple", "mouthSmile")
+_SLOW_FRAMES, _SLOWEST = 1.5, 0.3  # standard deviation of their smoothing in a mood this much slower than usual
 _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 
 
@@ -30,12 +39,15 @@ _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 class Pose:
     """A mood at full strength: {channel: value}, a name without Left or Right means both sides.
 
-    least: what a channel does at least.  most: what it does at most.  opened: added where the lips are parted.
-    lids: of eyeBlink, by how much lids that are open are raised; a blink still shuts them.  shut: how firmly lips are shut.
+    least: what a channel does at least, on average over a second or two: it goes on moving about that.  most: what it does at most, likewise.
+    leaning: as least, of the side of the face that moves more.  opened: added where the lips are parted.
+    lids: of eyeBlink, by how much lids that are open are raised, or lowered where it is negative; a blink still shuts them.
+    shut: how firmly lips are shut.
     """
 
     least: Mapping[str, float] = field(default_factory=dict)
     most: Mapping[str, float] = field(default_factory=dict)
+    leaning: Mapping[str, float] = field(default_factory=dict)
     opened: Mapping[str, float] = field(default_factory=dict)
     lids: float = 0.0
     shut: float = 0.0
@@ -69,8 +81,24 @@ POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
         Pose(least=dict(noseSneer=1.15, cheekSquint=0.6, eyeSquint=0.65, mouthFrown=0.35), most=dict(browDown=0.45),
              opened=dict(mouthUpperUp=0.75)),
     ),
+    "contemptuous": (
+        Pose(least=dict(browOuterUpLeft=0.6, browDownRight=0.3), lids=-0.12, shut=0.5,
+             leaning=dict(mouthDimple=0.75, mouthSmile=0.4, cheekSquint=0.3, noseSneer=0.25)),
+        Pose(least=dict(browOuterUpLeft=0.6, browDownRight=0.25), lids=-0.1,
+             leaning=dict(mouthDimple=0.55, mouthSmile=0.3, cheekSquint=0.25, noseSneer=0.15)),
+    ),
+    "bored": (
+        Pose(least=dict(mouthShrugLower=0.3, mouthFrown=0.15, cheekPuff=0.1), leaning=dict(mouth=0.3), lids=-0.05),
+        Pose(leaning=dict(mouth=0.12), lids=-0.05),
+    ),
 })  # fmt: skip
 _MOODS = DIRECTION_NAMES[len(AXES) :]
+_ASYMMETRY = DIRECTION_NAMES.index("asymmetry")
+
+
+def _changes(mood: str) -> float:
+    """Deviations by which a mood moves a style's asymmetry."""
+    return MOODS[mood].changes.get("asymmetry", 0.0)
 
 
 def _ahead(values: np.ndarray) -> np.ndarray:
@@ -85,38 +113,68 @@ class MoodPoses:
         """channels: names of the expression's columns, the head's own."""
         self.channels, self.articulators = tuple(channels), articulators
         self.lids = [i for i, name in enumerate(self.channels) if name.startswith(BLINKS)]
+        self.showing = [i for i, name in enumerate(self.channels) if name.startswith(_SHOWING)]
+        self.calm = [i for i, name in enumerate(self.channels) if name.startswith(_CALM)]
         self.close = self.channels.index(LIP_CLOSE)
         self.round = [self.channels.index(name) for name in ("mouthPucker", "mouthFunnel")]
 
-    def wear(self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray) -> np.ndarray:
-        """Expression [T, n] in the moods of a style [T or 1, DIRECTION_NAMES]; jaw [T, 3], speech [T] 0 … 1."""
+    def wear(
+        self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray, felt: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Expression [T, n] in the moods of a style [T or 1, DIRECTION_NAMES]; jaw [T, 3], speech [T] 0 … 1.
+
+        felt: [T] factors of the moods' strength, as it varies over a line; None: 1.
+        """
         x, parted, speaks = np.array(expression), None, _ahead(speech)
         strengths = style[:, len(AXES) :]
+        if felt is not None:
+            self._vary(x, np.clip(strengths, 0.0, 1.0).max(1) * (np.clip(felt, *_FELT) - 1))
         for column, name in enumerate(_MOODS):
-            strength = np.clip(strengths[:, column], 0.0, 1.0)
-            if (poses := POSES.get(name.removeprefix("mood."))) and strength.any():
+            strength = np.clip(strengths[:, column], 0.0, 1.0) * (1.0 if felt is None else np.clip(felt, *_FELT))
+            if (tempo := MOODS[name.removeprefix("mood.")].tempo) < 1 and strength.any():
+                self._slow(x, strength * min(1.0, (1 - tempo) / _SLOWEST))
+            if (poses := POSES.get(name := name.removeprefix("mood."))) and strength.any():
                 if parted is None:
                     gap = self.articulators.shape(expression, jaw).gap
                     parted = 1 - _ahead(1 - smoothstep(np.clip((gap - _PARTED_MM[0]) / (_PARTED_MM[1] - _PARTED_MM[0]), 0.0, 1.0)))
-                for pose, share in zip(poses, (1 - speaks, speaks)):
-                    self._put_on(x, jaw, pose, strength * share, parted)
+                leans = "Left" if style[:, _ASYMMETRY].mean() + _changes(name) >= 0 else "Right"
+                for pose, where in zip(poses, (1 - speaks, speaks)):
+                    self._put_on(x, jaw, pose, strength, where, parted, leans)
         return x
 
-    def _put_on(self, x: np.ndarray, jaw: np.ndarray, pose: Pose, share: np.ndarray, parted: np.ndarray) -> None:
-        """Bring x [T, n] in place to a pose as far as share [T] says; parted [T] 0 … 1: whether the lips are."""
+    def _vary(self, x: np.ndarray, by: np.ndarray) -> None:
+        """Let what shows a mood come and go in x [T, n] in place, by a share [T] of what it is: the model holds it too still."""
+        x[:, self.showing] = np.clip(x[:, self.showing] * (1 + by[:, None]), 0.0, _MOST)
+
+    def _slow(self, x: np.ndarray, share: np.ndarray) -> None:
+        """Smooth in place what the sounds do not need, as far as share [T] says."""
+        for i in self.calm:
+            x[:, i] += share * (bell(x[:, i], _SLOW_FRAMES) - x[:, i])
+
+    def _put_on(  # noqa: PLR0913 (what one pose needs)
+        self, x: np.ndarray, jaw: np.ndarray, pose: Pose, strength: np.ndarray, where: np.ndarray, parted: np.ndarray, leans: str
+    ) -> None:  # fmt: skip
+        """Bring x [T, n] in place to a pose by a strength [T], on the frames `where` [T] 0 … 1 it is meant for.
+
+        parted: [T] 0 … 1, whether the lips are.  leans: Left or Right, the side that does more.
+        """
+        share = strength * where
         if pose.shut:
-            shut = pose.shut * share
+            shut = np.minimum(pose.shut * share, 1.0)
             press_together(x, self.channels, shut)
             x[:, self.close] += shut * (np.clip(jaw[:, 0] / JAW_OPEN_RADIANS, 0, 1) - x[:, self.close])
         unrounded = 1 - _ahead(np.clip(x[:, self.round].sum(1) / _ROUND, 0.0, 1.0))
-        for names, bound in ((pose.least, np.maximum), (pose.most, np.minimum)):
+        leaning = {name + leans: value for name, value in pose.leaning.items()}
+        for names, bound in ((pose.least, np.maximum), (leaning, np.maximum), (pose.most, np.minimum)):
             for name, value in names.items():
-                much = share * unrounded if name in _CORNERS else share
+                meant = where * unrounded if name.startswith(_CORNERS) else where
                 for i in self._columns(name):
-                    x[:, i] += much * (bound(x[:, i], value) - x[:, i])
+                    level = bell(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(bell(meant, _LEVEL_FRAMES), _HARDLY)
+                    x[:, i] = np.clip(x[:, i] + strength * meant * (bound(level, value) - level), 0.0, _MOST)
         if pose.lids:
             for i in self.lids:
-                x[:, i] = np.maximum(x[:, i] - pose.lids * share, 0.0) / (1 - pose.lids * share)
+                by = pose.lids * share
+                x[:, i] = np.maximum(x[:, i] - by, 0.0) / (1 - by)
         for name, value in pose.opened.items():
             for i in self._columns(name):
                 x[:, i] += share * parted * value

@@ -59,7 +59,7 @@ class Layer:
 
     head [T, 3]: degrees that it nods, turns and tilts.  gaze [T, 2]: degrees that the eyes' point is turned and lowered.
     brows [T, 3]: inner, outer left and outer right, raised.  knit [T, 2]: drawn down, left and right.  shut [T]: of blinks, 0 … 1.
-    droop [T]: of a blink, that lids come down between blinks.
+    droop [T]: of a blink, that lids come down between blinks.  felt [T]: strength of the mood, 1 as directed.
     """
 
     head: np.ndarray
@@ -68,11 +68,12 @@ class Layer:
     knit: np.ndarray
     shut: np.ndarray
     droop: np.ndarray
+    felt: np.ndarray
 
     @classmethod
     def of(cls, frames: int) -> Layer:
         """An empty layer."""
-        return cls(*(np.zeros((frames, n)) for n in (3, 2, 3, 2)), np.zeros(frames), np.zeros(frames))
+        return cls(*(np.zeros((frames, n)) for n in (3, 2, 3, 2)), np.zeros(frames), np.zeros(frames), np.ones(frames))
 
     @property
     def frames(self) -> int:

@@ -7,10 +7,12 @@ import numpy as np
 
 from ..speech.phrasing import Phrasing
 from .idle import alive
-from .layer import Layer
+from .layer import drift, Layer
 from .listener import answered
-from .manner import Directed, manner_of
+from .manner import Directed, generator, manner_of
 from .speaker import marked
+
+_VARIES, _VARIES_HERTZ = 0.17, 0.13  # standard deviation of a mood's strength over a line, and speed of its changes
 
 
 def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | None, listens: bool) -> Layer:
@@ -21,4 +23,6 @@ def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | 
     layer, manner, directed = Layer.of(phrasing.frames), manner_of(seed, spread), Directed.of(styles)
     (answered if listens else marked)(layer, phrasing, seed, manner, directed)
     alive(layer, phrasing, seed, manner, directed)
+    layer.brows[:, 1:] *= directed.brow_sides
+    layer.felt += _VARIES * drift(phrasing.frames, 1, _VARIES_HERTZ, generator(seed, 10))[:, 0]
     return layer

@@ -20,6 +20,7 @@ _KINDS_APART = 2.4  # standard deviation of the logarithm of each kind's frequen
 BROW_KINDS, HEAD_KINDS = np.array([0.55, 0.1, 0.15, 0.2]), np.array([0.7, 0.22, 0.08])
 UP = 2  # index in HEAD_KINDS
 _KNIT_BY_FROWN, _SIDED_BY_ASYMMETRY = 3.0, 3.0  # factors per unit of these axes: frequency of knit brows, of one raised brow
+_RAISED_MORE, _RAISED_LESS = 0.3, 0.6  # of one-sided brows: what the raised side does more and the other less
 _ENERGY = 0.3  # exponent of energy in the size of head movements
 
 
@@ -67,7 +68,8 @@ def manner_of(seed: int, spread: float) -> Manner:
 
 class Played(NamedTuple):
     """Style of gestures at a frame, 1 as usual: sizes of head and brow movements, speed, frequency of looks away; frequency of knit brows
-    and of one raised brow, as factors; side: −1 … 1, the side that moves more, above 0 the left."""
+    and of one raised brow, as factors; side: −1 … 1, the side that moves more, above 0 the left; one_sided: −1 … 1, the same of brows
+    in a mood, which hold the other side down; wanders: 0 … 1, how much more often than usual the gaze leaves in speech."""
 
     head: float
     brows: float
@@ -76,6 +78,8 @@ class Played(NamedTuple):
     knit: float
     sided: float
     side: float
+    one_sided: float
+    wanders: float
 
 
 @dataclass(frozen=True)
@@ -92,9 +96,19 @@ class Directed:
         deviations = styles[:, : len(AXES)] + moods @ _MOOD_CHANGES
         own = {axis.name: _values(axis, by) for axis, by in zip(AXES, deviations.T) if axis.name in _USED}
         return cls(np.stack([
-            own["head"] * own["energy"]**_ENERGY, own["brows"], np.exp(moods @ _MOOD_TEMPOS), own["eyes"],
+            own["head"] * own["energy"]**_ENERGY * (1 + moods @ (_MOOD_NODS - 1)), own["brows"] * (1 + moods @ (_MOOD_RAISES - 1)),
+            np.exp(moods @ _MOOD_TEMPOS), own["eyes"],
             np.exp(_KNIT_BY_FROWN * own["frown"]), np.exp(_SIDED_BY_ASYMMETRY * np.abs(own["asymmetry"])), own["asymmetry"],
+            np.clip(moods @ _MOOD_SIDES, -1, 1), np.clip(moods @ (_MOOD_LOOKS - 1), 0, 1),
         ], 1))  # fmt: skip
+
+    @property
+    def brow_sides(self) -> np.ndarray:
+        """Factors of left and right brow [1 or T, 2] in moods that raise one of them."""
+        one_sided = self.rows[:, Played._fields.index("one_sided")]
+        more, less = _RAISED_MORE * np.abs(one_sided), _RAISED_LESS * np.abs(one_sided)
+        left = one_sided > 0
+        return 1 + np.stack([np.where(left, more, -less), np.where(left, -less, more)], 1)
 
     def at(self, frame: float) -> Played:
         """The style at a frame; beyond the line that of its end."""
@@ -110,6 +124,17 @@ _USED = ("head", "brows", "eyes", "frown", "asymmetry", "energy")
 _MOODS = [MOODS[name.removeprefix("mood.")] for name in DIRECTION_NAMES[len(AXES) :]]
 _MOOD_CHANGES = np.array([[mood.changes.get(axis.name, 0.0) for axis in AXES] for mood in _MOODS])
 _MOOD_TEMPOS = np.log([mood.tempo for mood in _MOODS])
+# Sizes of nods and of raised brows and frequency of looks away in each mood besides what it does to the style, as factors, and its surplus
+# of the left brow; as the teacher's (`train.teacher_manner`).
+NODS = {"sad": 0.8, "angry": 1.35, "bored": 0.6}
+RAISES = {
+    "warm": 1.1, "amused": 1.2, "sad": 0.5, "angry": 0.3, "afraid": 0.6, "surprised": 1.1, "disgusted": 0.35, "contemptuous": 0.6,
+    "doubtful": 1.1, "bored": 0.5,
+}  # fmt: skip
+LOOKS = {"sad": 1.5, "afraid": 1.8, "disgusted": 1.3, "contemptuous": 1.2, "doubtful": 1.4, "bored": 2.0}
+ONE_SIDED = {"contemptuous": 1.0, "doubtful": -1.0}
+_MOOD_NODS, _MOOD_RAISES, _MOOD_LOOKS = (np.array([table.get(mood.name, 1.0) for mood in _MOODS]) for table in (NODS, RAISES, LOOKS))
+_MOOD_SIDES = np.array([ONE_SIDED.get(mood.name, 0.0) for mood in _MOODS])
 
 
 def _values(axis: Axis, deviations: np.ndarray) -> np.ndarray:

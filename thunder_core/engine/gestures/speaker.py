@@ -27,6 +27,7 @@ _HELD_SIZE = (0.05, 0.13)  # size of held brows, channel values
 _INHALE, _BEFORE = 0.4, 0.45  # rise of the head at an inhalation, degrees, and its time before a phrase, s
 _LEAST_BREATH = 0.3  # shortest silence with an inhalation, s
 _STAYS, _SLOWLY, _LONGEST_STAY = 0.6, 2.2, 2.0  # nod at a phrase's end: share that is held; factor of its return time; longest hold, s
+_WANDERS_EVERY, _WANDERS = 2.0, (6.0, 14.0)  # looks away of a gaze that wanders in speech: interval, s; size, degrees
 _KNIT_MORE = 1.5  # size of knitting relative to raising
 
 
@@ -84,6 +85,18 @@ def _more(weight: float) -> float:
     return 0.45 + 2.3 * weight
 
 
+def _let_gaze_wander(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed) -> None:
+    """Add looks away in moods whose gaze leaves more often: where phrases end, and on the way."""
+    rng = generator(seed, 11)
+    for start, end in phrasing.phrases:
+        for at in np.arange(end, start, -_WANDERS_EVERY * FPS):
+            u, how = rng.random(4), directed.at(at)
+            if u[0] < how.wanders:
+                far, angle = _WANDERS[0] + (_WANDERS[1] - _WANDERS[0]) * u[1], 0.8 * np.pi * (u[2] - 0.4)
+                side = 1.0 if u[3] < 0.5 else -1.0
+                layer.look(at, far * np.array([side * np.cos(angle), 0.6 * np.sin(angle)]), (0.7 + u[2]) / how.tempo)
+
+
 def _phrase_of(at: int, phrasing: Phrasing) -> tuple[int, int | None]:
     """(end of the phrase at a frame, start of the next one; None if it is late or there is none)."""
     index = int(np.searchsorted(phrasing.phrases[:, 1], at, side="right"))
@@ -127,6 +140,7 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
             layer.move_brows(
                 first - _EARLY, raised, knit, 0.22 / how.tempo, max(0.3, (0.5 + 0.5 * u[4]) * (end - first) / FPS), 0.5 + 0.5 * u[5]
             )
+    _let_gaze_wander(layer, phrasing, seed, directed)
     rng = generator(seed, 3)
     for before, start in phrasing.silences[:-1]:
         u = rng.random(2)

@@ -43,6 +43,7 @@ from ..speech.units import Units
 
 _LATE = 7  # delay of a listener's reaction, frames
 _LISTENER_HEAD, _LISTENER_BROWS = 0.22, 0.55  # a listener's head and brows in the model's motion, as a share of a speaker's
+_FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _REMEMBERED = 8000  # frames of all takes whose conditions are cached between steps (90 MB)
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
@@ -319,11 +320,13 @@ class Thunder:
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
         lips = 1.0 if style is None else _lips_of(style)
         expression, x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips)
+        layer = None if gestures is None else gestures()
         if style is not None:
-            expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0])
+            felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
+            expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0], felt)
             expression = self.articulation.mechanics.possible(expression)
         x[:, columns.expression] = expression
-        acted = self._acted(x, voice, None if gestures is None else gestures())
+        acted = self._acted(x, voice, layer)
         if kept is None:
             return unpack(acted, self.channels)
         # What is free has flowed into what is kept: there nothing is added to it.
