@@ -5,7 +5,9 @@
 CACHE is a folder in which `corpus` and `hear` were run. Voices of the validation speakers (`--split test` for the final
 figures) are performed in readings drawn for each of them, by the teacher (`--who teacher`) or as takes of the weights (`--who takes`);
 `thunder_core/animation/played.py` measures each slider on the head's vertices. The table has what was asked in rows, what came of
-it in columns, as Pearson's r within voices. Written to bench/results/direction_WHO.txt.
+it in columns, as Pearson's r within voices; for measures of other sliders with what is asked of a slider beyond what the other
+sliders were asked to do at the same time, since in few readings two sliders may rise together by chance. Written to
+bench/results/direction_WHO.txt.
 """
 
 from __future__ import annotations
@@ -62,7 +64,7 @@ def main() -> None:
             asked.append(x[0, COLUMNS])
             got.append(np.mean([list(measures.measure(motion, speaking).values()) for motion in repeats], 0))
             voices.append(number)
-    r = agreement(np.array(asked), np.array(got), np.array(voices))
+    r = by_itself(np.array(asked), np.array(got), np.array(voices))
     own, other = np.diag(r), np.abs(r - np.diag(np.diag(r))).max(0)
     lines = [
         f"{args.who}, {args.voices} voices of {args.split}, {args.readings} readings each at spread {args.spread:g}, "
@@ -75,6 +77,21 @@ def main() -> None:
         f"amplitude (energy's measure, not its logarithm): deviation over mean {_varies(got):.2f}",
     ]
     report(results_file(args.results, f"direction_{args.who}.txt", args.split == "test"), lines)
+
+
+def by_itself(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
+    """As `agreement`, but off the diagonal of what is asked of each slider beyond a linear function of the other sliders' requests."""
+    within = np.array(asked, float)
+    for voice in np.unique(voices):
+        within[voices == voice] -= within[voices == voice].mean(0)
+    r = agreement(asked, got, voices)
+    for slider in range(within.shape[1]):
+        others = np.delete(within, slider, 1)
+        alone = within.copy()
+        alone[:, slider] -= others @ np.linalg.lstsq(others, within[:, slider], rcond=None)[0]
+        row = agreement(alone, got, voices)[slider]
+        r[slider, np.arange(len(row)) != slider] = np.delete(row, slider)
+    return r
 
 
 def _varies(got: list) -> float:

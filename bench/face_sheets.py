@@ -5,8 +5,8 @@
 Three steps, all into a folder OUT:
 
 `python bench/face_sheets.py poses DATA OUT` in the engine's environment: a take of each recording in DATA/lips, by the distributed weights
-(seed 1, normal quality, no direction), and takes of one of them in eight moods at half and full strength; a frame of each sound where it
-is longest and best recognised, and of each mood in silence and in a vowel. Beside them the extremes of single keys and expressions.
+(seed 1, normal quality, the usual direction), and takes of one of them in eight moods at half and full strength; a frame of each sound
+where it is longest and best recognised, and of each mood in silence and in a vowel. Beside them extremes of keys and expressions.
 `python bench/face_sheets.py draw DATA OUT [--engine eevee] [--only sounds] [--few] [--numbered | --alone]` in a Python that has bpy: one
 picture per view, a pair in each cell, and OUT/key.json, which says on which side the default head is. Both heads are driven as the product
 drives them; ICT-FaceKit's is built by it from DATA/heads/ict_facekit. Hair is hidden, the other head has none, and both get the same
@@ -91,7 +91,7 @@ def poses(data: Path, out: Path) -> None:
     sounds = {voice: read_sound(lips / f"{voice}.wav") for voice in sorted(phones)}
     beliefs = {voice: _belief(engine, sound) for voice, sound in sounds.items()}  # [N, 40] at 50 Hz
 
-    def take(voice: str, asked: Asked | None) -> Motion:
+    def take(voice: str, asked: Asked) -> Motion:
         return engine.generate(sounds[voice], 1, 1, asked=asked)[0].motion
 
     def clearest(symbols, voices) -> tuple[str, float, float]:
@@ -112,7 +112,7 @@ def poses(data: Path, out: Path) -> None:
     usual, cells = {}, {}
     for sound in SOUNDS:
         voice, start, end = clearest((sound,), list(sounds))
-        usual.setdefault(voice, take(voice, None))
+        usual.setdefault(voice, take(voice, Asked(Direction().vector()[None], spread=0.0)))
         cells[sound] = (usual[voice], frame_of(usual[voice], start, end))
         print(f"{sound}: {voice}, {start:.2f} s to {end:.2f} s", flush=True)
     short = [voice for voice, sound in sounds.items() if sound.seconds <= MOOD_VOICE_SECONDS]

@@ -27,7 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import report, required, results_file
-from thunder_core.direction import Direction
+from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
@@ -71,7 +71,8 @@ def performances(
     still = Motion(np.zeros((1, head.channels)), np.zeros((1, 3)))
     candidates = {"teacher": [teacher], "still": [still]}
     if engine:
-        takes = [t.motion for t in engine.generate(speech, args.takes, args.seed, args.steps)]
+        asked = Asked(Direction().vector()[None]) if engine.thunder.knows_styles else None
+        takes = [t.motion for t in engine.generate(speech, args.takes, args.seed, args.steps, asked=asked)]
         candidates = {"take_01": takes[:1], "each take": takes} | candidates
     packed = {name: [pack(m) for m in motions] for name, motions in candidates.items()}
     if engine:

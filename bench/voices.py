@@ -3,9 +3,9 @@
 """Finds voices and phones that fail: held-out speakers and accents of a training cache, and languages spoken by espeak-ng.
 
 `python bench/voices.py`. For each group of held-out voices: share of phones that the encoder recognises (10 ms frames that are
-not silence), r of the mouth opening of a take, and of the mean of its takes, with the teacher's performance of the true phones; how far
-takes' corners come in on UW, OW and W, as a share of the teacher's; and the share of P, B and M on which the takes' lips meet (gap ≤ 0.6 mm
-within the phone or a frame beside it).
+not silence), r of the mouth opening of a take in the usual direction, and of the mean of its takes, with the teacher's performance of the
+true phones in that direction; how far takes' corners come in on UW, OW and W, as a share of the teacher's; and the share of P, B and M on
+which the takes' lips meet (gap ≤ 0.6 mm within the phone or a frame beside it).
 Then every phone of the English ones: how often it is recognised, and what it is confused with. To stdout and
 bench/results/voices.txt.
 """
@@ -27,7 +27,7 @@ import torch
 
 from bench.languages import spoken
 from bench.tables import keep, required
-from thunder_core.direction import Direction
+from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
@@ -107,7 +107,7 @@ def main() -> None:
             truth = [perform(phones, loud, names, np.random.default_rng(s), Direction(), features=features) for s in range(4)]
             widths = np.mean([width_mm(m, engine.head)[: speech.frames] for m in truth], 0)
             truth = np.mean([opening_mm(m, engine.head)[: speech.frames] for m in truth], 0)
-            takes = engine.generate(speech, args.takes, 1)
+            takes = engine.generate(speech, args.takes, 1, asked=Asked(Direction().vector()[None], 0.0))
             curves = np.stack([t.opening for t in takes])
             k = min(curves.shape[1], len(truth), len(phones[2::4]))
             rounded = np.isin(phones[2::4][:k], ROUND)

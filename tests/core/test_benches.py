@@ -5,6 +5,7 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,3 +82,15 @@ def test_the_share_of_chosen_faces_counts_a_tie_as_half_and_names_what_was_lost(
     key = {"AA, front": "L", "IY, front": "R", "M, side": "L", "S, side": "L"}
     share, lost = bench("face_sheets").counted({"AA, front": "L", "IY, front": "L", "M, side": "=", "S, side": "L"}, key)
     assert share == 0.625 and lost == ["IY, front"]
+
+
+def test_sliders_that_were_asked_to_rise_together_do_not_count_as_crosstalk():
+    """Jaw and eyes rise together by chance, and each does what it is asked to; then eyes move the jaw too."""
+    rng = np.random.default_rng(0)
+    asked, voices = rng.standard_normal((80, 7)), np.repeat(np.arange(10), 8)
+    asked[:, 6] += asked[:, 1]
+    r = bench("direction").by_itself(asked, asked, voices)
+    assert np.allclose(np.diag(r), 1) and np.abs(r - np.eye(7)).max() < 0.01
+    moved = asked.copy()
+    moved[:, 1] += asked[:, 6]
+    assert bench("direction").by_itself(asked, moved, voices)[6, 1] > 0.4

@@ -14,7 +14,7 @@ from ..direction import AXES, MOODS, NEUTRAL
 _SCRAMBLE = 7  # seed of the Sobol scrambling; another value changes the readings of all seeds
 _POINTS = 1 << 16  # points of the sequence in use; larger seeds start over
 _AXIS_SPREAD = 2.0  # spread of an axis at *Spread* 1, in standard deviations between speakers
-_ENERGY_SPREAD = 2.7  # the same for energy; more, because word emphasis averages part of it out
+_ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averages part of it out
 _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Spread*
 _MOOD_SPREAD = 0.8  # strongest mood added at *Spread* 1 where none is requested
 _STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Spread* 1

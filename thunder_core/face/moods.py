@@ -39,7 +39,7 @@ _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 class Pose:
     """A mood at full strength: {channel: value}, a name without Left or Right means both sides.
 
-    least: what a channel does at least, on average over a second or two: it goes on moving about that.  most: what it does at most, likewise.
+    least: what a channel does at least, on average over a second or two: it goes on moving about that.  most: at most, likewise.
     leaning: as least, of the side of the face that moves more.  opened: added where the lips are parted.
     lids: of eyeBlink, by how much lids that are open are raised, or lowered where it is negative; a blink still shuts them.
     shut: how firmly lips are shut.

@@ -25,7 +25,7 @@ from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..batches import at_once, in_turn, Run
 from ..cards import unusable
-from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
+from ..diffusion.articulate import Articulation, believed_rounding, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.pauses import kept_gaze, settled, stillness, unhurried
@@ -78,6 +78,7 @@ class VoiceFeatures:
 
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
+    rounded: float64 [T] 0 … 1, lips that come forward on oo, oh and w.
     still: float64 [T] 0 … 1, stillness of the head in pauses.  accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  listens: the face listens instead of speaking.
     """
@@ -87,6 +88,7 @@ class VoiceFeatures:
     presence: Tensor
     shut: np.ndarray
     sounds: Sounds
+    rounded: np.ndarray
     still: np.ndarray
     accents: np.ndarray
     phrasing: Phrasing
@@ -104,6 +106,7 @@ class VoiceFeatures:
             self.presence[start:end],
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
+            self.rounded[start:end],
             self.still[start:end],
             self.accents[start:end],
             self.phrasing.part(start, end),
@@ -116,7 +119,7 @@ class VoiceFeatures:
         features = torch.cat([self.features[:1].expand(late, -1), self.features])[: self.frames]
         accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
         sounds, marks = Sounds(nothing, nothing, nothing, nothing), self.phrasing if late else silent(self.frames)
-        return VoiceFeatures(features, self.units, nobody, nothing, sounds, nothing, accents, marks, late > 0)
+        return VoiceFeatures(features, self.units, nobody, nothing, sounds, nothing, nothing, accents, marks, late > 0)
 
 
 class Thunder:
@@ -168,14 +171,15 @@ class Thunder:
                 lambda: (
                     demanded_closures(belief, frames),
                     believed_sounds(belief, speaking),
+                    believed_rounding(belief, frames),
                     stillness(belief, frames),
                     semitones(samples, frames),
                 ),  # fmt: skip
                 lambda: (speech_features(*analysed, samples, frames), self.units.over(hidden, frames)),
             ]
-            (shut, sounds, still, pitch), (features, units) = (run or in_turn)(lambda i: parts[i](), len(parts))
+            (shut, sounds, rounded, still, pitch), (features, units) = (run or in_turn)(lambda i: parts[i](), len(parts))
         marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch)
-        return VoiceFeatures(features, units, present, shut, sounds, still, accent_curve(marks.accents, frames), marks)
+        return VoiceFeatures(features, units, present, shut, sounds, rounded, still, accent_curve(marks.accents, frames), marks)
 
     @staticmethod
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:
@@ -319,7 +323,7 @@ class Thunder:
         jaw = x[:, columns.jaw] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
         lips = 1.0 if style is None else _lips_of(style)
-        expression, x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips)
+        expression, x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips, voice.rounded)
         layer = None if gestures is None else gestures()
         if style is not None:
             felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the encoder hears of m, b, p and of rounded sounds decides when lips meet and how far they come forward."""
+
+import numpy as np
+import pytest
+
+from thunder_core.engine.diffusion.articulate import Articulation, believed_rounding, demanded_closures
+from thunder_core.engine.speech.phones import PHONES
+from thunder_core.face.articulators import bundled_articulators
+from thunder_core.face.lips import width_mm
+from thunder_core.face.mechanics import Sounds
+from thunder_core.types import Motion
+
+FRAMES = 50
+
+
+def heard(phone: str, probability: float, start: int, end: int) -> np.ndarray:
+    """Phone probabilities [2 FRAMES, 40]: silence, and a phone over frames start … end."""
+    belief = np.zeros((2 * FRAMES, len(PHONES)))
+    belief[2 * start : 2 * end, PHONES.index(phone)] = probability
+    belief[:, PHONES.index("SIL")] = 1 - belief.sum(1)
+    return belief
+
+
+@pytest.mark.parametrize("probability, shut", [(0.35, 0.0), (0.45, 1.0)])
+def test_lips_close_on_what_is_probably_a_bilabial(probability, shut):
+    assert demanded_closures(heard("B", probability, 20, 23), FRAMES).max() == shut
+
+
+def test_rounding_follows_the_sound_without_a_jump():
+    rounded = believed_rounding(heard("UW", 0.9, 20, 28), FRAMES)
+    assert rounded.shape == (FRAMES,) and rounded[23:25].min() > 0.85 and max(rounded[:16].max(), rounded[32:].max()) < 0.01
+    assert abs(np.flatnonzero(rounded > 0.45).mean() - 23.5) <= 0.5 and np.abs(np.diff(rounded)).max() < 0.5
+
+
+def test_corners_come_further_in_on_rounded_sounds_alone():
+    articulators = bundled_articulators()
+    articulation, nothing = Articulation(articulators.names, articulators), np.zeros(FRAMES)
+    expression, jaw = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3))
+    expression[:, articulation.pucker], jaw[:, 0] = 0.4, 0.08
+    sounds, rounded = Sounds(np.ones(FRAMES), nothing, nothing, nothing), believed_rounding(heard("UW", 1.0, 20, 28), FRAMES)
+    plain, more = (Motion(*articulation.perform(expression, jaw, nothing, sounds, rounded=by)) for by in (None, rounded))
+    narrower = width_mm(plain) - width_mm(more)
+    assert 1.0 < narrower[24] < 3.0 and np.abs(narrower[:15]).max() < 0.01
