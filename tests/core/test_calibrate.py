@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Calibration: what a made face does is recovered from its sound, and what ships is within the limits of its data."""
 
+import copy
 import json
 import os
 from pathlib import Path
@@ -70,6 +71,14 @@ def test_one_face_is_too_few(tmp_path, encoder):
     made_folder(tmp_path, 2)
     with pytest.raises(ValueError, match="at least two clips whose opening"):
         calibrate(tmp_path, encoder, out=tmp_path / "kernels.json")
+
+
+def test_an_encoder_is_the_same_where_filter_banks_differ_in_their_last_bits(encoder):
+    other = copy.deepcopy(encoder)
+    other.log_mel.mel.mel_scale.fb *= 1 + 1e-6
+    assert identity(other) == identity(encoder)
+    next(other.parameters()).data += 1e-3
+    assert identity(other) != identity(encoder)
 
 
 def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ..engine.speech.encoder import LOUDNESS, SpeechEncoder
+from ..engine.speech.encoder import COMPUTED, LOUDNESS, SpeechEncoder
 from ..engine.speech.phones import PHONES
 
 REACH, MAP_REACH = 4, 2  # reach in frames of 40 ms to either side: phones and loudness; encoder features
@@ -44,10 +44,11 @@ def believed(features: np.ndarray) -> np.ndarray:
 
 
 def identity(encoder: SpeechEncoder) -> str:
-    """A short name of an encoder's weights: a map fitted to one is not valid for another's features."""
+    """A short name of an encoder's trained weights, the same on any machine: a map fitted to one is not valid for another's features."""
     digest = hashlib.sha256()
     for name, tensor in sorted(encoder.state_dict().items()):
-        digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
+        if not name.startswith(COMPUTED):
+            digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
     return digest.hexdigest()[:16]
 
 

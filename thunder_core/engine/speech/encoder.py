@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # it takes seconds to import, and only networks of the wavefo
     from transformers import PretrainedConfig
 
 ENCODER_RATE = 50.0  # feature frames per second
+COMPUTED = "log_mel."  # beginning of the names of tensors that are computed, not trained: their last bits depend on the machine
 _OFFSET = 0.005  # s: feature frame i sees mel frames 2i−1 … 2i+2 and is therefore centred on i/50 + 5 ms
 _CHUNK = 20 * 50  # feature frames encoded at once, so that an hour of sound needs no more memory than a minute
 _MARGIN = 50  # feature frames of context on either side of a chunk
@@ -125,7 +126,7 @@ class SpeechEncoder(nn.Module):
     @classmethod
     def load(cls, folder: Path, name: str = "encoder") -> SpeechEncoder:
         """An encoder among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / name, lambda config: cls(typed(EncoderConfig, config)), computed="log_mel.")
+        return load_network(folder / name, lambda config: cls(typed(EncoderConfig, config)), computed=COMPUTED)
 
     def settings(self) -> dict:
         """The configuration, for the card."""
