@@ -7,6 +7,7 @@ Every stage leaves a folder with its checkpoint, its log and, when it is done, i
 
 from __future__ import annotations
 
+import fnmatch
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -104,11 +105,13 @@ def folder_of(runs: Path, seed: int, name: str) -> Path:
 
 
 def chosen(only: Sequence[str]) -> list[Stage]:
-    """The stages of systems or rows that are named, with the bases they need; all for none. Raises SystemExit for unknown names."""
-    known = {stage.system for stage in STAGES} | set(ROWS)
-    if unknown := [name for name in only if name not in known]:
-        raise SystemExit(f"There is no system {', '.join(unknown)}: choose of {', '.join(sorted(known))}")
-    rows = [s for s in STAGES if not only or s.name in only or s.system in only]
+    """The stages of rows that are named (“thunder*”: all whose names begin so), with the bases they need; all for none.
+
+    Raises SystemExit for a name that is no row's.
+    """
+    if unknown := [name for name in only if not fnmatch.filter(ROWS, name)]:
+        raise SystemExit(f"There is no row {', '.join(unknown)}: choose of {', '.join(sorted(ROWS))}")
+    rows = [s for s in STAGES if not only or (not s.is_base and any(fnmatch.fnmatchcase(s.name, name) for name in only))]
     needed = {s.start for s in rows}
     return [s for s in STAGES if s in rows or s.name in needed]
 

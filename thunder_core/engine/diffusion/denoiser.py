@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from ...direction import DIRECTION_NAMES
+from ..attention import attention
 from ..batches import in_turn, Run
 from ..weights import load_network, typed
 
@@ -81,7 +82,7 @@ class SelfAttention(nn.Module):
 
         bias [heads, t, T] is added to the logits.
         """
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None]).transpose(1, 2).flatten(2)
+        return attention(q, k, v, bias).transpose(1, 2).flatten(2)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         """The layer's output [B, T, width]; bias [heads, T, T]."""

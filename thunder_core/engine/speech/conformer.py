@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from ..attention import attention
 from ..batches import in_turn, Run
 
 _ROTARY_BASE = 10000.0
@@ -82,7 +83,7 @@ class SelfAttention(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Attention [B, n, width] of frames with queries q [B, heads, n, ·] to all keys and values [B, heads, N, ·]."""
-        return self.linear_out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return self.linear_out(attention(q, k, v).transpose(1, 2).flatten(2))
 
 
 class Convolution(nn.Module):

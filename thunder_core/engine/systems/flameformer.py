@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import nn, Tensor
 
 from ...progress import no_progress
+from ..attention import attention
 from ..diffusion.denoiser import alibi_slopes
 from .base import Progress, speakers_of, Standardised
 
@@ -69,7 +69,7 @@ class CausalSelfAttention(nn.Module):
         q, k, v = (y.unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in self.qkv(x).chunk(3, -1))
         if memory is not None:
             k, v = torch.cat([memory[0], k], 2), torch.cat([memory[1], v], 2)
-        y = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)[None])
+        y = attention(q, k, v, bias)
         return self.out(y.transpose(1, 2).flatten(2)), (k, v)
 
 
