@@ -22,7 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--m2s-weight", type=float, default=M2S_WEIGHT, help="of L_m2s beside the reconstruction")
     parser.add_argument("--clip", type=Path, help="folder of a CLIP network of transformers: Media2Face sees pictures through it")
     parser.add_argument("--seeds", type=int, nargs="+", help="one chain each (three for the table: 1 2 3); default: --seed")
-    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows of the table, with their bases, e.g. flameformer 'thunder-t*'")
+    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows of the table, e.g. flameformer 'thunder-t*'")
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
