@@ -8,7 +8,7 @@ measured once. `_sd` is the spread between seeds, `_ci` the 95 % interval of the
 over clips and seeds. A change is of the seeds that both rows have, each pair from one base.
 
 --people measures against real faces instead, several numbers of --steps compare samplers; both have tables of their own.
-NAME=FOLDER,FOLDER adds a row of weights folders of the diffusion model, one per seed. To bench/results/table2.json and table3.json,
+NAME=FOLDER,FOLDER adds a row of weights folders of the diffusion model, one per seed. To bench/results/table2.json (--heads: table3.json)
 and as Markdown into docs/paper.md, if at least 40 clips with 32 samples each were measured; else --results and --docs say where to.
 """
 
@@ -20,6 +20,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.headroom import beats
-from bench.paper_rows import CLAIMED, MASKED, TABLE2, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
+from bench.paper_rows import CLAIMED, MASKED, PAPER2, PAPER3, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
 from bench.tables import keep, required, RESULTS
 from thunder_core.channels import Columns
 from thunder_core.engine.systems.clip_images import ClipImages
@@ -131,25 +132,34 @@ def _number(value: float) -> float:
     return float(f"{value:.5g}")
 
 
-def claims(rows: Rows) -> list[dict]:
+Paper = Mapping[str, Mapping[str, float]]  # the paper's own figures of each row
+
+
+def claims(rows: Rows, paper: Paper = PAPER2) -> list[dict]:
     """What L_m2s changes, per cent of each figure of CLAIMED, for every system measured with and without it; the paper's beside it.
 
     Then what masking it changes. `_ci`: 95 % interval over clips and seeds; `_seeds`: the change of each seed.
     """
     pairs = [(n.split("+")[0], n) for n in TABLE2_ROWS if "+" in n]
-    return [_changes(rows, first, second) for first, second in [*pairs, *MASKED] if _common(rows, first, second)]
+    return [_changes(rows, first, second, paper) for first, second in [*pairs, *MASKED] if _common(rows, first, second)]
 
 
-def _changes(rows: Rows, plain: str, name: str) -> dict:
+def _changes(rows: Rows, plain: str, name: str, paper: Paper) -> dict:
     row = {"system": name, "against": plain, "seeds": _common(rows, plain, name)}
     for column in CLAIMED:
         change, row[f"{column}_ci"] = _change(rows, plain, name, column)
         row[column], row[f"{column}_seeds"] = _number(change), _by_seed(rows, plain, name, column)
-        theirs = _everywhere(name)  # the paper does not say whether it masks
-        if theirs in TABLE2 and plain in TABLE2 and theirs != plain:
-            at = TABLE2_COLUMNS.index(column)
-            row[f"{column}_paper"] = _number(100 * (TABLE2[theirs][at] / TABLE2[plain][at] - 1))
+        stated = _stated(paper, plain, _everywhere(name), column)  # the paper does not say whether it masks
+        if stated is not None:
+            row[f"{column}_paper"] = _number(stated)
     return row
+
+
+def _stated(paper: Paper, first: str, second: str, column: str) -> float | None:
+    """By how many per cent a figure of the paper's differs between two rows; None where it does not have both."""
+    if first == second or any(column not in paper.get(name, {}) for name in (first, second)):
+        return None
+    return 100 * (paper[second][column] / paper[first][column] - 1)
 
 
 def _everywhere(name: str) -> str:
@@ -157,7 +167,7 @@ def _everywhere(name: str) -> str:
     return name.removesuffix("-masked")
 
 
-def verdicts(changes: list[dict], rows: Rows) -> list[dict]:
+def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dict]:
     """What the paper says, what its own table says of it, and what ours does: per cent, a 95 % interval, and a verdict.
 
     A direction is reproduced if the whole interval is on its side, contradicted if it is on the other, and otherwise open.
@@ -171,9 +181,11 @@ def verdicts(changes: list[dict], rows: Rows) -> list[dict]:
         for row in changes:
             verdict = _verdict(words, row["system"], row[column], row[f"{column}_ci"], sign, row.get(f"{column}_paper"))
             result.append(verdict | {"change_seeds": row[f"{column}_seeds"]})
+    lips = "sdiv_l"
+    measures = any(lips in figures for figures in paper.values())  # the paper's table has S-DIV
     for row in changes:  # loss of the lips minus loss of the upper face
-        if f"{(lips := 'sdiv_l')}_paper" in row:
-            gap, stated = row[lips] - row["sdiv_u"], row[f"{lips}_paper"] - row["sdiv_u_paper"]
+        if f"{lips}_paper" in row or not measures:
+            gap, stated = row[lips] - row["sdiv_u"], row[f"{lips}_paper"] - row["sdiv_u_paper"] if measures else None
             interval = _change_gap(rows, row["against"], row["system"])
             words = "S-DIV of the upper face falls less than that of the lips (points)"
             seeds = [_number(a - b) for a, b in zip(row[f"{lips}_seeds"], row["sdiv_u_seeds"])]
@@ -184,7 +196,7 @@ def verdicts(changes: list[dict], rows: Rows) -> list[dict]:
         ("thunder", "thunder-t", "-T is better than -F without L_m2s (LVE)"),
         ("thunder+mouth2s", "thunder-t+mouth2s", "-T is better than -F with mouth2s (LVE)"),
     ):
-        stated = 100 * (TABLE2[second][0] / TABLE2[first][0] - 1)
+        stated = _stated(paper, first, second, "lve")
         for a, b in ((first, second), *([(f"{first}-masked", f"{second}-masked")] if "+" in first else [])):
             if _common(rows, a, b):
                 verdict = _verdict(words, b, *_change(rows, a, b, "lve"), -1, stated)
@@ -246,7 +258,7 @@ def _middle(draws: np.ndarray) -> list[float]:
 # ---- Markdown
 
 
-def markdown(rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...], paper: Mapping[str, tuple[float, ...]]) -> list[str]:
+def markdown(rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...], paper: Paper) -> list[str]:
     """Lines of a table: ours with ± half the interval over clips and the number of seeds, the paper's below it; what is missing says so."""
     known = {row["system"]: row for row in rows}
     lines = ["| | | " + " | ".join(TITLES[c] for c in columns) + " |", "|---|---|" + "---|" * len(columns)]
@@ -255,7 +267,8 @@ def markdown(rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...],
         seeds = known[name]["seeds"] if name in known else 1
         lines.append(f"| {name} | here{f', {seeds} seeds' if seeds > 1 else ''} | " + " | ".join(ours) + " |")
         if name in paper:
-            lines.append("| | paper | " + " | ".join(f"{x:.3g}" for x in paper[name]) + " |")
+            theirs = (f"{paper[name][c]:.3g}" if c in paper[name] else "" for c in columns)
+            lines.append("| | paper | " + " | ".join(theirs) + " |")
     return lines
 
 
@@ -295,22 +308,36 @@ def put(page: str, mark: str, lines: list[str]) -> str:
     return page[: page.index(begin)] + part + page[page.index(end) + len(end) :]
 
 
-def write(folder: Path, page: Path | None, rows: Rows, about: dict) -> None:
-    """Write table2.json, table3.json and the figures of every clip into a folder, and all tables into a Markdown page."""
-    second, third = (
-        table({n: f for n, f in rows.items() if order is TABLE2_ROWS or n in order}, columns, order)
-        for columns, order in ((TABLE2_COLUMNS, TABLE2_ROWS), (TABLE3_COLUMNS, TABLE3_ROWS))
-    )
-    missing = [name for name in TABLE2_ROWS if name not in rows]
-    changes = claims(rows)
-    said = verdicts(changes, rows)
-    keep(folder / "table2.json", [json.dumps(about | {"missing": missing, "claims": changes, "verdicts": said, "rows": second}, indent=1)])
-    keep(folder / "table3.json", [json.dumps(about | {"missing": [n for n in missing if n in TABLE3_ROWS], "rows": third}, indent=1)])
-    keep(folder / "paper_clips.json", [json.dumps(rows)])
+@dataclass(frozen=True)
+class Printed:
+    """One of the paper's tables: its number, columns and rows in their order, and the paper's own figures by their names.
+
+    suffix: of file and mark of what does not bear its number.
+    """
+
+    number: int
+    columns: tuple[str, ...]
+    order: tuple[str, ...]
+    paper: Paper
+    suffix: str = ""
+
+
+SECOND = Printed(2, TABLE2_COLUMNS, TABLE2_ROWS, PAPER2)
+THIRD = Printed(3, (*TABLE3_COLUMNS, "sdiv_l"), TABLE3_ROWS, PAPER3, f"_{HEADS}")
+
+
+def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Printed = SECOND) -> None:
+    """Write a table, what it says of the paper's claims, and the figures of every clip into a folder; the same into a Markdown page."""
+    made = table(rows, FIGURES, printed.order)
+    changes = claims(rows, printed.paper)
+    said = verdicts(changes, rows, printed.paper)
+    missing = [name for name in printed.order if name not in rows]
+    about = about | {"missing": missing, "claims": changes, "verdicts": said, "rows": made}
+    keep(folder / f"table{printed.number}.json", [json.dumps(about, indent=1)])
+    keep(folder / f"paper_clips{printed.suffix}.json", [json.dumps(rows)])
     if page is not None:
-        put_into(page, "table 2", markdown(second, TABLE2_COLUMNS, TABLE2_ROWS, TABLE2))
-        put_into(page, "table 3", markdown(third, TABLE3_COLUMNS, TABLE3_ROWS, TABLE3))
-        put_into(page, "claims", verdicts_markdown(said))
+        put_into(page, f"table {printed.number}", markdown(made, printed.columns, printed.order, printed.paper))
+        put_into(page, "claims" + printed.suffix.replace("_", " "), verdicts_markdown(said))
 
 
 def put_into(page: Path, mark: str, lines: list[str]) -> None:
@@ -354,7 +381,7 @@ def place(args: argparse.Namespace, rows: Rows, about: dict) -> None:
     apart."""
     apart = PEOPLE if args.people else HEADS if args.heads else "steps" if len(args.steps) > 1 else ""
     kept = args.guidance == 1.0 and (len(args.steps) > 1 or not args.only)
-    if not apart:
+    if apart in ("", HEADS):
         kept = (
             kept and args.split == "test" and about["clips"] >= PROTOCOL_CLIPS and args.samples >= SAMPLES and args.steps == [SOLVER_STEPS]
         )
@@ -362,18 +389,13 @@ def place(args: argparse.Namespace, rows: Rows, about: dict) -> None:
     if folder is None:
         print("Not written to bench/results: the paper's protocol was not kept. Name a folder with --results to keep the tables.")
         return
-    if apart == HEADS:
-        made = table(rows, TABLE3_COLUMNS, TABLE3_ROWS)
-        keep(folder / "table3_heads.json", [json.dumps(about | {"rows": made}, indent=1)])
-        if page is not None:
-            put_into(page, "table 3 heads", markdown(made, TABLE3_COLUMNS, (), {}))
-    elif apart:
+    if apart and apart != HEADS:
         made = table(rows, FIGURES, TABLE2_ROWS)
         keep(folder / f"table2_{apart}.json", [json.dumps(about | {"rows": made}, indent=1)])
         if page is not None:
             put_into(page, apart, markdown(made, FIGURES, (), {}))
     else:
-        write(folder, page, rows, about)
+        write(folder, page, rows, about, THIRD if apart else SECOND)
     print(f"tables → {folder}" + (f", {page}" if page else ""))
 
 

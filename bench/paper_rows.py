@@ -18,7 +18,10 @@ TABLE2_ROWS = (
     "media2face+mouth2s-masked", "diffposetalk", "diffposetalk+mouth2s", "diffposetalk+mouth2s-masked", "flameformer",
     "flameformer+mouth2s", "flameselftalk", "flameselftalk+mouth2s", "teacher",
 )  # fmt: skip
-TABLE3_ROWS = ("thunder", "thunder+mouth2s", "thunder-t", "thunder-t+mouth2s", "diffposetalk", "diffposetalk+mouth2s")
+TABLE3_ROWS = (
+    "thunder", "thunder+mouth2s", "thunder+mouth2s-masked", "thunder-t", "thunder-t+mouth2s", "thunder-t+mouth2s-masked", "diffposetalk",
+    "diffposetalk+mouth2s", "diffposetalk+mouth2s-masked",
+)  # fmt: skip
 
 TABLE2 = {
     "thunder": (0.879, 0.359, 0.568, 0.329, 0.0419, 0.044, 0.21, 0.254, 0.0118, 0.0932),
@@ -42,5 +45,9 @@ TABLE3 = {
     "thunder-t": (1.12, 0.358, 0.488, 1.86, 6.25e-3, 3.49),
     "thunder-t+mouth2s": (0.987, 0.422, 0.55, 1.81, 5.77e-3, 4.83),
 }
+PAPER2, PAPER3 = (  # of each row, its figures by their names
+    {name: dict(zip(columns, row)) for name, row in table.items()}
+    for table, columns in ((TABLE2, TABLE2_COLUMNS), (TABLE3, TABLE3_COLUMNS))
+)
 MASKED = tuple((name.removesuffix("-masked"), name) for name in TABLE2_ROWS if name.endswith("-masked"))  # each with what it is compared
 CLAIMED = ("lve", "dtw", "l_ccc", "l_pcc", "sdiv_l", "sdiv_u")  # measures that L_m2s changes according to the paper
