@@ -60,7 +60,8 @@ def losses(motions: MotionSet, head: Head, weights: Path, runs: Path, seed: int)
             return round(float(speech_loss(*m2s(view.of_packed(x), item["voices"]), item)["total"]), 3)
 
         row: dict = {"truth": loss(truth), "another line": loss(truth.roll(1, 0))}
-        for name in ("thunder.base", "thunder", f"thunder+{space}2s"):
+        names = ("thunder.base", "thunder", f"thunder+{space}2s", f"thunder+{space}2s-masked")
+        for name in (n for n in names if (folder_of(runs, seed, n) / f"{NETWORK}.json").is_file()):
             network = load_system("thunder", folder_of(runs, seed, name), NETWORK)
             made = torch.cat([network.sample(features[None], [1], steps=10) for features in item["features"]])
             row[name] = {"sampled": loss(made)}
