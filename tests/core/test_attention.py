@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
 """Attention in bfloat16 with gradients, which is computed otherwise than the fused one, is the same attention."""
 
 import pytest
