@@ -249,6 +249,8 @@ def test_pictures_show_an_open_mouth_and_a_smile():
     for changed in (opened, smiling):
         assert (changed - rest)[lower].abs().max() > 0.1
         assert (changed - rest)[:18].abs().mean() < 0.01  # the forehead does not change
+    with torch.autocast("cpu", torch.bfloat16):  # as in training, where the processor knows it
+        assert torch.equal(pictures(x), torch.stack([rest, opened, smiling]))
 
 
 # ---- names

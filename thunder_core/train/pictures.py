@@ -48,8 +48,12 @@ class FacePictures:
         longest = float((edges - edges.roll(1, 1)).norm(dim=-1).quantile(0.98)) * self.scale
         self.weights = _inside(max(1, min(int(longest) + 1, 4)))
 
-    @torch.no_grad()
     def __call__(self, x: Tensor) -> Tensor:
+        """Grey pictures [B, size, size] of packed motions [B, C]; exact also where training computes in half precision."""
+        with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+            return self._drawn(x.float())
+
+    def _drawn(self, x: Tensor) -> Tensor:
         columns, size, device = self.columns, self.size, x.device
         moved = self.layer.to(device)(x[:, columns.expression], x[:, columns.jaw])
         corners = moved[:, self.triangles]  # [B, F, 3, 3]

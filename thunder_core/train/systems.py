@@ -224,7 +224,7 @@ class Media2FaceLearner(_Diffusion):
         seen = torch.arange(len(labels), device=labels.device) % 2 == 0
         frame = item["motion"][seen, item["motion"].shape[1] // 2]
         labels = labels.clone()
-        labels[seen] = self.network.condition_of(self.pictures(frame))
+        labels[seen] = self.network.condition_of(self.pictures(frame)).to(labels)
         return labels, unknown & ~seen
 
     def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
