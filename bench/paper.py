@@ -371,7 +371,7 @@ def main(words: list[str] | None = None) -> None:
                 print(row, {k: _number(np.nanmean(_values([made], k))) for k in FIGURES}, flush=True)
     about = {"clips": len(clips), "split": PEOPLE if args.people else args.split, "samples": args.samples, "guidance": args.guidance}
     about |= {"steps": args.steps[0]} if len(args.steps) == 1 else {"steps": args.steps}
-    if args.heads:
+    if args.heads and not args.people:
         about |= {"data": {"ba": beats(clips, head), "div": diversity(of_corpus(args), head)}}
     place(args, rows, about)
 
@@ -389,13 +389,15 @@ def place(args: argparse.Namespace, rows: Rows, about: dict) -> None:
     if folder is None:
         print("Not written to bench/results: the paper's protocol was not kept. Name a folder with --results to keep the tables.")
         return
+    printed = THIRD if args.heads else SECOND
     if apart and apart != HEADS:
         made = table(rows, FIGURES, TABLE2_ROWS)
-        keep(folder / f"table2_{apart}.json", [json.dumps(about | {"rows": made}, indent=1)])
+        about = about | {"claims": claims(rows, printed.paper), "rows": made}
+        keep(folder / f"table{printed.number}_{apart}.json", [json.dumps(about, indent=1)])
         if page is not None:
-            put_into(page, apart, markdown(made, FIGURES, (), {}))
+            put_into(page, apart + printed.suffix.replace("_", " "), markdown(made, printed.columns if args.heads else FIGURES, (), {}))
     else:
-        write(folder, page, rows, about, THIRD if apart else SECOND)
+        write(folder, page, rows, about, printed)
     print(f"tables → {folder}" + (f", {page}" if page else ""))
 
 
@@ -421,7 +423,7 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
     p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
     p.add_argument("--split", default="test", choices=("test", "validation"), help="validation: to select, before anything is said of test")
     p.add_argument("--people", type=Path, help="folder with lips/: measure against its real faces of the split `check` instead")
-    p.add_argument("--heads", action="store_true", help="CACHE is of the stage `heads`: Table 3 on it, beside the other tables")
+    p.add_argument("--heads", action="store_true", help="CACHE is of the stage `heads`: Table 3, or with --people its networks")
     p.add_argument("--solved", type=Path, default=ROOT / "out" / "real", help="where bench/real.py left the solved faces")
     p.add_argument("--weights", type=Path, default=ROOT / "weights", help="whose encoder hears the real voices")
     p.add_argument("--results", type=Path, help="folder for the tables (default: bench/results, if the protocol was kept)")
