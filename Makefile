@@ -117,7 +117,7 @@ bench:
 	"$$engine" bench/ranking.py && "$$engine" bench/speech.py && \
 	if [ -n "$$THUNDER_DATA" ]; then "$$engine" bench/lips.py "$$THUNDER_DATA" && "$$engine" bench/real.py "$$THUNDER_DATA" && \
 	  "$$engine" bench/articulation.py "$$THUNDER_DATA" && "$$engine" bench/habits.py "$$THUNDER_DATA" && \
-	  "$$engine" bench/listeners.py "$$THUNDER_DATA"; \
+	  "$$engine" bench/listeners.py "$$THUNDER_DATA" && "$$engine" bench/ranking_limits.py "$$THUNDER_DATA"; \
 	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi
 
 bench-speed:

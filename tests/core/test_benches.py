@@ -31,6 +31,7 @@ def results():
     "name, arguments",
     [
         ("lips", ["{missing}"]),
+        ("ranking_limits", ["{missing}"]),
         ("real", ["{missing}"]),
         ("commit", ["{missing}"]),
         ("habits", ["{missing}"]),
@@ -94,3 +95,31 @@ def test_sliders_that_were_asked_to_rise_together_do_not_count_as_crosstalk():
     moved = asked.copy()
     moved[:, 1] += asked[:, 6]
     assert bench("direction").by_itself(asked, moved, voices)[6, 1] > 0.4
+
+
+def test_a_take_is_compared_with_real_lips_at_the_best_lag_and_where_a_face_is_seen():
+    module = bench("ranking_limits")
+    rng = np.random.default_rng(0)
+    real = np.convolve(rng.standard_normal(200), np.ones(5), "same")
+    unseen = real.copy()
+    unseen[50:60] = np.nan
+    late, noise = np.roll(real, 2), rng.standard_normal(200)
+    r = module.r_real(np.stack([real, late, noise]), unseen)
+    assert r[0] == pytest.approx(1.0) and r[1] == pytest.approx(1.0) and abs(r[2]) < 0.4
+
+
+def test_a_prediction_that_is_closer_to_real_lips_orders_takes_better():
+    module = bench("ranking_limits")
+    rng = np.random.default_rng(1)
+
+    def curve():
+        return module.standard(np.convolve(rng.standard_normal(304), np.ones(5), "valid"))
+
+    items = {}
+    for name in "abc":
+        real = curve()
+        takes = np.stack([real + 1.5 * curve() for _ in range(16)])
+        items[name] = module.Taken(takes, takes, takes, real, np.ones(300, bool), 0.5), real
+    rows = [line.split() for line in module.made_up(items, {name: curve() for name in "abcd"})[2:]]
+    ranks = [float(row[1]) for row in rows]
+    assert ranks == sorted(ranks) and ranks[0] > 0.2 and ranks[-1] > 0.7

@@ -129,7 +129,7 @@ def _prior(table: dict[str, float]) -> np.ndarray:
     return np.outer(g / g.sum(), [table[p] for p in PHONES]).ravel()
 
 
-class _Fit:
+class Regressions:
     """Regressions of one curve on any of its clips, from normal equations that are worked out once per clip."""
 
     def __init__(self, clips: dict[str, Clip], names: list[str], what: str):
@@ -218,7 +218,7 @@ def calibrate(lips: Path, encoder: SpeechEncoder, everybody: bool = False, out: 
     names = sorted(clips) if everybody else split["fit"]
     constants, figures = {}, {}
     for what in _PRIORS:
-        fit = _Fit(clips, names, what)
+        fit = Regressions(clips, names, what)
         left_out = fit.left_out()
         best = max(left_out, key=lambda share: left_out[share])
         share = best if left_out[best] > left_out[0.0] + _WORTH else 0.0

@@ -1,0 +1,317 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures how far takes can be ordered by their agreement with real lips, and how exactly the available clips show it.
+
+`python bench/ranking_limits.py DATA [--takes FOLDER]`; DATA has `lips/` and `paired/facegood/`. 32 takes of every clip with measured
+lips at *Spread* .5, and 16 of every ten seconds of FACEGOOD's recordings, are sampled once and kept in FOLDER. Printed are, for the
+score, for what its judge learned, and for plain correlations of a take's opening with what the diffusion model and the linear map
+expect of the sound: Spearman with r to the real lips; its deviation where other seeds are drawn, and its 5th to 95th percentile where
+other clips are; and what the take at the top gains. On the split `fit`, whose lips the map's constants were fitted to, the map
+is fitted again without each clip, and from the model's expectation is taken what only a map that knows the clip would
+have given it. Last: how well a prediction of a given r would order the takes, if its errors had nothing to do with theirs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import soundfile
+import torch
+from scipy.stats import spearmanr
+
+from bench.tables import keep, required
+from thunder_core.direction import Asked, Direction
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.m2s.judge import opening_and_width
+from thunder_core.engine.m2s.score import voiced
+from thunder_core.engine.readings import reading
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.face.lips import opening_mm
+from thunder_core.train.calibrate import Clip, read_clips, Regressions
+from thunder_core.train.lip_kernels import around, kernels, MAP_REACH
+from thunder_core.train.tracked import facegood_motion, resample
+from thunder_core.types import FPS, RATE, Speech
+
+TAKES, OF_FACEGOOD, SPREAD = 32, 16, 0.5
+DRAWN = 16  # takes that are ordered at a time, as in bench/ranking.py
+DRAWS = 400
+PIECE = 125  # frames of a piece of the `fit` clips, one of which is 71 s long
+LAGS = range(-3, 4)  # frames: the real lips are compared at the best of these, as the data's score.py does
+LINE = 10  # seconds of a line of FACEGOOD's
+PREDICTIONS = (0.5, 0.6, 0.7, 0.8, 0.9)  # r of predictions that are made up
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Takes of one sound. opening [K, T] mm.  own [K, T]: what the model expects in each take's direction.  opinion [K, T]: of the
+    judge's network.  map [T]: the judge's linear map.  loud: bool [T].  weight: of both correlations in the score."""
+
+    opening: np.ndarray
+    own: np.ndarray
+    opinion: np.ndarray
+    map: np.ndarray
+    loud: np.ndarray
+    weight: float
+
+    def learned(self, there: np.ndarray) -> np.ndarray:
+        """What the judge's network makes of the takes over some frames [K], more is better."""
+        return -self.opinion[:, there].mean(1)
+
+    def merit(self, mapped: np.ndarray, there: np.ndarray, times: float = 1.0) -> np.ndarray:
+        """The same with both plain correlations, as `Judge.in_all` adds them, `times` as heavy [K]. mapped [T]: the map's prediction."""
+        by_model = 1 - r_with(self.opening, self.own, there)
+        by_map = r_with(self.own, mapped, there) - r_with(self.opening, mapped, there)
+        return self.learned(there) - times * self.weight * (by_model + by_map)
+
+
+def sampled(engine: Engine, speech: Speech, takes: int, seed: int, path: Path) -> Taken:
+    """Takes of a sound in the order of their seeds, read from a file if they were sampled before."""
+    if not path.exists():
+        usual = Direction().vector()
+        made = engine.generate(speech, takes, seed, asked=Asked(usual[None], SPREAD, as_asked=False))
+        made = sorted(made, key=lambda take: take.seed)
+        voice = engine._analyse(speech)
+        with torch.no_grad():
+            own = torch.cat([e().lips for e in engine._expect(voice, [reading(usual[None], t.seed, SPREAD)[0] for t in made])])
+            lips = torch.cat([engine._lips(take.motion) for take in made])
+            opinion = torch.stack([engine.judge(voice.features[None], x[None], e[None])[0] for x, e in zip(lips, own)])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            path, opening=np.stack([take.opening for take in made]), own=own.numpy(),
+            opinion=opinion.numpy(), features=voice.features.numpy(),
+        )  # fmt: skip
+    with np.load(path) as file:
+        features = torch.from_numpy(file["features"])
+        loud = voiced(features[:, -LOUDNESS:]).numpy() > 0
+        with torch.no_grad():
+            mapped = engine.judge.predicted(features[None])[0, 0].numpy()
+        own, weight = opening_and_width(torch.from_numpy(file["own"]))[0].numpy(), float(engine.judge.by_correlation[0])
+        return Taken(file["opening"].astype(float), own, file["opinion"], mapped, loud, weight)
+
+
+def r_with(curves: np.ndarray, other: np.ndarray, there: np.ndarray) -> np.ndarray:
+    """Correlation [K] of curves [K, T] with another [T] or [K, T] over some frames."""
+    x, y = curves[:, there], np.broadcast_to(other, curves.shape)[:, there]
+    x, y = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
+    return (x * y).sum(1) / np.sqrt((x * x).sum(1) * (y * y).sum(1) + 1e-12)
+
+
+def r_real(curves: np.ndarray, real: np.ndarray) -> np.ndarray:
+    """Correlation [K] of openings [K, T] with real lips [T], NaN where no face is seen, at the best lag."""
+    by_lag = []
+    for lag in LAGS:
+        moved = curves[:, lag:] if lag >= 0 else curves[:, :lag]
+        y = real[: len(real) - lag] if lag >= 0 else real[-lag:]
+        by_lag.append(r_with(moved, np.nan_to_num(y), np.isfinite(y)))
+    return np.max(by_lag, 0)
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Takes of one clip or piece. by: what orders them, {name: [K]}.  r [K]: with real lips.  seconds: of it."""
+
+    by: dict[str, np.ndarray]
+    r: np.ndarray
+    seconds: float
+
+
+def table(items: list[Ordered], what: str, weighted: bool) -> list[str]:
+    """How each measure orders the takes, and how exactly that is known."""
+    weights = np.array([item.seconds if weighted else 1.0 for item in items])
+    rng = np.random.default_rng(1)
+    draws = [[rng.permutation(len(item.r))[:DRAWN] for item in items] for _ in range(DRAWS)]
+    few = DRAWN / len(items[0].r)  # share of the takes in a draw
+    others = rng.integers(len(items), size=(4000, len(items)))
+    kind = "weighted by seconds" if weighted else "each alike"
+    lines = [
+        f"\n#### {what}: {len(items)}, {kind}, {len(items[0].r)} takes of each; r differs between takes by "
+        f"{np.average([item.r.std() for item in items], weights=weights):.3f}",
+        f"{'':34s} {'Spearman':>9s} {'by seeds':>9s} {'by clips, 5-95 %':>17s} {'of gain':>8s} {'by seeds':>9s}",
+    ]
+    for name in items[0].by:
+        ranks = np.array([spearmanr(item.by[name], item.r).statistic for item in items])
+        drawn, gains = [], []
+        for draw in draws:
+            picked = [(item.by[name][i], item.r[i]) for item, i in zip(items, draw)]
+            drawn.append(np.average([spearmanr(s, r).statistic for s, r in picked], weights=weights))
+            mean, best, most = (np.average([of(s, r) for s, r in picked], weights=weights) for of in (_mean, _picked, _most))
+            gains.append((best - mean) / (most - mean))
+        means = (ranks[others] * weights[others]).sum(1) / weights[others].sum(1)
+        low, high = np.quantile(means, (0.05, 0.95))
+        lines.append(
+            f"{name:34s} {np.average(ranks, weights=weights):9.2f} {_deviation(drawn, few)} {f'{low:.2f} ... {high:.2f}':>17s} "
+            f"{np.mean(gains):8.2f} {_deviation(gains, few)}"
+        )
+    return lines
+
+
+def _deviation(values: list[float], share: float) -> str:
+    """The deviation of values of draws of a `share` of the takes; from finite takes they differ too little, and not at all of all."""
+    return f"{np.std(values) / np.sqrt(1 - share):9.2f}" if share < 1 else f"{'-':>9s}"
+
+
+def _mean(by: np.ndarray, r: np.ndarray) -> float:
+    return float(r.mean())
+
+
+def _picked(by: np.ndarray, r: np.ndarray) -> float:
+    return float(r[by.argmax()])
+
+
+def _most(by: np.ndarray, r: np.ndarray) -> float:
+    return float(r.max())
+
+
+def standard(x: np.ndarray) -> np.ndarray:
+    """A curve in deviations above its mean."""
+    return (x - x.mean()) / (x.std() + 1e-9)
+
+
+class Maps:
+    """The linear map of the opening, fitted to some of the clips of the split `fit`."""
+
+    def __init__(self, clips: dict[str, Clip], names: list[str]):
+        self.clips, self.fit, self.share = clips, Regressions(clips, names, "opening"), kernels()["opening"].share
+
+    def predicted(self, name: str, fitted: list[str], frames: int) -> np.ndarray:
+        """What a map that is fitted to some clips predicts of a clip's sound, as the judge would read it [frames]."""
+        clip = self.clips[name]
+        phones = np.hstack([around(clip.shares[1]), around(clip.loudness)]) @ self.fit.phone_kernels(fitted)
+        curve = (1 - self.share) * phones + self.share * around(clip.features, MAP_REACH) @ self.fit.feature_map(fitted).ravel()
+        return np.pad(curve, (0, max(0, frames - len(curve))), mode="edge")[:frames]
+
+
+def pieces(frames: int) -> Iterator[np.ndarray]:
+    """Masks [frames] of pieces of about PIECE frames."""
+    bounds = np.linspace(0, frames, max(1, round(frames / PIECE)) + 1).astype(int)
+    for a, b in zip(bounds, bounds[1:]):
+        yield (np.arange(frames) >= a) & (np.arange(frames) < b)
+
+
+def of_check(taken: Taken, real: np.ndarray) -> Ordered:
+    """A clip whose lips no constant was fitted to."""
+    there = taken.loud
+    by = {
+        "score": taken.merit(taken.map, there),
+        "with twice the correlations": taken.merit(taken.map, there, 2.0),
+        "what the judge learned": taken.learned(there),
+        "model's expectation": r_with(taken.opening, taken.own, there),
+        "map": r_with(taken.opening, taken.map, there),
+    }
+    return Ordered(by, r_real(taken.opening, real), len(real) / FPS)
+
+
+def of_fit(taken: Taken, real: np.ndarray, left_out: np.ndarray, knowing: np.ndarray) -> Iterator[Ordered]:
+    """Pieces of a clip that constants were fitted to. left_out, knowing [T]: predictions by maps without and with it."""
+    gained = standard(knowing) - standard(left_out)
+    known = np.stack([standard(left_out), gained, np.ones(len(real))], 1)
+    usual = taken.own.mean(0)
+    share = np.linalg.lstsq(known, standard(usual), rcond=None)[0][1]
+    cleaned = standard(usual) - share * gained
+    for piece in pieces(len(real)):
+        if (piece & np.isfinite(real)).sum() < 40:
+            continue
+        there = piece & taken.loud
+        by = {
+            "score, map without the clip": taken.merit(left_out, there),
+            "with twice the correlations": taken.merit(left_out, there, 2.0),
+            "model's expectation": r_with(taken.opening, taken.own, there),
+            "the same, what it knows taken away": r_with(taken.opening, cleaned, there),
+            "map that knows the clip": r_with(taken.opening, knowing, there),
+            "map fitted without the clip": r_with(taken.opening, left_out, there),
+        }
+        yield Ordered(by, r_real(taken.opening[:, piece], real[piece]), piece.sum() / FPS)
+
+
+def made_up(items: dict[str, tuple[Taken, np.ndarray]], errors: dict[str, np.ndarray]) -> list[str]:
+    """Table of how predictions of a given r order the takes of some clips, if their errors are those of other clips' predictions."""
+    rng = np.random.default_rng(0)
+    weights = np.array([len(real) for _, real in items.values()])
+    lines = ["\n#### Predictions that are made up: the real lips, and the errors of the map on other clips", "     r  Spearman   by luck"]
+    for r in PREDICTIONS:
+        ranks = []
+        for name, (taken, real) in items.items():
+            seen = np.isfinite(real)
+            y = standard(np.where(seen, real, real[seen].mean()))
+            good, mine = r_real(taken.opening, real), []
+            for _ in range(60):
+                other = np.concatenate([errors[n] for n in rng.permutation([n for n in errors if n != name])] * 3)
+                start = rng.integers(len(other) - len(y))
+                error = rng.choice([-1, 1]) * standard(other[start : start + len(y)])
+                error = standard(error - (error * y).mean() * y)
+                guess = r * y + np.sqrt(1 - r * r) * error
+                mine.append(spearmanr(r_with(taken.opening, guess, np.ones(len(y), bool)), good).statistic)
+            ranks.append(mine)
+        means = weights @ np.array(ranks) / weights.sum()
+        lines.append(f"{r:6.2f} {means.mean():9.2f} {means.std():9.2f}")
+    return lines
+
+
+def facegood(engine: Engine, folder: Path, takes: Path) -> list[Ordered]:
+    """Lines of FACEGOOD's recordings, whose rig's opening nothing was fitted to."""
+    result = []
+    for path in sorted(folder.glob("*.npz")):
+        data, (sound, _) = np.load(path, allow_pickle=False), soundfile.read(path.with_suffix(".flac"), dtype="float32")
+        names = [str(name) for name in data["channels"]]
+        weights = resample(data["weights"].astype(float), float(data["fps"]))
+        real = opening_mm(facegood_motion(weights, names, list(engine.head.expression_names), FPS), engine.head)
+        for number in range(len(sound) // (LINE * RATE)):
+            speech = Speech(np.ascontiguousarray(sound[number * LINE * RATE : (number + 1) * LINE * RATE]))
+            file = takes / f"{path.stem}-{number:02d}.npz"
+            taken = sampled(engine, speech, OF_FACEGOOD, 7000 + OF_FACEGOOD * number, file)
+            mine = real[number * speech.frames : (number + 1) * speech.frames]
+            if len(mine) == speech.frames:
+                result.append(of_check(taken, mine))
+    return result
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("data", type=Path)
+    p.add_argument("--takes", type=Path, default=ROOT / "out" / "ranking_limits", help="where takes are kept")
+    p.add_argument("--seed", type=int, default=5000)
+    p.add_argument("--results", type=Path, default=ROOT / "bench" / "results" / "ranking_limits.txt")
+    args = p.parse_args()
+    lips = required(args.data / "lips", "the folder of clips with measured lips")
+    engine, split = Engine.load(device="cpu"), tomllib.loads((lips / "split.toml").read_text())
+    with torch.no_grad():
+        clips = read_clips(lips, engine.thunder.encoder)
+    maps, names = Maps(clips, split["fit"]), split["fit"]
+    items: dict[str, tuple[Taken, np.ndarray]] = {}
+    for name in clips:
+        taken = sampled(engine, read_sound(lips / f"{name}.wav"), TAKES, args.seed, args.takes / "lips" / f"{name}.npz")
+        measured, frames = clips[name].curves["opening"], taken.opening.shape[1]
+        items[name] = taken, np.pad(measured, (0, max(0, frames - len(measured))), constant_values=np.nan)[:frames]
+    fitted, errors = [], {}
+    for name, (taken, real) in items.items():
+        left_out, seen = maps.predicted(name, [n for n in names if n != name], len(real)), np.isfinite(real)
+        r = np.corrcoef(left_out[seen], real[seen])[0, 1]
+        errors[name] = standard(real[seen]) - r * standard(left_out[seen])
+        if name in names:
+            fitted += of_fit(taken, real, left_out, maps.predicted(name, names, len(real)))
+    lines = [f"weights {engine.weights}; takes at Spread {SPREAD}, normal quality, seeds from {args.seed}; {DRAWN} of them at a time"]
+    lines += table([of_check(*items[name]) for name in split["check"]], "Clips of the split check", weighted=True)
+    lines += made_up({name: items[name] for name in split["check"]}, errors)
+    lines += table(fitted, "Pieces of 5 s of the clips of the split fit", weighted=False)
+    if (args.data / "paired" / "facegood").is_dir():
+        lines += table(
+            facegood(engine, args.data / "paired" / "facegood", args.takes / "facegood"), "FACEGOOD, lines of 10 s", weighted=False
+        )
+    print(keep(args.results, lines))
+
+
+if __name__ == "__main__":
+    main()
