@@ -29,9 +29,9 @@ _MOST = 1.2  # largest channel value
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
 # Channels in which a mood comes and goes.
 _SHOWING = (*BROWS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
-# Channels that are slower in slow moods: no sound needs them.
+# Channels that are smoothed in the slowest moods: no sound needs them.
 _CALM = ("noseSneer", "cheekSquint", "mouthFrown", "mouthDimple", "mouthSmile")
-_SLOW_FRAMES, _SLOWEST = 1.5, 0.3  # standard deviation of their smoothing in a mood this much slower than usual
+_SLOW_FRAMES, _SLOW_TEMPO = 1.5, 0.75  # standard deviation of that smoothing, and tempo of a mood below which it is done
 _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 
 
@@ -131,8 +131,8 @@ class MoodPoses:
             self._vary(x, np.clip(strengths, 0.0, 1.0).max(1) * (np.clip(felt, *_FELT) - 1))
         for column, name in enumerate(_MOODS):
             strength = np.clip(strengths[:, column], 0.0, 1.0) * (1.0 if felt is None else np.clip(felt, *_FELT))
-            if (tempo := MOODS[name.removeprefix("mood.")].tempo) < 1 and strength.any():
-                self._slow(x, strength * min(1.0, (1 - tempo) / _SLOWEST))
+            if MOODS[name.removeprefix("mood.")].tempo < _SLOW_TEMPO and strength.any():
+                self._slow(x, np.minimum(strength, 1.0))
             if (poses := POSES.get(name := name.removeprefix("mood."))) and strength.any():
                 if parted is None:
                     gap = self.articulators.shape(expression, jaw).gap
