@@ -192,6 +192,7 @@ def bake(
         "blender": bpy.app.version_string,
         "blend": f"{name}.blend" if "blend" in wanted.outputs else None,
         "weights": performances[0].provenance["weights"],
+        "precision": performances[0].provenance["precision"],
         "warnings": warnings,
         "takes": [
             {"rank": rank, "seed": take.seed, "score": rounded(take.score), "action": entry.action.name, **_played(take)}

@@ -129,12 +129,14 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
     take = event["take"]
     array = {name: client.get_array(event, take.get(name)) for name in ("expression", "jaw", "head", "eyes", "opening", "width", "drift")}
     motion = Motion(array["expression"], array["jaw"], array["head"], array["eyes"], float(event["fps"]))
+    made = take.get("provenance", {})
     about = {
         "engine": event.get("engine", "thunder"),
         "weights": event.get("weights", ""),
+        "precision": str(made.get("precision", "")),
         "audio": event.get("audio", ""),
         "head": "thunder",
-        **sampling.provenance(take.get("provenance", {})),
+        **sampling.provenance(made),
     }
     return keying.Performance(
         motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]), _score(take), about, array["drift"]

@@ -12,13 +12,16 @@ import torch
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.batches import at_once, in_portions, SharedProgress, side_by_side
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16
 from thunder_core.errors import Cancelled, is_out_of_device_memory
 from thunder_core.types import Speech
 
 
-@pytest.fixture(scope="module")
-def engine():
-    return Engine.load(device="cpu")
+@pytest.fixture(scope="module", params=[FLOAT32, BFLOAT16])
+def engine(request):
+    if request.param == BFLOAT16 and not multiplies_bfloat16():
+        pytest.skip("this processor does not multiply bfloat16")
+    return Engine.load(device="cpu", precision=request.param)
 
 
 @pytest.fixture(scope="module")

@@ -65,10 +65,12 @@ def slots(nodes: list[dict], cpus: int) -> list[Slot]:
 class NodeBaker:
     """A process that bakes on one machine. Ray runs it as an actor, so its imports are local."""
 
-    def __init__(self, root: str, command: list[str], threads: int):
+    def __init__(self, root: str, command: list[str], threads: int, precision: str = ""):
         sys.path.insert(0, root)
         self.module = importlib.import_module("thunder_core.batch.baker")
         self.command, self.environment = command, {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
+        if precision:  # of the process that asks, so that machines of different kinds make the same takes
+            self.environment["THUNDER_PRECISION"] = precision
         self.baker = None
 
     def ready(self) -> tuple[dict, str]:
@@ -182,7 +184,9 @@ class Spread:
                 "scheduling_strategy": NodeAffinitySchedulingStrategy(node_id=slot.node, soft=False),
             }
             actor = (
-                self.ray.remote(NodeBaker).options(**options).remote(self.request["root"], self.request["command"], self.request["cpus"])
+                self.ray.remote(NodeBaker)
+                .options(**options)
+                .remote(self.request["root"], self.request["command"], self.request["cpus"], os.environ.get("THUNDER_PRECISION", ""))
             )
             self.starting[actor.ready.options(num_returns=1).remote()] = (slot, actor)
 

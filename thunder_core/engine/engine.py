@@ -35,6 +35,7 @@ from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
 from .m2s.score import evidence, grade, Scale
 from .m2s.vocoder import Vocoder
+from .precision import chosen_precision, FLOAT32
 from .readings import emphasised, reading
 from .speech import transcript
 from .speech.audio import sound_hash
@@ -231,14 +232,14 @@ class _Request:
 class Engine:
     """Everything that is loaded: head, encoder, diffusion model, mesh-to-speech with its judge and vocoder, speaker network."""
 
-    def __init__(self, folder: Path, device: str):
+    def __init__(self, folder: Path, device: str, precision: str = FLOAT32):
         self.folder, self.device = folder, device
         check_regular(folder)
         # Files are read for their checksums in parallel to loading; access to the identity waits for the result.
         self._identity: Future[Identity] = Future()
         threading.Thread(target=_resolve, args=(self._identity, folder), name="identity", daemon=True).start()
         self.head = _head_of(folder)
-        self.thunder = Thunder(folder, device, self.head)
+        self.thunder = Thunder(folder, device, self.head, precision)
         self.m2s = MeshToSpeech.load(folder).to(device)
         self.mouth = Mouth(self.m2s.mouth or self.head).to(device)
         self.judge = Judge.load(folder).to(device)
@@ -259,13 +260,14 @@ class Engine:
         return self.identity.fingerprint
 
     @classmethod
-    def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
+    def load(cls, weights: str | Path | None = None, device: str | None = None, precision: str | None = None) -> Engine:
         """Load the weights in a folder (default: the embedded ones) on "cpu", "cuda:0" … (default: GPU if there is one).
 
-        Raises BadWeights.
+        precision: of `engine.precision`; None: what the environment variable says, otherwise what suits the device.
+        Raises BadWeights, BadRequest.
         """
         device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
-        return cls(Path(weights) if weights else SHIPPED, device)
+        return cls(Path(weights) if weights else SHIPPED, device, precision or chosen_precision(device))
 
     def _check_that_all_fit(self) -> None:
         """Raise BadWeights if networks of one folder were not trained for each other."""
@@ -309,6 +311,7 @@ class Engine:
         return {
             "engine": self.thunder.name,
             "device": self.device,
+            "precision": self.thunder.precision,
             "weights": self.weights,
             "weights_origin": self.identity.origin,
             "weights_note": self.identity.sentence,
@@ -345,7 +348,8 @@ class Engine:
         guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance and role == SPEAKS else None
         about = {
             "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound_hash(speech),
-            "guidance": guidance, "speech_guidance": speech_guidance, **({"steps": steps} if steps else {"quality": quality}),
+            "precision": self.thunder.precision, "guidance": guidance, "speech_guidance": speech_guidance,
+            **({"steps": steps} if steps else {"quality": quality}),
         }  # fmt: skip
         if role != SPEAKS:
             about["role"] = role

@@ -19,9 +19,10 @@ from torch import nn, Tensor
 from ...direction import DIRECTION_NAMES
 from ..attention import attention
 from ..batches import in_turn, Run
+from ..precision import Linear
 from ..weights import load_network, typed
 
-_VECTORS = 32  # numbers that processors take at once at most: two vectors of sixteen
+_VECTORS = 64  # numbers that processors take at once at most: two vectors of 32 in bfloat16, of 16 in float32
 _PARTED_FROM = 100  # frames: fewer are not worth the waiting
 _EYES = DIRECTION_NAMES.index("eyes")
 
@@ -68,8 +69,8 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
+        self.qkv = Linear(width, 3 * width)
+        self.out = Linear(width, width)
 
     def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query, key and value [B, heads, T, width / heads] of every frame of x [B, T, width]."""
@@ -99,9 +100,9 @@ class DiagonalCrossAttention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.q = nn.Linear(width, width)
-        self.kv = nn.Linear(width, 2 * width)
-        self.out = nn.Linear(width, width)
+        self.q = Linear(width, width)
+        self.kv = Linear(width, 2 * width)
+        self.out = Linear(width, width)
 
     def read(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value [B, T, heads, width / heads] of each row of a source [B, T, width]."""
@@ -125,7 +126,10 @@ class DiagonalCrossAttention(nn.Module):
 
 def add_projected(x: Tensor, y: Tensor, projection: nn.Linear, dropout: nn.Dropout) -> Tensor:
     """x + projection(y), for x [B, T, width]. Where no gradients are kept, x itself becomes the sum."""
-    if torch.is_grad_enabled() or not x.dtype == y.dtype == projection.weight.dtype:
+    kind = projection.weight.dtype
+    if not torch.is_grad_enabled() and kind == torch.bfloat16:
+        return x.add_(projection(y))
+    if torch.is_grad_enabled() or not x.dtype == y.dtype == kind:
         return x + dropout(projection(y))
     rows = x.add_(projection.bias).flatten(0, 1)
     rows.addmm_(y.flatten(0, 1), projection.weight.t())
@@ -142,7 +146,7 @@ class DecoderLayer(nn.Module):
         self.self_attention = SelfAttention(w, config.heads)
         self.cross_attention = DiagonalCrossAttention(w, config.heads)
         self.feedforward = nn.Sequential(
-            nn.Linear(w, config.feedforward), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(config.feedforward, w)
+            Linear(w, config.feedforward), nn.GELU(), nn.Dropout(config.dropout), Linear(config.feedforward, w)
         )
         self.dropout = nn.Dropout(config.dropout)
 
@@ -236,7 +240,8 @@ class Denoiser(nn.Module):
             scale, shift, offset = self.style_in(known.expand(-1, frames, -1)).chunk(3, -1)
             features = features * (1 + scale) + shift
         audio_per_layer = [layer.cross_attention.read(features) for layer in self.layers]
-        return Conditions(offset, audio_per_layer, alibi_bias(frames, self.slopes))
+        bias = alibi_bias(frames, self.slopes).to(self.layers[0].self_attention.qkv.weight.dtype)
+        return Conditions(offset, audio_per_layer, bias)
 
     def estimate(self, x: Tensor, step: Tensor, known: Conditions, run: Run | None = None) -> Tensor:
         """x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1], under conditions.

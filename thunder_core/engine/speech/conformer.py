@@ -16,6 +16,7 @@ from torch import nn, Tensor
 
 from ..attention import attention
 from ..batches import in_turn, Run
+from ..precision import Linear, Pointwise
 
 _ROTARY_BASE = 10000.0
 _PARTED_FROM = 100  # frames: fewer are not worth the waiting
@@ -53,8 +54,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.intermediate_dense = nn.Linear(width, 4 * width)
-        self.output_dense = nn.Linear(4 * width, width)
+        self.intermediate_dense = Linear(width, 4 * width)
+        self.output_dense = Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, N, width] → [B, N, width]."""
@@ -67,10 +68,10 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.linear_q = nn.Linear(width, width)
-        self.linear_k = nn.Linear(width, width)
-        self.linear_v = nn.Linear(width, width)
-        self.linear_out = nn.Linear(width, width)
+        self.linear_q = Linear(width, width)
+        self.linear_k = Linear(width, width)
+        self.linear_v = Linear(width, width)
+        self.linear_out = Linear(width, width)
 
     def project(self, x: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Query, key and value [B, heads, N, width / heads] of x [B, N, width]. cosine, sine: of its positions, as `rotate` takes them."""
@@ -92,10 +93,10 @@ class Convolution(nn.Module):
     def __init__(self, width: int, kernel: int):
         super().__init__()
         self.layer_norm = nn.LayerNorm(width)
-        self.pointwise_conv1 = nn.Conv1d(width, 2 * width, 1, bias=False)
+        self.pointwise_conv1 = Pointwise(width, 2 * width)
         self.depthwise_conv = nn.Conv1d(width, width, kernel, groups=width, bias=False)
         self.depthwise_layer_norm = nn.LayerNorm(width)
-        self.pointwise_conv2 = nn.Conv1d(width, width, 1, bias=False)
+        self.pointwise_conv2 = Pointwise(width, width)
 
     @property
     def reach(self) -> int:
@@ -104,12 +105,12 @@ class Convolution(nn.Module):
 
     def gate(self, x: Tensor) -> Tensor:
         """Input of the convolution over frames, [B, N, width], from x [B, N, width]."""
-        return F.glu(F.linear(self.layer_norm(x), self.pointwise_conv1.weight[..., 0]), -1)  # a convolution of one frame is a product
+        return F.glu(self.pointwise_conv1(self.layer_norm(x)), -1)
 
     def mix(self, gated: Tensor) -> Tensor:
         """The result [B, N, width] for the last N of gated frames [B, reach + N, width]."""
-        x = self.depthwise_conv(gated.transpose(1, 2)).transpose(1, 2)
-        return F.linear(F.silu(self.depthwise_layer_norm(x)), self.pointwise_conv2.weight[..., 0])
+        x = self.depthwise_conv(gated.to(self.depthwise_conv.weight.dtype).transpose(1, 2)).transpose(1, 2)
+        return self.pointwise_conv2(F.silu(self.depthwise_layer_norm(x)))
 
 
 class Layer(nn.Module):

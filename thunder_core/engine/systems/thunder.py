@@ -35,6 +35,7 @@ from ..gestures.making import layer_of
 from ..gestures.speaker import model_calmed
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
+from ..precision import FLOAT32, use_precision
 from ..speech.accents import accent_curve
 from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
 from ..speech.phrasing import Phrasing, phrasing, silent
@@ -127,7 +128,8 @@ class Thunder:
 
     name = "thunder"
 
-    def __init__(self, folder: Path, device: str, head: Head):
+    def __init__(self, folder: Path, device: str, head: Head, precision: str = FLOAT32):
+        """precision: of the linear layers of encoder and denoiser (`engine.precision`)."""
         channel_names = head.expression_names
         self.channel_names = list(channel_names)
         self.device, self.channels, self.columns = device, len(channel_names), Columns(len(channel_names))
@@ -148,6 +150,10 @@ class Thunder:
         self.distilled = _distilled(folder, self.denoiser.config)
         if self.distilled is not None:
             self.distilled.to(device)
+        self.precision = precision
+        for network in (self.encoder, self.feature_encoder, self.denoiser, self.distilled):
+            if network is not None:
+                use_precision(network, precision)
 
     @property
     def knows_styles(self) -> bool:
