@@ -156,16 +156,20 @@ class Bench:
         made = [(clip, np.load(path)) for clip, path in made if path.exists()]
         if not made:
             return {"left_out": "LVE and S-DIV: no 1000-step samples are in the cache (python bench/speed_quality.py)"}
-        pairs = []
+        pairs, plain, names = [], [], self.engine.thunder.channel_names
         for clip, reference in made:
             noise = seeded_noise(range(len(reference)), speed_quality.FRAMES, denoiser.config.motion)
             start = denoiser.first_noise(noise, speed_quality.readings(len(reference)) if denoiser.config.style else None)
             x = sample(speed_quality.estimates(denoiser, clip.audio, len(reference)), start, steps)
-            pairs.append((clip.truth, denoiser.restore(x).numpy(), reference))
-        ratios = speed_quality.Quality().ratios(pairs)
+            drawn = denoiser.restore(x).numpy()
+            pairs.append((clip.truth, speed_quality.with_carried_brows(drawn, names), reference))
+            plain.append((clip.truth, drawn, reference))
+        quality = speed_quality.Quality()
+        ratios, before = quality.ratios(pairs), quality.ratios(plain)
         names = {"LVE": "lve_ratio", "S-DIV-L": "sdiv_lip_ratio", "S-DIV-U": "sdiv_upper_ratio"}
         figures: Figures = {names[m]: ratio for m, (ratio, _) in ratios.items()}
         errors = {f"{names[m]}_error": error for m, (_, error) in ratios.items()}
+        figures["sdiv_upper_ratio_of_the_sampler_alone"] = before["S-DIV-U"][0]
         return figures | errors | {"quality_clips": len(made), "quality_samples": len(made[0][1])}
 
     def takes(self) -> Figures:

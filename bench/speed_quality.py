@@ -13,7 +13,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,10 +26,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import required
+from thunder_core.channels import Columns
 from thunder_core.direction import Direction
 from thunder_core.engine.diffusion.ancestral import ancestral_sample
 from thunder_core.engine.diffusion.denoiser import Denoiser, load_denoiser
 from thunder_core.engine.diffusion.sampling import seeded_noise
+from thunder_core.engine.gestures.carriage import carried
+from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.readings import reading
 from thunder_core.face.head import load_head
 from thunder_core.files import hash_of, part_of
@@ -84,6 +87,17 @@ def estimates(denoiser: Denoiser, audio: torch.Tensor, samples: int) -> Callable
     """
     known = denoiser.conditions(audio, audio.shape[1], style=readings(samples) if denoiser.config.style else None)
     return lambda x, step: denoiser.estimate(x, step[:1], known)
+
+
+def with_carried_brows(x: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """Samples [S, T, C] of seeds 0 … S − 1 with brows at the height that each seed's take carries them at; names: expression channels."""
+    columns, played, result = Columns(len(names)), readings(len(x)).numpy(), x.copy()
+    for seed, motion in enumerate(result):
+        layer = Layer.of(len(motion))
+        carried(layer, seed, SPREAD, played[seed])
+        turned = motion[:, columns.head], motion[:, columns.eyes]
+        motion[:, columns.expression] = layer.added_to(motion[:, columns.expression], *turned, names)[0]
+    return result
 
 
 @torch.inference_mode()

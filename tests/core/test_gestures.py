@@ -8,6 +8,7 @@ import torch
 from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
 from thunder_core.engine.gestures import manner
+from thunder_core.engine.gestures.carriage import carried
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
 from thunder_core.engine.gestures.manner import Directed, manner_of
@@ -92,7 +93,7 @@ def test_listeners_nod_and_blink_after_phrases_and_mark_no_accents():
 
 def test_sliders_scale_gestures_and_move_none():
     small, large = (layers(style=Style(head=by, brows=by))[3] for by in (0.5, 2.0))
-    assert 1.5 < np.abs(large.brows).sum() / np.abs(small.brows).sum() < 5
+    assert 1.5 < large.brows.std(0).sum() / small.brows.std(0).sum() < 5
     assert speeds([large]).std() > 1.5 * speeds([small]).std()
 
 
@@ -173,3 +174,35 @@ def test_phrases_are_what_lies_between_silences():
     assert marks.silences.shape == (3, 2) and not len(phrasing(loud, np.zeros(200), belief).phrases)
     part = marks.part(110, 200)
     assert part.frames == 90 and len(part.phrases) == 1 and ((part.accents >= 0) & (part.accents < 90)).all()
+
+
+def carriage(seed, spread=0.5, style=None, frames=100):
+    """The layer of a take's brow carriage alone."""
+    layer = Layer.of(frames)
+    carried(layer, seed, spread, style)
+    return layer
+
+
+def test_each_take_carries_its_brows_at_a_height_of_its_own_that_spread_scales():
+    raised = np.array([carriage(seed).brows[0, 0] for seed in range(64)])
+    for some in (raised[:4], raised[8:16], raised):
+        assert 0.07 < some.std() < 0.13 and abs(some.mean()) < 0.05, "few takes are apart as many are"
+    assert np.abs(raised).max() < 0.18
+    assert np.allclose([carriage(seed, 1.0).brows[0, 0] for seed in range(64)], 2 * raised)
+    assert not any(getattr(carriage(seed, 0.0), part).any() for seed in range(8) for part in ("brows", "knit")), "exactly as asked"
+    for seed in range(8):
+        layer = carriage(seed)
+        assert (layer.brows == layer.brows[0, 0]).all() and (layer.knit[:, 0] == layer.knit[:, 1]).all(), "alike on both sides"
+        assert (layer.knit > 0).any() == (layer.brows < 0).any() and not layer.head.any() and not layer.shut.any()
+
+
+def test_a_mood_s_brows_win_over_those_of_the_take_and_nothing_jumps():
+    low, high = (pick(range(8), key=lambda seed: carriage(seed).brows[0, 0]) for pick in (min, max))
+    for seed in (low, high):
+        assert not carriage(seed, style=Direction(mood="angry").vector()[None]).brows.any()
+        slight = carriage(seed, style=Direction(mood="angry", strength=0.3).vector()[None]).brows
+        assert np.allclose(slight, 0.91 * carriage(seed).brows, atol=1e-6)
+        comes = np.repeat([Direction().vector(), Direction(mood="sad").vector()], 50, 0)
+        layer = carriage(seed, style=comes)
+        assert np.abs(np.diff(layer.brows, axis=0)).max() < 0.015 and np.abs(layer.brows[-20:]).max() < 1e-3 < np.abs(layer.brows[0, 0])
+        assert carriage(seed, style=comes[:60], frames=100).brows.shape == (100, 3)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..speech.phrasing import Phrasing
+from .carriage import carried
 from .idle import alive
 from .layer import drift, Layer
 from .listener import answered
@@ -25,4 +26,5 @@ def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | 
     alive(layer, phrasing, seed, manner, directed)
     layer.brows[:, 1:] *= directed.brow_sides
     layer.felt += _VARIES * drift(phrasing.frames, 1, _VARIES_HERTZ, generator(seed, 10))[:, 0]
+    carried(layer, seed, spread, styles)
     return layer
