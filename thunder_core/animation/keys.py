@@ -122,7 +122,11 @@ def _slope_limits(
     above = np.minimum(beyond, (most - np.maximum(value[:-1], value[1:])) / 2) / (_BULGE * run)
     # A segment dips below its keys where it leaves too steeply downward or arrives too steeply upward, and the reverse.
     starts, ends = (low - below, high + above), (low - above, high + below)
-    return (np.maximum(np.r_[-np.inf, ends[0]], np.r_[starts[0], -np.inf]), np.minimum(np.r_[np.inf, ends[1]], np.r_[starts[1], np.inf]))
+    least_slope, most_slope = np.full(len(value), -np.inf), np.full(len(value), np.inf)
+    least_slope[1:], most_slope[1:] = ends
+    np.maximum(least_slope[:-1], starts[0], out=least_slope[:-1])
+    np.minimum(most_slope[:-1], starts[1], out=most_slope[:-1])
+    return least_slope, most_slope
 
 
 def _within(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
@@ -131,56 +135,64 @@ def _within(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray, low: np
     x = _tridiagonal(diagonal, beside, right)
     if ((x >= low) & (x <= high)).all():
         return x
-    before, after = np.r_[0.0, beside], np.r_[beside, 0.0]
-    x = np.r_[0.0, np.clip(x, low, high), 0.0]
-    inner = x[1:-1]
+    padded = np.zeros(len(x) + 2)
+    inner = padded[1:-1]
+    inner[:] = np.minimum(np.maximum(x, low), high)
+    before, after = np.zeros(len(x)), np.zeros(len(x))
+    before[1:] = after[:-1] = beside
+    # Views of every other unknown, of what is known of it, and of its neighbours.
+    halves = [[view[first::2] for view in (right, before, padded[:-2], after, padded[2:], diagonal, low, high, inner)] for first in (0, 1)]
     for _ in range(_SWEEPS):
-        for first in (0, 1):
-            half = slice(first, None, 2)
-            free = (right[half] - before[half] * x[:-2][half] - after[half] * x[2:][half]) / diagonal[half]
-            inner[half] = np.clip(free, low[half], high[half])
+        for goal, pull_before, x_before, pull_after, x_after, own, least, most, result in halves:
+            free = goal - pull_before * x_before
+            free -= pull_after * x_after
+            free /= own
+            np.maximum(free, least, out=free)
+            np.minimum(free, most, out=result)
     return inner.copy()
 
 
 def _tridiagonal(diagonal: np.ndarray, beside: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Solution of a symmetric tridiagonal system."""
-    d, e, r = diagonal.tolist(), beside.tolist(), right.tolist()  # plain floats: several times faster for single values
-    n = len(d)
-    for i in range(1, n):
-        w = e[i - 1] / d[i - 1]
-        d[i] -= w * e[i - 1]
-        r[i] -= w * r[i - 1]
-    x = [0.0] * n
-    x[-1] = r[-1] / d[-1]
-    for i in range(n - 2, -1, -1):
-        x[i] = (r[i] - e[i] * x[i + 1]) / d[i]
-    return np.array(x)
+    # Plain floats, passed on from row to row: several times faster for single values than arrays.
+    d, e, r = diagonal.tolist(), beside.tolist(), right.tolist()
+    pivot, value = d[0], r[0]
+    for i, b in enumerate(e, 1):
+        w = b / pivot
+        d[i] = pivot = d[i] - w * b
+        r[i] = value = r[i] - w * value
+    x = r[-1] = value / pivot
+    for i in range(len(e) - 1, -1, -1):
+        r[i] = x = (r[i] - e[i] * x) / d[i]
+    return np.array(r)
 
 
 def turning_points(curve: np.ndarray, least: float | np.ndarray) -> np.ndarray:
     """Samples where a curve [T] turns by more than `least` (one for all, or of each): the extremes an animator would key,
     both ends included."""
     curve = np.asarray(curve, float)
-    least = np.broadcast_to(np.asarray(least, float), curve.shape).tolist()
-    curve = curve.tolist()
-    result = [0]
-    high = low = 0
-    rising = None
-    for i in range(1, len(curve)):
-        if curve[i] > curve[high]:
-            high = i
-        if curve[i] < curve[low]:
-            low = i
-        if rising is not False and curve[high] - curve[i] > least[high]:
+    limits = np.broadcast_to(np.asarray(least, float), curve.shape).tolist()
+    result, high, low, rising = [0], 0, 0, None
+    highest = lowest = float(curve[0])
+    beyond_high = beyond_low = limits[0]  # of the samples `high` and `low`
+    for i, value in enumerate(curve.tolist()):
+        if value > highest:
+            high, highest, beyond_high = i, value, limits[i]
+        if value < lowest:
+            low, lowest, beyond_low = i, value, limits[i]
+        if rising is not False and highest - value > beyond_high:
             if rising is not None or high > 0:
                 result.append(high)
-            rising, low = False, i
-            high = i
-        elif rising is not True and curve[i] - curve[low] > least[low]:
+            rising = False
+        elif rising is not True and value - lowest > beyond_low:
             if rising is not None or low > 0:
                 result.append(low)
-            rising, high = True, i
-            low = i
+            rising = True
+        else:
+            continue
+        high = low = i
+        highest = lowest = value
+        beyond_high = beyond_low = limits[i]
     result.append(len(curve) - 1)
     return np.unique(result)
 
@@ -244,10 +256,13 @@ def _more_keys(index: np.ndarray, wrong: np.ndarray, off: np.ndarray, every: int
     """
     segment = np.searchsorted(index, wrong, side="right") - 1
     order = np.lexsort((-off, segment))
-    worst = order[np.r_[True, np.diff(segment[order]) > 0]]
+    in_order = segment[order]
+    first = np.ones(len(order), bool)
+    first[1:] = in_order[1:] > in_order[:-1]
+    worst = order[first]
     segment, sample = segment[worst], wrong[worst]
     start, end = index[segment], index[np.minimum(segment + 1, len(index) - 1)]
     has_space = end - start > every
     inside = np.clip(np.rint(sample / every).astype(int) * every, start + every, end - every)[has_space]
-    beside = np.r_[start[~has_space] - every, end[~has_space] + every]
-    return np.r_[inside, beside[(beside >= 0) & (beside < count)]]
+    beside = np.concatenate([start[~has_space] - every, end[~has_space] + every])
+    return np.concatenate([inside, beside[(beside >= 0) & (beside < count)]])
