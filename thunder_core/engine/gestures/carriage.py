@@ -14,9 +14,8 @@ import numpy as np
 from ...direction import AXES
 from .layer import blurred, Layer
 
-_APART = 0.2  # standard deviation of the height between takes at a *Spread* of 1, channel values
+_APART = 0.22  # standard deviation of the height between takes at a *Spread* of 1, channel values
 _STEP = 0.6180339887498949  # the golden section: heights of consecutive seeds differ, and any few of them are spread evenly
-_KNIT = 0.5  # brows that are carried low are also drawn together by this share
 _EASE = 6.0  # standard deviation of the blur where a mood comes or goes, frames
 
 
@@ -37,4 +36,3 @@ def carried(layer: Layer, seed: int, spread: float, styles: np.ndarray | None) -
         mood = np.asarray(styles, float)[:, len(AXES) :].sum(1).clip(0, 1) ** 2
         free = 1 - blurred(mood[np.minimum(np.arange(frames), len(mood) - 1), None], _EASE)
     layer.brows += free * height
-    layer.knit += free * _KNIT * max(0.0, -height)

@@ -113,11 +113,14 @@ class Layer:
                 room = np.clip(1 - own / _MOST_BROW, 0, 1)
                 result[:, column] = np.maximum(0, own + np.where(by > 0, _MOST_BROW * room * np.tanh(by / _MOST_BROW), by))
 
-        for name, by in zip(("browInnerUp", "browOuterUpLeft", "browOuterUpRight"), self.brows.T):
-            add(name, by)
+        below = np.zeros((self.frames, 3))  # what lowers brows that are at rest already: other muscles draw them down
+        for part, name in enumerate(("browInnerUp", "browOuterUpLeft", "browOuterUpRight")):
+            if name in place:
+                below[:, part] = np.maximum(0, -expression[:, place[name]].clip(0) - self.brows[:, part])
+            add(name, self.brows[:, part])
         raised, knit = np.maximum(self.brows, 0), np.maximum(self.knit, 0)
         for side, name in enumerate(("Left", "Right")):
-            add(f"browDown{name}", self.knit[:, side])
+            add(f"browDown{name}", self.knit[:, side] + (below[:, 0] + below[:, 1 + side]) / 2)
             add(f"eyeWide{name}", _WIDER * (raised[:, 0] + raised[:, 1 + side]) / 2 * (1 - self.shut))
             add(f"eyeSquint{name}", _NARROWER * knit[:, side])
             if f"eyeBlink{name}" in place:
