@@ -38,8 +38,10 @@ from bench.tables import keep, RESULTS
 from thunder_core.client import Client
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.diffusion.ancestral import ancestral_sample
+from thunder_core.engine.diffusion.denoiser import Denoiser, load_denoiser
 from thunder_core.engine.diffusion.sampling import sample, seeded_noise, STEPS
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16, use_precision
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.quality import NORMAL
 from thunder_core.types import FPS, RATE, Speech
@@ -71,11 +73,11 @@ def processor_seconds_of(action: Callable[[], object]) -> float:
     return time.thread_time() - began
 
 
-def matmul_gflops(sizes: tuple[int, ...], runs: int) -> float:
-    """GFLOP/s of a matmul in single precision, by the processor's time of one thread: the best of several sizes and runs."""
+def matmul_gflops(sizes: tuple[int, ...], runs: int, kind: torch.dtype = torch.float32) -> float:
+    """GFLOP/s of a matmul of numbers of a kind, by the processor's time of one thread: the best of several sizes and runs."""
     best = 0.0
     for size in sizes:
-        a, b = torch.randn(size, size), torch.randn(size, size)
+        a, b = torch.randn(size, size, dtype=kind), torch.randn(size, size, dtype=kind)
         best = max(best, *(2e-9 * size**3 / processor_seconds_of(lambda: a @ b) for _ in range(runs)))
     return best
 
@@ -141,7 +143,7 @@ class Bench:
         figures: Figures = {
             "sampler_speedup_vs_ddpm1000": sum(theirs) / statistics.median(ours),
             "sampler_weights": "distilled" if denoiser is not whole else "those of the whole model",
-            "sampler_steps": len(steps.times), "sampler_batch": f"{takes} takes of {frames} frames, float32",
+            "sampler_steps": len(steps.times), "sampler_batch": f"{takes} takes of {frames} frames, {self.engine.thunder.precision}",
             "sampler_seconds": statistics.median(ours), "ddpm1000_seconds": sum(theirs),
         }  # fmt: skip
         return figures | self._quality(denoiser, steps)
@@ -195,26 +197,35 @@ class Bench:
         answers = self._turns(1, (TAKES,), 1 if self.quick else 3)
         if not answers:
             return {"left_out": f"network: this is no clone of the repository that has commit {BEFORE}"}
-        frames = min(round(SECONDS * FPS), 250)
         torch.set_num_threads(1)
         try:
-            flop, peaks, rates = self._flop_of_a_frame(frames), [], []
-            denoiser, _ = self.engine.thunder.way(NORMAL, True)
-            config, step = denoiser.config, torch.tensor([500])
-            with torch.inference_mode():
-                x, style = torch.randn(2, frames, config.motion), torch.randn(2, 1, config.style) if config.style else None
-                known = denoiser.conditions(torch.randn(1, frames, config.audio), frames, style=style)
-                for _ in range(2 if self.quick else 12):  # alternating, processor time: other programs affect both equally
-                    peaks.append(matmul_gflops((512, 1024), 2))
-                    rates += [1e-9 * flop * 2 * frames / processor_seconds_of(lambda: denoiser.estimate(x, step, known)) for _ in range(5)]
+            figures = self._fraction(FLOAT32, "")
+            if multiplies_bfloat16():
+                figures |= self._fraction(BFLOAT16, "_bfloat16")
         finally:
             torch.set_num_threads(self.threads)
         of_frame = [[side["network_processor"] / side["network_frames"] for side in pair] for pair in answers[TAKES]]
-        return {
-            "matmul_gflops_one_thread": max(peaks), "denoiser_gflops": statistics.median(rates), "denoiser_gflops_best": max(rates),
-            "matmul_fraction": statistics.median(rates) / max(peaks),
+        return figures | {
             "takes8_one_thread_speedup_vs_f80d428": self._ratio(answers[TAKES], "processor"),
             "network_frame_speedup_vs_f80d428": statistics.median(then / now for now, then in of_frame),
+        }  # fmt: skip
+
+    def _fraction(self, precision: str, name: str) -> Figures:
+        """What the denoiser reaches by one thread in a precision, beside matmuls of the same; name: end of the figures' names."""
+        frames, takes, step = round(SECONDS * FPS), 2, torch.tensor([500])
+        denoiser = load_denoiser(self.engine.folder, "distilled" if self.engine.thunder.distilled is not None else "denoiser")
+        flop, config = self._flop_of_a_frame(denoiser, frames), denoiser.config
+        use_precision(denoiser, precision)
+        peaks, rates = [], []
+        with torch.inference_mode():
+            x, style = torch.randn(takes, frames, config.motion), torch.randn(takes, 1, config.style) if config.style else None
+            known = denoiser.conditions(torch.randn(1, frames, config.audio), frames, style=style)
+            for _ in range(2 if self.quick else 12):  # alternating, processor time: other programs affect both equally
+                peaks.append(matmul_gflops((512, 1024), 2, getattr(torch, precision)))
+                rates += [1e-9 * flop * takes * frames / processor_seconds_of(lambda: denoiser.estimate(x, step, known)) for _ in range(5)]
+        return {
+            f"matmul_gflops_one_thread{name}": max(peaks), f"denoiser_gflops{name}": statistics.median(rates),
+            f"denoiser_gflops_best{name}": max(rates), f"matmul_fraction{name}": statistics.median(rates) / max(peaks),
         }  # fmt: skip
 
     def _turns(self, threads: int, counts: tuple[int, ...], runs: int) -> dict[int, list[tuple[dict, dict]]]:
@@ -267,11 +278,11 @@ class Bench:
             raise SystemExit("bench/takes_of_tree.py ended: see what it wrote above")
         return json.loads(line)
 
-    def _flop_of_a_frame(self, frames: int) -> float:
-        """Floating-point operations of matmuls and attention that the denoiser needs for one frame of a line of `frames` in one step."""
+    @staticmethod
+    def _flop_of_a_frame(denoiser: Denoiser, frames: int) -> float:
+        """Floating-point operations of matmuls and attention that a denoiser needs for one frame of a line of `frames` in one step."""
         from torch.utils.flop_counter import FlopCounterMode
 
-        denoiser, _ = self.engine.thunder.way(NORMAL, True)
         config = denoiser.config
         with torch.no_grad():
             known = denoiser.conditions(torch.randn(1, frames, config.audio), frames)
