@@ -479,7 +479,11 @@ def table(figures: Figures) -> list[str]:
         shown = "not measured" if value is None else f"{value:.3g} {unit}".rstrip()
         error = figures.get(f"{name}_error")
         lines.append(f"{name:34s}{shown:>16s}{'' if error is None else f' ± {error:.2g}':10s}{bar:>14s}")
-    rest = {k: v for k, v in figures.items() if k not in BARS and not k.endswith("_error") and k not in ("machine", "load_before")}
+    rest = {
+        k: v
+        for k, v in figures.items()
+        if k not in BARS and not k.endswith("_error") and k not in ("machine", "load_before", "measured_on")
+    }
     for name, value in rest.items():
         if isinstance(value, dict):
             lines += [name] + [f"  {key:42s}{_shown(each)}" for key, each in value.items()]
@@ -492,8 +496,10 @@ def table(figures: Figures) -> list[str]:
 
 def _loads(figures: Figures) -> str:
     """Load by other programs before each section: on a busy machine seconds are too long, while ratios are roughly valid."""
-    loads = figures.get("load_before") or {}
-    return "Load before each section was measured: " + (", ".join(f"{name} {load}" for name, load in loads.items()) or "unknown")
+    loads, where = figures.get("load_before") or {}, figures.get("measured_on") or {}
+    elsewhere = {name: f" (on {kind})" for name, kind in where.items() if not str(figures.get("machine", kind)).startswith(kind)}
+    each = (f"{name} {load}{elsewhere.get(name, '')}" for name, load in loads.items())
+    return "Load before each section was measured: " + (", ".join(each) or "unknown")
 
 
 def _shown(value) -> str:
@@ -580,6 +586,7 @@ def main() -> None:
         print(f"{section} …", file=sys.stderr, flush=True)
         busy = figures.setdefault("load_before", {})
         busy[section] = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
+        figures.setdefault("measured_on", {})[section] = processor_name()
         measured = getattr(bench, section)()
         if "left_out" in measured:
             left_out.append(measured.pop("left_out"))
