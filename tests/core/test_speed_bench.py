@@ -92,7 +92,8 @@ def test_without_a_training_cache_the_comparison_of_quality_says_what_is_missing
 
 def test_every_matmul_and_attention_of_the_network_is_counted():
     bench = speed.Bench(SimpleNamespace(quick=True))
-    frames, config = 60, bench.engine.thunder.way(NORMAL, True)[0].config
+    frames, denoiser = 60, bench.engine.thunder.way(NORMAL, True)[0]
+    config = denoiser.config
     of_layer = (6 * config.width + 2 * config.feedforward) * config.width + 2 * frames * config.width
     wanted = 2 * (config.layers * of_layer + 2 * config.motion * config.width)
-    assert bench._flop_of_a_frame(frames) == pytest.approx(wanted, rel=0.01)  # the step's own, shared by all frames, is little
+    assert bench._flop_of_a_frame(denoiser, frames) == pytest.approx(wanted, rel=0.01)  # the step's own, shared by all frames, is little
