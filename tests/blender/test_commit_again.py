@@ -90,6 +90,7 @@ def times_outside(spans, rig):
 WAYS = {"the same take": {}, "another take": {"seed": 2}, "shorter": {"seconds": 0.5}, "longer": {"seconds": 1.2}}
 
 
+@pytest.mark.one_blender
 @pytest.mark.parametrize("how", WAYS)
 def test_keys_set_after_a_commit_keep_value_and_reach(blender, stage, how):
     """Two lines, then own keys before, after and between them, then each line again, one of them twice."""
@@ -239,7 +240,8 @@ def test_own_keys_that_a_moved_line_comes_to_lie_on_are_counted(blender, stage):
     assert warnings == [[], [f"1 key that you had set or edited was replaced; your action “{report.earlier}” still has it"]]
 
 
-@pytest.mark.parametrize("between", [2, 5, 9, 13, 14])
+@pytest.mark.one_blender
+@pytest.mark.parametrize("between", [2, pytest.param(5, marks=pytest.mark.slow), 9, 13, pytest.param(14, marks=pytest.mark.slow)])
 def test_lines_close_by_that_are_committed_again_change_nothing(blender, stage, between):
     """However their leads and fades overlap; and keys that the other line put are none that somebody edited."""
     scene, _, takes = stage
