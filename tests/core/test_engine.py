@@ -445,3 +445,14 @@ def test_takes_are_sampled_in_portions_that_let_the_first_come_early(takes, fram
     seeds = list(range(7, 7 + takes))
     parts = portions(seeds, frames, device, threads)
     assert [len(some) for some in parts] == sizes and sum(parts, []) == seeds
+
+
+def test_a_line_whose_direction_changes_is_scored_in_the_direction_of_each_frame(engine, speech):
+    sad, amused = (Direction(mood=mood, strength=0.9).vector() for mood in ("sad", "amused"))
+    late = np.clip((np.arange(speech.frames) - speech.frames / 2) / 10 + 0.5, 0, 1)[:, None]
+
+    def score(asked):
+        return engine.generate(speech, 1, 41, asked=Asked(asked.astype(np.float32), 0.0))[0].score.total
+
+    constant = [score(vector[None]) for vector in (sad, amused)]
+    assert score((1 - late) * sad + late * amused) > min(constant) - 8

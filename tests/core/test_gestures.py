@@ -215,3 +215,20 @@ def test_a_mood_s_brows_win_over_those_of_the_take_and_nothing_jumps():
         layer = carriage(seed, style=comes)
         assert np.abs(np.diff(layer.brows, axis=0)).max() < 0.015 and np.abs(layer.brows[-20:]).max() < 1e-3 < np.abs(layer.brows[0, 0])
         assert carriage(seed, style=comes[:60], frames=100).brows.shape == (100, 3)
+
+
+def test_eyes_that_never_blink_are_given_blinks_and_others_none():
+    frames = int(60 * FPS)
+    marks = Phrasing(frames, np.zeros(0, int), np.zeros(0), np.array([[20, 700], [730, 1400]]))
+    layer = layer_of(marks, 3, 0.5, None, False)
+    layer.shut[:] = 0  # of a speaker: its own blinks come from the model
+    names = ("eyeBlinkLeft", "eyeBlinkRight")
+    still = np.zeros((frames, 3))
+    made = layer.added_to(np.zeros((frames, 2)), still, still, names)[0]
+    assert np.array_equal(made[:, 0] > 0.5, made[:, 1] > 0.5)
+    shut = np.flatnonzero(np.diff((made[:, 0] > 0.5).astype(int)) == 1)
+    gaps = np.diff(np.concatenate([[0], shut, [frames]])) / FPS
+    assert 4 <= len(shut) <= 14 and gaps.max() < 12 and gaps[1:-1].min() > 4
+    often = np.zeros((frames, 2))
+    often[::100] = 1
+    assert np.array_equal(layer.added_to(often, still, still, names)[0] > 0.5, often > 0.5)

@@ -236,13 +236,23 @@ def test_f_and_s_leave_their_neighbours_alone_sooner_than_th():
 
 
 def test_a_tongue_is_in_and_corners_are_soft_behind_a_rolled_lip(mechanics):
-    x = np.zeros((3, len(mechanics.articulators.names)))
+    x = np.zeros((60, len(mechanics.articulators.names)))
     names = list(mechanics.articulators.names)
     roll, tongue, smile, dimple = (names.index(n) for n in ("mouthRollLower", "tongueOut", "mouthSmileLeft", "mouthDimpleLeft"))
-    x[:, roll], x[:, [tongue, smile, dimple]] = (0.0, 0.3, 0.8), 0.9
+    x[20:40, roll], x[40:, roll], x[:, [tongue, smile, dimple]] = 0.3, 0.8, 0.9
     made = mechanics.possible(x)
-    assert np.array_equal(made[0], x[0]) and (made[1, [tongue, smile, dimple]] <= 0.9).all()
-    assert made[2, [tongue, smile, dimple, roll]] == pytest.approx([0, 0.7, 0.1, 0.8])
+    assert np.array_equal(made[:10], x[:10]) and (made[30, [tongue, smile, dimple]] <= 0.9).all()
+    assert made[50, [tongue, smile, dimple, roll]] == pytest.approx([0, 0.7, 0.1, 0.8])
+
+
+def test_corners_give_way_to_a_short_roll_over_some_frames(mechanics):
+    x = np.zeros((40, len(mechanics.articulators.names)))
+    names = list(mechanics.articulators.names)
+    x[:, names.index("mouthDimpleLeft")] = 0.6
+    x[20, names.index("mouthRollLower")] = 0.8
+    corner = mechanics.possible(x)[:, names.index("mouthDimpleLeft")]
+    assert corner[20] == pytest.approx(0.1) and np.abs(np.diff(corner)).max() < 0.3
+    assert corner[0] == corner[-1] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("opening, size", [(2.0, 0.6), (5.0, 1.0), (9.0, 1.15)])

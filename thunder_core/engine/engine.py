@@ -213,7 +213,7 @@ class _Request:
 
     def _guessed(self, seeds: list[int], run: Run | None = None) -> list[Callable[[], Expectation]] | None:
         """The same as functions that finish it. run: see `Denoiser.estimate`."""
-        return self.engine._expect(self.voice, [self.readings[s].mean(0) for s in seeds], run) if self.expects else None
+        return self.engine._expect(self.voice, [self.readings[s] for s in seeds], run) if self.expects else None
 
     def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None) -> list[Take]:
         scores: list[LipSyncScore | None] = [None] * len(motions)
@@ -516,7 +516,7 @@ class Engine:
         return scores
 
     def _expect(self, voice: VoiceFeatures, directions: Sequence[np.ndarray], run: Run | None = None) -> list[Callable[[], Expectation]]:
-        """The model's expectation for a sound in each direction [DIRECTION_NAMES], as functions that finish it.
+        """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES], as functions that finish it.
 
         run: see `Denoiser.estimate`.
         """

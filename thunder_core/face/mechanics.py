@@ -47,6 +47,7 @@ _HARDLY = 0.02  # weight of a sound below which it is ignored
 
 _ROLLS = (0.15, 0.45)  # roll of the lower lip between which tongue and corners give way to it
 _CORNERS_MOST = {"mouthSmile": 0.7, "mouthDimple": 0.1, "mouthStretch": 0.1}  # most of the corners' channels over a rolled lip
+_CORNER_FRAMES, _CORNER_EASE = 2, 1.5  # how much earlier and later corners give way, and the standard deviation of its smoothing; frames
 
 _CLOSE, _ROLL, _TONGUE, _TIP_UP = "mouthClose", "mouthRollLower", "tongueOut", "tongueTipUp"
 
@@ -155,8 +156,9 @@ class Mechanics:
         x = np.array(expression)
         rolled = smoothstep(np.clip((x[:, self.roll] - _ROLLS[0]) / (_ROLLS[1] - _ROLLS[0]), 0.0, 1.0))
         x[:, self.tongue] *= 1 - rolled
+        soft = np.maximum(rolled, bell(highest(rolled, _CORNER_FRAMES), _CORNER_EASE))  # a smile that gives way in one frame flickers
         for columns, most in self.corners:
-            x[:, columns] = np.minimum(x[:, columns], (_MOST + rolled * (most - _MOST))[:, None])
+            x[:, columns] = np.minimum(x[:, columns], (_MOST + soft * (most - _MOST))[:, None])
         return x
 
     def _jaw(self, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,7 @@ _MOST_BROW = 0.95  # largest brow value made by a gesture
 _BLINK_DOWN, _BLINK_SHUT, _BLINK_UP = 0.1, 0.045, 0.2  # phases of a blink, s
 _LIDS_BUSY = 0.25  # eyeBlink of the model's motion above which no other blink begins
 _LIDS_NEAR = 12  # frames to either side that this includes
+_BLINKED = 0.5  # eyeBlink that counts as a blink
 
 
 def eased(u: np.ndarray) -> np.ndarray:
@@ -60,6 +61,7 @@ class Layer:
     head [T, 3]: degrees that it nods, turns and tilts.  gaze [T, 2]: degrees that the eyes' point is turned and lowered.
     brows [T, 3]: inner, outer left and outer right, raised.  knit [T, 2]: drawn down, left and right.  shut [T]: of blinks, 0 … 1.
     droop [T]: of a blink, that lids come down between blinks.  felt [T]: strength of the mood, 1 as directed.
+    spare: (frame, frames) of blinks that are made only where eyes stay open for so long before and after.
     """
 
     head: np.ndarray
@@ -69,6 +71,7 @@ class Layer:
     shut: np.ndarray
     droop: np.ndarray
     felt: np.ndarray
+    spare: list[tuple[float, float]] = field(default_factory=list)
 
     @classmethod
     def of(cls, frames: int) -> Layer:
@@ -129,11 +132,24 @@ class Layer:
                 near = np.lib.stride_tricks.sliding_window_view(np.pad(own, _LIDS_NEAR, mode="edge"), 2 * _LIDS_NEAR + 1)
                 free = near.max(1) < _LIDS_BUSY
                 result[:, column] = np.maximum(own + self.droop * np.clip(1 - own, 0, 1), _whole(self.shut, free))
+        self._add_spare_blinks(result, [place[name] for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in place])
         turn = np.radians(self.head)
         looked = eyes + np.radians(np.stack([self.gaze[:, 1], self.gaze[:, 0], np.zeros(self.frames)], 1))
         looked -= _EYES_STAY * turn * np.array([1, 1, 0])
         most = np.maximum(np.radians(_FURTHEST_LOOK), np.abs(eyes))  # the model's own gaze is kept
         return result, head + turn, np.clip(looked, -most, most)
+
+    def _add_spare_blinks(self, expression: np.ndarray, lids: list[int]) -> None:
+        """Add those of the spare blinks to an expression [T, n], in place, that are far from any other. lids: its columns of eyeBlink."""
+        if not lids:
+            return
+        shut = expression[:, lids].max(1)
+        for start, reach in self.spare:
+            if start >= reach and shut[int(start - reach) : int(start + reach) + 1].max(initial=0) < _BLINKED:
+                at, far = bump(self.frames, start, _BLINK_DOWN, _BLINK_SHUT, _BLINK_UP)
+                for column in lids:
+                    expression[at, column] = np.maximum(expression[at, column], far)
+                shut[at] = np.maximum(shut[at], far)
 
 
 def _whole(shut: np.ndarray, free: np.ndarray) -> np.ndarray:

@@ -288,8 +288,8 @@ class Thunder:
         return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
     def expected(self, voice: VoiceFeatures, readings: Sequence[np.ndarray]) -> list[Motion]:
-        """The model's expectation for a sound in each direction [DIRECTION_NAMES]: its estimate from pure noise in one step, about the mean
-        of all its performances in that direction."""
+        """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
+        one step, about the mean of all its performances in that direction."""
         return [finish() for finish in self.expect(voice, readings)]
 
     @torch.no_grad()
@@ -300,15 +300,16 @@ class Thunder:
         noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
         step, result = torch.tensor([STEPS - 1], device=self.device), []
         for start in range(0, len(readings), _BATCH):
-            some = np.stack(readings[start : start + _BATCH]).astype(np.float32)
-            style = torch.from_numpy(some[:, None]).to(self.device) if self.knows_styles else None
+            some = np.stack([np.atleast_2d(reading) for reading in readings[start : start + _BATCH]]).astype(np.float32)
+            style = torch.from_numpy(some).to(self.device) if self.knows_styles else None
 
             def denoise(x: Tensor, step: Tensor, a: int, b: int, style=style) -> Tensor:
-                known = self.denoiser.conditions(voice.features[None, a:b], b - a, style=style)
+                here = style if style is None or style.shape[1] == 1 else style[:, a:b]
+                known = self.denoiser.conditions(voice.features[None, a:b], b - a, style=here)
                 return self.denoiser.estimate(x, step, known, run)
 
             x = in_windows(denoise, voice.frames)(noise.expand(len(some), -1, -1), step)
-            asked = [reading[None] if self.knows_styles else None for reading in some]
+            asked = [reading if self.knows_styles else None for reading in some]
             result += [partial(self._motion, m, voice, None, one) for m, one in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
         return result
 
