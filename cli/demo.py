@@ -49,7 +49,7 @@ PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
 FILMS = {"none": (), "best": ("best.mp4",), "takes": ("takes.mp4",), "both": ("best.mp4", "takes.mp4")}
 INSTANTS = 5  # frames of each take on the contact sheet
 FILM_PIXELS, STILL_PIXELS = 480, 200  # a frame of the film takes 0.2 s on two cores without a graphics card
-TAKES_PIXELS, SMALL_PIXELS = 900, 480  # height of the film of all takes; a frame of eight takes up to a second
+TAKES_PIXELS, SMALL_PIXELS = 900, 640  # height of the film of all takes; a frame of eight takes up to a second
 
 
 def options(arguments: list[str]) -> argparse.Namespace:

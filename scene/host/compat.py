@@ -228,7 +228,7 @@ def set_movie_output(render, small: bool = False) -> None:
     image.file_format = "FFMPEG"
     movie = render.ffmpeg
     movie.format, movie.codec = "MPEG4", "H264"
-    movie.constant_rate_factor, movie.ffmpeg_preset = "LOW" if small else "HIGH", "GOOD"
+    movie.constant_rate_factor, movie.ffmpeg_preset = "VERYLOW" if small else "HIGH", "GOOD"
     movie.audio_codec, movie.audio_bitrate, movie.audio_channels, movie.audio_mixrate = "AAC", 64 if small else 160, "STEREO", 48000
 
 
