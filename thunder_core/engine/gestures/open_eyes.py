@@ -16,7 +16,7 @@ from .manner import Directed, generator
 _EVERY, _VARIES = 1.5, 0.3  # interval between moments at which a blink may be added, and how far each is from it; s
 _NEAR = 0.7  # distance within which such a moment moves to the beginning or end of a phrase, s
 _OPEN = 4.5  # seconds without a blink before and after an added one, of eyes that blink as often as usual
-_STEADIEST = 0.6  # least *Eyes* by which that time is divided
+_STEADIEST = 0.35  # least *Eyes* by which that time is divided
 
 
 def kept_alive(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed) -> None:
