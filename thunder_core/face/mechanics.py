@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..channels import LARGEST_VALUE
 from ..easing import smoothstep
 from ..rotation import rotvec_to_matrix
 from .articulators import Articulators, Shape
@@ -40,7 +41,6 @@ _JAW_EASE = 0.8  # standard deviation of the jaw's smoothing, frames
 _STEP = 1e-3
 _ROUNDS = 3
 _HALVINGS, _TUCKS = 7, 2
-_MOST = 1.2  # largest channel value
 _TINY = 1e-6
 _LEANING = 0.01  # channel value above which left and right are distinguished
 _HARDLY = 0.02  # weight of a sound below which it is ignored
@@ -158,7 +158,7 @@ class Mechanics:
         x[:, self.tongue] *= 1 - rolled
         soft = np.maximum(rolled, bell(highest(rolled, _CORNER_FRAMES), _CORNER_EASE))  # a smile that gives way in one frame flickers
         for columns, most in self.corners:
-            x[:, columns] = np.minimum(x[:, columns], (_MOST + soft * (most - _MOST))[:, None])
+            x[:, columns] = np.minimum(x[:, columns], (LARGEST_VALUE + soft * (most - LARGEST_VALUE))[:, None])
         return x
 
     def _jaw(self, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
@@ -212,8 +212,8 @@ class Mechanics:
             x[:, columns] = (amount + _STEP)[:, None] * lean
             slope = (getattr(self.articulators.shape_at(x, turned), measure) - now) / _STEP
             step = np.where(np.isfinite(wanted), wanted, now) - now
-            amount = np.clip(amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, _MOST)
-        x[:, columns] = np.clip(amount[:, None] * lean, 0.0, _MOST)
+            amount = np.clip(amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, LARGEST_VALUE)
+        x[:, columns] = np.clip(amount[:, None] * lean, 0.0, LARGEST_VALUE)
 
     def _tuck(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
         """Roll the lower lip in place until it touches the upper teeth on f and v."""
@@ -229,11 +229,11 @@ class Mechanics:
 
     def _roll_to_teeth(self, x, turn) -> np.ndarray:
         """Roll of the lower lip, [T], at which it touches the upper teeth; overwrites the roll of x."""
-        ends, surfaces = (0.0, 1.0, _MOST), []  # between these the lip moves straight with its roll: shapes of two keys end at 1
+        ends, surfaces = (0.0, 1.0, LARGEST_VALUE), []  # between these the lip moves straight with its roll: shapes of two keys end at 1
         for end in ends:
             x[:, self.roll] = end
             surfaces.append(self.articulators.lip_surface(x, turn))
-        low, high = np.zeros(len(x)), np.full(len(x), _MOST)
+        low, high = np.zeros(len(x)), np.full(len(x), LARGEST_VALUE)
         for _ in range(_HALVINGS):
             roll = (low + high) / 2
             beyond = roll > ends[1]

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ..channels import BLINKS, BROWS, JAW_OPEN_RADIANS, LIP_CLOSE
+from ..channels import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from ..direction import AXES, DIRECTION_NAMES, MOODS
 from ..easing import smoothstep
 from .articulators import Articulators
@@ -25,7 +25,6 @@ _AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2  # reach and deviation by which a mood make
 _LEVEL_FRAMES = 20  # standard deviation of the average that a pose raises or lowers: what is quicker than that stays as it was
 _HARDLY = 0.01  # least weight of an average
 _FELT = (0.5, 1.4)  # least and largest factor of a mood's strength
-_MOST = 1.2  # largest channel value
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
 # Channels in which a mood comes and goes.
 _SHOWING = (*BROWS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
@@ -92,7 +91,7 @@ POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
         Pose(leaning=dict(mouth=0.12), lids=-0.05),
     ),
 })  # fmt: skip
-_MOODS = DIRECTION_NAMES[len(AXES) :]
+_MOODS = tuple(name.removeprefix("mood.") for name in DIRECTION_NAMES[len(AXES) :])
 _ASYMMETRY = DIRECTION_NAMES.index("asymmetry")
 
 
@@ -127,13 +126,16 @@ class MoodPoses:
         """
         x, parted, speaks = np.array(expression), None, _ahead(speech)
         strengths = style[:, len(AXES) :]
+        varied = 1.0 if felt is None else np.clip(felt, *_FELT)
         if felt is not None:
-            self._vary(x, np.clip(strengths, 0.0, 1.0).max(1) * (np.clip(felt, *_FELT) - 1))
+            self._vary(x, np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1))
         for column, name in enumerate(_MOODS):
-            strength = np.clip(strengths[:, column], 0.0, 1.0) * (1.0 if felt is None else np.clip(felt, *_FELT))
-            if MOODS[name.removeprefix("mood.")].tempo < _SLOW_TEMPO and strength.any():
+            strength = np.clip(strengths[:, column], 0.0, 1.0) * varied
+            if not strength.any():
+                continue
+            if MOODS[name].tempo < _SLOW_TEMPO:
                 self._slow(x, np.minimum(strength, 1.0))
-            if (poses := POSES.get(name := name.removeprefix("mood."))) and strength.any():
+            if poses := POSES.get(name):
                 if parted is None:
                     gap = self.articulators.shape(expression, jaw).gap
                     parted = 1 - _ahead(1 - smoothstep(np.clip((gap - _PARTED_MM[0]) / (_PARTED_MM[1] - _PARTED_MM[0]), 0.0, 1.0)))
@@ -144,7 +146,7 @@ class MoodPoses:
 
     def _vary(self, x: np.ndarray, by: np.ndarray) -> None:
         """Let what shows a mood come and go in x [T, n] in place, by a share [T] of what it is: the model holds it too still."""
-        x[:, self.showing] = np.clip(x[:, self.showing] * (1 + by[:, None]), 0.0, _MOST)
+        x[:, self.showing] = np.clip(x[:, self.showing] * (1 + by[:, None]), 0.0, LARGEST_VALUE)
 
     def _slow(self, x: np.ndarray, share: np.ndarray) -> None:
         """Smooth in place what the sounds do not need, as far as share [T] says."""
@@ -170,7 +172,7 @@ class MoodPoses:
                 meant = where * unrounded if name.startswith(_CORNERS) else where
                 for i in self._columns(name):
                     level = bell(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(bell(meant, _LEVEL_FRAMES), _HARDLY)
-                    x[:, i] = np.clip(x[:, i] + strength * meant * (bound(level, value) - level), 0.0, _MOST)
+                    x[:, i] = np.clip(x[:, i] + strength * meant * (bound(level, value) - level), 0.0, LARGEST_VALUE)
         if pose.lids:
             for i in self.lids:
                 by = pose.lids * share

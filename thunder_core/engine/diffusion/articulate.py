@@ -18,7 +18,7 @@ from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, ROUNDED, SIBILANTS
 
 # Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation voices and .6 83 %, with as few others
-# (12 and 10 of 120); between .4 and .8 real lips close equally often.
+# (12 and 10 of 120, by hand); between .4 and .8 real lips close equally often.
 SURE = 0.4
 _LIKELY = 0.4  # the same for f, v, th and sibilants
 _ROUNDER = 0.25  # share by which rounded lips come further in than the model, which stays short of its teacher there, has them
@@ -45,9 +45,9 @@ def believed_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
 
 def believed_rounding(belief: np.ndarray, frames: int) -> np.ndarray:
     """How far lips come forward [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz."""
-    heard = belief[:, list(ROUNDED)].sum(1)
+    rounded = belief[:, list(ROUNDED)].sum(1)
     at = np.arange(frames) * (ENCODER_RATE / FPS) + 0.5
-    return bell(np.interp(at, np.arange(len(heard)), heard), _ROUND_EASE)
+    return bell(np.interp(at, np.arange(len(rounded)), rounded), _ROUND_EASE)
 
 
 def sounds_of(

@@ -11,7 +11,7 @@ from .idle import alive
 from .layer import drift, Layer
 from .listener import answered
 from .manner import Directed, generator, manner_of
-from .open_eyes import kept_alive
+from .open_eyes import add_blinks
 from .speaker import marked
 
 _VARIES, _VARIES_HERTZ = 0.17, 0.13  # standard deviation of a mood's strength over a line, and speed of its changes
@@ -28,5 +28,5 @@ def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | 
     layer.brows[:, 1:] *= directed.brow_sides
     layer.felt += _VARIES * drift(phrasing.frames, 1, _VARIES_HERTZ, generator(seed, 10))[:, 0]
     carried(layer, seed, spread, styles)
-    kept_alive(layer, phrasing, seed, directed)
+    add_blinks(layer, phrasing, seed, directed)
     return layer

@@ -19,7 +19,7 @@ _OPEN = 4.5  # seconds without a blink before and after an added one, of eyes th
 _STEADIEST = 0.35  # least *Eyes* by which that time is divided
 
 
-def kept_alive(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed) -> None:
+def add_blinks(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed) -> None:
     """Add the blinks to a layer that its take makes where it has no others. directed: style of the gestures."""
     rng, edges = generator(seed, 12), phrasing.phrases.ravel()
     for moment in FPS * np.arange(_EVERY, phrasing.frames / FPS, _EVERY):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...channels import BROWS, Columns, in_group, MOODS, SPEECH
+from ...channels import BROWS, Columns, in_group, LARGEST_VALUE, MOODS, SPEECH
 from ...direction import Direction, DIRECTION_NAMES
 from ...errors import BadRequest
 from ...face.articulators import Articulators
@@ -326,7 +326,7 @@ class Thunder:
         x = x.astype(np.float32)
         alive = voice.presence.cpu().numpy()[:, None]
         # Channels are muscles: they pull or rest, and a jaw does not close past its teeth.
-        expression = np.clip(x[:, columns.expression], 0.0, 1.2) * np.where(self.speaking, alive, 1.0).astype(np.float32)
+        expression = np.clip(x[:, columns.expression], 0.0, LARGEST_VALUE) * np.where(self.speaking, alive, 1.0).astype(np.float32)
         jaw = x[:, columns.jaw] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
         lips = 1.0 if style is None else _lips_of(style)
