@@ -116,17 +116,40 @@ def test_diversities_are_deviations_over_samples_and_over_time():
     assert metrics.time_diversity([swapped]) == pytest.approx(1)
 
 
-def test_beats_on_the_onsets_align_and_beats_between_them_do_not():
-    t = np.arange(100)
-    pose = np.zeros((100, 3))
-    pose[:, 0] = 0.1 * np.cos(2 * np.pi * t / 20)  # comes to rest every 10 frames, at 0, 10, 20 …
-    beats = metrics.kinematic_beats(pose)
-    assert np.abs((beats + 5) % 10 - 5).max() <= 0.5
-    assert metrics.beat_alignment(pose, np.arange(0, 100, 10)) > 0.97
-    apart = metrics.beat_alignment(pose, np.arange(5, 100, 10))
-    assert apart == pytest.approx(np.exp(-(4.5**2) / 18), abs=0.1)
+def turned(strokes, frames=125, degrees=6.0):
+    """A head [T, 3] that nods down and up again in turn, fastest at given times."""
+    at, pose = np.arange(frames)[:, None], np.zeros((frames, 3))
+    signs = (-1.0) ** np.arange(len(strokes))
+    pose[:, 0] = np.radians(degrees) * (signs / (1 + np.exp(-(at - np.asarray(strokes)) / 1.2))).sum(1)
+    return pose
+
+
+def irregular(rng, count=11, frames=125):
+    """Times between which there are 7 … 14 frames."""
+    return np.cumsum(rng.uniform(7, 14, count))[:count].clip(0, frames - 4)
+
+
+def test_beats_are_where_a_head_moves_fastest_and_a_tracker_trembles_without_any():
+    strokes = np.array([12.5, 24.5, 41.5, 60.5])
+    assert metrics.kinematic_beats(turned(strokes)) == pytest.approx(strokes)
+    trembling = np.radians(0.05) * np.random.default_rng(0).standard_normal((125, 3))
+    assert not len(metrics.kinematic_beats(trembling)) and not len(metrics.kinematic_beats(np.zeros((2, 3))))
+
+
+def test_beats_on_the_onsets_align_more_than_by_chance_and_beats_between_them_less():
+    onsets = irregular(np.random.default_rng(1))
+    assert metrics.beat_alignment(turned(onsets), onsets) > 0.35
+    assert metrics.beat_alignment(turned(onsets + 4.5)[:125], onsets) < -0.1
     assert metrics.beat_alignment(np.zeros((100, 3)), np.array([3.0])) == 0
-    assert metrics.beat_alignment(pose, np.array([])) == 0
+    assert metrics.beat_alignment(turned(onsets), np.array([])) == 0
+    assert metrics.beat_alignment(turned(onsets)[:20], onsets[:2]) == 0  # too short to move the onsets
+
+
+def test_beats_of_another_sound_align_by_chance_however_dense_its_onsets_are():
+    for count in (11, 40):
+        draws = [np.random.default_rng([2, i]) for i in range(60)]
+        made = [metrics.beat_alignment(turned(irregular(rng)), rng.uniform(0, 125, count)) for rng in draws]
+        assert abs(np.mean(made)) < 3 * np.std(made) / np.sqrt(len(made))
 
 
 def test_angular_speed_is_of_the_rotation_not_of_its_coordinates():
