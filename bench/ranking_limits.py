@@ -85,7 +85,7 @@ def sampled(engine: Engine, speech: Speech, takes: int, seed: int, path: Path) -
         made = sorted(made, key=lambda take: take.seed)
         voice = engine._analyse(speech)
         with torch.no_grad():
-            own = torch.cat([e().lips for e in engine._expect(voice, [reading(usual[None], t.seed, SPREAD)[0] for t in made])])
+            own = torch.cat([e.lips for e in engine._expect(voice, [reading(usual[None], t.seed, SPREAD)[0] for t in made])])
             lips = torch.cat([engine._lips(take.motion) for take in made])
             opinion = torch.stack([engine.judge(voice.features[None], x[None], e[None])[0] for x, e in zip(lips, own)])
         path.parent.mkdir(parents=True, exist_ok=True)

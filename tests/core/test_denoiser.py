@@ -6,7 +6,6 @@ import math
 import pytest
 import torch
 
-from thunder_core.engine.batches import in_turn
 from thunder_core.engine.diffusion.denoiser import alibi_bias, alibi_slopes, Denoiser, DenoiserConfig, DiagonalCrossAttention
 
 
@@ -146,22 +145,6 @@ def test_sampling_without_gradients_equals_training():
             first, again = (model.estimate(x, step, known) for _ in range(2))
         assert torch.allclose(first, trained, atol=1e-5) and torch.equal(first, again), "conditions are not changed by their use"
     assert torch.equal(x, kept)
-
-
-def test_two_parts_of_the_frames_make_the_same_estimate():
-    model, step = taught(), torch.tensor([300])
-    for frames in (99, 157, 250):  # the first is not worth parting
-        x, audio, style = torch.randn(1, frames, 6), torch.randn(1, frames, 5), torch.randn(1, frames, 3)
-        with torch.no_grad():
-            known, lengths = model.conditions(audio, frames, style=style), []
-            whole, seen = (
-                model.estimate(x, step, known),
-                model.motion_in.register_forward_hook(lambda *args: lengths.append(len(args[2][0]))),
-            )
-            parted = model.estimate(x, step, known, in_turn)
-            seen.remove()
-        assert lengths == ([frames // 2, frames - frames // 2] if frames > 99 else [frames])
-        assert torch.allclose(parted, whole, atol=1e-5)
 
 
 @pytest.mark.parametrize("gradients", [True, False])

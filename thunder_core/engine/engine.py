@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from ..progress import no_progress
 from ..quality import NORMAL
 from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
-from .batches import in_portions, Run, SharedProgress, side_by_side
+from .batches import in_portions, SharedProgress, side_by_side
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
 from .m2s.judge import Judge
@@ -131,14 +131,14 @@ class Expectation:
     hard: Tensor
 
 
-_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None, Run | None], list[Callable[[], Motion]]]
+_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None], list[Motion]]
 
 
 @dataclass
 class _Request:
     """One request for takes; samples and scores portions of it on any thread.
 
-    draw: (seeds, progress, direction of each, spread of each, `Run` or None) → for each seed, a function that finishes its motion.
+    draw: (seeds, progress, direction of each, spread of each) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known
     before sampling.  arrived: number of finished takes.
     """
@@ -191,29 +191,20 @@ class _Request:
         return _spread_of(self.asked, seed, self.seeds[0])
 
     def _sampled(self, seeds: list[int]) -> list[Motion]:
-        return [finish() for finish in self._drawn(seeds)]
-
-    def _drawn(self, seeds: list[int], run: Run | None = None) -> list[Callable[[], Motion]]:
-        """Of each take, as the network draws it, a function that finishes its motion. run: see `Denoiser.estimate`."""
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
 
         def tell(fraction: float) -> None:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}")
 
         if self.asked is None:
-            return self.draw(seeds, tell, None, None, run)
+            return self.draw(seeds, tell, None, None)
         spreads = [self._spread(s) for s in seeds]
         played = [emphasised(self.readings[s], s, spread, self.voice.accents) for s, spread in zip(seeds, spreads)]
-        return self.draw(seeds, tell, played, spreads, run)
+        return self.draw(seeds, tell, played, spreads)
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
-        guessed = self._guessed(seeds)
-        return None if guessed is None else [finish() for finish in guessed]
-
-    def _guessed(self, seeds: list[int], run: Run | None = None) -> list[Callable[[], Expectation]] | None:
-        """The same as functions that finish it. run: see `Denoiser.estimate`."""
-        return self.engine._expect(self.voice, [self.readings[s] for s in seeds], run) if self.expects else None
+        return self.engine._expect(self.voice, [self.readings[s] for s in seeds]) if self.expects else None
 
     def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None) -> list[Take]:
         scores: list[LipSyncScore | None] = [None] * len(motions)
@@ -357,12 +348,11 @@ class Engine:
             about |= {"engine": system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
 
         def draw(
-            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None, spreads: list[float] | None, run: Run | None
-        ) -> list[Callable[[], Motion]]:  # fmt: skip
+            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None, spreads: list[float] | None
+        ) -> list[Motion]:  # fmt: skip
             if other is None:
-                return self.thunder.draw(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, run, spreads)
-            motions = other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
-            return [lambda motion=motion: motion for motion in motions]
+                return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, spreads)
+            return other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
 
         request = _Request(
             self, voice, [seed + i for i in range(takes)], asked, readings, draw, about,
@@ -412,7 +402,7 @@ class Engine:
             check(np.asarray(played, np.float32)[None])
         frames = min(motion.frames, speech.frames)
         voice = self._analyse(speech)
-        expectations = None if played is None else [finish() for finish in self._expect(voice.part(0, frames), [played])]
+        expectations = None if played is None else self._expect(voice.part(0, frames), [played])
         return self._grade([motion.part(slice(0, frames))], voice, expectations)[0]
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
@@ -508,25 +498,18 @@ class Engine:
         progress(0.9, "Ranking by lip-sync")
         if expectations is None:
             directions = [Direction(style_of_mouth(motion, names)).vector() for motion in motions]
-            expectations = [finish() for finish in self._expect(voice, directions)]
+            expectations = self._expect(voice, directions)
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
             opinion, in_all = self._opinion(motion, voice, expectation.lips)
             scores += grade(opinion, voice.features[:, -LOUDNESS:], scale, expectation.hard, near_scale, in_all)
         return scores
 
-    def _expect(self, voice: VoiceFeatures, directions: Sequence[np.ndarray], run: Run | None = None) -> list[Callable[[], Expectation]]:
-        """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES], as functions that finish it.
-
-        run: see `Denoiser.estimate`.
-        """
-
-        @torch.no_grad()
-        def finished(articulate: Callable[[], Motion]) -> Expectation:
-            lips = self._lips(articulate())
-            return Expectation(lips, self.judge.hard(voice.features[None], lips)[0])
-
-        return [partial(finished, articulate) for articulate in self.thunder.expect(voice, directions, run)]
+    @torch.no_grad()
+    def _expect(self, voice: VoiceFeatures, directions: Sequence[np.ndarray]) -> list[Expectation]:
+        """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]."""
+        lips = [self._lips(motion) for motion in self.thunder.expected(voice, directions)]
+        return [Expectation(each, self.judge.hard(voice.features[None], each)[0]) for each in lips]
 
     @torch.no_grad()
     def evidence_of(self, motion: Motion, voice: VoiceFeatures) -> np.ndarray:

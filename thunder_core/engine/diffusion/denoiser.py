@@ -17,13 +17,12 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from ...direction import DIRECTION_NAMES
+from ...recent import Recent
 from ..attention import attention
-from ..batches import in_turn, Run
 from ..precision import Linear
 from ..weights import load_network, typed
 
 _VECTORS = 64  # numbers that processors take at once at most: two vectors of 32 in bfloat16, of 16 in float32
-_PARTED_FROM = 100  # frames: fewer are not worth the waiting
 _EYES = DIRECTION_NAMES.index("eyes")
 
 
@@ -72,22 +71,14 @@ class SelfAttention(nn.Module):
         self.qkv = Linear(width, 3 * width)
         self.out = Linear(width, width)
 
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value [B, heads, T, width / heads] of every frame of x [B, T, width]."""
+    def attend(self, x: Tensor, bias: Tensor) -> Tensor:
+        """Attention [B, T, width] of all frames to all; bias [heads, T, T] is added to the logits."""
         q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return q, k, v
-
-    @staticmethod
-    def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-        """Attention [B, t, width] of frames with queries q [B, heads, t, ·] to all keys and values [B, heads, T, ·].
-
-        bias [heads, t, T] is added to the logits.
-        """
         return attention(q, k, v, bias).transpose(1, 2).flatten(2)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         """The layer's output [B, T, width]; bias [heads, T, T]."""
-        return self.out(self.attend(*self.project(x), bias))
+        return self.out(self.attend(x, bias))
 
 
 class DiagonalCrossAttention(nn.Module):
@@ -113,10 +104,10 @@ class DiagonalCrossAttention(nn.Module):
         """Attention of every frame of x [B, T, width] to keys and values of its audio [B or 1, T] and of the step [B or 1, 1]."""
         q = self.q(x).unflatten(-1, (self.heads, -1))
         logit = (q * (audio[0] - step[0])).sum(-1)
-        # Repeated until a frame's logits fill whole vectors: the CPU rounds the sigmoid of what is left over behind the last one
+        # More frames, until a take's logits fill whole vectors: the CPU rounds the sigmoid of what is left over behind the last one
         # differently, and a take would depend on how many takes are sampled with it.
-        copies = _VECTORS // math.gcd(_VECTORS, self.heads)
-        share = logit.repeat(1, 1, copies).sigmoid()[..., : self.heads, None].to(q.dtype)
+        frames, whole = logit.shape[1], _VECTORS // math.gcd(_VECTORS, self.heads)
+        share = F.pad(logit, (0, 0, 0, -frames % whole)).sigmoid()[:, :frames, :, None].to(q.dtype)
         return torch.lerp(step[1].expand_as(q), audio[1].expand_as(q), share.expand_as(q)).flatten(-2)
 
     def forward(self, x: Tensor, audio: Tensor, step: Tensor) -> Tensor:
@@ -150,16 +141,10 @@ class DecoderLayer(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value of every frame of x [B, T, width], as `SelfAttention.project`."""
-        return self.self_attention.project(self.norms[0](x))
-
-    def forward(
-        self, x: Tensor, q: Tensor, k: Tensor, v: Tensor, audio: tuple[Tensor, Tensor], step: tuple[Tensor, Tensor], bias: Tensor
-    ) -> Tensor:  # fmt: skip
-        """x [B, t, width] with its queries, keys and values of all frames, what the cross-attention read of the audio and of the step,
-        bias [heads, t, T] → [B, t, width]; without gradients x itself."""
-        x = add_projected(x, self.self_attention.attend(q, k, v, bias), self.self_attention.out, self.dropout)
+    def forward(self, x: Tensor, audio: tuple[Tensor, Tensor], step: tuple[Tensor, Tensor], bias: Tensor) -> Tensor:
+        """x [B, T, width], what the cross-attention read of the audio and of the step, bias [heads, T, T] → [B, T, width]; without
+        gradients x itself."""
+        x = add_projected(x, self.self_attention.attend(self.norms[0](x), bias), self.self_attention.out, self.dropout)
         x = add_projected(x, self.cross_attention.attend(self.norms[1](x), audio, step), self.cross_attention.out, self.dropout)
         widen, _, dropout, narrow = self.feedforward
         hidden = widen(self.norms[2](x))
@@ -199,6 +184,7 @@ class Denoiser(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.motion_out = nn.Linear(config.width, config.motion)
         self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
+        self._biases: Recent[tuple[int, torch.dtype, torch.device], Tensor] = Recent(2)
         # Standardisation of motion and of speech features over the training set.
         self.register_buffer("motion_mean", torch.zeros(config.motion))
         self.register_buffer("motion_std", torch.ones(config.motion))
@@ -240,39 +226,26 @@ class Denoiser(nn.Module):
             scale, shift, offset = self.style_in(known.expand(-1, frames, -1)).chunk(3, -1)
             features = features * (1 + scale) + shift
         audio_per_layer = [layer.cross_attention.read(features) for layer in self.layers]
-        bias = alibi_bias(frames, self.slopes).to(self.layers[0].self_attention.qkv.weight.dtype)
-        return Conditions(offset, audio_per_layer, bias)
+        return Conditions(offset, audio_per_layer, self._bias(frames, self.layers[0].self_attention.qkv.weight.dtype))
 
-    def estimate(self, x: Tensor, step: Tensor, known: Conditions, run: Run | None = None) -> Tensor:
-        """x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1], under conditions.
+    def _bias(self, frames: int, kind: torch.dtype) -> Tensor:
+        """`alibi_bias` in the numbers of the layers; the last few are kept, since windows and takes have the same lengths."""
+        key = frames, kind, self.slopes.device
+        known = self._biases.get(key)
+        if known is None:
+            with torch.inference_mode(False), torch.no_grad():  # of use to training, too
+                known = self._biases[key] = alibi_bias(frames, self.slopes).to(kind)
+        return known
 
-        run: works on two parts of the frames, which wait for each other once a layer; no gradients.
-        """
-        frames = x.shape[1]
-        middle = frames if run is None or frames < _PARTED_FROM else frames // 2
-        parts = [slice(start, end) for start, end in ((0, middle), (middle, frames)) if start < end]
-        run, each = run or in_turn, range(len(parts))
+    def estimate(self, x: Tensor, step: Tensor, known: Conditions) -> Tensor:
+        """x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1], under conditions."""
         token = self.step_in(step_embedding(step, self.config.width))[:, None]
-
-        def begin(i: int) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-            y = self.motion_in(x[:, parts[i]])
-            if known.offset is not None:
-                y = y + known.offset[:, parts[i]]
-            return y, self.layers[0].project(y)
-
-        done = run(begin, len(parts))
-        for number, layer in enumerate(self.layers):
-            keys, values = (done[0][1][which] if len(parts) == 1 else torch.cat([done[i][1][which] for i in each], 2) for which in (1, 2))
-            read = layer.cross_attention.read(token)
-
-            def go_on(i: int, number=number, layer=layer, before=done, keys=keys, values=values, read=read):
-                y, (query, _, _) = before[i]
-                audio = tuple(source[:, parts[i]] for source in known.audio[number])
-                y = layer(y, query, keys, values, audio, read, known.bias[:, parts[i]])
-                return y, self.layers[number + 1].project(y) if number + 1 < len(self.layers) else None
-
-            done = run(go_on, len(parts))
-        return torch.cat([self.motion_out(self.norm(y)) for y, _ in done], 1)
+        y = self.motion_in(x)
+        if known.offset is not None:
+            y = y + known.offset
+        for layer, audio in zip(self.layers, known.audio):
+            y = layer(y, audio, layer.cross_attention.read(token), known.bias)
+        return self.motion_out(self.norm(y))
 
     def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:
         """The style in units of its spread over the training set; the learned "any style" for rows that are free."""

@@ -31,13 +31,17 @@ def stillness(belief: np.ndarray, frames: int) -> np.ndarray:
 
 def settled(pose: np.ndarray, still: np.ndarray) -> np.ndarray:
     """A head's rotation vectors [T, 3] with `still` [T] of its movement held back; in speech it returns to where it would be."""
-    held_back, result = np.zeros(pose.shape[1]), pose.copy()
-    keep = 1 - (1 - still) / (_RETURN * FPS)
     first = int(np.argmax(still > 0)) if (still > 0).any() else len(pose)  # before it nothing is held back
-    for t in range(max(1, first), len(pose)):
-        held_back = held_back * keep[t] - (1 - _LEFT) * still[t] * (pose[t] - pose[t - 1])
-        result[t] = pose[t] + held_back
-    return result
+    first = max(1, first)
+    if first >= len(pose):
+        return pose.copy()
+    keep = (1 - (1 - still[first:]) / (_RETURN * FPS)).tolist()
+    more = ((1 - _LEFT) * still[first:, None] * np.diff(pose[first - 1 :], axis=0)).tolist()
+    held_back, every = [0.0] * pose.shape[1], []
+    for share, step in zip(keep, more):  # in Python's own numbers: three at a time are too few for numpy
+        held_back = [held * share - by for held, by in zip(held_back, step)]
+        every.append(held_back)
+    return np.concatenate([pose[:first], (pose[first:] + np.array(every)).astype(pose.dtype)])
 
 
 def unhurried(pose: np.ndarray) -> np.ndarray:

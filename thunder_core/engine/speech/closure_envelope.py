@@ -23,13 +23,14 @@ def closure(demanded: np.ndarray, frames: int, before: float = 0.07, after: floa
     Lips lead the sound: closing starts `before` s ahead, holds for the sound, opens within `after` s. Every closure
     reaches 1 on at least one animation frame, however short it is.
     """
-    t = np.arange(frames) / FPS
     shut = np.zeros(frames)
     for a, b in segments(demanded):
         start, end = a / LABELS_PER_SECOND - 0.01, max(b / LABELS_PER_SECOND - 0.02, a / LABELS_PER_SECOND + 0.02)
-        ramp = np.where(t < start, 1 - (start - t) / before, np.where(t > end, 1 - (t - end) / after, 1.0))
-        ramp = smoothstep(np.clip(ramp, 0, 1))
         nearest = int(np.clip(round((start + end) / 2 * FPS), 0, frames - 1))
-        ramp[nearest] = 1.0
-        shut = np.maximum(shut, ramp)
+        # Frames that it reaches, and one more on either side: of a long sound all others would cost more than these.
+        first, last = max(0, int((start - before) * FPS) - 1), min(frames, int((end + after) * FPS) + 2)
+        t = np.arange(first, last) / FPS
+        ramp = np.where(t < start, 1 - (start - t) / before, np.where(t > end, 1 - (t - end) / after, 1.0))
+        shut[first:last] = np.maximum(shut[first:last], smoothstep(np.clip(ramp, 0, 1)))
+        shut[nearest] = 1.0
     return shut

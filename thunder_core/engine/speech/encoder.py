@@ -172,12 +172,26 @@ class SpeechEncoder(nn.Module):
     ) -> tuple[Tensor, Tensor]:
         """Any length: waveform [samples] → (hidden [N, width], phone logits [N, 40]) at 50 Hz, in bounded memory.
 
-        `progress` is called with 0 … 1 before each 20 s and may raise to stop. run: see `Conformer.forward`.
+        `progress` and `run` as for `encode_in_pieces`.
         """
+        return self.encode_in_pieces(self.input_of(samples), progress, run)
+
+    @torch.no_grad()
+    def input_of(self, samples: Tensor) -> Tensor:
+        """Input of `encode_in_pieces` from a waveform [samples] of any length and loudness; see `prepare`."""
         least = int(0.1 * RATE)
         if len(samples) < least:
             samples = F.pad(samples, (0, least - len(samples)))
-        prepared = self.prepare(level(samples[None]))
+        return self.prepare(level(samples[None]))
+
+    @torch.no_grad()
+    def encode_in_pieces(
+        self, prepared: Tensor, progress: Callable[[float], None] = lambda fraction: None, run: Run | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """As `encode`, for one sound of any length, without the batch's dimension.
+
+        `progress` is called with 0 … 1 before each 20 s and may raise to stop. run: see `Conformer.forward`.
+        """
         each = 1 if self.config.body else 2  # rows per feature frame
         n = prepared.shape[1] // each
         hidden, logits = [], []

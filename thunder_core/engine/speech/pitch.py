@@ -40,18 +40,27 @@ def class_of(hertz: Tensor) -> Tensor:
 
 def smooth_path(score: Tensor, leap: float) -> Tensor:
     """Viterbi through [B, N, 96]: the classes [B, N] of highest total score when a leap over d classes costs `leap` · d."""
-    steps = torch.arange(CLASSES, device=score.device)
-    cost = leap * (steps[:, None] - steps).abs().to(score.dtype)
-    total = score[:, 0]
-    back_pointers = []
-    for i in range(1, score.shape[1]):
-        best, previous = (total[:, None] - cost).max(-1)
-        back_pointers.append(previous)
-        total = best + score[:, i]
-    path = [total.argmax(-1)]
-    for previous in reversed(back_pointers):
-        path.append(previous.gather(1, path[-1][:, None])[:, 0])
-    return torch.stack(path[::-1], 1)
+    steps = np.arange(CLASSES)
+    scores = score.detach().float().cpu().numpy()
+    cost = np.float32(leap) * np.abs(steps[:, None] - steps).astype(np.float32)
+    paths = np.stack([_smooth_path(row, cost) for row in scores])
+    return torch.from_numpy(paths).to(score.device)
+
+
+def _smooth_path(score: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Viterbi through [N, 96]: classes int64 [N]; cost [96, 96] of every leap.
+
+    In numpy, whose calls cost less than torch's on so few numbers. Where a path came from is worked out along the best one only.
+    """
+    total, reached = score.copy(), np.empty_like(cost)
+    for now, before in zip(total[1:], total):
+        np.subtract(before[:, None], cost, out=reached)
+        now += reached.max(0)
+    path = np.empty(len(score), np.int64)
+    path[-1] = total[-1].argmax()
+    for i in range(len(score) - 1, 0, -1):
+        path[i - 1] = (total[i - 1] - cost[path[i]]).argmax()
+    return path
 
 
 def hertz_along(score: Tensor, path: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from ...face.moods import MoodPoses
 from ...files import hash_of
 from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
-from ..batches import at_once, in_turn, Run
+from ..batches import at_once, in_turn
 from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_rounding, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
@@ -169,7 +170,10 @@ class Thunder:
         """Features of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
         samples = samples.to(self.device)
         with at_once(min(2, torch.get_num_threads())) if self.device == "cpu" else contextlib.nullcontext(None) as run:
-            hidden, logits = self.encoder.analyse(samples, progress, run)
+            # The pitch needs nothing of the encoder: it is tracked while the encoder's input is prepared.
+            first: list[Callable[[], Any]] = [lambda: self.encoder.input_of(samples), lambda: semitones(samples, frames)]
+            prepared, pitch = (run or in_turn)(lambda i: first[i](), len(first))
+            hidden, logits = self.encoder.encode_in_pieces(prepared, progress, run)
             analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress, run)
             belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
             speaking = present.cpu().numpy()
@@ -179,11 +183,10 @@ class Thunder:
                     believed_sounds(belief, speaking),
                     believed_rounding(belief, frames),
                     stillness(belief, frames),
-                    semitones(samples, frames),
                 ),  # fmt: skip
                 lambda: (speech_features(*analysed, samples, frames), self.units.over(hidden, frames)),
             ]
-            (shut, sounds, rounded, still, pitch), (features, units) = (run or in_turn)(lambda i: parts[i](), len(parts))
+            (shut, sounds, rounded, still), (features, units) = (run or in_turn)(lambda i: parts[i](), len(parts))
         marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch)
         return VoiceFeatures(features, units, present, shut, sounds, rounded, still, accent_curve(marks.accents, frames), marks)
 
@@ -200,21 +203,13 @@ class Thunder:
         d = self.denoiser
         return SpeechGuidance(m2s, mouth, voice.units, voice.presence, d.motion_mean, d.motion_std, strength)
 
+    @torch.no_grad()
     def perform(  # noqa: PLR0913 (what one request says)
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
         styles: Sequence[np.ndarray] | None = None, spreads: Sequence[float] | None = None,
     ) -> list[Motion]:  # fmt: skip
-        """One Motion per seed; arguments as `draw`."""
-        return [finish() for finish in self.draw(voice, seeds, effort, guidance, progress, kept, guide, styles, None, spreads)]
-
-    @torch.no_grad()
-    def draw(  # noqa: PLR0913 (what one request says)
-        self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
-        kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
-        styles: Sequence[np.ndarray] | None = None, run: Run | None = None, spreads: Sequence[float] | None = None,
-    ) -> list[Callable[[], Motion]]:  # fmt: skip
-        """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2); of each a function that articulates it.
+        """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
         effort: one of QUALITIES, or a number of steps of the whole model.
         styles: of each seed's motion, [1 or T, style]; None: any style.  spreads: 0 … 1, distance of each one's gestures from usual ones;
@@ -222,7 +217,7 @@ class Thunder:
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
-        window of each step and may raise to stop.  run: see `Denoiser.estimate`.
+        window of each step and may raise to stop.
         """
         frames, drawn = len(voice.features), []
         hide = torch.ones(1, dtype=torch.bool, device=self.device)
@@ -256,9 +251,9 @@ class Thunder:
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
             progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
             step = step[:1]  # as the sound
-            x0 = denoiser.estimate(x, step, conditions(len(x), a, b, None), run)
+            x0 = denoiser.estimate(x, step, conditions(len(x), a, b, None))
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, conditions(len(x), a, b, hide), run)
+                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, conditions(len(x), a, b, hide))
             return x0 if guide is None else guide(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
@@ -273,7 +268,7 @@ class Thunder:
                 style = None if styles is None else styles[i]
                 spread = 0.0 if spreads is None else spreads[i]
                 gestures = partial(layer_of, voice.phrasing, seeds[i], spread, style, voice.listens)
-                drawn.append(partial(self._motion, m, voice, kept, style, gestures))
+                drawn.append(self._motion(m, voice, kept, style, gestures))
         return drawn
 
     def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
@@ -287,16 +282,10 @@ class Thunder:
             return self.distilled, solver_steps(min(_DRAFT_STEPS, own.steps) if effort == DRAFT else own.steps, own.least_noise)
         return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
+    @torch.no_grad()
     def expected(self, voice: VoiceFeatures, readings: Sequence[np.ndarray]) -> list[Motion]:
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
         one step, about the mean of all its performances in that direction."""
-        return [finish() for finish in self.expect(voice, readings)]
-
-    @torch.no_grad()
-    def expect(
-        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], run: Run | None = None
-    ) -> list[Callable[[], Motion]]:  # fmt: skip
-        """As `expected`, but a function for each direction that articulates it. run: see `Denoiser.estimate`."""
         noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
         step, result = torch.tensor([STEPS - 1], device=self.device), []
         for start in range(0, len(readings), _BATCH):
@@ -306,11 +295,11 @@ class Thunder:
             def denoise(x: Tensor, step: Tensor, a: int, b: int, style=style) -> Tensor:
                 here = style if style is None or style.shape[1] == 1 else style[:, a:b]
                 known = self.denoiser.conditions(voice.features[None, a:b], b - a, style=here)
-                return self.denoiser.estimate(x, step, known, run)
+                return self.denoiser.estimate(x, step, known)
 
             x = in_windows(denoise, voice.frames)(noise.expand(len(some), -1, -1), step)
             asked = [reading if self.knows_styles else None for reading in some]
-            result += [partial(self._motion, m, voice, None, one) for m, one in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
+            result += [self._motion(m, voice, None, one) for m, one in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
