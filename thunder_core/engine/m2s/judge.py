@@ -191,7 +191,8 @@ class Judge(nn.Module):
         places = torch.stack([guess, own - guess], -1).flatten(2)
         of_places = _mean((own - guess).square(), weight).sqrt()
         of_frame, of_clip = [], []
-        guesses = zip(opening_and_width(expected), self.predicted(speech).unbind(1))
+        predicted = self.predicted(speech)
+        guesses = zip(opening_and_width(expected), predicted.unbind(1))
         for curve, both in zip(opening_and_width(lips), guesses):
             own, mean, deviation = _standard(curve, weight)
             of_clip += [mean / _MILLIMETRES, deviation.log()]
@@ -201,7 +202,7 @@ class Judge(nn.Module):
                 of_frame += [own - guess, _near_correlation(own, guess, weight)]
                 for lag in LAGS:
                     of_clip.append(_mean(_shifted(own, lag) * guess, weight * _shifted(weight, lag)))
-        of_frame += list(self.predicted(speech).unbind(1))
+        of_frame += list(predicted.unbind(1))
         of_clip = torch.cat([of_places, torch.stack(of_clip, -1)], -1)[:, None].expand(-1, speech.shape[1], -1)
         return torch.cat([places, torch.stack(of_frame, -1), of_clip], -1)
 
