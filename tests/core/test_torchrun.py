@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from made_motions import made_motions
+
+from thunder_core.face.head import load_head
+from thunder_core.train.loop import own_part
+from thunder_core.train.m2s import SpeechBatches
 
 ROOT = Path(__file__).resolve().parents[2]
-STEPS, BATCH, SEED = 150, 8, 3
+STEPS, BATCH, SEED, ROWS = 150, 8, 3, 11
 
 SCRIPT = """
 import sys
@@ -26,7 +31,7 @@ trained(Path(sys.argv[1]), together=False)
 
 def trained(folder: Path, together: bool) -> None:
     """A small network fitted to noisy data; together: one process draws what two would."""
-    from thunder_core.train.loop import fit, Schedule
+    from thunder_core.train.loop import fit, own_part, Schedule
 
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 16), torch.nn.Tanh(), torch.nn.Linear(16, 1))
@@ -45,12 +50,22 @@ def trained(folder: Path, together: bool) -> None:
         step[0] += 1
         return tuple(torch.cat(part) for part in zip(*parts))
 
+    class Batches:
+        """Batches of `batch`; as a part, it writes down which rows of the data it has."""
+
+        def part(self, number, count):
+            (folder / f"rows_{number}.json").write_text(json.dumps(own_part(list(range(ROWS)), number, count)))
+            return self
+
+        def __call__(self, rng):
+            return batch(rng)
+
     def loss(model, item, rng):
         off = model(item[0]) - item[1]
         return {"total": off.square().mean(), "worst": off.detach().abs().mean()}
 
     schedule = Schedule(steps=STEPS, rate=0.02, warmup=10, half=False, average=0.9, seed=SEED)
-    torch.save(fit(model, batch, loss, schedule, folder).state_dict(), folder / "model.pt")
+    torch.save(fit(model, Batches(), loss, schedule, folder).state_dict(), folder / "model.pt")
 
 
 def curve(folder: Path) -> list[tuple[float, float]]:
@@ -72,3 +87,15 @@ def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_pat
     assert np.array(two) == pytest.approx(np.array(one), abs=2e-4)
     weights = [torch.load(tmp_path / which / "model.pt", weights_only=True) for which in ("one", "two")]
     assert all(torch.allclose(weights[0][name], weights[1][name], atol=1e-4) for name in weights[0])
+    parts = [json.loads((tmp_path / "two" / f"rows_{rank}.json").read_text()) for rank in (0, 1)]
+    assert parts[0] + parts[1] == list(range(ROWS)) and all(parts), "each process reads rows of its own"
+    assert not list((tmp_path / "one").glob("rows_*")), "one process reads all"
+
+
+def test_batches_of_two_parts_come_from_different_rows_and_together_from_all(tmp_path):
+    motions = made_motions(tmp_path, load_head())
+    numbers = motions.of("train")
+    whole = SpeechBatches(motions, numbers, 20, 40, mel=False)
+    drawn = [set(part(np.random.default_rng(1))["crop"][:, 0].tolist()) for part in (whole.part(0, 2), whole.part(1, 2))]
+    assert not drawn[0] & drawn[1] and sorted(drawn[0] | drawn[1]) == sorted(numbers)
+    assert whole.numbers == numbers and [set(own_part([1, 2], i, 3)) for i in range(3)] == [{1, 2}] * 3, "too few to part"

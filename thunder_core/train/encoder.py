@@ -16,7 +16,7 @@ from ..engine.speech.phones import SILENCE
 from ..types import RATE
 from .augment import augment, change_speed, voiceless
 from .corpus import Clip, Corpus, LABEL_HOP
-from .loop import fit, Schedule
+from .loop import fit, own_part, Schedule
 
 CROP = 160  # feature frames, 3.2 s
 BATCH = 16
@@ -44,6 +44,10 @@ class PhoneBatches:
         self.odds /= self.odds.sum()
         # One level per clip; measured once, on its first ten seconds.
         self.gains = [float(gain(torch.from_numpy(corpus.stretch(c, 0, min(c.length, 10 * RATE)))[None])) for c in clips]
+
+    def part(self, number: int, count: int) -> PhoneBatches:
+        """The same from part `number` of `count` of the clips (`loop.own_part`)."""
+        return PhoneBatches(self.corpus, list(own_part(self.clips, number, count)))
 
     def __call__(self, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
         n = CROP * 2 * LABEL_HOP

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One training loop for every network: seeded per step, checkpointed, resumed bit for bit where the arithmetic allows.
 
-Under `torchrun --nproc-per-node N` every process draws its own batch and gradients are averaged, as with a batch N times as large;
-the log has the means. On a CPU that is shared with other programs, two processes of one thread are almost twice as fast as one
-process of two threads.
+Under `torchrun --nproc-per-node N` every process draws its own batch, from its own part of the rows where the data can be parted
+(`own_part`), and gradients are averaged, as with a batch N times as large; the log has the means. On a CPU that is shared with other
+programs, two processes of one thread are almost twice as fast as one process of two threads.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import json
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +23,8 @@ import torch.distributed as dist
 from torch import nn, Tensor
 
 from ..files import part_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,19 @@ def half_precision(device: str, wanted: bool = True) -> torch.autocast:
     kind = torch.device(device).type
     fast = kind != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.autocast(kind, torch.bfloat16, enabled=wanted and fast)
+
+
+class InParts(Protocol):
+    """Draws batches from rows of the data, and can be limited to a part of them."""
+
+    def part(self, number: int, count: int) -> Callable[[np.random.Generator], object]:
+        """The same from part `number` of `count`."""
+
+
+def own_part(rows: Sequence[T], number: int, count: int) -> Sequence[T]:
+    """Part `number` of `count` of rows, in their order, so that a process reads one stretch of each file; all where they are too few."""
+    first, last = (len(rows) * i // count for i in (number, number + 1))
+    return rows[first:last] if len(rows) >= count else rows
 
 
 def _average(gradients: list[Tensor], processes: int) -> None:
@@ -169,7 +185,8 @@ def fit(
 ) -> nn.Module:
     """Train `model` in place and return it with its averaged weights, in evaluation mode, ready to export.
 
-    `batch` draws from a generator seeded by (seed, step), so a resumed run draws the same batches as an uninterrupted one.
+    `batch` draws from a generator seeded by (seed, step), so a resumed run draws the same batches as an uninterrupted one. With more
+    than one process it draws from this one's part of the data, if it is `InParts`.
     `loss` returns named terms, the same at every step; "total" is minimised. State lies in `folder`/checkpoint.pt, the log in log.jsonl.
     Under torchrun only the first process returns; the others end with SystemExit.
     """
@@ -178,6 +195,8 @@ def fit(
         dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     folder.mkdir(parents=True, exist_ok=True)
     model.to(device).train()
+    if processes > 1 and hasattr(batch, "part"):
+        batch = cast(InParts, batch).part(rank, processes)
     training = _Training(model, schedule, folder / "checkpoint.pt", device)
     log = _Log(folder / "log.jsonl", training.step)
     while training.step < schedule.steps:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from ..engine.m2s.mouth import SPACES
 from ..engine.m2s.score import evidence
 from ..engine.speech.mel import gain, LogMel
 from ..face.head import Head
-from .loop import fit, Schedule
+from .loop import fit, own_part, Schedule
 from .motions import MotionSet, UNITS
 
 FRAMES = 125  # 5 s, as in the paper
@@ -33,6 +35,12 @@ class SpeechBatches:
         self.motions, self.numbers, self.frames, self.batch, self.waves = motions, numbers, frames, batch, waves
         self.log_mel = LogMel(640) if mel else None
         self._gain: dict[int, float] = {}
+
+    def part(self, number: int, count: int) -> Self:
+        """The same from part `number` of `count` of the rows, one after the other in the files (`loop.own_part`)."""
+        own = copy.copy(self)
+        own.numbers = list(own_part(self.numbers, number, count))
+        return own
 
     def gain(self, number: int) -> float:
         """Factor that normalises a row's whole recording to one speech level."""
