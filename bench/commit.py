@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.heads import blenders
-from bench.tables import keep, required
+from bench.tables import keep, required, usual
 
 SCENE_FPS = 24
 ERRORS = (0.3, 0.6, 2.0)  # mm
@@ -48,7 +48,7 @@ def generated(lips: Path, folder: Path) -> None:
     engine = Engine.load(None)
     folder.mkdir(parents=True, exist_ok=True)
     for wav in missing:
-        (take,) = engine.generate(read_sound(wav), 1, 1)
+        (take,) = engine.generate(read_sound(wav), 1, 1, asked=usual())
         np.savez(
             folder / f"{wav.stem}.npz",
             expression=take.motion.expression,

@@ -31,7 +31,7 @@ import torchaudio
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.tables import report, results_file
+from bench.tables import report, results_file, usual
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.model import MeshToSpeech
@@ -186,7 +186,7 @@ class Speaking:
                     made[f"same, by {space}2s"] = self.vocode(*self.say(true[i], speaker, space), speaker)
             made["same, by Griffin-Lim"] = griffin_lim(drawn[0]).cpu().numpy()
             if self.takes:
-                take = e.generate(Speech(line.samples), self.takes, self.seed)[0].motion
+                take = e.generate(Speech(line.samples), self.takes, self.seed, asked=usual())[0].motion
                 made[f"M2S on take 1 of {self.takes}"] = self.vocode(*self.say(take, speaker), speaker)
             other = true[(i + 1) % len(lines)] if len(lines) > 1 else Motion(true[i].expression[::-1], true[i].jaw[::-1])
             at = np.arange(frames) % other.frames

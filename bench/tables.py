@@ -1,7 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Chooses where the benches write their tables, and when they write none."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thunder_core.direction import Asked
 
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -9,6 +15,13 @@ RESULTS = Path(__file__).resolve().parent / "results"
 def effort(steps: int) -> str:
     """Description of how takes were sampled."""
     return f"{steps} steps" if steps else "normal quality"
+
+
+def usual(spread: float = 0.0) -> Asked:
+    """A request for takes in the usual direction, so far apart: takes of the add-on always have a direction."""
+    from thunder_core.direction import Asked, Direction
+
+    return Asked(Direction().vector()[None], spread)
 
 
 def keep(path: Path, lines: list[str]) -> str:

@@ -26,8 +26,8 @@ sys.path.insert(0, str(ROOT))
 import torch
 
 from bench.languages import spoken
-from bench.tables import keep, required
-from thunder_core.direction import Asked, Direction
+from bench.tables import keep, required, usual
+from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
@@ -107,7 +107,7 @@ def main() -> None:
             truth = [perform(phones, loud, names, np.random.default_rng(s), Direction(), features=features) for s in range(4)]
             widths = np.mean([width_mm(m, engine.head)[: speech.frames] for m in truth], 0)
             truth = np.mean([opening_mm(m, engine.head)[: speech.frames] for m in truth], 0)
-            takes = engine.generate(speech, args.takes, 1, asked=Asked(Direction().vector()[None], 0.0))
+            takes = engine.generate(speech, args.takes, 1, asked=usual())
             curves = np.stack([t.opening for t in takes])
             k = min(curves.shape[1], len(truth), len(phones[2::4]))
             rounded = np.isin(phones[2::4][:k], ROUND)
