@@ -11,7 +11,7 @@ import torch
 
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.batches import at_once, in_portions, SharedProgress, side_by_side
-from thunder_core.engine.engine import Engine
+from thunder_core.engine.engine import Engine, memory_of_portion
 from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16
 from thunder_core.errors import Cancelled, is_out_of_device_memory
 from thunder_core.types import Speech
@@ -164,6 +164,29 @@ def test_a_take_that_does_not_fit_alone_and_other_errors_are_raised():
     with pytest.raises(RuntimeError, match="shapes"):
         list(in_portions([[1, 2]], broken, lambda: None))
     assert is_out_of_device_memory(torch.OutOfMemoryError("x")) and not is_out_of_device_memory(RuntimeError("shapes differ"))
+
+
+def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(engine, speech, monkeypatch):
+    asked = Asked(Direction().vector()[None])
+    with threads(1):
+        usual = engine.generate(speech, 4, 1, asked=asked, steps=2)
+        sizes, expected = [], engine.thunder.expected
+
+        def fail_once(voice, readings):
+            sizes.append(len(readings))
+            if len(sizes) == 1:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return expected(voice, readings)
+
+        monkeypatch.setattr(engine.thunder, "expected", fail_once)
+        arrived = []
+        takes = engine.generate(speech, 4, 1, asked=asked, steps=2, arrived=lambda take: arrived.append(take.seed))
+    assert sizes == [4, 2, 2] and arrived == [1, 2, 3, 4]
+    assert [take.score.total for take in takes] == [take.score.total for take in usual]
+
+
+def test_memory_of_a_portion_is_said_for_all_and_for_each():
+    assert memory_of_portion(16, 250, 800.0) == "16 takes of 10 s: at most 800 MB, 50 MB each"
 
 
 def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(engine, monkeypatch):

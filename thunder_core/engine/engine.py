@@ -96,6 +96,11 @@ def _spread_of(asked: Asked, seed: int, first: int) -> float:
     return 0.0 if _is_as_asked(asked, seed, first) else asked.spread
 
 
+def memory_of_portion(takes: int, frames: int, most: float) -> str:
+    """A sentence on the memory, MB, that takes of `frames` frames needed at most together, weights included."""
+    return f"{takes} take{'s' if takes > 1 else ''} of {frames / FPS:.0f} s: at most {most:.0f} MB, {most / takes:.0f} MB each"
+
+
 def threads_for(frames: int, threads: int) -> int:
     """Number of `threads` that may work in parallel on takes of `frames` frames, within the memory bound."""
     return max(1, min(threads, _FRAMES_AT_WORK // max(1, frames)))
@@ -170,8 +175,13 @@ class _Request:
         if rest and beside > 1:
             yield from side_by_side([task for seeds in rest for task in self._tasks(seeds)], beside, self.report.stop)
         elif rest:
-            for seeds, motions in in_portions(rest, self._sampled, self.engine._give_memory_back):
-                yield self._finished(seeds, motions, self._expected(seeds))
+            for seeds, takes in in_portions(rest, self._whole, self.engine._give_memory_back):
+                self.engine._report_memory(seeds, self.voice.frames)
+                yield takes
+
+    def _whole(self, seeds: list[int]) -> list[Take]:
+        """A portion's takes, one step after the other."""
+        return self._finished(seeds, self._sampled(seeds), self._expected(seeds))
 
     def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
         """Two tasks for a portion, run in parallel: one computes the expectation, the other samples and then waits for it."""
@@ -371,6 +381,13 @@ class Engine:
         gc.collect()
         if self.device.startswith("cuda"):
             torch.cuda.empty_cache()
+
+    def _report_memory(self, seeds: list[int], frames: int) -> None:
+        """Write to the log how much of a card's memory a portion of takes needed at most, and forget it."""
+        if self.device.startswith("cuda"):
+            most = torch.cuda.max_memory_allocated(self.device) / 1e6
+            print(memory_of_portion(len(seeds), frames, most), file=sys.stderr)
+            torch.cuda.reset_peak_memory_stats(self.device)
 
     def _other_system(
         self, name: str, asked: Asked | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None

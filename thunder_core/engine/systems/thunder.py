@@ -30,6 +30,7 @@ from ..diffusion.articulate import Articulation, believed_rounding, believed_sou
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.pauses import kept_gaze, settled, stillness, unhurried
+from ..diffusion.replay import Estimate, Replayed, wanted
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..gestures.layer import Layer
 from ..gestures.making import layer_of
@@ -152,6 +153,7 @@ class Thunder:
         if self.distilled is not None:
             self.distilled.to(device)
         self.precision = precision
+        self._replayed: dict[Denoiser, Replayed] = {}
         for network in (self.encoder, self.feature_encoder, self.denoiser, self.distilled):
             if network is not None:
                 use_precision(network, precision)
@@ -248,12 +250,14 @@ class Thunder:
                 known[key] = denoiser.conditions(voice.features[None, a:b], b - a, silent, style)
             return known[key] if takes * frames <= _REMEMBERED else known.pop(key)
 
+        estimate = self._estimate_of(denoiser)
+
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
             progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
             step = step[:1]  # as the sound
-            x0 = denoiser.estimate(x, step, conditions(len(x), a, b, None))
+            x0 = estimate(x, step, conditions(len(x), a, b, None))
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, conditions(len(x), a, b, hide))
+                x0 = guidance * x0 + (1 - guidance) * estimate(x, step, conditions(len(x), a, b, hide))
             return x0 if guide is None else guide(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
@@ -270,6 +274,12 @@ class Thunder:
                 gestures = partial(layer_of, voice.phrasing, seeds[i], spread, style, voice.listens)
                 drawn.append(self._motion(m, voice, kept, style, gestures))
         return drawn
+
+    def _estimate_of(self, denoiser: Denoiser) -> Estimate:
+        """`estimate` of one of the models, recorded and replayed where that is wanted."""
+        if not wanted(self.device):
+            return denoiser.estimate
+        return self._replayed.setdefault(denoiser, Replayed(denoiser.estimate))
 
     def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
         """The model for sampling, and its steps. plain: in a style, without guidance and without kept parts.
