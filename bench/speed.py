@@ -228,6 +228,52 @@ class Bench:
             f"denoiser_gflops_best{name}": max(rates), f"matmul_fraction{name}": statistics.median(rates) / max(peaks),
         }  # fmt: skip
 
+    def operations(self) -> Figures:
+        """Where an evaluation of the denoiser by one thread spends its time, by operation, in both precisions."""
+        torch.set_num_threads(1)
+        try:
+            figures: Figures = {"denoiser_operations": self._operations(FLOAT32)}
+            if multiplies_bfloat16():
+                figures["denoiser_operations_bfloat16"] = self._operations(BFLOAT16)
+        finally:
+            torch.set_num_threads(self.threads)
+        return figures
+
+    @torch.inference_mode()
+    def _operations(self, precision: str) -> dict[str, float]:
+        """{operation: its share of the time}, "milliseconds" of all, and shares of the matmuls' peak that each kind of product reaches.
+
+        Of two takes of ten seconds. An operation's time is the lower quartile of its calls with inputs of the same shapes, which leaves
+        out what other programs took.
+        """
+        from torch.profiler import profile, ProfilerActivity
+
+        frames, takes, step = round(SECONDS * FPS), 2, torch.tensor([500])
+        denoiser = load_denoiser(self.engine.folder, "distilled" if self.engine.thunder.distilled is not None else "denoiser")
+        use_precision(denoiser, precision)
+        config, calls, runs = denoiser.config, {}, 3 if self.quick else 20
+        x, style = torch.randn(takes, frames, config.motion), torch.randn(takes, 1, config.style) if config.style else None
+        known = denoiser.conditions(torch.randn(1, frames, config.audio), frames, style=style)
+        peak = max(matmul_gflops((512, 1024), 5, getattr(torch, precision)) for _ in range(3))
+        denoiser.estimate(x, step, known)
+        with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as seen:
+            for _ in range(runs):
+                denoiser.estimate(x, step, known)
+        for event in seen.events():
+            of_kind = calls.setdefault(OPERATIONS.get(event.name.removeprefix("aten::"), "the rest"), {})
+            of_kind.setdefault((event.name, str(event.input_shapes)), []).append(event.self_cpu_time_total)
+        spent = {
+            kind: sum(len(each) / runs * float(np.quantile(each, 0.25)) for each in of.values()) / 1e3 for kind, of in calls.items()
+        }  # milliseconds
+        whole = sum(spent.values())
+        attention = 4e-6 * takes * frames**2 * config.width * config.layers
+        products = 1e-6 * self._flop_of_a_frame(denoiser, frames) * takes * frames - attention
+        shares = {kind: value / whole for kind, value in sorted(spent.items(), key=lambda item: -item[1])}
+        return shares | {
+            "milliseconds": whole, "linear layers, of the peak": products / spent["linear layers"] / peak,
+            "attention, of the peak": attention / spent["attention"] / peak,
+        }  # fmt: skip
+
     def _turns(self, threads: int, counts: tuple[int, ...], runs: int) -> dict[int, list[tuple[dict, dict]]]:
         """{takes: [(today's answer, that of BEFORE)]} of bench/takes_of_tree.py, so often; empty where BEFORE is not here."""
         with tempfile.TemporaryDirectory() as folder:
@@ -392,18 +438,21 @@ class Bench:
         engine, speech = self.engine, Speech(sound(2.0 if self.quick else SECONDS))
         thunder = engine.thunder
         parts = {
-            "encoder": (thunder, "analyse"), "sampling": (thunder, "draw"), "expectation": (thunder, "expect"),
+            "encoder": (thunder, "analyse"), "sampling": (thunder, "perform"), "expectation": (thunder, "expected"),
             "articulation": (thunder, "_motion"), "scoring": (engine, "_grade"),
         }  # fmt: skip
-        spent = dict.fromkeys(parts, 0.0)
+        spent, within = dict.fromkeys(parts, 0.0), [0.0]  # within: seconds in other parts, of each part that has begun
 
         def timed(name: str, action: Callable) -> Callable:
             def call(*args, **more):
                 began = time.thread_time()
+                within.append(0.0)
                 try:
                     return action(*args, **more)
                 finally:
-                    spent[name] += time.thread_time() - began
+                    took = time.thread_time() - began
+                    spent[name] += took - within.pop()
+                    within[-1] += took
 
             return call
 
@@ -461,7 +510,12 @@ def _asked() -> Asked:
     return Asked(Direction().vector()[None])
 
 
-SECTIONS = ("machine", "sampler", "takes", "network", "start", "keying", "peers", "profile", "curves", "hour")
+OPERATIONS = {  # torch's names of operations, and what they are in the denoiser
+    "addmm": "linear layers", "mm": "linear layers", "addmm_": "linear layers", "mkldnn_linear": "linear layers",
+    "_scaled_dot_product_flash_attention_for_cpu": "attention", "gelu_": "GELU", "gelu": "GELU", "native_layer_norm": "norms",
+    "copy_": "casts and copies", "_to_copy": "casts and copies", "cat": "casts and copies", "add_": "sums over layers",
+}  # fmt: skip
+SECTIONS = ("machine", "sampler", "takes", "network", "operations", "start", "keying", "peers", "profile", "curves", "hour")
 BARS = {  # (the least or most that is wanted, unit)
     "sampler_speedup_vs_ddpm1000": ("≥ 200", "×"), "lve_ratio": (".98 … 1.02", ""), "sdiv_lip_ratio": (".95 … 1.05", ""),
     "sdiv_upper_ratio": (".95 … 1.05", ""), "takes8_10s_seconds": ("", "s"), "takes8_speedup_vs_f80d428": ("≥ 3.4", "×"),
@@ -531,6 +585,13 @@ def page(figures: Figures) -> list[str]:
     if figures.get("profile_shares"):
         lines += ["", f"| part of a request for {TAKES} takes | of its time |", "|---|---|"]
         lines += [f"| {name} | {share:.0%} |" for name, share in figures["profile_shares"].items()]
+    kinds = [figures.get(f"denoiser_operations{name}") for name in ("", "_bfloat16")]
+    if kinds[0]:
+        names = list(kinds[0])
+        lines += ["", "| an evaluation of the denoiser, two takes | float32 | bfloat16 |", "|---|---|---|"]
+        for name in names:
+            shown = (_of_operations(name, None if kind is None else kind.get(name)) for kind in kinds)
+            lines.append(f"| {name} | {' | '.join(shown)} |")
     if figures.get("peers_seconds_per_second"):
         table = figures["peers_seconds_per_second"]
         counts = list(next(iter(table.values())))
@@ -540,6 +601,13 @@ def page(figures: Figures) -> list[str]:
     if figures.get("seconds_by_takes"):
         lines += ["", f"![Seconds of work against takes, and against length]({PICTURE.relative_to(PAGE.parent).as_posix()})"]
     return lines
+
+
+def _of_operations(name: str, value: float | None) -> str:
+    """A figure of `Bench._operations` in a table."""
+    if value is None:
+        return ""
+    return f"{value:.3g}" if name == "milliseconds" else f"{value:.0%}"
 
 
 def write_page(path: Path, lines: list[str]) -> None:

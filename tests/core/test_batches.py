@@ -62,6 +62,30 @@ def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech,
     assert seen == sorted(seen) and all(0 <= fraction <= 1 for _, fraction in seen), "progress never goes back"
 
 
+def test_of_long_takes_that_are_sampled_side_by_side_one_at_a_time_is_articulated_and_scored(engine, speech, monkeypatch):
+    asked, busy, most = Asked(Direction().vector()[None]), [], []
+
+    def counted(work):
+        def call(*args):
+            busy.append(1)
+            most.append(len(busy))
+            try:
+                return work(*args)
+            finally:
+                busy.pop()
+
+        return call
+
+    with threads(2):
+        usual = engine.generate(speech, 3, 3, asked=asked)
+        monkeypatch.setattr("thunder_core.engine.engine._FRAMES_AT_WORK", speech.frames)  # as an hour: two do not fit
+        monkeypatch.setattr(engine.thunder, "_motion", counted(engine.thunder._motion))
+        monkeypatch.setattr(engine, "_grade", counted(engine._grade))
+        takes = engine.generate(speech, 3, 3, asked=asked)
+    assert len(most) == 9 and set(most) == {1}
+    assert [take.score.total for take in takes] == [take.score.total for take in usual]
+
+
 def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech):
     def cancel(fraction, message):
         if fraction > 0.3:
@@ -172,11 +196,11 @@ def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(engine
         usual = engine.generate(speech, 4, 1, asked=asked, steps=2)
         sizes, expected = [], engine.thunder.expected
 
-        def fail_once(voice, readings):
+        def fail_once(voice, readings, *turn):
             sizes.append(len(readings))
             if len(sizes) == 1:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-            return expected(voice, readings)
+            return expected(voice, readings, *turn)
 
         monkeypatch.setattr(engine.thunder, "expected", fail_once)
         arrived = []

@@ -49,7 +49,8 @@ from .weights import identify, Identity, SHIPPED
 
 Progress = Callable[[float, str], None]
 _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, more delays the first take
-_FRAMES_AT_WORK = 150_000  # bound for takes in parallel: a one-hour take and its expectation need 2.5 GB
+_FRAMES_AT_WORK = 150_000  # bound for takes that are articulated or scored in parallel: two of an hour need 2.5 GB
+_FRAMES_SAMPLED = 200_000  # the same for takes that are sampled, which needs a tenth of that memory
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
 _SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
@@ -101,9 +102,9 @@ def memory_of_portion(takes: int, frames: int, most: float) -> str:
     return f"{takes} take{'s' if takes > 1 else ''} of {frames / FPS:.0f} s: at most {most:.0f} MB, {most / takes:.0f} MB each"
 
 
-def threads_for(frames: int, threads: int) -> int:
-    """Number of `threads` that may work in parallel on takes of `frames` frames, within the memory bound."""
-    return max(1, min(threads, _FRAMES_AT_WORK // max(1, frames)))
+def threads_for(frames: int, threads: int, most: int = _FRAMES_AT_WORK) -> int:
+    """Number of `threads` that may work in parallel on takes of `frames` frames, `most` frames in all."""
+    return max(1, min(threads, most // max(1, frames)))
 
 
 def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> list[list[int]]:
@@ -136,16 +137,18 @@ class Expectation:
     hard: Tensor
 
 
-_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None], list[Motion]]
+_Turn = contextlib.AbstractContextManager[object]
+_NO_TURN: _Turn = contextlib.nullcontext()
+_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None, _Turn], list[Motion]]
 
 
 @dataclass
 class _Request:
     """One request for takes; samples and scores portions of it on any thread.
 
-    draw: (seeds, progress, direction of each, spread of each) → a motion for each seed.
+    draw: (seeds, progress, direction of each, spread of each, turn) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known
-    before sampling.  arrived: number of finished takes.
+    before sampling.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which needs memory.
     """
 
     engine: Engine
@@ -159,6 +162,7 @@ class _Request:
     scored: bool
     expects: bool
     arrived: int = 0
+    turn: _Turn = _NO_TURN
 
     def takes(self, threads: int) -> Generator[Take, None, None]:
         """Every take as soon as it is done, in the order of their seeds; at most `threads` threads work on them."""
@@ -170,7 +174,8 @@ class _Request:
 
     def _portions_done(self, threads: int) -> Generator[list[Take], None, None]:
         """The takes of every portion; each thread works on takes of its own, as many threads as memory allows."""
-        beside = threads_for(self.voice.frames, threads)
+        beside = threads_for(self.voice.frames, threads, _FRAMES_SAMPLED)
+        self.turn = threading.BoundedSemaphore(threads_for(self.voice.frames, threads, _FRAMES_AT_WORK))
         rest = portions(self.seeds, self.voice.frames, self.engine.device, beside)
         if rest and beside > 1:
             yield from side_by_side([task for seeds in rest for task in self._tasks(seeds)], beside, self.report.stop)
@@ -195,7 +200,12 @@ class _Request:
                 raise
             return []
 
-        return [expect, lambda: self._finished(seeds, self._sampled(seeds), expectations.result())]
+        def sample() -> list[Take]:
+            motions, expected = self._sampled(seeds), expectations.result()
+            with self.turn:
+                return self._finished(seeds, motions, expected)
+
+        return [expect, sample]
 
     def _spread(self, seed: int) -> float:
         return _spread_of(self.asked, seed, self.seeds[0])
@@ -207,14 +217,14 @@ class _Request:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}")
 
         if self.asked is None:
-            return self.draw(seeds, tell, None, None)
+            return self.draw(seeds, tell, None, None, self.turn)
         spreads = [self._spread(s) for s in seeds]
         played = [emphasised(self.readings[s], s, spread, self.voice.accents) for s, spread in zip(seeds, spreads)]
-        return self.draw(seeds, tell, played, spreads)
+        return self.draw(seeds, tell, played, spreads, self.turn)
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
-        return self.engine._expect(self.voice, [self.readings[s] for s in seeds]) if self.expects else None
+        return self.engine._expect(self.voice, [self.readings[s] for s in seeds], self.turn) if self.expects else None
 
     def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None) -> list[Take]:
         scores: list[LipSyncScore | None] = [None] * len(motions)
@@ -358,10 +368,11 @@ class Engine:
             about |= {"engine": system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
 
         def draw(
-            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None, spreads: list[float] | None
+            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None, spreads: list[float] | None,
+            turn: _Turn,
         ) -> list[Motion]:  # fmt: skip
             if other is None:
-                return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, spreads)
+                return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, spreads, turn)
             return other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
 
         request = _Request(
@@ -523,9 +534,11 @@ class Engine:
         return scores
 
     @torch.no_grad()
-    def _expect(self, voice: VoiceFeatures, directions: Sequence[np.ndarray]) -> list[Expectation]:
-        """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]."""
-        lips = [self._lips(motion) for motion in self.thunder.expected(voice, directions)]
+    def _expect(
+        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], turn: _Turn = _NO_TURN
+    ) -> list[Expectation]:  # fmt: skip
+        """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]. turn: as `Thunder.perform`'s."""
+        lips = [self._lips(motion) for motion in self.thunder.expected(voice, directions, turn)]
         return [Expectation(each, self.judge.hard(voice.features[None], each)[0]) for each in lips]
 
     @torch.no_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -50,6 +51,7 @@ _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _REMEMBERED = 8000  # frames of all takes whose conditions are cached between steps (90 MB)
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
+_NO_TURN = contextlib.nullcontext()
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
 
 
@@ -210,6 +212,7 @@ class Thunder:
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
         styles: Sequence[np.ndarray] | None = None, spreads: Sequence[float] | None = None,
+        turn: AbstractContextManager[object] = _NO_TURN,
     ) -> list[Motion]:  # fmt: skip
         """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
@@ -219,7 +222,7 @@ class Thunder:
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
-        window of each step and may raise to stop.
+        window of each step and may raise to stop.  turn: held while a motion is articulated, which needs more memory than sampling it.
         """
         frames, drawn = len(voice.features), []
         hide = torch.ones(1, dtype=torch.bool, device=self.device)
@@ -272,7 +275,8 @@ class Thunder:
                 style = None if styles is None else styles[i]
                 spread = 0.0 if spreads is None else spreads[i]
                 gestures = partial(layer_of, voice.phrasing, seeds[i], spread, style, voice.listens)
-                drawn.append(self._motion(m, voice, kept, style, gestures))
+                with turn:
+                    drawn.append(self._motion(m, voice, kept, style, gestures))
         return drawn
 
     def _estimate_of(self, denoiser: Denoiser) -> Estimate:
@@ -293,9 +297,11 @@ class Thunder:
         return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
     @torch.no_grad()
-    def expected(self, voice: VoiceFeatures, readings: Sequence[np.ndarray]) -> list[Motion]:
+    def expected(
+        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], turn: AbstractContextManager[object] = _NO_TURN
+    ) -> list[Motion]:  # fmt: skip
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
-        one step, about the mean of all its performances in that direction."""
+        one step, about the mean of all its performances in that direction. turn: as for `perform`."""
         noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
         step, result = torch.tensor([STEPS - 1], device=self.device), []
         for start in range(0, len(readings), _BATCH):
@@ -309,7 +315,9 @@ class Thunder:
 
             x = in_windows(denoise, voice.frames)(noise.expand(len(some), -1, -1), step)
             asked = [reading if self.knows_styles else None for reading in some]
-            result += [self._motion(m, voice, None, one) for m, one in zip(self.denoiser.restore(x).cpu().numpy(), asked)]
+            for m, one in zip(self.denoiser.restore(x).cpu().numpy(), asked):
+                with turn:
+                    result.append(self._motion(m, voice, None, one))
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
