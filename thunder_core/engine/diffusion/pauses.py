@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Holds the head nearly still in the speaker's pauses, so that it does not wander, and keeps it from jerking in speech."""
+"""Holds the head nearly still in the speaker's pauses, so that it does not wander, and keeps head and brows from jerking in speech."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ _LEFT = 0.12  # share of its movement that remains
 _RETURN = 1.2  # seconds of speech after which 1/e of the offset remains
 _FAST, _JERK = 70.0, 130.0  # degrees per second at which a turn begins to be slowed down, and is slowed down most
 _NEAR, _SLOWS = 4, 2.6  # frames around such a turn that are smoothed with it, and deviation of the smoothing
+_BROW_FAST, _BROW_JERK = 0.1, 0.2  # change of a brow channel from frame to frame, likewise: people's brows take three to six frames
+_BROW_NEAR, _BROW_SLOWS = 3, 1.5
 
 
 def stillness(belief: np.ndarray, frames: int) -> np.ndarray:
@@ -46,12 +48,23 @@ def settled(pose: np.ndarray, still: np.ndarray) -> np.ndarray:
 
 def unhurried(pose: np.ndarray) -> np.ndarray:
     """A head's rotation vectors [T, 3] whose fastest turns are smoothed: necks do not jerk on a stressed syllable."""
-    if len(pose) < 2:
-        return pose
-    speed = np.degrees(np.abs(np.diff(pose, axis=0, prepend=pose[:1])).max(1)) * FPS
-    share = bell(highest(np.clip((speed - _FAST) / (_JERK - _FAST), 0.0, 1.0), _NEAR), _NEAR / 2)[:, None]
-    smooth = np.stack([bell(column, _SLOWS) for column in pose.T], 1)
-    return (pose + share * (smooth - pose)).astype(pose.dtype)
+    return _slowed(pose, (np.radians(_FAST) / FPS, np.radians(_JERK) / FPS), _NEAR, _SLOWS)
+
+
+def unhurried_brows(brows: np.ndarray) -> np.ndarray:
+    """Brow channels [T, c] whose fastest movements are smoothed: brows do not jump within a frame or two."""
+    return _slowed(brows, (_BROW_FAST, _BROW_JERK), _BROW_NEAR, _BROW_SLOWS)
+
+
+def _slowed(values: np.ndarray, changes: tuple[float, float], near: int, deviation: float) -> np.ndarray:
+    """Curves [T, c] that are smoothed by a Gaussian of a deviation in frames, fully `near` frames around changes from frame to frame of
+    the second of `changes`, and not at all where they are below the first."""
+    if len(values) < 2:
+        return values
+    speed = np.abs(np.diff(values, axis=0, prepend=values[:1])).max(1)
+    share = bell(highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), near), near / 2)[:, None]
+    smooth = np.stack([bell(column, deviation) for column in values.T], 1)
+    return (values + share * (smooth - values)).astype(values.dtype)
 
 
 def kept_gaze(eyes: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -61,6 +61,8 @@ class Layer:
     head [T, 3]: degrees that it nods, turns and tilts.  gaze [T, 2]: degrees that the eyes' point is turned and lowered.
     brows [T, 3]: inner, outer left and outer right, raised.  knit [T, 2]: drawn down, left and right.  shut [T]: of blinks, 0 … 1.
     droop [T]: of a blink, that lids come down between blinks.  felt [T]: strength of the mood, 1 as directed.
+    lively [T]: by how much the model's brows move more and rest lower (`speaker.livelier`).
+    longest [T]: frames for which the model's blinks may shut the eyes; longer ones open again after that.
     spare: (frame, frames) of blinks that are made only where eyes stay open for so long before and after.
     """
 
@@ -71,12 +73,15 @@ class Layer:
     shut: np.ndarray
     droop: np.ndarray
     felt: np.ndarray
+    lively: np.ndarray
+    longest: np.ndarray
     spare: list[tuple[float, float]] = field(default_factory=list)
 
     @classmethod
     def of(cls, frames: int) -> Layer:
         """An empty layer."""
-        return cls(*(np.zeros((frames, n)) for n in (3, 2, 3, 2)), np.zeros(frames), np.zeros(frames), np.ones(frames))
+        nothing = [np.zeros((frames, n)) for n in (3, 2, 3, 2)] + [np.zeros(frames) for _ in range(2)]
+        return cls(*nothing, np.ones(frames), np.zeros(frames), np.full(frames, np.inf))
 
     @property
     def frames(self) -> int:
@@ -128,7 +133,7 @@ class Layer:
             add(f"eyeSquint{name}", _NARROWER * knit[:, side])
             if f"eyeBlink{name}" in place:
                 column = place[f"eyeBlink{name}"]
-                own = expression[:, column]
+                own = _shortened(expression[:, column], self.longest)
                 near = np.lib.stride_tricks.sliding_window_view(np.pad(own, _LIDS_NEAR, mode="edge"), 2 * _LIDS_NEAR + 1)
                 free = near.max(1) < _LIDS_BUSY
                 result[:, column] = np.maximum(own + self.droop * np.clip(1 - own, 0, 1), _whole(self.shut, free))
@@ -152,11 +157,29 @@ class Layer:
                 shut[at] = np.maximum(shut[at], far)
 
 
+def _runs(active: np.ndarray) -> np.ndarray:
+    """First frame of every run of True in [T] and the frame after its last, [n, 2]."""
+    return np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(int))).reshape(-1, 2)
+
+
+def _shortened(lids: np.ndarray, longest: np.ndarray) -> np.ndarray:
+    """A curve of eyeBlink [T] in which eyes open again that were shut for `longest` [T] frames."""
+    result = lids.copy()
+    for start, end in _runs(lids > _BLINKED):
+        opens = start + max(1, round(float(longest[start])))
+        if end > opens:
+            while end < len(lids) and lids[end] < lids[end - 1]:  # down to where the model has them open
+                end += 1
+            base = lids[max(0, start - _LIDS_NEAR) : min(len(lids), end + 1)].min()
+            open_again = eased((np.arange(opens - 1, end) - opens + 2) / FPS / _BLINK_UP)
+            result[opens - 1 : end] = np.minimum(result[opens - 1 : end], base + (1 - open_again) * (1 - base))
+    return result
+
+
 def _whole(shut: np.ndarray, free: np.ndarray) -> np.ndarray:
     """The blinks [T] that are completely inside frames with `free` lids [T]."""
     result = np.zeros(len(shut))
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], shut > 0, [False]]).astype(int))).reshape(-1, 2)
-    for start, end in edges:
+    for start, end in _runs(shut > 0):
         if free[start:end].all():
             result[start:end] = shut[start:end]
     return result

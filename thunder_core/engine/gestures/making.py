@@ -11,8 +11,8 @@ from .idle import alive
 from .layer import drift, Layer
 from .listener import answered
 from .manner import Directed, generator, manner_of
-from .open_eyes import add_blinks
-from .speaker import marked
+from .open_eyes import add_blinks, shorten_blinks
+from .speaker import livelier, marked
 
 _VARIES, _VARIES_HERTZ = 0.17, 0.13  # standard deviation of a mood's strength over a line, and speed of its changes
 
@@ -27,6 +27,8 @@ def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | 
     alive(layer, phrasing, seed, manner, directed)
     layer.brows[:, 1:] *= directed.brow_sides
     layer.felt += _VARIES * drift(phrasing.frames, 1, _VARIES_HERTZ, generator(seed, 10))[:, 0]
+    layer.lively += livelier(directed, phrasing.frames)
     carried(layer, seed, spread, styles)
+    shorten_blinks(layer, directed)
     add_blinks(layer, phrasing, seed, directed)
     return layer

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Blinks for eyes that would otherwise stay open too long, where phrases begin and end if possible.
+"""Lids that open and shut: blinks for eyes that would otherwise stay open too long, where phrases begin and end if possible, and shorter
+ones where they are frequent.
 
-The model's blinks become rarer with the slider *Eyes*, and in some takes they cease; eyes that never blink look dead.
+The model's blinks become rarer with the slider *Eyes*, and in some takes they cease; eyes that never blink look dead. High on the slider
+they come so often that they run together, and the eyes would be shut for half a second.
 """
 
 from __future__ import annotations
@@ -11,12 +13,19 @@ import numpy as np
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import Layer
-from .manner import Directed, generator
+from .manner import Directed, generator, Played
 
 _EVERY, _VARIES = 1.5, 0.3  # interval between moments at which a blink may be added, and how far each is from it; s
 _NEAR = 0.7  # distance within which such a moment moves to the beginning or end of a phrase, s
 _OPEN = 4.5  # seconds without a blink before and after an added one, of eyes that blink as often as usual
 _STEADIEST = 0.35  # least *Eyes* by which that time is divided
+_LONGEST = 12.0  # frames for which a blink shuts eyes that blink as often as usual
+
+
+def shorten_blinks(layer: Layer, directed: Directed) -> None:
+    """Let a layer open the eyes sooner where blinks are frequent. directed: style of the gestures."""
+    looks = directed.rows[:, Played._fields.index("looks")]
+    layer.longest[:] = _LONGEST / looks[np.minimum(np.arange(layer.frames), len(looks) - 1)]
 
 
 def add_blinks(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed) -> None:

@@ -16,9 +16,13 @@ from .manner import Directed, generator, Manner, Played, UP
 
 _SLOW = 10.0  # standard deviation of the blur that separates slow poses from quick movement, frames
 _HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # share of the model's quick movement that remains if there is no accent
+# *Brows* from which the model holds them raised rather than moving more, and what a unit beyond adds to their quick movement and takes
+# from their height, as shares.
+_LIVELY, _QUICKER, _LOWER = 1.5, 0.45, 0.35
 _NOD = (1.6, 2.8)  # size of a nod on the weakest accent, and its increase up to the strongest, degrees
 _MOST_DEGREES = 8.0  # largest stroke, degrees
 _RAISE = (0.06, 0.12)  # size of raised brows on the weakest accent, and its increase up to the strongest, channel values
+_RISES = 0.25  # s by which brows take longer to move, per unit of their movement
 _SIZES = 0.3  # standard deviation of the sizes' logarithm within a take
 _EARLY = 0.5  # frames by which a gesture's fastest point precedes the accent's peak
 _HELD_PHRASE = 0.8  # shortest phrase over which brows may stay raised, s
@@ -28,6 +32,7 @@ _INHALE, _BEFORE = 0.4, 0.45  # rise of the head at an inhalation, degrees, and 
 _LEAST_BREATH = 0.3  # shortest silence with an inhalation, s
 _STAYS, _SLOWLY, _LONGEST_STAY = 0.6, 2.2, 2.0  # nod at a phrase's end: share that is held; factor of its return time; longest hold, s
 _WANDERS_EVERY, _WANDERS = 2.0, (6.0, 14.0)  # looks away of a gaze that wanders in speech: interval, s; size, degrees
+_RESTLESS = (0.45, 0.25)  # probability of such a look per unit of *Eyes* above usual: where a phrase ends, and on the way
 _KNIT_MORE = 1.5  # size of knitting relative to raising
 
 
@@ -37,10 +42,23 @@ def calmed(values: np.ndarray, accents: np.ndarray, left: float) -> np.ndarray:
     return slow + (values - slow) * (left + (1 - left) * accents)[:, None]
 
 
-def model_calmed(expression: np.ndarray, head: np.ndarray, accents: np.ndarray, brows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(expression, head) of the model with less movement of brows and head away from accents; brows: True for brow channels."""
-    expression = expression.copy()
-    expression[:, brows] = np.maximum(0, calmed(expression[:, brows], accents, _BROWS_OFF))
+def livelier(directed: Directed, frames: int) -> np.ndarray:
+    """How far *Brows* goes beyond what the model's brows follow, [frames]."""
+    beyond = np.maximum(0, directed.rows[:, Played._fields.index("brows")] - _LIVELY)
+    return blurred(beyond[np.minimum(np.arange(frames), len(beyond) - 1), None], _SLOW)[:, 0]
+
+
+def model_calmed(
+    expression: np.ndarray, head: np.ndarray, accents: np.ndarray, brows: np.ndarray, lively: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """(expression, head) of the model with less movement of brows and head away from accents.
+
+    brows: True for brow channels.  lively: [T] of `livelier`, by which brows move more and rest lower.
+    """
+    expression, more = expression.copy(), lively[:, None]
+    own = calmed(expression[:, brows], accents, _BROWS_OFF)
+    slow = blurred(own, _SLOW)
+    expression[:, brows] = np.maximum(0, slow / (1 + _LOWER * more) + (own - slow) * (1 + _QUICKER * more))
     return expression, calmed(head, accents, _HEAD_OFF)
 
 
@@ -86,12 +104,13 @@ def _more(weight: float) -> float:
 
 
 def _let_gaze_wander(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed) -> None:
-    """Add looks away in moods whose gaze leaves more often: where phrases end, and on the way."""
+    """Add looks away in moods whose gaze leaves more often, and of restless eyes: where phrases end, and on the way."""
     rng = generator(seed, 11)
     for start, end in phrasing.phrases:
         for at in np.arange(end, start, -_WANDERS_EVERY * FPS):
             u, how = rng.random(4), directed.at(at)
-            if u[0] < how.wanders:
+            restless = _RESTLESS[0 if at == end else 1] * (how.looks - 1)  # the model's gaze hardly follows *Eyes*
+            if u[0] < max(how.wanders, restless):
                 far, angle = _WANDERS[0] + (_WANDERS[1] - _WANDERS[0]) * u[1], 0.8 * np.pi * (u[2] - 0.4)
                 side = 1.0 if u[3] < 0.5 else -1.0
                 layer.look(at, far * np.array([side * np.cos(angle), 0.6 * np.sin(angle)]), (0.7 + u[2]) / how.tempo)
@@ -129,7 +148,8 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
         if u[5] < manner.raises * _more(weight):
             size = how.brows * manner.brow_size * (_RAISE[0] + _RAISE[1] * weight) * np.exp(_SIZES * z[1])
             raised, knit = brow_shape(_brow_kind(manner, how, u[6]), size, _sided(manner, how, u[7]))
-            layer.move_brows(fastest, raised, knit, (0.14 + 0.08 * u[8]) / how.tempo, 0.04 + 0.2 * u[9], (0.3 + 0.3 * u[8]) / how.tempo)
+            rise = (0.14 + 0.08 * u[8] + _RISES * max(*raised, *knit)) / how.tempo
+            layer.move_brows(fastest, raised, knit, rise, 0.04 + 0.2 * u[9], (0.3 + 0.3 * u[8]) / how.tempo)
     rng = generator(seed, 2)
     for start, end in phrasing.phrases:
         u, how = rng.random(6), directed.at(start)

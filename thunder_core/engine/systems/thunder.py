@@ -30,7 +30,7 @@ from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_rounding, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
-from ..diffusion.pauses import kept_gaze, settled, stillness, unhurried
+from ..diffusion.pauses import kept_gaze, settled, stillness, unhurried, unhurried_brows
 from ..diffusion.replay import Estimate, Replayed, wanted
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..gestures.layer import Layer
@@ -357,7 +357,7 @@ class Thunder:
         expression, head, eyes = x[:, columns.expression], x[:, columns.head], x[:, columns.eyes]
         moved = head
         if gestures is not None:
-            expression, moved = model_calmed(expression, moved, voice.accents, self.brows)
+            expression, moved = model_calmed(expression, moved, voice.accents, self.brows, gestures.lively)
         moved = settled(moved, voice.still)
         if voice.listens:
             expression = expression * np.where(self.brows, np.float32(_LISTENER_BROWS), np.float32(1))
@@ -365,6 +365,7 @@ class Thunder:
         eyes = kept_gaze(eyes, head, moved)
         if gestures is not None:
             expression, moved, eyes = gestures.added_to(expression, moved, eyes, self.channel_names)
+            expression[:, self.brows] = unhurried_brows(expression[:, self.brows])
         slower = unhurried(moved)
         eyes, moved = kept_gaze(eyes, moved, slower), slower
         result[:, columns.expression], result[:, columns.head], result[:, columns.eyes] = expression, moved, eyes
