@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from .direction import AXES, DIRECTION_NAMES, MOODS, NEUTRAL
+from .types import SPEAKS
 
 USUAL, AS_ASKED = "usual", "as asked"
 _REMARKABLE = 0.75  # least deviation, in standard deviations between speakers, at which an axis is named
@@ -27,16 +28,19 @@ _WORDS = {  # words for less and more than usual of each axis
     "tension": ("slack lips", "tight lips"),
     "frown": ("open brows", "frowning"),
 }
+_SHOWN_IN_SPEECH = ("energy", "jaw", "articulation", "width", "rounding", "tension")  # axes that a face shows only where it speaks
 
 
-def words(reading: np.ndarray, asked: np.ndarray | None = None, most: int = 3) -> str:
+def words(reading: np.ndarray, asked: np.ndarray | None = None, most: int = 3, speaks: bool = True) -> str:
     """Remarkable traits of a direction vector, strongest first: at most `most` words, "usual" if there are none.
 
     reading, asked: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken.  asked: the take's requested direction; then the words
-    describe the difference from it, since traits shared by all takes of a batch do not help to choose.
+    describe the difference from it, since traits shared by all takes of a batch do not help to choose.  speaks: False for a face that
+    listens or is idle, of whose speech nothing is said.
     """
     by = _mean(reading) - (0.0 if asked is None else _mean(asked))
-    some = [(abs(x), _WORDS[axis.name][int(x > 0)]) for axis, x in zip(AXES, by) if abs(x) >= _REMARKABLE]
+    shown = [(axis.name, x) for axis, x in zip(AXES, by) if speaks or axis.name not in _SHOWN_IN_SPEECH]
+    some = [(abs(x), _WORDS[name][int(x > 0)]) for name, x in shown if abs(x) >= _REMARKABLE]
     before = np.zeros(len(DIRECTION_NAMES)) if asked is None else _mean(asked)
     moods = [name for name in MOODS if name != NEUTRAL]
     for name, x, was in zip(moods, by[len(AXES) :], before[len(AXES) :]):
@@ -57,7 +61,7 @@ def words_of_take(provenance: Mapping) -> str:
             return ""
     except (KeyError, TypeError, ValueError):
         return ""
-    described = words(reading, asked)
+    described = words(reading, asked, speaks=provenance.get("role", SPEAKS) == SPEAKS)
     return AS_ASKED if described == USUAL else described
 
 

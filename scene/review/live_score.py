@@ -272,8 +272,15 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
     clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
-    played = similar.reading_of(entry.action) if entry is not None else None  # else the engine estimates it from the motion
-    how = {} if played is None else {"reading": played.tolist()}
+    how = {}  # the engine estimates the direction from the motion
+    if entry is not None:
+        later = 0.0 if clock_of_take is None else (clock.start - clock_of_take.start) / clock.fps
+        played = similar.played(entry.action, later)
+        if played is not None and len(played) == 1:
+            how = {"reading": played[0].tolist()}
+        elif played is not None:
+            files.append(client.put_array(played))
+            how = {"direction": files[-1]}
     pending = client.request("score", sound=path, expression=files[0], jaw=files[1], **how)
     try:
         while not pending.done:

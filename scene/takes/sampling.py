@@ -56,7 +56,7 @@ class Sampling:
         }
         role, system = role_of(provenance), _system(provenance.get("system"))
         style_from = str(provenance.get("style_from", ""))
-        return cls(**values, asked=_asked_of(provenance), listening=role == LISTENS, system=system, style_from=style_from)
+        return cls(**values, asked=asked_of(provenance), listening=role == LISTENS, system=system, style_from=style_from)
 
     @property
     def arguments(self) -> dict:
@@ -110,7 +110,7 @@ def role_of(provenance: Mapping) -> str:
     return role if role in (LISTENS, IDLE) else SPEAKS
 
 
-def _asked_of(provenance: dict) -> Asked | None:
+def asked_of(provenance: dict) -> Asked | None:
     """The direction that a take was sampled in, None if none is stored or it is not valid."""
     try:
         vectors, spread = np.array(provenance["direction"], np.float32).reshape(-1, len(DIRECTION_NAMES)), float(provenance["spread"])

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What was edited is what Listen speaks and what is scored again, a moment later, a little at a time."""
 
+import os
 import time
 
 import numpy as np
@@ -15,7 +16,7 @@ from thunder.scene.review import listening, live_score
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.voice import mixdown, strip, voice_cache
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.direction import DIRECTION_NAMES
+from thunder.thunder_core.direction import Direction, DIRECTION_NAMES, Style
 from timing import keeps
 
 SECONDS = 3.0
@@ -57,6 +58,7 @@ class Engine:
     def __init__(self, folder, total=71.5, delay=0):
         self.folder, self.total, self.delay = str(folder), total, delay
         self.running, self.asked, self.cancelled, self.files = True, [], 0, 0
+        self.directions = []  # of every request, None where it has none
 
     def start(self):
         self.running = True
@@ -89,6 +91,7 @@ class Engine:
 
         expression = np.load(args["expression"])
         engine.asked.append((verb, args, expression))
+        engine.directions.append(np.load(args["direction"]) if "direction" in args else None)
         if verb == "listen":
             clicks(args["out"], (0.05,), len(expression) / 25)
         return Pending()
@@ -259,7 +262,7 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     assert scored[31, column] == pytest.approx(0.6, abs=0.01) and scored[10, column] == pytest.approx(0.3, abs=0.01)
     assert live_score.opening(entry.action)[1].shape == (75,)
     assert provenance.is_edited(entry)  # the score is not an edit, and hides none
-    assert [name for name in __import__("os").listdir(engine.folder) if name.startswith("array")] == []
+    assert [name for name in os.listdir(engine.folder) if name.startswith("array")] == []
 
 
 def test_an_edited_take_is_scored_in_the_direction_that_it_was_sampled_in(blender, stage, engine):
@@ -275,6 +278,23 @@ def test_an_edited_take_is_scored_in_the_direction_that_it_was_sampled_in(blende
     live_score.live.look()
     run()
     assert len(engine.asked) == 2 and "reading" not in engine.asked[1][1]
+
+
+def test_an_edited_take_whose_direction_had_keys_is_scored_frame_by_frame(blender, stage, engine):
+    """As the engine scored it when it was made: in the mean of two moods no frame would fit."""
+    frames = 75
+    asked = np.stack([Direction(Style(), "sad", (frame + 1) / frames).vector() for frame in range(frames)])
+    entry = show(stage, score=80.0)
+    record = entry.action[keying.PROPERTY]
+    record["direction"], record["spread"], record["as_asked"] = asked.ravel().tolist(), 0.0, True
+    record["reading"] = asked.mean(0).tolist()
+    edit(entry, 30, 34)
+    live_score.live.look()
+    run()
+    verb, request, _ = engine.asked[0]
+    assert verb == "score" and "reading" not in request
+    assert engine.directions[0] == pytest.approx(asked, abs=1e-5)
+    assert [name for name in os.listdir(engine.folder) if name.startswith("array")] == []
 
 
 def test_a_take_that_nobody_edited_keeps_the_score_it_was_made_with(blender, stage, engine):

@@ -15,6 +15,15 @@ def test_a_reading_is_a_direction():
     assert played({}) is None and played({"reading": None}) is None
 
 
+def test_a_reading_may_change_over_the_line(tmp_path):
+    vectors = np.stack([Direction(Style(energy=1.2), "warm", share).vector() for share in (0.2, 0.4, 0.6)])
+    np.save(tmp_path / "direction.npy", vectors)
+    assert np.array_equal(played({"direction": str(tmp_path / "direction.npy")}), vectors)
+    np.save(tmp_path / "direction.npy", 99 * vectors)
+    with pytest.raises(BadRequest, match="move its slider back"):
+        played({"direction": str(tmp_path / "direction.npy")})
+
+
 @pytest.mark.parametrize(
     "values", ["much", 3, [], [1, 2], [[0.0] * 23] * 2, [[1], [2, 3]], {"energy": 1}, [float("nan")] * 23, [10**400] * 23, [99.0] * 23]
 )

@@ -54,6 +54,15 @@ def test_a_take_says_how_it_was_played():
     assert words_of_take(about | {"reading": asked}) == "as asked"
 
 
+@pytest.mark.parametrize("role", ["listens", "idle"])
+def test_of_a_face_that_does_not_speak_nothing_is_said_of_its_speech(role):
+    played = Style(width=1.6, energy=0.5, jaw=0.8, rounding=1.5, tension=0.8, head=1.5)
+    about = {"direction": USUAL.tolist(), "reading": Direction(played, "warm", 0.5).vector().tolist(), "as_asked": False}
+    assert words_of_take(about | {"role": role}) == "warm, lively head"
+    only = Direction(Style(width=1.6)).vector().tolist()
+    assert words_of_take(about | {"role": role, "reading": only}) == "as asked"
+
+
 @pytest.mark.parametrize(
     "damaged", [{"reading": [1.0]}, {"reading": "calm"}, {"reading": [float("nan")] * len(DIRECTION_NAMES)}, {"direction": None}]
 )

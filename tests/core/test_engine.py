@@ -210,6 +210,14 @@ def test_a_quiet_voice_moves_the_lips_as_far(engine, speech, tmp_path, decibels,
     assert quiet.score.total == pytest.approx(usual.score.total, abs=2)
 
 
+def test_a_direction_with_keys_is_scored_alike_with_the_take_and_afterwards(engine, speech):
+    frames = speech.frames
+    asked = np.stack([Direction(Style(energy=0.5 + frame / frames), "sad", frame / frames).vector() for frame in range(frames)])
+    take = engine.generate(speech, 1, 3, asked=Asked(asked, 0.0))[0]
+    assert engine.score(speech, take.motion, asked).total == pytest.approx(take.score.total, abs=0.05)
+    assert engine.score(speech, take.motion, asked.mean(0)).total != pytest.approx(take.score.total, abs=0.05)
+
+
 def test_the_score_prefers_the_motion_of_this_sound(engine, speech, takes):
     right = np.mean([t.score.total for t in takes])
     for shift in (-5, 5, 60):

@@ -60,11 +60,16 @@ def flag(args, name, default):
 
 
 def played(args):
-    """The direction [DIRECTION_NAMES] of a motion, from a request's “reading”; None if it has none."""
+    """The direction of a motion: [DIRECTION_NAMES] of a request's “reading”, or [1 or T, DIRECTION_NAMES] of its “direction”; None if it
+    has neither."""
     import numpy as np
 
     from ..direction import check
 
+    if args.get("direction") is not None:
+        vectors = array(args, "direction")
+        check(vectors)
+        return vectors
     values = args.get("reading")
     if values is None:
         return None

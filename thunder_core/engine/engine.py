@@ -423,14 +423,15 @@ class Engine:
     def score(self, speech: Speech, motion: Motion, played: np.ndarray | None = None) -> LipSyncScore:
         """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
 
-        played: the direction [DIRECTION_NAMES] of the motion; None: it is estimated from the motion.
+        played: the direction of the motion, [DIRECTION_NAMES] or [1 or T, DIRECTION_NAMES]; None: it is estimated from the motion.
         """
         motion = self._checked(motion)
-        if played is not None:
-            check(np.asarray(played, np.float32)[None])
         frames = min(motion.frames, speech.frames)
-        voice = self._analyse(speech)
-        expectations = None if played is None else self._expect(voice.part(0, frames), [played])
+        voice, expectations = self._analyse(speech), None
+        if played is not None:
+            directions = np.atleast_2d(np.asarray(played, np.float32))
+            check(directions)
+            expectations = self._expect(voice.part(0, frames), [over_frames(directions, frames)])
         return self._grade([motion.part(slice(0, frames))], voice, expectations)[0]
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
