@@ -91,9 +91,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         client.start()
         self.warnings = dialogue.warnings(scene, todo)
         self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)
-        return "Generating takes", dialogue.generate(
-            client, scene, todo, settings.count, settings.seed, Sampling.of(settings), self.takes.append
-        )
+        return "Generating takes", dialogue.generate(client, scene, todo, settings.count, Sampling.of(settings), self.takes.append)
 
     def finish(self, context, left_out):
         done = self.strips - len(left_out)

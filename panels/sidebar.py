@@ -45,7 +45,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         layout.separator(factor=0.5)
         row = layout.row(align=True)
         row.prop(settings, "count")
-        row.prop(settings, "seed")
+        row.prop(settings, "first_seed")
+        row.prop(settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED")
         if session.job is None:
             there, text = connection.current_python()
             column = layout.column()

@@ -15,11 +15,12 @@ from bpy.props import (
 )
 
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
+from ...thunder_core.errors import ThunderError
 from ...thunder_core.face import mapping
 from ...thunder_core.systems import SYSTEMS
 from ..heads import channel_preview as preview, character, family, head, mapping_table as table
 from ..host import compat
-from ..takes import browsing, dialogue, provenance, take_list as takes
+from ..takes import browsing, dialogue, provenance, sampling, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import strip
 
@@ -33,6 +34,25 @@ def _strip_names(self, context, text):
 
 def _may_be_head(self, candidate) -> bool:
     return candidate.type in {"MESH", "ARMATURE"} and candidate.name in self.id_data.objects
+
+
+def _first_seed(self) -> int:
+    try:
+        name = strip.find(bpy.context).name
+    except ThunderError:  # there is no voice yet
+        name = ""
+    return sampling.first_seed(self, name)
+
+
+def _choose_seed(self, value: int) -> None:
+    self.seed = value
+
+
+def _keep_seed(self, keep: bool) -> None:
+    if keep:
+        self.seed = self.first_seed
+    else:
+        self.property_unset("seed")
 
 
 def _may_give_style(self, action) -> bool:
@@ -338,8 +358,20 @@ class ThunderScene(bpy.types.PropertyGroup):
         ],
     )
     count: IntProperty(name="Takes", default=8, min=1, max=MOST_TAKES, description="Number of takes to generate")
-    seed: IntProperty(
-        name="Seed", default=1, min=0, max=LARGEST_SEED, description="Seed of the first take; the same seed makes the same take again"
+    seed: IntProperty(default=1, min=0, max=LARGEST_SEED, description="The seed that was chosen for all voices, if it is set")
+    first_seed: IntProperty(
+        name="Seed",
+        get=_first_seed,
+        set=_choose_seed,
+        min=0,
+        max=LARGEST_SEED,
+        description="Seed of the first take; the same seed makes the same take again. A seed that you set is used for every voice",
+    )
+    keep_seed: BoolProperty(
+        name="Same Seed for Every Voice",
+        get=lambda self: self.is_property_set("seed"),
+        set=_keep_seed,
+        description="Use this seed for every voice. Otherwise each voice has one of its own, so that not all are played by the same people",
     )
     quality: EnumProperty(
         name="Quality",

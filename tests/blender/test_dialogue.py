@@ -14,6 +14,7 @@ from thunder.scene.takes.commit import dialogue as commit_dialogue
 from thunder.scene.voice import fingerprint, mixdown, strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
+from thunder.thunder_core.first_seed import of_voice
 
 
 def sound(tmp_path, name, seconds=2.0):
@@ -72,6 +73,8 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, tmp_pa
     assert made == {("one", heads[0].name), ("two", heads[1].name)} and len(scene.thunder.takes) == 4
     firsts = {entry.voice: entry.first for entry in scene.thunder.takes}
     assert firsts == {"one": 1, "two": 61}
+    seeds = {name: sorted(entry.seed for entry in scene.thunder.takes if entry.voice == name) for name in ("one", "two")}
+    assert seeds == {name: [of_voice(name), of_voice(name) + 1] for name in ("one", "two")}  # other people on every line
     for mesh in heads:
         assert display.shown_action(head.resolve(mesh)) is not None
     assert not blender.ops.thunder.generate_all.poll()
@@ -86,7 +89,7 @@ def test_a_line_that_fails_costs_only_itself(blender, shot, tmp_path):
     todo = takes_dialogue.wanting(scene)
     strips["one"].mute = True
     kept = []
-    left_out = progress.result(takes_dialogue.generate(PlayedClient(tmp_path), scene, todo, 2, 1, sampling_module.Sampling(), kept.append))
+    left_out = progress.result(takes_dialogue.generate(PlayedClient(tmp_path), scene, todo, 2, sampling_module.Sampling(), kept.append))
     assert len(left_out) == 1 and "muted" in left_out[0]
     assert {entry.voice for entry in scene.thunder.takes} == {"two"} and len(kept) == 2
 

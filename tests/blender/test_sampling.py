@@ -20,6 +20,7 @@ from thunder.thunder_core import progress
 from thunder.thunder_core.direction import Asked, AXES, Direction, Style
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
+from thunder.thunder_core.first_seed import of_voice
 from thunder.thunder_core.types import pack
 
 pytestmark = pytest.mark.one_blender
@@ -78,6 +79,28 @@ def test_generate_samples_as_the_settings_say(blender, scene, client):
     for entry in scene.thunder.takes:
         about = entry.action["thunder"].to_dict()
         assert {name: about[name] for name in CHOSEN} == CHOSEN
+
+
+def test_a_voice_has_a_seed_of_its_own_until_one_is_set(blender, scene, client):
+    settings = scene.thunder
+    assert settings.first_seed == of_voice("line") and not settings.keep_seed
+    blender.ops.thunder.generate()
+    assert {entry.seed for entry in settings.takes} == {of_voice("line"), of_voice("line") + 1}
+    settings.keep_seed = True
+    assert settings.first_seed == settings.seed == of_voice("line")
+    settings.first_seed = 7
+    assert settings.keep_seed and settings.first_seed == 7
+    blender.ops.thunder.generate()
+    assert {entry.seed for entry in settings.takes} == {7, 8}
+    settings.keep_seed = False
+    assert settings.first_seed == of_voice("line")
+    settings.sound_file = ""
+    assert settings.first_seed == of_voice("")
+
+
+def test_a_file_whose_seed_was_set_by_an_earlier_version_keeps_it(blender, scene):
+    scene.thunder.seed = 5
+    assert scene.thunder.keep_seed and scene.thunder.first_seed == 5
 
 
 def test_the_settings_leave_a_new_file_as_it_was_sampled_before(blender):

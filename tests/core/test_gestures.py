@@ -12,7 +12,7 @@ from thunder_core.engine.gestures.carriage import carried
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
 from thunder_core.engine.gestures.manner import Directed, manner_of
-from thunder_core.engine.gestures.speaker import model_calmed
+from thunder_core.engine.gestures.speaker import livelier, model_calmed
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
 from thunder_core.train import teacher_manner
@@ -131,7 +131,7 @@ def test_off_accents_the_model_moves_less_and_on_them_as_before():
     head = np.radians(np.stack([3 * np.sin(t / 2), 0 * t, 5 + 0 * t], 1))
     brows = np.clip(0.3 + 0.1 * np.sin(t / 2), 0, 1)[:, None] * [1.0, 0.0]
     accents = np.where(t > 100, 1.0, 0.0)
-    calm, turned = model_calmed(brows, head, accents, np.array([True, False]))
+    calm, turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents)
     assert np.allclose(turned[110:190], head[110:190]) and np.allclose(calm[110:190], brows[110:190])
     assert turned[20:90, 0].std() < 0.7 * head[20:90, 0].std() and calm[20:90, 0].std() < 0.75 * brows[20:90, 0].std()
     assert np.allclose(turned[:, 1:], head[:, 1:]) and np.array_equal(calm[:, 1], brows[:, 1])
@@ -203,6 +203,52 @@ def test_brows_that_are_carried_low_go_on_moving_below_their_rest():
     result = carriage(low).added_to(own, still, still, NAMES)[0]
     level = result[:, :3].mean(1) - result[:, 3:5].mean(1)
     assert np.allclose(level, own[:, 0] + carriage(low).brows[0, 0], atol=3e-3) and (result >= 0).all()
+
+
+def test_brows_are_drawn_together_or_apart_as_far_as_frown_says():
+    shares = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
+    own, still = np.full((100, len(NAMES)), 0.05), np.zeros((100, 3))
+    got = []
+    for share in shares:
+        layer = carriage(0, 0.0, Direction(Style(frown=share)).vector()[None])
+        faces = layer.added_to(own, still, still, NAMES)[0]
+        got.append((faces[:, 3:5].mean(), faces[:, :3].mean()))
+    down, up = np.array(got).T
+    assert down[4] - down[2] > 0.3 and down[0] == 0 and up[0] - up[2] > 0.1 and up[4] == pytest.approx(up[2])
+    assert np.allclose(np.diff(down[2:]), np.diff(down[2:]).mean(), rtol=0.2), "as far as is asked"
+    low = min(range(8), key=lambda seed: carriage(seed).brows[0, 0])
+    apart = carriage(low, style=Direction(Style(frown=-1)).vector()[None]).added_to(own, still, still, NAMES)[0]
+    assert not apart[:, 3:5].any(), "a take whose own brows are low does not frown where less of that is asked"
+    comes = np.repeat([Direction().vector(), Direction(Style(frown=1)).vector()], 50, 0)
+    assert np.abs(np.diff(carriage(0, 0.0, comes).knit, axis=0)).max() < 0.04
+
+
+def test_brows_beyond_what_the_model_follows_move_more_and_rest_lower():
+    frames = 200
+    lively = [livelier(Directed.of(Direction(Style(brows=brows)).vector()[None]), frames) for brows in (1.0, 2.5)]
+    assert not lively[0].any() and lively[1].min() > 0.9
+    own = (0.4 + 0.1 * np.sin(np.arange(frames)))[:, None]
+    usual, more = (model_calmed(own, np.zeros((frames, 3)), np.ones(frames), np.array([True]), by)[0] for by in lively)
+    assert np.allclose(usual, own) and more.mean() < 0.8 * own.mean() and more[20:-20].std() > 1.3 * own[20:-20].std()
+
+
+def test_restless_eyes_look_away_more_often_and_their_blinks_are_short():
+    def looks(eyes):
+        each = layers(style=Style(eyes=eyes))
+        return sum(int((np.diff((np.linalg.norm(layer.gaze, axis=1) > 3).astype(int)) == 1).sum()) for layer in each), each[0]
+
+    (few, steady), (many, restless) = looks(1.0), looks(3.0)
+    assert many > 2 * few + 20
+    names, still = ("eyeBlinkLeft", "eyeBlinkRight"), np.zeros((500, 3))
+    own = np.zeros((500, 2))
+    own[300:316] = 1.0  # two blinks that ran together
+    for layer in (steady, restless):
+        layer.shut[:], layer.droop[:] = 0, 0
+    shut = [(layer.added_to(own, still, still, names)[0][295:325, 0] > 0.5).sum() for layer in (steady, restless)]
+    assert shut[1] <= 5 < shut[0] <= 14
+    short = np.zeros((500, 2))
+    short[300:304] = 1.0
+    assert np.array_equal(restless.added_to(short, still, still, names)[0][295:325], short[295:325]), "short ones stay as they are"
 
 
 def test_a_mood_s_brows_win_over_those_of_the_take_and_nothing_jumps():

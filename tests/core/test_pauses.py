@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.engine.diffusion.pauses import kept_gaze, settled, stillness, unhurried
+from thunder_core.engine.diffusion.pauses import kept_gaze, settled, stillness, unhurried, unhurried_brows
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.types import FPS
 
@@ -62,3 +62,12 @@ def test_a_jerk_of_the_head_is_slowed_down_and_nothing_else():
     speed = np.degrees(np.abs(np.diff(unhurried(jerky), axis=0))).max() * FPS
     assert speed < 80 and np.array_equal(unhurried(calm), calm)
     assert np.abs(unhurried(jerky) - jerky)[[60, 140]].max() < 1e-6
+
+
+def test_brows_take_a_few_frames_and_stay_where_they_are_slow():
+    t = np.arange(100.0)
+    jump, slow = np.where(t < 50, 0.1, 0.6)[:, None], 0.3 + 0.25 * np.sin(t / 6)[:, None]
+    eased = unhurried_brows(jump)
+    assert np.abs(np.diff(jump, axis=0)).max() > 0.45 and np.abs(np.diff(eased, axis=0)).max() < 0.16
+    assert np.allclose(eased[:40], 0.1) and np.allclose(eased[60:], 0.6) and abs(eased[49:51].mean() - 0.35) < 0.02, "at the same time"
+    assert np.array_equal(unhurried_brows(slow), slow) and unhurried_brows(slow[:1]).shape == (1, 1)

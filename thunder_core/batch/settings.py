@@ -194,7 +194,6 @@ VOICES = ("audio", "listen-to", "seconds", "strip")  # settings for the sound, o
 DEFAULTS: Mapping[str, object] = MappingProxyType(
     {
         "takes": 8,
-        "seed": 1,
         "quality": NORMAL,
         "guidance": 1.0,
         "speech-guidance": 0.0,

@@ -81,7 +81,7 @@ class Layer:
     def of(cls, frames: int) -> Layer:
         """An empty layer."""
         nothing = [np.zeros((frames, n)) for n in (3, 2, 3, 2)] + [np.zeros(frames) for _ in range(2)]
-        return cls(*nothing, np.ones(frames), np.zeros(frames), np.full(frames, np.inf))
+        return cls(*nothing, np.ones(frames), np.zeros(frames), np.full(frames, float(frames)))
 
     @property
     def frames(self) -> int:

@@ -32,7 +32,7 @@ _INHALE, _BEFORE = 0.4, 0.45  # rise of the head at an inhalation, degrees, and 
 _LEAST_BREATH = 0.3  # shortest silence with an inhalation, s
 _STAYS, _SLOWLY, _LONGEST_STAY = 0.6, 2.2, 2.0  # nod at a phrase's end: share that is held; factor of its return time; longest hold, s
 _WANDERS_EVERY, _WANDERS = 2.0, (6.0, 14.0)  # looks away of a gaze that wanders in speech: interval, s; size, degrees
-_RESTLESS = (0.45, 0.25)  # probability of such a look per unit of *Eyes* above usual: where a phrase ends, and on the way
+_RESTLESS = (0.7, 0.15)  # probability of such a look per unit of *Eyes* above usual: where a phrase ends, and on the way
 _KNIT_MORE = 1.5  # size of knitting relative to raising
 
 
@@ -112,8 +112,10 @@ def _let_gaze_wander(layer: Layer, phrasing: Phrasing, seed: int, directed: Dire
             restless = _RESTLESS[0 if at == end else 1] * (how.looks - 1)  # the model's gaze hardly follows *Eyes*
             if u[0] < max(how.wanders, restless):
                 far, angle = _WANDERS[0] + (_WANDERS[1] - _WANDERS[0]) * u[1], 0.8 * np.pi * (u[2] - 0.4)
-                side = 1.0 if u[3] < 0.5 else -1.0
-                layer.look(at, far * np.array([side * np.cos(angle), 0.6 * np.sin(angle)]), (0.7 + u[2]) / how.tempo)
+                side, lasts = 1.0 if u[3] < 0.5 else -1.0, (0.7 + u[2]) / how.tempo
+                if at == end and (after := _phrase_of(int(at) - 1, phrasing)[1]) is not None:
+                    lasts = max(0.3, (after - at) / FPS)  # back when the next phrase begins
+                layer.look(at, far * np.array([side * np.cos(angle), 0.6 * np.sin(angle)]), lasts)
 
 
 def _phrase_of(at: int, phrasing: Phrasing) -> tuple[int, int | None]:

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Voices without a chosen seed: each has one of its own, which stays."""
+
+import pytest
+
+from thunder_core.direction import Direction
+from thunder_core.engine.readings import _POINTS, reading
+from thunder_core.first_seed import of_voice
+
+USUAL = Direction().vector()[None]
+
+
+def test_a_voice_has_the_same_seed_everywhere():
+    assert of_voice("dialogue_03") == of_voice("dialogue_03.wav") == of_voice("Dialogue_03.WAV") == 30648
+
+
+def test_lines_of_a_scene_are_played_by_different_people():
+    names = [f"line_{i:02d}.wav" for i in range(20)] + ["rec.001", "rec.002", "rec"]
+    seeds = [of_voice(name) for name in names]
+    assert len(set(seeds)) == len(names) and all(0 <= seed <= _POINTS - 8 and seed % 8 == 0 for seed in seeds)
+    one, other = (reading(USUAL, seed + 1, 0.5) for seed in seeds[:2])
+    assert abs(one - other).max() > 0.3
+
+
+@pytest.mark.parametrize("name", ["", ".wav", "日本語.wav", "a\ud800", "x" * 300])
+def test_any_name_has_a_seed(name):
+    assert of_voice(name) >= 0

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The first seed of a voice's takes where none was chosen: each voice has its own, so that lines are not all played by the same people."""
+
+from __future__ import annotations
+
+import os
+import zlib
+
+_TOGETHER = 8  # seeds between those of two voices: as many takes as are usual
+_VOICES = 8192  # of which the voices are drawn; times _TOGETHER all readings that there are (`engine.readings`)
+
+
+def of_voice(name: str) -> int:
+    """The first seed of the takes of a voice. name: of its strip, or of its sound file, with or without the file's ending.
+
+    It stays when a voice is trimmed, moved or recorded again, and is the same on every machine.
+    """
+    stem, ending = os.path.splitext(name)
+    if ending[1:].isdecimal():  # Blender numbers strips of one name: “line.001”
+        stem = name
+    return _TOGETHER * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)
