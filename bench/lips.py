@@ -116,9 +116,14 @@ def spreads_compared(summary: dict[float, tuple[np.ndarray, np.ndarray]], names:
     ]
     for spread, (rows, different) in summary.items():
         lines.append(f"{f'{spread:g}, best by score':22s}" + "".join(f"{x:10.2f}" for x in rows[0][at]))
-        lines.append(f"{f'{spread:g}, average take':22s}" + "".join(f"{x:10.2f}" for x in (*rows.mean(0)[at], *different)))
+        averages = "".join(f"{x:10.2f}" for x in rows.mean(0)[at]) + "".join(f"{x:10.3f}" for x in different)
+        lines.append(f"{f'{spread:g}, average take':22s}" + averages)
     notes = "mouths' r: between the openings of two takes; amplitude: deviation over mean of the takes' mean speed of opening;"
-    return [*lines, f"{notes} S-DIV: of the distances from the teacher's performance, cm"]
+    lines.append(f"{notes} S-DIV: of the distances from the teacher's performance, cm")
+    if len(summary) > 1:
+        upper = [different[Differences.NAMES.index("S-DIV-U")] for _, different in summary.values()]
+        lines.append(f"S-DIV of the upper face, over that at Spread {min(summary):g}: {upper[0] / upper[-1]:.2f}")
+    return lines
 
 
 def main() -> None:
