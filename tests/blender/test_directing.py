@@ -59,7 +59,7 @@ def scene(blender, client, tmp_path):
     """A head with a voice of two seconds."""
     blender.ops.thunder.add_head()
     scene = blender.context.scene
-    scene.render.fps, scene.thunder.count = 25, 3
+    scene.render.fps, scene.thunder.count, scene.thunder.seed = 25, 3, 1
     sound = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(int(16000 * SECONDS)))
     scene.thunder.source, scene.thunder.sound_file = "FILE", sound
     return scene

@@ -81,7 +81,7 @@ def test_a_strip_is_spoken_in_the_background_too(real_blender):
         "strips = editor.strips if hasattr(editor, 'strips') else editor.sequences\n"
         f"strips.new_sound('dialogue', {str(SAMPLE)!r}, 1, 10)\n"
         "bpy.ops.thunder.add_head()\n"
-        "scene.thunder.count = 2\n"
+        "scene.thunder.count, scene.thunder.seed = 2, 1\n"
         "assert bpy.ops.thunder.generate() == {'FINISHED'}\n"
         "print('TAKES', json.dumps([[t.seed, t.score] for t in scene.thunder.takes]))\n"
     )
