@@ -8,7 +8,7 @@ import torch
 from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
 from thunder_core.engine.gestures import manner
-from thunder_core.engine.gestures.carriage import carried
+from thunder_core.engine.gestures.carriage import carried, drawn_together
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
 from thunder_core.engine.gestures.manner import Directed, manner_of
@@ -180,6 +180,7 @@ def carriage(seed, spread=0.5, style=None, frames=100):
     """The layer of a take's brow carriage alone."""
     layer = Layer.of(frames)
     carried(layer, seed, spread, style)
+    drawn_together(layer, style)
     return layer
 
 

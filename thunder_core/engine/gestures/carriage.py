@@ -29,20 +29,30 @@ def height_of(seed: int, spread: float) -> float:
 
 
 def carried(layer: Layer, seed: int, spread: float, styles: np.ndarray | None) -> None:
-    """Add to a layer how a take carries the brows, alike on both sides. A mood places brows itself: the take's own height gives way to
-    it, by the square of its strength, and a low one gives way to brows that are asked to be apart.
+    """Add the height at which a take carries the brows to a layer, alike on both sides. A mood places brows itself: the height
+    gives way to it, by the square of its strength.
 
     styles: [1 or T, DIRECTION_NAMES], the take's direction; None: the usual one.
     """
-    height, frames = height_of(seed, spread), layer.frames
-    free = np.ones((frames, 1))
+    height, free = height_of(seed, spread), np.ones((layer.frames, 1))
     if styles is not None:
-        styles = np.asarray(styles, float)[np.minimum(np.arange(frames), len(styles) - 1)]
-        frown = blurred(np.clip(AXES[_FROWN].speakers * styles[:, _FROWN], -1, 1)[:, None], _EASE)
-        together, apart = np.maximum(frown, 0), np.maximum(-frown, 0)
-        layer.knit += _DRAWN * together + _APART_DOWN * apart
-        layer.brows += _APART_UP * apart
-        free = 1 - blurred(styles[:, len(AXES) :].sum(1).clip(0, 1)[:, None] ** 2, _EASE)
-        if height < 0:
-            free = free * (1 - apart)
+        free = 1 - _over_frames(np.asarray(styles, float)[:, len(AXES) :].sum(1).clip(0, 1) ** 2, layer.frames)
     layer.brows += free * height
+
+
+def drawn_together(layer: Layer, styles: np.ndarray | None) -> None:
+    """Draw the brows of a layer together or apart, as *Frown* asks. Where they are to be apart nothing else lowers them.
+
+    styles: as of `carried`, after which this comes.
+    """
+    if styles is None:
+        return
+    frown = _over_frames(np.clip(AXES[_FROWN].speakers * np.asarray(styles, float)[:, _FROWN], -1, 1), layer.frames)
+    together, apart = np.maximum(frown, 0), np.maximum(-frown, 0)
+    layer.brows += apart * (_APART_UP - np.minimum(layer.brows, 0))
+    layer.knit += _DRAWN * together + _APART_DOWN * apart
+
+
+def _over_frames(values: np.ndarray, frames: int) -> np.ndarray:
+    """Values [1 or T] for `frames` frames without jumps, [frames, 1]."""
+    return blurred(values[np.minimum(np.arange(frames), len(values) - 1), None], _EASE)

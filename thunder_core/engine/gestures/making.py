@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..speech.phrasing import Phrasing
-from .carriage import carried
+from .carriage import carried, drawn_together
 from .idle import alive
 from .layer import drift, Layer
 from .listener import answered
@@ -29,6 +29,7 @@ def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | 
     layer.felt += _VARIES * drift(phrasing.frames, 1, _VARIES_HERTZ, generator(seed, 10))[:, 0]
     layer.lively += livelier(directed, phrasing.frames)
     carried(layer, seed, spread, styles)
+    drawn_together(layer, styles)
     shorten_blinks(layer, directed)
     add_blinks(layer, phrasing, seed, directed)
     return layer
