@@ -11,12 +11,19 @@ from thunder_core.engine import precision
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.precision import BFLOAT16, chosen_precision, FLOAT32, Linear, Pointwise, use_precision, VARIABLE
 from thunder_core.errors import BadRequest
+from thunder_core.train.lip_kernels import fitted_to, identity
 from thunder_core.types import Speech
 
 
 @pytest.fixture(scope="module")
 def engines():
     return {name: Engine.load(device="cpu", precision=name) for name in (FLOAT32, BFLOAT16)}
+
+
+def test_a_rounded_network_is_known_by_its_trained_weights(engines):
+    """Otherwise the teacher would take its features for another encoder's, and follow phones alone."""
+    assert identity(engines[BFLOAT16].thunder.encoder) == identity(engines[FLOAT32].thunder.encoder) == fitted_to()
+    assert engines[BFLOAT16].thunder.encoder is not engines[FLOAT32].thunder.encoder
 
 
 @pytest.mark.parametrize(

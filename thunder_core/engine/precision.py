@@ -20,7 +20,27 @@ VARIABLE = "THUNDER_PRECISION"  # environment variable with one of both, for mac
 _NATIVE = ("avx512_bf16", "amx_bf16")  # names of instruction sets that multiply bfloat16; others emulate it, which takes longer
 
 
-class Linear(nn.Linear):
+class _Layer(nn.Module):
+    """A layer whose weights `use_precision` may round.
+
+    exact: the trained weights by their names, once they were rounded. They are what `state_dict` returns, so that a network is known by
+    them (`train.lip_kernels.identity`) and can be written to a file in any precision.
+    """
+
+    exact: dict[str, Tensor] | None = None
+
+    def _save_to_state_dict(self, destination: dict, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination.update({prefix + name: weight for name, weight in (self.exact or {}).items()})
+
+    def round_to(self, precision: str) -> None:
+        """Compute in a precision from now on."""
+        trained = self.exact or {name: weight.detach() for name, weight in self.named_parameters(recurse=False)}
+        self.to(getattr(torch, precision))
+        self.exact = None if precision == FLOAT32 and self.exact is None else trained
+
+
+class Linear(_Layer, nn.Linear):
     """A linear layer that is computed in the type of its weights, which its result has too."""
 
     def forward(self, x: Tensor) -> Tensor:
@@ -28,7 +48,7 @@ class Linear(nn.Linear):
         return F.linear(_as(self.weight, x), self.weight, self.bias)
 
 
-class Pointwise(nn.Conv1d):
+class Pointwise(_Layer, nn.Conv1d):
     """A convolution of one frame, which is a linear layer, computed like `Linear`. Its weights have the shape of a convolution's."""
 
     def __init__(self, inputs: int, outputs: int):
@@ -63,5 +83,5 @@ def chosen_precision(device: str) -> str:
 def use_precision(network: nn.Module, precision: str) -> None:
     """Compute every `Linear` and `Pointwise` of a network in a precision from now on; what is rounded stays so."""
     for layer in network.modules():
-        if isinstance(layer, (Linear, Pointwise)):
-            layer.to(getattr(torch, precision))
+        if isinstance(layer, _Layer):
+            layer.round_to(precision)
