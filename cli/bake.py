@@ -25,20 +25,20 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat, jobs
-from ..scene.takes import dialogue, generation, take_list
+from ..scene.takes import dialogue, generation, picture, take_list
 from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import cluster, settings
-from ..thunder_core.direction import Direction
+from ..thunder_core.direction import Direction, MOODS, NEUTRAL
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
 from ..thunder_core.first_seed import of_voice
 from ..thunder_core.quality import NORMAL, QUALITIES
-from ..thunder_core.systems import SYSTEMS
+from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
 from ..thunder_core.types import RATE
 from . import directing, products
 from .script import between, file_path, is_utf8, printable, say, takes_in_words, utf8, warn, whole
@@ -73,6 +73,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
         help="how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)",
     )
     parser.add_argument("--system", choices=tuple(SYSTEMS), help="the engine: which system performs the voice (thunder)")
+    parser.add_argument("--picture", type=file_path, help="picture of a face, in whose mood the engine media2face performs")
     directing.add_options(parser)
     parser.add_argument("--npz", action="store_true", help="also write take_01.npz … in rank order")
     parser.add_argument(
@@ -150,6 +151,8 @@ def bake(
     made_from: paths of the files that the scene uses → the part of the report by which the next run detects changes.
     """
     sampling = replace(Sampling.of(chosen), asked=directing.asked(chosen), listening=chosen.listen_to is not None)
+    if chosen.picture and chosen.system != FROM_PICTURE:
+        raise BadRequest(f"--picture is of the engine {FROM_PICTURE}: add --system {FROM_PICTURE}, or leave it out")
     started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -160,12 +163,14 @@ def bake(
         if bpy.data.filepath:
             raise BadRequest(f"“{os.path.basename(bpy.data.filepath)}” has a frame rate of its own: leave --fps out")
         set_rate(scene, chosen.fps)
+    if chosen.picture:
+        sampling = replace(sampling, picture=picture.load(chosen.picture).name)
     given = chosen.audio or chosen.listen_to
     sound = os.path.abspath(given) if given else None if chosen.strip is not None else silence(chosen.seconds)
     used = list(bpy.utils.blend_paths(absolute=True))
     name = Path(bpy.data.filepath).stem or Path(sound or "").stem
     wanted = products.Wanted(name, tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz, chosen.takes, chosen.export_takes)
-    inputs = [*filter(None, [sound, bpy.data.filepath, directing.preset_file(chosen)]), *used]
+    inputs = [*filter(None, [sound, bpy.data.filepath, directing.preset_file(chosen), chosen.picture]), *used]
     out = files.Transaction(chosen.out, chosen.force, inputs)
     out.check(["report.json", *wanted.names()])
     say_repaired(out)
@@ -191,6 +196,7 @@ def bake(
         "seed": seed,
         **sampling.arguments,
         **directing.reported(performances[0].provenance),
+        **_pictured(chosen.picture, performances[0].provenance),
         "blender": bpy.app.version_string,
         "blend": f"{name}.blend" if "blend" in wanted.outputs else None,
         "weights": performances[0].provenance["weights"],
@@ -239,6 +245,14 @@ def _played(take) -> dict:
     if reading is None:
         return {}
     return {"words": words_of_take(take.provenance), "played": Preset("", Direction.of_vector(reading)).data()}
+
+
+def _pictured(path: str | None, provenance: dict) -> dict:
+    """The report's entry on the picture of a face, and on the moods that were read off it; empty if there was none."""
+    if path is None:
+        return {}
+    shown = dict(zip([name for name in MOODS if name != NEUTRAL], provenance.get("picture_moods", ())))
+    return {"picture": os.path.abspath(path), "picture_moods": {name: strength for name, strength in shown.items() if strength}}
 
 
 def check_engine(engine: str | None, weights: str | None) -> None:

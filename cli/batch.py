@@ -100,7 +100,7 @@ def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
         given["mood"] = f"{name}={strength:g}"
     if chosen.npz:
         given["outputs"] = [*(given["outputs"] or ["blend"]), "npz"]
-    for name in ("blend", "style"):
+    for name in ("blend", "picture", "style"):
         if given[name] is not None and name in (*path_settings(given),):
             given[name] = os.path.abspath(str(given[name]))
     if given["blend"] is None and bpy.data.filepath:

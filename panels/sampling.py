@@ -4,7 +4,7 @@
 import bpy
 
 from ..scene.engine import connection
-from ..thunder_core.systems import DIRECTION, FROM_MOTION, NOTHING, System, SYSTEMS
+from ..thunder_core.systems import DIRECTION, FROM_MOTION, FROM_PICTURE, NOTHING, System, SYSTEMS
 from .tab import Tab, wrapped_label
 
 
@@ -29,6 +29,9 @@ def _engine(layout, settings, context):
     else:
         if chosen.name == FROM_MOTION:
             layout.prop(settings, "style_action")
+        if chosen.name == FROM_PICTURE:
+            layout.label(text="Picture")
+            layout.template_ID(settings, "picture_image", open="image.open")
         if sentence := _lacks(chosen):
             wrapped_label(layout, sentence, context)
 

@@ -30,6 +30,8 @@ class System:
 DIRECTION, MOOD, NOTHING = "direction", "mood", "nothing"
 DEFAULT = "thunder"
 FROM_MOTION = "diffposetalk"  # the system that takes its style from a motion
+FROM_PICTURE = "media2face"  # the system that takes a mood from a picture of a face
+LEAST_PICTURE, MOST_PICTURE = 48, 256  # pixels: smallest side of such a picture, and largest that is sent
 SYSTEMS = {
     system.name: system
     for system in (
@@ -42,7 +44,13 @@ SYSTEMS = {
             diffuses=True,
         ),  # fmt: skip
         System(FROM_MOTION, "DiffPoseTalk", "Diffusion, in the style of a reference motion if there is one", diffuses=True),
-        System("media2face", "Media2Face", "Diffusion. Of the direction it follows the mood alone", follows=MOOD, diffuses=True),
+        System(
+            FROM_PICTURE,
+            "Media2Face",
+            "Diffusion, in the mood of a picture if there is one. Of the direction it follows the mood alone",
+            follows=MOOD,
+            diffuses=True,
+        ),  # fmt: skip
         System("flameformer", "FlameFormer", "Regression, frame after frame. Each take speaks like one of the training speakers"),
         System("flameselftalk", "FlameSelfTalk", "Regression of all frames at once. Each take speaks like one of the training speakers"),
         System(

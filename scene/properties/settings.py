@@ -20,7 +20,7 @@ from ...thunder_core.face import mapping
 from ...thunder_core.systems import SYSTEMS
 from ..heads import channel_preview as preview, character, family, head, mapping_table as table
 from ..host import compat
-from ..takes import browsing, dialogue, provenance, sampling, take_list as takes
+from ..takes import browsing, dialogue, picture, provenance, sampling, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import strip
 
@@ -57,6 +57,10 @@ def _keep_seed(self, keep: bool) -> None:
 
 def _may_give_style(self, action) -> bool:
     return provenance.SOURCE in action
+
+
+def _may_be_picture(self, image) -> bool:
+    return picture.may_be_picture(image)
 
 
 def _sources(self, context, text):
@@ -393,6 +397,12 @@ class ThunderScene(bpy.types.PropertyGroup):
         type=bpy.types.Action,
         poll=_may_give_style,
         description="Take whose style DiffPoseTalk performs in. Leave empty for any style",
+    )
+    picture_image: PointerProperty(
+        name="Picture",
+        type=bpy.types.Image,
+        poll=_may_be_picture,
+        description="Picture of a face from the front, in whose mood Media2Face performs wherever the direction asks for none",
     )
     guidance: FloatProperty(
         name="Follow the Voice",

@@ -22,7 +22,7 @@ from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip, voice_cache
-from . import provenance, take_list
+from . import picture, provenance, take_list
 from .direction import asking, looking
 from .sampling import role_of, Sampling
 
@@ -77,6 +77,8 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
     request = {"sound": sound, "takes": count, "seed": seed, "folder": folder, **sampling.request(client), **more}
     if sampling.style_from:
         request["reference"] = client.put_array(_reference(sampling.style_from))
+    if sampling.picture or sampling.moods:
+        request["picture"] = client.put_array(np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture))
     asking = ask(client, "generate", _SAMPLING, step.message, meet, **request)
     try:
         running = True
@@ -92,7 +94,7 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
     finally:
         asking.close()
         client.forget(folder)  # whether read or cancelled, or the arrays would accumulate until Blender ends
-        for path in (request.get("direction", ""), request.get("reference", "")):
+        for path in (request.get(name, "") for name in ("direction", "reference", "picture")):
             if os.path.exists(path):
                 os.remove(path)
 

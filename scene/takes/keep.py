@@ -245,7 +245,7 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
     if voice.name != lead.voice:
         raise BadRequest(f"“{lead.name}” is a take of “{lead.voice}”, but the chosen voice is “{voice.name}”: choose “{lead.voice}”")
     count, seed = scene.thunder_keep.count, scene.thunder_keep.seed
-    sampling = replace(Sampling.of(scene.thunder), system=DEFAULT)  # the only system that can fit new parts to kept ones
+    sampling = replace(Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture="")  # only it can fit new parts to kept ones
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
     if connection.knows_styles():  # the rest follows the take's requested direction
         before = Sampling.of_take(performance.provenance, scene.thunder).asked

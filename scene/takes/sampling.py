@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...thunder_core.client import Client
-from ...thunder_core.direction import Asked, AXES, check, DIRECTION_NAMES
+from ...thunder_core.direction import Asked, AXES, check, DIRECTION_NAMES, MOODS
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.first_seed import of_voice
 from ...thunder_core.quality import NORMAL, QUALITIES
-from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, MOOD, SYSTEMS
+from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, SYSTEMS
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
 
 
@@ -24,6 +24,8 @@ class Sampling:
     steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
     asked: requested directions; None: any style.  listening: the face listens to the voice instead of speaking it.
     system: which of SYSTEMS performs.  style_from: name of the take's action whose style DiffPoseTalk takes, "" for none.
+    picture: name of the image whose mood Media2Face takes, "" for none.  moods: the strength of every mood but neutral that was read off
+    it, empty before that; they make a take again where the picture has changed.
     """
 
     quality: str = NORMAL
@@ -34,15 +36,18 @@ class Sampling:
     steps: int = 0
     system: str = DEFAULT
     style_from: str = ""
+    picture: str = ""
+    moods: tuple[float, ...] = ()
 
     @classmethod
     def of(cls, settings) -> Sampling:
         """From settings with these names: a scene's, or a command's options."""
-        system, action = _system(getattr(settings, "system", None)), getattr(settings, "style_action", None)
-        style_from = action.name if action is not None and system == FROM_MOTION else ""
+        system = _system(getattr(settings, "system", None))
+        style_from = _name(settings, "style_action") if system == FROM_MOTION else ""
+        picture = _name(settings, "picture_image") if system == FROM_PICTURE else ""
         return cls(
             settings.quality.lower(), settings.guidance, settings.speech_guidance, steps=getattr(settings, "steps", None) or 0,
-            system=system, style_from=style_from,
+            system=system, style_from=style_from, picture=picture,
         )  # fmt: skip
 
     @classmethod
@@ -56,8 +61,10 @@ class Sampling:
             if name in provenance
         }
         role, system = role_of(provenance), _system(provenance.get("system"))
-        style_from = str(provenance.get("style_from", ""))
-        return cls(**values, asked=asked_of(provenance), listening=role == LISTENS, system=system, style_from=style_from)
+        return cls(
+            **values, asked=asked_of(provenance), listening=role == LISTENS, system=system,
+            style_from=str(provenance.get("style_from", "")), picture=str(provenance.get("picture", "")), moods=_moods_of(provenance),
+        )  # fmt: skip
 
     @property
     def arguments(self) -> dict:
@@ -94,6 +101,7 @@ class Sampling:
         """The provenance stored with a take; made: the engine's own provenance of the take. `of_take` reads it."""
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
         arguments |= {"style_from": self.style_from} if self.style_from else {}
+        arguments |= {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]} if "picture" in made else {}
         if self.asked is None:
             return arguments
         reading = {name: made[name] for name in ("spread", "as_asked", "reading") if name in made}
@@ -108,6 +116,21 @@ def first_seed(settings, voice: str) -> int:
 def _system(name) -> str:
     """A name of SYSTEMS; the default for an unknown one, as in a file of a later version."""
     return name if name in SYSTEMS else DEFAULT
+
+
+def _name(settings, pointer: str) -> str:
+    """The name of the data that a setting points to, "" for none."""
+    data = getattr(settings, pointer, None)
+    return "" if data is None else data.name
+
+
+def _moods_of(provenance: dict) -> tuple[float, ...]:
+    """The moods that were read off a take's picture, empty if none are stored or they are not valid."""
+    try:
+        moods = tuple(float(x) for x in provenance["picture_moods"])
+    except (KeyError, ValueError, TypeError):
+        return ()
+    return moods if len(moods) == len(MOODS) - 1 and all(0 <= x <= 1 for x in moods) else ()
 
 
 def role_of(provenance: Mapping) -> str:

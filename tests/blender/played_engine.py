@@ -94,7 +94,7 @@ class PlayedClient:
 
     def _generate(  # noqa: PLR0913 (what one request says)
         self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None,
-        direction=None, spread=0.5, as_asked=True, listening=False, system="thunder", reference=None,
+        direction=None, spread=0.5, as_asked=True, listening=False, system="thunder", reference=None, picture=None,
     ):  # fmt: skip
         seconds = seconds_of(sound)
         common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w", "audio": "a", "folder": folder}
@@ -111,6 +111,9 @@ class PlayedClient:
             if direction is not None:
                 reading = [float(x) for x in self.arrays[direction].mean(0)]
                 event["provenance"] = {"spread": spread, "as_asked": as_asked and number == 0, "reading": reading}
+            if picture is not None:
+                seen = self.arrays[picture]
+                event["provenance"]["picture"] = [float(x) for x in (seen if seen.ndim == 1 else np.full(11, 0.125))]
             if listening:
                 event["provenance"]["role"] = "listens"
             for name, array in (

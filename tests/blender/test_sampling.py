@@ -13,11 +13,11 @@ from thunder.cli import bake
 from thunder.scene.animation import display
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
-from thunder.scene.takes import generation, provenance, sampling, take_list
+from thunder.scene.takes import generation, picture, provenance, sampling, take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.direction import Asked, AXES, Direction, Style
+from thunder.thunder_core.direction import Asked, AXES, Direction, DIRECTION_NAMES, Style
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.first_seed import of_voice
@@ -339,3 +339,103 @@ def test_the_menu_of_engines_offers_those_that_are_there(blender, scene):
 
     blender.types.THUNDER_MT_engines.draw(Menu, blender.context)
     assert offered == [system.label for system in connection.systems()]
+
+
+def draw(blender, name, pixels):
+    """An image of the file with the given values [h, w, 4], top row first."""
+    height, width = pixels.shape[:2]
+    image = blender.data.images.new(name, width, height, alpha=True)
+    image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1], np.float32).ravel())
+    return image
+
+
+def portrait(height=60, width=80):
+    """A light left half, a dark top edge."""
+    pixels = np.ones((height, width, 4), np.float32)
+    pixels[:, width // 2 :, :3] = 0.4
+    pixels[:5, :, :3] = 0
+    return pixels
+
+
+def test_a_picture_gives_media2face_its_mood_and_its_takes_are_made_again_without_it(blender, scene, client, tmp_path):
+    image = draw(blender, "face", portrait())
+    scene.thunder.system, scene.thunder.picture_image = "media2face", image
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    ((_, request),) = client.asked
+    seen = client.arrays[request["picture"]]
+    assert seen.shape == (60, 60)  # the middle, upright
+    assert np.allclose(seen[:5], 0, atol=0.01) and np.allclose(seen[5:, :30], 1, atol=0.01) and np.allclose(seen[5:, 30:], 0.4, atol=0.01)
+    about = provenance.load(scene.thunder.takes[0].action).provenance
+    again = sampling.Sampling.of_take(about, scene.thunder)
+    assert about["picture"] == "face" and again.moods == (0.125,) * 11
+    blender.data.images.remove(image)
+    write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(2).standard_normal(int(16000 * SECONDS)))
+    assert blender.ops.thunder.resync() == {"FINISHED"}
+    assert client.arrays[client.asked[-1][1]["picture"]].tolist() == [0.125] * 11
+    scene.thunder.system = "thunder"  # the picture of another engine is not sent
+    assert not sampling.Sampling.of(scene.thunder).picture
+
+
+def test_a_mood_with_keys_reaches_media2face_frame_by_frame_beside_its_picture(blender, scene, client, monkeypatch):
+    monkeypatch.setattr(connection, "knows_styles", lambda: True)
+    scene.thunder.system, scene.thunder.picture_image = "media2face", draw(blender, "face", portrait())
+    direction = sliders.ensure(head.find(scene).owner)
+    for frame, mood in ((1, "sad"), (26, "amused"), (41, "amused")):
+        direction.mood = mood
+        direction.keyframe_insert("mood", frame=frame)
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    ((_, request),) = client.asked
+    asked = client.arrays[request["direction"]]
+    moods = [name.removeprefix("mood.") for name in DIRECTION_NAMES[len(AXES) :]]
+    assert asked.shape == (41, len(DIRECTION_NAMES)) and not asked[:, : len(AXES)].any()
+    assert asked[5, len(AXES) + moods.index("sad")] == 1 and asked[35, len(AXES) + moods.index("amused")] == 1
+    assert 0 < asked[25, len(AXES) + moods.index("sad")] < 1 and "picture" in request
+
+
+def test_of_a_render_with_nothing_behind_it_the_face_is_taken_and_the_rest_is_black(blender):
+    pixels = np.ones((200, 300, 4), np.float32)
+    pixels[..., 3] = 0
+    pixels[40:140, 180:250, 3] = 1  # 100 high, 70 wide
+    draw(blender, "render", pixels)
+    seen = picture.grey("render")
+    assert seen.shape == (100, 100) and np.allclose(seen[:, 15:85], 1) and not seen[:, :15].any() and not seen[:, 85:].any()
+    draw(blender, "large", np.ones((1000, 2000, 4)))
+    assert picture.grey("large").shape == (333, 333)
+
+
+@pytest.mark.parametrize(
+    "wrong, sentence",
+    [("small", "“small” has 20 × 30 pixels and needs 48 × 48"), ("lost", "“lost” cannot be read"), ("gone", "“gone” is no longer in")],
+)
+def test_a_picture_that_cannot_be_used_ends_in_a_sentence(blender, scene, client, tmp_path, wrong, sentence):
+    draw(blender, "small", np.ones((30, 20, 4)))
+    lost = blender.data.images.new("lost", 60, 60)
+    lost.source, lost.filepath = "FILE", str(tmp_path / "lost.png")
+    with pytest.raises(BadRequest, match=sentence):
+        progress.result(generation.performances(client, "line.wav", 1, 1, sampling.Sampling(system="media2face", picture=wrong)))
+
+
+@pytest.mark.parametrize("damaged", [{"picture_moods": [0.5]}, {"picture_moods": "sad"}, {"picture_moods": [2.0] * 11}])
+def test_moods_of_a_picture_that_do_not_hold_together_are_left_out(blender, damaged):
+    about = {"steps": 5, "system": "media2face", "picture": "face", "picture_moods": [0.25] * 11}
+    assert sampling.Sampling.of_take(about, None).moods == (0.25,) * 11
+    assert sampling.Sampling.of_take(about | damaged, None).moods == ()
+
+
+def test_a_bake_takes_the_mood_of_a_picture(blender, client, voice, tmp_path):
+    image, path = draw(blender, "face", portrait()), tmp_path / "face.png"
+    image.filepath_raw, image.file_format = str(path), "PNG"
+    image.save()
+    words = ["--audio", voice, "--out", str(tmp_path / "out"), "--takes", "1", "--picture", str(path)]
+    bake.bake(bake.options([*words, "--system", "media2face"]))
+    ((_, request),) = client.asked
+    assert request["system"] == "media2face" and np.allclose(client.arrays[request["picture"]][5:, 30:], 0.4, atol=0.01)
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["picture"] == str(path) and report["picture_moods"]["sad"] == 0.125
+    for more, sentence in (([], "--picture is of the engine media2face"), (["--system", "teacher"], "--picture is of the engine")):
+        with pytest.raises(BadRequest, match=sentence):
+            bake.bake(bake.options([*words, *more]))
+    path.write_text("no picture")
+    with pytest.raises(BadRequest, match="cannot be read"):
+        bake.bake(bake.options([*words[:3], str(tmp_path / "other"), *words[4:], "--system", "media2face"]))
+    assert not (tmp_path / "other").exists() or not any((tmp_path / "other").iterdir())

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.direction import Asked, Direction, Style
+from thunder_core.direction import Asked, AXES, Direction, MOODS, Style
 from thunder_core.engine.diffusion.denoiser import DenoiserConfig
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.systems.base import network_class
+from thunder_core.engine.systems.performing import over_picture
 from thunder_core.engine.weights import save_weights, SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.systems import SYSTEMS
@@ -120,3 +121,67 @@ def test_weights_of_another_encoder_are_refused(engine, tmp_path):
 
 def test_denoisers_of_the_comparison_and_of_blender_are_one_kind(engine):
     assert network_class("thunder").Config is DenoiserConfig
+
+
+def a_face(size=64):
+    """A grey disc with darker eyes on black, [size, size]."""
+    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
+    return np.where(x**2 + y**2 > 0.8, 0, np.where((np.abs(x) - 0.3) ** 2 + (y + 0.2) ** 2 < 0.02, 0.2, 0.7)).astype(np.float32)
+
+
+def test_a_picture_changes_what_media2face_performs_and_its_moods_make_the_take_again(engine):
+    voice = a_voice()
+    plain = engine.generate(voice, 1, 1, steps=2, system="media2face", asked=replace(Asked(Direction().vector()[None]), spread=0.0))[0]
+    take = engine.generate(voice, 1, 1, steps=2, system="media2face", picture=a_face())[0]
+    moods = take.provenance["picture"]
+    assert len(moods) == len(MOODS) - 1 and any(moods) and moods == [round(x, 3) for x in moods]
+    again = engine.generate(voice, 1, 1, steps=2, system="media2face", picture=np.array(moods, np.float32))[0]
+    assert np.array_equal(pack(take.motion), pack(again.motion)) and again.provenance["picture"] == moods
+    assert np.abs(pack(take.motion) - pack(plain.motion)).max() > 1e-4
+
+
+def test_a_mood_that_is_asked_for_goes_over_the_picture_by_its_strength():
+    shown = np.zeros(len(MOODS) - 1, np.float32)
+    shown[[0, 3]] = 0.8, 0.2
+    sad = Direction(mood="sad", strength=0.75).vector()
+    vectors = np.stack([Direction(Style(energy=1.2)).vector(), sad])
+    moods = over_picture(Asked(vectors, 0.25), shown)
+    assert moods.spread == 0.25 and np.array_equal(moods.vectors[:, : len(AXES)], vectors[:, : len(AXES)])
+    assert moods.vectors[0, len(AXES) :] == pytest.approx(shown)
+    assert moods.vectors[1, len(AXES) :] == pytest.approx(sad[len(AXES) :] + 0.25 * shown)
+    alone = over_picture(None, shown)
+    assert alone.spread == 0 and alone.vectors[0] == pytest.approx(np.concatenate([np.zeros(len(AXES)), shown]))
+
+
+@pytest.mark.parametrize(
+    "name, picture, sentence",
+    [
+        ("thunder", a_face(), "takes no mood from a picture: choose Media2Face"),
+        ("diffposetalk", a_face(), "takes no mood from a picture: choose Media2Face"),
+        ("media2face", a_face(40), "has 40 × 40 pixels and needs 48 × 48"),
+        ("media2face", np.full((64, 64), 0.5, np.float32), "shows nothing"),
+        ("media2face", np.full((64, 64, 3), np.nan, np.float32), "cannot be read"),
+        ("media2face", np.full(11, 2.0, np.float32), "cannot be read"),
+    ],
+)
+def test_a_picture_that_cannot_be_used_is_refused_with_a_sentence(engine, name, picture, sentence):
+    with pytest.raises(BadRequest, match=sentence):
+        engine.generate(a_voice(), 1, 1, steps=2, system=name, picture=picture)
+
+
+def test_weights_that_see_through_clip_ask_for_its_folder(engine, tmp_path):
+    for path in engine.folder.iterdir():
+        if path.is_file():
+            shutil.copy(path, tmp_path)
+    kind, config = network_class("media2face"), engine.thunder.denoiser.config
+    network = kind(kind.Config(motion=config.motion, audio=config.audio, clip=16, **SMALL))
+    save_weights(tmp_path / "systems" / "media2face", network.state_dict(), network.settings(), {})
+    loaded = Engine.load(tmp_path, device="cpu")
+    with pytest.raises(BadRequest, match="through a CLIP network: put its folder at .*systems.*clip"):
+        loaded.generate(a_voice(), 1, 1, steps=2, system="media2face", picture=a_face())
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    sizes = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16)
+    CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=16, **sizes)).save_pretrained(tmp_path / "systems" / "clip")
+    take = loaded.generate(a_voice(), 1, 1, steps=2, system="media2face", picture=a_face())[0]
+    assert any(take.provenance["picture"])

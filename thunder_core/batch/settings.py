@@ -179,6 +179,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("guidance", number(0.0, 3.0)),
     Setting("speech-guidance", number(0.0, 2.0)),
     Setting("system", system),
+    Setting("picture", text, is_path=True),
     Setting("style", text),  # a preset, or its file: see `is_preset_file`
     Setting("mood", mood),
     *(Setting(AXIS_OPTIONS.get(axis.name, axis.name), number(axis.least, axis.most)) for axis in AXES),

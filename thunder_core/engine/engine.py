@@ -43,7 +43,7 @@ from .speech.encoder import LOUDNESS
 from .speech.phones import PHONES
 from .speech.speaker import SpeakerEncoder, WIDTH as SPEAKER
 from .speech.transcript import Closure
-from .systems.performing import check_request, open_performer, Performer, STEPS_OF
+from .systems.performing import check_request, NetworkPerformer, open_performer, over_picture, Performer, STEPS_OF
 from .systems.thunder import Thunder, VoiceFeatures
 from .weights import identify, Identity, SHIPPED
 
@@ -335,6 +335,7 @@ class Engine:
         self, speech: Speech, takes: int, seed: int, steps: int = 0, guidance: float = 1.0, speech_guidance: float = 0.0,
         keep: Keep | None = None, asked: Asked | None = None, progress: Progress = no_progress, arrived: Callable[[Take], None] = _unmet,
         listening: bool = False, quality: str = NORMAL, system: str = DEFAULT, reference: np.ndarray | None = None,
+        picture: np.ndarray | None = None,
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
@@ -346,10 +347,16 @@ class Engine:
         keep: the fixed part, into which the sampled rest blends.  asked: requested directions; None: any style.  `progress` is called with
         (0 … 1, message) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored, in the
         order of the seeds.  system: which of SYSTEMS performs; each does only part of this (`systems.performing.check_request`).
-        reference: a packed motion whose style DiffPoseTalk takes.
+        reference: a packed motion whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood Media2Face takes, or the
+        moods [MOODS but neutral] that a take's provenance says were read off one ("picture").
         Raises BadRequest.
         """
-        other = self._other_system(system, asked, keep is not None, speech_guidance > 0, guidance, reference)
+        other = self._other_system(system, asked, keep is not None, speech_guidance > 0, guidance, reference, picture)
+        shown = None
+        if picture is not None:
+            assert isinstance(other, NetworkPerformer)  # `check_request` accepts a picture for Media2Face alone
+            shown = other.moods_of(picture)
+            asked = over_picture(asked, shown)
         readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
         if SYSTEMS[system].follows == MOOD:
             for style in readings.values():
@@ -366,6 +373,8 @@ class Engine:
             about["role"] = role
         if other is not None:
             about |= {"engine": system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
+        if shown is not None:
+            about["picture"] = [round(float(x), 3) for x in shown]
 
         def draw(
             seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None, spreads: list[float] | None,
@@ -401,12 +410,13 @@ class Engine:
             torch.cuda.reset_peak_memory_stats(self.device)
 
     def _other_system(
-        self, name: str, asked: Asked | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None
-    ) -> Performer | None:
+        self, name: str, asked: Asked | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None,
+        picture: np.ndarray | None,
+    ) -> Performer | None:  # fmt: skip
         """The requested system, None for THUNDER. Raises BadRequest if it does not support the request, BadWeights."""
         if name not in SYSTEMS:
             raise BadRequest(f"There is no engine “{name}”: choose one of {', '.join(SYSTEMS)}")
-        check_request(SYSTEMS[name], None if asked is None else [asked.vectors], keeps, pulls, guidance, reference)
+        check_request(SYSTEMS[name], None if asked is None else [asked.vectors], keeps, pulls, guidance, reference, picture)
         if name == DEFAULT:
             return None
         if name not in self._performers:

@@ -283,6 +283,7 @@ class Worker:
         listening = arguments.flag(args, "listening", False)
         system = arguments.text(args, "system") if "system" in args else DEFAULT
         reference = arguments.array(args, "reference") if args.get("reference") is not None else None
+        picture = arguments.array(args, "picture") if args.get("picture") is not None else None
         folder = self._folder_for_arrays(args)
         speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not listening)
         engine = self._loaded(progress)
@@ -307,6 +308,7 @@ class Worker:
             listening=listening,
             system=system,
             reference=reference,
+            picture=picture,
             progress=progress,
             arrived=arrived,
         )

@@ -4,24 +4,30 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 import torch
 
-from ...direction import AXES
+from ...direction import Asked, AXES, Direction, MOODS
 from ...errors import BadRequest
 from ...files import hash_of
 from ...quality import DRAFT, FINAL, NORMAL
-from ...systems import available, FOLDER, FROM_MOTION, MOOD, NOTHING, System, SYSTEMS
+from ...systems import available, FOLDER, FROM_MOTION, FROM_PICTURE, LEAST_PICTURE, MOOD, NOTHING, System, SYSTEMS
 from ...types import Motion
 from ..cards import unusable
 from .base import load_system, Progress
+from .clip_images import ClipImages, PICTURE as CLIP_PICTURE
+from .media2face import PICTURE
 from .thunder import Thunder, VoiceFeatures
 
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # diffusion steps at each quality; these systems are not distilled
 _LEAST_REFERENCE = 25  # shortest reference for a style, frames
+_MOOD_COUNT = len(MOODS) - 1  # moods besides neutral
+_SHOWS_NOTHING = 0.01  # deviation of the brightness of a picture, 0 … 1, below which nothing is on it
+_CLIP = "clip"  # folder beside the systems' weights: the user's own CLIP network
 
 
 class Performer(Protocol):
@@ -54,9 +60,10 @@ def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
     return TeacherPerformer(thunder)
 
 
-def check_request(
-    system: System, styles: Sequence[np.ndarray] | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None
-) -> None:
+def check_request(  # noqa: PLR0913 (what one request says)
+    system: System, styles: Sequence[np.ndarray] | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None,
+    picture: np.ndarray | None = None,
+) -> None:  # fmt: skip
     """Raise BadRequest if a system does not support part of a request: no option is ignored silently."""
     if keeps and not system.keeps:
         raise BadRequest(f"{system.label} cannot keep parts of a take: choose THUNDER as the engine")
@@ -70,13 +77,27 @@ def check_request(
         raise BadRequest(f"{system.label} follows only the mood: reset the other sliders of the direction, or choose THUNDER")
     if reference is not None and system.name != FROM_MOTION:
         raise BadRequest(f"{system.label} takes no style from a motion: choose DiffPoseTalk as the engine")
+    if picture is not None and system.name != FROM_PICTURE:
+        raise BadRequest(f"{system.label} takes no mood from a picture: choose Media2Face as the engine")
+
+
+def over_picture(asked: Asked | None, moods: np.ndarray) -> Asked:
+    """The direction in which a picture's moods [MOODS but neutral] are played wherever none is asked for.
+
+    A mood that is asked for takes the picture's place by its own strength. Without a direction the picture alone counts.
+    """
+    if asked is None:
+        asked = Asked(Direction().vector()[None], 0.0)
+    own = asked.vectors[:, len(AXES) :]
+    free = 1 - own.sum(1, keepdims=True).clip(0, 1)
+    return replace(asked, vectors=np.concatenate([asked.vectors[:, : len(AXES)], own + free * moods], 1).astype(np.float32))
 
 
 class NetworkPerformer:
     """A trained system behind THUNDER's speech encoder, its motions finished as THUNDER's are."""
 
     def __init__(self, name: str, folder: Path, thunder: Thunder):
-        self.name, self.thunder = name, thunder
+        self.name, self.folder, self.thunder = name, folder, thunder
         self.network = load_system(name, folder).to(thunder.device)
         path = folder / FOLDER / f"{name}.safetensors"
         if self.network.config.motion != thunder.columns.count:
@@ -101,3 +122,32 @@ class NetworkPerformer:
             condition = self.network.condition_of(torch.from_numpy(reference.astype(np.float32))[None].to(device))
         x = self.network.sample(voice.features[None], seeds, condition, steps, guidance, progress)
         return self.thunder.finish(x.cpu().numpy(), voice)
+
+    def moods_of(self, picture: np.ndarray) -> np.ndarray:
+        """Of Media2Face: the strength of every mood but neutral, 0 … 1, in thousandths, that a grey picture of a face [h, w], 0 … 1, shows.
+
+        Strengths [MOODS but neutral] that were read off a picture before are returned as they are. Raises BadRequest.
+        """
+        if picture.shape == (_MOOD_COUNT,) and (np.abs(picture - 0.5) <= 0.5).all():
+            return picture
+        if picture.ndim != 2 or not np.isfinite(picture).all():
+            raise BadRequest("The picture cannot be read: choose another one")
+        if min(picture.shape) < LEAST_PICTURE:
+            height, width = picture.shape
+            raise BadRequest(f"The picture has {width} × {height} pixels and needs {LEAST_PICTURE} × {LEAST_PICTURE}: choose a larger one")
+        if picture.std() < _SHOWS_NOTHING:
+            raise BadRequest("The picture shows nothing, it has one colour: choose one of a face")
+        if self.network.config.clip and self.network.clip is None:
+            self.network.look_through(self._clip())
+        size = CLIP_PICTURE if self.network.config.clip else PICTURE
+        grey = torch.from_numpy(np.ascontiguousarray(picture, np.float32))[None, None].clamp(0, 1)
+        grey = torch.nn.functional.interpolate(grey, (size, size), mode="bilinear", antialias=True, align_corners=False)[:, 0]
+        seen = self.network.condition_of(grey.to(self.thunder.device))[0, 0]
+        return np.round(seen.cpu().numpy().astype(np.float64), 3).astype(np.float32)
+
+    def _clip(self) -> ClipImages:
+        """The user's CLIP network. Raises BadRequest."""
+        folder = self.folder / FOLDER / _CLIP
+        if not folder.is_dir():
+            raise BadRequest(f"This Media2Face sees pictures through a CLIP network: put its folder at “{folder}”, or direct it by a mood")
+        return ClipImages(folder).to(self.thunder.device)
