@@ -29,9 +29,9 @@ def load(path: str) -> bpy.types.Image:
 
 
 def grey(name: str) -> np.ndarray:
-    """The brightness float32 [n, n], 0 … 1 as it is seen, of the middle of an image of this file; its top row comes first.
+    """The brightness float32 [n, n], 0 … 1 as it is seen, of the middle square of an image of this file; its top row comes first.
 
-    What is transparent is black, and the middle is that of what is not. n: LEAST_PICTURE … MOST_PICTURE, about. Raises BadRequest.
+    What is transparent is black. n: from LEAST_PICTURE on, below twice MOST_PICTURE. Raises BadRequest.
     """
     image = bpy.data.images.get(name)
     if image is None:
@@ -44,8 +44,10 @@ def grey(name: str) -> np.ndarray:
     if image.is_float:  # scene-linear light
         color = np.where(color < 0.0031308, 12.92 * color, 1.055 * color ** (1 / 2.4) - 0.055)
     shown = np.clip(np.nan_to_num(pixels[..., 3]), 0, 1)
-    part = _middle(shown > 0.5)
-    result = ((color @ np.array(_GREY, np.float32)) * shown)[part]
+    result = (color @ np.array(_GREY, np.float32)) * shown
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    result = result[top : top + side, left : left + side]
     every = max(1, min(result.shape) // MOST_PICTURE)
     count = min(result.shape) // every
     result = result[: count * every, : count * every].reshape(count, every, count, every).mean((1, 3))
@@ -64,20 +66,3 @@ def _pixels(image: bpy.types.Image) -> np.ndarray:
     if channels < 3:  # grey, perhaps with alpha
         pixels = np.concatenate([np.repeat(pixels[..., :1], 3, 2), pixels[..., 1:]], 2)
     return pixels if pixels.shape[2] == 4 else np.concatenate([pixels, np.ones_like(pixels[..., :1])], 2)
-
-
-def _middle(shown: np.ndarray) -> tuple[slice, slice]:
-    """The largest square around the middle of what is shown [h, w], at least LEAST_PICTURE wide: (rows, columns)."""
-    height, width = shown.shape
-    rows, columns = (np.flatnonzero(shown.any(axis)) for axis in (1, 0))
-    if not len(rows):
-        rows, columns = np.arange(height), np.arange(width)
-    tall, wide = rows[-1] + 1 - rows[0], columns[-1] + 1 - columns[0]
-    whole = tall == height and wide == width  # nothing transparent around it: the sides of a wide picture are background
-    side = min(height, width, max(min(tall, wide) if whole else max(tall, wide), LEAST_PICTURE))
-
-    def around(first: int, last: int, most: int) -> slice:
-        begin = min(max((first + last + 1 - side) // 2, 0), most - side)
-        return slice(int(begin), int(begin + side))
-
-    return around(rows[0], rows[-1], height), around(columns[0], columns[-1], width)

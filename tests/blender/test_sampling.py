@@ -380,6 +380,7 @@ def test_a_mood_with_keys_reaches_media2face_frame_by_frame_beside_its_picture(b
     monkeypatch.setattr(connection, "knows_styles", lambda: True)
     scene.thunder.system, scene.thunder.picture_image = "media2face", draw(blender, "face", portrait())
     direction = sliders.ensure(head.find(scene).owner)
+    direction.strength = 1.0
     for frame, mood in ((1, "sad"), (26, "amused"), (41, "amused")):
         direction.mood = mood
         direction.keyframe_insert("mood", frame=frame)
@@ -392,13 +393,12 @@ def test_a_mood_with_keys_reaches_media2face_frame_by_frame_beside_its_picture(b
     assert 0 < asked[25, len(AXES) + moods.index("sad")] < 1 and "picture" in request
 
 
-def test_of_a_render_with_nothing_behind_it_the_face_is_taken_and_the_rest_is_black(blender):
+def test_of_a_wide_picture_the_middle_is_taken_and_what_is_transparent_is_black(blender):
     pixels = np.ones((200, 300, 4), np.float32)
-    pixels[..., 3] = 0
-    pixels[40:140, 180:250, 3] = 1  # 100 high, 70 wide
+    pixels[40:140, 180:250, 3] = 0
     draw(blender, "render", pixels)
     seen = picture.grey("render")
-    assert seen.shape == (100, 100) and np.allclose(seen[:, 15:85], 1) and not seen[:, :15].any() and not seen[:, 85:].any()
+    assert seen.shape == (200, 200) and not seen[40:140, 130:].any() and np.allclose(np.delete(seen, np.s_[130:], 1), 1)
     draw(blender, "large", np.ones((1000, 2000, 4)))
     assert picture.grey("large").shape == (333, 333)
 

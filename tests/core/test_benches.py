@@ -44,6 +44,7 @@ def results():
         ("table1", ["--cache", "{missing}", "--data", "{missing}"]),
         ("paper", ["--cache", "{missing}"]),
         ("tradeoff", ["--cache", "{missing}"]),
+        ("beats", ["--cache", "{missing}"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

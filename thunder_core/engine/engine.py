@@ -347,8 +347,8 @@ class Engine:
         keep: the fixed part, into which the sampled rest blends.  asked: requested directions; None: any style.  `progress` is called with
         (0 … 1, message) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored, in the
         order of the seeds.  system: which of SYSTEMS performs; each does only part of this (`systems.performing.check_request`).
-        reference: a packed motion whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood Media2Face takes, or the
-        moods [MOODS but neutral] that a take's provenance says were read off one ("picture").
+        reference: a packed motion whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood Media2Face takes, or
+        the moods [MOODS but neutral] that were read off one before: a take's provenance has them under "picture".
         Raises BadRequest.
         """
         other = self._other_system(system, asked, keep is not None, speech_guidance > 0, guidance, reference, picture)

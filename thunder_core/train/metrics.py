@@ -151,7 +151,12 @@ def beat_alignment(pose: np.ndarray, onsets: np.ndarray) -> float:
     number of frames from SHIFT on, and the mean of these is subtracted. pose [T, 3] rad; onsets: frames (fractions allowed) at which
     the sound sets in. The paper gives no formula. A head without beats, a sound without onsets, a clip too short to move them: 0.
     """
-    beats, onsets, frames = kinematic_beats(pose), np.asarray(onsets, np.float64).ravel(), len(pose)
+    return aligned(kinematic_beats(pose), onsets, len(pose))
+
+
+def aligned(beats: np.ndarray, onsets: np.ndarray, frames: int) -> float:
+    """`beat_alignment` of beats [k], in frames of a clip of so many frames."""
+    onsets = np.asarray(onsets, np.float64).ravel()
     moves = np.arange(SHIFT, frames - SHIFT + 1)
     if not len(beats) or not len(onsets) or not len(moves):
         return 0.0
