@@ -5,11 +5,13 @@
 `python bench/ranking.py --cache CACHE [--data DATA] [--split test]`; CACHE is a training cache, DATA a folder with `lips/`.
 
 Order: 16 takes of every line at *Spread* .5, whose lips are compared with the teacher's performance of the same sound in the
-take's own direction, as large as the take is (`train.judge.lip_error`); Spearman of score and error within a line, what the best
-by score gains against the average take and the best possible choice, and what scores say between lines. Real lips: the same
+take's own direction, as large as the take is (`train.judge.lip_error`), without the take's stresses and with them; Spearman of score and
+error within a line, what the best by score gains against the average take and the best possible choice, and what scores say between
+lines. Style: scores of takes at *Spread* .5 and of takes of the same seeds whose readings were requested. Real lips: the same
 takes' r with the measured mouths of DATA's split `check`. The yardstick is the correlation of a take's opening with a linear map's
-prediction from the speech features. Spoiled takes: AUC of the score against that of the same takes late, early, damped … To stdout and,
-with a cache, bench/results/ranking.txt. Without a cache the shipped sample's takes are spoiled and the table is only printed.
+prediction from the speech features; mesh2speech is the evidence that mesh-to-speech reads off a take for the sound's units. Spoiled
+takes: AUC of the score against that of the same takes late, early, damped … To stdout and, with a cache, bench/results/ranking.txt.
+Without a cache the shipped sample's takes are spoiled and the table is only printed.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.score import DAMPED, shift_frames, voiced
-from thunder_core.engine.readings import reading
+from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.face.lips import opening_mm
@@ -51,6 +53,8 @@ from thunder_core.train.sampled import taught
 from thunder_core.types import pack, Speech, Take, unpack
 
 TAKES, SPREAD = 16, 0.5
+STYLES = 4  # takes of a line that are compared with the same readings requested
+WITHOUT, WITH = "without its stresses", "with its stresses"
 SHIFTS = (2, 3, 5)  # frames of 40 ms
 ALLOWED = ("damped to 60 %", "exaggerated by half")  # changes that *Energy* can request, so not faults
 
@@ -70,12 +74,21 @@ def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     return np.array([np.corrcoef(take.opening[loud], expected[loud])[0, 1] for take in takes])
 
 
+def readable(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
+    """Mean evidence [K] that mesh-to-speech reads off each take's mouth for the units of the sound, nats, where there is sound."""
+    voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
+    loud = voiced(voice.features[:, -LOUDNESS:]).numpy() > 0
+    return np.array([engine.evidence_of(take.motion, voice)[loud].mean() for take in takes])
+
+
 @dataclass(frozen=True)
 class Ordered:
-    """Takes of one line, [K] each. good: more is better, minus the lip error or the r with a real mouth.  weight: of the line."""
+    """Takes of one line, [K] each. score; yard: of `yardstick`; read: of `readable`.  good: more is better, minus the lip error or the r
+    with a real mouth.  weight: of the line."""
 
     score: np.ndarray
     yard: np.ndarray
+    read: np.ndarray
     good: np.ndarray
     weight: float = 1.0
 
@@ -99,6 +112,7 @@ def order_table(lines: list[Ordered], what: str) -> list[str]:
         f"{'':12s} {'Spearman':>9s} {'worst':>7s} {'average':>9s} {'its best':>9s} {'possible':>9s} {'of gain':>9s}",
         row("score", lambda line: line.score),
         row("yardstick", lambda line: line.yard),
+        row("mesh2speech", lambda line: line.read),
     ]
 
 
@@ -118,30 +132,63 @@ def calibration(lines: list[Ordered]) -> list[str]:
     ]  # fmt: skip
 
 
-def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, steps: int) -> list[Ordered]:
-    """Takes of lines of unseen voices, and how far their lips are from the teacher's in each take's direction."""
-    lip, result, channels = ~engine.mouth.inner, [], list(engine.head.expression_names)
+def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, steps: int) -> dict[str, list[Ordered]]:
+    """Takes of lines of unseen voices, and how far their lips are from the teacher's in each take's direction, without the take's stresses
+    and with them."""
+    lip, result, channels = ~engine.mouth.inner, {WITHOUT: [], WITH: []}, list(engine.head.expression_names)
     aligned, before = identity(engine.thunder.encoder) == fitted_to(), None
     for number, clip in enumerate(clips_of(corpus, split, voices)):
         line = Line.of(corpus, clip, engine)
         takes = generated(engine, line.speech, TAKES, number * TAKES, SPREAD, steps)
         voice = engine.thunder.analyse(torch.from_numpy(line.speech.samples), line.speech.frames)
         vectors = [reading(Direction().vector()[None], take.seed, SPREAD)[0] for take in takes]
-        truth = np.stack([taught(line.phones, line.speech.samples, voice, channels, v, aligned) for v in vectors])
-        other = truth[:1, ::-1] if before is None else np.resize(before, truth[:1].shape)  # the first line's: its own backwards
-        before = truth[:1]
-        taken, true, wrong = (
-            engine.mouth.of_packed(torch.from_numpy(np.ascontiguousarray(x, np.float32)))
-            for x in (np.stack([pack(take.motion) for take in takes]), truth, other)
-        )
-        loud = voiced(voice.features[:, -LOUDNESS:]) > 0
-        sizes = size_of(taken[:, :, engine.mouth.lips], true[:, :, engine.mouth.lips], loud).numpy()
-        sizes = np.array([allowed(size, energy_of(v)) for size, v in zip(sizes, vectors)], np.float32)
-        error = lip_error(taken[:, :, lip], true[:, :, lip], wrong[:, :, lip], torch.from_numpy(sizes)[:, None])
-        error = error[:, loud].mean(1).numpy()
-        score = np.array([take.score.total for take in takes])
-        result.append(Ordered(score, yardstick(engine, line.speech, takes), -error))
+        directions = {
+            WITHOUT: [v[None] for v in vectors],
+            WITH: [emphasised(v[None], take.seed, SPREAD, voice.accents) for v, take in zip(vectors, takes)],
+        }
+        by = np.array([take.score.total for take in takes]), yardstick(engine, line.speech, takes), readable(engine, line.speech, takes)
+        taken = seen(engine, np.stack([pack(take.motion) for take in takes]))
+        loud, other = voiced(voice.features[:, -LOUDNESS:]) > 0, None
+        for name, played in directions.items():
+            truth = np.stack([taught(line.phones, line.speech.samples, voice, channels, each, aligned) for each in played])
+            if other is None:  # of the first line: its own backwards
+                other = truth[:1, ::-1] if before is None else np.resize(before, truth[:1].shape)
+                before = truth[:1]
+            true, wrong = seen(engine, truth), seen(engine, other)
+            sizes = size_of(taken[:, :, engine.mouth.lips], true[:, :, engine.mouth.lips], loud).numpy()
+            sizes = np.array([allowed(size, energy_of(v)) for size, v in zip(sizes, vectors)], np.float32)
+            error = lip_error(taken[:, :, lip], true[:, :, lip], wrong[:, :, lip], torch.from_numpy(sizes)[:, None])
+            result[name].append(Ordered(*by, -error[:, loud].mean(1).numpy()))
     return result
+
+
+def seen(engine: Engine, motions: np.ndarray) -> torch.Tensor:
+    """Vertices of the mouth in packed motions [K, T, C]."""
+    return engine.mouth.of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)))
+
+
+def style_table(engine: Engine, sounds: list[Speech], steps: int) -> list[str]:
+    """Scores of takes in readings of their own, and of takes of the same seeds whose readings were requested."""
+    own, requested, far = [], [], []
+    usual = Direction().vector()
+    for number, speech in enumerate(sounds):
+        takes = generated(engine, speech, STYLES, number * TAKES, SPREAD, steps)
+        readings = [reading(usual[None], take.seed, SPREAD) for take in takes]
+        own.append([take.score.total for take in takes])
+        requested.append([engine.generate(speech, 1, t.seed, steps, asked=Asked(r, 0.0))[0].score.total for t, r in zip(takes, readings)])
+        far.append([float(np.linalg.norm(r - usual)) for r in readings])
+    a, b, d = np.array(own), np.array(requested), np.array(far)
+    return [
+        f"\n#### Style: {len(sounds)} lines, {STYLES} takes of each in readings of their own, and the same readings requested",
+        f"mean score {a.mean():.1f} and {b.mean():.1f}; difference {(a - b).mean():.1f}, of a take ± {(a - b).std():.1f}; r of a take's "
+        f"score with the distance of its reading from the request, within lines, {_within(a, d):.2f} and {_within(b, d):.2f}",
+    ]
+
+
+def _within(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of [lines, takes] with each other, less the means of the lines."""
+    a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
+    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-12))
 
 
 def ordered_by_people(engine: Engine, lips: Path, split: str, steps: int) -> list[Ordered]:
@@ -151,7 +198,7 @@ def ordered_by_people(engine: Engine, lips: Path, split: str, steps: int) -> lis
         for wav in sorted(lips.glob("*.wav")):
             speech = read_sound(wav)
             takes = generated(engine, speech, TAKES, 1, SPREAD, steps)
-            clips[wav.stem] = takes, yardstick(engine, speech, takes), speech.seconds
+            clips[wav.stem] = takes, yardstick(engine, speech, takes), readable(engine, speech, takes), speech.seconds
             for number, take in enumerate(takes):
                 folder = Path(temporary) / str(number)
                 folder.mkdir(exist_ok=True)
@@ -164,9 +211,9 @@ def ordered_by_people(engine: Engine, lips: Path, split: str, steps: int) -> lis
             subprocess.run(command, capture_output=True, check=True)
             measured.append(json.loads(out.read_text())["system"])
     for name in measured[0]:
-        takes, yard, seconds = clips[name]
+        takes, *others, seconds = clips[name]
         r = np.array([each[name]["r"] for each in measured])
-        result.append(Ordered(np.array([take.score.total for take in takes]), yard, r, seconds))
+        result.append(Ordered(np.array([take.score.total for take in takes]), *others, r, seconds))
     return result
 
 
@@ -235,13 +282,18 @@ def main() -> None:
     if cached:
         corpus = Corpus(args.cache / "corpus")
         taken = ordered_by_teacher(engine, corpus, args.split, args.voices, args.steps)
-        lines += order_table(taken, "Order: minus the lip error against the teacher in the take's direction") + calibration(taken)
+        for name, items in taken.items():
+            lines += order_table(items, f"Order: minus the lip error against the teacher in the take's direction, {name}") + calibration(
+                items
+            )
         sounds = [Line.of(corpus, clip, engine).speech for clip in clips_of(corpus, args.split, args.voices)]
     else:
         sounds = [read_sound(ROOT / "assets" / "sample.wav")]
     if args.data is not None:
         lips = required(args.data / "lips", "the folder of clips with measured lips")
         lines += order_table(ordered_by_people(engine, lips, "check", args.steps), "Order: r of the opening with real mouths, by seconds")
+    if engine.thunder.knows_styles:
+        lines += style_table(engine, sounds, args.steps)
     lines += spoiled_table(engine, sounds, args.takes, args.steps)
     report(results_file(args.results, "ranking.txt", cached), lines)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -16,6 +16,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import displacement
 from ...thunder_core.progress import mapped
+from ...thunder_core.systems import DIRECTION, SYSTEMS
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
 from ..engine import connection
@@ -26,6 +27,7 @@ from ..host.session import Part, session
 from ..takes import dialogue, generation, provenance, take_list
 from ..takes.commit import line_names, line_scores
 from ..takes.direction import similar
+from ..takes.sampling import Sampling
 from ..voice import fingerprint, strip, voice_cache
 from . import listening
 
@@ -35,6 +37,7 @@ DRIFTING = 65.0  # a frame below this score drifts, if it is also _BELOW_TOTAL b
 _BELOW_TOTAL = 12.0
 WRONG = 26.0  # a frame below this score drifts in any take; between the anchors of 120 ms off (8) and damped lips (45)
 _MEASURED = 150  # frames whose mouth is measured at once
+_DIRECTION = ("direction", "spread", "as_asked")  # arguments of a request that say how a take is played
 _SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter drifts are ignored, gaps up to this are bridged
 
 
@@ -272,15 +275,8 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
     clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
-    how = {}  # the engine estimates the direction from the motion
-    if entry is not None:
-        later = 0.0 if clock_of_take is None else (clock.start - clock_of_take.start) / clock.fps
-        played = similar.played(entry.action, later)
-        if played is not None and len(played) == 1:
-            how = {"reading": played[0].tolist()}
-        elif played is not None:
-            files.append(client.put_array(played))
-            how = {"direction": files[-1]}
+    how = {} if entry is None else _direction_of(client, scene, entry, clock)  # without a direction the engine estimates it from the motion
+    files += [how["direction"]] if how else []
     pending = client.request("score", sound=path, expression=files[0], jaw=files[1], **how)
     try:
         while not pending.done:
@@ -311,6 +307,22 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
         place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
     _store(uid, "", total, per_frame)
+
+
+def _direction_of(client, scene, entry, clock: Clock) -> dict:
+    """The arguments of a request that say how a take is played, {} if it does not say so itself. clock: of the motion that is scored, which
+    may start later in the line than the take."""
+    if similar.reading_of(entry.action) is None:
+        return {}
+    sampling, of_take = Sampling.of_take(provenance.about_of(entry.action), scene.thunder), provenance.clock_of(entry.action)
+    if sampling.asked is None or SYSTEMS[sampling.system].follows != DIRECTION:
+        return {}
+    rows = sampling.asked.vectors
+    if len(rows) > 1 and of_take is not None:
+        first = round((clock.start - of_take.start) / clock.fps * FPS)
+        rows = rows[np.clip(np.arange(first, max(len(rows), first + 1)), 0, len(rows) - 1)]
+        sampling = replace(sampling, asked=replace(sampling.asked, vectors=rows))
+    return {"seed": entry.seed} | {name: value for name, value in sampling.request(client).items() if name in _DIRECTION}
 
 
 def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:

@@ -57,8 +57,7 @@ class Engine:
 
     def __init__(self, folder, total=71.5, delay=0):
         self.folder, self.total, self.delay = str(folder), total, delay
-        self.running, self.asked, self.cancelled, self.files = True, [], 0, 0
-        self.directions = []  # of every request, None where it has none
+        self.running, self.asked, self.cancelled, self.files, self.arrays = True, [], 0, 0, {}
 
     def start(self):
         self.running = True
@@ -66,7 +65,8 @@ class Engine:
     def put_array(self, array):
         self.files += 1
         path = f"{self.folder}/array_{self.files}.npy"
-        np.save(path, np.asarray(array, np.float32))
+        self.arrays[path] = np.asarray(array, np.float32)
+        np.save(path, self.arrays[path])
         return path
 
     def request(self, verb, **args):
@@ -91,7 +91,6 @@ class Engine:
 
         expression = np.load(args["expression"])
         engine.asked.append((verb, args, expression))
-        engine.directions.append(np.load(args["direction"]) if "direction" in args else None)
         if verb == "listen":
             clicks(args["out"], (0.05,), len(expression) / 25)
         return Pending()
@@ -267,17 +266,22 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
 
 def test_an_edited_take_is_scored_in_the_direction_that_it_was_sampled_in(blender, stage, engine):
     entry = show(stage, score=80.0)
-    played = np.linspace(-0.5, 0.5, len(DIRECTION_NAMES)).tolist()
-    entry.action[keying.PROPERTY]["reading"] = played
+    requested = np.zeros((75, len(DIRECTION_NAMES)), np.float32)
+    requested[:, 0] = np.linspace(-0.5, 0.5, 75)
+    record = entry.action[keying.PROPERTY]
+    record["direction"], record["reading"] = requested.ravel().tolist(), requested.mean(0).tolist()
+    record["spread"], record["as_asked"], record["quality"] = 0.3, False, "normal"
     edit(entry, 30, 34)
     live_score.live.look()
     run()
-    assert engine.asked[0][1]["reading"] == pytest.approx(played)
+    sent = engine.asked[0][1]
+    assert engine.arrays[sent["direction"]] == pytest.approx(requested)
+    assert sent["spread"] == pytest.approx(0.3) and sent["as_asked"] is False and sent["seed"] == entry.seed
     other = show(stage, score=80.0, seed=9)  # which does not say how it is played
     edit(other, 30, 34)
     live_score.live.look()
     run()
-    assert len(engine.asked) == 2 and "reading" not in engine.asked[1][1]
+    assert len(engine.asked) == 2 and "direction" not in engine.asked[1][1]
 
 
 def test_an_edited_take_whose_direction_had_keys_is_scored_frame_by_frame(blender, stage, engine):
@@ -292,8 +296,7 @@ def test_an_edited_take_whose_direction_had_keys_is_scored_frame_by_frame(blende
     live_score.live.look()
     run()
     verb, request, _ = engine.asked[0]
-    assert verb == "score" and "reading" not in request
-    assert engine.directions[0] == pytest.approx(asked, abs=1e-5)
+    assert verb == "score" and engine.arrays[request["direction"]] == pytest.approx(asked, abs=1e-5)
     assert [name for name in os.listdir(engine.folder) if name.startswith("array")] == []
 
 

@@ -5,28 +5,28 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.arguments import played
+from thunder_core.engine.arguments import asked
 from thunder_core.errors import BadRequest
 
 
-def test_a_reading_is_a_direction():
+def request(tmp_path, values, **more):
+    np.save(tmp_path / "direction.npy", values)
+    return {"direction": str(tmp_path / "direction.npy"), **more}
+
+
+def test_a_direction_is_read_with_its_spread(tmp_path):
     vector = Direction(Style(energy=1.2), "warm", 0.4).vector()
-    assert np.array_equal(played({"reading": vector.tolist()}), vector)
-    assert played({}) is None and played({"reading": None}) is None
+    read = asked(request(tmp_path, vector[None], spread=0.3, as_asked=False))
+    assert np.array_equal(read.vectors, vector[None]) and read.spread == pytest.approx(0.3) and not read.as_asked
+    assert asked({}) is None and asked({"direction": None}) is None
 
 
-def test_a_reading_may_change_over_the_line(tmp_path):
-    vectors = np.stack([Direction(Style(energy=1.2), "warm", share).vector() for share in (0.2, 0.4, 0.6)])
-    np.save(tmp_path / "direction.npy", vectors)
-    assert np.array_equal(played({"direction": str(tmp_path / "direction.npy")}), vectors)
-    np.save(tmp_path / "direction.npy", 99 * vectors)
-    with pytest.raises(BadRequest, match="move its slider back"):
-        played({"direction": str(tmp_path / "direction.npy")})
+@pytest.mark.parametrize("values", [np.zeros((0, 23)), np.zeros(23), np.zeros((2, 5)), np.full((1, 23), np.nan), np.full((1, 23), 99.0)])
+def test_anything_else_is_refused_with_a_sentence(tmp_path, values):
+    with pytest.raises(BadRequest, match=r"set it again|look at the keys|move its slider back"):
+        asked(request(tmp_path, values))
 
 
-@pytest.mark.parametrize(
-    "values", ["much", 3, [], [1, 2], [[0.0] * 23] * 2, [[1], [2, 3]], {"energy": 1}, [float("nan")] * 23, [10**400] * 23, [99.0] * 23]
-)
-def test_anything_else_is_refused_with_a_sentence(values):
-    with pytest.raises(BadRequest, match=r"generate it again|set it again|look for broken|look at the keys|move its slider back"):
-        played({"reading": values})
+def test_a_spread_without_a_direction_is_refused():
+    with pytest.raises(BadRequest, match="give a direction too"):
+        asked({"spread": 0.5})

@@ -214,8 +214,8 @@ def test_a_direction_with_keys_is_scored_alike_with_the_take_and_afterwards(engi
     frames = speech.frames
     asked = np.stack([Direction(Style(energy=0.5 + frame / frames), "sad", frame / frames).vector() for frame in range(frames)])
     take = engine.generate(speech, 1, 3, asked=Asked(asked, 0.0))[0]
-    assert engine.score(speech, take.motion, asked).total == pytest.approx(take.score.total, abs=0.05)
-    assert engine.score(speech, take.motion, asked.mean(0)).total != pytest.approx(take.score.total, abs=0.05)
+    assert engine.score(speech, take.motion, Asked(asked, 0.0)).total == pytest.approx(take.score.total, abs=0.05)
+    assert engine.score(speech, take.motion, Asked(asked.mean(0)[None], 0.0)).total != pytest.approx(take.score.total, abs=0.05)
 
 
 def test_the_score_prefers_the_motion_of_this_sound(engine, speech, takes):

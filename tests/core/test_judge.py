@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the judge of lip-sync learns from: takes beside the teacher in their own direction, and spoiled ones; and its score is absolute."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,16 @@ import soundfile
 import torch
 
 from thunder_core.channels import in_group, SPEECH
-from thunder_core.direction import Direction, Style
+from thunder_core.direction import Asked, check, Direction, DIRECTION_NAMES, Style
+from thunder_core.engine import engine as engine_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.judge import FLOOR, Judge, JudgeConfig, left_open, TAPS
 from thunder_core.engine.m2s.score import DAMPED, OFF_FRAMES, shift_frames
+from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES
+from thunder_core.engine.stresses import stressed, stresses
 from thunder_core.train import sampled
 from thunder_core.train.corpus import build, Corpus
 from thunder_core.train.judge import allowed, collated, corrupt, Lessons, lip_error, opinion, set_map, without_closures
@@ -47,16 +51,11 @@ def clip(engine, speech, takes):
     """The takes as a clip that they were sampled for, whose teacher does the very same."""
     voice, x = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames), np.stack([pack(take.motion) for take in takes])
     readings = np.tile(Direction().vector(), (2, 1))
+    expected = np.stack([pack(motion) for motion in engine.thunder.expected(voice, readings)])
     return SampledClip(
-        x,
-        x,
-        np.stack([pack(motion) for motion in engine.thunder.expected(voice, readings)]),
-        readings,
-        np.full(2, 5),
-        np.ones(2),
-        voice.features.numpy(),
-        voice.units.numpy().astype(np.uint8),
-    )
+        takes=x, teacher=x, expected=expected, asked=expected, readings=readings, steps=np.full(2, 5), guidance=np.ones(2),
+        features=voice.features.numpy(), units=voice.units.numpy().astype(np.uint8),
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -160,17 +159,15 @@ def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(engine, lessons,
     voice = engine._analyse(speech)
     with torch.no_grad():
         trained_on = opinion(engine.judge, collated([lesson])).numpy()
-        expected = [engine._lips(motion) for motion in engine.thunder.expected(voice, clip.readings)]
-        scored = [engine._opinion(take.motion, voice, lips)[0][0].numpy() for take, lips in zip(takes, expected)]
+        expected = engine._expect(voice, list(clip.readings))
+        scored = [engine._opinion(take.motion, voice, each)[0][0].numpy() for take, each in zip(takes, expected)]
     assert np.stack(scored) == pytest.approx(trained_on, abs=5e-3)  # mesh-to-speech's features are kept in half precision
 
 
 def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(engine, lessons, clip):
     lesson = lessons.of(clip, clip, [["off"], []], np.random.default_rng(0))
-    short = SampledClip(
-        *(getattr(clip, name)[:, :60] for name in ("takes", "teacher", "expected")), clip.readings, clip.steps, clip.guidance,
-        clip.features[:60], clip.units[:120],
-    )  # fmt: skip
+    motions = {name: getattr(clip, name)[:, :60] for name in ("takes", "teacher", "expected", "asked")}
+    short = replace(clip, **motions, features=clip.features[:60], units=clip.units[:120])
     cut = lessons.of(short, short, [[], []], np.random.default_rng(0))
     with torch.no_grad():
         alone, together = opinion(engine.judge, collated([cut])), opinion(engine.judge, collated([lesson, cut]))
@@ -196,6 +193,54 @@ def test_a_take_scores_the_same_alone_as_among_others(engine, speech, takes):
     for take in takes:
         [alone] = engine.generate(speech, 1, take.seed, steps=5)
         assert alone.score.total == pytest.approx(take.score.total, abs=1e-3)
+
+
+def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(engine, speech):
+    """Words that a take stresses of its own would otherwise count as errors in every frame."""
+    usual = Direction().vector()[None]
+    own = sorted(engine.generate(speech, 6, 20, asked=Asked(usual, 0.5, as_asked=False)), key=lambda take: take.seed)
+    voice = engine._analyse(speech)
+    for take in own:
+        style = emphasised(reading(usual, take.seed, 0.5), take.seed, 0.5, voice.accents)
+        same = engine.score(speech, take.motion, Asked(style, 0.0))
+        speaks = np.convolve(voice.features[:, -1].cpu().numpy() > -1, np.ones(13), "same") > 6.5  # other frames have the score of the line
+        assert take.score.per_frame[speaks] == pytest.approx(same.per_frame[speaks], abs=0.5)
+    requested = [engine.generate(speech, 1, take.seed, asked=Asked(reading(usual, take.seed, 0.5), 0.0))[0] for take in own]
+    of_frames = np.array([one.score.per_frame.mean() - other.score.per_frame.mean() for one, other in zip(own, requested)])
+    assert abs(of_frames.mean()) < 4 and abs(of_frames).max() < 8
+
+
+def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, speech):
+    """With keys on its sliders and stresses of its own; without either the score would be another."""
+    keyed = np.repeat([Direction(Style(energy=by)).vector() for by in (0.6, 1.5)], [50, 50], axis=0)
+    asked = Asked(keyed, 0.5, as_asked=False)
+    [take] = engine.generate(speech, 1, 33, asked=asked)
+    again = engine.score(speech, take.motion, asked, 33)
+    assert again.total == pytest.approx(take.score.total, abs=0.05)
+    assert again.per_frame == pytest.approx(take.score.per_frame, abs=0.5)
+    assert engine.score(speech, take.motion).total < take.score.total - 1
+
+
+def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, speech, monkeypatch):
+    """As of mixed takes, which would have lost as much as all takes did by stresses of their own."""
+    takes = engine.generate(speech, 4, 20, asked=Asked(Direction().vector()[None], 0.5, as_asked=False))
+    read = [engine.score(speech, take.motion).total for take in takes]
+    monkeypatch.setattr(engine_module, "stresses", lambda opening, expected, loud: np.zeros(len(opening)))
+    without = [engine.score(speech, take.motion).total for take in takes]
+    assert np.mean(read) > np.mean(without) + 2
+
+
+def test_a_louder_word_is_a_stress_and_a_louder_line_is_not():
+    loud, expected = np.ones(100, bool), 5 + 5 * np.sin(np.arange(100) / 2)
+    louder = np.where(np.arange(100) < 50, 1.0, 1.6)
+    assert np.ptp(stresses(1.5 * expected, expected, loud)) < 0.1
+    by = stresses(louder * expected, expected, loud)
+    assert by[70:].mean() - by[:30].mean() == pytest.approx(1.4 * np.log(1.6), abs=0.15) and abs(by.mean()) < 1e-6
+    usual = Direction().vector()
+    played = stressed(usual, by)
+    assert np.array_equal(np.flatnonzero(np.ptp(played, axis=0)), [DIRECTION_NAMES.index(n) for n in ("energy", "articulation")])
+    check(played)
+    assert not stresses(expected, expected, np.zeros(100, bool)).any()
 
 
 # ---- what it learns from
@@ -249,10 +294,14 @@ def test_the_teacher_plays_the_direction_that_a_take_is_compared_in(engine, spee
     voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
     phones = np.repeat(voice.features.numpy()[:, -42:-2].argmax(1), 4).astype(np.uint8)
     names = list(engine.head.expression_names)
-    calm, wild = (sampled.taught(phones, speech.samples, voice, names, Direction(Style(energy=by)).vector(), True) for by in (0.5, 1.6))
+    both = [Direction(Style(energy=by)).vector() for by in (0.5, 1.6)]
+    calm, wild = (sampled.taught(phones, speech.samples, voice, names, one[None], True) for one in both)
     mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
     assert calm.shape == wild.shape == (speech.frames, len(names) + 9)
     assert calm[:, len(names)].mean() < 0.6 * wild[:, len(names)].mean() and np.abs(calm[:, mouth]).mean() < np.abs(wild[:, mouth]).mean()
+    half = speech.frames // 2
+    stressed = sampled.taught(phones, speech.samples, voice, names, np.repeat(both, [half, speech.frames - half], axis=0), True)
+    assert stressed[:half] == pytest.approx(calm[:half], abs=0.05) and stressed[half:] == pytest.approx(wild[half:], abs=0.05)
 
 
 # ---- lips that stay open

@@ -59,28 +59,6 @@ def flag(args, name, default):
     return value
 
 
-def played(args):
-    """The direction of a motion: [DIRECTION_NAMES] of a request's “reading”, or [1 or T, DIRECTION_NAMES] of its “direction”; None if it
-    has neither."""
-    import numpy as np
-
-    from ..direction import check
-
-    if args.get("direction") is not None:
-        vectors = array(args, "direction")
-        check(vectors)
-        return vectors
-    values = args.get("reading")
-    if values is None:
-        return None
-    try:
-        vector = np.array(values, np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise BadRequest("The reading of the take is not a list of numbers: generate it again") from error
-    check(vector[None])
-    return vector
-
-
 def asked(args):
     """The Asked of a request's “direction”, “spread” and “as_asked”, None if it has no direction."""
     from ..direction import Asked, check

@@ -10,8 +10,8 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +30,10 @@ from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, 
 from .batches import in_portions, SharedProgress, side_by_side
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
-from .m2s.judge import Judge
+from .m2s.judge import Judge, opening_and_width
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
-from .m2s.score import evidence, grade, Scale
+from .m2s.score import evidence, grade, Scale, voiced
 from .m2s.vocoder import Vocoder
 from .precision import chosen_precision, FLOAT32
 from .readings import emphasised, reading
@@ -43,6 +43,7 @@ from .speech.encoder import LOUDNESS
 from .speech.phones import PHONES
 from .speech.speaker import SpeakerEncoder, WIDTH as SPEAKER
 from .speech.transcript import Closure
+from .stresses import stressed, stresses
 from .systems.performing import check_request, NetworkPerformer, open_performer, over_picture, Performer, STEPS_OF
 from .systems.thunder import Thunder, VoiceFeatures
 from .weights import identify, Identity, SHIPPED
@@ -131,10 +132,15 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
 
 @dataclass(frozen=True)
 class Expectation:
-    """References of the judge for a take. lips: [1, T, 4, 3], as `Engine._lips`.  hard: [T], opinion of usual takes at each frame."""
+    """References of the judge for a take.
+
+    lips: [1, T, 4, 3], as `Engine._lips`, in the direction that it is played in.  hard: [T], opinion of usual takes at each frame.
+    asked: as `lips`, in the direction that was requested.
+    """
 
     lips: Tensor
     hard: Tensor
+    asked: Tensor
 
 
 _Turn = contextlib.AbstractContextManager[object]
@@ -149,6 +155,7 @@ class _Request:
     draw: (seeds, progress, direction of each, spread of each, turn) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known
     before sampling.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which needs memory.
+    requested: of `_requested`, once it is known.
     """
 
     engine: Engine
@@ -163,6 +170,7 @@ class _Request:
     expects: bool
     arrived: int = 0
     turn: _Turn = _NO_TURN
+    requested: Tensor | None = None
 
     def takes(self, threads: int) -> Generator[Take, None, None]:
         """Every take as soon as it is done, in the order of their seeds; at most `threads` threads work on them."""
@@ -218,13 +226,24 @@ class _Request:
 
         if self.asked is None:
             return self.draw(seeds, tell, None, None, self.turn)
-        spreads = [self._spread(s) for s in seeds]
-        played = [emphasised(self.readings[s], s, spread, self.voice.accents) for s, spread in zip(seeds, spreads)]
-        return self.draw(seeds, tell, played, spreads, self.turn)
+        return self.draw(seeds, tell, self._played(seeds), [self._spread(s) for s in seeds], self.turn)
+
+    def _played(self, seeds: list[int]) -> list[np.ndarray]:
+        """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each."""
+        return [emphasised(self.readings[s], s, self._spread(s), self.voice.accents) for s in seeds]
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
-        return self.engine._expect(self.voice, [self.readings[s] for s in seeds], self.turn) if self.expects else None
+        if not self.expects:
+            return None
+        # With each take's own stresses, which would otherwise count as errors in every frame.
+        return self.engine._expect(self.voice, self._played(seeds), [self._spread(s) for s in seeds], self._requested, self.turn)
+
+    def _requested(self) -> Tensor:
+        """The lips that the model expects in the requested direction [1, T, 4, 3]."""
+        if self.requested is None:
+            self.requested = self.engine._requested(self.voice, self.asked, self.turn)
+        return self.requested
 
     def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None) -> list[Take]:
         scores: list[LipSyncScore | None] = [None] * len(motions)
@@ -430,19 +449,25 @@ class Engine:
         vectors = over_frames(asked.vectors, frames)
         return {s: reading(vectors, s, _spread_of(asked, s, seed)) for s in range(seed, seed + takes)}
 
-    def score(self, speech: Speech, motion: Motion, played: np.ndarray | None = None) -> LipSyncScore:
+    def score(self, speech: Speech, motion: Motion, asked: Asked | None = None, seed: int = 0) -> LipSyncScore:
         """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
 
-        played: the direction of the motion, [DIRECTION_NAMES] or [1 or T, DIRECTION_NAMES]; None: it is estimated from the motion.
+        asked, seed: the motion is that of the take of this seed, sampled in this direction: exactly so if `as_asked`. Without a direction
+        one is estimated from the motion. Raises BadRequest.
         """
         motion = self._checked(motion)
         frames = min(motion.frames, speech.frames)
         voice, expectations = self._analyse(speech), None
-        if played is not None:
-            directions = np.atleast_2d(np.asarray(played, np.float32))
-            check(directions)
-            expectations = self._expect(voice.part(0, frames), [over_frames(directions, frames)])
+        if asked is not None:
+            # Stresses depend on the length of the sound, which a motion may not have.
+            directions, spread = self._readings(asked, 1, seed, speech.frames), _spread_of(asked, seed, seed)
+            played, start = emphasised(directions[seed], seed, spread, voice.accents)[:frames], voice.part(0, frames)
+            expectations = self._expect(start, [played], [spread], partial(self._requested, start, asked))
         return self._grade([motion.part(slice(0, frames))], voice, expectations)[0]
+
+    def _requested(self, voice: VoiceFeatures, asked: Asked, turn: _Turn = _NO_TURN) -> Tensor:
+        """The lips that the model expects in the direction that was requested [1, T, 4, 3]."""
+        return self._expected_lips(voice, [over_frames(asked.vectors, voice.frames)], turn)[0]
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
         """Times of lip closures for the m, b and p of a text in a sound, and the sound's silent parts, in seconds."""
@@ -499,16 +524,16 @@ class Engine:
             return self.thunder.overhear(voice), LISTENS
         return (voice, SPEAKS) if float(voice.presence.max()) >= _SPOKEN else (voice.unspoken(), IDLE)
 
-    def _opinion(self, motion: Motion, voice: VoiceFeatures, expected: Tensor) -> tuple[Tensor, Tensor]:
-        """The judge's opinion per frame [1, T] and for the whole clip [1] of a motion that starts with the sound.
-
-        expected: the lips that the model expects, [1, T, 4, 3] metres from rest."""
-        speech = voice.features[None, : motion.frames]
-        if not self.judge.config.heard:
+    def _opinion(self, motion: Motion, voice: VoiceFeatures, expectation: Expectation) -> tuple[Tensor, Tensor]:
+        """The judge's opinion per frame [1, T] and for the whole clip [1] of a motion that starts with the sound."""
+        speech, more = voice.features[None, : motion.frames], ()
+        if self.judge.config.heard:
+            features, lips, log_odds = self._look(motion, voice)
+            more = features, log_odds
+        else:
             lips = self._lips(motion)
-            return self.judge(speech, lips, expected), self.judge.in_all(speech, lips, expected)
-        features, lips, log_odds = self._look(motion, voice)
-        return self.judge(speech, lips, expected, features, log_odds), self.judge.in_all(speech, lips, expected)
+        opinion = self.judge(speech, lips, expectation.lips, *more)
+        return opinion, self.judge.in_all(speech, lips, expectation.asked)
 
     @cached_property
     def _margins(self) -> Lips:
@@ -531,26 +556,46 @@ class Engine:
 
         expectations: the model's expectation in the direction of each, None if the directions are to be estimated from the motions.
         """
-        known, frames, names, scores = self.judge.config, motions[0].frames, self.head.expression_names, []
+        known, frames, scores = self.judge.config, motions[0].frames, []
         voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
         near_scale = Scale((known.off_near, known.damped_near, known.right_near))
         progress(0.9, "Ranking by lip-sync")
         if expectations is None:
-            directions = [Direction(style_of_mouth(motion, names)).vector() for motion in motions]
-            expectations = self._expect(voice, directions)
+            expectations = self._expect_of(motions, voice)
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
-            opinion, in_all = self._opinion(motion, voice, expectation.lips)
+            opinion, in_all = self._opinion(motion, voice, expectation)
             scores += grade(opinion, voice.features[:, -LOUDNESS:], scale, expectation.hard, near_scale, in_all)
         return scores
 
     @torch.no_grad()
     def _expect(
-        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], turn: _Turn = _NO_TURN
+        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], spreads: Sequence[float] = (),
+        asked: Callable[[], Tensor] | None = None, turn: _Turn = _NO_TURN,
     ) -> list[Expectation]:  # fmt: skip
-        """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]. turn: as `Thunder.perform`'s."""
-        lips = [self._lips(motion) for motion in self.thunder.expected(voice, directions, turn)]
-        return [Expectation(each, self.judge.hard(voice.features[None], each)[0]) for each in lips]
+        """What the judge compares takes of a sound with, that are played in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES].
+
+        spreads: of each take around the requested direction (default 0).  asked: gives the lips that the model expects in that direction;
+        takes with a spread of 0 have it as their own.  turn: as `Thunder.perform`'s.
+        """
+        result = []
+        for lips, spread in zip(self._expected_lips(voice, directions, turn), spreads or [0.0] * len(directions)):
+            requested = asked() if asked is not None and spread > 0 else lips
+            result.append(Expectation(lips, self.judge.hard(voice.features[None], lips)[0], requested))
+        return result
+
+    def _expect_of(self, motions: list[Motion], voice: VoiceFeatures) -> list[Expectation]:
+        """As `_expect` of motions whose direction is not known: style and stressed words are read off the motions."""
+        directions = [Direction(style_of_mouth(motion, self.head.expression_names)).vector() for motion in motions]
+        plain, loud = self._expected_lips(voice, directions), voiced(voice.features[:, -LOUDNESS:]).cpu().numpy() > 0
+        openings = [[opening_and_width(lips)[0][0].cpu().numpy() for lips in both] for both in zip(map(self._lips, motions), plain)]
+        played = [stressed(direction, stresses(own, expected, loud)) for direction, (own, expected) in zip(directions, openings)]
+        return [replace(each, asked=asked) for each, asked in zip(self._expect(voice, played), plain)]
+
+    @torch.no_grad()
+    def _expected_lips(self, voice: VoiceFeatures, directions: Sequence[np.ndarray], turn: _Turn = _NO_TURN) -> list[Tensor]:
+        """The lips that the model expects for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES], each as `_lips`."""
+        return [self._lips(motion) for motion in self.thunder.expected(voice, directions, turn)]
 
     @torch.no_grad()
     def evidence_of(self, motion: Motion, voice: VoiceFeatures) -> np.ndarray:

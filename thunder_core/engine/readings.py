@@ -21,7 +21,7 @@ _STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Spread* 1
 _EMPHASIS = 0.6  # standard deviation of log energy between the words of a line at *Spread* 1
 _WORD_FRAMES = 15  # approximate length of an emphasis, frames
 _SMOOTHED = 1.45  # restores the deviation that smoothing removes
-_CLEARER = 0.6  # deviations of articulation per deviation of energy
+CLEARER = 0.6  # deviations of articulation per deviation of energy
 _ACCENTED = {"brows": 0.8, "head": 1.0}  # deviations added on accents
 _MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
@@ -76,7 +76,7 @@ def emphasised(played: np.ndarray, seed: int, spread: float, accents: np.ndarray
     """
     played = np.array(np.broadcast_to(played, (len(accents), played.shape[1])), np.float32)
     energy = spread * _EMPHASIS / _ENERGY.speakers * emphases(seed, len(accents))
-    more = {"energy": energy, "articulation": _CLEARER * energy}
+    more = {"energy": energy, "articulation": CLEARER * energy}
     more |= {name: by * (accents - accents.mean()) for name, by in _ACCENTED.items()}
     for column, axis in enumerate(AXES):
         if axis.name in more:

@@ -341,8 +341,8 @@ class Worker:
         folder = self._folder_for_arrays(args)
         motion = self._motion(args)
         speech = read_sound(arguments.text(args, "sound"), progress.reading)
-        played = arguments.played(args)
-        score = self._loaded(progress).score(speech, motion, played)
+        asked, seed = arguments.asked(args), arguments.whole(args, "seed", 0, 0, 2**63 - 1)
+        score = self._loaded(progress).score(speech, motion, asked, seed)
         file = os.path.join(folder, "score_per_frame.npy")
         save_array(file, score.per_frame)
         return {"total": float(score.total), "per_frame": file}

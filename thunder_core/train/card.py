@@ -68,7 +68,8 @@ python -m thunder_core.train card
 Every stage resumes where it was stopped. m2s and the denoiser did not start from nothing but (`--start`) from those distributed
 before, which knew neither styles nor moods: m2s 3700 steps, the denoiser 7290, on performances of earlier teachers. All on two CPU
 cores: the steps above in about four hours, those before in about six. Of the takes that the judge learned from, those of the first 130
-clips were sampled by the diffusion model before its accents and blinks were set, in 5 … 20 steps.
+clips were sampled by the diffusion model before its accents and blinks were set, in 5 … 20 steps. Its scale was laid
+later, the network as it was, on takes as they are finished now: `takes --watched 16`, `judge --scale-only`.
 """  # noqa: E501
 
 

@@ -8,7 +8,7 @@ the range of *Energy* is no error either: the teacher's lips are scaled to the t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -40,8 +40,9 @@ ODDS = (0.27, 0.22, 0.16, 0.13, 0.13, 0.09)
 SPOILED = 2  # spoiled versions of each take
 OF_TEACHER = 0.25  # share of the spoiled training versions that use the teacher's motion instead of the take's
 APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0  # loss weights for differences between takes of a clip: per frame, and overall
-CORRELATIONS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)  # weights tried
-AS_WELL = 0.01  # difference of rank correlations that counts as equal
+# Weights of the plain correlations, with the model's expectation in the requested direction and with the map. More of them would
+# order takes better by real lips and worse by the lip error, and tell damped lips less well.
+CORRELATIONS = (2.0, 1.0)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
 
@@ -141,12 +142,13 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
 class Lesson:
     """Motions of one sound of T frames, and the judge's targets for them.
 
-    speech [T, d].  expected [V, T, 4, 3]: the model's expected lips in the direction of each motion.  lips [V, T, 4, 3],
-    features [V, T, heard], evidence [V, T]: of each motion.  target [V, T].  as_sampled: bool [V], takes as they are.
+    speech [T, d].  expected, asked [V, T, 4, 3]: the model's expected lips in the direction of each motion, and in the requested one.
+    lips [V, T, 4, 3], features [V, T, heard], evidence [V, T]: of each motion.  target [V, T].  as_sampled: bool [V], takes as they are.
     """
 
     speech: Tensor
     expected: Tensor
+    asked: Tensor
     lips: Tensor
     features: Tensor
     evidence: Tensor
@@ -155,8 +157,7 @@ class Lesson:
 
     def some(self, rows: np.ndarray) -> Lesson:
         """Of some of the motions."""
-        some = (x[rows] for x in (self.expected, self.lips, self.features, self.evidence, self.target, self.as_sampled))
-        return Lesson(self.speech, *some)
+        return Lesson(self.speech, *(getattr(self, field.name)[rows] for field in fields(Lesson)[1:]))
 
 
 class Lessons:
@@ -214,8 +215,10 @@ class Lessons:
             said = evidence(self.m2s.unit_head(twice), units, self.m2s.unit_log_prior)
         first = torch.tensor([i == 0 for of_take in kinds for i in range(1 + len(of_take))])
         return Lesson(
-            sound, self._see(clip.expected)[whose][:, :, self.mouth.lips].cpu(), lips, features.half().cpu(), said.cpu(),
-            torch.log(FLOOR + error).cpu() + left_open(sound[None].expand(len(lips), -1, -1), lips), first,
+            sound, *(self._see(x)[whose][:, :, self.mouth.lips].cpu() for x in (clip.expected, clip.asked)),
+            lips, features.half().cpu(), said.cpu(),
+            torch.log(FLOOR + error).cpu() + left_open(sound[None].expand(len(lips), -1, -1), lips),
+            first,
         )  # fmt: skip
 
 
@@ -254,6 +257,7 @@ def collated(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
     batch = {
         "speech": torch.cat([held(lesson.speech[None]).expand(len(lesson.lips), -1, -1) for lesson in some]),
         "expected": torch.cat([held(lesson.expected) for lesson in some]),
+        "asked": torch.cat([held(lesson.asked) for lesson in some]),
         "lips": torch.cat([held(lesson.lips) for lesson in some]),
         "features": torch.cat([held(lesson.features) for lesson in some]).float(),
         "evidence": torch.cat([held(lesson.evidence) for lesson in some]),
@@ -272,7 +276,7 @@ def opinion(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
 
 def in_all(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
     """The whole-clip term of the judge's opinions of a batch [B]."""
-    return judge.in_all(*(batch[name] for name in ("speech", "lips", "expected", "there")))
+    return judge.in_all(*(batch[name] for name in ("speech", "lips", "asked", "there")))
 
 
 def clip_means(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
@@ -300,9 +304,9 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
     """Figures of a judge: how well it orders the takes of each clip and recognises spoiled ones, and the merits that define its scale.
 
     rank: Spearman of merit and lip error within a clip, mean over clips; yardstick, by_model: the same of the correlation of a
-    take's opening with that which the map predicts, and which the model expects.  gain: how much less error the best by merit
-    has than the average take, as a share of what the best choice would.  auc_…: share of pairs in which a take has more merit
-    than a spoiled one.
+    take's opening with that which the map predicts, and which the model expects in the requested direction.  gain: how much less
+    error the best by merit has than the average take, as a share of what the best choice would.  auc_…: share of pairs in which a
+    take has more merit than a spoiled one.
     """
     ranks, yardsticks, by_model, gained, possible = [], [], [], 0.0, 0.0
     kinds: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}
@@ -315,7 +319,7 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
         loud = voiced(lesson.speech[:, -LOUDNESS:]) > 0
         openings = opening_and_width(lesson.lips[own])[0][:, loud]
         predicted = judge.predicted(batch["speech"][:1])[0, :1, loud].cpu().expand_as(openings)
-        for ranks_of, expected in ((yardsticks, predicted), (by_model, opening_and_width(lesson.expected[own])[0][:, loud])):
+        for ranks_of, expected in ((yardsticks, predicted), (by_model, opening_and_width(lesson.asked[own])[0][:, loud])):
             ranks_of.append(spearmanr([np.corrcoef(o, e)[0, 1] for o, e in zip(openings, expected)], -error[own]).statistic)
         gained += float(error[own].mean() - error[own][merit[own].argmax()])
         possible += float(error[own].mean() - error[own].min())
@@ -336,19 +340,18 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
     return figures | {name: means[name] for name in ("right", "off", "damped")}
 
 
-def weigh_correlations(judge: Judge, held_out: list[Lesson], device: str = "cpu") -> None:
-    """Set the weight of both correlations: the smallest that ranks held-out takes within AS_WELL of the best. A larger one detects
-    damped lips less well."""
-    known = []
-    for lesson in held_out:
-        batch = collated([lesson], device)
-        own = batch["as_sampled"]
-        weight = counted(batch["speech"], batch["there"])
-        unexpected = judge.unexpected(batch["speech"], batch["lips"], batch["expected"], weight)
-        error = clip_means(batch["target"].exp() - FLOOR, batch)
-        known.append([x[own].cpu().numpy() for x in (clip_means(opinion(judge, batch), batch), unexpected.sum(1), error)])
-    orders = [np.nanmean([spearmanr(said + w * apart, error).statistic for said, apart, error in known]) for w in CORRELATIONS]
-    judge.by_correlation.fill_(next(w for w, order in zip(CORRELATIONS, orders) if order >= max(orders) - AS_WELL))
+def finish(judge: Judge, held_out: list[Lesson], device: str = "cpu") -> tuple[Judge, dict[str, float]]:
+    """Weigh the plain correlations and lay the scale on held-out lessons; returns (judge, figures of these)."""
+    with torch.no_grad():
+        judge.by_correlation.zero_()
+        learned = measure(judge, held_out, device)
+        judge.by_correlation.copy_(torch.tensor(CORRELATIONS))
+        figures = measure(judge, held_out, device) | {"rank_near": learned["rank"]}
+    scale = {name: figures[name] for name in ("off", "damped", "right")} | {
+        f"{name}_near": learned[name] for name in ("off", "damped", "right")
+    }
+    judge.config = replace(judge.config, **scale)
+    return judge, {name: round(value, 4) for name, value in figures.items()}
 
 
 def train_judge(
@@ -391,12 +394,4 @@ def train_judge(
         }
 
     fit(judge, batch, loss, schedule, folder, lambda model: measure(model, held_out, device), validate_every=100, device=device)
-    with torch.no_grad():
-        learned = measure(judge, held_out, device)
-        weigh_correlations(judge, held_out, device)
-        figures = measure(judge, held_out, device) | {"rank_near": learned["rank"], "correlations": float(judge.by_correlation[0])}
-    scale = {name: figures[name] for name in ("off", "damped", "right")} | {
-        f"{name}_near": learned[name] for name in ("off", "damped", "right")
-    }
-    judge.config = JudgeConfig(**(judge.settings() | scale))
-    return judge, {name: round(value, 4) for name, value in figures.items()}
+    return finish(judge, held_out, device)

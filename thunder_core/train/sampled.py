@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes of the corpus for the judge: the model's samples, and the teacher's performances of the same sound in the same direction.
+"""Takes of the corpus for the judge: the model's samples, and the teacher's performances of the same sound in the same direction,
+with the same words stressed.
 
 Each set of weights has its own folder, with one file per clip, so that the judge can be trained on samples of several of them, and
 interrupted sampling can be resumed.
@@ -17,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..direction import Direction, DIRECTION_NAMES
+from ..direction import AXES, Direction, DIRECTION_NAMES
 from ..engine.readings import emphasised, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Thunder, VoiceFeatures
@@ -33,7 +34,8 @@ TRAINING_TAKES, WATCHED_TAKES = 8, 16  # takes per clip
 LEAST_FRAMES, MOST_FRAMES = 75, 125  # shortest clip (3 s), and most frames used of a longer one
 REFERENCES = 2  # teacher performances averaged into a take's reference, since the teacher varies
 SPREAD, GUIDANCE = 0.5, 1.0  # the user's defaults, at normal quality: for the clips the judge is validated on
-_SPREADS, _STEPS, _GUIDANCES = (0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)  # drawn per training clip; 0 steps: normal quality
+# Drawn per training clip; 0 steps: normal quality.
+_SPREADS, _STEPS, _GUIDANCES = (0.0, 0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)
 _OTHERS = (
     "engine/readings.py",
     "engine/speech/accents.py",
@@ -42,6 +44,11 @@ _OTHERS = (
     "train/prosody.py",
     "train/lip_kernels.py",
 )
+_ENERGY_COLUMN = next(i for i, axis in enumerate(AXES) if axis.name == "energy")
+_ENERGY = AXES[_ENERGY_COLUMN]
+_STRESSED = np.array([name in ("energy", "articulation") for name in DIRECTION_NAMES])  # what differs on a stressed word's lips
+_SAME_ENERGY = 1e-3  # difference of energies that is none
+_CONTENT = "with stresses"  # what a file's references are: another text where that changes
 _WEIGHTS = ("denoiser", "distilled", "encoder", "units")
 
 
@@ -49,14 +56,16 @@ _WEIGHTS = ("denoiser", "distilled", "encoder", "units")
 class SampledClip:
     """One sound of T frames, K takes of it, and the teacher's performance in the direction of each.
 
-    takes, teacher, expected: float16 [K, T, channels + 9] as `types.pack` orders them; expected: the model's expectation in the direction
-    of each take (`Thunder.expected`).  readings: float32 [K, DIRECTION_NAMES].
+    takes, teacher, expected, asked: float16 [K, T, channels + 9] as `types.pack` orders them; expected: the model's expectation in the
+    direction of each take with the take's own stresses (`Thunder.expected`, `readings.emphasised`); asked: in the direction that was
+    requested.  readings: float32 [K, DIRECTION_NAMES], without stresses.
     steps [K], guidance [K]: settings of each take; 0 steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T].
     """
 
     takes: np.ndarray
     teacher: np.ndarray
     expected: np.ndarray
+    asked: np.ndarray
     readings: np.ndarray
     steps: np.ndarray
     guidance: np.ndarray
@@ -77,7 +86,7 @@ class SampledClip:
 
 def folder_of(cache: Path, weights: Path, seed: int) -> Path:
     """The folder for samples of a folder of weights; it depends on model, teacher and seed."""
-    digest = hashlib.sha256(repr((seed, REFERENCES, _SPREADS, _STEPS, _GUIDANCES, LEAST_FRAMES, MOST_FRAMES)).encode())
+    digest = hashlib.sha256(repr((_CONTENT, seed, REFERENCES, _SPREADS, _STEPS, _GUIDANCES, LEAST_FRAMES, MOST_FRAMES)).encode())
     for path in (weights / f"{name}.safetensors" for name in _WEIGHTS):
         digest.update(path.read_bytes() if path.exists() else b"")
     core = Path(__file__).resolve().parents[1]
@@ -120,9 +129,11 @@ def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Takes that are sampled together. directions: float32 [k, DIRECTION_NAMES].  spreads [k]: around the direction."""
+    """Takes that are sampled together. asked, directions: float32 [k, DIRECTION_NAMES], requested ones and readings of them.
+    spreads [k]: of the readings."""
 
     seeds: list[int]
+    asked: np.ndarray
     directions: np.ndarray
     spreads: list[float]
     steps: int
@@ -131,8 +142,9 @@ class _Plan:
 
 def _usual_plan(number: int) -> _Plan:
     seeds = [number * WATCHED_TAKES + i for i in range(WATCHED_TAKES)]
-    directions = np.concatenate([reading(Direction().vector()[None], s, SPREAD) for s in seeds])
-    return _Plan(seeds, directions, [SPREAD] * len(seeds), 0, GUIDANCE)
+    asked = np.tile(Direction().vector(), (len(seeds), 1))
+    directions = np.concatenate([reading(one[None], s, SPREAD) for one, s in zip(asked, seeds)])
+    return _Plan(seeds, asked, directions, [SPREAD] * len(seeds), 0, GUIDANCE)
 
 
 def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
@@ -140,10 +152,10 @@ def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
     half = TRAINING_TAKES // 2
     for _ in range(2):
         seeds = [int(s) for s in rng.integers(1 << 30, size=half)]
-        asked = [Direction() if rng.random() < 0.5 else Direction.of_clip(str(rng.integers(1 << 32)), rng) for _ in seeds]
+        asked = [(Direction() if rng.random() < 0.5 else Direction.of_clip(str(rng.integers(1 << 32)), rng)).vector() for _ in seeds]
         spreads = [float(x) for x in rng.choice(_SPREADS, half)]
-        played = [reading(d.vector()[None], s, x) for d, s, x in zip(asked, seeds, spreads)]
-        yield _Plan(seeds, np.concatenate(played), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
+        played = [reading(one[None], s, x) for one, s, x in zip(asked, seeds, spreads)]
+        yield _Plan(seeds, np.stack(asked), np.concatenate(played), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
 
 
 def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans, aligned: bool) -> SampledClip:
@@ -155,35 +167,51 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
     samples = corpus.samples(clip)[: round(frames * RATE / FPS)]
     voice = thunder.analyse(torch.from_numpy(samples), frames)
     styled = thunder.knows_styles
-    takes, readings, steps, guidance = [], [], [], []
+    takes, asked, readings, played, steps, guidance = [], [], [], [], [], []
     for plan in plans:
-        styles = (
-            [emphasised(d[None], *each, voice.accents) for d, *each in zip(plan.directions, plan.seeds, plan.spreads)] if styled else None
-        )
+        usual = np.tile(Direction().vector(), (len(plan.seeds), 1))
+        directions = plan.directions if styled else usual
+        styles = [emphasised(d[None], *each, voice.accents) for d, *each in zip(directions, plan.seeds, plan.spreads)] if styled else None
         motions = thunder.perform(voice, plan.seeds, plan.steps or NORMAL, plan.guidance, lambda fraction: None, styles=styles)
         takes += [pack(motion) for motion in motions]
-        readings.append(plan.directions if styled else np.tile(Direction().vector(), (len(motions), 1)))
+        asked += [*(plan.asked if styled else usual)]
+        readings.append(directions)
+        played += directions[:, None] if styles is None else styles
         steps += [plan.steps] * len(motions)
         guidance += [plan.guidance] * len(motions)
-    directions = np.concatenate(readings)
-    teacher = [taught(corpus.phones(clip)[: 4 * frames], samples, voice, channels, d, aligned) for d in directions]
-    expected = [pack(motion) for motion in thunder.expected(voice, list(directions))]
+    teacher = [taught(corpus.phones(clip)[: 4 * frames], samples, voice, channels, each, aligned) for each in played]
+    expected, requested = ([pack(motion) for motion in thunder.expected(voice, each)] for each in (played, asked))
     return SampledClip(
-        *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, expected)),
-        directions.astype(np.float32),
-        np.array(steps), np.array(guidance), voice.features.cpu().numpy().astype(np.float16), voice.units.cpu().numpy().astype(np.uint8),
+        *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, expected, requested)),
+        np.concatenate(readings).astype(np.float32), np.array(steps), np.array(guidance),
+        voice.features.cpu().numpy().astype(np.float16), voice.units.cpu().numpy().astype(np.uint8),
     )  # fmt: skip
 
 
 def taught(
-    phones: np.ndarray, samples: np.ndarray, voice: VoiceFeatures, channels: list[str], direction: np.ndarray, aligned: bool
+    phones: np.ndarray, samples: np.ndarray, voice: VoiceFeatures, channels: list[str], played: np.ndarray, aligned: bool
 ) -> np.ndarray:
-    """The teacher's mean performance in a direction [DIRECTION_NAMES]: the mean of packed motions [T, channels + 9]."""
-    assert len(direction) == len(DIRECTION_NAMES)
+    """The teacher's mean performance in a direction [1 or T, DIRECTION_NAMES]: the mean of packed motions [T, channels + 9].
+
+    The teacher keeps its direction over a line. If `played` changes, each frame is between the performances in the calmest and in the most
+    energetic frame's direction, as far as its own energy is.
+    """
+    assert played.shape[1] == len(DIRECTION_NAMES)
     features = voice.features.cpu().numpy()
-    heard, pitch, played = features[:, -LOUDNESS:], semitones(samples, voice.frames), Direction.of_vector(direction)
-    performances = [
-        pack(perform(phones, heard, channels, np.random.default_rng(i), played, pitch, features=features if aligned else None))
-        for i in range(REFERENCES)
-    ]
-    return np.mean(performances, 0)
+    heard, pitch = features[:, -LOUDNESS:], semitones(samples, voice.frames)
+
+    def performance(direction: np.ndarray) -> np.ndarray:
+        asked = Direction.of_vector(direction)
+        performances = [
+            pack(perform(phones, heard, channels, np.random.default_rng(i), asked, pitch, features=features if aligned else None))
+            for i in range(REFERENCES)
+        ]
+        return np.mean(performances, 0)
+
+    energy = np.array([_ENERGY.value(by) for by in played[:, _ENERGY_COLUMN]])
+    if np.ptp(energy) < _SAME_ENERGY:
+        return performance(played.mean(0))
+    ends = [np.where(_STRESSED, played[at], played.mean(0)) for at in (energy.argmin(), energy.argmax())]
+    calm, energetic = (performance(end) for end in ends)
+    share = ((energy - energy.min()) / np.ptp(energy))[:, None]
+    return (1 - share) * calm + share * energetic

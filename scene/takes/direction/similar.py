@@ -13,14 +13,13 @@ from ....thunder_core.client import Client
 from ....thunder_core.direction import Asked, AXES, DIRECTION_NAMES
 from ....thunder_core.direction_words import words
 from ....thunder_core.errors import BadRequest
-from ....thunder_core.types import FPS
 from ...animation import keying
 from ...engine import connection
 from ...heads import head
 from ...host.jobs import Step
 from ...voice import strip
 from .. import generation, provenance, take_list
-from ..sampling import asked_of, Sampling
+from ..sampling import Sampling
 
 SPREAD = 0.15  # spread of new takes around the chosen one
 COUNT = 4
@@ -68,20 +67,6 @@ def reading_of(action) -> np.ndarray | None:
     except (TypeError, ValueError):
         return None
     return reading if reading.shape == (len(DIRECTION_NAMES),) and np.isfinite(reading).all() else None
-
-
-def played(action, start: float) -> np.ndarray | None:
-    """The direction of an action's take, float32 [1 or T, DIRECTION_NAMES], from `start` s of its sound on: frame by frame if it was asked
-    so; None if not stored."""
-    reading = reading_of(action)
-    if reading is None:
-        return None
-    asked = asked_of(provenance.about_of(action))
-    if asked is None or len(asked.vectors) == 1:
-        return reading[None]
-    rows = around(asked.vectors, reading)
-    first = round(start * FPS)
-    return rows[np.clip(np.arange(first, max(len(rows), first + 1)), 0, len(rows) - 1)]
 
 
 def around(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The judge: estimates, frame by frame, how far lips are from where the sound needs them.
 
-It compares the lips with two expectations for the same sound: the diffusion model's one-step estimate in the motion's direction
-(about the mean of all its samples), and the opening and width predicted by a linear map of the speech features, fitted to real
-faces. Further inputs are phones, loudness and, if it was trained so, the features of mesh-to-speech. The plain correlation of the
-opening with both expectations is added, because the sum ranks the takes of a line better than either part.
+It compares the lips with two expectations for the same sound: the diffusion model's one-step estimate in the motion's direction with
+the words that it stresses (about the mean of all its samples), and the opening and width predicted by a linear map of the speech
+features, fitted to real faces. Further inputs are phones, loudness and, if it was trained so, the features of mesh-to-speech.
+
+To this opinion the plain correlation of the opening is added, with the map and with the model's expectation in the direction that
+was requested, without stresses of the take's own: takes that stress what the sound stresses come first.
 
 It was trained on the model's own takes and on corrupted ones to predict the lip error: the largest distance of a lip vertex from
 the teacher's performance of the same sound in the take's direction, divided by that distance when the teacher's lips are 120 ms
@@ -226,11 +228,14 @@ class Judge(nn.Module):
         x = F.dropout(x, _DROPPED, self.training)
         return self.out(self.body(x, there[..., None]))[..., 0] + apart @ self.by_distance + left_open(speech, lips)
 
-    def in_all(self, speech: Tensor, lips: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
-        """The whole-clip term [B], added to the mean opinion: how badly the opening correlates with both expectations."""
+    def in_all(self, speech: Tensor, lips: Tensor, asked: Tensor, there: Tensor | None = None) -> Tensor:
+        """The whole-clip term [B], added to the mean opinion: how badly the opening correlates with both expectations.
+
+        asked [B, T, 4, 3]: as `expected` of `forward`, but in the direction that was requested.
+        """
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
         weight = counted(speech, there)
-        return self.unexpected(speech, lips, expected, weight) @ self.by_correlation
+        return self.unexpected(speech, lips, asked, weight) @ self.by_correlation
 
     def unexpected(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
         """Lack of correlation of the lips' opening with both expectations over the weighted frames, [B, 2].

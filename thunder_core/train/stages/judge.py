@@ -3,23 +3,27 @@
 
 from __future__ import annotations
 
+import json
 from argparse import ArgumentParser, Namespace
 
+from ...engine.m2s.judge import Judge
 from ...engine.m2s.model import MeshToSpeech
 from ...engine.m2s.mouth import Mouth
 from ...engine.speech.encoder import SpeechEncoder
-from ..judge import drawn, Lessons, load_clips, train_judge, watched
+from ..judge import drawn, finish, Lessons, load_clips, train_judge, watched
 from ..lip_kernels import fitted_to, identity
 from ..loop import Schedule
-from ..sampled import folder_of, watched_split
+from ..sampled import folder_of, SampledClip, watched_split
 from .workspace import add_optimisation, Workspace
 
+_WHAT, _DATA = "judge of lip-sync", "the model's own takes of the corpus, as they are and spoiled"
 HELP = "train the judge of lip-sync, which scores takes, on what the stage takes sampled"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     add_optimisation(parser, 600)
     parser.add_argument("--m2s", action="store_true", help="let it ask mesh-to-speech what it hears, too")
+    parser.add_argument("--scale-only", action="store_true", help="keep the exported network; weigh its parts and lay its scale anew")
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:
@@ -31,15 +35,27 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     schedule = Schedule(steps=args.steps, rate=1e-3, average=0.99, half=False, seed=workspace.seed)
     m2s = MeshToSpeech.load(workspace.weights)
     mouth = Mouth(m2s.mouth or workspace.head)
+    if args.scale_only:
+        return _scaled(workspace, mouth, m2s, held_out)
     lessons = Lessons(mouth, m2s.to(workspace.device) if args.m2s else None, workspace.channels, workspace.device)
     # Samples of earlier weights too, because their errors are useful examples.
-    folders = sorted(folder for folder in newest.parent.iterdir() if folder.is_dir())
-    train = list(drawn(lessons, load_clips(folders, "train"), workspace.seed))
+    clips = load_clips(sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train")
+    train = list(drawn(lessons, clips, workspace.seed))
     heard = m2s.config.width if args.m2s else 0
     aligned = identity(SpeechEncoder.load(workspace.weights)) == fitted_to()
     network, figures = train_judge(
         train, list(watched(lessons, held_out)), heard, workspace.runs / "judge", schedule, aligned, workspace.device
     )
-    data = "the model's own takes of the corpus, as they are and spoiled"
-    workspace.export("judge", network.state_dict(), network.settings(), "judge of lip-sync", data, schedule, figures)
+    workspace.export("judge", network.state_dict(), network.settings(), _WHAT, _DATA, schedule, figures)
+    return figures
+
+
+def _scaled(workspace: Workspace, mouth: Mouth, m2s: MeshToSpeech, held_out: list[SampledClip]) -> dict:
+    """Export the judge among the weights again, as it was trained, with its scale laid on `held_out`; returns its figures."""
+    network = Judge.load(workspace.weights).to(workspace.device)
+    trained = json.loads((workspace.weights / "judge.json").read_text())["card"]
+    lessons = Lessons(mouth, m2s.to(workspace.device) if network.config.heard else None, workspace.channels, workspace.device)
+    network, figures = finish(network, list(watched(lessons, held_out)), workspace.device)
+    schedule = Schedule(steps=trained["steps"], rate=trained["rate"], average=0.99, half=False, seed=trained["seed"])
+    workspace.export("judge", network.state_dict(), network.settings(), _WHAT, _DATA, schedule, figures)
     return figures

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
+from ...engine.precision import chosen_precision
 from ...engine.systems.thunder import Thunder
 from ..sampled import folder_of, sample_takes, watched_split
 from .workspace import Workspace
@@ -19,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(workspace: Workspace, args: Namespace) -> str:
     folder = folder_of(workspace.cache, workspace.weights, workspace.seed)
-    thunder = Thunder(workspace.weights, workspace.device, workspace.head)
+    thunder = Thunder(workspace.weights, workspace.device, workspace.head, chosen_precision(workspace.device))
     corpus = workspace.corpus()
     sample_takes(corpus, thunder, workspace.channels, folder, {watched_split(corpus): args.watched, "train": args.clips}, workspace.seed)
     return f"takes → {folder}"
