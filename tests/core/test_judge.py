@@ -204,7 +204,7 @@ def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(en
         style = emphasised(reading(usual, take.seed, 0.5), take.seed, 0.5, voice.accents)
         same = engine.score(speech, take.motion, Asked(style, 0.0))
         speaks = np.convolve(voice.features[:, -1].cpu().numpy() > -1, np.ones(13), "same") > 6.5  # other frames have the score of the line
-        assert take.score.per_frame[speaks] == pytest.approx(same.per_frame[speaks], abs=0.5)
+        assert take.score.per_frame[speaks] == pytest.approx(same.per_frame[speaks], abs=1.5)
     requested = [engine.generate(speech, 1, take.seed, asked=Asked(reading(usual, take.seed, 0.5), 0.0))[0] for take in own]
     of_frames = np.array([one.score.per_frame.mean() - other.score.per_frame.mean() for one, other in zip(own, requested)])
     assert abs(of_frames.mean()) < 4 and abs(of_frames).max() < 8
@@ -227,7 +227,7 @@ def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, spe
     read = [engine.score(speech, take.motion).total for take in takes]
     monkeypatch.setattr(engine_module, "stresses", lambda opening, expected, loud: np.zeros(len(opening)))
     without = [engine.score(speech, take.motion).total for take in takes]
-    assert np.mean(read) > np.mean(without) + 2
+    assert np.mean(read) > np.mean(without) + 1
 
 
 def test_a_louder_word_is_a_stress_and_a_louder_line_is_not():
