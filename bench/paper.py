@@ -55,7 +55,7 @@ from thunder_core.train.evaluate import (
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.metrics import pose_diversity
 from thunder_core.train.motions import MotionSet
-from thunder_core.train.paper import folder_of, NETWORK, STAGES
+from thunder_core.train.paper import folder_of, MASKED as MASKED_ENDING, NETWORK, STAGES
 
 PROTOCOL_CLIPS = 40
 SOLVER_STEPS = 10  # steps of DPM-Solver++
@@ -66,6 +66,15 @@ PEOPLE = "people"  # name used instead of a split for real faces
 HEADS = "heads"  # second data set, with heads drawn from people's statistics
 PAGE = ROOT / "docs" / "paper.md"
 KEPT = "figures.json"  # file next to a network: figures of each clip, and the network's checksum
+# What the paper says that L_m2s does to lips: {figure: (sign, the claim, title of its column)}
+LIP_CLAIMS = {
+    "lve": (-1, "L_m2s lowers LVE", "LVE ↓"),
+    "dtw": (-1, "L_m2s lowers DTW", "DTW ↓"),
+    "l_ccc": (1, "L_m2s raises L-CCC", "L-CCC ↑"),
+    "l_pcc": (1, "L_m2s raises L-PCC", "L-PCC ↑"),
+    "sdiv_l": (-1, "L_m2s lowers S-DIV of the lips", "S-DIV-L ↓"),
+}
+GAP_CLAIM = "S-DIV of the upper face falls less than that of the lips (points)"
 SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 
 
@@ -164,7 +173,7 @@ def _stated(paper: Paper, first: str, second: str, column: str) -> float | None:
 
 def _everywhere(name: str) -> str:
     """The row in which L_m2s counts everywhere, of one in which it may be masked."""
-    return name.removesuffix("-masked")
+    return name.removesuffix(MASKED_ENDING)
 
 
 def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dict]:
@@ -174,10 +183,7 @@ def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dic
     """
     changes = [row for row in changes if (row["against"], row["system"]) not in MASKED]  # no claim of the paper's
     result = []
-    for column, sign, words in (
-        ("lve", -1, "L_m2s lowers LVE"), ("dtw", -1, "L_m2s lowers DTW"), ("l_ccc", 1, "L_m2s raises L-CCC"),
-        ("l_pcc", 1, "L_m2s raises L-PCC"), ("sdiv_l", -1, "L_m2s lowers S-DIV of the lips"),
-    ):  # fmt: skip
+    for column, (sign, words, _) in LIP_CLAIMS.items():
         for row in changes:
             verdict = _verdict(words, row["system"], row[column], row[f"{column}_ci"], sign, row.get(f"{column}_paper"))
             result.append(verdict | {"change_seeds": row[f"{column}_seeds"]})
@@ -187,9 +193,8 @@ def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dic
         if f"{lips}_paper" in row or not measures:
             gap, stated = row[lips] - row["sdiv_u"], row[f"{lips}_paper"] - row["sdiv_u_paper"] if measures else None
             interval = _change_gap(rows, row["against"], row["system"])
-            words = "S-DIV of the upper face falls less than that of the lips (points)"
             seeds = [_number(a - b) for a, b in zip(row[f"{lips}_seeds"], row["sdiv_u_seeds"])]
-            result.append(_verdict(words, row["system"], gap, interval, -1, stated) | {"change_seeds": seeds})
+            result.append(_verdict(GAP_CLAIM, row["system"], gap, interval, -1, stated) | {"change_seeds": seeds})
     for first, second, words in (
         ("thunder+face2s", "thunder+mouth2s", "mouth2s is better than face2s (LVE)"),
         ("thunder+exp2s", "thunder+mouth2s", "mouth2s is better than exp2s (LVE)"),
@@ -197,7 +202,7 @@ def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dic
         ("thunder+mouth2s", "thunder-t+mouth2s", "-T is better than -F with mouth2s (LVE)"),
     ):
         stated = _stated(paper, first, second, "lve")
-        for a, b in ((first, second), *([(f"{first}-masked", f"{second}-masked")] if "+" in first else [])):
+        for a, b in ((first, second), *([(first + MASKED_ENDING, second + MASKED_ENDING)] if "+" in first else [])):
             if _common(rows, a, b):
                 verdict = _verdict(words, b, *_change(rows, a, b, "lve"), -1, stated)
                 result.append(verdict | {"change_seeds": _by_seed(rows, a, b, "lve")})
@@ -278,25 +283,51 @@ def _cell(row: dict, column: str) -> str:
 
 
 def verdicts_markdown(made: list[dict]) -> list[str]:
-    """Lines of the table of the paper's claims: L_m2s in every row of a batch, and in those alone that have their sound."""
-    lines = ["| claim | system | paper, % | in every row, % | | only with sound, % | |", "|---|---|---|---|---|---|---|"]
+    """Lines of two tables of the paper's claims: what L_m2s changes in each system, and how systems compare.
+
+    L_m2s counts only where the model has the sound, or in every row of a batch. ✓: reproduced, ✗: contradicted, neither: open.
+    """
+    titles = {words: title for _, words, title in LIP_CLAIMS.values()} | {GAP_CLAIM: "S-DIV-L less S-DIV-U ↓"}
     known = {(row["claim"], row["system"]): row for row in made}
-    for claim, system in dict.fromkeys((row["claim"], _everywhere(row["system"])) for row in made):
-        both = known.get((claim, system)), known.get((claim, f"{system}-masked"))
-        row = both[0] or both[1]
-        assert row is not None
-        stated = "–" if "paper" not in row else f"{row['paper']:+.1f}" + ("" if row["paper_agrees"] else " (its table disagrees)")
-        cells = [cell for one in both for cell in (_changed(one) if one else ("", ""))]
-        lines.append(f"| {claim} | {system} | {stated} | " + " | ".join(cells) + " |")
+    lines = ["| change, % | loss | " + " | ".join(titles.values()) + " |", "|---|---|" + "---|" * len(titles)]
+    for system in dict.fromkeys(_everywhere(row["system"]) for row in made if row["claim"] in titles):
+        for name, kind in ((f"{system}{MASKED_ENDING}", "only with sound"), (system, "in every row")):
+            rows = [known.get((claim, name)) for claim in titles]
+            if any(rows):
+                lines.append(f"| {system} | {kind}{_count(rows)} | " + " | ".join(_changed(row) for row in rows) + " |")
+        rows = [known.get((claim, system)) or known.get((claim, f"{system}{MASKED_ENDING}")) for claim in titles]
+        if any(row and "paper" in row for row in rows):
+            lines.append("| | paper | " + " | ".join(_paper_s(row) for row in rows) + " |")
+    compared = [row for row in made if row["claim"] not in titles]
+    if compared:
+        lines += ["", "| claim | paper, % | only with sound | in every row, or without the loss |", "|---|---|---|---|"]
+    for claim in dict.fromkeys(row["claim"] for row in compared):
+        by_kind = {row["system"].endswith(MASKED_ENDING): row for row in compared if row["claim"] == claim}
+        stated = _paper_s(next(iter(by_kind.values())))
+        lines.append(f"| {claim} | {stated} | {_changed(by_kind.get(True))} | {_changed(by_kind.get(False))} |")
     return lines
 
 
-def _changed(row: dict) -> tuple[str, str]:
-    """(change with its interval and, where there are several, that of each seed; verdict)."""
+def _count(rows: Sequence[dict | None]) -> str:
+    """", N seeds" where a line's changes are of several."""
+    count = max(len(row.get("change_seeds", [])) for row in rows if row)
+    return f", {count} seeds" if count > 1 else ""
+
+
+def _changed(row: dict | None) -> str:
+    """A change with its interval and verdict; empty for none."""
+    if row is None:
+        return ""
     low, high = row["change_ci"]
-    seeds = row.get("change_seeds", [])
-    each = "; seeds " + ", ".join(f"{x:+.1f}" for x in seeds) if len(seeds) > 1 else ""
-    return f"{row['change']:+.1f} ({low:+.1f} … {high:+.1f}){each}", row["verdict"]
+    sign = {"reproduced": " ✓", "contradicted": " ✗", "open": ""}[row["verdict"]]
+    return f"{row['change']:+.1f} ({low:+.1f} … {high:+.1f}){sign}"
+
+
+def _paper_s(row: dict | None) -> str:
+    """The paper's own change; ✗ where its table contradicts its claim."""
+    if row is None or "paper" not in row:
+        return ""
+    return f"{row['paper']:+.1f}" + ("" if row["paper_agrees"] else " ✗")
 
 
 def put(page: str, mark: str, lines: list[str]) -> str:

@@ -67,8 +67,9 @@ def test_a_claim_is_reproduced_where_its_whole_interval_is_on_its_side():
     assert made["L_m2s lowers LVE", "thunder+exp2s"]["verdict"] == "open"
     assert made["L_m2s raises L-CCC", "thunder+mouth2s"]["verdict"] == "contradicted"
     assert made["mouth2s is better than exp2s (LVE)", "thunder+mouth2s"]["verdict"] == "reproduced"
-    disagrees = paper._verdict("", "diffposetalk+mouth2s", 1.0, [0.5, 1.5], -1, 0.4)  # the paper's own DTW of DiffPoseTalk rises
-    assert disagrees["paper_agrees"] is False and "its table disagrees" in paper.verdicts_markdown([disagrees])[-1]
+    disagrees = paper._verdict("L_m2s lowers DTW", "diffposetalk+mouth2s", 1.0, [0.5, 1.5], -1, 0.4)  # the paper's own rises
+    assert disagrees["paper_agrees"] is False and paper.verdicts_markdown([disagrees])[-1] == "| | paper |  | +0.4 ✗ |  |  |  |  |"
+    assert "mouth2s is better than exp2s" in paper.verdicts_markdown(list(made.values()))[-1]
 
 
 def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how_they_differ():
@@ -82,7 +83,7 @@ def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how
     assert row["seeds"] == [1, 2] and row["lve"] == pytest.approx(-6) and row["lve_seeds"] == pytest.approx([-10, -2])
     assert row["lve_ci"] == pytest.approx([-10, -2])
     [verdict] = [v for v in paper.verdicts([row], rows) if v["claim"] == "L_m2s lowers LVE"]
-    assert "-6.0 (-10.0 … -2.0); seeds -10.0, -2.0 | reproduced |" in paper.verdicts_markdown([verdict])[-1]
+    assert "| thunder+mouth2s | in every row, 2 seeds | -6.0 (-10.0 … -2.0) ✓ |" in paper.verdicts_markdown([verdict])[-2]
     lines = paper.markdown(paper.table(rows, ("lve",), ()), ("lve",), ("thunder",), {})
     assert lines[2].startswith("| thunder | here, 3 seeds |")
     assert paper.claims({"thunder": rows["thunder"], "thunder+mouth2s": {4: of_clips(lve=base)}}) == []
@@ -98,8 +99,10 @@ def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
     said = [v for v in paper.verdicts(made, rows) if v["claim"] == "L_m2s lowers DTW"]
     assert [v["verdict"] for v in said] == ["contradicted", "reproduced"]
     assert [round(v["paper"], 1) for v in said] == [-11.9, -11.9]  # the paper does not say which of the two it did
-    [line] = paper.verdicts_markdown(said)[2:]
-    assert line.startswith("| L_m2s lowers DTW | thunder+mouth2s | -11.9 | +10.0") and "| contradicted | -1.0" in line
+    masked, everywhere, stated = paper.verdicts_markdown(said)[2:]
+    assert masked.startswith("| thunder+mouth2s | only with sound |  | -1.0 (-1.0 … -1.0) ✓ |")
+    assert everywhere.startswith("| thunder+mouth2s | in every row |  | +10.0 (+10.0 … +10.0) ✗ |")
+    assert stated.startswith("| | paper |  | -11.9 |")
     rows |= {"thunder+face2s-masked": {1: of_clips(lve=[2.0, 2.0])}}
     better = [v["system"] for v in paper.verdicts([], rows) if "better than face2s" in v["claim"]]
     assert better == ["thunder+mouth2s-masked"]
