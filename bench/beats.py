@@ -26,7 +26,7 @@ from thunder_core.face.head import load_head
 from thunder_core.rotation import angular_speed
 from thunder_core.train import metrics
 from thunder_core.train.corpus import Corpus
-from thunder_core.train.evaluate import Clip, clips_of, stretches
+from thunder_core.train.evaluate import Clip, clips_of, Compared, stretches
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
 from thunder_core.train.real_faces import solved_clips
 from thunder_core.train.recording import read_recording
@@ -59,7 +59,11 @@ def measured(turns: Sequence[Turn], beats: Callable[[np.ndarray], np.ndarray]) -
 def of_corpus(cache: Path, columns: slice) -> list[Turn]:
     """Test clips of a training cache."""
     motions = MotionSet(Corpus(cache / "corpus"), cache / "motions")
-    clips = [Clip.of(motions, number) for number in clips_of(motions, "test", CLIPS)]
+    return of_clips([Clip.of(motions, number) for number in clips_of(motions, "test", CLIPS)], columns)
+
+
+def of_clips(clips: Sequence[Compared], columns: slice) -> list[Turn]:
+    """The true heads of clips."""
     return [(clip.truth[:, columns], metrics.sound_onsets(clip.samples)) for clip in clips]
 
 

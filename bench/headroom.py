@@ -4,7 +4,7 @@
 
 On 32 crops of the validation speakers. L_m2s of the true motion, of another line's, and of THUNDER trained with and without it: in one step
 at several levels of noise, and sampled. The accuracy with which a linear map of the frozen speech features predicts the lips' gap and the
-mouth's width. Beat alignment of heads with their own sound and with another's. To bench/results/headroom.json.
+mouth's width. To bench/results/headroom.json.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,16 +24,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from bench.tables import keep, required, RESULTS
-from thunder_core.channels import Columns
 from thunder_core.engine.diffusion.sampling import alpha_bar, noisy, STEPS
 from thunder_core.engine.m2s.model import MeshToSpeech
 from thunder_core.engine.m2s.mouth import Mouth, SPACES, weights_name
 from thunder_core.engine.systems.base import load_system
 from thunder_core.face.head import Head, load_head
-from thunder_core.train import metrics
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.denoiser import FRAMES
-from thunder_core.train.evaluate import Clip, clips_of, Compared, people
 from thunder_core.train.m2s import speech_loss, SpeechBatches
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.paper import folder_of, NETWORK
@@ -107,14 +103,6 @@ def linear(motions: MotionSet, head: Head) -> dict[str, list[float]]:
     return result
 
 
-def beats(clips: Sequence[Compared], head: Head) -> dict[str, float]:
-    """Mean beat alignment of the true heads with their own sound and with that of every other clip."""
-    turns, onsets = [clip.truth[:, Columns(head.channels).head] for clip in clips], [metrics.sound_onsets(clip.samples) for clip in clips]
-    own = [metrics.beat_alignment(x, o) for x, o in zip(turns, onsets)]
-    other = [metrics.beat_alignment(x, o[o < len(x)]) for i, x in enumerate(turns) for j, o in enumerate(onsets) if i != j and len(o)]
-    return {"clips": len(clips), "own sound": round(float(np.mean(own)), 3), "another's": round(float(np.mean(other)), 3)}
-
-
 def main() -> None:
     """Measure and write."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -122,18 +110,12 @@ def main() -> None:
     p.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the chain left what it trained")
     p.add_argument("--weights", type=Path, default=ROOT / "weights", help="with the mesh-to-speech of the chain")
     p.add_argument("--seed", type=int, default=1, help="of the chain")
-    p.add_argument("--people", type=Path, help="folder with lips/, for the heads of real people")
-    p.add_argument("--solved", type=Path, default=ROOT / "out" / "real", help="where bench/real.py left the solved faces")
     p.add_argument("--results", type=Path, default=RESULTS / "headroom.json")
     args = p.parse_args()
     required(args.cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
     required(folder_of(args.runs, args.seed, "thunder"), "what python -m thunder_core.train paper makes")
     head, motions = load_head(args.weights / "head.npz"), MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
-    aligned = {"teacher": beats([Clip.of(motions, i) for i in clips_of(motions, "test", 40)], head)}
-    if args.people:
-        aligned["people"] = beats(people(args.solved / "check", args.people / "lips", head, args.weights), head)
-    print(aligned, flush=True)
-    made: dict = {"beat alignment": aligned, "linear map": linear(motions, head)}
+    made: dict = {"linear map": linear(motions, head)}
     made["L_m2s"] = losses(motions, head, args.weights, args.runs, args.seed)
     keep(args.results, [json.dumps(made, indent=1)])
 

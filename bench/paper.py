@@ -29,7 +29,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.headroom import beats
+from bench import beats
 from bench.paper_rows import CLAIMED, MASKED, PAPER2, PAPER3, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
 from bench.tables import keep, required, RESULTS
 from thunder_core.channels import Columns
@@ -53,7 +53,7 @@ from thunder_core.train.evaluate import (
     Trained,
 )
 from thunder_core.train.flame_basis import FlameBasis
-from thunder_core.train.metrics import pose_diversity
+from thunder_core.train.metrics import kinematic_beats, pose_diversity
 from thunder_core.train.motions import MotionSet
 from thunder_core.train.paper import folder_of, MASKED as MASKED_ENDING, NETWORK, STAGES
 
@@ -309,7 +309,7 @@ def verdicts_markdown(made: list[dict]) -> list[str]:
 
 
 def _count(rows: Sequence[dict | None]) -> str:
-    """", N seeds" where a line's changes are of several."""
+    """How many seeds the changes of a line are of, where there are several."""
     count = max(len(row.get("change_seeds", [])) for row in rows if row)
     return f", {count} seeds" if count > 1 else ""
 
@@ -403,7 +403,7 @@ def main(words: list[str] | None = None) -> None:
     about = {"clips": len(clips), "split": PEOPLE if args.people else args.split, "samples": args.samples, "guidance": args.guidance}
     about |= {"steps": args.steps[0]} if len(args.steps) == 1 else {"steps": args.steps}
     if args.heads and not args.people:
-        about |= {"data": {"ba": beats(clips, head), "div": diversity(of_corpus(args), head)}}
+        about |= {"data": {"ba": beat_alignment(clips, head), "div": diversity(clips, head)}}
     place(args, rows, about)
 
 
@@ -479,6 +479,11 @@ def diversity(clips: Sequence[Clip], head: Head) -> float:
     columns = Columns(head.channels).head
     rows = [(clip.motions.motions, clip.motions.rows[clip.number].start, clip.frames) for clip in clips]
     return _number(np.mean([pose_diversity(motions[:, at : at + frames, columns]) for motions, at, frames in rows]))
+
+
+def beat_alignment(clips: Sequence[Compared], head: Head) -> dict[str, float]:
+    """BA of the data's own heads, with their own sound and with another's."""
+    return beats.measured(beats.of_clips(clips, Columns(head.channels).head), kinematic_beats)
 
 
 def contestant(
