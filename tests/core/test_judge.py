@@ -13,7 +13,7 @@ from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, check, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.judge import FLOOR, Judge, JudgeConfig, left_open, TAPS
+from thunder_core.engine.m2s.judge import _distance, FLOOR, Judge, JudgeConfig, left_open, TAPS
 from thunder_core.engine.m2s.score import DAMPED, OFF_FRAMES, shift_frames
 from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
@@ -333,6 +333,23 @@ def test_open_lips_count_on_closing_sounds_and_there_alone():
 
 
 # ---- plain correlations
+
+
+def test_a_smile_beyond_the_expected_one_is_no_fault_but_a_corner_that_moves_by_itself_and_a_lip_that_hangs_are():
+    t = torch.arange(100)
+    lips = torch.zeros(1, 100, 4, 3)
+    lips[0, :, 1, 1] = -5e-3 * (1 - torch.cos(t / 4))  # the lower lip opens
+    lips[0, :, 2:, 0] = 2e-3 * torch.sin(t / 7)[:, None] * torch.tensor([1.0, -1.0])  # corners in and out
+
+    def distance(point, axis, offset):
+        changed = lips.clone()
+        changed[0, :, point, axis] += offset
+        return float(_distance(changed, lips, torch.ones(1, 100)).mean())
+
+    assert distance(2, 1, 0.0) == pytest.approx(0, abs=1e-6)
+    small, smile = distance(2, 1, 3e-4), distance(2, 1, 2e-3)
+    assert 0 < small == pytest.approx(smile, rel=0.01)
+    assert distance(2, 1, 2e-3 * torch.sin(t / 5)) > 2 * smile and distance(0, 1, -2e-3) > 2 * smile
 
 
 def test_an_opening_that_goes_with_an_expectation_is_expected_and_its_opposite_is_not(engine):

@@ -41,6 +41,8 @@ _NEAR = 25  # frames over which a curve is compared with its prediction
 _PLACES = 12  # coordinates of the lips' four points
 _SAID = len(PHONES) + LOUDNESS  # last columns of the speech features: phone probabilities and loudness
 _LEAST_SIZE, _MOST_SIZE = 0.4, 2.5  # ratio of the lips' size to the expected one that is not penalised
+_IS_CORNER = (0.0, 0.0, 1.0, 1.0)  # of the four lip points
+_LEAST_POSE = 3e-4  # metres: a corner's constant offset counts up to here; more is an expression, as a smile
 _LEAST_UNIT = 1.0  # mm: lower bound of the normalising distance
 _LEAST_DEVIATION = 0.3  # lower bound of a curve's standard deviation, in mm or in deviations: below it is noise
 
@@ -105,8 +107,8 @@ def _near_correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
 
 
 def _distance(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
-    """Largest distance of the four lip points [B, T, 4, 3] from the expected ones scaled to the lips' size, divided by the mean
-    distance of the expected lips from themselves 120 ms earlier or later. [B, T], no unit."""
+    """Largest distance of the four lip points [B, T, 4, 3] from the expected ones scaled to the lips' size, but for a constant pose of
+    the corners, divided by the mean distance of the expected lips from themselves 120 ms earlier or later. [B, T], no unit."""
 
     def astray(x: Tensor, y: Tensor) -> Tensor:
         return 1e3 * (x - y).norm(dim=-1).amax(-1)
@@ -118,7 +120,10 @@ def _distance(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
     own, usual = (_mean(opening_and_width(x)[0].clamp_min(0), weight) for x in (lips, expected))
     size = ((own + 0.1) / (usual + 0.1)).clamp(_LEAST_SIZE, _MOST_SIZE)
     unit = torch.stack([_mean(astray(moved(expected, by), expected), weight) for by in (-OFF_FRAMES, OFF_FRAMES)]).mean(0)
-    return astray(lips, size[:, None, None, None] * expected) / (size * unit.clamp_min(_LEAST_UNIT))[:, None]
+    scaled = size[:, None, None, None] * expected
+    # A smile that differs from the expected one is no fault of lip-sync.
+    posed = F.softshrink(_mean(lips - scaled, weight), _LEAST_POSE) * lips.new_tensor(_IS_CORNER)[:, None]
+    return astray(lips - posed[:, None], scaled) / (size * unit.clamp_min(_LEAST_UNIT))[:, None]
 
 
 def left_open(speech: Tensor, lips: Tensor) -> Tensor:
