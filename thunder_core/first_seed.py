@@ -13,9 +13,9 @@ _VOICES = 8192  # of which the voices are drawn; times _TOGETHER all readings th
 def of_voice(name: str) -> int:
     """The first seed of the takes of a voice. name: of its strip, or of its sound file, with or without the file's ending.
 
-    It stays when a voice is trimmed, moved or recorded again, and is the same on every machine.
+    It stays when a voice is cut, trimmed, moved or recorded again, and is the same on every machine.
     """
     stem, ending = os.path.splitext(name)
-    if ending[1:].isdecimal():  # Blender numbers strips of one name: “line.001”
-        stem = name
+    if ending[1:].isdecimal():  # the other part of a strip that was cut: Blender numbers strips of one name
+        stem = os.path.splitext(stem)[0]
     return _TOGETHER * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)

@@ -15,11 +15,16 @@ def test_a_voice_has_the_same_seed_everywhere():
 
 
 def test_lines_of_a_scene_are_played_by_different_people():
-    names = [f"line_{i:02d}.wav" for i in range(20)] + ["rec.001", "rec.002", "rec"]
+    names = [f"line_{i:02d}.wav" for i in range(20)] + ["rec.001.wav", "rec.002.wav", "rec"]
     seeds = [of_voice(name) for name in names]
     assert len(set(seeds)) == len(names) and all(0 <= seed <= _POINTS - 8 and seed % 8 == 0 for seed in seeds)
     one, other = (reading(USUAL, seed + 1, 0.5) for seed in seeds[:2])
     assert abs(one - other).max() > 0.3
+
+
+def test_both_parts_of_a_line_that_was_cut_are_played_by_the_same_people():
+    assert of_voice("rec.wav.001") == of_voice("rec.001") == of_voice("rec.wav") == of_voice("rec")
+    assert of_voice("rec.001.wav.002") == of_voice("rec.001.wav") != of_voice("rec.wav")
 
 
 @pytest.mark.parametrize("name", ["", ".wav", "日本語.wav", "a\ud800", "x" * 300])
