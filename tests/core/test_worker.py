@@ -75,7 +75,7 @@ def converse(process, lines, last):
     while not (answers and answers[-1]["id"] == last and answers[-1]["event"] in ("done", "error")):
         answers.append(json.loads(process.stdout.readline()))
     rest, log = process.communicate(timeout=60)
-    assert rest == b"" and process.returncode == 0
+    assert all(json.loads(line)["event"] == "alive" for line in rest.splitlines()) and process.returncode == 0
     return answers, log
 
 
