@@ -581,7 +581,8 @@ def page(figures: Figures) -> list[str]:
     for name, (bar, unit) in BARS.items():
         value, error = figures.get(name), figures.get(f"{name}_error")
         shown = "not measured" if value is None else f"{value:.3g}" + (f" ± {error:.1g}" if error is not None else "") + f" {unit}"
-        lines.append(f"| {LABELS[name]} | {shown.strip()} | {bar} {unit if bar else ''} |".replace("  ", " "))
+        wanted = f"{bar} {unit}".strip() if bar else ""
+        lines.append(f"| {LABELS[name]} | {shown.strip()} | {wanted}{'' if value is None or meets(value, bar) else ': missed'} |")
     if figures.get("profile_shares"):
         lines += ["", f"| part of a request for {TAKES} takes | of its time |", "|---|---|"]
         lines += [f"| {name} | {share:.0%} |" for name, share in figures["profile_shares"].items()]
@@ -601,6 +602,17 @@ def page(figures: Figures) -> list[str]:
     if figures.get("seconds_by_takes"):
         lines += ["", f"![Seconds of work against takes, and against length]({PICTURE.relative_to(PAGE.parent).as_posix()})"]
     return lines
+
+
+def meets(value: float, bar: str) -> bool:
+    """Whether a figure is as wanted: "≥ 4", "≤ 20", ".95 … 1.05"; "" is always met."""
+    if not bar:
+        return True
+    if "…" in bar:
+        low, high = map(float, bar.split("…"))
+        return low <= value <= high
+    limit = float(bar[1:])
+    return value >= limit if bar[0] == "≥" else value <= limit
 
 
 def _of_operations(name: str, value: float | None) -> str:

@@ -85,6 +85,14 @@ def test_the_page_has_the_tables_of_the_last_run(tmp_path):
     assert all(mark in (ROOT / speed.PAGE).read_text(encoding="utf-8") for mark in speed.MARKS)
 
 
+def test_a_figure_that_misses_what_is_wanted_says_so():
+    assert speed.meets(4.2, "≥ 4") and not speed.meets(3.9, "≥ 4") and speed.meets(3, "≤ 4") and not speed.meets(0.6, "≤ .5")
+    assert speed.meets(1.02, ".98 … 1.02") and not speed.meets(0.97, ".98 … 1.02") and speed.meets(7, "")
+    assert all(speed.meets(1e9, bar) or speed.meets(-1e9, bar) or "…" in bar for bar, _ in speed.BARS.values())
+    page = speed.page({"one_take_speedup_vs_f80d428": 3.5, "takes8_speedup_vs_f80d428": 4.0})
+    assert "| the same, against f80d428 | 3.5 × | ≥ 4 ×: missed |" in page and "| the same, against f80d428 | 4 × | ≥ 3.4 × |" in page
+
+
 def test_without_a_training_cache_the_comparison_of_quality_says_what_is_missing(tmp_path):
     with pytest.raises(SystemExit, match="missing"):
         speed_quality.held_out_clips(tmp_path, 2)
