@@ -10,7 +10,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -155,7 +155,7 @@ class _Request:
     draw: (seeds, progress, direction of each, spread of each, turn) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known
     before sampling.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which needs memory.
-    requested: of `_requested`, once it is known.
+    requested: of `_requested`, once it is known; requesting: held while it is worked out.
     """
 
     engine: Engine
@@ -171,6 +171,7 @@ class _Request:
     arrived: int = 0
     turn: _Turn = _NO_TURN
     requested: Tensor | None = None
+    requesting: threading.Lock = field(default_factory=threading.Lock)
 
     def takes(self, threads: int) -> Generator[Take, None, None]:
         """Every take as soon as it is done, in the order of their seeds; at most `threads` threads work on them."""
@@ -241,9 +242,10 @@ class _Request:
 
     def _requested(self) -> Tensor:
         """The lips that the model expects in the requested direction [1, T, 4, 3]."""
-        if self.requested is None:
-            self.requested = self.engine._requested(self.voice, self.asked, self.turn)
-        return self.requested
+        with self.requesting:  # threads that need it at the same time wait for the first
+            if self.requested is None:
+                self.requested = self.engine._requested(self.voice, self.asked, self.turn)
+            return self.requested
 
     def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None) -> list[Take]:
         scores: list[LipSyncScore | None] = [None] * len(motions)
