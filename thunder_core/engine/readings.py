@@ -6,10 +6,12 @@ Each take has a style for the whole line (`reading`) and its own stressed words 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
-from ..direction import AXES, MOODS, NEUTRAL
+from ..direction import AXES, DIRECTION_NAMES, MOODS, NEUTRAL
 
 _SCRAMBLE = 7  # seed of the Sobol scrambling; another value changes the readings of all seeds
 _POINTS = 1 << 16  # points of the sequence in use; larger seeds start over
@@ -78,8 +80,13 @@ def emphasised(played: np.ndarray, seed: int, spread: float, accents: np.ndarray
     energy = spread * _EMPHASIS / _ENERGY.speakers * emphases(seed, len(accents))
     more = {"energy": energy, "articulation": CLEARER * energy}
     more |= {name: by * (accents - accents.mean()) for name, by in _ACCENTED.items()}
-    for column, axis in enumerate(AXES):
-        if axis.name in more:
-            own = played[:, column]
-            played[:, column] = np.clip(own + more[axis.name], np.minimum(_LEAST[column], own), np.maximum(_MOST[column], own))
+    return moved(played, more)
+
+
+def moved(played: np.ndarray, more: Mapping[str, np.ndarray]) -> np.ndarray:
+    """A direction float32 [T, DIRECTION_NAMES], changed in place by deviations [T] of axes, within the range of each."""
+    for name, by in more.items():
+        column = DIRECTION_NAMES.index(name)
+        own = played[:, column]
+        played[:, column] = np.clip(own + by, np.minimum(_LEAST[column], own), np.maximum(_MOST[column], own))
     return played

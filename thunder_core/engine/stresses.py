@@ -6,13 +6,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..direction import AXES, DIRECTION_NAMES
-from .readings import CLEARER
+from .readings import CLEARER, moved
 
 _NEAR = 31  # frames (1.2 s) over which the opening is compared with the expected one
 _LEAST_MM = 1.0  # added to both, so that a nearly shut mouth stresses nothing
 _MOST = 0.5  # largest estimate of a log energy, before _SCALE
 _SCALE = 1.4  # slope of a line through the stresses of takes of validation voices at *Spread* .5 against their estimates (r .75)
-_COLUMNS = {DIRECTION_NAMES.index("energy"): 1.0, DIRECTION_NAMES.index("articulation"): CLEARER}
+_SPEAKERS = AXES[DIRECTION_NAMES.index("energy")].speakers  # standard deviation of log energy between speakers
 
 
 def stresses(opening: np.ndarray, expected: np.ndarray, loud: np.ndarray) -> np.ndarray:
@@ -35,9 +35,4 @@ def stresses(opening: np.ndarray, expected: np.ndarray, loud: np.ndarray) -> np.
 def stressed(direction: np.ndarray, energy: np.ndarray) -> np.ndarray:
     """A direction [DIRECTION_NAMES] with a log energy [T] added, as takes stress words: float32 [T, DIRECTION_NAMES]."""
     played = np.repeat(direction[None], len(energy), axis=0).astype(np.float32)
-    speakers = AXES[DIRECTION_NAMES.index("energy")].speakers
-    for column, share in _COLUMNS.items():
-        axis, own = AXES[column], direction[column]
-        least, most = min(axis.deviations(axis.least), own), max(axis.deviations(axis.most), own)
-        played[:, column] = np.clip(own + share * energy / speakers, least, most)
-    return played
+    return moved(played, {"energy": energy / _SPEAKERS, "articulation": CLEARER * energy / _SPEAKERS})
