@@ -34,9 +34,9 @@ sys.path.insert(0, str(ROOT))
 from bench import peers, speed_quality
 from bench.heads import blenders
 from bench.long import memory
-from bench.tables import keep, RESULTS
+from bench.tables import keep, RESULTS, usual
 from thunder_core.client import Client
-from thunder_core.direction import Asked, Direction
+from thunder_core.direction import Direction
 from thunder_core.engine.diffusion.ancestral import ancestral_sample
 from thunder_core.engine.diffusion.denoiser import Denoiser, load_denoiser
 from thunder_core.engine.diffusion.sampling import sample, seeded_noise, STEPS
@@ -386,7 +386,7 @@ class Bench:
     def _sample_takes(self, folder: Path, seconds: float) -> None:
         """Takes as NPZ files for bench/keying_in_blender.py."""
         names = np.array(self.engine.head.expression_names)
-        for number, take in enumerate(self.engine.generate(Speech(sound(seconds)), TAKES, 1, asked=_asked())):
+        for number, take in enumerate(self.engine.generate(Speech(sound(seconds)), TAKES, 1, asked=usual(0.5))):
             m = take.motion
             np.savez(folder / f"{number}.npz", expression=m.expression, jaw=m.jaw, head=m.head, eyes=m.eyes, opening=take.opening,
                      width=take.width, channels=names)  # fmt: skip
@@ -431,7 +431,7 @@ class Bench:
         """Seconds of one request for takes of a new sound."""
         engine, speech = self.engine, Speech(sound(seconds))
         engine._known.clear()
-        return seconds_of(lambda: engine.generate(speech, takes, 1, asked=_asked()))
+        return seconds_of(lambda: engine.generate(speech, takes, 1, asked=usual(0.5)))
 
     def profile(self) -> Figures:
         """Distribution of the usual request's processor time over its parts, with one thread."""
@@ -457,13 +457,13 @@ class Bench:
             return call
 
         torch.set_num_threads(1)
-        engine.generate(speech, 1, 1, asked=_asked())
+        engine.generate(speech, 1, 1, asked=usual(0.5))
         before = {name: getattr(owner, attribute) for name, (owner, attribute) in parts.items()}
         for name, (owner, attribute) in parts.items():
             setattr(owner, attribute, timed(name, before[name]))
         try:
             engine._known.clear()
-            whole = processor_seconds_of(lambda: engine.generate(speech, TAKES, 1, asked=_asked()))
+            whole = processor_seconds_of(lambda: engine.generate(speech, TAKES, 1, asked=usual(0.5)))
         finally:
             torch.set_num_threads(self.threads)
             for owner, attribute in parts.values():
@@ -503,11 +503,6 @@ class Watched:
     def __exit__(self, *exc) -> None:
         self._over.set()
         self._thread.join()
-
-
-def _asked() -> Asked:
-    """The default request, with all settings unchanged."""
-    return Asked(Direction().vector()[None])
 
 
 OPERATIONS = {  # torch's names of operations, and what they are in the denoiser

@@ -62,7 +62,7 @@ class Sampling:
         }
         role, system = role_of(provenance), _system(provenance.get("system"))
         return cls(
-            **values, asked=asked_of(provenance), listening=role == LISTENS, system=system,
+            **values, asked=_asked_of(provenance), listening=role == LISTENS, system=system,
             style_from=str(provenance.get("style_from", "")), picture=str(provenance.get("picture", "")), moods=_moods_of(provenance),
         )  # fmt: skip
 
@@ -139,7 +139,7 @@ def role_of(provenance: Mapping) -> str:
     return role if role in (LISTENS, IDLE) else SPEAKS
 
 
-def asked_of(provenance: dict) -> Asked | None:
+def _asked_of(provenance: dict) -> Asked | None:
     """The direction that a take was sampled in, None if none is stored or it is not valid."""
     try:
         vectors, spread = np.array(provenance["direction"], np.float32).reshape(-1, len(DIRECTION_NAMES)), float(provenance["spread"])

@@ -44,7 +44,7 @@ _OTHERS = (
     "train/prosody.py",
     "train/lip_kernels.py",
 )
-_ENERGY_COLUMN = next(i for i, axis in enumerate(AXES) if axis.name == "energy")
+_ENERGY_COLUMN = DIRECTION_NAMES.index("energy")
 _ENERGY = AXES[_ENERGY_COLUMN]
 _STRESSED = np.array([name in ("energy", "articulation") for name in DIRECTION_NAMES])  # what differs on a stressed word's lips
 _SAME_ENERGY = 1e-3  # difference of energies that is none

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from ...direction import AXES
+from ...direction import AXES, DIRECTION_NAMES, over_frames
 from .layer import blurred, Layer
 
 _APART = 0.22  # standard deviation of the height between takes at a *Spread* of 1, channel values
@@ -20,7 +20,7 @@ _STEP = 0.6180339887498949  # the golden section: heights of consecutive seeds d
 _EASE = 6.0  # standard deviation of the blur where a mood or a frown comes or goes, frames
 _DRAWN = 0.4  # lowering of both brows at a *Frown* of 1, besides the model's
 _APART_UP, _APART_DOWN = np.array([0.12, 0.16, 0.16]), -0.1  # inner and outer brows raised at a *Frown* of −1, and change of browDown
-_FROWN = next(i for i, axis in enumerate(AXES) if axis.name == "frown")
+_FROWN = DIRECTION_NAMES.index("frown")
 
 
 def height_of(seed: int, spread: float) -> float:
@@ -36,7 +36,7 @@ def carried(layer: Layer, seed: int, spread: float, styles: np.ndarray | None) -
     """
     height, free = height_of(seed, spread), np.ones((layer.frames, 1))
     if styles is not None:
-        free = 1 - _over_frames(np.asarray(styles, float)[:, len(AXES) :].sum(1).clip(0, 1) ** 2, layer.frames)
+        free = 1 - _eased(np.asarray(styles, float)[:, len(AXES) :].sum(1).clip(0, 1) ** 2, layer.frames)
     layer.brows += free * height
 
 
@@ -47,12 +47,12 @@ def drawn_together(layer: Layer, styles: np.ndarray | None) -> None:
     """
     if styles is None:
         return
-    frown = _over_frames(np.clip(AXES[_FROWN].speakers * np.asarray(styles, float)[:, _FROWN], -1, 1), layer.frames)
+    frown = _eased(np.clip(AXES[_FROWN].speakers * np.asarray(styles, float)[:, _FROWN], -1, 1), layer.frames)
     together, apart = np.maximum(frown, 0), np.maximum(-frown, 0)
     layer.brows += apart * (_APART_UP - np.minimum(layer.brows, 0))
     layer.knit += _DRAWN * together + _APART_DOWN * apart
 
 
-def _over_frames(values: np.ndarray, frames: int) -> np.ndarray:
+def _eased(values: np.ndarray, frames: int) -> np.ndarray:
     """Values [1 or T] for `frames` frames without jumps, [frames, 1]."""
-    return blurred(values[np.minimum(np.arange(frames), len(values) - 1), None], _EASE)
+    return blurred(np.broadcast_to(over_frames(values[:, None], frames), (frames, 1)), _EASE)

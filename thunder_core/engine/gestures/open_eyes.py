@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...direction import over_frames
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import Layer
@@ -25,7 +26,7 @@ _LONGEST = 12.0  # frames for which a blink shuts eyes that blink as often as us
 def shorten_blinks(layer: Layer, directed: Directed) -> None:
     """Let a layer open the eyes sooner where blinks are frequent. directed: style of the gestures."""
     looks = directed.rows[:, Played._fields.index("looks")]
-    layer.longest[:] = _LONGEST / looks[np.minimum(np.arange(layer.frames), len(looks) - 1)]
+    layer.longest[:] = _LONGEST / over_frames(looks, layer.frames)
 
 
 def add_blinks(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ...direction import over_frames
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import blurred, Layer
@@ -45,7 +46,7 @@ def calmed(values: np.ndarray, accents: np.ndarray, left: float) -> np.ndarray:
 def livelier(directed: Directed, frames: int) -> np.ndarray:
     """How far *Brows* goes beyond what the model's brows follow, [frames]."""
     beyond = np.maximum(0, directed.rows[:, Played._fields.index("brows")] - _LIVELY)
-    return blurred(beyond[np.minimum(np.arange(frames), len(beyond) - 1), None], _SLOW)[:, 0]
+    return blurred(np.broadcast_to(over_frames(beyond[:, None], frames), (frames, 1)), _SLOW)[:, 0]
 
 
 def model_calmed(
