@@ -210,12 +210,18 @@ class Bench:
             "network_frame_speedup_vs_f80d428": statistics.median(then / now for now, then in of_frame),
         }  # fmt: skip
 
+    def _denoiser(self, precision: str) -> Denoiser:
+        """The network of normal quality in a precision, as the engine calls it."""
+        denoiser = load_denoiser(self.engine.folder, "distilled" if self.engine.thunder.distilled is not None else "denoiser")
+        use_precision(denoiser, precision)
+        denoiser.keep_steps()
+        return denoiser
+
     def _fraction(self, precision: str, name: str) -> Figures:
         """What the denoiser reaches by one thread in a precision, beside matmuls of the same; name: end of the figures' names."""
         frames, takes, step = round(SECONDS * FPS), 2, torch.tensor([500])
-        denoiser = load_denoiser(self.engine.folder, "distilled" if self.engine.thunder.distilled is not None else "denoiser")
+        denoiser = self._denoiser(precision)
         flop, config = self._flop_of_a_frame(denoiser, frames), denoiser.config
-        use_precision(denoiser, precision)
         peaks, rates = [], []
         with torch.inference_mode():
             x, style = torch.randn(takes, frames, config.motion), torch.randn(takes, 1, config.style) if config.style else None
@@ -249,8 +255,7 @@ class Bench:
         from torch.profiler import profile, ProfilerActivity
 
         frames, takes, step = round(SECONDS * FPS), 2, torch.tensor([500])
-        denoiser = load_denoiser(self.engine.folder, "distilled" if self.engine.thunder.distilled is not None else "denoiser")
-        use_precision(denoiser, precision)
+        denoiser = self._denoiser(precision)
         config, calls, runs = denoiser.config, {}, 3 if self.quick else 20
         x, style = torch.randn(takes, frames, config.motion), torch.randn(takes, 1, config.style) if config.style else None
         known = denoiser.conditions(torch.randn(1, frames, config.audio), frames, style=style)

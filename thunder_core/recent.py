@@ -18,5 +18,5 @@ class Recent(dict[K, V]):
 
     def __setitem__(self, key: K, value: V) -> None:
         while key not in self and len(self) >= self.most:
-            del self[next(iter(self))]
+            self.pop(next(iter(self)), None)  # another thread may have removed it meanwhile
         super().__setitem__(key, value)

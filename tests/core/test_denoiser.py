@@ -147,6 +147,19 @@ def test_sampling_without_gradients_equals_training():
     assert torch.equal(x, kept)
 
 
+def test_what_layers_read_of_a_step_is_kept_bit_for_bit():
+    plain, kept = taught(), taught()
+    kept.load_state_dict(plain.state_dict())
+    kept.keep_steps()
+    x, audio, style = torch.randn(3, 9, 6), torch.randn(1, 9, 5), torch.randn(3, 1, 3)
+    with torch.no_grad():
+        for step in (300, 10, 300, 999, *range(100, 140), 300):  # more of them than are kept
+            step = torch.tensor([step])
+            assert torch.equal(kept(x, step, audio, style=style), plain(x, step, audio, style=style))
+        several = torch.tensor([10, 300, 900])
+        assert torch.equal(kept(x, several, audio, style=style), plain(x, several, audio, style=style))
+
+
 @pytest.mark.parametrize("gradients", [True, False])
 def test_half_precision_is_near(gradients):
     model, x, audio, style, step = taught(), torch.randn(3, 9, 6), torch.randn(1, 9, 5), torch.randn(3, 1, 3), torch.tensor([300])

@@ -24,6 +24,7 @@ from ..weights import load_network, typed
 
 _VECTORS = 64  # numbers that processors take at once at most: two vectors of 32 in bfloat16, of 16 in float32
 _EYES = DIRECTION_NAMES.index("eyes")
+_STEPS_KEPT = 32  # diffusion steps of which a finished network keeps what its layers read
 
 
 @dataclass(frozen=True)
@@ -185,6 +186,7 @@ class Denoiser(nn.Module):
         self.motion_out = nn.Linear(config.width, config.motion)
         self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
         self._biases: Recent[tuple[int, torch.dtype, torch.device], Tensor] = Recent(2)
+        self._read_before: Recent[int, list[tuple[Tensor, Tensor]]] | None = None  # by diffusion step; of a finished network
         # Standardisation of motion and of speech features over the training set.
         self.register_buffer("motion_mean", torch.zeros(config.motion))
         self.register_buffer("motion_std", torch.ones(config.motion))
@@ -239,13 +241,27 @@ class Denoiser(nn.Module):
 
     def estimate(self, x: Tensor, step: Tensor, known: Conditions) -> Tensor:
         """x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1], under conditions."""
-        token = self.step_in(step_embedding(step, self.config.width))[:, None]
         y = self.motion_in(x)
         if known.offset is not None:
             y = y + known.offset
-        for layer, audio in zip(self.layers, known.audio):
-            y = layer(y, audio, layer.cross_attention.read(token), known.bias)
+        for layer, audio, token in zip(self.layers, known.audio, self._read_step(step)):
+            y = layer(y, audio, token, known.bias)
         return self.motion_out(self.norm(y))
+
+    def keep_steps(self) -> None:
+        """Keep what every layer reads of a step from now on. Only for a network whose weights do not change any more."""
+        self._read_before = Recent(_STEPS_KEPT)
+
+    def _read_step(self, step: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Key and value [B or 1, 1, heads, width / heads] that every layer's cross-attention reads of steps [B or 1]."""
+        before = self._read_before if len(step) == 1 and step.device.type == "cpu" else None  # a graphics card would be waited for
+        known = None if before is None else before.get(int(step))
+        if known is None:
+            token = self.step_in(step_embedding(step, self.config.width))[:, None]
+            known = [layer.cross_attention.read(token) for layer in self.layers]
+            if before is not None:
+                before[int(step)] = known
+        return known
 
     def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:
         """The style in units of its spread over the training set; the learned "any style" for rows that are free."""

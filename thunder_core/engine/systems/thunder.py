@@ -159,6 +159,9 @@ class Thunder:
         for network in (self.encoder, self.feature_encoder, self.denoiser, self.distilled):
             if network is not None:
                 use_precision(network, precision)
+        for denoiser in (self.denoiser, self.distilled):
+            if denoiser is not None:
+                denoiser.keep_steps()
 
     @property
     def knows_styles(self) -> bool:
