@@ -40,7 +40,7 @@ from thunder_core.direction import Direction
 from thunder_core.engine.diffusion.ancestral import ancestral_sample
 from thunder_core.engine.diffusion.denoiser import Denoiser, load_denoiser
 from thunder_core.engine.diffusion.sampling import sample, seeded_noise, STEPS
-from thunder_core.engine.engine import Engine
+from thunder_core.engine.engine import Engine, portions
 from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16, use_precision
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.quality import NORMAL
@@ -57,6 +57,11 @@ Figures = dict[str, object]
 def sound(seconds: float) -> np.ndarray:
     """The shipped sample, repeated to the requested length: [samples] at 16 kHz."""
     return np.resize(read_sound(ROOT / "assets" / "sample.wav").samples, round(seconds * RATE)).astype(np.float32)
+
+
+def largest_portion(frames: int) -> int:
+    """Takes of `frames` frames that two threads sample together at most, of a request for TAKES."""
+    return max(map(len, portions(list(range(TAKES)), frames, "cpu", 2)))
 
 
 def seconds_of(action: Callable[[], object]) -> float:
@@ -218,21 +223,33 @@ class Bench:
         return denoiser
 
     def _fraction(self, precision: str, name: str) -> Figures:
-        """What the denoiser reaches by one thread in a precision, beside matmuls of the same; name: end of the figures' names."""
-        frames, takes, step = round(SECONDS * FPS), 2, torch.tensor([500])
-        denoiser = self._denoiser(precision)
-        flop, config = self._flop_of_a_frame(denoiser, frames), denoiser.config
-        peaks, rates = [], []
+        """What the denoiser reaches by one thread in a precision, beside matmuls of the same; name: end of the figures' names.
+
+        Of the largest portion of a request for TAKES takes, and of one take. Network and matmuls take turns, and the fraction is the median
+        of all turns: other programs affect both sides of a turn equally.
+        """
+        denoiser, frames, peaks = self._denoiser(precision), round(SECONDS * FPS), []
+        flop, result = self._flop_of_a_frame(frames), {}
+        for takes, of in ((largest_portion(frames), name), (1, f"_one_take{name}")):
+            call, rates = self._evaluation(denoiser, takes, frames), []
+            for _ in range(2 if self.quick else 12):
+                peaks.append(matmul_gflops((512, 1024), 2, getattr(torch, precision)))
+                rates.append([1e-9 * flop * takes * frames / processor_seconds_of(call) for _ in range(5)])
+            typical, beside = [statistics.median(each) for each in rates], peaks[-len(rates) :]
+            result |= {
+                f"denoiser_gflops{of}": statistics.median(typical), f"denoiser_gflops_best{of}": max(map(max, rates)),
+                f"matmul_fraction{of}": statistics.median(rate / peak for rate, peak in zip(typical, beside)),
+            }  # fmt: skip
+        return result | {f"matmul_gflops_one_thread{name}": max(peaks), "portion_takes": largest_portion(frames)}
+
+    @staticmethod
+    def _evaluation(denoiser: Denoiser, takes: int, frames: int) -> Callable[[], torch.Tensor]:
+        """A call of the network for takes of a sound, each in a direction of its own."""
+        config, step = denoiser.config, torch.tensor([500])
         with torch.inference_mode():
             x, style = torch.randn(takes, frames, config.motion), torch.randn(takes, 1, config.style) if config.style else None
             known = denoiser.conditions(torch.randn(1, frames, config.audio), frames, style=style)
-            for _ in range(2 if self.quick else 12):  # alternating, processor time: other programs affect both equally
-                peaks.append(matmul_gflops((512, 1024), 2, getattr(torch, precision)))
-                rates += [1e-9 * flop * takes * frames / processor_seconds_of(lambda: denoiser.estimate(x, step, known)) for _ in range(5)]
-        return {
-            f"matmul_gflops_one_thread{name}": max(peaks), f"denoiser_gflops{name}": statistics.median(rates),
-            f"denoiser_gflops_best{name}": max(rates), f"matmul_fraction{name}": statistics.median(rates) / max(peaks),
-        }  # fmt: skip
+        return torch.inference_mode()(lambda: denoiser.estimate(x, step, known))
 
     def operations(self) -> Figures:
         """Where an evaluation of the denoiser by one thread spends its time, by operation, in both precisions."""
@@ -249,21 +266,19 @@ class Bench:
     def _operations(self, precision: str) -> dict[str, float]:
         """{operation: its share of the time}, "milliseconds" of all, and shares of the matmuls' peak that each kind of product reaches.
 
-        Of two takes of ten seconds. An operation's time is the lower quartile of its calls with inputs of the same shapes, which leaves
-        out what other programs took.
+        Of the largest portion of a request for TAKES takes. An operation's time is the lower quartile of its calls with inputs of the same
+        shapes, which leaves out what other programs took.
         """
         from torch.profiler import profile, ProfilerActivity
 
-        frames, takes, step = round(SECONDS * FPS), 2, torch.tensor([500])
-        denoiser = self._denoiser(precision)
-        config, calls, runs = denoiser.config, {}, 3 if self.quick else 20
-        x, style = torch.randn(takes, frames, config.motion), torch.randn(takes, 1, config.style) if config.style else None
-        known = denoiser.conditions(torch.randn(1, frames, config.audio), frames, style=style)
+        frames, calls, runs = round(SECONDS * FPS), {}, 3 if self.quick else 20
+        takes, denoiser = largest_portion(frames), self._denoiser(precision)
+        evaluate = self._evaluation(denoiser, takes, frames)
         peak = max(matmul_gflops((512, 1024), 5, getattr(torch, precision)) for _ in range(3))
-        denoiser.estimate(x, step, known)
+        evaluate()
         with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as seen:
             for _ in range(runs):
-                denoiser.estimate(x, step, known)
+                evaluate()
         for event in seen.events():
             of_kind = calls.setdefault(OPERATIONS.get(event.name.removeprefix("aten::"), "the rest"), {})
             of_kind.setdefault((event.name, str(event.input_shapes)), []).append(event.self_cpu_time_total)
@@ -271,8 +286,8 @@ class Bench:
             kind: sum(len(each) / runs * float(np.quantile(each, 0.25)) for each in of.values()) / 1e3 for kind, of in calls.items()
         }  # milliseconds
         whole = sum(spent.values())
-        attention = 4e-6 * takes * frames**2 * config.width * config.layers
-        products = 1e-6 * self._flop_of_a_frame(denoiser, frames) * takes * frames - attention
+        attention = 4e-6 * takes * frames**2 * denoiser.config.width * denoiser.config.layers
+        products = 1e-6 * self._flop_of_a_frame(frames) * takes * frames - attention
         shares = {kind: value / whole for kind, value in sorted(spent.items(), key=lambda item: -item[1])}
         return shares | {
             "milliseconds": whole, "linear layers, of the peak": products / spent["linear layers"] / peak,
@@ -329,11 +344,11 @@ class Bench:
             raise SystemExit("bench/takes_of_tree.py ended: see what it wrote above")
         return json.loads(line)
 
-    @staticmethod
-    def _flop_of_a_frame(denoiser: Denoiser, frames: int) -> float:
-        """Floating-point operations of matmuls and attention that a denoiser needs for one frame of a line of `frames` in one step."""
+    def _flop_of_a_frame(self, frames: int) -> float:
+        """Floating-point operations of matmuls and attention that the denoiser needs for one frame of a line of `frames` in one step."""
         from torch.utils.flop_counter import FlopCounterMode
 
+        denoiser = self._denoiser(FLOAT32)
         config = denoiser.config
         with torch.no_grad():
             known = denoiser.conditions(torch.randn(1, frames, config.audio), frames)
@@ -589,7 +604,8 @@ def page(figures: Figures) -> list[str]:
     kinds = [figures.get(f"denoiser_operations{name}") for name in ("", "_bfloat16")]
     if kinds[0]:
         names = list(kinds[0])
-        lines += ["", "| an evaluation of the denoiser, two takes | float32 | bfloat16 |", "|---|---|---|"]
+        takes = figures.get("portion_takes", "several")
+        lines += ["", f"| an evaluation of the denoiser, {takes} takes | float32 | bfloat16 |", "|---|---|---|"]
         for name in names:
             shown = (_of_operations(name, None if kind is None else kind.get(name)) for kind in kinds)
             lines.append(f"| {name} | {' | '.join(shown)} |")
