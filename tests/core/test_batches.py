@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from thunder_core.direction import Asked, Direction
-from thunder_core.engine.batches import at_once, in_portions, SharedProgress, side_by_side
+from thunder_core.engine.batches import at_once, in_portions, in_turn, SharedProgress, side_by_side
 from thunder_core.engine.engine import Engine, memory_of_portion
 from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16
 from thunder_core.errors import Cancelled, is_out_of_device_memory
@@ -154,6 +154,24 @@ def test_a_part_that_no_other_thread_has_begun_is_done_by_the_caller():
             return threading.current_thread() is threading.main_thread()
 
         assert run(work, 3) == [True, False, True]
+
+
+def test_work_begun_beside_the_caller_is_done_by_whoever_comes_to_it():
+    held, free = threading.Event(), threading.Event()
+
+    def where():
+        return threading.current_thread() is threading.main_thread()
+
+    assert in_turn.begin(where)()
+    with at_once(2) as run:
+        began = run.begin(lambda: (held.set(), where())[1])
+        assert held.wait(10) and not began()
+        blocked, waiting = run.begin(lambda: free.wait(10)), run.begin(where)
+        assert waiting(), "the other thread is busy"
+        free.set()
+        assert blocked()
+        with pytest.raises(ZeroDivisionError):
+            run.begin(lambda: 1 / 0)()
 
 
 def work_with_space_for(most, tried):

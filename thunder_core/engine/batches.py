@@ -9,14 +9,14 @@ import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
 
 from ..errors import Cancelled, is_out_of_device_memory
 
 T = TypeVar("T")
-_SWITCH_SECONDS = 5e-4  # after which Python's lock is handed on: at the usual 5 ms one thread's numpy holds up the other's network
+_SWITCH_SECONDS = 1e-4  # after which Python's lock is handed on: at the usual 5 ms one thread's numpy holds up the other's network
 
 
 class SharedProgress:
@@ -63,21 +63,37 @@ def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[
         torch.set_num_threads(before)  # later threads would use the pool's thread count
 
 
-class Run(Protocol):
-    """Calls a function with 0 … count − 1 and returns the results in order, one after the other or at once."""
+class Run:
+    """Works on parts of one task, on the caller's thread and, where there is one, on a thread beside it."""
 
-    def __call__(self, work: Callable[[int], T], count: int) -> list[T]: ...
+    def __init__(self, beside: ThreadPoolExecutor | None = None):
+        self._beside = beside
+
+    def __call__(self, work: Callable[[int], T], count: int) -> list[T]:
+        """`work` of 0 … count − 1, in order."""
+        if self._beside is None:
+            return [work(i) for i in range(count)]
+        others = {i: self._beside.submit(work, i) for i in range(1, count)}
+        own = {0: work(0)}
+        # What no thread has begun by now, on a machine that is busy with other things, waits for none.
+        own |= {i: work(i) for i, other in others.items() if other.cancel()}
+        return [own[i] if i in own else others[i].result() for i in range(count)]
+
+    def begin(self, work: Callable[[], T]) -> Callable[[], T]:
+        """Let the other thread begin with work that is needed later; to be called once, for its result."""
+        if self._beside is None:
+            return work
+        begun = self._beside.submit(work)
+        return lambda: work() if begun.cancel() else begun.result()
 
 
-def in_turn(work: Callable[[int], T], count: int) -> list[T]:
-    """A `Run` that uses the caller's thread alone."""
-    return [work(i) for i in range(count)]
+in_turn = Run()  # on the caller's thread alone
 
 
 @contextlib.contextmanager
 def at_once(threads: int) -> Iterator[Run]:
-    """A `Run` for short parts of one task: the first is the caller's, the others are those of threads beside it, which compute no
-    gradients. torch uses one thread for each part, so that the result does not depend on how many threads there are."""
+    """A `Run` for short parts of one task, with threads beside the caller's, which compute no gradients. torch uses one thread for each
+    part, so that the result does not depend on how many threads there are."""
     before, interval = torch.get_num_threads(), sys.getswitchinterval()
     torch.set_num_threads(1)
     if threads == 1:
@@ -88,16 +104,8 @@ def at_once(threads: int) -> Iterator[Run]:
         return
     pool = ThreadPoolExecutor(threads - 1, "parts", _begin)
     sys.setswitchinterval(_SWITCH_SECONDS)
-
-    def run(work: Callable[[int], T], count: int) -> list[T]:
-        others = {i: pool.submit(work, i) for i in range(1, count)}
-        own = {0: work(0)}
-        # What no thread has begun by now, on a machine that is busy with other things, waits for none.
-        own |= {i: work(i) for i, other in others.items() if other.cancel()}
-        return [own[i] if i in own else others[i].result() for i in range(count)]
-
     try:
-        yield run
+        yield Run(pool)
     finally:
         pool.shutdown(cancel_futures=True)
         sys.setswitchinterval(interval)

@@ -8,6 +8,8 @@ importing transformers takes longer than starting everything else in the engine.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,6 +20,7 @@ from ..attention import attention
 from ..batches import in_turn, Run
 from ..precision import Linear, Pointwise
 
+_Projected = tuple[Tensor, tuple[Tensor, Tensor, Tensor]]
 _ROTARY_BASE = 10000.0
 _PARTED_FROM = 100  # frames: fewer are not worth the waiting
 _INITIAL_DEVIATION = 0.02  # standard deviation of the initial weights of linear layers
@@ -127,14 +130,13 @@ class Layer(nn.Module):
         self.ffn2 = FeedForward(width)
         self.final_layer_norm = nn.LayerNorm(width)
 
-    def forward(self, parts: list[Tensor], angles: list[tuple[Tensor, Tensor]], run: Run) -> list[Tensor]:
-        """Parts of x, each [B, n, width] and one after the other in time → the same. angles: of their positions, as `rotate` takes them."""
+    def project(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> _Projected:
+        """x [B, n, width] after half a perceptron, and its queries, keys and values. angles: of its positions, as `rotate` takes them."""
+        x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x))
+        return x, self.self_attn.project(self.self_attn_layer_norm(x), *angles)
 
-        def project(i: int) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor]]:
-            x = parts[i] + 0.5 * self.ffn1(self.ffn1_layer_norm(parts[i]))
-            return x, self.self_attn.project(self.self_attn_layer_norm(x), *angles[i])
-
-        projected = run(project, len(parts))
+    def attended(self, projected: Sequence[_Projected], run: Run) -> Callable[[int], Tensor]:
+        """A function of i: the layer's result [B, n, width] for part i of x. projected: parts one after the other in time, by `project`."""
         keys, values = (torch.cat([qkv[which] for _, qkv in projected], 2) for which in (1, 2))
 
         def attend(i: int) -> tuple[Tensor, Tensor]:
@@ -142,16 +144,16 @@ class Layer(nn.Module):
             x = x + self.self_attn.attend(query, keys, values)
             return x, self.conv_module.gate(x)
 
-        attended, reach = run(attend, len(parts)), self.conv_module.reach
-        gated = F.pad(torch.cat([gate for _, gate in attended], 1), (0, 0, reach, 0))
-        ends = np.cumsum([part.shape[1] for part in parts])
+        parts, reach = run(attend, len(projected)), self.conv_module.reach
+        gated = F.pad(torch.cat([gate for _, gate in parts], 1), (0, 0, reach, 0))
+        ends = np.cumsum([x.shape[1] for x, _ in parts])
 
         def convolve(i: int) -> Tensor:
-            x = attended[i][0]
+            x = parts[i][0]
             x = x + self.conv_module.mix(gated[:, ends[i] - x.shape[1] : ends[i] + reach])
             return self.final_layer_norm(x + 0.5 * self.ffn2(self.ffn2_layer_norm(x)))
 
-        return run(convolve, len(parts))
+        return convolve
 
 
 class Conformer(nn.Module):
@@ -174,17 +176,18 @@ class Conformer(nn.Module):
     def forward(self, x: Tensor, run: Run | None = None) -> Tensor:
         """Features [B, N, width] of stacked spectra [B, N, inputs].
 
-        run: works on two parts of the frames, which wait for each other three times a layer. The result is the same but for rounding.
+        run: works on two parts of the frames, which wait for each other twice a layer. The result is the same but for rounding.
         """
         parts = [x] if run is None or x.shape[1] < _PARTED_FROM else list(x.tensor_split(2, 1))
-        run = run or in_turn
-        cosine, sine = rotary_angles(x.shape[1], self.head_width, x)
+        run, count, layers = run or in_turn, len(parts), list(self.encoder.layers)
         lengths = [part.shape[1] for part in parts]
-        angles = list(zip(cosine.split(lengths), sine.split(lengths)))
-        parts = run(lambda i: self.feature_projection(parts[i]), len(parts))
-        for layer in self.encoder.layers:
-            parts = layer(parts, angles, run)
-        return torch.cat(parts, 1)
+        angles = list(zip(*(each.split(lengths) for each in rotary_angles(x.shape[1], self.head_width, x))))
+        projected = run(lambda i: layers[0].project(self.feature_projection(parts[i]), angles[i]), count)
+        for layer, following in pairwise(layers):
+            result = layer.attended(projected, run)
+            # With the next layer's projection, for which no part needs another.
+            projected = run(lambda i, result=result, following=following: following.project(result(i), angles[i]), count)
+        return torch.cat(run(layers[-1].attended(projected, run), count), 1)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -177,10 +176,8 @@ class Thunder:
         """Features of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
         samples = samples.to(self.device)
         with at_once(min(2, torch.get_num_threads())) if self.device == "cpu" else contextlib.nullcontext(None) as run:
-            # The pitch needs nothing of the encoder: it is tracked while the encoder's input is prepared.
-            first: list[Callable[[], Any]] = [lambda: self.encoder.input_of(samples), lambda: semitones(samples, frames)]
-            prepared, pitch = (run or in_turn)(lambda i: first[i](), len(first))
-            hidden, logits = self.encoder.encode_in_pieces(prepared, progress, run)
+            pitch = (run or in_turn).begin(lambda: semitones(samples, frames))  # the encoder does not need it
+            hidden, logits = self.encoder.analyse(samples, progress, run)
             analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress, run)
             belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
             speaking = present.cpu().numpy()
@@ -194,7 +191,7 @@ class Thunder:
                 lambda: (speech_features(*analysed, samples, frames), self.units.over(hidden, frames)),
             ]
             (shut, sounds, rounded, still), (features, units) = (run or in_turn)(lambda i: parts[i](), len(parts))
-        marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch)
+            marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch())
         return VoiceFeatures(features, units, present, shut, sounds, rounded, still, accent_curve(marks.accents, frames), marks)
 
     @staticmethod
