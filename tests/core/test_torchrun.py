@@ -20,7 +20,7 @@ STEPS, BATCH, SEED, ROWS = 150, 8, 3, 11
 
 SCRIPT = """
 import sys
-sys.path[:0] = [{root!r}, {here!r}]
+sys.path[:0] = [{root!r}, {tests!r}, {here!r}]
 from test_torchrun import trained
 import torch
 from pathlib import Path
@@ -77,7 +77,7 @@ def curve(folder: Path) -> list[tuple[float, float]]:
 @pytest.mark.slow
 def test_two_processes_have_the_loss_curve_of_one_with_the_doubled_batch(tmp_path):
     script = tmp_path / "train.py"
-    script.write_text(SCRIPT.format(root=str(ROOT), here=str(Path(__file__).parent)))
+    script.write_text(SCRIPT.format(root=str(ROOT), tests=str(ROOT / "tests"), here=str(Path(__file__).parent)))
     run = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script), str(tmp_path / "two")]
     done = subprocess.run(run, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
