@@ -26,6 +26,7 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.takes import dialogue, generation, picture, take_list
+from ..scene.takes.first_seed import first_seed
 from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
@@ -36,7 +37,6 @@ from ..thunder_core.direction_presets import Preset
 from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
-from ..thunder_core.first_seed import of_voice
 from ..thunder_core.quality import NORMAL, QUALITIES
 from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
 from ..thunder_core.types import RATE
@@ -57,7 +57,7 @@ def options(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--out", type=file_path, help="folder to write into, made if it is missing (of --jobs: as the job file says)")
     parser.add_argument("--takes", type=whole(1, settings.MOST_TAKES), default=8, help="how many to sample (8)")
-    parser.add_argument("--seed", type=whole(0, settings.LARGEST_SEED), help="seed of the first take (one of each voice's own)")
+    parser.add_argument("--seed", type=whole(0, settings.LARGEST_SEED), help="seed of the first take (the scene's, or the character's own)")
     parser.add_argument("--quality", choices=QUALITIES, default=NORMAL, help="how finely takes are sampled (normal)")
     parser.add_argument("--steps", type=whole(1, 1000), help="sampling steps of the whole model, instead of what the quality says")
     parser.add_argument(
@@ -182,7 +182,7 @@ def bake(
     engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
     if engine["weights_origin"] == "changed":  # the user's own weights
         warnings += warn("bake.py", engine["weights_note"])
-    seed = of_voice(voice.name) if chosen.seed is None else chosen.seed
+    seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling), tell)
     if given and strip.has_audio():
         place_voice(scene, sound, voice, chosen.pack)

@@ -8,7 +8,8 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import generation, take_list
-from ..scene.takes.sampling import first_seed, role_of, Sampling
+from ..scene.takes.first_seed import first_seed
+from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core.errors import Cancelled, ThunderError
 from ..thunder_core.types import LISTENS, SPEAKS
@@ -56,7 +57,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         client = connection.client()
         client.start()
         self.takes, self.asked, self.warning = [], settings.count, strip.warning(voice)
-        seed = first_seed(settings, voice.name)
+        seed = first_seed(context.scene, rig.mesh, voice)
         steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, self._sampling(settings), self.takes.append)
         return "Generating takes", steps
 

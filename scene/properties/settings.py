@@ -20,7 +20,7 @@ from ...thunder_core.face import mapping
 from ...thunder_core.systems import SYSTEMS
 from ..heads import channel_preview as preview, character, family, head, mapping_table as table
 from ..host import compat
-from ..takes import browsing, dialogue, picture, provenance, sampling, take_list as takes
+from ..takes import browsing, dialogue, first_seed, picture, provenance, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import strip
 
@@ -37,11 +37,13 @@ def _may_be_head(self, candidate) -> bool:
 
 
 def _first_seed(self) -> int:
+    scene = self.id_data
+    mesh = head.guess(scene, self.head or head.active_object(bpy.context))
     try:
-        name = strip.find(bpy.context).name
+        voice = strip.find(bpy.context)
     except ThunderError:  # there is no voice yet
-        name = ""
-    return sampling.first_seed(self, name)
+        voice = None
+    return first_seed.first_seed(scene, mesh, voice)
 
 
 def _choose_seed(self, value: int) -> None:
@@ -222,6 +224,9 @@ class ThunderHead(bpy.types.PropertyGroup):
     own_state: StringProperty(description="Slots, blending and still values of the animator's own animation")
     mapping: StringProperty(description="How this file drives the character, as JSON. Leave empty to use the mapping it came with")
     direction: PointerProperty(type=ThunderDirection)
+    first_seed: IntProperty(
+        default=first_seed.UNKNOWN, min=first_seed.UNKNOWN, description="Seed that the head's takes began with; −1 while there are none"
+    )
 
 
 def _region(name: str, what: str):
@@ -362,20 +367,21 @@ class ThunderScene(bpy.types.PropertyGroup):
         ],
     )
     count: IntProperty(name="Takes", default=8, min=1, max=MOST_TAKES, description="Number of takes to generate")
-    seed: IntProperty(default=1, min=0, max=LARGEST_SEED, description="The seed that was chosen for all voices, if it is set")
+    seed: IntProperty(default=1, min=0, max=LARGEST_SEED, description="The seed that was chosen for all characters, if it is set")
     first_seed: IntProperty(
         name="Seed",
         get=_first_seed,
         set=_choose_seed,
         min=0,
         max=LARGEST_SEED,
-        description="Seed of the first take; the same seed makes the same take again. A seed that you set is used for every voice",
+        description="Seed of the first take; the same seed makes the same take again. A seed that you set is used for every character",
     )
     keep_seed: BoolProperty(
-        name="Same Seed for Every Voice",
+        name="Same Seed for Every Character",
         get=lambda self: self.is_property_set("seed"),
         set=_keep_seed,
-        description="Use this seed for every voice. Otherwise each voice has one of its own, so that not all are played by the same people",
+        description="Use this seed for every character. Otherwise each has one of its own, which all its lines keep: "
+        "the same people play all lines of a character, and others the next",
     )
     quality: EnumProperty(
         name="Quality",

@@ -17,7 +17,8 @@ from ..host import compat
 from ..host.jobs import Step
 from ..voice import fingerprint, strip
 from . import generation
-from .sampling import first_seed, Sampling
+from .first_seed import first_seed
+from .sampling import Sampling
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def warnings(scene, todo: list[Line]) -> list[str]:
 def generate(
     client: Client, scene, todo: list[Line], count: int, sampling: Sampling, on_take: generation.OnTake | None = None
 ) -> Generator[Step, None, list[str]]:
-    """Steps that sample takes for lines, one after the other, from the scene's seed or each from its own.
+    """Steps that sample takes for lines, one after the other, from the scene's seed or each head from its own.
 
     on_take gets each take once it is listed. A line that fails is left out and the others continue; returns a sentence for each failure.
     Raises ThunderError only if no line can continue.
@@ -177,7 +178,7 @@ def generate(
             _, rig = generation.again(scene_name, mesh_name)
             head.check_animatable(rig)
             earlier = {mesh for _, mesh in todo[:number]}  # a head keeps showing the first of its lines
-            seed = first_seed(scene.thunder, name)
+            seed = first_seed(scene, rig.mesh, voice)
             steps = generation.generate(client, voice, scene, rig, count, seed, sampling, on_take, show=mesh_name not in earlier)
             yield from mapped(
                 steps,

@@ -22,7 +22,7 @@ from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip, voice_cache
-from . import picture, provenance, take_list
+from . import first_seed, picture, provenance, take_list
 from .direction import asking, looking
 from .sampling import role_of, Sampling
 
@@ -298,6 +298,7 @@ class TakeCollector:
         number = take_list.next_number(scene, rig.mesh, self.voice.name)
         actions = yield from keying.key(rig, performance, clock, f"{self.voice.name} · {take_list.numbered(number)}", values)
         take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock)
+        first_seed.remember(scene, rig.mesh, self.voice, performance.seed)
         fingerprint.remember(actions[0], self.strip_state)
         if not self.voice.path and role_of(performance.provenance) != LISTENS:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)

@@ -11,7 +11,6 @@ import numpy as np
 from ...thunder_core.client import Client
 from ...thunder_core.direction import Asked, AXES, check, DIRECTION_NAMES, MOODS
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.first_seed import of_voice
 from ...thunder_core.quality import NORMAL, QUALITIES
 from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, SYSTEMS
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
@@ -106,11 +105,6 @@ class Sampling:
             return arguments
         reading = {name: made[name] for name in ("spread", "as_asked", "reading") if name in made}
         return arguments | {"direction": self.asked.vectors.ravel().tolist()} | reading
-
-
-def first_seed(settings, voice: str) -> int:
-    """Seed of the first take of a voice, by its name: the one that was chosen in a scene's settings, else the voice's own."""
-    return settings.seed if settings.is_property_set("seed") else of_voice(voice)
 
 
 def _system(name) -> str:

@@ -96,14 +96,24 @@ def of_take(context, entry) -> Voice:
 
 
 def _of_head(context, strips: list) -> list:
-    """The strips that the current head speaks: those assigned to it; the scene's only head also speaks the unassigned ones."""
-    scene = context.scene
-    mesh = scene.thunder.head or head.guess(scene, head.active_object(context))
+    """The strips that the current head speaks."""
+    mesh = context.scene.thunder.head or head.guess(context.scene, head.active_object(context))
+    return spoken_by(context.scene, mesh, strips)
+
+
+def spoken_by(scene, mesh, strips: list) -> list:
+    """The strips that a head speaks: those assigned to it; the scene's only head also speaks the unassigned ones."""
     given = {part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None}
     own_names = {name for name, part in given.items() if part.head is not None and part.head == mesh}
     if mesh is not None and len(head.in_scene(scene)) == 1:
         own_names |= {strip.name for strip in strips} - set(given)
     return [strip for strip in strips if strip.name in own_names]
+
+
+def sound_name(strip) -> str:
+    """Name of a strip's sound file, which stays when the strip is renamed or cut; the strip's name if it has lost its sound."""
+    sound = strip.sound
+    return strip.name if sound is None else bpy.path.basename(sound.filepath) or sound.name
 
 
 def _to_listen_to(context, strips: list) -> list:

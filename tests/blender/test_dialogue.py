@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 from performances import write_wav
 from played_engine import PlayedClient
+from thunder.cli import bake
 from thunder.scene.animation import display, reading
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes import dialogue as takes_dialogue, generation, sampling as sampling_module, take_list
+from thunder.scene.takes import dialogue as takes_dialogue, first_seed, generation, sampling as sampling_module, take_list
 from thunder.scene.takes.commit import dialogue as commit_dialogue
 from thunder.scene.voice import fingerprint, mixdown, strip
 from thunder.thunder_core import errors, progress
@@ -74,11 +75,82 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, tmp_pa
     firsts = {entry.voice: entry.first for entry in scene.thunder.takes}
     assert firsts == {"one": 1, "two": 61}
     seeds = {name: sorted(entry.seed for entry in scene.thunder.takes if entry.voice == name) for name in ("one", "two")}
-    assert seeds == {name: [of_voice(name), of_voice(name) + 1] for name in ("one", "two")}  # other people on every line
+    assert seeds == {name: [of_voice(name), of_voice(name) + 1] for name in ("one", "two")}  # other people on every head
     for mesh in heads:
         assert display.shown_action(head.resolve(mesh)) is not None
     assert not blender.ops.thunder.generate_all.poll()
     assert takes_dialogue.wanting(scene) == []
+
+
+def test_a_strip_that_is_renamed_or_cut_keeps_its_seed(blender, shot):
+    scene, heads, strips = shot
+    takes_dialogue.cast(scene, "one", heads[0])
+    scene.thunder.head = heads[0]
+    assert scene.thunder.first_seed == of_voice("one")
+    strips["one"].name = "Anna's first line"
+    takes_dialogue.cast(scene, "Anna's first line", heads[0])
+    assert scene.thunder.first_seed == of_voice("one")
+    later = strips["one"].split(frame=20, split_method="SOFT")
+    takes_dialogue.cast(scene, later.name, heads[0])
+    scene.thunder.strip = later.name
+    assert strip.find(blender.context).name == later.name and scene.thunder.first_seed == of_voice("one")
+
+
+def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(blender, shot, tmp_path, monkeypatch):
+    scene, heads, strips = shot
+    monkeypatch.setattr(connection, "client", lambda: PlayedClient(tmp_path))
+    for name in ("one", "two"):
+        takes_dialogue.cast(scene, name, heads[0])
+    scene.thunder.count = 1
+    takes_dialogue.select(blender.context, "two")
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    takes_dialogue.select(blender.context, "one")
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    assert {(entry.voice, entry.seed) for entry in scene.thunder.takes} == {("one", of_voice("one")), ("two", of_voice("one"))}
+    strips["new"] = strip.add(scene, sound(tmp_path, "new"), "new", -80)  # now the first line of the character, which has its seed
+    takes_dialogue.cast(scene, "new", heads[0])
+    takes_dialogue.select(blender.context, "new")
+    assert scene.thunder.first_seed == of_voice("one")
+
+
+def test_two_characters_in_one_recording_are_not_the_same_people(blender, needs_sound, tmp_path, monkeypatch):
+    for _ in range(3):
+        blender.ops.thunder.add_head()
+    scene, client = blender.context.scene, PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda: client)
+    scene.render.fps = 25
+    heads, path = head.in_scene(scene), sound(tmp_path, "both", 4.0)
+    parts = [strip.add(scene, path, "both", 1 + 200 * number) for number in range(2)]
+    names = [part.name for part in parts]
+    for name, mesh in zip(names, heads):
+        takes_dialogue.cast(scene, name, mesh)
+
+    def seed_of(mesh, name):
+        return first_seed.first_seed(scene, mesh, strip.of_strip(scene, strip.named(scene, name)))
+
+    wanted = [of_voice("both"), of_voice("both", 1), of_voice("both", 2)]
+    assert [seed_of(heads[0], names[0]), seed_of(heads[1], names[1]), seed_of(heads[2], names[0])] == wanted  # the third listens
+    scene.thunder.count = 1
+    for mesh, name in ((heads[1], names[1]), (heads[0], names[0])):  # in any order
+        takes_dialogue.select(blender.context, name)
+        blender.ops.thunder.generate()
+    assert {entry.head: entry.seed for entry in scene.thunder.takes} == dict(zip(heads[:2], wanted))
+
+
+def test_a_bake_of_any_line_has_the_seed_of_the_panel(blender, shot, tmp_path, monkeypatch):
+    scene, heads, strips = shot
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: client)
+    for name in ("one", "two"):
+        takes_dialogue.cast(scene, name, heads[1])
+    takes_dialogue.cast(scene, "music", heads[0])
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    arguments = ["--blend", str(tmp_path / "shot.blend"), "--strip", "two", "--takes", "1"]
+    assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "out")]))["seed"] == of_voice("one")
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    blender.context.scene.thunder.first_seed = 5
+    blender.ops.wm.save_mainfile()
+    assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "chosen")]))["seed"] == 5
 
 
 def test_a_line_that_fails_costs_only_itself(blender, shot, tmp_path):

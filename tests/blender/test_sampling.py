@@ -81,11 +81,9 @@ def test_generate_samples_as_the_settings_say(blender, scene, client):
         assert {name: about[name] for name in CHOSEN} == CHOSEN
 
 
-def test_a_voice_has_a_seed_of_its_own_until_one_is_set(blender, scene, client):
+def test_a_character_has_a_seed_of_its_own_until_one_is_set(blender, scene, client):
     settings = scene.thunder
     assert settings.first_seed == of_voice("line") and not settings.keep_seed
-    blender.ops.thunder.generate()
-    assert {entry.seed for entry in settings.takes} == {of_voice("line"), of_voice("line") + 1}
     settings.keep_seed = True
     assert settings.first_seed == settings.seed == of_voice("line")
     settings.first_seed = 7
@@ -93,9 +91,21 @@ def test_a_voice_has_a_seed_of_its_own_until_one_is_set(blender, scene, client):
     blender.ops.thunder.generate()
     assert {entry.seed for entry in settings.takes} == {7, 8}
     settings.keep_seed = False
-    assert settings.first_seed == of_voice("line")
-    settings.sound_file = ""
+    settings.sound_file = ""  # a seed that was chosen is not kept as the character's
     assert settings.first_seed == of_voice("")
+
+
+def test_a_character_keeps_its_seed_for_its_other_recordings(blender, scene, client, tmp_path):
+    settings, own = scene.thunder, of_voice("line")
+    blender.ops.thunder.generate()
+    assert {entry.seed for entry in settings.takes} == {own, own + 1}
+    settings.sound_file = write_wav(tmp_path / "another.wav", np.random.default_rng(3).standard_normal(16000) * 0.3)
+    assert settings.first_seed == own
+    blender.ops.thunder.generate()
+    assert {entry.seed for entry in settings.takes if entry.voice == "another"} == {own, own + 1}
+    settings.first_seed = 7
+    settings.keep_seed = False
+    assert settings.first_seed == own
 
 
 def test_a_file_whose_seed_was_set_by_an_earlier_version_keeps_it(blender, scene):

@@ -27,6 +27,11 @@ def test_both_parts_of_a_line_that_was_cut_are_played_by_the_same_people():
     assert of_voice("rec.001.wav.002") == of_voice("rec.001.wav") != of_voice("rec.wav")
 
 
+def test_characters_who_speak_in_one_sound_have_other_seeds():
+    seeds = [of_voice("scene_3.wav", character) for character in range(20)]
+    assert len(set(seeds)) == 20 and seeds[0] == of_voice("scene_3") and of_voice("scene_3.wav.001", 1) == seeds[1]
+
+
 @pytest.mark.parametrize("name", ["", ".wav", "日本語.wav", "a\ud800", "x" * 300])
 def test_any_name_has_a_seed(name):
     assert of_voice(name) >= 0

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The first seed of a character's takes: it stays the same for all its lines, so that they are played by the same people."""
+
+from __future__ import annotations
+
+import bpy
+
+from ...thunder_core.first_seed import of_voice
+from ..heads import head, head_state
+from ..voice import strip
+
+UNKNOWN = -1  # first seed of a head that has no takes with a seed of its own yet
+
+
+def first_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
+    """Seed of the first take of a voice on the head that an object represents; None: no head, no voice.
+
+    The seed that was chosen in the scene's settings; else the head's own (`own_seed`).
+    """
+    return scene.thunder.seed if scene.thunder.is_property_set("seed") else own_seed(scene, mesh, voice)
+
+
+def own_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) -> int:
+    """The first seed of a head if none was chosen: the one that its takes began with; before there are any, that of the sound of its first
+    line, or of the given voice if no strip is assigned to it. Two heads of a scene never have the same.
+
+    It depends on the saved scene alone, so that a bake of any line has the seeds that the panel shows.
+    """
+    if mesh is None:
+        return of_voice(_sound_of(scene, voice))
+    if (known := _remembered(mesh)) != UNKNOWN:
+        return known
+    own = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
+    heads = head.in_scene(scene)
+    others = [other for other in heads if other != mesh]
+    taken = {_remembered(other) for other in others}
+    for other in heads[: heads.index(mesh)] if own and mesh in heads else others:
+        if _remembered(other) == UNKNOWN and (sound := _first_sound(scene, other)):
+            taken.add(_free(sound, taken))
+    return _free(own or _sound_of(scene, voice), taken)
+
+
+def remember(scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:
+    """Let a head keep its own first seed once it has a take with it, whatever happens to its strips. A seed that was chosen is not kept."""
+    if not scene.thunder.is_property_set("seed") and _remembered(mesh) == UNKNOWN and seed == own_seed(scene, mesh, voice):
+        head_state.ensure(head.owner_of(mesh)).first_seed = seed
+
+
+def _remembered(mesh: bpy.types.Object) -> int:
+    state = head_state.of(head.owner_of(mesh))
+    return UNKNOWN if state is None else state.first_seed
+
+
+def _free(sound: str, taken: set[int]) -> int:
+    """The seed of a sound, another if a head of the scene has it: they may speak in one recording."""
+    character = 0
+    while (seed := of_voice(sound, character)) in taken:
+        character += 1
+    return seed
+
+
+def _first_sound(scene, mesh: bpy.types.Object) -> str:
+    """Name of the sound of the first strip that a head speaks, "" for none."""
+    return next((strip.sound_name(each) for each in strip.spoken_by(scene, mesh, strip.sound_strips(scene))), "")
+
+
+def _sound_of(scene, voice: strip.Voice | None) -> str:
+    if voice is None:
+        return ""
+    speaking = strip.named(bpy.data.scenes.get(voice.scene), voice.strip) if voice.strip else None
+    return voice.name if speaking is None else strip.sound_name(speaking)
