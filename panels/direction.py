@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Direction: how the chosen head is to perform, in sliders, a mood and presets."""
+"""Direction: how the chosen head is to perform, in sliders, a mood and presets; the less usual sliders in a panel of their own."""
 
 import bpy
 
@@ -73,7 +73,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         row.menu("THUNDER_MT_directions")
         row.operator("thunder.reset_direction", text="", icon="LOOP_BACK")
         column = layout.column(align=True)
-        for name in (*SLIDERS, *sliders.beside_sliders(direction)):
+        for name in SLIDERS:
             column.prop(direction, name, slider=True)
         column = layout.column(align=True)
         column.prop(direction, "mood", text="")
@@ -105,6 +105,30 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
             wrapped_label(layout, live.sentence, context)
 
 
+class THUNDER_PT_fine_direction(Tab, bpy.types.Panel):
+    bl_label = "More Sliders"
+    bl_idname = "THUNDER_PT_fine_direction"
+    bl_parent_id = "THUNDER_PT_direction"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return _direction(context) is not None
+
+    def draw_header_preset(self, context):
+        if changed := sliders.changed_fine(_direction(context)):
+            row = self.layout.row()
+            row.active = False
+            row.label(text=", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS))
+
+    def draw(self, context):
+        direction = _direction(context)
+        column = self.layout.column(align=True)
+        column.enabled = connection.knows_styles()
+        for name in sliders.FINE:
+            column.prop(direction, name, slider=True)
+
+
 def _direction(context):
     """The direction of the chosen head, None if there is none yet."""
     try:
@@ -113,4 +137,4 @@ def _direction(context):
         return None
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_directions, THUNDER_PT_direction))
+register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_directions, THUNDER_PT_direction, THUNDER_PT_fine_direction))

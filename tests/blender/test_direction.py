@@ -3,12 +3,14 @@
 
 import numpy as np
 import pytest
+from thunder.scene.engine import connection
 from thunder.scene.heads import head, head_state
 from thunder.scene.host import compat
 from thunder.scene.takes.direction import asking, sliders
 from thunder.thunder_core import direction as core
 from thunder.thunder_core.animation.timing import Clock
 
+FROWN = core.DIRECTION_NAMES.index("frown")
 MOOD = {name: len(core.AXES) + place for place, name in enumerate(name for name in core.MOODS if name != core.NEUTRAL)}
 
 
@@ -36,7 +38,39 @@ def test_sliders_say_what_they_were_put_to(blender, stage):
     sliders.put(direction, wanted)
     assert np.allclose(sliders.value(direction).vector(), wanted.vector(), atol=1e-5)
     assert direction.spread == pytest.approx(0.2)
-    assert sliders.beside_sliders(direction) == ["tension"]
+    assert sliders.changed_fine(direction) == ["Tension"]
+
+
+def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stage, monkeypatch):
+    scene, rig = stage
+    monkeypatch.setattr(connection, "knows_styles", lambda: True)
+    assert not blender.types.THUNDER_PT_fine_direction.poll(blender.context)  # nothing is stored for the head yet
+    direction, drawn, labels = sliders.ensure(rig.owner), [], []
+    direction.frown, direction.width, direction.tension = 0.8, 1.3, 0.2
+
+    class Layout:
+        def column(self, align=False):
+            return self
+
+        row = column
+
+        def prop(self, data, name, slider):
+            drawn.append(name)
+
+        def label(self, text):
+            labels.append(text)
+
+    class Panel:
+        layout = Layout()
+
+    panel = blender.types.THUNDER_PT_fine_direction
+    assert panel.poll(blender.context) and panel.bl_parent_id == "THUNDER_PT_direction" and "DEFAULT_CLOSED" in panel.bl_options
+    panel.draw(Panel, blender.context)
+    assert set(drawn) == {axis.name for axis in core.AXES if not axis.slider} and drawn[0] == "frown"
+    panel.draw_header_preset(Panel, blender.context)
+    assert labels == ["Frown, Tension…"]
+    direction.keyframe_insert("frown", frame=1)
+    assert asking.vectors(direction, Clock.of(scene, 1.0), 97.0)[0, FROWN] == pytest.approx(core.Style(frown=0.8).vector()[FROWN])
 
 
 def test_a_direction_without_keys_is_one_for_the_line(blender, stage):

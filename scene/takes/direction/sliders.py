@@ -4,13 +4,20 @@
 import bpy
 from bpy.props import EnumProperty, FloatProperty, PointerProperty
 
-from ....thunder_core.direction import AXES, Direction, MOODS, NEUTRAL, SLIDERS, Style
+from ....thunder_core.direction import AXES, Direction, MOODS, NEUTRAL, Style
 from ...heads import head_state
 from ...host import idle, jobs
 from ...host.session import Part, session
 
 STRENGTH = 0.6  # default strength of a mood
 _AXES = {axis.name: axis for axis in AXES}
+FINE = {  # axes below More Sliders, with their tooltips; what takes do with them: bench/fine_axes.py
+    "frown": "Brows drawn together and down, or below 0 raised and apart",
+    "tension": "Lips and corners of the mouth pressed tight. Below 0 hardly changes anything",
+    "width": "How far the corners of the mouth go out on sounds like ee and s",
+    "rounding": "How far the lips come forward and together on sounds like oo, w and sh",
+    "asymmetry": "Which side of the mouth moves more: above 0 the character's left, below 0 the right",
+}
 
 
 listeners: list = []  # functions that get a changed ThunderDirection at once
@@ -31,7 +38,7 @@ def _slider(name: str):
         step=5,
         precision=2,
         update=_moved,
-        description=f"{axis.description}. {axis.usual:g} is usual",
+        description=f"{FINE.get(name, axis.description)}. {axis.usual:g} is usual",
     )
 
 
@@ -147,6 +154,6 @@ def put(direction: ThunderDirection, wanted: Direction) -> None:
         direction.strength = wanted.strength
 
 
-def beside_sliders(direction: ThunderDirection) -> list[str]:
-    """The axes without a slider in the panel that differ from usual because of a preset or a style."""
-    return [axis.name for axis in AXES if axis.name not in SLIDERS and abs(getattr(direction, axis.name) - axis.usual) > 1e-3]
+def changed_fine(direction: ThunderDirection) -> list[str]:
+    """Labels of the sliders of FINE that are not at their usual value, moved by hand, by a preset or by a style."""
+    return [_AXES[name].label for name in FINE if abs(getattr(direction, name) - _AXES[name].usual) > 1e-3]

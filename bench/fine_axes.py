@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the axes of a direction without a slider of their own do from end to end. `python bench/fine_axes.py CACHE`.
+
+CACHE is a folder in which `corpus` and `hear` were run. Takes of validation voices are sampled at several values of one axis, all others as
+usual, without spread. The table has how far the corners of the mouth are apart in the widest and the narrowest tenth of spoken frames,
+beyond the average take in the usual direction, how much further the left corner moves than the right one, how far the mouth is drawn to the
+left, how much the lips are pressed and how far the brows are lowered. Written to bench/results/fine_axes.txt.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
+import torch
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from bench.corpus_lines import clips_of, Line, open_corpus
+from bench.tables import report, results_file
+from thunder_core.direction import AXES, Direction, Style
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.readings import emphasised
+from thunder_core.face.head import Head
+from thunder_core.face.skinning import SkinnedPoints
+from thunder_core.quality import NORMAL
+from thunder_core.rotation import rotvec_to_matrix
+from thunder_core.types import FPS, Motion
+
+TAKES = 2  # of every value on every voice
+NAMES = ("widest, mm", "narrowest, mm", "left/right", "aside, mm", "pressed", "brows down")
+_PRESSED = ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper", "mouthDimpleLeft", "mouthDimpleRight")
+
+
+def styles() -> Iterator[tuple[str, Style]]:
+    """(row of the table, style): usual, then every fine axis at its ends and half way to them."""
+    yield "usual", Style()
+    for axis in AXES:
+        if not axis.slider:
+            for value in (axis.least, (axis.least + axis.usual) / 2, (axis.most + axis.usual) / 2, axis.most):
+                yield f"{axis.name} {value:g}", Style(**{axis.name: value})
+
+
+def measured(corners: SkinnedPoints, head: Head, motion: Motion, speaking: np.ndarray) -> tuple[float, ...]:
+    """NAMES of a motion. corners: of the mouth, the left one first; speaking: bool [T]."""
+    moved = 1e3 * (corners.place(motion.expression.astype(float), rotvec_to_matrix(motion.jaw.astype(float))) - corners.rest)
+    width, names = np.sort((moved[:, 0, 0] - moved[:, 1, 0])[speaking]), list(head.expression_names)
+    left, right = (np.linalg.norm(np.diff(moved[:, side], axis=0), axis=1)[speaking[1:]].mean() * FPS for side in (0, 1))
+    tenth = max(1, len(width) // 10)
+    channels = motion.expression[speaking]
+    return (
+        width[-tenth:].mean(), width[:tenth].mean(), left / right, moved[speaking, :, 0].mean(),
+        channels[:, [names.index(name) for name in _PRESSED]].mean(),
+        channels[:, [names.index(f"browDown{side}") for side in ("Left", "Right")]].mean(),
+    )  # fmt: skip
+
+
+def main() -> None:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("cache", type=Path)
+    p.add_argument("--voices", type=int, default=6, help="of validation")
+    p.add_argument("--weights", type=Path)
+    p.add_argument("--results", type=Path)
+    args = p.parse_args()
+    corpus, engine, rows = open_corpus(args.cache), Engine.load(args.weights), {}
+    head = engine.head
+    corners = SkinnedPoints.of(head, lambda values: values[[head.mouth_corner_left, head.mouth_corner_right]])
+    asked = [(name, Direction(style).vector()[None], seed) for name, style in styles() for seed in range(TAKES)]
+    for clip in clips_of(corpus, "validation", args.voices):
+        speech = Line.of(corpus, clip, engine).speech
+        voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
+        directions = [emphasised(vector, seed, 0.0, voice.accents) for _, vector, seed in asked]
+        seeds, spreads = [seed for *_, seed in asked], [0.0] * len(asked)
+        motions = engine.thunder.perform(voice, seeds, NORMAL, 1.0, lambda fraction: None, styles=directions, spreads=spreads)
+        for (name, *_), motion in zip(asked, motions):
+            rows.setdefault(name, []).append(measured(corners, head, motion, voice.presence.cpu().numpy() > 0.5))
+    means = {name: np.mean(values, axis=0) for name, values in rows.items()}
+    start = np.array([*means["usual"][:2], 0, 0, 0, 0])  # widths are told from the usual ones on
+    lines = [
+        f"takes of {args.voices} validation voices, {TAKES} each, normal quality, weights {engine.weights}; means",
+        "", f"{'':16s}" + "".join(f"{name:>15s}" for name in NAMES),
+        *(f"{name:16s}" + "".join(f"{x:15.2f}" for x in values - start) for name, values in means.items()),
+    ]  # fmt: skip
+    report(results_file(args.results, "fine_axes.txt", args.voices >= 6), lines)
+
+
+if __name__ == "__main__":
+    main()
