@@ -183,7 +183,13 @@ def bake(
     if engine["weights_origin"] == "changed":  # the user's own weights
         warnings += warn("bake.py", engine["weights_note"])
     seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
-    performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling), tell)
+
+    def noticed(step: jobs.Step) -> None:
+        if step.note and not chosen.seconds:  # without a sound nobody is meant to speak
+            warnings.extend(warn("bake.py", step.note))
+        tell(step)
+
+    performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling), noticed)
     if given and strip.has_audio():
         place_voice(scene, sound, voice, chosen.pack)
     scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out)

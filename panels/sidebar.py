@@ -60,6 +60,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
                 layout.operator("thunder.open_preferences", icon="IMPORT")
         else:
             _progress(layout, session.job)
+            if session.job.note:
+                wrapped_label(layout, session.job.note, context, icon="ERROR")
 
     def _voice(self, layout, context, settings):
         row = layout.row(align=True)

@@ -34,6 +34,8 @@ def is_sound(event: dict, verb: str) -> bool:
         return _holds({"take": _TAKE, **_ABOUT_TAKES})(event)
     if kind == "done":
         return _holds({"result": _RESULTS.get(verb, _mapping)})(event)
+    if kind == "unspoken":
+        return _holds({"silent": _flag})(event)
     return kind != "error" or _holds({"kind": _text, "message": _text})(event)
 
 

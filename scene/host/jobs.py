@@ -30,12 +30,14 @@ BUSY_SECONDS = 0.04  # limit for a busy step plus the longest step so far; the w
 @dataclass(frozen=True)
 class Step:
     """Progress of a job. busy: the job holds Blender data until the next step, so undo is blocked and events wait.
-    begins: a new kind of work starts here; its pace is estimated anew."""
+    begins: a new kind of work starts here; its pace is estimated anew.  note: a sentence that the animator should know while the job runs.
+    """
 
     fraction: float
     message: str
     busy: bool = False
     begins: bool = False
+    note: str = ""
 
 
 def stage(
@@ -86,13 +88,13 @@ class Pace:
 class Job:
     """A running generator of Steps; at most one runs in a session (session.job).
 
-    value: what the generator returned, None until it has ended.
+    value: what the generator returned, None until it has ended.  note: the last note of a step, "" before there is one.
     """
 
     def __init__(self, title: str, steps: Generator[Step, None, object]):
         self.title, self.steps = title, steps
         self.value: object = None
-        self.step = Step(0.0, title)
+        self.step, self.note = Step(0.0, title), ""
         self.started = time.monotonic()
         self.pace = Pace()
         self.asked_to_stop = False
@@ -119,6 +121,7 @@ class Job:
             except StopIteration as stop:
                 self.value = stop.value
                 return True
+            self.note = self.step.note or self.note
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
             self.pace.note(self.step.fraction, self.step.begins)
             # Steps that only wait for the engine end the slice at once, because there is nothing to do. So does the first step that is no
@@ -146,13 +149,19 @@ def end() -> None:
 
 
 def run_through(title: str, steps: Generator[Step, None, T], on_step: Callable[[Step], None] | None = None) -> T:
-    """Run a job to its end, for Blender without a window. on_step gets every step that differs from the one before.
-    Returns the job's value."""
-    job = begin(title, steps)
+    """Run a job to its end, for Blender without a window. on_step gets every step with a note, and of the others those that differ from the
+    one before, at most two a second. Returns the job's value."""
+
+    def noted(step: Step) -> Step:
+        if step.note and on_step is not None:
+            on_step(step)
+        return step
+
+    job = begin(title, mapped(steps, noted))
     try:
         last = None
         while not job.advance(0.5):
-            if on_step is not None and job.step != last:
+            if on_step is not None and job.step != last and not job.step.note:
                 on_step(job.step)
                 last = job.step
             time.sleep(0.0 if job.step.busy else 0.01)

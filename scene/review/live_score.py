@@ -28,7 +28,7 @@ from ..takes import dialogue, generation, provenance, take_list
 from ..takes.commit import line_names, line_scores
 from ..takes.direction import similar
 from ..takes.sampling import Sampling
-from ..voice import fingerprint, strip, voice_cache
+from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import listening
 
 QUIET_SECONDS = 0.7  # delay after the last edit, so that nothing is scored while a key is dragged
@@ -284,7 +284,7 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
             if not pending.done:
                 yield True
         if pending.error is not None:
-            raise pending.error
+            raise mixdown.with_names(pending.error)
         per_frame = np.load(pending.result["per_frame"], allow_pickle=False)
     finally:
         if not pending.done:

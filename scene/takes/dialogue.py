@@ -187,6 +187,7 @@ def generate(
                     f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}",
                     step.busy,
                     step.begins,
+                    step.note,
                 ),
             )
         except (Cancelled, NoEngine, WorkerDied):

@@ -8,6 +8,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -54,20 +55,26 @@ def ask(
     if pending.error is not None:
         if isinstance(pending.error, WorkerDied):
             connection.keep_log(pending.error.log)
-        raise pending.error
+        raise mixdown.with_names(pending.error)
     return pending.result
 
 
-def sampled(client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, **more) -> Generator[Step, None, None]:
+def sampled(
+    client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, name: str = "", **more
+) -> Generator[Step, None, None]:
     """Steps that sample takes of a sound file. on_take gets each take in the order of seeds, at most one per step, so that the
     caller never holds two unprocessed takes.
 
+    name: of the voice; with it, a step before the first take has a note if nobody speaks in the sound.
     more: further arguments of the engine's “generate” (docs/reference/protocol.md). Closing the generator cancels the request.
     """
     arrived: deque = deque()
     seeds: set[int] = set()
+    notes: list[str] = []
 
     def meet(event):
+        if event["event"] == "unspoken" and name:
+            notes.append(unspoken(name, event["silent"]))
         if event["event"] == "take" and event["take"]["seed"] not in seeds:
             seeds.add(event["take"]["seed"])
             arrived.append(event)
@@ -86,6 +93,8 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
             before, step = step, next(asking, None)
             running = step is not None
             step = step or before
+            while notes:
+                yield replace(step, note=notes.pop())
             while arrived:
                 on_take(_performance(client, arrived.popleft(), sampling))
                 yield before
@@ -97,6 +106,13 @@ def sampled(client: Client, sound: str, count: int, seed: int, sampling: Samplin
         for path in (request.get(name, "") for name in ("direction", "reference", "picture")):
             if os.path.exists(path):
                 os.remove(path)
+
+
+def unspoken(name: str, is_silent: bool) -> str:
+    """The sentence that nobody speaks in a voice of that name, whose takes are going to be idle."""
+    what = f"“{name}” is silent" if is_silent else f"Nobody speaks in “{name}”"
+    advice = "turn up its volume or choose another sound" if is_silent else "choose another sound"
+    return f"{what}, so its takes will show an idle face: if somebody should speak, cancel and {advice}"
 
 
 def _reference(name: str) -> np.ndarray:
@@ -228,7 +244,7 @@ class TakeCollector:
         """
         self.check()
         waiting: list[keying.Performance] = []
-        with closing(sampled(client, sound, count, seed, sampling, waiting.append, **more)) as steps:
+        with closing(sampled(client, sound, count, seed, sampling, waiting.append, self.voice.name, **more)) as steps:
             for step in steps:
                 if waiting:
                     yield from self.add(waiting.pop(), count, step.fraction)

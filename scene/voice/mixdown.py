@@ -13,16 +13,19 @@ from collections.abc import Generator
 from dataclasses import dataclass
 
 import bpy
+import numpy as np
 
 from ...thunder_core.client import Client
-from ...thunder_core.errors import BadSound, is_full_disk, NoSpace
+from ...thunder_core.errors import BadSound, is_full_disk, NoSpace, NoVoice, ThunderError
 from ..host import compat
 from ..host.jobs import stage, Step
+from ..host.session import Part, session
 from . import mixdown_fallback
 from .strip import lineage, move, named, Voice
 
 MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
 PIECE_SECONDS = 2.0  # length mixed down at once
+_HEADER = 44  # bytes of the header that `wav_header` makes
 _BYTES = 4  # bytes per sample: the mix-down is 32-bit float
 _LARGEST = 2**32 - (1 << 20)  # largest sound that a WAV file can hold, bytes
 _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers round its length
@@ -122,7 +125,9 @@ def _mix_pieces(voice: Voice, alone, wave: _Format, bounds: list[int], piece_pat
         except RuntimeError as error:
             raise _mix_error(voice, str(error)) from error
         yield from _written(voice, piece_path, size, (start - first) / (last - first))
-        file.write(_sound_of(piece_path, size))
+        sound = _sound_of(piece_path, size)
+        _check_numbers(voice, np.frombuffer(sound, "<f4").reshape(-1, wave.channels), file.tell() - _HEADER, wave.rate)
+        file.write(sound)
         os.remove(piece_path)
         yield (end - first) / (last - first)
 
@@ -138,8 +143,9 @@ def _mix_with_plan(voice: Voice, plan: mixdown_fallback.Plan, path: str) -> Gene
             with open(path, "wb") as file:
                 file.write(wav_header(channels, source.rate, size))
                 for block in plan.blocks(source):
+                    _check_numbers(voice, block, file.tell() - _HEADER, source.rate)
                     file.write(block)
-                    yield min(1.0, (file.tell() - 44) / max(1, size))
+                    yield min(1.0, (file.tell() - _HEADER) / max(1, size))
         finished = True
     except OSError as error:
         raise _no_space(path) from error
@@ -278,10 +284,49 @@ def _mix_error(voice: Voice, detail: str) -> BadSound:
     return BadSound(f"The strip “{voice.strip}” could not be mixed down ({detail}): check its sound file")
 
 
+def _check_numbers(voice: Voice, samples: np.ndarray, before: int, rate: int) -> None:
+    """Raise BadSound if samples [n, channels] of a strip are not all numbers. before: bytes of the sound that precede them."""
+    good = np.isfinite(samples).all(axis=1)
+    if good.all():
+        return
+    seconds = (before / (_BYTES * samples.shape[1]) + int(np.argmin(good))) / rate
+    sound = named(bpy.data.scenes.get(voice.scene), voice.strip).sound
+    raise BadSound(
+        f"The strip “{voice.strip}” holds values that are not numbers (first {seconds:.2f} s after its beginning): export its sound file "
+        f"“{bpy.path.basename(sound.filepath) or sound.name}” again, and check the strip's volume and modifiers"
+    )
+
+
+class _Names(Part):
+    """What the files that voices were mixed down into are called for an animator."""
+
+    def __init__(self):
+        self.names: dict[str, str] = {}  # file name → name of the voice
+
+    def close(self) -> None:
+        self.names.clear()
+
+
+_names = session.add(_Names())
+
+
+def name_file(path: str, name: str) -> None:
+    """Let `with_names` call a temporary file by the name of the voice that was mixed down into it."""
+    _names.names[os.path.basename(path)] = name
+
+
+def with_names(error: ThunderError) -> ThunderError:
+    """An error of the engine that names a temporary file with the voice's name in its place; any other error as it is."""
+    text = str(error)
+    file = next((file for file in _names.names if file in text), None) if isinstance(error, BadSound | NoVoice) else None
+    return error if file is None else type(error)(text.replace(file, _names.names[file]))
+
+
 def sound_for_engine(client: Client, voice: Voice) -> Generator[Step, None, str]:
     """Steps that put the sound of a voice where the engine can read it. Returns the path."""
     if voice.path:
         return voice.path
     path = os.path.join(client.folder, f"voice_{time.monotonic_ns()}.wav")
+    name_file(path, voice.name)
     yield from stage(mix_down(voice, path), "Mixing down the voice", 0.0, 0.05)
     return path

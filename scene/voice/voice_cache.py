@@ -127,6 +127,7 @@ def keep(scene, voice: strip.Voice, path: str) -> str:
     except OSError:
         return path
     _remove(cached)
+    mixdown.name_file(kept, voice.name)
     cached.path = kept
     return kept
 
@@ -174,6 +175,7 @@ def peaks_of_sound(plan: mixdown_fallback.Plan, folder: str):
     with plan.open(folder if whole else "") as source, open(path, "wb") if whole else contextlib.nullcontext() as file:
         if whole:
             channels = plan.channels(source)
+            mixdown.name_file(path, plan.name)
             file.write(mixdown.wav_header(channels, source.rate, mixdown.bytes_of(plan.count(source), channels)))
         result = []
         for block in plan.blocks(source):

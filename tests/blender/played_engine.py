@@ -46,13 +46,14 @@ class Asked:
 
 class PlayedClient:
     """scores: of the takes of a request, in the order they arrive.  fails_after: takes that come before `error` does.
+    unspoken: whether the sound is silent, in which nobody speaks; None: somebody does.
 
     The mouth of the take of a seed closes at a time of its own, so that takes can be distinguished.
     """
 
-    def __init__(self, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1):
+    def __init__(self, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1, unspoken=None):
         self.folder, self.scores = str(folder), scores
-        self.error, self.fails_after = error, fails_after
+        self.error, self.fails_after, self.unspoken = error, fails_after, unspoken
         self.origin, self.note = "shipped", ""  # of the weights
         self.arrays, self.asked, self.requests, self.folders, self.forgotten = {}, [], [], [], []
 
@@ -98,7 +99,7 @@ class PlayedClient:
     ):  # fmt: skip
         seconds = seconds_of(sound)
         common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w", "audio": "a", "folder": folder}
-        events = []
+        events = [] if self.unspoken is None else [{"event": "unspoken", "silent": self.unspoken}]
         for number in range(takes):
             event = {"event": "progress", "fraction": number / takes, "message": f"Sampling {takes} takes"}
             events += [dict(event) for _ in range(2)]
@@ -107,7 +108,7 @@ class PlayedClient:
             made = self.take(seconds, seed + number, self.scores[number % len(self.scores)])
             if keep_motion is not None:
                 made = self._around(made, self.arrays[keep_motion], self.arrays[keep_mask] > 0.5)
-            event = {"seed": made.seed, "score": None if listening else made.score, "provenance": {}}
+            event = {"seed": made.seed, "score": None if listening or self.unspoken is not None else made.score, "provenance": {}}
             if direction is not None:
                 reading = [float(x) for x in self.arrays[direction].mean(0)]
                 event["provenance"] = {"spread": spread, "as_asked": as_asked and number == 0, "reading": reading}
@@ -116,6 +117,8 @@ class PlayedClient:
                 event["provenance"]["picture"] = [float(x) for x in (seen if seen.ndim == 1 else np.full(11, 0.125))]
             if listening:
                 event["provenance"]["role"] = "listens"
+            elif self.unspoken is not None:
+                event["provenance"]["role"] = "idle"
             for name, array in (
                 ("expression", made.motion.expression),
                 ("jaw", made.motion.jaw),

@@ -13,6 +13,7 @@ from thunder.cli import bake
 from thunder.scene.animation import display
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
+from thunder.scene.host import jobs
 from thunder.scene.takes import generation, picture, provenance, sampling, take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
@@ -106,6 +107,26 @@ def test_a_character_keeps_its_seed_for_its_other_recordings(blender, scene, cli
     settings.first_seed = 7
     settings.keep_seed = False
     assert settings.first_seed == own
+
+
+@pytest.mark.parametrize("is_silent, sentence", [(True, "“line” is silent, so"), (False, "Nobody speaks in “line”, so")])
+def test_a_voice_in_which_nobody_speaks_is_named_before_the_first_take(blender, scene, client, is_silent, sentence):
+    client.unspoken, notes = is_silent, []
+    voice, rig = strip.find(blender.context), head.find(scene)
+    job = jobs.Job("Generating", generation.generate(client, voice, scene, rig, 2, 1, sampling.Sampling()))
+    while not job.note:
+        assert not job.advance(0.0) and not len(scene.thunder.takes)
+    assert job.note.startswith(sentence) and "cancel and" in job.note
+    while not job.advance():
+        notes.append(job.note)
+    assert len(set(notes)) == 1 and {entry.role for entry in scene.thunder.takes} == {"IDLE"}
+
+
+def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_unless_it_has_none(blender, client, voice, tmp_path, capsys):
+    client.unspoken = True
+    report = bake.bake(bake.options(["--audio", voice, "--takes", "1", "--out", str(tmp_path / "out")]))
+    assert report["warnings"] == [generation.unspoken("line", True)] and generation.unspoken("line", True) in capsys.readouterr().err
+    assert bake.bake(bake.options(["--seconds", "2", "--takes", "1", "--out", str(tmp_path / "idle")]))["warnings"] == []
 
 
 def test_a_file_whose_seed_was_set_by_an_earlier_version_keeps_it(blender, scene):

@@ -13,7 +13,7 @@ from thunder.scene.host import compat as compat_module
 from thunder.scene.review import listening
 from thunder.scene.takes import dialogue, take_list
 from thunder.scene.voice import fingerprint, mixdown_fallback, strip as strip_module, voice_cache
-from thunder.thunder_core import errors
+from thunder.thunder_core import errors, progress
 
 RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
 
@@ -203,6 +203,37 @@ def test_a_packed_sound_needs_no_file(blender, sequencer, tmp_path):
     os.remove(path)
     samples, rate = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
     assert onsets(samples, rate) == pytest.approx([0.5], abs=0.01)
+
+
+@pytest.mark.parametrize("fallback", [False, True])
+def test_a_strip_with_values_that_are_not_numbers_is_named(blender, sequencer, tmp_path, monkeypatch, fallback):
+    scene, compat, strip = sequencer
+    samples = np.zeros(48000, "<f4")
+    samples[40000] = np.nan
+    path = tmp_path / "take_7.wav"
+    path.write_bytes(mixdown().wav_header(1, 16000, samples.nbytes) + samples.tobytes())
+    line = place(sequencer, str(path), start=5)
+    compat.trim_start(line, 12)
+    monkeypatch.setattr(mixdown().mixdown_fallback, "is_needed", lambda: fallback)
+    with pytest.raises(errors.BadSound, match=r"“line” holds values that are not numbers \(first 2\.0.*“take_7\.wav” again") as caught:
+        mixed(sequencer, strip.of_strip(scene, line), tmp_path)
+    assert "mixed.wav" not in str(caught.value) and not (tmp_path / "mixed.wav").exists()
+
+
+def test_an_error_of_the_engine_names_the_strip_and_no_temporary_file(blender, sequencer, tmp_path):
+    scene, _, strip = sequencer
+    line = place(sequencer, clicks(tmp_path / "c.wav", (0.4,), 2.0))
+
+    class Client:
+        folder = str(tmp_path)
+
+    path = progress.result(voice_cache.sound(Client, scene, strip.of_strip(scene, line)))
+    name = os.path.basename(path)
+    assert name.startswith("voice_cache_")
+    error = mixdown().with_names(errors.NoVoice(f"“{name}” is silent: turn up its volume"))
+    assert isinstance(error, errors.NoVoice) and str(error) == "“line” is silent: turn up its volume"
+    other = errors.BadRequest("Nothing to do with it")
+    assert mixdown().with_names(other) is other
 
 
 def test_no_room_for_the_sound_is_said_and_leaves_nothing(blender, sequencer, tmp_path):

@@ -292,6 +292,33 @@ def test_a_face_without_a_voice_is_idle_and_one_that_listens_has_no_score(warm, 
         warm.request("generate", sound=SAMPLE, folder=str(tmp_path), listening=1).wait(timeout=60)
 
 
+def test_that_nobody_speaks_is_said_before_anything_is_sampled(warm, tmp_path):
+    import soundfile
+
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000), 16000)
+    soundfile.write(tmp_path / "noise.wav", 0.01 * np.random.default_rng(0).standard_normal(16000), 16000)
+    quiet, rate = soundfile.read(SAMPLE)
+    soundfile.write(tmp_path / "quiet.wav", 3e-4 * quiet / np.abs(quiet).max(), rate, "FLOAT")  # −70 dB
+    for name, more, wanted in (
+        ("silent.wav", {}, [{"silent": True}]),
+        ("noise.wav", {}, [{"silent": False}]),
+        ("quiet.wav", {}, []),
+        ("noise.wav", {"listening": True}, []),
+    ):
+        pending = warm.request("generate", sound=str(tmp_path / name), folder=str(tmp_path), takes=1, steps=1, **more)
+        events = []
+        while not pending.done:
+            events += pending.poll()
+            time.sleep(0.01)
+        assert pending.error is None
+        said = [place for place, event in enumerate(events) if event["event"] == "unspoken"]
+        assert [{"silent": events[place]["silent"]} for place in said] == wanted, name
+        if said:
+            before = [event["message"] for event in events[: said[0]] if event["event"] == "progress"]
+            assert not any("ampling" in message for message in before)
+            assert said[0] < next(place for place, event in enumerate(events) if event["event"] == "take")
+
+
 def test_text_and_silence_are_refused_across_the_boundary(warm, tmp_path):
     import soundfile
 

@@ -356,7 +356,7 @@ class Engine:
         self, speech: Speech, takes: int, seed: int, steps: int = 0, guidance: float = 1.0, speech_guidance: float = 0.0,
         keep: Keep | None = None, asked: Asked | None = None, progress: Progress = no_progress, arrived: Callable[[Take], None] = _unmet,
         listening: bool = False, quality: str = NORMAL, system: str = DEFAULT, reference: np.ndarray | None = None,
-        picture: np.ndarray | None = None,
+        picture: np.ndarray | None = None, nobody_speaks: Callable[[], None] = lambda: None,
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
@@ -369,7 +369,8 @@ class Engine:
         (0 … 1, message) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored, in the
         order of the seeds.  system: which of SYSTEMS performs; each does only part of this (`systems.performing.check_request`).
         reference: a packed motion whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood Media2Face takes, or
-        the moods [MOODS but neutral] that were read off one before: a take's provenance has them under "picture".
+        the moods [MOODS but neutral] that were read off one before: a take's provenance has them under "picture".  nobody_speaks: is
+        called before takes are sampled if the sound has no speech, so that they will be idle.
         Raises BadRequest.
         """
         other = self._other_system(system, asked, keep is not None, speech_guidance > 0, guidance, reference, picture)
@@ -390,6 +391,8 @@ class Engine:
             "precision": self.thunder.precision, "guidance": guidance, "speech_guidance": speech_guidance,
             **({"steps": steps} if steps else {"quality": quality}),
         }  # fmt: skip
+        if role == IDLE:
+            nobody_speaks()
         if role != SPEAKS:
             about["role"] = role
         if other is not None:

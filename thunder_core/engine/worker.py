@@ -286,6 +286,9 @@ class Worker:
         picture = arguments.array(args, "picture") if args.get("picture") is not None else None
         folder = self._folder_for_arrays(args)
         speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not listening)
+        is_silent = not speech.samples.any()
+        if is_silent:  # said before anything is loaded
+            progress.give({"event": "unspoken", "silent": True})
         engine = self._loaded(progress)
         about = self._about_takes(engine, speech, folder)
         number = itertools.count(1)
@@ -311,6 +314,7 @@ class Worker:
             picture=picture,
             progress=progress,
             arrived=arrived,
+            nobody_speaks=lambda: None if is_silent else progress.give({"event": "unspoken", "silent": False}),
         )
         return {
             **about,
