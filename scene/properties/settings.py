@@ -225,7 +225,7 @@ class ThunderHead(bpy.types.PropertyGroup):
     mapping: StringProperty(description="How this file drives the character, as JSON. Leave empty to use the mapping it came with")
     direction: PointerProperty(type=ThunderDirection)
     first_seed: IntProperty(
-        default=first_seed.UNKNOWN, min=first_seed.UNKNOWN, description="Seed that the head's takes began with; −1 while there are none"
+        default=first_seed.UNKNOWN, min=first_seed.UNKNOWN, description="Seed of the first take of every line; −1 before the first line"
     )
 
 
