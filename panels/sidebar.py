@@ -6,6 +6,7 @@ import bpy
 from ..scene.engine import connection, early
 from ..scene.heads import head, library_override
 from ..scene.host.session import session
+from ..scene.takes import renames
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.errors import ThunderError
 from .tab import Tab, wrapped_label
@@ -40,6 +41,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         settings = context.scene.thunder
+        renames.follow_soon(context.scene)
         ready = self._voice(layout, context, settings)
         ready &= self._head(layout, context, settings)
         layout.separator(factor=0.5)

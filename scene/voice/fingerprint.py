@@ -160,9 +160,8 @@ def _now(scene, then: State) -> State | None:
         sound = of_file(then.path)
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
     strip_now = strip.named(scene, then.strip)
-    if strip_now is None or strip_now.type != "SOUND":  # renamed, if another strip equals the previous state of this one
-        states = (_state_of(scene, each) for each in strip.sound_strips(scene))
-        return next((state for state in states if dataclasses.replace(state, strip=then.strip) == then), None)
+    if strip_now is None or strip_now.type != "SOUND":
+        return renamed(scene, then)
     now = _state_of(scene, strip_now)
     pieces = [_state_of(scene, each) for each in strip.sound_strips(scene) if each != strip_now and each.sound == strip_now.sound]
     # A strip that was cut in two in place still sounds the same; sound that it never had does not count.
@@ -180,6 +179,19 @@ def _now(scene, then: State) -> State | None:
     if then.limited:  # parts left out then do not count now
         now = dataclasses.replace(now, first=max(now.first, first), last=min(now.last, last), limited=True)
     return now
+
+
+def renamed(scene, then: State | None) -> State | None:
+    """The state of the strip that is as a strip was which is gone, but for the name: the same, renamed; None if there is none."""
+    if then is None or not then.strip:
+        return None
+    for each in strip.sound_strips(scene):
+        now = _state_of(scene, each)
+        if then.limited and now.first <= then.first and then.last <= now.last:
+            now = dataclasses.replace(now, first=then.first, last=then.last, limited=True)
+        if dataclasses.replace(now, strip=then.strip) == then:
+            return now
+    return None
 
 
 def _state_of(scene, speaking) -> State:

@@ -8,8 +8,8 @@ from played_engine import PlayedClient
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
-from thunder.scene.host import compat
-from thunder.scene.takes import provenance, resync as resync_module, take_list
+from thunder.scene.host import compat, idle
+from thunder.scene.takes import provenance, renames, resync as resync_module, take_list
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.choice import Choice
 from thunder.scene.takes.shape.stored import is_shaped
@@ -261,6 +261,32 @@ def test_another_scene_rate_keys_the_same_performance_again(line, fps, base):
     for seconds in (1.0, 2.0):  # the closures are where the sound has them
         near = np.abs(frames - (first + seconds * fps / base)) <= 0.5 + 1e-6
         assert angles[near].min() < 1e-5
+
+
+def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(line):
+    scene, rig, speaking, _ = line
+    strip.keep_speaker(scene, "line", rig.mesh)
+    scene.thunder.strip, scene.thunder.takes[0].star = "line", True
+    assert renames.follow(scene) == {}
+    speaking.name = "Anna 1"
+    renames.follow_soon(scene)
+    while idle.tick() is not None and scene.thunder.takes[0].voice == "line":
+        pass
+    assert [entry.voice for entry in scene.thunder.takes] == ["Anna 1"] * 2 and scene.thunder.strip == "Anna 1"
+    assert [(part.strip, part.head) for part in scene.thunder.cast] == [("Anna 1", rig.mesh)]
+    assert scene.thunder.takes[0].action.name.startswith("Anna 1 · ") and kinds(scene) == []
+    assert provenance.kept(scene.thunder.takes[1].action)["voice"] == "Anna 1"
+    compat.trim_start(speaking, 10)  # what happens to the strip under its new name is seen
+    assert kinds(scene) == ["CUT", "CUT"]
+    speaking.name = "Anna 2"  # renamed and trimmed: nobody knows whether it is the same
+    assert renames.follow(scene) == {}
+
+
+def test_the_takes_of_two_voices_are_not_joined_by_a_name(line):
+    scene, rig, speaking, _ = line
+    speaking.name = "other"
+    scene.thunder.takes[1].voice = "other"
+    assert renames.follow(scene) == {} and [entry.voice for entry in scene.thunder.takes] == ["line", "other"]
 
 
 def test_a_renamed_strip_is_still_the_same_voice_and_a_deleted_one_is_only_said(line):
