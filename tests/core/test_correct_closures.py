@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Correct Closures with the right transcript: real voices' lips change where they are wrong, when filmed lips do; the score hardly falls."""
+"""Correct Closures with the right transcript: lips change where they are wrong, when filmed lips do, the score hardly falls."""
 
 import csv
 import os
