@@ -79,12 +79,6 @@ def _voice_of(action) -> str:
     return "" if record is None else record.get("voice", "")
 
 
-def rename_voice(action, name: str) -> None:
-    """Let an action's take be of a voice with a new name."""
-    if (record := kept(action)) is not None:
-        record["voice"] = name
-
-
 def load(action) -> Performance | None:
     """The performance that an action was keyed from, None if it carries none. About a millisecond for a minute."""
     record = kept(action)

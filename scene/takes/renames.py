@@ -3,14 +3,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import bpy
 
 from ..host import compat, idle, jobs
 from ..host.session import Part, session
 from ..voice import fingerprint
-from . import provenance, take_list
 
 
 def renamed(scene) -> dict[str, str]:
@@ -24,24 +21,20 @@ def renamed(scene) -> dict[str, str]:
     for entry in scene.thunder.takes:
         if entry.voice not in missing or entry.voice in result:
             continue
-        now = fingerprint.renamed(scene, fingerprint.remembered(entry.action))
+        now = fingerprint.renamed(scene, fingerprint.of_take(entry))
         if now is not None and now.strip not in known and now.strip not in result.values():
             result[entry.voice] = now.strip
     return result
 
 
 def follow(scene) -> dict[str, str]:
-    """Call everything by the new names of `renamed`; returns them."""
+    """Call everything by the new names of `renamed`; returns them.
+
+    Only the scene is changed: undo of the renaming restores it too, but not actions, which the animator did not change.
+    """
     names, settings = renamed(scene), scene.thunder
     for entry in settings.takes:
-        if (name := names.get(entry.voice)) is None:
-            continue
-        entry.voice = name
-        then = fingerprint.remembered(entry.action)
-        if then is not None and entry.action.library is None:
-            fingerprint.remember(entry.action, dataclasses.replace(then, strip=name))
-            provenance.rename_voice(entry.action, name)
-            take_list.name_action(entry, bpy.context)
+        entry.voice = names.get(entry.voice, entry.voice)
     chosen = {part.strip for part in settings.cast}
     for place in reversed(range(len(settings.cast))):
         name = names.get(settings.cast[place].strip)

@@ -55,7 +55,7 @@ def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
         message = f"Re-syncing take {number + 1} of {len(todo)}"
         yield Step(share[0], message, busy=True)
         if changed.kind == "MOVED":
-            _move(entry, fingerprint.remembered(entry.action), changed.now)
+            _move(entry, fingerprint.of_take(entry), changed.now)
         else:
             yield from mapped(
                 _remake(client, scene, entry, changed),
@@ -94,7 +94,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     rig = take_list.rig_of(scene, entry)
     head.check_animatable(rig)
     uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
-    then, now = fingerprint.remembered(entry.action), changed.now
+    then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice, sampling = voice_of(scene, now), Sampling.of_take(performance.provenance, scene.thunder)
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)

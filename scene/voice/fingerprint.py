@@ -94,6 +94,15 @@ def remembered(action) -> State | None:
     return _read(record) if record else None
 
 
+def of_take(entry) -> State | None:
+    """The same of a take in the list, under the present name of its strip, which the list follows and undo restores (takes/renames.py)."""
+    return _named(remembered(entry.action), entry.voice)
+
+
+def _named(state: State | None, voice: str) -> State | None:
+    return state if state is None or not state.strip else dataclasses.replace(state, strip=voice)
+
+
 def _read(text: str) -> State | None:
     """The state in a record; None if it is of a later version or no such record."""
     try:
@@ -111,23 +120,24 @@ def change(scene, entry) -> Change | None:
 
     Fast enough for drawing each row of the list.
     """
-    then = remembered(entry.action)
+    then = of_take(entry)
     return None if then is None else _change(scene, then)
 
 
 def stale(scene) -> list[tuple]:
     """(entry, change) of a scene's takes whose voice exists but has changed since they were made."""
-    known: dict[str, Change | None] = {}  # cached results; takes made together share one
+    known: dict[tuple, Change | None] = {}  # cached results; takes made together share one
     result = []
     for entry in scene.thunder.takes:
         record = entry.action.get(STATE) if entry.action is not None else None
         if not record:
             continue
-        if record not in known:
-            then = _read(record)
-            known[record] = None if then is None else _change(scene, then)
-        if known[record] is not None and known[record].kind != "GONE":
-            result.append((entry, known[record]))
+        key = record, entry.voice
+        if key not in known:
+            then = _named(_read(record), entry.voice)
+            known[key] = None if then is None else _change(scene, then)
+        if (changed := known[key]) is not None and changed.kind != "GONE":
+            result.append((entry, changed))
     return result
 
 

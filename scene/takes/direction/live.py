@@ -178,7 +178,7 @@ class Live(Part):
 
     def _asked(self, rig: head.Rig, entry) -> Asked:
         """The direction the sliders request for the take. Its spread, or that it is played exactly as directed, stays."""
-        state, before = fingerprint.remembered(entry.action), self.sampling.asked
+        state, before = fingerprint.of_take(entry), self.sampling.asked
         last = state.last if state is not None and state.last else None
         asked = asking.asked(rig.owner, provenance.clock_of(entry.action), last)
         followed = self.sampling.follows(asked.vectors)
@@ -189,7 +189,7 @@ class Live(Part):
         """Steps that sample the take's seed again. Return a list of one Performance."""
         client = connection.client()
         client.start()
-        voice = resync.voice_of(scene, fingerprint.remembered(entry.action))
+        voice = resync.voice_of(scene, fingerprint.of_take(entry))
         sampling = replace(self.sampling if is_final else self.sampling.at(DRAFT), asked=asked)
         cached = voice_cache.of(scene, voice)
         if cached is None or not cached.path:
@@ -243,7 +243,7 @@ def why_not(scene, entry) -> str:
         return f"{name} has a star, so it does not follow the sliders: remove the star or press Generate Takes"
     if is_shaped(entry.action) or provenance.is_edited(entry):
         return f"{name} was edited, so it does not follow the sliders: press Generate Takes for new ones"
-    made, state = provenance.load(entry.action), fingerprint.remembered(entry.action)
+    made, state = provenance.load(entry.action), fingerprint.of_take(entry)
     if made is None or state is None:
         return f"{name} does not say how it was sampled, so it does not follow the sliders: press Generate Takes for new ones"
     if made.motion.frames / made.motion.fps > LONGEST_SECONDS:
