@@ -11,6 +11,7 @@ import bpy
 from ..scene.host import jobs
 from ..scene.host.session import session
 from ..scene.review import problem_report
+from ..scene.takes import renames
 from ..thunder_core.errors import Cancelled, ThunderError
 
 TICK_SECONDS = 0.05
@@ -40,6 +41,7 @@ class SlicedWork:
 
     def execute(self, context):
         try:
+            renames.follow(context.scene)  # the panel may not have been drawn since
             value = jobs.run_through(*self.begin(context))
         except Exception as error:
             return self.fail(error)
@@ -49,6 +51,7 @@ class SlicedWork:
         if bpy.app.background or context.window is None:
             return self.execute(context)
         try:
+            renames.follow(context.scene)
             jobs.begin(*self.begin(context))
         except Exception as error:
             return self.fail(error)

@@ -285,6 +285,15 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(line):
     assert renames.follow(scene) == {}
 
 
+def test_work_on_a_renamed_strip_follows_it_before_the_panel_is_drawn(blender, line, monkeypatch):
+    scene, _, speaking, client = line
+    monkeypatch.setattr(connection, "client", lambda: client)
+    scene.thunder.takes[0].star = True
+    speaking.name = "Anna 1"
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    assert {entry.voice for entry in scene.thunder.takes} == {"Anna 1"} and any(entry.star for entry in scene.thunder.takes)
+
+
 def test_the_takes_of_two_voices_are_not_joined_by_a_name(line):
     scene, rig, speaking, _ = line
     speaking.name = "other"
