@@ -83,6 +83,25 @@ def test_one_who_listens_answers_later_and_less_than_a_speaker_moves(engine, spe
     assert part.listens and part.frames == 15
 
 
+@pytest.mark.parametrize("direction", [Direction(mood="warm"), Direction(Style(smile=0.8))], ids=["warm", "smile"])
+def test_a_face_that_smiles_goes_on_smiling_where_nobody_speaks(engine, speech, direction):
+    second, asked = np.zeros(RATE, np.float32), Asked(direction.vector()[None], 0.0)
+    line = Speech(np.concatenate([second, speech.samples[: 4 * RATE], second]), RATE)
+    present = engine._analyse(line).presence.numpy()
+    corners = [engine.head.channel("mouthSmile" + side) for side in ("Left", "Right")]
+
+    def smile(take, frames):
+        return take.motion.expression[frames][:, corners].mean()
+
+    for take in engine.generate(line, 2, 1, asked=asked):
+        speaking, quiet = smile(take, present > 0.9), smile(take, present < 0.1)
+        assert speaking > 0.3 and 0.7 * speaking < quiet < 1.1 * speaking
+        assert opening_mm(take.motion, engine.head)[present < 0.05].max() < 0.1, "the lips stay shut"
+        assert take.score.total > 65
+    [listener] = engine.generate(line, 1, 1, asked=asked, listening=True)
+    assert smile(listener, present >= 0) > 0.3
+
+
 def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, speech, takes):
     (alone,) = engine.generate(speech, 1, 102)
     together = next(t for t in takes if t.seed == 102)

@@ -13,12 +13,12 @@ from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, check, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.judge import _distance, FLOOR, Judge, JudgeConfig, left_open, TAPS
+from thunder_core.engine.m2s.judge import _distance, FLOOR, Judge, JudgeConfig, left_open, quiet, TAPS, without_held_smile
 from thunder_core.engine.m2s.score import DAMPED, OFF_FRAMES, shift_frames
 from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.engine.speech.phones import PHONES
+from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.stresses import stressed, stresses
 from thunder_core.train import sampled
 from thunder_core.train.corpus import build, Corpus
@@ -91,6 +91,27 @@ def test_the_error_is_the_worst_vertex_over_the_unit():
     late, early = (moving(shift_frames(WAVE[:, None], s)[:, 0]) for s in (OFF_FRAMES, -OFF_FRAMES))
     unit = np.mean([float((x - truth)[..., 1].abs().mean()) * 1e3 for x in (late, early, late)])
     assert lip_error(lips, truth, late).numpy() == pytest.approx(np.full((1, 100), 2 / unit), rel=1e-4)
+
+
+def test_a_smile_that_is_expected_where_nobody_speaks_is_taken_off_and_what_differs_from_it_stays():
+    expected, quiet = torch.zeros(1, 50, 4, 3), torch.from_numpy(np.repeat([0.0, 1.0], 25)).float()[None]
+    expected[:, :, 2:, 1], expected[:, :, 0, 1] = 4e-3, 2e-3  # corners up, and the lips parted
+    lips = expected.clone()
+    lips[:, :, 2, 1] += 3e-3
+    without, reference = without_held_smile(lips, expected, quiet)
+    assert torch.allclose(without - reference, lips - expected) and torch.equal(reference[:, :25], expected[:, :25])
+    assert reference[:, 25:, 2:].abs().max() <= 1e-3 + 1e-6 and torch.equal(reference[:, :, :2], expected[:, :, :2])
+    usual = 0.2 * expected
+    assert torch.equal(without_held_smile(usual, usual, quiet)[0], usual), "corners near rest are left as they are"
+
+
+def test_pauses_are_quiet_and_stops_are_not():
+    speech = torch.zeros(1, 60, len(PHONES) + LOUDNESS)
+    for start, end in ((0, 10), (20, 23), (35, 41)):
+        speech[0, start:end, SILENCE] = 1.0
+    result = quiet(speech)[0]
+    assert result.shape == (60,) and result[[0, 5, 35, 38, 40]].min() > 0.99 and result[16:30].max() < 0.01
+    assert 0.1 < result[10:16].mean() < 0.9 and result.diff().abs().max() < 0.5
 
 
 @pytest.mark.parametrize(

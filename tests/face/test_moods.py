@@ -114,3 +114,58 @@ def test_a_mood_makes_way_for_closures_without_a_jump(poses):
     for mood, channel in (("disgusted", "mouthUpperUpLeft"), ("afraid", "mouthLowerDownLeft"), ("amused", "mouthSmileLeft")):
         added = poses.wear(x, jaw, Direction(Style(), mood, 1.0).vector()[None], SPEECH) - x
         assert np.abs(np.diff(added[:, names.index(channel)])).max() < 0.4
+
+
+SIDES = (0.18, 0.12)  # left and right of what a sampled face keeps of its expression at rest; in speech it is three times that
+
+
+def fading(names, channel):
+    """A face that lets go of an expression for 20 frames, speaks with it for 40 and lets go again, and whether it speaks."""
+    speech = np.repeat([0.0, 1.0, 0.0], (20, 40, 40))
+    x = np.zeros((100, len(names)), np.float32)
+    for side, value in zip(("Left", "Right"), SIDES):
+        x[:, names.index(channel + side)] = value * (1 + 2 * np.convolve(np.pad(speech, 2, mode="edge"), np.full(5, 0.2), "valid"))
+    return x, np.zeros((100, 3), np.float32), speech
+
+
+@pytest.mark.parametrize(
+    "style, mood, channel",
+    [(Style(), "warm", "mouthSmile"), (Style(smile=0.8), "neutral", "mouthSmile"), (Style(smile=-0.8), "neutral", "mouthFrown")],
+)
+def test_what_a_face_smiles_in_speech_stays_where_nobody_speaks(poses, style, mood, channel):
+    names = list(poses.channels)
+    x, jaw, speech = fading(names, channel)
+    columns = [names.index(channel + side) for side in ("Left", "Right")]
+    made = poses.wear(x, jaw, Direction(style, mood).vector()[None], speech)
+    level = made[:, columns].mean(1)
+    assert min(level[:15].mean(), level[65:].mean()) > 0.75 * level[30:50].mean() and np.abs(made[30:50] - x[30:50]).max() < 0.01
+    assert level[15:65].min() > 0.7 * level[30:50].mean(), "it sags where speech begins or ends"
+    assert np.abs(np.diff(level)).max() <= np.abs(np.diff(x[:, columns].mean(1))).max()
+    assert made[5, columns[0]] / made[5, columns[1]] == pytest.approx(SIDES[0] / SIDES[1], rel=0.1)
+    cheeks = made[80, names.index("cheekSquintLeft")]
+    assert 0.1 < cheeks < 0.35 if channel == "mouthSmile" else cheeks == 0
+
+
+def test_a_smile_is_held_as_far_as_it_is_asked_for_at_each_frame(poses):
+    names = list(poses.channels)
+    x, jaw, speech = fading(names, "mouthSmile")
+    smile = names.index("mouthSmileLeft")
+    keyed = np.stack([Direction(Style(smile=by)).vector() for by in np.linspace(0.0, 1.0, 100)])
+    made = poses.wear(x, jaw, keyed, speech)[:, smile]
+    assert made[5] == pytest.approx(x[5, smile]) and made[95] > made[70] > 0.3
+    assert np.array_equal(poses.wear(x, jaw, Direction().vector()[None], speech), x)
+    against = poses.wear(x, jaw, Direction(Style(smile=-0.8), "warm").vector()[None], speech)
+    assert against[80, smile] < x[80, smile] + 0.05, "warmth smiles where the slider asks for corners that are down"
+
+
+def test_a_held_smile_makes_way_for_a_rounded_mouth_and_fills_short_pauses(poses):
+    names = list(poses.channels)
+    x, jaw, speech = fading(names, "mouthSmile")
+    smile, style = names.index("mouthSmileLeft"), Direction(mood="warm").vector()[None]
+    x[78:83, names.index("mouthPucker")] = 0.6
+    made = poses.wear(x, jaw, style, speech)
+    assert made[80, smile] < 0.25 < made[92, smile]
+    x[36:44, smile] = 0.1  # a pause between words, in which `speech` does not fall
+    quiet = 1 - speech
+    quiet[36:44] = 1
+    assert poses.wear(x, jaw, style, speech, None, quiet)[40, smile] > 0.27 > poses.wear(x, jaw, style, speech)[40, smile]

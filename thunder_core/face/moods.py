@@ -3,6 +3,9 @@
 
 Brows, lids, nose and corners carry a mood through pauses and vowels alike. A curled upper lip and a drawn lower lip part the lips further
 only where they are already parted; closed lips stay closed.
+
+Sampled motions also let go of a smile in every pause, to a third of what it is in speech. People who are warm go on smiling while they
+pause, listen or search for a word: such a face keeps four fifths of it where nobody speaks (`HELD`, and the slider *Smile*).
 """
 
 from __future__ import annotations
@@ -32,6 +35,12 @@ _SHOWING = (*BROWS, "eyeSquint", "eyeWide", "noseSneer", "cheekSquint")
 _CALM = ("noseSneer", "cheekSquint", "mouthFrown", "mouthDimple", "mouthSmile")
 _SLOW_FRAMES, _SLOW_TEMPO = 1.5, 0.75  # standard deviation of that smoothing, and tempo of a mood below which it is done
 _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
+# Corners that a *Smile* holds where nobody speaks, up or down: HELD_CORNERS · tanh(value / SMILED), about four fifths of what takes show
+# in speech; and the cheeks over a raised corner, as a share of it.
+_HELD_CORNERS, _SMILED, _CHEEKS = 0.47, 0.5, 0.35
+_LIVES = 0.2  # share of its own movement that a channel keeps below what is held
+_HELD_EASE = 1.5  # standard deviation of the smoothing of what is added, frames
+_SIDES, _FAINT = (0.5, 1.5), 0.02  # least and largest share of a side in what is added, and a level too faint to tell the sides by
 
 
 @dataclass(frozen=True)
@@ -91,8 +100,22 @@ POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
         Pose(leaning=dict(mouth=0.12), lids=-0.05),
     ),
 })  # fmt: skip
+# Mood → what a face at full strength holds where nobody speaks, {channel: least value}: about four fifths of the mean in speech of
+# moods that takes show well there and lose in pauses.
+HELD: Mapping[str, Mapping[str, float]] = MappingProxyType({
+    "warm": dict(mouthSmile=0.45, cheekSquint=0.3),
+})  # fmt: skip
 _MOODS = tuple(name.removeprefix("mood.") for name in DIRECTION_NAMES[len(AXES) :])
-_ASYMMETRY = DIRECTION_NAMES.index("asymmetry")
+_ASYMMETRY, _SMILE = DIRECTION_NAMES.index("asymmetry"), DIRECTION_NAMES.index("smile")
+
+
+def _corners_at_rest(mood: str) -> float:
+    """How far a mood's pose at rest raises the corners, below 0 lowers them."""
+    rest = POSES[mood][0].least if mood in POSES else {}
+    return rest.get("mouthSmile", 0.0) - rest.get("mouthFrown", 0.0)
+
+
+_CORNERS_OF_MOODS = np.array([_corners_at_rest(mood) for mood in _MOODS])
 
 
 def _changes(mood: str) -> float:
@@ -103,6 +126,26 @@ def _changes(mood: str) -> float:
 def _ahead(values: np.ndarray) -> np.ndarray:
     """Values [T] 0 … 1 that rise a little before and fall a little after they do, without a jump from frame to frame."""
     return bell(highest(values, _AHEAD_FRAMES), _EASE_FRAMES)
+
+
+def _held(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarray]:
+    """{channel: least value [T or 1]} that a style [T or 1, DIRECTION_NAMES] holds where nobody speaks, its moods at these strengths
+    [T or 1, moods].
+
+    Moods whose poses pull the corners the other way take from what *Smile* and warmth hold, and it from warmth.
+    """
+    levels: dict[str, np.ndarray] = {}
+    for mood, channels in HELD.items():
+        strength = strengths[:, _MOODS.index(mood)]
+        for name, value in channels.items():
+            levels[name] = levels.get(name, 0.0) + strength * value
+    smile = AXES[_SMILE].speakers * style[:, _SMILE].astype(float)
+    slider = _HELD_CORNERS * np.tanh(smile / _SMILED)
+    corners, others = levels["mouthSmile"] + slider, strengths @ _CORNERS_OF_MOODS
+    corners = np.where(corners * others < 0, np.sign(corners) * np.maximum(np.abs(corners) - np.abs(others), 0.0), corners)
+    levels |= {"mouthSmile": np.maximum(corners, 0.0), "mouthFrown": np.maximum(-corners, 0.0)}
+    levels["cheekSquint"] = np.where(corners > 0, np.maximum(levels["cheekSquint"] + _CHEEKS * slider, 0.0), 0.0)
+    return {name: level for name, level in levels.items() if level.any()}
 
 
 class MoodPoses:
@@ -118,11 +161,13 @@ class MoodPoses:
         self.round = [self.channels.index(name) for name in ("mouthPucker", "mouthFunnel")]
 
     def wear(
-        self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray, felt: np.ndarray | None = None
-    ) -> np.ndarray:
+        self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray, felt: np.ndarray | None = None,
+        quiet: np.ndarray | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """Expression [T, n] in the moods of a style [T or 1, DIRECTION_NAMES]; jaw [T, 3], speech [T] 0 … 1.
 
         felt: [T] factors of the moods' strength, as it varies over a line; None: 1.
+        quiet: [T] 0 … 1, where nobody speaks, also in pauses too short for `speech` to end; None: where that is 0.
         """
         x, parted, speaks = np.array(expression), None, _ahead(speech)
         strengths = style[:, len(AXES) :]
@@ -142,7 +187,27 @@ class MoodPoses:
                 leans = "Left" if style[:, _ASYMMETRY].mean() + _changes(name) >= 0 else "Right"
                 for pose, where in zip(poses, (1 - speaks, speaks)):
                     self._put_on(x, jaw, pose, strength, where, parted, leans)
+        where = _ahead(1 - speech) if quiet is None else quiet
+        for name, least in _held(style, np.clip(strengths, 0.0, 1.0) * np.reshape(varied, (-1, 1))).items():
+            self._hold(x, name, least * where)
         return x
+
+    def _hold(self, x: np.ndarray, name: str, least: np.ndarray) -> None:
+        """Raise a channel of x [T, n] in place to about `least` [T] wherever it is lower, each side by its share of the movement.
+
+        Corners follow rounded sounds as they did.
+        """
+        columns = self._columns(name)
+        own = x[:, columns].mean(1)
+        free = self._unrounded(x) if name.startswith((*_CORNERS, "mouthFrown")) else 1.0
+        lacks = bell((1 - _LIVES) * np.maximum(least * free - own, 0.0), _HELD_EASE)
+        sides = x[:, columns].mean(0)
+        shares = np.clip(sides / sides.mean(), *_SIDES) if sides.mean() > _FAINT else np.ones(len(columns))
+        x[:, columns] = np.clip(x[:, columns] + lacks[:, None] * shares / shares.mean(), 0.0, LARGEST_VALUE)
+
+    def _unrounded(self, x: np.ndarray) -> np.ndarray:
+        """Where corners are free of a rounded sound [T], 0 … 1, in x [T, n]."""
+        return 1 - _ahead(np.clip(x[:, self.round].sum(1) / _ROUND, 0.0, 1.0))
 
     def _vary(self, x: np.ndarray, by: np.ndarray) -> None:
         """Let what shows a mood come and go in x [T, n] in place, by a share [T] of what it is: the model holds it too still."""
@@ -165,7 +230,7 @@ class MoodPoses:
             shut = np.minimum(pose.shut * share, 1.0)
             press_together(x, self.channels, shut)
             x[:, self.close] += shut * (np.clip(jaw[:, 0] / JAW_OPEN_RADIANS, 0, 1) - x[:, self.close])
-        unrounded = 1 - _ahead(np.clip(x[:, self.round].sum(1) / _ROUND, 0.0, 1.0))
+        unrounded = self._unrounded(x)
         leaning = {name + leans: value for name, value in pose.leaning.items()}
         for names, bound in ((pose.least, np.maximum), (leaning, np.maximum), (pose.most, np.minimum)):
             for name, value in names.items():

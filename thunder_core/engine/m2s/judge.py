@@ -24,7 +24,7 @@ from torch import nn, Tensor
 
 from ...face.lips import CLOSED_MM
 from ..speech.encoder import LOUDNESS
-from ..speech.phones import PHONES
+from ..speech.phones import PHONES, SILENCE
 from ..weights import load_network, typed
 from .score import hann, OFF_FRAMES, smoothed, voiced
 
@@ -43,6 +43,9 @@ _SAID = len(PHONES) + LOUDNESS  # last columns of the speech features: phone pro
 _LEAST_SIZE, _MOST_SIZE = 0.4, 2.5  # ratio of the lips' size to the expected one that is not penalised
 _IS_CORNER = (0.0, 0.0, 1.0, 1.0)  # of the four lip points
 _LEAST_POSE = 3e-4  # metres: a corner's constant offset counts up to here; more is an expression, as a smile
+_SILENT, _SHORTEST_SILENCE = 0.5, 5  # probability of silence, and its shortest length in frames, where nobody speaks
+_QUIET_BESIDE = 3  # frames to either side that count as quiet
+_LEAST_SMILE = 1e-3  # metres: corners that are expected as far from rest where nobody speaks are an expression
 _LEAST_UNIT = 1.0  # mm: lower bound of the normalising distance
 _LEAST_DEVIATION = 0.3  # lower bound of a curve's standard deviation, in mm or in deviations: below it is noise
 
@@ -135,6 +138,29 @@ def left_open(speech: Tensor, lips: Tensor) -> Tensor:
     return _PER_MM * smoothed(labial * (least - CLOSED_MM).clamp(0, _MOST_OPEN_MM))
 
 
+def quiet(speech: Tensor) -> Tensor:
+    """Where nobody speaks [B, T], 0 … 1, from speech features [B, T, d]: in silences of _SHORTEST_SILENCE frames and more, and eased
+    around them."""
+    silence = speech[..., speech.shape[-1] - _SAID + SILENCE][:, None]
+
+    def pooled(x: Tensor, frames: int) -> Tensor:
+        return F.max_pool1d(F.pad(x, (frames // 2, frames // 2), mode="replicate"), frames, 1)
+
+    near = F.avg_pool1d(F.pad(silence, (1, 1), mode="replicate"), 3, 1)
+    long = pooled(-pooled(-(near > _SILENT).to(speech), _SHORTEST_SILENCE), _SHORTEST_SILENCE + 2 * _QUIET_BESIDE)
+    ease = hann(2 * _QUIET_BESIDE - 1, speech)
+    return F.conv1d(F.pad(long, 2 * (_QUIET_BESIDE - 1,), mode="replicate"), ease / ease.sum())[:, 0]
+
+
+def without_held_smile(lips: Tensor, expected: Tensor, quiet: Tensor) -> tuple[Tensor, Tensor]:
+    """Lips and expected lips, each [B, T, 4, 3], without the corners that are expected where nobody speaks (`quiet` [B, T] 0 … 1).
+
+    The takes that the judge learned from let go of a smile there; one that is held, as it is expected to be, is no fault.
+    """
+    held = quiet[..., None, None] * expected.new_tensor(_IS_CORNER)[:, None] * F.softshrink(expected, _LEAST_SMILE)
+    return lips - held, expected - held
+
+
 def opening_and_width(lips: Tensor) -> tuple[Tensor, Tensor]:
     """Opening and width of lips [B, T, 4, 3] beyond rest, each [B, T], millimetres."""
     upper, lower, left, right = lips.unbind(2)
@@ -223,6 +249,7 @@ class Judge(nn.Module):
         different length in one batch (None: all)."""
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
         weight = counted(speech, there)
+        lips, expected = without_held_smile(lips, expected, quiet(speech))
         where = lips.flatten(2) * (1e3 / _MILLIMETRES)
         moved = F.pad(where.diff(dim=1), (0, 0, 1, 0))
         apart = self._apart(lips, expected, weight)
@@ -261,6 +288,6 @@ class Judge(nn.Module):
     def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
         """Predicted opinion of usual takes of a sound, per frame [B, T]: some sounds score low with any lips."""
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
-        where = expected.flatten(2) * (1e3 / _MILLIMETRES)
+        where = without_held_smile(expected, expected, quiet(speech))[1].flatten(2) * (1e3 / _MILLIMETRES)
         known = torch.cat([speech[..., -_SAID:], self.predicted(speech).transpose(1, 2), where], -1)
         return self.hard_out(self.hard_body(self.hard_in(known), there[..., None]))[..., 0]

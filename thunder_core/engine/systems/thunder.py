@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ from ...direction import Direction, DIRECTION_NAMES
 from ...errors import BadRequest
 from ...face.articulators import Articulators
 from ...face.head import Head
-from ...face.mechanics import lips_of, Sounds
+from ...face.mechanics import bell, highest, lips_of, Sounds
 from ...face.moods import MoodPoses
 from ...files import hash_of
 from ...quality import DRAFT, FINAL, NORMAL
@@ -46,6 +46,7 @@ from ..speech.units import Units
 
 _LATE = 7  # delay of a listener's reaction, frames
 _LISTENER_HEAD, _LISTENER_BROWS = 0.22, 0.55  # a listener's head and brows in the model's motion, as a share of a speaker's
+_QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
 _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _REMEMBERED = 8000  # frames of all takes whose conditions are cached between steps (90 MB)
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
@@ -101,6 +102,14 @@ class VoiceFeatures:
     @property
     def frames(self) -> int:
         return len(self.presence)
+
+    @cached_property
+    def quiet(self) -> np.ndarray:
+        """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too short for `presence` to fall."""
+        nobody = 1 - self.presence.cpu().numpy().astype(float)
+        for start, end in self.phrasing.silences:
+            nobody[start:end] = 1.0
+        return bell(highest(nobody, _QUIET_REACH), _QUIET_EASE)
 
     def part(self, start: int, end: int) -> VoiceFeatures:
         """Frames start … end of it."""
@@ -341,7 +350,7 @@ class Thunder:
         layer = None if gestures is None else gestures()
         if style is not None:
             felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
-            expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0], felt)
+            expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0], felt, voice.quiet)
             expression = self.articulation.mechanics.possible(expression)
         x[:, columns.expression] = expression
         acted = self._acted(x, voice, layer)
