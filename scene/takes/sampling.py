@@ -103,7 +103,7 @@ class Sampling:
         arguments |= {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]} if "picture" in made else {}
         if self.asked is None:
             return arguments
-        reading = {name: made[name] for name in ("spread", "as_asked", "reading") if name in made}
+        reading = {name: made[name] for name in ("spread", "as_asked", "reading", "shown") if name in made}
         return arguments | {"direction": self.asked.vectors.ravel().tolist()} | reading
 
 

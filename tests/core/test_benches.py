@@ -41,6 +41,7 @@ def results():
         ("face_sheets", ["poses", "{missing}", "{missing}"]),
         ("voices", ["--cache", "{missing}"]),
         ("style_from", ["{missing}"]),
+        ("words", ["{missing}"]),
         ("table1", ["--cache", "{missing}", "--data", "{missing}"]),
         ("paper", ["--cache", "{missing}"]),
         ("tradeoff", ["--cache", "{missing}"]),

@@ -69,3 +69,32 @@ def test_of_a_face_that_does_not_speak_nothing_is_said_of_its_speech(role):
 def test_a_take_that_does_not_tell_has_no_words(damaged):
     about = {"direction": USUAL.tolist(), "reading": USUAL.tolist(), "as_asked": False}
     assert words_of_take(about | damaged) == "" and words_of_take({}) == "" and words_of_take({"steps": 20}) == ""
+
+
+@pytest.mark.parametrize(
+    "axis, value, measure, word",
+    [("head", 0.5, "head", "still head"), ("eyes", 0.5, "gaze", "steady eyes"), ("smile", 0.5, "smile", "smiling")],
+)
+def test_a_word_whose_opposite_shows_is_left_out(axis, value, measure, word):
+    played = Direction(Style(**{axis: value}, energy=0.6)).vector()
+    about = {"direction": USUAL.tolist(), "reading": played.tolist(), "as_asked": False}
+    side = 1 if value > getattr(Style(), axis) else -1
+    assert word in words_of_take(about) and word in words_of_take(about | {"shown": {measure: 0.3 * side}})
+    assert words_of_take(about | {"shown": {measure: -0.3 * side}}) == "calm", "the other words stay"
+
+
+def test_what_shows_is_compared_with_what_was_asked_of_all_takes_near_the_usual_direction_alone():
+    asked = Direction(Style(head=1.3)).vector()
+    played = Direction(Style(head=0.95)).vector()  # less than asked, and shown so, though more than takes without a request
+    own = asked[DIRECTION_NAMES.index("head")]
+    assert words(played, asked, shown={"head": own - 0.2}) == "still head" and words(played, asked, shown={"head": own + 0.2}) == "usual"
+    for far in (Direction(Style(head=2.0)), Direction(mood="sad")):
+        less = far.vector().copy()
+        less[DIRECTION_NAMES.index("head")] -= 1
+        assert words(less, far.vector(), shown={"head": 9.0}) == "still head", "there is no scale for it"
+
+
+@pytest.mark.parametrize("damaged", ["much", {"head": "much"}, {"head": float("nan")}, 3])
+def test_a_damaged_measurement_does_not_change_the_words(damaged):
+    about = {"direction": USUAL.tolist(), "reading": Direction(Style(head=0.5)).vector().tolist(), "as_asked": False}
+    assert words_of_take(about | {"shown": damaged}) == words_of_take(about) == "still head"

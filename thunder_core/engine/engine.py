@@ -18,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..animation.played import Played
+from ..animation.shown import shown
 from ..animation.style_of_motion import style_of_mouth
 from ..direction import Asked, AXES, check, Direction, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
@@ -257,6 +259,8 @@ class _Request:
             if self.asked is not None:
                 played_so = _is_as_asked(self.asked, seed, self.seeds[0])
                 about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _rounded(self.readings[seed])}
+                if self.scored:
+                    about["shown"] = self.engine._shown(motion, self.voice)
             takes.append(Take(motion, seed, score, *self.engine._opening_and_width(motion), about))
         return takes
 
@@ -548,6 +552,14 @@ class Engine:
     def _opening_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
         """As `face.lips.opening_mm` and `width_mm` measure a motion, each float32 [T]."""
         return self._margins.opening(motion).astype(np.float32), self._margins.width(motion).astype(np.float32)
+
+    def _shown(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
+        """What a take shows of smile, brows, head and eyes against usual takes (`animation.shown`)."""
+        return shown(self._played, motion, voice.presence.cpu().numpy() > _SPOKEN)
+
+    @cached_property
+    def _played(self) -> Played:
+        return Played.of(self.head)
 
     def _lips(self, motion: Motion) -> Tensor:
         """Positions of the judge's four lip points, [1, T, 4, 3] metres from rest."""

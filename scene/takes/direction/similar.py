@@ -11,7 +11,7 @@ import numpy as np
 from ....thunder_core.batch.settings import LARGEST_SEED
 from ....thunder_core.client import Client
 from ....thunder_core.direction import Asked, AXES, DIRECTION_NAMES
-from ....thunder_core.direction_words import words
+from ....thunder_core.direction_words import measures_of, words
 from ....thunder_core.errors import BadRequest
 from ...animation import keying
 from ...engine import connection
@@ -42,7 +42,7 @@ class _Beside(generation.TakeCollector):
         entry = scene.thunder.takes[-1]
         reading = reading_of(entry.action)
         if reading is not None:
-            entry.words = words(reading, self.asked, speaks=take_list.speaks(entry))
+            entry.words = words(reading, self.asked, speaks=take_list.speaks(entry), shown=measures_of(performance.provenance))
 
     def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
         return
