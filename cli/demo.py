@@ -257,7 +257,10 @@ def report_of(sound: str, sampled: list, quality: str, warnings, parts: dict[str
         "weights": sampled[0].provenance["weights"],
         "quality": quality,
         "warnings": warnings,
-        "takes": [{"rank": rank, "seed": take.seed, "score": bake.rounded(take.score)} for rank, take in enumerate(sampled, start=1)],
+        "takes": [
+            {"rank": rank, "seed": take.seed, "score": bake.rounded(take.score), "words": words_of_take(take.provenance)}
+            for rank, take in enumerate(sampled, start=1)
+        ],
         "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},
         "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},
         "versions": {

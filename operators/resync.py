@@ -22,7 +22,8 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
         if not super().poll(context):
             return False
         if not fingerprint.stale(context.scene):
-            cls.poll_message_set("All takes match their voice")
+            gone = len(fingerprint.removed(context.scene))
+            cls.poll_message_set(f"The voice of {gone} takes is gone, all others match theirs" if gone else "All takes match their voice")
             return False
         return True
 

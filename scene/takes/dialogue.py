@@ -196,5 +196,5 @@ def generate(
             left_out.append(str(error))
             yield Step(share[1], f"“{name}” is skipped")
     if len(left_out) == len(todo):
-        raise BadSound(left_out[0])
+        raise BadSound("\n".join(left_out))
     return left_out

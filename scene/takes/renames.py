@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes, speakers and the chosen voice follow a strip that the animator renames; they know it by its name."""
+"""Takes, speakers and the chosen voice follow a strip that the animator renames or cuts; they know it by its name."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import bpy
 
 from ..host import compat, idle, jobs
 from ..host.session import Part, session
-from ..voice import fingerprint
+from ..voice import fingerprint, strip
 
 
 def renamed(scene) -> dict[str, str]:
-    """{name of a strip when its takes were made: its name now} of the strips that have a new name and are otherwise unchanged.
+    """{name of a strip when its takes were made: its name now} of the strips that have a new name, and of those of which a piece is left.
 
     A name that has takes already is left out: the lists of two voices are not joined.
     """
@@ -21,14 +21,27 @@ def renamed(scene) -> dict[str, str]:
     for entry in scene.thunder.takes:
         if entry.voice not in missing or entry.voice in result:
             continue
-        now = fingerprint.renamed(scene, fingerprint.of_take(entry))
-        if now is not None and now.strip not in known and now.strip not in result.values():
+        now = fingerprint.renamed(scene, fingerprint.of_take(entry), known | set(result.values()))
+        if now is not None:
             result[entry.voice] = now.strip
     return result
 
 
+def pieces(scene) -> dict[str, str]:
+    """{name of a strip for which no speaker was chosen: name of the strip that it was cut off, which has one}."""
+    chosen = {part.strip for part in scene.thunder.cast if part.silent or part.head is not None}
+    if not chosen:
+        return {}
+    strips, result = strip.sound_strips(scene), {}
+    known = [each for each in strips if each.name in chosen]
+    for each in strips:
+        if each.name not in chosen and (other := next((k for k in known if fingerprint.is_cut_off(scene, each, k)), None)) is not None:
+            result[each.name] = other.name
+    return result
+
+
 def follow(scene) -> dict[str, str]:
-    """Call everything by the new names of `renamed`; returns them.
+    """Call everything by the new names of `renamed`, and let `pieces` keep their speaker; returns the new names.
 
     Only the scene is changed: undo of the renaming restores it too, but not actions, which the animator did not change.
     """
@@ -43,6 +56,10 @@ def follow(scene) -> dict[str, str]:
         elif name is not None:
             settings.cast[place].strip = name
     settings.strip = names.get(settings.strip, settings.strip)
+    for name, other in pieces(scene).items():
+        whole = next(part for part in settings.cast if part.strip == other)
+        part = next((part for part in settings.cast if part.strip == name), None) or settings.cast.add()
+        part.strip, part.head, part.silent = name, whole.head, whole.silent
     return names
 
 
@@ -62,7 +79,8 @@ class _Renames(Part):
 
     def step(self) -> None:
         scene = bpy.data.scenes.get(self.scene)
-        if scene is not None and follow(scene):
+        if scene is not None and (renamed(scene) or pieces(scene)):
+            follow(scene)
             jobs.redraw()
 
     def close(self) -> None:
@@ -73,7 +91,7 @@ _renames = session.add(_Renames())
 
 
 def follow_soon(scene) -> None:
-    """Follow renamed strips of a scene shortly after, if there are any."""
-    if renamed(scene):
+    """Follow renamed and cut strips of a scene shortly after, if there are any."""
+    if renamed(scene) or pieces(scene):
         _renames.scene = scene.name
         _renames.task.start(0.0)

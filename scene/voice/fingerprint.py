@@ -9,6 +9,7 @@ import json
 import math
 import os
 import stat
+from collections.abc import Container
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -126,6 +127,15 @@ def change(scene, entry) -> Change | None:
 
 def stale(scene) -> list[tuple]:
     """(entry, change) of a scene's takes whose voice exists but has changed since they were made."""
+    return [(entry, changed) for entry, changed in _changes(scene) if changed.kind != "GONE"]
+
+
+def removed(scene) -> list:
+    """A scene's takes whose voice is gone."""
+    return [entry for entry, changed in _changes(scene) if changed.kind == "GONE"]
+
+
+def _changes(scene) -> list[tuple]:
     known: dict[tuple, Change | None] = {}  # cached results; takes made together share one
     result = []
     for entry in scene.thunder.takes:
@@ -136,7 +146,7 @@ def stale(scene) -> list[tuple]:
         if key not in known:
             then = _named(_read(record), entry.voice)
             known[key] = None if then is None else _change(scene, then)
-        if (changed := known[key]) is not None and changed.kind != "GONE":
+        if (changed := known[key]) is not None:
             result.append((entry, changed))
     return result
 
@@ -191,17 +201,35 @@ def _now(scene, then: State) -> State | None:
     return now
 
 
-def renamed(scene, then: State | None) -> State | None:
-    """The state of the strip that is as a strip was which is gone, but for the name: the same, renamed; None if there is none."""
+def renamed(scene, then: State | None, taken: Container[str] = ()) -> State | None:
+    """The state of the strip that is what a strip was which is gone: the same under another name, else what was left of it where it was,
+    trimmed or cut; None if there is none.
+
+    taken: names of strips that it is not.
+    """
     if then is None or not then.strip:
         return None
+    left = []
     for each in strip.sound_strips(scene):
+        if each.name in taken:
+            continue
         now = _state_of(scene, each)
         if then.limited and now.first <= then.first and then.last <= now.last:
             now = dataclasses.replace(now, first=then.first, last=then.last, limited=True)
-        if dataclasses.replace(now, strip=then.strip) == then:
+        same_but_for_span = dataclasses.replace(now, strip=then.strip, first=then.first, last=then.last) == then
+        if same_but_for_span and (now.first, now.last) == (then.first, then.last):
             return now
-    return None
+        if same_but_for_span and then.first <= now.first and now.last <= then.last:
+            left.append(now)
+    return min(left, key=lambda state: state.first, default=None)
+
+
+def is_cut_off(scene, one, other) -> bool:
+    """Whether two sound strips are pieces of one recording that lie where they were cut from each other, or with a gap between them."""
+    if one.sound is None or one.sound != other.sound:
+        return False
+    a, b = _state_of(scene, one), _state_of(scene, other)
+    return abs(a.origin - b.origin) < _SAME_FRAME and a.retiming == b.retiming and (a.last <= b.first or b.last <= a.first)
 
 
 def _state_of(scene, speaking) -> State:

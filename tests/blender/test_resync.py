@@ -281,8 +281,50 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(line):
     for entry in scene.thunder.takes:
         entry.voice = "line"
     assert kinds(scene) == ["CUT", "CUT"]
-    speaking.name = "Anna 2"  # renamed and trimmed: nobody knows whether it is the same
+    speaking.name = "Anna 2"  # renamed and trimmed at once
+    assert renames.follow(scene) == {"line": "Anna 2"} and kinds(scene) == ["CUT", "CUT"]
+    speaking.frame_start += 5
+    speaking.name = "Anna 3"  # renamed and moved: nobody knows whether it is the same
     assert renames.follow(scene) == {}
+
+
+def cut(speaking, frame):
+    """A strip's two pieces."""
+    return speaking, speaking.split(frame, "SOFT")
+
+
+def test_takes_stay_with_what_is_left_of_a_strip_that_was_cut(line):
+    scene, rig, speaking, client = line
+    strip.keep_speaker(scene, "line", rig.mesh)
+    scene.thunder.takes[0].star = True
+    left, right = cut(speaking, 15)
+    assert renames.follow(scene) == {} and kinds(scene) == [], "cut in place it sounds the same"
+    assert [(part.strip, part.head) for part in scene.thunder.cast] == [("line", rig.mesh), (right.name, rig.mesh)]
+    left.name = "Anna 1"
+    assert renames.follow(scene) == {"line": "Anna 1"} and kinds(scene) == []
+    compat.strips(scene.sequence_editor).remove(left)
+    assert renames.follow(scene) == {"Anna 1": right.name} and kinds(scene) == ["CUT", "CUT"]
+    assert [entry.star for entry in scene.thunder.takes] == [True, False]
+    resync(scene, client)
+    assert kinds(scene) == [] and any(entry.star for entry in scene.thunder.takes)
+    assert {(entry.first, entry.last) for entry in scene.thunder.takes} != {(1, 25)}
+
+
+def test_a_speaker_is_not_given_to_another_strip_of_the_same_recording(line):
+    scene, rig, speaking, _ = line
+    strip.keep_speaker(scene, "line", rig.mesh)
+    other = scene.sequence_editor.strips if hasattr(scene.sequence_editor, "strips") else scene.sequence_editor.sequences
+    again = other.new_sound("other", speaking.sound.filepath, 3, speaking.frame_final_start)
+    again.sound = speaking.sound
+    assert renames.pieces(scene) == {}, "they lie over each other"
+
+
+def test_takes_whose_strip_is_gone_are_not_said_to_match(blender, line):
+    scene, _, speaking, _ = line
+    compat.strips(scene.sequence_editor).remove(speaking)
+    assert len(fingerprint.removed(scene)) == 2 and fingerprint.stale(scene) == []
+    with pytest.raises(RuntimeError, match="The voice of 2 takes is gone"):
+        blender.ops.thunder.resync()
 
 
 def test_work_on_a_renamed_strip_follows_it_before_the_panel_is_drawn(blender, line, monkeypatch):
