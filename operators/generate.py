@@ -56,7 +56,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         head.check_animatable(rig)
         client = connection.client()
         client.start()
-        self.takes, self.asked, self.warning = [], settings.count, strip.warning(voice)
+        self.takes, self.asked, self.voice, self.warning = [], settings.count, voice.name, strip.warning(voice)
         seed = first_seed(context.scene, rig.mesh, voice)
         steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, self._sampling(settings), self.takes.append)
         return "Generating takes", steps
@@ -68,7 +68,11 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         best = takes[0]
         if (role := role_of(best.provenance)) != SPEAKS:
             many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"
-            what = f"Generated {many} of a listener" if role == LISTENS else f"Nobody speaks in the voice: generated {many} of an idle face"
+            what = (
+                f"Generated {many} of a listener"
+                if role == LISTENS
+                else f"Nobody speaks in “{self.voice}”: generated {many} of an idle face"
+            )
             self.report({"INFO"}, what)
             return {"FINISHED"}
         name = next(

@@ -229,7 +229,7 @@ class Worker:
         if self.engine is None:
             from .cards import advice, check_cards
 
-            progress(0.0, "Loading the engine")
+            progress(0.02, "Loading the engine")  # after the sound is read
             check_cards(Path(self.weights))
             gc.disable()  # importing makes millions of objects and drops few: looking for these takes a tenth of it
             try:
