@@ -169,3 +169,16 @@ def test_a_held_smile_makes_way_for_a_rounded_mouth_and_fills_short_pauses(poses
     quiet = 1 - speech
     quiet[36:44] = 1
     assert poses.wear(x, jaw, style, speech, None, quiet)[40, smile] > 0.27 > poses.wear(x, jaw, style, speech)[40, smile]
+
+
+def test_a_smile_does_not_collapse_within_a_frame_or_two(poses):
+    names = list(poses.channels)
+    x, jaw, speech = fading(names, "mouthSmile")
+    sides = [names.index("mouthSmileLeft"), names.index("mouthSmileRight")]
+    x[:, sides] = 0.3
+    x[60:66, sides] = [[0.5], [0.65], [0.7], [0.68], [0.45], [0.3]]
+
+    def step(style):
+        return np.abs(np.diff(poses.wear(x, jaw, style.vector()[None], speech)[55:72, sides], axis=0)).max()
+
+    assert step(Direction(mood="warm")) < 0.13 < 0.2 < step(Direction())

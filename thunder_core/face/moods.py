@@ -22,6 +22,7 @@ from ..easing import smoothstep
 from .articulators import Articulators
 from .lip_closures import press_together
 from .mechanics import bell, highest
+from .smoothing import slowed
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
 _AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2  # reach and deviation by which a mood makes way before closures, rounded sounds and speech
@@ -39,6 +40,7 @@ _CORNERS = ("mouthSmile", "mouthStretch", "mouthDimple")
 # in speech; and the cheeks over a raised corner, as a share of it.
 _HELD_CORNERS, _SMILED, _CHEEKS = 0.47, 0.5, 0.35
 _LIVES = 0.2  # share of its own movement that a channel keeps below what is held
+_CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS = (0.06, 0.14), 3, 2.0  # of `slowed`, for the corners of a face that smiles
 _HELD_EASE = 1.5  # standard deviation of the smoothing of what is added, frames
 _SIDES, _FAINT = (0.5, 1.5), 0.02  # least and largest share of a side in what is added, and a level too faint to tell the sides by
 
@@ -190,6 +192,9 @@ class MoodPoses:
         where = _ahead(1 - speech) if quiet is None else quiet
         for name, least in _held(style, np.clip(strengths, 0.0, 1.0) * np.reshape(varied, (-1, 1))).items():
             self._hold(x, name, least * where)
+            if name == "mouthSmile":  # sampled smiles collapse within two or three frames
+                columns = self._columns(name)
+                x[:, columns] = slowed(x[:, columns], _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS)
         return x
 
     def _hold(self, x: np.ndarray, name: str, least: np.ndarray) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...easing import smoothstep
-from ...face.mechanics import bell, highest
+from ...face.smoothing import slowed
 from ...types import FPS
 from ..speech.phrasing import quiet, runs
 
@@ -48,23 +48,12 @@ def settled(pose: np.ndarray, still: np.ndarray) -> np.ndarray:
 
 def unhurried(pose: np.ndarray) -> np.ndarray:
     """A head's rotation vectors [T, 3] whose fastest turns are smoothed: necks do not jerk on a stressed syllable."""
-    return _slowed(pose, (np.radians(_FAST) / FPS, np.radians(_JERK) / FPS), _NEAR, _SLOWS)
+    return slowed(pose, (np.radians(_FAST) / FPS, np.radians(_JERK) / FPS), _NEAR, _SLOWS)
 
 
 def unhurried_brows(brows: np.ndarray) -> np.ndarray:
     """Brow channels [T, c] whose fastest movements are smoothed: brows do not jump within a frame or two."""
-    return _slowed(brows, (_BROW_FAST, _BROW_JERK), _BROW_NEAR, _BROW_SLOWS)
-
-
-def _slowed(values: np.ndarray, changes: tuple[float, float], near: int, deviation: float) -> np.ndarray:
-    """Curves [T, c] that are smoothed by a Gaussian of a deviation in frames, fully `near` frames around changes from frame to frame of
-    the second of `changes`, and not at all where they are below the first."""
-    if len(values) < 2:
-        return values
-    speed = np.abs(np.diff(values, axis=0, prepend=values[:1])).max(1)
-    share = bell(highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), near), near / 2)[:, None]
-    smooth = np.stack([bell(column, deviation) for column in values.T], 1)
-    return (values + share * (smooth - values)).astype(values.dtype)
+    return slowed(brows, (_BROW_FAST, _BROW_JERK), _BROW_NEAR, _BROW_SLOWS)
 
 
 def kept_gaze(eyes: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Smooths the fastest movements of curves; numpy only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .mechanics import bell, highest
+
+
+def slowed(values: np.ndarray, changes: tuple[float, float], near: int, deviation: float) -> np.ndarray:
+    """Curves [T, c] that are smoothed by a Gaussian of a deviation in frames, fully `near` frames around changes from frame to frame of
+    the second of `changes`, and not at all where they are below the first."""
+    if len(values) < 2:
+        return values
+    speed = np.abs(np.diff(values, axis=0, prepend=values[:1])).max(1)
+    share = bell(highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), near), near / 2)[:, None]
+    smooth = np.stack([bell(column, deviation) for column in values.T], 1)
+    return (values + share * (smooth - values)).astype(values.dtype)
