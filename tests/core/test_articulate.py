@@ -9,6 +9,7 @@ from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import width_mm
 from thunder_core.face.mechanics import Sounds
+from thunder_core.face.smoothing import let_go
 from thunder_core.types import Motion
 
 FRAMES = 50
@@ -42,3 +43,22 @@ def test_corners_come_further_in_on_rounded_sounds_alone():
     plain, more = (Motion(*articulation.perform(expression, jaw, nothing, sounds, rounded=by)) for by in (None, rounded))
     narrower = width_mm(plain) - width_mm(more)
     assert 1.0 < narrower[24] < 3.0 and np.abs(narrower[:15]).max() < 0.01
+
+
+def test_a_curve_is_left_by_small_steps_and_lowered_nowhere():
+    values = np.array([0.0, 0, 0, 1.1, 0.1, 0, 0, 0.3, 0])
+    gone = let_go(values, 0.45)
+    assert gone == pytest.approx([0, 0.2, 0.65, 1.1, 0.65, 0.2, 0, 0.3, 0]) and (gone >= values).all()
+    assert let_go(values[:0], 0.45).shape == (0,) and (let_go(np.zeros(4), 0.45) == 0).all()
+
+
+def test_the_lower_lip_comes_to_the_teeth_and_leaves_them_in_more_than_a_frame():
+    articulators = bundled_articulators()
+    articulation, nothing = Articulation(articulators.names, articulators), np.zeros(FRAMES)
+    expression, jaw, f = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3)), np.zeros(FRAMES)
+    jaw[:, 0], f[24:26] = 0.12, 1.0
+    sounds = Sounds(np.ones(FRAMES), nothing, f, nothing)
+    before = articulation.mechanics.speak(expression, jaw, sounds)[0][:, articulation.roll]
+    made = articulation.perform(expression, jaw, nothing, sounds)[0][:, articulation.roll]
+    assert np.abs(np.diff(before)).max() > 0.6 and np.abs(np.diff(made)).max() <= 0.45 + 1e-6
+    assert made[24:26] == pytest.approx(before[24:26]) and (made >= before - 1e-9).all()

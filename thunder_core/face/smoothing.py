@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Smooths the fastest movements of curves; numpy only."""
+"""Slows the fastest movements of curves; numpy only."""
 
 from __future__ import annotations
 
@@ -17,3 +17,12 @@ def slowed(values: np.ndarray, changes: tuple[float, float], near: int, deviatio
     share = bell(highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), near), near / 2)[:, None]
     smooth = np.stack([bell(column, deviation) for column in values.T], 1)
     return (values + share * (smooth - values)).astype(values.dtype)
+
+
+def let_go(values: np.ndarray, most: float) -> np.ndarray:
+    """A curve [T] that is reached and left by steps of at most `most` from frame to frame: raised around its peaks, lowered nowhere."""
+    result = np.array(values)
+    for _ in range(int(np.ceil(np.ptp(values) / most)) if len(values) else 0):
+        result[1:] = np.maximum(result[1:], result[:-1] - most)
+        result[:-1] = np.maximum(result[:-1], result[1:] - most)
+    return result

@@ -12,6 +12,7 @@ from ...easing import smoothstep
 from ...face.articulators import Articulators
 from ...face.lip_closures import press_together
 from ...face.mechanics import bell, Mechanics, Sounds
+from ...face.smoothing import let_go
 from ...types import FPS
 from ..speech.closure_envelope import closure, LABELS_PER_SECOND
 from ..speech.encoder import ENCODER_RATE
@@ -23,6 +24,7 @@ SURE = 0.4
 _LIKELY = 0.4  # the same for f, v, th and sibilants
 _ROUNDER = 0.25  # share by which rounded lips come further in than the model, which stays short of its teacher there, has them
 _ROUND_EASE = 1.0  # standard deviation of its smoothing, frames
+_UNROLLED = 0.45  # most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
 _TONGUE_BEFORE, _TONGUE_AFTER = 0.11, 0.10  # seconds in which jaw and tongue reach and leave a th
 _BEFORE, _AFTER = 0.08, 0.07  # the same for lips and teeth on f, v and sibilants, which must not open or shut their neighbours
 _TONGUE_FITS = (0.02, 0.06)  # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
@@ -73,7 +75,7 @@ class Articulation:
         self.channels = tuple(channels)
         self.close = self.channels.index(LIP_CLOSE)
         self.tongue_out = self.channels.index("tongueOut")
-        self.pucker = self.channels.index("mouthPucker")
+        self.pucker, self.roll = self.channels.index("mouthPucker"), self.channels.index("mouthRollLower")
 
     def perform(
         self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray, sounds: Sounds, lips: float = 1.0,
@@ -86,7 +88,9 @@ class Articulation:
         x = self.close_lips(self.hold_tongue(expression, jaw), jaw, shut)
         if rounded is not None:
             x[:, self.pucker] *= (1 + _ROUNDER * rounded).astype(x.dtype)
-        return self.mechanics.speak(x, jaw, sounds, lips=lips)
+        x, jaw = self.mechanics.speak(x, jaw, sounds, lips=lips)
+        x[:, self.roll] = let_go(x[:, self.roll], _UNROLLED)
+        return x, jaw
 
     def close_lips(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray) -> np.ndarray:
         """Expression [T, n] whose lips meet where `shut` [T] is 1, whatever the jaw [T, 3] does; the rest blends."""
