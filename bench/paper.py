@@ -15,6 +15,7 @@ and as Markdown into docs/paper.md, if at least 40 clips with 32 samples each we
 from __future__ import annotations
 
 import argparse
+import fnmatch
 import hashlib
 import json
 import os
@@ -503,7 +504,7 @@ def kept_in(args: argparse.Namespace, name: str, folder: Path, steps: int) -> Pa
 
 
 def entrants(args: argparse.Namespace) -> dict[str, dict[int, Path]]:
-    """Every row to be measured and the folder of each of its seeds."""
+    """Every row to be measured and the folder of each of its seeds. Raises SystemExit for a name in --only that is no such row's."""
     result: dict[str, dict[int, Path]] = {}
     for name in TABLE2_ROWS[:-1]:
         folders = {seed: folder_of(args.runs, seed, name) for seed in args.seeds}
@@ -513,7 +514,11 @@ def entrants(args: argparse.Namespace) -> dict[str, dict[int, Path]]:
     for entry in args.systems:
         name, _, folders = entry.partition("=")
         result[name] = {number: Path(folder) for number, folder in enumerate(folders.split(","), 1)}
-    return {name: folders for name, folders in result.items() if not args.only or name in args.only}
+    if unknown := [name for name in args.only or () if not fnmatch.filter(result, name)]:
+        raise SystemExit(f"There is no row {', '.join(unknown)} to be measured: choose of {', '.join(sorted(result))}")
+    return {
+        name: folders for name, folders in result.items() if not args.only or any(fnmatch.fnmatchcase(name, each) for each in args.only)
+    }
 
 
 if __name__ == "__main__":

@@ -231,3 +231,10 @@ def test_nothing_trained_replaces_no_table(motions, tmp_path):
     folder, _ = motions
     with pytest.raises(SystemExit, match="missing.*as it was"):
         paper.main(["--cache", str(folder), "--runs", str(tmp_path)])
+
+
+def test_a_row_that_is_not_there_is_refused_and_no_table_overwritten(tmp_path):
+    words = ["--cache", str(tmp_path), "--runs", str(tmp_path / "runs"), "--only", "thundr"]
+    with pytest.raises(SystemExit, match="There is no row thundr to be measured: choose of .*teacher"):
+        paper.entrants(paper.parsed(words))
+    assert list(paper.entrants(paper.parsed([*words[:-1], "teach*"]))) == ["teacher"]

@@ -403,6 +403,20 @@ def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(motions, 
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_rows_are_trained_again_from_a_base_that_was_trained_again(motions, tmp_path):
+    stages = chosen(["flameformer"])[:2]
+    train_chain(chain(motions, tmp_path, Budget(steps=2, together=2, batch=2)), stages)
+    row = folder_of(tmp_path, 1, "flameformer") / f"{paper.NETWORK}.json"
+    first = json.loads(row.read_text())["card"]
+    again = chain(motions, tmp_path, Budget(steps=4, together=2, batch=2))
+    assert not again.is_done(stages[0])
+    lines = train_chain(again, stages)
+    second = json.loads(row.read_text())["card"]
+    assert not any("was done" in line for line in lines) and second["base_steps"] == 4 and second["base_sha256"] != first["base_sha256"]
+    assert len(row.with_name("log.jsonl").read_text().splitlines()) == 1, "nothing of the earlier run is resumed"
+    assert all("was done" in line for line in train_chain(again, stages))
+
+
 class _Often(Budget):
     def schedule(self, stage, seed):
         from dataclasses import replace

@@ -136,9 +136,15 @@ class Chain:
         return folder_of(self.runs, self.seed, name)
 
     def is_done(self, stage: Stage) -> bool:
-        """Whether a stage was trained to its end with this budget."""
+        """Whether a stage was trained to its end with this budget, from the base that is there."""
         card = _card(self.folder(stage.name))
-        return card.get("steps") == self.budget.schedule(stage, self.seed).steps and card.get("batch") == self.budget.batch
+        done = card.get("steps") == self.budget.schedule(stage, self.seed).steps and card.get("batch") == self.budget.batch
+        return done and not self._has_another_base(stage)
+
+    def _has_another_base(self, stage: Stage) -> bool:
+        """Whether a stage went on from a base that was trained again since."""
+        card = _card(self.folder(stage.name))
+        return bool(stage.start) and bool(card) and card.get("base_sha256") != _digest(self.folder(stage.start))
 
     def lacks(self, stage: Stage) -> str:
         """A stage's missing input, "" for none."""
@@ -160,6 +166,9 @@ class Chain:
         """Train a stage, or what is left of it, and export its network; its figures on the validation speakers."""
         torch.manual_seed(self.seed)
         folder, schedule = self.folder(stage.name), self.budget.schedule(stage, self.seed)
+        if self._has_another_base(stage):
+            for name in ("checkpoint.pt", "log.jsonl"):  # or the earlier run would be resumed
+                (folder / name).unlink(missing_ok=True)
         encoder = None
         if stage.trained_encoder:
             encoder = SpeechEncoder.load(self.weights).requires_grad_(True)
@@ -195,14 +204,19 @@ class Chain:
         }  # fmt: skip
         if stage.start:
             base = self.folder(stage.start)
-            digest = hash_of(base / f"{NETWORK}.safetensors")[:16]
-            card |= {"base": stage.start, "base_steps": _card(base)["steps"], "base_sha256": digest}
+            card |= {"base": stage.start, "base_steps": _card(base)["steps"], "base_sha256": _digest(base)}
         if stage.space:
             card |= {"m2s_weight": self.budget.m2s_weight} | ({"m2s_masked": True} if stage.masked else {})
         if stage.trained_encoder:
             tensors = {k: v for k, v in learner.encoder.state_dict().items() if not k.startswith(("log_mel.", "mel."))}
             save_weights(folder / ENCODER, tensors, learner.encoder.settings(), card)
         save_weights(folder / NETWORK, learner.network.state_dict(), learner.network.settings(), card)
+
+
+def _digest(folder: Path) -> str:
+    """What a finished stage's network is known by, "" where it is not finished."""
+    path = folder / f"{NETWORK}.safetensors"
+    return hash_of(path)[:16] if path.is_file() else ""
 
 
 def _card(folder: Path) -> dict:
