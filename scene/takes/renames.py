@@ -79,7 +79,7 @@ class _Renames(Part):
 
     def step(self) -> None:
         scene = bpy.data.scenes.get(self.scene)
-        if scene is not None and (renamed(scene) or pieces(scene)):
+        if scene is not None:
             follow(scene)
             jobs.redraw()
 

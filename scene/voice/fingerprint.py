@@ -181,7 +181,7 @@ def _now(scene, then: State) -> State | None:
         return dataclasses.replace(then, sound=sound, fps=Clock.of(scene, 0).fps) if sound else None
     strip_now = strip.named(scene, then.strip)
     if strip_now is None or strip_now.type != "SOUND":
-        return renamed(scene, then)
+        return renamed(scene, then, {entry.voice for entry in scene.thunder.takes})  # what has takes of its own is another voice
     now = _state_of(scene, strip_now)
     pieces = [_state_of(scene, each) for each in strip.sound_strips(scene) if each != strip_now and each.sound == strip_now.sound]
     # A strip that was cut in two in place still sounds the same; sound that it never had does not count.

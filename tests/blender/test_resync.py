@@ -310,6 +310,14 @@ def test_takes_stay_with_what_is_left_of_a_strip_that_was_cut(line):
     assert {(entry.first, entry.last) for entry in scene.thunder.takes} != {(1, 25)}
 
 
+def test_a_piece_with_takes_of_its_own_is_another_voice(line):
+    scene, _, speaking, _ = line
+    left, right = cut(speaking, 15)
+    scene.thunder.takes[1].voice = right.name
+    compat.strips(scene.sequence_editor).remove(left)
+    assert renames.follow(scene) == {} and fingerprint.change(scene, scene.thunder.takes[0]).kind == "GONE"
+
+
 def test_a_speaker_is_not_given_to_another_strip_of_the_same_recording(line):
     scene, rig, speaking, _ = line
     strip.keep_speaker(scene, "line", rig.mesh)
