@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines of a corpus, performed in a direction by the teacher or as takes: what bench/direction.py and bench/moods.py share."""
+"""Lines of a corpus, performed in a direction by the teacher or as takes: what benches of directions share."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,9 @@ import torch
 from bench.tables import required
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.readings import emphasised
 from thunder_core.engine.speech.encoder import loudness
+from thunder_core.quality import NORMAL
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.prosody import semitones
@@ -82,3 +85,12 @@ class Line:
     def sampled(self, vector: np.ndarray, takes: int, seed: int, steps: int) -> list[Motion]:
         """Takes just as a direction vector [1, DIRECTION_NAMES] asks, best lip-sync first."""
         return [take.motion for take in self.engine.generate(self.speech, takes, seed, steps, asked=Asked(vector, 0.0))]
+
+    def performed(self, vectors: Sequence[np.ndarray], seeds: Sequence[int], spreads: Sequence[float]) -> tuple[list[Motion], np.ndarray]:
+        """A take in each direction vector [1, DIRECTION_NAMES], of its seed and with stresses of its spread, without a score; and where
+        somebody speaks, bool [T]."""
+        thunder = self.engine.thunder
+        voice = thunder.analyse(torch.from_numpy(self.speech.samples), self.speech.frames)
+        styles = [emphasised(vector, seed, spread, voice.accents) for vector, seed, spread in zip(vectors, seeds, spreads)]
+        motions = thunder.perform(voice, seeds, NORMAL, 1.0, lambda fraction: None, styles=styles, spreads=spreads)
+        return motions, voice.presence.cpu().numpy() > 0.5

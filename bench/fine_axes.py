@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
-import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -28,10 +27,8 @@ from bench.corpus_lines import clips_of, Line, open_corpus
 from bench.tables import report, results_file
 from thunder_core.direction import AXES, Direction, Style
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.readings import emphasised
 from thunder_core.face.head import Head
 from thunder_core.face.skinning import SkinnedPoints
-from thunder_core.quality import NORMAL
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion
 
@@ -75,15 +72,12 @@ def main() -> None:
     corners = SkinnedPoints.of(head, lambda values: values[[head.mouth_corner_left, head.mouth_corner_right]])
     asked = [(name, Direction(style).vector()[None], seed) for name, style in styles() for seed in range(TAKES)]
     for clip in clips_of(corpus, "validation", args.voices):
-        speech = Line.of(corpus, clip, engine).speech
-        voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
-        directions = [emphasised(vector, seed, 0.0, voice.accents) for _, vector, seed in asked]
-        seeds, spreads = [seed for *_, seed in asked], [0.0] * len(asked)
-        motions = engine.thunder.perform(voice, seeds, NORMAL, 1.0, lambda fraction: None, styles=directions, spreads=spreads)
-        for (name, *_), motion in zip(asked, motions):
-            rows.setdefault(name, []).append(measured(corners, head, motion, voice.presence.cpu().numpy() > 0.5))
+        names, vectors, seeds = zip(*asked)
+        motions, speaking = Line.of(corpus, clip, engine).performed(vectors, seeds, [0.0] * len(asked))
+        for name, motion in zip(names, motions):
+            rows.setdefault(name, []).append(measured(corners, head, motion, speaking))
     means = {name: np.mean(values, axis=0) for name, values in rows.items()}
-    start = np.array([*means["usual"][:2], 0, 0, 0, 0])  # widths are told from the usual ones on
+    start = np.array([*means["usual"][:2], 0, 0, 0, 0])  # widths are beyond the usual ones
     lines = [
         f"takes of {args.voices} validation voices, {TAKES} each, normal quality, weights {engine.weights}; means",
         "", f"{'':16s}" + "".join(f"{name:>15s}" for name in NAMES),

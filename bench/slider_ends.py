@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the worker
-import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
@@ -30,8 +29,7 @@ from thunder_core.animation.played import lids, Played, shifts, starts
 from thunder_core.channels import BROWS, in_group
 from thunder_core.direction import Direction, MOODS, NEUTRAL, Style
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.readings import emphasised, reading
-from thunder_core.quality import NORMAL
+from thunder_core.engine.readings import reading
 from thunder_core.types import FPS, Motion
 
 VALUES = {"frown": (-1, -0.67, -0.33, 0, 0.33, 0.67, 1), "eyes": (0.2, 0.5, 1, 1.5, 2, 2.5, 3), "brows": (0.1, 0.5, 1, 1.5, 2, 2.5)}
@@ -77,13 +75,10 @@ def main() -> None:
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
     played, rows = Played.of(engine.head), {}
     for clip in clips_of(corpus, "validation", args.voices):
-        speech = Line.of(corpus, clip, engine).speech
-        voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
-        names, vectors, seeds, spreads = (list(each) for each in zip(*directions()))
-        styles = [emphasised(x, seed, spread, voice.accents) for x, seed, spread in zip(vectors, seeds, spreads)]
-        motions = engine.thunder.perform(voice, seeds, NORMAL, 1.0, lambda fraction: None, styles=styles, spreads=spreads)
+        names, vectors, seeds, spreads = zip(*directions())
+        motions, speaking = Line.of(corpus, clip, engine).performed(vectors, seeds, spreads)
         for name, motion in zip(names, motions):
-            rows.setdefault(name, []).append(measured(played, motion, voice.presence.cpu().numpy() > 0.5))
+            rows.setdefault(name, []).append(measured(played, motion, speaking))
     lines = [
         f"takes of {args.voices} validation voices, normal quality, weights {engine.weights}; means, of the largest step the largest",
         "", f"{'':14s}" + "".join(f"{name:>14s}" for name in NAMES),
