@@ -19,5 +19,6 @@ def of_voice(name: str, character: int = 0) -> int:
     stem, ending = os.path.splitext(name)
     if ending[1:].isdecimal():  # the other part of a strip that was cut: Blender numbers strips of one name
         stem = os.path.splitext(stem)[0]
-    stem += f" {character}" * bool(character)
+    if character:
+        stem += f" {character}"
     return _TOGETHER * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)
