@@ -4,9 +4,9 @@
 
 `python bench/table1.py --cache CACHE --data DATA [--spaces FOLDER]`: lines of the cache's test speakers, with the words of DATA
 (`speech/<corpus>/transcripts.tsv`). The teacher performs each in the style of a training speaker, which mesh-to-speech knows, and every
-network speaks its input in the line's own voice, through the same vocoder. mouth2s is the one of the weights; the others lie in FOLDER
-(`m2s-face`, `m2s-exp`, `m2s-lips`, `sv2s`). A missing network has its training command instead of figures; without `m2s-lips` the
-row is mouth2s with teeth and tongue hidden, as in half of its training.
+network speaks its input in the line's own voice, through the same vocoder. The networks lie in FOLDER (`m2s`, `m2s-face`, `m2s-exp`,
+`m2s-lips`, `sv2s`), trained alike; mouth2s of the weights has a row of its own, or is `mouth2s` where FOLDER has none. A missing network
+has its training command instead of figures; without `m2s-lips` the row is mouth2s with teeth and tongue hidden, as in half of its training.
 
 Words are recognised twice: by our own CTC decoder (`ctc_words.py`), which made no alignments, and by pocketsphinx, which made those of
 the corpus. Figures of each line are kept in --kept and measured once, so a stopped run can be resumed. Rows go to
@@ -52,11 +52,12 @@ from thunder_core.types import Motion, pack
 
 FIGURES = ("stoi", "estoi", "pesq_wb", "pesq_nb", "wer", "wer_pocketsphinx")
 _LIKE = {"stoi": "STOI", "estoi": "ESTOI", "pesq_wb": "PESQ-WB", "pesq_nb": "PESQ-NB"}
-SYSTEMS = ("natural", "mouth2s", "face2s", "exp2s", "mouth2s-lips", "sv2s", "shuffled")
+SHIPPED = "mouth2s-shipped"
+SYSTEMS = ("natural", SHIPPED, "mouth2s", "face2s", "exp2s", "mouth2s-lips", "sv2s", "shuffled")
 TRAIN = {
     "face2s": "m2s --space face", "exp2s": "m2s --space exp", "mouth2s-lips": "m2s --space lips", "sv2s": "sv2s",
 }  # fmt: skip
-SHORT = 1000  # steps below which a network does not count as trained
+SHORT = 1000  # steps below which a network that started from nothing does not count as trained
 # The paper's Table 1, on its own data; its recogniser is Whisper.
 PAPER = {
     "exp2s": (0.502, 0.273, 1.257, 1.468, 0.648), "face2s": (0.458, 0.203, 1.225, 1.437, 0.953),
@@ -81,8 +82,12 @@ def listeners(engine: Engine, spaces: Path | None) -> tuple[dict[str, Listener],
     head = engine.head
     own = engine.m2s.mouth or head
     shipped = engine.folder / "m2s"
-    there = {"mouth2s": Listener(engine.mouth.of_packed, engine.m2s, _digest(shipped), _note(shipped))}
+    there = {"mouth2s": Listener(engine.mouth.of_packed, engine.m2s, _digest(shipped), "as it ships")}
     missing = {}
+    if spaces and (spaces / "m2s.json").is_file() and _digest(spaces / "m2s") != _digest(shipped):
+        there[SHIPPED] = there["mouth2s"]
+        again = MeshToSpeech.load(spaces).to(engine.device).eval()
+        there["mouth2s"] = Listener(engine.mouth.of_packed, again, _digest(spaces / "m2s"), _note(spaces / "m2s"))
     for name, command in TRAIN.items():
         file = name if name == SV2S else weights_name(name.removeprefix("mouth2s-").removesuffix("2s"))
         path = spaces / file if spaces else Path(file)
@@ -108,8 +113,8 @@ def _note(path: Path) -> str:
     """A network's training length, from its card."""
     card = json.loads(path.with_suffix(".json").read_text(encoding="utf-8")).get("card", {})
     steps = card.get("steps", 0)
-    if path.name == "m2s":
-        return f"{steps} steps in its last run"
+    if start := card.get("start"):
+        return f"{steps} steps from {start}"
     return f"{steps} steps" + ("" if steps >= SHORT else ": not trained long enough to be compared")
 
 

@@ -205,6 +205,7 @@ def test_cards_say_what_made_the_weights(trained):
     for name in ("encoder", "m2s", "m2s-lips", "sv2s", "judge", "denoiser", "distilled"):
         card = json.loads((folder / "weights" / f"{name}.json").read_text())["card"]
         assert {"what", "data", "commit", "steps", "seed", "figures"} <= set(card)
+        assert ("start" in card) == (name in ("m2s-lips", "sv2s")), "cards name the weights that training went on from"
 
 
 @pytest.mark.slow

@@ -32,11 +32,17 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     schedule = Schedule(steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50)
     start = start_weights(args.start, workspace.weights) if args.start else None
     network, figures = train_m2s(workspace.motions(), head, workspace.runs / name, schedule, args.space, workspace.device, start)
-    what = f"{args.space}2s mesh-to-speech"
-    workspace.export(name, network.state_dict(), network.settings(), what, "teacher's motions over the corpus", schedule, figures)
+    what, data = f"{args.space}2s mesh-to-speech", "teacher's motions over the corpus"
+    tensors, config = network.state_dict(), network.settings()
+    workspace.export(name, tensors, config, what, data, schedule, figures, start=start_file(args.start))
     if args.space == "mouth":
         save_trained_mouth(workspace.weights, head)
     return figures
+
+
+def start_file(folder: Path | None) -> Path | None:
+    """The file of mesh-to-speech's weights in a folder."""
+    return folder / "m2s.safetensors" if folder else None
 
 
 def start_weights(folder: Path, weights: Path) -> dict[str, Tensor]:

@@ -10,7 +10,7 @@ from ..lip_video import chosen, film
 from ..loop import Schedule
 from ..m2s import FRAMES
 from ..sv2s import NAME, train_sv2s
-from .m2s import start_weights
+from .m2s import start_file, start_weights
 from .workspace import add_optimisation, Workspace
 
 HELP = "train silent video to speech, mesh-to-speech's reference"
@@ -32,5 +32,7 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     start = start_weights(args.start, workspace.weights) if args.start else None
     network, figures = train_sv2s(motions, films, workspace.runs / NAME, schedule, workspace.device, start)
     data = f"films of the teacher's lips, {args.minutes:g} minutes of the corpus"
-    workspace.export(NAME, network.state_dict(), network.settings(), "silent video to speech", data, schedule, figures)
+    workspace.export(
+        NAME, network.state_dict(), network.settings(), "silent video to speech", data, schedule, figures, start=start_file(args.start)
+    )
     return figures

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ...engine.weights import save_weights
 from ...face.head import Head, load_head
+from ...files import hash_of
 from ..corpus import Corpus
 from ..flame_basis import FlameBasis
 from ..loop import Schedule
@@ -71,12 +72,15 @@ class Workspace:
 
     def export(
         self, name: str, tensors: dict[str, Tensor], config: dict, what: str, data: str,
-        schedule: Schedule | None = None, figures: dict | None = None, folder: Path | None = None,
+        schedule: Schedule | None = None, figures: dict | None = None, folder: Path | None = None, start: Path | None = None,
     ) -> None:  # fmt: skip
-        """Write `name`.safetensors and .json with a card: description, data, commit, steps, seed and figures."""
+        """Write `name`.safetensors and .json with a card: description, data, commit, steps, seed, figures, and the weights file `start`
+        that training went on from."""
         card = {"what": what, "data": data, "commit": commit(), "figures": figures or {}}
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
+        if start:
+            card["start"] = f"{start.stem} {hash_of(start)[:10]}"
         save_weights((folder or self.weights) / name, tensors, config, card)
 
 
