@@ -25,16 +25,13 @@ sys.path.insert(0, str(ROOT))
 
 from bench.corpus_lines import clips_of, Line, open_corpus
 from bench.tables import report, results_file
+from thunder_core.animation.played import Played
 from thunder_core.direction import AXES, Direction, Style
 from thunder_core.engine.engine import Engine
-from thunder_core.face.head import Head
-from thunder_core.face.skinning import SkinnedPoints
-from thunder_core.rotation import rotvec_to_matrix
-from thunder_core.types import FPS, Motion
+from thunder_core.types import Motion
 
 TAKES = 2  # of every value on every voice
 NAMES = ("widest, mm", "narrowest, mm", "left/right", "aside, mm", "pressed", "brows down")
-_PRESSED = ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper", "mouthDimpleLeft", "mouthDimpleRight")
 
 
 def styles() -> Iterator[tuple[str, Style]]:
@@ -46,18 +43,11 @@ def styles() -> Iterator[tuple[str, Style]]:
                 yield f"{axis.name} {value:g}", Style(**{axis.name: value})
 
 
-def measured(corners: SkinnedPoints, head: Head, motion: Motion, speaking: np.ndarray) -> tuple[float, ...]:
-    """NAMES of a motion. corners: of the mouth, the left one first; speaking: bool [T]."""
-    moved = 1e3 * (corners.place(motion.expression.astype(float), rotvec_to_matrix(motion.jaw.astype(float))) - corners.rest)
-    width, names = np.sort((moved[:, 0, 0] - moved[:, 1, 0])[speaking]), list(head.expression_names)
-    left, right = (np.linalg.norm(np.diff(moved[:, side], axis=0), axis=1)[speaking[1:]].mean() * FPS for side in (0, 1))
-    tenth = max(1, len(width) // 10)
-    channels = motion.expression[speaking]
-    return (
-        width[-tenth:].mean(), width[:tenth].mean(), left / right, moved[speaking, :, 0].mean(),
-        channels[:, [names.index(name) for name in _PRESSED]].mean(),
-        channels[:, [names.index(f"browDown{side}") for side in ("Left", "Right")]].mean(),
-    )  # fmt: skip
+def measured(played: Played, motion: Motion, speaking: np.ndarray) -> tuple[float, ...]:
+    """NAMES of a motion; speaking: bool [T]."""
+    fine, corners = played.measure_fine(motion, speaking), played.skin.part(slice(0, 2))
+    aside = 1e3 * (corners.of_motion(motion) - corners.rest)[speaking, :, 0].mean()
+    return fine["width"], -fine["rounding"], float(np.exp(fine["asymmetry"])), float(aside), fine["tension"], fine["frown"]
 
 
 def main() -> None:
@@ -68,14 +58,13 @@ def main() -> None:
     p.add_argument("--results", type=Path)
     args = p.parse_args()
     corpus, engine, rows = open_corpus(args.cache), Engine.load(args.weights), {}
-    head = engine.head
-    corners = SkinnedPoints.of(head, lambda values: values[[head.mouth_corner_left, head.mouth_corner_right]])
+    played = Played.of(engine.head)
     asked = [(name, Direction(style).vector()[None], seed) for name, style in styles() for seed in range(TAKES)]
     for clip in clips_of(corpus, "validation", args.voices):
         names, vectors, seeds = zip(*asked)
         motions, speaking = Line.of(corpus, clip, engine).performed(vectors, seeds, [0.0] * len(asked))
         for name, motion in zip(names, motions):
-            rows.setdefault(name, []).append(measured(corners, head, motion, speaking))
+            rows.setdefault(name, []).append(measured(played, motion, speaking))
     means = {name: np.mean(values, axis=0) for name, values in rows.items()}
     start = np.array([*means["usual"][:2], 0, 0, 0, 0])  # widths are beyond the usual ones
     lines = [

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a take's words agree with what it shows, and the scale that they are compared by. `python bench/words.py CACHE`.
 
-CACHE is a folder in which `corpus` was run. Eight takes of every voice are sampled without a request at Spread 0.5; for each word on
-smile, brows, head and eyes the finished take is measured (`thunder_core/animation/shown.py`). The table counts words whose take is on
-the other side of usual takes, and on the other side of the mean of its own batch, as they would be without the measurement and as they
-are listed. Below it is the scale that these takes would lay, for USUAL of that file: take it from `validation`. Written to
-bench/results/words.txt.
+CACHE is a folder in which `corpus` was run. Eight takes of every voice are sampled without a request at Spread 0.5; for each word the
+finished take is measured (`thunder_core/animation/shown.py`). The table counts words whose take is on the other side of usual takes (on
+the lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch without
+the word deserves more, by as much as people differ by; as words would be without the measurement, and as they are listed. Last
+comes how many words more than half of a batch has. Below it is the scale that these takes would lay, for USUAL and BEYOND_EXPECTED of that
+file: take it from `validation`. Written to bench/results/words.txt.
 """
 
 from __future__ import annotations
@@ -24,39 +25,54 @@ sys.path.insert(0, str(ROOT))
 
 from bench.corpus_lines import clips_of, Line, open_corpus, parser
 from bench.tables import effort, report, results_file
-from thunder_core.animation.shown import measured, USUAL
-from thunder_core.direction import Asked, Direction, DIRECTION_NAMES
-from thunder_core.direction_words import _WORDS, MEASURES, words
+from thunder_core.animation.shown import BEYOND_EXPECTED, shown, USUAL
+from thunder_core.direction import Asked, AXES, Direction, DIRECTION_NAMES
+from thunder_core.direction_words import AXIS_WORDS, MEASURES, words
 from thunder_core.engine.engine import Engine
+from thunder_core.types import Speech
 
-COUNTS = ("words", "other side of usual", "other side of the batch")
+COUNTS = ("words", "other side of usual", "other side of the batch", "another take's more")
+BY = 1.0  # deviations by which another take deserves a word more
+STEPS = USUAL | BEYOND_EXPECTED
 
 
-def scale(asked: np.ndarray, values: np.ndarray, batch: np.ndarray) -> dict[str, tuple[float, float]]:
-    """USUAL as takes lay it: median and slope within batches, of values [n, USUAL] against what was asked [n, DIRECTION_NAMES]."""
+def scale(asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The scale as takes lay it: median, and deviation within batches relative to that of what was asked [n, DIRECTION_NAMES]."""
     axis_of = {measure: axis for axis, measures in MEASURES.items() for measure in measures}
     result = {}
-    for name, own in zip(USUAL, values.T):
-        by = asked[:, DIRECTION_NAMES.index(axis_of[name])]
-        within = [x - np.array([x[batch == b].mean() for b in batch]) for x in (by, own)]
-        result[name] = (round(float(np.median(own)), 3), round(float(within[0] @ within[1] / (within[0] @ within[0])), 3))
+    for name, own in values.items():
+        there = np.isfinite(own)
+        by, own, of = asked[there, DIRECTION_NAMES.index(axis_of[name])], own[there], batch[there]
+        by, within = (x - np.array([x[of == b].mean() for b in of]) for x in (by, own))
+        result[name] = (round(float(np.median(own)), 3), round(float(within.std() / by.std()), 3))
     return result
 
 
-def counted(listed: list[str], values: np.ndarray, batch: np.ndarray) -> dict[str, tuple[int, int, int]]:
-    """{axis: COUNTS} of the words of takes whose measures are values [n, USUAL]."""
-    names = list(USUAL)
-    usual = np.array([USUAL[name][0] for name in names])
-    mean = np.array([values[batch == b].mean(0) for b in batch])
+def counted(listed: list[str], shows: list[dict[str, float]], batch: np.ndarray) -> dict[str, np.ndarray]:
+    """{axis: COUNTS [4]} of the words of takes with what they show, as `animation.shown` (its rounding apart)."""
+    said = np.array([[next((side for side, word in zip((-1, 1), AXIS_WORDS[axis.name]) if word in each.split(", ")), 0) for axis in AXES]
+                     for each in listed])  # fmt: skip
     result = {}
-    for axis, measures in MEASURES.items():
-        columns, counts = [names.index(name) for name in measures], np.zeros(3, int)
-        for said, own, others in zip(listed, values, mean):
-            for side, word in zip((-1, 1), _WORDS[axis]):
-                if word in said.split(", "):
-                    counts += [1, *(bool((side * (own - level)[columns] < 0).any()) for level in (usual, others))]
-        result[axis] = tuple(int(x) for x in counts)
+    for place, axis in enumerate(AXES):
+        seen = np.array([[take.get(name, np.nan) for name in MEASURES[axis.name]] for take in shows])
+        counts = np.zeros(len(COUNTS), int)
+        for own, side, of in zip(seen, said[:, place], batch):
+            if side:
+                batch_mean = np.nanmean(seen[batch == of], axis=0)
+                others = seen[(batch == of) & (said[:, place] != side)]
+                more = (side * (others - own) > BY).all(axis=1).any()
+                counts += [1, (side * own < 0).any(), (side * (own - batch_mean) < 0).any(), more]
+        result[axis.name] = counts
     return result
+
+
+def shared(listed: list[str], batch: np.ndarray) -> int:
+    """How many words more than half of the takes of a batch have."""
+    count = 0
+    for number in np.unique(batch):
+        takes = [each.split(", ") for each, of in zip(listed, batch) if of == number]
+        count += sum(sum(word in take for take in takes) > len(takes) / 2 for pair in AXIS_WORDS.values() for word in pair)
+    return count
 
 
 def main() -> None:
@@ -65,30 +81,34 @@ def main() -> None:
     p.add_argument("--takes", type=int, default=8)
     args = p.parse_args()
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
-    usual = Direction().vector()[None]
-    asked, values, batch, plain, listed = [], [], [], [], []
+    usual = Asked(Direction().vector()[None], 0.5, as_asked=False)
+    asked, values, shows, batch, plain, listed = [], {name: [] for name in STEPS}, [], [], [], []
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
-        speech = Line.of(corpus, clip, engine).speech
-        takes = engine.generate(speech, args.takes, 100 * number + 1, args.steps, asked=Asked(usual, 0.5, as_asked=False))
-        speaking = engine._analyse(speech).presence.cpu().numpy() > 0.5
+        speech: Speech = Line.of(corpus, clip, engine).speech
+        takes = engine.generate(speech, args.takes, 100 * number + 1, args.steps, asked=usual)
+        expected = engine.expected_measures(speech, usual)
         for take in takes:
-            reading = np.array(take.provenance["reading"])
+            reading, own = np.array(take.provenance["reading"]), engine.measures(speech, take.motion)
+            for name in STEPS:
+                level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
+                values[name].append(own.get(name, np.nan) - level)
             asked.append(reading)
-            values.append(list(measured(engine._played, take.motion, speaking).values()))
+            shows.append(shown(own, expected))
             batch.append(number)
-            plain.append(words(reading, usual))
-            listed.append(words(reading, usual, shown=take.provenance["shown"]))
-    asked, values, batch = np.array(asked), np.array(values), np.array(batch)
+            plain.append(words(reading, usual.vectors))
+            listed.append(words(reading, usual.vectors, shown=take.provenance["shown"]))
+    asked, batch = np.array(asked), np.array(batch)
     lines = [
-        f"{len(values)} takes of {args.voices} voices of {args.split} at spread 0.5, {effort(args.steps)}, weights {engine.weights}",
+        f"{len(batch)} takes of {args.voices} voices of {args.split} at spread 0.5, {effort(args.steps)}, weights {engine.weights}",
         "",
         f"{'':28s}" + "".join(f"{name:>26s}" for name in COUNTS),
     ]
     for title, said in (("as asked", plain), ("as listed", listed)):
-        rows = counted(said, values, batch)
-        rows["together"] = tuple(int(x) for x in np.sum(list(rows.values()), 0))
+        rows = counted(said, shows, batch)
+        rows["together"] = np.sum(list(rows.values()), axis=0)
         lines += [f"{title + ', ' + axis:28s}" + "".join(f"{x:26d}" for x in row) for axis, row in rows.items()]
-    lines += ["", f"scale of these takes: {scale(asked, values, batch)}"]
+        lines += [f"{title}: {shared(said, batch)} words that more than half of a batch has", ""]
+    lines += [f"scale of these takes: {scale(asked, {name: np.array(own) for name, own in values.items()}, batch)}"]
     report(results_file(args.results, "words.txt", args.split == "test"), lines)
 
 

@@ -11,11 +11,11 @@ from .direction import AXES, DIRECTION_NAMES, MOODS, NEUTRAL
 from .types import SPEAKS
 
 USUAL, AS_ASKED = "usual", "as asked"
-_REMARKABLE = 0.75  # least deviation, in standard deviations between speakers, at which an axis is named
+REMARKABLE = 0.75  # least deviation, in standard deviations between speakers, at which an axis is named
 _MOOD = 0.1  # least strength at which a mood is named
-_NEAR_USUAL = 1.0  # largest requested deviation of an axis at which a take is compared with usual ones
+_NEAR_USUAL = 1.0  # largest requested deviation of an axis at which a take is compared with usual takes
 _DEVIATIONS_PER_MOOD = 3.0  # deviations of an axis that are as remarkable as a mood at full strength
-_WORDS = {  # words for less and more than usual of each axis
+AXIS_WORDS = {  # words for less and more than usual of each axis
     "energy": ("calm", "lively"),
     "jaw": ("small jaw", "large jaw"),
     "articulation": ("mumbling", "exact"),
@@ -29,9 +29,10 @@ _WORDS = {  # words for less and more than usual of each axis
     "tension": ("slack lips", "tight lips"),
     "frown": ("open brows", "frowning"),
 }
-# Axis → the measures (`animation.shown`) that a word of it must not contradict: steady eyes neither blink nor look away more than usual.
-MEASURES = {"smile": ("smile",), "brows": ("brows",), "head": ("head",), "eyes": ("eyes", "gaze")}
-_SHOWN_IN_SPEECH = ("energy", "jaw", "articulation", "width", "rounding", "tension")  # axes that a face shows only where it speaks
+# Axis → the measures (`animation.shown`) in which it shows: steady eyes neither blink nor look away more than usual.
+MEASURES = {axis.name: ("eyes", "gaze") if axis.name == "eyes" else (axis.name,) for axis in AXES}
+# Axes that a face shows only where it speaks; their measures are relative to what was requested.
+_SHOWN_IN_SPEECH = ("energy", "jaw", "articulation", "width", "rounding", "tension")
 
 
 def words(
@@ -41,17 +42,17 @@ def words(
 
     reading, asked: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken.  asked: the take's requested direction; then the words
     describe the difference from it, since traits shared by all takes of a batch do not help to choose.  speaks: False for a face that
-    listens or is idle, of whose speech nothing is said.  shown: of the finished take (`animation.shown`); traits that it does not show, but
-    their opposite, are left out.
+    listens or is idle, of whose speech nothing is said.  shown: of the finished take (`animation.shown`): a trait is as strong as the take
+    shows it, and left out if the take shows its opposite.
     """
     by = _mean(reading) - (0.0 if asked is None else _mean(asked))
     before = np.zeros(len(DIRECTION_NAMES)) if asked is None else _mean(asked)
-    traits = [(axis.name, x) for axis, x in zip(AXES, by) if speaks or axis.name not in _SHOWN_IN_SPEECH]
-    some = [
-        (abs(x), _WORDS[name][int(x > 0)])
-        for name, x in traits
-        if abs(x) >= _REMARKABLE and not (shown and _contradicted(name, x, before, shown))
-    ]
+    some = []
+    for axis, x in zip(AXES, by):
+        if speaks or axis.name not in _SHOWN_IN_SPEECH:
+            x = _seen(axis.name, x, before, shown or {})
+            if abs(x) >= REMARKABLE:
+                some.append((abs(x), AXIS_WORDS[axis.name][int(x > 0)]))
     moods = [name for name in MOODS if name != NEUTRAL]
     for name, x, was in zip(moods, by[len(AXES) :], before[len(AXES) :]):
         if abs(x) >= _MOOD:
@@ -61,15 +62,18 @@ def words(
     return ", ".join(word for _, word in some[:most]) or USUAL
 
 
-def _contradicted(axis: str, by: float, asked: np.ndarray, shown: Mapping[str, float]) -> bool:
-    """Whether a finished take shows the opposite of an axis's deviation `by` from what was asked of it [DIRECTION_NAMES].
+def _seen(axis: str, by: float, asked: np.ndarray, shown: Mapping[str, float]) -> float:
+    """An axis's deviation `by` from what was asked of a take [DIRECTION_NAMES], as far as the take shows it: 0 if it shows the opposite.
 
-    Known only near the usual direction, where the scale of what takes show was laid: a mood moves the same parts of the face.
+    What shows in pauses too is compared with usual takes, and so known only near the usual direction: a mood moves the same parts of the
+    face. `by` itself where nothing is known.
     """
-    own = asked[DIRECTION_NAMES.index(axis)]
-    if asked[len(AXES) :].max() >= _MOOD or abs(own) > _NEAR_USUAL:
-        return False
-    return any(np.sign(by) * (shown[name] - own) < 0 for name in MEASURES.get(axis, ()) if name in shown)
+    if axis in _SHOWN_IN_SPEECH:
+        own = 0.0
+    elif asked[len(AXES) :].max() >= _MOOD or abs(own := asked[DIRECTION_NAMES.index(axis)]) > _NEAR_USUAL:
+        return by
+    side = np.sign(by)
+    return side * max(0.0, min((side * (shown[name] - own) for name in MEASURES[axis] if name in shown), default=abs(by)))
 
 
 def measures_of(provenance: Mapping) -> dict[str, float]:

@@ -25,7 +25,7 @@ def test_the_most_remarkable_comes_first_and_there_are_three_at_most():
 def test_both_sides_of_every_axis_have_words_of_their_own(axis):
     less, more = (words(Direction(Style(**{axis.name: axis.value(by)})).vector()) for by in (-2, 2))
     assert less != more and "usual" not in (less, more) and max(len(less), len(more)) <= 18
-    assert direction_words._WORDS.keys() == {each.name for each in AXES}
+    assert direction_words.AXIS_WORDS.keys() == {each.name for each in AXES}
 
 
 @pytest.mark.parametrize("mood", [name for name in MOODS if name != NEUTRAL])
@@ -72,26 +72,58 @@ def test_a_take_that_does_not_tell_has_no_words(damaged):
 
 
 @pytest.mark.parametrize(
-    "axis, value, measure, word",
-    [("head", 0.5, "head", "still head"), ("eyes", 0.5, "gaze", "steady eyes"), ("smile", 0.5, "smile", "smiling")],
+    "axis, value, measures, word",
+    [
+        ("energy", 0.6, {"energy"}, "calm"),
+        ("jaw", 0.8, {"jaw"}, "small jaw"),
+        ("jaw", 1.25, {"jaw"}, "large jaw"),
+        ("articulation", 0.7, {"articulation"}, "mumbling"),
+        ("width", 1.4, {"width"}, "wide mouth"),
+        ("rounding", 1.4, {"rounding"}, "round lips"),
+        ("tension", 0.5, {"tension"}, "tight lips"),
+        ("smile", 0.5, {"smile"}, "smiling"),
+        ("head", 0.5, {"head"}, "still head"),
+        ("eyes", 0.5, {"eyes", "gaze"}, "steady eyes"),
+        ("asymmetry", 0.5, {"asymmetry"}, "more on the left"),
+        ("frown", 0.5, {"frown"}, "frowning"),
+    ],
 )
-def test_a_word_whose_opposite_shows_is_left_out(axis, value, measure, word):
-    played = Direction(Style(**{axis: value}, energy=0.6)).vector()
+def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
+    played = Direction(Style(**{axis: value}), "sad", 0.3).vector()
     about = {"direction": USUAL.tolist(), "reading": played.tolist(), "as_asked": False}
     side = 1 if value > getattr(Style(), axis) else -1
-    assert word in words_of_take(about) and word in words_of_take(about | {"shown": {measure: 0.3 * side}})
-    assert words_of_take(about | {"shown": {measure: -0.3 * side}}) == "calm", "the other words stay"
+
+    def shows(by):
+        return words_of_take(about | {"shown": {name: by * side for name in measures}})
+
+    assert word in words_of_take(about), "of a take that nobody measured it is said as it was asked"
+    assert shows(4.0) == f"{word}, sad" and shows(0.8) == f"sad, {word}", "the strongest comes first"
+    assert shows(0.3) == shows(-0.3) == shows(-4.0) == "sad", "what hardly shows, or its opposite, is not said"
+    assert words_of_take(about | {"reading": USUAL.tolist(), "shown": {name: 4.0 for name in measures}}) == "as asked"
 
 
-def test_what_shows_is_compared_with_what_was_asked_of_all_takes_near_the_usual_direction_alone():
+def test_eyes_that_look_away_are_not_steady_however_seldom_they_blink():
+    played = Direction(Style(eyes=0.5)).vector()
+    assert words(played, USUAL, shown={"eyes": -2.0, "gaze": -1.0}) == "steady eyes"
+    assert words(played, USUAL, shown={"eyes": -2.0, "gaze": 0.2}) == "usual"
+
+
+def test_what_shows_in_pauses_is_compared_with_usual_takes_near_the_usual_direction_alone():
     asked = Direction(Style(head=1.3)).vector()
     played = Direction(Style(head=0.95)).vector()  # less than asked, and shown so, though more than takes without a request
     own = asked[DIRECTION_NAMES.index("head")]
-    assert words(played, asked, shown={"head": own - 0.2}) == "still head" and words(played, asked, shown={"head": own + 0.2}) == "usual"
+    assert words(played, asked, shown={"head": own - 0.8}) == "still head" and words(played, asked, shown={"head": own + 0.2}) == "usual"
     for far in (Direction(Style(head=2.0)), Direction(mood="sad")):
         less = far.vector().copy()
         less[DIRECTION_NAMES.index("head")] -= 1
         assert words(less, far.vector(), shown={"head": 9.0}) == "still head", "there is no scale for it"
+
+
+def test_what_shows_in_speech_is_known_beyond_any_request():
+    far = Direction(Style(energy=1.6), "sad").vector()
+    less = far.copy()
+    less[DIRECTION_NAMES.index("energy")] -= 2
+    assert words(less, far, shown={"energy": -1.0}) == "calm" and words(less, far, shown={"energy": 0.5}) == "usual"
 
 
 @pytest.mark.parametrize("damaged", ["much", {"head": "much"}, {"head": float("nan")}, 3])

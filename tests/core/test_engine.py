@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from timing import keeps
 
+from thunder_core.animation.shown import BEYOND_EXPECTED, shown, USUAL
 from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import engine as engine_module
@@ -144,6 +145,19 @@ def test_a_directed_take_depends_on_its_seed_and_the_direction_alone(directed, s
     assert first.provenance["as_asked"] and first.provenance["reading"] == pytest.approx(asked.vectors[0].tolist(), abs=1e-4)
     (calm,) = directed.generate(part, 1, 7, 4, asked=Asked(Direction(Style(energy=0.7)).vector()[None]))
     assert not same(calm.motion, first.motion, 1e-3)
+
+
+def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, speech):
+    """Against what is expected of the line as requested, so that it is the same alone, in a batch, and measured again."""
+    part = Speech(speech.samples[: 3 * RATE], RATE)
+    asked = Asked(Direction(Style(energy=1.3), "sad", 0.5).vector()[None], 0.5)
+    first, *rest = sorted(engine.generate(part, 3, 7, 1, asked=asked), key=lambda take: take.seed)
+    (alone,) = engine.generate(part, 1, 8, 1, asked=replace(asked, as_asked=False))
+    assert "shown" not in first.provenance, "it is as asked"
+    assert set(rest[0].provenance["shown"]) == set(USUAL) | set(BEYOND_EXPECTED)
+    assert alone.provenance["shown"] == rest[0].provenance["shown"] != rest[1].provenance["shown"]
+    again = shown(engine.measures(part, alone.motion), engine.expected_measures(part, asked))
+    assert again == alone.provenance["shown"]
 
 
 def test_a_direction_held_for_every_frame_is_the_same_as_one_for_the_line(directed, speech):

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a take shows of smile, brows, head and eyes, in deviations from usual takes."""
+"""What a take shows of each trait of a direction, in deviations from usual takes or from what was requested."""
 
 import numpy as np
 import pytest
 
 from thunder_core.animation.played import Played
-from thunder_core.animation.shown import shown, USUAL
+from thunder_core.animation.shown import BEYOND_EXPECTED, measured, shown, USUAL
 from thunder_core.direction_words import MEASURES
 from thunder_core.face.head import load_head
 from thunder_core.types import FPS, Motion
@@ -18,28 +18,85 @@ def played():
     return Played.of(load_head())
 
 
-def motion(played, degrees=0.0, looks=0, smile=0.0):
-    """A face that nods by so many degrees once a second, shifts its gaze so many times and smiles."""
+def motion(played, degrees=0.0, looks=0, smile=0.0, size=1.0, jaw=1.0, lips=0.0, **channels):
+    """A face that nods by so many degrees once a second, shifts its gaze so many times and smiles, while it speaks.
+
+    size: of the mouth's openings.  jaw, lips: their parts in these.  channels: further ones, of both sides.
+    """
     t = np.arange(FRAMES)
     expression, turns = np.zeros((FRAMES, played.head.channels)), np.zeros((3, FRAMES, 3))
-    expression[:, [played.head.channel("mouthSmile" + side) for side in ("Left", "Right")]] = smile
+    syllables = size * np.maximum(0, np.sin(2 * np.pi * t / 8)) * (0.6 + 0.4 * np.sin(t / 9))
+
+    def move(name, values):
+        for each in (name, name + "Left", name + "Right"):
+            if each in played.head.expression_names:
+                expression[:, played.head.channel(each)] += values
+
+    move("mouthSmile", smile)
+    move("mouthLowerDown", lips * syllables)
+    for name, values in channels.items():
+        move(name, values * (0.3 + syllables))
+    turns[0, :, 0] = 0.25 * jaw * syllables
     turns[1, :, 0] = np.radians(degrees) * np.sin(2 * np.pi * t / FPS)
     for look in np.linspace(10, FRAMES - 20, looks).astype(int):
         turns[2, look : look + 6, 1] = 0.2
     return Motion(expression, *turns)
 
 
+SPEAKS = np.ones(FRAMES, bool)
+
+
+def of(played, **how):
+    """`shown` of a motion beyond the plain one."""
+    return shown(measured(played, motion(played, **how), SPEAKS), measured(played, motion(played), SPEAKS))
+
+
 def test_every_measure_that_words_are_compared_with_is_measured(played):
-    result = shown(played, motion(played), np.ones(FRAMES, bool))
-    assert set(result) == set(USUAL) == {name for names in MEASURES.values() for name in names}
+    measures = {name for names in MEASURES.values() for name in names}
+    assert set(of(played)) == set(USUAL) | set(BEYOND_EXPECTED) == measures
 
 
-@pytest.mark.parametrize("name, less, more", [("head", {}, {"degrees": 10.0}), ("gaze", {}, {"looks": 8}), ("smile", {}, {"smile": 0.5})])
-def test_a_still_face_shows_less_than_usual_and_a_lively_one_more(played, name, less, more):
-    speaks = np.ones(FRAMES, bool)
-    low, high = (shown(played, motion(played, **how), speaks)[name] for how in (less, more))
-    assert low < 0.05 < 0.7 < high
+@pytest.mark.parametrize(
+    "name, less, more",
+    [
+        ("head", {}, {"degrees": 10.0}),
+        ("gaze", {}, {"looks": 8}),
+        ("smile", {}, {"smile": 0.5}),
+        ("energy", {"size": 0.6}, {"size": 1.6}),
+        ("jaw", {"jaw": 0.7, "lips": 0.6}, {"lips": -0.2}),
+        ("articulation", {"mouthLowerDown": 0.8}, {}),
+        ("width", {"mouthPucker": 0.2}, {"mouthStretch": 0.5}),
+        ("rounding", {"mouthStretch": 0.5}, {"mouthPucker": 0.5}),
+        ("tension", {}, {"mouthPress": 0.2}),
+        ("frown", {}, {"browDown": 0.5}),
+    ],
+)
+def test_a_face_shows_less_of_a_trait_or_more(played, name, less, more):
+    low, high = (of(played, **how)[name] for how in (less, more))
+    assert low + 0.7 < high, (low, high)
 
 
-def test_nothing_is_known_of_a_face_that_does_not_speak(played):
-    assert shown(played, motion(played), np.zeros(FRAMES, bool)) == {}
+def test_a_mouth_shows_on_which_side_it_moves_more(played):
+    left, right = (played.head.channel("mouthSmile" + side) for side in ("Left", "Right"))
+    drawn = motion(played)
+    drawn.expression[:, left] = 0.5 * np.maximum(0, np.sin(np.arange(FRAMES)))
+    mirrored = Motion(drawn.expression.copy(), drawn.jaw, drawn.head, drawn.eyes)
+    mirrored.expression[:, [left, right]] = mirrored.expression[:, [right, left]]
+    plain = measured(played, motion(played), SPEAKS)
+    more_left, more_right = (shown(measured(played, each, SPEAKS), plain)["asymmetry"] for each in (drawn, mirrored))
+    assert more_left > 1 and more_right < -1
+
+
+def test_what_the_voice_decides_counts_only_beyond_what_is_expected_of_it(played):
+    loud = measured(played, motion(played, size=1.6), SPEAKS)
+    assert shown(loud, measured(played, motion(played), SPEAKS))["energy"] > 1 > 0.5 > abs(shown(loud, loud)["energy"])
+    assert set(shown(loud, {})) == set(USUAL), "without an expectation nothing is known of it"
+
+
+def test_nothing_is_known_of_a_face_that_hardly_speaks(played):
+    word = np.arange(FRAMES) < FPS // 2
+    assert measured(played, motion(played), word) == {} == shown({}, measured(played, motion(played), SPEAKS))
+
+
+def test_of_a_mouth_that_never_opens_far_the_jaw_is_not_known(played):
+    assert "jaw" not in measured(played, motion(played, size=0.1), SPEAKS)

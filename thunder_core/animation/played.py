@@ -20,6 +20,8 @@ from ..types import FPS, Motion
 
 SACCADE = 40.0  # eye speed above which a movement is a gaze shift, degrees per second
 _OPEN_MM = 3.0  # inner-lip gap beyond which the jaw's share is read
+LEAST_SHARE = 0.05  # lower bound of the jaw's share; it is also what a mouth has that never opens so far
+_PRESSED = ("mouthPressLeft", "mouthPressRight", "mouthRollLower", "mouthRollUpper", "mouthDimpleLeft", "mouthDimpleRight")
 _BROW_POINTS = 24  # number of vertices that brows move most
 
 
@@ -82,7 +84,7 @@ class Played:
         events = len(starts(lids(self.head, motion) > 0.5)) + len(shifts(motion))
         values = {
             "energy": (np.log(max(1e-3, gap[speaking].mean())) + np.log(max(1e-3, np.abs(np.diff(gap))[speaking[1:]].mean() * FPS))) / 2,
-            "jaw": np.log(max(0.05, shape.incisors[open_].sum() / max(1e-3, jaw_of(gap[open_]).sum()))),
+            "jaw": np.log(max(LEAST_SHARE, shape.incisors[open_].sum() / max(1e-3, jaw_of(gap[open_]).sum()))),
             "articulation": np.log(max(1e-3, gap[speaking].std() / max(1e-3, gap[speaking].mean()))),
             "smile": _at(0.0, gap[speaking], corners[speaking]),
             "brows": np.abs(np.diff(skin[:, 2:, 1].mean(1))).mean() * FPS,
@@ -90,6 +92,26 @@ class Played:
             "eyes": np.sqrt(events / (motion.frames / FPS)),  # whose noise is the same at any rate
         }
         return {name: float(values[name]) for name in SLIDERS}
+
+    def measure_fine(self, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
+        """{axis of a direction without a slider: number} of a motion in whose frames `speaking`, bool [T], somebody speaks.
+
+        width: how much further apart than at rest the corners are in the widest tenth of these frames, mm.  rounding: how much closer in
+        the narrowest tenth, mm.  asymmetry: log of the left corner's speed over the right one's.  tension: mean of the channels that press
+        the lips.  frown: mean of those that lower the brows.
+        """
+        corners = 1e3 * (self.skin.part(slice(0, 2)).of_motion(motion) - self.skin.rest[:2])
+        width, channels = np.sort((corners[:, 0, 0] - corners[:, 1, 0])[speaking]), motion.expression[speaking]
+        left, right = (np.linalg.norm(np.diff(corners[:, side], axis=0), axis=1)[speaking[1:]].mean() for side in (0, 1))
+        tenth = max(1, len(width) // 10)
+        values = {
+            "width": width[-tenth:].mean(),
+            "rounding": -width[:tenth].mean(),
+            "asymmetry": np.log(max(1e-6, left) / max(1e-6, right)),
+            "tension": channels[:, [self.head.channel(name) for name in _PRESSED]].mean(),
+            "frown": channels[:, [self.head.channel(f"browDown{side}") for side in ("Left", "Right")]].mean(),
+        }
+        return {name: float(value) for name, value in values.items()}
 
 
 def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..animation.played import Played
-from ..animation.shown import shown
+from ..animation.shown import measured, shown
 from ..animation.style_of_motion import style_of_mouth
 from ..direction import Asked, AXES, check, Direction, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
@@ -145,6 +145,17 @@ class Expectation:
     asked: Tensor
 
 
+@dataclass(frozen=True)
+class Requested:
+    """What the model expects of a line in the requested direction.
+
+    lips: as `Expectation`'s.  measures: as `animation.shown.measured`.
+    """
+
+    lips: Tensor
+    measures: dict[str, float]
+
+
 _Turn = contextlib.AbstractContextManager[object]
 _NO_TURN: _Turn = contextlib.nullcontext()
 _Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None, _Turn], list[Motion]]
@@ -172,7 +183,7 @@ class _Request:
     expects: bool
     arrived: int = 0
     turn: _Turn = _NO_TURN
-    requested: Tensor | None = None
+    requested: Requested | None = None
     requesting: threading.Lock = field(default_factory=threading.Lock)
 
     def takes(self, threads: int) -> Generator[Take, None, None]:
@@ -240,13 +251,15 @@ class _Request:
         if not self.expects:
             return None
         # With each take's own stresses, which would otherwise count as errors in every frame.
-        return self.engine._expect(self.voice, self._played(seeds), [self._spread(s) for s in seeds], self._requested, self.turn)
+        spreads = [self._spread(s) for s in seeds]
+        return self.engine._expect(self.voice, self._played(seeds), spreads, lambda: self._requested().lips, self.turn)
 
-    def _requested(self) -> Tensor:
-        """The lips that the model expects in the requested direction [1, T, 4, 3]."""
+    def _requested(self) -> Requested:
+        """What the model expects in the requested direction."""
         with self.requesting:  # threads that need it at the same time wait for the first
             if self.requested is None:
-                self.requested = self.engine._requested(self.voice, self.asked, self.turn)
+                motion = self.engine._requested(self.voice, self.asked, self.turn)
+                self.requested = Requested(self.engine._lips(motion), self.engine._measured(motion, self.voice))
             return self.requested
 
     def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None) -> list[Take]:
@@ -259,8 +272,8 @@ class _Request:
             if self.asked is not None:
                 played_so = _is_as_asked(self.asked, seed, self.seeds[0])
                 about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _rounded(self.readings[seed])}
-                if self.scored:
-                    about["shown"] = self.engine._shown(motion, self.voice)
+                if self.expects and self._spread(seed) > 0:  # without a spread a take is as asked
+                    about["shown"] = shown(self.engine._measured(motion, self.voice), self._requested().measures)
             takes.append(Take(motion, seed, score, *self.engine._opening_and_width(motion), about))
         return takes
 
@@ -471,12 +484,23 @@ class Engine:
             # Stresses depend on the length of the sound, which a motion may not have.
             directions, spread = self._readings(asked, 1, seed, speech.frames), _spread_of(asked, seed, seed)
             played, start = emphasised(directions[seed], seed, spread, voice.accents)[:frames], voice.part(0, frames)
-            expectations = self._expect(start, [played], [spread], partial(self._requested, start, asked))
+            expectations = self._expect(start, [played], [spread], lambda: self._lips(self._requested(start, asked)))
         return self._grade([motion.part(slice(0, frames))], voice, expectations)[0]
 
-    def _requested(self, voice: VoiceFeatures, asked: Asked, turn: _Turn = _NO_TURN) -> Tensor:
-        """The lips that the model expects in the direction that was requested [1, T, 4, 3]."""
-        return self._expected_lips(voice, [over_frames(asked.vectors, voice.frames)], turn)[0]
+    def _requested(self, voice: VoiceFeatures, asked: Asked, turn: _Turn = _NO_TURN) -> Motion:
+        """What the model expects in the direction that was requested."""
+        return self.thunder.expected(voice, [over_frames(asked.vectors, voice.frames)], turn)[0]
+
+    def measures(self, speech: Speech, motion: Motion) -> dict[str, float]:
+        """What a take of a sound shows, as `animation.shown.measured`."""
+        return self._measured(self._checked(motion), self._analyse(speech))
+
+    def expected_measures(self, speech: Speech, asked: Asked) -> dict[str, float]:
+        """The same of what the model expects of a sound in the direction that is requested. Raises BadRequest."""
+        self.thunder.check_style()
+        check(asked.vectors)
+        voice = self._analyse(speech)
+        return self._measured(self._requested(voice, asked), voice)
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
         """Times of lip closures for the m, b and p of a text in a sound, and the sound's silent parts, in seconds."""
@@ -553,9 +577,9 @@ class Engine:
         """As `face.lips.opening_mm` and `width_mm` measure a motion, each float32 [T]."""
         return self._margins.opening(motion).astype(np.float32), self._margins.width(motion).astype(np.float32)
 
-    def _shown(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
-        """What a take shows of smile, brows, head and eyes against usual takes (`animation.shown`)."""
-        return shown(self._played, motion, voice.presence.cpu().numpy() > _SPOKEN)
+    def _measured(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
+        """What a motion shows, as `animation.shown.measured`."""
+        return measured(self._played, motion, voice.presence.cpu().numpy() > _SPOKEN)
 
     @cached_property
     def _played(self) -> Played:
