@@ -4,6 +4,7 @@
 import itertools
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -301,6 +302,25 @@ def test_labels_are_of_the_speaker_the_phones_and_another_stretch(motions):
     assert at >= 50  # not the frames that are to be made
 
 
+def test_a_reference_shares_no_frame_with_its_target_where_the_speaker_has_another_stretch(motions, monkeypatch):
+    """Rows of 110 frames have no room for a reference of 50 beside a target of 70: it is of the speaker's other line."""
+    rng = np.random.default_rng(0)
+    labels = Labels.of(motions)
+
+    def source(number, first, frames):
+        """Row and first frame of a reference."""
+        stretch = labels.reference(number, first, frames, 0, rng)
+        places = [(i, a) for i, row in enumerate(motions.rows) for a in range(row.frames - REFERENCE + 1)]
+        starts = {(i, a): motions.motions[0, motions.rows[i].start + a].astype(np.float32) for i, a in places}
+        return next(place for place, x in starts.items() if np.array_equal(x, stretch[0]))
+
+    assert {source(0, first, FRAMES)[0] for first in (5, 20, 35)} == {2}  # both lines are Ada's
+    assert source(1, 15, FRAMES) == (1, 60) and source(1, 25, FRAMES) == (1, 0)  # Bob has one line: the end that shares fewer frames
+    monkeypatch.setattr(motions, "rows", [replace(row, listens=i == 2) for i, row in enumerate(motions.rows)])
+    labels = Labels.of(motions)
+    assert source(0, 15, FRAMES) == (0, 60)  # to another's voice a face listens, which is no style of speaking
+
+
 def chain(motions, runs, budget, weights=SHIPPED):
     return Chain(motions, load_head(), weights, runs, budget, seed=1)
 
@@ -419,8 +439,6 @@ def test_rows_are_trained_again_from_a_base_that_was_trained_again(motions, tmp_
 
 class _Often(Budget):
     def schedule(self, stage, seed):
-        from dataclasses import replace
-
         return replace(super().schedule(stage, seed), checkpoint_every=1)
 
 

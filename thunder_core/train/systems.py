@@ -74,11 +74,29 @@ class Labels:
         return result
 
     def reference(self, number: int, first: int, frames: int, variant: int, rng: np.random.Generator) -> np.ndarray:
-        """float32 [REFERENCE, C]: another stretch of the same performance, beside frames first … first + frames where it is long enough."""
+        """float32 [REFERENCE, C]: a stretch of the same style that shares no frame with frames first … first + frames.
+
+        Of the same performance where that is long enough beside these frames, else of another line of the speaker. If there is none, the
+        end of this one that shares the fewest frames with them.
+        """
         row = self.motions.rows[number]
         starts = [*range(0, first - REFERENCE + 1), *range(first + frames, row.frames - REFERENCE + 1)]
-        at = row.start + int(rng.choice(starts) if starts else rng.integers(row.frames - REFERENCE + 1))
+        others = [] if starts else [i for i in self._lines[row.split, row.speaker] if i != number]
+        if others:
+            row = self.motions.rows[int(rng.choice(others))]
+            starts = range(row.frames - REFERENCE + 1)
+        last = row.frames - REFERENCE
+        at = row.start + int(rng.choice(starts) if starts else last if first < row.frames - first - frames else 0)
         return self.motions.motions[variant, at : at + REFERENCE].astype(np.float32)
+
+    @cached_property
+    def _lines(self) -> dict[tuple[str, str], list[int]]:
+        """Rows of each speaker of each split that are as long as a reference."""
+        lines: dict[tuple[str, str], list[int]] = {}
+        for number, row in enumerate(self.motions.rows):
+            if row.frames >= REFERENCE and not row.listens:
+                lines.setdefault((row.split, row.speaker), []).append(number)
+        return lines
 
 
 class LabelledBatches(SpeechBatches):
@@ -154,7 +172,7 @@ class ThunderLearner(_Diffusion):
 
 
 class DiffPoseTalkLearner(_Diffusion):
-    """DiffPoseTalk: the token is of another stretch of the same performance."""
+    """DiffPoseTalk: the token is of another stretch of the same performance, or of another line of the speaker (`Labels.reference`)."""
 
     wants = ("reference",)
 
