@@ -4,6 +4,7 @@
 import contextlib
 import io
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import VARIANTS
 from thunder_core.train.performances import animate
+from thunder_core.train.stages.workspace import version
 from thunder_core.train.tracked import write_tracked
 from thunder_core.types import Motion, Speech
 
@@ -237,3 +239,31 @@ def test_long_recordings_are_cut_where_it_is_quiet():
     starts = [(p.start - 6400) // 640 for p in parts]
     assert starts[0] == 0 and all(min(abs(s - q) for q in (262, 490, 755)) <= 3 for s in starts[1:]) and len(parts) == 4
     assert sum(p.length for p in parts) == clip.length and [p.tracked - 100 for p in parts] == starts
+
+
+def test_a_card_names_the_commit_or_the_code_where_there_is_none(tmp_path):
+    """A copy without git, a checkout, a checkout that was changed, and a copy in somebody else's checkout."""
+    package = tmp_path / "thunder_core"
+    (package / "train").mkdir(parents=True)
+    (package / "__init__.py").write_text("one")
+    (package / "train" / "kernels.json").write_text("{}")
+    bare = version(tmp_path)
+    assert re.fullmatch("code [0-9a-f]{10}", bare)
+
+    def git(*words, cwd=tmp_path):
+        who = ["-c", "user.name=nobody", "-c", "user.email=nobody@example.com"]
+        subprocess.run(["git", *who, *words], cwd=cwd, check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "other").write_text("")
+    git("add", "other")
+    git("commit", "-m", "other")
+    assert version(tmp_path) == bare  # the commit is not of this code
+    git("add", ".")
+    git("commit", "-m", "all")
+    assert re.fullmatch("[0-9a-f]{10}", version(tmp_path))
+    (tmp_path / "other").write_text("changed")
+    assert re.fullmatch("[0-9a-f]{10}", version(tmp_path))  # none of the code
+    (package / "train" / "kernels.json").write_text("{1}")
+    changed = version(tmp_path)
+    assert re.fullmatch("[0-9a-f]{10}, changed: code [0-9a-f]{10}", changed) and not changed.endswith(bare)

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...engine.systems.clip_images import ClipImages
 from ..denoiser import M2S_WEIGHT
 from ..paper import Budget, Chain, chosen, folder_of, train_chain
-from .workspace import commit, Workspace
+from .workspace import version, Workspace
 
 HELP = "train every system of the paper's comparison (docs/training.md)"
 
@@ -31,7 +31,7 @@ def run(workspace: Workspace, args: Namespace) -> str:
     stages, motions, lines = chosen(args.only), workspace.motions(), []
     clip = ClipImages(args.clip) if args.clip else None
     for seed in args.seeds or [workspace.seed]:
-        chain = Chain(motions, workspace.head, workspace.weights, workspace.runs, budget, seed, commit(), workspace.device, clip)
+        chain = Chain(motions, workspace.head, workspace.weights, workspace.runs, budget, seed, version(), workspace.device, clip)
         lines += train_chain(chain, stages)
         lines.append(f"seed {seed} → {folder_of(workspace.runs, seed, '')}")
     return "\n".join(lines)

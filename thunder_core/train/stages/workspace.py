@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 from argparse import ArgumentParser
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ..loop import Schedule
 from ..motions import MotionSet
 
 ROOT = Path(__file__).resolve().parents[3]
+_PACKAGE = "thunder_core"
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Workspace:
     ) -> None:  # fmt: skip
         """Write `name`.safetensors and .json with a card: description, data, commit, steps, seed, figures, and the weights file `start`
         that training went on from."""
-        card = {"what": what, "data": data, "commit": commit(), "figures": figures or {}}
+        card = {"what": what, "data": data, "commit": version(), "figures": figures or {}}
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
         if start:
@@ -96,7 +98,28 @@ def without_buffers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if not name.startswith(("log_mel.", "mel."))}
 
 
-def commit() -> str:
-    """The commit of the checkout, in short."""
-    done = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
+def version(root: Path = ROOT) -> str:
+    """What a card names the code by that trained a network: the commit of the checkout, and a hash of the code where that is another one
+    than the commit's, or where there is no checkout."""
+    code, commit = f"code {_code_hash(root)}", _git(root, "rev-parse", "--short=10", "HEAD")
+    # A folder that was copied into somebody else's checkout is not of its commit.
+    if not commit or not _git(root, "ls-files", f"{_PACKAGE}/__init__.py"):
+        return code
+    changed = _git(root, "status", "--porcelain", "--", _PACKAGE)
+    return f"{commit}, changed: {code}" if changed else commit
+
+
+def _git(root: Path, *words: str) -> str:
+    """What git says of a folder, "" where it cannot say anything."""
+    try:
+        return subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=60).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def _code_hash(root: Path) -> str:
+    """A hash of the package's code and constants, wherever it lies."""
+    folder, digest = root / _PACKAGE, hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".json")):
+        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:10]
