@@ -107,6 +107,54 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
     assert torch.equal(whole.weight, resumed.weight)
 
 
+def test_the_log_of_a_resumed_run_has_each_step_once(tmp_path, monkeypatch):
+    """A run that is killed after a line of the log and before the next checkpoint does these steps, and writes the line, again."""
+
+    class Stopped(Exception):
+        pass
+
+    steps, original = [], torch.optim.AdamW.step
+
+    def stop_late(self, *args, **kwargs):
+        if len(steps) == 155:
+            raise Stopped
+        steps.append(1)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", stop_late)
+    with pytest.raises(Stopped):
+        small_fit(tmp_path, 200, checkpoint_every=80)
+    log = tmp_path / "log.jsonl"
+    log.write_text(log.read_text()[:-9])  # the last line was cut off as it was written
+    steps.clear()
+    small_fit(tmp_path, 200, checkpoint_every=80)
+    assert len(steps) == 120 and [json.loads(line)["step"] for line in log.read_text().splitlines()] == [50, 100, 150, 200]
+
+
+@pytest.mark.parametrize(
+    "stage, there, missing",
+    [
+        ("paper", (), "clips.json is missing: run the stage corpus first"),
+        ("paper", ("corpus",), "rows.json is missing: run the stage hear first"),
+        ("paper", ("corpus", "rows"), "directions.npy is missing: run the stage animate first"),
+        ("animate", ("corpus",), "rows.json is missing: run the stage hear first"),
+        ("encoder", (), "clips.json is missing: run the stage corpus first"),
+    ],
+)
+def test_a_stage_without_what_it_needs_says_which_stage_makes_it(tmp_path, stage, there, missing):
+    corpus, motions = tmp_path / "corpus", tmp_path / "motions"
+    if "corpus" in there:
+        corpus.mkdir()
+        (corpus / "clips.json").write_text("[]")
+        for name in ("samples.i16", "phones.u8"):
+            (corpus / name).write_bytes(b"00")
+    if "rows" in there:
+        motions.mkdir()
+        (motions / "rows.json").write_text("{}")
+    with pytest.raises(SystemExit, match=missing.replace(".", "[.]")):
+        train.main(["--cache", str(tmp_path), "--threads", "1", "--device", "cpu", stage])
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Weights of all stages after two steps each, on 40 s of hummed syllables by four speakers."""

@@ -22,7 +22,7 @@ import torch
 import torch.distributed as dist
 from torch import nn, Tensor
 
-from ..files import part_of
+from ..files import part_of, write_file
 
 T = TypeVar("T")
 
@@ -142,12 +142,18 @@ class _Training:
 
 
 class _Log:
-    """Lines of log.jsonl, also printed: the mean of every term of the loss since the last line."""
+    """Lines of log.jsonl, also printed: the mean of every term of the loss since the last line.
 
-    def __init__(self, path: Path, first_step: int):
+    writes: whether this process keeps the file; then lines of steps after `first_step`, which are done again, are taken out of it.
+    """
+
+    def __init__(self, path: Path, first_step: int, writes: bool = True):
         self.path, self.first_step, self.began = path, first_step, time.time()
         self.sums: dict[str, float] = {}
         self.count = 0
+        if writes and path.is_file():
+            kept = [line + "\n" for line in path.read_text().splitlines() if 0 < _step_of(line) <= first_step]
+            write_file(path, "".join(kept))
 
     def add(self, terms: dict[str, Tensor]) -> None:
         """Count the terms of one step."""
@@ -171,6 +177,14 @@ class _Log:
         print(json.dumps(line), flush=True)
         with self.path.open("a") as log:
             log.write(json.dumps(line) + "\n")
+
+
+def _step_of(line: str) -> int:
+    """The step of a line of log.jsonl; 0 where the line was cut off."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return 0
 
 
 def fit(
@@ -198,7 +212,7 @@ def fit(
     if processes > 1 and hasattr(batch, "part"):
         batch = cast(InParts, batch).part(rank, processes)
     training = _Training(model, schedule, folder / "checkpoint.pt", device)
-    log = _Log(folder / "log.jsonl", training.step)
+    log = _Log(folder / "log.jsonl", training.step, writes=rank == 0)
     while training.step < schedule.steps:
         step = training.step
         rng = np.random.default_rng([schedule.seed, step, rank] if rank else [schedule.seed, step])

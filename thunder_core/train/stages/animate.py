@@ -21,5 +21,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(workspace: Workspace, args: Namespace) -> str:
     """Write the teacher's performances; returns where."""
     channels = list(load_head(workspace.weights / "head.npz").expression_names)
-    animate(workspace.corpus(), channels, workspace.motions_folder, workspace.seed, args.workers, workspace.basis)
+    corpus = workspace.corpus()
+    workspace.require(workspace.motions_folder / "rows.json", "hear")
+    animate(corpus, channels, workspace.motions_folder, workspace.seed, args.workers, workspace.basis)
     return f"performances → {workspace.motions_folder}"

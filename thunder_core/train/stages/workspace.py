@@ -65,12 +65,21 @@ class Workspace:
         return list(self.head.expression_names)
 
     def corpus(self) -> Corpus:
-        """The corpus, as `corpus` wrote it."""
+        """The corpus, as `corpus` wrote it. Raises SystemExit where there is none."""
+        self.require(self.corpus_folder / "clips.json", "corpus")
         return Corpus(self.corpus_folder)
 
     def motions(self) -> MotionSet:
-        """Features and performances of the corpus, as `hear` and `animate` wrote them."""
-        return MotionSet(self.corpus(), self.motions_folder)
+        """Features and performances of the corpus, as `hear` and `animate` wrote them. Raises SystemExit where there are none."""
+        corpus = self.corpus()
+        self.require(self.motions_folder / "rows.json", "hear")
+        self.require(self.motions_folder / "directions.npy", "animate")
+        return MotionSet(corpus, self.motions_folder)
+
+    def require(self, path: Path, stage: str) -> None:
+        """Raise SystemExit with what to do where a file that a stage writes is not in the cache."""
+        if not path.is_file():
+            raise SystemExit(f"{path} is missing: run the stage {stage} first, or name another cache with --cache (docs/training.md)")
 
     def export(
         self, name: str, tensors: dict[str, Tensor], config: dict, what: str, data: str,
