@@ -15,7 +15,6 @@ and as Markdown into docs/paper.md, if at least 40 clips with 32 samples each we
 from __future__ import annotations
 
 import argparse
-import fnmatch
 import hashlib
 import json
 import os
@@ -56,7 +55,7 @@ from thunder_core.train.evaluate import (
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.metrics import kinematic_beats, pose_diversity
 from thunder_core.train.motions import MotionSet
-from thunder_core.train.paper import folder_of, MASKED as MASKED_ENDING, NETWORK, STAGES
+from thunder_core.train.paper import folder_of, MASKED as MASKED_ENDING, named, NETWORK, STAGES
 
 PROTOCOL_CLIPS = 40
 SOLVER_STEPS = 10  # steps of DPM-Solver++
@@ -440,7 +439,7 @@ def parsed(words: list[str] | None) -> argparse.Namespace:
     p.add_argument("--cache", type=Path, default=ROOT / "cache", help="of the training")
     p.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the chain left what it trained")
     p.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="chains to measure; those that are not there are left out")
-    p.add_argument("--only", nargs="+", help="only these rows")
+    p.add_argument("--only", nargs="+", help="only these rows (“thunder*”: all whose names begin so)")
     p.add_argument("--clips", type=int, default=PROTOCOL_CLIPS)
     p.add_argument("--samples", type=int, default=SAMPLES)
     p.add_argument(
@@ -514,11 +513,7 @@ def entrants(args: argparse.Namespace) -> dict[str, dict[int, Path]]:
     for entry in args.systems:
         name, _, folders = entry.partition("=")
         result[name] = {number: Path(folder) for number, folder in enumerate(folders.split(","), 1)}
-    if unknown := [name for name in args.only or () if not fnmatch.filter(result, name)]:
-        raise SystemExit(f"There is no row {', '.join(unknown)} to be measured: choose of {', '.join(sorted(result))}")
-    return {
-        name: folders for name, folders in result.items() if not args.only or any(fnmatch.fnmatchcase(name, each) for each in args.only)
-    }
+    return {name: result[name] for name in named(args.only or (), result, " to be measured")}
 
 
 if __name__ == "__main__":

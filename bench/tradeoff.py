@@ -29,22 +29,31 @@ from thunder_core.systems import SYSTEMS
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.evaluate import Clip, clips_of, Measured, Trained
 from thunder_core.train.motions import MotionSet
-from thunder_core.train.paper import folder_of, NETWORK, ROWS
+from thunder_core.train.paper import folder_of, named, NETWORK, ROWS
 
 STRENGTHS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 SAMPLES = 8
 PICTURE = ROOT / "docs" / "pictures" / "tradeoff.png"
 
 
-def points(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
-    """Of each row that was trained, strength of guidance, LVE and S-DIV of the lips, cm."""
+def rows_of(args: argparse.Namespace) -> list[str]:
+    """Rows to be measured: those that are trained, or of these the named ones. Raises SystemExit where there is none, or none of a name."""
+    trained = [name for name in ROWS if (folder_of(args.runs, args.seed, name) / f"{NETWORK}.json").is_file()]
+    if not trained:
+        required(folder_of(args.runs, args.seed, ""), "what python -m thunder_core.train paper makes")
+        raise SystemExit(f"No row is trained in {folder_of(args.runs, args.seed, '')}: python -m thunder_core.train paper makes them")
+    if missing := [name for name in args.only or () if name in ROWS and name not in trained]:
+        raise SystemExit(f"{', '.join(missing)} is not trained: python -m thunder_core.train paper --only {' '.join(missing)}")
+    return named(args.only or (), trained, " to be measured")
+
+
+def points(args: argparse.Namespace, rows: list[str]) -> dict[str, list[dict[str, float]]]:
+    """Of each row, strength of guidance, LVE and S-DIV of the lips, cm."""
     head, motions = load_head(), MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
     clips = [Clip.of(motions, number) for number in clips_of(motions, args.split, args.clips)]
     measured, result = Measured(head), {}
-    for name in ROWS:
+    for name in rows:
         folder = folder_of(args.runs, args.seed, name)
-        if not (folder / f"{NETWORK}.json").is_file() or (args.only and name not in args.only):
-            continue
         for strength in STRENGTHS if SYSTEMS[SYSTEM_OF[name]].diffuses else (1.0,):
             path = folder / f"{args.split}-{args.steps}steps-{strength:g}-{SAMPLES}samples-{KEPT}"
             perform = Trained(SYSTEM_OF[name], folder, head, args.steps, strength)
@@ -101,7 +110,7 @@ def main(words: list[str] | None = None) -> None:
     p.add_argument("--cache", type=Path, default=ROOT / "cache", help="of the training")
     p.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the chain left what it trained")
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--only", nargs="+", help="only these rows")
+    p.add_argument("--only", nargs="+", help="only these rows (“thunder*”: all whose names begin so)")
     p.add_argument("--clips", type=int, default=40)
     p.add_argument("--steps", type=int, default=20, help="of DPM-Solver++")
     p.add_argument("--split", default="test", choices=("test", "validation"))
@@ -109,9 +118,7 @@ def main(words: list[str] | None = None) -> None:
     p.add_argument("--picture", type=Path, help="file for the plot (default: docs/pictures/tradeoff.png, or tradeoff.png beside --results)")
     args = p.parse_args(words)
     required(args.cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
-    curves = points(args)
-    if not curves:
-        required(folder_of(args.runs, args.seed, ROWS[0]), "what python -m thunder_core.train paper makes")
+    curves = points(args, rows_of(args))
     about = {"clips": args.clips, "samples": SAMPLES, "split": args.split, "at_equal_variety": at_equal_variety(curves), "rows": curves}
     keep(args.results / "tradeoff.json", [json.dumps(about, indent=1)])
     draw(curves, args.picture or (PICTURE if args.results == RESULTS else args.results / "tradeoff.png"))

@@ -2,6 +2,7 @@
 """The paper's tables: their statistics on closed cases, their Markdown, and the whole command on a chain of seconds."""
 
 import json
+from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -238,3 +239,22 @@ def test_a_row_that_is_not_there_is_refused_and_no_table_overwritten(tmp_path):
     with pytest.raises(SystemExit, match="There is no row thundr to be measured: choose of .*teacher"):
         paper.entrants(paper.parsed(words))
     assert list(paper.entrants(paper.parsed([*words[:-1], "teach*"]))) == ["teacher"]
+
+
+def test_the_row_that_is_missing_at_equal_variety_is_the_one_that_was_named(tmp_path):
+    folder = tmp_path / "paper" / "seed1" / "flameformer"
+
+    def asked(*only):
+        return tradeoff.rows_of(Namespace(runs=tmp_path, seed=1, only=list(only)))
+
+    with pytest.raises(SystemExit, match="seed1 is missing: what python -m thunder_core.train paper makes"):
+        asked("flameformer")
+    folder.mkdir(parents=True)
+    with pytest.raises(SystemExit, match="No row is trained in .*seed1"):
+        asked()
+    (folder / "network.json").touch()
+    assert asked() == asked("flame*") == ["flameformer"]
+    with pytest.raises(SystemExit, match="diffposetalk is not trained: python -m thunder_core.train paper --only diffposetalk"):
+        asked("diffposetalk")
+    with pytest.raises(SystemExit, match="There is no row faceformer to be measured: choose of flameformer"):
+        asked("faceformer", "flameformer")

@@ -392,6 +392,25 @@ def test_what_cannot_be_trained_is_left_out_with_its_reason(motions, tmp_path):
     assert not bare.lacks(Stage("thunder", "thunder", "thunder.base"))
 
 
+def test_a_row_that_cannot_be_trained_is_refused_before_its_base_is_trained(motions, tmp_path):
+    """Where it was named; of all that “thunder+*” stands for the others are trained, and no base that only it needs."""
+    bare = chain(motions, tmp_path / "runs", Budget(1, 1, 2), tmp_path)
+    with pytest.raises(SystemExit, match="thunder[+]face2s cannot be trained: face2s is not trained .python -m"):
+        train_chain(bare, chosen(["thunder+face2s", "flameformer"]), ["thunder+face2s", "flameformer"])
+    lines = train_chain(bare, chosen(["thunder+f*"]), ["thunder+f*"])
+    assert [line.split(":")[0] for line in lines] == ["thunder+face2s", "thunder+face2s-masked"] and "left out" in lines[0]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_row_that_is_done_needs_nothing_more(motions, tmp_path):
+    """A chain goes on where a network that a finished row was trained with has gone."""
+    stages, budget = chosen(["flameselftalk+mouth2s"]), Budget(1, 1, 2)
+    train_chain(chain(motions, tmp_path, budget), stages)
+    (tmp_path / "bare").mkdir()
+    lines = train_chain(chain(motions, tmp_path, budget, tmp_path / "bare"), stages, ["flameselftalk+mouth2s"])
+    assert [line.split(": ")[1] for line in lines] == ["was done", "was done"]
+
+
 def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(motions, tmp_path, monkeypatch):
     budget, stages = Budget(steps=3, together=3, batch=2), chosen(["flameformer"])[:2]
     whole, part = (chain(motions, tmp_path / name, budget) for name in ("whole", "part"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -104,16 +104,26 @@ def folder_of(runs: Path, seed: int, name: str) -> Path:
     return runs / "paper" / f"seed{seed}" / name
 
 
-def chosen(only: Sequence[str]) -> list[Stage]:
-    """The stages of rows that are named (“thunder*”: all whose names begin so), with the bases they need; all for none.
+def named(only: Sequence[str], rows: Iterable[str], which: str = "") -> list[str]:
+    """Those of `rows` that are named (“thunder*”: all whose names begin so), in their order; all for none.
 
-    Raises SystemExit for a name that is no row's.
+    Raises SystemExit for a name that is no row's.  which: of the rows, for that sentence.
     """
-    if unknown := [name for name in only if not fnmatch.filter(ROWS, name)]:
-        raise SystemExit(f"There is no row {', '.join(unknown)}: choose of {', '.join(sorted(ROWS))}")
-    rows = [s for s in STAGES if not only or (not s.is_base and any(fnmatch.fnmatchcase(s.name, name) for name in only))]
-    needed = {s.start for s in rows}
-    return [s for s in STAGES if s in rows or s.name in needed]
+    rows = list(rows)
+    if unknown := [name for name in only if not any(fnmatch.fnmatchcase(row, name) for row in rows)]:
+        raise SystemExit(f"There is no row {', '.join(unknown)}{which}: choose of {', '.join(sorted(rows))}")
+    return [row for row in rows if not only or any(fnmatch.fnmatchcase(row, name) for name in only)]
+
+
+def chosen(only: Sequence[str]) -> list[Stage]:
+    """The stages of rows that are named (as `named`), with the bases they need. Raises SystemExit for a name that is no row's."""
+    return with_bases(set(named(only, ROWS)))
+
+
+def with_bases(rows: Container[str]) -> list[Stage]:
+    """The stages of rows, with the bases they need, in the order of training."""
+    needed = {s.start for s in STAGES if s.name in rows}
+    return [s for s in STAGES if s.name in rows or s.name in needed]
 
 
 class Chain:
@@ -234,15 +244,23 @@ def _begin_from(learner: nn.Module, base: Path) -> None:
     learner.load_state_dict(mine | saved)
 
 
-def train_chain(chain: Chain, stages: Sequence[Stage]) -> list[str]:
-    """Train all stages that are not done, in their order; a line on each."""
-    lines = []
+def train_chain(chain: Chain, stages: Sequence[Stage], named: Sequence[str] = ()) -> list[str]:
+    """Train all stages that are not done, in their order; a line on each.
+
+    Rows whose input is missing are left out, with bases that only they need, which is said before anything is trained. Raises SystemExit
+    for one of them that is `named`.
+    """
+    done = {s.name for s in stages if chain.is_done(s)}
+    settled = {s.name for s in stages if s.name in done and (s.is_base or s.start in done)}
+    lacking = {s.name: reason for s in stages if s.name not in settled and (reason := chain.lacks(s))}
+    if refused := [name for name in named if name in lacking]:
+        raise SystemExit(f"{refused[0]} cannot be trained: {lacking[refused[0]]}")
+    lines = [f"{name}: left out, {reason}" for name, reason in lacking.items()]
+    for line in lines:
+        print(f"seed {chain.seed}, {line}", flush=True)
+    idle = {s.start for s in stages if s.name in lacking} - {s.start for s in stages if s.name not in lacking}
     for stage in stages:
-        if chain.is_done(stage):
-            lines.append(f"{stage.name}: was done")
-        elif reason := chain.lacks(stage):
-            lines.append(f"{stage.name}: left out, {reason}")
-        else:
-            lines.append(f"{stage.name}: {chain.train(stage)}")
-        print(f"seed {chain.seed}, {lines[-1]}", flush=True)
+        if stage.name not in lacking and stage.name not in idle:
+            lines.append(f"{stage.name}: was done" if chain.is_done(stage) else f"{stage.name}: {chain.train(stage)}")
+            print(f"seed {chain.seed}, {lines[-1]}", flush=True)
     return lines

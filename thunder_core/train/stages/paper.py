@@ -32,6 +32,6 @@ def run(workspace: Workspace, args: Namespace) -> str:
     clip = ClipImages(args.clip) if args.clip else None
     for seed in args.seeds or [workspace.seed]:
         chain = Chain(motions, workspace.head, workspace.weights, workspace.runs, budget, seed, version(), workspace.device, clip)
-        lines += train_chain(chain, stages)
+        lines += train_chain(chain, stages, args.only)
         lines.append(f"seed {seed} → {folder_of(workspace.runs, seed, '')}")
     return "\n".join(lines)
