@@ -60,6 +60,8 @@ from thunder_core.train.paper import folder_of, MASKED as MASKED_ENDING, named, 
 PROTOCOL_CLIPS = 40
 SOLVER_STEPS = 10  # steps of DPM-Solver++
 BOOTSTRAP = 2000
+LEAST_CLIPS = 10  # clips below which a bootstrap's interval says nothing
+TOO_FEW = "too few clips"
 TEACHER = "teacher"
 _CHAIN = "python -m thunder_core.train paper"
 PEOPLE = "people"  # name used instead of a split for real faces
@@ -179,10 +181,12 @@ def _everywhere(name: str) -> str:
 def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dict]:
     """What the paper says, what its own table says of it, and what ours does: per cent, a 95 % interval, and a verdict.
 
-    A direction is reproduced if the whole interval is on its side, contradicted if it is on the other, and otherwise open.
+    A direction is reproduced if the whole interval is on its side, contradicted if it is on the other, and otherwise open. Fewer than
+    LEAST_CLIPS clips are too few for any of the three.
     """
     changes = [row for row in changes if (row["against"], row["system"]) not in MASKED]  # no claim of the paper's
     result = []
+    clips = min((len(figures) for seeds in rows.values() for figures in seeds.values()), default=0)
     for column, (sign, words, _) in LIP_CLAIMS.items():
         for row in changes:
             verdict = _verdict(words, row["system"], row[column], row[f"{column}_ci"], sign, row.get(f"{column}_paper"))
@@ -206,7 +210,7 @@ def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dic
             if _common(rows, a, b):
                 verdict = _verdict(words, b, *_change(rows, a, b, "lve"), -1, stated)
                 result.append(verdict | {"change_seeds": _by_seed(rows, a, b, "lve")})
-    return result
+    return result if clips >= LEAST_CLIPS else [row | {"verdict": TOO_FEW} for row in result]
 
 
 def _verdict(claim: str, system: str, change: float, interval: list[float], sign: int, stated: float | None) -> dict:
@@ -286,6 +290,7 @@ def verdicts_markdown(made: list[dict]) -> list[str]:
     """Lines of two tables of the paper's claims: what L_m2s changes in each system, and how systems compare.
 
     L_m2s counts only where the model has the sound, or in every row of a batch. ✓: reproduced, ✗: contradicted, neither: open.
+    Where there are too few clips for that it says so instead.
     """
     titles = {words: title for _, words, title in LIP_CLAIMS.values()} | {GAP_CLAIM: "S-DIV-L less S-DIV-U ↓"}
     known = {(row["claim"], row["system"]): row for row in made}
@@ -319,7 +324,7 @@ def _changed(row: dict | None) -> str:
     if row is None:
         return ""
     low, high = row["change_ci"]
-    sign = {"reproduced": " ✓", "contradicted": " ✗", "open": ""}[row["verdict"]]
+    sign = {"reproduced": " ✓", "contradicted": " ✗", "open": "", TOO_FEW: f", {TOO_FEW}"}[row["verdict"]]
     return f"{row['change']:+.1f} ({low:+.1f} … {high:+.1f}){sign}"
 
 

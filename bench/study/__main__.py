@@ -47,9 +47,10 @@ def main(words: list[str] | None = None) -> None:
         if args.command == "make":
             systems = [pairs.system(text) for text in args.system]
             plan = pairs.planned(args.clip, systems, args.checks, args.seconds, args.size, args.seed)
-            pairs.begin(args.folder, plan)
             from bench.study import films
 
+            films.check(args.folder, plan)
+            pairs.begin(args.folder, plan)
             films.draw(args.folder, plan)
             pairs.publish(args.folder, plan)
             print(f"{len(plan['pairs'])} pairs in {args.folder}; next: python -m bench.study serve {args.folder}")

@@ -27,10 +27,10 @@ from bench.study.pairs import film_path, is_weights, StudyError
 FPS = 25
 
 
-def draw(folder: Path, plan: dict) -> None:
-    """Draw every film of a plan that is not there yet. Raises StudyError."""
-    wanted = [name for name in plan["films"] if not film_path(folder, name).exists()]
-    if not wanted:
+def check(folder: Path, plan: dict) -> None:
+    """Raise StudyError if a plan's films that are not there yet cannot be drawn here: before the study is begun."""
+    performed = {plan["films"][name]["system"] for name in _wanted(folder, plan)}
+    if not performed:
         return
     if bpy is None:
         raise StudyError("This Python has no bpy: run `make` with a Python that has it, such as .venv/bpy-5.0/bin/python")
@@ -39,6 +39,24 @@ def draw(folder: Path, plan: dict) -> None:
     import bake
 
     bake.load_extension()
+    from thunder.scene.engine import connection
+    from thunder.thunder_core.engine_python import find_engine_python
+    from thunder.thunder_core.errors import ThunderError
+
+    try:
+        for system in plan["systems"]:
+            if system["name"] in performed and is_weights(system["folder"]):
+                client = connection.client(None, system["folder"] or None)
+                find_engine_python(client.python, client.venvs)
+    except ThunderError as error:
+        raise StudyError(str(error)) from error
+
+
+def draw(folder: Path, plan: dict) -> None:
+    """Draw every film of a plan that is not there yet, where `check` raised nothing. Raises StudyError."""
+    wanted = _wanted(folder, plan)
+    if not wanted:
+        return
     from thunder.thunder_core.errors import ThunderError
 
     systems = {system["name"]: system for system in plan["systems"]}
@@ -51,6 +69,10 @@ def draw(folder: Path, plan: dict) -> None:
             render(take, Path(plan["clips"][film["clip"]]), film_path(folder, name), plan["seconds"], plan["size"])
     except ThunderError as error:
         raise StudyError(str(error)) from error
+
+
+def _wanted(folder: Path, plan: dict) -> list[str]:
+    return [name for name in plan["films"] if not film_path(folder, name).exists()]
 
 
 def performance(system: dict, clip: Path):

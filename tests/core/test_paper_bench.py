@@ -75,9 +75,9 @@ def test_a_claim_is_reproduced_where_its_whole_interval_is_on_its_side():
 
 def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how_they_differ():
     """Of two seeds that gain 10 and 2 % on every clip the interval spans both; a third that only one row has counts for nothing."""
-    base = [1.0, 2.0, 4.0]
+    base = [1.0, 2.0, 4.0, 1.0, 2.0, 4.0, 1.0, 2.0, 4.0, 3.0]
     rows = {
-        "thunder": {1: of_clips(lve=base), 2: of_clips(lve=base), 3: of_clips(lve=[9.0] * 3)},
+        "thunder": {1: of_clips(lve=base), 2: of_clips(lve=base), 3: of_clips(lve=[9.0] * 10)},
         "thunder+mouth2s": {1: of_clips(lve=[0.9 * v for v in base]), 2: of_clips(lve=[0.98 * v for v in base])},
     }
     [row] = paper.claims(rows)
@@ -90,8 +90,19 @@ def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how
     assert paper.claims({"thunder": rows["thunder"], "thunder+mouth2s": {4: of_clips(lve=base)}}) == []
 
 
+@pytest.mark.parametrize(
+    "count, verdict, cell", [(9, "too few clips", "-10.0 (-10.0 … -10.0), too few clips"), (10, "reproduced", "-10.0) ✓")]
+)
+def test_of_few_clips_no_verdict_is_given(tmp_path, count, verdict, cell):
+    rows = {"thunder": {1: of_clips(lve=[1.0] * count)}, "thunder+mouth2s": {1: of_clips(lve=[0.9] * count)}}
+    paper.write(tmp_path, tmp_path / "page.md", rows, {})
+    made = json.loads((tmp_path / "table2.json").read_text())["verdicts"]
+    assert made[0]["verdict"] == verdict and cell in (tmp_path / "page.md").read_text()
+    assert count == 10 or ({v["verdict"] for v in made} == {verdict} and "✓" not in (tmp_path / "page.md").read_text())
+
+
 def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
-    plain, all_rows, masked = of_clips(dtw=[1.0, 1.0]), of_clips(dtw=[1.1, 1.1]), of_clips(dtw=[0.99, 0.99])
+    plain, all_rows, masked = (of_clips(dtw=[value] * 10) for value in (1.0, 1.1, 0.99))
     rows = {"thunder": {1: plain}, "thunder+mouth2s": {1: all_rows}, "thunder+mouth2s-masked": {1: masked}}
     made = paper.claims(rows)
     assert [(r["against"], r["system"], round(r["dtw"])) for r in made] == [
@@ -104,7 +115,7 @@ def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
     assert masked.startswith("| thunder+mouth2s | only with sound |  | -1.0 (-1.0 … -1.0) ✓ |")
     assert everywhere.startswith("| thunder+mouth2s | in every row |  | +10.0 (+10.0 … +10.0) ✗ |")
     assert stated.startswith("| | paper |  | -11.9 |")
-    rows |= {"thunder+face2s-masked": {1: of_clips(lve=[2.0, 2.0])}}
+    rows |= {"thunder+face2s-masked": {1: of_clips(lve=[2.0] * 10)}}
     better = [v["system"] for v in paper.verdicts([], rows) if "better than face2s" in v["claim"]]
     assert better == ["thunder+mouth2s-masked"]
 
@@ -148,8 +159,8 @@ def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
 
 
 def test_the_second_data_set_has_a_table_and_verdicts_of_its_own_beside_the_paper_s_table_3(tmp_path):
-    rows = {"thunder": {1: of_clips(lve=[1.0, 2.0])}, "thunder+mouth2s-masked": {1: of_clips(lve=[0.9, 1.8])}}
-    rows |= {"media2face": {1: of_clips(lve=[1.0, 1.0])}, "media2face+mouth2s": {1: of_clips(sdiv_l=[0.4, 0.4])}}
+    rows = {"thunder": {1: of_clips(lve=[1.0, 2.0] * 5)}, "thunder+mouth2s-masked": {1: of_clips(lve=[0.9, 1.8] * 5)}}
+    rows |= {"media2face": {1: of_clips(lve=[1.0] * 10)}, "media2face+mouth2s": {1: of_clips(sdiv_l=[0.4] * 10)}}
     (tmp_path / "table2.json").write_text("as it was")
     paper.write(tmp_path, tmp_path / "page.md", rows, {"clips": 2}, paper.THIRD)
     assert (tmp_path / "table2.json").read_text() == "as it was" and not (tmp_path / "paper_clips.json").exists()
@@ -160,7 +171,7 @@ def test_the_second_data_set_has_a_table_and_verdicts_of_its_own_beside_the_pape
     gap = [v for v in made["verdicts"] if "upper face" in v["claim"] and v["system"] == "media2face+mouth2s"]
     assert [(v["change"], "paper" in v) for v in gap] == [(-20, False)]  # Table 3 does not have S-DIV
     text = (tmp_path / "page.md").read_text()
-    assert "| thunder | here | 1.5 ±0.5 |" in text and "| | paper | 1.2 | 0.285 | 0.388 | 2.26 | 0.00602 | 3.07 |  |" in text
+    assert "| thunder | here | 1.5 ±0.3 |" in text and "| | paper | 1.2 | 0.285 | 0.388 | 2.26 | 0.00602 | 3.07 |  |" in text
     assert "| thunder-t | here | not trained |" in text and "<!-- claims heads -->" in text and "<!-- table 2 -->" not in text
 
 

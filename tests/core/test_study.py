@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The perceptual study: pairs are balanced and blind, votes are safe at once, the page works in a browser, the count is right."""
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -140,6 +141,16 @@ def test_what_cannot_become_a_study_is_refused_with_a_sentence(tmp_path, words, 
     given = dict(clip=sounds[0], a=tmp_path / "a", missing=tmp_path / "missing", empty=tmp_path / "empty")
     with pytest.raises(SystemExit, match=sentence):
         main(["make", str(tmp_path / "study"), *(word.format(**given) for word in words)])
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bpy") is not None, reason="this Python has Blender")
+def test_nothing_is_begun_where_no_film_can_be_drawn(tmp_path):
+    sounds = clips(tmp_path, 1)
+    both = systems(tmp_path, sounds, NAMES[:2])
+    words = ["--clip", sounds[0], *(f"--system={each['name']}={each['folder']}" for each in both)]
+    with pytest.raises(SystemExit, match="no bpy: run `make`"):
+        main(["make", str(tmp_path / "study"), *map(str, words)])
     assert not (tmp_path / "study").exists()
 
 
