@@ -105,7 +105,10 @@ class VoiceFeatures:
 
     @cached_property
     def quiet(self) -> np.ndarray:
-        """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too short for `presence` to fall."""
+        """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too short for `presence` to fall.
+
+        `m2s.judge.quiet` tells it from the features alone, and says why.
+        """
         nobody = 1 - self.presence.cpu().numpy().astype(float)
         for start, end in self.phrasing.silences:
             nobody[start:end] = 1.0
