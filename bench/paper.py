@@ -31,7 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench import beats
 from bench.paper_rows import CLAIMED, MASKED, PAPER2, PAPER3, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
-from bench.tables import keep, required, RESULTS
+from bench.tables import keep, put_into, required, RESULTS
 from thunder_core.channels import Columns
 from thunder_core.engine.systems.clip_images import ClipImages
 from thunder_core.face.head import Head, load_head
@@ -335,15 +335,6 @@ def _paper_s(row: dict | None) -> str:
     return f"{row['paper']:+.1f}" + ("" if row["paper_agrees"] else " ✗")
 
 
-def put(page: str, mark: str, lines: list[str]) -> str:
-    """A page with new lines between `<!-- mark -->` and `<!-- end mark -->`; added at its end where it has no such marks."""
-    begin, end = f"<!-- {mark} -->", f"<!-- end {mark} -->"
-    part = "\n".join([begin, *lines, end])
-    if begin not in page or end not in page:
-        return page.rstrip("\n") + "\n\n" + part + "\n"
-    return page[: page.index(begin)] + part + page[page.index(end) + len(end) :]
-
-
 @dataclass(frozen=True)
 class Printed:
     """One of the paper's tables: its number, columns and rows in their order, and the paper's own figures by their names.
@@ -374,11 +365,6 @@ def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Pri
     if page is not None:
         put_into(page, f"table {printed.number}", markdown(made, printed.columns, printed.order, printed.paper))
         put_into(page, "claims" + printed.suffix.replace("_", " "), verdicts_markdown(said))
-
-
-def put_into(page: Path, mark: str, lines: list[str]) -> None:
-    """`put` into a file, which need not be there."""
-    write_file(page, put(page.read_text(encoding="utf-8") if page.is_file() else "", mark, lines))
 
 
 # ---- the command

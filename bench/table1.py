@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 
 from bench import ctc_words
 from bench.speech import error, has, likeness, Line, Recognisers, test_lines
-from bench.tables import required, RESULTS
+from bench.tables import put_into, required, RESULTS
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.model import MeshToSpeech
@@ -242,6 +242,29 @@ def printed(made: list[dict]) -> Iterator[str]:
             yield f"{row['system']}: {row['note']}"
 
 
+def markdown(made: list[dict]) -> list[str]:
+    """Lines of a Markdown table of the rows, with ± half the interval, and of the paper's below those that it has too."""
+    titles = {"wer": "word error, CTC", "wer_pocketsphinx": "word error, pocketsphinx"} | _LIKE
+    lines = ["| | | " + " | ".join(titles[figure] for figure in FIGURES) + " |", "|---|---|" + "---|" * len(FIGURES)]
+    left = dict(PAPER)
+    for row in made:
+        if all(row[figure] is None for figure in FIGURES):
+            lines.append(f"| {row['system']} | here | {row.get('note', 'not measured')}" + " |" * len(FIGURES))
+        else:
+            lines.append(f"| {row['system']} | here | " + " | ".join(_cell(row, figure) for figure in FIGURES) + " |")
+        for name in [name for name in left if name.split(",")[0] == row["system"]]:
+            stated = dict(zip(FIGURES, left.pop(name)))
+            which = ", ".join(["paper", *name.split(", ")[1:]])
+            lines.append(f"| | {which} | " + " | ".join(f"{stated[figure]:.3f}" if figure in stated else "" for figure in FIGURES) + " |")
+    return lines
+
+
+def _cell(row: dict, figure: str) -> str:
+    value, interval = row[figure], row[f"{figure}_ci"]
+    half = (interval[1] - interval[0]) / 2 if interval else 0
+    return "" if value is None else f"{value:.3f}" + (f" ±{half:.3f}" if half else "")
+
+
 def main() -> None:
     """Measure every system on every line; write the table."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -254,6 +277,7 @@ def main() -> None:
     p.add_argument("--seed", type=int, default=1, help="of the styles")
     p.add_argument("--kept", type=Path, help="figures of each line (default: CACHE/table1.json)")
     p.add_argument("--results", type=Path, default=RESULTS / "table1.json")
+    p.add_argument("--docs", type=Path, help="page to write the table into, between its marks `<!-- table 1 -->` (docs/paper.md)")
     args = p.parse_args()
     required(args.cache / "corpus" / "clips.json", "a training cache with a corpus")
     required(args.data / "speech", "recordings with transcripts")
@@ -281,6 +305,8 @@ def main() -> None:
     args.results.parent.mkdir(parents=True, exist_ok=True)
     write_file(args.results, json.dumps({"about": about, "rows": made, "paper": paper}, indent=1) + "\n")
     print("\n".join(printed(made)))
+    if args.docs:
+        put_into(args.docs, "table 1", markdown(made))
 
 
 if __name__ == "__main__":

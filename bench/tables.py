@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from thunder_core.files import write_file
+
 if TYPE_CHECKING:
     from thunder_core.direction import Asked
 
@@ -30,6 +32,20 @@ def keep(path: Path, lines: list[str]) -> str:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return text
+
+
+def put(page: str, mark: str, lines: list[str]) -> str:
+    """A page with new lines between `<!-- mark -->` and `<!-- end mark -->`; added at its end where it has no such marks."""
+    begin, end = f"<!-- {mark} -->", f"<!-- end {mark} -->"
+    part = "\n".join([begin, *lines, end])
+    if begin not in page or end not in page:
+        return page.rstrip("\n") + "\n\n" + part + "\n"
+    return page[: page.index(begin)] + part + page[page.index(end) + len(end) :]
+
+
+def put_into(page: Path, mark: str, lines: list[str]) -> None:
+    """`put` into a file, which need not be there."""
+    write_file(page, put(page.read_text(encoding="utf-8") if page.is_file() else "", mark, lines))
 
 
 def results_file(asked: Path | None, name: str, measured: bool) -> Path | None:

@@ -119,7 +119,15 @@ def main(words: list[str] | None = None) -> None:
     args = p.parse_args(words)
     required(args.cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
     curves = points(args, rows_of(args))
-    about = {"clips": args.clips, "samples": SAMPLES, "split": args.split, "at_equal_variety": at_equal_variety(curves), "rows": curves}
+    about = {
+        "clips": args.clips,
+        "samples": SAMPLES,
+        "split": args.split,
+        "steps": args.steps,
+        "seed": args.seed,
+        "at_equal_variety": at_equal_variety(curves),
+        "rows": curves,
+    }
     keep(args.results / "tradeoff.json", [json.dumps(about, indent=1)])
     draw(curves, args.picture or (PICTURE if args.results == RESULTS else args.results / "tradeoff.png"))
 

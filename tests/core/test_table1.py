@@ -97,6 +97,12 @@ def test_rows_are_means_over_lines_and_errors_of_all_words_together():
     json.dumps(list(made.values()), allow_nan=False)
     text = "\n".join(table1.printed(list(made.values())))
     assert "sv2s: not trained: how" in text and "paper, mouth2s" in text
+    lines = table1.markdown(list(made.values()))
+    assert len({line.count("|") for line in lines}) == 1, "every line has a cell for every column"
+    at = lines.index("| mouth2s | here | 0.600 ±0.200 | 0.250 | 1.000 | 1.250 | 0.500 ±0.375 | 1.000 |")
+    assert lines[at + 1] == "| | paper | 0.506 | 0.272 | 1.246 | 1.457 | 0.678 |  |"
+    last = [line for line in lines if "sv2s" in line or "published" in line]
+    assert last[0].startswith("| sv2s | here | not trained: how |") and last[1].startswith("| | paper, as published | 0.376 |")
 
 
 def test_lines_that_nobody_wrote_down_count_no_words():
