@@ -29,16 +29,18 @@ from thunder_core.engine.systems.flameformer import (
     periodic_code,
 )
 from thunder_core.engine.systems.flameselftalk import FlameSelfTalk, FlameSelfTalkConfig, LipReader, text_loss
-from thunder_core.engine.systems.media2face import label, LABELS, over_keys
+from thunder_core.engine.systems.media2face import ImageEncoder, LABELS, Media2Face, Media2FaceConfig
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.systems import available, SYSTEMS
 from thunder_core.train import __main__ as train, paper
 from thunder_core.train.denoiser import FRAMES
+from thunder_core.train.loop import Schedule
 from thunder_core.train.paper import Budget, Chain, chosen, folder_of, Stage, STAGES, train_chain
-from thunder_core.train.pictures import FacePictures
-from thunder_core.train.systems import before, build_learner, LabelledBatches, Labels, LEARNERS, REFERENCE
+from thunder_core.train.pictures import FacePictures, pictures_for, Views
+from thunder_core.train.point_pictures import PointPictures
+from thunder_core.train.systems import before, build_learner, LabelledBatches, Labels, LEARNERS, PICTURE_ROUNDS, REFERENCE
 
 # ---- masks, codes and attention
 
@@ -220,16 +222,7 @@ def test_all_thousand_steps_are_sampled_one_after_the_other(monkeypatch):
     assert asked == list(reversed(range(1000))) and torch.allclose(made, model.restore(torch.ones(1, 5, 6)))
 
 
-def test_a_condition_may_change_at_key_frames():
-    keys = np.stack([label("warm"), label("sad", 0.5)])
-    curve = over_keys([2, 6], keys, 9)
-    warm, sad = LABELS.index("warm"), LABELS.index("sad")
-    assert np.allclose(curve[:, warm], [1, 1, 1, 0.75, 0.5, 0.25, 0, 0, 0]) and np.allclose(curve[:, sad], (1 - curve[:, warm]) / 2)
-    assert not label("neutral").any()
-    with pytest.raises(BadRequest, match="ascending"):
-        over_keys([6, 2], keys, 9)
-    with pytest.raises(BadRequest, match="no mood"):
-        label("peckish")
+def test_a_condition_may_change_over_time():
     model, audio = conditioned(), torch.randn(1, 9, 5)
     told = torch.zeros(1, 9, 4)
     told[0, 5:] = 2
@@ -237,13 +230,19 @@ def test_a_condition_may_change_at_key_frames():
     assert moved[6:].min() > moved[:4].max()
 
 
-def test_pictures_show_an_open_mouth_and_a_smile():
+def faces() -> tuple[FacePictures, torch.Tensor]:
+    """What draws the bundled head, and the face at rest, with an open mouth and with a smile."""
     head = load_head()
     pictures, columns = FacePictures(head), Columns(head.channels)
     x = torch.zeros(3, columns.count)
     x[1, columns.jaw.start] = 0.3
     for side in ("Left", "Right"):
         x[2, list(head.expression_names).index(f"mouthSmile{side}")] = 1
+    return pictures, x
+
+
+def test_pictures_show_an_open_mouth_and_a_smile():
+    pictures, x = faces()
     rest, opened, smiling = pictures(x)
     assert rest.shape == (48, 48) and 0 <= rest.min() and rest.max() <= 1 and (rest > 0).float().mean() > 0.4
     lower = slice(28, 48)
@@ -252,6 +251,56 @@ def test_pictures_show_an_open_mouth_and_a_smile():
         assert (changed - rest)[:18].abs().mean() < 0.01  # the forehead does not change
     with torch.autocast("cpu", torch.bfloat16):  # as in training, where the processor knows it
         assert torch.equal(pictures(x), torch.stack([rest, opened, smiling]))
+
+
+def test_a_picture_of_a_symmetric_face_is_its_mirror_image_and_has_no_specks():
+    """Brighter than all eight around it, by a fifth, are eyes and teeth at most."""
+    pictures, x = faces()
+    rest = pictures(x[:1], replace(Views.front(1), light=torch.tensor([[0.0, 0.0, 1.0]])))[0]
+    assert (rest - rest.flip(1)).abs().mean() < 0.005
+    around = torch.nn.functional.unfold(rest[None, None], 3, padding=1)[0].unflatten(1, (48, 48))
+    specks = rest - around[[0, 1, 2, 3, 5, 6, 7, 8]].amax(0) > 0.2
+    assert not specks.any()
+
+
+def test_a_view_turns_moves_and_lights_the_face():
+    pictures, x = faces()
+    rest, front = pictures(x[:1])[0], Views.front(1)
+
+    def seen(**other):
+        return pictures(x[:1], replace(front, **{name: torch.tensor([value]) for name, value in other.items()}))[0]
+
+    assert torch.allclose(seen(shift=[4 / 48, 0.0])[:, 4:], rest[:, :-4], atol=1e-5)
+    assert torch.allclose(seen(shift=[0.0, 4 / 48])[:-4], rest[4:], atol=1e-5)
+    assert (seen(scale=0.7) > 0)[23].sum() == pytest.approx(0.7 * (rest > 0)[23].sum(), abs=2)  # the width of the head
+    assert torch.equal(seen(ground=0.5) == 0.5, rest == 0)
+    left, right = (seen(light=[side, 0.0, 0.6], ambient=0.0) for side in (-0.8, 0.8))
+    assert left[:, :24].mean() > 1.5 * left[:, 24:].mean() and right[:, 24:].mean() > 1.5 * right[:, :24].mean()
+    c, s = math.cos(0.3), math.sin(0.3)
+    turned = [seen(turned=[[c, 0.0, side], [0.0, 1.0, 0.0], [-side, 0.0, c]]) for side in (s, -s)]
+    assert (turned[0] - rest).abs().mean() > 0.02 and (turned[0] - turned[1]).abs().mean() > 0.02
+    views = Views.varied(50, np.random.default_rng(1))
+    assert torch.allclose(views.turned @ views.turned.transpose(1, 2), torch.eye(3).expand(50, 3, 3), atol=1e-5)
+    assert torch.allclose(views.light.norm(dim=1), torch.ones(50), atol=1e-5) and views.turned[:, 2, 2].min() > 0.96
+    many = pictures(x[:1].expand(50, -1), views)
+    assert many.isfinite().all() and 0 <= many.min() and many.max() <= 1 and many.std(0).mean() > 0.1
+
+
+def test_the_image_encoder_reads_pictures_of_any_brightness_and_contrast_alike():
+    torch.manual_seed(0)
+    pictures, x = faces()
+    rest = pictures(x)
+    for even in (True, False):
+        read = ImageEncoder(even=even).eval()
+        apart = (read(rest) - read(0.6 * rest + 0.2)).abs().max()
+        assert (apart < 0.01) == even
+
+
+def test_checkpoints_that_learned_from_one_view_read_the_pictures_that_they_learned_from():
+    config = Media2FaceConfig(motion=53, audio=24)
+    assert isinstance(pictures_for(config, load_head()), PointPictures) and not Media2Face(config).image_encoder.even
+    config = replace(config, varied=True)
+    assert isinstance(pictures_for(config, load_head()), FacePictures) and Media2Face(config).image_encoder.even
 
 
 # ---- names
@@ -336,6 +385,26 @@ def test_a_system_trains_and_samples(motions, tmp_path, system):
     assert torch.equal(network.motion_mean, start.motion_mean) and not network.motion_mean.eq(0).all()
     made = network.sample(torch.randn(1, 12, FEATURES), [1, 2], steps=2)
     assert made.shape == (2, 12, motions.motions.shape[2]) and made.isfinite().all()
+
+
+def test_the_image_encoder_learns_from_pictures_that_are_drawn_once(motions, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    labels, head = Labels.of(motions), load_head()
+    learner = build_learner("media2face", motions, labels, head)
+    fresh = {name: value.clone() for name, value in learner.network.image_encoder.state_dict().items()}
+    drawn, original = [], FacePictures.__call__
+    monkeypatch.setattr(FacePictures, "__call__", lambda self, x, views=None: drawn.append(len(x)) or original(self, x, views))
+    for _ in range(2):  # again: it is trained
+        learner.prepare(labels, head, tmp_path, Schedule(steps=1, warmup=1, seed=1), "cpu")
+        steps = [json.loads(line) for line in (tmp_path / "image" / "log.jsonl").read_text().splitlines()]
+        assert steps[-1]["step"] == PICTURE_ROUNDS and "by_chance" in steps[-1]
+        assert sum(drawn) == 2 * 32 * PICTURE_ROUNDS  # to learn from and to be watched on
+    trained = learner.network.image_encoder.state_dict()
+    assert any(not torch.equal(fresh[name], trained[name]) for name in fresh)
+    assert not any(weight.requires_grad for weight in learner.network.image_encoder.parameters())
+    pictures, moods = learner._pictures_of(motions, motions.of("train"), 70, 3)
+    again, _ = learner._pictures_of(motions, motions.of("train"), 70, 3)
+    assert pictures.shape == (70, 48, 48) and moods.shape == (70, len(LABELS)) and torch.equal(pictures, again)
 
 
 def test_the_command_trains_what_it_is_asked_for_and_the_loss_of_mesh_to_speech_reaches_a_regressor(motions, tmp_path, capsys):

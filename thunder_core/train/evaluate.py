@@ -18,8 +18,7 @@ from ..engine.speech.encoder import LOUDNESS, loudness, phonetic, SpeechEncoder
 from ..engine.speech.mel import level
 from ..engine.speech.phones import SILENCE
 from ..engine.systems.base import load_system
-from ..engine.systems.clip_images import ClipImages, PICTURE as CLIP_PICTURE
-from ..engine.systems.media2face import PICTURE
+from ..engine.systems.clip_images import ClipImages
 from ..face.head import Head
 from ..types import pack
 from . import metrics
@@ -27,7 +26,7 @@ from .calibrate import aligned_phones
 from .flame_basis import FlameBasis
 from .lip_kernels import fitted_to
 from .motions import MotionSet, SAMPLES_PER_FRAME
-from .pictures import FacePictures
+from .pictures import pictures_for
 from .prosody import semitones
 from .real_faces import solved_clips
 from .recording import read_recording
@@ -268,8 +267,7 @@ def _style(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -
 
 def _mood(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor:
     """Media2Face's image condition from a picture of the middle of the true performance [1, 1, c]."""
-    pictures = FacePictures(head, CLIP_PICTURE if network.config.clip else PICTURE)
-    return network.condition_of(pictures(torch.from_numpy(clip.truth[clip.frames // 2][None])))
+    return network.condition_of(pictures_for(network.config, head)(torch.from_numpy(clip.truth[clip.frames // 2][None])))
 
 
 _CONDITIONS = {"diffposetalk": _style, "media2face": _mood}

@@ -81,3 +81,13 @@ def normals(points: Tensor, triangles: Tensor) -> Tensor:
     first, second, third = (points[:, triangles[:, corner]] for corner in range(3))
     across = torch.linalg.cross(second - first, third - first)
     return across / across.norm(dim=-1, keepdim=True).clamp_min(1e-12)
+
+
+def normals_at_corners(points: Tensor, triangles: Tensor) -> Tensor:
+    """Unit normals [B, F, 3, 3] at the corners of triangles int64 [F, 3] of points [B, V, 3]: the mean of those that meet there."""
+    first, second, third = (points[:, triangles[:, corner]] for corner in range(3))
+    across = torch.linalg.cross(second - first, third - first)  # as long as the triangle is large
+    summed = torch.zeros_like(points)
+    for corner in range(3):
+        summed.index_add_(1, triangles[:, corner], across)
+    return torch.nn.functional.normalize(summed, dim=-1)[:, triangles]

@@ -8,8 +8,8 @@ what only training needs; its `network` is exported.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,24 +19,26 @@ from torch import nn, Tensor
 from ..engine.diffusion.denoiser import DenoiserConfig
 from ..engine.speech.encoder import SpeechEncoder
 from ..engine.speech.phones import SILENCE
-from ..engine.systems.clip_images import ClipImages, PICTURE as CLIP_PICTURE
+from ..engine.systems.clip_images import ClipImages
 from ..engine.systems.diffposetalk import contrastive_loss, DiffPoseTalk, DiffPoseTalkConfig
 from ..engine.systems.flameformer import FlameFormer, FlameFormerConfig
 from ..engine.systems.flameselftalk import FlameSelfTalk, FlameSelfTalkConfig, LipReader, text_loss
-from ..engine.systems.media2face import LABELS, Media2Face, Media2FaceConfig, PICTURE
+from ..engine.systems.media2face import LABELS, Media2Face, Media2FaceConfig
 from ..engine.systems.plain import PlainThunder
 from ..face.head import Head
 from .denoiser import DenoiserLoss, ESTIMATED, FRAMES, Performer, standardise
 from .loop import fit, Schedule
 from .m2s import SpeechBatches
 from .motions import MotionSet
-from .pictures import FacePictures
+from .pictures import pictures_for, toned, Views
 
 REFERENCE = 50  # frames of the motion that a style is read from
 SHAKE = 0.3  # noise on FlameFormer's input frames, in standard deviations; without it, it copies them and drifts
 TEXT, LATENT = 0.05, 0.1  # weights of SelfTalk's two additional losses; the text loss is in nats per phone
 STYLE_BATCH, STYLE_FRAMES = 32, 2 * REFERENCE  # performances in a batch of the style encoder, and frames needed of each
 PICTURES = 32  # batch size of the image encoder
+SHOWN, WATCHED = 4000, 400  # pictures that it learns from, each toned anew whenever it is shown, and that it is watched on
+PICTURE_ROUNDS = 6  # steps of the image encoder for each of a style encoder's: its own are short
 LEAST_TELLING = 0.5  # mood strength from which a picture of the image encoder's should show it
 
 
@@ -229,12 +231,13 @@ class Media2FaceLearner(_Diffusion):
 
     @staticmethod
     def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None, clip: ClipImages | None = None) -> Media2FaceLearner:
-        config = Media2FaceConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1], clip=clip.width if clip else 0)
+        width = clip.width if clip else 0
+        config = Media2FaceConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1], clip=width, varied=True)
         learner = Media2FaceLearner(Media2Face(config))
         learner.network.image_encoder.requires_grad_(False)
         if clip is not None:
             learner.network.look_through(clip)
-        learner.__dict__["pictures"] = FacePictures(head, CLIP_PICTURE if clip else PICTURE)  # no part of the network: it is not saved
+        learner.__dict__["pictures"] = pictures_for(config, head)  # no part of the network: it is not saved
         return learner
 
     def style(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
@@ -246,38 +249,57 @@ class Media2FaceLearner(_Diffusion):
         return labels, unknown & ~seen
 
     def prepare(self, labels: Labels, head: Head, folder: Path, schedule: Schedule, device: str) -> None:
-        """The image encoder, on pictures of single frames and the moods that they were performed in."""
+        """The image encoder, on pictures of single frames in varied views and the moods that they were performed in."""
         motions, network = labels.motions, self.network
+        schedule = replace(schedule, steps=PICTURE_ROUNDS * schedule.steps)
 
-        def pictures(motion: Tensor) -> Tensor:
-            return network.seen(self.pictures(motion))
+        @cache  # drawn when they are needed first: never where the encoder is trained already
+        def shown() -> tuple[Tensor, Tensor]:
+            return self._pictures_of(motions, motions.of("train"), min(SHOWN, PICTURES * schedule.steps), schedule.seed)
 
-        def draw(numbers: list[int]) -> Callable[[np.random.Generator], tuple[Tensor, Tensor]]:
-            speaking = [i for i in numbers if motions.rows[i].clip >= 0]
+        @cache
+        def watched() -> tuple[Tensor, Tensor]:
+            return self._pictures_of(motions, motions.watched(), min(WATCHED, PICTURES * schedule.steps), 0)
 
-            def batch(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-                crops = motions.draw(speaking, 1, PICTURES, rng)
-                x = np.stack([motions.motions[v, motions.rows[i].start + a] for i, a, v in crops]).astype(np.float32)
-                moods = np.stack([motions.directions[v, i, -len(LABELS) :] for i, _, v in crops])
-                return pictures(torch.from_numpy(x)), torch.from_numpy(np.nan_to_num(moods).astype(np.float32))
-
-            return batch
+        def draw(rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+            pictures, moods = shown()
+            some = torch.from_numpy(rng.integers(len(pictures), size=PICTURES))
+            return network.seen(toned(_mirrored(pictures[some].float() / 255, rng), rng).to(device)), moods[some]
 
         def loss(model: nn.Module, item: tuple[Tensor, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
             seen, moods = (x.to(device) for x in item)
             return {"total": nn.functional.binary_cross_entropy(model(seen).float(), moods)}
 
         def figures(model: nn.Module) -> dict[str, float]:
-            """Of faces in a strong mood: how often it is the one that the picture shows most."""
-            seen, moods = (torch.cat(x).to(device) for x in zip(*(watched(np.random.default_rng(i)) for i in range(4))))
+            """Of faces in a strong mood, where there are some: how often it is the one that the picture shows most."""
+            pictures, moods = watched()
             strong = moods.amax(1) > LEAST_TELLING
-            right = (model(seen[strong]).argmax(1) == moods[strong].argmax(1)).float().mean()
+            if not strong.any():
+                return {"by_chance": 1 / len(LABELS)}
+            read = model(network.seen(pictures[strong].float().to(device) / 255)).cpu()
+            right = (read.argmax(1) == moods[strong].argmax(1)).float().mean()
             return {"strongest_mood_seen": float(right), "by_chance": 1 / len(LABELS)}
 
-        watched = draw(motions.watched())
         encoder = self.network.image_encoder.requires_grad_(True)
-        fit(encoder, draw(motions.of("train")), loss, schedule, folder / "image", figures, device=device)
+        fit(encoder, draw, loss, schedule, folder / "image", figures, device=device)
         encoder.requires_grad_(False)
+
+    def _pictures_of(self, motions: MotionSet, numbers: list[int], count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Varied pictures uint8 [count, n, n] of frames of speaking rows, and the moods that they were performed in [count, LABELS]."""
+        rng = np.random.default_rng([seed, 6])
+        crops = motions.draw([i for i in numbers if motions.rows[i].clip >= 0], 1, count, rng)
+        moods = np.stack([motions.directions[v, i, -len(LABELS) :] for i, _, v in crops])
+        pictures = []
+        for first in range(0, count, PICTURES):
+            frames = [motions.motions[v, motions.rows[i].start + a] for i, a, v in crops[first : first + PICTURES]]
+            x = torch.from_numpy(np.stack(frames).astype(np.float32))
+            pictures.append((255 * self.pictures(x, Views.varied(len(x), rng))).round().to(torch.uint8))
+        return torch.cat(pictures), torch.from_numpy(np.nan_to_num(moods).astype(np.float32))
+
+
+def _mirrored(pictures: Tensor, rng: np.random.Generator) -> Tensor:
+    """Pictures [B, n, n], about half of them mirrored: no mood is one-sided."""
+    return torch.where(torch.from_numpy(rng.random(len(pictures)) < 0.5)[:, None, None], pictures.flip(2), pictures)
 
 
 def _moods(item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -7,10 +7,8 @@ network of our own, or reads the features of a local CLIP network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import nn, Tensor
 
@@ -19,6 +17,7 @@ from ...errors import BadRequest
 from .conditioned import ConditionedConfig, ConditionedDenoiser
 
 LABELS = tuple(name for name in MOODS if name != NEUTRAL)
+_LEAST_CONTRAST = 0.05  # deviation that is added to a picture's, so that an empty one stays empty
 PICTURE = 48  # pixels: width and height of the image encoder's grey input
 
 
@@ -26,18 +25,24 @@ PICTURE = 48  # pixels: width and height of the image encoder's grey input
 class Media2FaceConfig(ConditionedConfig):
     """Sizes of a Media2Face, as its card stores them.
 
-    condition: the strength of each label.  clip: features of a CLIP network per picture, 0 if our own encoder is used.
+    condition: the strength of each label.  clip: features of a CLIP network per picture, 0 if our own encoder is used.  varied: whether the
+    image encoder learned from varied pictures, and reads them at one brightness and contrast; earlier ones learned from one view.
     """
 
     condition: int = len(LABELS)
     clip: int = 0
+    varied: bool = False
 
 
 class ImageEncoder(nn.Module):
-    """Grey pictures of a face [B, 48, 48], 0 … 1 → strength of every label [B, LABELS], 0 … 1."""
+    """Grey pictures of a face [B, 48, 48], 0 … 1 → strength of every label [B, LABELS], 0 … 1.
 
-    def __init__(self, labels: int = len(LABELS)):
+    even: whether all pictures are brought to one brightness and contrast first.
+    """
+
+    def __init__(self, labels: int = len(LABELS), even: bool = False):
         super().__init__()
+        self.even = even
         layers: list[nn.Module] = []
         for a, b in ((1, 16), (16, 32), (32, 64)):
             layers += [nn.Conv2d(a, b, 5, stride=2, padding=2), nn.GroupNorm(8, b), nn.GELU()]
@@ -46,7 +51,10 @@ class ImageEncoder(nn.Module):
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Strengths [B, LABELS] of pictures [B, 48, 48]."""
-        return self.head(self.body(2 * pictures[:, None] - 1).flatten(1)).sigmoid()
+        x = 2 * pictures[:, None] - 1
+        if self.even:
+            x = (x - x.mean((2, 3), keepdim=True)) / (x.std((2, 3), keepdim=True) + _LEAST_CONTRAST)
+        return self.head(self.body(x).flatten(1)).sigmoid()
 
 
 class ClipReader(nn.Module):
@@ -61,24 +69,6 @@ class ClipReader(nn.Module):
         return self.body(seen * seen.shape[-1] ** 0.5).sigmoid()
 
 
-def label(mood: str, strength: float = 1.0) -> np.ndarray:
-    """The condition float32 [LABELS] of a mood at a strength 0 … 1; neutral is all zeros. Raises BadRequest."""
-    if mood not in MOODS:
-        raise BadRequest(f"There is no mood “{mood}”: choose one of {', '.join(MOODS)}")
-    return np.array([strength * (name == mood) for name in LABELS], np.float32)
-
-
-def over_keys(frames: Sequence[float], conditions: np.ndarray, count: int) -> np.ndarray:
-    """Conditions [K, c] at key frames, ascending, on every frame of a line: float32 [count, c].
-
-    Between two keys they change linearly; before the first and after the last the nearest holds.
-    """
-    at = np.asarray(frames, float)
-    if len(at) != len(conditions) or not len(at) or (np.diff(at) <= 0).any():
-        raise BadRequest("Conditions need one key frame each, in ascending order")
-    return np.stack([np.interp(np.arange(count), at, column) for column in np.asarray(conditions, float).T], 1).astype(np.float32)
-
-
 class Media2Face(ConditionedDenoiser):
     """A conditioned denoiser and the frozen image encoder that reads a condition off a picture."""
 
@@ -87,7 +77,7 @@ class Media2Face(ConditionedDenoiser):
 
     def __init__(self, config: Media2FaceConfig):
         super().__init__(config)
-        self.image_encoder = ClipReader(config.clip, config.condition) if config.clip else ImageEncoder(config.condition)
+        self.image_encoder = ClipReader(config.clip, config.condition) if config.clip else ImageEncoder(config.condition, config.varied)
         self.__dict__["clip"] = None  # no part of the network: it is not saved
 
     def look_through(self, clip: nn.Module) -> None:
