@@ -46,6 +46,7 @@ def results():
         ("paper", ["--cache", "{missing}"]),
         ("tradeoff", ["--cache", "{missing}"]),
         ("beats", ["--cache", "{missing}"]),
+        ("pictures", ["{missing}", "--cache", "{missing}"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

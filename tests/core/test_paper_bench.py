@@ -9,8 +9,9 @@ import pytest
 import torch
 from made_motions import made_motions
 
-from bench import paper, paper_rows, tradeoff
-from thunder_core.engine.weights import SHIPPED
+from bench import paper, paper_rows, pictures, tradeoff
+from thunder_core.engine.systems.media2face import LABELS, Media2Face, Media2FaceConfig
+from thunder_core.engine.weights import save_weights, SHIPPED
 from thunder_core.face.head import load_head
 from thunder_core.train.evaluate import Clip, clips_of, FIGURES, figures, Measured, Person, stretches, TeacherAgain
 from thunder_core.train.paper import Budget, Chain, chosen, ROWS, train_chain
@@ -269,3 +270,20 @@ def test_the_row_that_is_missing_at_equal_variety_is_the_one_that_was_named(tmp_
         asked("diffposetalk")
     with pytest.raises(SystemExit, match="There is no row faceformer to be measured: choose of flameformer"):
         asked("faceformer", "flameformer")
+
+
+def test_what_the_image_encoder_sees_is_measured_in_every_view(motions, tmp_path, monkeypatch):
+    _, made = motions
+    strong = np.zeros_like(made.directions)
+    strong[..., -len(LABELS) + 2] = 0.8
+    monkeypatch.setattr(made, "directions", strong)
+    torch.manual_seed(0)
+    for varied in (True, False):
+        network = Media2Face(Media2FaceConfig(motion=made.motions.shape[2], audio=made.features.shape[1], varied=varied))
+        save_weights(tmp_path / "network", network.state_dict(), network.settings(), {})
+        rows = pictures.measured(tmp_path, made, 12)
+        assert {"front", "3 pixels aside", "turned by 8°", "another person"} <= set(rows) and ("as it learned" in rows) != varied
+        assert all(row["right_by_linear_map"] == 1.0 and 0 <= row["right"] <= 1 for row in rows.values())  # there is but one mood
+    monkeypatch.setattr(made, "directions", np.zeros_like(strong))
+    with pytest.raises(SystemExit, match="No frame of the validation speakers"):
+        pictures.measured(tmp_path, made, 12)
