@@ -219,7 +219,7 @@ class Bench:
         """The network of normal quality in a precision, as the engine calls it."""
         denoiser = load_denoiser(self.engine.folder, "distilled" if self.engine.thunder.distilled is not None else "denoiser")
         use_precision(denoiser, precision)
-        denoiser.keep_steps()
+        denoiser.finish()
         return denoiser
 
     def _fraction(self, precision: str, name: str) -> Figures:

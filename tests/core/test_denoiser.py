@@ -147,17 +147,29 @@ def test_sampling_without_gradients_equals_training():
     assert torch.equal(x, kept)
 
 
-def test_what_layers_read_of_a_step_is_kept_bit_for_bit():
-    plain, kept = taught(), taught()
-    kept.load_state_dict(plain.state_dict())
-    kept.keep_steps()
+def test_a_finished_network_computes_the_same_and_keeps_what_layers_read_of_a_step_bit_for_bit():
+    plain, kept, fresh = taught(), taught(), taught()
+    for model in (kept, fresh):
+        model.load_state_dict(plain.state_dict())
+        model.finish()
     x, audio, style = torch.randn(3, 9, 6), torch.randn(1, 9, 5), torch.randn(3, 1, 3)
     with torch.no_grad():
         for step in (300, 10, 300, 999, *range(100, 140), 300):  # more of them than are kept
             step = torch.tensor([step])
-            assert torch.equal(kept(x, step, audio, style=style), plain(x, step, audio, style=style))
+            result = kept(x, step, audio, style=style)
+            fresh.finish()  # keeps nothing of the steps before
+            assert torch.equal(result, fresh(x, step, audio, style=style))
+            assert torch.allclose(result, plain(x, step, audio, style=style), atol=1e-5)
         several = torch.tensor([10, 300, 900])
-        assert torch.equal(kept(x, several, audio, style=style), plain(x, several, audio, style=style))
+        assert torch.allclose(kept(x, several, audio, style=style), plain(x, several, audio, style=style), atol=1e-5)
+
+
+def test_a_finished_network_still_gives_gradients():
+    model = taught()
+    model.finish()
+    x = torch.randn(2, 9, 6, requires_grad=True)
+    model(x, torch.tensor([300]), torch.randn(1, 9, 5)).sum().backward()
+    assert x.grad.abs().max() > 0
 
 
 @pytest.mark.parametrize("gradients", [True, False])

@@ -13,16 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from torch import nn, Tensor
 
 from ...direction import DIRECTION_NAMES
 from ...recent import Recent
-from ..attention import attention
 from ..precision import Linear
 from ..weights import load_network, typed
+from .finished import cross_attended, FinishedLayers, Read, self_attended
 
-_VECTORS = 64  # numbers that processors take at once at most: two vectors of 32 in bfloat16, of 16 in float32
 _EYES = DIRECTION_NAMES.index("eyes")
 _STEPS_KEPT = 32  # diffusion steps of which a finished network keeps what its layers read
 
@@ -74,8 +72,7 @@ class SelfAttention(nn.Module):
 
     def attend(self, x: Tensor, bias: Tensor) -> Tensor:
         """Attention [B, T, width] of all frames to all; bias [heads, T, T] is added to the logits."""
-        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return attention(q, k, v, bias).transpose(1, 2).flatten(2)
+        return self_attended(self.qkv(x), self.heads, bias)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         """The layer's output [B, T, width]; bias [heads, T, T]."""
@@ -96,36 +93,18 @@ class DiagonalCrossAttention(nn.Module):
         self.kv = Linear(width, 2 * width)
         self.out = Linear(width, width)
 
-    def read(self, source: Tensor) -> tuple[Tensor, Tensor]:
+    def read(self, source: Tensor) -> Read:
         """Key and value [B, T, heads, width / heads] of each row of a source [B, T, width]."""
         key, value = self.kv(source).unflatten(-1, (2, self.heads, -1)).unbind(-3)
         return key / math.sqrt(key.shape[-1]), value
 
-    def attend(self, x: Tensor, audio: tuple[Tensor, Tensor], step: tuple[Tensor, Tensor]) -> Tensor:
+    def attend(self, x: Tensor, audio: Read, step: Read) -> Tensor:
         """Attention of every frame of x [B, T, width] to keys and values of its audio [B or 1, T] and of the step [B or 1, 1]."""
-        q = self.q(x).unflatten(-1, (self.heads, -1))
-        logit = (q * (audio[0] - step[0])).sum(-1)
-        # More frames, until a take's logits fill whole vectors: the CPU rounds the sigmoid of what is left over behind the last one
-        # differently, and a take would depend on how many takes are sampled with it.
-        frames, whole = logit.shape[1], _VECTORS // math.gcd(_VECTORS, self.heads)
-        share = F.pad(logit, (0, 0, 0, -frames % whole)).sigmoid()[:, :frames, :, None].to(q.dtype)
-        return torch.lerp(step[1].expand_as(q), audio[1].expand_as(q), share.expand_as(q)).flatten(-2)
+        return cross_attended(self.q(x).unflatten(-1, (self.heads, -1)), audio, step)
 
     def forward(self, x: Tensor, audio: Tensor, step: Tensor) -> Tensor:
         """x [B, T, width], audio [B, T, width] (or [1, T, width]: shared by the batch), step [B, width] → [B, T, width]."""
         return self.out(self.attend(x, self.read(audio), self.read(step[:, None])))
-
-
-def add_projected(x: Tensor, y: Tensor, projection: nn.Linear, dropout: nn.Dropout) -> Tensor:
-    """x + projection(y), for x [B, T, width]. Where no gradients are kept, x itself becomes the sum."""
-    kind = projection.weight.dtype
-    if not torch.is_grad_enabled() and kind == torch.bfloat16:
-        return x.add_(projection(y))
-    if torch.is_grad_enabled() or not x.dtype == y.dtype == kind:
-        return x + dropout(projection(y))
-    rows = x.add_(projection.bias).flatten(0, 1)
-    rows.addmm_(y.flatten(0, 1), projection.weight.t())
-    return x
 
 
 class DecoderLayer(nn.Module):
@@ -142,15 +121,11 @@ class DecoderLayer(nn.Module):
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, audio: tuple[Tensor, Tensor], step: tuple[Tensor, Tensor], bias: Tensor) -> Tensor:
-        """x [B, T, width], what the cross-attention read of the audio and of the step, bias [heads, T, T] → [B, T, width]; without
-        gradients x itself."""
-        x = add_projected(x, self.self_attention.attend(self.norms[0](x), bias), self.self_attention.out, self.dropout)
-        x = add_projected(x, self.cross_attention.attend(self.norms[1](x), audio, step), self.cross_attention.out, self.dropout)
-        widen, _, dropout, narrow = self.feedforward
-        hidden = widen(self.norms[2](x))
-        hidden = F.gelu(hidden) if torch.is_grad_enabled() else torch.ops.aten.gelu_(hidden)
-        return add_projected(x, dropout(hidden), narrow, self.dropout)
+    def forward(self, x: Tensor, audio: Read, step: Read, bias: Tensor) -> Tensor:
+        """x [B, T, width], what the cross-attention read of the audio and of the step, bias [heads, T, T] → [B, T, width]."""
+        x = x + self.dropout(self.self_attention(self.norms[0](x), bias))
+        x = x + self.dropout(self.cross_attention.out(self.cross_attention.attend(self.norms[1](x), audio, step)))
+        return x + self.dropout(self.feedforward(self.norms[2](x)))
 
 
 @dataclass(frozen=True)
@@ -162,7 +137,7 @@ class Conditions:
     """
 
     offset: Tensor | None
-    audio: list[tuple[Tensor, Tensor]]
+    audio: list[Read]
     bias: Tensor
 
 
@@ -186,7 +161,8 @@ class Denoiser(nn.Module):
         self.motion_out = nn.Linear(config.width, config.motion)
         self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
         self._biases: Recent[tuple[int, torch.dtype, torch.device], Tensor] = Recent(2)
-        self._read_before: Recent[int, list[tuple[Tensor, Tensor]]] | None = None  # by diffusion step; of a finished network
+        self._finished: FinishedLayers | None = None  # once the weights do not change any more
+        self._read_before: Recent[int, list[Read]] = Recent(_STEPS_KEPT)  # by diffusion step; of a finished network
         # Standardisation of motion and of speech features over the training set.
         self.register_buffer("motion_mean", torch.zeros(config.motion))
         self.register_buffer("motion_std", torch.ones(config.motion))
@@ -227,8 +203,7 @@ class Denoiser(nn.Module):
             known = self._standard_style(style, free)
             scale, shift, offset = self.style_in(known.expand(-1, frames, -1)).chunk(3, -1)
             features = features * (1 + scale) + shift
-        audio_per_layer = [layer.cross_attention.read(features) for layer in self.layers]
-        return Conditions(offset, audio_per_layer, self._bias(frames, self.layers[0].self_attention.qkv.weight.dtype))
+        return Conditions(offset, self._read(features), self._bias(frames, self.layers[0].self_attention.qkv.weight.dtype))
 
     def _bias(self, frames: int, kind: torch.dtype) -> Tensor:
         """`alibi_bias` in the numbers of the layers; the last few are kept, since windows and takes have the same lengths."""
@@ -244,23 +219,38 @@ class Denoiser(nn.Module):
         y = self.motion_in(x)
         if known.offset is not None:
             y = y + known.offset
-        for layer, audio, token in zip(self.layers, known.audio, self._read_step(step)):
-            y = layer(y, audio, token, known.bias)
+        if (finished := self._in_place) is not None:
+            y = finished(y, known.audio, self._read_step(step), known.bias)
+        else:
+            for layer, audio, token in zip(self.layers, known.audio, self._read_step(step)):
+                y = layer(y, audio, token, known.bias)
         return self.motion_out(self.norm(y))
 
-    def keep_steps(self) -> None:
-        """Keep what every layer reads of a step from now on. Only for a network whose weights do not change any more."""
-        self._read_before = Recent(_STEPS_KEPT)
+    def finish(self) -> None:
+        """Compute as `finished` does from now on, where no gradients are wanted, and keep what every layer reads of a step. To be called
+        once the weights do not change any more, not even their type or device."""
+        self._finished = FinishedLayers([layer for layer in self.layers if isinstance(layer, DecoderLayer)])
+        self._read_before.clear()
 
-    def _read_step(self, step: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Key and value [B or 1, 1, heads, width / heads] that every layer's cross-attention reads of steps [B or 1]."""
-        before = self._read_before if len(step) == 1 and step.device.type == "cpu" else None  # a graphics card would be waited for
-        known = None if before is None else before.get(int(step))
+    @property
+    def _in_place(self) -> FinishedLayers | None:
+        """The finished layers, if there are any and no gradients are kept."""
+        return None if torch.is_grad_enabled() else self._finished
+
+    def _read(self, source: Tensor) -> list[Read]:
+        """Key and value that every layer's cross-attention has of a source [B, T, width]."""
+        finished = self._in_place
+        return [layer.cross_attention.read(source) for layer in self.layers] if finished is None else finished.read(source)
+
+    def _read_step(self, step: Tensor) -> list[Read]:
+        """Key and value [B or 1, 1, heads, width / heads] that every layer's cross-attention has of steps [B or 1]."""
+        # Of several steps nothing is kept, and neither on a graphics card, which would be waited for.
+        kept = self._finished is not None and len(step) == 1 and step.device.type == "cpu"
+        known = self._read_before.get(int(step)) if kept else None
         if known is None:
-            token = self.step_in(step_embedding(step, self.config.width))[:, None]
-            known = [layer.cross_attention.read(token) for layer in self.layers]
-            if before is not None:
-                before[int(step)] = known
+            known = self._read(self.step_in(step_embedding(step, self.config.width))[:, None])
+            if kept:
+                self._read_before[int(step)] = known
         return known
 
     def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:

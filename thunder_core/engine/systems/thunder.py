@@ -172,7 +172,7 @@ class Thunder:
                 use_precision(network, precision)
         for denoiser in (self.denoiser, self.distilled):
             if denoiser is not None:
-                denoiser.keep_steps()
+                denoiser.finish()
 
     @property
     def knows_styles(self) -> bool:
