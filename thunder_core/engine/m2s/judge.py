@@ -26,18 +26,17 @@ from ...face.lips import CLOSED_MM
 from ..speech.encoder import LOUDNESS
 from ..speech.phones import PHONES, SILENCE
 from ..weights import load_network, typed
+from .curves import Guesses, LAGS, mean, standard
 from .score import hann, OFF_FRAMES, smoothed, voiced
 
 FLOOR = 0.1  # added to the relative error before the logarithm; smaller errors hardly count
 TAPS = 9  # frames of speech features that the prediction reads, four to either side
-LAGS = (-4, -2, 0, 2, 4)  # frames at which a whole clip is compared with its prediction
 _MILLIMETRES = 5.0  # millimetres per unit of the network's inputs
 _CLOSING = [PHONES.index(name) for name in ("M", "B", "P")]
 _MOST_OPEN_MM = 3.0  # opening beyond CLOSED_MM at which the penalty saturates
 _BESIDE = 2  # frames by which a closure may be early or late
 _PER_MM = 4.5  # penalty per millimetre, times the probability of m, b or p
 _DROPPED = 0.2  # dropout of the judge's inputs in training
-_NEAR = 25  # frames over which a curve is compared with its prediction
 _PLACES = 12  # coordinates of the lips' four points
 _SAID = len(PHONES) + LOUDNESS  # last columns of the speech features: phone probabilities and loudness
 _LEAST_SIZE, _MOST_SIZE = 0.4, 2.5  # ratio of the lips' size to the expected one that is not penalised
@@ -47,7 +46,6 @@ _SILENT, _SHORTEST_SILENCE = 0.5, 5  # probability of silence, and its shortest 
 _QUIET_BESIDE = 3  # frames to either side that count as quiet
 _LEAST_SMILE = 1e-3  # metres: corners that are expected as far from rest where nobody speaks are an expression
 _LEAST_UNIT = 1.0  # mm: lower bound of the normalising distance
-_LEAST_DEVIATION = 0.3  # lower bound of a curve's standard deviation, in mm or in deviations: below it is noise
 
 
 @dataclass(frozen=True)
@@ -75,58 +73,54 @@ def counted(speech: Tensor, there: Tensor) -> Tensor:
     return torch.stack([voiced(each[:, -LOUDNESS:], inside) for each, inside in zip(speech, there)])
 
 
-def _mean(x: Tensor, weight: Tensor) -> Tensor:
-    """Mean [B, …] of x [B, T, …] over frames of weight [B, T]."""
-    weight = weight.reshape(*weight.shape, *[1] * (x.dim() - 2))
-    return (x * weight).sum(1) / weight.sum(1).clamp_min(1.0)
+def _astray(x: Tensor, y: Tensor) -> Tensor:
+    """Largest distance [B, T] of four points [B, T, 4, 3] from others, mm."""
+    return 1e3 * (x - y).norm(dim=-1).amax(-1)
 
 
-def _standard(x: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Curves [B, T, …] in deviations above their means over the frames that count, and both [B, …]."""
-    mean = _mean(x, weight)
-    deviation = _mean((x - mean[:, None]).square(), weight).sqrt().clamp_min(_LEAST_DEVIATION)
-    return (x - mean[:, None]) / deviation[:, None], mean, deviation
+def _usual_size(lips: Tensor, weight: Tensor) -> Tensor:
+    """Mean opening [B] of lips [B, T, 4, 3], mm."""
+    return mean(opening_and_width(lips)[0].clamp_min(0), weight)
 
 
-def _shifted(x: Tensor, frames: int) -> Tensor:
-    """A curve [B, T] delayed by `frames`, zero where it is unknown."""
-    count = min(abs(frames), x.shape[1])
-    nothing, known = torch.zeros_like(x[:, :count]), x.shape[1] - count
-    return torch.cat([nothing, x[:, :known]] if frames > 0 else [x[:, count:], nothing], 1)
+def _misplaced(expected: Tensor, weight: Tensor) -> Tensor:
+    """Mean distance [B] of expected lips [B, T, 4, 3] from themselves 120 ms earlier or later, mm."""
+    frames = torch.arange(expected.shape[1], device=expected.device)
+    moved = (expected[:, (frames - by).clamp(0, len(frames) - 1)] for by in (-OFF_FRAMES, OFF_FRAMES))
+    return torch.stack([mean(_astray(each, expected), weight) for each in moved]).mean(0).clamp_min(_LEAST_UNIT)
 
 
-def _near_correlation(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
-    """Correlation [B, T] of standardised curves [B, T] within half a second of each frame."""
-    window = hann(_NEAR, a)
+@dataclass(frozen=True)
+class Reference:
+    """What the judge knows of a sound and of the model's expectation before it sees any lips.
 
-    def near(x: Tensor) -> Tensor:
-        return F.conv1d(F.pad((x * weight)[:, None], (_NEAR // 2, _NEAR // 2)), window)[:, 0]
+    speech [B, T, d].  there: bool [B, T].  weight [B, T] of the frames that count.  said [B, T, width]: its speech as the network reads it.
+    held [B, T, 4, 3]: corners that are expected where nobody speaks.  expected [B, T, 4, 3]: without these.  places [B, T, 12]: of them,
+    standardised.  predicted [B, 2, T]: opening and width by the map.  guesses: of opening and width.  size, unit [B]: mean opening of the
+    expected lips, and by how much they are misplaced 120 ms off, mm.
+    """
 
-    count = near(torch.ones_like(a)).clamp_min(1e-3)
-    mean_a, mean_b = near(a) / count, near(b) / count
-    both = near(a * b) / count - mean_a * mean_b
-    var_a, var_b = near(a * a) / count - mean_a.square(), near(b * b) / count - mean_b.square()
-    return both / (var_a.clamp_min(0) * var_b.clamp_min(0) + 0.01).sqrt()  # undefined without movement
+    speech: Tensor
+    there: Tensor
+    weight: Tensor
+    said: Tensor
+    held: Tensor
+    expected: Tensor
+    places: Tensor
+    predicted: Tensor
+    guesses: Guesses
+    size: Tensor
+    unit: Tensor
 
 
-def _distance(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
+def _distance(lips: Tensor, known: Reference) -> Tensor:
     """Largest distance of the four lip points [B, T, 4, 3] from the expected ones scaled to the lips' size, but for a constant pose of
     the corners, divided by the mean distance of the expected lips from themselves 120 ms earlier or later. [B, T], no unit."""
-
-    def astray(x: Tensor, y: Tensor) -> Tensor:
-        return 1e3 * (x - y).norm(dim=-1).amax(-1)
-
-    def moved(x: Tensor, frames: int) -> Tensor:
-        at = (torch.arange(x.shape[1], device=x.device) - frames).clamp(0, x.shape[1] - 1)
-        return x[:, at]
-
-    own, usual = (_mean(opening_and_width(x)[0].clamp_min(0), weight) for x in (lips, expected))
-    size = ((own + 0.1) / (usual + 0.1)).clamp(_LEAST_SIZE, _MOST_SIZE)
-    unit = torch.stack([_mean(astray(moved(expected, by), expected), weight) for by in (-OFF_FRAMES, OFF_FRAMES)]).mean(0)
-    scaled = size[:, None, None, None] * expected
+    size = ((_usual_size(lips, known.weight) + 0.1) / (known.size + 0.1)).clamp(_LEAST_SIZE, _MOST_SIZE)
+    scaled = size[:, None, None, None] * known.expected
     # A smile that differs from the expected one is no fault of lip-sync.
-    posed = F.softshrink(_mean(lips - scaled, weight), _LEAST_POSE) * lips.new_tensor(_IS_CORNER)[:, None]
-    return astray(lips - posed[:, None], scaled) / (size * unit.clamp_min(_LEAST_UNIT))[:, None]
+    posed = F.softshrink(mean(lips - scaled, known.weight), _LEAST_POSE) * lips.new_tensor(_IS_CORNER)[:, None]
+    return _astray(lips - posed[:, None], scaled) / (size * known.unit)[:, None]
 
 
 def left_open(speech: Tensor, lips: Tensor) -> Tensor:
@@ -155,13 +149,13 @@ def quiet(speech: Tensor) -> Tensor:
     return F.conv1d(F.pad(long, 2 * (_QUIET_BESIDE - 1,), mode="replicate"), ease / ease.sum())[:, 0]
 
 
-def without_held_smile(lips: Tensor, expected: Tensor, quiet: Tensor) -> tuple[Tensor, Tensor]:
-    """Lips and expected lips, each [B, T, 4, 3], without the corners that are expected where nobody speaks (`quiet` [B, T] 0 … 1).
+def held_smile(expected: Tensor, quiet: Tensor) -> Tensor:
+    """The corners of expected lips [B, T, 4, 3] that are away from rest where nobody speaks (`quiet` [B, T] 0 … 1), the same shape.
 
-    The takes that the judge learned from let go of a smile there; one that is held, as it is expected to be, is no fault.
+    They are taken off lips and expectation: the takes that the judge learned from let go of a smile there, and one that is held, as it is
+    expected to be, is no fault.
     """
-    held = quiet[..., None, None] * expected.new_tensor(_IS_CORNER)[:, None] * F.softshrink(expected, _LEAST_SMILE)
-    return lips - held, expected - held
+    return quiet[..., None, None] * expected.new_tensor(_IS_CORNER)[:, None] * F.softshrink(expected, _LEAST_SMILE)
 
 
 def opening_and_width(lips: Tensor) -> tuple[Tensor, Tensor]:
@@ -221,26 +215,31 @@ class Judge(nn.Module):
         half = TAPS // 2
         return F.conv1d(F.pad(speech.transpose(1, 2), (half, half), mode="replicate"), self.map) + self.map_offset[:, None]
 
-    def _compared(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
-        """Comparison of lips [B, T, 4, 3] with both expectations of their sound [B, T, n], over frames of weight [B, T]."""
-        own, guess = (_standard(1e3 * x.flatten(2), weight)[0] for x in (lips, expected))
-        places = torch.stack([guess, own - guess], -1).flatten(2)
-        of_places = _mean((own - guess).square(), weight).sqrt()
-        of_frame, of_clip = [], []
-        predicted = self.predicted(speech)
-        guesses = zip(opening_and_width(expected), predicted.unbind(1))
-        for curve, both in zip(opening_and_width(lips), guesses):
-            own, mean, deviation = _standard(curve, weight)
-            of_clip += [mean / _MILLIMETRES, deviation.log()]
-            of_frame.append(own)
-            for guess in both:
-                guess = _standard(guess, weight)[0]
-                of_frame += [own - guess, _near_correlation(own, guess, weight)]
-                for lag in LAGS:
-                    of_clip.append(_mean(_shifted(own, lag) * guess, weight * _shifted(weight, lag)))
-        of_frame += list(predicted.unbind(1))
-        of_clip = torch.cat([of_places, torch.stack(of_clip, -1)], -1)[:, None].expand(-1, speech.shape[1], -1)
-        return torch.cat([places, torch.stack(of_frame, -1), of_clip], -1)
+    def reference(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Reference:
+        """What is known before lips are compared with an expectation [B, T, 4, 3] of a sound [B, T, d]; arguments as for `forward`."""
+        there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
+        weight, held, predicted = counted(speech, there), held_smile(expected, quiet(speech)), self.predicted(speech)
+        expected = expected - held
+        curves = torch.stack([*opening_and_width(expected), *predicted.unbind(1)], -1)
+        guesses = standard(curves, weight)[0].transpose(1, 2).unflatten(1, (2, 2)).transpose(1, 2)  # of each curve, by model and by map
+        return Reference(
+            speech, there, weight, self.speech_in(speech[..., -_SAID:]), held, expected, standard(1e3 * expected.flatten(2), weight)[0],
+            predicted, Guesses.of(guesses, weight), _usual_size(expected, weight), _misplaced(expected, weight),
+        )  # fmt: skip
+
+    def _compared(self, lips: Tensor, known: Reference) -> Tensor:
+        """Comparison of lips [B, T, 4, 3] with both expectations of their sound [B, T, n]."""
+        apart = standard(1e3 * lips.flatten(2), known.weight)[0] - known.places
+        places = torch.stack([known.places, apart], -1).flatten(2)
+        curves, middle, deviation = standard(torch.stack(opening_and_width(lips), -1), known.weight)
+        curves = curves.transpose(1, 2)
+        differences = curves[:, :, None] - known.guesses.curves
+        near = torch.stack([differences, known.guesses.near_correlations(curves)], 3).flatten(2, 3)
+        of_frame = torch.cat([torch.cat([curves[:, :, None], near], 2).flatten(1, 2), known.predicted], 1).transpose(1, 2)
+        sizes = torch.stack([middle / _MILLIMETRES, deviation.log()], -1)
+        of_curves = torch.cat([sizes, known.guesses.clip_agreements(curves).flatten(2)], 2).flatten(1)
+        of_clip = torch.cat([mean(apart.square(), known.weight).sqrt(), of_curves], -1)[:, None].expand(-1, lips.shape[1], -1)
+        return torch.cat([places, of_frame, of_clip], -1)
 
     def forward(
         self, speech: Tensor, lips: Tensor, expected: Tensor, features: Tensor | None = None, evidence: Tensor | None = None,
@@ -250,18 +249,19 @@ class Judge(nn.Module):
         metres, of the motion and of the model's expectation in its direction · features [B, T, heard]: mesh-to-speech's body ·
         evidence [B, T]: nats for the spoken units · there: bool [B, T], frames that belong to a clip, for clips of
         different length in one batch (None: all)."""
-        there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
-        weight = counted(speech, there)
-        lips, expected = without_held_smile(lips, expected, quiet(speech))
+        return self.opinion(lips, self.reference(speech, expected, there), features, evidence)
+
+    def opinion(self, lips: Tensor, known: Reference, features: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
+        """As `forward`, of what is known of sound and expectation."""
+        lips = lips - known.held
         where = lips.flatten(2) * (1e3 / _MILLIMETRES)
         moved = F.pad(where.diff(dim=1), (0, 0, 1, 0))
-        apart = self._apart(lips, expected, weight)
-        x = self.speech_in(speech[..., -_SAID:])
-        x = x + self.lips_in(torch.cat([where, 3 * moved, self._compared(speech, lips, expected, weight), apart], -1))
+        apart = self._apart(lips, known)
+        x = known.said + self.lips_in(torch.cat([where, 3 * moved, self._compared(lips, known), apart], -1))
         if self.hear_in is not None:
             x = x + self.hear_in(torch.cat([features, evidence[..., None] / 3], -1))
         x = F.dropout(x, _DROPPED, self.training)
-        return self.out(self.body(x, there[..., None]))[..., 0] + apart @ self.by_distance + left_open(speech, lips)
+        return self.out(self.body(x, known.there[..., None]))[..., 0] + apart @ self.by_distance + left_open(known.speech, lips)
 
     def in_all(self, speech: Tensor, lips: Tensor, asked: Tensor, there: Tensor | None = None) -> Tensor:
         """The whole-clip term [B], added to the mean opinion: how badly the opening correlates with both expectations.
@@ -279,18 +279,19 @@ class Judge(nn.Module):
         opening, since the map predicts some sounds badly.
         """
         curves = opening_and_width(lips)[0], opening_and_width(expected)[0], self.predicted(speech)[:, 0]
-        own, model, mapped = (_standard(curve, weight)[0] for curve in curves)
-        return torch.stack([1 - _mean(own * model, weight), _mean((model - own) * mapped, weight)], -1)
+        own, model, mapped = (standard(curve, weight)[0] for curve in curves)
+        return torch.stack([1 - mean(own * model, weight), mean((model - own) * mapped, weight)], -1)
 
     @staticmethod
-    def _apart(lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
+    def _apart(lips: Tensor, known: Reference) -> Tensor:
         """Logarithms of the distance from the expectation [B, T, 2]: near each frame, and of the clip."""
-        distance = _distance(lips, expected, weight)
-        return torch.stack([(FLOOR + smoothed(distance)).log(), (FLOOR + _mean(distance, weight)).log()[:, None].expand_as(distance)], -1)
+        distance = _distance(lips, known)
+        of_clip = (FLOOR + mean(distance, known.weight)).log()
+        return torch.stack([(FLOOR + smoothed(distance)).log(), of_clip[:, None].expand_as(distance)], -1)
 
     def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
         """Predicted opinion of usual takes of a sound, per frame [B, T]: some sounds score low with any lips."""
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
-        where = without_held_smile(expected, expected, quiet(speech))[1].flatten(2) * (1e3 / _MILLIMETRES)
+        where = (expected - held_smile(expected, quiet(speech))).flatten(2) * (1e3 / _MILLIMETRES)
         known = torch.cat([speech[..., -_SAID:], self.predicted(speech).transpose(1, 2), where], -1)
         return self.hard_out(self.hard_body(self.hard_in(known), there[..., None]))[..., 0]
