@@ -86,14 +86,26 @@ def test_of_long_takes_that_are_sampled_side_by_side_one_at_a_time_is_articulate
     assert [take.score.total for take in takes] == [take.score.total for take in usual]
 
 
-def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech):
+def noted(at_work, action, *given):
+    at_work.append(1)
+    try:
+        return action(*given)
+    finally:
+        at_work.append(-1)
+
+
+def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech, monkeypatch):
     def cancel(fraction, message):
         if fraction > 0.3:
             raise Cancelled("stop")
 
+    at_work = []
+    perform, expected = engine.thunder.perform, engine.thunder.expected
+    monkeypatch.setattr(engine.thunder, "perform", lambda *given: noted(at_work, perform, *given))
+    monkeypatch.setattr(engine.thunder, "expected", lambda *given: noted(at_work, expected, *given))
     with threads(2), pytest.raises(Cancelled, match="stop"):
         engine.generate(speech, 6, 1, asked=Asked(Direction().vector()[None]), progress=cancel)
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("takes")]
+    assert at_work and not sum(at_work), "nothing is at work any more"
 
 
 def test_an_error_of_one_task_stops_those_at_work_and_drops_the_others():
@@ -110,7 +122,7 @@ def test_an_error_of_one_task_stops_those_at_work_and_drops_the_others():
 
     began, results = time.monotonic(), []
     with pytest.raises(ValueError, match="broken"):
-        results.extend(side_by_side([lambda i=i: task(i) for i in range(8)], 2, report.stop))
+        results.extend(side_by_side([lambda run, i=i: task(i) for i in range(8)], 2, report.stop))
     assert time.monotonic() - began < 5 and len(begun) < 8
     with pytest.raises(Cancelled):
         report([5], 0.7, "")
@@ -137,7 +149,6 @@ def test_parts_that_are_worked_on_at_once_come_in_order_and_wait_for_nobody():
             run(fails, 2)
         assert run(work, 2) == [0, 10], "an error leaves it usable"
     assert torch.get_num_threads() == before
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("parts")]
 
 
 def test_a_part_that_no_other_thread_has_begun_is_done_by_the_caller():
@@ -249,3 +260,22 @@ def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(e
     assert sizes[0] == 4 and set(sizes[1:]) <= {1, 2} and 2 in sizes
     assert arrived == [1, 2, 3, 4] and [take.seed for take in takes] == [take.seed for take in usual]
     assert all(np.array_equal(a.motion.expression, b.motion.expression) for a, b in zip(takes, usual))
+
+
+def test_a_thread_without_a_task_takes_over_what_another_begins():
+    done = threading.Event()
+
+    def name():
+        return threading.current_thread().name
+
+    def begins(run):
+        done.wait(10)  # until the other thread has no task left
+        held = threading.Event()
+        began = run.begin(lambda: (held.set(), name())[1])
+        return held.wait(10) and began() != name()
+
+    def ends(run):
+        done.set()
+        return True
+
+    assert list(side_by_side([begins, ends], 2, lambda: None)) == [True, True]

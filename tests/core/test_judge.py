@@ -13,7 +13,8 @@ from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, check, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.judge import _distance, FLOOR, Judge, JudgeConfig, left_open, quiet, TAPS, without_held_smile
+from thunder_core.engine.m2s.curves import Guesses, LAGS
+from thunder_core.engine.m2s.judge import _distance, FLOOR, held_smile, Judge, JudgeConfig, left_open, quiet, TAPS
 from thunder_core.engine.m2s.score import DAMPED, OFF_FRAMES, shift_frames
 from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
@@ -98,11 +99,12 @@ def test_a_smile_that_is_expected_where_nobody_speaks_is_taken_off_and_what_diff
     expected[:, :, 2:, 1], expected[:, :, 0, 1] = 4e-3, 2e-3  # corners up, and the lips parted
     lips = expected.clone()
     lips[:, :, 2, 1] += 3e-3
-    without, reference = without_held_smile(lips, expected, quiet)
+    held = held_smile(expected, quiet)
+    without, reference = lips - held, expected - held
     assert torch.allclose(without - reference, lips - expected) and torch.equal(reference[:, :25], expected[:, :25])
     assert reference[:, 25:, 2:].abs().max() <= 1e-3 + 1e-6 and torch.equal(reference[:, :, :2], expected[:, :, :2])
     usual = 0.2 * expected
-    assert torch.equal(without_held_smile(usual, usual, quiet)[0], usual), "corners near rest are left as they are"
+    assert not held_smile(usual, quiet).any(), "corners near rest are left as they are"
 
 
 def test_pauses_are_quiet_and_stops_are_not():
@@ -361,11 +363,13 @@ def test_a_smile_beyond_the_expected_one_is_no_fault_but_a_corner_that_moves_by_
     lips = torch.zeros(1, 100, 4, 3)
     lips[0, :, 1, 1] = -5e-3 * (1 - torch.cos(t / 4))  # the lower lip opens
     lips[0, :, 2:, 0] = 2e-3 * torch.sin(t / 7)[:, None] * torch.tensor([1.0, -1.0])  # corners in and out
+    judge = Judge()
+    known = judge.reference(torch.zeros(1, 100, judge.config.speech), lips)
 
     def distance(point, axis, offset):
         changed = lips.clone()
         changed[0, :, point, axis] += offset
-        return float(_distance(changed, lips, torch.ones(1, 100)).mean())
+        return float(_distance(changed, known).mean())
 
     assert distance(2, 1, 0.0) == pytest.approx(0, abs=1e-6)
     small, smile = distance(2, 1, 3e-4), distance(2, 1, 2e-3)
@@ -383,3 +387,21 @@ def test_an_opening_that_goes_with_an_expectation_is_expected_and_its_opposite_i
     expected[:, :, 0, 1] = 2e-3 * curve  # half as large: size does not matter
     by_model = judge.unexpected(speech.expand(2, -1, -1), lips, expected, torch.ones(2, frames))[:, 0]
     assert by_model.tolist() == pytest.approx([0.0, 2.0], abs=1e-3)
+
+
+def test_correlations_with_all_guesses_and_delays_at_once_are_those_one_by_one():
+    own, guesses = torch.randn(2, 2, 60), torch.randn(2, 2, 3, 60)
+    weight = (torch.rand(2, 60) > 0.2).float()
+    known = Guesses.of(guesses, weight)
+    near, agreements = known.near_correlations(own), known.clip_agreements(own)
+    for clip, curve, guess in np.ndindex(2, 2, 3):
+        a, b, w = (x.double().numpy() for x in (own[clip, curve], guesses[clip, curve, guess], weight[clip]))
+        for number, lag in enumerate(LAGS):
+            both = [(t - lag, t) for t in range(60) if 0 <= t - lag < 60]
+            wanted = sum(a[i] * b[t] * w[i] * w[t] for i, t in both) / sum(w[i] * w[t] for i, t in both)
+            assert float(agreements[clip, curve, guess, number]) == pytest.approx(wanted, abs=1e-5)
+        window = np.hanning(27)[1:-1] * w[18:43]  # around frame 30
+        x, y = a[18:43], b[18:43]
+        means = [(window * z).sum() / window.sum() for z in (x, y, x * y, x * x, y * y)]
+        wanted = (means[2] - means[0] * means[1]) / np.sqrt((means[3] - means[0] ** 2) * (means[4] - means[1] ** 2) + 0.01)
+        assert float(near[clip, curve, guess, 30]) == pytest.approx(wanted, abs=1e-4)

@@ -8,7 +8,8 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import lru_cache
 from typing import TypeVar
 
 import torch
@@ -42,27 +43,6 @@ class SharedProgress:
         self._stopped = True
 
 
-def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[[], None]) -> Generator[T, None, None]:
-    """Run tasks on `threads` threads and yield their results in the order of `tasks`.
-
-    Each task uses one torch thread: our operations are too short to share, and results do not depend on the number of threads.
-    If a task raises or the caller stops, `stop` is called, tasks not started are dropped and running ones are awaited.
-    """
-    before, interval = torch.get_num_threads(), sys.getswitchinterval()
-    pool = ThreadPoolExecutor(min(threads, len(tasks)), "takes", torch.set_num_threads, (1,))
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    waiting = deque(pool.submit(task) for task in tasks)
-    try:
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        if waiting:
-            stop()
-        pool.shutdown(cancel_futures=True)
-        sys.setswitchinterval(interval)
-        torch.set_num_threads(before)  # later threads would use the pool's thread count
-
-
 class Run:
     """Works on parts of one task, on the caller's thread and, where there is one, on a thread beside it."""
 
@@ -90,32 +70,60 @@ class Run:
 in_turn = Run()  # on the caller's thread alone
 
 
+def side_by_side(tasks: Sequence[Callable[[Run], T]], threads: int, stop: Callable[[], None]) -> Generator[T, None, None]:
+    """Run tasks on `threads` threads and yield their results in the order of `tasks`.
+
+    Each task uses one torch thread: our operations are too short to share, and results do not depend on the number of threads. It gets a
+    `Run` for parts of it that a thread may take over which has no task left.
+    If a task raises or the caller stops, `stop` is called, tasks not started are dropped and running ones are awaited.
+    """
+    with _one_torch_thread():
+        pool = _threads("takes", threads)
+        run = Run(pool)
+        begun = [pool.submit(task, run) for task in tasks]
+        waiting = deque(begun)
+        try:
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            if waiting:
+                stop()
+            for task in reversed(waiting):  # backwards: a later task may wait for an earlier one
+                task.cancel()
+            wait(begun)
+
+
 @contextlib.contextmanager
 def at_once(threads: int) -> Iterator[Run]:
-    """A `Run` for short parts of one task, with threads beside the caller's, which compute no gradients. torch uses one thread for each
-    part, so that the result does not depend on how many threads there are."""
-    before, interval = torch.get_num_threads(), sys.getswitchinterval()
-    torch.set_num_threads(1)
-    if threads == 1:
-        try:
-            yield in_turn
-        finally:
-            torch.set_num_threads(before)
-        return
-    pool = ThreadPoolExecutor(threads - 1, "parts", _begin)
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    try:
-        yield Run(pool)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        sys.setswitchinterval(interval)
-        torch.set_num_threads(before)
+    """A `Run` for short parts of one task, with threads beside the caller's. torch uses one thread for each part, so that the result does
+    not depend on how many threads there are."""
+    with _one_torch_thread():
+        yield in_turn if threads == 1 else Run(_threads("parts", threads - 1))
+
+
+@lru_cache(maxsize=None)
+def _threads(name: str, count: int) -> ThreadPoolExecutor:
+    """Threads that compute no gradients. They wait for the next request, since to start them takes milliseconds."""
+    return ThreadPoolExecutor(count, name, _begin)
 
 
 def _begin() -> None:
     """Initialise a thread for work on takes."""
     torch.set_num_threads(1)
     torch.set_grad_enabled(False)
+
+
+@contextlib.contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Within it torch's operations use one thread each, and Python's lock is handed on soon."""
+    before, interval = torch.get_num_threads(), sys.getswitchinterval()
+    torch.set_num_threads(1)
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        torch.set_num_threads(before)
 
 
 def in_portions(

@@ -29,10 +29,10 @@ from ..progress import no_progress
 from ..quality import NORMAL
 from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
-from .batches import in_portions, SharedProgress, side_by_side
+from .batches import in_portions, in_turn, Run, SharedProgress, side_by_side
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
-from .m2s.judge import Judge, opening_and_width
+from .m2s.judge import Judge, opening_and_width, Reference
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
 from .m2s.score import evidence, grade, Scale, voiced
@@ -136,11 +136,11 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
 class Expectation:
     """References of the judge for a take.
 
-    lips: [1, T, 4, 3], as `Engine._lips`, in the direction that it is played in.  hard: [T], opinion of usual takes at each frame.
-    asked: as `lips`, in the direction that was requested.
+    known: of the sound and of the lips [1, T, 4, 3] in its own direction.  hard: [T], opinion of usual takes at each frame.
+    asked: lips in the direction that was requested, [1, T, 4, 3] as `Engine._lips`.
     """
 
-    lips: Tensor
+    known: Reference
     hard: Tensor
     asked: Tensor
 
@@ -158,14 +158,14 @@ class Requested:
 
 _Turn = contextlib.AbstractContextManager[object]
 _NO_TURN: _Turn = contextlib.nullcontext()
-_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None, _Turn], list[Motion]]
+_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None, _Turn, Run], list[Motion]]
 
 
 @dataclass
 class _Request:
     """One request for takes; samples and scores portions of it on any thread.
 
-    draw: (seeds, progress, direction of each, spread of each, turn) → a motion for each seed.
+    draw: (seeds, progress, direction of each, spread of each, turn, run) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known
     before sampling.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which needs memory.
     requested: of `_requested`, once it is known; requesting: held while it is worked out.
@@ -210,11 +210,11 @@ class _Request:
         """A portion's takes, one step after the other."""
         return self._finished(seeds, self._sampled(seeds), self._expected(seeds))
 
-    def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
+    def _tasks(self, seeds: list[int]) -> list[Callable[[Run], list[Take]]]:
         """Two tasks for a portion, run in parallel: one computes the expectation, the other samples and then waits for it."""
         expectations: Future[list[Expectation] | None] = Future()
 
-        def expect() -> list[Take]:
+        def expect(_: Run) -> list[Take]:
             try:
                 expectations.set_result(self._expected(seeds))
             except BaseException as error:
@@ -222,25 +222,26 @@ class _Request:
                 raise
             return []
 
-        def sample() -> list[Take]:
-            motions, expected = self._sampled(seeds), expectations.result()
+        def sample(run: Run) -> list[Take]:
+            motions, expected = self._sampled(seeds, run), expectations.result()
             with self.turn:
-                return self._finished(seeds, motions, expected)
+                # Of long takes one thing at a time is measured, for the memory that each needs.
+                return self._finished(seeds, motions, expected, run if len(seeds) * self.voice.frames <= _PORTION_FRAMES else in_turn)
 
         return [expect, sample]
 
     def _spread(self, seed: int) -> float:
         return _spread_of(self.asked, seed, self.seeds[0])
 
-    def _sampled(self, seeds: list[int]) -> list[Motion]:
+    def _sampled(self, seeds: list[int], run: Run = in_turn) -> list[Motion]:
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
 
         def tell(fraction: float) -> None:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}")
 
         if self.asked is None:
-            return self.draw(seeds, tell, None, None, self.turn)
-        return self.draw(seeds, tell, self._played(seeds), [self._spread(s) for s in seeds], self.turn)
+            return self.draw(seeds, tell, None, None, self.turn, run)
+        return self.draw(seeds, tell, self._played(seeds), [self._spread(s) for s in seeds], self.turn, run)
 
     def _played(self, seeds: list[int]) -> list[np.ndarray]:
         """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each."""
@@ -262,20 +263,29 @@ class _Request:
                 self.requested = Requested(self.engine._lips(motion), self.engine._measured(motion, self.voice))
             return self.requested
 
-    def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None) -> list[Take]:
+    def _finished(
+        self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None, run: Run = in_turn
+    ) -> list[Take]:  # fmt: skip
+        """Takes with their scores and what is told of them, which `run` may begin beside the scores."""
+        described = run.begin(lambda: [self._described(seed, motion) for seed, motion in zip(seeds, motions)])
         scores: list[LipSyncScore | None] = [None] * len(motions)
         if self.scored:
             scores = [*self.engine._grade(motions, self.voice, expectations, lambda *how_far: self.report(seeds, *how_far))]
         takes = []
-        for motion, seed, score in zip(motions, seeds, scores):
+        for motion, seed, score, (opening, width, more) in zip(motions, seeds, scores, described()):
             about = self.about | {"seed": seed} | ({} if score is None else {"score": score.total})
             if self.asked is not None:
                 played_so = _is_as_asked(self.asked, seed, self.seeds[0])
                 about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _rounded(self.readings[seed])}
-                if self.expects and self._spread(seed) > 0:  # without a spread a take is as asked
-                    about["shown"] = shown(self.engine._measured(motion, self.voice), self._requested().measures)
-            takes.append(Take(motion, seed, score, *self.engine._opening_and_width(motion), about))
+            takes.append(Take(motion, seed, score, opening, width, about | more))
         return takes
+
+    def _described(self, seed: int, motion: Motion) -> tuple[np.ndarray, np.ndarray, dict]:
+        """(opening [T], width [T], provenance) of a take's motion: of one that varies a direction, how much it shows."""
+        more = {}
+        if self.expects and self._spread(seed) > 0:  # without a spread a take is as asked
+            more["shown"] = shown(self.engine._measured(motion, self.voice), self._requested().measures)
+        return *self.engine._opening_and_width(motion), more
 
 
 class Engine:
@@ -419,10 +429,10 @@ class Engine:
 
         def draw(
             seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None, spreads: list[float] | None,
-            turn: _Turn,
+            turn: _Turn, run: Run,
         ) -> list[Motion]:  # fmt: skip
             if other is None:
-                return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, spreads, turn)
+                return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, spreads, turn, run)
             return other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
 
         request = _Request(
@@ -518,9 +528,14 @@ class Engine:
         sound = self.vocoder.speak(*self._draw(motion, speaker), speaker)[: round(motion.frames / FPS * RATE)]
         return Speech(sound.cpu().numpy().astype(np.float32), RATE)
 
+    def _spoken(self, motion: Motion) -> tuple[Tensor, Tensor]:
+        """Expression [T, n] and jaw [T, 3] of a motion on the device."""
+        expression, jaw = (torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(self.device) for x in (motion.expression, motion.jaw))
+        return expression, jaw
+
     def _windows(self, motion: Motion) -> Iterator[tuple[Tensor, slice]]:
         """Mouth vertices [1, t, n_m, 3] window by window, so that length costs no memory, and the frames to keep of each."""
-        expression, jaw = (torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(self.device) for x in (motion.expression, motion.jaw))
+        expression, jaw = self._spoken(motion)
         for start in range(0, motion.frames, _M2S_WINDOW):
             end = min(start + _M2S_WINDOW, motion.frames)
             a, b = max(0, start - _M2S_MARGIN), min(motion.frames, end + _M2S_MARGIN)
@@ -558,15 +573,15 @@ class Engine:
         return (voice, SPEAKS) if float(voice.presence.max()) >= _SPOKEN else (voice.unspoken(), IDLE)
 
     def _opinion(self, motion: Motion, voice: VoiceFeatures, expectation: Expectation) -> tuple[Tensor, Tensor]:
-        """The judge's opinion per frame [1, T] and for the whole clip [1] of a motion that starts with the sound."""
-        speech, more = voice.features[None, : motion.frames], ()
+        """The judge's opinion per frame [1, T] and for the whole clip [1] of a motion of the sound."""
+        more = ()
         if self.judge.config.heard:
             features, lips, log_odds = self._look(motion, voice)
             more = features, log_odds
         else:
             lips = self._lips(motion)
-        opinion = self.judge(speech, lips, expectation.lips, *more)
-        return opinion, self.judge.in_all(speech, lips, expectation.asked)
+        opinion = self.judge.opinion(lips, expectation.known, *more)
+        return opinion, self.judge.in_all(voice.features[None], lips, expectation.asked)
 
     @cached_property
     def _margins(self) -> Lips:
@@ -587,7 +602,7 @@ class Engine:
 
     def _lips(self, motion: Motion) -> Tensor:
         """Positions of the judge's four lip points, [1, T, 4, 3] metres from rest."""
-        return torch.cat([seen[:, keep][:, :, self.mouth.lips] for seen, keep in self._windows(motion)], 1)
+        return self.mouth.lip_points(*(part[None] for part in self._spoken(motion)))
 
     @torch.no_grad()
     def _grade(
@@ -621,8 +636,8 @@ class Engine:
         """
         result = []
         for lips, spread in zip(self._expected_lips(voice, directions, turn), spreads or [0.0] * len(directions)):
-            requested = asked() if asked is not None and spread > 0 else lips
-            result.append(Expectation(lips, self.judge.hard(voice.features[None], lips)[0], requested))
+            requested, speech = asked() if asked is not None and spread > 0 else lips, voice.features[None]
+            result.append(Expectation(self.judge.reference(speech, lips), self.judge.hard(speech, lips)[0], requested))
         return result
 
     def _expect_of(self, motions: list[Motion], voice: VoiceFeatures) -> list[Expectation]:

@@ -24,7 +24,7 @@ from ...face.moods import MoodPoses
 from ...files import hash_of
 from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
-from ..batches import at_once, in_turn
+from ..batches import at_once, in_turn, Run
 from ..cards import unusable
 from ..diffusion.articulate import Articulation, believed_rounding, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
@@ -224,7 +224,7 @@ class Thunder:
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
         styles: Sequence[np.ndarray] | None = None, spreads: Sequence[float] | None = None,
-        turn: AbstractContextManager[object] = _NO_TURN,
+        turn: AbstractContextManager[object] = _NO_TURN, run: Run = in_turn,
     ) -> list[Motion]:  # fmt: skip
         """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
@@ -235,6 +235,7 @@ class Thunder:
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
         window of each step and may raise to stop.  turn: held while a motion is articulated, which needs more memory than sampling it.
+        run: begins with the gestures, which do not need the motion.
         """
         frames, drawn = len(voice.features), []
         hide = torch.ones(1, dtype=torch.bool, device=self.device)
@@ -275,20 +276,22 @@ class Thunder:
                 x0 = guidance * x0 + (1 - guidance) * estimate(x, step, conditions(len(x), a, b, hide))
             return x0 if guide is None else guide(x0, a, b)
 
+        def gestures_of(i: int) -> Callable[[], Layer]:
+            style, spread = None if styles is None else styles[i], 0.0 if spreads is None else spreads[i]
+            return partial(layer_of, voice.phrasing, seeds[i], spread, style, voice.listens)
+
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             at.update(before=start, takes=len(some))
             known.clear()
+            gestures = [run.begin(gestures_of(i)) for i in range(start, start + len(some))]
             noise = seeded_noise(some, frames, self.denoiser.config.motion).to(self.device)
             noise = self.denoiser.first_noise(noise, None if played is None else played[start : start + len(some)])
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             for i, m in enumerate(self.denoiser.restore(x).cpu().numpy(), start):
-                style = None if styles is None else styles[i]
-                spread = 0.0 if spreads is None else spreads[i]
-                gestures = partial(layer_of, voice.phrasing, seeds[i], spread, style, voice.listens)
                 with turn:
-                    drawn.append(self._motion(m, voice, kept, style, gestures))
+                    drawn.append(self._motion(m, voice, kept, None if styles is None else styles[i], gestures[i - start]))
         return drawn
 
     def _estimate_of(self, denoiser: Denoiser) -> Estimate:
