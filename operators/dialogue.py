@@ -80,6 +80,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
             return False
         if not dialogue.wanting(context.scene):
             why = next((line.why_not for line in dialogue.lines(context.scene) if line.why_not), "")
+            why = why or next((piece.sentence for piece in dialogue.pieces(context.scene)), "")
             cls.poll_message_set(why or "All dialogue strips have takes that match them")
             return False
         return True
@@ -90,6 +91,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         client = connection.client()
         client.start()
         self.warnings = dialogue.warnings(scene, todo)
+        self.pieces = [piece.sentence for piece in dialogue.pieces(scene)]
         self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)
         return "Generating takes", dialogue.generate(client, scene, todo, settings.count, Sampling.of(settings), self.takes.append)
 
@@ -97,6 +99,8 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         done = self.strips - len(left_out)
         takes = len(self.takes)
         self.report({"INFO"}, f"Generated {takes} take{'' if takes == 1 else 's'} for {done} strip{'' if done == 1 else 's'}")
+        for sentence in self.pieces:
+            self.report({"INFO"}, sentence)
         for sentence in self.warnings:
             self.report({"WARNING"}, sentence)
         for sentence in left_out:

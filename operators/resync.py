@@ -8,7 +8,13 @@ from ..scene.takes import resync
 from ..scene.voice import fingerprint
 from .slices import SlicedWork
 
-_DONE = {"MOVED": "moved", "CUT": "trimmed", "RATE": "converted to the scene's frame rate", "CHANGED": "resampled"}
+_DONE = {
+    "MOVED": "moved",
+    "CUT": "trimmed",
+    "RATE": "converted to the scene's frame rate",
+    "CHANGED": "resampled",
+    "PIECE": "added for pieces of a cut strip",
+}
 
 
 class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):

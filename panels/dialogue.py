@@ -33,6 +33,8 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
             mark = "CHECKMARK"
         elif speaker is not None and dialogue.has_takes(scene, item.name, speaker):
             mark = "ACTION"
+        elif speaker is not None and (piece := dialogue.piece_of(scene, item.name, speaker)) is not None and piece.played:
+            mark = "ACTION"
         else:
             mark = "DOT"
         split = layout.split(factor=0.52)

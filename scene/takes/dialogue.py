@@ -84,6 +84,37 @@ def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A strip that was cut off another one, of which takes were made that include its sound.
+
+    strip: its name.  whole: the other one's.  played: whether these takes play it where it is; else Re-sync gives it its part of them.
+    """
+
+    strip: str
+    whole: str
+    played: bool
+
+    @property
+    def sentence(self) -> str:
+        """Why it needs no takes of its own."""
+        if self.played:
+            return f"The takes of “{self.whole}” include “{self.strip}”, which was cut off it"
+        return f"“{self.strip}” was cut off “{self.whole}” and moved: Re-sync gives it its part of the takes"
+
+
+def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> Piece | None:
+    """What a strip is a piece of, if a head has takes that include it; None if it is a line of its own."""
+    one, known = strip.named(scene, name), set()
+    for entry in scene.thunder.takes:
+        record = entry.action.get(fingerprint.STATE) if entry.action is not None else None
+        if record and entry.head == speaker and entry.role != LISTENS.upper() and (entry.voice, record) not in known:
+            known.add((entry.voice, record))
+            if how := fingerprint.part_of_take(scene, entry, one):
+                return Piece(name, entry.voice, how == "PLAYED")
+    return None
+
+
 def select(context, name: str) -> None:
     """Make a strip of the dialogue the voice and who speaks it the head, selected in their editors too."""
     scene = context.scene
@@ -145,7 +176,16 @@ def _is_voice(context, name: str) -> bool:
 
 
 def wanting(scene) -> list[Line]:
-    """The lines that can be spoken and have no takes yet that fit."""
+    """The lines that can be spoken and have no takes yet that fit, neither of their own nor of the strip that they were cut off."""
+    return [line for line in _without_takes(scene) if piece_of(scene, line.strip, line.speaker) is None]
+
+
+def pieces(scene) -> list[Piece]:
+    """The lines without takes of their own that those of the strip include which they were cut off."""
+    return [piece for line in _without_takes(scene) if (piece := piece_of(scene, line.strip, line.speaker)) is not None]
+
+
+def _without_takes(scene) -> list[Line]:
     return [line for line in lines(scene) if not line.why_not and not has_takes(scene, line.strip, line.speaker)]
 
 

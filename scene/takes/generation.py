@@ -312,7 +312,7 @@ class TakeCollector:
         values: what `prepare` returned."""
         clock = Clock.of(scene, self.voice.clock.start)
         number = take_list.next_number(scene, rig.mesh, self.voice.name)
-        actions = yield from keying.key(rig, performance, clock, f"{self.voice.name} · {take_list.numbered(number)}", values)
+        actions = yield from keying.key(rig, performance, clock, take_list.action_name(self.voice.name, number), values)
         take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock)
         first_seed.remember(scene, rig.mesh, self.voice, performance.seed)
         fingerprint.remember(actions[0], self.strip_state)

@@ -15,8 +15,8 @@ from ...thunder_core.client import Client
 from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadSound
 from ...thunder_core.face.lips import opening_mm, width_mm
-from ...thunder_core.progress import mapped
-from ...thunder_core.types import FPS, Motion, pack, unpack
+from ...thunder_core.progress import mapped, scaled
+from ...thunder_core.types import FPS, LISTENS, Motion, pack, unpack
 from ..animation import display, keying
 from ..heads import head
 from ..host import compat
@@ -39,12 +39,14 @@ def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
     needed and keys were edited, or if a take was mixed and its seed cannot make it again, it stays unchanged and the new one is listed
     after it.
 
+    A piece that was cut off the voice and moved alone gets its part of the takes, keyed from their own motion and listed with it.
+
     client may be None if nothing needs the engine (`needs_engine`). Returns the kind of each change, as in
-    fingerprint.Change. Raises ThunderError.
+    fingerprint.Change, and PIECE for each take that a piece got. Raises ThunderError.
     """
     scene_name, kinds = scene.name, []
-    todo = [entry.action.session_uid for entry, _ in fingerprint.stale(scene)]
-    for number, uid in enumerate(todo):
+    todo = [(entry.action.session_uid, _pieces(scene, entry)) for entry, _ in fingerprint.stale(scene)]
+    for number, (uid, pieces) in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)
         # Looked up again, because the animator continues working meanwhile.
         scene = bpy.data.scenes.get(scene_name)
@@ -54,6 +56,15 @@ def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
             continue
         message = f"Re-syncing take {number + 1} of {len(todo)}"
         yield Step(share[0], message, busy=True)
+        for piece in pieces:
+            yield from mapped(_part(scene, entry, piece), lambda fraction: Step(share[0], message, True))
+            kinds.append("PIECE")
+            scene = bpy.data.scenes.get(scene_name)
+            entry = None if scene is None else next((e for e in scene.thunder.takes if e.action and e.action.session_uid == uid), None)
+            if entry is None:
+                break
+        if entry is None:
+            continue
         if changed.kind == "MOVED":
             _move(entry, fingerprint.of_take(entry), changed.now)
         else:
@@ -114,6 +125,30 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     _, rig = generation.again(scene_name, mesh_name)
     actions = yield from stage(keying.key(rig, fitted, clock, _name(uid)), "Keying the take", 0.95, 0.95)
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
+
+
+def _pieces(scene, entry) -> list[State]:
+    """The pieces that were cut off a take's voice and moved, and that its head has no takes of."""
+    taken = {other.voice for other in scene.thunder.takes if other.head == entry.head}
+    return [piece for piece in fingerprint.cut_away(scene, entry) if piece.strip not in taken]
+
+
+def _part(scene, entry, piece: State) -> Generator[float, None, None]:
+    """Key the part of a take that a piece of its voice plays, and list it as a take of the piece. Yields progress."""
+    rig = take_list.rig_of(scene, entry)
+    head.check_animatable(rig)
+    then, kind, star, note, role = fingerprint.of_take(entry), entry.kind, entry.star, entry.note, entry.role
+    performance = yield from scaled(provenance.read(rig, entry), 0.0, 0.3)
+    fitted, _ = fit(performance, piece.seconds[0] - then.seconds[0], max(1, round((piece.last - piece.first) / piece.fps * FPS)))
+    clock, mesh_name, scene_name = Clock(float(piece.first), piece.fps), rig.mesh.name, scene.name
+    scene, rig = generation.again(scene_name, mesh_name)
+    number = take_list.next_number(scene, rig.mesh, piece.strip)
+    actions = yield from scaled(keying.key(rig, fitted, clock, take_list.action_name(piece.strip, number)), 0.3, 1.0)
+    made = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
+    made.star, made.note = star, note
+    fingerprint.remember(actions[0], piece)
+    if role != LISTENS.upper():
+        strip.keep_speaker(scene, piece.strip, rig.mesh)
 
 
 def voice_of(scene, now: State) -> strip.Voice:

@@ -67,6 +67,11 @@ def numbered(number: int) -> str:
     return f"Take {number}"
 
 
+def action_name(voice: str, number: int) -> str:
+    """The name of a take's action."""
+    return f"{voice} · {numbered(number)}"
+
+
 def next_number(scene, mesh, voice: str) -> int:
     """The number of the next take of a head and a voice: they count up, and a take keeps its number."""
     return 1 + max((entry.number for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice), default=0)

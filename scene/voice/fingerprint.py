@@ -232,6 +232,40 @@ def is_cut_off(scene, one, other) -> bool:
     return abs(a.origin - b.origin) < _SAME_FRAME and a.retiming == b.retiming and (a.last <= b.first or b.last <= a.first)
 
 
+def part_of_take(scene, entry, one) -> str:
+    """Whether a take was made of a sound strip that was cut off its voice: PLAYED if the take still plays it, where it was or moved along;
+    CUT_AWAY if it was moved alone, so that Re-sync will trim the take; "" if the take is of another sound.
+
+    Fast for strips of other sounds or parts.
+    """
+    then = of_take(entry)
+    if then is None or not then.strip or then.strip == one.name or one.sound is None:
+        return ""
+    voice, piece = strip.named(scene, then.strip), _state_of(scene, one)
+    if voice is None or voice.type != "SOUND" or voice.sound != one.sound or piece.retiming != then.retiming or not _within(piece, then):
+        return ""
+    changed = _change(scene, then)
+    now = then if changed is None else changed.now
+    if now is None or (changed is not None and changed.kind == "CHANGED"):
+        return ""
+    if _within(piece, now):
+        return "PLAYED" if abs(piece.origin - now.origin) < _SAME_FRAME else ""  # else it is played twice, here for the second time
+    (first, last), (begin, end) = piece.seconds, now.seconds
+    apart = last <= begin + _SAME_SECONDS or first >= end - _SAME_SECONDS
+    return "CUT_AWAY" if changed is not None and changed.kind == "CUT" and apart else ""
+
+
+def cut_away(scene, entry) -> list[State]:
+    """The present states of the strips that are CUT_AWAY (`part_of_take`) from a take's voice, in order of time."""
+    return [_state_of(scene, each) for each in strip.sound_strips(scene) if part_of_take(scene, entry, each) == "CUT_AWAY"]
+
+
+def _within(part: State, whole: State) -> bool:
+    """Whether the part of a recording that one state plays is in the other's; of a file it is not known."""
+    (first, last), (begin, end) = part.seconds, whole.seconds
+    return bool(whole.last) and begin - _SAME_SECONDS <= first and last <= end + _SAME_SECONDS
+
+
 def _state_of(scene, speaking) -> State:
     """The state of a sound strip now."""
     fps = Clock.of(scene, 0).fps

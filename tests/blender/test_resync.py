@@ -9,7 +9,7 @@ from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
-from thunder.scene.takes import provenance, renames, resync as resync_module, take_list
+from thunder.scene.takes import dialogue, provenance, renames, resync as resync_module, take_list
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.choice import Choice
 from thunder.scene.takes.shape.stored import is_shaped
@@ -308,6 +308,71 @@ def test_takes_stay_with_what_is_left_of_a_strip_that_was_cut(line):
     resync(scene, client)
     assert kinds(scene) == [] and any(entry.star for entry in scene.thunder.takes)
     assert {(entry.first, entry.last) for entry in scene.thunder.takes} != {(1, 25)}
+
+
+def test_a_piece_of_a_cut_strip_is_not_sampled_again(blender, line):
+    scene, rig, speaking, client = line
+    strip.keep_speaker(scene, "line", rig.mesh)
+    assert dialogue.wanting(scene) == [] == dialogue.pieces(scene)
+    left, right = cut(speaking, 60)
+    last = right.split(90, "SOFT")
+    renames.follow(scene)
+    assert dialogue.wanting(scene) == [] and not blender.ops.thunder.generate_all.poll()
+    assert [(piece.strip, piece.whole, piece.played) for piece in dialogue.pieces(scene)] == [
+        (right.name, "line", True),
+        (last.name, "line", True),
+    ]
+    for each in (left, right, last):
+        strip.move(each, compat.content_start(each) + 200)
+    assert kinds(scene) == ["MOVED", "MOVED"] and all(piece.played for piece in dialogue.pieces(scene)), "moved together"
+    resync(scene, client)
+    assert len(scene.thunder.takes) == 2 and all(piece.played for piece in dialogue.pieces(scene))
+
+
+def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(line):
+    scene, rig, speaking, client = line
+    strip.keep_speaker(scene, "line", rig.mesh)
+    scene.thunder.takes[0].star = True
+    before = jaw(scene.thunder.takes[0])
+    left, right = cut(speaking, 60)
+    strip.move(right, compat.content_start(right) + 50)
+    renames.follow(scene)
+    assert dialogue.wanting(scene) == [] and kinds(scene) == ["CUT", "CUT"]
+    (piece,) = dialogue.pieces(scene)
+    assert (piece.strip, piece.whole, piece.played) == (right.name, "line", False) and "Re-sync" in piece.sentence
+    assert sorted(resync(scene, None)) == ["CUT", "CUT", "PIECE", "PIECE"]  # without the engine
+    assert kinds(scene) == [] and dialogue.wanting(scene) == [] == dialogue.pieces(scene)
+    of_piece = [entry for entry in scene.thunder.takes if entry.voice == right.name]
+    assert [(entry.seed, entry.star, entry.first) for entry in of_piece] == [(1, True, 110), (2, False, 110)]
+    assert [entry.voice for entry in scene.thunder.takes].count("line") == 2 and dialogue.has_takes(scene, right.name, rig.mesh)
+    assert of_piece[0].action.name.startswith(f"{right.name} · Take 1")
+    moved = jaw(of_piece[0])
+    inside = (moved[0] >= 110) & (moved[0] < 160)
+    whole = np.isin(before[0], moved[0][inside] - 50)
+    assert inside.sum() == 50 and np.abs(moved[1][inside] - before[1][whole]).max() < 1e-6, "it plays what it played before"
+
+
+def test_the_same_recording_a_second_time_is_a_line_of_its_own(line):
+    scene, rig, speaking, _ = line
+    again = strip.add(scene, speaking.sound.filepath, "again", 200)
+    again.sound = speaking.sound
+    assert [each.strip for each in dialogue.wanting(scene)] == ["again"] and dialogue.pieces(scene) == []
+    compat.trim_start(again, 30)
+    assert [each.strip for each in dialogue.wanting(scene)] == ["again"]
+
+
+def test_a_piece_made_longer_is_sampled(line):
+    """Sound that no take has."""
+    scene, rig, speaking, _ = line
+    compat.trim_end(speaking, 30)
+    for place in (1, 0):
+        take_list.remove(scene, place)
+    enter(scene, rig, speaking, 1)
+    left, right = cut(speaking, 40)
+    renames.follow(scene)
+    assert [piece.strip for piece in dialogue.pieces(scene)] == [right.name]
+    compat.trim_end(right, 10)
+    assert dialogue.pieces(scene) == [] and [each.strip for each in dialogue.wanting(scene)] == [right.name]
 
 
 def test_a_piece_with_takes_of_its_own_is_another_voice(line):
