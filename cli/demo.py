@@ -14,31 +14,25 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import os
 import platform
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
-import numpy as np
 
-from ..scene.animation import display
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.media import grid_film, studio
+from ..scene.media import contact_sheet, grid_film, studio
 from ..scene.review import listening
-from ..scene.takes import generation, take_list
+from ..scene.takes import generation, loudness, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_take
-from ..thunder_core.engine_python import find_engine_python
-from ..thunder_core.errors import NoEngine
 from ..thunder_core.quality import NORMAL, QUALITIES
 from . import bake, products
 from .script import file_path, quiet, run, say, takes_in_words, warn, whole
@@ -47,8 +41,7 @@ ROOT = Path(__file__).resolve().parents[1]
 SCENE_FPS = 25
 PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
 FILMS = {"none": (), "best": ("best.mp4",), "takes": ("takes.mp4",), "both": ("best.mp4", "takes.mp4")}
-INSTANTS = 5  # frames of each take on the contact sheet
-FILM_PIXELS, STILL_PIXELS = 480, 200  # a frame of the film takes 0.2 s on two cores without a graphics card
+FILM_PIXELS = 480  # a frame of the film takes 0.2 s on two cores without a graphics card
 TAKES_PIXELS, SMALL_PIXELS = 900, 640  # height of the film of all takes; a frame of eight takes up to a second
 
 
@@ -160,29 +153,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
                 grid_film.render(stage.scene, stage.rig, list(stage.scene.thunder.takes), parts["takes.mp4"], height, chosen.small)
 
         bar.begin("Drawing the contact sheet")
-        instants = key_instants(sampled[0])
-        stills = render_stills(stage, instants, os.path.join(client.folder, "stills"))
-        rows = [
-            {
-                "npz": parts[name],
-                "score": take.score if math.isfinite(take.score) else None,
-                "seed": take.seed,
-                "words": words_of_take(take.provenance),
-                "frames": frames,
-            }
-            for name, take, frames in zip(npz, sampled, stills)
-        ]
-        sheet(
-            client,
-            {
-                "title": f"{takes_in_words(chosen.takes)} of “{Path(sound).stem}”",
-                "subtitle": "best lip-sync first; the frames are of the same instants in every take",
-                "sound": sound,
-                "instants": instants,
-                "takes": rows,
-            },
-            parts["takes.png"],
-        )
+        draw_sheet(stage, parts["takes.png"])
         bar.end()
 
         report = report_of(sound, sampled, chosen.quality, warnings, parts, bar)
@@ -232,21 +203,12 @@ def listen(client, stage: Stage, out: str, bar: Bar) -> None:
         stage.line.sound.pack()  # so that the scene has its sound after copying
 
 
-def render_stills(stage: Stage, instants: list[float], folder: str) -> list[list[str]]:
-    """Render every take at the same instants, s, into PNG files of a new folder; returns their paths, a list for each take."""
-    os.makedirs(folder)
-    scene, rig = stage.scene, stage.rig
-    scene.camera = studio.close_up(scene, rig)
-    stills: list[list[str]] = []
-    for rank, entry in enumerate(scene.thunder.takes, start=1):
-        display.show(rig, entry)
-        stills.append([])
-        for number, seconds in enumerate(instants):
-            scene.frame_set(round(float(stage.voice.clock.frame(seconds))))
-            stills[-1].append(os.path.join(folder, f"{rank:02d}_{number}.png"))
-            with quiet():
-                studio.render_still(scene, stills[-1][-1], STILL_PIXELS)
-    return stills
+def draw_sheet(stage: Stage, out: str) -> None:
+    """Draw the contact sheet of all takes, as the add-on does. Raises ThunderError."""
+    entries = list(stage.scene.thunder.takes)
+    levels = jobs.run_through("Reading the voice", loudness.of_take(stage.scene, stage.voice, entries[0]))
+    with quiet():
+        jobs.run_through("Contact sheet", contact_sheet.make(stage.scene, stage.rig, entries, out, levels))
 
 
 def report_of(sound: str, sampled: list, quality: str, warnings, parts: dict[str, str], bar: Bar) -> dict:
@@ -288,33 +250,6 @@ def film_progress(bar: Bar, scene):
             yield
         finally:
             bpy.app.handlers.render_post.remove(print_progress)
-
-
-def key_instants(take) -> list[float]:
-    """Times (s) that show the mouth at work: the widest opening in each of INSTANTS equal parts of the line and, in every other
-    part, the narrowest lips."""
-    instants = []
-    for number, part in enumerate(np.array_split(np.arange(len(take.opening)), INSTANTS)):
-        if len(part):
-            at = np.argmin(take.width[part]) if number % 2 else np.argmax(take.opening[part])
-            instants.append(float(part[at] / take.motion.fps))
-    return instants
-
-
-def sheet(client, spec: dict, out: str) -> None:
-    """Draw the contact sheet in the engine's Python, which has the plotting library."""
-    path = os.path.join(client.folder, "sheet.json")
-    with open(path, "w", encoding="utf-8") as file:
-        json.dump(spec, file)
-    python = find_engine_python(client.python, client.venvs)
-    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
-    environment |= {"PYTHONPATH": str(ROOT), "PYTHONNOUSERSITE": "1", "MPLCONFIGDIR": client.folder}
-    done = subprocess.run(
-        [python, "-m", "thunder_core.engine.sheet", path, out], env=environment, cwd=client.folder, capture_output=True, text=True
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no reason was given"])[-1]
-        raise NoEngine(f"The contact sheet could not be drawn ({last}): reinstall the engine")
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ from ..scene.animation import display
 from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.media import contact_sheet, export, studio
+from ..scene.takes import loudness
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
@@ -159,7 +160,8 @@ def _export(out: files.Transaction, baked: Baked, output: str, rank: int, file: 
 def _draw_sheet(out: files.Transaction, baked: Baked) -> None:
     """Draw the contact sheet of all takes, and a small one for the report of many bakes."""
     sheet, thumbnail = OUTPUTS["sheet"].names
-    steps = contact_sheet.make(baked.scene, baked.rig, baked.entries, out.part(sheet))
+    levels = jobs.run_through("Reading the voice", loudness.of_take(baked.scene, baked.voice, baked.entries[0]))
+    steps = contact_sheet.make(baked.scene, baked.rig, baked.entries, out.part(sheet), levels)
     image = jobs.run_through("Contact sheet", steps)
     width, height = image.size
     if width > THUMBNAIL_PIXELS:

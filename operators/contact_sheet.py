@@ -3,11 +3,9 @@
 
 import bpy
 
-from ..scene.host.jobs import Step
 from ..scene.media import contact_sheet
-from ..scene.takes import browsing, take_list
-from ..scene.voice import strip, voice_cache
-from ..thunder_core.animation import sheet_frames
+from ..scene.takes import browsing, loudness, take_list
+from ..scene.voice import strip
 from ..thunder_core.errors import ThunderError
 from .select_take import there_are_takes
 from .slices import SlicedWork
@@ -27,10 +25,10 @@ class THUNDER_OT_contact_sheet(SlicedWork, bpy.types.Operator):
         return "Contact Sheet", self._steps(context)
 
     def _steps(self, context):
-        loudness = yield from _loudness(context, browsing.of_one_head(context)[0].voice)
+        levels = yield from _loudness(context, browsing.of_one_head(context)[0])
         scene, listed = context.scene, browsing.of_one_head(context)  # only now: something may have been undone meanwhile
         rig = take_list.rig_of(scene, listed[0])
-        return (yield from contact_sheet.make(scene, rig, listed, contact_sheet.free_path(listed[0].voice), loudness))
+        return (yield from contact_sheet.make(scene, rig, listed, contact_sheet.free_path(listed[0].voice), levels))
 
     def finish(self, context, image):
         where = bpy.path.abspath(image.filepath)
@@ -40,18 +38,15 @@ class THUNDER_OT_contact_sheet(SlicedWork, bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _loudness(context, name: str):
-    """Steps that read the voice of that name. Returns how loud it is per frame, None if it cannot be read."""
+def _loudness(context, entry):
+    """Steps that read the voice of a take. Returns how loud it is per frame of the take, None if it cannot be read."""
     try:
-        voice = strip.find(context)
+        voice = strip.of_take(context, entry)
     except ThunderError:
         return None
-    cached = voice_cache.read(context.scene, voice) if voice.name == name else None
-    while cached is not None and cached.reading:
-        yield Step(0.0, "Reading the voice")
-    if cached is None or cached.peaks is None:
+    if voice.name != entry.voice:
         return None
-    return sheet_frames.loudness(cached.peaks, voice_cache.PEAKS_PER_SECOND)
+    return (yield from loudness.of_take(bpy.data.scenes[voice.scene], voice, entry))
 
 
 def _open(context, image) -> None:

@@ -30,18 +30,25 @@ from . import puppets
 
 NAME = "Thunder Contact Sheet"  # name of the temporary scene
 MOMENTS = 6
-ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.4, 2.25  # height of a row, pixels; widths of labels and curves, in row heights
-NAMES_CELLS = 0.42  # width of the track names, which stand in the curves' column
-TRACKS = {"mouth": (0.08, 0.54), "head": (0.64, 0.76), "brows": (0.82, 0.94)}  # vertical extent of each track in its row, from below
-LETTERS, LINES, LINE_CELLS = 24, 3, 0.125  # a take's words: letters per line, lines, line spacing
+ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.4, 3.2  # height of a row, pixels; widths of labels and curves, in row heights
+NAMES_CELLS = 0.46  # width of the track names, which stand in the curves' column
+TRACKS = {"mouth": (0.06, 0.46), "head": (0.54, 0.71), "brows": (0.79, 0.96)}  # vertical extent of each track in its row, from below
+VOICE = (0.12, 0.42)  # that of the voice in the title
+LETTERS, LINES, LINE_CELLS = 24, 3, 0.135  # a take's words: letters per line, lines, line spacing
 BAND = 50  # picture rows packed at once
 GUTTER = 3  # empty pixels above and below a row
-HEAD_CELLS = 0.46  # height of the title
+HEAD_CELLS = 0.78  # height of the title
 SPREAD = 1.8  # distance between rendered faces, in cells; parts outside their cell are cut off
 FACE = 0.84  # share of the full-face square that is shown, since the lips are compared
 LOWER = 0.07  # cells by which the picture's centre lies below the face's, since chins go down when mouths open
-PAPER, INK, FAINT, ACCENT = (0.0085, 0.0095, 0.0125), (0.8, 0.78, 0.74), (0.22, 0.235, 0.27), (1.0, 0.45, 0.09)  # linear RGB
-WORDS = {sheet_frames.CLOSED: "closed", sheet_frames.WIDE: "wide", sheet_frames.LOUD: "loudest"}
+PAPER, INK, FAINT, ACCENT = (0.0085, 0.0095, 0.0125), (0.8, 0.78, 0.74), (0.36, 0.38, 0.42), (1.0, 0.45, 0.09)  # linear RGB
+SOUND = (0.37, 0.54, 0.72)  # display colour of the voice
+WORDS = {
+    sheet_frames.CLOSED: "lips shut",
+    sheet_frames.WIDE: "wide",
+    sheet_frames.LOUD: "loudest",
+    sheet_frames.DIFFER: "takes differ",
+}
 
 
 @dataclass
@@ -65,13 +72,13 @@ class _Row:
 def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None) -> Generator[Step, None, bpy.types.Image]:
     """Steps that draw the sheet of takes of one head into a new PNG file and load it. Returns the image.
 
-    loudness: of the voice, per frame of the first take at 25 fps, or None.  The scene and its display stay unchanged. Raises BadRequest if
-    no take can be drawn, or NoSpace.
+    loudness: of the voice, per frame of the first take at 25 fps; None: the voice is not drawn.  The scene and its display stay unchanged.
+    Raises BadRequest if no take can be drawn, or NoSpace.
     """
     rows = [_row(entry) for entry in entries if entry.action is not None]
     if not rows:
         raise BadRequest("There are no takes to draw: generate some first")
-    chosen = _moments(rows, loudness)
+    chosen, full = _moments(rows, loudness), activity.full([row.tracks for row in rows])
     fps = scene.render.fps / scene.render.fps_base
     try:  # Blender's temporary folder may be shared, so names must not be predictable
         folder = tempfile.mkdtemp(prefix="thunder_sheet_", dir=bpy.app.tempdir)
@@ -83,7 +90,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
         steps = len(rows) * (len(chosen) + 1) + 1
         yield Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
-        sheet.title(title, chosen)
+        sheet.title(title, chosen, len(rows) > 1, loudness is not None)
         parts.append(_pixels(sheet.render(os.path.join(folder, "title.png"), HEAD_CELLS)))
         done = 1
         yield Step(done / steps, "Drawing the title", busy=True)
@@ -91,7 +98,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
             entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == row.action), None)
             if entry is None:
                 raise BadRequest("A take was removed: make the contact sheet again")
-            sheet.label(row, number)
+            sheet.label(row, number, full["mouth"])
             puppets.play(sheet.copy, rig, entry)
             for column, (seconds, _) in enumerate(chosen):
                 sheet.freeze(seconds * fps, column)
@@ -102,7 +109,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
             parts.append(_pixels(picture))
             done += 1
             yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
-        _draw_curves(parts[1:], rows, chosen)
+        _draw_curves(parts, rows, chosen, full, loudness)
         yield from stage(_write(np.concatenate(parts), path), "Writing the picture", 1.0)
         image = bpy.data.images.load(path)
         image.name = os.path.splitext(os.path.basename(path))[0]
@@ -131,16 +138,12 @@ def _row(entry) -> _Row:
 
 
 def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float, str]]:
-    """(seconds of the scene, why) of the moments, from what all takes have in common."""
-    start = rows[0].start
-    length = len(rows[0].opening)
-    together = np.zeros((len(rows), length))
-    for place, row in enumerate(rows):
-        shift = round((row.start - start) * FPS)
-        frames = np.arange(length) - shift
-        inside = (frames >= 0) & (frames < len(row.opening))
-        together[place, inside] = row.opening[frames[inside]]
-    return [(start + frame / FPS, why) for frame, why in sheet_frames.choose(together, loudness, MOMENTS)]
+    """(seconds of the scene, why) of the moments, from what all takes have in common, and how they differ."""
+    start, full = rows[0].start, activity.full([row.tracks for row in rows])
+    seconds = start + np.arange(len(rows[0].opening)) / FPS
+    levels = {name: np.stack([_level(row, name, seconds) for row in rows]) for name in TRACKS}
+    differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
+    return [(start + frame / FPS, why) for frame, why in sheet_frames.choose(levels["mouth"], loudness, MOMENTS, differences)]
 
 
 class _SheetScene:
@@ -188,7 +191,7 @@ class _SheetScene:
         made.camera = self.camera = camera
         self.inks = {}
         tracks = {name: _linear(colour) for name, colour in activity.COLOURS.items()}
-        for name, colour in {"ink": INK, "faint": FAINT, "accent": ACCENT, **tracks}.items():
+        for name, colour in {"ink": INK, "faint": FAINT, "accent": ACCENT, "voice": _linear(SOUND), **tracks}.items():
             self.inks[name] = self._own(bpy.data.materials.new(f"{NAME} {name}"))
             self.inks[name].diffuse_color = (*colour, 1.0)
             self.inks[name].roughness = 1.0
@@ -210,25 +213,34 @@ class _SheetScene:
         self.scene.collection.objects.link(obj)
         self.still.append(obj)
 
-    def title(self, text: str, chosen: list) -> None:
-        """Set up the sheet's header: its subject, and above each column the time and the reason."""
-        self.columns = len(chosen)
-        self._write(text, 0.1, HEAD_CELLS - 0.18, 0.19)
-        for column, (seconds, why) in enumerate(chosen):
-            words = f"{WORDS[why]} · {_frame_text(self.scene, seconds)}"
-            self._write(words, self.middle(column), 0.12, 0.125, "faint", "CENTER")
+    def title(self, text: str, chosen: list, compared: bool, heard: bool) -> None:
+        """Set up the sheet's header: its subject, the names of its curves, and above each column the reason and the frame.
 
-    def label(self, row: _Row, number: int) -> None:
-        """Set a row's words up: score, rank, name, how the take is played, and the names of its tracks."""
+        compared: whether there are several takes.  heard: whether the voice is drawn.
+        """
+        self.columns = len(chosen)
+        self._write(text, 0.1, HEAD_CELLS - 0.17, 0.2)
+        if heard:
+            self._write("voice", LABEL_CELLS + NAMES_CELLS - 0.06, sum(VOICE) / 2, 0.12, "voice", "RIGHT")
+        if compared:
+            self._write("white line: average of all takes", LABEL_CELLS + CURVE_CELLS - 0.15, HEAD_CELLS - 0.17, 0.11, "faint", "RIGHT")
+        for column, (seconds, why) in enumerate(chosen):
+            self._write(WORDS[why], self.middle(column), 0.29, 0.15, "ink", "CENTER")
+            self._write(f"frame {_frame_text(self.scene, seconds)}", self.middle(column), 0.11, 0.12, "faint", "CENTER")
+
+    def label(self, row: _Row, number: int, widest: float) -> None:
+        """Set a row's words up: score, rank, name, how the take is played, the names of its tracks, and how high the mouth's is, mm."""
         size = 0.34 if len(row.score) <= 3 else 0.2
-        self._write(row.score, 0.1, 0.76, size, "accent" if row.star else "ink")
-        self._write(f"{number}", LABEL_CELLS - 0.1, 0.78, 0.15, "faint", "RIGHT")
+        self._write(row.score, 0.1, 0.78, size, "accent" if row.star else "ink")
+        self._write(f"{number}", LABEL_CELLS - 0.1, 0.8, 0.16, "faint", "RIGHT")
         name = row.name if len(row.name) <= 16 else row.name[:15] + "…"
-        self._write(name, 0.1, 0.5, 0.14, "faint")
+        self._write(name, 0.1, 0.53, 0.14, "faint")
         for place, line in enumerate(textwrap.wrap(row.words, LETTERS, max_lines=LINES, placeholder=" …")):
-            self._write(line, 0.1, 0.33 - place * LINE_CELLS, 0.115)
+            self._write(line, 0.1, 0.35 - place * LINE_CELLS, 0.12)
+        right = LABEL_CELLS + NAMES_CELLS - 0.06
         for track, (low, high) in TRACKS.items():
-            self._write(track, LABEL_CELLS + NAMES_CELLS - 0.06, (low + high) / 2, 0.1, track, "RIGHT")
+            self._write(track, right, (low + high) / 2, 0.12, track, "RIGHT")
+        self._write(f"{widest:.0f} mm", right, TRACKS["mouth"][1] - 0.04, 0.09, "faint", "RIGHT")
 
     def freeze(self, frame: float, column: int) -> None:
         """Put the face that the copy makes at a frame of the scene into a cell of the row."""
@@ -310,29 +322,44 @@ def _pixels(path: str) -> np.ndarray:
     return np.concatenate([whole[:, :words], *(whole[:, start : start + ROW_PIXELS] for start in starts)], axis=1)
 
 
-def _draw_curves(parts: list[np.ndarray], rows: list[_Row], chosen: list) -> None:
+def _draw_curves(
+    parts: list[np.ndarray], rows: list[_Row], chosen: list, full: dict[str, float], loudness: np.ndarray | None
+) -> None:  # fmt: skip
     """Draw what each take's brows, head and mouth do into its row, all to one scale, with the average of all takes as a thin line
-    and a dotted one at each moment."""
+    and a dotted one at each moment; and the voice into the title.
+
+    parts: the title and every row.  full: of `activity`.
+    """
     left = round((LABEL_CELLS + NAMES_CELLS) * ROW_PIXELS)
     wide = round((CURVE_CELLS - NAMES_CELLS - 0.15) * ROW_PIXELS)
     begin = min(row.start for row in rows)
     end = max(row.start + len(row.opening) / FPS for row in rows)
     seconds = begin + (np.arange(wide) + 0.5) / wide * (end - begin)
-    full = activity.full([row.tracks for row in rows])
     columns = [min(left + int((moment - begin) / (end - begin) * wide), left + wide - 1) for moment, _ in chosen]
+    if loudness is not None and np.max(loudness) > 0:
+        times = rows[0].start + np.arange(len(loudness)) / FPS
+        level = np.interp(seconds, times, loudness / np.max(loudness), left=0.0, right=0.0)
+        base, tall = len(parts[0]) - round(VOICE[0] * ROW_PIXELS), round((VOICE[1] - VOICE[0]) * ROW_PIXELS)
+        _dot(parts[0], columns, base, tall)
+        _draw_track(parts[0][:, left : left + wide], level, base, tall, SOUND)
     for name, (low, high) in TRACKS.items():
         levels = [_level(row, name, seconds) / full[name] for row in rows]
         usual = np.mean(levels, axis=0)
-        for part, level in zip(parts, levels):
+        for part, level in zip(parts[1:], levels):
             height = len(part)
             base, tall = round(height * (1 - low)), round(height * (high - low))
-            for column in columns:
-                part[base - tall : base : 4, column] = _shown(FAINT)
+            _dot(part, columns, base, tall)
             _draw_track(part[:, left : left + wide], level, base, tall, activity.COLOURS[name])
             if len(rows) > 1:
-                part[base - 1 - (usual.clip(0, 1) * tall).astype(int), np.arange(left, left + wide)] = _shown(INK)
-    for part in parts:
+                _draw_line(part[:, left : left + wide], usual, base, tall, _shown(INK))
+    for part in parts[1:]:
         part[:GUTTER] = part[-GUTTER:] = _shown(PAPER)
+
+
+def _dot(part: np.ndarray, columns: list[int], base: int, tall: int) -> None:
+    """Draw a dotted line at each moment, `tall` pixels high."""
+    for column in columns:
+        part[base - tall : base : 4, column] = _shown(FAINT)
 
 
 def _level(row: _Row, name: str, seconds: np.ndarray) -> np.ndarray:
@@ -347,9 +374,16 @@ def _draw_track(part: np.ndarray, level: np.ndarray, base: int, tall: int, colou
     for x, y in enumerate(tops):
         filled = part[base - y : base, x]
         filled[:] = filled * 0.65 + colour * 0.35
-        low, high = sorted((int(tops[max(0, x - 1)]), int(y)))
-        part[base - high - 1 : base - low + 1, x] = colour
+    _draw_line(part, level, base, tall, colour)
     part[base] = _shown(FAINT)
+
+
+def _draw_line(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour) -> None:
+    """Draw levels, 0 … 1 for each column of a part of the picture, as a line without gaps, as `_draw_track`."""
+    tops = (level.clip(0, 1) * tall).astype(int)
+    for x, y in enumerate(tops):
+        low, high = sorted((int(tops[max(0, x - 1)]), int(y)))
+        part[base - high - 1 : base - low, x] = colour
 
 
 def _linear(colour) -> tuple:

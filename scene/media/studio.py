@@ -13,8 +13,6 @@ BACKDROP = (0.035, 0.04, 0.05)  # linear RGB
 LENS_MM = 100.0  # portrait lens
 CAMERA_FROM_FACE = Vector((0.19, -0.86, 0.01))  # metres from the middle of the head, slightly from its left
 LOOK_AT = Vector((0.0, -0.02, -0.038))  # centre of the picture, metres from the head's origin (between the eyes)
-MOUTH = Vector((0.0, -0.04, -0.052))
-CLOSE_UP_MM = 155.0  # lens of the pictures in which the lips matter; turning heads stay in the picture
 
 
 def dress(scene, rig: head.Rig) -> None:
@@ -51,24 +49,6 @@ def dress(scene, rig: head.Rig) -> None:
 def _aim(obj, place: Vector, target: Vector) -> None:
     obj.location = place
     obj.rotation_euler = (target - place).to_track_quat("-Z", "Y").to_euler()
-
-
-def close_up(scene, rig: head.Rig) -> bpy.types.Object:
-    """A second camera in the same position that fills its picture with the face, even if the head turns."""
-    camera = bpy.data.objects.new("Thunder Close-up", bpy.data.cameras.new("Thunder Close-up"))
-    camera.data.lens, camera.data.clip_start = CLOSE_UP_MM, 0.01
-    origin = rig.owner.matrix_world.translation
-    _aim(camera, origin + LOOK_AT + CAMERA_FROM_FACE, origin + MOUTH)
-    scene.collection.objects.link(camera)
-    return camera
-
-
-def render_still(scene, path: str, size: int) -> None:
-    """Render the current frame through the scene's camera into a PNG file, `size` pixels square."""
-    _size(scene, size, size)
-    compat.set_image_output(scene.render)
-    scene.render.filepath = path
-    bpy.ops.render.render(write_still=True, scene=scene.name)
 
 
 def render_film(scene, path: str, width: int, height: int, small: bool = False) -> None:

@@ -5,12 +5,14 @@ import os
 
 import numpy as np
 import pytest
-from performances import key, performance
+from performances import key, performance, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
+from thunder.scene.host import compat
 from thunder.scene.media import contact_sheet, puppets
-from thunder.scene.takes import provenance, take_list
-from thunder.thunder_core import errors
+from thunder.scene.takes import loudness, provenance, take_list
+from thunder.scene.voice import fingerprint, strip
+from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import activity, timing
 from thunder.thunder_core.face.lips import opening_mm
 
@@ -127,13 +129,16 @@ def test_a_row_shows_how_its_take_is_played(blender, stage, tmp_path):
     made.motion.head[20:40, 1] = np.radians(15.0)
     provenance.store(lively.action, made, provenance.clock_of(lively.action))
     lively.words, still.words = "more on the right, more contemptuous, restless eyes", ""
-    for _ in contact_sheet.make(scene, rig, [lively, still], str(tmp_path / "sheet.png")):
+    loud = np.where(np.arange(50) < 25, 1.0, 0.2)
+    for _ in contact_sheet.make(scene, rig, [lively, still], str(tmp_path / "sheet.png"), loud):
         pass
     image = blender.data.images["sheet"]
     pixels = np.empty(len(image.pixels), np.float32)
     image.pixels.foreach_get(pixels)
     pixels = pixels.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
     head = round(contact_sheet.HEAD_CELLS * CELL)
+    voice = np.nonzero((np.abs(pixels[:head] - np.float32(contact_sheet.SOUND)).max(axis=-1) < 0.02).any(axis=1))[0]
+    assert np.ptp(voice) > 0.9 * CELL * (contact_sheet.VOICE[1] - contact_sheet.VOICE[0]), "the voice is drawn in the title"
     rows = [pixels[head + row * CELL : head + (row + 1) * CELL] for row in range(2)]
     for track in ("brows", "head"):
         assert heights(rows[0], track) > 0.9 and heights(rows[1], track) < 0.2, track
@@ -141,6 +146,24 @@ def test_a_row_shows_how_its_take_is_played(blender, stage, tmp_path):
     lines = np.diff(np.concatenate([[0], written[0].any(axis=1).astype(int)]))
     assert (lines == 1).sum() == 3 and not written[1].any()  # no line touches another
     assert not written[0][:, -8:].any()  # nor the curves
+
+
+def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trimmed(blender, stage, needs_sound, tmp_path):
+    scene, _ = stage
+    samples = 0.05 * np.random.default_rng(0).standard_normal(32000)
+    samples[16000:17600] *= 10
+    speaking = strip.add(scene, write_wav(tmp_path / "voice.wav", samples), "voice", 11)
+    entry = enter(stage, syllables(), start=11.0, seed=1)
+    voice = strip.of_strip(scene, speaking)
+    fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
+
+    def loudest():
+        return int(np.argmax(progress.result(loudness.of_take(scene, strip.of_strip(scene, speaking), entry))))
+
+    assert loudest() in (25, 26)
+    strip.move(speaking, 40)
+    compat.trim_start(speaking, 10)
+    assert loudest() in (25, 26)
 
 
 def test_a_sheet_that_cannot_be_written_says_so_and_leaves_nothing(blender, stage, tmp_path):

@@ -1,57 +1,77 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moments of a line at which takes differ most: where lips close, where mouths are widest, where the voice is loudest."""
+"""Moments of a line for a contact sheet: lips that close, the loudest moment, the widest mouths, and where takes differ most."""
 
 from __future__ import annotations
 
 import numpy as np
 
-CLOSED, WIDE, LOUD = "closed", "wide", "loud"
-APART = 4  # least distance between two chosen frames at 25 fps
-_CLOSED_SHARE, _AROUND = 0.35, 6  # share of the widest opening nearby below which lips are closed, and frames considered
+from ..face.lips import CLOSED_MM
+
+CLOSED, WIDE, LOUD, DIFFER = "closed", "wide", "loud", "differ"
+APART = 8  # least distance between two chosen frames at 25 fps, in lines long enough
+_AROUND = 6  # frames on either side of a closure in which mouths open
+_OPENED_MM = 3.0  # mean opening on either side of a closure
+_SHUT = 0.5  # least share of the takes whose lips are shut at a closure
+_HEARD = 0.06  # seconds before and after a frame over which a voice's loudness is measured
 
 
-def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int) -> list[tuple[int, str]]:
+def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int, differences: np.ndarray | None = None) -> list[tuple[int, str]]:
     """(frame, reason) of at most `count` moments, in order of time.
 
-    openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.
-    A third of the moments are closures if there are any, one is the loudest, the others the widest mouths.
+    openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.  differences: [T], how much takes differ in
+    all that they do, of any scale, or None.
+    One is the loudest; of the others a third are closures if there are any, one is the widest mouth, two the largest differences, and the
+    rest are wide mouths.
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)
     frames = len(mean)
+    apart = max(1, min(APART, frames // (count + 1)))
     result: list[tuple[int, str]] = []
 
     def take(candidates, why: str, most: int) -> None:
         for frame in candidates:
             if most <= 0 or len(result) >= count:
                 return
-            if all(abs(int(frame) - other) >= APART for other, _ in result):
+            if all(abs(int(frame) - other) >= apart for other, _ in result):
                 result.append((int(frame), why))
                 most -= 1
 
-    take(_closures(mean), CLOSED, count // 3)
-    if loudness is not None and np.max(loudness) > 0:
+    if loudness is not None and np.max(loudness[:frames], initial=0.0) > 0:
         take([int(np.argmax(loudness[:frames]))], LOUD, 1)
-    peaks = [i for i in range(frames) if mean[i] >= mean[max(0, i - 1)] and mean[i] >= mean[min(frames - 1, i + 1)]]
-    take(sorted(peaks, key=lambda i: -mean[i]), WIDE, count)
-    take(np.linspace(0, frames - 1, count).round().astype(int), WIDE, count)  # for lines with little movement
+    take(_closures(np.asarray(openings)), CLOSED, count // 3)
+    widest = sorted(_peaks(mean), key=lambda i: -mean[i])
+    take(widest, WIDE, 1)
+    if differences is not None and len(openings) > 1 and np.max(differences) > 0:
+        take(sorted(_peaks(differences), key=lambda i: -differences[i]), DIFFER, 2)
+    take(widest, WIDE, count)
+    take(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), WIDE, count)  # for lines with little movement
     return sorted(result)
 
 
-def _closures(mean: np.ndarray) -> list[int]:
-    """Frames of local minima that are deep against their surroundings, the deepest first."""
+def _peaks(values: np.ndarray) -> list[int]:
+    """Frames at which values [T] are above 0 and no lower than beside them."""
+    last = len(values) - 1
+    return [i for i, x in enumerate(values) if x > 0 and x >= values[max(0, i - 1)] and x >= values[min(last, i + 1)]]
+
+
+def _closures(openings: np.ndarray) -> list[int]:
+    """Frames at which most takes' lips are shut between opened ones, those with most shut lips and widest surroundings first; if there is
+    none, one at which all are shut."""
+    mean, shut = openings.mean(axis=0), (openings <= CLOSED_MM).mean(axis=0)
     result = []
     for i in range(1, len(mean) - 1):
-        around = mean[max(0, i - _AROUND) : i + _AROUND + 1]
-        before, after = mean[max(0, i - _AROUND) : i + 1].max(), mean[i : i + _AROUND + 1].max()
-        if mean[i] == around.min() and mean[i] <= _CLOSED_SHARE * min(before, after) and min(before, after) > 0:
-            result.append((mean[i] / min(before, after), -min(before, after), i))
-    return [i for _, _, i in sorted(result)]
+        opened = min(mean[max(0, i - _AROUND) : i].max(), mean[i + 1 : i + _AROUND + 1].max())
+        around = mean[max(0, i - 2) : i + 3]
+        if mean[i] == around.min() and shut[i] >= _SHUT and opened >= _OPENED_MM:
+            result.append((-shut[i], -opened, i))
+    rest = np.flatnonzero(shut == 1)
+    return [i for _, _, i in sorted(result)] or [int(i) for i in rest[len(rest) // 2 :][:1]]
 
 
 def loudness(peaks: np.ndarray, per_second: int, fps: float = 25.0) -> np.ndarray:
-    """Loudness of a sound at each frame, [T], from the lowest and highest sample [n, 2] of each part of a second."""
+    """Loudness of a sound around each frame, [T], from the lowest and highest sample [n, 2] of each part of a second."""
     height = (np.asarray(peaks, np.float64)[:, 1] - peaks[:, 0]) ** 2
-    frames = int(np.ceil(len(height) / per_second * fps))
-    edges = (np.arange(frames + 1) * per_second / fps).round().astype(int).clip(0, len(height))
+    times = np.arange(int(np.ceil(len(height) / per_second * fps))) / fps
+    first, last = ((per_second * (times + side * _HEARD)).round().astype(int).clip(0, len(height)) for side in (-1, 1))
     total = np.r_[0.0, np.cumsum(height)]
-    return np.sqrt((total[edges[1:]] - total[edges[:-1]]) / np.maximum(1, edges[1:] - edges[:-1]))
+    return np.sqrt((total[last] - total[first]) / np.maximum(1, last - first))
