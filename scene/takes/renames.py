@@ -8,6 +8,7 @@ import bpy
 from ..host import compat, idle, jobs
 from ..host.session import Part, session
 from ..voice import fingerprint, strip
+from . import take_list
 
 
 def renamed(scene) -> dict[str, str]:
@@ -43,7 +44,8 @@ def pieces(scene) -> dict[str, str]:
 def follow(scene) -> dict[str, str]:
     """Call everything by the new names of `renamed`, and let `pieces` keep their speaker; returns the new names.
 
-    Only the scene is changed: undo of the renaming restores it too, but not actions, which the animator did not change.
+    Undo of the renaming restores the scene, but not the actions, which the animator did not change: they are called by the restored name
+    when this is run next.
     """
     names, settings = renamed(scene), scene.thunder
     for entry in settings.takes:
@@ -60,6 +62,9 @@ def follow(scene) -> dict[str, str]:
         whole = next(part for part in settings.cast if part.strip == other)
         part = next((part for part in settings.cast if part.strip == name), None) or settings.cast.add()
         part.strip, part.head, part.silent = name, whole.head, whole.silent
+    for entry in settings.takes:
+        if take_list.is_misnamed(entry):
+            take_list.name_action(entry, bpy.context)
     return names
 
 
@@ -92,6 +97,6 @@ _renames = session.add(_Renames())
 
 def follow_soon(scene) -> None:
     """Follow renamed and cut strips of a scene shortly after, if there are any."""
-    if renamed(scene) or pieces(scene):
+    if renamed(scene) or pieces(scene) or any(map(take_list.is_misnamed, scene.thunder.takes)):
         _renames.scene = scene.name
         _renames.task.start(0.0)

@@ -27,6 +27,8 @@ from .sampling import role_of
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_STEPS = 7
 _OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")  # properties that a duplicate does not copy
+NAMED = "thunder_named"  # property of a take's action: the name that it was given last, which the animator may have changed since
+_LONG_NAME = 50  # bytes of an action's name from which on it may be cut off
 LATEST = 2**31 - 1  # maximum of an integer property
 
 
@@ -119,6 +121,25 @@ def name_action(entry, context) -> None:
     name = f"{entry.voice} · {entry.name}"
     for place, action in enumerate(actions_of(entry)):
         action.name = name if place == 0 else f"{name} {action.id_root.title()}"  # before 4.4, as compat.new_action names them
+        action[NAMED] = action.name
+
+
+def is_misnamed(entry) -> bool:
+    """Whether a take's action is still called by an earlier name of its voice, and the animator gave it no other. Quick."""
+    action = entry.action
+    if action is None or action.library is not None or _is_called(action, f"{entry.voice} · {entry.name}"):
+        return False
+    if NAMED in action:
+        return action.name == action[NAMED]
+    record = action.get(provenance.SOURCE)
+    before = record.get("voice") if hasattr(record, "get") else None
+    return bool(before) and before != entry.voice and _is_called(action, f"{before} · {entry.name}")
+
+
+def _is_called(action, name: str) -> bool:
+    """Whether an action has a name, by Blender numbered to tell it from another, or cut off."""
+    own = re.sub(r"\.\d{3}$", "", action.name)
+    return own == name or (len(own.encode()) > _LONG_NAME and name.startswith(own))
 
 
 def points(score: float) -> str:
@@ -299,7 +320,7 @@ def adopt(scene, rig: head.Rig) -> int:
 def _name_given(action, voice: str, seed: int) -> str:
     """The name that the animator gave the take of an action, "" if the action is called by a number or a seed."""
     before, _, name = action.name.partition(" · ")
-    if before != voice or re.fullmatch(rf"(Take \d+|(seed )?{seed})(\.\d+)?", name):
+    if (before != voice and action.get(NAMED) != action.name) or re.fullmatch(rf"(Take \d+|(seed )?{seed})(\.\d+)?", name):
         return ""
     return name
 

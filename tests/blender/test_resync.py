@@ -288,6 +288,31 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(line):
     assert renames.follow(scene) == {}
 
 
+def test_actions_follow_a_renamed_strip_unless_the_animator_named_them(line):
+    scene, rig, speaking, _ = line
+    for entry in scene.thunder.takes:
+        entry.action.name = f"line · {entry.name}"
+    scene.thunder.takes[1].name = "Warm"
+    first, second = (entry.action for entry in scene.thunder.takes)
+    assert [first.name, second.name] == ["line · Take 1", "line · Warm"]
+    for name in ("Anna 1", "Anna 2"):
+        speaking.name = name
+        renames.follow(scene)
+        assert [first.name, second.name] == [f"{name} · Take 1", f"{name} · Warm"]
+    assert not any(map(take_list.is_misnamed, scene.thunder.takes))
+    speaking.name = "line"  # by undo, which restores the list and leaves the actions
+    for entry in scene.thunder.takes:
+        entry.voice = "line"
+    first.name = "for the trailer"
+    renames.follow_soon(scene)
+    while idle.tick() is not None and take_list.is_misnamed(scene.thunder.takes[1]):
+        pass
+    assert [first.name, second.name] == ["for the trailer", "line · Warm"]
+    speaking.name = "x" * 60  # a name that Blender may cut off
+    renames.follow(scene)
+    assert not any(map(take_list.is_misnamed, scene.thunder.takes)) and first.name == "for the trailer"
+
+
 def cut(speaking, frame):
     """A strip's two pieces."""
     return speaking, speaking.split(frame, "SOFT")
