@@ -42,6 +42,7 @@ def results():
         ("voices", ["--cache", "{missing}"]),
         ("style_from", ["{missing}"]),
         ("words", ["{missing}"]),
+        ("breaths", ["{missing}"]),
         ("table1", ["--cache", "{missing}", "--data", "{missing}"]),
         ("paper", ["--cache", "{missing}"]),
         ("tradeoff", ["--cache", "{missing}"]),
@@ -126,3 +127,11 @@ def test_a_prediction_that_is_closer_to_real_lips_orders_takes_better():
     rows = [line.split() for line in module.made_up(items, {name: curve() for name in "abcd"})[2:]]
     ranks = [float(row[1]) for row in rows]
     assert ranks == sorted(ranks) and ranks[0] > 0.2 and ranks[-1] > 0.7
+
+
+def test_how_fast_lips_part_is_measured_from_shut_lips_to_parted_ones():
+    measured = bench("breaths").measured
+    quick, slow = np.zeros(8), np.linspace(0.0, 1.75, 8)
+    quick[5:] = 1.5
+    values = measured(np.array([quick, slow, np.full(8, 0.1), np.full(8, 2.0)]))
+    np.testing.assert_allclose(values, [(1.5, 1.0), (1.75, 3.0), (0.1, np.nan), (2.0, np.nan)])

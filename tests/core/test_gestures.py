@@ -51,6 +51,36 @@ def test_without_spread_takes_are_of_one_manner_and_with_it_each_has_its_own():
     assert len({int(m.brow_kinds.argmax()) for m in apart}) > 1
 
 
+def test_before_a_phrase_each_take_draws_a_breath_of_its_own_where_the_model_opens_slowly():
+    creeping = np.zeros(500)
+    for start, _ in VOICE.phrases:
+        creeping[max(0, start - 15) : start] = np.linspace(0, 0.04, 15)[-start:]
+    spoken = np.zeros(500, bool)
+    for start, end in VOICE.phrases:
+        creeping[start:end], spoken[start - 1 : end] = 0.2, True
+    jaws = np.array([layer.breathed(creeping) for layer in layers(seeds=range(40))])
+    assert np.array_equal(jaws[:, spoken], np.tile(creeping[spoken], (40, 1))), "what is said stays as it is"
+    before = jaws[:, 290 - 20 : 290 - 5]
+    largest = before.max(1)
+    assert 1 <= (largest < 1e-6).sum() <= 10, "some draw none"
+    drawn = before[largest > 1e-6]
+    assert drawn.max() < 0.03 and drawn.max(1).min() < 0.6 * drawn.max(1).max() and (drawn[:, 0] == 0).all()
+    rises = [int(np.argmax(each > 0.9 * each.max()) - np.argmax(each > 0.1 * each.max())) for each in drawn]
+    assert max(rises) <= 4, "in a sixth of a second"
+
+
+@pytest.mark.parametrize("voice, listens", [(VOICE, True), (silent(500), False)])
+def test_who_does_not_speak_draws_no_breath_for_it(voice, listens):
+    for layer in layers(voice, listens=listens):
+        assert not layer.hushed.any() and not layer.breath.any()
+
+
+def test_between_words_the_jaw_is_the_models():
+    close = Phrasing(100, np.zeros(0, int), np.zeros(0), np.array([[0, 40], [46, 100]]))
+    for layer in layers(close):
+        assert not layer.hushed.any() and not layer.breath.any()
+
+
 def test_a_silent_face_is_alive_everywhere_and_never_hurries():
     idle = layers(silent(1500))
     speed = speeds(idle)

@@ -251,9 +251,9 @@ class _Request:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
         if not self.expects:
             return None
-        # With each take's own stresses, which would otherwise count as errors in every frame.
+        # With each take's own stresses and breaths, which would otherwise count as errors.
         spreads = [self._spread(s) for s in seeds]
-        return self.engine._expect(self.voice, self._played(seeds), spreads, lambda: self._requested().lips, self.turn)
+        return self.engine._expect(self.voice, self._played(seeds), spreads, lambda: self._requested().lips, self.turn, seeds)
 
     def _requested(self) -> Requested:
         """What the model expects in the requested direction."""
@@ -494,7 +494,7 @@ class Engine:
             # Stresses depend on the length of the sound, which a motion may not have.
             directions, spread = self._readings(asked, 1, seed, speech.frames), _spread_of(asked, seed, seed)
             played, start = emphasised(directions[seed], seed, spread, voice.accents)[:frames], voice.part(0, frames)
-            expectations = self._expect(start, [played], [spread], lambda: self._lips(self._requested(start, asked)))
+            expectations = self._expect(start, [played], [spread], lambda: self._lips(self._requested(start, asked)), seeds=[seed])
         return self._grade([motion.part(slice(0, frames))], voice, expectations)[0]
 
     def _requested(self, voice: VoiceFeatures, asked: Asked, turn: _Turn = _NO_TURN) -> Motion:
@@ -627,15 +627,15 @@ class Engine:
     @torch.no_grad()
     def _expect(
         self, voice: VoiceFeatures, directions: Sequence[np.ndarray], spreads: Sequence[float] = (),
-        asked: Callable[[], Tensor] | None = None, turn: _Turn = _NO_TURN,
+        asked: Callable[[], Tensor] | None = None, turn: _Turn = _NO_TURN, seeds: Sequence[int] = (),
     ) -> list[Expectation]:  # fmt: skip
         """What the judge compares takes of a sound with, that are played in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES].
 
         spreads: of each take around the requested direction (default 0).  asked: gives the lips that the model expects in that direction;
-        takes with a spread of 0 have it as their own.  turn: as `Thunder.perform`'s.
+        takes with a spread of 0 have it as their own.  turn: as `Thunder.perform`'s.  seeds: of the takes, if they are known.
         """
         result = []
-        for lips, spread in zip(self._expected_lips(voice, directions, turn), spreads or [0.0] * len(directions)):
+        for lips, spread in zip(self._expected_lips(voice, directions, turn, seeds), spreads or [0.0] * len(directions)):
             requested, speech = asked() if asked is not None and spread > 0 else lips, voice.features[None]
             result.append(Expectation(self.judge.reference(speech, lips), self.judge.hard(speech, lips)[0], requested))
         return result
@@ -649,9 +649,11 @@ class Engine:
         return [replace(each, asked=asked) for each, asked in zip(self._expect(voice, played), plain)]
 
     @torch.no_grad()
-    def _expected_lips(self, voice: VoiceFeatures, directions: Sequence[np.ndarray], turn: _Turn = _NO_TURN) -> list[Tensor]:
+    def _expected_lips(
+        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], turn: _Turn = _NO_TURN, seeds: Sequence[int] = ()
+    ) -> list[Tensor]:  # fmt: skip
         """The lips that the model expects for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES], each as `_lips`."""
-        return [self._lips(motion) for motion in self.thunder.expected(voice, directions, turn)]
+        return [self._lips(motion) for motion in self.thunder.expected(voice, directions, turn, seeds)]
 
     @torch.no_grad()
     def evidence_of(self, motion: Motion, voice: VoiceFeatures) -> np.ndarray:

@@ -167,20 +167,22 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
     samples = corpus.samples(clip)[: round(frames * RATE / FPS)]
     voice = thunder.analyse(torch.from_numpy(samples), frames)
     styled = thunder.knows_styles
-    takes, asked, readings, played, steps, guidance = [], [], [], [], [], []
+    takes, seeds, asked, readings, played, steps, guidance = [], [], [], [], [], [], []
     for plan in plans:
         usual = np.tile(Direction().vector(), (len(plan.seeds), 1))
         directions = plan.directions if styled else usual
         styles = [emphasised(d[None], *each, voice.accents) for d, *each in zip(directions, plan.seeds, plan.spreads)] if styled else None
         motions = thunder.perform(voice, plan.seeds, plan.steps or NORMAL, plan.guidance, lambda fraction: None, styles=styles)
         takes += [pack(motion) for motion in motions]
+        seeds += plan.seeds
         asked += [*(plan.asked if styled else usual)]
         readings.append(directions)
         played += directions[:, None] if styles is None else styles
         steps += [plan.steps] * len(motions)
         guidance += [plan.guidance] * len(motions)
     teacher = [taught(corpus.phones(clip)[: 4 * frames], samples, voice, channels, each, aligned) for each in played]
-    expected, requested = ([pack(motion) for motion in thunder.expected(voice, each)] for each in (played, asked))
+    expected = [pack(motion) for motion in thunder.expected(voice, played, seeds=seeds)]  # with their breaths, as the engine scores takes
+    requested = [pack(motion) for motion in thunder.expected(voice, asked)]
     return SampledClip(
         *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, expected, requested)),
         np.concatenate(readings).astype(np.float32), np.array(steps), np.array(guidance),

@@ -18,6 +18,7 @@ _MOST_BROW = 0.95  # largest brow value made by a gesture
 _BLINK_DOWN, _BLINK_SHUT, _BLINK_UP = 0.1, 0.045, 0.2  # phases of a blink, s
 _LIDS_BUSY = 0.25  # eyeBlink of the model's motion above which no other blink begins
 _LIDS_NEAR = 12  # frames to either side that this includes
+_HUSH = 3.0  # frames in which a jaw comes to rest before a breath, and leaves it for the first sound
 _BLINKED = 0.5  # eyeBlink that counts as a blink
 
 
@@ -61,6 +62,7 @@ class Layer:
     head [T, 3]: degrees that it nods, turns and tilts.  gaze [T, 2]: degrees that the eyes' point is turned and lowered.
     brows [T, 3]: inner, outer left and outer right, raised.  knit [T, 2]: drawn down, left and right.  shut [T]: of blinks, 0 … 1.
     droop [T]: of a blink, that lids come down between blinks.  felt [T]: strength of the mood, 1 as directed.
+    hushed [T]: share of the model's own opening of the jaw that is taken away before a phrase.  breath [T]: its opening for air, radians.
     lively [T]: by how much the model's brows move more and rest lower (`speaker.livelier`).
     longest [T]: frames for which the model's blinks may shut the eyes; longer ones open again after that.
     spare: (frame, frames) of blinks that are made only where eyes stay open for so long before and after.
@@ -73,6 +75,8 @@ class Layer:
     shut: np.ndarray
     droop: np.ndarray
     felt: np.ndarray
+    hushed: np.ndarray
+    breath: np.ndarray
     lively: np.ndarray
     longest: np.ndarray
     spare: list[tuple[float, float]] = field(default_factory=list)
@@ -81,7 +85,7 @@ class Layer:
     def of(cls, frames: int) -> Layer:
         """An empty layer."""
         nothing = [np.zeros((frames, n)) for n in (3, 2, 3, 2)] + [np.zeros(frames) for _ in range(2)]
-        return cls(*nothing, np.ones(frames), np.zeros(frames), np.full(frames, float(frames)))
+        return cls(*nothing, np.ones(frames), *(np.zeros(frames) for _ in range(3)), np.full(frames, float(frames)))
 
     @property
     def frames(self) -> int:
@@ -97,6 +101,18 @@ class Layer:
         at, far = bump(self.frames, fastest - rise * FPS / 2, rise, hold, fall)
         self.brows[at] += far[:, None] * raised
         self.knit[at] += far[:, None] * knit
+
+    def inhale(self, start: float, end: float, radians: float, rise: float, fall: float, at: float) -> None:
+        """Let the jaw rest from frame `start` to `end`, but open by `radians` from a frame on in `rise` s, and shut in `fall` s."""
+        t = np.arange(self.frames)
+        rests = eased((t - start + _HUSH) / _HUSH) * eased((end + _HUSH - t) / _HUSH)
+        self.hushed = np.maximum(self.hushed, rests)
+        frames, far = bump(self.frames, at, rise, 0.0, fall)
+        self.breath[frames] = np.maximum(self.breath[frames], radians * far)
+
+    def breathed(self, jaw: np.ndarray) -> np.ndarray:
+        """The model's opening of the jaw [T], radians, with the breath before phrases."""
+        return np.maximum(jaw * (1 - self.hushed), self.breath).astype(jaw.dtype)
 
     def look(self, away: float, degrees: np.ndarray, seconds: float) -> None:
         """Let the gaze jump by `degrees` [2] at a frame, and back after a time."""

@@ -12,7 +12,7 @@ from .layer import drift, Layer
 from .listener import answered
 from .manner import Directed, generator, manner_of
 from .open_eyes import add_blinks, shorten_blinks
-from .speaker import livelier, marked
+from .speaker import breathe, livelier, marked
 
 _VARIES, _VARIES_HERTZ = 0.17, 0.13  # standard deviation of a mood's strength over a line, and speed of its changes
 
@@ -32,4 +32,11 @@ def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | 
     drawn_together(layer, styles)
     shorten_blinks(layer, directed)
     add_blinks(layer, phrasing, seed, directed)
+    return layer
+
+
+def breaths_of(phrasing: Phrasing, seed: int) -> Layer:
+    """The breaths alone of a seed's take for a voice that the face speaks."""
+    layer = Layer.of(phrasing.frames)
+    breathe(layer, phrasing, seed)
     return layer

@@ -2,7 +2,8 @@
 """A speaker's gestures: head and brows mark accents, brows stay raised over phrases, the head rises with the breath.
 
 The model moves head and brows on accents and off them. What it does off them is made smaller, and each take marks accents of its
-own with gestures of its own: which ones, and whether brows rise, one of them does, or they are drawn together.
+own with gestures of its own: which ones, and whether brows rise, one of them does, or they are drawn together. Before a phrase it lets
+the lips part slowly, the same in every take: the mean of its teacher's breaths. Each take draws breaths of its own instead.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ _HELD = 0.35  # share of such phrases with raised brows
 _HELD_SIZE = (0.05, 0.13)  # size of held brows, channel values
 _INHALE, _BEFORE = 0.4, 0.45  # rise of the head at an inhalation, degrees, and its time before a phrase, s
 _LEAST_BREATH = 0.3  # shortest silence with an inhalation, s
+_PARTED, _PARTS, _RESTS = 0.026, 0.22, 0.3  # largest opening of the jaw at an inhalation, radians; rise and fall, s
+# Frames in which the mouth shuts after a phrase, and opens for its first sound before the next begins to count.
+_SHUTS, _OPENS = 7, 5
 _STAYS, _SLOWLY, _LONGEST_STAY = 0.6, 2.2, 2.0  # nod at a phrase's end: share that is held; factor of its return time; longest hold, s
 _WANDERS_EVERY, _WANDERS = 2.0, (6.0, 14.0)  # looks away of a gaze that wanders in speech: interval, s; size, degrees
 _RESTLESS = (0.7, 0.15)  # probability of such a look per unit of *Eyes* above usual: where a phrase ends, and on the way
@@ -129,6 +133,19 @@ def _phrase_of(at: int, phrasing: Phrasing) -> tuple[int, int | None]:
     return end, after if after is not None and after - end <= _LONGEST_STAY * FPS else None
 
 
+def breathe(layer: Layer, phrasing: Phrasing, seed: int) -> None:
+    """Add the breaths before a speaker's phrases: the head rises, and lips part for air instead of slowly."""
+    rng = generator(seed, 3)
+    for before, start in phrasing.silences[:-1]:
+        u = rng.random(2)
+        if (start - before) / FPS >= _LEAST_BREATH:
+            air = 0.4 + 0.6 * u[1] if u[0] < 0.9 else 0.0
+            layer.stroke(start - _BEFORE * FPS, np.array([-_INHALE * air, 0, 0]), 0.4, 0.05, 1.8)
+            first, last = (before + _SHUTS if before else -_SHUTS), start - _OPENS
+            if last > first:
+                layer.inhale(first, last, _PARTED * air, _PARTS, _RESTS, max(first, start - _BEFORE * FPS))
+
+
 def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
     """Add a speaker's gestures to a layer. directed: style of the gestures."""
     rng = generator(seed, 1)
@@ -164,8 +181,4 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
                 first - _EARLY, raised, knit, 0.22 / how.tempo, max(0.3, (0.5 + 0.5 * u[4]) * (end - first) / FPS), 0.5 + 0.5 * u[5]
             )
     _let_gaze_wander(layer, phrasing, seed, directed)
-    rng = generator(seed, 3)
-    for before, start in phrasing.silences[:-1]:
-        u = rng.random(2)
-        if (start - before) / FPS >= _LEAST_BREATH and u[0] < 0.9:
-            layer.stroke(start - _BEFORE * FPS, np.array([-_INHALE * (0.4 + 0.6 * u[1]), 0, 0]), 0.4, 0.05, 1.8)
+    breathe(layer, phrasing, seed)

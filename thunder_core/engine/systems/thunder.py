@@ -33,7 +33,7 @@ from ..diffusion.pauses import kept_gaze, settled, stillness, unhurried, unhurri
 from ..diffusion.replay import Estimate, Replayed, wanted
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..gestures.layer import Layer
-from ..gestures.making import layer_of
+from ..gestures.making import breaths_of, layer_of
 from ..gestures.speaker import model_calmed
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
@@ -313,10 +313,12 @@ class Thunder:
 
     @torch.no_grad()
     def expected(
-        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], turn: AbstractContextManager[object] = _NO_TURN
+        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], turn: AbstractContextManager[object] = _NO_TURN,
+        seeds: Sequence[int] = (),
     ) -> list[Motion]:  # fmt: skip
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
-        one step, about the mean of all its performances in that direction. turn: as for `perform`."""
+        one step, about the mean of all its performances in that direction. turn: as for `perform`.  seeds: of each, if it is to draw the
+        breaths of that seed's take."""
         noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
         step, result = torch.tensor([STEPS - 1], device=self.device), []
         for start in range(0, len(readings), _BATCH):
@@ -330,9 +332,10 @@ class Thunder:
 
             x = in_windows(denoise, voice.frames)(noise.expand(len(some), -1, -1), step)
             asked = [reading if self.knows_styles else None for reading in some]
-            for m, one in zip(self.denoiser.restore(x).cpu().numpy(), asked):
+            for i, (m, one) in enumerate(zip(self.denoiser.restore(x).cpu().numpy(), asked), start):
+                breaths = breaths_of(voice.phrasing, seeds[i]) if seeds and not voice.listens else None
                 with turn:
-                    result.append(self._motion(m, voice, None, one))
+                    result.append(self._motion(m, voice, None, one, None, breaths))
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
@@ -341,9 +344,10 @@ class Thunder:
 
     def _motion(
         self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, style: np.ndarray | None = None,
-        gestures: Callable[[], Layer] | None = None,
+        gestures: Callable[[], Layer] | None = None, breaths: Layer | None = None,
     ) -> Motion:  # fmt: skip
-        """A sampled motion [T, C] as a face performs it; style: [T or 1, DIRECTION_NAMES] that it was sampled in."""
+        """A sampled motion [T, C] as a face performs it; style: [T or 1, DIRECTION_NAMES] that it was sampled in.  gestures: makes those
+        that are added to it.  breaths: the same, of which only the breath is added."""
         columns = self.columns
         x = x.astype(np.float32)
         alive = voice.presence.cpu().numpy()[:, None]
@@ -351,9 +355,11 @@ class Thunder:
         expression = np.clip(x[:, columns.expression], 0.0, LARGEST_VALUE) * np.where(self.speaking, alive, 1.0).astype(np.float32)
         jaw = x[:, columns.jaw] * alive
         jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
+        layer = None if gestures is None else gestures()
+        if (breathing := breaths or layer) is not None:
+            jaw[:, 0] = breathing.breathed(jaw[:, 0])
         lips = 1.0 if style is None else _lips_of(style)
         expression, x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips, voice.rounded)
-        layer = None if gestures is None else gestures()
         if style is not None:
             felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
             expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0], felt, voice.quiet)
