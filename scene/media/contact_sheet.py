@@ -349,9 +349,7 @@ def _draw_curves(
             height = len(part)
             base, tall = round(height * (1 - low)), round(height * (high - low))
             _dot(part, columns, base, tall)
-            _draw_track(part[:, left : left + wide], level, base, tall, activity.COLOURS[name])
-            if len(rows) > 1:
-                _draw_line(part[:, left : left + wide], usual, base, tall, _shown(INK))
+            _draw_track(part[:, left : left + wide], level, base, tall, activity.COLOURS[name], usual if len(rows) > 1 else None)
     for part in parts[1:]:
         part[:GUTTER] = part[-GUTTER:] = _shown(PAPER)
 
@@ -368,12 +366,17 @@ def _level(row: _Row, name: str, seconds: np.ndarray) -> np.ndarray:
     return np.interp(seconds, times, row.tracks[name], left=0.0, right=0.0)
 
 
-def _draw_track(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour) -> None:
-    """Draw levels, 0 … 1 for each column of a part of the picture, as a filled curve `tall` pixels high that stands on row `base`."""
+def _draw_track(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour, usual: np.ndarray | None = None) -> None:
+    """Draw levels, 0 … 1 for each column of a part of the picture, as a filled curve `tall` pixels high that stands on row `base`.
+
+    usual: levels of the average take, a line behind the curve's own, so that it is seen where the take is not like it.
+    """
     colour, tops = np.array(colour, np.float32), (level.clip(0, 1) * tall).astype(int)
     for x, y in enumerate(tops):
         filled = part[base - y : base, x]
         filled[:] = filled * 0.65 + colour * 0.35
+    if usual is not None:
+        _draw_line(part, usual, base, tall, _shown(INK))
     _draw_line(part, level, base, tall, colour)
     part[base] = _shown(FAINT)
 
