@@ -65,7 +65,7 @@ def main() -> None:
         if (folder / f"{NETWORK}.json").is_file():
             performed[name] = Trained(SYSTEM_OF[name], folder, head, args.steps)(clip, SAMPLES)
     if len(performed) == 1:
-        required(folder_of(args.runs, args.seed, ROWS[0]), "what python -m thunder_core.train paper makes")
+        raise SystemExit(f"{folder_of(args.runs, args.seed, '')} holds no row with the loss: python -m thunder_core.train paper makes them")
     draw(performed, head, args.out)
     print(f"{clip.name}: {', '.join(performed)} → {args.out}")
 
