@@ -199,24 +199,44 @@ def _columns(lines: list[dict] | None, words: list[str], seed: int) -> Iterator[
             yield figure, None
             yield f"{figure}_ci", None
             continue
-        if figure in _LIKE:
-            values = np.array([line[figure] for line in lines], float)
+        mean, interval = _bootstrapped(_mean_of(figure, lines, words), len(lines), seed)
+        yield figure, mean
+        yield f"{figure}_ci", interval
 
-            def of(at, values=values):
-                return float(np.nanmean(values[at])) if np.isfinite(values[at]).any() else float("nan")
-        else:
-            counts = np.array([edits(true, line[figure]) for true, line in zip(words, lines)], float)
 
-            def of(at, counts=counts):
-                wrong, all_words = counts[at].sum(0)
-                return float(wrong / all_words) if all_words else float("nan")
+def _mean_of(figure: str, lines: list[dict], words: list[str]) -> Callable[[np.ndarray], float]:
+    """A function of line numbers: the mean of a figure over these, word error of all their words together; NaN of none."""
+    if figure in _LIKE:
+        values = np.array([line[figure] for line in lines], float)
+        return lambda at: float(np.nanmean(values[at])) if np.isfinite(values[at]).any() else float("nan")
+    counts = np.array([edits(true, line[figure]) for true, line in zip(words, lines)], float)
 
-        rng, count = np.random.default_rng(seed), len(lines)
-        draws = [of(rng.integers(0, count, count)) for _ in range(BOOTSTRAP)]
-        low, high = np.nanquantile(draws, [0.025, 0.975]) if np.isfinite(draws).any() else (np.nan, np.nan)
-        mean = of(np.arange(count))
-        yield figure, None if np.isnan(mean) else round(mean, 4)
-        yield f"{figure}_ci", None if np.isnan(low) or count < 2 else [round(float(low), 4), round(float(high), 4)]
+    def error_rate(at: np.ndarray) -> float:
+        wrong, all_words = counts[at].sum(0)
+        return float(wrong / all_words) if all_words else float("nan")
+
+    return error_rate
+
+
+def _bootstrapped(of: Callable[[np.ndarray], float], count: int, seed: int) -> tuple[float | None, list[float] | None]:
+    """(value of `of` over all `count` lines, its 95 % interval), None where there is none."""
+    rng = np.random.default_rng(seed)
+    draws = [of(rng.integers(0, count, count)) for _ in range(BOOTSTRAP)]
+    low, high = np.nanquantile(draws, [0.025, 0.975]) if np.isfinite(draws).any() else (np.nan, np.nan)
+    mean = of(np.arange(count))
+    return None if np.isnan(mean) else round(mean, 4), None if np.isnan(low) or count < 2 else [round(float(low), 4), round(float(high), 4)]
+
+
+def differences(figures: dict[str, list[dict]], words: list[str], seed: int = 1) -> list[dict]:
+    """By how much each network's figures differ from those of `mouth2s` on the same lines, with `_ci` [low, high]."""
+    made = []
+    for name in [name for name in SYSTEMS if name in figures and name not in ("natural", "shuffled", "mouth2s")]:
+        row: dict = {"system": name, "against": "mouth2s"}
+        for figure in FIGURES:
+            one, other = (_mean_of(figure, figures[which], words) for which in (name, "mouth2s"))
+            row[figure], row[f"{figure}_ci"] = _bootstrapped(lambda at: one(at) - other(at), len(words), seed)
+        made.append(row)
+    return made
 
 
 def edits(true: str, recognised: str) -> tuple[float, int]:
@@ -240,6 +260,14 @@ def printed(made: list[dict]) -> Iterator[str]:
     for row in made:
         if "note" in row:
             yield f"{row['system']}: {row['note']}"
+
+
+def compared(made: list[dict]) -> Iterator[str]:
+    """Lines of text of the differences."""
+    for row in made:
+        intervals = {figure: row[f"{figure}_ci"] for figure in FIGURES if row[f"{figure}_ci"]}
+        cells = (f"{figure} {row[figure]:+.3f} ({low:+.3f} … {high:+.3f})" for figure, (low, high) in intervals.items())
+        yield f"{row['system']} against {row['against']}: " + ", ".join(cells)
 
 
 def markdown(made: list[dict]) -> list[str]:
@@ -292,7 +320,8 @@ def main() -> None:
     figures = measure(engine, there, lines, motions, args.kept or args.cache / "table1.json")
     notes = missing | {name: listener.note for name, listener in there.items()}
     notes["shuffled"] = "mouth2s on the motion of the next line"
-    made = rows(figures, [line.words for line in lines], notes)
+    words = [line.words for line in lines]
+    made, apart = rows(figures, words, notes), differences(figures, words)
     others = " --spaces FOLDER" if args.spaces else ""
     seconds, (shortest, longest) = sum(len(line.samples) for line in lines) / 16000, args.seconds
     about = {
@@ -303,8 +332,9 @@ def main() -> None:
     }  # fmt: skip
     paper = [{"system": name} | dict(zip(FIGURES, values)) for name, values in PAPER.items()]
     args.results.parent.mkdir(parents=True, exist_ok=True)
-    write_file(args.results, json.dumps({"about": about, "rows": made, "paper": paper}, indent=1) + "\n")
+    write_file(args.results, json.dumps({"about": about, "rows": made, "differences": apart, "paper": paper}, indent=1) + "\n")
     print("\n".join(printed(made)))
+    print("\n".join(compared(apart)))
     if args.docs:
         put_into(args.docs, "table 1", markdown(made))
 

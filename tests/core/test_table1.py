@@ -105,6 +105,16 @@ def test_rows_are_means_over_lines_and_errors_of_all_words_together():
     assert last[0].startswith("| sv2s | here | not trained: how |") and last[1].startswith("| | paper, as published | 0.376 |")
 
 
+def test_networks_are_compared_with_mouth2s_line_by_line():
+    pytest.importorskip("jiwer")
+    mouth = [line(stoi=0.2), line(stoi=0.8)]
+    figures = {"natural": mouth, "mouth2s": mouth, "exp2s": [line(stoi=0.3), line(stoi=0.9, wer="a x")]}
+    (row,) = table1.differences(figures, ["a b", "a b"])
+    assert row["system"] == "exp2s" and row["against"] == "mouth2s"
+    assert row["stoi"] == pytest.approx(0.1) and row["stoi_ci"] == [0.1, 0.1], "lines differ by more, pairs do not"
+    assert row["wer"] == pytest.approx(0.25) and row["wer_ci"] == [0.0, 0.5]
+
+
 def test_lines_that_nobody_wrote_down_count_no_words():
     pytest.importorskip("jiwer")
     assert table1.edits("", "noise") == (0.0, 0) and table1.edits("a b c", "a x c d") == (pytest.approx(2.0), 3)
