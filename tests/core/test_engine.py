@@ -203,6 +203,15 @@ def test_a_take_pulled_by_mesh_to_speech_is_the_same_but_for_rounding(engine, sp
     assert same(alone[0], together[0], 1e-4)
 
 
+def test_a_long_sound_is_scored_as_a_short_one(engine, speech, monkeypatch):
+    direction = Asked(Direction().vector()[None], 0.5)
+    before = engine.generate(speech, 2, 5, asked=direction)
+    monkeypatch.setattr(engine_module, "_KNOWN_AHEAD", speech.frames - 1)
+    voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
+    assert engine._expect(voice, [Direction().vector()])[0].known is None, "what is known of a long sound takes memory until it is scored"
+    assert [take.score.total for take in engine.generate(speech, 2, 5, asked=direction)] == [take.score.total for take in before]
+
+
 def test_takes_differ_and_come_best_first(takes):
     assert [t.score.total for t in takes] == sorted((t.score.total for t in takes), reverse=True)
     assert not same(takes[0].motion, takes[1].motion, 0.01)

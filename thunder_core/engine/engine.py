@@ -55,6 +55,7 @@ _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, mor
 _FRAMES_AT_WORK = 150_000  # bound for takes that are articulated or scored in parallel: two of an hour need 2.5 GB
 _FRAMES_SAMPLED = 200_000  # the same for takes that are sampled, which needs a tenth of that memory
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
+_KNOWN_AHEAD = 3000  # frames up to which a take's `Reference` is worked out beside sampling: it is held until then, with 440 bytes a frame
 _SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
 
@@ -136,13 +137,15 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
 class Expectation:
     """References of the judge for a take.
 
-    known: of the sound and of the lips [1, T, 4, 3] in its own direction.  hard: [T], opinion of usual takes at each frame.
-    asked: lips in the direction that was requested, [1, T, 4, 3] as `Engine._lips`.
+    lips, asked: in its own direction and in the one that was requested, [1, T, 4, 3] as `Engine._lips`.
+    hard: [T], opinion of usual takes at each frame.
+    known: what the judge knows of sound and lips; None of long sounds, where it is worked out when the take is scored.
     """
 
-    known: Reference
-    hard: Tensor
+    lips: Tensor
     asked: Tensor
+    hard: Tensor
+    known: Reference | None
 
 
 @dataclass(frozen=True)
@@ -574,14 +577,14 @@ class Engine:
 
     def _opinion(self, motion: Motion, voice: VoiceFeatures, expectation: Expectation) -> tuple[Tensor, Tensor]:
         """The judge's opinion per frame [1, T] and for the whole clip [1] of a motion of the sound."""
-        more = ()
+        more, speech = (), voice.features[None]
         if self.judge.config.heard:
             features, lips, log_odds = self._look(motion, voice)
             more = features, log_odds
         else:
             lips = self._lips(motion)
-        opinion = self.judge.opinion(lips, expectation.known, *more)
-        return opinion, self.judge.in_all(voice.features[None], lips, expectation.asked)
+        known = self.judge.reference(speech, expectation.lips) if expectation.known is None else expectation.known
+        return self.judge.opinion(lips, known, *more), self.judge.in_all(speech, lips, expectation.asked)
 
     @cached_property
     def _margins(self) -> Lips:
@@ -637,7 +640,8 @@ class Engine:
         result = []
         for lips, spread in zip(self._expected_lips(voice, directions, turn, seeds), spreads or [0.0] * len(directions)):
             requested, speech = asked() if asked is not None and spread > 0 else lips, voice.features[None]
-            result.append(Expectation(self.judge.reference(speech, lips), self.judge.hard(speech, lips)[0], requested))
+            known = self.judge.reference(speech, lips) if voice.frames <= _KNOWN_AHEAD else None
+            result.append(Expectation(lips, requested, self.judge.hard(speech, lips)[0], known))
         return result
 
     def _expect_of(self, motions: list[Motion], voice: VoiceFeatures) -> list[Expectation]:
