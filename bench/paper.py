@@ -29,6 +29,8 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from scipy.stats import t as student
+
 from bench import beats
 from bench.paper_rows import CLAIMED, MASKED, PAPER2, PAPER3, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
 from bench.tables import keep, put_into, required, RESULTS
@@ -182,7 +184,8 @@ def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dic
     """What the paper says, what its own table says of it, and what ours does: per cent, a 95 % interval, and a verdict.
 
     A direction is reproduced if the whole interval is on its side, contradicted if it is on the other, and otherwise open. Fewer than
-    LEAST_CLIPS clips are too few for any of the three.
+    LEAST_CLIPS clips are too few for any of the three. `seeds_agree`: whether the 95 % t-interval of the mean over seeds does not reach 0
+    either, which is much wider for two or three; never of one seed.
     """
     changes = [row for row in changes if (row["against"], row["system"]) not in MASKED]  # no claim of the paper's
     result = []
@@ -210,7 +213,16 @@ def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dic
             if _common(rows, a, b):
                 verdict = _verdict(words, b, *_change(rows, a, b, "lve"), -1, stated)
                 result.append(verdict | {"change_seeds": _by_seed(rows, a, b, "lve")})
+    result = [row | {"seeds_agree": _seeds_agree(row["change_seeds"])} for row in result]
     return result if clips >= LEAST_CLIPS else [row | {"verdict": TOO_FEW} for row in result]
+
+
+def _seeds_agree(changes: Sequence[float]) -> bool:
+    """Whether the 95 % t-interval of the mean of some seeds' changes leaves 0 out."""
+    if len(changes) < 2:
+        return False
+    half = float(student.ppf(0.975, len(changes) - 1)) * float(np.std(changes, ddof=1)) / len(changes) ** 0.5
+    return abs(float(np.mean(changes))) > half
 
 
 def _verdict(claim: str, system: str, change: float, interval: list[float], sign: int, stated: float | None) -> dict:
@@ -324,7 +336,9 @@ def _changed(row: dict | None) -> str:
     if row is None:
         return ""
     low, high = row["change_ci"]
-    sign = {"reproduced": " ✓", "contradicted": " ✗", "open": "", TOO_FEW: f", {TOO_FEW}"}[row["verdict"]]
+    sign = {"reproduced": "✓", "contradicted": "✗", "open": "", TOO_FEW: f", {TOO_FEW}"}[row["verdict"]]
+    if row["verdict"] in ("reproduced", "contradicted"):
+        sign = f" {sign}" if row.get("seeds_agree") else f" ({sign})"
     return f"{row['change']:+.1f} ({low:+.1f} … {high:+.1f}){sign}"
 
 

@@ -227,6 +227,7 @@ def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(en
         style = emphasised(reading(usual, take.seed, 0.5), take.seed, 0.5, voice.accents)
         same = engine.score(speech, take.motion, Asked(style, 0.0))
         speaks = np.convolve(voice.features[:, -1].cpu().numpy() > -1, np.ones(13), "same") > 6.5  # other frames have the score of the line
+        speaks[:15] = False  # where the breath of the take's own fades, which a style does not tell
         assert take.score.per_frame[speaks] == pytest.approx(same.per_frame[speaks], abs=1.5)
     requested = [engine.generate(speech, 1, take.seed, asked=Asked(reading(usual, take.seed, 0.5), 0.0))[0] for take in own]
     of_frames = np.array([one.score.per_frame.mean() - other.score.per_frame.mean() for one, other in zip(own, requested)])

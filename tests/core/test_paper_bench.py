@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from made_motions import made_motions
+from scipy import stats
 
 from bench import paper, paper_rows, pictures, tradeoff
 from thunder_core.engine.systems.media2face import LABELS, Media2Face, Media2FaceConfig
@@ -85,14 +86,14 @@ def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how
     assert row["seeds"] == [1, 2] and row["lve"] == pytest.approx(-6) and row["lve_seeds"] == pytest.approx([-10, -2])
     assert row["lve_ci"] == pytest.approx([-10, -2])
     [verdict] = [v for v in paper.verdicts([row], rows) if v["claim"] == "L_m2s lowers LVE"]
-    assert "| thunder+mouth2s | in every row, 2 seeds | -6.0 (-10.0 … -2.0) ✓ |" in paper.verdicts_markdown([verdict])[-2]
+    assert "| thunder+mouth2s | in every row, 2 seeds | -6.0 (-10.0 … -2.0) (✓) |" in paper.verdicts_markdown([verdict])[-2]
     lines = paper.markdown(paper.table(rows, ("lve",), ()), ("lve",), ("thunder",), {})
     assert lines[2].startswith("| thunder | here, 3 seeds |")
     assert paper.claims({"thunder": rows["thunder"], "thunder+mouth2s": {4: of_clips(lve=base)}}) == []
 
 
 @pytest.mark.parametrize(
-    "count, verdict, cell", [(9, "too few clips", "-10.0 (-10.0 … -10.0), too few clips"), (10, "reproduced", "-10.0) ✓")]
+    "count, verdict, cell", [(9, "too few clips", "-10.0 (-10.0 … -10.0), too few clips"), (10, "reproduced", "-10.0) (✓)")]
 )
 def test_of_few_clips_no_verdict_is_given(tmp_path, count, verdict, cell):
     rows = {"thunder": {1: of_clips(lve=[1.0] * count)}, "thunder+mouth2s": {1: of_clips(lve=[0.9] * count)}}
@@ -113,8 +114,8 @@ def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
     assert [v["verdict"] for v in said] == ["contradicted", "reproduced"]
     assert [round(v["paper"], 1) for v in said] == [-11.9, -11.9]  # the paper does not say which of the two it did
     masked, everywhere, stated = paper.verdicts_markdown(said)[2:]
-    assert masked.startswith("| thunder+mouth2s | only with sound |  | -1.0 (-1.0 … -1.0) ✓ |")
-    assert everywhere.startswith("| thunder+mouth2s | in every row |  | +10.0 (+10.0 … +10.0) ✗ |")
+    assert masked.startswith("| thunder+mouth2s | only with sound |  | -1.0 (-1.0 … -1.0) (✓) |")
+    assert everywhere.startswith("| thunder+mouth2s | in every row |  | +10.0 (+10.0 … +10.0) (✗) |")
     assert stated.startswith("| | paper |  | -11.9 |")
     rows |= {"thunder+face2s-masked": {1: of_clips(lve=[2.0] * 10)}}
     better = [v["system"] for v in paper.verdicts([], rows) if "better than face2s" in v["claim"]]
@@ -287,3 +288,12 @@ def test_what_the_image_encoder_sees_is_measured_in_every_view(motions, tmp_path
     monkeypatch.setattr(made, "directions", np.zeros_like(strong))
     with pytest.raises(SystemExit, match="No frame of the validation speakers"):
         pictures.measured(tmp_path, made, 12)
+
+
+@pytest.mark.parametrize(
+    "changes, agree", [([-5.3, -6.8, -9.1], True), ([-3.1, -3.2, -7.1], False), ([-8.7, -1.2], False), ([-6.8], False)]
+)
+def test_seeds_agree_where_a_t_interval_of_their_changes_leaves_zero_out(changes, agree):
+    assert paper._seeds_agree(changes) is agree
+    if len(changes) > 1:
+        assert bool(stats.ttest_1samp(changes, 0).pvalue < 0.05) is agree
