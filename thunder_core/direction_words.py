@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Describes how a take is played in a few words for the list: "calm, warm, small jaw"; numpy only."""
+"""Describes how a take is played in a few words for the list: "calm, warm, more lips"; numpy only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NEAR_USUAL = 1.0  # largest requested deviation of an axis at which a take is c
 _DEVIATIONS_PER_MOOD = 3.0  # deviations of an axis that are as remarkable as a mood at full strength
 AXIS_WORDS = {  # words for less and more than usual of each axis
     "energy": ("calm", "lively"),
-    "jaw": ("small jaw", "large jaw"),
+    "jaw": ("more lips", "more jaw"),
     "articulation": ("mumbling", "exact"),
     "smile": ("unsmiling", "smiling"),
     "brows": ("still brows", "lively brows"),

@@ -45,9 +45,10 @@ PAPER, INK, FAINT, ACCENT = (0.0085, 0.0095, 0.0125), (0.8, 0.78, 0.74), (0.36, 
 SOUND = (0.37, 0.54, 0.72)  # display colour of the voice
 WORDS = {
     sheet_frames.CLOSED: "lips shut",
-    sheet_frames.WIDE: "wide",
+    sheet_frames.WIDE: "wide open",
     sheet_frames.LOUD: "loudest",
     sheet_frames.DIFFER: "takes differ",
+    sheet_frames.OTHER: "",
 }
 
 

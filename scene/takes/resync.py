@@ -134,18 +134,21 @@ def _pieces(scene, entry) -> list[State]:
 
 
 def _part(scene, entry, piece: State) -> Generator[float, None, None]:
-    """Key the part of a take that a piece of its voice plays, and list it as a take of the piece. Yields progress."""
+    """Key the part of a take that a piece of its voice plays, and list it as a take of the piece, with the same number and name. Yields
+    progress."""
     rig = take_list.rig_of(scene, entry)
     head.check_animatable(rig)
     then, kind, star, note, role = fingerprint.of_take(entry), entry.kind, entry.star, entry.note, entry.role
+    number, hidden, name = entry.number, entry.hidden, entry.name
     performance = yield from scaled(provenance.read(rig, entry), 0.0, 0.3)
     fitted, _ = fit(performance, piece.seconds[0] - then.seconds[0], max(1, round((piece.last - piece.first) / piece.fps * FPS)))
     clock, mesh_name, scene_name = Clock(float(piece.first), piece.fps), rig.mesh.name, scene.name
     scene, rig = generation.again(scene_name, mesh_name)
-    number = take_list.next_number(scene, rig.mesh, piece.strip)
-    actions = yield from scaled(keying.key(rig, fitted, clock, take_list.action_name(piece.strip, number)), 0.3, 1.0)
+    action = take_list.action_name(piece.strip, number or take_list.next_number(scene, rig.mesh, piece.strip))
+    actions = yield from scaled(keying.key(rig, fitted, clock, action), 0.3, 1.0)
     made = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
-    made.star, made.note = star, note
+    made.number, made.star, made.note, made.hidden = number or made.number, star, note, hidden
+    made.name = name
     fingerprint.remember(actions[0], piece)
     if role != LISTENS.upper():
         strip.keep_speaker(scene, piece.strip, rig.mesh)
@@ -249,7 +252,7 @@ def _replace(
     old = entries[place]  # adding an item may have moved the list in memory
     if now.strip:
         made.voice = now.strip
-    made.star, made.note = old.star, old.note
+    made.star, made.note, made.hidden = old.star, old.note, old.hidden
     fingerprint.remember(actions[0], now)
     entries.move(len(entries) - 1, place)
     made, old = entries[place], entries[place + 1]

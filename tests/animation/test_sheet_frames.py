@@ -22,6 +22,11 @@ def test_moments_are_the_loudest_closures_and_the_widest():
     assert len(chosen) == 6 and [frame for frame, _ in chosen] == sorted(frame for frame, _ in chosen)
     still = sheet_frames.choose(np.zeros((1, 50)), None, 6)
     assert len(still) == 6 and min(np.diff([frame for frame, _ in still])) >= 7
+    assert "wide" not in [why for _, why in still], "no mouth is open"
+    nearly = line()
+    nearly[:, 83:] = 0.2
+    nearly[:, 90] = 0.5
+    assert (90, "wide") not in sheet_frames.choose(nearly, None, 8)
 
 
 def test_the_loudest_is_the_loudest_whatever_else_is_there():
@@ -29,6 +34,12 @@ def test_the_loudest_is_the_loudest_whatever_else_is_there():
     loud[[21, 61]] = 1.0, 0.9  # beside a closure, which gives way
     chosen = sheet_frames.choose(line(), loud, 6)
     assert (21, "loud") in chosen and (20, "closed") not in chosen and (60, "closed") in chosen
+
+
+def test_the_loudest_is_shown_with_the_mouth_as_open_as_it_is_beside_it():
+    openings, loud = line(), np.zeros(100)
+    loud[84] = 1.0  # two frames behind the widest mouth of 82
+    assert (82, "loud") in sheet_frames.choose(openings, loud, 6)
 
 
 def test_lips_are_shut_where_a_moment_is_called_closed():

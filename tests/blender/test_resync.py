@@ -357,8 +357,11 @@ def test_a_piece_of_a_cut_strip_is_not_sampled_again(blender, line):
 def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(line):
     scene, rig, speaking, client = line
     strip.keep_speaker(scene, "line", rig.mesh)
-    scene.thunder.takes[0].star = True
-    before = jaw(scene.thunder.takes[0])
+    first, second = scene.thunder.takes
+    first.star = second.hidden = True
+    first.number, second.number, second.name = 3, 1, "Fav brows"  # listed by score, not by number
+    first.name = "Take 3"
+    before = jaw(first)
     left, right = cut(speaking, 60)
     strip.move(right, compat.content_start(right) + 50)
     renames.follow(scene)
@@ -370,7 +373,13 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(line):
     of_piece = [entry for entry in scene.thunder.takes if entry.voice == right.name]
     assert [(entry.seed, entry.star, entry.first) for entry in of_piece] == [(1, True, 110), (2, False, 110)]
     assert [entry.voice for entry in scene.thunder.takes].count("line") == 2 and dialogue.has_takes(scene, right.name, rig.mesh)
-    assert of_piece[0].action.name.startswith(f"{right.name} · Take 1")
+    assert of_piece[0].action.name.startswith(f"{right.name} · Take 3")
+    named = [(entry.name, entry.number, entry.hidden) for entry in of_piece]
+    assert named == [("Take 3", 3, False), ("Fav brows", 1, True)], "the same take has the same name in both pieces"
+    assert [(entry.name, entry.hidden) for entry in scene.thunder.takes if entry.voice == "line"] == [
+        ("Take 3", False),
+        ("Fav brows", True),
+    ]
     moved = jaw(of_piece[0])
     inside = (moved[0] >= 110) & (moved[0] < 160)
     whole = np.isin(before[0], moved[0][inside] - 50)

@@ -75,8 +75,8 @@ def test_a_take_that_does_not_tell_has_no_words(damaged):
     "axis, value, measures, word",
     [
         ("energy", 0.6, {"energy"}, "calm"),
-        ("jaw", 0.8, {"jaw"}, "small jaw"),
-        ("jaw", 1.25, {"jaw"}, "large jaw"),
+        ("jaw", 0.8, {"jaw"}, "more lips"),
+        ("jaw", 1.25, {"jaw"}, "more jaw"),
         ("articulation", 0.7, {"articulation"}, "mumbling"),
         ("width", 1.4, {"width"}, "wide mouth"),
         ("rounding", 1.4, {"rounding"}, "round lips"),

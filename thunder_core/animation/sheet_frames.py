@@ -7,11 +7,13 @@ import numpy as np
 
 from ..face.lips import CLOSED_MM
 
-CLOSED, WIDE, LOUD, DIFFER = "closed", "wide", "loud", "differ"
+CLOSED, WIDE, LOUD, DIFFER, OTHER = "closed", "wide", "loud", "differ", "other"
 APART = 8  # least distance between two chosen frames at 25 fps, in lines long enough
 _AROUND = 6  # frames on either side of a closure in which mouths open
 _OPENED_MM = 3.0  # mean opening on either side of a closure
 _SHUT = 0.5  # least share of the takes whose lips are shut at a closure
+_WIDE_MM, _WIDE_SHARE = 1.0, 0.3  # least mean opening of a wide mouth, and as a share of the widest
+_BESIDE_LOUD = 3  # frames by which the loudest moment's picture may be off, for the mouth that is open farthest
 _HEARD = 0.06  # seconds before and after a frame over which a voice's loudness is measured
 
 
@@ -20,8 +22,8 @@ def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int, differ
 
     openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.  differences: [T], how much takes differ in
     all that they do, of any scale, or None.
-    One is the loudest; of the others a third are closures if there are any, one is the widest mouth, two the largest differences, and the
-    rest are wide mouths.
+    One is the loudest, with the mouth as it is open farthest beside it; of the others a third are closures if there are any, one is the
+    widest mouth, two the largest differences, and the rest are wide mouths or, where there are too few, any moments.
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)
     frames = len(mean)
@@ -37,14 +39,17 @@ def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int, differ
                 most -= 1
 
     if loudness is not None and np.max(loudness[:frames], initial=0.0) > 0:
-        take([int(np.argmax(loudness[:frames]))], LOUD, 1)
+        loudest = int(np.argmax(loudness[:frames]))
+        beside = range(max(0, loudest - _BESIDE_LOUD), min(frames, loudest + _BESIDE_LOUD + 1))
+        take([max(beside, key=lambda i: (mean[i], -abs(i - loudest)))], LOUD, 1)
     take(_closures(np.asarray(openings)), CLOSED, count // 3)
-    widest = sorted(_peaks(mean), key=lambda i: -mean[i])
+    least = max(_WIDE_MM, _WIDE_SHARE * mean.max(initial=0.0))
+    widest = sorted((i for i in _peaks(mean) if mean[i] >= least), key=lambda i: -mean[i])
     take(widest, WIDE, 1)
     if differences is not None and len(openings) > 1 and np.max(differences) > 0:
         take(sorted(_peaks(differences), key=lambda i: -differences[i]), DIFFER, 2)
     take(widest, WIDE, count)
-    take(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), WIDE, count)  # for lines with little movement
+    take(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), OTHER, count)  # for lines with little movement
     return sorted(result)
 
 
