@@ -10,7 +10,7 @@ from .slices import SlicedWork
 
 _DONE = {
     "MOVED": "moved",
-    "CUT": "trimmed",
+    "CUT": "shortened",
     "RATE": "converted to the scene's frame rate",
     "CHANGED": "resampled",
     "PIECE": "added for pieces of a cut strip",

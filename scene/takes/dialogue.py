@@ -100,7 +100,7 @@ class Piece:
         """Why it needs no takes of its own."""
         if self.played:
             return f"The takes of “{self.whole}” include “{self.strip}”, which was cut off it"
-        return f"“{self.strip}” was cut off “{self.whole}” and moved: Re-sync gives it its part of the takes"
+        return f"“{self.strip}” was cut off “{self.whole}”: Re-sync gives it its part of the takes"
 
 
 def piece_of(scene, name: str, speaker: bpy.types.Object | None) -> Piece | None:
