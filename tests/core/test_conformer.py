@@ -56,6 +56,21 @@ def test_two_parts_of_the_frames_give_the_same_features(frames):
         assert torch.allclose(network(x, in_turn), whole, atol=1e-5) and torch.equal(network(x, run), network(x, in_turn))
 
 
+@pytest.mark.parametrize("frames", [50, 300])
+def test_outputs_of_inner_layers_are_those_that_the_next_layer_gets(frames):
+    network, x, given = SpeechEncoder.load(SHIPPED).body, torch.randn(1, frames, 320), {}
+    hooks = [network.encoder.layers[n].final_layer_norm.register_forward_hook(lambda m, i, o, n=n: given.setdefault(n, o)) for n in (1, 3)]
+    with torch.no_grad(), at_once(2) as run:
+        plain = network(x)
+        for hook in hooks:
+            hook.remove()
+        for how in (None, in_turn, run):
+            inner = {1: x, 3: x}
+            assert torch.equal(network(x, how, inner), network(x, how)) and list(inner) == [1, 3]
+            assert all(torch.allclose(inner[n], given[n], atol=1e-5) for n in inner)
+    assert inner[1].shape == plain.shape and not torch.allclose(inner[1], inner[3], atol=0.1)
+
+
 def test_training_begins_with_weights_of_the_same_spread():
     torch.manual_seed(0)
     ours, theirs = Conformer(80, 64, 2, 4, 15).state_dict(), reference(80, 64, 2, 4, 15).state_dict()

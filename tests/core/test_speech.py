@@ -93,7 +93,7 @@ def test_spectra_and_levels_of_long_sounds_are_the_same_in_pieces(monkeypatch):
 @pytest.fixture(scope="module")
 def small_encoder():
     torch.manual_seed(0)
-    return SpeechEncoder(EncoderConfig(width=16, layers=1, heads=2, kernel=5, ahead=2)).eval()
+    return SpeechEncoder(EncoderConfig(width=16, layers=3, heads=2, kernel=5, ahead=2)).eval()
 
 
 def test_long_sounds_are_encoded_in_pieces_that_join(small_encoder, monkeypatch):
@@ -105,6 +105,32 @@ def test_long_sounds_are_encoded_in_pieces_that_join(small_encoder, monkeypatch)
     assert pieces.shape == whole.shape
     # Attention reaches past the margin, but hardly: what differs is far below the features' own spread.
     assert (pieces - whole).abs().mean() < 0.1 * whole.std()
+
+
+class KeptLayers:
+    """A reader of inner layers that keeps what it reads."""
+
+    def __init__(self, layers, ahead):
+        self.layers, self.ahead, self.parts = layers, ahead, []
+
+    def read(self, outputs):
+        self.parts.append(outputs)
+
+
+def test_readers_get_inner_layers_of_every_frame_once(small_encoder, monkeypatch):
+    samples = 0.1 * torch.randn(12 * RATE)
+    kept = []
+    for chunk in (10_000, 200):
+        monkeypatch.setattr(encoder_module, "_CHUNK", chunk)
+        readers = [KeptLayers((0, 1), 0), KeptLayers((1,), 2)]
+        hidden, _ = small_encoder.analyse(samples, readers=readers)
+        both, later = (torch.cat(reader.parts) for reader in readers)
+        assert [len(reader.parts) for reader in readers] == [-(-len(hidden) // chunk)] * 2
+        assert both.shape == (len(hidden), 2 * 16) and later.shape == (len(hidden), 16)
+        if chunk > len(hidden):
+            assert torch.equal(later[:-2], both[2:, 16:])
+        kept.append(both)
+    assert (kept[1] - kept[0]).abs().mean() < 0.1 * kept[0].std()
 
 
 @pytest.mark.parametrize("samples", [1, 100, 1600, 4801])

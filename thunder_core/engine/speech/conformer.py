@@ -173,18 +173,22 @@ class Conformer(nn.Module):
         nn.init.uniform_(self.feature_projection.projection.weight, -bound, bound)
         nn.init.uniform_(self.feature_projection.projection.bias, -bound, bound)
 
-    def forward(self, x: Tensor, run: Run | None = None) -> Tensor:
+    def forward(self, x: Tensor, run: Run | None = None, inner: dict[int, Tensor] | None = None) -> Tensor:
         """Features [B, N, width] of stacked spectra [B, N, inputs].
 
         run: works on two parts of the frames, which wait for each other twice a layer. The result is the same but for rounding.
+        inner: its keys are numbers of layers before the last one, from 0; their outputs [B, N, width] are put in.
         """
         parts = [x] if run is None or x.shape[1] < _PARTED_FROM else list(x.tensor_split(2, 1))
         run, count, layers = run or in_turn, len(parts), list(self.encoder.layers)
         lengths = [part.shape[1] for part in parts]
         angles = list(zip(*(each.split(lengths) for each in rotary_angles(x.shape[1], self.head_width, x))))
         projected = run(lambda i: layers[0].project(self.feature_projection(parts[i]), angles[i]), count)
-        for layer, following in pairwise(layers):
+        for number, (layer, following) in enumerate(pairwise(layers)):
             result = layer.attended(projected, run)
+            if inner is not None and number in inner:
+                outputs = run(result, count)
+                inner[number], result = torch.cat(outputs, 1), outputs.__getitem__
             # With the next layer's projection, for which no part needs another.
             projected = run(lambda i, result=result, following=following: following.project(result(i), angles[i]), count)
         return torch.cat(run(layers[-1].attended(projected, run), count), 1)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import Protocol, TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
@@ -85,6 +85,20 @@ def _body_config(body: dict) -> PretrainedConfig:
     return AutoConfig.for_model(**settings | {"model_type": kind})
 
 
+class LayerReader(Protocol):
+    """Reads what inner layers of the encoder give for a sound, on the way.
+
+    layers: their numbers, from 0.  ahead: feature frames, 0 … `EncoderConfig.ahead`, by which their outputs are read later than the
+    sound that they belong to.
+    """
+
+    layers: tuple[int, ...]
+    ahead: int
+
+    def read(self, outputs: Tensor) -> None:
+        """outputs [n, layers · width] of the next n feature frames."""
+
+
 class SpeechEncoder(nn.Module):
     """Waveform [B, samples] at 16 kHz → hidden features [B, N, width] at 50 Hz and phone logits [B, N, 40]."""
 
@@ -153,8 +167,13 @@ class SpeechEncoder(nn.Module):
         loud = torch.sigmoid(2 * (energy - peak + _LOUD))
         return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
 
-    def encode(self, prepared: Tensor, run: Run | None = None) -> tuple[Tensor, Tensor]:
-        """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40]). run: see `Conformer.forward`."""
+    def encode(
+        self, prepared: Tensor, run: Run | None = None, inner: dict[int, Tensor] | None = None
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40]).
+
+        run, inner: see `Conformer.forward`; outputs of inner layers have `ahead` frames more, since they see the sound that much earlier.
+        """
         if self.config.body:
             # Its first layers see 25 ms: half of the missing samples are padded on either side, so that N steps give N frames.
             hidden = self.body(F.pad(prepared.flatten(1), (_LACKS, _LACKS))).last_hidden_state
@@ -163,18 +182,19 @@ class SpeechEncoder(nn.Module):
         ahead = self.config.ahead
         around = F.pad(mel, (0, 0, 1, 1 + 2 * ahead), mode="replicate")  # frame 2i−1 … 2i+2 for feature frame i
         stacked = around.unfold(1, 4, 2).transpose(2, 3).flatten(2)
-        hidden = self.body(stacked, run)[:, ahead:]
+        hidden = self.body(stacked, run, inner)[:, ahead:]
         return hidden, self.phone_head(hidden)
 
     @torch.no_grad()
     def analyse(
-        self, samples: Tensor, progress: Callable[[float], None] = lambda fraction: None, run: Run | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self, samples: Tensor, progress: Callable[[float], None] = lambda fraction: None, run: Run | None = None,
+        readers: Sequence[LayerReader] = (),
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """Any length: waveform [samples] → (hidden [N, width], phone logits [N, 40]) at 50 Hz, in bounded memory.
 
-        `progress` and `run` as for `encode_in_pieces`.
+        `progress`, `run` and `readers` as for `encode_in_pieces`.
         """
-        return self.encode_in_pieces(self.input_of(samples), progress, run)
+        return self.encode_in_pieces(self.input_of(samples), progress, run, readers)
 
     @torch.no_grad()
     def input_of(self, samples: Tensor) -> Tensor:
@@ -186,11 +206,13 @@ class SpeechEncoder(nn.Module):
 
     @torch.no_grad()
     def encode_in_pieces(
-        self, prepared: Tensor, progress: Callable[[float], None] = lambda fraction: None, run: Run | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self, prepared: Tensor, progress: Callable[[float], None] = lambda fraction: None, run: Run | None = None,
+        readers: Sequence[LayerReader] = (),
+    ) -> tuple[Tensor, Tensor]:  # fmt: skip
         """As `encode`, for one sound of any length, without the batch's dimension.
 
         `progress` is called with 0 … 1 before each 20 s and may raise to stop. run: see `Conformer.forward`.
+        readers: get the outputs of inner layers, 20 s after 20 s.
         """
         each = 1 if self.config.body else 2  # rows per feature frame
         n = prepared.shape[1] // each
@@ -198,8 +220,11 @@ class SpeechEncoder(nn.Module):
         for start in range(0, n, _CHUNK):
             progress(start / n)
             a, b = max(0, start - _MARGIN), min(n, start + _CHUNK + _MARGIN)
-            h, p = self.encode(prepared[:, each * a : each * b], run)
+            inner = {number: prepared for reader in readers for number in reader.layers}
+            h, p = self.encode(prepared[:, each * a : each * b], run, inner)
             inside = slice(start - a, min(start + _CHUNK, n) - a)
+            for reader in readers:
+                reader.read(torch.cat([inner[number][0, reader.ahead :][inside] for number in reader.layers], -1))
             hidden.append(h[0, inside])
             logits.append(p[0, inside])
         return torch.cat(hidden), torch.cat(logits)
