@@ -7,7 +7,7 @@ import pytest
 from thunder_core.engine.diffusion.articulate import Articulation, believed_rounding, demanded_closures
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
-from thunder_core.face.lips import width_mm
+from thunder_core.face.lips import bundled_lips, width_mm
 from thunder_core.face.mechanics import Sounds
 from thunder_core.face.smoothing import let_go
 from thunder_core.types import Motion
@@ -26,6 +26,15 @@ def heard(phone: str, probability: float, start: int, end: int) -> np.ndarray:
 @pytest.mark.parametrize("probability, shut", [(0.35, 0.0), (0.45, 1.0)])
 def test_lips_close_on_what_is_probably_a_bilabial(probability, shut):
     assert demanded_closures(heard("B", probability, 20, 23), FRAMES).max() == shut
+
+
+def test_pressed_lips_are_below_rest_and_their_opening_is_not():
+    articulators = bundled_articulators()
+    articulation, jaw = Articulation(articulators.names, articulators), np.zeros((FRAMES, 3))
+    jaw[:, 0], shut = 0.08, demanded_closures(heard("B", 1.0, 20, 24), FRAMES)
+    motion = Motion(articulation.close_lips(np.zeros((FRAMES, len(articulators.names))), jaw, shut), jaw)
+    gap, opening = bundled_lips().beyond_rest(motion), bundled_lips().opening(motion)
+    assert gap[21:23].max() < -0.1 and gap[:15].min() > 1 and (opening == np.maximum(gap, 0)).all()
 
 
 def test_rounding_follows_the_sound_without_a_jump():

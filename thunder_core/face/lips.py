@@ -94,8 +94,12 @@ class Lips:
 
     def opening(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """The gap in the middle beyond that at rest, float64 [T] millimetres, never below zero."""
+        return np.maximum(self.beyond_rest(motion, channels), 0.0)
+
+    def beyond_rest(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
+        """The same, below zero where the lips are pressed together."""
         at_rest = 1e3 * height_gap(*self._middle.rest)
-        return np.maximum(self.middle_gap(motion, channels) - at_rest, 0.0)
+        return self.middle_gap(motion, channels) - at_rest
 
     def width(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Distance of the mouth's corners, float64 [T] millimetres."""
