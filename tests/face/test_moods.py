@@ -4,10 +4,11 @@
 import numpy as np
 import pytest
 
-from thunder_core.direction import Direction, Style
+from thunder_core.direction import Direction, MOODS, Style
 from thunder_core.face.articulators import bundled_articulators
-from thunder_core.face.lips import TOUCH_MM
+from thunder_core.face.lips import bundled_lips, TOUCH_MM
 from thunder_core.face.moods import MoodPoses, POSES
+from thunder_core.types import Motion
 
 FRAMES = 60
 SPEECH = np.repeat([0.0, 1.0], FRAMES // 2)
@@ -54,6 +55,13 @@ def test_lips_that_meet_go_on_meeting_and_blinks_shut(poses, mood):
     assert gap[SHUT] < TOUCH_MM and made.min() >= 0.0 and made.max() <= 1.2
     lids = [list(poses.channels).index("eyeBlink" + side) for side in ("Left", "Right")]
     assert made[BLINK, lids].min() == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("mood", MOODS)
+def test_lips_stay_shut_where_nobody_speaks(poses, mood):
+    made, gap = worn(poses, mood, 1.0)
+    pairs = bundled_lips().gap(Motion(made, talking(list(poses.channels))[1]))
+    assert max(gap[:20].max(), pairs[:20].max()) < TOUCH_MM
 
 
 def test_disgust_bares_the_upper_teeth_tension_shuts_the_lips_and_opens_the_lids(poses):

@@ -86,7 +86,8 @@ POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
              opened=dict(mouthLowerDown=0.3), lids=0.15),
     ),
     "disgusted": (
-        Pose(least=dict(noseSneer=1.0, mouthUpperUp=0.6, mouthShrugLower=0.35, cheekSquint=0.5, eyeSquint=0.6, mouthFrown=0.3),
+        # The lower lip pushes the upper one up: at rest lips stay shut.
+        Pose(least=dict(noseSneer=1.0, mouthShrugLower=0.9, mouthShrugUpper=0.6, cheekSquint=0.5, eyeSquint=0.6, mouthFrown=0.45),
              most=dict(browDown=0.45)),
         Pose(least=dict(noseSneer=1.15, cheekSquint=0.6, eyeSquint=0.65, mouthFrown=0.35), most=dict(browDown=0.45),
              opened=dict(mouthUpperUp=0.75)),
