@@ -54,7 +54,8 @@ WORDS = {
 
 @dataclass
 class _Row:
-    """A take's row in the sheet.  tracks: of TRACKS at 25 fps from `start`, the seconds of its first sample in the scene."""
+    """A take's row in the sheet.  tracks: of TRACKS at 25 fps from `start`, the seconds of its first sample in the scene.  lids: how far
+    its eyes are shut, likewise."""
 
     name: str
     action: str
@@ -62,6 +63,7 @@ class _Row:
     star: bool
     words: str
     tracks: dict[str, np.ndarray]
+    lids: np.ndarray
     start: float
 
     @property
@@ -99,7 +101,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
             entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == row.action), None)
             if entry is None:
                 raise BadRequest("A take was removed: make the contact sheet again")
-            sheet.label(row, number, full["mouth"])
+            sheet.label(row, full["mouth"])
             puppets.play(sheet.copy, rig, entry)
             for column, (seconds, _) in enumerate(chosen):
                 sheet.freeze(seconds * fps, column)
@@ -131,11 +133,11 @@ def free_path(voice: str) -> str:
 def _row(entry) -> _Row:
     made, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
     if made is None:
-        tracks = {name: np.zeros(2) for name in TRACKS}
+        tracks, lids = {name: np.zeros(2) for name in TRACKS}, np.zeros(2)
     else:
-        tracks = activity.tracks(made.motion, made.channels, made.opening)
+        tracks, lids = activity.tracks(made.motion, made.channels, made.opening), activity.lids(made.motion, made.channels)
     start = 0.0 if clock is None else clock.start / clock.fps
-    return _Row(entry.name, entry.action.name, take_list.score_text(entry), entry.star, entry.words, tracks, start)
+    return _Row(entry.name, entry.action.name, take_list.score_text(entry), entry.star, entry.words, tracks, lids, start)
 
 
 def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float, str]]:
@@ -144,7 +146,8 @@ def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float,
     seconds = start + np.arange(len(rows[0].opening)) / FPS
     levels = {name: np.stack([_level(row, name, seconds) for row in rows]) for name in TRACKS}
     differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
-    return [(start + frame / FPS, why) for frame, why in sheet_frames.choose(levels["mouth"], loudness, MOMENTS, differences)]
+    lids = np.stack([_at(row, row.lids, seconds) for row in rows])
+    return [(start + frame / FPS, why) for frame, why in sheet_frames.choose(levels["mouth"], loudness, MOMENTS, differences, lids)]
 
 
 class _SheetScene:
@@ -229,13 +232,12 @@ class _SheetScene:
             self._write(WORDS[why], self.middle(column), 0.29, 0.15, "ink", "CENTER")
             self._write(f"frame {_frame_text(self.scene, seconds)}", self.middle(column), 0.11, 0.12, "faint", "CENTER")
 
-    def label(self, row: _Row, number: int, widest: float) -> None:
-        """Set a row's words up: score, rank, name, how the take is played, the names of its tracks, and how high the mouth's is, mm."""
+    def label(self, row: _Row, widest: float) -> None:
+        """Set a row's words up: score, name, how the take is played, the names of its tracks, and how high the mouth's is, mm."""
         size = 0.34 if len(row.score) <= 3 else 0.2
         self._write(row.score, 0.1, 0.78, size, "accent" if row.star else "ink")
-        self._write(f"{number}", LABEL_CELLS - 0.1, 0.8, 0.16, "faint", "RIGHT")
         name = row.name if len(row.name) <= 16 else row.name[:15] + "…"
-        self._write(name, 0.1, 0.53, 0.14, "faint")
+        self._write(name, 0.1, 0.53, 0.14)
         for place, line in enumerate(textwrap.wrap(row.words, LETTERS, max_lines=LINES, placeholder=" …")):
             self._write(line, 0.1, 0.35 - place * LINE_CELLS, 0.12)
         right = LABEL_CELLS + NAMES_CELLS - 0.06
@@ -363,8 +365,12 @@ def _dot(part: np.ndarray, columns: list[int], base: int, tall: int) -> None:
 
 def _level(row: _Row, name: str, seconds: np.ndarray) -> np.ndarray:
     """A track of a take at seconds of the scene, 0 outside of the take."""
-    times = row.start + np.arange(len(row.tracks[name])) / FPS
-    return np.interp(seconds, times, row.tracks[name], left=0.0, right=0.0)
+    return _at(row, row.tracks[name], seconds)
+
+
+def _at(row: _Row, values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """Values of a take's frames at seconds of the scene, 0 outside of the take."""
+    return np.interp(seconds, row.start + np.arange(len(values)) / FPS, values, left=0.0, right=0.0)
 
 
 def _draw_track(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour, usual: np.ndarray | None = None) -> None:

@@ -61,6 +61,18 @@ def test_moments_at_which_takes_differ_most_are_shown():
     assert "differ" not in [why for _, why in sheet_frames.choose(line()[:1], None, 6, differences)], "one take differs from none"
 
 
+def test_moments_have_open_eyes_where_there_are_such():
+    openings, lids = line(), np.zeros((2, 100))
+    openings[:, 38:43] = 15.0, 15.0, 16.0, 15.0, 10.0
+    lids[0, 39:46] = 1.0  # a blink over the widest mouth and after it
+    lids[1, 60] = 1.0  # on a closure
+    chosen = sheet_frames.choose(openings, None, 4, None, lids)
+    assert {(38, "wide"), (20, "closed")} <= set(chosen) and 60 not in [frame for frame, _ in chosen]
+    assert 60 in [frame for frame, _ in sheet_frames.choose(openings, None, 6)], "nobody is known to blink"
+    lids[:] = 1.0
+    assert sheet_frames.choose(openings, None, 4, None, lids) == sheet_frames.choose(openings, None, 4), "there are no others"
+
+
 def test_loudness_is_that_around_each_frame():
     peaks = np.zeros((200, 2), np.float32)
     peaks[100:104] = (-0.5, 0.5)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..channels import BLINKS
 from ..types import Motion
 
 TRACKS = ("brows", "mouth", "head")
@@ -20,6 +21,12 @@ def brows(motion: Motion, channels: Sequence[str]) -> np.ndarray:
     """The strongest of a motion's brow channels, [T] 0 … 1."""
     columns = [column for column, name in enumerate(channels) if name.startswith("brow")]
     return np.abs(motion.expression[:, columns]).max(axis=1, initial=0.0)
+
+
+def lids(motion: Motion, channels: Sequence[str]) -> np.ndarray:
+    """How far a motion's eyes are shut, [T] 0 … 1; the eye that is shut further."""
+    columns = [column for column, name in enumerate(channels) if name.startswith(BLINKS)]
+    return motion.expression[:, columns].max(axis=1, initial=0.0)
 
 
 def head(motion: Motion) -> np.ndarray:

@@ -14,28 +14,47 @@ _OPENED_MM = 3.0  # mean opening on either side of a closure
 _SHUT = 0.5  # least share of the takes whose lips are shut at a closure
 _WIDE_MM, _WIDE_SHARE = 1.0, 0.3  # least mean opening of a wide mouth, and as a share of the widest
 _BESIDE_LOUD = 3  # frames by which the loudest moment's picture may be off, for the mouth that is open farthest
+_SHUT_EYES = 0.5  # closing of the lids from which on a face blinks
+_BESIDE_BLINKS = 2  # frames by which a moment may be moved to where fewer faces blink
+_BLINKING = 0.12  # share of faces that may blink at a moment if there are other such moments
+_AS_OPEN = 0.85  # least share of its opening that the mouth keeps where a moment is moved
 _HEARD = 0.06  # seconds before and after a frame over which a voice's loudness is measured
 
 
-def choose(openings: np.ndarray, loudness: np.ndarray | None, count: int, differences: np.ndarray | None = None) -> list[tuple[int, str]]:
+def choose(
+    openings: np.ndarray, loudness: np.ndarray | None, count: int, differences: np.ndarray | None = None, lids: np.ndarray | None = None
+) -> list[tuple[int, str]]:  # fmt: skip
     """(frame, reason) of at most `count` moments, in order of time.
 
     openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.  differences: [T], how much takes differ in
-    all that they do, of any scale, or None.
+    all that they do, of any scale, or None.  lids: [takes, T] 0 … 1, how far their eyes are shut, or None.
     One is the loudest, with the mouth as it is open farthest beside it; of the others a third are closures if there are any, one is the
-    widest mouth, two the largest differences, and the rest are wide mouths or, where there are too few, any moments.
+    widest mouth, two the largest differences, and the rest are wide mouths or, where there are too few, any moments. Moments at which many
+    faces blink are moved by a frame or two, and come last.
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)
     frames = len(mean)
     apart = max(1, min(APART, frames // (count + 1)))
+    shut = (np.asarray(openings) <= CLOSED_MM).mean(axis=0)
+    blinks = np.zeros(frames) if lids is None else (np.asarray(lids)[:, :frames] > _SHUT_EYES).mean(axis=0)
     result: list[tuple[int, str]] = []
 
+    def moved(frame: int, why: str) -> int:
+        """The frame nearest to one at which fewest faces blink and the mouths are as they are there."""
+        beside = range(max(0, frame - _BESIDE_BLINKS), min(frames, frame + _BESIDE_BLINKS + 1))
+        if why == CLOSED:
+            alike = [i for i in beside if shut[i] >= shut[frame]]
+        else:
+            alike = [i for i in beside if mean[i] >= _AS_OPEN * mean[frame]]
+        return min(alike, key=lambda i: (blinks[i], abs(i - frame)))
+
     def take(candidates, why: str, most: int) -> None:
-        for frame in candidates:
+        places = [moved(int(frame), why) for frame in candidates]
+        for frame in sorted(places, key=lambda i: blinks[i] > _BLINKING):
             if most <= 0 or len(result) >= count:
                 return
-            if all(abs(int(frame) - other) >= apart for other, _ in result):
-                result.append((int(frame), why))
+            if all(abs(frame - other) >= apart for other, _ in result):
+                result.append((frame, why))
                 most -= 1
 
     if loudness is not None and np.max(loudness[:frames], initial=0.0) > 0:
