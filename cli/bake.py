@@ -195,6 +195,7 @@ def bake(
     scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out)
     sampled = time.monotonic() - started
     entries = list(scene.thunder.takes)[: len(performances)]
+    take_list.number_in_order(entries)
     report = {
         "role": role_of(performances[0].provenance),
         "audio": None if chosen.seconds else sound or f"{bpy.data.filepath}: {chosen.strip}",
@@ -209,7 +210,14 @@ def bake(
         "precision": performances[0].provenance["precision"],
         "warnings": warnings,
         "takes": [
-            {"rank": rank, "seed": take.seed, "score": rounded(take.score), "action": entry.action.name, **_played(take)}
+            {
+                "rank": rank,
+                "name": entry.name,
+                "seed": take.seed,
+                "score": rounded(take.score),
+                "action": entry.action.name,
+                **_played(take),
+            }
             for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
         ],
     }

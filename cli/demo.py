@@ -186,8 +186,9 @@ def generate(client, stage: Stage, chosen: argparse.Namespace, bar: Bar) -> list
     scene = stage.scene
     steps = generation.generate(client, stage.voice, scene, stage.rig, chosen.takes, chosen.seed, Sampling(chosen.quality))
     sampled = jobs.run_through("Generating takes", steps, bar.step)
-    for rank, (take, entry) in enumerate(zip(sampled, scene.thunder.takes), start=1):
-        say(f"          {rank}  lip-sync {take_list.points(take.score):>3}  seed {take.seed:<10d} {entry.curve}")
+    take_list.number_in_order(scene.thunder.takes)
+    for take, entry in zip(sampled, scene.thunder.takes):
+        say(f"          {entry.name:<8s} lip-sync {take_list.points(take.score):>3}  seed {take.seed:<10d} {entry.curve}")
     best = scene.thunder.takes[0]
     scene.frame_end = best.last + best.lead_out
     return sampled

@@ -79,6 +79,16 @@ def next_number(scene, mesh, voice: str) -> int:
     return 1 + max((entry.number for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice), default=0)
 
 
+def number_in_order(entries) -> None:
+    """Number new takes of one voice in their order in the list, so that names of takes and actions agree with files named by rank."""
+    entries = list(entries)
+    for action in (action for entry in entries for action in actions_of(entry)):
+        action.name = "·"  # so that no name is taken
+    for number, entry in zip(sorted(entry.number for entry in entries), entries):
+        entry.number = number
+        entry.name = numbered(number)  # names its actions too
+
+
 def has_own_name(entry) -> bool:
     """Whether the animator gave a take its name. In files of earlier versions takes are called by their seeds."""
     if entry.number:

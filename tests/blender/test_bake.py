@@ -72,6 +72,7 @@ def test_a_bake_gives_the_same_numbers_every_time(short_voice, tmp_path, blender
             assert count == round(2.5 * 25) and take["jaw"].shape == (count, 3)
             assert take["expression"].shape == (count, 44)
             assert take["opening"].shape == take["width"].shape == (count,)
+            assert entry["name"] == f"Take {rank}" and entry["action"].endswith(f" · Take {rank}")
             assert int(take["seed"]) == entry["seed"] and float(take["score"]) == pytest.approx(entry["score"], abs=1e-2)
             assert (take["opening"] >= 0).all() and 20 < take["width"].mean() < 80
             scores.append(float(take["score"]))

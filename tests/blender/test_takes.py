@@ -385,6 +385,19 @@ def test_new_takes_replace_old_ones_but_not_edited_ones(blender, stage):
     assert used_name in blender.data.actions and "take 1" not in blender.data.actions
 
 
+def test_takes_of_a_bake_are_numbered_in_their_order(blender, stage):
+    for _ in range(3):
+        enter(stage)
+    scene, rig, _ = stage
+    entries = scene.thunder.takes
+    entries.move(2, 0)
+    before = [entry.action for entry in entries]
+    take_list.number_in_order(entries)
+    assert [entry.action for entry in entries] == before and [entry.number for entry in entries] == [1, 2, 3]
+    assert [entry.action.name for entry in entries] == [f"{entries[0].voice} · Take {number}" for number in (1, 2, 3)]
+    assert not any(take_list.has_own_name(entry) for entry in entries) and take_list.next_number(scene, rig.mesh, entries[0].voice) == 4
+
+
 def test_a_deleted_action_is_said(blender, stage):
     entry = enter(stage, seed=4)
     for action in display.actions_of(entry):

@@ -32,7 +32,10 @@ def folder(tmp_path, job):
         out.write("takes_small.jpg", JPEG)
         made = manifest.made_from(job.settings, MAKER, {}, [str(tmp_path / "skin.png"), job.settings["audio"], "gone.png"])
         baked = {
-            "takes": [{"rank": 1, "score": 81.4, "seed": 3, "words": "warm <b>"}],
+            "takes": [
+                {"rank": 1, "name": "Take 1", "score": 81.4, "seed": 3, "words": "warm <b>"},
+                {"rank": 2, "name": "Take 7", "score": 80.0, "seed": 4},
+            ],
             "seconds": {"all": 2.0},
             "thumbnail": "takes_small.jpg",
         }
@@ -145,6 +148,14 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(t
     assert read["jobs"][0]["made_from"]["inputs"].keys() == {"audio", "style"} and read["jobs"][0]["node"] == "n1"
     page = (tmp_path / "out" / "batch.html").read_text()
     assert page.index("a &amp; b") < page.index("intro")  # what failed comes first
-    for words in ("“&lt;none&gt;”", "warm &lt;b&gt;", ">81<", 'src="data:image/jpeg;base64,', 'href="intro/take_01.npz"'):
+    for words in (
+        "“&lt;none&gt;”",
+        "warm &lt;b&gt;",
+        "<td>Take 1</td>",
+        "<td>Take 7 · take_02</td>",
+        ">81<",
+        'src="data:image/jpeg;base64,',
+        'href="intro/take_01.npz"',
+    ):
         assert words in page
     assert "<none>" not in page and "<script" not in page and "http" not in page.replace("http-equiv", "")

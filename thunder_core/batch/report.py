@@ -102,13 +102,19 @@ def _section(out: str, row: dict) -> str:
 
 
 def _table(takes: list[dict]) -> str:
-    """Rank, score, seed and words of each take."""
+    """Name, score, seed and words of each take, best first."""
     rows = "".join(
-        f'<tr><td class="number">{take["rank"]}</td><td class="number">{_score(take)}</td>'
+        f'<tr><td>{escape(_name(take))}</td><td class="number">{_score(take)}</td>'
         f'<td class="number">{take["seed"]}</td><td>{escape(str(take.get("words", "")))}</td></tr>'
         for take in takes
     )
-    return f"<table><tr><th></th><th>Lip-sync</th><th>Seed</th><th>Played</th></tr>{rows}</table>"
+    return f"<table><tr><th>Take</th><th>Lip-sync</th><th>Seed</th><th>Played</th></tr>{rows}</table>"
+
+
+def _name(take: dict) -> str:
+    """The name of a take, with that of its files where it has another number: the head had takes of that voice before."""
+    file = f"take_{take['rank']:02d}"
+    return take["name"] if take.get("name") == f"Take {take['rank']}" else " · ".join(filter(None, (take.get("name"), file)))
 
 
 def _score(take: dict) -> str:
