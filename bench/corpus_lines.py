@@ -19,7 +19,7 @@ from thunder_core.engine.speech.encoder import loudness
 from thunder_core.quality import NORMAL
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.lip_kernels import map_features
-from thunder_core.train.prosody import semitones
+from thunder_core.train.prosody import Prosody, prosody, semitones
 from thunder_core.train.teacher import perform
 from thunder_core.types import FPS, Motion, RATE, Speech
 
@@ -73,6 +73,11 @@ class Line:
     def frames(self) -> int:
         """Animation frames of the sound."""
         return round(len(self.speech.samples) / RATE * FPS)
+
+    @property
+    def prosody(self) -> Prosody:
+        """Its phrases and pauses, by the phones."""
+        return prosody(self.phones, loudness(torch.from_numpy(self.speech.samples), self.frames).numpy())
 
     def taught(self, performances: list[tuple[Direction, np.random.Generator]]) -> list[Motion]:
         """The teacher's performance in each direction."""

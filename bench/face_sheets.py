@@ -5,8 +5,9 @@
 Three steps, all into a folder OUT:
 
 `python bench/face_sheets.py poses DATA OUT` in the engine's environment: a take of each recording in DATA/lips, by the distributed weights
-(seed 1, normal quality, the usual direction), and takes of one of them in eight moods at half and full strength; a frame of each sound
-where it is longest and best recognised, and of each mood in silence and in a vowel. Beside them extremes of keys and expressions.
+(seed 1, normal quality, the usual direction), and takes of one of them, which pauses for long enough, in eight moods at half and full
+strength; a frame of each sound where it is longest and best recognised, and of each mood in silence and in a vowel. Beside them extremes of
+keys and expressions.
 `python bench/face_sheets.py draw DATA OUT [--engine eevee] [--only sounds] [--few] [--numbered | --alone]` in a Python that has bpy: one
 picture per view, a pair in each cell, and OUT/key.json, which says on which side the default head is. Both heads are driven as the product
 drives them; ICT-FaceKit's is built by it from DATA/heads/ict_facekit. Hair is hidden, the other head has none, and both get the same
@@ -57,6 +58,7 @@ VOWELS = ("AA", "AE", "AO", "AY", "EH", "AH")
 VIEWS = {"front": 0, "three-quarter": 38, "side": 90}
 MOOD_VIEW = "three-quarter"
 MOOD_VOICE_SECONDS = 20.0  # longest voice used for the moods
+REST_SECONDS = 0.9  # least pause in which a face is at rest
 OPEN_LIDS = 0.4  # eyeBlink below which a frame is not part of a blink
 COLUMNS = 4  # pairs per row
 NUMBERED = 2  # rows, and pairs per row, of a numbered picture
@@ -115,9 +117,10 @@ def poses(data: Path, out: Path) -> None:
         usual.setdefault(voice, take(voice, Asked(Direction().vector()[None], spread=0.0)))
         cells[sound] = (usual[voice], frame_of(usual[voice], start, end))
         print(f"{sound}: {voice}, {start:.2f} s to {end:.2f} s", flush=True)
-    short = [voice for voice, sound in sounds.items() if sound.seconds <= MOOD_VOICE_SECONDS]
-    voice, *vowel = clearest(VOWELS, short)
-    silence = max((end - start, start, end) for start, end, name in phones[voice] if name in SILENT)[1:]
+    silences = {voice: max((end - start, start, end) for start, end, name in phones[voice] if name in SILENT) for voice in phones}
+    fit = [voice for voice, sound in sounds.items() if sound.seconds <= MOOD_VOICE_SECONDS and silences[voice][0] >= REST_SECONDS]
+    voice, *vowel = clearest(VOWELS, fit)
+    silence = silences[voice][1:]
     for mood in MOODS:
         for strength in STRENGTHS:
             motion = take(voice, Asked(Direction(Style(), mood, strength).vector()[None], spread=0.0))

@@ -74,6 +74,16 @@ def test_disgust_bares_the_upper_teeth_tension_shuts_the_lips_and_opens_the_lids
     assert gap[5] < TOUCH_MM and tense[5, lids].max() < 0.05
 
 
+def test_lips_that_hang_open_in_a_short_pause_are_parted_no_further(poses):
+    x, jaw = talking(list(poses.channels))
+    quiet = np.zeros(FRAMES)
+    quiet[46:56] = 1  # a pause between words, in which `speech` does not fall
+    style = Direction(mood="disgusted").vector()[None]
+    before = poses.articulators.shape(x, jaw).gap[OPEN]
+    spoken, paused = (poses.articulators.shape(poses.wear(x, jaw, style, SPEECH, None, by), jaw).gap[OPEN] for by in (None, quiet))
+    assert paused < before + 0.1 and spoken > before + 1.5
+
+
 def test_a_rounded_mouth_keeps_its_corners(poses):
     names = list(poses.channels)
     x, jaw = talking(names)

@@ -50,7 +50,7 @@ class Pose:
     """A mood at full strength: {channel: value}, a name without Left or Right means both sides.
 
     least: what a channel does at least, on average over a second or two: it goes on moving about that.  most: at most, likewise.
-    leaning: as least, of the side of the face that moves more.  opened: added where the lips are parted.
+    leaning: as least, of the side of the face that moves more.  opened: added where the lips are parted for a sound.
     lids: of eyeBlink, by how much lids that are open are raised, or lowered where it is negative; a blink still shuts them.
     shut: how firmly lips are shut.
     """
@@ -173,6 +173,7 @@ class MoodPoses:
         quiet: [T] 0 … 1, where nobody speaks, also in pauses too short for `speech` to end; None: where that is 0.
         """
         x, parted, speaks = np.array(expression), None, _ahead(speech)
+        where_quiet = _ahead(1 - speech) if quiet is None else quiet
         strengths = style[:, len(AXES) :]
         varied = 1.0 if felt is None else np.clip(felt, *_FELT)
         if felt is not None:
@@ -189,10 +190,9 @@ class MoodPoses:
                     parted = 1 - _ahead(1 - smoothstep(np.clip((gap - _PARTED_MM[0]) / (_PARTED_MM[1] - _PARTED_MM[0]), 0.0, 1.0)))
                 leans = "Left" if style[:, _ASYMMETRY].mean() + _changes(name) >= 0 else "Right"
                 for pose, where in zip(poses, (1 - speaks, speaks)):
-                    self._put_on(x, jaw, pose, strength, where, parted, leans)
-        where = _ahead(1 - speech) if quiet is None else quiet
+                    self._put_on(x, jaw, pose, strength, where, parted * (1 - where_quiet), leans)
         for name, least in _held(style, np.clip(strengths, 0.0, 1.0) * np.reshape(varied, (-1, 1))).items():
-            self._hold(x, name, least * where)
+            self._hold(x, name, least * where_quiet)
             if name == "mouthSmile":  # sampled smiles collapse within two or three frames
                 columns = self._columns(name)
                 x[:, columns] = slowed(x[:, columns], _CORNER_CHANGES, _CORNER_NEAR, _CORNER_SLOWS)
@@ -229,7 +229,7 @@ class MoodPoses:
     ) -> None:  # fmt: skip
         """Bring x [T, n] in place to a pose by a strength [T], on the frames `where` [T] 0 … 1 it is meant for.
 
-        parted: [T] 0 … 1, whether the lips are.  leans: Left or Right, the side that does more.
+        parted: [T] 0 … 1, whether the lips are, for a sound.  leans: Left or Right, the side that does more.
         """
         share = strength * where
         if pose.shut:
