@@ -18,7 +18,7 @@
 #   make retrain       diffusion model, mesh-to-speech, distilled model and score on new performances of SPEECH="folder …", into TRAINED/weights;
 #                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
 #   make engine        only the engine's environment, as users have it
-#   make develop       the same with what training, the benches and the demo need
+#   make develop       the same with what training and the benches need
 #   make lint          ruff's checks and layout of every Python file, and types by mypy
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
@@ -53,7 +53,7 @@ WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) &&
 .PHONY: demo faults fuzz test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean
 
 demo:
-	@$(WITH_DEVELOP) && \
+	@$(WITH_ENGINE) && \
 	set -- --audio "$(or $(AUDIO),assets/sample.wav)" --takes "$(TAKES)" --seed "$(SEED)" --out out/demo && \
 	if [ -n "$(BLENDER)" ]; then \
 		BLENDER_BIND="$$("$$engine" -c 'import sys; print(sys.base_prefix)') $$BLENDER_BIND"; export BLENDER_BIND; \

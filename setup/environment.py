@@ -2,7 +2,7 @@
 """Makes the virtual environments under .venv from the locked lists in requirements/, and checks their requirements.
 
     environment.py engine [--develop | --tests | --cluster]   the engine as every user has it (torch …); --develop: also what
-                                        training, the benches and the demo need; --tests: also that, the FLAME extra and test
+                                        training and the benches need; --tests: also that, the FLAME extra and test
                                         tools; --cluster: also that and Ray
     environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that a Python here fits
     environment.py versions             the Blender versions whose Python is here, and why not for the others
