@@ -11,8 +11,8 @@ from ..scene.voice import strip
 from .generate import PartialResults
 from .slices import SlicedWork
 
-_NOBODY = ("NOBODY", "No Speaker", "For music, sound effects and off-screen voices")
-_items: list = [_NOBODY]  # Blender keeps no copy of an enum's texts
+_NO_SPEAKER = ("NO_SPEAKER", "No Speaker", "For music, sound effects and off-screen voices")
+_items: list = [_NO_SPEAKER]  # Blender keeps no copy of an enum's texts
 _listening: list = []  # the same for the listeners
 
 
@@ -22,7 +22,7 @@ def _heads(context) -> list:
 
 
 def _speakers(self, context):
-    _items[:] = [(obj.name, obj.name, f"“{obj.name}” speaks the strip") for obj in _heads(context)] + [_NOBODY]
+    _items[:] = [(obj.name, obj.name, f"“{obj.name}” speaks the strip") for obj in _heads(context)] + [_NO_SPEAKER]
     return _items
 
 
@@ -37,7 +37,7 @@ class THUNDER_OT_cast_strip(bpy.types.Operator):
     speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers, description="Head that speaks the strip")
 
     def execute(self, context):
-        speaker = None if self.speaker == "NOBODY" else context.scene.objects.get(self.speaker)
+        speaker = None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
         dialogue.cast(context.scene, self.strip, speaker)
         return {"FINISHED"}
 
@@ -79,9 +79,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         if not super().poll(context):
             return False
         if not dialogue.wanting(context.scene):
-            why = next((line.why_not for line in dialogue.lines(context.scene) if line.why_not), "")
-            why = why or next((piece.sentence for piece in dialogue.pieces(context.scene)), "")
-            cls.poll_message_set(why or "All dialogue strips have takes that match them")
+            cls.poll_message_set(dialogue.why_none(context.scene))
             return False
         return True
 

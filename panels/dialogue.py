@@ -40,7 +40,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         split = layout.split(factor=0.52)
         split.active = not silent
         split.label(text=item.name, icon=mark)
-        speaker_name = "Nobody" if silent else speaker.name if speaker is not None else "Choose…"
+        speaker_name = "No Speaker" if silent else speaker.name if speaker is not None else "Choose…"
         split.operator_menu_enum("thunder.cast_strip", "speaker", text=speaker_name).strip = item.name
 
     def filter_items(self, context, data, property_name):

@@ -25,8 +25,8 @@ from .sampling import Sampling
 class Line:
     """A strip of the dialogue.
 
-    speaker: object that represents the speaking head, None for nobody.  why_not: the reason why it cannot be spoken, one sentence, "" if it
-    can.
+    speaker: object that represents the speaking head, None for no speaker.  why_not: the reason why it cannot be spoken, one sentence, ""
+    if it can.
     """
 
     strip: str
@@ -183,6 +183,17 @@ def wanting(scene) -> list[Line]:
 def pieces(scene) -> list[Piece]:
     """The lines without takes of their own that those of the strip include which they were cut off."""
     return [piece for line in _without_takes(scene) if (piece := piece_of(scene, line.strip, line.speaker)) is not None]
+
+
+def why_none(scene) -> str:
+    """The reason why no line is `wanting`, and what to do about it."""
+    listed = lines(scene)
+    if not listed:
+        if strip.sound_strips(scene):
+            return "All sound strips are set to No Speaker: choose a speaker for those with dialogue"
+        return "There is no sound strip: add the dialogue to the sequencer"
+    why = next((line.why_not for line in listed if line.why_not), "") or next((piece.sentence for piece in pieces(scene)), "")
+    return why or "All dialogue strips have takes that match them: press Generate Takes for more of the chosen one"
 
 
 def _without_takes(scene) -> list[Line]:

@@ -67,7 +67,7 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, tmp_pa
     assert not blender.ops.thunder.generate_all.poll()  # nobody was chosen to speak anything
     blender.ops.thunder.cast_strip(strip="one", speaker=heads[0].name)
     blender.ops.thunder.cast_strip(strip="two", speaker=heads[1].name)
-    blender.ops.thunder.cast_strip(strip="music", speaker="NOBODY")
+    blender.ops.thunder.cast_strip(strip="music", speaker="NO_SPEAKER")
     scene.thunder.count = 2
     assert blender.ops.thunder.generate_all() == {"FINISHED"}
     made = {(entry.voice, entry.head.name) for entry in scene.thunder.takes}
@@ -79,7 +79,12 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, tmp_pa
     for mesh in heads:
         assert display.shown_action(head.resolve(mesh)) is not None
     assert not blender.ops.thunder.generate_all.poll()
-    assert takes_dialogue.wanting(scene) == []
+    assert takes_dialogue.wanting(scene) == [] and takes_dialogue.why_none(scene).endswith(
+        "press Generate Takes for more of the chosen one"
+    )
+    for name in strips:
+        takes_dialogue.cast(scene, name, None)
+    assert takes_dialogue.why_none(scene) == "All sound strips are set to No Speaker: choose a speaker for those with dialogue"
 
 
 def test_a_strip_that_is_renamed_or_cut_keeps_its_seed(blender, shot):

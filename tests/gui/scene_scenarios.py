@@ -179,7 +179,7 @@ def casts_dialogue(hand):
     yield 0.5
     hand.photograph("uncast")
     with hand.context():
-        for name, speaker in (("Anna asks", "Anna"), ("Ben answers", "Ben"), ("Rain", "NOBODY")):
+        for name, speaker in (("Anna asks", "Anna"), ("Ben answers", "Ben"), ("Rain", "NO_SPEAKER")):
             assert bpy.ops.thunder.cast_strip(strip=name, speaker=speaker) == {"FINISHED"}
     yield 2.0  # until the panels have slid to their places
     hand.photograph("cast")

@@ -134,7 +134,7 @@ def why_none(scene) -> str:
     voices = {entry.voice for entry in scene.thunder.takes if entry.action is not None}
     open_line = next((line for line in lines if line.speaker is None and line.strip in voices), None)
     if open_line is not None:
-        return f"Nobody is chosen for “{open_line.strip}”, which has takes: choose its speaker in the Dialogue list"
+        return f"No speaker is chosen for “{open_line.strip}”, which has takes: choose its speaker in the Dialogue list"
     if any(line.strip in voices for line in lines):
         return "The takes of these lines are of other heads: choose those as speakers in the Dialogue list or generate again"
     return "No line of the dialogue has takes: press Generate for All Dialogue Strips"
