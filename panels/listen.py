@@ -5,7 +5,6 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.review import listening, live_score
-from ..scene.takes import take_list
 from ..thunder_core.errors import ThunderError
 from .tab import Tab, wrapped_label
 
@@ -43,7 +42,7 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         known = score is not None and score.is_known
         if not known:
             live_score.ask(context.scene, rig)
-        text = f"Lip-Sync {take_list.points(score.total)}" if known else "Lip-Sync"
+        text = score.text if known else "Lip-Sync"
         line = live_score.committed_line(context, rig)
         row = layout.row(align=True)
         row.label(text=text + (f" · {line}" if known and line else "") + (" …" if live_score.live.is_running else ""))

@@ -46,7 +46,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         if _drawn.get("sort") == "DIVERSITY":
             apart = _drawn["apart"].get(index)
             return "" if apart is None else f"{apart:.1f}" if apart < 9.95 else f"{apart:.0f}"
-        return take_list.points(item.score) if take_list.speaks(item) else "–"
+        return take_list.points_of(item) if take_list.speaks(item) else "–"
 
     def draw_filter(self, context, layout):
         settings = context.scene.thunder

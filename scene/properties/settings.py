@@ -178,6 +178,7 @@ class ThunderTake(bpy.types.PropertyGroup):
     tooltip: StringProperty(get=takes.described, description="What is known of the take")
     seed: IntProperty(name="Seed", description="Number that makes this take again")
     score: FloatProperty(name="Lip-Sync", description="How well the lips match the voice, 0 to 100")
+    of_whole: BoolProperty(description="Whether the score is that of the whole line of which the take is a part")
     curve: StringProperty(description="Mouth opening over the length of the take")
     words: StringProperty(name="Played", description="How the take is played, in a few words; empty where it was not directed")
     first: IntProperty(name="First Frame", description="Scene frame on which the take begins")

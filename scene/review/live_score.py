@@ -45,12 +45,19 @@ _SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter drifts are ignored, ga
 class SyncScore:
     """Lip-sync of an animation with its voice.
 
-    total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.
+    total: 0 … 100.  per_frame: [T] at 25 fps from scene frame clock.start on, None if not measured.  of_whole: whether the total is of the
+    whole line that a take was cut from.
     """
 
     total: float
     per_frame: np.ndarray | None
     clock: Clock
+    of_whole: bool = False
+
+    @property
+    def text(self) -> str:
+        """As panels and editors show it."""
+        return f"Lip-Sync {take_list.points(self.total)}" + " of the Whole Line" * self.of_whole
 
     @property
     def is_known(self) -> bool:
@@ -92,7 +99,8 @@ def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
 
 def score_of_take(scene, entry) -> SyncScore:
     """The score of a take against its voice."""
-    return SyncScore(entry.score, provenance.sync_of(entry.action), provenance.clock_of(entry.action) or Clock.of(scene, entry.first))
+    clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
+    return SyncScore(entry.score, provenance.sync_of(entry.action), clock, entry.of_whole)
 
 
 def own_action(rig: head.Rig):
@@ -345,10 +353,12 @@ def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> t
 
 
 def _is_as_made(scene, entry) -> bool:
-    """Whether a take still has the engine's score and neither its keys nor its voice were changed. Scored again from keys on whole
-    frames it would get a little less, so the list would mix two kinds of scores."""
+    """Whether a take still has the engine's score of what it plays and neither its keys nor its voice were changed. Scored again from keys
+    on whole frames it would get a little less, so the list would mix two kinds of scores."""
     made = entry.action.get(keying.PROPERTY)
-    if made is None or provenance.sync_of(entry.action) is None or abs(float(made.get("score", -1.0)) - entry.score) > 1e-3:
+    if entry.of_whole or made is None or provenance.sync_of(entry.action) is None:
+        return False
+    if abs(float(made.get("score", -1.0)) - entry.score) > 1e-3:
         return False
     return not provenance.is_edited(entry) and all(other.action != entry.action for other, _ in fingerprint.stale(scene))
 
@@ -365,7 +375,7 @@ def _store(uid: int, line: str, total: float, per_frame: np.ndarray) -> None:
     for scene in bpy.data.scenes:
         for entry in scene.thunder.takes:
             if entry.action is not None and entry.action.session_uid == uid:
-                entry.score = total
+                entry.score, entry.of_whole = total, False
                 provenance.store_sync(entry.action, per_frame)
                 return
 

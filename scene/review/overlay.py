@@ -16,7 +16,6 @@ from ...thunder_core.recent import Recent
 from ...thunder_core.types import FPS
 from ..heads import head, head_state
 from ..host import idle
-from ..takes import take_list
 from ..voice import strip, voice_cache
 from . import live_score
 
@@ -146,7 +145,7 @@ class _Picture:
             self._sync(content.score, low)
         known = content.score is not None and content.score.is_known
         known &= height > 2 * LOWEST * scale
-        self.text = f"Lip-Sync {take_list.points(content.score.total)}" if known else ""
+        self.text = content.score.text if known else ""
 
     def _add(self, kind, points, color) -> None:
         """Add a batch of one colour."""

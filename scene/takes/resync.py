@@ -28,6 +28,7 @@ from .sampling import Sampling
 from .shape.stored import shift
 
 _FADE = 6  # motion frames of the blend between resampled and kept frames
+_SAME_SCORE = 1e-3  # difference of scores that is rounding
 _LEAST_NEW = 2  # motion frames: a shorter new part is held, not sampled
 
 
@@ -147,7 +148,7 @@ def _part(scene, entry, piece: State) -> Generator[float, None, None]:
     action = take_list.action_name(piece.strip, number or take_list.next_number(scene, rig.mesh, piece.strip))
     actions = yield from scaled(keying.key(rig, fitted, clock, action), 0.3, 1.0)
     made = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
-    made.number, made.star, made.note, made.hidden = number or made.number, star, note, hidden
+    made.number, made.star, made.note, made.hidden, made.of_whole = number or made.number, star, note, hidden, True
     made.name = name
     fingerprint.remember(actions[0], piece)
     if role != LISTENS.upper():
@@ -253,6 +254,10 @@ def _replace(
     if now.strip:
         made.voice = now.strip
     made.star, made.note, made.hidden = old.star, old.note, old.hidden
+    # A take that was shortened is not scored again: that would need the engine.
+    before = provenance.opening_of(old.action)
+    shorter = before is not None and performance.motion.frames < len(before)
+    made.of_whole = abs(performance.score - old.score) < _SAME_SCORE and (shorter or old.of_whole)
     fingerprint.remember(actions[0], now)
     entries.move(len(entries) - 1, place)
     made, old = entries[place], entries[place + 1]

@@ -29,6 +29,7 @@ _CURVE_STEPS = 7
 _OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")  # properties that a duplicate does not copy
 NAMED = "thunder_named"  # property of a take's action: the name that it was given last, which the animator may have changed since
 _LONG_NAME = 50  # bytes of an action's name from which on it may be cut off
+OF_WHOLE = "of the whole line that it was cut from"
 LATEST = 2**31 - 1  # maximum of an integer property
 
 
@@ -157,6 +158,11 @@ def points(score: float) -> str:
     return str(math.floor(score + 0.5)) if math.isfinite(score) else "…"
 
 
+def points_of(entry) -> str:
+    """The score of a take that speaks; "~" before one that was measured on the whole line that it was cut from."""
+    return "~" * (entry.of_whole and math.isfinite(entry.score)) + points(entry.score)
+
+
 def speaks(entry) -> bool:
     """Whether the face of a take speaks, so that it has a lip-sync score."""
     return entry.role == SPEAKS.upper()
@@ -164,7 +170,7 @@ def speaks(entry) -> bool:
 
 def score_text(entry) -> str:
     """The score of a take as sheets and the grid show it, or what its face does instead of speaking."""
-    return points(entry.score) if speaks(entry) else entry.bl_rna.properties["role"].enum_items[entry.role].name
+    return points_of(entry) if speaks(entry) else entry.bl_rna.properties["role"].enum_items[entry.role].name
 
 
 def described(entry) -> str:
@@ -174,7 +180,7 @@ def described(entry) -> str:
     if not speaks(entry):
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
     elif math.isfinite(entry.score):
-        lines.append(f"Lip-Sync {points(entry.score)} of 100")
+        lines.append(f"Lip-Sync {points(entry.score)} of 100" + (f", {OF_WHOLE}: Listen scores this part" if entry.of_whole else ""))
     if entry.words:
         lines.append(f"Played {entry.words}" if entry.words == AS_ASKED else f"Compared with what was asked: {entry.words}")
     if edit_watch.watch.is_known(entry):

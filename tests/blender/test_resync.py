@@ -9,6 +9,7 @@ from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
+from thunder.scene.review import live_score
 from thunder.scene.takes import dialogue, provenance, renames, resync as resync_module, take_list
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.choice import Choice
@@ -141,6 +142,9 @@ def test_a_trimmed_strip_cuts_its_takes(line):
     assert np.abs(whole[1][np.isin(whole[0], np.arange(31, 101))] - cut[1][LEAD_IN:-LEAD_OUT]).max() < 1e-6
     assert cut[1][0] == cut[1][-1] == 0.0  # it was cut in the middle of a word: the mouth comes from rest and returns
     assert kinds(scene) == [] and scene.thunder.active_take == 1 and len(scene.thunder.takes) == 2
+    assert not live_score._is_as_made(scene, entry), "its score is still the whole line's"
+    live_score._store(entry.action.session_uid, "", 60.0, np.full(70, 60.0))
+    assert take_list.score_text(entry) == "60" and entry.tooltip.count("of the whole") == 0
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2"]
     assert len([a for a in compat.bpy.data.actions if a.name.startswith("line · ")]) == 2
 
@@ -376,6 +380,8 @@ def test_resync_gives_a_piece_that_was_moved_its_part_of_the_takes(line):
     assert of_piece[0].action.name.startswith(f"{right.name} · Take 3")
     named = [(entry.name, entry.number, entry.hidden) for entry in of_piece]
     assert named == [("Take 3", 3, False), ("Fav brows", 1, True)], "the same take has the same name in both pieces"
+    assert all(entry.of_whole and take_list.score_text(entry).startswith("~") for entry in scene.thunder.takes)
+    assert "of the whole line" in of_piece[0].tooltip and live_score.score_of_take(scene, of_piece[0]).text.endswith("Whole Line")
     assert [(entry.name, entry.hidden) for entry in scene.thunder.takes if entry.voice == "line"] == [
         ("Take 3", False),
         ("Fav brows", True),
