@@ -7,7 +7,7 @@ finished take is measured (`thunder_core/animation/shown.py`). The table counts 
 the lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch without
 the word deserves more, by as much as people differ by; as words would be without the measurement, and as they are listed. Last
 comes how many words more than half of a batch has. Below it is the scale that these takes would lay, for USUAL and BEYOND_EXPECTED of that
-file: take it from `validation`. Written to bench/results/words.txt.
+file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. Written to bench/results/words.txt.
 """
 
 from __future__ import annotations
@@ -23,13 +23,15 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the client starts the 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench.corpus_lines import clips_of, Line, open_corpus, parser
+import torch
+
+from bench.corpus_lines import clips_of, Line, MOST_SECONDS, open_corpus, parser
 from bench.tables import effort, report, results_file
-from thunder_core.animation.shown import BEYOND_EXPECTED, shown, USUAL
+from thunder_core.animation.shown import BEYOND_EXPECTED, Line as SpokenLine, shown, USUAL
 from thunder_core.direction import Asked, AXES, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, MEASURES, words
 from thunder_core.engine.engine import Engine
-from thunder_core.types import Speech
+from thunder_core.types import FPS, RATE, Speech
 
 COUNTS = ("words", "other side of usual", "other side of the batch", "another take's more")
 BY = 1.0  # deviations by which another take deserves a word more
@@ -79,27 +81,31 @@ def main() -> None:
     """Sample, measure and count; write the table."""
     p = parser(__doc__)
     p.add_argument("--takes", type=int, default=8)
+    p.add_argument("--seconds", type=float, default=MOST_SECONDS, help="at most, of each line")
     args = p.parse_args()
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
     usual = Asked(Direction().vector()[None], 0.5, as_asked=False)
     asked, values, shows, batch, plain, listed = [], {name: [] for name in STEPS}, [], [], [], []
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
-        speech: Speech = Line.of(corpus, clip, engine).speech
+        speech = Speech(Line.of(corpus, clip, engine).speech.samples[: round(args.seconds * RATE)])
         takes = engine.generate(speech, args.takes, 100 * number + 1, args.steps, asked=usual)
         expected = engine.expected_measures(speech, usual)
+        voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
+        line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
             reading, own = np.array(take.provenance["reading"]), engine.measures(speech, take.motion)
             for name in STEPS:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
                 values[name].append(own.get(name, np.nan) - level)
             asked.append(reading)
-            shows.append(shown(own, expected))
+            shows.append(shown(own, expected, line))
             batch.append(number)
             plain.append(words(reading, usual.vectors))
             listed.append(words(reading, usual.vectors, shown=take.provenance["shown"]))
     asked, batch = np.array(asked), np.array(batch)
     lines = [
-        f"{len(batch)} takes of {args.voices} voices of {args.split} at spread 0.5, {effort(args.steps)}, weights {engine.weights}",
+        f"{len(batch)} takes of {args.voices} voices of {args.split} at spread 0.5, lines of at most {args.seconds:g} s, "
+        f"{effort(args.steps)}, weights {engine.weights}",
         "",
         f"{'':28s}" + "".join(f"{name:>26s}" for name in COUNTS),
     ]
@@ -108,6 +114,10 @@ def main() -> None:
         rows["together"] = np.sum(list(rows.values()), axis=0)
         lines += [f"{title + ', ' + axis:28s}" + "".join(f"{x:26d}" for x in row) for axis, row in rows.items()]
         lines += [f"{title}: {shared(said, batch)} words that more than half of a batch has", ""]
+    said = {
+        word: sum(word in each.split(", ") for each in listed) for word in ("still head", "lively head", "steady eyes", "restless eyes")
+    }
+    lines += ["takes that are said to have: " + ", ".join(f"{word} {count}" for word, count in said.items()), ""]
     lines += [f"scale of these takes: {scale(asked, {name: np.array(own) for name, own in values.items()}, batch)}"]
     report(results_file(args.results, "words.txt", args.split == "test"), lines)
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from timing import keeps
 
-from thunder_core.animation.shown import BEYOND_EXPECTED, shown, USUAL
+from thunder_core.animation.shown import BEYOND_EXPECTED, Line, shown, USUAL
 from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import engine as engine_module
@@ -156,7 +156,9 @@ def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, speech):
     assert "shown" not in first.provenance, "it is as asked"
     assert set(rest[0].provenance["shown"]) == set(USUAL) | set(BEYOND_EXPECTED)
     assert alone.provenance["shown"] == rest[0].provenance["shown"] != rest[1].provenance["shown"]
-    again = shown(engine.measures(part, alone.motion), engine.expected_measures(part, asked))
+    weights = engine.thunder.analyse(torch.from_numpy(part.samples), part.frames).phrasing.weights
+    line = Line.of(alone.motion.frames / alone.motion.fps, weights)
+    again = shown(engine.measures(part, alone.motion), engine.expected_measures(part, asked), line)
     assert again == alone.provenance["shown"]
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from thunder_core.animation.played import Played
-from thunder_core.animation.shown import BEYOND_EXPECTED, measured, shown, USUAL
+from thunder_core.animation.shown import BEYOND_EXPECTED, Line, measured, scale, shown, USUAL
 from thunder_core.direction_words import MEASURES
 from thunder_core.face.head import load_head
 from thunder_core.types import FPS, Motion
@@ -100,3 +100,12 @@ def test_nothing_is_known_of_a_face_that_hardly_speaks(played):
 
 def test_of_a_mouth_that_never_opens_far_the_jaw_is_not_known(played):
     assert "jaw" not in measured(played, motion(played, size=0.1), SPEAKS)
+
+
+def test_a_line_is_compared_with_such_lines(played):
+    values = measured(played, motion(played, degrees=2.0), SPEAKS)
+    usual, short, even = (shown(values, {}, line)["head"] for line in (Line(), Line(seconds=2.0), Line(accents=0.4)))
+    assert usual < short < 0, "in two seconds chance does more"
+    assert usual + 0.4 < even < 0, "with few stressed syllables a head turns less"
+    assert scale(Line(seconds=30.0)) == scale(Line()) == USUAL | BEYOND_EXPECTED
+    assert Line.of(2.0, np.array([0.5, 0.3])) == Line(2.0, 1.0, 0.4)

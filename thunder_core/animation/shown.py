@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -23,7 +24,13 @@ BEYOND_EXPECTED: Mapping[str, tuple[float, float]] = {
     "energy": (0.043, 0.191), "jaw": (0.002, 0.064), "articulation": (0.075, 0.084), "width": (0.494, 1.418), "rounding": (-0.848, 1.785),
     "tension": (0.001, 0.009),
 }  # fmt: skip
+# What the line does to a usual take: heads and brows mark its stressed syllables. Measure → what one more of these a second adds, and of
+# their weight; found where lines differ (`bench/words.py CACHE --seconds 2`, 3 and 5 on `validation`), as is IN_SHORT.
+ON_ACCENTS: Mapping[str, tuple[float, float]] = {"head": (5.0, 0.0), "brows": (0.0, 4.3)}
+# Measure → what a shorter line adds to the variance by which takes differ, for each 1 / s: in a few words chance does more.
+IN_SHORT: Mapping[str, float] = {"head": 18.0, "brows": 1.0, "eyes": 0.22, "gaze": 0.14, "articulation": 0.017}
 _MOST_FRAMES = 120 * FPS  # of a take that are measured
+_LEAST_SECONDS = 1.0  # length below which a line counts as one of that length
 _LEAST_SPOKEN = FPS  # frames with speech in a take, below which nothing is known of it
 
 
@@ -43,16 +50,46 @@ def measured(played: Played, motion: Motion, speaking: np.ndarray) -> dict[str, 
     return values
 
 
-def shown(values: Mapping[str, float], expected: Mapping[str, float]) -> dict[str, float]:
+@dataclass(frozen=True)
+class Line:
+    """What is known of a line.
+
+    seconds: its length.  accents, weight: its stressed syllables and the sum of their weights, per second. By default those of the lines
+    of USUAL.
+    """
+
+    seconds: float = 7.5
+    accents: float = 1.0
+    weight: float = 0.37
+
+    @classmethod
+    def of(cls, seconds: float, weights: np.ndarray) -> Line:
+        """That of some seconds, whose stressed syllables have these weights [k]."""
+        return cls(seconds, len(weights) / seconds, float(np.sum(weights)) / seconds)
+
+
+USUAL_LINE = Line()
+
+
+def scale(line: Line) -> dict[str, tuple[float, float]]:
+    """USUAL and BEYOND_EXPECTED for takes of a line."""
+    # Of lines longer than usual nothing else is known.
+    shorter = max(0.0, 1 / max(line.seconds, _LEAST_SECONDS) - 1 / USUAL_LINE.seconds)
+    result = {}
+    for name, (middle, step) in {**USUAL, **BEYOND_EXPECTED}.items():
+        by_count, by_weight = ON_ACCENTS.get(name, (0.0, 0.0))
+        middle += by_count * (line.accents - USUAL_LINE.accents) + by_weight * (line.weight - USUAL_LINE.weight)
+        result[name] = middle, float(np.sqrt(step**2 + shorter * IN_SHORT.get(name, 0.0)))
+    return result
+
+
+def shown(values: Mapping[str, float], expected: Mapping[str, float], line: Line = USUAL_LINE) -> dict[str, float]:
     """How far a take goes, in deviations of the slider or axis: {measure of USUAL: above usual takes, of BEYOND_EXPECTED: above what was
     requested}.
 
     values: as `measured` of the take.  expected: as `measured` of what the model expects of the line in the requested direction.
+    line: which they are of.
     """
-    usual = {name: (values[name] - middle) / step for name, (middle, step) in USUAL.items() if name in values}
-    beyond = {
-        name: (values[name] - expected[name] - middle) / step
-        for name, (middle, step) in BEYOND_EXPECTED.items()
-        if name in values and name in expected
-    }
-    return {name: round(value, 2) for name, value in (usual | beyond).items()}
+    levels = {name: 0.0 for name in USUAL} | {name: expected[name] for name in BEYOND_EXPECTED if name in expected}
+    steps = scale(line)
+    return {name: round((values[name] - level - steps[name][0]) / steps[name][1], 2) for name, level in levels.items() if name in values}

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..animation.played import Played
-from ..animation.shown import measured, shown
+from ..animation.shown import Line, measured, shown
 from ..animation.style_of_motion import style_of_mouth
 from ..direction import Asked, AXES, check, Direction, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
@@ -287,7 +287,8 @@ class _Request:
         """(opening [T], width [T], provenance) of a take's motion: of one that varies a direction, how much it shows."""
         more = {}
         if self.expects and self._spread(seed) > 0:  # without a spread a take is as asked
-            more["shown"] = shown(self.engine._measured(motion, self.voice), self._requested().measures)
+            values = self.engine._measured(motion, self.voice)
+            more["shown"] = shown(values, self._requested().measures, Line.of(motion.frames / FPS, self.voice.phrasing.weights))
         return *self.engine._opening_and_width(motion), more
 
 
