@@ -202,7 +202,7 @@ def test_a_take_pulled_by_mesh_to_speech_is_the_same_but_for_rounding(engine, sp
     voice = engine.thunder.analyse(torch.from_numpy(part.samples), part.frames)
     pull = engine.thunder.speech_guidance(engine.m2s, engine.mouth, voice, 1.0)
     alone, together = (engine.thunder.perform(voice, seeds, 4, 1.0, lambda fraction: None, None, pull) for seeds in ([1], [1, 2, 3]))
-    assert same(alone[0], together[0], 1e-4)
+    assert same(alone[0], together[0], 0.02)  # bfloat16 rounds logits, so that the last bit of an input may count
 
 
 def test_a_long_sound_is_scored_as_a_short_one(engine, speech, monkeypatch):

@@ -414,11 +414,12 @@ class Engine:
         if SYSTEMS[system].follows == MOOD:
             for style in readings.values():
                 style[:, : len(AXES)] = 0.0
-        voice, role = self._voice_and_role(speech, listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
+        sound = sound_hash(speech)
+        voice, role = self._voice_and_role(speech, sound, listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
         kept = None if keep is None else self._kept(keep, speech.frames)
         guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance and role == SPEAKS else None
         about = {
-            "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound_hash(speech),
+            "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound,
             "precision": self.thunder.precision, "guidance": guidance, "speech_guidance": speech_guidance,
             **({"steps": steps} if steps else {"quality": quality}),
         }  # fmt: skip
@@ -555,10 +556,10 @@ class Engine:
             units.append(logits[0, 2 * keep.start : 2 * keep.stop].argmax(-1))
         return torch.cat(mels), torch.cat(units)
 
-    def _analyse(self, speech: Speech, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
-        """The features of a sound; the last few are cached, of long sounds fewer."""
+    def _analyse(self, speech: Speech, sound: str = "", progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
+        """The features of a sound; the last few are cached, of long sounds fewer.  sound: its `sound_hash`, if it is known."""
         progress(0.0)
-        key = sound_hash(speech)
+        key = sound or sound_hash(speech)
         if key not in self._known:
 
             def frames() -> int:
@@ -569,9 +570,11 @@ class Engine:
             self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
         return self._known[key]
 
-    def _voice_and_role(self, speech: Speech, listening: bool, progress: Callable[[float], None]) -> tuple[VoiceFeatures, str]:
-        """(features of a sound, role of the face): LISTENS if requested, IDLE if the sound has no speech, else SPEAKS."""
-        voice = self._analyse(speech, progress)
+    def _voice_and_role(
+        self, speech: Speech, sound: str, listening: bool, progress: Callable[[float], None]
+    ) -> tuple[VoiceFeatures, str]:  # fmt: skip
+        """(features of a sound with this `sound_hash`, role of the face): LISTENS if requested, IDLE without speech, else SPEAKS."""
+        voice = self._analyse(speech, sound, progress)
         if listening:
             return self.thunder.overhear(voice), LISTENS
         return (voice, SPEAKS) if float(voice.presence.max()) >= _SPOKEN else (voice.unspoken(), IDLE)

@@ -111,6 +111,25 @@ class Articulators:
         ends = np.cumsum([len(part) for part in rows])
         return self.points.combined(np.concatenate(rows)), slice(ends[0], ends[1]), slice(ends[1], ends[2])
 
+    def gap_and_rise_slopes(self, channel: int, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Derivatives of `Shape`'s gap and rise by a channel, each [T] mm, at the jaw's rotation matrices [T, 3, 3]; they are the same at
+        every value of the channels, but for shapes of key pairs, which move nothing where the lips meet."""
+        upper, lower = 1e3 * self._measured[0].height_slope(channel, turn)[:, :2].T
+        return upper - lower, upper
+
+    @cached_property
+    def _tongue_tip(self) -> SkinnedPoints:
+        """The tongue's tip and the upper edge, as one point if it moves rigidly with the jaw."""
+        every = np.eye(len(self.points.rest))
+        edge = every[self.upper_edge]
+        alike = np.ptp(self.points.jaw_weight[self.upper_edge]) == 0
+        return self.points.combined(np.concatenate([every[2:3], edge.mean(0, keepdims=True) if alike else edge]))
+
+    def tongue_tip(self, expression: np.ndarray, turn: np.ndarray) -> np.ndarray:
+        """Height and depth of the tongue's tip beyond the upper incisors' edges, [T, 2] mm, at the jaw's rotation matrices [T, 3, 3]."""
+        placed = 1e3 * self._tongue_tip.place(np.asarray(expression, np.float64), turn)[..., 1:]
+        return placed[:, 0] - placed[:, 1:].mean(1)
+
     @cached_property
     def _front_in_margins(self) -> np.ndarray:
         """The depth map with a margin of minus infinity, where whatever is outside has its place."""
@@ -120,6 +139,10 @@ class Articulators:
     def _lip(self) -> SkinnedPoints:
         """The surface of the lower lip."""
         return self.points.part(self.lip)
+
+    def moves_lip_straight(self, channel: int) -> bool:
+        """Whether the lower lip's surface moves straight over the whole range of a channel: shapes of two keys end at 1."""
+        return not (self._lip.pairs == channel).any()
 
     def tongue_between_teeth(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Millimetres [T] by which the tongue's tip is in front of the upper incisors' edges; minus infinity above or below them."""

@@ -206,13 +206,12 @@ class Mechanics:
 
         turned: the jaw's rotation matrices [T, 3, 3]."""
         amount = x[:, columns].mean(1)
-        for _ in range(2):
-            x[:, columns] = amount[:, None] * lean
-            now = getattr(self.articulators.shape_at(x, turned), measure)
-            x[:, columns] = (amount + _STEP)[:, None] * lean
-            slope = (getattr(self.articulators.shape_at(x, turned), measure) - now) / _STEP
-            step = np.where(np.isfinite(wanted), wanted, now) - now
-            amount = np.clip(amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, LARGEST_VALUE)
+        x[:, columns] = amount[:, None] * lean
+        now = getattr(self.articulators.shape_at(x, turned), measure)
+        of_one = np.stack([self.articulators.gap_and_rise_slopes(column, turned)[measure == "rise"] for column in columns], 1)
+        slope = (of_one * lean).sum(1)
+        step = np.where(np.isfinite(wanted), wanted, now) - now
+        amount = np.clip(amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, LARGEST_VALUE)
         x[:, columns] = np.clip(amount[:, None] * lean, 0.0, LARGEST_VALUE)
 
     def _tuck(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
@@ -229,17 +228,19 @@ class Mechanics:
 
     def _roll_to_teeth(self, x, turn) -> np.ndarray:
         """Roll of the lower lip, [T], at which it touches the upper teeth; overwrites the roll of x."""
-        ends, surfaces = (0.0, 1.0, LARGEST_VALUE), []  # between these the lip moves straight with its roll: shapes of two keys end at 1
-        for end in ends:
-            x[:, self.roll] = end
+        straight = self.articulators.moves_lip_straight(self.roll)
+        rolls = (0.0, LARGEST_VALUE) if straight else (0.0, 1.0, LARGEST_VALUE)  # between these the lip moves straight
+        surfaces = []
+        for roll in rolls:
+            x[:, self.roll] = roll
             surfaces.append(self.articulators.lip_surface(x, turn))
         low, high = np.zeros(len(x)), np.full(len(x), LARGEST_VALUE)
         for _ in range(_HALVINGS):
             roll = (low + high) / 2
-            beyond = roll > ends[1]
-            share = np.where(beyond, (roll - ends[1]) / (ends[2] - ends[1]), roll / ends[1])[:, None, None]
-            start, end = (np.where(beyond[:, None, None], surfaces[i + 1], surfaces[i]) for i in (0, 1))
-            apart = self.articulators.apart(start + share * (end - start)) > CONTACT_MM
+            lip = surfaces[0]
+            for start, end, before, after in zip(rolls, rolls[1:], surfaces, surfaces[1:]):
+                lip = lip + ((roll - start) / (end - start)).clip(0.0, 1.0)[:, None, None] * (after - before)
+            apart = self.articulators.apart(lip) > CONTACT_MM
             low, high = np.where(apart, roll, low), np.where(apart, high, roll)
         return low
 
@@ -249,12 +250,11 @@ class Mechanics:
         rows = np.flatnonzero(share > _HARDLY)
         if not len(rows):
             return
-        some, angle, edges = x[rows].copy(), turn[rows], self.articulators.upper_edge
+        some, turned = x[rows].copy(), rotvec_to_matrix(turn[rows])
 
         def tip(column, value):
             some[:, column] = value
-            placed = self.articulators.place(some, angle)
-            return placed[:, 2, 1:] - placed[:, edges, 1:].mean(1)  # height and depth against the upper edges
+            return self.articulators.tongue_tip(some, turned)
 
         some[:, self.raised] = 0.0
         for _ in range(2):
