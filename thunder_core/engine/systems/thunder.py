@@ -60,8 +60,10 @@ _JAW_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" o
 
 def _lips_of(style: np.ndarray) -> float:
     """Mean lip share (`face.mechanics.lips_of`) of a style [n, DIRECTION_NAMES]."""
-    # Only jaw and moods matter: equal frames are evaluated once.
-    _, first, count = np.unique(style[:, _JAW_AND_MOODS], axis=0, return_index=True, return_counts=True)
+    some = style[:, _JAW_AND_MOODS]  # all that matters: equal frames are evaluated once
+    if (some == some[0]).all():
+        return lips_of(Direction.of_vector(style[0]).played.jaw)
+    _, first, count = np.unique(some, axis=0, return_index=True, return_counts=True)
     return lips_of(float(np.average([Direction.of_vector(style[i]).played.jaw for i in first], weights=count)))
 
 
