@@ -4,11 +4,12 @@
 
 `python bench/ranking_limits.py DATA [--takes FOLDER]`; DATA has `lips/` and `paired/facegood/`. 32 takes of every clip with measured
 lips at *Spread* .5, and 16 of every ten seconds of FACEGOOD's recordings, are sampled once and kept in FOLDER. Printed are, for the
-score, for what its judge learned, and for plain correlations of a take's opening with what the diffusion model and the linear map
-expect of the sound: Spearman with r to the real lips; its deviation where other seeds are drawn, and its 5th to 95th percentile where
-other clips are; and what the take at the top gains. On the split `fit`, whose lips the map's constants were fitted to, the map
-is fitted again without each clip, and from the model's expectation is taken what only a map that knows the clip would
-have given it. Last: how well a prediction of a given r would order the takes, if its errors had nothing to do with theirs.
+score, for what its judge learned, and for plain correlations of a take's opening with what the diffusion model expects in the requested
+direction, and with what linear maps of the encoder's last layer and of inner layers predict: Spearman with r to the real lips; its
+deviation where other seeds are drawn, and its 5th to 95th percentile where other clips are; and what the take at the top gains. On the
+split `fit`, whose lips the maps were fitted to, both are fitted again without each clip, and from the model's expectation is taken
+what only a map that knows the clip would have given it. Last: how well a prediction of a given r would order the takes, if its errors had
+nothing to do with theirs.
 """
 
 from __future__ import annotations
@@ -34,14 +35,16 @@ from scipy.stats import spearmanr
 from bench.tables import keep, required
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.judge import opening_and_width
+from thunder_core.engine.m2s.judge import opening_and_width, PLAIN
 from thunder_core.engine.m2s.score import voiced
-from thunder_core.engine.readings import reading
+from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.engine.speech.opening_map import REACH
 from thunder_core.face.lips import opening_mm
 from thunder_core.train.calibrate import Clip, read_clips, Regressions
 from thunder_core.train.lip_kernels import around, kernels, MAP_REACH
+from thunder_core.train.opening import directions_of, fit_kernel, inner_features
 from thunder_core.train.tracked import facegood_motion, resample
 from thunder_core.types import FPS, RATE, Speech
 
@@ -56,25 +59,28 @@ PREDICTIONS = (0.5, 0.6, 0.7, 0.8, 0.9)  # r of predictions that are made up
 
 @dataclass(frozen=True)
 class Taken:
-    """Takes of one sound. opening [K, T] mm.  own [K, T]: what the model expects in each take's direction.  opinion [K, T]: of the
-    judge's network.  map [T]: the judge's linear map.  loud: bool [T].  weight: of both correlations in the score."""
+    """Takes of one sound. opening [K, T] mm.  asked [T]: the opening that the model expects in the requested direction.  opinion [K, T]: of
+    the judge's network, as the total counts it.  map [T]: of the encoder's last layer.  layers [T, d]: outputs of inner layers.  inner
+    [T]: what is predicted from these.  loud: bool [T].  weights: of both correlations in the score."""
 
     opening: np.ndarray
-    own: np.ndarray
+    asked: np.ndarray
     opinion: np.ndarray
     map: np.ndarray
+    layers: np.ndarray
+    inner: np.ndarray
     loud: np.ndarray
-    weight: float
+    weights: tuple[float, float]
 
     def learned(self, there: np.ndarray) -> np.ndarray:
         """What the judge's network makes of the takes over some frames [K], more is better."""
         return -self.opinion[:, there].mean(1)
 
-    def merit(self, mapped: np.ndarray, there: np.ndarray, times: float = 1.0) -> np.ndarray:
-        """The same with both plain correlations, as `Judge.in_all` adds them, `times` as heavy [K]. mapped [T]: the map's prediction."""
-        by_model = 1 - r_with(self.opening, self.own, there)
-        by_map = r_with(self.own, mapped, there) - r_with(self.opening, mapped, there)
-        return self.learned(there) - times * self.weight * (by_model + by_map)
+    def merit(self, inner: np.ndarray, there: np.ndarray, times: float = 1.0) -> np.ndarray:
+        """The same with both plain correlations, as `Judge.in_all` adds them, `times` as heavy [K]. inner [T]: predicted from layers."""
+        by_model = 1 - r_with(self.opening, self.asked, there)
+        by_layers = r_with(self.asked[None], inner, there) - r_with(self.opening, inner, there)
+        return self.learned(there) - times * (self.weights[0] * by_model + self.weights[1] * by_layers)
 
 
 def sampled(engine: Engine, speech: Speech, takes: int, seed: int, path: Path) -> Taken:
@@ -85,21 +91,26 @@ def sampled(engine: Engine, speech: Speech, takes: int, seed: int, path: Path) -
         made = sorted(made, key=lambda take: take.seed)
         voice = engine._analyse(speech)
         with torch.no_grad():
-            own = torch.cat([e.lips for e in engine._expect(voice, [reading(usual[None], t.seed, SPREAD)[0] for t in made])])
-            lips = torch.cat([engine._lips(take.motion) for take in made])
-            opinion = torch.stack([engine.judge(voice.features[None], x[None], e[None])[0] for x, e in zip(lips, own)])
+            requested = engine._expected_lips(voice, [usual])[0]
+            played = [emphasised(reading(usual[None], t.seed, SPREAD), t.seed, SPREAD, voice.accents) for t in made]
+            expected = engine._expect(voice, played, [SPREAD] * len(made), lambda: requested, seeds=[take.seed for take in made])
+            opinion = torch.cat([engine._opinion(take.motion, voice, each)[0] for take, each in zip(made, expected)])[..., PLAIN]
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(
-            path, opening=np.stack([take.opening for take in made]), own=own.numpy(),
-            opinion=opinion.numpy(), features=voice.features.numpy(),
+            path, opening=np.stack([take.opening for take in made]), asked=opening_and_width(requested)[0][0].numpy(),
+            opinion=opinion.numpy(), features=voice.features.numpy(), inner=voice.opening.numpy(),
+            layers=inner_features(engine.thunder.encoder, speech.samples, speech.frames).astype(np.float16),
         )  # fmt: skip
     with np.load(path) as file:
         features = torch.from_numpy(file["features"])
         loud = voiced(features[:, -LOUDNESS:]).numpy() > 0
         with torch.no_grad():
             mapped = engine.judge.predicted(features[None])[0, 0].numpy()
-        own, weight = opening_and_width(torch.from_numpy(file["own"]))[0].numpy(), float(engine.judge.by_correlation[0])
-        return Taken(file["opening"].astype(float), own, file["opinion"], mapped, loud, weight)
+        by_model, by_layers = engine.judge.by_correlation.tolist()
+        return Taken(
+            file["opening"].astype(float), file["asked"].astype(float), file["opinion"], mapped, file["layers"].astype(float),
+            file["inner"].astype(float), loud, (by_model, by_layers),
+        )  # fmt: skip
 
 
 def r_with(curves: np.ndarray, other: np.ndarray, there: np.ndarray) -> np.ndarray:
@@ -139,7 +150,7 @@ def table(items: list[Ordered], what: str, weighted: bool) -> list[str]:
     lines = [
         f"\n#### {what}: {len(items)}, {kind}, {len(items[0].r)} takes of each; r differs between takes by "
         f"{np.average([item.r.std() for item in items], weights=weights):.3f}",
-        f"{'':34s} {'Spearman':>9s} {'by seeds':>9s} {'by clips, 5-95 %':>17s} {'of gain':>8s} {'by seeds':>9s}",
+        f"{'':38s} {'Spearman':>9s} {'by seeds':>9s} {'by clips, 5-95 %':>17s} {'of gain':>8s} {'by seeds':>9s}",
     ]
     for name in items[0].by:
         ranks = np.array([spearmanr(item.by[name], item.r).statistic for item in items])
@@ -152,7 +163,7 @@ def table(items: list[Ordered], what: str, weighted: bool) -> list[str]:
         means = (ranks[others] * weights[others]).sum(1) / weights[others].sum(1)
         low, high = np.quantile(means, (0.05, 0.95))
         lines.append(
-            f"{name:34s} {np.average(ranks, weights=weights):9.2f} {_deviation(drawn, few)} {f'{low:.2f} ... {high:.2f}':>17s} "
+            f"{name:38s} {np.average(ranks, weights=weights):9.2f} {_deviation(drawn, few)} {f'{low:.2f} ... {high:.2f}':>17s} "
             f"{np.mean(gains):8.2f} {_deviation(gains, few)}"
         )
     return lines
@@ -181,17 +192,24 @@ def standard(x: np.ndarray) -> np.ndarray:
 
 
 class Maps:
-    """The linear map of the opening, fitted to some of the clips of the split `fit`."""
+    """The linear maps of the opening, fitted to some of the clips of the split `fit`. layers: of inner layers, of every clip [T, d]."""
 
-    def __init__(self, clips: dict[str, Clip], names: list[str]):
+    def __init__(self, clips: dict[str, Clip], names: list[str], layers: dict[str, np.ndarray]):
         self.clips, self.fit, self.share = clips, Regressions(clips, names, "opening"), kernels()["opening"].share
+        self.layers, self.directions = layers, directions_of(np.concatenate(list(layers.values())))
 
     def predicted(self, name: str, fitted: list[str], frames: int) -> np.ndarray:
-        """What a map that is fitted to some clips predicts of a clip's sound, as the judge would read it [frames]."""
+        """What a map of the last layer that is fitted to some clips predicts of a clip's sound, as the judge would read it [frames]."""
         clip = self.clips[name]
         phones = np.hstack([around(clip.shares[1]), around(clip.loudness)]) @ self.fit.phone_kernels(fitted)
         curve = (1 - self.share) * phones + self.share * around(clip.features, MAP_REACH) @ self.fit.feature_map(fitted).ravel()
         return np.pad(curve, (0, max(0, frames - len(curve))), mode="edge")[:frames]
+
+    def inner(self, name: str, fitted: list[str]) -> np.ndarray:
+        """The same of a map of inner layers [T]."""
+        measured = {n: self.clips[n].curves["opening"] for n in fitted}
+        pairs = ((self.layers[n][: len(y)], y[: len(self.layers[n])]) for n, y in measured.items())
+        return around(self.layers[name], REACH) @ fit_kernel(pairs, self.directions).ravel()
 
 
 def pieces(frames: int) -> Iterator[np.ndarray]:
@@ -205,33 +223,35 @@ def of_check(taken: Taken, real: np.ndarray) -> Ordered:
     """A clip whose lips no constant was fitted to."""
     there = taken.loud
     by = {
-        "score": taken.merit(taken.map, there),
-        "with twice the correlations": taken.merit(taken.map, there, 2.0),
+        "score": taken.merit(taken.inner, there),
+        "with twice the correlations": taken.merit(taken.inner, there, 2.0),
         "what the judge learned": taken.learned(there),
-        "model's expectation": r_with(taken.opening, taken.own, there),
-        "map": r_with(taken.opening, taken.map, there),
+        "model's expectation": r_with(taken.opening, taken.asked, there),
+        "map of the last layer": r_with(taken.opening, taken.map, there),
+        "map of inner layers": r_with(taken.opening, taken.inner, there),
     }
     return Ordered(by, r_real(taken.opening, real), len(real) / FPS)
 
 
-def of_fit(taken: Taken, real: np.ndarray, left_out: np.ndarray, knowing: np.ndarray) -> Iterator[Ordered]:
-    """Pieces of a clip that constants were fitted to. left_out, knowing [T]: predictions by maps without and with it."""
+def of_fit(taken: Taken, real: np.ndarray, left_out: np.ndarray, knowing: np.ndarray, inner: np.ndarray) -> Iterator[Ordered]:
+    """Pieces of a clip that constants were fitted to. left_out, knowing [T]: predictions by maps of the last layer without and with it.
+    inner [T]: by one of inner layers without it."""
     gained = standard(knowing) - standard(left_out)
     known = np.stack([standard(left_out), gained, np.ones(len(real))], 1)
-    usual = taken.own.mean(0)
-    share = np.linalg.lstsq(known, standard(usual), rcond=None)[0][1]
-    cleaned = standard(usual) - share * gained
+    share = np.linalg.lstsq(known, standard(taken.asked), rcond=None)[0][1]
+    cleaned = standard(taken.asked) - share * gained
     for piece in pieces(len(real)):
         if (piece & np.isfinite(real)).sum() < 40:
             continue
         there = piece & taken.loud
         by = {
-            "score, map without the clip": taken.merit(left_out, there),
-            "with twice the correlations": taken.merit(left_out, there, 2.0),
-            "model's expectation": r_with(taken.opening, taken.own, there),
+            "score, inner layers without the clip": taken.merit(inner, there),
+            "with twice the correlations": taken.merit(inner, there, 2.0),
+            "model's expectation": r_with(taken.opening, taken.asked, there),
             "the same, what it knows taken away": r_with(taken.opening, cleaned, there),
-            "map that knows the clip": r_with(taken.opening, knowing, there),
-            "map fitted without the clip": r_with(taken.opening, left_out, there),
+            "last layer's map that knows the clip": r_with(taken.opening, knowing, there),
+            "last layer's, without the clip": r_with(taken.opening, left_out, there),
+            "inner layers', without the clip": r_with(taken.opening, inner, there),
         }
         yield Ordered(by, r_real(taken.opening[:, piece], real[piece]), piece.sum() / FPS)
 
@@ -289,19 +309,21 @@ def main() -> None:
     engine, split = Engine.load(device="cpu"), tomllib.loads((lips / "split.toml").read_text())
     with torch.no_grad():
         clips = read_clips(lips, engine.thunder.encoder)
-    maps, names = Maps(clips, split["fit"]), split["fit"]
+    names = split["fit"]
     items: dict[str, tuple[Taken, np.ndarray]] = {}
     for name in clips:
         taken = sampled(engine, read_sound(lips / f"{name}.wav"), TAKES, args.seed, args.takes / "lips" / f"{name}.npz")
         measured, frames = clips[name].curves["opening"], taken.opening.shape[1]
         items[name] = taken, np.pad(measured, (0, max(0, frames - len(measured))), constant_values=np.nan)[:frames]
+    maps = Maps(clips, names, {name: taken.layers for name, (taken, _) in items.items()})
     fitted, errors = [], {}
     for name, (taken, real) in items.items():
         left_out, seen = maps.predicted(name, [n for n in names if n != name], len(real)), np.isfinite(real)
         r = np.corrcoef(left_out[seen], real[seen])[0, 1]
         errors[name] = standard(real[seen]) - r * standard(left_out[seen])
         if name in names:
-            fitted += of_fit(taken, real, left_out, maps.predicted(name, names, len(real)))
+            others = [n for n in names if n != name]
+            fitted += of_fit(taken, real, left_out, maps.predicted(name, names, len(real)), maps.inner(name, others))
     lines = [f"weights {engine.weights}; takes at Spread {SPREAD}, normal quality, seeds from {args.seed}; {DRAWN} of them at a time"]
     lines += table([of_check(*items[name]) for name in split["check"]], "Clips of the split check", weighted=True)
     lines += made_up({name: items[name] for name in split["check"]}, errors)

@@ -14,7 +14,19 @@ from thunder_core.direction import Asked, check, Direction, DIRECTION_NAMES, Sty
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.curves import Guesses, LAGS
-from thunder_core.engine.m2s.judge import _distance, FLOOR, held_smile, Judge, JudgeConfig, left_open, quiet, TAPS
+from thunder_core.engine.m2s.judge import (
+    _distance,
+    FLOOR,
+    held_smile,
+    Judge,
+    JudgeConfig,
+    left_open,
+    PLAIN,
+    quiet,
+    STRESSED,
+    TAPS,
+    too_small,
+)
 from thunder_core.engine.m2s.score import DAMPED, OFF_FRAMES, shift_frames
 from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
@@ -54,8 +66,8 @@ def clip(engine, speech, takes):
     readings = np.tile(Direction().vector(), (2, 1))
     expected = np.stack([pack(motion) for motion in engine.thunder.expected(voice, readings)])
     return SampledClip(
-        takes=x, teacher=x, expected=expected, asked=expected, readings=readings, steps=np.full(2, 5), guidance=np.ones(2),
-        features=voice.features.numpy(), units=voice.units.numpy().astype(np.uint8),
+        takes=x, teacher=x, plain=x, expected=expected, asked=expected, readings=readings, steps=np.full(2, 5), guidance=np.ones(2),
+        features=voice.features.numpy(), units=voice.units.numpy().astype(np.uint8), opening=voice.opening.numpy(),
     )  # fmt: skip
 
 
@@ -127,7 +139,8 @@ def test_a_size_that_energy_can_ask_for_is_no_fault(factor, energy, size):
 def test_a_take_as_the_teacher_does_it_is_right_damped_a_little_too_and_damped_too_far_or_late_is_not(lessons, clip):
     kinds = [["off", "damped", "still"], []]
     lesson = lessons.of(clip, clip, kinds, np.random.default_rng(0))
-    error = (lesson.target.exp() - FLOOR).mean(1).numpy()
+    assert torch.equal(lesson.target[..., STRESSED], lesson.target[..., PLAIN]), "the teacher stresses nothing"
+    error = (lesson.target[..., PLAIN].exp() - FLOOR).mean(1).numpy()
     assert lesson.as_sampled.tolist() == [True, False, False, False, True]
     assert error[[0, 4]] == pytest.approx([0, 0], abs=0.01)
     right, off, damped, still = error[:4]
@@ -150,6 +163,21 @@ def test_spoils_are_what_they_say():
         corrupt(x, other, gap, "upside down", rng)
     opened = without_closures(gap[:, None], np.where(gap < 1, 0.0, gap))
     assert opened[8:-8].min() > gap[8:-8].min()
+
+
+def test_a_word_that_only_the_take_stresses_is_no_error_of_the_first_target_and_one_of_the_second(lessons, clip):
+    played = replace(clip, plain=0.6 * clip.plain)
+    lesson = lessons.of(played, played, [[], []], np.random.default_rng(0))
+    stressed, plain = (lesson.target[..., which].mean() for which in (STRESSED, PLAIN))
+    assert plain > stressed + 0.3
+
+
+def test_lips_smaller_than_energy_can_ask_for_count_and_others_do_not():
+    asked = torch.zeros(1, 50, 4, 3)
+    asked[:, :, 0, 1] = 8e-3 * torch.sin(torch.arange(50) / 4).abs()
+    there = torch.ones(1, 50)
+    by = [float(too_small(size * asked, asked, there)) for size in (2.0, 1.0, 0.5, 0.37, DAMPED, 0.0)]
+    assert by[:4] == [0.0] * 4 and 0.2 < by[4] < by[5]
 
 
 # ---- what it reads
@@ -189,8 +217,8 @@ def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(engine, lessons,
 
 def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(engine, lessons, clip):
     lesson = lessons.of(clip, clip, [["off"], []], np.random.default_rng(0))
-    motions = {name: getattr(clip, name)[:, :60] for name in ("takes", "teacher", "expected", "asked")}
-    short = replace(clip, **motions, features=clip.features[:60], units=clip.units[:120])
+    motions = {name: getattr(clip, name)[:, :60] for name in ("takes", "teacher", "plain", "expected", "asked")}
+    short = replace(clip, **motions, features=clip.features[:60], units=clip.units[:120], opening=clip.opening[:60])
     cut = lessons.of(short, short, [[], []], np.random.default_rng(0))
     with torch.no_grad():
         alone, together = opinion(engine.judge, collated([cut])), opinion(engine.judge, collated([lesson, cut]))
@@ -228,7 +256,8 @@ def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(en
         same = engine.score(speech, take.motion, Asked(style, 0.0))
         speaks = np.convolve(voice.features[:, -1].cpu().numpy() > -1, np.ones(13), "same") > 6.5  # other frames have the score of the line
         speaks[:15] = False  # where the breath of the take's own fades, which a style does not tell
-        assert take.score.per_frame[speaks] == pytest.approx(same.per_frame[speaks], abs=1.5)
+        apart = take.score.per_frame[speaks] - same.per_frame[speaks]  # the network knows what was requested, for the total
+        assert np.abs(apart).mean() < 4 and abs(apart.mean()) < 3 and np.abs(apart).max() < 20
     requested = [engine.generate(speech, 1, take.seed, asked=Asked(reading(usual, take.seed, 0.5), 0.0))[0] for take in own]
     of_frames = np.array([one.score.per_frame.mean() - other.score.per_frame.mean() for one, other in zip(own, requested)])
     assert abs(of_frames.mean()) < 4 and abs(of_frames).max() < 8
@@ -246,11 +275,11 @@ def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, 
 
 
 def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, speech, monkeypatch):
-    """As of mixed takes, which would have lost as much as all takes did by stresses of their own."""
+    """As of mixed takes, which would seem to drift where they stress words of their own."""
     takes = engine.generate(speech, 4, 20, asked=Asked(Direction().vector()[None], 0.5, as_asked=False))
-    read = [engine.score(speech, take.motion).total for take in takes]
+    read = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
     monkeypatch.setattr(engine_module, "stresses", lambda opening, expected, loud: np.zeros(len(opening)))
-    without = [engine.score(speech, take.motion).total for take in takes]
+    without = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
     assert np.mean(read) > np.mean(without) + 1
 
 
@@ -365,12 +394,12 @@ def test_a_smile_beyond_the_expected_one_is_no_fault_but_a_corner_that_moves_by_
     lips[0, :, 1, 1] = -5e-3 * (1 - torch.cos(t / 4))  # the lower lip opens
     lips[0, :, 2:, 0] = 2e-3 * torch.sin(t / 7)[:, None] * torch.tensor([1.0, -1.0])  # corners in and out
     judge = Judge()
-    known = judge.reference(torch.zeros(1, 100, judge.config.speech), lips)
+    known = judge.reference(torch.zeros(1, 100, judge.config.speech), lips, lips)
 
     def distance(point, axis, offset):
         changed = lips.clone()
         changed[0, :, point, axis] += offset
-        return float(_distance(changed, known).mean())
+        return float(_distance(changed, known.played, known.weight).mean())
 
     assert distance(2, 1, 0.0) == pytest.approx(0, abs=1e-6)
     small, smile = distance(2, 1, 3e-4), distance(2, 1, 2e-3)
@@ -378,16 +407,20 @@ def test_a_smile_beyond_the_expected_one_is_no_fault_but_a_corner_that_moves_by_
     assert distance(2, 1, 2e-3 * torch.sin(t / 5)) > 2 * smile and distance(0, 1, -2e-3) > 2 * smile
 
 
-def test_an_opening_that_goes_with_an_expectation_is_expected_and_its_opposite_is_not(engine):
-    frames, judge = 60, engine.judge
-    speech = torch.zeros(1, frames, judge.config.speech)
+def test_an_opening_that_goes_with_an_expectation_is_expected_and_its_opposite_is_not():
+    frames = 60
     curve = torch.sin(torch.arange(frames) / 3.0)
     lips = torch.zeros(2, frames, 4, 3)
     lips[0, :, 0, 1], lips[1, :, 0, 1] = 4e-3 * curve, -4e-3 * curve
     expected = torch.zeros(2, frames, 4, 3)
     expected[:, :, 0, 1] = 2e-3 * curve  # half as large: size does not matter
-    by_model = judge.unexpected(speech.expand(2, -1, -1), lips, expected, torch.ones(2, frames))[:, 0]
-    assert by_model.tolist() == pytest.approx([0.0, 2.0], abs=1e-3)
+    there = torch.ones(2, frames)
+    by_model, by_layers = Judge.unexpected(lips, expected, curve.expand(2, -1), there).T
+    assert [*by_model.tolist(), *by_layers.tolist()] == pytest.approx([0.0, 2.0] * 2, abs=1e-3)
+    aside = torch.roll(curve, 5)
+    by_model, by_layers = Judge.unexpected(lips, expected, aside.expand(2, -1), there).T
+    assert by_model.tolist() == pytest.approx([0.0, 2.0], abs=1e-3) and by_layers[0] == pytest.approx(0, abs=1e-3)
+    assert Judge.unexpected(lips, expected, torch.zeros(2, frames), there)[:, 1].tolist() == pytest.approx([0.0, 0.0], abs=1e-6)
 
 
 def test_correlations_with_all_guesses_and_delays_at_once_are_those_one_by_one():

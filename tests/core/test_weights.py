@@ -20,6 +20,7 @@ from thunder_core.engine.m2s.judge import Judge
 from thunder_core.engine.m2s.model import MeshToSpeech
 from thunder_core.engine.m2s.vocoder import Vocoder
 from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.engine.speech.opening_map import OpeningMap
 from thunder_core.engine.speech.speaker import SpeakerEncoder
 from thunder_core.engine.speech.units import Units
 from thunder_core.engine.weights import identify, load_weights, save_weights, SHIPPED, SUMS, write_sums
@@ -29,6 +30,7 @@ LOADERS = {
     "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load, "m2s": MeshToSpeech.load, "judge": Judge.load,
     "vocoder": Vocoder.load,
     "denoiser": load_denoiser,
+    "opening": OpeningMap.load,
 }  # fmt: skip
 FILES = {name: (load_file(SHIPPED / f"{name}.safetensors"), json.loads((SHIPPED / f"{name}.json").read_text())) for name in LOADERS}
 

@@ -32,7 +32,7 @@ from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, 
 from .batches import in_portions, in_turn, Run, SharedProgress, side_by_side
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting, WINDOW
-from .m2s.judge import Judge, opening_and_width, Reference
+from .m2s.judge import Judge, opening_and_width, PLAIN, Reference, STRESSED
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
 from .m2s.score import evidence, grade, Scale, voiced
@@ -137,13 +137,15 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
 class Expectation:
     """References of the judge for a take.
 
-    lips, asked: in its own direction and in the one that was requested, [1, T, 4, 3] as `Engine._lips`.
+    lips, asked: in its own direction and in the one that was requested (its own, if that is not known), [1, T, 4, 3] as `Engine._lips`.
+    plain: as `asked`, or in its own direction without its stresses.
     hard: [T], opinion of usual takes at each frame.
     known: what the judge knows of sound and lips; None of long sounds, where it is worked out when the take is scored.
     """
 
     lips: Tensor
     asked: Tensor
+    plain: Tensor
     hard: Tensor
     known: Reference | None
 
@@ -580,15 +582,16 @@ class Engine:
         return (voice, SPEAKS) if float(voice.presence.max()) >= _SPOKEN else (voice.unspoken(), IDLE)
 
     def _opinion(self, motion: Motion, voice: VoiceFeatures, expectation: Expectation) -> tuple[Tensor, Tensor]:
-        """The judge's opinion per frame [1, T] and for the whole clip [1] of a motion of the sound."""
+        """The judge's opinions per frame [1, T, 2] and for the whole clip [1] of a motion of the sound."""
         more, speech = (), voice.features[None]
         if self.judge.config.heard:
             features, lips, log_odds = self._look(motion, voice)
             more = features, log_odds
         else:
             lips = self._lips(motion)
-        known = self.judge.reference(speech, expectation.lips) if expectation.known is None else expectation.known
-        return self.judge.opinion(lips, known, *more), self.judge.in_all(speech, lips, expectation.asked)
+        known = self.judge.reference(speech, expectation.lips, expectation.asked) if expectation.known is None else expectation.known
+        in_all = self.judge.in_all(speech, lips, expectation.plain, voice.opening[None, : motion.frames])
+        return self.judge.opinion(lips, known, *more), in_all
 
     @cached_property
     def _margins(self) -> Lips:
@@ -628,7 +631,8 @@ class Engine:
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
             opinion, in_all = self._opinion(motion, voice, expectation)
-            scores += grade(opinion, voice.features[:, -LOUDNESS:], scale, expectation.hard, near_scale, in_all)
+            loud, near = voice.features[:, -LOUDNESS:], opinion[..., STRESSED]
+            scores += grade(opinion[..., PLAIN], loud, scale, expectation.hard, near_scale, in_all, near)
         return scores
 
     @torch.no_grad()
@@ -644,8 +648,8 @@ class Engine:
         result = []
         for lips, spread in zip(self._expected_lips(voice, directions, turn, seeds), spreads or [0.0] * len(directions)):
             requested, speech = asked() if asked is not None and spread > 0 else lips, voice.features[None]
-            known = self.judge.reference(speech, lips) if voice.frames <= _KNOWN_AHEAD else None
-            result.append(Expectation(lips, requested, self.judge.hard(speech, lips)[0], known))
+            known = self.judge.reference(speech, lips, requested) if voice.frames <= _KNOWN_AHEAD else None
+            result.append(Expectation(lips, requested, requested, self.judge.hard(speech, lips)[0], known))
         return result
 
     def _expect_of(self, motions: list[Motion], voice: VoiceFeatures) -> list[Expectation]:
@@ -654,7 +658,7 @@ class Engine:
         plain, loud = self._expected_lips(voice, directions), voiced(voice.features[:, -LOUDNESS:]).cpu().numpy() > 0
         openings = [[opening_and_width(lips)[0][0].cpu().numpy() for lips in both] for both in zip(map(self._lips, motions), plain)]
         played = [stressed(direction, stresses(own, expected, loud)) for direction, (own, expected) in zip(directions, openings)]
-        return [replace(each, asked=asked) for each, asked in zip(self._expect(voice, played), plain)]
+        return [replace(each, plain=lips) for each, lips in zip(self._expect(voice, played), plain)]
 
     @torch.no_grad()
     def _expected_lips(

@@ -21,7 +21,8 @@ from tqdm import tqdm
 
 from ..channels import in_group, SPEECH
 from ..direction import AXES, Direction
-from ..engine.m2s.judge import counted, FLOOR, Judge, JudgeConfig, left_open, opening_and_width, TAPS
+from ..engine.m2s.curves import mean
+from ..engine.m2s.judge import counted, FLOOR, Judge, JudgeConfig, left_open, opening_and_width, PLAIN, STRESSED, TAPS
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import Mouth
 from ..engine.m2s.score import DAMPED, evidence, OFF_FRAMES, shift_frames, smoothed, voiced
@@ -40,9 +41,9 @@ ODDS = (0.27, 0.22, 0.16, 0.13, 0.13, 0.09)
 SPOILED = 2  # spoiled versions of each take
 OF_TEACHER = 0.25  # share of the spoiled training versions that use the teacher's motion instead of the take's
 APART_WEIGHT, RANK_WEIGHT = 2.0, 2.0  # loss weights for differences between takes of a clip: per frame, and overall
-# Weights of the plain correlations, with the model's expectation in the requested direction and with the map. More of them would
-# order takes better by real lips and worse by the lip error, and tell damped lips less well.
-CORRELATIONS = (2.0, 1.0)
+# Weights of the plain correlations of the opening, with the model's expectation in the requested direction and with what inner layers
+# predict. More of them would order takes better by real lips and worse by the lip error, and take more from takes in styles of their own.
+CORRELATIONS = (2.0, 2.0)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
 
@@ -142,11 +143,14 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
 class Lesson:
     """Motions of one sound of T frames, and the judge's targets for them.
 
-    speech [T, d].  expected, asked [V, T, 4, 3]: the model's expected lips in the direction of each motion, and in the requested one.
-    lips [V, T, 4, 3], features [V, T, heard], evidence [V, T]: of each motion.  target [V, T].  as_sampled: bool [V], takes as they are.
+    speech [T, d].  opening [T]: of `OpeningMap`.
+    expected, asked [V, T, 4, 3]: the model's expected lips in the direction of each motion, and in the requested one.
+    lips [V, T, 4, 3], features [V, T, heard], evidence [V, T]: of each motion.  target [V, T, 2]: as `Judge.forward` estimates them.
+    as_sampled: bool [V], takes as they are.
     """
 
     speech: Tensor
+    opening: Tensor
     expected: Tensor
     asked: Tensor
     lips: Tensor
@@ -157,7 +161,7 @@ class Lesson:
 
     def some(self, rows: np.ndarray) -> Lesson:
         """Of some of the motions."""
-        return Lesson(self.speech, *(getattr(self, field.name)[rows] for field in fields(Lesson)[1:]))
+        return Lesson(self.speech, self.opening, *(getattr(self, field.name)[rows] for field in fields(Lesson)[2:]))
 
 
 class Lessons:
@@ -187,8 +191,8 @@ class Lessons:
         frames = clip.takes.shape[1]
         wrong = np.resize(other.teacher[0].astype(np.float32), clip.teacher[0].shape)
         elsewhere = self._see(np.resize(other.teacher[0].astype(np.float32), (1, *clip.teacher[0].shape)))[:, :, self.lip]
-        taught, sounds = self._see(clip.teacher), self._spoken(clip) > 0
-        truth, taken = taught[:, :, self.lip], self._see(clip.takes)
+        taught, plain, sounds = self._see(clip.teacher), self._see(clip.plain), self._spoken(clip) > 0
+        taken = self._see(clip.takes)
         usual = size_of(taken[:, :, self.mouth.lips], taught[:, :, self.mouth.lips], sounds).cpu().numpy()
         motions, whose, sizes = [], [], []
         for number, of_take in enumerate(kinds):
@@ -203,9 +207,9 @@ class Lessons:
                 motions.append(y)
                 whose.append(number)
                 sizes.append(allowed(factor if by_teacher else usual[number] * factor, energy))
-        seen, true = self._see(np.stack(motions)), truth[whose]
-        size = torch.from_numpy(np.stack(sizes)).float().to(self.device)
-        error = lip_error(seen[:, :, self.lip], true, elsewhere, size)
+        seen, size = self._see(np.stack(motions)), torch.from_numpy(np.stack(sizes)).float().to(self.device)
+        moved, truths = seen[:, :, self.lip], (truth[whose][:, :, self.lip] for truth in (taught, plain))
+        error = torch.stack([lip_error(moved, truth, elsewhere, size) for truth in truths], -1)
         sound = torch.from_numpy(clip.features.astype(np.float32))
         lips = seen[:, :, self.mouth.lips].cpu()
         features, said = torch.zeros(len(seen), frames, 0), torch.zeros(len(seen), frames)
@@ -215,9 +219,9 @@ class Lessons:
             said = evidence(self.m2s.unit_head(twice), units, self.m2s.unit_log_prior)
         first = torch.tensor([i == 0 for of_take in kinds for i in range(1 + len(of_take))])
         return Lesson(
-            sound, *(self._see(x)[whose][:, :, self.mouth.lips].cpu() for x in (clip.expected, clip.asked)),
+            sound, torch.from_numpy(clip.opening), *(self._see(x)[whose][:, :, self.mouth.lips].cpu() for x in (clip.expected, clip.asked)),
             lips, features.half().cpu(), said.cpu(),
-            torch.log(FLOOR + error).cpu() + left_open(sound[None].expand(len(lips), -1, -1), lips),
+            torch.log(FLOOR + error).cpu() + left_open(sound[None].expand(len(lips), -1, -1), lips)[..., None],
             first,
         )  # fmt: skip
 
@@ -256,6 +260,7 @@ def collated(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
 
     batch = {
         "speech": torch.cat([held(lesson.speech[None]).expand(len(lesson.lips), -1, -1) for lesson in some]),
+        "opening": torch.cat([held(lesson.opening[None]).expand(len(lesson.lips), -1) for lesson in some]),
         "expected": torch.cat([held(lesson.expected) for lesson in some]),
         "asked": torch.cat([held(lesson.asked) for lesson in some]),
         "lips": torch.cat([held(lesson.lips) for lesson in some]),
@@ -270,19 +275,18 @@ def collated(some: list[Lesson], device: str = "cpu") -> dict[str, Tensor]:
 
 
 def opinion(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
-    """The judge's opinion of a batch [B, T]."""
-    return judge(*(batch[name] for name in ("speech", "lips", "expected", "features", "evidence", "there"))).float()
+    """The judge's opinions of a batch [B, T, 2]."""
+    return judge(*(batch[name] for name in ("speech", "lips", "expected", "asked", "features", "evidence", "there"))).float()
 
 
 def in_all(judge: Judge, batch: dict[str, Tensor]) -> Tensor:
     """The whole-clip term of the judge's opinions of a batch [B]."""
-    return judge.in_all(*(batch[name] for name in ("speech", "lips", "asked", "there")))
+    return judge.in_all(*(batch[name] for name in ("speech", "lips", "asked", "opening", "there")))
 
 
 def clip_means(values: Tensor, batch: dict[str, Tensor]) -> Tensor:
-    """Means [B] of values [B, T] over the frames that count in a score."""
-    weight = counted(batch["speech"], batch["there"])
-    return (values * weight).sum(1) / weight.sum(1).clamp_min(1.0)
+    """Means [B, …] of values [B, T, …] over the frames that count in a score."""
+    return mean(values, counted(batch["speech"], batch["there"]))
 
 
 def set_map(judge: Judge, of: dict[str, Kernels], aligned: bool) -> None:
@@ -300,9 +304,10 @@ def set_map(judge: Judge, of: dict[str, Kernels], aligned: bool) -> None:
         judge.map_offset[row] = -one.mean_both / one.deviation_both
 
 
-def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[str, float]:
+def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = PLAIN) -> dict[str, float]:
     """Figures of a judge: how well it orders the takes of each clip and recognises spoiled ones, and the merits that define its scale.
 
+    by: the opinion that counts, and the lip error that it estimates.
     rank: Spearman of merit and lip error within a clip, mean over clips; yardstick, by_model: the same of the correlation of a
     take's opening with that which the map predicts, and which the model expects in the requested direction.  gain: how much less
     error the best by merit has than the average take, as a share of what the best choice would.  auc_…: share of pairs in which a
@@ -312,8 +317,9 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
     kinds: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}
     for lesson in lessons:
         batch = collated([lesson], device)
-        merit = -(clip_means(opinion(judge, batch), batch) + in_all(judge, batch)).cpu()
-        error = clip_means(batch["target"].exp() - FLOOR, batch).cpu()
+        of_clip = in_all(judge, batch) if by == PLAIN else 0.0  # the curve over time has no whole-clip term
+        merit = -(clip_means(opinion(judge, batch), batch)[:, by] + of_clip).cpu()
+        error = clip_means(batch["target"].exp() - FLOOR, batch)[:, by].cpu()
         own = lesson.as_sampled
         ranks.append(spearmanr(-merit[own], error[own]).statistic)
         loud = voiced(lesson.speech[:, -LOUDNESS:]) > 0
@@ -343,10 +349,9 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu") -> dict[st
 def finish(judge: Judge, held_out: list[Lesson], device: str = "cpu") -> tuple[Judge, dict[str, float]]:
     """Weigh the plain correlations and lay the scale on held-out lessons; returns (judge, figures of these)."""
     with torch.no_grad():
-        judge.by_correlation.zero_()
-        learned = measure(judge, held_out, device)
         judge.by_correlation.copy_(torch.tensor(CORRELATIONS))
-        figures = measure(judge, held_out, device) | {"rank_near": learned["rank"]}
+        figures, learned = (measure(judge, held_out, device, by) for by in (PLAIN, STRESSED))
+        figures["rank_near"] = learned["rank"]
     scale = {name: figures[name] for name in ("off", "damped", "right")} | {
         f"{name}_near": learned[name] for name in ("off", "damped", "right")
     }
@@ -377,14 +382,15 @@ def train_judge(
         whose = F.one_hot(item["clip"][own]).to(guess)
 
         def apart(x: Tensor) -> Tensor:
-            """Difference of each take [n, ·] from the mean of its clip's takes."""
-            return x - whose @ ((whose.T @ x) / whose.sum(0).clamp_min(1)[:, None])
+            """Difference of each take [n, …] from the mean of its clip's takes."""
+            flat = x.flatten(1)
+            return (flat - whose @ ((whose.T @ flat) / whose.sum(0).clamp_min(1)[:, None])).view_as(x)
 
         both = guess, item["target"]
         moments = F.smooth_l1_loss(*(apart(x[own])[there[own]] for x in both), beta=0.1)
-        rank = F.smooth_l1_loss(*(apart(clip_means(x, item)[own][:, None]) for x in both), beta=0.1)
+        rank = F.smooth_l1_loss(*(apart(clip_means(x, item)[own]) for x in both), beta=0.1)
         usual = model.hard(*(item[name][own] for name in ("speech", "expected", "there"))).float()
-        hard = F.smooth_l1_loss(usual[there[own]], item["target"][own][there[own]], beta=0.3)
+        hard = F.smooth_l1_loss(usual[there[own]], item["target"][own][there[own]][:, STRESSED], beta=0.3)
         return {
             "total": frames + APART_WEIGHT * moments + RANK_WEIGHT * rank + hard,
             "frames": frames,

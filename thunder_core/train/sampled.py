@@ -48,22 +48,25 @@ _ENERGY_COLUMN = DIRECTION_NAMES.index("energy")
 _ENERGY = AXES[_ENERGY_COLUMN]
 _STRESSED = np.array([name in ("energy", "articulation") for name in DIRECTION_NAMES])  # what differs on a stressed word's lips
 _SAME_ENERGY = 1e-3  # difference of energies that is none
-_CONTENT = "with stresses"  # what a file's references are: another text where that changes
-_WEIGHTS = ("denoiser", "distilled", "encoder", "units")
+_CONTENT = "with stresses and without"  # what a file's references are: another text where that changes
+_WEIGHTS = ("denoiser", "distilled", "encoder", "opening", "units")
 
 
 @dataclass(frozen=True)
 class SampledClip:
     """One sound of T frames, K takes of it, and the teacher's performance in the direction of each.
 
-    takes, teacher, expected, asked: float16 [K, T, channels + 9] as `types.pack` orders them; expected: the model's expectation in the
-    direction of each take with the take's own stresses (`Thunder.expected`, `readings.emphasised`); asked: in the direction that was
-    requested.  readings: float32 [K, DIRECTION_NAMES], without stresses.
+    takes, teacher, plain, expected, asked: float16 [K, T, channels + 9] as `types.pack` orders them; teacher: in the direction of each
+    take with the take's own stresses (`readings.emphasised`), plain: without these; expected: what the model expects where the teacher
+    plays `teacher` (`Thunder.expected`), asked: in the direction that was requested.  readings: float32 [K, DIRECTION_NAMES], without
+    stresses.
     steps [K], guidance [K]: settings of each take; 0 steps: at normal quality.  features: float16 [T, d].  units: uint8 [2T].
+    opening: float32 [T], of `OpeningMap`.
     """
 
     takes: np.ndarray
     teacher: np.ndarray
+    plain: np.ndarray
     expected: np.ndarray
     asked: np.ndarray
     readings: np.ndarray
@@ -71,6 +74,7 @@ class SampledClip:
     guidance: np.ndarray
     features: np.ndarray
     units: np.ndarray
+    opening: np.ndarray
 
     @staticmethod
     def load(path: Path) -> SampledClip:
@@ -180,13 +184,15 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
         played += directions[:, None] if styles is None else styles
         steps += [plan.steps] * len(motions)
         guidance += [plan.guidance] * len(motions)
-    teacher = [taught(corpus.phones(clip)[: 4 * frames], samples, voice, channels, each, aligned) for each in played]
+    phones, unstressed = corpus.phones(clip)[: 4 * frames], [direction[None] for direction in np.concatenate(readings)]
+    teacher, plain = ([taught(phones, samples, voice, channels, each, aligned) for each in some] for some in (played, unstressed))
     expected = [pack(motion) for motion in thunder.expected(voice, played, seeds=seeds)]  # with their breaths, as the engine scores takes
     requested = [pack(motion) for motion in thunder.expected(voice, asked)]
     return SampledClip(
-        *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, expected, requested)),
+        *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, plain, expected, requested)),
         np.concatenate(readings).astype(np.float32), np.array(steps), np.array(guidance),
         voice.features.cpu().numpy().astype(np.float16), voice.units.cpu().numpy().astype(np.uint8),
+        voice.opening.cpu().numpy().astype(np.float32),
     )  # fmt: skip
 
 

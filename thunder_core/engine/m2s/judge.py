@@ -1,20 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The judge: estimates, frame by frame, how far lips are from where the sound needs them.
 
-It compares the lips with two expectations for the same sound: the diffusion model's one-step estimate in the motion's direction with
-the words that it stresses (about the mean of all its samples), and the opening and width predicted by a linear map of the speech
-features, fitted to real faces. Further inputs are phones, loudness and, if it was trained so, the features of mesh-to-speech.
+It compares the lips with three expectations for the same sound: the diffusion model's one-step estimate (about the mean of all its
+samples) in the motion's direction with the words that it stresses, and in the direction that was requested; and the opening and width
+predicted by a linear map of the speech features, fitted to real faces. Further inputs are phones, loudness and, if it was trained so,
+the features of mesh-to-speech.
 
-To this opinion the plain correlation of the opening is added, with the map and with the model's expectation in the direction that
-was requested, without stresses of the take's own: takes that stress what the sound stresses come first.
+To this opinion the plain correlation of the opening is added, with the model's expectation in the direction that was requested, without
+stresses of the take's own, and with what inner layers of the encoder predict of real lips (`speech.opening_map`): takes that stress what
+the sound stresses come first.
 
-It was trained on the model's own takes and on corrupted ones to predict the lip error: the largest distance of a lip vertex from
-the teacher's performance of the same sound in the take's direction, divided by that distance when the teacher's lips are 120 ms
-early or late or speak another sentence. The output depends only on sound and motion and is comparable across clips.
+It was trained on the model's own takes and on corrupted ones to predict two lip errors: the largest distance of a lip vertex from
+the teacher's performance of the same sound in the take's direction, stressing the words that the take stresses, and without stresses;
+divided by that distance when the teacher's lips are 120 ms early or late or speak another sentence. The first makes the curve over time,
+the second the total. The output depends only on sound and motion and is comparable across clips.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +33,7 @@ from ..weights import load_network, typed
 from .curves import Guesses, LAGS, mean, standard
 from .score import hann, OFF_FRAMES, smoothed, voiced
 
+STRESSED, PLAIN = 0, 1  # the opinions: where a take's own stresses are no errors, and where they are
 FLOOR = 0.1  # added to the relative error before the logarithm; smaller errors hardly count
 TAPS = 9  # frames of speech features that the prediction reads, four to either side
 _MILLIMETRES = 5.0  # millimetres per unit of the network's inputs
@@ -40,6 +45,8 @@ _DROPPED = 0.2  # dropout of the judge's inputs in training
 _PLACES = 12  # coordinates of the lips' four points
 _SAID = len(PHONES) + LOUDNESS  # last columns of the speech features: phone probabilities and loudness
 _LEAST_SIZE, _MOST_SIZE = 0.4, 2.5  # ratio of the lips' size to the expected one that is not penalised
+_SMALL = 0.35  # ratio of the lips' mean opening to the requested one, below which they are smaller than *Energy* can ask for
+_PER_SMALLER = 0.6  # penalty per unit of its logarithm below
 _IS_CORNER = (0.0, 0.0, 1.0, 1.0)  # of the four lip points
 _LEAST_POSE = 3e-4  # metres: a corner's constant offset counts up to here; more is an expression, as a smile
 _SILENT, _SHORTEST_SILENCE = 0.5, 5  # probability of silence, and its shortest length in frames, where nobody speaks
@@ -91,36 +98,55 @@ def _misplaced(expected: Tensor, weight: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """Lips that the model expects of a sound in one direction.
+
+    held [B, T, 4, 3]: corners that are expected where nobody speaks.  lips [B, T, 4, 3]: without these.  places [B, T, 12]: of them,
+    standardised.  size, unit [B]: their mean opening, and by how much they are misplaced 120 ms off, mm.
+    """
+
+    held: Tensor
+    lips: Tensor
+    places: Tensor
+    size: Tensor
+    unit: Tensor
+
+    @classmethod
+    def of(cls, lips: Tensor, silence: Tensor, weight: Tensor) -> Expected:
+        """Of lips [B, T, 4, 3]; silence [B, T]: where nobody speaks (`quiet`); weight [B, T] of the frames that count."""
+        held = held_smile(lips, silence)
+        lips = lips - held
+        places = standard(1e3 * lips.flatten(2), weight)[0]
+        return cls(held, lips, places, _usual_size(lips, weight), _misplaced(lips, weight))
+
+
+@dataclass(frozen=True)
 class Reference:
-    """What the judge knows of a sound and of the model's expectation before it sees any lips.
+    """What the judge knows of a sound and of the model's expectations before it sees any lips.
 
     speech [B, T, d].  there: bool [B, T].  weight [B, T] of the frames that count.  said [B, T, width]: its speech as the network reads it.
-    held [B, T, 4, 3]: corners that are expected where nobody speaks.  expected [B, T, 4, 3]: without these.  places [B, T, 12]: of them,
-    standardised.  predicted [B, 2, T]: opening and width by the map.  guesses: of opening and width.  size, unit [B]: mean opening of the
-    expected lips, and by how much they are misplaced 120 ms off, mm.
+    played, asked: what is expected in the motion's own direction, and in the requested one.  predicted [B, 2, T]: opening and width by the
+    map.  guesses: of opening and width, by both expectations and the map.
     """
 
     speech: Tensor
     there: Tensor
     weight: Tensor
     said: Tensor
-    held: Tensor
-    expected: Tensor
-    places: Tensor
+    played: Expected
+    asked: Expected
     predicted: Tensor
     guesses: Guesses
-    size: Tensor
-    unit: Tensor
 
 
-def _distance(lips: Tensor, known: Reference) -> Tensor:
+def _distance(lips: Tensor, expected: Expected, weight: Tensor) -> Tensor:
     """Largest distance of the four lip points [B, T, 4, 3] from the expected ones scaled to the lips' size, but for a constant pose of
     the corners, divided by the mean distance of the expected lips from themselves 120 ms earlier or later. [B, T], no unit."""
-    size = ((_usual_size(lips, known.weight) + 0.1) / (known.size + 0.1)).clamp(_LEAST_SIZE, _MOST_SIZE)
-    scaled = size[:, None, None, None] * known.expected
+    size = ((_usual_size(lips, weight) + 0.1) / (expected.size + 0.1)).clamp(_LEAST_SIZE, _MOST_SIZE)
+    scaled = size[:, None, None, None] * expected.lips
     # A smile that differs from the expected one is no fault of lip-sync.
-    posed = F.softshrink(mean(lips - scaled, known.weight), _LEAST_POSE) * lips.new_tensor(_IS_CORNER)[:, None]
-    return _astray(lips - posed[:, None], scaled) / (size * known.unit)[:, None]
+    posed = F.softshrink(mean(lips - scaled, weight), _LEAST_POSE) * lips.new_tensor(_IS_CORNER)[:, None]
+    return _astray(lips - posed[:, None], scaled) / (size * expected.unit)[:, None]
 
 
 def left_open(speech: Tensor, lips: Tensor) -> Tensor:
@@ -130,6 +156,13 @@ def left_open(speech: Tensor, lips: Tensor) -> Tensor:
     opening = opening_and_width(lips)[0]
     least = -F.max_pool1d(-opening[:, None], 2 * _BESIDE + 1, 1, _BESIDE)[:, 0]
     return _PER_MM * smoothed(labial * (least - CLOSED_MM).clamp(0, _MOST_OPEN_MM))
+
+
+def too_small(lips: Tensor, asked: Tensor, weight: Tensor) -> Tensor:
+    """Penalty [B] on the log error of lips [B, T, 4, 3] that open less than *Energy* can ask for, beside those that are expected in the
+    requested direction, over frames of weight [B, T]. The network alone thinks too little of it."""
+    ratio = (_usual_size(lips, weight) + 0.1) / (_usual_size(asked, weight) + 0.1)
+    return _PER_SMALLER * (math.log(_SMALL) - ratio.log()).clamp_min(0)
 
 
 def quiet(speech: Tensor) -> Tensor:
@@ -179,7 +212,7 @@ class _Convolutions(nn.Module):
 
 
 class Judge(nn.Module):
-    """Features of a motion and its sound [B, T, ·] → log(FLOOR + relative lip error) [B, T]."""
+    """Features of a motion and its sound [B, T, ·] → log(FLOOR + relative lip error) [B, T, 2], STRESSED and PLAIN."""
 
     def __init__(self, config: JudgeConfig = JudgeConfig()):
         super().__init__()
@@ -190,12 +223,14 @@ class Judge(nn.Module):
         self.register_buffer("map_offset", torch.zeros(2))
         self.hear_in = nn.Linear(config.heard + 1, w) if config.heard else None
         self.speech_in = nn.Linear(_SAID, w)
-        self.lips_in = nn.Linear(5 * _PLACES + 16 + 4 * len(LAGS) + 2, w)
+        self.lips_in = nn.Linear(8 * _PLACES + 20 + 6 * len(LAGS) + 4, w)
         self.body = _Convolutions(w, config.kernel, config.dilations)
-        self.out = nn.Linear(w, 1)
-        # Weights of the correlations of a whole clip's opening with the model's expectation and the map's; set after training.
+        self.out = nn.Linear(w, 2)
+        # Weights of the correlations of a whole clip's opening with the model's expectation, and with what inner layers predict; set after
+        # training.
         self.register_buffer("by_correlation", torch.zeros(2))
-        self.by_distance = nn.Parameter(torch.tensor([0.3, 0.7]))  # of the opinion: the distance near a frame, and of the clip
+        # Of the opinions: the distance from the expectation in the own direction near a frame, and of the clip; and in the requested one.
+        self.by_distance = nn.Parameter(torch.tensor([[0.3, 0.3], [0.7, 0.7], [0.0, 0.0], [0.0, 0.0]]))
         # How hard a sound is for usual takes: known from the sound alone.
         self.hard_in = nn.Linear(_SAID + 2 + _PLACES, w // 2)
         self.hard_body = _Convolutions(w // 2, config.kernel, config.dilations[:2])
@@ -215,78 +250,78 @@ class Judge(nn.Module):
         half = TAPS // 2
         return F.conv1d(F.pad(speech.transpose(1, 2), (half, half), mode="replicate"), self.map) + self.map_offset[:, None]
 
-    def reference(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Reference:
-        """What is known before lips are compared with an expectation [B, T, 4, 3] of a sound [B, T, d]; arguments as for `forward`."""
+    def reference(self, speech: Tensor, expected: Tensor, asked: Tensor, there: Tensor | None = None) -> Reference:
+        """What is known before lips are compared with expectations [B, T, 4, 3] of a sound [B, T, d]; arguments as for `forward`."""
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
-        weight, held, predicted = counted(speech, there), held_smile(expected, quiet(speech)), self.predicted(speech)
-        expected = expected - held
-        curves = torch.stack([*opening_and_width(expected), *predicted.unbind(1)], -1)
-        guesses = standard(curves, weight)[0].transpose(1, 2).unflatten(1, (2, 2)).transpose(1, 2)  # of each curve, by model and by map
-        return Reference(
-            speech, there, weight, self.speech_in(speech[..., -_SAID:]), held, expected, standard(1e3 * expected.flatten(2), weight)[0],
-            predicted, Guesses.of(guesses, weight), _usual_size(expected, weight), _misplaced(expected, weight),
-        )  # fmt: skip
+        weight, silence, predicted = counted(speech, there), quiet(speech), self.predicted(speech)
+        both = Expected.of(expected, silence, weight), Expected.of(asked, silence, weight)
+        curves = torch.stack([*(curve for each in both for curve in opening_and_width(each.lips)), *predicted.unbind(1)], -1)
+        guesses = standard(curves, weight)[0].transpose(1, 2).unflatten(1, (3, 2)).transpose(1, 2)  # of each curve, by both and by the map
+        said = self.speech_in(speech[..., -_SAID:])
+        return Reference(speech, there, weight, said, *both, predicted, Guesses.of(guesses, weight))
 
     def _compared(self, lips: Tensor, known: Reference) -> Tensor:
-        """Comparison of lips [B, T, 4, 3] with both expectations of their sound [B, T, n]."""
-        apart = standard(1e3 * lips.flatten(2), known.weight)[0] - known.places
-        places = torch.stack([known.places, apart], -1).flatten(2)
+        """Comparison of lips [B, T, 4, 3] with the expectations of their sound [B, T, n]."""
+        own = standard(1e3 * lips.flatten(2), known.weight)[0]
+        places = [(each.places, own - each.places) for each in (known.played, known.asked)]
         curves, middle, deviation = standard(torch.stack(opening_and_width(lips), -1), known.weight)
         curves = curves.transpose(1, 2)
         differences = curves[:, :, None] - known.guesses.curves
         near = torch.stack([differences, known.guesses.near_correlations(curves)], 3).flatten(2, 3)
         of_frame = torch.cat([torch.cat([curves[:, :, None], near], 2).flatten(1, 2), known.predicted], 1).transpose(1, 2)
-        sizes = torch.stack([middle / _MILLIMETRES, deviation.log()], -1)
-        of_curves = torch.cat([sizes, known.guesses.clip_agreements(curves).flatten(2)], 2).flatten(1)
-        of_clip = torch.cat([mean(apart.square(), known.weight).sqrt(), of_curves], -1)[:, None].expand(-1, lips.shape[1], -1)
-        return torch.cat([places, of_frame, of_clip], -1)
+        sizes = torch.cat([middle / _MILLIMETRES, deviation.log()], -1)
+        apart = [mean(by.square(), known.weight).sqrt() for _, by in places]
+        of_clip = torch.cat([*apart, sizes, known.guesses.clip_agreements(curves).flatten(1)], -1)[:, None].expand(-1, lips.shape[1], -1)
+        return torch.cat([*(x for each in places for x in each), of_frame, of_clip], -1)
 
     def forward(
-        self, speech: Tensor, lips: Tensor, expected: Tensor, features: Tensor | None = None, evidence: Tensor | None = None,
-        there: Tensor | None = None,
+        self, speech: Tensor, lips: Tensor, expected: Tensor, asked: Tensor, features: Tensor | None = None,
+        evidence: Tensor | None = None, there: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """speech [B, T, d] · lips, expected [B, T, 4, 3]: offsets from rest of the inner lips' middles and the mouth's corners,
-        metres, of the motion and of the model's expectation in its direction · features [B, T, heard]: mesh-to-speech's body ·
-        evidence [B, T]: nats for the spoken units · there: bool [B, T], frames that belong to a clip, for clips of
+        """speech [B, T, d] · lips, expected, asked [B, T, 4, 3]: offsets from rest of the inner lips' middles and the mouth's corners,
+        metres, of the motion and of the model's expectation in its direction and in the requested one · features [B, T, heard]:
+        mesh-to-speech's body · evidence [B, T]: nats for the spoken units · there: bool [B, T], frames that belong to a clip, for clips of
         different length in one batch (None: all)."""
-        return self.opinion(lips, self.reference(speech, expected, there), features, evidence)
+        return self.opinion(lips, self.reference(speech, expected, asked, there), features, evidence)
 
     def opinion(self, lips: Tensor, known: Reference, features: Tensor | None = None, evidence: Tensor | None = None) -> Tensor:
-        """As `forward`, of what is known of sound and expectation."""
-        lips = lips - known.held
+        """As `forward`, of what is known of sound and expectations."""
+        lips = lips - known.played.held
         where = lips.flatten(2) * (1e3 / _MILLIMETRES)
         moved = F.pad(where.diff(dim=1), (0, 0, 1, 0))
-        apart = self._apart(lips, known)
+        apart = torch.cat([self._apart(lips, each, known.weight) for each in (known.played, known.asked)], -1)
         x = known.said + self.lips_in(torch.cat([where, 3 * moved, self._compared(lips, known), apart], -1))
         if self.hear_in is not None:
             x = x + self.hear_in(torch.cat([features, evidence[..., None] / 3], -1))
         x = F.dropout(x, _DROPPED, self.training)
-        return self.out(self.body(x, known.there[..., None]))[..., 0] + apart @ self.by_distance + left_open(known.speech, lips)
+        return self.out(self.body(x, known.there[..., None])) + apart @ self.by_distance + left_open(known.speech, lips)[..., None]
 
-    def in_all(self, speech: Tensor, lips: Tensor, asked: Tensor, there: Tensor | None = None) -> Tensor:
-        """The whole-clip term [B], added to the mean opinion: how badly the opening correlates with both expectations.
+    def in_all(self, speech: Tensor, lips: Tensor, asked: Tensor, opening: Tensor, there: Tensor | None = None) -> Tensor:
+        """The whole-clip term [B], added to the mean opinion: how badly the opening correlates with what is expected, and how much too
+        small it is.
 
-        asked [B, T, 4, 3]: as `expected` of `forward`, but in the direction that was requested.
+        asked [B, T, 4, 3]: as of `forward`.  opening [B, T]: what inner layers of the encoder predict; zero if that is not known.
         """
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
         weight = counted(speech, there)
-        return self.unexpected(speech, lips, asked, weight) @ self.by_correlation
-
-    def unexpected(self, speech: Tensor, lips: Tensor, expected: Tensor, weight: Tensor) -> Tensor:
-        """Lack of correlation of the lips' opening with both expectations over the weighted frames, [B, 2].
-
-        First 1 − r with the model's expectation; then the amount by which r with the map's prediction is below that of the model's own
-        opening, since the map predicts some sounds badly.
-        """
-        curves = opening_and_width(lips)[0], opening_and_width(expected)[0], self.predicted(speech)[:, 0]
-        own, model, mapped = (standard(curve, weight)[0] for curve in curves)
-        return torch.stack([1 - mean(own * model, weight), mean((model - own) * mapped, weight)], -1)
+        return self.unexpected(lips, asked, opening, weight) @ self.by_correlation + too_small(lips, asked, weight)
 
     @staticmethod
-    def _apart(lips: Tensor, known: Reference) -> Tensor:
-        """Logarithms of the distance from the expectation [B, T, 2]: near each frame, and of the clip."""
-        distance = _distance(lips, known)
-        of_clip = (FLOOR + mean(distance, known.weight)).log()
+    def unexpected(lips: Tensor, expected: Tensor, opening: Tensor, weight: Tensor) -> Tensor:
+        """Lack of correlation of the lips' opening with both expectations over the weighted frames, [B, 2].
+
+        First 1 − r with the model's expectation; then the amount by which r with the predicted opening is below that of the model's
+        own, since some sounds are predicted badly.
+        """
+        curves = opening_and_width(lips)[0], opening_and_width(expected)[0], opening
+        own, model, predicted = (standard(curve, weight)[0] for curve in curves)
+        return torch.stack([1 - mean(own * model, weight), mean((model - own) * predicted, weight)], -1)
+
+    @staticmethod
+    def _apart(lips: Tensor, expected: Expected, weight: Tensor) -> Tensor:
+        """Logarithms of the distance from an expectation [B, T, 2]: near each frame, and of the clip."""
+        distance = _distance(lips, expected, weight)
+        of_clip = (FLOOR + mean(distance, weight)).log()
         return torch.stack([(FLOOR + smoothed(distance)).log(), of_clip[:, None].expand_as(distance)], -1)
 
     def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:

@@ -88,21 +88,22 @@ def merits(opinion: Tensor, loudness: Tensor) -> Tensor:
 
 def grade(
     opinion: Tensor, loudness: Tensor, scale: Scale, hard: Tensor | None = None, near_scale: Scale | None = None,
-    in_all: Tensor | float = 0.0,
+    in_all: Tensor | float = 0.0, near_opinion: Tensor | None = None,
 ) -> list[LipSyncScore]:  # fmt: skip
     """Scores of a batch of motions of one sound, from the judge's opinions [B, T] and the sound's loudness [T, 2].
 
-    scale: for totals, from which `in_all` [B] is subtracted first.  near_scale: for the curve over time (None: `scale`).
+    scale: for totals, from which `in_all` [B] is subtracted first.  near_scale, near_opinion [B, T]: for the curve over time (None: `scale`
+    and `opinion`).
     hard [T]: the opinion that usual takes of this sound get at each frame. It is subtracted from the curve, so that frames on
     which every mouth scores low do not count as drift. Totals do not change.
     """
     opinion = opinion.float()
-    frames = opinion.shape[1]
+    near_opinion, frames = opinion if near_opinion is None else near_opinion.float(), opinion.shape[1]
     weight = voiced(loudness).to(opinion)
     half = SMOOTH // 2
     near = F.conv1d(F.pad(weight[None, None], (half, half)), hann(SMOOTH, opinion))[0, 0, :frames]
     total = scale(merits(opinion, loudness) - in_all)
     expected = torch.zeros_like(weight) if hard is None else hard.float() - (hard.float() * weight).sum() / weight.sum()
     # Without speech nothing can drift: those frames get the clip's own score.
-    drift = torch.where(near > 0.5, (near_scale or scale)(expected - opinion), total[:, None])
+    drift = torch.where(near > 0.5, (near_scale or scale)(expected - near_opinion), total[:, None])
     return [LipSyncScore(float(t), d.cpu().numpy()) for t, d in zip(total, drift)]

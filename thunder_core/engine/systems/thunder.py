@@ -40,6 +40,7 @@ from ..m2s.mouth import Mouth
 from ..precision import FLOAT32, use_precision
 from ..speech.accents import accent_curve
 from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
+from ..speech.opening_map import opening_map, PredictedOpening
 from ..speech.phrasing import Phrasing, phrasing, silent
 from ..speech.pitch import semitones
 from ..speech.units import Units
@@ -84,6 +85,7 @@ class VoiceFeatures:
     """The encoder's features of a sound over T animation frames.
 
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
+    opening: [T], how lips open by `OpeningMap`, in deviations; zero without one.
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
     rounded: float64 [T] 0 … 1, lips that come forward on oo, oh and w.
     still: float64 [T] 0 … 1, stillness of the head in pauses.  accents: float64 [T] 0 … 1, stressed syllables.
@@ -93,6 +95,7 @@ class VoiceFeatures:
     features: Tensor
     units: Tensor
     presence: Tensor
+    opening: Tensor
     shut: np.ndarray
     sounds: Sounds
     rounded: np.ndarray
@@ -122,6 +125,7 @@ class VoiceFeatures:
             self.features[start:end],
             self.units[2 * start : 2 * end],
             self.presence[start:end],
+            self.opening[start:end],
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
             self.rounded[start:end],
@@ -137,7 +141,7 @@ class VoiceFeatures:
         features = torch.cat([self.features[:1].expand(late, -1), self.features])[: self.frames]
         accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
         sounds, marks = Sounds(nothing, nothing, nothing, nothing), self.phrasing if late else silent(self.frames)
-        return VoiceFeatures(features, self.units, nobody, nothing, sounds, nothing, nothing, accents, marks, late > 0)
+        return VoiceFeatures(features, self.units, nobody, nobody, nothing, sounds, nothing, nothing, accents, marks, late > 0)
 
 
 class Thunder:
@@ -158,6 +162,9 @@ class Thunder:
         self.encoder = SpeechEncoder.load(folder).to(device)
         # THUNDER-T has its own encoder for the features; phones come from the shared one.
         self.feature_encoder = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
+        self.opening = opening_map(folder, self.encoder.config)
+        if self.opening is not None:
+            self.opening.to(device)
         self.units = Units.load(folder).to(device)
         self.denoiser: Denoiser = load_denoiser(folder).to(device)
         if self.denoiser.config.motion != self.columns.count:
@@ -191,7 +198,8 @@ class Thunder:
         samples = samples.to(self.device)
         with at_once(min(2, torch.get_num_threads())) if self.device == "cpu" else contextlib.nullcontext(None) as run:
             pitch = (run or in_turn).begin(lambda: semitones(samples, frames))  # the encoder does not need it
-            hidden, logits = self.encoder.analyse(samples, progress, run)
+            openings = [PredictedOpening(self.opening)] if self.opening is not None else []
+            hidden, logits = self.encoder.analyse(samples, progress, run, openings)
             analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress, run)
             belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
             speaking = present.cpu().numpy()
@@ -206,7 +214,8 @@ class Thunder:
             ]
             (shut, sounds, rounded, still), (features, units) = (run or in_turn)(lambda i: parts[i](), len(parts))
             marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch())
-        return VoiceFeatures(features, units, present, shut, sounds, rounded, still, accent_curve(marks.accents, frames), marks)
+        opening = openings[0].over(frames) if openings else torch.zeros_like(present)
+        return VoiceFeatures(features, units, present, opening, shut, sounds, rounded, still, accent_curve(marks.accents, frames), marks)
 
     @staticmethod
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:

@@ -17,6 +17,7 @@ from . import (
     hear,
     judge,
     m2s,
+    opening,
     paper,
     solve,
     speaker,
@@ -28,6 +29,6 @@ from . import (
 # In the order of a complete run; the stages after `card` are independent.
 STAGES = {
     "corpus": corpus, "speaker": speaker, "encoder": encoder, "calibrate": calibrate, "hear": hear, "animate": animate, "m2s": m2s,
-    "vocoder": vocoder, "denoiser": denoiser, "distil": distil, "takes": takes, "judge": judge, "card": card, "adapt": adapt,
-    "solve": solve, "paper": paper, "facegood": facegood, "sv2s": sv2s, "heads": heads,
+    "vocoder": vocoder, "denoiser": denoiser, "distil": distil, "opening": opening, "takes": takes, "judge": judge, "card": card,
+    "adapt": adapt, "solve": solve, "paper": paper, "facegood": facegood, "sv2s": sv2s, "heads": heads,
 }  # fmt: skip

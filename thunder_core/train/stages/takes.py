@@ -14,8 +14,8 @@ HELP = "sample takes of the corpus with the diffusion model, for the judge"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--clips", type=int, default=110, help="of training voices")
-    parser.add_argument("--watched", type=int, default=12, help="of voices that the judge is watched on")
+    parser.add_argument("--clips", type=int, default=240, help="of training voices")
+    parser.add_argument("--watched", type=int, default=16, help="of voices that the judge is watched on")
 
 
 def run(workspace: Workspace, args: Namespace) -> str:

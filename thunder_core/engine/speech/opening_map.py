@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Predicts how lips open from inner layers of the speech encoder.
+
+Its last layer knows phones; layers before it still know how strongly a vowel is said. A linear map of two of them, fitted to measured
+lips (`train.opening`), errs elsewhere than the model and the teacher, which read the last layer, so it can tell takes apart (`m2s.judge`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn, Tensor
+
+from ...files import hash_of
+from ..weights import load_network, typed, unusable
+from .encoder import at_frames, EncoderConfig
+
+NAME = "opening"
+REACH = 3  # frames to either side that a prediction reads
+
+
+@dataclass(frozen=True)
+class OpeningMapConfig:
+    """layers: numbers of those that are read.  width: of each.  encoder: hash of the weights of the encoder that the map was fitted to."""
+
+    layers: tuple[int, ...] = (1, 3)
+    width: int = 192
+    encoder: str = ""
+
+
+class OpeningMap(nn.Module):
+    """kernel [2 · REACH + 1, layers · width]: what each frame around adds to a frame's opening."""
+
+    def __init__(self, config: OpeningMapConfig = OpeningMapConfig()):
+        super().__init__()
+        self.config = config
+        self.register_buffer("kernel", torch.zeros(2 * REACH + 1, len(config.layers) * config.width))
+
+    @classmethod
+    def load(cls, folder: Path) -> OpeningMap:
+        """The map among the weights of a folder. Raises BadWeights."""
+        return load_network(folder / NAME, lambda config: cls(typed(OpeningMapConfig, config)))
+
+    def settings(self) -> dict:
+        """The configuration, for the card."""
+        return asdict(self.config)
+
+
+def opening_map(folder: Path, encoder: EncoderConfig) -> OpeningMap | None:
+    """The map in a folder of weights, None if there is none or it was fitted to another encoder. Raises BadWeights."""
+    card = folder / f"{NAME}.json"
+    if not card.exists():
+        return None
+    read = OpeningMap.load(folder)
+    if read.config.encoder != hash_of(folder / "encoder.safetensors"):
+        return None
+    if read.config.width != encoder.width or not all(0 <= layer < encoder.layers - 1 for layer in read.config.layers):
+        raise unusable(card, "does not fit the encoder")
+    return read
+
+
+class PredictedOpening:
+    """The opening of one sound, collected while the encoder reads it."""
+
+    ahead = 0
+
+    def __init__(self, by: OpeningMap):
+        self.layers, self._kernel = by.config.layers, by.kernel
+        self._parts: list[Tensor] = []
+
+    def read(self, outputs: Tensor) -> None:
+        """See `encoder.LayerReader`."""
+        self._parts.append(outputs.float() @ self._kernel.T)
+
+    def over(self, frames: int) -> Tensor:
+        """The opening [frames] at 25 fps, in deviations; only its course counts, not its mean."""
+        taps = at_frames(torch.cat(self._parts), frames)
+        around = torch.arange(-REACH, REACH + 1, device=taps.device)
+        at = (torch.arange(frames, device=taps.device)[:, None] + around).clamp(0, frames - 1)
+        return taps.gather(0, at).sum(1)

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Stage `opening`: the map from the encoder's inner layers to the opening of real lips, which helps to rank takes."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import numpy as np
+
+from ...engine.speech.encoder import SpeechEncoder
+from ...engine.speech.opening_map import NAME
+from ...files import hash_of
+from ...types import RATE
+from ..opening import fit_opening
+from .workspace import Workspace
+
+HELP = "fit what the encoder's inner layers tell of measured lips, for the score"
+_MOST_SECONDS = 12  # of each recording of the corpus
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add this stage's options."""
+    parser.add_argument("lips", type=Path)
+    parser.add_argument("--clips", type=int, default=200, help="of the corpus, over which the layers vary")
+
+
+def run(workspace: Workspace, args: Namespace) -> dict:
+    """Fit and export the map; returns its figures."""
+    corpus, encoder = workspace.corpus(), SpeechEncoder.load(workspace.weights)
+    clips = corpus.of("train")
+    chosen = np.random.default_rng(workspace.seed).permutation(len(clips))[: args.clips]
+    sounds = (corpus.samples(clips[number])[: _MOST_SECONDS * RATE] for number in chosen)
+    made, figures = fit_opening(args.lips, encoder, sounds, hash_of(workspace.weights / "encoder.safetensors"))
+    what = "opening of lips, read off the encoder's inner layers"
+    workspace.export(NAME, made.state_dict(), made.settings(), what, "clips of measured lips, split fit", figures=figures)
+    return figures
