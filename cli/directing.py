@@ -45,7 +45,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         )
     group.add_argument("--spread", type=between(0.0, 1.0), help="how far takes go from all this, 0 (not at all) to 1 (as people do) (0.5)")
     group.add_argument(
-        "--as-asked", action=argparse.BooleanOptionalAction, default=True, help="whether the first take is played just as asked (yes)"
+        "--as-asked",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="whether the take of the first seed is played just as asked (yes)",
     )
 
 

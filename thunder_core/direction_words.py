@@ -10,8 +10,9 @@ import numpy as np
 from .direction import AXES, DIRECTION_NAMES, MOODS, NEUTRAL
 from .types import SPEAKS
 
-USUAL, AS_ASKED = "usual", "as asked"
+USUAL, AS_ASKED, NEARLY = "usual", "as asked", "nearly as asked"
 REMARKABLE = 0.75  # least deviation, in standard deviations between speakers, at which an axis is named
+_SAME = 1e-3  # largest deviation of an axis that is none, since provenance is rounded
 _MOOD = 0.1  # least strength at which a mood is named
 _NEAR_USUAL = 1.0  # largest requested deviation of an axis at which a take is compared with usual takes
 _DEVIATIONS_PER_MOOD = 3.0  # deviations of an axis that are as remarkable as a mood at full strength
@@ -65,15 +66,16 @@ def words(
 def _seen(axis: str, by: float, asked: np.ndarray, shown: Mapping[str, float]) -> float:
     """An axis's deviation `by` from what was asked of a take [DIRECTION_NAMES], as far as the take shows it: 0 if it shows the opposite.
 
-    What shows in pauses too is compared with usual takes, and so known only near the usual direction: a mood moves the same parts of the
-    face. `by` itself where nothing is known.
+    What shows in pauses too is compared with usual takes, and so measured only near the usual direction, since a mood moves the same parts
+    of the face. Beyond, it is `by` itself, but for what is not seen beside usual takes: no face that weeps is called smiling. `by` itself
+    where nothing is known.
     """
-    if axis in _SHOWN_IN_SPEECH:
-        own = 0.0
-    elif asked[len(AXES) :].max() >= _MOOD or abs(own := asked[DIRECTION_NAMES.index(axis)]) > _NEAR_USUAL:
-        return by
     side = np.sign(by)
-    return side * max(0.0, min((side * (shown[name] - own) for name in MEASURES[axis] if name in shown), default=abs(by)))
+    levels = [side * shown[name] for name in MEASURES[axis] if name in shown]
+    own = 0.0 if axis in _SHOWN_IN_SPEECH else side * asked[DIRECTION_NAMES.index(axis)]
+    if axis not in _SHOWN_IN_SPEECH and (asked[len(AXES) :].max() >= _MOOD or abs(own) > _NEAR_USUAL):
+        return by if min(levels, default=0.0) >= 0 else 0.0
+    return side * max(0.0, min(levels, default=abs(by) + own) - own)
 
 
 def measures_of(provenance: Mapping) -> dict[str, float]:
@@ -86,7 +88,10 @@ def measures_of(provenance: Mapping) -> dict[str, float]:
 
 
 def words_of_take(provenance: Mapping) -> str:
-    """The words of a take from its provenance (`Sampling.provenance`); "" if it was not directed, or its data are inconsistent."""
+    """The words of a take from its provenance (`Sampling.provenance`); "" if it was not directed, or its data are inconsistent.
+
+    A take that nothing distinguishes, and that was not played just as asked, is nearly so.
+    """
     try:
         if provenance["as_asked"]:
             return AS_ASKED
@@ -96,7 +101,9 @@ def words_of_take(provenance: Mapping) -> str:
     except (KeyError, TypeError, ValueError):
         return ""
     described = words(reading, asked, speaks=provenance.get("role", SPEAKS) == SPEAKS, shown=measures_of(provenance))
-    return AS_ASKED if described == USUAL else described
+    if described != USUAL:
+        return described
+    return AS_ASKED if np.allclose(_mean(reading), _mean(asked), atol=_SAME) else NEARLY
 
 
 def _mean(vector: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.direction_words import AS_ASKED, words_of_take
+from ...thunder_core.direction_words import AS_ASKED, NEARLY, words_of_take
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.types import LISTENS, SPEAKS
 from ..animation import display, keying
@@ -182,7 +182,7 @@ def described(entry) -> str:
     elif math.isfinite(entry.score):
         lines.append(f"Lip-Sync {points(entry.score)} of 100" + (f", {OF_WHOLE}: Listen scores this part" if entry.of_whole else ""))
     if entry.words:
-        lines.append(f"Played {entry.words}" if entry.words == AS_ASKED else f"Compared with what was asked: {entry.words}")
+        lines.append(f"Played {entry.words}" if entry.words in (AS_ASKED, NEARLY) else f"Compared with what was asked: {entry.words}")
     if edit_watch.watch.is_known(entry):
         lines.append("Its keys were edited")
     if entry.note:

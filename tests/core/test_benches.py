@@ -78,8 +78,10 @@ def test_only_real_data_replaces_a_result_unasked(asked, measured, kept):
 def test_the_average_take_stands_beside_the_best():
     module = bench("lips")
     tables = [f"clip  r  lag  CCC\nen  0.1  0  0.1\nweighted by s  {r}  0  {r / 2}" for r in (0.4, 0.6, 0.8)]
-    lines = module.takes_compared(tables, "check")
+    bounded = [f"clip  r  lag  CCC\nen  0.1  0  0.1\nweighted by s  {r}  0  {r}" for r in (0.3, 0.6, 0.6)]
+    lines = module.takes_compared(tables, bounded, "check")
     assert [line.split()[-3:] for line in lines[2:4]] == [["0.40", "0.00", "0.20"], ["0.60", "0.00", "0.30"]]
+    assert [line.split()[-3:] for line in lines[4:6]] == [["0.30", "0.00", "0.30"], ["0.50", "0.00", "0.50"]]
     assert lines[-1].endswith("0.40 0.60 0.80")
 
 
@@ -123,7 +125,8 @@ def test_a_prediction_that_is_closer_to_real_lips_orders_takes_better():
     for name in "abc":
         real = curve()
         takes = np.stack([real + 1.5 * curve() for _ in range(16)])
-        items[name] = module.Taken(takes, takes, takes, real, np.ones(300, bool), 0.5), real
+        layers = np.zeros((300, 1))
+        items[name] = module.Taken(takes, real, takes, real, layers, real, np.ones(300, bool), (1.0, 1.0)), real
     rows = [line.split() for line in module.made_up(items, {name: curve() for name in "abcd"})[2:]]
     ranks = [float(row[1]) for row in rows]
     assert ranks == sorted(ranks) and ranks[0] > 0.2 and ranks[-1] > 0.7

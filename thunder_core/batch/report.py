@@ -69,7 +69,7 @@ def page(out: str, report: dict) -> str:
     """The report as a page of HTML."""
     counts = ", ".join(f"{count} {state}" for state, count in report["counts"].items() if count)
     rows = sorted(report["jobs"], key=lambda row: row["state"] != FAILED)  # problems come first
-    about = f"THUNDER {report['thunder']}, Blender {report['blender']}, weights {report['weights'][:12]}"
+    about = f"THUNDER {report['thunder']}, Blender {report['blender']}, folder of weights {report['weights'][:12]}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Baked takes</title><style>{_STYLE}</style></head><body>\n"
