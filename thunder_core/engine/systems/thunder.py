@@ -203,18 +203,19 @@ class Thunder:
             analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress, run)
             belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
             speaking = present.cpu().numpy()
-            parts: list[Callable[[], tuple]] = [
+            articulation = (run or in_turn).begin(
                 lambda: (
                     demanded_closures(belief, frames),
                     believed_sounds(belief, speaking),
                     believed_rounding(belief, frames),
                     stillness(belief, frames),
-                ),  # fmt: skip
-                lambda: (speech_features(*analysed, samples, frames), self.units.over(hidden, frames)),
-            ]
-            (shut, sounds, rounded, still), (features, units) = (run or in_turn)(lambda i: parts[i](), len(parts))
+                    self.units.over(hidden, frames),
+                )
+            )
+            features = speech_features(*analysed, samples, frames)
             marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch())
-        opening = openings[0].over(frames) if openings else torch.zeros_like(present)
+            opening = openings[0].over(frames) if openings else torch.zeros_like(present)
+            shut, sounds, rounded, still, units = articulation()
         return VoiceFeatures(features, units, present, opening, shut, sounds, rounded, still, accent_curve(marks.accents, frames), marks)
 
     @staticmethod
