@@ -66,11 +66,11 @@ def test_of_long_takes_that_are_sampled_side_by_side_one_at_a_time_is_articulate
     asked, busy, most = Asked(Direction().vector()[None]), [], []
 
     def counted(work):
-        def call(*args):
+        def call(*args, **more):
             busy.append(1)
             most.append(len(busy))
             try:
-                return work(*args)
+                return work(*args, **more)
             finally:
                 busy.pop()
 

@@ -329,8 +329,8 @@ class Thunder:
         seeds: Sequence[int] = (),
     ) -> list[Motion]:  # fmt: skip
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
-        one step, about the mean of all its performances in that direction. turn: as for `perform`.  seeds: of each, if it is to draw the
-        breaths of that seed's take."""
+        one step, about the mean of all its performances in that direction. Head, eyes and brows are as the model has them. turn: as for
+        `perform`.  seeds: of each, if it is to draw the breaths of that seed's take."""
         noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
         step, result = torch.tensor([STEPS - 1], device=self.device), []
         for start in range(0, len(readings), _BATCH):
@@ -347,7 +347,7 @@ class Thunder:
             for i, (m, one) in enumerate(zip(self.denoiser.restore(x).cpu().numpy(), asked), start):
                 breaths = breaths_of(voice.phrasing, seeds[i]) if seeds and not voice.listens else None
                 with turn:
-                    result.append(self._motion(m, voice, None, one, None, breaths))
+                    result.append(self._motion(m, voice, None, one, None, breaths, acts=False))
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
@@ -356,10 +356,10 @@ class Thunder:
 
     def _motion(
         self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, style: np.ndarray | None = None,
-        gestures: Callable[[], Layer] | None = None, breaths: Layer | None = None,
+        gestures: Callable[[], Layer] | None = None, breaths: Layer | None = None, acts: bool = True,
     ) -> Motion:  # fmt: skip
         """A sampled motion [T, C] as a face performs it; style: [T or 1, DIRECTION_NAMES] that it was sampled in.  gestures: makes those
-        that are added to it.  breaths: the same, of which only the breath is added."""
+        that are added to it.  breaths: the same, of which only the breath is added.  acts: as `_acted`; else only its mouth is of use."""
         columns = self.columns
         x = x.astype(np.float32)
         alive = voice.presence.cpu().numpy()[:, None]
@@ -377,7 +377,7 @@ class Thunder:
             expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0], felt, voice.quiet)
             expression = self.articulation.mechanics.possible(expression)
         x[:, columns.expression] = expression
-        acted = self._acted(x, voice, layer)
+        acted = self._acted(x, voice, layer) if acts else x
         if kept is None:
             return unpack(acted, self.channels)
         # What is free has flowed into what is kept: there nothing is added to it.
