@@ -9,7 +9,7 @@ from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips, width_mm
 from thunder_core.face.mechanics import Sounds
-from thunder_core.face.smoothing import let_go
+from thunder_core.face.smoothing import let_go, lower_peaks
 from thunder_core.types import Motion
 
 FRAMES = 50
@@ -71,3 +71,39 @@ def test_the_lower_lip_comes_to_the_teeth_and_leaves_them_in_more_than_a_frame()
     made = articulation.perform(expression, jaw, nothing, sounds)[0][:, articulation.roll]
     assert np.abs(np.diff(before)).max() > 0.6 and np.abs(np.diff(made)).max() <= 0.45 + 1e-6
     assert made[24:26] == pytest.approx(before[24:26]) and (made >= before - 1e-9).all()
+
+
+def test_a_peak_of_one_frame_is_lowered_and_all_else_stays():
+    values = np.array([9.0, 0, 12, 0, 5, 5, 8, 3, 1])
+    assert lower_peaks(values, 4.0) == pytest.approx([9, 0, 4, 0, 5, 5, 8, 3, 1])
+    assert (lower_peaks(values, 2.0) == [9, 0, 2, 0, 5, 5, 7, 3, 1]).all() and (lower_peaks(values[:2], 1.0) == values[:2]).all()
+
+
+def openings(jaw_mm, shut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Opening [T] in mm of a jaw that opens by some millimetres [T] as the model has it, and as it is articulated with closures [T]."""
+    articulators = bundled_articulators()
+    articulation, nothing = Articulation(articulators.names, articulators), np.zeros(FRAMES)
+    expression, jaw = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3))
+    jaw[:, 0] = 0.01 * np.asarray(jaw_mm)
+    made = Motion(*articulation.perform(expression, jaw, shut, Sounds(np.ones(FRAMES), nothing, nothing, nothing)))
+    return bundled_lips().opening(Motion(expression, jaw)), bundled_lips().opening(made)
+
+
+def test_a_short_vowel_between_two_closures_opens_and_shuts_in_more_than_a_frame():
+    jaw, shut = np.full(FRAMES, 6.0), np.zeros(FRAMES)
+    jaw[19:27] = [3, 1, 5, 14, 6, 1, 1, 3]
+    shut[19:27] = [0.6, 1.0, 0.7, 0.0, 0.2, 0.9, 1.0, 0.6]  # “my b”
+    model, made = openings(jaw, shut)
+    assert model[22] > 10 and made[[20, 25]].max() < 0.05
+    peak = made[22] - max(made[21], made[23])
+    assert made[22] > 6 and peak < 0.5 * made[22] and made[21] > 0.25 * made[22]
+    assert made[21] <= model[21] and made[24] <= model[24]
+
+
+def test_no_frame_opens_far_beyond_both_its_neighbours():
+    jaw = np.full(FRAMES, 3.0)
+    jaw[20], jaw[30:33] = 16.0, (10.0, 16.0, 10.0)
+    model, made = openings(jaw, np.zeros(FRAMES))
+    over = made[1:-1] - np.maximum(made[:-2], made[2:])
+    assert model[20] - model[21] > 10 and over.max() < 5.5
+    assert made[31] == pytest.approx(model[31], abs=2.5) and made[25] == pytest.approx(model[25], abs=0.3)

@@ -26,3 +26,12 @@ def let_go(values: np.ndarray, most: float) -> np.ndarray:
         result[1:] = np.maximum(result[1:], result[:-1] - most)
         result[:-1] = np.maximum(result[:-1], result[1:] - most)
     return result
+
+
+def lower_peaks(values: np.ndarray, most: float) -> np.ndarray:
+    """A curve [T] whose peaks of a single frame are lowered to at most `most` above the higher of their neighbours."""
+    if len(values) < 3:
+        return values
+    result = values.copy()
+    result[1:-1] = np.minimum(values[1:-1], np.maximum(values[:-2], values[2:]) + most)
+    return result

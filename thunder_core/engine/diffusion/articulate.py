@@ -9,10 +9,10 @@ import numpy as np
 
 from ...channels import JAW_OPEN_RADIANS, LIP_CLOSE
 from ...easing import smoothstep
-from ...face.articulators import Articulators
+from ...face.articulators import Articulators, Shape
 from ...face.lip_closures import press_together
-from ...face.mechanics import bell, Mechanics, Sounds
-from ...face.smoothing import let_go
+from ...face.mechanics import bell, highest, Mechanics, Sounds, USUAL_GAP_MM
+from ...face.smoothing import let_go, lower_peaks
 from ...types import FPS
 from ..speech.closure_envelope import closure, LABELS_PER_SECOND
 from ..speech.encoder import ENCODER_RATE
@@ -25,6 +25,10 @@ _LIKELY = 0.4  # the same for f, v, th and sibilants
 _ROUNDER = 0.25  # share by which rounded lips come further in than the model, which stays short of its teacher there, has them
 _ROUND_EASE = 1.0  # standard deviation of its smoothing, frames
 _UNROLLED = 0.45  # most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
+_PARTS = 1  # frames around one of a closure's onset or release in which the opening that it leads from or to is looked for
+# Most by which the opening of one frame is above that of both its neighbours, mm, where lips open by USUAL_GAP_MM on average; and the range
+# of the factor for performances that open less or more. Measured people rarely exceed it and never by more than half.
+_PEAK_MM, _PEAK_SIZES = 4.0, (0.6, 1.3)
 _TONGUE_BEFORE, _TONGUE_AFTER = 0.11, 0.10  # seconds in which jaw and tongue reach and leave a th
 _BEFORE, _AFTER = 0.08, 0.07  # the same for lips and teeth on f, v and sibilants, which must not open or shut their neighbours
 _TONGUE_FITS = (0.02, 0.06)  # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
@@ -85,12 +89,30 @@ class Articulation:
 
         lips: strength of their movement (`face.mechanics.lips_of`).  rounded: [T] 0 … 1, where they come forward.
         """
-        x = self.close_lips(self.hold_tongue(expression, jaw), jaw, shut)
+        held = self.hold_tongue(expression, jaw)
+        x = self.close_lips(held, jaw, shut)
         if rounded is not None:
             x[:, self.pucker] *= (1 + _ROUNDER * rounded).astype(x.dtype)
-        x, jaw = self.mechanics.speak(x, jaw, sounds, lips=lips)
+        x, jaw = self.mechanics.speak(x, jaw, sounds, self._aim(held, x, jaw, shut, sounds.speech), lips)
         x[:, self.roll] = let_go(x[:, self.roll], _UNROLLED)
         return x, jaw
+
+    def _aim(self, before: np.ndarray, closed: np.ndarray, jaw: np.ndarray, shut: np.ndarray, speech: np.ndarray) -> Shape:
+        """The mouth's target without peaks of a single frame. before, closed: expression [T, n] before and after `close_lips`.
+
+        The model opens and closes lips around a closure itself. Its opening is lowered there to the share that `shut` [T] leaves of the
+        widest opening nearby, not of itself: otherwise a short vowel between two closures would be left with its loudest frame alone.
+        """
+        shape_of = self.mechanics.articulators.shape
+        shape = shape_of(closed.astype(np.float64), jaw.astype(np.float64))
+        gap, spoken = shape.gap.copy(), speech.sum()
+        rows = np.flatnonzero(highest(shut, _PARTS) > 0)
+        if len(rows):
+            own = gap.copy()
+            own[rows] = shape_of(before[rows].astype(np.float64), jaw[rows].astype(np.float64)).gap
+            gap = np.where(shut > 0, np.maximum(gap, np.minimum(own, (1 - shut) * highest(own, _PARTS))), gap)
+        size = float(np.clip((gap * speech).sum() / spoken / USUAL_GAP_MM, *_PEAK_SIZES)) if spoken > 0 else 1.0
+        return Shape(lower_peaks(gap, _PEAK_MM * size), shape.rise, lower_peaks(shape.incisors, _PEAK_MM * size))
 
     def close_lips(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray) -> np.ndarray:
         """Expression [T, n] whose lips meet where `shut` [T] is 1, whatever the jaw [T, 3] does; the rest blends."""
