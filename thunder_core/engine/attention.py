@@ -7,8 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-_LEAST_TOTAL, _MOST_TOTAL = 1e-30, 1e30  # of exponentials of logits: within, none that counts is lost
-
 
 def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
     """Attention [B, heads, t, d] of queries q [B, heads, t, d] to keys and values [B, heads, T, d].
@@ -40,13 +38,13 @@ def _by_products(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor
     as float32 does.
     """
     batch, heads, frames, width = q.shape
-    result = q.new_empty(batch, frames, heads, width)
-    scale, start = width**-0.5, q.new_empty(()) if bias is None else bias.to(q.dtype)
+    result = q.new_empty([batch, frames, heads, width])
+    scale, start = width**-0.5, q.new_empty([]) if bias is None else bias.to(q.dtype)
     for i in range(batch):  # one after the other: the logits of more would not fit into the cache, and a take would depend on its batch
         odds = torch.baddbmm(start, q[i], k[i].transpose(1, 2), beta=0 if bias is None else 1, alpha=scale).exp_()
         total = odds.sum(-1, keepdim=True)
         least, most = torch.aminmax(total)
-        if not (_LEAST_TOTAL < least and most < _MOST_TOTAL):
+        if not (least > 1e-30 and most < 1e30):  # within, no exponential that counts is lost
             return None
         torch.div(torch.bmm(odds, v[i]), total, out=result[i].transpose(0, 1))
     return result.transpose(1, 2)
