@@ -181,7 +181,7 @@ class Bench:
 
     def takes(self) -> Figures:
         """Encoder, sampling and scoring of takes, today's engine and that of BEFORE in turn, each in a separate process."""
-        answers = self._turns(self.threads, (TAKES, 1), 1 if self.quick else 5)
+        answers = self._turns(self.threads, {TAKES: 1, 1: 1} if self.quick else {TAKES: 5, 1: 15})
         if not answers:
             return {"left_out": f"takes: this is no clone of the repository that has commit {BEFORE}"}
         now, then = ([pair[i]["again"] for pair in answers[TAKES]] for i in (0, 1))
@@ -199,7 +199,7 @@ class Bench:
 
     def network(self) -> Figures:
         """The denoiser by one thread, as every portion of takes is sampled: of a matmul's peak by one thread, and against BEFORE."""
-        answers = self._turns(1, (TAKES,), 1 if self.quick else 3)
+        answers = self._turns(1, {TAKES: 1 if self.quick else 3})
         if not answers:
             return {"left_out": f"network: this is no clone of the repository that has commit {BEFORE}"}
         torch.set_num_threads(1)
@@ -294,8 +294,8 @@ class Bench:
             "attention, of the peak": attention / spent["attention"] / peak,
         }  # fmt: skip
 
-    def _turns(self, threads: int, counts: tuple[int, ...], runs: int) -> dict[int, list[tuple[dict, dict]]]:
-        """{takes: [(today's answer, that of BEFORE)]} of bench/takes_of_tree.py, so often; empty where BEFORE is not here."""
+    def _turns(self, threads: int, runs: dict[int, int]) -> dict[int, list[tuple[dict, dict]]]:
+        """{takes: [(today's answer, that of BEFORE)]} of bench/takes_of_tree.py, as often as `runs` says; empty where BEFORE is not here."""
         with tempfile.TemporaryDirectory() as folder:
             older, samples = Path(folder, BEFORE), Path(folder, "sound.npy")
             older.mkdir()
@@ -317,10 +317,10 @@ class Bench:
                 )  # fmt: skip
                 for tree in (ROOT, older)
             ]
-            answers: dict[int, list[tuple[dict, dict]]] = {count: [] for count in counts}
+            answers: dict[int, list[tuple[dict, dict]]] = {count: [] for count in runs}
             try:
-                for run in range(runs):
-                    for count in counts:
+                for run in range(max(runs.values())):
+                    for count in (count for count, often in runs.items() if run < often):
                         asked = json.dumps({"takes": count, "seed": 1 + run, "first": run == 0 and count == TAKES})
                         answers[count].append(tuple(self._ask(side, asked) for side in sides))
             finally:
