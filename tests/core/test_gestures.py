@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import torch
 
+from thunder_core.animation.played import shifts
 from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
 from thunder_core.engine.gestures import manner
 from thunder_core.engine.gestures.carriage import carried, drawn_together
+from thunder_core.engine.gestures.glances import needed_glances, possible_glances
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
 from thunder_core.engine.gestures.manner import Directed, manner_of
@@ -309,3 +311,44 @@ def test_eyes_that_never_blink_are_given_blinks_and_others_none():
     often = np.zeros((frames, 2))
     often[::100] = 1
     assert np.array_equal(layer.added_to(often, still, still, names)[0] > 0.5, often > 0.5)
+
+
+def gaze_rests(motion_gaze: np.ndarray, lids=None, looks=1.0, seeds=SEEDS, marks=None) -> list[np.ndarray]:
+    """Seconds of every rest of a gaze [T, 3], radians, with the glances that layers of some seeds add."""
+    frames = len(motion_gaze)
+    marks = marks or Phrasing(frames, np.zeros(0, int), np.zeros(0), np.array([[20, 600], [625, frames - 20]]))
+    lids, names = np.zeros((frames, 2)) if lids is None else lids, ("eyeBlinkLeft", "eyeBlinkRight")
+    result = []
+    for seed in seeds:
+        layer = layer_of(marks, seed, 0.0, Direction(Style(eyes=looks)).vector()[None], False)
+        layer.gaze[:], layer.spare = 0, []
+        made, head, eyes = layer.added_to(lids, np.zeros((frames, 3)), motion_gaze, names)
+        shifted = shifts(Motion(made, np.zeros((frames, 3)), head, eyes))
+        result.append(np.diff(np.concatenate([[0], shifted, [frames]])) / FPS)
+    return result
+
+
+@pytest.mark.parametrize("looks, longest", [(0.2, 8.0), (1.0, 6.5), (2.0, 5.0)])
+def test_no_gaze_rests_for_ten_seconds_and_steady_eyes_rest_longest(looks, longest):
+    still = np.zeros((int(60 * FPS), 3))
+    each = gaze_rests(still, looks=looks)
+    assert max(rests.max() for rests in each) <= longest and len({tuple(rests) for rests in each}) == len(SEEDS)
+    assert max(rests.max() for rests in gaze_rests(still, looks=2.0)) < min(rests.max() for rests in gaze_rests(still, looks=0.2))
+    assert [len(rests) for rests in gaze_rests(still[:100], looks=looks)] == [1] * len(SEEDS)
+
+
+def test_a_gaze_that_shifts_often_enough_has_no_glances_added():
+    moving = np.zeros((1500, 3))
+    moving[:, 1] = np.where(np.arange(1500) // 100 % 2, 0.1, 0.0)
+    assert all(np.array_equal(np.round(rests), np.full(15, 4)) for rests in gaze_rests(moving))
+
+
+def test_glances_come_where_phrases_end_and_else_with_blinks():
+    marks, still = Phrasing(700, np.zeros(0, int), np.zeros(0), np.array([[10, 115], [130, 690]])), np.zeros((700, 3))
+    blinks = np.zeros(700)
+    blinks[100::25] = 1.0
+    for seed in SEEDS:
+        made = needed_glances(possible_glances(marks, seed), still, blinks, np.full(700, 150.0))
+        assert made[0].at == 115 and made[0].frames == 15  # in the pause
+        assert all((glance.at - 1) % 25 == 0 for glance in made[1:-1]) and len(made) >= 4
+        assert all(3 < np.hypot(glance.turned, glance.lowered) < 10 for glance in made)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...types import FPS
+from .glances import Glance, needed_glances
 
 _EYES_STAY = 0.95  # share of the gestures' head rotation that the eyes compensate
 _FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees
@@ -55,6 +56,13 @@ def bump(frames: int, start: float, rise: float, hold: float, fall: float) -> tu
     return slice(first, max(first, last)), eased(t / rise) - eased((t - rise - hold) / fall)
 
 
+def _jump(frames: int, away: float, degrees: np.ndarray, seconds: float) -> tuple[slice, np.ndarray]:
+    """Frames of a look away that begins at a frame and returns after some seconds, and its turn there, degrees [t, 2]."""
+    jump = 0.03 + 0.003 * float(np.linalg.norm(degrees))  # s
+    at, far = bump(frames, away, jump, seconds, jump)
+    return at, far[:, None] * degrees
+
+
 @dataclass
 class Layer:
     """Additions to T frames.
@@ -66,6 +74,7 @@ class Layer:
     lively [T]: by how much the model's brows move more and rest lower (`speaker.livelier`).
     longest [T]: frames for which the model's blinks may shut the eyes; longer ones open again after that.
     spare: (frame, frames) of blinks that are made only where eyes stay open for so long before and after.
+    rests [T]: frames for which the gaze may rest on one point.  glances: those of which it makes as many as that needs.
     """
 
     head: np.ndarray
@@ -80,6 +89,8 @@ class Layer:
     lively: np.ndarray
     longest: np.ndarray
     spare: list[tuple[float, float]] = field(default_factory=list)
+    rests: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    glances: list[Glance] = field(default_factory=list)
 
     @classmethod
     def of(cls, frames: int) -> Layer:
@@ -116,9 +127,8 @@ class Layer:
 
     def look(self, away: float, degrees: np.ndarray, seconds: float) -> None:
         """Let the gaze jump by `degrees` [2] at a frame, and back after a time."""
-        jump = 0.03 + 0.003 * float(np.linalg.norm(degrees))  # s
-        at, far = bump(self.frames, away, jump, seconds, jump)
-        self.gaze[at] += far[:, None] * degrees
+        at, far = _jump(self.frames, away, degrees, seconds)
+        self.gaze[at] += far
 
     def blink(self, start: float, length: float = 1.0) -> None:
         """Add a blink at a frame; length: relative to a usual blink."""
@@ -158,7 +168,14 @@ class Layer:
         looked = eyes + np.radians(np.stack([self.gaze[:, 1], self.gaze[:, 0], np.zeros(self.frames)], 1))
         looked -= _EYES_STAY * turn * np.array([1, 1, 0])
         most = np.maximum(np.radians(_FURTHEST_LOOK), np.abs(eyes))  # the model's own gaze is kept
-        return result, head + turn, np.clip(looked, -most, most)
+        looked, turned = np.clip(looked, -most, most), head + turn
+        if self.glances:
+            shut = result[:, [place[name] for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in place]].max(1, initial=0)
+            for glance in needed_glances(self.glances, looked + turned, shut, self.rests):
+                at, far = _jump(self.frames, glance.at, np.array([glance.turned, glance.lowered]), glance.frames / FPS)
+                looked[at] += np.radians(np.stack([far[:, 1], far[:, 0], np.zeros(len(far))], 1))
+            looked = np.clip(looked, -most, most)
+        return result, turned, looked
 
     def _add_spare_blinks(self, expression: np.ndarray, lids: list[int]) -> None:
         """Add those of the spare blinks to an expression [T, n], in place, that are far from any other. lids: its columns of eyeBlink."""

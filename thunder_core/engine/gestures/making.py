@@ -7,6 +7,7 @@ import numpy as np
 
 from ..speech.phrasing import Phrasing
 from .carriage import carried, drawn_together
+from .glances import longest_rests, possible_glances
 from .idle import alive
 from .layer import drift, Layer
 from .listener import answered
@@ -32,6 +33,7 @@ def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | 
     drawn_together(layer, styles)
     shorten_blinks(layer, directed)
     add_blinks(layer, phrasing, seed, directed)
+    layer.rests, layer.glances = longest_rests(directed, phrasing.frames), possible_glances(phrasing, seed)
     return layer
 
 
