@@ -3,11 +3,13 @@
 """Whether a take's words agree with what it shows, and the scale that they are compared by. `python bench/words.py CACHE`.
 
 CACHE is a folder in which `corpus` was run. Eight takes of every voice are sampled without a request at Spread 0.5; for each word the
-finished take is measured (`thunder_core/animation/shown.py`). The table counts words whose take is on the other side of usual takes (on
-the lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch without
-the word deserves more, by as much as people differ by; as words would be without the measurement, and as they are listed. Last
-comes how many words more than half of a batch has. Below it is the scale that these takes would lay, for USUAL and BEYOND_EXPECTED of that
-file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. Written to bench/results/words.txt.
+finished take is measured (`thunder_core/animation/shown.py`). The table counts words whose take is on the other side of usual takes (on the
+lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch without the
+word deserves more, by as much as people differ by; as words would be without the measurement, as each take alone would be described, and as
+takes of a batch are listed. Then come how many words more than a third of a batch has, how many takes have no word, and how many carry
+brows or head throughout in a way that is seen and have no word for it. Below it is the scale that these takes would lay, for USUAL and
+BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. Written to
+bench/results/words.txt.
 """
 
 from __future__ import annotations
@@ -27,9 +29,9 @@ import torch
 
 from bench.corpus_lines import clips_of, Line, MOST_SECONDS, open_corpus, parser
 from bench.tables import effort, report, results_file
-from thunder_core.animation.shown import BEYOND_EXPECTED, Line as SpokenLine, shown, USUAL
-from thunder_core.direction import Asked, AXES, Direction, DIRECTION_NAMES
-from thunder_core.direction_words import AXIS_WORDS, MEASURES, words
+from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line as SpokenLine, shown, USUAL
+from thunder_core.direction import Asked, Direction, DIRECTION_NAMES
+from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, NEARLY, REMARKABLY_CARRIED, words, words_of_takes
 from thunder_core.engine.engine import Engine
 from thunder_core.types import FPS, RATE, Speech
 
@@ -51,12 +53,13 @@ def scale(asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray) -
 
 
 def counted(listed: list[str], shows: list[dict[str, float]], batch: np.ndarray) -> dict[str, np.ndarray]:
-    """{axis: COUNTS [4]} of the words of takes with what they show, as `animation.shown` (its rounding apart)."""
-    said = np.array([[next((side for side, word in zip((-1, 1), AXIS_WORDS[axis.name]) if word in each.split(", ")), 0) for axis in AXES]
+    """{axis or measure of CARRIED: COUNTS [4]} of the words of takes with what they show, as `animation.shown` (its rounding apart)."""
+    pairs = AXIS_WORDS | CARRIED_WORDS
+    said = np.array([[next((side for side, word in zip((-1, 1), pair) if word in each.split(", ")), 0) for pair in pairs.values()]
                      for each in listed])  # fmt: skip
     result = {}
-    for place, axis in enumerate(AXES):
-        seen = np.array([[take.get(name, np.nan) for name in MEASURES[axis.name]] for take in shows])
+    for place, trait in enumerate(pairs):
+        seen = np.array([[take.get(name, np.nan) for name in MEASURES.get(trait, (trait,))] for take in shows])
         counts = np.zeros(len(COUNTS), int)
         for own, side, of in zip(seen, said[:, place], batch):
             if side:
@@ -64,16 +67,17 @@ def counted(listed: list[str], shows: list[dict[str, float]], batch: np.ndarray)
                 others = seen[(batch == of) & (said[:, place] != side)]
                 more = (side * (others - own) > BY).all(axis=1).any()
                 counts += [1, (side * own < 0).any(), (side * (own - batch_mean) < 0).any(), more]
-        result[axis.name] = counts
+        result[trait] = counts
     return result
 
 
 def shared(listed: list[str], batch: np.ndarray) -> int:
-    """How many words more than half of the takes of a batch have."""
+    """How many words more than a third of the takes of a batch have."""
     count = 0
     for number in np.unique(batch):
         takes = [each.split(", ") for each, of in zip(listed, batch) if of == number]
-        count += sum(sum(word in take for take in takes) > len(takes) / 2 for pair in AXIS_WORDS.values() for word in pair)
+        pairs = [*AXIS_WORDS.values(), *CARRIED_WORDS.values()]
+        count += sum(sum(word in take for take in takes) > len(takes) / 3 for pair in pairs for word in pair)
     return count
 
 
@@ -85,7 +89,7 @@ def main() -> None:
     args = p.parse_args()
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
     usual = Asked(Direction().vector()[None], 0.5, as_asked=False)
-    asked, values, shows, batch, plain, listed = [], {name: [] for name in STEPS}, [], [], [], []
+    asked, values, shows, batch, plain, alone, listed = [], {name: [] for name in STEPS}, [], [], [], [], []
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         speech = Speech(Line.of(corpus, clip, engine).speech.samples[: round(args.seconds * RATE)])
         takes = engine.generate(speech, args.takes, 100 * number + 1, args.steps, asked=usual)
@@ -101,7 +105,9 @@ def main() -> None:
             shows.append(shown(own, expected, line))
             batch.append(number)
             plain.append(words(reading, usual.vectors))
-            listed.append(words(reading, usual.vectors, shown=take.provenance["shown"]))
+            alone.append(words(reading, usual.vectors, shown=take.provenance["shown"]))
+        direction = {"direction": usual.vectors.tolist()}
+        listed += words_of_takes([take.provenance | direction for take in takes])
     asked, batch = np.array(asked), np.array(batch)
     lines = [
         f"{len(batch)} takes of {args.voices} voices of {args.split} at spread 0.5, lines of at most {args.seconds:g} s, "
@@ -109,15 +115,21 @@ def main() -> None:
         "",
         f"{'':28s}" + "".join(f"{name:>26s}" for name in COUNTS),
     ]
-    for title, said in (("as asked", plain), ("as listed", listed)):
+    for title, said in (("as asked", plain), ("each alone", alone), ("as listed", listed)):
         rows = counted(said, shows, batch)
         rows["together"] = np.sum(list(rows.values()), axis=0)
         lines += [f"{title + ', ' + axis:28s}" + "".join(f"{x:26d}" for x in row) for axis, row in rows.items()]
-        lines += [f"{title}: {shared(said, batch)} words that more than half of a batch has", ""]
+        lines += [f"{title}: {shared(said, batch)} words that more than a third of a batch has", ""]
     said = {
         word: sum(word in each.split(", ") for each in listed) for word in ("still head", "lively head", "steady eyes", "restless eyes")
     }
-    lines += ["takes that are said to have: " + ", ".join(f"{word} {count}" for word, count in said.items()), ""]
+    carry = np.array([max(abs(take[name]) for name in CARRIED) >= REMARKABLY_CARRIED for take in shows])
+    carried_words = {word for pair in CARRIED_WORDS.values() for word in pair}
+    for title, all_words in (("each alone", alone), ("as listed", listed)):
+        wordless = sum(each in ("usual", NEARLY) for each in all_words)
+        unsaid = sum(seen and not carried_words & set(each.split(", ")) for each, seen in zip(all_words, carry))
+        lines += [f"{title}: {wordless} takes have no word; {unsaid} of {carry.sum()} that carry brows or head visibly have none for it"]
+    lines += ["", "takes that are said to have: " + ", ".join(f"{word} {count}" for word, count in said.items()), ""]
     lines += [f"scale of these takes: {scale(asked, {name: np.array(own) for name, own in values.items()}, batch)}"]
     report(results_file(args.results, "words.txt", args.split == "test"), lines)
 

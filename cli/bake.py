@@ -34,7 +34,6 @@ from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import cluster, settings
 from ..thunder_core.direction import Direction, MOODS, NEUTRAL
 from ..thunder_core.direction_presets import Preset
-from ..thunder_core.direction_words import words_of_take
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
 from ..thunder_core.quality import NORMAL, QUALITIES
@@ -216,7 +215,7 @@ def bake(
                 "seed": take.seed,
                 "score": rounded(take.score),
                 "action": entry.action.name,
-                **_played(take),
+                **_played(take, entry.words),
             }
             for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
         ],
@@ -253,12 +252,12 @@ def rounded(score: float) -> float | None:
     return round(score, 3) if math.isfinite(score) else None
 
 
-def _played(take) -> dict:
-    """The report's entry on a take's direction; empty for an undirected take."""
+def _played(take, words: str) -> dict:
+    """The report's entry on a take's direction, and its words; empty for an undirected take."""
     reading = motion_file.reading_of(take.provenance)
     if reading is None:
         return {}
-    return {"words": words_of_take(take.provenance), "played": Preset("", Direction.of_vector(reading)).data()}
+    return {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
 
 
 def _pictured(path: str | None, provenance: dict) -> dict:

@@ -32,7 +32,7 @@ from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.batch import settings
-from ..thunder_core.direction_words import words_of_take
+from ..thunder_core.direction_words import words_of_takes
 from ..thunder_core.quality import NORMAL, QUALITIES
 from . import bake, products
 from .script import file_path, quiet, run, say, takes_in_words, warn, whole
@@ -221,8 +221,8 @@ def report_of(sound: str, sampled: list, quality: str, warnings, parts: dict[str
         "quality": quality,
         "warnings": warnings,
         "takes": [
-            {"rank": rank, "seed": take.seed, "score": bake.rounded(take.score), "words": words_of_take(take.provenance)}
-            for rank, take in enumerate(sampled, start=1)
+            {"rank": rank, "seed": take.seed, "score": bake.rounded(take.score), "words": words}
+            for rank, (take, words) in enumerate(zip(sampled, words_of_takes([take.provenance for take in sampled])), start=1)
         ],
         "sha256": {name: files.hash_of(parts[name]) for name in sorted(parts) if name.endswith((".npz", ".wav"))},
         "seconds": bar.seconds | {"all": round(time.monotonic() - bar.started, 2)},

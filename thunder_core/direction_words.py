@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from .types import SPEAKS
 
 USUAL, AS_ASKED, NEARLY = "usual", "as asked", "nearly as asked"
 REMARKABLE = 0.75  # least deviation, in standard deviations between speakers, at which an axis is named
+REMARKABLY_CARRIED = 1.5  # the same of how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a tilt
 _SAME = 1e-3  # largest deviation of an axis that is none, since provenance is rounded
 _MOOD = 0.1  # least strength at which a mood is named
 _NEAR_USUAL = 1.0  # largest requested deviation of an axis at which a take is compared with usual takes
@@ -30,14 +32,24 @@ AXIS_WORDS = {  # words for less and more than usual of each axis
     "tension": ("slack lips", "tight lips"),
     "frown": ("open brows", "frowning"),
 }
+# The same for how a take carries brows and head throughout (`animation.shown.CARRIED`); left and right are the character's.
+CARRIED_WORDS = {
+    "height": ("low brows", "raised brows"),
+    "nod": ("head up", "head down"),
+    "turn": ("head turned right", "head turned left"),
+    "tilt": ("head tilted left", "head tilted right"),
+}
+_MOST = 3  # words of a take
+_SHARE = 3  # a word is on at most one in so many takes of a batch
 # Axis → the measures (`animation.shown`) in which it shows: steady eyes neither blink nor look away more than usual.
 MEASURES = {axis.name: ("eyes", "gaze") if axis.name == "eyes" else (axis.name,) for axis in AXES}
+_FROWN = DIRECTION_NAMES.index("frown")
 # Axes that a face shows only where it speaks; their measures are relative to what was requested.
 _SHOWN_IN_SPEECH = ("energy", "jaw", "articulation", "width", "rounding", "tension")
 
 
 def words(
-    reading: np.ndarray, asked: np.ndarray | None = None, most: int = 3, speaks: bool = True, shown: Mapping[str, float] | None = None
+    reading: np.ndarray, asked: np.ndarray | None = None, most: int = _MOST, speaks: bool = True, shown: Mapping[str, float] | None = None
 ) -> str:  # fmt: skip
     """Remarkable traits of a direction vector, strongest first: at most `most` words, "usual" if there are none.
 
@@ -46,21 +58,31 @@ def words(
     listens or is idle, of whose speech nothing is said.  shown: of the finished take (`animation.shown`): a trait is as strong as the take
     shows it, and left out if the take shows its opposite.
     """
+    return ", ".join(word for _, word in _traits(reading, asked, speaks, shown or {})[:most]) or USUAL
+
+
+def _traits(reading: np.ndarray, asked: np.ndarray | None, speaks: bool, shown: Mapping[str, float]) -> list[tuple[float, str]]:
+    """(strength, word) of every remarkable trait, strongest first; arguments as of `words`."""
     by = _mean(reading) - (0.0 if asked is None else _mean(asked))
     before = np.zeros(len(DIRECTION_NAMES)) if asked is None else _mean(asked)
     some = []
     for axis, x in zip(AXES, by):
         if speaks or axis.name not in _SHOWN_IN_SPEECH:
-            x = _seen(axis.name, x, before, shown or {})
+            x = _seen(axis.name, x, before, shown)
             if abs(x) >= REMARKABLE:
                 some.append((abs(x), AXIS_WORDS[axis.name][int(x > 0)]))
+    for name, pair in CARRIED_WORDS.items():
+        # A mood, and *Frown*, place brows and head of all takes that are asked for them.
+        placed = before[len(AXES) :].max() >= _MOOD or (name == "height" and abs(before[_FROWN]) > _NEAR_USUAL)
+        said = {word for _, word in some} & set(AXIS_WORDS["frown"]) if name == "height" else set()  # the same brows
+        if not placed and not said and abs(x := shown.get(name, 0.0)) >= REMARKABLY_CARRIED:
+            some.append((abs(x), pair[int(x > 0)]))
     moods = [name for name in MOODS if name != NEUTRAL]
     for name, x, was in zip(moods, by[len(AXES) :], before[len(AXES) :]):
         if abs(x) >= _MOOD:
             label = MOODS[name].label.lower()
             some.append((_DEVIATIONS_PER_MOOD * abs(x), f"{'more' if x > 0 else 'less'} {label}" if was >= _MOOD else label))
-    some.sort(key=lambda entry: -entry[0])
-    return ", ".join(word for _, word in some[:most]) or USUAL
+    return sorted(some, key=lambda entry: -entry[0])
 
 
 def _seen(axis: str, by: float, asked: np.ndarray, shown: Mapping[str, float]) -> float:
@@ -92,6 +114,33 @@ def words_of_take(provenance: Mapping) -> str:
 
     A take that nothing distinguishes, and that was not played just as asked, is nearly so.
     """
+    return words_of_takes([provenance])[0]
+
+
+def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
+    """The words of takes of one batch, as of `words_of_take`, with those first that tell a take from the others.
+
+    A word is on a third of them at most, on those that deserve it most: a trait of half of a batch does not help to choose.
+    """
+    asked_so = [_traits_of(provenance) for provenance in provenances]
+    strengths = [{word: strength for strength, word in traits} if isinstance(traits, list) else {} for traits in asked_so]
+    together = {word: sum(each.get(word, 0.0) for each in strengths) for word in {word for each in strengths for word in each}}
+    others = max(1, len(provenances) - 1)
+    ranked = []
+    for take, each in enumerate(strengths):
+        for word, strength in each.items():
+            ranked.append((strength - (together[word] - strength) / others, take, word))  # above the mean of the others
+    said: list[list[str]] = [[] for _ in provenances]
+    used: Counter[str] = Counter()
+    for _, take, word in sorted(ranked, key=lambda entry: -entry[0]):
+        if len(said[take]) < _MOST and used[word] < max(1, len(provenances) // _SHARE):
+            said[take].append(word)
+            used[word] += 1
+    return [traits if isinstance(traits, str) else ", ".join(some) or NEARLY for traits, some in zip(asked_so, said)]
+
+
+def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
+    """The traits of a take from its provenance, or what is said instead: AS_ASKED, "" if it was not directed or its data are damaged."""
     try:
         if provenance["as_asked"]:
             return AS_ASKED
@@ -100,10 +149,8 @@ def words_of_take(provenance: Mapping) -> str:
             return ""
     except (KeyError, TypeError, ValueError):
         return ""
-    described = words(reading, asked, speaks=provenance.get("role", SPEAKS) == SPEAKS, shown=measures_of(provenance))
-    if described != USUAL:
-        return described
-    return AS_ASKED if np.allclose(_mean(reading), _mean(asked), atol=_SAME) else NEARLY
+    traits = _traits(reading, asked, provenance.get("role", SPEAKS) == SPEAKS, measures_of(provenance))
+    return AS_ASKED if not traits and np.allclose(_mean(reading), _mean(asked), atol=_SAME) else traits
 
 
 def _mean(vector: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ import numpy as np
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
+from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, WorkerDied
 from ...thunder_core.types import LISTENS, Motion, pack
 from ..animation import display, keying
@@ -266,6 +267,7 @@ class TakeCollector:
         action = entries[-1].action
         entries.move(len(entries) - 1, self._count(entries))
         self.made[_id(action)] = performance
+        self._describe(entries)
         if not any(take is performance for take in self.takes):  # appears twice: an undo removed it
             self.takes.append(performance)
             if self.on_take is not None:
@@ -347,6 +349,16 @@ class TakeCollector:
 
     def _count(self, entries) -> int:
         return sum(_id(entry.action) in self.made for entry in entries)
+
+    def _describe(self, entries) -> None:
+        """Say of each take that has arrived what tells it from the others."""
+        ours = [entry for entry in entries if _id(entry.action) in self.made]
+        for entry, said in zip(ours, self.words_of([self.made[_id(entry.action)] for entry in ours])):
+            entry.words = said
+
+    def words_of(self, performances: list[keying.Performance]) -> list[str]:
+        """The words of takes of this request."""
+        return words_of_takes([performance.provenance for performance in performances])
 
     def _order(self, scene) -> None:
         """Sort the best first, above the list's previous takes."""

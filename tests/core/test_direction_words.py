@@ -131,3 +131,39 @@ def test_what_shows_in_speech_is_known_beyond_any_request():
 def test_a_damaged_measurement_does_not_change_the_words(damaged):
     about = {"direction": USUAL.tolist(), "reading": Direction(Style(head=0.5)).vector().tolist(), "as_asked": False}
     assert words_of_take(about | {"shown": damaged}) == words_of_take(about) == "still head"
+
+
+def batch(*styles, **shows):
+    """Provenances of takes without a request, each in a style; shows: measures of them all."""
+    plain = {"direction": USUAL.tolist(), "as_asked": False, "shown": shows}
+    return [plain | {"reading": Direction(style).vector().tolist()} for style in styles]
+
+
+def test_a_word_is_on_a_third_of_a_batch_at_most_and_on_those_that_deserve_it():
+    takes = [each | {"shown": {"jaw": by}} for each, by in zip(batch(*[Style(jaw=1.3)] * 6), (1.0, 3.0, 1.5, 2.0, 0.9, 1.1))]
+    said = direction_words.words_of_takes(takes)
+    assert said == ["nearly as asked", "more jaw", "nearly as asked", "more jaw", "nearly as asked", "nearly as asked"]
+    assert direction_words.words_of_takes(takes[:1]) == ["more jaw"]
+
+
+def test_what_tells_a_take_from_the_others_comes_first():
+    calm = [Style(energy=0.6)] * 4 + [Style(energy=0.55, smile=0.35)]
+    said = direction_words.words_of_takes(batch(*calm))
+    assert words_of_take(batch(calm[-1])[0]) == "calm, smiling" and said[-1].startswith("smiling")
+
+
+def test_a_take_of_a_batch_that_is_as_asked_or_damaged_says_so_still():
+    takes = batch(Style(smile=0.5), Style(), Style(smile=-0.5))
+    takes[1]["as_asked"] = True
+    assert direction_words.words_of_takes([*takes, {}]) == ["smiling", "as asked", "unsmiling", ""]
+
+
+@pytest.mark.parametrize("measure, pair", direction_words.CARRIED_WORDS.items())
+def test_brows_and_head_that_are_carried_otherwise_throughout_have_a_word(measure, pair):
+    assert [words(USUAL, USUAL, shown={measure: by}) for by in (-2.0, 1.0, 2.0)] == [pair[0], "usual", pair[1]]
+    sad = Direction(mood="sad").vector()
+    assert words(sad, sad, shown={measure: 2.0}) == "usual", "a mood places them in all takes"
+    frowning = Direction(Style(frown=0.8)).vector()
+    assert (words(frowning, frowning, shown={measure: -2.0}) == "usual") == (measure == "height")
+    frowns = words(frowning, USUAL, shown={"frown": 2.0, measure: -2.5})
+    assert ("frowning" in frowns) and (pair[0] in frowns) == (measure != "height"), "brows are named once"

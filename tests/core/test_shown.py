@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from thunder_core.animation.played import Played
-from thunder_core.animation.shown import BEYOND_EXPECTED, Line, measured, scale, shown, USUAL
-from thunder_core.direction_words import MEASURES
+from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line, measured, scale, shown, USUAL
+from thunder_core.direction_words import CARRIED_WORDS, MEASURES
 from thunder_core.face.head import load_head
 from thunder_core.types import FPS, Motion
 
@@ -53,7 +53,7 @@ def of(played, **how):
 
 def test_every_measure_that_words_are_compared_with_is_measured(played):
     measures = {name for names in MEASURES.values() for name in names}
-    assert set(of(played)) == set(USUAL) | set(BEYOND_EXPECTED) == measures
+    assert set(of(played)) == set(USUAL) | set(BEYOND_EXPECTED) | set(CARRIED) == measures | set(CARRIED_WORDS)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_mouth_shows_on_which_side_it_moves_more(played):
 def test_what_the_voice_decides_counts_only_beyond_what_is_expected_of_it(played):
     loud = measured(played, motion(played, size=1.6), SPEAKS)
     assert shown(loud, measured(played, motion(played), SPEAKS))["energy"] > 1 > 0.5 > abs(shown(loud, loud)["energy"])
-    assert set(shown(loud, {})) == set(USUAL), "without an expectation nothing is known of it"
+    assert set(shown(loud, {})) == set(USUAL) | set(CARRIED), "without an expectation nothing is known of it"
 
 
 def test_nothing_is_known_of_a_face_that_hardly_speaks(played):
@@ -107,5 +107,20 @@ def test_a_line_is_compared_with_such_lines(played):
     usual, short, even = (shown(values, {}, line)["head"] for line in (Line(), Line(seconds=2.0), Line(accents=0.4)))
     assert usual < short < 0, "in two seconds chance does more"
     assert usual + 0.4 < even < 0, "with few stressed syllables a head turns less"
-    assert scale(Line(seconds=30.0)) == scale(Line()) == USUAL | BEYOND_EXPECTED
+    assert scale(Line(seconds=30.0)) == scale(Line()) == USUAL | BEYOND_EXPECTED | CARRIED
     assert Line.of(2.0, np.array([0.5, 0.3])) == Line(2.0, 1.0, 0.4)
+
+
+@pytest.mark.parametrize("name, how, side", [("height", {"browInnerUp": 1.0, "browOuterUp": 1.0}, 1), ("height", {"browDown": 1.0}, -1)])
+def test_brows_that_are_carried_high_or_low_are_seen(played, name, how, side):
+    assert side * of(played, **how)[name] > 1.5 > abs(of(played)[name])
+
+
+@pytest.mark.parametrize("axis, name, word", [(0, "nod", "head down"), (1, "turn", "head turned left"), (2, "tilt", "head tilted right")])
+def test_a_head_that_is_held_aside_throughout_is_seen_and_one_that_turns_now_and_then_is_not(played, axis, name, word):
+    held, turns = motion(played), motion(played)
+    held.head[:, axis] += np.radians(9.0)
+    turns.head[40:100, axis] += np.radians(9.0)
+    shows = [shown(measured(played, each, SPEAKS), {}) for each in (held, turns)]
+    assert shows[0][name] > 1.5 > abs(shows[1][name])
+    assert CARRIED_WORDS[name][1] == word

@@ -15,7 +15,7 @@ from .played import LEAST_SHARE, Played, shifts
 # them): `python bench/words.py CACHE`, on voices of `validation` at *Spread* 0.5. Units as in `Played.measure` and `measure_fine`; gaze:
 # root of gaze shifts a second.
 USUAL: Mapping[str, tuple[float, float]] = {
-    "smile": (0.108, 1.242), "brows": (3.034, 1.448), "head": (14.148, 4.403), "eyes": (0.86, 0.301), "gaze": (0.62, 0.287),
+    "smile": (0.108, 1.242), "brows": (3.034, 1.448), "head": (14.148, 4.403), "eyes": (0.945, 0.287), "gaze": (0.707, 0.238),
     "asymmetry": (-0.002, 0.056), "frown": (0.105, 0.116),
 }  # fmt: skip
 # The same of what the voice itself decides for the most part: a loud one opens any mouth far. The first number is by how much the middle
@@ -24,6 +24,9 @@ BEYOND_EXPECTED: Mapping[str, tuple[float, float]] = {
     "energy": (0.043, 0.191), "jaw": (0.002, 0.064), "articulation": (0.075, 0.084), "width": (0.494, 1.418), "rounding": (-0.848, 1.785),
     "tension": (0.001, 0.009),
 }  # fmt: skip
+# How a take carries brows and head throughout: (median of the middle take, deviation between takes of a line). height: of raised over
+# lowered brows, channel values.  nod, turn, tilt: down, to the head's left, to its right; degrees.
+CARRIED: Mapping[str, tuple[float, float]] = {"height": (0.0, 0.135), "nod": (2.4, 2.7), "turn": (-1.0, 3.4), "tilt": (1.0, 2.4)}
 # What the line does to a usual take: heads and brows mark its stressed syllables. Measure → what one more of these a second adds, and of
 # their weight; found where lines differ (`bench/words.py CACHE --seconds 2`, 3 and 5 on `validation`), as is IN_SHORT.
 ON_ACCENTS: Mapping[str, tuple[float, float]] = {"head": (5.0, 0.0), "brows": (0.0, 4.3)}
@@ -35,7 +38,8 @@ _LEAST_SPOKEN = FPS  # frames with speech in a take, below which nothing is know
 
 
 def measured(played: Played, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
-    """{measure of USUAL and BEYOND_EXPECTED: value} of a motion [T] of the head's channels; speaking: bool [T], where somebody speaks.
+    """{measure of USUAL, BEYOND_EXPECTED and CARRIED: value} of a motion [T] of the head's channels; speaking: bool [T], where somebody
+    speaks.
 
     {} if hardly anybody speaks. The jaw's is left out where the mouth never opens far enough to see it.
     """
@@ -47,7 +51,20 @@ def measured(played: Played, motion: Motion, speaking: np.ndarray) -> dict[str, 
     values["gaze"] = float(np.sqrt(len(shifts(motion)) / (motion.frames / FPS)))
     if values["jaw"] <= np.log(LEAST_SHARE):
         del values["jaw"]
-    return values
+    return values | _carried(played, motion)
+
+
+def _carried(played: Played, motion: Motion) -> dict[str, float]:
+    """Measures of CARRIED of a motion."""
+    names = played.head.expression_names
+    raised, lowered = (
+        motion.expression[:, [i for i, name in enumerate(names) if name.startswith(stems)]].mean(1)
+        for stems in (("browInnerUp", "browOuterUp"), ("browDown",))
+    )
+    values = {"height": np.median(raised - lowered)}
+    if motion.head is not None:
+        values |= dict(zip(("nod", "turn", "tilt"), np.degrees(np.median(motion.head, axis=0))))
+    return {name: float(value) for name, value in values.items()}
 
 
 @dataclass(frozen=True)
@@ -72,11 +89,11 @@ USUAL_LINE = Line()
 
 
 def scale(line: Line) -> dict[str, tuple[float, float]]:
-    """USUAL and BEYOND_EXPECTED for takes of a line."""
+    """USUAL, BEYOND_EXPECTED and CARRIED for takes of a line."""
     # Of lines longer than usual nothing else is known.
     shorter = max(0.0, 1 / max(line.seconds, _LEAST_SECONDS) - 1 / USUAL_LINE.seconds)
     result = {}
-    for name, (middle, step) in {**USUAL, **BEYOND_EXPECTED}.items():
+    for name, (middle, step) in {**USUAL, **BEYOND_EXPECTED, **CARRIED}.items():
         by_count, by_weight = ON_ACCENTS.get(name, (0.0, 0.0))
         middle += by_count * (line.accents - USUAL_LINE.accents) + by_weight * (line.weight - USUAL_LINE.weight)
         result[name] = middle, float(np.sqrt(step**2 + shorter * IN_SHORT.get(name, 0.0)))
@@ -84,12 +101,12 @@ def scale(line: Line) -> dict[str, tuple[float, float]]:
 
 
 def shown(values: Mapping[str, float], expected: Mapping[str, float], line: Line = USUAL_LINE) -> dict[str, float]:
-    """How far a take goes, in deviations of the slider or axis: {measure of USUAL: above usual takes, of BEYOND_EXPECTED: above what was
-    requested}.
+    """How far a take goes, in deviations of the slider or axis: {measure of USUAL and CARRIED: above usual takes, of BEYOND_EXPECTED: above
+    what was requested}.
 
     values: as `measured` of the take.  expected: as `measured` of what the model expects of the line in the requested direction.
     line: which they are of.
     """
-    levels = {name: 0.0 for name in USUAL} | {name: expected[name] for name in BEYOND_EXPECTED if name in expected}
+    levels = {name: 0.0 for name in (*USUAL, *CARRIED)} | {name: expected[name] for name in BEYOND_EXPECTED if name in expected}
     steps = scale(line)
     return {name: round((values[name] - level - steps[name][0]) / steps[name][1], 2) for name, level in levels.items() if name in values}

@@ -11,7 +11,7 @@ import numpy as np
 from ....thunder_core.batch.settings import LARGEST_SEED
 from ....thunder_core.client import Client
 from ....thunder_core.direction import Asked, AXES, DIRECTION_NAMES
-from ....thunder_core.direction_words import measures_of, words
+from ....thunder_core.direction_words import words_of_take
 from ....thunder_core.errors import BadRequest
 from ...animation import keying
 from ...engine import connection
@@ -35,14 +35,10 @@ class _Beside(generation.TakeCollector):
         super().__init__(scene, rig, voice, on_take)
         self.asked = asked
 
-    def enter(
-        self, scene, rig: head.Rig, performance: keying.Performance, values: keying.TrackValues | None = None
-    ) -> Generator[float, None, None]:
-        yield from super().enter(scene, rig, performance, values)
-        entry = scene.thunder.takes[-1]
-        reading = reading_of(entry.action)
-        if reading is not None:
-            entry.words = words(reading, self.asked, speaks=take_list.speaks(entry), shown=measures_of(performance.provenance))
+    def words_of(self, performances: list[keying.Performance]) -> list[str]:
+        # What the takes share tells them from the others in the list.
+        asked = {} if self.asked is None else {"direction": self.asked.tolist()}
+        return [words_of_take(performance.provenance | asked) for performance in performances]
 
     def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
         return
