@@ -48,7 +48,7 @@ WORDS = {
     sheet_frames.WIDE: "wide open",
     sheet_frames.LOUD: "loudest",
     sheet_frames.DIFFER: "takes differ",
-    sheet_frames.OTHER: "",
+    sheet_frames.OTHER: "in between",
 }
 
 
