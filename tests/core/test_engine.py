@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from timing import keeps
 
-from thunder_core.animation.shown import BEYOND_EXPECTED, Line, shown, USUAL
+from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line, shown, USUAL
 from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import engine as engine_module
@@ -154,7 +154,7 @@ def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, speech):
     first, *rest = sorted(engine.generate(part, 3, 7, 1, asked=asked), key=lambda take: take.seed)
     (alone,) = engine.generate(part, 1, 8, 1, asked=replace(asked, as_asked=False))
     assert "shown" not in first.provenance, "it is as asked"
-    assert set(rest[0].provenance["shown"]) == set(USUAL) | set(BEYOND_EXPECTED)
+    assert set(rest[0].provenance["shown"]) == set(USUAL) | set(BEYOND_EXPECTED) | set(CARRIED)
     assert alone.provenance["shown"] == rest[0].provenance["shown"] != rest[1].provenance["shown"]
     weights = engine.thunder.analyse(torch.from_numpy(part.samples), part.frames).phrasing.weights
     line = Line.of(alone.motion.frames / alone.motion.fps, weights)
