@@ -43,7 +43,7 @@ from thunder_core.engine.diffusion.sampling import sample, seeded_noise, STEPS
 from thunder_core.engine.engine import Engine, portions
 from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16, use_precision
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.quality import NORMAL
+from thunder_core.quality import NORMAL, QUALITIES
 from thunder_core.types import FPS, RATE, Speech
 
 BEFORE = "f80d428"  # commit whose takes are compared
@@ -295,7 +295,10 @@ class Bench:
         }  # fmt: skip
 
     def _turns(self, threads: int, runs: dict[int, int]) -> dict[int, list[tuple[dict, dict]]]:
-        """{takes: [(today's answer, that of BEFORE)]} of bench/takes_of_tree.py, as often as `runs` says; empty where BEFORE is not here."""
+        """{takes: [(today's answer, that of BEFORE)]} of bench/takes_of_tree.py, of each number of takes as often as `runs` says.
+
+        Empty where BEFORE is not here.
+        """
         with tempfile.TemporaryDirectory() as folder:
             older, samples = Path(folder, BEFORE), Path(folder, "sound.npy")
             older.mkdir()
@@ -447,11 +450,23 @@ class Bench:
                 by_length.append([length, self._request(length, 1), watched.most_gb])
         return {"seconds_by_takes": by_takes, "seconds_by_length": by_length}
 
-    def _request(self, seconds: float, takes: int) -> float:
+    def _request(self, seconds: float, takes: int, quality: str = NORMAL) -> float:
         """Seconds of one request for takes of a new sound."""
         engine, speech = self.engine, Speech(sound(seconds))
         engine._known.clear()
-        return seconds_of(lambda: engine.generate(speech, takes, 1, asked=usual(0.5)))
+        return seconds_of(lambda: engine.generate(speech, takes, 1, asked=usual(0.5), quality=quality))
+
+    def quality(self) -> Figures:
+        """Seconds of a request for one take and for TAKES takes, in every quality; the qualities take turns."""
+        table: dict[str, dict[str, float]] = {name: {} for name in QUALITIES}
+        for takes in (1, TAKES):
+            spent: dict[str, list[float]] = {name: [] for name in QUALITIES}
+            for _ in range(1 if self.quick else 5):
+                for name in QUALITIES:
+                    spent[name].append(self._request(2.0 if self.quick else SECONDS, takes, name))
+            for name in QUALITIES:
+                table[name][str(takes)] = statistics.median(spent[name])
+        return {"seconds_by_quality": table}
 
     def profile(self) -> Figures:
         """Distribution of the usual request's processor time over its parts, with one thread."""
@@ -530,11 +545,12 @@ OPERATIONS = {  # torch's names of operations, and what they are in the denoiser
     "_scaled_dot_product_flash_attention_for_cpu": "attention", "gelu_": "GELU", "gelu": "GELU", "native_layer_norm": "norms",
     "copy_": "casts and copies", "_to_copy": "casts and copies", "cat": "casts and copies", "add_": "sums over layers",
 }  # fmt: skip
-SECTIONS = ("machine", "sampler", "takes", "network", "operations", "start", "keying", "peers", "profile", "curves", "hour")
+SECTIONS = ("machine", "sampler", "takes", "network", "operations", "start", "keying", "peers", "profile", "quality", "curves", "hour")
 BARS = {  # (the least or most that is wanted, unit)
     "sampler_speedup_vs_ddpm1000": ("≥ 200", "×"), "lve_ratio": (".98 … 1.02", ""), "sdiv_lip_ratio": (".95 … 1.05", ""),
     "sdiv_upper_ratio": (".95 … 1.05", ""), "takes8_10s_seconds": ("", "s"), "takes8_speedup_vs_f80d428": ("≥ 3.4", "×"),
     "one_take_seconds": ("", "s"), "one_take_speedup_vs_f80d428": ("≥ 4", "×"), "matmul_fraction": ("≥ .60", ""),
+    "matmul_fraction_bfloat16": ("", ""),
     "worker_ready_seconds": ("≤ 4", "s"), "first_take_seconds": ("≤ 2", "s"), "keying_seconds": ("≤ .5", "s"),
     "blend_mb_per_take_minute": ("≤ 1", "MB"), "hour_minutes": ("≤ 20", "min"), "peak_rss_1h_gb": ("≤ 2.5", "GB"),
 }  # fmt: skip
@@ -582,7 +598,8 @@ LABELS = {
     "sdiv_lip_ratio": "S-DIV-L, over that of 1000 steps", "sdiv_upper_ratio": "S-DIV-U, over that of 1000 steps",
     "takes8_10s_seconds": "eight takes of 10 s", "takes8_speedup_vs_f80d428": "the same, against f80d428",
     "one_take_seconds": "one take of 10 s", "one_take_speedup_vs_f80d428": "the same, against f80d428",
-    "matmul_fraction": "denoiser, of a matmul's peak by one thread", "worker_ready_seconds": "engine ready, from cold",
+    "matmul_fraction": "denoiser, of a matmul's peak by one thread, float32", "matmul_fraction_bfloat16": "the same in bfloat16",
+    "worker_ready_seconds": "engine ready, from cold",
     "first_take_seconds": "first of eight takes, after the click", "keying_seconds": "keying eight takes of a minute",
     "blend_mb_per_take_minute": "compressed file, per minute of a take", "hour_minutes": "an hour of dialogue, eight takes",
     "peak_rss_1h_gb": "engine's memory in that hour",
@@ -615,6 +632,11 @@ def page(figures: Figures) -> list[str]:
         heads = [f"{count} take{'s' if count != '1' else ''}" for count in counts]
         lines += ["", f"| seconds of work per second of speech | {' | '.join(heads)} |", "|---" * (1 + len(counts)) + "|"]
         lines += [f"| {name} | {' | '.join(f'{row[count]:.3g}' for count in counts)} |" for name, row in table.items()]
+    if figures.get("seconds_by_quality"):
+        lines += ["", f"| seconds for 10 s of speech, by quality | 1 take | {TAKES} takes |", "|---|---|---|"]
+        lines += [
+            f"| {name} | {' | '.join(f'{each:.3g}' for each in row.values())} |" for name, row in figures["seconds_by_quality"].items()
+        ]
     if figures.get("seconds_by_takes"):
         lines += ["", f"![Seconds of work against takes, and against length]({PICTURE.relative_to(PAGE.parent).as_posix()})"]
     return lines
