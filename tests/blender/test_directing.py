@@ -114,6 +114,11 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
     assert "lively" in take_list.described(next(entry for entry in scene.thunder.takes if entry.seed == 3))
 
 
+def test_takes_of_a_batch_say_what_tells_them_apart(blender, scene, client, direction):
+    assert blender.ops.thunder.generate() == {"FINISHED"}  # each by its seed more lively
+    assert {entry.seed: entry.words for entry in scene.thunder.takes} == {1: "as asked", 2: "nearly as asked", 3: "lively"}
+
+
 def test_weights_that_know_no_styles_are_asked_for_none(blender, scene, client, direction, monkeypatch):
     monkeypatch.setattr(connection, "knows_styles", lambda: False)
     direction.energy = 1.5

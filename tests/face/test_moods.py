@@ -102,6 +102,16 @@ def test_a_pose_raises_a_channel_and_leaves_how_it_moves(poses):
     assert made[35:].mean() > 0.6 and made[35:].std() > 0.9 * x[35:, nose].std()
 
 
+def test_a_pose_near_the_ceiling_moves_below_it_and_lowers_nothing_that_is_higher(poses):
+    x, jaw = talking(list(poses.channels))
+    sneer = [poses.channels.index("noseSneer" + side) for side in ("Left", "Right")]
+    x[:, sneer] = (0.6 + 0.3 * np.sin(np.arange(FRAMES)))[:, None]
+    made = poses.wear(x, jaw, Direction(Style(), "disgusted", 1.0).vector()[None], np.ones(FRAMES))[10:-10, sneer[0]]
+    assert 0.95 < made.mean() and made.max() < 1.195 and np.ptp(made) > 0.2
+    x[:, sneer] = 1.2
+    assert (poses.wear(x, jaw, Direction(Style(), "disgusted", 1.0).vector()[None], np.ones(FRAMES))[:, sneer] == np.float32(1.2)).all()
+
+
 def test_a_mood_that_comes_and_goes_shows_so(poses):
     x, jaw = talking(list(poses.channels))
     style, felt = Direction(Style(), "angry", 1.0).vector()[None], np.linspace(0.8, 1.2, FRAMES)

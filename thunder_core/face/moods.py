@@ -27,6 +27,7 @@ from .smoothing import slowed
 _PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
 _AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2  # reach and deviation by which a mood makes way before closures, rounded sounds and speech
 _LEVEL_FRAMES = 20  # standard deviation of the average that a pose raises or lowers: what is quicker than that stays as it was
+_KNEE, _EASES = 1.0, 0.92  # a pose's level above which a channel is compressed, from this value on: clipped, it would stand still
 _HARDLY = 0.01  # least weight of an average
 _FELT = (0.5, 1.4)  # least and largest factor of a mood's strength
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
@@ -129,6 +130,13 @@ def _changes(mood: str) -> float:
 def _ahead(values: np.ndarray) -> np.ndarray:
     """Values [T] 0 … 1 that rise a little before and fall a little after they do, without a jump from frame to frame."""
     return bell(highest(values, _AHEAD_FRAMES), _EASE_FRAMES)
+
+
+def _eased(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Channel values [T] changed by an amount [T] and compressed towards the ceiling, below which they go on moving."""
+    changed, room = values + by, LARGEST_VALUE - _EASES
+    eased = np.minimum(changed, _EASES) + room * np.tanh(np.maximum(changed - _EASES, 0.0) / room)
+    return np.clip(np.maximum(eased, np.minimum(values, changed)), 0.0, LARGEST_VALUE)  # what is higher already is not lowered
 
 
 def _held(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarray]:
@@ -243,7 +251,8 @@ class MoodPoses:
                 meant = where * unrounded if name.startswith(_CORNERS) else where
                 for i in self._columns(name):
                     level = bell(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(bell(meant, _LEVEL_FRAMES), _HARDLY)
-                    x[:, i] = np.clip(x[:, i] + strength * meant * (bound(level, value) - level), 0.0, LARGEST_VALUE)
+                    by = strength * meant * (bound(level, value) - level)
+                    x[:, i] = _eased(x[:, i], by) if value > _KNEE else np.clip(x[:, i] + by, 0.0, LARGEST_VALUE)
         if pose.lids:
             for i in self.lids:
                 by = pose.lids * share
