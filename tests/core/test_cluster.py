@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where jobs are baked on a cluster, and what happens where none can be; Ray itself is in tests/blender/test_cluster.py."""
 
+import dis
 import hashlib
 import re
 import sys
+import threading
+import types
 
 import pytest
 
@@ -39,11 +42,11 @@ def test_where_machines_have_graphics_cards_jobs_are_baked_on_these_alone():
 def test_files_of_a_job_are_brought_where_they_are_not_there(tmp_path):
     (tmp_path / "here.wav").write_bytes(b"voice")
     other = {"audio": (hashlib.sha256(b"other").hexdigest(), b"other")}
-    settings, brought = cluster._with_inputs({"audio": str(tmp_path / "here.wav"), "takes": 2}, other, str(tmp_path))
+    settings, brought = cluster.with_inputs({"audio": str(tmp_path / "here.wav"), "takes": 2}, other, str(tmp_path))
     assert brought == ["audio"] and settings["takes"] == 2
     assert settings["audio"] == str(tmp_path / "audio" / "here.wav") and (tmp_path / "audio" / "here.wav").read_bytes() == b"other"
     same = {"audio": (hashlib.sha256(b"voice").hexdigest(), b"voice")}
-    settings, brought = cluster._with_inputs({"audio": str(tmp_path / "here.wav")}, same, str(tmp_path / "unused"))
+    settings, brought = cluster.with_inputs({"audio": str(tmp_path / "here.wav")}, same, str(tmp_path / "unused"))
     assert (settings, brought) == ({"audio": str(tmp_path / "here.wav")}, []) and not (tmp_path / "unused").exists()
 
 
@@ -97,3 +100,112 @@ def test_a_connection_that_is_lost_is_made_again_for_the_jobs_that_are_left(tmp_
         ("done", "a"), ("done", "b"), ("done", "c"), ("failed", "d"), ("failed", "e"),
     ]  # fmt: skip
     assert "was lost 3 times" in events[-1]["sentence"]
+
+
+def test_what_is_sent_to_a_machine_names_nothing_that_it_may_not_have():
+    """Ray unpacks the class before any of its methods can say where the add-on is."""
+    methods = [value for value in vars(cluster.NodeBaker).values() if isinstance(value, types.FunctionType)]
+    named = {each.argval for method in methods for each in dis.get_instructions(method) if each.opname == "LOAD_GLOBAL"}
+    assert {"sys", "importlib"} <= named and all(name in sys.stdlib_module_names for name in named & vars(cluster).keys())
+
+
+def test_a_machine_without_the_add_on_says_so(monkeypatch, tmp_path):
+    def absent(name):
+        raise ModuleNotFoundError(f"No module named {name!r}")
+
+    monkeypatch.setattr(cluster.importlib, "import_module", absent)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    maker, why = cluster.NodeBaker(str(tmp_path), ["blender"], 1).ready()
+    assert maker == {} and f"“{tmp_path}”" in why and "No module named 'thunder_core.batch.baker'" in why and "install it" in why
+
+
+RAY_ERROR = (
+    "The actor died because of an error raised in its creation task, \x1b[36mray::NodeBaker.__init__()\x1b[39m (pid=1, repr=<cluster>)\n"
+    "  File \"x.py\", line 3\nModuleNotFoundError: No module named 'pickled'" + " of a long name" * 30 + "\n"
+)
+
+
+class RayError(Exception):
+    pass
+
+
+class FailingRay:
+    """Ray where machines of some names cannot start anything; the others have a description that differs, unless it is `maker`."""
+
+    exceptions = types.SimpleNamespace(RayError=RayError)
+
+    def __init__(self, nodes, failing, maker=None):
+        self.listed, self.failing, self.maker, self.started, self.killed = nodes, failing, maker, [], 0
+        self.util = None
+
+    def nodes(self):
+        return self.listed
+
+    def remote(self, kind):
+        def options(**chosen):
+            node = chosen["scheduling_strategy"].node_id
+
+            def begin(*_):
+                self.started.append(node)
+                ready = types.SimpleNamespace(options=lambda **_: types.SimpleNamespace(remote=lambda: (node, len(self.started))))
+                return types.SimpleNamespace(ready=ready)
+
+            return types.SimpleNamespace(remote=begin)
+
+        return types.SimpleNamespace(options=options)
+
+    def wait(self, awaited, **_):
+        return awaited[:1], awaited[1:]
+
+    def get(self, answer):
+        if answer[0] in self.failing:
+            raise RayError(RAY_ERROR)
+        return self.maker, ""
+
+    def kill(self, actor):
+        self.killed += 1
+
+
+@pytest.fixture
+def spread(monkeypatch):
+    """Run a request of two jobs on a Ray that fails; its events."""
+    strategies = types.ModuleType("ray.util.scheduling_strategies")
+    strategies.NodeAffinitySchedulingStrategy = lambda node_id, soft: types.SimpleNamespace(node_id=node_id)
+    for name, module in (("ray", types.ModuleType("ray")), ("ray.util", types.ModuleType("ray.util")), (strategies.__name__, strategies)):
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(cluster, "NEW_MACHINES", 0.0)
+    monkeypatch.setattr(cluster, "TURN", 0.0)
+
+    def run(ray):
+        maker = {"thunder": "1", "blender": "5.0.1", "weights": "f"}
+        tasks = [{"job": name, "settings": {}, "out": "", "options": [], "files": []} for name in "ab"]
+        request = {"tasks": tasks, "cpus": 4, "root": "", "command": [], "maker": maker, "results": "back", "of_takes": ""}
+        events, stopped = [], threading.Event()
+        guard = threading.Timer(20.0, stopped.set)  # a run that retries for ever fails instead of hanging
+        guard.start()
+        cluster.Spread(ray, request, events.append, stopped).run()
+        guard.cancel()
+        assert not stopped.is_set()
+        return events
+
+    return run
+
+
+def test_machines_that_cannot_start_are_given_up_with_the_cause(spread):
+    ray = FailingRay([node("one", 8), node("two", 4)], {"one", "two"})
+    events = spread(ray)
+    failed = [event for event in events if event["event"] == "failed"]
+    assert [event["job"] for event in failed] == ["a", "b"]
+    assert len(ray.started) <= 3 * cluster.STARTS and {ray.started.count(each) >= cluster.STARTS for each in ("one", "two")} == {True}
+    sentence = failed[0]["sentence"]
+    assert "one one: ModuleNotFoundError: No module named 'pickled' of a long name" in sentence and "two two: Module" in sentence
+    assert sentence.count("of a long name") == 60 and "\x1b" not in sentence and "bake again" in sentence
+    notes = [event["sentence"] for event in events if event["event"] == "note"]
+    assert len(notes) == 2 * cluster.STARTS and sum("trying again" in words for words in notes) == 2 * (cluster.STARTS - 1)
+
+
+def test_a_machine_that_fails_to_start_is_tried_again_where_another_is_refused(spread):
+    ray = FailingRay([node("one", 4), node("two", 4)], {"one"}, {"thunder": "2", "blender": "5.0.1", "weights": "f"})
+    (failed, _) = [event["sentence"] for event in spread(ray) if event["event"] == "failed"]
+    assert ray.started.count("one") == cluster.STARTS and ray.killed == 1
+    assert "it has THUNDER 2 where this machine has 1" in failed and "No module named 'pickled'" in failed

@@ -32,9 +32,11 @@ from ..errors import ThunderError
 from ..files import hash_of, Transaction
 
 ATTEMPTS = 3  # machines that a job may lose
+STARTS = 3  # attempts to start a baking process on a machine
 NEW_MACHINES = 10.0  # seconds between two checks for machines that joined
 PATIENCE = 300.0  # seconds to wait for a machine if there is none
 TURN = 0.5  # seconds between two checks for cancellation
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")  # codes that colour a terminal, which Ray's errors contain
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,13 @@ def slots(nodes: list[dict], cpus: int) -> list[Slot]:
 
 
 class NodeBaker:
-    """A process that bakes on one machine. Ray runs it as an actor, so its imports are local."""
+    """A process that bakes on one machine. Ray sends its code there and runs it as an actor.
+
+    What its methods name has to be in Python's standard library: a machine knows the add-on only once `ready` has said where it is.
+    """
 
     def __init__(self, root: str, command: list[str], threads: int, precision: str = ""):
-        sys.path.insert(0, root)
-        self.module = importlib.import_module("thunder_core.batch.baker")
+        self.root, self.module, self.transfer = root, None, None
         self.command, self.environment = command, {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
         if precision:  # of the process that asks, so that machines of different kinds make the same takes
             self.environment["THUNDER_PRECISION"] = precision
@@ -75,6 +79,16 @@ class NodeBaker:
 
     def ready(self) -> tuple[dict, str]:
         """(description of this machine's baker, "" or the reason why it cannot bake)."""
+        try:
+            if self.root not in sys.path:
+                sys.path.insert(0, self.root)
+            self.module = importlib.import_module("thunder_core.batch.baker")
+            self.transfer = importlib.import_module("thunder_core.engine.cluster")
+        except Exception as error:
+            return (
+                {},
+                f"the add-on cannot be loaded from “{self.root}” there ({type(error).__name__}: {error}): install it at the same path",
+            )
         try:
             self.baker = self.baker or self.module.Baker(self.command, self.environment)
             return self.baker.wait(), ""
@@ -87,13 +101,13 @@ class NodeBaker:
         the process that asks; else the last event holds its files."""
         folder = tempfile.mkdtemp(prefix="thunder_job_")
         try:
-            settings, brought = _with_inputs(request["settings"], inputs, folder)
+            settings, brought = self.transfer.with_inputs(request["settings"], inputs, folder)
             options = [*request["options"], *(["--pack"] if {"audio", "listen-to"} & set(brought) else [])]
             out = request["out"] if shared else os.path.join(folder, "out")
             self.baker = self.baker or self.module.Baker(self.command, self.environment)
             for event in self.baker.bake(self.module.Task(request["job"], settings, out, options)):
                 if event["event"] == "done" and not shared:
-                    event = event | {"files": _content_of(out)}
+                    event = event | {"files": self.transfer.content_of(out)}
                 yield event
         except self.module.BakerDied as error:
             self.baker.close()
@@ -105,7 +119,7 @@ class NodeBaker:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[str]]:
+def with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[str]]:
     """Settings with the paths of this machine, and the files that had to be copied because they are not at the same path already."""
     changed, brought = dict(settings), []
     for name, (digest, content) in inputs.items():
@@ -122,7 +136,7 @@ def _with_inputs(settings: dict, inputs: dict, folder: str) -> tuple[dict, list[
     return changed, brought
 
 
-def _content_of(folder: str) -> dict[str, bytes]:
+def content_of(folder: str) -> dict[str, bytes]:
     """The files of a folder except their list, which the receiver writes anew."""
     return {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir()) if path.name != "thunder-files.json"}
 
@@ -151,6 +165,7 @@ class Spread:
     running: list = field(default_factory=list)
     refused: set = field(default_factory=set)  # ids of machines that cannot bake
     reasons: dict = field(default_factory=dict)  # machine → the reason why it cannot bake
+    failed_starts: collections.Counter = field(default_factory=collections.Counter)  # slot → attempts in a row
 
     def run(self) -> None:
         """Bake all requested jobs, or report for each job why it was not baked."""
@@ -164,10 +179,14 @@ class Spread:
                 self._begin(*self.free.popitem())
             if self.running or self.starting:
                 idle_since = time.monotonic()
-            elif time.monotonic() - idle_since > (0 if self.refused else PATIENCE):
+            elif self._none_can_bake() or time.monotonic() - idle_since > PATIENCE:
                 self._give_up()
                 return
             self._turn()
+
+    def _none_can_bake(self) -> bool:
+        """Whether there are machines, and none of them can bake."""
+        return bool(self.refused) and all(slot.node in self.refused for slot in slots(self.ray.nodes(), self.request["cpus"]))
 
     def _look_for_machines(self) -> None:
         """Start a baking process in each empty slot, at most one per waiting job."""
@@ -223,19 +242,36 @@ class Spread:
         try:
             maker, why = self.ray.get(answer)
         except self.ray.exceptions.RayError as error:
-            self.put({"event": "note", "sentence": f"The machine {_called(slot)} was lost: {_first_line(error)}", "node": _called(slot)})
+            self._not_started(slot, cause(error))
             return
+        del self.failed_starts[slot]
         for part, words in (("thunder", "THUNDER"), ("blender", "Blender"), ("weights", "weights")):
             if not why and maker[part] != self.request["maker"][part]:
                 theirs, ours = maker[part][:12], self.request["maker"][part][:12]
                 why = f"it has {words} {theirs} where this machine has {ours}: install the same on both"
         if why:
-            self.refused.add(slot.node)
-            self.reasons[_called(slot)] = why
-            self.put({"event": "note", "sentence": f"The machine {_called(slot)} cannot bake: {why}", "node": _called(slot)})
+            self._refuse(slot, why)
             self.ray.kill(actor)
             return
         self.free[slot] = actor
+
+    def _not_started(self, slot: Slot, why: str) -> None:
+        """Handle that Ray could not start a baking process: it is tried again, a few times."""
+        before = max((count for other, count in self.failed_starts.items() if other.node == slot.node), default=0)
+        self.failed_starts[slot] += 1
+        count = self.failed_starts[slot]
+        if count >= STARTS:
+            self._refuse(slot, why)
+        elif count > before:  # the machine's first slot to fail so often: the others have the same reason
+            sentence = f"On the machine {_called(slot)} no baking process could be started ({why}): trying again"
+            self.put({"event": "note", "sentence": sentence, "node": _called(slot)})
+
+    def _refuse(self, slot: Slot, why: str) -> None:
+        """Use a machine no more."""
+        if slot.node not in self.refused:
+            self.put({"event": "note", "sentence": f"The machine {_called(slot)} cannot bake: {why}", "node": _called(slot)})
+        self.refused.add(slot.node)
+        self.reasons[_called(slot)] = why
 
     def _event_of(self, running: _Running) -> None:
         """Handle the next event of a job."""
@@ -270,7 +306,7 @@ class Spread:
         self.attempts[job] += 1
         if self.attempts[job] >= ATTEMPTS:
             sentence = f"{ATTEMPTS} machines were lost while they baked this, the last one {node}: bake it alone, with --only, to see why"
-            self.put({"event": "failed", "job": job, "sentence": sentence, "log": str(error), "node": node})
+            self.put({"event": "failed", "job": job, "sentence": sentence, "log": _COLOUR.sub("", str(error)), "node": node})
             return
         self.put({"event": "note", "sentence": f"The machine {node} was lost while it baked “{job}”: another one bakes it", "node": node})
         self.waiting.appendleft(running.request)
@@ -278,7 +314,7 @@ class Spread:
     def _give_up(self) -> None:
         """Report for all waiting jobs that there is no machine for them."""
         why = "; ".join(f"{node}: {reason}" for node, reason in sorted(self.reasons.items()))
-        sentence = f"No machine of the cluster can bake ({why or 'it has none with a processor'})"
+        sentence = f"No machine of the cluster can bake ({why or 'it has none with a processor'}): correct that and bake again"
         for request in self.waiting:
             self.put({"event": "failed", "job": request["job"], "sentence": sentence})
         self.waiting.clear()
@@ -316,8 +352,14 @@ def _check_address(address: str) -> None:
         socket.create_connection((host, int(port)), 5.0).close()
 
 
+def cause(error: Exception) -> str:
+    """The last line of an error, which in Ray's errors is the true cause; without colours and a full stop."""
+    lines = [line.strip() for line in _COLOUR.sub("", str(error)).splitlines() if line.strip()]
+    return (lines or [type(error).__name__])[-1].rstrip(".")
+
+
 def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return (_COLOUR.sub("", str(error)).strip().splitlines() or [type(error).__name__])[0]
 
 
 def main() -> int:
