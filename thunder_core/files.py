@@ -259,11 +259,13 @@ class Transaction:
             )
 
     def _is_ours(self, name: str, files: dict[str, str] | None) -> bool:
-        """Whether a file is as an earlier transaction wrote it. files: names and hashes, of _files_of_ours."""
+        """Whether a file is as an earlier transaction wrote it, or blank. files: names and hashes, of _files_of_ours."""
         path = self._path(name)
-        if files is None or not stat.S_ISREG(os.lstat(path).st_mode):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
             return False
-        return name == MANIFEST or (name in files and files[name] == hash_of(path))
+        if _is_blank(path):  # as a power cut leaves a file: nobody's work
+            return True
+        return files is not None and (name == MANIFEST or (name in files and files[name] == hash_of(path)))
 
     def _files_of_ours(self) -> dict[str, str] | None:
         """Names and hashes of the files that earlier transactions wrote into this folder; None without a manifest of ours."""
@@ -434,6 +436,15 @@ class _Replacement:
             return False
         is_old_valid = self.old is None or is_part(self.old) or re.fullmatch(re.escape(self.name) + r"\d+", self.old) is not None
         return self.name is not None and not is_part(self.name) and is_old_valid and (self.part is None or is_part(self.part))
+
+
+def _is_blank(path: str) -> bool:
+    """Whether a file has no content, or nothing but zeros."""
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            if block.strip(b"\0"):
+                return False
+    return True
 
 
 def _manifest(folder: str) -> dict[str, str]:

@@ -188,6 +188,17 @@ def test_a_file_of_the_animator_is_refused_and_with_force_kept(tmp_path, name):
     assert b"worked on" in content_of(tmp_path).values() and b"mine" in content_of(tmp_path).values()
 
 
+@pytest.mark.parametrize("blank", [b"", bytes(3 << 20)])
+def test_a_blank_file_as_a_power_cut_leaves_it_is_replaced(tmp_path, blank):
+    write(tmp_path, OLD)
+    for name in ("report.json", "take_01.npz"):
+        (tmp_path / name).write_bytes(blank)
+    assert write(tmp_path, NEW).kept == {} and (tmp_path / "report.json").read_bytes() == NEW["report.json"]
+    (tmp_path / "report.json").write_bytes(blank + b"\0work")
+    with pytest.raises(BadRequest, match="report.json” is a file of yours"):
+        write(tmp_path, NEW)
+
+
 def test_files_that_appear_while_work_is_done_are_not_replaced(tmp_path):
     transaction = files.Transaction(str(tmp_path))
     transaction.check(NEW)
