@@ -120,7 +120,17 @@ def test_a_wrong_value_is_said_with_what_is_allowed(complaints, line, words):
 @pytest.mark.parametrize(
     "text, words",
     [
-        ("jobs = [", "cannot be read as TOML"),
+        ("\n# x\njobs = [1\n", "“jobs.toml”, line 3, “jobs = [1”: a list must end"),
+        ("[jobs.x]\naudio = voices/a.wav\n", "line 2, “audio = voices/a.wav”: after “=” write a text in quotes"),
+        ('[jobs.x]\naudio = "C:\\voices\\a.wav"\n', "in double quotes “\\” must be doubled"),
+        ('[jobs.x]\naudio = "C:\\users\\a.wav"\n', "in double quotes “\\” must be doubled"),
+        ('[jobs.x]\naudio = "a.wav\ntakes = 2\n', 'line 2, “audio = "a.wav”: a text must end on its line'),
+        ("[jobs.x]\naudio = 'a.wav", "line 2, “audio = 'a.wav”: a text must end"),
+        ("[jobs.shot 12]\n", "line 1, “[jobs.shot 12]”: write a job as [jobs.NAME], and a name of several words in quotes"),
+        ("[jobs.x]\n[jobs.x]\n", "line 2, “[jobs.x]”: this heading is there twice"),
+        ("[jobs.x]\ntakes = 1\ntakes = 2\n", "line 3, “takes = 2”: this key has a value already"),
+        ("a = {x = 1\n", "line 1, “a = {x = 1”: TOML does not allow this (Unclosed inline table)"),
+        ("[defaults]\noutput = 1\n[jobs.x]\naudio = 'a'", "“jobs.toml”: [defaults] has an unknown key “output”: did you mean “outputs”?"),
         ("", "has no jobs: write [jobs.NAME]"),
         ("jobs = 3", "“jobs” is no table: write [jobs.NAME]"),
         ("[jobs]\na = 3", "job “a” is no table: write [jobs.a]"),
@@ -138,8 +148,13 @@ def test_a_file_that_is_missing_or_no_text_is_said(tmp_path):
     with pytest.raises(BadRequest, match="There is no file .*: name another with --jobs"):
         job_file.read_file(str(tmp_path / "none.toml"))
     (tmp_path / "jobs.toml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(BadRequest, match="cannot be read as TOML"):
+    with pytest.raises(BadRequest, match="is not text in UTF-8: save it in this encoding"):
         job_file.read_file(str(tmp_path / "jobs.toml"))
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(tmp_path):
+    (tmp_path / "jobs.toml").write_bytes(b"\xef\xbb\xbf[jobs.a]\r\naudio = 'a.wav'\r\n")
+    assert [job.name for job in job_file.read_file(str(tmp_path / "jobs.toml")).jobs] == ["a"]
 
 
 def test_a_folder_gives_a_job_for_each_sound(tmp_path):

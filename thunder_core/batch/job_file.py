@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 import unicodedata
 from collections.abc import Iterable, Mapping
@@ -13,13 +14,31 @@ from typing import Any
 
 from ..errors import BadRequest
 from ..files import not_a_file
-from .settings import absolute, DEFAULTS, SETTINGS, shown, VOICES, Wrong
+from .settings import absolute, DEFAULTS, SETTINGS, shorter, shown, VOICES, Wrong
 
 SOUNDS = frozenset(".aac .ac3 .aif .aifc .aiff .au .caf .flac .m4a .m4b .mka .mp2 .mp3 .oga .ogg .opus .wav .wma".split())
 TOP = ("out", "defaults", "jobs")  # keys of a job file
 LONGEST = 2**24  # largest job file, bytes
 _OWN = {"fps": "blend", "start": "strip"}  # a setting → the setting of what has a value of its own for it
 _DEVICES = {"con", "prn", "aux", "nul", *(f"{port}{number}" for port in ("com", "lpt") for number in range(1, 10))}  # reserved on Windows
+# Beginnings of tomllib's errors, and what is to be written instead.
+_EXPECTED = (
+    ("Invalid value", "after “=” write a text in quotes, a number, true, false or a list in [ ]"),
+    ("Unescaped", "in double quotes “\\” must be doubled: write the text in single quotes, or a path with “/”"),
+    ("Invalid hex", "in double quotes “\\” must be doubled: write the text in single quotes, or a path with “/”"),
+    ("Illegal character", "a text must end on its line: write the quote that closes it"),
+    ("Unterminated string", "a text must end: write the quote that closes it"),
+    ('Expected "\'"', "a text must end: write the quote that closes it"),
+    ("Unclosed array", "a list must end: write “]” after its last value, and “,” between values"),
+    ("Expected '='", "write a setting as KEY = VALUE, and a key of several words in quotes"),
+    ("Expected ']'", 'write a job as [jobs.NAME], and a name of several words in quotes: [jobs."NAME"]'),
+    ("Expected newline", "write one setting per line, and a text in quotes"),
+    ("Invalid statement", "write a setting as KEY = VALUE, or a job as [jobs.NAME]"),
+    ("Invalid initial character", "a key or a name with other characters than letters, digits, - and _ is written in quotes"),
+    ("Cannot declare", "this heading is there twice: give the job another name, or remove one"),
+    ("Cannot overwrite", "this key has a value already: keep one of them"),
+    ("Cannot mutate", "this key has a value already: keep one of them"),
+)
 _OURS = ("batch.json", "batch.html", ".failed.json")  # endings of the files written next to the job folders
 LONGEST_NAME = 120  # letters of a job's name, which is also used for files next to its folder
 
@@ -54,12 +73,27 @@ def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
     name, folder = os.path.basename(path), os.path.dirname(os.path.abspath(path))
     try:
         with open(path, "rb") as file:
-            data = tomllib.loads(file.read(LONGEST).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"“{name}” cannot be read as TOML ({error}): correct it") from error
+            text = file.read(LONGEST).decode("utf-8-sig")  # Windows' editors begin a file with a byte order mark
+        data = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"“{name}” is not text in UTF-8: save it in this encoding, or name another with --jobs") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadRequest(_syntax_error(name, text, str(error))) from error
+    except RecursionError as error:
+        raise BadRequest(f"“{name}” cannot be read as TOML (lists within too many lists): correct it") from error
     except OSError as error:
         raise BadRequest(f"“{name}” cannot be read ({error.strerror}): name another with --jobs") from error
     return read(data, name, folder, defaults)
+
+
+def _syntax_error(name: str, text: str, reason: str) -> str:
+    """The sentence about a file that is not TOML: its line, and what is expected there. reason: of tomllib."""
+    lines = text.split("\n")
+    last = len(text.rstrip().split("\n"))
+    number = min(int(match[1]) if (match := re.search(r"at line (\d+)", reason)) else last, len(lines))
+    cause = re.sub(r" \(at .*\)$", "", reason)
+    expected = next((words for beginning, words in _EXPECTED if cause.startswith(beginning)), f"TOML does not allow this ({cause})")
+    return f"“{name}”, line {number}, “{shorter(lines[number - 1].strip())}”: {expected}"
 
 
 def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
@@ -71,7 +105,7 @@ def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str,
     for key, table in (("defaults", common), ("jobs", tables)):
         if not isinstance(table, dict):
             raise BadRequest(f"“{name}”: “{key}” is no table: write [{key if key == 'defaults' else 'jobs.NAME'}] above its settings")
-    wrong += _problems(common, f"the defaults of “{name}”")
+    wrong += _problems(common, f"“{name}”: [defaults]")
     if not tables:
         wrong.append(f"“{name}” has no jobs: write [jobs.NAME] above the settings of each")
     for job, table in tables.items():

@@ -227,4 +227,9 @@ def shown(value) -> str:
         written = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError):
         written = str(value)
+    return shorter(written)
+
+
+def shorter(written: str) -> str:
+    """A text as a sentence quotes it: at most 60 letters."""
     return written if len(written) <= 60 else written[:59] + "…"
