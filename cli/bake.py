@@ -31,7 +31,7 @@ from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
-from ..thunder_core.batch import cluster, settings
+from ..thunder_core.batch import blend_header, cluster, settings
 from ..thunder_core.direction import Direction, MOODS, NEUTRAL
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.engine_python import find_engine_python
@@ -284,6 +284,9 @@ def open_file(path: str | None) -> None:
         try:
             bpy.ops.wm.open_mainfile(filepath=os.path.abspath(path))
         except RuntimeError as error:
+            header = blend_header.read(path)
+            if header is not None and (problem := header.refusal(os.path.basename(path), bpy.app.version_file[:2], opens=False)):
+                raise BadRequest(problem) from error
             reason = (str(error).strip().splitlines() or ["no reason was given"])[-1].removeprefix("Error: ").rstrip(". ")
             raise BadRequest(f"“{path}” cannot be opened ({reason}): try a backup of it, or name another") from error
     elif not bpy.data.filepath:  # Blender starts with a default cube

@@ -23,10 +23,10 @@ from ..thunder_core import files
 from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
-from ..thunder_core.batch.settings import DEFAULTS, SETTINGS, VOICES
+from ..thunder_core.batch.settings import DEFAULTS, keys_for_options, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
-from . import bake, baker, directing
+from . import bake, baker, checks, directing
 from .script import quiet, say, takes_in_words
 
 SOME_FAILED = 3  # exit code
@@ -46,7 +46,9 @@ def bake_all(chosen: argparse.Namespace) -> int:
         raise BadRequest("There is no folder to write into: name one with --out, or as “out” in the job file")
     bake.check_engine(chosen.engine, chosen.weights)
     engine_python(chosen)
-    run = Run(chosen, os.path.abspath(out), listed.jobs)
+    given = defaults_of(chosen)
+    checks.check(jobs, given, chosen.allow_newer)
+    run = Run(chosen, os.path.abspath(out), listed.jobs, given if is_job_file(chosen.jobs) else None)
     tasks = run.tasks(jobs)
     try:
         for event in events_of(chosen, tasks, run.maker) if tasks else ():
@@ -78,11 +80,16 @@ def read_jobs(chosen: argparse.Namespace) -> Jobs:
     path, defaults = os.path.abspath(chosen.jobs), defaults_of(chosen)
     if os.path.isdir(path):
         listed = job_file.of_folder(path, defaults)
-    elif path.lower().endswith(".blend"):
-        listed = of_scene(path, defaults, chosen.allow_newer)
-    else:
+    elif is_job_file(path):
         listed = job_file.read_file(path, defaults)
+    else:
+        listed = of_scene(path, defaults, chosen.allow_newer)
     return replace(listed, jobs=tuple(map(with_own_style, listed.jobs)))
+
+
+def is_job_file(path: str) -> bool:
+    """Whether --jobs names a job file, not a folder or a scene."""
+    return not os.path.isdir(path) and not path.lower().endswith(".blend")
 
 
 def with_own_style(job: Job) -> Job:
@@ -146,10 +153,13 @@ def command_like(blender: str, arguments: list[str], opened: str) -> list[str]:
 
 
 class Run:
-    """The state of all jobs of a run; prints progress and writes the report into the folder `out`."""
+    """The state of all jobs of a run; prints progress and writes the report into the folder `out`.
 
-    def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[Job, ...]):
-        self.chosen, self.out, self.jobs = chosen, out, jobs
+    given: settings of the command, if the others are keys of a job file; else None.
+    """
+
+    def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[Job, ...], given: Mapping[str, object] | None = None):
+        self.chosen, self.out, self.jobs, self.given = chosen, out, jobs, given
         files.check_writable(out)
         self.maker = baker.maker_of(chosen.weights, {})
         self.states: dict[str, str] = {}
@@ -200,8 +210,9 @@ class Run:
             return
         if event["event"] == "failed":
             self.states[name] = report.FAILED
-            manifest.note_failure(self.out, name, event["sentence"], event.get("log", ""))
-            self._say(name, f"failed: {event['sentence']}{_on(event)}", sys.stderr)
+            sentence = self._with_keys(name, event["sentence"])
+            manifest.note_failure(self.out, name, sentence, event.get("log", ""))
+            self._say(name, f"failed: {sentence}{_on(event)}", sys.stderr)
             if event.get("log"):
                 say("\n".join(f"    {line}" for line in event["log"].splitlines()[-20:]), sys.stderr)
         else:
@@ -214,6 +225,14 @@ class Run:
             self.notes[name] = {"node": event["node"]}
         if now - self.reported >= PACE:
             self.write_report()
+
+    def _with_keys(self, name: str, sentence: str) -> str:
+        """A sentence that names options, with the keys of the job file instead, except those that the command gave."""
+        if self.given is None:
+            return sentence
+        values = next(job.settings for job in self.jobs if job.name == name)
+        of_file = [each for each in SETTINGS if each not in self.given or values.get(each) != self.given[each]]
+        return keys_for_options(sentence, of_file)
 
     def write_report(self) -> None:
         """Write batch.json and batch.html. Not after a run of some jobs: on a farm many of these run at the same time. Raises NoSpace."""

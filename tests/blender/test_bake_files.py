@@ -343,6 +343,13 @@ def test_a_file_of_a_newer_blender_is_not_baked_in_without_a_word(bake, shot, tm
     assert bake("--blend", shot, "--out", tmp_path / "out", "--allow-newer")[0] == 0
 
 
+def test_a_file_of_a_newer_blender_that_this_one_cannot_open_is_said(bake, tmp_path):
+    (tmp_path / "far.blend").write_bytes(b"BLENDER19-02v0901")  # a header that no Blender of today reads
+    code, sentence = bake("--blend", tmp_path / "far.blend", "--out", tmp_path / "out", "--allow-newer")
+    assert code == 1 and "“far.blend” was saved by a newer Blender (9.1, this is " in sentence and "bake with Blender 9.1" in sentence
+    assert "--allow-newer" not in sentence and not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
 @pytest.mark.parametrize("option", ["--audio", "--out", "--blend", "--weights", "--engine", "--head"])
 def test_a_name_that_is_not_utf8_is_said(command, capfd, option):

@@ -196,6 +196,34 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(command, batch, ble
     (tmp_path / "jobs.toml").write_text("[jobs.a]\naudio = 'a.wav'\ntake = 3\n[jobs.b]\nsed = 1\n")
     code, _, complaints = start("--out", str(tmp_path / "out"))
     assert code == 1 and "Job “a” has an unknown key “take”: did you mean “takes”?" in complaints and "Job “b”" in complaints
+    (tmp_path / "jobs.toml").write_text(
+        "[defaults]\naudio = 'shott.blend'\n"
+        "[jobs.a]\naudio = 'nothere.wav'\n[jobs.b]\nstyle = 'Storytellr'\n[jobs.c]\nblend = 'no.blend'\n"
+        "[jobs.d]\nblend = 'shot.blend'\nhead = 'Thunder Hed'\n[jobs.e]\nhead = 'x'\n[jobs.f]\npicture = 'shot.blend'\n"
+        "[jobs.g]\nblend = 'new.blend'\n"
+    )
+    add_head = importlib.import_module(f"{PACKAGE}.scene.heads.head").build
+    add_head(blender.context.scene.collection, blender.context.view_layer)
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"), compress=True)
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    (tmp_path / "new.blend").write_bytes(b"BLENDER17-01v0901REND")
+    code, _, complaints = start("--out", str(tmp_path / "out"))
+    assert code == 1 and not (tmp_path / "out").exists()
+    lines = complaints.removeprefix("bake.py: ").splitlines()
+    assert lines[0] == f"Job “a”: “audio”: there is no file “{tmp_path / 'nothere.wav'}”: name another"
+    assert lines[1].startswith("Jobs “b”, “c”, “d”, “e”, “f” and 1 more: “audio”: there") and lines[1].endswith(
+        "did you mean “shot.blend”?"
+    )
+    assert lines[2] == 'Job “b”: “style” = "Storytellr" is no preset: did you mean “Storyteller”?'
+    assert lines[3].startswith(f"Job “c”: “blend”: there is no file “{tmp_path / 'no.blend'}”")
+    assert lines[4] == 'Job “d”: “head” = "Thunder Hed" is no object of “shot.blend”: did you mean “Thunder Head”?'
+    assert lines[5] == "Job “e”: “head” needs a scene that it is in: name it as “blend”"
+    assert lines[6].startswith("Job “f”: “picture” needs “system” =")
+    assert lines[7].startswith("Job “g”: “blend”: “new.blend” was saved by a newer Blender (9.1, this is ") and len(lines) == 8
+    code, said, complaints = start("--out", str(tmp_path / "out"), "--only", "e", "--style", "Nosuch")
+    assert code == 1 and '--style = "Nosuch" is no preset: choose ' in complaints
+    for name in ("shot.blend", "new.blend"):
+        (tmp_path / name).unlink()
     (tmp_path / "jobs.toml").write_text("[jobs.a]\naudio = 'a.wav'\n")
     code, _, complaints = start()
     assert code == 1 and "no folder to write into" in complaints
@@ -224,9 +252,10 @@ def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
     except importlib.import_module(f"{PACKAGE}.thunder_core.errors").NoEngine as error:
         pytest.skip(f"no engine to ask: {error}")
     out = tmp_path / "out"
+    (tmp_path / "bad.wav").write_bytes(b"no sound")
     (tmp_path / "jobs.toml").write_text(
         'out = "out"\n[defaults]\ntakes = 1\nsteps = 3\noutputs = ["npz", "csv"]\n'
-        '[jobs.bad]\naudio = "none.wav"\n[jobs.one]\naudio = "short.wav"\n[jobs.two]\naudio = "short.wav"\n'
+        '[jobs.bad]\naudio = "bad.wav"\n[jobs.one]\naudio = "short.wav"\n[jobs.two]\naudio = "short.wav"\n'
     )
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "bake.py"), "--jobs", str(tmp_path / "jobs.toml")], stdout=subprocess.PIPE, text=True
@@ -246,7 +275,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
     done = run("--jobs", tmp_path / "jobs.toml")
     assert done.returncode == 3, done.stdout + done.stderr
     assert "[2/3] one: up to date" in done.stdout and "[3/3] two: 1 take in " in done.stdout
-    assert "[1/3] bad: failed: There is no file" in done.stderr and "Traceback" not in done.stderr
+    assert "[1/3] bad: failed: “bad.wav” is not a sound" in done.stderr and "Traceback" not in done.stderr
     assert "1 baked, 1 up to date, 1 failed; see " in done.stdout
     assert (out / "one" / "report.json").stat().st_mtime_ns == before
     assert hashes(out / "one") == hashes(out / "two")
@@ -255,4 +284,4 @@ def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
         assert sorted(os.listdir(out / job)) == ["report.json", "take_01.csv", "take_01.npz", "thunder-files.json"]
     states = {row["name"]: row["state"] for row in json.loads((out / "batch.json").read_text())["jobs"]}
     assert states == {"bad": "failed", "one": "up to date", "two": "baked"}
-    assert manifest.failure_of(str(out), "bad").startswith("There is no file")
+    assert manifest.failure_of(str(out), "bad").startswith("“bad.wav” is not a sound")

@@ -182,3 +182,11 @@ def test_jobs_are_chosen_by_name():
     assert job_file.chosen(jobs, ["outro", "outro"]) == jobs[1:]
     with pytest.raises(BadRequest, match="There is no job “intr”: did you mean “intro”?"):
         job_file.chosen(jobs, ["intr"])
+
+
+def test_what_an_option_is_called_in_a_job_file():
+    names = ("head", "head-movement", "strip", "fps")
+    said = settings.keys_for_options(
+        "There is none: name another with --head, or leave --fps and --head-movement out, or use --force", names
+    )
+    assert said == "There is none: name another as “head”, or leave “fps” and “head-movement” out, or use --force"

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -219,6 +219,13 @@ def absolute(settings: Mapping[str, object], folder: str) -> dict[str, object]:
     """The settings with their paths made absolute, from a folder."""
     paths = {name: os.path.normpath(os.path.join(folder, os.path.expanduser(str(settings[name])))) for name in path_names(settings)}
     return dict(settings) | paths
+
+
+def keys_for_options(sentence: str, names: Iterable[str]) -> str:
+    """A sentence with the keys of a job file instead of the options of these names: “another with --head” → “another as “head””."""
+    listed = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    sentence = re.sub(rf"\bwith --({listed})(?![\w-])", r"as “\1”", sentence)
+    return re.sub(rf"(?<![\w-])--({listed})(?![\w-])", r"“\1”", sentence)
 
 
 def shown(value) -> str:

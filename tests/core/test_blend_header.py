@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which Blender saved a file is read from headers of all kinds, compressed or not, and a newer one is refused with its version."""
+
+import gzip
+
+import pytest
+
+from thunder_core.batch import blend_header
+from thunder_core.batch.blend_header import Header
+
+OLD, LONG = b"BLENDER-v402RENDH" + bytes(99), b"BLENDER17-01v0501REND" + bytes(99)
+
+
+@pytest.mark.parametrize(
+    "data, header", [(OLD, Header((4, 2))), (b"BLENDER_V279" + bytes(9), Header((2, 79))), (LONG, Header((5, 1), True))]
+)
+def test_the_version_is_read(tmp_path, data, header):
+    zstandard = pytest.importorskip("zstandard") if data is LONG else None
+    for content in (data, gzip.compress(data), *([zstandard.ZstdCompressor().compress(data)] if zstandard else [])):
+        (tmp_path / "a.blend").write_bytes(content)
+        assert blend_header.read(str(tmp_path / "a.blend")) == header
+
+
+@pytest.mark.parametrize("data", [b"", b"BLENDER", b"BLENDER-vxyz", b"RIFF", gzip.compress(OLD)[:8], b"\x28\xb5\x2f\xfdno"])
+def test_what_is_no_header_is_none(tmp_path, data):
+    (tmp_path / "a.blend").write_bytes(data)
+    assert blend_header.read(str(tmp_path / "a.blend")) is None and blend_header.read(str(tmp_path / "none")) is None
+
+
+def test_a_newer_file_is_refused_and_only_one_that_can_be_opened_is_allowed():
+    newer = Header((5, 0), True)
+    assert newer.refusal("a.blend", (5, 0)) == newer.refusal("a.blend", (5, 1)) == newer.refusal("a.blend", (4, 5), allow_newer=True) == ""
+    words = newer.refusal("a.blend", (4, 2), allow_newer=True)
+    assert words == "“a.blend” was saved by a newer Blender (5.0, this is 4.2): bake with Blender 5.0 or newer"
+    assert Header((4, 5)).refusal("a.blend", (4, 2)).endswith("Blender 4.5 or newer, or use --allow-newer")
+    assert Header((4, 5)).refusal("a.blend", (4, 2), opens=False).endswith("Blender 4.5 or newer")

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The header of a .blend file: which Blender saved it, read without Blender, which refuses the files of much newer ones."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import zlib
+from dataclasses import dataclass
+
+_ZSTANDARD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
+_START = 1 << 18  # bytes read of a compressed file: its first block and more
+# Until Blender 4.5 “BLENDER-v405”, from 5.0 on “BLENDER17-01v0500” with the sizes of the header and of its format.
+_HEADER = re.compile(rb"BLENDER(?:[-_][vV](\d)(\d\d)|\d\d-\d\dv(\d\d)(\d\d))")
+READS_LONG = (4, 5)  # first Blender that reads the header of 5.0
+
+
+@dataclass(frozen=True)
+class Header:
+    """version: (major, minor) of the Blender that saved the file.  is_long: whether it is a header of Blender 5.0 or newer."""
+
+    version: tuple[int, int]
+    is_long: bool = False
+
+    def refusal(self, name: str, running: tuple[int, int], allow_newer: bool = False, opens: bool = True) -> str:
+        """The reason why a Blender of the version `running` should not or cannot bake in the file; "" if it can.
+
+        name: of the file.  allow_newer: bake in a newer file if it can be opened.  opens: False if opening it has failed.
+        """
+        can_open = opens and (not self.is_long or running >= READS_LONG)
+        if self.version <= running or (allow_newer and can_open):
+            return ""
+        (major, minor), own = self.version, ".".join(map(str, running))
+        otherwise = ", or use --allow-newer" if can_open else ""
+        return (
+            f"“{name}” was saved by a newer Blender ({major}.{minor}, this is {own}): bake with Blender {major}.{minor} or newer{otherwise}"
+        )
+
+
+def read(path: str) -> Header | None:
+    """The header of a file; None if it cannot be read or is none of a .blend file."""
+    try:
+        with open(path, "rb") as file:
+            start = file.read(_START)
+    except OSError:
+        return None
+    match = _HEADER.match(_unpacked(start))
+    if match is None:
+        return None
+    is_long = match[3] is not None
+    return Header((int(match[3]), int(match[4])) if is_long else (int(match[1]), int(match[2])), is_long)
+
+
+def _unpacked(start: bytes) -> bytes:
+    """The beginning of a file's content. start: of the file, compressed or not."""
+    try:
+        if start.startswith(_ZSTANDARD):  # Blender's Python has this module, others may lack it
+            return importlib.import_module("zstandard").ZstdDecompressor().decompressobj().decompress(start)
+        if start.startswith(_GZIP):
+            return zlib.decompressobj(31).decompress(start, 64)
+    except Exception:  # damaged, or no such module
+        return b""
+    return start
