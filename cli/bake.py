@@ -208,6 +208,7 @@ def bake(
         "weights": performances[0].provenance["weights"],
         "precision": performances[0].provenance["precision"],
         "warnings": warnings,
+        "notes": [],
         "takes": [
             {
                 "rank": rank,

@@ -221,6 +221,8 @@ class Run:
             takes = event["report"]["takes"]
             best = "" if takes[0]["score"] is None else f", the best has lip-sync {take_list.points(takes[0]['score'])}"
             self._say(name, f"{takes_in_words(len(takes))} in {now - begun:.1f} s{best}{_on(event)}")
+            for warning in event["report"].get("warnings", ()):
+                self._say(name, warning, sys.stderr)
         if event.get("node"):
             self.notes[name] = {"node": event["node"]}
         if now - self.reported >= PACE:

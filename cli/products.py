@@ -154,7 +154,10 @@ def _export(out: files.Transaction, baked: Baked, output: str, rank: int, file: 
     row[output] = file
     if output == "csv":
         row["csv_sha256"] = files.hash_of(part)
-    baked.report["warnings"] += [note for note in notes if note not in baked.report["warnings"]]
+    for note in notes:
+        kept = baked.report["notes" if note.startswith(export.WITHOUT_NAME) else "warnings"]  # the former says nothing of this take
+        if note not in kept:
+            kept.append(note)
 
 
 def _draw_sheet(out: files.Transaction, baked: Baked) -> None:

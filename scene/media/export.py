@@ -27,6 +27,7 @@ from . import flame_parameters
 
 _JOINTS_EVERYWHERE = 4  # bones per vertex that every program supports
 _BYTES_CACHED, _BYTES_KEYED = 64, 36  # most bytes per vertex and frame (cache) or shape key: position, normal and framing
+WITHOUT_NAME = "ARKit has no name for "  # beginning of the note on what no file of ARKit curves can hold
 _BEYOND = 1e-3  # distance outside 0 … 1 from which a shape key's value is reported
 
 
@@ -349,7 +350,7 @@ def _write_arkit(shot: Shot, path: str) -> list[str]:
         notes.append(f"Values outside ARKit's range of 0 to 1 were clipped: {_listed(cut)}")
     lost = [name for name, values in zip(channels, motion.expression.T) if name not in livelink.NAMES and np.abs(values).max() > _BEYOND]
     if lost:
-        notes.append(f"ARKit has no name for {_listed(lost)}: left out")
+        notes.append(f"{WITHOUT_NAME}{_listed(lost)}: left out")
     return notes
 
 

@@ -113,7 +113,7 @@ def unspoken(name: str, is_silent: bool) -> str:
     """The sentence that nobody speaks in a voice of that name, whose takes are going to be idle."""
     what = f"“{name}” is silent" if is_silent else f"Nobody speaks in “{name}”"
     advice = "turn up its volume or choose another sound" if is_silent else "choose another sound"
-    return f"{what}, so its takes will show an idle face: if somebody should speak, cancel and {advice}"
+    return f"{what}, so its takes will show an idle face: if somebody should speak, {advice}"
 
 
 def _reference(name: str) -> np.ndarray:

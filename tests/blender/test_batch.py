@@ -125,6 +125,7 @@ def test_a_bake_writes_curves_actions_and_a_contact_sheet_of_all_takes(bake, ble
         assert len(rows) > 50 and rows[0].startswith("Timecode,BlendShapeCount")
         assert entry["csv_sha256"] == files.hash_of(out / f"take_{rank:02d}.csv")
     assert len({entry["curves_sha256"] for entry in report["takes"]}) == 2
+    assert not any("ARKit has no name" in warning for warning in report["warnings"])
     assert (out / "takes_small.jpg").read_bytes()[:2] == b"\xff\xd8"
     with blender.data.libraries.load(str(out / "actions.blend"), assets_only=True) as (there, _):
         assert {entry["action"] for entry in report["takes"]} <= set(there.actions) and not there.scenes

@@ -38,6 +38,7 @@ def folder(tmp_path, job):
             ],
             "seconds": {"all": 2.0},
             "thumbnail": "takes_small.jpg",
+            "notes": ["ARKit has no name for tongueTipUp: left out"],
         }
         out.write("report.json", json.dumps(baked | {"made_from": made}))
     return folder
@@ -158,4 +159,6 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(t
         'href="intro/take_01.npz"',
     ):
         assert words in page
+    twice = report.page(out, {**data, "jobs": data["jobs"] * 2})
+    assert twice.count("ARKit has no name for tongueTipUp") == 1  # it says nothing about a single job
     assert "<none>" not in page and "<script" not in page and "http" not in page.replace("http-equiv", "")

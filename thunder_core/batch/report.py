@@ -56,7 +56,7 @@ def _row(out: str, job: Job, state: str, notes: dict) -> dict:
         row["sentence"] = manifest.failure_of(out, job.name)
     if state in (BAKED, UP_TO_DATE):
         baked = manifest.read_report(folder)
-        kept = ("takes", "warnings", "seconds", "thumbnail", "sheet", "direction")
+        kept = ("takes", "warnings", "notes", "seconds", "thumbnail", "sheet", "direction")
         row |= {"made_from": baked.get(manifest.MADE_FROM, {}), "files": files_written(folder)}
         row |= {key: baked[key] for key in kept if key in baked}
     return row
@@ -74,9 +74,15 @@ def page(out: str, report: dict) -> str:
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>Baked takes</title><style>{_STYLE}</style></head><body>\n"
         f'<h1>Baked takes</h1><p>{escape(counts or "no jobs")}</p><p class="quiet">{escape(about)}</p>\n'
+        + "".join(f'<p class="quiet">{escape(note)}</p>\n' for note in _notes(rows))
         + "\n".join(_section(out, row) for row in rows)
         + "\n</body></html>\n"
     )
+
+
+def _notes(rows: list[dict]) -> list[str]:
+    """The notes of all jobs, each once."""
+    return list(dict.fromkeys(str(note) for row in rows for note in row.get("notes", ())))
 
 
 def _section(out: str, row: dict) -> str:
