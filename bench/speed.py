@@ -542,7 +542,8 @@ class Watched:
 
 OPERATIONS = {  # torch's names of operations, and what they are in the denoiser
     "addmm": "linear layers", "mm": "linear layers", "addmm_": "linear layers", "mkldnn_linear": "linear layers",
-    "_scaled_dot_product_flash_attention_for_cpu": "attention", "gelu_": "GELU", "gelu": "GELU", "native_layer_norm": "norms",
+    "_scaled_dot_product_flash_attention_for_cpu": "attention", "baddbmm": "attention", "bmm": "attention", "exp_": "attention",
+    "sum": "attention", "div": "attention", "aminmax": "attention", "gelu_": "GELU", "gelu": "GELU", "native_layer_norm": "norms",
     "copy_": "casts and copies", "_to_copy": "casts and copies", "cat": "casts and copies", "add_": "sums over layers",
 }  # fmt: skip
 SECTIONS = ("machine", "sampler", "takes", "network", "operations", "start", "keying", "peers", "profile", "quality", "curves", "hour")
