@@ -31,7 +31,7 @@ from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
-from ..thunder_core.batch import blend_header, cluster, settings
+from ..thunder_core.batch import blend_header, cluster, run_progress, settings
 from ..thunder_core.direction import Direction, MOODS, NEUTRAL
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.engine_python import find_engine_python
@@ -115,6 +115,13 @@ def options(arguments: list[str]) -> argparse.Namespace:
         default=cluster.BACK,
         help="whether files come back over Ray, or machines write them into --out, on a disk that all of them have (back)",
     )
+    many.add_argument(
+        "--log-every",
+        type=between(1.0, 86400.0),
+        default=run_progress.LOG_EVERY,
+        metavar="SECONDS",
+        help=f"least time between two lines on progress where the output is no terminal ({run_progress.LOG_EVERY:g})",
+    )
     many.add_argument("--list", action="store_true", help="print the names of the jobs, one a line, and bake none")
     chosen = parser.parse_args(arguments)
     for name in ("only", "again", "list", "cluster"):
@@ -186,7 +193,7 @@ def bake(
     def noticed(step: jobs.Step) -> None:
         if step.note and not chosen.seconds:  # without a sound nobody is meant to speak
             warnings.extend(warn("bake.py", step.note))
-        tell(step)
+        tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
 
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling), noticed)
     if given and strip.has_audio():

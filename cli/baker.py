@@ -27,7 +27,7 @@ from ..thunder_core.batch.job_file import Job
 from ..thunder_core.errors import ThunderError
 from . import bake, directing
 
-PACE = 0.5  # interval of progress reports, s
+PACE = 0.5  # interval of progress reports with the same message, s
 
 
 class _Events:
@@ -87,12 +87,12 @@ def _bake(request: dict, events: _Events, makers: dict) -> dict:
     job = Job(request["job"], request["settings"])
     chosen = bake.options([*job.arguments(request["out"]), *request["options"]])
     maker = maker_of(chosen.weights, makers)
-    last = 0.0
+    last, said = 0.0, ""
 
     def tell(step: Step) -> None:
-        nonlocal last
-        if time.monotonic() - last >= PACE:
-            last = time.monotonic()
+        nonlocal last, said
+        if step.message != said or time.monotonic() - last >= PACE:  # the last message may stay for minutes: none is left out
+            last, said = time.monotonic(), step.message
             events.put("progress", job=job.name, fraction=round(step.fraction, 3), message=step.message)
 
     def made_from(used: list[str]) -> dict:

@@ -9,10 +9,11 @@ Ends with code 0, with 3 if some jobs failed, or with 1 (2 for a wrong option) i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 
 import bpy
@@ -23,6 +24,7 @@ from ..thunder_core import files
 from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
+from ..thunder_core.batch.run_progress import duration, RunProgress
 from ..thunder_core.batch.settings import DEFAULTS, keys_for_options, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
@@ -30,7 +32,7 @@ from . import bake, baker, checks, directing
 from .script import quiet, say, takes_in_words
 
 SOME_FAILED = 3  # exit code
-PACE = 10.0  # interval of a job's progress lines, and of reports, s
+PACE = 10.0  # interval of reports, s
 
 
 def bake_all(chosen: argparse.Namespace) -> int:
@@ -51,14 +53,16 @@ def bake_all(chosen: argparse.Namespace) -> int:
     run = Run(chosen, os.path.abspath(out), listed.jobs, given if is_job_file(chosen.jobs) else None)
     tasks = run.tasks(jobs)
     try:
-        for event in events_of(chosen, tasks, run.maker) if tasks else ():
-            run.note(event)
+        if tasks:
+            with run.progress, contextlib.closing(events_of(chosen, tasks, run.maker)) as events:
+                for event in events:
+                    run.note(event)
     finally:
         run.write_report()
     return run.end()
 
 
-def events_of(chosen: argparse.Namespace, tasks: list[Task], maker: manifest.Maker) -> Iterator[dict]:
+def events_of(chosen: argparse.Namespace, tasks: list[Task], maker: manifest.Maker) -> Generator[dict, None, None]:
     """Bake tasks here or on a cluster; yields what happens. Raises NoEngine if nothing can be baked."""
     if not chosen.cluster:
         return baker_process.bake_here(baker_command(), tasks)
@@ -164,23 +168,28 @@ class Run:
         self.maker = baker.maker_of(chosen.weights, {})
         self.states: dict[str, str] = {}
         self.notes: dict[str, dict] = {}
-        self.numbers: dict[str, int] = {}
-        self.begun: dict[str, float] = {}
-        self.printed: dict[str, float] = {}
+        self.warned: dict[str, int] = {}  # beginning of a warning → jobs that have it
+        self.progress = RunProgress(0, say, sys.stdout)
         self.reported = time.monotonic()
 
     def tasks(self, chosen_jobs: tuple[Job, ...]) -> list[Task]:
-        """Tasks for the chosen jobs; prints those that are up to date."""
-        self.numbers = {job.name: number for number, job in enumerate(chosen_jobs, start=1)}
+        """Tasks for the chosen jobs; prints how many there are, and why those that were baked before are baked again."""
+        reasons: dict[str, list[str]] = {}
         tasks = []
         for job in chosen_jobs:
-            if self._what_changed(job) or self.chosen.again:
+            if why := self._what_changed(job) or ("--again" if self.chosen.again else ""):
                 self.states[job.name] = report.NOT_BAKED
+                reasons.setdefault(why, []).append(job.name)
                 tasks.append(Task(job.name, job.settings, os.path.join(self.out, job.name), self._options()))
             else:
                 self.states[job.name] = report.UP_TO_DATE
                 manifest.forget_failure(self.out, job.name)
-                self._say(job.name, "up to date")
+        up_to_date = len(chosen_jobs) - len(tasks)
+        say(", ".join([f"{_jobs(len(tasks))} to bake", *([f"{up_to_date} up to date"] if up_to_date else [])]))
+        for why, names in reasons.items():
+            if why != manifest.NOT_YET or up_to_date:
+                say(f"      {checks.listed(names)}: {why}")
+        self.progress = RunProgress(len(tasks), say, sys.stdout, log_every=self.chosen.log_every)
         return tasks
 
     def _what_changed(self, job: Job) -> str:
@@ -197,36 +206,44 @@ class Run:
         return options + [f"--{name}" for name in ("force", "allow-newer") if getattr(self.chosen, name.replace("-", "_"))]
 
     def note(self, event: Mapping) -> None:
-        """Handle an event of a job: print a line, record failures and, every PACE seconds, write the report."""
+        """Handle an event of a job: show it, record failures and, every PACE seconds, write the report."""
         if event["event"] == "note":
-            say(f"      {event['sentence']}")
+            if event.get("job"):
+                self.progress.forget(event["job"])
+            self.progress.say(f"      {event['sentence']}")
             return
         name, now = event["job"], time.monotonic()
-        begun = self.begun.setdefault(name, now)
         if event["event"] == "progress":
-            if now - self.printed.get(name, -PACE) >= PACE:
-                self.printed[name] = now
-                self._say(name, f"{event['fraction']:4.0%}  {event['message']}{_on(event)}")
-            return
-        if event["event"] == "failed":
-            self.states[name] = report.FAILED
-            sentence = self._with_keys(name, event["sentence"])
-            manifest.note_failure(self.out, name, sentence, event.get("log", ""))
-            self._say(name, f"failed: {sentence}{_on(event)}", sys.stderr)
-            if event.get("log"):
-                say("\n".join(f"    {line}" for line in event["log"].splitlines()[-20:]), sys.stderr)
+            self.progress.update(name, event["fraction"], event["message"], event.get("node", ""))
+        elif event["event"] == "failed":
+            self._failed(name, event)
         else:
-            self.states[name] = report.BAKED
-            manifest.forget_failure(self.out, name)
-            takes = event["report"]["takes"]
-            best = "" if takes[0]["score"] is None else f", the best has lip-sync {take_list.points(takes[0]['score'])}"
-            self._say(name, f"{takes_in_words(len(takes))} in {now - begun:.1f} s{best}{_on(event)}")
-            for warning in event["report"].get("warnings", ()):
-                self._say(name, warning, sys.stderr)
+            self._baked(name, event)
         if event.get("node"):
             self.notes[name] = {"node": event["node"]}
         if now - self.reported >= PACE:
             self.write_report()
+
+    def _failed(self, name: str, event: Mapping) -> None:
+        self.states[name] = report.FAILED
+        sentence = self._with_keys(name, event["sentence"])
+        manifest.note_failure(self.out, name, sentence, event.get("log", ""))
+        self.progress.end(name, False)
+        lines = [f"    {line}" for line in event.get("log", "").splitlines()[-20:]]
+        self._say(name, "\n".join([f"failed: {sentence}{_on(event)}", *lines]), sys.stderr)
+
+    def _baked(self, name: str, event: Mapping) -> None:
+        self.states[name] = report.BAKED
+        manifest.forget_failure(self.out, name)
+        takes = event["report"]["takes"]
+        best = "" if takes[0]["score"] is None else f", the best has lip-sync {take_list.points(takes[0]['score'])}"
+        took = duration(self.progress.end(name, True))
+        self._say(name, f"{takes_in_words(len(takes))} in {took}{best}{_on(event)}")
+        for warning in event["report"].get("warnings", ()):
+            kind = warning.partition(": ")[0]
+            self.warned[kind] = self.warned.get(kind, 0) + 1
+            if self.warned[kind] == 1:  # of a season's jobs many have the same one
+                self.progress.say(f"      {name}: {warning}", sys.stderr)
 
     def _with_keys(self, name: str, sentence: str) -> str:
         """A sentence that names options, with the keys of the job file instead, except those that the command gave."""
@@ -249,14 +266,23 @@ class Run:
 
     def end(self) -> int:
         """Print the result; returns the exit code."""
-        of_run = [self.states[name] for name in self.numbers]
+        for kind, count in self.warned.items():
+            if count > 1:
+                say(f"      {_jobs(count)} in all: {kind}: the report says which", sys.stderr)
+        of_run = list(self.states.values())
         counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
         summary = ", ".join(words for words in counts if not words.startswith("0 "))
         say(summary if self.chosen.only else f"{summary}; see {os.path.join(self.out, report.HTML_NAME)}")
         return SOME_FAILED if report.FAILED in of_run or report.NOT_BAKED in of_run else 0
 
     def _say(self, name: str, words: str, stream=None) -> None:
-        say(f"[{self.numbers[name]}/{len(self.numbers)}] {name}: {words}", stream)
+        """Print how a job ended."""
+        self.progress.say(f"[{self.progress.ended}/{self.progress.count}] {name}: {words}", stream)
+
+
+def _jobs(count: int) -> str:
+    """A number of jobs in words."""
+    return "1 job" if count == 1 else f"{count} jobs"
 
 
 def _on(event: Mapping) -> str:

@@ -111,6 +111,10 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 
 def _named(names: list[str]) -> str:
     """The jobs as the beginning of a sentence."""
+    return f"Job{'s' if len(names) > 1 else ''} {listed(names)}"
+
+
+def listed(names: list[str]) -> str:
+    """Names of jobs, the first few of many."""
     first = ", ".join(f"“{name}”" for name in names[:_MOST_NAMES])
-    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    return f"Job{'s' if len(names) > 1 else ''} {first}{more}"
+    return first + (f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else "")

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import bpy
 import numpy as np
@@ -23,6 +24,7 @@ from .script import quiet
 
 THUMBNAIL_PIXELS, THUMBNAIL_QUALITY = 720, 80  # width; of JPEG
 FILM_PIXELS = 480
+PartDone = Callable[[float], None]  # gets how much of a step is done, 0 … 1
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class Wanted:
         names = [f"{self.name}.blend"] if "blend" in self.outputs else []
         return names + [file for output in OUTPUTS if output in self.outputs for file in (*OUTPUTS[output].names, *self.of_takes(output))]
 
+    @property
+    def share_of_takes(self) -> float:
+        """About how much of the time the takes need; the rest is for files that are made of the saved scene."""
+        return 0.95 if {"blend", "npz"}.issuperset(self.outputs) else 0.5
+
     def of_takes(self, output: str) -> list[str]:
         """Names of the files of an output of single takes, best take first; empty if it is not requested."""
         if output not in self.outputs or not OUTPUTS[output].ending:
@@ -48,7 +55,10 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Baked:
-    """The takes of a bake: performances, best first, and their entries in the scene's list; and the report, to be completed."""
+    """The takes of a bake: performances, best first, and their entries in the scene's list; and the report, to be completed.
+
+    losses: kind of loss of an export → (sentence, file) of each.
+    """
 
     scene: bpy.types.Scene
     rig: head.Rig
@@ -56,6 +66,7 @@ class Baked:
     performances: list
     entries: list
     report: dict
+    losses: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
 
 
 def write(out: files.Transaction, baked: Baked, wanted: Wanted, tell: Callable[[jobs.Step], None]) -> None:
@@ -70,25 +81,43 @@ def write(out: files.Transaction, baked: Baked, wanted: Wanted, tell: Callable[[
         row |= {"npz": file, "npz_sha256": files.hash_of(part)}
     for entry, row in zip(baked.entries, rows):
         row["curves_sha256"] = hash_of_curves(entry)
+    begin = wanted.share_of_takes
     if "blend" in wanted.outputs:
+        tell(jobs.Step(begin, "Writing the scene"))
         save_blend(out.part(f"{wanted.name}.blend"))
-    for number, (message, step) in enumerate(steps := list(_steps(out, baked, wanted)), start=1):
-        tell(jobs.Step(0.99, f"{message} ({number} of {len(steps)})"))
+    steps = list(_steps(out, baked, wanted))
+    before, whole = 0.0, sum(step.weight for step in steps)
+    for number, step in enumerate(steps, start=1):
+
+        def part_done(part: float, step=step, number=number, before=before) -> None:
+            fraction = begin + (1.0 - begin) * (before + part * step.weight) / whole
+            tell(jobs.Step(fraction, f"{step.message} ({number} of {len(steps)})"))
+
+        part_done(0.0)
         with quiet():
-            step()
+            step.work(part_done)
+        before += step.weight
+    _note_losses(baked)
 
 
-def _steps(out: files.Transaction, baked: Baked, wanted: Wanted) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Steps after the scene was saved: (message, function)."""
+class _Step(NamedTuple):
+    """A step after the scene was saved.  weight: about how long it takes, a table of curves takes 1."""
+
+    message: str
+    weight: float
+    work: Callable[[PartDone], object]
+
+
+def _steps(out: files.Transaction, baked: Baked, wanted: Wanted) -> Iterator[_Step]:
     if "actions" in wanted.outputs:
-        yield "Writing the actions", lambda: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries)
+        yield _Step("Writing the actions", 1, lambda _: write_actions(out.part(*OUTPUTS["actions"].names), baked.entries))
     for output in (name for name, about in OUTPUTS.items() if about.exporter):
         for rank, file in enumerate(wanted.of_takes(output)):
-            yield f"Writing {file}", lambda output=output, rank=rank, file=file: _export(out, baked, output, rank, file)
+            yield _Step(f"Writing {file}", 1, lambda _, output=output, rank=rank, file=file: _export(out, baked, output, rank, file))
     if "sheet" in wanted.outputs:
-        yield "Drawing the contact sheet", lambda: _draw_sheet(out, baked)
+        yield _Step("Drawing the contact sheet", 10, lambda done: _draw_sheet(out, baked, done))
     for rank, file in enumerate(wanted.of_takes("video")):
-        yield f"Filming {file}", lambda rank=rank, file=file: _film(out.part(file), baked, rank)
+        yield _Step(f"Filming {file}", 20, lambda done, rank=rank, file=file: _film(out.part(file), baked, rank, done))
 
 
 def write_npz(path: str, take) -> None:
@@ -146,7 +175,7 @@ def write_actions(path: str, entries: list) -> None:
 
 
 def _export(out: files.Transaction, baked: Baked, output: str, rank: int, file: str) -> None:
-    """Write a take with an exporter, and note losses in the report and, for a table, its hash."""
+    """Write a take with an exporter; collect its losses and, for a table, note its hash in the report."""
     entry, row, part = baked.entries[rank], baked.report["takes"][rank], out.part(file)
     display.show(baked.rig, entry)
     shot = export.Shot(baked.scene, bpy.context.view_layer, baked.rig, entry.first, entry.last, from_zero=True)
@@ -155,17 +184,23 @@ def _export(out: files.Transaction, baked: Baked, output: str, rank: int, file: 
     if output == "csv":
         row["csv_sha256"] = files.hash_of(part)
     for note in notes:
+        baked.losses.setdefault(note.partition(": ")[0], []).append((note, file))
+
+
+def _note_losses(baked: Baked) -> None:
+    """Note in the report what exports lost: a sentence for each kind of loss, about the first file that has it."""
+    for notes in baked.losses.values():
+        (note, file), others = notes[0], len(notes) - 1
         kept = baked.report["notes" if note.startswith(export.WITHOUT_NAME) else "warnings"]  # the former says nothing of this take
-        if note not in kept:
-            kept.append(note)
+        kept.append(f"{note} ({file}{f' and {others} more' if others else ''})" if kept is baked.report["warnings"] else note)
 
 
-def _draw_sheet(out: files.Transaction, baked: Baked) -> None:
+def _draw_sheet(out: files.Transaction, baked: Baked, done: PartDone) -> None:
     """Draw the contact sheet of all takes, and a small one for the report of many bakes."""
     sheet, thumbnail = OUTPUTS["sheet"].names
     levels = jobs.run_through("Reading the voice", loudness.of_take(baked.scene, baked.voice, baked.entries[0]))
     steps = contact_sheet.make(baked.scene, baked.rig, baked.entries, out.part(sheet), levels)
-    image = jobs.run_through("Contact sheet", steps)
+    image = jobs.run_through("Contact sheet", steps, lambda step: done(step.fraction))
     width, height = image.size
     if width > THUMBNAIL_PIXELS:
         image.scale(THUMBNAIL_PIXELS, max(1, round(height * THUMBNAIL_PIXELS / width)))
@@ -174,7 +209,7 @@ def _draw_sheet(out: files.Transaction, baked: Baked) -> None:
     baked.report.update(sheet=sheet, thumbnail=thumbnail)
 
 
-def _film(path: str, baked: Baked, rank: int) -> None:
+def _film(path: str, baked: Baked, rank: int, done: PartDone) -> None:
     """Film a take through the scene's camera, or one that is set up for it."""
     scene, entry = baked.scene, baked.entries[rank]
     display.show(baked.rig, entry)
@@ -182,5 +217,14 @@ def _film(path: str, baked: Baked, rank: int) -> None:
         studio.dress(scene, baked.rig)
     scene.use_preview_range = False
     scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)
-    studio.render_film(scene, path, FILM_PIXELS, FILM_PIXELS)
+    frames = scene.frame_end - scene.frame_start + 1
+
+    def tell(rendered, *_) -> None:
+        done((rendered.frame_current - scene.frame_start + 1) / frames)
+
+    bpy.app.handlers.render_write.append(tell)
+    try:
+        studio.render_film(scene, path, FILM_PIXELS, FILM_PIXELS)
+    finally:
+        bpy.app.handlers.render_write.remove(tell)
     baked.report["takes"][rank]["video"] = file_of_take("video", rank)

@@ -7,6 +7,7 @@ changed, or without a caller that waits. Closing the outer generator closes the 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
@@ -17,6 +18,16 @@ T = TypeVar("T")
 
 def no_progress(fraction: float, message: str = "") -> None:
     """A progress callback that does nothing."""
+
+
+def time_in_words(seconds: float) -> str:
+    """The time left, coarse, so that it counts down and does not flicker: “12 s left”."""
+    if seconds < 10:
+        return f"{max(1, round(seconds))} s left"
+    if seconds < 100:
+        return f"{5 * math.ceil(seconds / 5) if seconds < 60 else 10 * round(seconds / 10)} s left"
+    minutes = round(seconds / 60)
+    return f"{minutes} min left" if minutes < 100 else f"{math.ceil(minutes / 60)} h left"
 
 
 def mapped(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q, None, T]:

@@ -7,7 +7,6 @@ A job is a Generator[Step, None, T]: it yields Steps and returns its value. Part
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Callable, Generator
@@ -17,7 +16,7 @@ from typing import TypeVar
 import bpy
 
 from ...thunder_core.errors import Cancelled
-from ...thunder_core.progress import mapped
+from ...thunder_core.progress import mapped, time_in_words
 from .session import session
 
 T = TypeVar("T")
@@ -73,16 +72,9 @@ class Pace:
         return (now - then) / (fraction - before) * (1.0 - fraction)
 
     def time_left(self, fraction: float) -> str:
-        """The same in words, coarse, so that it counts down and does not flicker; "" while it is too early."""
+        """The same in words; "" while it is too early."""
         seconds = self.seconds_left(fraction)
-        if seconds is None:
-            return ""
-        if seconds < 10:
-            return f"{max(1, round(seconds))} s left"
-        if seconds < 100:
-            return f"{5 * math.ceil(seconds / 5) if seconds < 60 else 10 * round(seconds / 10)} s left"
-        minutes = round(seconds / 60)
-        return f"{minutes} min left" if minutes < 100 else f"{math.ceil(minutes / 60)} h left"
+        return "" if seconds is None else time_in_words(seconds)
 
 
 class Job:

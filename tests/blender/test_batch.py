@@ -3,6 +3,7 @@
 
 import argparse
 import importlib
+import itertools
 import json
 import os
 import signal
@@ -132,6 +133,31 @@ def test_a_bake_writes_curves_actions_and_a_contact_sheet_of_all_takes(bake, ble
     assert blender.context.scene.render.fps == 25
     again = bake("--audio", voice, "--takes", 1, "--out", out)
     assert sorted(os.listdir(out)) == ["line.blend", "report.json", "thunder-files.json"] and "csv" not in again["takes"][0]
+
+
+def test_a_bake_says_all_the_time_what_it_does(command, client, voice, tmp_path):
+    steps = []
+    arguments = ["--audio", voice, "--takes", 2, "--fps", 25, "--outputs", "blend,csv,sheet,video", "--out", tmp_path / "out"]
+    command.bake(command.options([str(each) for each in arguments]), steps.append)
+    fractions = [step.fraction for step in steps]
+    assert fractions == sorted(fractions) and 0.0 <= fractions[0] < 0.1 and fractions[-1] <= 1.0 + 1e-9
+    assert max(after - before for before, after in itertools.pairwise(fractions)) < 0.5  # not from 0 to 99 at once
+    messages = list(dict.fromkeys(step.message for step in steps))
+    written = ["Writing the scene", "Writing take_01.csv (1 of 4)", "Writing take_02.csv (2 of 4)", "Drawing the contact sheet (3 of 4)"]
+    assert messages[-5:] == [*written, "Filming take_01.mp4 (4 of 4)"] and any("take" in words.lower() for words in messages[:-5])
+    assert sum(step.message.startswith("Filming") for step in steps) > 10  # of the film's frames
+
+
+def test_what_several_files_of_a_bake_lose_is_one_warning():
+    products = importlib.import_module(f"{PACKAGE}.cli.products")
+    baked = products.Baked(None, None, None, [], [], {"warnings": ["earlier"], "notes": []})
+    baked.losses["Clipped"] = [("Clipped: “a”", "take_01.csv"), ("Clipped: “a”, “b”", "take_02.csv"), ("Clipped: “b”", "take_03.csv")]
+    baked.losses["Modifiers"] = [("Modifiers: “c”", "take_01.fbx")]
+    unnamed = f"{importlib.import_module(f'{PACKAGE}.scene.media.export').WITHOUT_NAME}“d”"
+    baked.losses[unnamed] = [(unnamed, "take_01.csv")] * 2
+    products._note_losses(baked)
+    assert baked.report["warnings"] == ["earlier", "Clipped: “a” (take_01.csv and 2 more)", "Modifiers: “c” (take_01.fbx)"]
+    assert baked.report["notes"] == [unnamed]
 
 
 @pytest.mark.slow
@@ -264,7 +290,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if "[3/3] two:" in line:  # it is being baked
+        if "] one: 1 take in " in line:  # from now on the next one is being baked
             break
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -275,8 +301,9 @@ def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
     before = (out / "one" / "report.json").stat().st_mtime_ns
     done = run("--jobs", tmp_path / "jobs.toml")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert "[2/3] one: up to date" in done.stdout and "[3/3] two: 1 take in " in done.stdout
-    assert "[1/3] bad: failed: “bad.wav” is not a sound" in done.stderr and "Traceback" not in done.stderr
+    assert done.stdout.startswith("2 jobs to bake, 1 up to date\n      “bad”, “two”: not baked yet\n")
+    assert "[2/2] two: 1 take in " in done.stdout and not set("\r\x1b") & set(done.stdout + done.stderr)
+    assert "[1/2] bad: failed: “bad.wav” is not a sound" in done.stderr and "Traceback" not in done.stderr
     assert "1 baked, 1 up to date, 1 failed; see " in done.stdout
     assert (out / "one" / "report.json").stat().st_mtime_ns == before
     assert hashes(out / "one") == hashes(out / "two")

@@ -166,7 +166,7 @@ def kill_bakes(count: int, draw: random.Random, place: Path, tally: Tally) -> No
         shutil.copytree(earlier, out)
         process = bake(python, sound, out, 2, temporary)
         # A third before it says anything, a third at some percentage, a third while it writes.
-        percent, longest = ((-1, ends[1]), (draw.randrange(1, 99), 0.2), (99, ends[-1] - ends[-3]))[number % 3]
+        percent, longest = ((-1, ends[1]), (draw.randrange(1, 95), 0.2), (95, ends[-1] - ends[-3]))[number % 3]
         for line in process.stdout if percent >= 0 else ():
             if line[:4].strip(" %\n").isdigit() and int(line[:4].strip(" %\n")) >= percent:
                 break
@@ -238,12 +238,12 @@ def kill_batches(count: int, draw: random.Random, place: Path, tally: Tally) -> 
         shutil.rmtree(out, ignore_errors=True)
         shutil.copytree(earlier, out)
         process = run_jobs(python, jobs, out, 2, temporary)
-        # A half at any moment, a half around the moment in which a job's files get their names.
-        awaited = (None, "a: 2 takes", None, "b:")[number % 4]
+        # A half at any moment, a half after the first job has ended: while the second one is baked, and its files get their names.
+        awaited = (None, "a: 2 takes")[number % 2]
         for line in process.stdout if awaited else ():
             if awaited in line:
                 break
-        moment = time.monotonic() + draw.uniform(0, 0.3 * longest if awaited else longest)
+        moment = time.monotonic() + draw.uniform(0, 0.5 * longest if awaited else longest)
         helpers: set[int] = set()
         while process.poll() is None and time.monotonic() < moment:
             helpers |= bakers(process.pid)
@@ -263,7 +263,8 @@ def kill_batches(count: int, draw: random.Random, place: Path, tally: Tally) -> 
                 tally.fault(f"batch {number}: {name}: neither all of the old nor all of the new: {sorted(os.listdir(out / name))}")
         tally.moments[f"{len(finished)} of 2 jobs baked"] += 1
         said = run_jobs(python, jobs, out, 2, temporary).communicate(timeout=600)[0]
-        again = {name for name in "ab" if f"{name}: up to date" in said}
+        rows = json.loads((out / "batch.json").read_text(encoding="utf-8"))["jobs"]
+        again = {row["name"] for row in rows if row["state"] == "up to date"}
         if again != finished or not all(is_whole(out / name, 2) for name in "ab"):
             tally.fault(f"batch {number}: {sorted(finished)} were baked, and the next run: {said[-300:]}")
         if left := with_temporary(temporary, leftovers):

@@ -6,7 +6,8 @@ engine starts once. Requests and events are lines of JSON. Standard library only
 
 request: {"job": name, "settings": {…}, "out": folder, "options": […]}
 events:  ready (maker: versions and the weights' hash), progress (job, fraction, message), done (job, report),
-         failed (job, sentence, log).  From a cluster also note (sentence), and refused (sentence) if it cannot be used at all.
+         failed (job, sentence, log).  From a cluster also note (sentence, and job if that waits again), and refused (sentence) if it
+         cannot be used at all.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import os
 import subprocess
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .. import system_calls
@@ -166,7 +167,7 @@ class Baker:
         self._process.close()
 
 
-def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Iterator[dict]:
+def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Generator[dict, None, None]:
     """Bake tasks one after the other in one process on this machine; yields their events. A task at which the process dies
     fails, and the next one gets a new process. Raises NoEngine if none can be started."""
     baker: Baker | None = None

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from ..engine_python import ROOT
@@ -28,7 +28,7 @@ class Cluster:
     results: str = BACK
 
 
-def bake_on(cluster: Cluster, python: str, command: Sequence[str], tasks: Sequence[Task], maker: Maker) -> Iterator[dict]:
+def bake_on(cluster: Cluster, python: str, command: Sequence[str], tasks: Sequence[Task], maker: Maker) -> Generator[dict, None, None]:
     """Bake tasks on the machines of a cluster; yields their events, each with the “node” that it comes from, and “note” with a sentence if
     a machine cannot be used or is lost.
 

@@ -25,6 +25,7 @@ from .settings import path_names
 REPORT = "report.json"
 MADE_FROM = "made_from"
 FAILED = ".failed.json"
+NOT_YET = "not baked yet"  # of `what_changed`
 _LONGEST = 2**26  # largest report that is read, bytes
 
 
@@ -96,7 +97,7 @@ def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str])
     """
     before = read_report(folder).get(MADE_FROM)
     if not isinstance(before, dict) or os.path.lexists(os.path.join(folder, JOURNAL)):
-        return "not baked yet"
+        return NOT_YET
     try:
         return _changed_input(job, before, maker, styles) or _changed_output(folder)
     except OSError as error:

@@ -308,7 +308,8 @@ class Spread:
             sentence = f"{ATTEMPTS} machines were lost while they baked this, the last one {node}: bake it alone, with --only, to see why"
             self.put({"event": "failed", "job": job, "sentence": sentence, "log": _COLOUR.sub("", str(error)), "node": node})
             return
-        self.put({"event": "note", "sentence": f"The machine {node} was lost while it baked “{job}”: another one bakes it", "node": node})
+        sentence = f"The machine {node} was lost while it baked “{job}”: another one bakes it"
+        self.put({"event": "note", "sentence": sentence, "node": node, "job": job})
         self.waiting.appendleft(running.request)
 
     def _give_up(self) -> None:

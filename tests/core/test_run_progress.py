@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a run of many bakes shows its progress: in place on a terminal, as few lines in a log file."""
+
+import io
+import itertools
+import threading
+import time
+
+import pytest
+
+from thunder_core.batch import run_progress
+from thunder_core.batch.run_progress import RunProgress
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still unless the test moves it: [seconds]."""
+    now = [1000.0]
+    monkeypatch.setattr(run_progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(RunProgress, "_tick", lambda self: None)
+    return now
+
+
+def made(count, on_terminal):
+    out = io.StringIO()
+    return RunProgress(count, lambda text, stream: print(text, file=stream), out, on_terminal), out
+
+
+def shown(text):
+    """The lines that a terminal shows after it got this text: it knows line feed, carriage return, up, and erase to the end."""
+    lines, row, rest = [""], 0, text
+    while rest:
+        if rest.startswith("\x1b["):
+            number, code = rest[2 : next(i for i in itertools.count(2) if rest[i].isalpha())], None
+            code, rest = rest[2 + len(number)], rest[3 + len(number) :]
+            if code == "A":
+                row -= int(number)
+            else:
+                assert code == "J"
+                lines = [*lines[:row], ""]
+        elif rest[0] == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+            rest = rest[1:]
+        elif rest[0] == "\r":
+            rest = rest[1:]  # in this code an erasure follows
+        else:
+            lines[row] += rest[0]
+            rest = rest[1:]
+    return lines
+
+
+def test_a_log_file_gets_a_line_now_and_then_and_no_control_characters(clock):
+    progress, out = made(140, False)
+    with progress:
+        for number in range(120):  # two minutes of two machines, an event a second of each
+            progress.update("shot 12", number / 120, f"Sampled {number}", "anna")
+            progress.update("shot 13", 0.5, "Writing the scene", "bert")
+            clock[0] += 1.0
+    lines = out.getvalue().splitlines()
+    assert len(lines) == 120 // run_progress.LOG_EVERY - 1 and all(line.isprintable() for line in lines)
+    assert lines[0].strip() == (
+        "0 of 140 done, 93 min left; now shot 12: 25%, sampled 30, for 30 s (on anna); shot 13: 50%, writing the scene, for 30 s (on bert)"
+    )
+
+
+def test_a_terminal_shows_what_each_machine_does_below_the_lines_that_stay(clock):
+    progress, out = made(3, True)
+    with progress:
+        assert shown(out.getvalue()) == ["      0 of 3 done; starting Blender"]
+        for name, fraction in (("a", 0.1), ("b", 0.2), ("a", 0.5)):
+            progress.update(name, fraction, "Sampling 8")
+            clock[0] += 1.0
+        assert shown(out.getvalue())[:2] == ["      a: 50%, sampling 8, for 2 s", "      b: 20%, sampling 8, for 1 s"]
+        assert progress.end("a", True) == 3.0
+        progress.say("[1/3] a: 8 takes")
+        progress.say("a warning")
+        assert shown(out.getvalue()) == ["[1/3] a: 8 takes", "a warning", "      b: 20%, sampling 8, for 2 s", "      1 of 3 done"]
+    assert shown(out.getvalue()) == ["[1/3] a: 8 takes", "a warning", ""]
+
+
+def test_lines_on_a_terminal_never_wrap_and_are_few(clock, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    progress, out = made(99, True)
+    with progress:
+        for number in range(20):
+            progress.update(f"日本語の名前 {number}", 0.1, "A message that is far longer than the terminal is wide")
+            clock[0] += 1.0
+        lines = shown(out.getvalue())
+    assert len(lines) == run_progress.LISTED + 2 and lines[-2].strip() == "and 12 more"
+    width = [sum(2 if ord(letter) > 0x2FFF else 1 for letter in line) for line in lines]
+    assert max(width) < 40 and lines[0].endswith("…")
+
+
+def test_the_time_left_counts_jobs_that_were_baked_not_those_that_failed(clock):
+    progress, _ = made(10, False)
+    progress.update("a", 0.0, "")
+    assert progress.summary() == "0 of 10 done"  # too early to know
+    clock[0] += 60.0
+    progress.end("a", True)
+    for name in "bcd":
+        progress.update(name, 0.0, "")
+        progress.end(name, False)
+    assert progress.summary() == "4 of 10 done, 6 min left"
+    progress.update("e", 0.5, "")
+    clock[0] += 30.0
+    assert progress.summary() == "4 of 10 done, 6 min left"  # a minute for each of 5.5
+
+
+def test_a_job_that_another_machine_begins_again_counts_from_there(clock):
+    progress, out = made(2, True)
+    with progress:
+        progress.update("a", 0.9, "Writing", "anna")
+        clock[0] += 100.0
+        progress.forget("a")
+        progress.update("a", 0.1, "Sampling", "bert")
+        clock[0] += 1.0
+        progress.update("a", 0.1, "Sampling", "bert")
+        assert shown(out.getvalue())[0].strip() == "a: 10%, sampling, for 1 s (on bert)"
+
+
+def test_a_picture_is_redrawn_while_no_event_comes(monkeypatch):
+    drawn = threading.Event()
+
+    class Out(io.StringIO):
+        def write(self, text):
+            if "for 1 s" in text:
+                drawn.set()
+            return super().write(text)
+
+    progress = RunProgress(1, lambda text, stream: None, Out(), True)
+    with progress:
+        progress.update("a", 0.5, "Filming")
+        assert drawn.wait(10.0)
+    length = len(progress._stream.getvalue())
+    time.sleep(1.2)
+    assert len(progress._stream.getvalue()) == length  # nothing after its end
+
+
+def test_a_terminal_that_is_closed_stops_nothing(clock):
+    progress, out = made(2, True)
+    with progress:
+        progress._print = lambda text, stream: None
+        out.close()
+        progress.update("a", 0.5, "Sampling")
+        clock[0] += 1.0
+        progress.update("a", 0.6, "Sampling")
+        progress.say("a line")
+
+
+@pytest.mark.parametrize("term, expected", [("xterm", True), ("dumb", False)])
+def test_what_counts_as_a_terminal(monkeypatch, term, expected):
+    monkeypatch.setenv("TERM", term)
+    monkeypatch.setattr(run_progress.sys, "platform", "linux")
+    tty = io.StringIO()
+    tty.isatty = lambda: True
+    assert run_progress.is_terminal(tty) is expected and not run_progress.is_terminal(io.StringIO()) and not run_progress.is_terminal(None)
