@@ -33,6 +33,7 @@ JOURNAL = PART + "journal" + PART_END  # file in such a folder during a replacem
 WAIT = 30.0  # seconds to wait for another process that is replacing files in the same folder; it takes well under one
 
 _HEADING = "written by THUNDER"  # key of the table in MANIFEST
+_BEGINNING = f'{{\n "{_HEADING}"'.encode()  # of MANIFEST
 _MACHINE = f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"  # used in names: process ids are per machine
 _LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}  # default on Windows
 _PART_NAME = re.compile(re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16}" + re.escape(PART_END) + r".*")
@@ -120,6 +121,22 @@ def files_written(folder: str) -> dict[str, str]:
         return _manifest(folder)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def is_damaged(folder: str) -> bool:
+    """Whether the list of the files that a `Transaction` wrote into a folder is there, but blank or cut off."""
+    path = os.path.join(folder, MANIFEST)
+    try:
+        _manifest(folder)
+    except OSError:
+        return False
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        if not os.path.isfile(path) or os.path.islink(path):
+            return False
+        with open(path, "rb") as file:
+            start = file.read(len(_BEGINNING))
+        return _is_blank(path) or start == _BEGINNING[: len(start)]
+    return False
 
 
 def remove_leftovers(folder: str) -> None:
@@ -253,19 +270,27 @@ class Transaction:
         if self._is_input(path):
             raise BadRequest(f"“{path}” is read for this and would be replaced: choose another folder")
         if not self.force and not self._is_ours(name, files):
+            if files is None and is_damaged(self.folder):
+                raise BadRequest(
+                    f"“{MANIFEST}” in “{self.folder}” is damaged, as a power cut leaves a file, so that files of yours there cannot be told "
+                    f"from those that were written: move “{name}” and the others away, choose another folder, or use --force to keep "
+                    f"each as NAME1"
+                )
             raise BadRequest(
                 f"“{path}” is a file of yours or has changed since it was written: choose another folder, or "
                 f"use --force to keep it as “{self._free_name(name)}”"
             )
 
     def _is_ours(self, name: str, files: dict[str, str] | None) -> bool:
-        """Whether a file is as an earlier transaction wrote it, or blank. files: names and hashes, of _files_of_ours."""
+        """Whether a file is as an earlier transaction wrote it, or blank, or a damaged list. files: names and hashes, of _files_of_ours."""
         path = self._path(name)
         if not stat.S_ISREG(os.lstat(path).st_mode):
             return False
         if _is_blank(path):  # as a power cut leaves a file: nobody's work
             return True
-        return files is not None and (name == MANIFEST or (name in files and files[name] == hash_of(path)))
+        if name == MANIFEST:
+            return files is not None or is_damaged(self.folder)
+        return files is not None and name in files and files[name] == hash_of(path)
 
     def _files_of_ours(self) -> dict[str, str] | None:
         """Names and hashes of the files that earlier transactions wrote into this folder; None without a manifest of ours."""

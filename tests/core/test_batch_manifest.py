@@ -101,6 +101,11 @@ def test_a_changed_or_missing_output_is_noticed(why, folder, name, content):
     assert why() != ""
 
 
+def test_a_list_of_files_that_a_power_cut_damaged_is_said(why, folder):
+    (folder / "thunder-files.json").write_bytes(bytes(200))
+    assert why() == "“thunder-files.json” is damaged"
+
+
 def test_a_bake_that_was_killed_while_it_replaced_files_is_not_up_to_date(why, folder):
     (folder / JOURNAL).write_text("[]")
     assert why() == "not baked yet"

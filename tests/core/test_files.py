@@ -199,6 +199,27 @@ def test_a_blank_file_as_a_power_cut_leaves_it_is_replaced(tmp_path, blank):
         write(tmp_path, NEW)
 
 
+@pytest.mark.parametrize("left", [0, 5, 30, 100, None])
+def test_a_list_that_a_power_cut_damaged_makes_the_folder_unknown_and_deletes_nothing(tmp_path, left):
+    write(tmp_path, OLD)
+    path = tmp_path / files.MANIFEST
+    whole = path.read_bytes()
+    path.write_bytes(bytes(len(whole)) if left is None else whole[:left])  # zeros, or its beginning
+    before = {each.name: each.read_bytes() for each in tmp_path.iterdir()}
+    assert files.is_damaged(str(tmp_path)) and files.files_written(str(tmp_path)) == {}
+    with pytest.raises(BadRequest) as refusal:
+        write(tmp_path, NEW)
+    assert "is damaged, as a power cut" in str(refusal.value) and "move “" in str(refusal.value) and "\n" not in str(refusal.value)
+    assert {each.name: each.read_bytes() for each in tmp_path.iterdir()} == before
+    with files.Transaction(str(tmp_path)) as transaction:  # other names are free, and the list is written anew
+        transaction.write("other.txt", "1")
+        transaction.remove(re.compile(".*"))
+    assert {**before, "other.txt": b"1"}.items() - {(files.MANIFEST, before[files.MANIFEST])} <= content_of(tmp_path).items()
+    assert files.files_written(str(tmp_path)).keys() == {"other.txt"} and transaction.kept == {}
+    kept = write(tmp_path, NEW, force=True).kept
+    assert kept == {name: f"{name}1" for name in OLD if name in NEW} and not files.is_damaged(str(tmp_path))
+
+
 def test_files_that_appear_while_work_is_done_are_not_replaced(tmp_path):
     transaction = files.Transaction(str(tmp_path))
     transaction.check(NEW)

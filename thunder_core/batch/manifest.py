@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..engine_python import ROOT
-from ..files import files_written, hash_of, JOURNAL, MANIFEST, write_file
+from ..files import files_written, hash_of, is_damaged, JOURNAL, MANIFEST, write_file
 from .job_file import Job
 from .settings import path_names
 
@@ -121,7 +121,7 @@ def _changed_input(job: Job, before: dict, maker: Maker, styles: Mapping[str, st
 def _changed_output(folder: str) -> str:
     written = files_written(folder)
     if REPORT not in written:
-        return f"“{MANIFEST}” is missing"
+        return f"“{MANIFEST}” is {'damaged' if is_damaged(folder) else 'missing'}"
     for name, digest in written.items():
         path = os.path.join(folder, name)
         if not os.path.isfile(path):
