@@ -272,7 +272,7 @@ class Transaction:
         if not self.force and not self._is_ours(name, files):
             if files is None and is_damaged(self.folder):
                 raise BadRequest(
-                    f"“{MANIFEST}” in “{self.folder}” is damaged, as a power cut leaves a file, so that files of yours there cannot be told "
+                    f"“{MANIFEST}” in “{self.folder}” is damaged, as a power cut leaves a file, and files of yours there cannot be told "
                     f"from those that were written: move “{name}” and the others away, choose another folder, or use --force to keep "
                     f"each as NAME1"
                 )

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from thunder_core.batch import baker
 from thunder_core.batch.baker import bake_here, Baker, Task
 from thunder_core.errors import NoEngine
 
@@ -61,11 +62,26 @@ def test_a_process_that_cannot_start_is_said_once(tmp_path):
             list(bake_here(command, [Task("a", {}, ""), Task("b", {}, "")]))
 
 
+def test_a_process_that_is_never_ready_is_given_up_with_what_it_printed_last(tmp_path, monkeypatch):
+    monkeypatch.setattr(baker, "START_SECONDS", 1.0)
+    script = tmp_path / "hangs.py"
+    script.write_text(
+        "import os, sys, time\nprint('waiting for a licence server', file=sys.stderr, flush=True)\n"
+        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n"
+    )
+    begun = time.monotonic()
+    with pytest.raises(NoEngine) as refusal:
+        list(bake_here([sys.executable, str(script)], [Task("a", {}, "")]))
+    assert time.monotonic() - begun < 20
+    assert "not ready to bake after 1 s" in str(refusal.value) and "waiting for a licence server" in str(refusal.value)
+    if os.name != "nt":
+        with pytest.raises(ProcessLookupError):
+            os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
 def test_stopping_in_the_middle_ends_the_process(command):
     events = bake_here(command, [Task("wait", {}, "")])
     assert next(events)["event"] == "progress"
-    from thunder_core.batch import baker
-
     patience, baker.PATIENCE = baker.PATIENCE, 0.2
     try:
         begun = time.monotonic()

@@ -6,6 +6,7 @@ import hashlib
 import re
 import sys
 import threading
+import time
 import types
 
 import pytest
@@ -209,3 +210,48 @@ def test_a_machine_that_fails_to_start_is_tried_again_where_another_is_refused(s
     (failed, _) = [event["sentence"] for event in spread(ray) if event["event"] == "failed"]
     assert ray.started.count("one") == cluster.STARTS and ray.killed == 1
     assert "it has THUNDER 2 where this machine has 1" in failed and "No module named 'pickled'" in failed
+
+
+class HangingRay(FailingRay):
+    """Ray where a machine of the name “stuck” never answers, and the others bake at once."""
+
+    def remote(self, kind):
+        return types.SimpleNamespace(options=lambda **chosen: types.SimpleNamespace(remote=lambda *_: self.actor(chosen)))
+
+    def actor(self, chosen):
+        node = chosen["scheduling_strategy"].node_id
+        self.started.append(node)
+        ready = types.SimpleNamespace(options=lambda **_: types.SimpleNamespace(remote=lambda: (node, len(self.started))))
+
+        def bake(request, *_):
+            return iter([{"event": "done", "job": request["job"], "report": {}}])
+
+        return types.SimpleNamespace(ready=ready, bake=types.SimpleNamespace(options=lambda **_: types.SimpleNamespace(remote=bake)))
+
+    def wait(self, awaited, **_):
+        time.sleep(0.01)
+        arrived = [one for one in awaited if not isinstance(one, tuple) or one[0] != "stuck"][:1]
+        return arrived, [one for one in awaited if one not in arrived]
+
+    def get(self, answer):
+        return answer if isinstance(answer, dict) else (self.maker, "")
+
+
+def test_a_machine_whose_start_hangs_is_given_up_after_a_time_and_keeps_no_job(spread, monkeypatch):
+    maker = {"thunder": "1", "blender": "5.0.1", "weights": "f"}
+    monkeypatch.setattr(cluster, "RAY_SECONDS", 0.2)
+    events = spread(HangingRay([node("stuck", 4), node("works", 4)], set(), maker))
+    assert sorted(event["job"] for event in events if event["event"] == "done") == ["a", "b"]
+    ray = HangingRay([node("stuck", 4)], set(), maker)
+    events = spread(ray)
+    failed = [event for event in events if event["event"] == "failed"]
+    assert [event["job"] for event in failed] == ["a", "b"] and ray.started == ["stuck"] * cluster.STARTS == ["stuck"] * ray.killed
+    assert "Ray started no process in" in failed[0]["sentence"] and "ray status" in failed[0]["sentence"]
+
+
+def test_a_machine_whose_blender_hangs_says_what_it_printed_last(monkeypatch, tmp_path):
+    script = tmp_path / "hangs.py"
+    script.write_text("import sys, time\nprint('waiting for a licence', file=sys.stderr, flush=True)\ntime.sleep(60)\n")
+    monkeypatch.setattr("thunder_core.batch.baker.START_SECONDS", 1.0)
+    maker, why = cluster.NodeBaker(str(tmp_path), [sys.executable, str(script)], 1).ready()
+    assert maker == {} and "not ready to bake after 1 s" in why and "waiting for a licence" in why and "in a terminal" in why

@@ -26,6 +26,7 @@ from ..errors import NoEngine, ThunderError
 
 LOG_LINES = 60  # lines of the process's output kept for error messages
 PATIENCE = 10.0  # seconds that a process has to stop: its engine stops, files are restored
+START_SECONDS = 300.0  # longest start of the process: Blender with all its add-ons, from a slow disk
 ADVICE = "start one with “ray start --head”, or name another with --cluster"  # advice if no cluster answers
 EVENTS = ("ready", "progress", "done", "failed", "note", "refused")
 
@@ -62,6 +63,7 @@ class LineProcess:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         self._lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
+        self.killed = False
         try:  # Ctrl-C in a terminal is for the requesting process
             self._popen = subprocess.Popen(
                 list(command),
@@ -113,6 +115,11 @@ class LineProcess:
             return f"was ended by signal {-code}"
         return f"ended with code {code}"
 
+    def kill(self) -> None:
+        """End it at once; the thread that reads its events goes on."""
+        self.killed = True
+        system_calls.kill_group(self._popen)
+
     def close(self) -> None:
         """End it: politely at first. Returns when it is gone. May be called twice."""
         with contextlib.suppress(OSError):
@@ -139,13 +146,24 @@ class Baker:
         self._process = LineProcess([*command, "--baker"], environment)
 
     def wait(self) -> dict:
-        """Wait until it is ready; returns `maker`. Raises NoEngine if it cannot bake at all."""
-        while self.maker is None:
-            event = self._process.next()
-            if event is None:
-                raise NoEngine(f"No Blender could be started to bake in ({self._process.last_line}): correct that and bake again")
-            if event["event"] == "ready":
-                self.maker = event["maker"]
+        """Wait until it is ready; returns `maker`. Raises NoEngine if it cannot bake at all, or is not ready after START_SECONDS."""
+        limit = threading.Timer(START_SECONDS, self._process.kill)
+        limit.daemon = True
+        if self.maker is None:
+            limit.start()
+        try:
+            while self.maker is None:
+                event = self._process.next()
+                if event is None and self._process.killed:
+                    after = f"{START_SECONDS / 60:.0f} min" if START_SECONDS >= 60 else f"{START_SECONDS:.0f} s"
+                    advice = "start it in a terminal to see what it waits for, and bake again"
+                    raise NoEngine(f"Blender was not ready to bake after {after} (its last line: {self._process.last_line}): {advice}")
+                if event is None:
+                    raise NoEngine(f"No Blender could be started to bake in ({self._process.last_line}): correct that and bake again")
+                if event["event"] == "ready":
+                    self.maker = event["maker"]
+        finally:
+            limit.cancel()
         return self.maker
 
     def bake(self, task: Task) -> Iterator[dict]:

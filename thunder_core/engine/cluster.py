@@ -27,12 +27,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..batch.baker import ADVICE
+from ..batch.baker import ADVICE, START_SECONDS
 from ..errors import ThunderError
 from ..files import hash_of, Transaction
 
 ATTEMPTS = 3  # machines that a job may lose
 STARTS = 3  # attempts to start a baking process on a machine
+RAY_SECONDS = START_SECONDS + 60.0  # longest start of it by Ray; the process itself says after START_SECONDS what its Blender waits for
 NEW_MACHINES = 10.0  # seconds between two checks for machines that joined
 PATIENCE = 300.0  # seconds to wait for a machine if there is none
 TURN = 0.5  # seconds between two checks for cancellation
@@ -93,6 +94,8 @@ class NodeBaker:
             self.baker = self.baker or self.module.Baker(self.command, self.environment)
             return self.baker.wait(), ""
         except Exception as error:  # its class may be unknown where it would arrive
+            if self.baker is not None:
+                self.baker.close()
             self.baker = None
             return {}, str(error)
 
@@ -161,7 +164,7 @@ class Spread:
     waiting: collections.deque = field(default_factory=collections.deque)
     attempts: collections.Counter = field(default_factory=collections.Counter)
     free: dict = field(default_factory=dict)  # slot → actor
-    starting: dict = field(default_factory=dict)  # reference that `ready` resolves → (slot, actor)
+    starting: dict = field(default_factory=dict)  # reference that `ready` resolves → (slot, actor, time of the start)
     running: list = field(default_factory=list)
     refused: set = field(default_factory=set)  # ids of machines that cannot bake
     reasons: dict = field(default_factory=dict)  # machine → the reason why it cannot bake
@@ -192,7 +195,7 @@ class Spread:
         """Start a baking process in each empty slot, at most one per waiting job."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        used = {*self.free, *(slot for slot, _ in self.starting.values()), *(each.slot for each in self.running)}
+        used = {*self.free, *(slot for slot, _, _ in self.starting.values()), *(each.slot for each in self.running)}
         for slot in slots(self.ray.nodes(), self.request["cpus"]):
             if slot in used or slot.node in self.refused or len(self.free) + len(self.starting) >= len(self.waiting):
                 continue
@@ -207,7 +210,7 @@ class Spread:
                 .options(**options)
                 .remote(self.request["root"], self.request["command"], self.request["cpus"], os.environ.get("THUNDER_PRECISION", ""))
             )
-            self.starting[actor.ready.options(num_returns=1).remote()] = (slot, actor)
+            self.starting[actor.ready.options(num_returns=1).remote()] = (slot, actor, time.monotonic())
 
     def _begin(self, slot: Slot, actor) -> None:
         """Start the next job in a slot."""
@@ -223,7 +226,7 @@ class Spread:
         self.running.append(_Running(request, slot, (stream, actor)))
 
     def _turn(self) -> None:
-        """Wait briefly for results of the machines, and handle them."""
+        """Wait briefly for results of the machines, and handle them; give up starts that take too long."""
         streams = {each.stream[0]: each for each in self.running}
         awaited = [*self.starting, *streams]
         if not awaited:
@@ -235,10 +238,16 @@ class Spread:
                 self._started(one)
             else:
                 self._event_of(streams[one])
+        for one, (slot, actor, since) in list(self.starting.items()):
+            if time.monotonic() - since > RAY_SECONDS:
+                del self.starting[one]
+                self.ray.kill(actor)
+                advice = "look with “ray status”, free its processors or restart Ray there"
+                self._not_started(slot, f"Ray started no process in {RAY_SECONDS / 60:.0f} min, other work or a fault keeps it: {advice}")
 
     def _started(self, answer) -> None:
         """Handle that a slot is ready or cannot bake."""
-        slot, actor = self.starting.pop(answer)
+        slot, actor, _ = self.starting.pop(answer)
         try:
             maker, why = self.ray.get(answer)
         except self.ray.exceptions.RayError as error:
