@@ -21,7 +21,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
-from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report
+from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report, sounds
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
 from ..thunder_core.batch.run_progress import duration, RunProgress
@@ -47,16 +47,18 @@ def bake_all(chosen: argparse.Namespace) -> int:
     if not out:
         raise BadRequest("There is no folder to write into: name one with --out, or as “out” in the job file")
     bake.check_engine(chosen.engine, chosen.weights)
-    engine_python(chosen)
+    python = engine_python(chosen)
     given = defaults_of(chosen)
     checks.check(jobs, given, chosen.allow_newer)
     run = Run(chosen, os.path.abspath(out), listed.jobs, given if is_job_file(chosen.jobs) else None)
     tasks = run.tasks(jobs)
     try:
         if tasks:
-            with run.progress, contextlib.closing(events_of(chosen, tasks, run.maker)) as events:
-                for event in events:
-                    run.note(event)
+            with run.progress:
+                tasks = run.without_damaged_sounds(tasks, python)
+                with contextlib.closing(events_of(chosen, tasks, run.maker)) as events:
+                    for event in events:
+                        run.note(event)
     finally:
         run.write_report()
     return run.end()
@@ -191,6 +193,15 @@ class Run:
                 say(f"      {checks.listed(names)}: {why}")
         self.progress = RunProgress(len(tasks), say, sys.stdout, log_every=self.chosen.log_every)
         return tasks
+
+    def without_damaged_sounds(self, tasks: list[Task], python: str) -> list[Task]:
+        """The tasks without those whose sound the engine refuses: these fail at once, not when their turn comes in the night."""
+        named = {task.job: [str(task.settings[key]) for key in ("audio", "listen-to") if key in task.settings] for task in tasks}
+        refused = sounds.problems(python, [path for paths in named.values() for path in paths])
+        for job, paths in named.items():
+            if reason := next((refused[path] for path in paths if path in refused), ""):
+                self.note({"event": "failed", "job": job, "sentence": reason})
+        return [task for task in tasks if self.states[task.job] != report.FAILED]
 
     def _what_changed(self, job: Job) -> str:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks what jobs name before the first of them is baked: files, presets, heads. All mistakes are reported at once."""
+"""Checks what jobs name before the first of them is baked: files, presets, heads, strips. All mistakes are reported at once."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import bpy
 
 from ..scene.takes.direction.presets import all_presets
 from ..thunder_core import files
-from ..thunder_core.batch import blend_header
+from ..thunder_core.batch import blend_header, blend_strips
 from ..thunder_core.batch.job_file import Job
 from ..thunder_core.batch.settings import is_preset_file, path_names, shown
 from ..thunder_core.direction_presets import Preset
@@ -58,6 +58,8 @@ def _problems(settings: Mapping[str, object], given: Mapping[str, object], allow
             yield f"{key('blend')}: {problem}"
         elif "head" in settings and (problem := _problem_of_head(str(blend), str(settings["head"]))):
             yield f"{key('head')}{problem}"
+        elif "strip" in settings and (problem := _problem_of_strip(str(blend), str(settings["strip"]))):
+            yield f"{key('strip')}{problem}"
 
 
 @functools.cache
@@ -94,6 +96,16 @@ def _problem_of_head(path: str, head: str) -> str:
         return ""
     has = f": its objects are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else ""
     return f" = {shown(head)} is no object of “{os.path.basename(path)}”{_nearest(head, names) or has}"
+
+
+@functools.cache
+def _problem_of_strip(path: str, strip: str) -> str:
+    """The reason why a scene has no such sound strip; "" also where that cannot be known without opening it."""
+    names = blend_strips.sound_strips(path)
+    if names is None or strip in names:
+        return ""
+    has = f": its sound strips are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else ", which has none"
+    return f" = {shown(strip)} is no sound strip of “{os.path.basename(path)}”{_nearest(strip, names) or has}"
 
 
 @functools.cache

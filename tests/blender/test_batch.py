@@ -18,7 +18,7 @@ from played_engine import PlayedClient
 from thunder.scene.engine import connection
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import files
-from thunder.thunder_core.batch import manifest, settings
+from thunder.thunder_core.batch import blend_strips, manifest, settings
 
 pytestmark = pytest.mark.one_blender
 
@@ -173,6 +173,28 @@ def test_a_bake_exports_and_films_its_best_takes(bake, voice, tmp_path):
     assert report["takes"][1]["video"] == "take_02.mp4" and "glb" not in report["takes"][2]
 
 
+def test_the_sound_strips_of_a_file_are_known_without_opening_it(needs_sound, blender, scene_file, tmp_path):
+    scene = blender.context.scene
+    strip_module.add(scene, str(tmp_path / "line.wav"), "Bert “ü” 名", 90)
+    length = {"length": 20} if blender.app.version >= (5, 0) else {"frame_end": 200}
+    strips = scene.sequence_editor.strips if hasattr(scene.sequence_editor, "strips") else scene.sequence_editor.sequences
+    strips.new_effect(name="Colour", type="COLOR", channel=9, frame_start=120, **length)
+    for compress in (False, True):
+        path = str(tmp_path / f"{compress}.blend")
+        blender.ops.wm.save_as_mainfile(filepath=path, compress=compress, copy=True)
+        assert sorted(blend_strips.sound_strips(path)) == ["Bert “ü” 名", "First: line", "Second"]
+        content = Path(path).read_bytes()
+        for length in (0, 5, 100, len(content) // 2, len(content) - 100):
+            (tmp_path / "cut.blend").write_bytes(content[:length])
+            assert blend_strips.sound_strips(str(tmp_path / "cut.blend")) is None
+    assert blend_strips.sound_strips(str(tmp_path / "line.wav")) is None and blend_strips.sound_strips(str(tmp_path / "none")) is None
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with blender.data.libraries.load(str(tmp_path / "False.blend"), link=True) as (there, wanted):
+        wanted.scenes = there.scenes[:1]
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "links.blend"))
+    assert blend_strips.sound_strips(str(tmp_path / "links.blend")) is None  # the strips of a linked scene are in another file
+
+
 def test_a_frame_rate_such_as_29_97_is_that_of_television(command, blender):
     scene = blender.context.scene
     for fps, whole, base in ((29.97, 30, 1.001), (23.976, 24, 1.001), (25.0, 25, 1.0), (12.5, 12, 0.96)):
@@ -227,7 +249,7 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(command, batch, ble
         "[defaults]\naudio = 'shott.blend'\n"
         "[jobs.a]\naudio = 'nothere.wav'\n[jobs.b]\nstyle = 'Storytellr'\n[jobs.c]\nblend = 'no.blend'\n"
         "[jobs.d]\nblend = 'shot.blend'\nhead = 'Thunder Hed'\n[jobs.e]\nhead = 'x'\n[jobs.f]\npicture = 'shot.blend'\n"
-        "[jobs.g]\nblend = 'new.blend'\n"
+        "[jobs.g]\nblend = 'new.blend'\n[jobs.h]\nblend = 'shot.blend'\nstrip = 'Anna'\n"
     )
     add_head = importlib.import_module(f"{PACKAGE}.scene.heads.head").build
     add_head(blender.context.scene.collection, blender.context.view_layer)
@@ -246,7 +268,8 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(command, batch, ble
     assert lines[4] == 'Job “d”: “head” = "Thunder Hed" is no object of “shot.blend”: did you mean “Thunder Head”?'
     assert lines[5] == "Job “e”: “head” needs a scene that it is in: name it as “blend”"
     assert lines[6].startswith("Job “f”: “picture” needs “system” =")
-    assert lines[7].startswith("Job “g”: “blend”: “new.blend” was saved by a newer Blender (9.1, this is ") and len(lines) == 8
+    assert lines[7].startswith("Job “g”: “blend”: “new.blend” was saved by a newer Blender (9.1, this is ")
+    assert lines[8] == 'Job “h”: “strip” = "Anna" is no sound strip of “shot.blend”, which has none' and len(lines) == 9
     code, said, complaints = start("--out", str(tmp_path / "out"), "--only", "e", "--style", "Nosuch")
     assert code == 1 and '--style = "Nosuch" is no preset: choose ' in complaints
     for name in ("shot.blend", "new.blend"):
@@ -282,7 +305,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
     (tmp_path / "bad.wav").write_bytes(b"no sound")
     (tmp_path / "jobs.toml").write_text(
         'out = "out"\n[defaults]\ntakes = 1\nsteps = 3\noutputs = ["npz", "csv"]\n'
-        '[jobs.bad]\naudio = "bad.wav"\n[jobs.one]\naudio = "short.wav"\n[jobs.two]\naudio = "short.wav"\n'
+        '[jobs.one]\naudio = "short.wav"\n[jobs.two]\naudio = "short.wav"\n[jobs.bad]\naudio = "bad.wav"\n'
     )
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "bake.py"), "--jobs", str(tmp_path / "jobs.toml")], stdout=subprocess.PIPE, text=True
@@ -295,13 +318,13 @@ def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    assert any(line.startswith("[2/3] one: 1 take in ") for line in lines)
+    assert any(line.startswith("[2/3] one: 1 take in ") for line in lines)  # the last job, whose sound is damaged, was the first to end
     assert {"bad.failed.json", "one"} <= set(os.listdir(out)) <= {"bad.failed.json", "one", "two", "batch.json", "batch.html"}
     assert not (out / "two" / "report.json").exists()
     before = (out / "one" / "report.json").stat().st_mtime_ns
     done = run("--jobs", tmp_path / "jobs.toml")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert done.stdout.startswith("2 jobs to bake, 1 up to date\n      “bad”, “two”: not baked yet\n")
+    assert done.stdout.startswith("2 jobs to bake, 1 up to date\n      “two”, “bad”: not baked yet\n")
     assert "[2/2] two: 1 take in " in done.stdout and not set("\r\x1b") & set(done.stdout + done.stderr)
     assert "[1/2] bad: failed: “bad.wav” is not a sound" in done.stderr and "Traceback" not in done.stderr
     assert "1 baked, 1 up to date, 1 failed; see " in done.stdout
