@@ -27,6 +27,7 @@ from ..face.head import Head, read_head
 from ..face.lips import Lips
 from ..progress import no_progress
 from ..quality import NORMAL
+from ..system_calls import release_free_memory
 from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .batches import in_portions, in_turn, Run, SharedProgress, side_by_side
@@ -55,6 +56,7 @@ _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, mor
 _FRAMES_AT_WORK = 150_000  # bound for takes that are articulated or scored in parallel: two of an hour need 2.5 GB
 _FRAMES_SAMPLED = 200_000  # the same for takes that are sampled, which needs a tenth of that memory
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
+_LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a tenth less
 _KNOWN_AHEAD = 3000  # frames up to which a take's `Reference` is worked out beside sampling: it is held until then, with 440 bytes a frame
 _SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
@@ -104,6 +106,12 @@ def _spread_of(asked: Asked, seed: int, first: int) -> float:
 def memory_of_portion(takes: int, frames: int, most: float) -> str:
     """A sentence on the memory, MB, that takes of `frames` frames needed at most together, weights included."""
     return f"{takes} take{'s' if takes > 1 else ''} of {frames / FPS:.0f} s: at most {most:.0f} MB, {most / takes:.0f} MB each"
+
+
+def _tidy(frames: int) -> None:
+    """Release memory after a step of work on a sound of so many frames, if it is a long one."""
+    if frames > _LONG:
+        release_free_memory()
 
 
 def threads_for(frames: int, threads: int, most: int = _FRAMES_AT_WORK) -> int:
@@ -222,6 +230,7 @@ class _Request:
         def expect(_: Run) -> list[Take]:
             try:
                 expectations.set_result(self._expected(seeds))
+                _tidy(self.voice.frames)
             except BaseException as error:
                 expectations.set_exception(error)
                 raise
@@ -231,7 +240,9 @@ class _Request:
             motions, expected = self._sampled(seeds, run), expectations.result()
             with self.turn:
                 # Of long takes one thing at a time is measured, for the memory that each needs.
-                return self._finished(seeds, motions, expected, run if len(seeds) * self.voice.frames <= _PORTION_FRAMES else in_turn)
+                takes = self._finished(seeds, motions, expected, run if len(seeds) * self.voice.frames <= _PORTION_FRAMES else in_turn)
+            _tidy(self.voice.frames)
+            return takes
 
         return [expect, sample]
 
@@ -570,6 +581,7 @@ class Engine:
             while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
                 self._known.pop(next(iter(self._known)))
             self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
+            _tidy(speech.frames)
         return self._known[key]
 
     def _voice_and_role(

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls of the operating system that a test can tell from doing nothing."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+_HOLES = """
+from thunder_core.system_calls import memory_used, release_free_memory
+blocks = [bytearray(60_000) for _ in range(4000)]  # below the size that goes back to the system by itself
+kept = blocks[::40]
+del blocks
+before = memory_used()
+release_free_memory()
+print(before - memory_used(), len(kept))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only the C library of Linux has the call")
+def test_freed_memory_between_what_is_in_use_goes_back_to_the_system():
+    done = subprocess.run([sys.executable, "-c", _HOLES], cwd=ROOT, capture_output=True, text=True, check=True)
+    released, kept = map(int, done.stdout.split())
+    assert kept == 100 and released > 150e6, f"{released} of 240 MB"
