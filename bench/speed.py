@@ -457,12 +457,14 @@ class Bench:
         return seconds_of(lambda: engine.generate(speech, takes, 1, asked=usual(0.5), quality=quality))
 
     def quality(self) -> Figures:
-        """Seconds of a request for one take and for TAKES takes, in every quality; the qualities take turns."""
+        """Seconds of a request for one take and for TAKES takes, in every quality; the qualities take turns, each after every other."""
         table: dict[str, dict[str, float]] = {name: {} for name in QUALITIES}
         for takes in (1, TAKES):
             spent: dict[str, list[float]] = {name: [] for name in QUALITIES}
-            for _ in range(1 if self.quick else 5):
-                for name in QUALITIES:
+            for turn in range(1 if self.quick else 12):
+                first = turn % len(QUALITIES)
+                order = [*QUALITIES[first:], *QUALITIES[:first]]
+                for name in order if turn % 2 else order[::-1]:
                     spent[name].append(self._request(2.0 if self.quick else SECONDS, takes, name))
             for name in QUALITIES:
                 table[name][str(takes)] = statistics.median(spent[name])
