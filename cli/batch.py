@@ -21,14 +21,14 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
-from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report, sounds
+from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report, scenes, sounds
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
 from ..thunder_core.batch.run_progress import duration, RunProgress
 from ..thunder_core.batch.settings import DEFAULTS, keys_for_options, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
-from . import bake, baker, checks, directing
+from . import bake, baker, checks, collect, directing
 from .script import quiet, say, takes_in_words
 
 SOME_FAILED = 3  # exit code
@@ -59,6 +59,8 @@ def bake_all(chosen: argparse.Namespace) -> int:
                 with contextlib.closing(events_of(chosen, tasks, run.maker)) as events:
                     for event in events:
                         run.note(event)
+        if not chosen.only:
+            run.collect()
     finally:
         run.write_report()
     return run.end()
@@ -170,6 +172,7 @@ class Run:
         self.maker = baker.maker_of(chosen.weights, {})
         self.states: dict[str, str] = {}
         self.notes: dict[str, dict] = {}
+        self.scenes: list[dict] = []  # with the takes of several jobs: rows of the report
         self.warned: dict[str, int] = {}  # beginning of a warning → jobs that have it
         self.progress = RunProgress(0, say, sys.stdout)
         self.reported = time.monotonic()
@@ -270,10 +273,29 @@ class Run:
             return
         try:
             os.makedirs(self.out, exist_ok=True)
-            report.write(self.out, report.collected(self.out, self.jobs, self.states, self.maker, self.notes))
+            report.write(self.out, report.collected(self.out, self.jobs, self.states, self.maker, self.notes, self.scenes))
         except OSError as error:
             raise files.not_written(self.out, error) from error
         self.reported = time.monotonic()
+
+    def collect(self) -> None:
+        """Collect the takes of jobs that bake strips of the same scene in one, where any of them has changed."""
+        for shared in scenes.shared(self.jobs):
+            baked = [job for job in shared.jobs if self.states.get(job.name) in (report.BAKED, report.UP_TO_DATE)]
+            made_from = scenes.sources(self.out, baked)
+            row: dict[str, object] = {"file": f"{shared.name}.blend", "blend": shared.blend, "jobs": [job.name for job in baked]}
+            if not baked or (not self.chosen.again and scenes.is_up_to_date(self.out, shared, made_from)):
+                self.scenes += [row] if baked else []
+                continue
+            try:
+                count = collect.collect(shared, baked, self.out, self.chosen.force, self.chosen.allow_newer)
+                without = f", without {_jobs(left)} that failed" if (left := len(shared.jobs) - len(baked)) else ""
+                source = os.path.basename(shared.blend)
+                say(f"“{row['file']}” is “{source}” with all takes: {takes_in_words(count)} of {_jobs(len(baked))}{without}")
+            except ThunderError as error:
+                row["sentence"] = str(error)
+                say(f"“{row['file']}” was not written: {error}", sys.stderr)
+            self.scenes.append(row)
 
     def end(self) -> int:
         """Print the result; returns the exit code."""
@@ -284,7 +306,8 @@ class Run:
         counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
         summary = ", ".join(words for words in counts if not words.startswith("0 "))
         say(summary if self.chosen.only else f"{summary}; see {os.path.join(self.out, report.HTML_NAME)}")
-        return SOME_FAILED if report.FAILED in of_run or report.NOT_BAKED in of_run else 0
+        is_whole = not any("sentence" in row for row in self.scenes)
+        return 0 if is_whole and report.FAILED not in of_run and report.NOT_BAKED not in of_run else SOME_FAILED
 
     def _say(self, name: str, words: str, stream=None) -> None:
         """Print how a job ended."""

@@ -293,10 +293,10 @@ def unlisted(scene) -> list[bpy.types.Action]:
     return [action for action in with_source if action not in listed]
 
 
-def adopt(scene, rig: head.Rig) -> int:
-    """List the takes that no scene lists, as takes of a rig; how many that are."""
+def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
+    """List the takes that no scene lists, or those of the given first actions, as takes of a rig; how many that are."""
     count = 0
-    for action in unlisted(scene):
+    for action in unlisted(scene) if actions is None else actions:
         performance, clock, about = provenance.load(action), provenance.clock_of(action), provenance.kept(action)
         if performance is None:  # its values are not numbers
             continue

@@ -228,6 +228,52 @@ def test_each_dialogue_strip_of_a_scene_is_a_job(bake, command, batch, blender, 
         bake("--blend", scene_file, "--strip", "Second", "--fps", 25, "--out", tmp_path / "other")
 
 
+def test_the_takes_of_all_strips_of_a_scene_are_collected_in_one(bake, command, batch, blender, scene_file, tmp_path, capsys):
+    out = tmp_path / "out"
+    chosen = command.options(["--jobs", str(scene_file), "--out", str(out), "--takes=11", "--outputs=blend"])
+    jobs = batch.read_jobs(chosen).jobs
+    for job in jobs:
+        bake(*job.arguments(str(out / job.name)))
+
+    def collected(again=()):
+        run = batch.Run(chosen, str(out), jobs)
+        run.states = {job.name: "baked" if job.name in again else "up to date" for job in jobs}
+        run.collect()
+        run.write_report()
+        return run, capsys.readouterr()
+
+    run, said = collected()
+    assert "“shot_takes.blend” is “shot.blend” with all takes: 22 takes of 2 jobs\n" in said.out and run.end() == 0
+    before = (out / "shot_takes.blend").stat().st_mtime_ns
+    listed = json.loads((out / "shot_takes.json").read_text())["takes"]
+    assert [(row["strip"], row["name"]) for row in listed] == [
+        (voice, f"Take {number}") for voice in ("First: line", "Second") for number in range(1, 12)
+    ]
+    _, said = collected()
+    assert "shot_takes" not in said.out and (out / "shot_takes.blend").stat().st_mtime_ns == before  # nothing has changed
+    blender.ops.wm.open_mainfile(filepath=str(out / "shot_takes.blend"))
+    scene = blender.context.scene
+    report = json.loads((out / "Second" / "report.json").read_text())["takes"]
+    takes = [entry for entry in scene.thunder.takes if entry.voice == "Second"]
+    assert [(entry.name, entry.seed, entry.words, entry.action.name) for entry in takes] == [
+        (row["name"], row["seed"], row["words"], row["action"]) for row in report
+    ]
+    assert {(entry.head.name, entry.first) for entry in takes} == {(scene.objects["Thunder Head"].name, 60)}
+    assert [part.strip for part in scene.thunder.cast if part.head] == ["First: line", "Second"]
+    shown = importlib.import_module(f"{PACKAGE}.scene.animation.display").shown_action
+    rig = importlib.import_module(f"{PACKAGE}.scene.heads.head").resolve(takes[0].head)
+    assert shown(rig).name == "First: line · Take 1" and scene.frame_end >= takes[0].last
+    bake(*jobs[1].arguments(str(out / "Second")), "--seed=500", "--takes=2")
+    _, said = collected(["Second"])
+    assert "13 takes of 2 jobs" in said.out
+    (out / "shot_takes.blend").write_bytes(b"my work")
+    bake(*jobs[1].arguments(str(out / "Second")), "--seed=600", "--takes=1")
+    run, said = collected(["Second"])
+    assert "“shot_takes.blend” was not written: " in said.err and "is a file of yours" in said.err and run.end() == 3
+    assert (out / "shot_takes.blend").read_bytes() == b"my work"
+    assert "was not written" in (out / "batch.html").read_text()
+
+
 # ---- runs
 
 

@@ -35,11 +35,19 @@ td.number{text-align:right;font-variant-numeric:tabular-nums} .quiet{opacity:.7}
 """
 
 
-def collected(out: str, jobs: Iterable[Job], states: Mapping[str, str], maker: Maker, notes: Mapping[str, Mapping] | None = None) -> dict:
-    """The content of the report. states: of each job, by name.  notes: further data of this run's jobs (seconds, node)."""
+def collected(
+    out: str,
+    jobs: Iterable[Job],
+    states: Mapping[str, str],
+    maker: Maker,
+    notes: Mapping[str, Mapping] | None = None,
+    scenes: Iterable[Mapping] = (),
+) -> dict:
+    """The content of the report. states: of each job, by name.  notes: further data of this run's jobs (seconds, node).
+    scenes: with the takes of several jobs: file, blend, jobs, and sentence if it was not written."""
     rows = [_row(out, job, states.get(job.name, NOT_BAKED), dict((notes or {}).get(job.name, {}))) for job in jobs]
     counts = {state: sum(row["state"] == state for row in rows) for state in (BAKED, UP_TO_DATE, FAILED, NOT_BAKED)}
-    return {**asdict(maker), "counts": counts, "jobs": rows}
+    return {**asdict(maker), "counts": counts, "scenes": [dict(scene) for scene in scenes], "jobs": rows}
 
 
 def write(out: str, report: dict) -> None:
@@ -75,6 +83,7 @@ def page(out: str, report: dict) -> str:
         f"<title>Baked takes</title><style>{_STYLE}</style></head><body>\n"
         f'<h1>Baked takes</h1><p>{escape(counts or "no jobs")}</p><p class="quiet">{escape(about)}</p>\n'
         + "".join(f'<p class="quiet">{escape(note)}</p>\n' for note in _notes(rows))
+        + "".join(map(_scene, report.get("scenes", ())))
         + "\n".join(_section(out, row) for row in rows)
         + "\n</body></html>\n"
     )
@@ -83,6 +92,13 @@ def page(out: str, report: dict) -> str:
 def _notes(rows: list[dict]) -> list[str]:
     """The notes of all jobs, each once."""
     return list(dict.fromkeys(str(note) for row in rows for note in row.get("notes", ())))
+
+
+def _scene(row: Mapping) -> str:
+    """A paragraph about a scene with the takes of several jobs."""
+    if row.get("sentence"):
+        return f'<p class="sentence">{escape(row["file"])} was not written: {escape(row["sentence"])}</p>\n'
+    return f'<p><a href="{_link(row["file"])}">{escape(row["file"])}</a>: the takes of {len(row["jobs"])} jobs in one scene</p>\n'
 
 
 def _section(out: str, row: dict) -> str:

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scenes of which several jobs bake strips: their takes are collected in one scene besides those of the jobs (cli/collect.py).
+
+It is written into the folder of all jobs as NAME_takes.blend, with NAME_takes.json, which lists its takes and the jobs' files that they
+were collected from: so a later run knows whether something has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..files import files_written
+from .job_file import Job
+
+ENDING = "_takes"
+MADE_FROM = "made_from"
+_LONGEST = 2**26  # bytes of a list
+
+
+@dataclass(frozen=True)
+class SharedScene:
+    """name: of the collected scene, without an ending.  blend: the file that the jobs bake in.  jobs: those that bake its strips."""
+
+    name: str
+    blend: str
+    jobs: tuple[Job, ...]
+
+
+def shared(jobs: Iterable[Job]) -> list[SharedScene]:
+    """The scenes of which at least two jobs bake strips into a .blend, in the order of the jobs."""
+    by_scene: dict[str, list[Job]] = {}
+    for job in jobs:
+        if "strip" in job.settings and "blend" in job.settings and "blend" in _outputs(job):
+            by_scene.setdefault(os.path.realpath(str(job.settings["blend"])), []).append(job)
+    names: set[str] = set()
+    scenes = []
+    for of_scene in by_scene.values():
+        blend = str(of_scene[0].settings["blend"])
+        name = base = Path(blend).stem + ENDING
+        number = 1
+        while name.casefold() in names:
+            number += 1
+            name = f"{base} {number}"
+        names.add(name.casefold())
+        if len(of_scene) > 1:
+            scenes.append(SharedScene(name, blend, tuple(of_scene)))
+    return scenes
+
+
+def _outputs(job: Job) -> list[str]:
+    outputs = job.settings.get("outputs", ())
+    return list(outputs) if isinstance(outputs, (list, tuple)) else []
+
+
+def blend_of(out: str, job: Job) -> str:
+    """The scene that a job has written."""
+    return os.path.join(out, job.name, f"{Path(str(job.settings['blend'])).stem}.blend")
+
+
+def sources(out: str, jobs: Iterable[Job]) -> dict[str, str]:
+    """Hash of the scene that each job has written, by the job's name; without jobs that have written none."""
+    listed = ((job.name, files_written(os.path.join(out, job.name)).get(os.path.basename(blend_of(out, job)))) for job in jobs)
+    return {name: digest for name, digest in listed if digest}
+
+
+def is_up_to_date(out: str, scene: SharedScene, made_from: dict[str, str]) -> bool:
+    """Whether the collected scene is there and was made from these files. One that somebody has changed since is left alone."""
+    if not os.path.isfile(os.path.join(out, f"{scene.name}.blend")):
+        return False
+    try:
+        with open(os.path.join(out, f"{scene.name}.json"), "rb") as file:
+            return json.loads(file.read(_LONGEST))[MADE_FROM] == made_from
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return False
