@@ -33,6 +33,7 @@ from .script import quiet, say, takes_in_words
 
 SOME_FAILED = 3  # exit code
 PACE = 10.0  # interval of reports, s
+FAILED_BEFORE = "failed in the last run"
 
 
 def bake_all(chosen: argparse.Namespace) -> int:
@@ -183,6 +184,7 @@ class Run:
         tasks = []
         for job in chosen_jobs:
             if why := self._what_changed(job) or ("--again" if self.chosen.again else ""):
+                why = FAILED_BEFORE if why == manifest.NOT_YET and manifest.failure_of(self.out, job.name) else why
                 self.states[job.name] = report.NOT_BAKED
                 reasons.setdefault(why, []).append(job.name)
                 tasks.append(Task(job.name, job.settings, os.path.join(self.out, job.name), self._options()))
@@ -190,7 +192,8 @@ class Run:
                 self.states[job.name] = report.UP_TO_DATE
                 manifest.forget_failure(self.out, job.name)
         up_to_date = len(chosen_jobs) - len(tasks)
-        say(", ".join([f"{_jobs(len(tasks))} to bake", *([f"{up_to_date} up to date"] if up_to_date else [])]))
+        if tasks:
+            say(", ".join([f"{_jobs(len(tasks))} to bake", *([f"{up_to_date} up to date"] if up_to_date else [])]))
         for why, names in reasons.items():
             if why != manifest.NOT_YET or up_to_date:
                 say(f"      {checks.listed(names)}: {why}")
@@ -301,7 +304,8 @@ class Run:
         """Print the result; returns the exit code."""
         for kind, count in self.warned.items():
             if count > 1:
-                say(f"      {_jobs(count)} in all: {kind}: the report says which", sys.stderr)
+                where = "report.json in their folders" if self.chosen.only else report.HTML_NAME
+                say(f"      {_jobs(count)} in all: {kind}: see {where}", sys.stderr)
         of_run = list(self.states.values())
         counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
         summary = ", ".join(words for words in counts if not words.startswith("0 "))

@@ -258,6 +258,8 @@ def test_the_takes_of_all_strips_of_a_scene_are_collected_in_one(bake, command, 
     assert [(entry.name, entry.seed, entry.words, entry.action.name) for entry in takes] == [
         (row["name"], row["seed"], row["words"], row["action"]) for row in report
     ]
+    curves = importlib.import_module(f"{PACKAGE}.cli.products").hash_of_curves
+    assert [curves(entry) for entry in takes] == [row["curves_sha256"] for row in report]
     assert {(entry.head.name, entry.first) for entry in takes} == {(scene.objects["Thunder Head"].name, 60)}
     assert [part.strip for part in scene.thunder.cast if part.head] == ["First: line", "Second"]
     shown = importlib.import_module(f"{PACKAGE}.scene.animation.display").shown_action
@@ -370,7 +372,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
     before = (out / "one" / "report.json").stat().st_mtime_ns
     done = run("--jobs", tmp_path / "jobs.toml")
     assert done.returncode == 3, done.stdout + done.stderr
-    assert done.stdout.startswith("2 jobs to bake, 1 up to date\n      “two”, “bad”: not baked yet\n")
+    assert done.stdout.startswith("2 jobs to bake, 1 up to date\n      “two”: not baked yet\n      “bad”: failed in the last run\n")
     assert "[2/2] two: 1 take in " in done.stdout and not set("\r\x1b") & set(done.stdout + done.stderr)
     assert "[1/2] bad: failed: “bad.wav” is not a sound" in done.stderr and "Traceback" not in done.stderr
     assert "1 baked, 1 up to date, 1 failed; see " in done.stdout
