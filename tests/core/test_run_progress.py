@@ -79,6 +79,14 @@ def test_a_terminal_shows_what_each_machine_does_below_the_lines_that_stay(clock
     assert shown(out.getvalue()) == ["[1/3] a: 8 takes", "a warning", ""]
 
 
+def test_jobs_that_fail_before_blender_has_started_do_not_hide_that_it_starts(clock):
+    progress, out = made(2, True)
+    with progress:
+        progress.end("damaged", False)
+        progress.say("[1/2] damaged: failed")
+        assert shown(out.getvalue()) == ["[1/2] damaged: failed", "      1 of 2 done; starting Blender"]
+
+
 def test_lines_on_a_terminal_never_wrap_and_are_few(clock, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     progress, out = made(99, True)

@@ -55,6 +55,7 @@ class RunProgress:
         self._every = DRAW_EVERY if self.on_terminal else log_every
         self._baking: dict[str, _Baking] = {}
         self._pace = _Pace()
+        self._has_begun = False
         self._lines = 0  # of the picture on the terminal
         self._shown = time.monotonic()
         self._mutex = threading.RLock()
@@ -74,6 +75,7 @@ class RunProgress:
     def update(self, job: str, fraction: float, message: str, node: str = "") -> None:
         """Note how far a job is, 0 … 1, and what it does."""
         with self._mutex:
+            self._has_begun = True
             now = time.monotonic()
             row = self._baking.get(job)
             if row is None or row.node != node:  # another machine begins again
@@ -147,7 +149,7 @@ class RunProgress:
         lines = [f"{_INDENT}{job}: {_about(row, now)}" for job, row in rows[:LISTED]]
         if len(rows) > LISTED:
             lines.append(f"{_INDENT}and {len(rows) - LISTED} more")
-        return [*lines, f"{_INDENT}{self.summary()}" + ("" if rows or self.ended else "; starting Blender")]
+        return [*lines, f"{_INDENT}{self.summary()}" + ("" if self._has_begun else "; starting Blender")]
 
     def _draw(self) -> None:
         if not self.on_terminal or self._closed.is_set() or self.ended == self.count:
