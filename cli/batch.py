@@ -56,7 +56,7 @@ def bake_all(chosen: argparse.Namespace) -> int:
     try:
         if tasks:
             with run.progress:
-                tasks = run.without_damaged_sounds(tasks, python)
+                tasks = run.without_refused(tasks, listed.refused, python)
                 with contextlib.closing(events_of(chosen, tasks, run.maker)) as events:
                     for event in events:
                         run.note(event)
@@ -138,7 +138,8 @@ def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jo
     lines = dialogue.lines(bpy.context.scene)
     if not lines:
         raise BadRequest(f"The scene of “{os.path.basename(path)}” has no sound strips that somebody speaks: name another with --jobs")
-    return Jobs(job_file.named([(line.strip, {"blend": path, "strip": line.strip}, line.strip) for line in lines], defaults))
+    jobs = job_file.named([(line.strip, {"blend": path, "strip": line.strip}, line.strip) for line in lines], defaults)
+    return Jobs(jobs, refused={job.name: line.why_not for job, line in zip(jobs, lines) if line.why_not})
 
 
 def baker_command() -> list[str]:
@@ -200,12 +201,15 @@ class Run:
         self.progress = RunProgress(len(tasks), say, sys.stdout, log_every=self.chosen.log_every)
         return tasks
 
-    def without_damaged_sounds(self, tasks: list[Task], python: str) -> list[Task]:
-        """The tasks without those whose sound the engine refuses: these fail at once, not when their turn comes in the night."""
+    def without_refused(self, tasks: list[Task], reasons: Mapping[str, str], python: str) -> list[Task]:
+        """The tasks without those that cannot be baked: these fail at once, not when their turn comes in the night.
+
+        reasons: known ones, by job; the others are those of sounds that the engine refuses.  python: the engine's.
+        """
         named = {task.job: [str(task.settings[key]) for key in ("audio", "listen-to") if key in task.settings] for task in tasks}
-        refused = sounds.problems(python, [path for paths in named.values() for path in paths])
+        of_sounds = sounds.problems(python, [path for paths in named.values() for path in paths])
         for job, paths in named.items():
-            if reason := next((refused[path] for path in paths if path in refused), ""):
+            if reason := reasons.get(job) or next((of_sounds[path] for path in paths if path in of_sounds), ""):
                 self.note({"event": "failed", "job": job, "sentence": reason})
         return [task for task in tasks if self.states[task.job] != report.FAILED]
 

@@ -85,8 +85,8 @@ def _add(scene, job: Job, out: str):
     for _ in take_list.forget_replaced(scene, rig, speaking, kept):
         pass
     strip.keep_speaker(scene, speaking, rig.mesh)
-    with contextlib.suppress(BadSound):
-        voice = strip.meant(scene, strip.named(scene, speaking))
-        first_seed.remember(scene, rig.mesh, voice, min(int(row["seed"]) for row in rows.values()))
+    if (own := strip.named(scene, speaking)) is not None:
+        with contextlib.suppress(BadSound):
+            first_seed.remember(scene, rig.mesh, strip.meant(scene, own), min(int(row["seed"]) for row in rows.values()))
     by_action = {entry.action: entry for entry in scene.thunder.takes}
     return rig, [(by_action[actions[name]], row) for name, row in rows.items()]

@@ -276,6 +276,38 @@ def test_the_takes_of_all_strips_of_a_scene_are_collected_in_one(bake, command, 
     assert "was not written" in (out / "batch.html").read_text()
 
 
+def test_takes_of_several_actions_are_collected_too(bake, command, batch, blender, voice, tmp_path):
+    """Before Blender 4.4 a take has an action for each object that it moves. No strip is needed for that."""
+    collect = importlib.import_module(f"{PACKAGE}.cli.collect")
+    job_file = importlib.import_module(f"{PACKAGE}.thunder_core.batch.job_file")
+    scenes = importlib.import_module(f"{PACKAGE}.thunder_core.batch.scenes")
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    importlib.import_module(f"{PACKAGE}.scene.heads.head").build(blender.context.scene.collection, blender.context.view_layer)
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    out, curves = tmp_path / "out", importlib.import_module(f"{PACKAGE}.cli.products").hash_of_curves
+    report = bake("--blend", tmp_path / "shot.blend", "--audio", voice, "--takes", 2, "--out", out / "line")
+    job = job_file.Job("line", {"blend": str(tmp_path / "shot.blend"), "strip": "line", "outputs": ["blend"]})
+    shared = scenes.SharedScene("shot_takes", str(tmp_path / "shot.blend"), (job,))
+    assert collect.collect(shared, [job], str(out), False, False) == 2
+    blender.ops.wm.open_mainfile(filepath=str(out / "shot_takes.blend"))
+    takes = blender.context.scene.thunder.takes
+    assert [curves(entry) for entry in takes] == [row["curves_sha256"] for row in report["takes"]]
+    assert all(len(entry.more) == (0 if blender.app.version >= (4, 4) else 1) for entry in takes)
+
+
+def test_strips_that_nobody_speaks_yet_fail_before_the_first_job(needs_sound, command, batch, blender, scene_file, tmp_path, capsys):
+    cast = importlib.import_module(f"{PACKAGE}.scene.takes.dialogue").cast
+    cast(blender.context.scene, "First: line", blender.context.scene.objects["Thunder Head"])
+    importlib.import_module(f"{PACKAGE}.scene.heads.head").build(blender.context.scene.collection, blender.context.view_layer)
+    blender.ops.wm.save_as_mainfile(filepath=str(scene_file))
+    chosen = command.options(["--jobs", str(scene_file), "--out", str(tmp_path / "out")])
+    listed = batch.read_jobs(chosen)
+    assert listed.refused == {"Second": "Choose who speaks “Second”"}
+    run = batch.Run(chosen, str(tmp_path / "out"), listed.jobs)
+    tasks = run.without_refused(run.tasks(listed.jobs), listed.refused, sys.executable)
+    assert [task.job for task in tasks] == ["First_ line"] and "[1/2] Second: failed: Choose who speaks “Second”" in capsys.readouterr().err
+
+
 # ---- runs
 
 

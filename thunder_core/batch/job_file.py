@@ -57,10 +57,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Jobs:
-    """The content of a job file.  out: the folder that the file names, absolute; None if it names none."""
+    """The content of a job file.  out: the folder that the file names, absolute; None if it names none.
+
+    refused: the reason why a job cannot be baked, by its name; the others can.
+    """
 
     jobs: tuple[Job, ...]
     out: str | None = None
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
