@@ -32,6 +32,7 @@ def results():
     [
         ("lips", ["{missing}"]),
         ("ranking_limits", ["{missing}"]),
+        ("ranking_moods", ["{missing}"]),
         ("real", ["{missing}"]),
         ("commit", ["{missing}"]),
         ("habits", ["{missing}"]),

@@ -10,7 +10,7 @@ import soundfile
 import torch
 
 from thunder_core.channels import in_group, SPEECH
-from thunder_core.direction import Asked, check, Direction, DIRECTION_NAMES, Style
+from thunder_core.direction import Asked, AXES, check, Direction, DIRECTION_NAMES, MOODS, Style
 from thunder_core.engine import engine as engine_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.curves import Guesses, LAGS
@@ -35,10 +35,21 @@ from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.stresses import stressed, stresses
 from thunder_core.train import sampled
 from thunder_core.train.corpus import build, Corpus
-from thunder_core.train.judge import allowed, collated, corrupt, Lessons, lip_error, opinion, set_map, without_closures
+from thunder_core.train.judge import (
+    allowed,
+    collated,
+    corrupt,
+    lay_moods,
+    Lessons,
+    lip_error,
+    load_clips,
+    opinion,
+    set_map,
+    without_closures,
+)
 from thunder_core.train.lip_kernels import around, believed, kernels, MAP_REACH
-from thunder_core.train.sampled import clips_of, sample_takes, SampledClip
-from thunder_core.types import pack, Speech, unpack
+from thunder_core.train.sampled import clips_of, MOODS_SPLIT, sample_takes, SampledClip
+from thunder_core.types import LipSyncScore, pack, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
 LOUDNESS = 2
@@ -283,6 +294,29 @@ def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, spe
     assert np.mean(read) > np.mean(without) + 1
 
 
+def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_stays(engine, speech, monkeypatch):
+    warm = Direction(mood="warm", strength=0.5).vector()[None]
+    of_moods = tuple(0.4 if name == "mood.warm" else 0.0 for name in DIRECTION_NAMES[len(AXES) :])
+
+    def scores(asked: Asked) -> list[LipSyncScore]:
+        return [take.score for take in sorted(engine.generate(speech, 3, 20, asked=asked), key=lambda take: take.seed)]
+
+    def judged_with(**moods: tuple[float, ...]) -> tuple[list[LipSyncScore], ...]:
+        monkeypatch.setattr(engine.judge, "config", replace(engine.judge.config, **moods))
+        return tuple(scores(Asked(vectors, 0.5)) for vectors in (warm, Direction().vector()[None]))
+
+    before, neutral = judged_with(moods=(), moods_near=())
+    after, neutral_after = judged_with(moods=of_moods, moods_near=of_moods)
+    assert all(new.total > old.total + 2 and new.per_frame.mean() > old.per_frame.mean() for old, new in zip(before, after))
+    assert np.argsort([s.total for s in before]).tolist() == np.argsort([s.total for s in after]).tolist()
+    assert [s.total for s in neutral] == [s.total for s in neutral_after], "unless it was requested, a mood is not allowed for"
+    [take] = engine.generate(speech, 1, 21, asked=Asked(warm, 0.5, as_asked=False))
+    again = engine.score(speech, take.motion, Asked(warm, 0.5, as_asked=False), 21)
+    assert again.total == pytest.approx(take.score.total, abs=0.05)
+    with pytest.raises(ValueError):
+        Judge(JudgeConfig(moods=(0.1, 0.2)))
+
+
 def test_a_louder_word_is_a_stress_and_a_louder_line_is_not():
     loud, expected = np.ones(100, bool), 5 + 5 * np.sin(np.arange(100) / 2)
     louder = np.where(np.arange(100) < 50, 1.0, 1.6)
@@ -341,6 +375,33 @@ def test_sampling_that_was_stopped_ends_where_an_uninterrupted_one_does(corpus, 
         one, other = SampledClip.load(whole / name), SampledClip.load(resumed / name)
         assert np.array_equal(one.takes, other.takes) and np.array_equal(one.teacher, other.teacher)
         assert len(one.takes) == len(one.teacher) == len(one.readings) == 2
+
+
+def test_moods_are_laid_so_that_they_cost_what_they_add_to_the_error(corpus, engine, tmp_path, monkeypatch):
+    channels = list(engine.head.expression_names)
+    sample_takes(corpus, engine.thunder, channels, tmp_path / "some", {MOODS_SPLIT: 1})
+    clips = load_clips([tmp_path / "some"], MOODS_SPLIT)
+    assert len(clips) == 1 and len(clips[0].takes) == 2 * len(MOODS)
+    lessons = Lessons(engine.mouth, None, channels)
+    judge, points = lay_moods(Judge.load(ROOT / "weights").requires_grad_(), lessons, clips)  # as it is after training
+    assert len(judge.config.moods) == len(judge.config.moods_near) == len(MOODS) - 1
+    _, again = lay_moods(judge, lessons, clips)
+    assert again == points, "what was laid before does not count"
+    made = lessons.of
+    monkeypatch.setattr(
+        lessons, "of", lambda *a, **k: replace(made(*a, **k), target=torch.zeros(len(clips[0].takes), clips[0].takes.shape[1], 2))
+    )
+    _, points = lay_moods(judge, lessons, clips)
+    assert abs(points["usual_mood"]) < 0.1 and abs(points["worst_mood"]) < 0.1 < points["worst_mood_before"]
+
+
+def test_a_pose_that_lips_hold_is_left_out_of_the_error_where_it_is_asked_for(engine, lessons, clip):
+    higher = clip.takes.copy()
+    smile = [i for i, name in enumerate(engine.head.expression_names) if name.startswith("mouthSmile")]
+    higher[:, :, smile] += 0.3
+    posed = replace(clip, takes=higher)
+    with_poses, without = (lessons.of(posed, posed, [[], []], np.random.default_rng(0), poses=by).target for by in (True, False))
+    assert without.mean() < with_poses.mean() - 0.5
 
 
 def test_the_teacher_plays_the_direction_that_a_take_is_compared_in(engine, speech):

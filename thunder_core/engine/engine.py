@@ -286,7 +286,7 @@ class _Request:
         described = run.begin(lambda: [self._described(seed, motion) for seed, motion in zip(seeds, motions)])
         scores: list[LipSyncScore | None] = [None] * len(motions)
         if self.scored:
-            scores = [*self.engine._grade(motions, self.voice, expectations, lambda *how_far: self.report(seeds, *how_far))]
+            scores = [*self.engine._grade(motions, self.voice, expectations, self.asked, lambda *how_far: self.report(seeds, *how_far))]
         takes = []
         for motion, seed, score, (opening, width, more) in zip(motions, seeds, scores, described()):
             about = self.about | {"seed": seed} | ({} if score is None else {"score": score.total})
@@ -513,7 +513,7 @@ class Engine:
             directions, spread = self._readings(asked, 1, seed, speech.frames), _spread_of(asked, seed, seed)
             played, start = emphasised(directions[seed], seed, spread, voice.accents)[:frames], voice.part(0, frames)
             expectations = self._expect(start, [played], [spread], lambda: self._lips(self._requested(start, asked)), seeds=[seed])
-        return self._grade([motion.part(slice(0, frames))], voice, expectations)[0]
+        return self._grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 
     def _requested(self, voice: VoiceFeatures, asked: Asked, turn: _Turn = _NO_TURN) -> Motion:
         """What the model expects in the direction that was requested."""
@@ -628,21 +628,25 @@ class Engine:
 
     @torch.no_grad()
     def _grade(
-        self, motions: list[Motion], voice: VoiceFeatures, expectations: Sequence[Expectation] | None, progress: Progress = no_progress
+        self, motions: list[Motion], voice: VoiceFeatures, expectations: Sequence[Expectation] | None, asked: Asked | None = None,
+        progress: Progress = no_progress,
     ) -> list[LipSyncScore]:  # fmt: skip
         """Scores of motions of one length against the start of a sound that was analysed before.
 
         expectations: the model's expectation in the direction of each, None if the directions are to be estimated from the motions.
+        asked: the requested direction, if it is known.
         """
         known, frames, scores = self.judge.config, motions[0].frames, []
         voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
         near_scale = Scale((known.off_near, known.damped_near, known.right_near))
         progress(0.9, "Ranking by lip-sync")
+        allowed = 0.0 if asked is None else torch.from_numpy(self.judge.allowance(over_frames(asked.vectors, frames))).to(self.device)
         if expectations is None:
             expectations = self._expect_of(motions, voice)
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
             opinion, in_all = self._opinion(motion, voice, expectation)
+            opinion = opinion - allowed
             loud, near = voice.features[:, -LOUDNESS:], opinion[..., STRESSED]
             scores += grade(opinion[..., PLAIN], loud, scale, expectation.hard, near_scale, in_all, near)
         return scores

@@ -99,7 +99,8 @@ def _has_type(value, kind) -> bool:
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if typing.get_origin(kind) is tuple:
-        return isinstance(value, (list, tuple)) and all(_has_type(item, typing.get_args(kind)[0]) and item > 0 for item in value)
+        of = typing.get_args(kind)[0]  # whole numbers are sizes, which are positive
+        return isinstance(value, (list, tuple)) and all(_has_type(item, of) and (item > 0 or of is float) for item in value)
     return isinstance(value, kind)
 
 

@@ -62,7 +62,7 @@ python -m thunder_core.train denoiser --start weights --steps 4200
 python -m thunder_core.train denoiser --m2s mouth --m2s-everywhere --start weights --steps {denoiser} --rate 4e-4
 python -m thunder_core.train distil --steps {distilled}
 python -m thunder_core.train opening LIPS
-python -m thunder_core.train takes --clips 240 --watched 16
+python -m thunder_core.train takes --clips 240
 python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train card
 ```
@@ -70,7 +70,7 @@ python -m thunder_core.train card
 Every stage resumes where it was stopped. m2s and the denoiser did not start from nothing but (`--start`) from those distributed
 before, which knew neither styles nor moods: m2s 3700 steps, the denoiser 7290, on performances of earlier teachers. All on two CPU
 cores: the steps above in about four hours, those before in about six. The takes that the judge learned from
-were sampled in two folders, of 110 and of 130 clips.
+were sampled in two folders, of 110 and of 130 clips; its scale was laid again later (`judge --scale-only`).
 """  # noqa: E501
 
 

@@ -20,12 +20,12 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..channels import in_group, SPEECH
-from ..direction import AXES, Direction
+from ..direction import AXES, Direction, MOODS, NEUTRAL
 from ..engine.m2s.curves import mean
 from ..engine.m2s.judge import counted, FLOOR, Judge, JudgeConfig, left_open, opening_and_width, PLAIN, STRESSED, TAPS
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import Mouth
-from ..engine.m2s.score import DAMPED, evidence, OFF_FRAMES, shift_frames, smoothed, voiced
+from ..engine.m2s.score import DAMPED, evidence, OFF_FRAMES, Scale, shift_frames, smoothed, voiced
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
@@ -182,11 +182,13 @@ class Lessons:
 
     @torch.no_grad()
     def of(
-        self, clip: SampledClip, other: SampledClip, kinds: list[list[str]], rng: np.random.Generator, of_teacher: float = 0.0
+        self, clip: SampledClip, other: SampledClip, kinds: list[list[str]], rng: np.random.Generator, of_teacher: float = 0.0,
+        poses: bool = True,
     ) -> Lesson:  # fmt: skip
         """A lesson of every correct take, and of versions of it spoiled by the `kinds` of each take.
 
         other: another sentence.  of_teacher: share of the spoiled versions that are the teacher's own motion, not the take's.
+        poses: whether it is an error to hold another pose than the teacher throughout the clip.
         """
         frames = clip.takes.shape[1]
         wrong = np.resize(other.teacher[0].astype(np.float32), clip.teacher[0].shape)
@@ -209,7 +211,11 @@ class Lessons:
                 sizes.append(allowed(factor if by_teacher else usual[number] * factor, energy))
         seen, size = self._see(np.stack(motions)), torch.from_numpy(np.stack(sizes)).float().to(self.device)
         moved, truths = seen[:, :, self.lip], (truth[whose][:, :, self.lip] for truth in (taught, plain))
-        error = torch.stack([lip_error(moved, truth, elsewhere, size) for truth in truths], -1)
+
+        def unposed(lips: Tensor) -> Tensor:
+            return lips if poses else lips - lips[:, sounds].mean(1, keepdim=True)
+
+        error = torch.stack([lip_error(*map(unposed, (moved, truth, elsewhere)), size) for truth in truths], -1)
         sound = torch.from_numpy(clip.features.astype(np.float32))
         lips = seen[:, :, self.mouth.lips].cpu()
         features, said = torch.zeros(len(seen), frames, 0), torch.zeros(len(seen), frames)
@@ -310,10 +316,10 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = 
     by: the opinion that counts, and the lip error that it estimates.
     rank: Spearman of merit and lip error within a clip, mean over clips; yardstick, by_model: the same of the correlation of a
     take's opening with that which the map predicts, and which the model expects in the requested direction.  gain: how much less
-    error the best by merit has than the average take, as a share of what the best choice would.  auc_…: share of pairs in which a
-    take has more merit than a spoiled one.
+    error the best by merit has than the average take, as a share of what the best choice would.  lines: Spearman of the clips' mean
+    merits and errors.  auc_…: share of pairs in which a take has more merit than a spoiled one.
     """
-    ranks, yardsticks, by_model, gained, possible = [], [], [], 0.0, 0.0
+    ranks, yardsticks, by_model, gained, possible, of_clips = [], [], [], 0.0, 0.0, []
     kinds: dict[str, list[float]] = {name: [] for name in ("right", *WATCHED_KINDS)}
     for lesson in lessons:
         batch = collated([lesson], device)
@@ -322,6 +328,7 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = 
         error = clip_means(batch["target"].exp() - FLOOR, batch)[:, by].cpu()
         own = lesson.as_sampled
         ranks.append(spearmanr(-merit[own], error[own]).statistic)
+        of_clips.append((-float(merit[own].mean()), float(error[own].mean())))
         loud = voiced(lesson.speech[:, -LOUDNESS:]) > 0
         openings = opening_and_width(lesson.lips[own])[0][:, loud]
         predicted = judge.predicted(batch["speech"][:1])[0, :1, loud].cpu().expand_as(openings)
@@ -342,6 +349,7 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = 
         name: float(np.nan_to_num(values).mean()) for name, values in (("rank", ranks), ("yardstick", yardsticks), ("by_model", by_model))
     }
     figures["gain"] = gained / max(possible, 1e-6)
+    figures["lines"] = float(np.nan_to_num(spearmanr(*zip(*of_clips)).statistic))
     figures |= {f"auc_{name}": float(np.mean(right[:, None] > np.array(kinds[name])[None])) for name in WATCHED_KINDS}
     return figures | {name: means[name] for name in ("right", "off", "damped")}
 
@@ -357,6 +365,39 @@ def finish(judge: Judge, held_out: list[Lesson], device: str = "cpu") -> tuple[J
     }
     judge.config = replace(judge.config, **scale)
     return judge, {name: round(value, 4) for name, value in figures.items()}
+
+
+@torch.no_grad()
+def lay_moods(judge: Judge, lessons: Lessons, clips: list[SampledClip], device: str = "cpu") -> tuple[Judge, dict[str, float]]:
+    """Have requested moods cost no more points than what they add to a lip error that leaves held poses out.
+
+    clips: of `sampled.MOODS_SPLIT`.  Returns (judge, points that the usual and the worst mood cost before and cost now).
+    """
+    names = list(MOODS)
+    excess, opinions = np.zeros((2, len(clips), len(names), 2))
+    for number, clip in enumerate(clips):
+        takes = len(clip.takes)
+        lesson = lessons.of(clip, clips[(number + 1) % len(clips)], [[]] * takes, np.random.default_rng(0), poses=False)
+        batch = collated([lesson], device)
+        of_clip = clip_means(opinion(judge, batch), batch)
+        of_clip[:, PLAIN] += in_all(judge, batch)
+        by_mood = of_clip.cpu(), (of_clip - clip_means(batch["target"], batch)).cpu()
+        opinions[number], excess[number] = (x.reshape(len(names), -1, 2).mean(1) for x in by_mood)
+    neutral = names.index(NEUTRAL)
+    costs = np.delete((excess - excess[:, neutral, None]).mean(0), neutral, 0)
+    judge.config = replace(
+        judge.config, moods=tuple(float(x) for x in costs[:, PLAIN]), moods_near=tuple(float(x) for x in costs[:, STRESSED])
+    )
+    points = Scale((judge.config.off, judge.config.damped, judge.config.right))
+    merit = -torch.from_numpy(opinions[..., PLAIN])
+    allowed = torch.from_numpy(np.insert(costs[:, PLAIN], neutral, 0.0))
+    before, now = ((each[:, neutral, None] - each).mean(0) for each in (points(merit), points(merit + allowed)))
+    moods = torch.arange(len(names)) != neutral
+    return judge, {
+        f"{which}_mood{when}": round(float(value), 1)
+        for when, cost in (("_before", before[moods]), ("", now[moods]))
+        for which, value in (("usual", cost.mean()), ("worst", cost.max()))
+    }
 
 
 def train_judge(

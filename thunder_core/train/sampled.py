@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from ..direction import AXES, Direction, DIRECTION_NAMES
+from ..direction import AXES, Direction, DIRECTION_NAMES, MOODS
 from ..engine.readings import emphasised, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Thunder, VoiceFeatures
@@ -31,6 +31,7 @@ from .prosody import semitones
 from .teacher import perform
 
 TRAINING_TAKES, WATCHED_TAKES = 8, 16  # takes per clip
+MOODS_SPLIT = "moods"  # name of files of watched voices in every mood
 LEAST_FRAMES, MOST_FRAMES = 75, 125  # shortest clip (3 s), and most frames used of a longer one
 REFERENCES = 2  # teacher performances averaged into a take's reference, since the teacher varies
 SPREAD, GUIDANCE = 0.5, 1.0  # the user's defaults, at normal quality: for the clips the judge is validated on
@@ -119,15 +120,17 @@ def clips_of(corpus: Corpus, split: str, count: int, seed: int) -> list[int]:
 def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: Path, clips: dict[str, int], seed: int = 1) -> None:
     """Write `SPLIT-NUMBER.npz` (`SampledClip`) of `clips` clips of each split. Existing files are kept.
 
-    Training clips are sampled in many directions, numbers of steps and strengths of guidance; others as users do by default.
+    Training clips are sampled in many directions, numbers of steps and strengths of guidance; others as users do by default; those of
+    MOODS_SPLIT, which are of the watched split, in every mood at full strength.
     """
     folder.mkdir(parents=True, exist_ok=True)
     own = zlib.crc32(folder.name.encode())  # every model performs other clips
-    wanted = [(split, number) for split, count in clips.items() for number in clips_of(corpus, split, count, own)]
+    voices = {MOODS_SPLIT: watched_split(corpus)}
+    wanted = [(split, number) for split, count in clips.items() for number in clips_of(corpus, voices.get(split, split), count, own)]
     left = [(split, number, path) for split, number in wanted if not (path := folder / f"{split}-{number:05d}.npz").exists()]
     aligned = identity(thunder.encoder) == fitted_to()
     for split, number, path in tqdm(left, desc="sampling takes", total=len(wanted), initial=len(wanted) - len(left), mininterval=10):
-        plans = _training_plans(number, seed) if split == "train" else [_usual_plan(number)]
+        plans = _training_plans(number, seed) if split == "train" else [_mood_plan(number) if split == MOODS_SPLIT else _usual_plan(number)]
         sampled_clip(corpus, corpus.clips[number], thunder, channels, plans, aligned).save(path)
 
 
@@ -149,6 +152,15 @@ def _usual_plan(number: int) -> _Plan:
     asked = np.tile(Direction().vector(), (len(seeds), 1))
     directions = np.concatenate([reading(one[None], s, SPREAD) for one, s in zip(asked, seeds)])
     return _Plan(seeds, asked, directions, [SPREAD] * len(seeds), 0, GUIDANCE)
+
+
+def _mood_plan(number: int) -> _Plan:
+    """In every mood, and in none: exactly as requested, and around that."""
+    asked = np.repeat([Direction(mood=mood).vector() for mood in MOODS], 2, axis=0)
+    spreads = [0.0, SPREAD] * len(MOODS)
+    seeds = [number * len(spreads) + i for i in range(len(spreads))]
+    directions = np.concatenate([reading(one[None], s, spread) for one, s, spread in zip(asked, seeds, spreads)])
+    return _Plan(seeds, asked, directions, spreads, 0, GUIDANCE)
 
 
 def _training_plans(number: int, seed: int) -> Iterator[_Plan]:

@@ -22,10 +22,12 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from ...direction import AXES, DIRECTION_NAMES
 from ...face.lips import CLOSED_MM
 from ..speech.encoder import LOUDNESS
 from ..speech.phones import PHONES, SILENCE
@@ -73,6 +75,10 @@ class JudgeConfig:
     off_near: float = 0.0
     damped_near: float = 1.0
     right_near: float = 2.0
+    # By how much the opinions are higher of takes in each requested mood at full strength, in the order of `DIRECTION_NAMES`, for what the
+    # mood does to the lips: subtracted from the opinion of the total, and of the curve. Set by `train.judge.lay_moods`; empty: nothing.
+    moods: tuple[float, ...] = ()
+    moods_near: tuple[float, ...] = ()
 
 
 def counted(speech: Tensor, there: Tensor) -> Tensor:
@@ -216,6 +222,8 @@ class Judge(nn.Module):
 
     def __init__(self, config: JudgeConfig = JudgeConfig()):
         super().__init__()
+        if any(len(each) not in (0, len(DIRECTION_NAMES) - len(AXES)) for each in (config.moods, config.moods_near)):
+            raise ValueError("a judge with other moods")
         self.config = config
         w = config.width
         # How speech features nearby predict opening and width, in deviations; measured on real faces, not learned.
@@ -323,6 +331,18 @@ class Judge(nn.Module):
         distance = _distance(lips, expected, weight)
         of_clip = (FLOOR + mean(distance, weight)).log()
         return torch.stack([(FLOOR + smoothed(distance)).log(), of_clip[:, None].expand_as(distance)], -1)
+
+    def allowance(self, asked: np.ndarray) -> np.ndarray:
+        """What is subtracted from the opinions, float32 [n, 2], since moods in the requested direction [n, DIRECTION_NAMES] cost that much.
+
+        The network takes the smile that somebody was asked for in part for an error, because its teacher smiles less. As it depends on the
+        request alone, the order of a batch is as it was.
+        """
+        result = np.zeros((len(asked), 2), np.float32)
+        for opinion, costs in ((STRESSED, self.config.moods_near), (PLAIN, self.config.moods)):
+            if costs:
+                result[:, opinion] = asked[:, len(AXES) :] @ np.array(costs, np.float32)
+        return result
 
     def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
         """Predicted opinion of usual takes of a sound, per frame [B, T]: some sounds score low with any lips."""

@@ -5,15 +5,16 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 
 from ...engine.m2s.judge import Judge
 from ...engine.m2s.model import MeshToSpeech
 from ...engine.m2s.mouth import Mouth
 from ...engine.speech.encoder import SpeechEncoder
-from ..judge import drawn, finish, Lessons, load_clips, train_judge, watched
+from ..judge import drawn, finish, lay_moods, Lessons, load_clips, train_judge, watched
 from ..lip_kernels import fitted_to, identity
 from ..loop import Schedule
-from ..sampled import folder_of, SampledClip, watched_split
+from ..sampled import folder_of, MOODS_SPLIT, SampledClip, watched_split
 from .workspace import add_optimisation, Workspace
 
 _WHAT, _DATA = "judge of lip-sync", "the model's own takes of the corpus, as they are and spoiled"
@@ -36,7 +37,7 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     m2s = MeshToSpeech.load(workspace.weights)
     mouth = Mouth(m2s.mouth or workspace.head)
     if args.scale_only:
-        return _scaled(workspace, mouth, m2s, held_out)
+        return _scaled(workspace, mouth, m2s, newest, held_out)
     lessons = Lessons(mouth, m2s.to(workspace.device) if args.m2s else None, workspace.channels, workspace.device)
     # Samples of earlier weights too, because their errors are useful examples.
     clips = load_clips(sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train")
@@ -46,16 +47,27 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     network, figures = train_judge(
         train, list(watched(lessons, held_out)), heard, workspace.runs / "judge", schedule, aligned, workspace.device
     )
+    network, figures = _fair_to_moods(workspace, network, lessons, newest, figures)
     workspace.export("judge", network.state_dict(), network.settings(), _WHAT, _DATA, schedule, figures)
     return figures
 
 
-def _scaled(workspace: Workspace, mouth: Mouth, m2s: MeshToSpeech, held_out: list[SampledClip]) -> dict:
+def _fair_to_moods(workspace: Workspace, network: Judge, lessons: Lessons, newest: Path, figures: dict) -> tuple[Judge, dict]:
+    """The judge with what moods may cost laid on the clips that were sampled in moods, and its figures with those."""
+    clips = load_clips([newest], MOODS_SPLIT)
+    if not clips:
+        raise SystemExit(f"{newest} holds no takes in moods: run the stage takes first")
+    network, points = lay_moods(network, lessons, clips, workspace.device)
+    return network, figures | points
+
+
+def _scaled(workspace: Workspace, mouth: Mouth, m2s: MeshToSpeech, newest: Path, held_out: list[SampledClip]) -> dict:
     """Export the judge among the weights again, as it was trained, with its scale laid on `held_out`; returns its figures."""
     network = Judge.load(workspace.weights).to(workspace.device)
     trained = json.loads((workspace.weights / "judge.json").read_text())["card"]
     lessons = Lessons(mouth, m2s.to(workspace.device) if network.config.heard else None, workspace.channels, workspace.device)
     network, figures = finish(network, list(watched(lessons, held_out)), workspace.device)
+    network, figures = _fair_to_moods(workspace, network, lessons, newest, figures)
     schedule = Schedule(steps=trained["steps"], rate=trained["rate"], average=0.99, half=False, seed=trained["seed"])
     workspace.export("judge", network.state_dict(), network.settings(), _WHAT, _DATA, schedule, figures)
     return figures

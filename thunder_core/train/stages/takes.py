@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 
 from ...engine.precision import chosen_precision
 from ...engine.systems.thunder import Thunder
-from ..sampled import folder_of, sample_takes, watched_split
+from ..sampled import folder_of, MOODS_SPLIT, sample_takes, watched_split
 from .workspace import Workspace
 
 HELP = "sample takes of the corpus with the diffusion model, for the judge"
@@ -15,12 +15,14 @@ HELP = "sample takes of the corpus with the diffusion model, for the judge"
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--clips", type=int, default=240, help="of training voices")
-    parser.add_argument("--watched", type=int, default=16, help="of voices that the judge is watched on")
+    parser.add_argument("--watched", type=int, default=20, help="of voices that the judge is watched on")
+    parser.add_argument("--moods", type=int, default=20, help="of these, in every mood")
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
     folder = folder_of(workspace.cache, workspace.weights, workspace.seed)
     thunder = Thunder(workspace.weights, workspace.device, workspace.head, chosen_precision(workspace.device))
     corpus = workspace.corpus()
-    sample_takes(corpus, thunder, workspace.channels, folder, {watched_split(corpus): args.watched, "train": args.clips}, workspace.seed)
+    clips = {watched_split(corpus): args.watched, MOODS_SPLIT: args.moods, "train": args.clips}
+    sample_takes(corpus, thunder, workspace.channels, folder, clips, workspace.seed)
     return f"takes → {folder}"
