@@ -148,6 +148,7 @@ class Expectation:
     lips, asked: in its own direction and in the one that was requested (its own, if that is not known), [1, T, 4, 3] as `Engine._lips`.
     plain: as `asked`, or in its own direction without its stresses.
     hard: [T], opinion of usual takes at each frame.
+    allowed: [1 or T], of `Judge.allowance` for the curve over time, in its own direction.
     known: what the judge knows of sound and lips; None of long sounds, where it is worked out when the take is scored.
     """
 
@@ -155,6 +156,7 @@ class Expectation:
     asked: Tensor
     plain: Tensor
     hard: Tensor
+    allowed: Tensor
     known: Reference | None
 
 
@@ -640,15 +642,14 @@ class Engine:
         voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
         near_scale = Scale((known.off_near, known.damped_near, known.right_near))
         progress(0.9, "Ranking by lip-sync")
-        allowed = 0.0 if asked is None else torch.from_numpy(self.judge.allowance(over_frames(asked.vectors, frames))).to(self.device)
+        allowed = 0.0 if asked is None else self._allowed(over_frames(asked.vectors, frames))[:, PLAIN]
         if expectations is None:
             expectations = self._expect_of(motions, voice)
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
             opinion, in_all = self._opinion(motion, voice, expectation)
-            opinion = opinion - allowed
-            loud, near = voice.features[:, -LOUDNESS:], opinion[..., STRESSED]
-            scores += grade(opinion[..., PLAIN], loud, scale, expectation.hard, near_scale, in_all, near)
+            near, total = opinion[..., STRESSED] - expectation.allowed, opinion[..., PLAIN] - allowed
+            scores += grade(total, voice.features[:, -LOUDNESS:], scale, expectation.hard, near_scale, in_all, near)
         return scores
 
     @torch.no_grad()
@@ -662,11 +663,17 @@ class Engine:
         takes with a spread of 0 have it as their own.  turn: as `Thunder.perform`'s.  seeds: of the takes, if they are known.
         """
         result = []
-        for lips, spread in zip(self._expected_lips(voice, directions, turn, seeds), spreads or [0.0] * len(directions)):
+        expected = self._expected_lips(voice, directions, turn, seeds)
+        for direction, lips, spread in zip(directions, expected, spreads or [0.0] * len(directions)):
             requested, speech = asked() if asked is not None and spread > 0 else lips, voice.features[None]
             known = self.judge.reference(speech, lips, requested) if voice.frames <= _KNOWN_AHEAD else None
-            result.append(Expectation(lips, requested, requested, self.judge.hard(speech, lips)[0], known))
+            allowed = self._allowed(np.atleast_2d(direction))[:, STRESSED]
+            result.append(Expectation(lips, requested, requested, self.judge.hard(speech, lips)[0], allowed, known))
         return result
+
+    def _allowed(self, direction: np.ndarray) -> Tensor:
+        """`Judge.allowance` for a direction [1 or T, DIRECTION_NAMES], on the device."""
+        return torch.from_numpy(self.judge.allowance(direction)).to(self.device)
 
     def _expect_of(self, motions: list[Motion], voice: VoiceFeatures) -> list[Expectation]:
         """As `_expect` of motions whose direction is not known: style and stressed words are read off the motions."""

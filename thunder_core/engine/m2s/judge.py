@@ -75,8 +75,8 @@ class JudgeConfig:
     off_near: float = 0.0
     damped_near: float = 1.0
     right_near: float = 2.0
-    # By how much the opinions are higher of takes in each requested mood at full strength, in the order of `DIRECTION_NAMES`, for what the
-    # mood does to the lips: subtracted from the opinion of the total, and of the curve. Set by `train.judge.lay_moods`; empty: nothing.
+    # By how much the opinions of takes in each mood at full strength are higher than their errors, in the order of `DIRECTION_NAMES`: of
+    # the total, and of the curve (`Judge.allowance`). Set by `train.judge.lay_moods`; empty: nothing.
     moods: tuple[float, ...] = ()
     moods_near: tuple[float, ...] = ()
 
@@ -332,16 +332,16 @@ class Judge(nn.Module):
         of_clip = (FLOOR + mean(distance, weight)).log()
         return torch.stack([(FLOOR + smoothed(distance)).log(), of_clip[:, None].expand_as(distance)], -1)
 
-    def allowance(self, asked: np.ndarray) -> np.ndarray:
-        """What is subtracted from the opinions, float32 [n, 2], since moods in the requested direction [n, DIRECTION_NAMES] cost that much.
+    def allowance(self, direction: np.ndarray) -> np.ndarray:
+        """What is subtracted from the opinions, float32 [n, 2], for the moods of a direction [n, DIRECTION_NAMES].
 
-        The network takes the smile that somebody was asked for in part for an error, because its teacher smiles less. As it depends on the
-        request alone, the order of a batch is as it was.
+        The network takes the smile of a mood in part for an error, because its teacher smiles less. For the total this is allowed for in
+        the requested direction alone, so that the order of a batch is as it was; for the curve over time in a take's own.
         """
-        result = np.zeros((len(asked), 2), np.float32)
+        result = np.zeros((len(direction), 2), np.float32)
         for opinion, costs in ((STRESSED, self.config.moods_near), (PLAIN, self.config.moods)):
             if costs:
-                result[:, opinion] = asked[:, len(AXES) :] @ np.array(costs, np.float32)
+                result[:, opinion] = direction[:, len(AXES) :] @ np.array(costs, np.float32)
         return result
 
     def hard(self, speech: Tensor, expected: Tensor, there: Tensor | None = None) -> Tensor:
