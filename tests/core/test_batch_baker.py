@@ -23,6 +23,10 @@ for line in sys.stdin:
     if job == "crash":
         print("the last words", file=sys.stderr, flush=True)
         os.kill(os.getpid(), signal.SIGKILL) if os.name != "nt" else os._exit(9)
+    if job == "slow":  # longer than the limit, but it goes on
+        for _ in range(5):
+            time.sleep(0.4)
+            put(event="progress", job=job, fraction=0.5, message="Baking")
     if job == "wait":
         time.sleep(60)
     put(event="failed", job=job, sentence="no", log="") if job == "bad" else put(event="done", job=job, report={})
@@ -77,6 +81,16 @@ def test_a_process_that_is_never_ready_is_given_up_with_what_it_printed_last(tmp
     if os.name != "nt":
         with pytest.raises(ProcessLookupError):
             os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_job_that_does_not_go_on_is_ended_and_the_next_one_is_baked(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(baker, "STALL_SECONDS", 1.0)
+    begun = time.monotonic()
+    events = list(bake_here(command, [Task(name, {}, "") for name in ("a", "slow", "wait", "b")]))
+    assert ends(events) == [("a", "done"), ("slow", "done"), ("wait", "failed"), ("b", "done")]
+    failed = next(event for event in events if event["event"] == "failed")
+    assert failed["sentence"].startswith("Blender did not go on for 1 s and was ended (the last: Baking)")
+    assert time.monotonic() - begun < 20 and (tmp_path / "starts").read_text() == "xx"
 
 
 def test_stopping_in_the_middle_ends_the_process(command):

@@ -18,6 +18,7 @@ import json
 import os
 import subprocess
 import threading
+import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ from ..errors import NoEngine, ThunderError
 LOG_LINES = 60  # lines of the process's output kept for error messages
 PATIENCE = 10.0  # seconds that a process has to stop: its engine stops, files are restored
 START_SECONDS = 300.0  # longest start of the process: Blender with all its add-ons, from a slow disk
+STALL_SECONDS = 1800.0  # longest time without a sign of a job: a step such as opening a scene or exporting one take
 ADVICE = "start one with “ray start --head”, or name another with --cluster"  # advice if no cluster answers
 EVENTS = ("ready", "progress", "done", "failed", "note", "refused")
 
@@ -63,7 +65,6 @@ class LineProcess:
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         self._lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
-        self.killed = False
         try:  # Ctrl-C in a terminal is for the requesting process
             self._popen = subprocess.Popen(
                 list(command),
@@ -117,7 +118,6 @@ class LineProcess:
 
     def kill(self) -> None:
         """End it at once; the thread that reads its events goes on."""
-        self.killed = True
         system_calls.kill_group(self._popen)
 
     def close(self) -> None:
@@ -147,42 +147,83 @@ class Baker:
 
     def wait(self) -> dict:
         """Wait until it is ready; returns `maker`. Raises NoEngine if it cannot bake at all, or is not ready after START_SECONDS."""
-        limit = threading.Timer(START_SECONDS, self._process.kill)
-        limit.daemon = True
         if self.maker is None:
-            limit.start()
-        try:
-            while self.maker is None:
-                event = self._process.next()
-                if event is None and self._process.killed:
-                    after = f"{START_SECONDS / 60:.0f} min" if START_SECONDS >= 60 else f"{START_SECONDS:.0f} s"
-                    advice = "start it in a terminal to see what it waits for, and bake again"
-                    raise NoEngine(f"Blender was not ready to bake after {after} (its last line: {self._process.last_line}): {advice}")
-                if event is None:
-                    raise NoEngine(f"No Blender could be started to bake in ({self._process.last_line}): correct that and bake again")
-                if event["event"] == "ready":
-                    self.maker = event["maker"]
-        finally:
-            limit.cancel()
+            with _Limit(self._process, START_SECONDS) as limit:
+                while self.maker is None:
+                    event = self._process.next()
+                    if event is None:
+                        raise NoEngine(self._why_not_ready(limit.is_over))
+                    if event["event"] == "ready":
+                        self.maker = event["maker"]
         return self.maker
 
+    def _why_not_ready(self, is_too_slow: bool) -> str:
+        if not is_too_slow:
+            return f"No Blender could be started to bake in ({self._process.last_line}): correct that and bake again"
+        advice = "start it in a terminal to see what it waits for, and bake again"
+        return f"Blender was not ready to bake after {_duration(START_SECONDS)} (its last line: {self._process.last_line}): {advice}"
+
     def bake(self, task: Task) -> Iterator[dict]:
-        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied if the process ends."""
+        """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied if the process ends or, for
+        STALL_SECONDS, does nothing."""
         self.wait()
         self._process.send(task.request())
-        while True:
-            event = self._process.next()
-            if event is None:
-                sentence = f"Blender {self._process.how()} while it baked this: bake it alone, with --only, to see why"
-                raise BakerDied(sentence, self._process.log)
-            if event.get("job") == task.job:
-                yield event
-                if event["event"] in ("done", "failed"):
-                    return
+        doing = "nothing yet"
+        with _Limit(self._process, STALL_SECONDS) as limit:
+            while True:
+                event = self._process.next()
+                limit.extend()
+                if event is None and limit.is_over:
+                    after = _duration(STALL_SECONDS)
+                    sentence = (
+                        f"Blender did not go on for {after} and was ended (the last: {doing}): bake it alone, with --only, to see why"
+                    )
+                    raise BakerDied(sentence, self._process.log)
+                if event is None:
+                    sentence = f"Blender {self._process.how()} while it baked this: bake it alone, with --only, to see why"
+                    raise BakerDied(sentence, self._process.log)
+                if event.get("job") == task.job:
+                    doing = event.get("message", doing)
+                    yield event
+                    if event["event"] in ("done", "failed"):
+                        return
 
     def close(self) -> None:
         """End it. May be called twice."""
         self._process.close()
+
+
+class _Limit:
+    """Ends a process that gives no sign of life for so many seconds. is_over: whether it was ended."""
+
+    def __init__(self, process: LineProcess, seconds: float):
+        self.is_over = False
+        self._process, self._seconds = process, seconds
+        self._end = time.monotonic() + seconds
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="thunder baker limit", daemon=True)
+
+    def __enter__(self) -> _Limit:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._closed.set()
+
+    def extend(self) -> None:
+        """Begin to count again."""
+        self._end = time.monotonic() + self._seconds
+
+    def _watch(self) -> None:
+        while not self._closed.wait(max(0.01, self._end - time.monotonic())):
+            if time.monotonic() >= self._end:
+                self.is_over = True
+                self._process.kill()
+                return
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Generator[dict, None, None]:
