@@ -62,6 +62,9 @@ def bake_all(chosen: argparse.Namespace) -> int:
                         run.note(event)
         if not chosen.only:
             run.collect()
+    except KeyboardInterrupt:
+        say(f"{run.counts()}: the same command goes on from here")
+        raise
     finally:
         run.write_report()
     return run.end()
@@ -311,11 +314,15 @@ class Run:
                 where = "report.json in their folders" if self.chosen.only else report.HTML_NAME
                 say(f"      {_jobs(count)} in all: {kind}: see {where}", sys.stderr)
         of_run = list(self.states.values())
-        counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
-        summary = ", ".join(words for words in counts if not words.startswith("0 "))
-        say(summary if self.chosen.only else f"{summary}; see {os.path.join(self.out, report.HTML_NAME)}")
+        say(self.counts() if self.chosen.only else f"{self.counts()}; see {os.path.join(self.out, report.HTML_NAME)}")
         is_whole = not any("sentence" in row for row in self.scenes)
         return 0 if is_whole and report.FAILED not in of_run and report.NOT_BAKED not in of_run else SOME_FAILED
+
+    def counts(self) -> str:
+        """How many jobs have ended in which way: “3 baked, 1 failed”."""
+        of_run = list(self.states.values())
+        counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
+        return ", ".join(words for words in counts if not words.startswith("0 "))
 
     def _say(self, name: str, words: str, stream=None) -> None:
         """Print how a job ended."""

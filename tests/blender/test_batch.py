@@ -308,6 +308,23 @@ def test_strips_that_nobody_speaks_yet_fail_before_the_first_job(needs_sound, co
     assert [task.job for task in tasks] == ["First_ line"] and "[1/2] Second: failed: Choose who speaks “Second”" in capsys.readouterr().err
 
 
+def test_a_run_that_is_stopped_says_what_is_left(command, batch, tmp_path, monkeypatch, capsys, voice):
+    def events(*_):
+        yield {"event": "done", "job": "a", "report": {"takes": [{"score": None}]}}
+        raise KeyboardInterrupt(15)
+
+    (tmp_path / "jobs.toml").write_text("out = 'out'\n[jobs.a]\naudio = 'line.wav'\n[jobs.b]\naudio = 'line.wav'\n")
+    monkeypatch.setattr(batch, "events_of", events)
+    monkeypatch.setattr(batch, "engine_python", lambda _: sys.executable)
+    monkeypatch.setattr(batch.sounds, "problems", lambda *_: {})
+    with pytest.raises(KeyboardInterrupt):
+        batch.bake_all(command.options(["--jobs", str(tmp_path / "jobs.toml")]))
+    said = capsys.readouterr().out.splitlines()
+    assert said == ["2 jobs to bake", "[1/2] a: 1 take in 0 s", "1 baked, 1 not baked: the same command goes on from here"]
+    rows = json.loads((tmp_path / "out" / "batch.json").read_text())["jobs"]
+    assert [row["state"] for row in rows] == ["baked", "not baked"]
+
+
 # ---- runs
 
 
