@@ -42,6 +42,8 @@ from ..thunder_core.types import RATE
 from . import directing, products
 from .script import between, file_path, is_utf8, printable, say, takes_in_words, utf8, warn, whole
 
+IDLE = "idle"  # name of a scene without a sound
+
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """The command line's options; ends the process with code 2 if one is wrong."""
@@ -245,7 +247,7 @@ def bake(
 
 def silence(seconds: float) -> str:
     """A silent sound file in Blender's temporary folder; its path. Raises NoSpace."""
-    path = os.path.join(bpy.app.tempdir, "idle.wav")
+    path = os.path.join(bpy.app.tempdir, f"{IDLE}.wav")
     try:
         with wave.open(path, "wb") as file:
             file.setparams((1, 2, RATE, 0, "NONE", ""))

@@ -207,13 +207,14 @@ class Run:
     def without_refused(self, tasks: list[Task], reasons: Mapping[str, str], python: str) -> list[Task]:
         """The tasks without those that cannot be baked: these fail at once, not when their turn comes in the night.
 
-        reasons: known ones, by job; the others are those of sounds that the engine refuses.  python: the engine's.
+        reasons: known ones, by job; others are sounds that the engine refuses, and files in the way.  python: the engine's.
         """
         named = {task.job: [str(task.settings[key]) for key in ("audio", "listen-to") if key in task.settings] for task in tasks}
         of_sounds = sounds.problems(python, [path for paths in named.values() for path in paths])
-        for job, paths in named.items():
-            if reason := reasons.get(job) or next((of_sounds[path] for path in paths if path in of_sounds), ""):
-                self.note({"event": "failed", "job": job, "sentence": reason})
+        for task in tasks:
+            of_sound = next((of_sounds[path] for path in named[task.job] if path in of_sounds), "")
+            if reason := reasons.get(task.job) or of_sound or checks.not_replaceable(task):
+                self.note({"event": "failed", "job": task.job, "sentence": reason})
         return [task for task in tasks if self.states[task.job] != report.FAILED]
 
     def _what_changed(self, job: Job) -> str:

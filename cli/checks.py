@@ -14,11 +14,13 @@ import bpy
 from ..scene.takes.direction.presets import all_presets
 from ..thunder_core import files
 from ..thunder_core.batch import blend_header, blend_strips
+from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job
 from ..thunder_core.batch.settings import is_preset_file, path_names, shown
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.errors import BadRequest, ThunderError
 from ..thunder_core.systems import FROM_PICTURE
+from . import bake, products
 
 _MOST_NAMES = 5  # jobs with the same mistake that are named
 
@@ -31,6 +33,21 @@ def check(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -
             found.setdefault(problem, []).append(job.name)
     if found:
         raise BadRequest("\n".join(f"{_named(names)}: {problem}" for problem, names in found.items()))
+
+
+def not_replaceable(task: Task) -> str:
+    """The reason why a job's files cannot be written, one sentence; "" if they can, as far as is known before it is baked."""
+    settings = task.settings
+    named = next((str(settings[key]) for key in ("blend", "audio", "listen-to") if key in settings), bake.IDLE)
+    outputs = settings.get("outputs", ())
+    takes, best = (int(str(settings.get(key, 1))) for key in ("takes", "export-takes"))
+    wanted = products.Wanted(Path(named).stem, tuple(outputs) if isinstance(outputs, list) else (), takes, best)
+    inputs = [str(settings[key]) for key in path_names(settings)]
+    try:
+        files.Transaction(task.out, "--force" in task.options, inputs).check(["report.json", *wanted.names()])
+    except ThunderError as error:
+        return str(error)
+    return ""
 
 
 def _problems(settings: Mapping[str, object], given: Mapping[str, object], allow_newer: bool) -> Iterator[str]:

@@ -118,6 +118,12 @@ def test_a_damaged_report_means_that_the_job_is_baked_again(why, folder, damaged
     assert why() in ("not baked yet", "its report is damaged", "“takes” changed")
 
 
+@pytest.mark.parametrize("left", [b"", bytes(500), b'{"made_from": {"us'])
+def test_a_report_that_a_power_cut_damaged_is_said(why, folder, left):
+    (folder / "report.json").write_bytes(left)
+    assert why() == "its report is damaged"
+
+
 def test_the_weights_count_by_their_content(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(b"1")
     (tmp_path / "README.md").write_bytes(b"1")

@@ -95,7 +95,10 @@ def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str])
 
     folder: of the job.  styles: see `made_from`.
     """
-    before = read_report(folder).get(MADE_FROM)
+    report = read_report(folder)
+    if not report and os.path.lexists(os.path.join(folder, REPORT)):
+        return "its report is damaged"
+    before = report.get(MADE_FROM)
     if not isinstance(before, dict) or os.path.lexists(os.path.join(folder, JOURNAL)):
         return NOT_YET
     try:
