@@ -368,9 +368,18 @@ def choose_voice(scene, sound: str | None, name: str | None, start: float | None
 
 
 def choose_head(scene, name: str | None, speaks: str | None = None):
-    """The rig to animate: the named object's, the speaker of a strip, the scene's own head, or a new one if there is none."""
-    if name is None and speaks is not None and (speaker := dialogue.speaker_of(scene, speaks)) is not None:
+    """The rig to animate: the named object's, the speaker of a strip, the scene's own head, or a new one if there is none.
+
+    Raises BadHead, also for a strip without a speaker in a scene of several heads: its takes would be on the wrong one.
+    """
+    speaker = dialogue.speaker_of(scene, speaks) if name is None and speaks is not None else None
+    if speaker is not None:
         scene.thunder.head = speaker
+    elif name is None and speaks is not None and len(head.in_scene(scene)) > 1:
+        raise BadHead(
+            f"“{speaks}” has no speaker and the scene “{scene.name}” several heads: choose who speaks it in the Dialogue panel, "
+            f"or name the head with --head"
+        )
     elif name is not None:
         chosen = scene.objects.get(name)
         if chosen is None:
