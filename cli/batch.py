@@ -284,7 +284,9 @@ class Run:
             return
         try:
             os.makedirs(self.out, exist_ok=True)
-            report.write(self.out, report.collected(self.out, self.jobs, self.states, self.maker, self.notes, self.scenes))
+            content = report.collected(self.out, self.jobs, self.states, self.maker, self.notes, self.scenes)
+            running = self.progress.running()
+            report.write(self.out, report.while_running(content, running, self.progress.summary()) if running else content)
         except OSError as error:
             raise files.not_written(self.out, error) from error
         self.reported = time.monotonic()

@@ -306,6 +306,10 @@ def test_strips_that_nobody_speaks_yet_fail_before_the_first_job(needs_sound, co
     assert listed.refused == {"Second": "Choose who speaks “Second”"}
     run = batch.Run(chosen, str(tmp_path / "out"), listed.jobs)
     tasks = run.without_refused(run.tasks(listed.jobs), listed.refused, sys.executable)
+    scene = blender.context.scene
+    with pytest.raises(importlib.import_module(f"{PACKAGE}.thunder_core.errors").BadHead, match="“Second” has no speaker and .* --head"):
+        command.choose_head(scene, None, "Second")  # a job file may name it: not on whichever head was chosen last
+    assert command.choose_head(scene, "Thunder Head", "Second").mesh.name == command.choose_head(scene, None, "First: line").mesh.name
     assert [task.job for task in tasks] == ["First_ line"] and "[1/2] Second: failed: Choose who speaks “Second”" in capsys.readouterr().err
 
 

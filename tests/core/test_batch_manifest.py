@@ -173,3 +173,13 @@ def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(t
     twice = report.page(out, {**data, "jobs": data["jobs"] * 2})
     assert twice.count("ARKit has no name for tongueTipUp") == 1  # it says nothing about a single job
     assert "<none>" not in page and "<script" not in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_the_page_of_a_run_that_goes_on_says_what_it_does_and_is_read_again(tmp_path, job, folder):
+    out, other = str(tmp_path / "out"), Job("next", {"audio": "/none.wav"})
+    data = report.collected(out, [job, other], {job.name: report.BAKED}, MAKER)
+    page = report.page(out, report.while_running(data, {"next": "38%, 6 of <8> sampled"}, "1 of 2 done, 3 h left"))
+    assert page.index("next") < page.index("intro") and "being baked" in page and "38%, 6 of &lt;8&gt; sampled" in page
+    assert "1 of 2 done, 3 h left at " in page and 'http-equiv="refresh"' in page
+    assert "refresh" not in report.page(out, data) and "being baked" not in report.page(out, data)
+    assert data["jobs"][1]["state"] == "not baked"  # the data are as they were

@@ -125,6 +125,8 @@ def test_a_job_that_another_machine_begins_again_counts_from_there(clock):
         clock[0] += 1.0
         progress.update("a", 0.1, "Sampling", "bert")
         assert shown(out.getvalue())[0].strip() == "a: 10%, sampling, for 1 s (on bert)"
+        assert progress.running() == {"a": "10%, sampling, for 1 s (on bert)"}
+    assert progress.running() == {}  # the run was stopped
 
 
 def test_a_picture_is_redrawn_while_no_event_comes(monkeypatch):

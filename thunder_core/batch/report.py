@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from html import escape
@@ -21,6 +22,8 @@ from .manifest import Maker
 
 JSON_NAME, HTML_NAME = "batch.json", "batch.html"
 BAKED, UP_TO_DATE, FAILED, NOT_BAKED = "baked", "up to date", "failed", "not baked"
+BAKING = "being baked"  # state while a run goes on
+_REFRESH = 15  # seconds after which the page of a run that goes on is read again
 _LARGEST_PICTURE = 2**21  # largest picture embedded in the page, bytes
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#8881;--bad:#c33}
@@ -50,6 +53,12 @@ def collected(
     return {**asdict(maker), "counts": counts, "scenes": [dict(scene) for scene in scenes], "jobs": rows}
 
 
+def while_running(report: dict, running: Mapping[str, str], summary: str) -> dict:
+    """The report of a run that goes on. running: what each job does that is being baked.  summary: of the run."""
+    rows = [row | ({"state": BAKING, "doing": running[row["name"]]} if row["name"] in running else {}) for row in report["jobs"]]
+    return report | {"running": f"{summary} at {time.strftime('%H:%M:%S')}", "jobs": rows}
+
+
 def write(out: str, report: dict) -> None:
     """Write the report as JSON and as a page. Raises OSError."""
     write_file(os.path.join(out, JSON_NAME), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
@@ -76,12 +85,14 @@ def _row(out: str, job: Job, state: str, notes: dict) -> dict:
 def page(out: str, report: dict) -> str:
     """The report as a page of HTML."""
     counts = ", ".join(f"{count} {state}" for state, count in report["counts"].items() if count)
-    rows = sorted(report["jobs"], key=lambda row: row["state"] != FAILED)  # problems come first
+    rows = sorted(report["jobs"], key=lambda row: (row["state"] != FAILED, row["state"] != BAKING))  # problems come first
+    refresh = f'<meta http-equiv="refresh" content="{_REFRESH}">' if "running" in report else ""
+    running = f"<p>{escape(report['running'])}</p>" if "running" in report else ""
     about = f"THUNDER {report['thunder']}, Blender {report['blender']}, folder of weights {report['weights'][:12]}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"<title>Baked takes</title><style>{_STYLE}</style></head><body>\n"
-        f'<h1>Baked takes</h1><p>{escape(counts or "no jobs")}</p><p class="quiet">{escape(about)}</p>\n'
+        f"{refresh}<title>Baked takes</title><style>{_STYLE}</style></head><body>\n"
+        f'<h1>Baked takes</h1>{running}<p>{escape(counts or "no jobs")}</p><p class="quiet">{escape(about)}</p>\n'
         + "".join(f'<p class="quiet">{escape(note)}</p>\n' for note in _notes(rows))
         + "".join(map(_scene, report.get("scenes", ())))
         + "\n".join(_section(out, row) for row in rows)
@@ -105,6 +116,8 @@ def _section(out: str, row: dict) -> str:
     parts = [f'<h2>{escape(row["name"])}<span class="state">{escape(row["state"])}</span></h2>']
     if row.get("sentence"):
         parts.append(f'<p class="sentence">{escape(row["sentence"])}</p>')
+    if row.get("doing"):
+        parts.append(f"<p>{escape(row['doing'])}</p>")
     parts += [f"<p>{escape(str(each))}</p>" for each in row.get("warnings", ())]
     if picture := _picture(os.path.join(out, row["name"], str(row.get("thumbnail", "")))):
         image = f'<img alt="The takes of {escape(row["name"])} side by side" src="{picture}">'

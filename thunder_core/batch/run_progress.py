@@ -71,6 +71,7 @@ class RunProgress:
         self._closed.set()
         with self._mutex:
             self._erase()
+            self._baking.clear()
 
     def update(self, job: str, fraction: float, message: str, node: str = "") -> None:
         """Note how far a job is, 0 … 1, and what it does."""
@@ -109,6 +110,12 @@ class RunProgress:
         """Jobs that have ended, and a guess of the time left: “12 of 140 done, 3 h left”."""
         left = self._pace.seconds_left(time.monotonic(), self._done, self.count - self.ended - self._running)
         return f"{self.ended} of {self.count} done" + (f", {time_in_words(left)}" if left else "")
+
+    def running(self) -> dict[str, str]:
+        """What each job does that is being baked, by its name."""
+        with self._mutex:
+            now = time.monotonic()
+            return {job: _about(row, now) for job, row in self._baking.items()}
 
     @property
     def _running(self) -> float:
