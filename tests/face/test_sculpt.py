@@ -177,6 +177,51 @@ def test_th_passes_between_the_teeth(head, pose, teeth, out):
         assert points[:, 2].max() > v[head.mouth_vertices[head.mouth_parts == 2], 2].max() + 2, "it does not reach past the lower teeth"
 
 
+@pytest.mark.parametrize(("jaw", "out"), [(0.032, 0.19), (0.036, 0.28), (0.034, 0.44), (0.062, 0.46)])
+def test_th_as_takes_say_it_presses_on_the_teeth_a_little(head, pose, teeth, jaw, out):
+    """Incisors 3 to 6 mm apart and the tip in front of them: the flesh that lies within a tooth is what the tooth would press in."""
+    points = surface(pose(jaw, tongueOut=out), faces(head, "Tongue"))
+    assert beyond(points, jaw, teeth, head).min() > -1.5
+
+
+def test_a_tongue_is_round_in_front_and_has_a_groove(head):
+    v = head.v_template.astype(float) * 1e3
+    points = surface(v, faces(head, "Tongue"))
+    ahead = points[:, 2].max() - points[:, 2]
+    widths = [2 * points[ahead < depth, 0].max() for depth in (0.8, 3.0, 8.0, 25.0)]
+    assert widths[0] < 8 and np.all(np.diff(widths) > 4), "its tip is cut off"
+    for z in (70, 62, 54, 46):
+        slice_ = points[np.abs(points[:, 2] - z) < 2.5]
+        middle, beside = (slice_[(np.abs(slice_[:, 0]) > a) & (np.abs(slice_[:, 0]) < b), 1].max() for a, b in ((-1, 1), (4, 9)))
+        assert 0.5 < beside - middle < 3.5, z
+        assert slice_[:, 1].max() - slice_[:, 1].min() > 4, "it is a sheet"
+
+
+# Vertex by what it is read for → rest, then its displacement by the channel that it is read for, millimetres.
+MEASURED_ON_THE_TONGUE = {
+    "tip": ("tongueOut", (0, -74.25, 78.2), (0, 6.3, 29.0)),
+    "tongueOut": ("tongueOut", (0, -73.0, 77.6), (0, 8.55, 34.625)),
+    "tongueTipUp": ("tongueTipUp", (0, -73.0, 77.6), (0, 10.2, 3.4)),
+    "tongueBladeUp": ("tongueBladeUp", (0, -72.9364, 59.4182), (0, 5.998, -0.6364)),
+    "tongueBack": ("tongueBack", (0, -73.0225, 41.2364), (0, 7.9151, -3.2218)),
+}
+
+
+@pytest.mark.parametrize("name", MEASURED_ON_THE_TONGUE)
+def test_what_takes_and_keys_measure_on_the_tongue_stays_where_it_was(head, name):
+    """Its tip places th in takes, and keys are reduced by what each channel moves most: another shape would make other takes."""
+    channel, rest, moved = MEASURED_ON_THE_TONGUE[name]
+    of_mouth = head.mouth_vertices[head.mouth_parts == 3]
+    if name == "tip":
+        vertex = of_mouth[head.v_template[of_mouth, 2].argmax()]
+    else:
+        vertex = (head.shapedirs[..., head.channel(name)] ** 2).sum(1).argmax()
+    assert 1e3 * head.v_template[vertex] == pytest.approx(rest, abs=2e-4)
+    assert 1e3 * head.shapedirs[vertex, :, head.channel(channel)] == pytest.approx(moved, abs=2e-4)
+    with_jaw = 1e3 * head.shapedirs[vertex, :, head.channel("jawForward")]
+    assert with_jaw == pytest.approx(head.weights[vertex, JAW] * np.array([0, -0.6, 6.5]), abs=1e-3)
+
+
 def test_corners_stay_attached_in_a_pucker(head, pose):
     """The rings meet in the corners as they did at rest: nothing tears or folds there, and the lips stay shut up to them."""
     rest, now = pose(), pose(mouthPucker=1.0)

@@ -99,8 +99,7 @@ def describe(mesh):
         if key[0] == "e":
             lid_ring[i] = key[2]
         if key[0] == "tongue":
-            last = parts.TONGUE_RINGS - 1
-            along[i] = {"tip": 0.0, "root": 1.0}.get(key[2], key[2] / last if key[2] not in ("tip", "root") else 0)
+            along[i] = {"tip": 0.0, "root": 1.0}[key[2]] if isinstance(key[2], str) else parts.along_tongue(key[2])
     points = np.array(mesh.points)
     points = 0.5 * (points + points[mirror] * [-1, 1, 1])
     a, b = edges(mesh.polygons)

@@ -22,7 +22,16 @@ LOWER_BEHIND = 3.2
 TONGUE_RINGS, TONGUE_AROUND = 23, 24
 _TOOTH_AROUND = 8
 _FRONT_TEETH = 3  # front teeth on each side, up to the canines
-_TONGUE_T = (0.0, 0.09, 0.18, 0.30, 0.50, 0.68, 0.85, 1.0)
+# The tongue along its length, from the tip (0) to the root (1), over 50 mm: half its width, the height of its middle line, how far the
+# surface beside that is above it, and its underside. Articulation is measured at the tip and where each of the tongue's channels
+# moves it most, on the middle line of rings 0, 8 and 16 (face/articulators.py, face/displacement.py): what lies there stays, so that
+# takes and their keys do.
+_TONGUE_RINGS_AT = (0.0, 0.014, 0.038, 0.075, 0.122, 0.18, 0.24, 0.30)  # share of the length of the first rings; the tip is round
+_TONGUE_T = (0.0, 0.014, 0.038, 0.075, 0.122, 0.18, 0.24, 0.30, 8 / 22, 0.50, 0.62, 16 / 22, 0.85, 1.0)
+_TONGUE_HALF = (3.4, 5.0, 6.8, 8.7, 10.3, 11.7, 13.0, 14.2, 15.3, 17.0, 17.9, 18.5, 18.6, 16.6)
+_TONGUE_MIDDLE = (-73.0, -72.8, -72.6, -72.4, -72.3, -72.35, -72.55, -72.75, -72.9364, -72.85, -72.8, -73.0225, -74.0, -77.0)
+_TONGUE_BESIDE = (0.0, 0.1, 0.25, 0.5, 0.9, 1.3, 1.6, 1.8, 2.0, 2.4, 2.6, 2.6, 2.2, 1.4)
+_TONGUE_UNDER = (-75.4, -75.7, -75.9, -76.1, -76.6, -77.6, -78.6, -79.6, -80.5, -81.9, -82.6, -83.0, -83.6, -84.0)
 
 
 def _arch(front, half_width, depth):
@@ -108,25 +117,33 @@ def _add_gum(mesh, jaw, part, gum, front):
                 mesh.face(quad if side * jaw > 0 else quad[::-1], "Gums")
 
 
+def along_tongue(ring):
+    """Share of the tongue's length at a ring, 0 at the tip: rings are closer there, where it is round."""
+    return _TONGUE_RINGS_AT[ring] if ring < len(_TONGUE_RINGS_AT) else ring / (TONGUE_RINGS - 1)
+
+
 def add_tongue(mesh):
     """A tongue of 23 rings from the tip (ring 0) to the root; lateral index k = 0 lies on top of the midline.
 
-    It is low within the lower teeth, as on an open vowel: narrow and thin at the tip, round behind.
+    It is low within the lower teeth, as on an open vowel: round and thin at the tip, full behind, with a groove along the middle.
     """
     for r in range(TONGUE_RINGS):
-        t = r / (TONGUE_RINGS - 1)
-        half = np.interp(t, _TONGUE_T, (7.4, 10.2, 12.4, 14.6, 17.2, 18.6, 18.8, 17.0))
-        top = np.interp(t, _TONGUE_T, (-73.0, -72.7, -72.4, -72.0, -71.8, -71.8, -72.6, -75.5))
-        bottom = np.interp(t, _TONGUE_T, (-75.5, -76.4, -77.2, -78.8, -80.9, -82.2, -83.2, -84.0))
+        t = along_tongue(r)
+        half, middle, beside, under = (
+            np.interp(t, _TONGUE_T, values) for values in (_TONGUE_HALF, _TONGUE_MIDDLE, _TONGUE_BESIDE, _TONGUE_UNDER)
+        )
         z = 77.6 - 50.0 * t
+        crown = middle + beside
+        share = np.interp(t, (0.0, 0.014, 0.075, 0.13), (0.5, 0.72, 0.62, 0.45))
+        edge = share * crown + (1 - share) * under  # height of the widest place
         for k in range(TONGUE_AROUND):
             angle = 2 * np.pi * k / TONGUE_AROUND
             s, c = np.sin(angle), np.cos(angle)
-            s = np.sign(s) * abs(s) ** 0.8  # flatter than an ellipse
-            groove = -1.0 * np.exp(-((s * half / 4.0) ** 2)) * (c > 0) * min(t / 0.25, 1)
-            y = 0.5 * (top + bottom) + 0.5 * (top - bottom) * c + groove
+            s = np.sign(s) * abs(s) ** (0.88 if c > 0 else np.interp(t, (0.0, 0.2), (0.75, 1.05)))
+            groove = -beside * np.exp(-((s / 0.3) ** 2)) * (c > 0)
+            y = edge + ((crown - edge) if c > 0 else (edge - under)) * np.sign(c) * abs(c) ** 0.9 + groove
             mesh.add(("tongue", 0, r, k), (half * s, y, z), "tongue")
-    mesh.add(("tongue", 0, "tip"), (0, mesh.points[mesh.index[("tongue", 0, 0, 6)]][1], 78.2), "tongue")
+    mesh.add(("tongue", 0, "tip"), (0, -74.25, 78.2), "tongue")
     mesh.add(("tongue", 0, "root"), (0, -78, 22.0), "tongue")
     keys = [[("tongue", 0, r, k) for k in range(TONGUE_AROUND)] for r in range(TONGUE_RINGS)]
     mesh.rings(keys, "Tongue")

@@ -170,22 +170,31 @@ def _turned(offset, angle):
     return np.array([0.0, y * c + z * s - y, z * c - y * s - z])
 
 
+def above_middle(clay):
+    """Height [V] above the middle of the tongue's thickness, mm, negative below it."""
+    return clay.points[:, 1] - np.interp(clay.along_tongue, (0, 0.18, 0.5, 1.0), (-74.25, -74.8, -76.4, -79.8))
+
+
 def _tongue(clay):
     """Out, tip up, blade up and back; 0 at the root. What goes out thins, to pass between the teeth, and swells before them."""
     n, t = len(clay.points), clay.along_tongue
     on = (clay.part == "tongue").astype(float)
     front = on * np.maximum(1 - t, 0)
-    above = clay.points[:, 1] - np.interp(t, (0, 0.18, 0.5, 1.0), (-74.25, -74.8, -76.4, -79.8))  # the middle of the tongue's thickness
+    above = above_middle(clay)
     shapes = {name: np.zeros((n, 3)) for name in ("tongueOut", "tongueTipUp", "tongueBladeUp", "tongueBack")}
     out = 1 - smooth_step(0.3, 0.8, t)
-    shapes["tongueOut"][:, 2] = 29.0 * front**0.9 + 4.5 * on * np.interp(t, (0, 0.045), (1, 0)) * np.maximum(above, 0)
-    swells = np.interp(t, (0, 0.045, 0.1), (1.8, -0.4, -0.3))
+    # its upper side slides ahead of its underside, so that the tip bends down
+    leans = np.where(above > 0, 5.625 * (1 - (1 - np.clip(above / 1.25, 0, 1)) ** 1.6), 2.0 * np.maximum(above, -2.2))
+    shapes["tongueOut"][:, 2] = 29.0 * front**0.9 + on * np.interp(t, (0, 0.3), (1, 0)) * leans
+    swells = np.interp(t, (0, 0.014, 0.038, 0.075, 0.122, 0.2), (1.8, 1.2, 0.25, -0.5, -0.65, -0.3))
+    swells = np.where(above > 0, swells, np.interp(t, (0.014, 0.075, 0.2), (-0.1, 0.0, -0.2)))
     shapes["tongueOut"][:, 1] = on * out * (6.3 + 3.2 * np.minimum(t / 0.12, 1) + swells * above)
     shapes["tongueOut"][:, 0] = -0.36 * on * out * clay.points[:, 0]
     tip = on * np.maximum(1 - t / 0.5, 0) ** 1.4
-    stays = 1 - 0.85 * smooth_step(0.3, -1.2, above)  # its underside is a wall behind the teeth
+    under = np.interp(above, (-1.2, 0), (1, 0))  # its underside hangs behind a little
+    stays = 1 - 0.85 * smooth_step(0.3, -1.2, np.maximum(above, -0.12))
     shapes["tongueTipUp"][:, 1] = 10.2 * tip * stays
-    shapes["tongueTipUp"][:, 2] = 3.4 * tip
+    shapes["tongueTipUp"][:, 2] = 3.4 * tip * (1 - 0.5 * under)
     blade = on * np.exp(-(((t - 0.36) / 0.2) ** 2))
     shapes["tongueBladeUp"][:, 1] = 6.0 * blade
     shapes["tongueBladeUp"][:, 2] = -1.0 * front

@@ -8,6 +8,7 @@ import numpy as np
 from .form import EYE, EYE_RADIUS
 from .mesh import bump, smooth_step
 from .parts import EDGE_UPPER
+from .shapes import above_middle
 
 # On the skin, left side: centre, radii, factor of red, green, blue in the middle.
 _SKIN = (
@@ -44,12 +45,9 @@ def tints(clay) -> np.ndarray:
     for ring, share in ((6.5, 0.85), (7, 0.5), (8, 0.38)):
         tint[clay.ring == ring] = share
     # the inner mouth is dark
-    inside = np.isin(part, ("bag", "teeth_upper", "teeth_lower", "tongue"))
+    inside = np.isin(part, ("bag", "teeth_upper", "teeth_lower"))
     tint *= np.where(inside, 1 - 0.62 * smooth_step(84, 44, p[:, 2]), 1.0)[:, None]
-    # the tongue's tip is pale, so that it is seen between lips and teeth, its back darker than the rest
-    tongue = part == "tongue"
-    tint *= np.where(tongue, 1 - 0.4 * smooth_step(72, 46, p[:, 2]), 1.0)[:, None]
-    tint *= 1 + (tongue * smooth_step(0.3, 0.06, clay.along_tongue))[:, None] * np.array([0.12, 0.45, 0.42])
+    tint *= _of_the_tongue(clay)
     teeth = np.isin(part, ("teeth_upper", "teeth_lower"))
     root = np.where(teeth, smooth_step(2.5, 10.0, np.abs(p[:, 1] - EDGE_UPPER)), 0.0)[:, None]  # crowns darken towards the gums
     tint *= 1 + root * (np.array(_ROOT) - 1)
@@ -66,3 +64,22 @@ def tints(clay) -> np.ndarray:
         shade = 1 - 0.22 * smooth_step(0.2, 0.9, away[:, 1] / EYE_RADIUS)  # of the upper lid
         tint = np.where(ball[:, None], (1 + rim) * shade[:, None] * np.where(iris, glow, 1.0)[:, None], tint)
     return np.round(0.5 * (tint + tint[clay.mirror]), 4).astype(np.float32)
+
+
+def _of_the_tongue(clay) -> np.ndarray:
+    """Factors [V, 3] on the tongue, 1 elsewhere: its tip is pale, so that it is seen between lips and teeth, its back is coated; the
+    groove, the flanks and the underside are darker than light alone makes them in Eevee and the solid view, and redder."""
+    p, t, tongue = clay.points, clay.along_tongue, (clay.part == "tongue")[:, None]
+    above = above_middle(clay)
+    groove = np.exp(-((p[:, 0] / 2.6) ** 2)) * smooth_step(0.06, 0.3, t) * (above > 0)
+    coated = smooth_step(1.0, 3.0, above) * smooth_step(0.08, 0.3, t) * (1 - groove)
+    tint = np.ones((len(p), 3))
+    for share, factor in (
+        (smooth_step(78, 44, p[:, 2]), (0.50, 0.44, 0.44)),  # the mouth is dark behind
+        (smooth_step(0.3, 0.04, t), (1.10, 1.42, 1.40)),
+        (smooth_step(0.4, -2.4, above), (0.86, 0.74, 0.75)),
+        (groove, (0.78, 0.68, 0.70)),
+        (coated, (1.02, 1.22, 1.18)),
+    ):
+        tint *= 1 + share[:, None] * (np.array(factor) - 1)
+    return np.where(tongue, tint, 1.0)
