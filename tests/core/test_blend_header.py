@@ -2,6 +2,8 @@
 """Which Blender saved a file is read from headers of all kinds, compressed or not, and a newer one is refused with its version."""
 
 import gzip
+import sys
+import types
 
 import pytest
 
@@ -19,6 +21,20 @@ def test_the_version_is_read(tmp_path, data, header):
     for content in (data, gzip.compress(data), *([zstandard.ZstdCompressor().compress(data)] if zstandard else [])):
         (tmp_path / "a.blend").write_bytes(content)
         assert blend_header.read(str(tmp_path / "a.blend")) == header
+
+
+def test_python_s_own_module_is_used_where_blender_s_is_missing(tmp_path, monkeypatch):
+    """Linux distributions build Blender with their Python, which has `compression.zstd` since 3.14; it is played here."""
+    zstandard = pytest.importorskip("zstandard")
+    own = types.ModuleType("compression.zstd")
+    own.ZstdFile, own.ZstdError = (lambda file: zstandard.ZstdDecompressor().stream_reader(file)), zstandard.ZstdError
+    monkeypatch.setitem(sys.modules, "zstandard", None)  # an import of it fails
+    monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
+    (tmp_path / "a.blend").write_bytes(zstandard.ZstdCompressor().compress(LONG))
+    monkeypatch.setitem(sys.modules, "compression.zstd", None)
+    assert blend_header.read(str(tmp_path / "a.blend")) is None
+    monkeypatch.setitem(sys.modules, "compression.zstd", own)
+    assert blend_header.read(str(tmp_path / "a.blend")) == Header((5, 1), True)
 
 
 @pytest.mark.parametrize("data", [b"", b"BLENDER", b"BLENDER-vxyz", b"RIFF", gzip.compress(OLD)[:8], b"\x28\xb5\x2f\xfdno"])

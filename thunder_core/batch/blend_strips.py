@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import importlib
+import io
 import math
 import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
+
+from .blend_header import unpacked_zstandard, ZSTANDARD
 
 _SOUND = 4  # a strip's type
 _STRIPS = (b"Sequence", b"Strip")  # names of the struct of a strip; files of Blender 5.0 have the former, and another one of the latter
@@ -52,16 +54,16 @@ def _opened(path: str) -> Iterator[BinaryIO]:
     with open(path, "rb") as file:
         start = file.read(4)
         file.seek(0)
-        if start == b"\x28\xb5\x2f\xfd":
-            zstandard = importlib.import_module("zstandard")  # in Blender's Python; others may lack it
-            with zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True) as unpacked:
+        if start == ZSTANDARD:
+            unpacked, damaged = unpacked_zstandard(file)
+            with unpacked:
                 try:
-                    yield cast(BinaryIO, unpacked)
-                except zstandard.ZstdError as error:
+                    yield unpacked
+                except damaged as error:
                     raise ValueError("damaged") from error
         elif start[:2] == b"\x1f\x8b":
-            with gzip.open(file) as unpacked:
-                yield cast(BinaryIO, unpacked)
+            with gzip.open(file) as unzipped:
+                yield cast(BinaryIO, unzipped)
         else:
             yield file
 
@@ -103,11 +105,11 @@ def _exactly(file: BinaryIO, count: int) -> bytes:
 def _skip(file: BinaryIO, count: int) -> None:
     if count < 0:
         raise ValueError("damaged")
-    if isinstance(file, gzip.GzipFile) or not file.seekable():
-        while count:
-            count -= len(_exactly(file, min(count, 1 << 20)))
-    else:
+    if isinstance(file, io.BufferedReader):  # not compressed
         file.seek(count, 1)
+        return
+    while count:
+        count -= len(_exactly(file, min(count, 1 << 20)))
 
 
 @dataclass(frozen=True)
