@@ -116,6 +116,8 @@ def quiet():
                 os.dup2(nowhere.fileno(), number)
             yield
         finally:
+            sys.stdout.flush()  # Blender's operators print through it
+            sys.stderr.flush()
             for number, copy in zip((1, 2), kept):
                 os.dup2(copy, number)
                 os.close(copy)

@@ -332,6 +332,20 @@ def test_files_in_the_way_of_a_job_are_noticed_before_the_first_job(command, bat
     assert left("--force") == ["a", "b", "c", "d"]
 
 
+def test_what_blender_itself_prints_stays_off_a_log(capfd, monkeypatch):
+    """In a file or a pipe lines are held back for a while: the name of the temporary file came after the block that hid it."""
+    script = importlib.import_module(f"{PACKAGE}.cli.script")
+    with open(1, "w", closefd=False) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        for words in ("before", "after"):
+            print(words)
+            with script.quiet():
+                print("Info: Saved copy as …")
+        out.flush()
+        monkeypatch.undo()
+    assert capfd.readouterr().out == "before\nafter\n"
+
+
 def test_a_run_that_is_stopped_says_what_is_left(command, batch, blender, tmp_path, monkeypatch, capsys, voice):
     def events(*_):
         yield {"event": "done", "job": "a", "report": {"takes": [{"score": None}]}}
