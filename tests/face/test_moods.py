@@ -102,6 +102,19 @@ def test_a_pose_raises_a_channel_and_leaves_how_it_moves(poses):
     assert made[35:].mean() > 0.6 and made[35:].std() > 0.9 * x[35:, nose].std()
 
 
+@pytest.mark.parametrize(("mood", "channel"), [("sad", "mouthFrown"), ("afraid", "mouthStretch"), ("amused", "mouthSmile")])
+def test_a_pose_makes_room_for_the_movement_of_its_channel(poses, mood, channel):
+    """Peaks lie below the ceiling as high above their surroundings as they were, so that corners do not stand still there."""
+    x, jaw = talking(list(poses.channels))
+    x[:, poses.round] = 0.0
+    sides = [poses.channels.index(channel + side) for side in ("Left", "Right")]
+    moved = 0.35 * np.sin(np.arange(FRAMES) / 1.5)
+    x[:, sides] = (0.6 + moved)[:, None]
+    made = poses.wear(x, jaw, Direction(Style(), mood, 1.0).vector()[None], np.ones(FRAMES))[20:-20, sides[0]]
+    assert made.max() < 1.199 and made.mean() > 0.75
+    assert made.std() > 0.75 * moved.std(), "its own movement is cut off"
+
+
 def test_a_pose_near_the_ceiling_moves_below_it_and_lowers_nothing_that_is_higher(poses):
     x, jaw = talking(list(poses.channels))
     sneer = [poses.channels.index("noseSneer" + side) for side in ("Left", "Right")]

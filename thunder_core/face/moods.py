@@ -28,6 +28,8 @@ _PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes 
 _AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2  # reach and deviation by which a mood makes way before closures, rounded sounds and speech
 _LEVEL_FRAMES = 20  # standard deviation of the average that a pose raises or lowers: what is quicker than that stays as it was
 _KNEE, _EASES = 1.0, 0.92  # a pose's level above which a channel is compressed, from this value on: clipped, it would stand still
+_CEILING = 0.99 * LARGEST_VALUE  # lower poses are as high as a channel's own movement fits in below this
+_PEAK_FRAMES, _PEAK_EASE = 5, 2.0  # reach of a peak that needs this, and deviation by which it comes in, frames
 _HARDLY = 0.01  # least weight of an average
 _FELT = (0.5, 1.4)  # least and largest factor of a mood's strength
 _ROUND = 0.35  # sum of pucker and funnel above which the corners follow the sound only
@@ -137,6 +139,12 @@ def _eased(values: np.ndarray, by: np.ndarray) -> np.ndarray:
     changed, room = values + by, LARGEST_VALUE - _EASES
     eased = np.minimum(changed, _EASES) + room * np.tanh(np.maximum(changed - _EASES, 0.0) / room)
     return np.clip(np.maximum(eased, np.minimum(values, changed)), 0.0, LARGEST_VALUE)  # what is higher already is not lowered
+
+
+def _raised(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """Channel values [T] changed by an amount [T], by less where their own movement would go beyond the ceiling and be cut off."""
+    beyond = bell(np.maximum(highest(values + by, _PEAK_FRAMES) - _CEILING, 0.0), _PEAK_EASE)
+    return np.clip(values + np.maximum(by - beyond, np.minimum(by, 0.0)), 0.0, LARGEST_VALUE)
 
 
 def _held(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarray]:
@@ -252,7 +260,7 @@ class MoodPoses:
                 for i in self._columns(name):
                     level = bell(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(bell(meant, _LEVEL_FRAMES), _HARDLY)
                     by = strength * meant * (bound(level, value) - level)
-                    x[:, i] = _eased(x[:, i], by) if value > _KNEE else np.clip(x[:, i] + by, 0.0, LARGEST_VALUE)
+                    x[:, i] = (_eased if value > _KNEE else _raised)(x[:, i], by)
         if pose.lids:
             for i in self.lids:
                 by = pose.lids * share
