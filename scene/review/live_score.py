@@ -320,9 +320,10 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
 def _direction_of(client, scene, entry, clock: Clock) -> dict:
     """The arguments of a request that say how a take is played, {} if it does not say so itself. clock: of the motion that is scored, which
     may start later in the line than the take."""
-    if similar.reading_of(entry.action) is None:
+    about = provenance.of_mouth(entry.action)
+    if similar.reading_in(about) is None:
         return {}
-    sampling, of_take = Sampling.of_take(provenance.about_of(entry.action), scene.thunder), provenance.clock_of(entry.action)
+    sampling, of_take = Sampling.of_take(about, scene.thunder), provenance.clock_of(entry.action)
     if sampling.asked is None or SYSTEMS[sampling.system].follows != DIRECTION:
         return {}
     rows = sampling.asked.vectors

@@ -125,6 +125,8 @@ def mix(context) -> Generator[float, None, object]:
         "mixed": {part: entry.name for part, entry in parts.items()},
         "cuts": [f"{cut.frame} {cut.part} {entry_of(scene, cut.take).name}" for cut in cuts],
     }
+    if (weights[:, there.index(lead.action), mixing.PARTS.index("mouth")] == 1).all():
+        about |= sources.played_as(lead.action)  # its score is that of this mouth
     if len(roles := {entry.role for entry in entries}) == 1 and not take_list.speaks(lead):
         about["role"] = roles.pop().lower()
     return (yield from _make(scene, rig, lead, entries, frames, weights, about))

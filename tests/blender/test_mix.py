@@ -6,8 +6,11 @@ import importlib
 import numpy as np
 import pytest
 from speaking import enter, keys_of, opening_of, same, tracks, values_of
+from thunder.scene.animation import keying
+from thunder.scene.review import live_score
 from thunder.scene.takes import mix, provenance, track_values
 from thunder.scene.takes.shape.stored import is_shaped
+from thunder.thunder_core.direction import Direction
 
 
 @pytest.fixture
@@ -95,6 +98,37 @@ def test_a_fade_opens_no_lips_that_both_takes_close(blender, three, frame):
     gaps = [opening_of(rig, entries[i], frames) for i in (0, 1, 3)]
     both = (gaps[0] <= 0.3) & (gaps[1] <= 0.3)
     assert both[31] and gaps[2][both].max() <= 0.3 + 1e-4
+
+
+def test_a_mix_is_scored_as_the_take_was_played_whose_mouth_it_has(blender, three):
+    """An angry mouth, read off its motion alone, would seem to drift."""
+    scene, rig, entries = three
+    angry = Direction(mood="angry", strength=0.8).vector()
+    record = entries[0].action[keying.PROPERTY]
+    record["direction"], record["reading"] = angry.tolist(), angry.tolist()
+    record["spread"], record["as_asked"], record["quality"] = 0.5, False, "normal"
+    choose(blender, entries, mouth=0, upper_face=1, eyes=1, head=1)
+    blender.ops.thunder.mix_takes()
+    sent = {}
+
+    class Files:
+        def put_array(self, values):
+            sent["direction"] = values
+            return "direction.npy"
+
+    def direction_of(entry):
+        return live_score._direction_of(Files(), scene, entry, provenance.clock_of(entry.action))
+
+    how = direction_of(entries[3])
+    assert sent["direction"][0] == pytest.approx(angry) and how["seed"] == entries[0].seed
+    assert how["spread"] == pytest.approx(0.5) and how["as_asked"] is False
+    choose(blender, entries, mouth=3, upper_face=2, eyes=2, head=2)
+    blender.ops.thunder.mix_takes()
+    assert direction_of(entries[4]) == how, "as is a mix with the mouth of that mix"
+    choose(blender, entries, mouth=0, upper_face=1, eyes=1, head=1)
+    mix.add_cut(scene, 50, "mouth", entries[1])
+    blender.ops.thunder.mix_takes()
+    assert direction_of(entries[5]) == {}, "two mouths were not played in one way"
 
 
 def test_a_mix_of_one_take_is_none(blender, three):

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, Style
+from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOODS, NEUTRAL, Style
 from thunder_core.engine.readings import emphases, emphasised, point, reading
 
 USUAL = Direction().vector()[None]
@@ -43,6 +43,18 @@ def test_a_mood_that_is_asked_for_stays_and_only_varies_in_strength():
     angry = DIRECTION_NAMES.index("mood.angry") - len(AXES)
     assert (np.delete(takes, angry, 1) == 0).all()
     assert 0.3 <= takes[:, angry].min() < 0.45 and 0.75 < takes[:, angry].max() <= 0.9
+
+
+@pytest.mark.parametrize("mood", [name for name in MOODS if name != NEUTRAL])
+def test_no_reading_takes_back_the_mood_that_was_asked_for(mood):
+    asked = Direction(mood=mood, strength=0.7).vector()[None]
+    changes = np.array([0.7 * MOODS[mood].changes.get(axis.name, 0.0) for axis in AXES])
+    takes = np.concatenate([reading(asked, seed, 1.0) for seed in range(64)])[:, : len(AXES)]
+    left = (np.sign(changes) * (takes + changes))[:, changes != 0]
+    assert (left >= 0.6 * np.abs(changes[changes != 0]) - 1e-5).all()
+    assert left.max() > 2.0, "a reading may go beyond it"
+    others = np.concatenate([reading(USUAL, seed, 1.0) for seed in range(64)])[:, : len(AXES)]
+    assert np.allclose(takes[:, changes == 0], others[:, changes == 0], atol=1e-5)
 
 
 def test_a_direction_that_changes_within_a_line_is_followed_by_every_take():

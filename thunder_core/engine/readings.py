@@ -20,12 +20,15 @@ _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averag
 _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Spread*
 _MOOD_SPREAD = 0.8  # strongest mood added at *Spread* 1 where none is requested
 _STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Spread* 1
+_AGAINST_MOOD = 0.4  # share of what a requested mood does to an axis that a reading may take back: a warm take smiles
 _EMPHASIS = 0.6  # standard deviation of log energy between the words of a line at *Spread* 1
 _WORD_FRAMES = 15  # approximate length of an emphasis, frames
 _SMOOTHED = 1.45  # restores the deviation that smoothing removes
 CLEARER = 0.6  # deviations of articulation per deviation of energy
 _ACCENTED = {"brows": 0.8, "head": 1.0}  # deviations added on accents
 _MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)
+# What each mood at full strength adds to each axis, in deviations.
+_MOOD_CHANGES = np.array([[MOODS[name].changes.get(axis.name, 0.0) for axis in AXES] for name in _MOOD_NAMES], np.float32)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 _SPREADS = np.array([_ENERGY_SPREAD if axis is _ENERGY else _AXIS_SPREAD for axis in AXES])
 # Ranges of a style, in deviations.
@@ -43,7 +46,7 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     """The direction of a seed's take: float32 [n, DIRECTION_NAMES].
 
     asked: direction vectors [n, DIRECTION_NAMES], one for the line or one for every frame.  spread: 0 (exactly as requested) … 1 (as
-    different as people are). If no mood is requested, every other reading has a slight one.
+    different as people are). If no mood is requested, every other reading has a slight one; if one is, no reading takes it back.
     """
     asked = np.array(asked, np.float32)
     if spread <= 0:
@@ -51,7 +54,9 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     x = point(seed)
     normal = torch.special.ndtri(torch.from_numpy(x[: len(AXES)])).numpy().clip(-_FURTHEST, _FURTHEST)
     style, moods = asked[:, : len(AXES)], asked[:, len(AXES) :]
-    style[:] = np.clip(style + spread * _SPREADS * normal, np.minimum(_LEAST, style), np.maximum(_MOST, style))
+    by, least = spread * _SPREADS * normal, _AGAINST_MOOD * (moods @ _MOOD_CHANGES)
+    by = np.where(least > 0, np.maximum(by, -least), np.where(least < 0, np.minimum(by, -least), by))
+    style[:] = np.clip(style + by, np.minimum(_LEAST, style), np.maximum(_MOST, style))
     if moods.any():
         moods[:] = np.clip(moods * (1 + spread * _STRENGTH_SPREAD * (2 * x[-1] - 1)), 0, 1)
     else:

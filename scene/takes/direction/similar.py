@@ -57,9 +57,13 @@ def why_not(entry) -> str:
 def reading_of(action) -> np.ndarray | None:
     """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if not stored."""
     record = action.get(keying.PROPERTY) if action is not None else None
-    values = record.get("reading") if hasattr(record, "get") else None
+    return reading_in(record) if hasattr(record, "get") else None
+
+
+def reading_in(about) -> np.ndarray | None:
+    """The same of a take's provenance."""
     try:
-        reading = np.array(values, np.float32)
+        reading = np.array(about.get("reading"), np.float32)
     except (TypeError, ValueError):
         return None
     return reading if reading.shape == (len(DIRECTION_NAMES),) and np.isfinite(reading).all() else None
