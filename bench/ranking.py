@@ -22,7 +22,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,11 +155,18 @@ def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, 
                 other = truth[:1, ::-1] if before is None else np.resize(before, truth[:1].shape)
                 before = truth[:1]
             true, wrong = seen(engine, truth), seen(engine, other)
-            sizes = size_of(taken[:, :, engine.mouth.lips], true[:, :, engine.mouth.lips], loud).numpy()
-            sizes = np.array([allowed(size, energy_of(v)) for size, v in zip(sizes, vectors)], np.float32)
-            error = lip_error(taken[:, :, lip], true[:, :, lip], wrong[:, :, lip], torch.from_numpy(sizes)[:, None])
+            size = allowed_sizes(engine, taken, true, loud, vectors)
+            error = lip_error(taken[:, :, lip], true[:, :, lip], wrong[:, :, lip], size)
             result[name].append(Ordered(*by, -error[:, loud].mean(1).numpy()))
     return result
+
+
+def allowed_sizes(
+    engine: Engine, taken: torch.Tensor, true: torch.Tensor, loud: torch.Tensor, vectors: Sequence[np.ndarray]
+) -> torch.Tensor:
+    """Sizes [K, 1] of the teacher's lips that takes played in some directions are compared with. taken, true: mouths [K, T, n, 3]."""
+    sizes = size_of(taken[:, :, engine.mouth.lips], true[:, :, engine.mouth.lips], loud).numpy()
+    return torch.from_numpy(np.array([allowed(size, energy_of(v)) for size, v in zip(sizes, vectors)], np.float32))[:, None]
 
 
 def seen(engine: Engine, motions: np.ndarray) -> torch.Tensor:

@@ -26,14 +26,14 @@ import torch
 from scipy.stats import spearmanr
 
 from bench.corpus_lines import clips_of, Line, open_corpus, parser
-from bench.ranking import auc, seen, spoiled, SPREAD
+from bench.ranking import allowed_sizes, auc, seen, spoiled, SPREAD
 from bench.tables import effort, report
 from thunder_core.direction import Asked, Direction, MOODS, NEUTRAL
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.score import DAMPED, voiced
 from thunder_core.engine.readings import reading
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.train.judge import allowed, energy_of, lip_error, size_of
+from thunder_core.train.judge import lip_error, unposed
 from thunder_core.train.lip_kernels import fitted_to, identity
 from thunder_core.train.sampled import taught
 from thunder_core.types import pack, unpack
@@ -65,11 +65,9 @@ def play(engine: Engine, line: Line, before: np.ndarray, mood: str, seed: int, s
     truth = np.stack([taught(line.phones, line.speech.samples, voice, names, each[None], aligned) for each in played])
     motions, lip = np.stack([pack(take.motion) for take in takes]), ~engine.mouth.inner
     taken, true, wrong = (seen(engine, x) for x in (motions, truth, np.resize(before, truth[:1].shape)))
-    sizes = size_of(taken[:, :, engine.mouth.lips], true[:, :, engine.mouth.lips], loud).numpy()
-    size = torch.from_numpy(np.array([allowed(size, energy_of(v)) for size, v in zip(sizes, played)], np.float32))[:, None]
+    size = allowed_sizes(engine, taken, true, loud, played)
     mouths = [x[:, :, lip] for x in (taken, true, wrong)]
-    unposed = [x - x[:, loud].mean(1, keepdim=True) for x in mouths]
-    error, free = (lip_error(*each, size)[:, loud].mean(1).numpy() for each in (mouths, unposed))
+    error, free = (lip_error(*each, size)[:, loud].mean(1).numpy() for each in (mouths, [unposed(x, loud) for x in mouths]))
     score = np.array([take.score.total for take in takes])
 
     def points(motion: np.ndarray) -> float:

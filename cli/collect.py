@@ -53,7 +53,7 @@ def collect(shared: SharedScene, jobs: list[Job], out: str, force: bool, allow_n
     scene.frame_end = max([scene.frame_end, *(entry.last + entry.lead_out for entry in scene.thunder.takes)])
     with transaction:
         products.save_blend(transaction.part(names[0]))
-        listed = {scenes.MADE_FROM: scenes.sources(out, jobs), "takes": rows}
+        listed = {manifest.MADE_FROM: scenes.sources(out, jobs), "takes": rows}
         transaction.write(names[1], json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
     bake.say_kept(transaction)
     return len(rows)

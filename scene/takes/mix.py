@@ -121,12 +121,12 @@ def mix(context) -> Generator[float, None, object]:
     for column, part in enumerate(mixing.PARTS):
         own = [(cut.frame, there.index(cut.take)) for cut in cuts if cut.part in (ALL, part)]
         weights[:, :, column] = mixing.comp(frames, there.index(parts[part].action), own, len(there), scene.thunder_mix.fade)
-    about = {
+    about: dict[str, object] = {
         "mixed": {part: entry.name for part, entry in parts.items()},
         "cuts": [f"{cut.frame} {cut.part} {entry_of(scene, cut.take).name}" for cut in cuts],
     }
     if (weights[:, there.index(lead.action), mixing.PARTS.index("mouth")] == 1).all():
-        about |= sources.played_as(lead.action)  # its score is that of this mouth
+        about[sources.MOUTH] = sources.of_mouth(lead.action)  # in whose direction it is scored
     if len(roles := {entry.role for entry in entries}) == 1 and not take_list.speaks(lead):
         about["role"] = roles.pop().lower()
     return (yield from _make(scene, rig, lead, entries, frames, weights, about))

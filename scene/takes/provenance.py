@@ -22,8 +22,7 @@ from .sampling import role_of
 SOURCE = "thunder_source"  # property of a take's first action: the motion and the start of its sound
 SYNC = "thunder_drift"  # likewise: lip-sync of each frame, 0 … 100, 25 fps
 LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
-MOUTH = "mouth_played"  # of a mix: how the take was played whose mouth it has
-_PLAYED = ("direction", "spread", "as_asked", "reading", "system", "quality", "steps", "guidance", "speech_guidance")
+MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
@@ -197,14 +196,6 @@ def about_of(action) -> dict:
     for name in (records.KEY, "checksum"):  # of the keys, not of their source
         about.pop(name, None)
     return about
-
-
-def played_as(action) -> dict:
-    """What a mix whose mouth is of an action's take keeps of how that was played; {} if the take does not say it."""
-    about = about_of(action)
-    if "mixed" in about:
-        return {MOUTH: about[MOUTH]} if MOUTH in about else {}
-    return {MOUTH: {name: about[name] for name in _PLAYED if name in about}} if "reading" in about else {}
 
 
 def of_mouth(action) -> dict:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 
 from .. import system_calls
 from ..errors import NoEngine, ThunderError
+from .run_progress import duration
 
 LOG_LINES = 60  # lines of the process's output kept for error messages
 PATIENCE = 10.0  # seconds that a process has to stop: its engine stops, files are restored
@@ -161,7 +162,7 @@ class Baker:
         if not is_too_slow:
             return f"No Blender could be started to bake in ({self._process.last_line}): correct that and bake again"
         advice = "start it in a terminal to see what it waits for, and bake again"
-        return f"Blender was not ready to bake after {_duration(START_SECONDS)} (its last line: {self._process.last_line}): {advice}"
+        return f"Blender was not ready to bake after {duration(START_SECONDS)} (its last line: {self._process.last_line}): {advice}"
 
     def bake(self, task: Task) -> Iterator[dict]:
         """The events of a job, the last of them “done” or “failed”. Raises NoEngine, or BakerDied if the process ends or, for
@@ -174,7 +175,7 @@ class Baker:
                 event = self._process.next()
                 limit.extend()
                 if event is None and limit.is_over:
-                    after = _duration(STALL_SECONDS)
+                    after = duration(STALL_SECONDS)
                     sentence = (
                         f"Blender did not go on for {after} and was ended (the last: {doing}): bake it alone, with --only, to see why"
                     )
@@ -220,10 +221,6 @@ class _Limit:
                 self.is_over = True
                 self._process.kill()
                 return
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds / 60:.0f} min" if seconds >= 60 else f"{seconds:.0f} s"
 
 
 def bake_here(command: Sequence[str], tasks: Sequence[Task]) -> Generator[dict, None, None]:

@@ -26,7 +26,7 @@ REPORT = "report.json"
 MADE_FROM = "made_from"
 FAILED = ".failed.json"
 NOT_YET = "not baked yet"  # of `what_changed`
-_LONGEST = 2**26  # largest report that is read, bytes
+_LONGEST = 2**26  # largest file that is read, bytes
 
 
 def version() -> str:
@@ -82,12 +82,17 @@ def settings_of(job_settings: Mapping[str, object]) -> dict:
 
 def read_report(folder: str) -> dict:
     """The report in the folder of a job; empty if there is none or it cannot be read."""
+    return read_json(os.path.join(folder, REPORT))
+
+
+def read_json(path: str) -> dict:
+    """The dictionary in a file; empty if there is none or it cannot be read."""
     try:
-        with open(os.path.join(folder, REPORT), "rb") as file:
-            report = json.loads(file.read(_LONGEST))
+        with open(path, "rb") as file:
+            content = json.loads(file.read(_LONGEST))
     except (OSError, ValueError, RecursionError):
         return {}
-    return report if isinstance(report, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str]) -> str:
@@ -158,9 +163,5 @@ def forget_failure(out: str, job: str) -> None:
 
 def failure_of(out: str, job: str) -> str:
     """The sentence with which a job failed, "" if it did not."""
-    try:
-        with open(os.path.join(out, job + FAILED), "rb") as file:
-            content = json.loads(file.read(_LONGEST))
-        return str(content["sentence"]) if content["job"] == job else ""
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return ""
+    content = read_json(os.path.join(out, job + FAILED))
+    return str(content.get("sentence", "")) if content.get("job") == job else ""

@@ -7,7 +7,6 @@ were collected from: so a later run knows whether something has changed.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,10 +14,9 @@ from pathlib import Path
 
 from ..files import files_written
 from .job_file import Job
+from .manifest import MADE_FROM, read_json
 
 ENDING = "_takes"
-MADE_FROM = "made_from"
-_LONGEST = 2**26  # bytes of a list
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,4 @@ def is_up_to_date(out: str, scene: SharedScene, made_from: dict[str, str]) -> bo
     """Whether the collected scene is there and was made from these files. One that somebody has changed since is left alone."""
     if not os.path.isfile(os.path.join(out, f"{scene.name}.blend")):
         return False
-    try:
-        with open(os.path.join(out, f"{scene.name}.json"), "rb") as file:
-            return json.loads(file.read(_LONGEST))[MADE_FROM] == made_from
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return False
+    return read_json(os.path.join(out, f"{scene.name}.json")).get(MADE_FROM) == made_from

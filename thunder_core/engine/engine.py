@@ -56,7 +56,7 @@ _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, mor
 _FRAMES_AT_WORK = 150_000  # bound for takes that are articulated or scored in parallel: two of an hour need 2.5 GB
 _FRAMES_SAMPLED = 200_000  # the same for takes that are sampled, which needs a tenth of that memory
 _M2S_WINDOW, _M2S_MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
-_LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a tenth less
+_LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a fifth less
 _KNOWN_AHEAD = 3000  # frames up to which a take's `Reference` is worked out beside sampling: it is held until then, with 440 bytes a frame
 _SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
@@ -232,10 +232,10 @@ class _Request:
         def expect(_: Run) -> list[Take]:
             try:
                 expectations.set_result(self._expected(seeds))
-                _tidy(self.voice.frames)
             except BaseException as error:
                 expectations.set_exception(error)
                 raise
+            _tidy(self.voice.frames)
             return []
 
         def sample(run: Run) -> list[Take]:

@@ -54,8 +54,8 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     x = point(seed)
     normal = torch.special.ndtri(torch.from_numpy(x[: len(AXES)])).numpy().clip(-_FURTHEST, _FURTHEST)
     style, moods = asked[:, : len(AXES)], asked[:, len(AXES) :]
-    by, least = spread * _SPREADS * normal, _AGAINST_MOOD * (moods @ _MOOD_CHANGES)
-    by = np.where(least > 0, np.maximum(by, -least), np.where(least < 0, np.minimum(by, -least), by))
+    by, back = spread * _SPREADS * normal, -_AGAINST_MOOD * (moods @ _MOOD_CHANGES)  # back: the most that may be taken back
+    by = np.where(back < 0, np.maximum(by, back), np.where(back > 0, np.minimum(by, back), by))
     style[:] = np.clip(style + by, np.minimum(_LEAST, style), np.maximum(_MOST, style))
     if moods.any():
         moods[:] = np.clip(moods * (1 + spread * _STRENGTH_SPREAD * (2 * x[-1] - 1)), 0, 1)

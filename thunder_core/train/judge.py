@@ -139,6 +139,11 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
     return smoothed(error) / (size.mean(1, keepdim=True) * unit)
 
 
+def unposed(lips: Tensor, loud: Tensor) -> Tensor:
+    """Lips [B, T, n, 3] without the pose that they hold over loud frames (bool [T])."""
+    return lips - lips[:, loud].mean(1, keepdim=True)
+
+
 @dataclass(frozen=True)
 class Lesson:
     """Motions of one sound of T frames, and the judge's targets for them.
@@ -211,11 +216,10 @@ class Lessons:
                 sizes.append(allowed(factor if by_teacher else usual[number] * factor, energy))
         seen, size = self._see(np.stack(motions)), torch.from_numpy(np.stack(sizes)).float().to(self.device)
         moved, truths = seen[:, :, self.lip], (truth[whose][:, :, self.lip] for truth in (taught, plain))
-
-        def unposed(lips: Tensor) -> Tensor:
-            return lips if poses else lips - lips[:, sounds].mean(1, keepdim=True)
-
-        error = torch.stack([lip_error(*map(unposed, (moved, truth, elsewhere)), size) for truth in truths], -1)
+        compared = [(moved, truth, elsewhere) for truth in truths]
+        if not poses:
+            compared = [tuple(unposed(lips, sounds) for lips in each) for each in compared]
+        error = torch.stack([lip_error(*each, size) for each in compared], -1)
         sound = torch.from_numpy(clip.features.astype(np.float32))
         lips = seen[:, :, self.mouth.lips].cpu()
         features, said = torch.zeros(len(seen), frames, 0), torch.zeros(len(seen), frames)

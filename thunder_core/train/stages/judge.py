@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from argparse import ArgumentParser, Namespace
-from pathlib import Path
 
 from ...engine.m2s.judge import Judge
 from ...engine.m2s.model import MeshToSpeech
@@ -30,14 +29,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(workspace: Workspace, args: Namespace) -> dict:
     newest = folder_of(workspace.cache, workspace.weights, workspace.seed)
     split = watched_split(workspace.corpus())
-    held_out = load_clips([newest], split)
-    if not held_out:
-        raise SystemExit(f"{newest} holds no takes of these weights: run the stage takes first")
+    held_out, in_moods = load_clips([newest], split), load_clips([newest], MOODS_SPLIT)
+    if not held_out or not in_moods:
+        raise SystemExit(f"{newest} holds no takes of these weights, or none in moods: run the stage takes first")
     schedule = Schedule(steps=args.steps, rate=1e-3, average=0.99, half=False, seed=workspace.seed)
     m2s = MeshToSpeech.load(workspace.weights)
     mouth = Mouth(m2s.mouth or workspace.head)
     if args.scale_only:
-        return _scaled(workspace, mouth, m2s, newest, held_out)
+        return _scaled(workspace, mouth, m2s, held_out, in_moods)
     lessons = Lessons(mouth, m2s.to(workspace.device) if args.m2s else None, workspace.channels, workspace.device)
     # Samples of earlier weights too, because their errors are useful examples.
     clips = load_clips(sorted(folder for folder in newest.parent.iterdir() if folder.is_dir()), "train")
@@ -47,27 +46,20 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     network, figures = train_judge(
         train, list(watched(lessons, held_out)), heard, workspace.runs / "judge", schedule, aligned, workspace.device
     )
-    network, figures = _fair_to_moods(workspace, network, lessons, newest, figures)
+    network, of_moods = lay_moods(network, lessons, in_moods, workspace.device)
+    figures |= of_moods
     workspace.export("judge", network.state_dict(), network.settings(), _WHAT, _DATA, schedule, figures)
     return figures
 
 
-def _fair_to_moods(workspace: Workspace, network: Judge, lessons: Lessons, newest: Path, figures: dict) -> tuple[Judge, dict]:
-    """The judge with what moods may cost laid on the clips that were sampled in moods, and its figures with those."""
-    clips = load_clips([newest], MOODS_SPLIT)
-    if not clips:
-        raise SystemExit(f"{newest} holds no takes in moods: run the stage takes first")
-    network, points = lay_moods(network, lessons, clips, workspace.device)
-    return network, figures | points
-
-
-def _scaled(workspace: Workspace, mouth: Mouth, m2s: MeshToSpeech, newest: Path, held_out: list[SampledClip]) -> dict:
-    """Export the judge among the weights again, as it was trained, with its scale laid on `held_out`; returns its figures."""
+def _scaled(workspace: Workspace, mouth: Mouth, m2s: MeshToSpeech, held_out: list[SampledClip], in_moods: list[SampledClip]) -> dict:
+    """Export the judge among the weights again, as it was trained, with its scale laid anew on these clips; returns its figures."""
     network = Judge.load(workspace.weights).to(workspace.device)
     trained = json.loads((workspace.weights / "judge.json").read_text())["card"]
     lessons = Lessons(mouth, m2s.to(workspace.device) if network.config.heard else None, workspace.channels, workspace.device)
     network, figures = finish(network, list(watched(lessons, held_out)), workspace.device)
-    network, figures = _fair_to_moods(workspace, network, lessons, newest, figures)
+    network, of_moods = lay_moods(network, lessons, in_moods, workspace.device)
+    figures |= of_moods
     schedule = Schedule(steps=trained["steps"], rate=trained["rate"], average=0.99, half=False, seed=trained["seed"])
     workspace.export("judge", network.state_dict(), network.settings(), _WHAT, _DATA, schedule, figures)
     return figures
