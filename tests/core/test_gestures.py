@@ -40,7 +40,8 @@ def speeds(each):
 @pytest.mark.parametrize("voice, listens", [(VOICE, False), (VOICE, True), (silent(500), False)])
 def test_gestures_depend_on_the_seed_alone_and_differ_between_seeds(voice, listens):
     one, again = (layers(voice, listens=listens, seeds=[5])[0] for _ in range(2))
-    assert all(np.array_equal(getattr(one, part), getattr(again, part)) for part in Layer.__annotations__)
+    assert all(np.array_equal(getattr(one, part), getattr(again, part)) for part in Layer.__annotations__ if part != "blinks")
+    assert one.blinks.possible == again.blinks.possible and one.blinks.pauses == again.blinks.pauses
     heads = np.array([layer.head for layer in layers(voice, listens=listens)])
     assert heads.std(0).mean() > 0.4
 
@@ -296,21 +297,83 @@ def test_a_mood_s_brows_win_over_those_of_the_take_and_nothing_jumps():
         assert carriage(seed, style=comes[:60], frames=100).brows.shape == (100, 3)
 
 
-def test_eyes_that_never_blink_are_given_blinks_and_others_none():
-    frames = int(60 * FPS)
-    marks = Phrasing(frames, np.zeros(0, int), np.zeros(0), np.array([[20, 700], [730, 1400]]))
-    layer = layer_of(marks, 3, 0.5, None, False)
-    layer.shut[:] = 0  # of a speaker: its own blinks come from the model
-    names = ("eyeBlinkLeft", "eyeBlinkRight")
-    still = np.zeros((frames, 3))
-    made = layer.added_to(np.zeros((frames, 2)), still, still, names)[0]
-    assert np.array_equal(made[:, 0] > 0.5, made[:, 1] > 0.5)
-    shut = np.flatnonzero(np.diff((made[:, 0] > 0.5).astype(int)) == 1)
-    gaps = np.diff(np.concatenate([[0], shut, [frames]])) / FPS
-    assert 4 <= len(shut) <= 14 and gaps.max() < 12 and gaps[1:-1].min() > 4
-    often = np.zeros((frames, 2))
-    often[::100] = 1
-    assert np.array_equal(layer.added_to(often, still, still, names)[0] > 0.5, often > 0.5)
+def blinks_of(marks, seeds=SEEDS, looks=1.0, own=None) -> list[np.ndarray]:
+    """Frames at which blinks of some seeds' takes begin, over lids [T] of a model; none of its own where it is None."""
+    names, still, result = ("eyeBlinkLeft", "eyeBlinkRight"), np.zeros((marks.frames, 3)), []
+    lids = np.zeros((marks.frames, 2)) if own is None else np.stack([own, own], 1)
+    for seed in seeds:
+        layer = layer_of(marks, seed, 0.5, Direction(Style(eyes=looks)).vector()[None], False)
+        layer.shut[:] = 0  # a speaker's own blinks come from the model
+        made = layer.added_to(lids, still, still, names)[0]
+        assert np.array_equal(made[:, 0] > 0.5, made[:, 1] > 0.5)
+        result.append(np.flatnonzero(np.diff((made[:, 0] > 0.5).astype(int), prepend=0) == 1))
+    return result
+
+
+LONG = Phrasing(1500, np.arange(30, 1400, 20), np.ones(69), np.array([[20, 700], [730, 1400]]))
+
+
+@pytest.mark.parametrize("looks, rates", [(0.2, (5, 9)), (0.5, (7, 11)), (1.0, (9, 14))])
+def test_eyes_that_never_blink_are_given_blinks_at_times_of_each_take(looks, rates):
+    each = blinks_of(LONG, looks=looks)
+    gaps = [np.diff(np.concatenate([[0], shut, [LONG.frames]])) / FPS for shut in each]
+    assert rates[0] <= np.mean([len(shut) for shut in each]) <= rates[1], "in a minute"
+    assert max(some.max() for some in gaps) < 11.5 and min(some[1:-1].min() for some in gaps) > 2
+    first = {int(shut[0]) for shut in each}
+    assert len(first) >= 6 and len({tuple(shut) for shut in each}) == len(SEEDS)
+
+
+def test_eyes_that_blink_often_are_given_no_other_blinks_and_steadier_ones_fewer():
+    often = np.zeros(LONG.frames)
+    often[40::100] = 1
+    assert all(np.array_equal(shut, np.arange(40, LONG.frames, 100)) for shut in blinks_of(LONG, own=often))
+    rates = [np.mean([len(shut) for shut in blinks_of(LONG, range(24), looks)]) for looks in (0.2, 0.5, 1.0, 1.5)]
+    assert (np.diff(rates) > 0.5).all()
+
+
+def test_added_blinks_hide_no_stressed_syllable_and_prefer_where_phrases_end():
+    apart = np.array([20, 75, 130, 185, 240, 295, 350, 405, 460, 515, 570, 625, 680])
+    marks = Phrasing(1500, apart, np.ones(len(apart)), np.array([[10, 120], [140, 330], [345, 700], [720, 1490]]))
+    shut = np.concatenate(blinks_of(marks, range(24)))
+    hidden = np.abs(shut[:, None] + 3 - apart).min(1) <= 2
+    assert hidden.mean() < 0.03, "a fifth of the frames are as near to one"
+    ends = np.abs(shut[:, None] - np.array([120, 330, 700]) - 4).min(1) <= 6
+    assert ends.sum() > 3 * 39 / 1500 * len(shut)
+
+
+@pytest.mark.parametrize("looks", [0.2, 1.0])
+def test_in_a_long_pause_most_takes_blink(looks):
+    marks = Phrasing(400, np.zeros(0, int), np.zeros(0), np.array([[5, 120], [240, 395]]))
+    busy = np.zeros(400)
+    busy[100], busy[260] = 1, 1  # beside it
+    inside = [shut[(shut > 122) & (shut < 240)] for shut in blinks_of(marks, range(24), looks, busy)]
+    assert np.mean([len(some) > 0 for some in inside]) > 0.7 and len({tuple(some) for some in inside}) > 12
+
+
+def test_no_take_begins_or_ends_with_shut_eyes():
+    lids = np.full(300, 0.1)
+    lids[:6], lids[6:9] = 0.9, (0.6, 0.3, 0.15)
+    lids[150:154] = 1.0
+    lids[293:] = np.linspace(0.2, 1.0, 7)
+    marks = Phrasing(300, np.zeros(0, int), np.zeros(0), np.array([[5, 295]]))
+    for shut in blinks_of(marks, own=lids):
+        assert 8 <= shut.min() < 60 and 240 < shut.max() < 292 and 150 in shut, "they come a little further inside"
+    names, still = ("eyeBlinkLeft", "eyeBlinkRight"), np.zeros((300, 3))
+    for layer in layers(marks):
+        made = layer.added_to(np.stack([lids, lids], 1), still, still, names)[0]
+        assert max(made[:8].max(), made[-8:].max()) < 0.25 and made[8:-8].max() > 0.9
+    short = np.full((12, 2), 0.2)
+    short[:3] = 0.8
+    made = layers(silent(12), seeds=[0])[0].added_to(short, still[:12], still[:12], names)[0]
+    assert made.max() < 0.5, "too short for another"
+
+
+def test_lids_that_a_mood_holds_low_stay_low_at_the_ends():
+    lids, still = np.full((300, 2), 0.4), np.zeros((300, 3))
+    layer = layers(VOICE.part(0, 300), seeds=[0])[0]
+    layer.droop[:] = 0
+    made = layer.added_to(lids, still, still, ("eyeBlinkLeft", "eyeBlinkRight"))[0]
+    assert np.allclose(made[:8], 0.4) and np.allclose(made[-8:], 0.4)
 
 
 def gaze_rests(motion_gaze: np.ndarray, lids=None, looks=1.0, seeds=SEEDS, marks=None) -> list[np.ndarray]:
@@ -321,7 +384,7 @@ def gaze_rests(motion_gaze: np.ndarray, lids=None, looks=1.0, seeds=SEEDS, marks
     result = []
     for seed in seeds:
         layer = layer_of(marks, seed, 0.0, Direction(Style(eyes=looks)).vector()[None], False)
-        layer.gaze[:], layer.spare = 0, []
+        layer.gaze[:], layer.blinks = 0, None
         made, head, eyes = layer.added_to(lids, np.zeros((frames, 3)), motion_gaze, names)
         shifted = shifts(Motion(made, np.zeros((frames, 3)), head, eyes))
         result.append(np.diff(np.concatenate([[0], shifted, [frames]])) / FPS)

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ...types import FPS
+from ..speech.phrasing import runs
 from .glances import Glance, needed_glances
+from .open_eyes import BLINKED, Blinks, EDGE, open_at_ends
 
 _EYES_STAY = 0.95  # share of the gestures' head rotation that the eyes compensate
 _FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees
@@ -20,7 +22,7 @@ _BLINK_DOWN, _BLINK_SHUT, _BLINK_UP = 0.1, 0.045, 0.2  # phases of a blink, s
 _LIDS_BUSY = 0.25  # eyeBlink of the model's motion above which no other blink begins
 _LIDS_NEAR = 12  # frames to either side that this includes
 _HUSH = 3.0  # frames in which a jaw comes to rest before a breath, and leaves it for the first sound
-_BLINKED = 0.5  # eyeBlink that counts as a blink
+_BLINK_FRAMES = round((_BLINK_DOWN + _BLINK_SHUT + _BLINK_UP) * FPS)
 
 
 def eased(u: np.ndarray) -> np.ndarray:
@@ -73,7 +75,7 @@ class Layer:
     hushed [T]: share of the model's own opening of the jaw that is taken away before a phrase.  breath [T]: its opening for air, radians.
     lively [T]: by how much the model's brows move more and rest lower (`speaker.livelier`).
     longest [T]: frames for which the model's blinks may shut the eyes; longer ones open again after that.
-    spare: (frame, frames) of blinks that are made only where eyes stay open for so long before and after.
+    blinks: from which those are added that eyes need besides the model's; None: none are.
     rests [T]: frames for which the gaze may rest on one point.  glances: those of which it makes as many as that needs.
     """
 
@@ -88,7 +90,7 @@ class Layer:
     breath: np.ndarray
     lively: np.ndarray
     longest: np.ndarray
-    spare: list[tuple[float, float]] = field(default_factory=list)
+    blinks: Blinks | None = None
     rests: np.ndarray = field(default_factory=lambda: np.zeros(0))
     glances: list[Glance] = field(default_factory=list)
 
@@ -153,52 +155,47 @@ class Layer:
                 below[:, part] = np.maximum(0, -expression[:, place[name]].clip(0) - self.brows[:, part])
             add(name, self.brows[:, part])
         raised, knit = np.maximum(self.brows, 0), np.maximum(self.knit, 0)
+        columns = [place[name] for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in place]
+        shut = self._shut_lids(result, columns)
         for side, name in enumerate(("Left", "Right")):
             add(f"browDown{name}", self.knit[:, side] + (below[:, 0] + below[:, 1 + side]) / 2)
-            add(f"eyeWide{name}", _WIDER * (raised[:, 0] + raised[:, 1 + side]) / 2 * (1 - self.shut))
+            add(f"eyeWide{name}", _WIDER * (raised[:, 0] + raised[:, 1 + side]) / 2 * (1 - shut))
             add(f"eyeSquint{name}", _NARROWER * knit[:, side])
-            if f"eyeBlink{name}" in place:
-                column = place[f"eyeBlink{name}"]
-                own = _shortened(expression[:, column], self.longest)
-                near = np.lib.stride_tricks.sliding_window_view(np.pad(own, _LIDS_NEAR, mode="edge"), 2 * _LIDS_NEAR + 1)
-                free = near.max(1) < _LIDS_BUSY
-                result[:, column] = np.maximum(own + self.droop * np.clip(1 - own, 0, 1), _whole(self.shut, free))
-        self._add_spare_blinks(result, [place[name] for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in place])
         turn = np.radians(self.head)
         looked = eyes + np.radians(np.stack([self.gaze[:, 1], self.gaze[:, 0], np.zeros(self.frames)], 1))
         looked -= _EYES_STAY * turn * np.array([1, 1, 0])
         most = np.maximum(np.radians(_FURTHEST_LOOK), np.abs(eyes))  # the model's own gaze is kept
         looked, turned = np.clip(looked, -most, most), head + turn
         if self.glances:
-            shut = result[:, [place[name] for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in place]].max(1, initial=0)
-            for glance in needed_glances(self.glances, looked + turned, shut, self.rests):
+            for glance in needed_glances(self.glances, looked + turned, result[:, columns].max(1, initial=0), self.rests):
                 at, far = _jump(self.frames, glance.at, np.array([glance.turned, glance.lowered]), glance.frames / FPS)
                 looked[at] += np.radians(np.stack([far[:, 1], far[:, 0], np.zeros(len(far))], 1))
             looked = np.clip(looked, -most, most)
         return result, turned, looked
 
-    def _add_spare_blinks(self, expression: np.ndarray, lids: list[int]) -> None:
-        """Add those of the spare blinks to an expression [T, n], in place, that are far from any other. lids: its columns of eyeBlink."""
+    def _shut_lids(self, expression: np.ndarray, lids: list[int]) -> np.ndarray:
+        """Put this layer's blinks into an expression [T, n], in place. lids: its columns of eyeBlink. Returns what was added, [T] 0 … 1."""
         if not lids:
-            return
-        shut = expression[:, lids].max(1)
-        for start, reach in self.spare:
-            if start >= reach and shut[int(start - reach) : int(start + reach) + 1].max(initial=0) < _BLINKED:
-                at, far = bump(self.frames, start, _BLINK_DOWN, _BLINK_SHUT, _BLINK_UP)
-                for column in lids:
-                    expression[at, column] = np.maximum(expression[at, column], far)
-                shut[at] = np.maximum(shut[at], far)
-
-
-def _runs(active: np.ndarray) -> np.ndarray:
-    """First frame of every run of True in [T] and the frame after its last, [n, 2]."""
-    return np.flatnonzero(np.diff(np.concatenate([[False], active, [False]]).astype(int))).reshape(-1, 2)
+            return np.zeros(self.frames)
+        own, *ends = open_at_ends(np.stack([_shortened(expression[:, column], self.longest) for column in lids], 1))
+        near = np.lib.stride_tricks.sliding_window_view(np.pad(own.max(1), _LIDS_NEAR, mode="edge"), 2 * _LIDS_NEAR + 1)
+        free = near.max(1) < _LIDS_BUSY
+        inside = np.zeros(self.frames, bool)
+        inside[EDGE : max(EDGE, self.frames - EDGE)] = True
+        shut = _whole(self.shut, free & inside)
+        if self.blinks is not None:
+            added = Layer.of(self.frames)
+            for at in self.blinks.needed(np.maximum(own.max(1), shut), _BLINK_FRAMES, (ends[0], ends[1])):
+                added.blink(at)
+            shut = np.maximum(shut, added.shut)
+        expression[:, lids] = np.maximum(own + self.droop[:, None] * np.clip(1 - own, 0, 1), shut[:, None])
+        return shut
 
 
 def _shortened(lids: np.ndarray, longest: np.ndarray) -> np.ndarray:
     """A curve of eyeBlink [T] in which eyes open again that were shut for `longest` [T] frames."""
     result = lids.copy()
-    for start, end in _runs(lids > _BLINKED):
+    for start, end in runs(lids > BLINKED):
         opens = start + max(1, round(float(longest[start])))
         if end > opens:
             while end < len(lids) and lids[end] < lids[end - 1]:  # down to where the model has them open
@@ -212,7 +209,7 @@ def _shortened(lids: np.ndarray, longest: np.ndarray) -> np.ndarray:
 def _whole(shut: np.ndarray, free: np.ndarray) -> np.ndarray:
     """The blinks [T] that are completely inside frames with `free` lids [T]."""
     result = np.zeros(len(shut))
-    for start, end in _runs(shut > 0):
+    for start, end in runs(shut > 0):
         if free[start:end].all():
             result[start:end] = shut[start:end]
     return result

@@ -12,7 +12,7 @@ from .idle import alive
 from .layer import drift, Layer
 from .listener import answered
 from .manner import Directed, generator, manner_of
-from .open_eyes import add_blinks, shorten_blinks
+from .open_eyes import Blinks, longest_blinks
 from .speaker import breathe, livelier, marked
 
 _VARIES, _VARIES_HERTZ = 0.17, 0.13  # standard deviation of a mood's strength over a line, and speed of its changes
@@ -31,8 +31,7 @@ def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | 
     layer.lively += livelier(directed, phrasing.frames)
     carried(layer, seed, spread, styles)
     drawn_together(layer, styles)
-    shorten_blinks(layer, directed)
-    add_blinks(layer, phrasing, seed, directed)
+    layer.longest, layer.blinks = longest_blinks(directed, phrasing.frames), Blinks.of(phrasing, seed, directed)
     layer.rests, layer.glances = longest_rests(directed, phrasing.frames), possible_glances(phrasing, seed)
     return layer
 
