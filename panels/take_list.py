@@ -8,7 +8,8 @@ from ..scene.voice import fingerprint
 
 _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
 TILE, SCORE = 0.8, 1.5  # widths in buttons: an icon without the gap around it, and a number of up to three digits
-NAME = 0.5, 0.35  # the same for a name: fixed part, and per letter
+NAME = 0.5, 0.3  # the same for a name: fixed part, and per letter
+BESIDE, LEAST_WORDS = 4.6, 1.0  # the same for a sidebar's tabs, margins, scroll bar and star, and for words of which anything is read
 _drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
 
 
@@ -35,10 +36,14 @@ class THUNDER_UL_takes(bpy.types.UIList):
         name = row.row(align=True)
         name.prop(item, "name", text="", emboss=False)
         if item.words:
-            name.ui_units_x = NAME[0] + NAME[1] * len(item.name)  # the rest of the row is for the words
-            words = row.row(align=True)
-            words.active = False
-            words.label(text=item.words)
+            name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
+            # What is left of the row is for the words: if they took more, Blender would cut the name off, too.
+            left = width(context) - BESIDE - TILE * thumbnails.TILES - SCORE - name.ui_units_x - bool(_drawn.get("marked"))
+            if left >= LEAST_WORDS:
+                words = row.row(align=True)
+                words.active = False
+                words.ui_units_x = left
+                words.label(text=item.words)
         if _drawn.get("marked"):
             row.label(text="", icon=mark_of(item))
 
@@ -73,6 +78,11 @@ class THUNDER_UL_takes(bpy.types.UIList):
         for row, place in enumerate(rows):
             places[place] = row
         return flags, places
+
+
+def width(context) -> float:
+    """Width of the region that is drawn, in buttons; that of a usual sidebar where there is no window."""
+    return 14.0 if context.region is None else context.region.width / (20 * context.preferences.system.ui_scale)
 
 
 def mark_of(item) -> str:

@@ -20,7 +20,7 @@ from ...thunder_core.animation import activity as activities
 from ..host.session import Part, session
 from . import provenance
 
-TILES = 6
+TILES = 4
 SIZE = 32  # side of a tile, pixels: an icon's at twice the usual scale
 BARS = TILES * SIZE // 2  # bars across the picture, one pixel each at the usual scale
 MOST_KEPT = 400  # takes whose picture is cached

@@ -79,13 +79,13 @@ def list_takes(hand, count=6, seconds=None):
 def under_the_shown_row(hand, pixels):
     """Middle of the row under the highlighted one of the list, in the window's pixels (origin bottom left)."""
     region, height, scale = hand.sidebar, hand.window.height, bpy.context.preferences.system.ui_scale
-    column = pixels[height - region.y - region.height : height - region.y, region.x + round(130 * scale)]
+    column = pixels[height - region.y - region.height : height - region.y, region.x + round(200 * scale)]  # right of the names
     blue = np.flatnonzero((column[:, 2] > 0.55) & (column[:, 0] < 0.4))
     runs = np.split(blue, np.flatnonzero(np.diff(blue) > 1) + 1)
     tall = [run for run in runs if len(run) > 10 * scale]
     assert tall, "no row is highlighted"
     middle = tall[-1].mean()  # above it the sort that is chosen is highlighted too
-    return region.x + round(130 * scale), round(region.y + region.height - middle - 21 * scale)
+    return region.x + round(60 * scale), round(region.y + region.height - middle - 21 * scale)
 
 
 def shown(scene):
