@@ -93,7 +93,7 @@ def sampled(engine: Engine, speech: Speech, takes: int, seed: int, path: Path) -
         with torch.no_grad():
             requested = engine._expected_lips(voice, [usual])[0]
             played = [emphasised(reading(usual[None], t.seed, SPREAD), t.seed, SPREAD, voice.accents) for t in made]
-            expected = engine._expect(voice, played, [SPREAD] * len(made), lambda: requested, seeds=[take.seed for take in made])
+            expected = engine._expect(voice, played, [True] * len(made), lambda: requested, seeds=[take.seed for take in made])
             opinion = torch.cat([engine._opinion(take.motion, voice, each)[0] for take, each in zip(made, expected)])[..., PLAIN]
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(

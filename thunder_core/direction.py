@@ -230,8 +230,25 @@ class Asked:
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
     spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it exactly, without spread.
+    original: as vectors, the direction that scores compare with where takes are sampled around one of them (*More Like This*), so that
+    they score as that take did; None: `vectors`.
     """
 
     vectors: np.ndarray
     spread: float = 0.5
     as_asked: bool = True
+    original: np.ndarray | None = None
+
+    @property
+    def requested(self) -> np.ndarray:
+        """The direction that scores compare with."""
+        return self.vectors if self.original is None else self.original
+
+    def from_frame(self, first: int) -> Asked:
+        """The same for a sound that begins at this frame; negative: before the line, where its first direction holds."""
+
+        def rows(vectors: np.ndarray) -> np.ndarray:
+            count = len(vectors)
+            return vectors if count == 1 else vectors[np.clip(np.arange(first, max(count, first + 1)), 0, count - 1)]
+
+        return replace(self, vectors=rows(self.vectors), original=None if self.original is None else rows(self.original))

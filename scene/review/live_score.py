@@ -37,7 +37,7 @@ DRIFTING = 65.0  # a frame below this score drifts, if it is also _BELOW_TOTAL b
 _BELOW_TOTAL = 12.0
 WRONG = 26.0  # a frame below this score drifts in any take; between the anchors of 120 ms off (8) and damped lips (45)
 _MEASURED = 150  # frames whose mouth is measured at once
-_DIRECTION = ("direction", "spread", "as_asked")  # arguments of a request that say how a take is played
+_DIRECTION = ("direction", "spread", "as_asked", "original")  # arguments of a request that say how a take is played
 _SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter drifts are ignored, gaps up to this are bridged
 
 
@@ -284,7 +284,7 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
     how = {} if entry is None else _direction_of(client, scene, entry, clock)  # without a direction the engine estimates it from the motion
-    files += [how["direction"]] if how else []
+    files += [how[name] for name in ("direction", "original") if name in how]
     pending = client.request("score", sound=path, expression=files[0], jaw=files[1], **how)
     try:
         while not pending.done:
@@ -326,11 +326,9 @@ def _direction_of(client, scene, entry, clock: Clock) -> dict:
     sampling, of_take = Sampling.of_take(about, scene.thunder), provenance.clock_of(entry.action)
     if sampling.asked is None or SYSTEMS[sampling.system].follows != DIRECTION:
         return {}
-    rows = sampling.asked.vectors
-    if len(rows) > 1 and of_take is not None:
+    if of_take is not None:
         first = round((clock.start - of_take.start) / clock.fps * FPS)
-        rows = rows[np.clip(np.arange(first, max(len(rows), first + 1)), 0, len(rows) - 1)]
-        sampling = replace(sampling, asked=replace(sampling.asked, vectors=rows))
+        sampling = replace(sampling, asked=sampling.asked.from_frame(first))
     return {"seed": entry.seed} | {name: value for name, value in sampling.request(client).items() if name in _DIRECTION}
 
 

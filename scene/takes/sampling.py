@@ -93,8 +93,8 @@ class Sampling:
         arguments = self.arguments | ({"listening": True} if self.listening else {})
         if self.asked is None:
             return arguments
-        vectors = client.put_array(self.asked.vectors)
-        return arguments | {"direction": vectors, "spread": self.asked.spread, "as_asked": self.asked.as_asked}
+        arguments |= {"direction": client.put_array(self.asked.vectors), "spread": self.asked.spread, "as_asked": self.asked.as_asked}
+        return arguments | ({} if self.asked.original is None else {"original": client.put_array(self.asked.original)})
 
     def provenance(self, made: dict) -> dict:
         """The provenance stored with a take; made: the engine's own provenance of the take. `of_take` reads it."""
@@ -104,7 +104,8 @@ class Sampling:
         if self.asked is None:
             return arguments
         reading = {name: made[name] for name in ("spread", "as_asked", "reading", "shown") if name in made}
-        return arguments | {"direction": self.asked.vectors.ravel().tolist()} | reading
+        original = {} if self.asked.original is None else {"original": self.asked.original.ravel().tolist()}
+        return arguments | {"direction": self.asked.vectors.ravel().tolist()} | original | reading
 
 
 def _system(name) -> str:
@@ -136,8 +137,15 @@ def role_of(provenance: Mapping) -> str:
 def _asked_of(provenance: dict) -> Asked | None:
     """The direction that a take was sampled in, None if none is stored or it is not valid."""
     try:
-        vectors, spread = np.array(provenance["direction"], np.float32).reshape(-1, len(DIRECTION_NAMES)), float(provenance["spread"])
-        check(vectors)
-        return Asked(vectors, spread, bool(provenance["as_asked"])) if 0 <= spread <= 1 else None
+        vectors, spread = _vectors(provenance["direction"]), float(provenance["spread"])
+        original = _vectors(provenance["original"]) if "original" in provenance else None
+        return Asked(vectors, spread, bool(provenance["as_asked"]), original) if 0 <= spread <= 1 else None
     except (KeyError, ValueError, TypeError, BadRequest):
         return None
+
+
+def _vectors(stored) -> np.ndarray:
+    """A direction [1 or T, DIRECTION_NAMES] as it is stored with a take. Raises ValueError, TypeError, BadRequest."""
+    vectors = np.array(stored, np.float32).reshape(-1, len(DIRECTION_NAMES))
+    check(vectors)
+    return vectors

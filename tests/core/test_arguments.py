@@ -18,6 +18,10 @@ def test_a_direction_is_read_with_its_spread(tmp_path):
     vector = Direction(Style(energy=1.2), "warm", 0.4).vector()
     read = asked(request(tmp_path, vector[None], spread=0.3, as_asked=False))
     assert np.array_equal(read.vectors, vector[None]) and read.spread == pytest.approx(0.3) and not read.as_asked
+    assert read.original is None and np.array_equal(read.requested, vector[None])
+    np.save(tmp_path / "original.npy", Direction().vector()[None])
+    around = asked(request(tmp_path, vector[None], original=str(tmp_path / "original.npy")))
+    assert np.array_equal(around.requested, Direction().vector()[None])
     assert asked({}) is None and asked({"direction": None}) is None
 
 

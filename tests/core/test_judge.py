@@ -285,6 +285,19 @@ def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, 
     assert engine.score(speech, take.motion).total < take.score.total - 1
 
 
+def test_takes_around_a_take_score_as_that_take_does(engine, speech):
+    """Not as if its reading had been requested: then every copy would be better than the take that it is like."""
+    usual = Direction().vector()[None]
+    [source] = engine.generate(speech, 1, 22, asked=Asked(usual, 0.5, as_asked=False))
+    around = Asked(reading(usual, 22, 0.5), 0.15, as_asked=False, original=usual)
+    copies = engine.generate(speech, 4, 60, asked=around)
+    alone = engine.generate(speech, 4, 60, asked=replace(around, original=None))
+    assert {take.seed: take.motion.expression.tobytes() for take in copies} == {take.seed: take.motion.expression.tobytes() for take in alone}
+    mean, without = (np.mean([take.score.total for take in takes]) for takes in (copies, alone))
+    assert abs(mean - source.score.total) < abs(without - source.score.total)
+    assert engine.score(speech, copies[0].motion, around, copies[0].seed).total == pytest.approx(copies[0].score.total, abs=0.05)
+
+
 def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, speech, monkeypatch):
     """As of mixed takes, which would seem to drift where they stress words of their own."""
     takes = engine.generate(speech, 4, 20, asked=Asked(Direction().vector()[None], 0.5, as_asked=False))

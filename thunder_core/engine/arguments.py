@@ -60,14 +60,17 @@ def flag(args, name, default):
 
 
 def asked(args):
-    """The Asked of a request's “direction”, “spread” and “as_asked”, None if it has no direction."""
+    """The Asked of a request's “direction”, “spread”, “as_asked” and “original”, None if it has no direction."""
     from ..direction import Asked, check
 
     if args.get("direction") is None:
-        for name in ("spread", "as_asked"):
+        for name in ("spread", "as_asked", "original"):
             if args.get(name) is not None:
                 raise BadRequest(f"The request has “{name}” but no “direction” that it belongs to: give a direction too, or neither")
         return None
     vectors = array(args, "direction")
     check(vectors)
-    return Asked(vectors, number(args, "spread", 0.5, 0.0, 1.0), flag(args, "as_asked", True))
+    original = None if args.get("original") is None else array(args, "original")
+    if original is not None:
+        check(original)
+    return Asked(vectors, number(args, "spread", 0.5, 0.0, 1.0), flag(args, "as_asked", True), original)

@@ -103,6 +103,11 @@ def _spread_of(asked: Asked, seed: int, first: int) -> float:
     return 0.0 if _is_as_asked(asked, seed, first) else asked.spread
 
 
+def _is_played_otherwise(asked: Asked, seed: int, first: int) -> bool:
+    """Whether a take is not played just as the direction that scores compare with."""
+    return asked.original is not None or _spread_of(asked, seed, first) > 0
+
+
 def memory_of_portion(takes: int, frames: int, most: float) -> str:
     """A sentence on the memory, MB, that takes of `frames` frames needed at most together, weights included."""
     return f"{takes} take{'s' if takes > 1 else ''} of {frames / FPS:.0f} s: at most {most:.0f} MB, {most / takes:.0f} MB each"
@@ -270,8 +275,8 @@ class _Request:
         if not self.expects:
             return None
         # With each take's own stresses and breaths, which would otherwise count as errors.
-        spreads = [self._spread(s) for s in seeds]
-        return self.engine._expect(self.voice, self._played(seeds), spreads, lambda: self._requested().lips, self.turn, seeds)
+        own = [_is_played_otherwise(self.asked, s, self.seeds[0]) for s in seeds]
+        return self.engine._expect(self.voice, self._played(seeds), own, lambda: self._requested().lips, self.turn, seeds)
 
     def _requested(self) -> Requested:
         """What the model expects in the requested direction."""
@@ -301,7 +306,7 @@ class _Request:
     def _described(self, seed: int, motion: Motion) -> tuple[np.ndarray, np.ndarray, dict]:
         """(opening [T], width [T], provenance) of a take's motion: of one that varies a direction, how much it shows."""
         more = {}
-        if self.expects and self._spread(seed) > 0:  # without a spread a take is as asked
+        if self.expects and _is_played_otherwise(self.asked, seed, self.seeds[0]):
             values = self.engine._measured(motion, self.voice)
             more["shown"] = shown(values, self._requested().measures, Line.of(motion.frames / FPS, self.voice.phrasing.weights))
         return *self.engine._opening_and_width(motion), more
@@ -512,14 +517,15 @@ class Engine:
         voice, expectations = self._analyse(speech), None
         if asked is not None:
             # Stresses depend on the length of the sound, which a motion may not have.
-            directions, spread = self._readings(asked, 1, seed, speech.frames), _spread_of(asked, seed, seed)
-            played, start = emphasised(directions[seed], seed, spread, voice.accents)[:frames], voice.part(0, frames)
-            expectations = self._expect(start, [played], [spread], lambda: self._lips(self._requested(start, asked)), seeds=[seed])
+            directions, own = self._readings(asked, 1, seed, speech.frames), [_is_played_otherwise(asked, seed, seed)]
+            played = emphasised(directions[seed], seed, _spread_of(asked, seed, seed), voice.accents)[:frames]
+            start = voice.part(0, frames)
+            expectations = self._expect(start, [played], own, lambda: self._lips(self._requested(start, asked)), seeds=[seed])
         return self._grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 
     def _requested(self, voice: VoiceFeatures, asked: Asked, turn: _Turn = _NO_TURN) -> Motion:
         """What the model expects in the direction that was requested."""
-        return self.thunder.expected(voice, [over_frames(asked.vectors, voice.frames)], turn)[0]
+        return self.thunder.expected(voice, [over_frames(asked.requested, voice.frames)], turn)[0]
 
     def measures(self, speech: Speech, motion: Motion) -> dict[str, float]:
         """What a take of a sound shows, as `animation.shown.measured`."""
@@ -642,7 +648,7 @@ class Engine:
         voice, scale = voice.part(0, frames), Scale((known.off, known.damped, known.right))
         near_scale = Scale((known.off_near, known.damped_near, known.right_near))
         progress(0.9, "Ranking by lip-sync")
-        allowed = 0.0 if asked is None else self._allowed(over_frames(asked.vectors, frames))[:, PLAIN]
+        allowed = 0.0 if asked is None else self._allowed(over_frames(asked.requested, frames))[:, PLAIN]
         if expectations is None:
             expectations = self._expect_of(motions, voice)
         for i, (motion, expectation) in enumerate(zip(motions, expectations)):
@@ -654,18 +660,18 @@ class Engine:
 
     @torch.no_grad()
     def _expect(
-        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], spreads: Sequence[float] = (),
+        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], own: Sequence[bool] = (),
         asked: Callable[[], Tensor] | None = None, turn: _Turn = _NO_TURN, seeds: Sequence[int] = (),
     ) -> list[Expectation]:  # fmt: skip
         """What the judge compares takes of a sound with, that are played in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES].
 
-        spreads: of each take around the requested direction (default 0).  asked: gives the lips that the model expects in that direction;
-        takes with a spread of 0 have it as their own.  turn: as `Thunder.perform`'s.  seeds: of the takes, if they are known.
+        own: whether each take is played otherwise than requested (default: none is).  asked: gives the lips that the model expects in the
+        requested direction; takes that are played so have it as their own.  turn: as `Thunder.perform`'s.  seeds: of the takes, if they are known.
         """
         result = []
         expected = self._expected_lips(voice, directions, turn, seeds)
-        for direction, lips, spread in zip(directions, expected, spreads or [0.0] * len(directions)):
-            requested, speech = asked() if asked is not None and spread > 0 else lips, voice.features[None]
+        for direction, lips, otherwise in zip(directions, expected, own or [False] * len(directions)):
+            requested, speech = asked() if asked is not None and otherwise else lips, voice.features[None]
             known = self.judge.reference(speech, lips, requested) if voice.frames <= _KNOWN_AHEAD else None
             allowed = self._allowed(np.atleast_2d(direction))[:, STRESSED]
             result.append(Expectation(lips, requested, requested, self.judge.hard(speech, lips)[0], allowed, known))

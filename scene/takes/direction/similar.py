@@ -28,7 +28,7 @@ COUNT = 4
 class _Beside(generation.TakeCollector):
     """Lists takes and keeps the existing ones.
 
-    asked: the requested direction of the original take; the new takes' words describe differences from it too.
+    asked: the direction that the original take's scores compare with; the new takes' words describe differences from it too.
     """
 
     def __init__(self, scene, rig: head.Rig, voice: strip.Voice, on_take: generation.OnTake | None, asked: np.ndarray | None):
@@ -102,7 +102,8 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)
-    sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False))
-    collector = _Beside(scene, rig, voice, on_take, None if before.asked is None else before.asked.vectors)
+    original = None if before.asked is None else before.asked.requested
+    sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False, original=original))
+    collector = _Beside(scene, rig, voice, on_take, original)
     seed = next_seed(scene, entry)
     return (yield from generation.collected(client, voice, collector, COUNT, seed, sampling))
