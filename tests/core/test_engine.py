@@ -449,6 +449,20 @@ def test_what_is_kept_stays_bit_for_bit_and_the_rest_is_new(engine, speech, take
         assert steps[seams].max() <= max(1.2 * steps[~seams].max(), 1.0)  # mm a frame: no jump where the kept part begins and ends
 
 
+def test_heads_in_a_mood_tilt_to_both_sides_and_go_on_to_that_of_what_is_kept(engine, speech):
+    warm = Asked(Direction(mood="warm").vector()[None], 0.0)
+    takes = sorted(engine.generate(speech, 8, 300, asked=warm), key=lambda take: take.seed)
+    tilts = np.degrees([take.motion.head[:, 2].mean() for take in takes])
+    assert 2 <= (tilts > 1.5).sum() <= 6 and 2 <= (tilts < -1.5).sum() <= 6
+    for side in (tilts.argmin(), tilts.argmax()):
+        liked = takes[side].motion
+        mask = np.zeros((liked.frames, engine.head.channels + 9), bool)
+        mask[:40] = True
+        on = engine.generate(speech, 3, 900, keep=Keep(liked, mask), asked=warm)
+        assert all(np.sign(take.motion.head[60:, 2].mean()) == np.sign(tilts[side]) for take in on)
+        assert max(np.degrees(np.abs(np.diff(take.motion.head[34:52], axis=0))).max() for take in on) < 3
+
+
 def test_keeping_another_sounds_take_is_refused(engine, speech, takes):
     short = Motion(*(x[:20] for x in (takes[0].motion.expression, takes[0].motion.jaw)))
     with pytest.raises(BadRequest, match="frames"):

@@ -18,12 +18,15 @@ from .speaker import breathe, livelier, marked
 _VARIES, _VARIES_HERTZ = 0.17, 0.13  # standard deviation of a mood's strength over a line, and speed of its changes
 
 
-def layer_of(phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | None, listens: bool) -> Layer:
+def layer_of(
+    phrasing: Phrasing, seed: int, spread: float, styles: np.ndarray | None, listens: bool, turned: bool = False
+) -> Layer:  # fmt: skip
     """The gestures of a seed's take for a voice that the face speaks, or `listens` to.
 
     spread: 0 … 1, variation of takes around the request.  styles: [1 or T, DIRECTION_NAMES], the take's direction; None: the usual one.
+    turned: the take doubts with the other side than the model (`sides.mirrored`).
     """
-    layer, manner, directed = Layer.of(phrasing.frames), manner_of(seed, spread), Directed.of(styles)
+    layer, manner, directed = Layer.of(phrasing.frames), manner_of(seed, spread), Directed.of(styles, turned)
     (answered if listens else marked)(layer, phrasing, seed, manner, directed)
     alive(layer, phrasing, seed, manner, directed)
     layer.brows[:, 1:] *= directed.brow_sides

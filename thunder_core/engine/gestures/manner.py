@@ -89,17 +89,19 @@ class Directed:
     rows: np.ndarray
 
     @classmethod
-    def of(cls, styles: np.ndarray | None) -> Directed:
-        """From styles [1 or T, DIRECTION_NAMES], including the effect of their moods; None: the usual style."""
+    def of(cls, styles: np.ndarray | None, turned: bool = False) -> Directed:
+        """From styles [1 or T, DIRECTION_NAMES], including the effect of their moods; None: the usual style. turned: doubt is on the other
+        side."""
         styles = np.zeros((1, len(DIRECTION_NAMES))) if styles is None else np.asarray(styles, float)
         moods = styles[:, len(AXES) :]
-        deviations = styles[:, : len(AXES)] + moods @ _MOOD_CHANGES
+        changes, sides = (_TURNED_CHANGES, _TURNED_SIDES) if turned else (_MOOD_CHANGES, _MOOD_SIDES)
+        deviations = styles[:, : len(AXES)] + moods @ changes
         own = {axis.name: _values(axis, by) for axis, by in zip(AXES, deviations.T) if axis.name in _USED}
         return cls(np.stack([
             own["head"] * own["energy"]**_ENERGY * (1 + moods @ (_MOOD_NODS - 1)), own["brows"] * (1 + moods @ (_MOOD_RAISES - 1)),
             np.exp(moods @ _MOOD_TEMPOS), own["eyes"],
             np.exp(_KNIT_BY_FROWN * own["frown"]), np.exp(_SIDED_BY_ASYMMETRY * np.abs(own["asymmetry"])), own["asymmetry"],
-            np.clip(moods @ _MOOD_SIDES, -1, 1), np.clip(moods @ (_MOOD_LOOKS - 1), 0, 1),
+            np.clip(moods @ sides, -1, 1), np.clip(moods @ (_MOOD_LOOKS - 1), 0, 1),
         ], 1))  # fmt: skip
 
     @property
@@ -135,6 +137,10 @@ LOOKS = {"sad": 1.5, "afraid": 1.8, "disgusted": 1.3, "contemptuous": 1.2, "doub
 ONE_SIDED = {"contemptuous": 1.0, "doubtful": -1.0}
 _MOOD_NODS, _MOOD_RAISES, _MOOD_LOOKS = (np.array([table.get(mood.name, 1.0) for mood in _MOODS]) for table in (NODS, RAISES, LOOKS))
 _MOOD_SIDES = np.array([ONE_SIDED.get(mood.name, 0.0) for mood in _MOODS])
+# Those of takes whose doubt is on the other side.
+_TURNS = np.array([-1.0 if mood.name == "doubtful" else 1.0 for mood in _MOODS])
+_TURNED_SIDES, _TURNED_CHANGES = _TURNS * _MOOD_SIDES, _MOOD_CHANGES.copy()
+_TURNED_CHANGES[:, DIRECTION_NAMES.index("asymmetry")] *= _TURNS
 
 
 def _values(axis: Axis, deviations: np.ndarray) -> np.ndarray:

@@ -34,6 +34,7 @@ from ..diffusion.replay import Estimate, Replayed, wanted
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..gestures.layer import Layer
 from ..gestures.making import breaths_of, layer_of
+from ..gestures.sides import doubts, Mirror, mirrored, mirrored_as
 from ..gestures.speaker import model_calmed
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
@@ -157,6 +158,7 @@ class Thunder:
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
         self.speaking = in_group(channel_names, SPEECH, but=MOODS)
         self.brows = in_group(channel_names, BROWS)
+        self.mirror = Mirror(channel_names)
         articulators = Articulators.of(head)
         self.articulation, self.moods = Articulation(channel_names, articulators), MoodPoses(channel_names, articulators)
         self.encoder = SpeechEncoder.load(folder).to(device)
@@ -249,11 +251,25 @@ class Thunder:
         window of each step and may raise to stop.  turn: held while a motion is articulated, which needs more memory than sampling it.
         run: begins with the gestures, which do not need the motion.
         """
+
+        def style_of(i: int) -> np.ndarray | None:
+            return None if styles is None else styles[i]
+
+        turned = [self._turned(seed, style_of(i), kept) for i, seed in enumerate(seeds)]
+        if kept is not None and len(set(turned)) > 1:  # each side goes on from what is kept as its own mirror image has it
+            made: dict[int, Motion] = {}
+            for side in (False, True):
+                some = [i for i, is_turned in enumerate(turned) if is_turned == side]
+                own = [None if each is None else [each[i] for i in some] for each in (styles, spreads)]
+                motions = self.perform(voice, [seeds[i] for i in some], effort, guidance, progress, kept, guide, own[0], own[1], turn, run)
+                made |= dict(zip(some, motions))
+            return [made[i] for i in range(len(seeds))]
         frames, drawn = len(voice.features), []
         hide = torch.ones(1, dtype=torch.bool, device=self.device)
         fixed = None
         if kept is not None:
-            fixed = Inpainting(kept.mask.to(self.device), self.denoiser.standardise(kept.values.to(self.device)))
+            mask, values = self._reflected(kept) if any(turned) else (kept.mask, kept.values)
+            fixed = Inpainting(mask.to(self.device), self.denoiser.standardise(values.to(self.device)))
 
         directed = styles is not None or not self.knows_styles
         plain = directed and guidance == 1.0 and kept is None and guide is None
@@ -289,8 +305,8 @@ class Thunder:
             return x0 if guide is None else guide(x0, a, b)
 
         def gestures_of(i: int) -> Callable[[], Layer]:
-            style, spread = None if styles is None else styles[i], 0.0 if spreads is None else spreads[i]
-            return partial(layer_of, voice.phrasing, seeds[i], spread, style, voice.listens)
+            spread = 0.0 if spreads is None else spreads[i]
+            return partial(layer_of, voice.phrasing, seeds[i], spread, style_of(i), voice.listens, turned[i])
 
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
@@ -302,9 +318,30 @@ class Thunder:
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             for i, m in enumerate(self.denoiser.restore(x).cpu().numpy(), start):
+                if turned[i]:
+                    m = self.mirror(m, self._brows_too(kept, style_of(i)))
                 with turn:
-                    drawn.append(self._motion(m, voice, kept, None if styles is None else styles[i], gestures[i - start]))
+                    drawn.append(self._motion(m, voice, kept, style_of(i), gestures[i - start]))
         return drawn
+
+    def _turned(self, seed: int, style: np.ndarray | None, kept: Inpainting | None) -> bool:
+        """Whether a seed's take is the mirror image of what the model makes in a style: as a head that is kept, if its side can be seen."""
+        if kept is not None:
+            columns = self.columns.head
+            as_kept = mirrored_as(kept.values[:, columns].numpy(), kept.mask[:, columns].numpy().any(1), style)
+            if as_kept is not None:
+                return as_kept
+        return mirrored(seed, style)
+
+    @staticmethod
+    def _brows_too(kept: Inpainting | None, style: np.ndarray | None) -> bool:
+        """Whether the brows of a take are mirrored with its head: beside kept ones, whatever the take's style."""
+        return kept is not None or (style is not None and doubts(style))
+
+    def _reflected(self, kept: Inpainting) -> tuple[Tensor, Tensor]:
+        """Mask and values of what is kept, mirrored."""
+        mask, values = self.mirror.places(kept.mask.numpy(), True), self.mirror(kept.values.numpy(), True)
+        return torch.from_numpy(mask), torch.from_numpy(values)
 
     def _estimate_of(self, denoiser: Denoiser) -> Estimate:
         """`estimate` of one of the models, recorded and replayed where that is wanted."""
