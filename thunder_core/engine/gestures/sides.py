@@ -35,7 +35,7 @@ def mirrored(seed: int, style: np.ndarray | None) -> bool:
 
 
 def mirrored_as(head: np.ndarray, kept: np.ndarray, style: np.ndarray | None) -> bool | None:
-    """The same of takes that go on from a head [T, 3], radians, of which the frames `kept`, bool [T], are kept; None if it shows no side."""
+    """The same of takes that go on from a head [T, 3], radians, kept in the frames `kept`, bool [T]; None if it shows no side."""
     tilt = float(head[kept, 2].mean()) if kept.any() else 0.0
     usual = -1.0 if style is not None and style[:, _DOUBT].max() > _KEEPS else 1.0
     return tilt * usual < 0 if abs(tilt) > _TELLS else None
