@@ -113,6 +113,26 @@ def test_speakers_mark_accents():
     assert abs(np.mean(fastest) + 0.5) < 1
 
 
+def test_takes_mark_accents_of_their_own_a_little_before_on_or_after_them():
+    moved = [nods(Motion(np.zeros((500, 1)), np.zeros((500, 3)), np.radians(layer.head))) for layer in layers(seeds=range(24))]
+    near = np.array([[(np.abs(some - accent) <= 4).any() for accent in ACCENTS] for some in moved])
+    assert near.mean(0).max() < 0.8 and len({tuple(row) for row in near}) > 20, "no accent is all takes'"
+    assert near[:, VOICE.weights == 0.9].mean() > near[:, VOICE.weights == 0.3].mean() + 0.04, "the strongest are most takes'"
+    apart = np.concatenate([some[:, None] - ACCENTS for some in moved]).ravel()
+    assert apart[np.abs(apart) <= 4].std() > 1
+    numbers = near.sum(1)
+    size = [np.abs(np.diff(layer.head[:, 0])).max() for layer in layers(seeds=range(24), spread=0.0)]
+    assert numbers.std() < 3 and np.std(size) / np.mean(size) < 0.3
+
+
+def test_of_the_models_movement_stays_what_a_take_marks():
+    for layer in layers():
+        head = layer.marked[np.clip(ACCENTS + 1, 0, 499), 0]
+        assert (head < 0.45).any() and (head > 0.8).any() and layer.marked.min() >= 0 and layer.marked.max() < 2.5
+    for layer in layers(listens=True):
+        assert (layer.marked == 1).all()
+
+
 def test_listeners_nod_and_blink_after_phrases_and_mark_no_accents():
     each = layers(listens=True)
     answers = []
@@ -164,10 +184,13 @@ def test_off_accents_the_model_moves_less_and_on_them_as_before():
     head = np.radians(np.stack([3 * np.sin(t / 2), 0 * t, 5 + 0 * t], 1))
     brows = np.clip(0.3 + 0.1 * np.sin(t / 2), 0, 1)[:, None] * [1.0, 0.0]
     accents = np.where(t > 100, 1.0, 0.0)
-    calm, turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents)
+    calm, turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents, np.ones((200, 2)))
     assert np.allclose(turned[110:190], head[110:190]) and np.allclose(calm[110:190], brows[110:190])
     assert turned[20:90, 0].std() < 0.7 * head[20:90, 0].std() and calm[20:90, 0].std() < 0.75 * brows[20:90, 0].std()
     assert np.allclose(turned[:, 1:], head[:, 1:]) and np.array_equal(calm[:, 1], brows[:, 1])
+    fewer = np.where(np.arange(200) > 150, 0.2, 1.0)[:, None].repeat(2, 1)
+    calm, turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents, fewer)
+    assert np.allclose(turned[110:150], head[110:150]) and turned[155:195, 0].std() < 0.5 * head[155:195, 0].std(), "nor on unmarked ones"
 
 
 def test_a_layer_keeps_channels_within_bounds_eyes_on_their_point_and_blinks_whole():
@@ -262,7 +285,9 @@ def test_brows_beyond_what_the_model_follows_move_more_and_rest_lower():
     lively = [livelier(Directed.of(Direction(Style(brows=brows)).vector()[None]), frames) for brows in (1.0, 2.5)]
     assert not lively[0].any() and lively[1].min() > 0.9
     own = (0.4 + 0.1 * np.sin(np.arange(frames)))[:, None]
-    usual, more = (model_calmed(own, np.zeros((frames, 3)), np.ones(frames), np.array([True]), by)[0] for by in lively)
+    usual, more = (
+        model_calmed(own, np.zeros((frames, 3)), np.ones(frames), np.array([True]), by, np.ones((frames, 2)))[0] for by in lively
+    )
     assert np.allclose(usual, own) and more.mean() < 0.8 * own.mean() and more[20:-20].std() > 1.3 * own[20:-20].std()
 
 
@@ -318,7 +343,7 @@ def test_eyes_that_never_blink_are_given_blinks_at_times_of_each_take(looks, rat
     each = blinks_of(LONG, looks=looks)
     gaps = [np.diff(np.concatenate([[0], shut, [LONG.frames]])) / FPS for shut in each]
     assert rates[0] <= np.mean([len(shut) for shut in each]) <= rates[1], "in a minute"
-    assert max(some.max() for some in gaps) < 11.5 and min(some[1:-1].min() for some in gaps) > 2
+    assert max(some.max() for some in gaps) < 14.5 and min(some[1:-1].min() for some in gaps) > 2
     first = {int(shut[0]) for shut in each}
     assert len(first) >= 6 and len({tuple(shut) for shut in each}) == len(SEEDS)
 
@@ -336,7 +361,7 @@ def test_added_blinks_hide_no_stressed_syllable_and_prefer_where_phrases_end():
     marks = Phrasing(1500, apart, np.ones(len(apart)), np.array([[10, 120], [140, 330], [345, 700], [720, 1490]]))
     shut = np.concatenate(blinks_of(marks, range(24)))
     hidden = np.abs(shut[:, None] + 3 - apart).min(1) <= 2
-    assert hidden.mean() < 0.03, "a fifth of the frames are as near to one"
+    assert hidden.mean() < 0.05, "a fifth of the frames are as near to one"
     ends = np.abs(shut[:, None] - np.array([120, 330, 700]) - 4).min(1) <= 6
     assert ends.sum() > 3 * 39 / 1500 * len(shut)
 

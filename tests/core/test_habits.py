@@ -328,3 +328,11 @@ def test_a_voice_too_short_to_say_anything_is_performed():
 def test_a_prosody_without_speech_has_no_accents():
     voice = prosody(np.zeros(400, np.uint8), np.full((100, 2), -1.0, np.float32))
     assert isinstance(voice, Prosody) and not len(voice.accents) and not voice.phrases and not voice.pauses and not len(voice.boundaries)
+
+
+def test_movements_are_shared_that_most_performances_make_at_one_moment():
+    together = [np.array([20, 60]), np.array([22, 90]), np.array([18]), np.array([21, 130])]
+    value = measures.shared(together, 200)
+    assert (value.hits, value.expected) == (4, 7), "around frame 20"
+    apart = measures.shared([np.array([20]), np.array([60]), np.array([90]), np.zeros(0, int)], 200)
+    assert (apart.hits, apart.expected) == (0, 3) and np.isnan(measures.shared([np.zeros(0, int)] * 2, 200).ratio)

@@ -7,6 +7,7 @@ shifts to phrase boundaries, and behaviour in pauses.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,8 @@ NOD, RAISE = 5.0, 0.35  # speeds above which a movement is a stroke: degrees per
 ACCENT_REACH, BOUNDARY_REACH = 4, 5  # distance of a movement from its accent or boundary, frames (.16 and .20 s)
 PAUSES = (0.4, 2.0)  # shortest and longest pause, s
 REST_DEGREES, FASTEST = 1.5, 40.0  # limits for a head that rests in a pause: turn, degrees; speed per axis, degrees per second
+SHARED = 0.75  # share of the performances of a sound that move at a moment, from which it is common to them
+SHARED_REACH = 6  # distance of a movement from such a moment, frames
 BREATH = 0.5  # time before a phrase in which lips may open, s
 ONSET = 0.2  # time before a phrase in which lips open for its first sound, s
 OPEN_MM = 0.25  # least gap at which lips count as open
@@ -99,6 +102,17 @@ class Coherence:
     def ratio(self) -> float:
         """Observed hits over those expected by chance: 1 where movements ignore the marks; NaN without marks."""
         return self.hits / self.expected if self.expected > 0 else float("nan")
+
+
+def shared(events: Sequence[np.ndarray], frames: int) -> Coherence:
+    """How many of the movements [frames] of performances of one sound are where most of them have one: hits, and `expected` all of them."""
+    near = np.zeros((len(events), frames), bool)
+    for row, some in zip(near, events):
+        for at in np.asarray(some, int):
+            row[max(0, at - ACCENT_REACH) : at + ACCENT_REACH + 1] = True
+    common = np.flatnonzero(near.mean(0) >= SHARED)
+    hits = sum(int(np.abs(common - at).min(initial=frames) <= SHARED_REACH) for some in events for at in some)
+    return Coherence(float(hits), float(sum(len(some) for some in events)))
 
 
 def coherence(events: np.ndarray, marks: np.ndarray, among: np.ndarray, reach: int) -> Coherence:

@@ -74,6 +74,7 @@ class Layer:
     droop [T]: of a blink, that lids come down between blinks.  felt [T]: strength of the mood, 1 as directed.
     hushed [T]: share of the model's own opening of the jaw that is taken away before a phrase.  breath [T]: its opening for air, radians.
     lively [T]: by how much the model's brows move more and rest lower (`speaker.livelier`).
+    marked [T, 2]: how much of the model's quick movement of head and brows stays on accents, as a factor.
     longest [T]: frames for which the model's blinks may shut the eyes; longer ones open again after that.
     blinks: from which those are added that eyes need besides the model's; None: none are.
     rests [T]: frames for which the gaze may rest on one point.  glances: those of which it makes as many as that needs.
@@ -89,6 +90,7 @@ class Layer:
     hushed: np.ndarray
     breath: np.ndarray
     lively: np.ndarray
+    marked: np.ndarray
     longest: np.ndarray
     blinks: Blinks | None = None
     rests: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -98,7 +100,7 @@ class Layer:
     def of(cls, frames: int) -> Layer:
         """An empty layer."""
         nothing = [np.zeros((frames, n)) for n in (3, 2, 3, 2)] + [np.zeros(frames) for _ in range(2)]
-        return cls(*nothing, np.ones(frames), *(np.zeros(frames) for _ in range(3)), np.full(frames, float(frames)))
+        return cls(*nothing, np.ones(frames), *(np.zeros(frames) for _ in range(3)), np.ones((frames, 2)), np.full(frames, float(frames)))
 
     @property
     def frames(self) -> int:
@@ -114,6 +116,11 @@ class Layer:
         at, far = bump(self.frames, fastest - rise * FPS / 2, rise, hold, fall)
         self.brows[at] += far[:, None] * raised
         self.knit[at] += far[:, None] * knit
+
+    def leave(self, part: int, accent: float, share: float, deviation: float) -> None:
+        """Leave a share of the model's quick movement of one part, 0 the head and 1 the brows, around an accent."""
+        near = np.exp(-0.5 * ((np.arange(self.frames) - accent) / deviation) ** 2)
+        self.marked[:, part] *= 1 - (1 - share) * near
 
     def inhale(self, start: float, end: float, radians: float, rise: float, fall: float, at: float) -> None:
         """Let the jaw rest from frame `start` to `end`, but open by `radians` from a frame on in `rise` s, and shut in `fall` s."""

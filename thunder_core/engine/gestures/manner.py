@@ -17,7 +17,7 @@ _SIZES_APART = 0.45  # standard deviation of the sizes' logarithm
 _KINDS_APART = 2.4  # standard deviation of the logarithm of each kind's frequency
 # Relative frequencies of each kind of gesture in usual takes, of brows: both up, the inner ends, one side, drawn together; and of the head:
 # down, turned or tilted, up.
-BROW_KINDS, HEAD_KINDS = np.array([0.55, 0.1, 0.15, 0.2]), np.array([0.7, 0.22, 0.08])
+BROW_KINDS, HEAD_KINDS = np.array([0.55, 0.1, 0.15, 0.2]), np.array([0.62, 0.28, 0.1])
 UP = 2  # index in HEAD_KINDS
 _KNIT_BY_FROWN, _SIDED_BY_ASYMMETRY = 3.0, 3.0  # factors per unit of these axes: frequency of knit brows, of one raised brow
 _RAISED_MORE, _RAISED_LESS = 0.3, 0.6  # of one-sided brows: what the raised side does more and the other less

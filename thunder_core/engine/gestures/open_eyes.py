@@ -20,9 +20,11 @@ from ...types import FPS
 from ..speech.phrasing import Phrasing, runs
 from .manner import Directed, generator, Played
 
-_OPEN, _FALLS = 6.5, 0.3  # longest time, s, for which usual eyes stay open, and the exponent of *Eyes* by which it is divided
-_STEADIEST, _LIVELIEST = 0.2, 1.5  # least and most *Eyes* by which it is
+_OPEN = 7.5  # longest time for which usual eyes stay open, s
+_STEADY, _LIVELY = 0.4, 1.5  # exponents of *Eyes*, below 1 and above, by which it is divided
+_STEADIEST, _LIVELIEST = 0.2, 2.5  # least and most *Eyes* that divide it
 _SOONEST, _BEFORE = 0.45, 0.35  # shares of that time after one blink and before the next in which none is added
+_OUTSIDE = 0.75  # largest share of it before a take begins, and after it ends: of an interval that lies across either
 _EVERY, _VARIES = 0.4, 0.2  # interval between moments at which a blink may be added, and how far each is from it; s
 _AFTER_PHRASE = (-0.1, 0.35)  # when a blink at a phrase's end begins after it, s
 _IN_SILENCE, _AT_END, _STRESSED = 0.35, 0.5, -1.0  # by what moments are preferred that are not, or are, on a stressed syllable
@@ -62,9 +64,9 @@ class Blinks:
     def of(cls, phrasing: Phrasing, seed: int, directed: Directed) -> Blinks:
         """Those of a seed's take. directed: style of the gestures."""
         looks = np.clip(over_frames(directed.rows[:, Played._fields.index("looks")], phrasing.frames), _STEADIEST, _LIVELIEST)
-        longest = np.broadcast_to(FPS * _OPEN / looks**_FALLS, phrasing.frames)
+        longest = np.broadcast_to(FPS * _OPEN / looks ** np.where(looks < 1, _STEADY, _LIVELY), phrasing.frames)
         rng = generator(seed, 14)
-        before, after = rng.random(2)
+        before, after = _OUTSIDE * rng.random(2)
         silences = [(int(start), int(end)) for start, end in phrasing.silences]
         pauses = []
         for start, end in silences:
@@ -87,8 +89,8 @@ class Blinks:
         for start, end, at in self.pauses:
             if not any(start <= blink < end for blink in own) and _clear(at, [*own, *result]) and EDGE <= at <= latest:
                 result.append(at)
-        last = -self.before * _SOONEST * self.longest[0]
-        for following in [*sorted([*own, *result]), frames + self.after * _SOONEST * self.longest[-1]]:
+        last = -self.before * self.longest[0]
+        for following in [*sorted([*own, *result]), frames + self.after * self.longest[-1]]:
             while following - last > (longest := self.longest[min(max(0, int(last)), frames - 1)]):
                 some = [each for each in self.possible if last + _SOONEST * longest <= each.at <= last + longest]
                 some = [each for each in some if each.at + _BEFORE * longest <= following and EDGE <= each.at <= latest]

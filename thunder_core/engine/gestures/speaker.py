@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A speaker's gestures: head and brows mark accents, brows stay raised over phrases, the head rises with the breath.
 
-The model moves head and brows on accents and off them. What it does off them is made smaller, and each take marks accents of its
-own with gestures of its own: which ones, and whether brows rise, one of them does, or they are drawn together. Before a phrase it lets
-the lips part slowly, the same in every take: the mean of its teacher's breaths. Each take draws breaths of its own instead.
+The model moves head and brows on accents and off them, and in all takes on nearly the same ones. What it does off them, and on accents
+that a take does not mark, is made smaller, and each take marks accents of its own with gestures of its own: which ones, a little before,
+on or after them, and whether the head nods, turns or rises, brows rise, one of them does, or they are drawn together. Before a phrase it
+lets the lips part slowly, the same in every take: the mean of its teacher's breaths. Each take draws breaths of its own instead.
 """
 
 from __future__ import annotations
@@ -21,9 +22,17 @@ _HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # share of the model's quick movement that r
 # *Brows* from which the model holds them raised rather than moving more, and what a unit beyond adds to their quick movement and takes
 # from their height, as shares.
 _LIVELY, _QUICKER, _LOWER = 1.5, 0.45, 0.35
-_NOD = (1.6, 2.8)  # size of a nod on the weakest accent, and its increase up to the strongest, degrees
+_SIZE_OF_MODEL = 0.7  # exponent of the size of a take's nods in the model's movement on accents
+_MARKED = (0.48, 1.5)  # probability of marking the weakest accent, relative to usual ones, and its increase up to the strongest
+_MOST_NODS, _MOST_RAISES = 0.7, 0.66  # largest share of takes whose head or brows mark one accent, so that takes of a voice differ
+_GAIN = (0.75, 1.35)  # least and most that a take does on each, where it marks more or fewer than usual
+_NODDED, _RAISED = (1.3, 0.3), (1.2, 0.0)  # share of the model's movement on accents that the head or brows mark, and do not mark
+_AROUND, _LATE = 4.0, 1.0  # standard deviation of what belongs to an accent, and the delay of its middle, frames
+_SOONER, _LATER = 0.25, 0.25  # shares of gestures a little before an accent, and after it
+_FRAMES_OFF = (1.0, 2.0)  # by how many frames
+_NOD = (2.1, 3.6)  # size of a nod on the weakest accent, and its increase up to the strongest, degrees
 _MOST_DEGREES = 8.0  # largest stroke, degrees
-_RAISE = (0.06, 0.12)  # size of raised brows on the weakest accent, and its increase up to the strongest, channel values
+_RAISE = (0.066, 0.13)  # size of raised brows on the weakest accent, and its increase up to the strongest, channel values
 _RISES = 0.25  # s by which brows take longer to move, per unit of their movement
 _SIZES = 0.3  # standard deviation of the sizes' logarithm within a take
 _EARLY = 0.5  # frames by which a gesture's fastest point precedes the accent's peak
@@ -54,17 +63,19 @@ def livelier(directed: Directed, frames: int) -> np.ndarray:
 
 
 def model_calmed(
-    expression: np.ndarray, head: np.ndarray, accents: np.ndarray, brows: np.ndarray, lively: np.ndarray
+    expression: np.ndarray, head: np.ndarray, accents: np.ndarray, brows: np.ndarray, lively: np.ndarray, marked: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """(expression, head) of the model with less movement of brows and head away from accents.
 
-    brows: True for brow channels.  lively: [T] of `livelier`, by which brows move more and rest lower.
+    brows: True for brow channels.  lively: [T] of `livelier`, by which brows move more and rest lower.  marked: [T, 2], factors of the
+    movement of head and brows on accents.
     """
     expression, more = expression.copy(), lively[:, None]
-    own = calmed(expression[:, brows], accents, _BROWS_OFF)
+    own = calmed(expression[:, brows], accents * marked[:, 1], _BROWS_OFF)
     slow = blurred(own, _SLOW)
     expression[:, brows] = np.maximum(0, slow / (1 + _LOWER * more) + (own - slow) * (1 + _QUICKER * more))
-    return expression, calmed(head, accents, _HEAD_OFF)
+    turned = calmed(head[:, :2], accents * marked[:, 0], _HEAD_OFF)
+    return expression, np.concatenate([turned, calmed(head[:, 2:], accents * marked[:, 0].clip(max=1), _HEAD_OFF)], 1)
 
 
 def brow_shape(kind: int, size: float, side: float) -> tuple[np.ndarray, np.ndarray]:
@@ -103,9 +114,20 @@ def turned(kind: int, degrees: float, side: float, u: float) -> np.ndarray:
     return degrees * np.array(shares[kind])
 
 
-def _more(weight: float) -> float:
-    """Probability of marking an accent of a weight, 0 … 1, relative to usual ones."""
-    return 0.45 + 2.3 * weight
+def _more(weights: np.ndarray) -> np.ndarray:
+    """Probability of marking accents of these weights, 0 … 1, relative to usual ones."""
+    return _MARKED[0] + _MARKED[1] * weights
+
+
+def _gain(shares: np.ndarray, chosen: np.ndarray) -> float:
+    """By how much a take that marks fewer accents than usual does more on each."""
+    return float(np.clip((1 + shares.sum()) / (1 + chosen.sum()), *_GAIN))
+
+
+def _off(u: float, far: float) -> float:
+    """Frames by which a gesture comes after its accent, before it if they are below 0; u, far: 0 … 1."""
+    frames = _FRAMES_OFF[0] + (_FRAMES_OFF[1] - _FRAMES_OFF[0]) * far
+    return -frames if u < _SOONER else frames if u < _SOONER + _LATER else 0.0
 
 
 def _let_gaze_wander(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed) -> None:
@@ -148,25 +170,34 @@ def breathe(layer: Layer, phrasing: Phrasing, seed: int) -> None:
 
 def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
     """Add a speaker's gestures to a layer. directed: style of the gestures."""
+    rng, more = generator(seed, 15), _more(phrasing.weights)
+    likely = np.stack([np.minimum(_MOST_NODS, manner.nods * more), np.minimum(_MOST_RAISES, manner.raises * more)], 1)
+    chosen = rng.random(likely.shape) < likely
+    head_gain, brow_gain = (_gain(likely[:, part], chosen[:, part]) for part in (0, 1))
+    stays = head_gain * manner.head_size**_SIZE_OF_MODEL
     rng = generator(seed, 1)
-    for at, weight in zip(phrasing.accents, phrasing.weights):
-        u, z = rng.random(10), rng.standard_normal(3)  # the same numbers for every direction, so that a slider does not move a gesture
+    for at, weight, (nods, raises) in zip(phrasing.accents, phrasing.weights, chosen):
+        u, z = rng.random(14), rng.standard_normal(3)  # the same numbers for every direction, so that a slider does not move a gesture
         how = directed.at(at)
-        fastest = at - _EARLY + 0.5 * z[2].clip(-2, 2)
-        if u[0] < manner.nods * _more(weight):
-            degrees = at_most(how.head * manner.head_size * (_NOD[0] + _NOD[1] * weight) * np.exp(_SIZES * z[0]))
+        usual = at - _EARLY + 0.5 * z[2].clip(-2, 2)
+        layer.leave(0, at + _LATE, _NODDED[0] * stays if nods else _NODDED[1], _AROUND)
+        layer.leave(1, at + _LATE, _RAISED[0] * brow_gain if raises else _RAISED[1], _AROUND)
+        if nods:
+            fastest = usual + _off(u[10], u[11])
+            degrees = at_most(head_gain * how.head * manner.head_size * (_NOD[0] + _NOD[1] * weight) * np.exp(_SIZES * z[0]))
             kind = _kind(manner.head_kinds, u[1])
             where = turned(kind, degrees, _sided(manner, how, u[2]), u[3])
             down = (0.16 + 0.015 * degrees) / how.tempo
-            hold, back = 0.06 * u[4], (3.0 if kind == UP else 1.5 + u[4]) * down
+            hold, back = 0.06 * u[4], (4.5 if kind == UP else 1.5 + u[4]) * down
             end, after = _phrase_of(at, phrasing)
             if fastest + (down / 2 + hold + back) * FPS > end:  # a gesture at a phrase's end is held until the next, or relaxes slowly
                 where, back = _STAYS * where, _SLOWLY * back
                 if after is not None:
                     hold = max(hold, (after - fastest) / FPS - down / 2)
             layer.stroke(fastest, where, down, hold, back)
-        if u[5] < manner.raises * _more(weight):
-            size = how.brows * manner.brow_size * (_RAISE[0] + _RAISE[1] * weight) * np.exp(_SIZES * z[1])
+        if raises:
+            fastest = usual + _off(u[12], u[13])
+            size = brow_gain * how.brows * manner.brow_size * (_RAISE[0] + _RAISE[1] * weight) * np.exp(_SIZES * z[1])
             raised, knit = brow_shape(_brow_kind(manner, how, u[6]), size, _sided(manner, how, u[7]))
             rise = (0.14 + 0.08 * u[8] + _RISES * max(*raised, *knit)) / how.tempo
             layer.move_brows(fastest, raised, knit, rise, 0.04 + 0.2 * u[9], (0.3 + 0.3 * u[8]) / how.tempo)

@@ -427,7 +427,7 @@ class Thunder:
         expression, head, eyes = x[:, columns.expression], x[:, columns.head], x[:, columns.eyes]
         moved = head
         if gestures is not None:
-            expression, moved = model_calmed(expression, moved, voice.accents, self.brows, gestures.lively)
+            expression, moved = model_calmed(expression, moved, voice.accents, self.brows, gestures.lively, gestures.marked)
         moved = settled(moved, voice.still)
         if voice.listens:
             expression = expression * np.where(self.brows, np.float32(_LISTENER_BROWS), np.float32(1))
