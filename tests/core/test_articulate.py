@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the encoder hears of m, b, p and of rounded sounds decides when lips meet and how far they come forward."""
+"""What the encoder hears of m, b and p decides when lips meet, and no frame opens, shuts or rolls a lip by a jump."""
 
 import numpy as np
 import pytest
 
-from thunder_core.engine.diffusion.articulate import Articulation, believed_rounding, demanded_closures
+from thunder_core.engine.diffusion.articulate import Articulation, demanded_closures
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
-from thunder_core.face.lips import bundled_lips, width_mm
+from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
 from thunder_core.face.smoothing import let_go, lower_peaks
 from thunder_core.types import Motion
@@ -35,23 +35,6 @@ def test_pressed_lips_are_below_rest_and_their_opening_is_not():
     motion = Motion(articulation.close_lips(np.zeros((FRAMES, len(articulators.names))), jaw, shut), jaw)
     gap, opening = bundled_lips().beyond_rest(motion), bundled_lips().opening(motion)
     assert gap[21:23].max() < -0.1 and gap[:15].min() > 1 and (opening == np.maximum(gap, 0)).all()
-
-
-def test_rounding_follows_the_sound_without_a_jump():
-    rounded = believed_rounding(heard("UW", 0.9, 20, 28), FRAMES)
-    assert rounded.shape == (FRAMES,) and rounded[23:25].min() > 0.85 and max(rounded[:16].max(), rounded[32:].max()) < 0.01
-    assert abs(np.flatnonzero(rounded > 0.45).mean() - 23.5) <= 0.5 and np.abs(np.diff(rounded)).max() < 0.5
-
-
-def test_corners_come_further_in_on_rounded_sounds_alone():
-    articulators = bundled_articulators()
-    articulation, nothing = Articulation(articulators.names, articulators), np.zeros(FRAMES)
-    expression, jaw = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3))
-    expression[:, articulation.pucker], jaw[:, 0] = 0.4, 0.08
-    sounds, rounded = Sounds(np.ones(FRAMES), nothing, nothing, nothing), believed_rounding(heard("UW", 1.0, 20, 28), FRAMES)
-    plain, more = (Motion(*articulation.perform(expression, jaw, nothing, sounds, rounded=by)) for by in (None, rounded))
-    narrower = width_mm(plain) - width_mm(more)
-    assert 1.0 < narrower[24] < 3.0 and np.abs(narrower[:15]).max() < 0.01
 
 
 def test_a_curve_is_left_by_small_steps_and_lowered_nowhere():

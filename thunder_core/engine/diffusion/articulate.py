@@ -11,19 +11,17 @@ from ...channels import JAW_OPEN_RADIANS, LIP_CLOSE
 from ...easing import smoothstep
 from ...face.articulators import Articulators, Shape
 from ...face.lip_closures import press_together
-from ...face.mechanics import bell, highest, Mechanics, Sounds, USUAL_GAP_MM
+from ...face.mechanics import highest, Mechanics, Sounds, USUAL_GAP_MM
 from ...face.smoothing import let_go, lower_peaks
-from ...types import FPS
 from ..speech.closure_envelope import closure, LABELS_PER_SECOND
 from ..speech.encoder import ENCODER_RATE
-from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, ROUNDED, SIBILANTS
+from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS
+from .rounding import further_in, rounded, Rounding
 
 # Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation voices and .6 83 %, with as few others
 # (12 and 10 of 120, by hand); between .4 and .8 real lips close equally often.
 SURE = 0.4
 _LIKELY = 0.4  # the same for f, v, th and sibilants
-_ROUNDER = 0.25  # share by which rounded lips come further in than the model, which stays short of its teacher there, has them
-_ROUND_EASE = 1.0  # standard deviation of its smoothing, frames
 _UNROLLED = 0.45  # most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
 _PARTS = 1  # frames around one of a closure's onset or release in which the opening that it leads from or to is looked for
 # Most by which the opening of one frame is above that of both its neighbours, mm, where lips open by USUAL_GAP_MM on average; and the range
@@ -49,13 +47,6 @@ def believed_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
     return sounds_of(spoken, of(SIBILANTS), of(LABIODENTALS), of(DENTALS), of(BILABIALS))
 
 
-def believed_rounding(belief: np.ndarray, frames: int) -> np.ndarray:
-    """How far lips come forward [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz."""
-    rounded = belief[:, list(ROUNDED)].sum(1)
-    at = np.arange(frames) * (ENCODER_RATE / FPS) + 0.5
-    return bell(np.interp(at, np.arange(len(rounded)), rounded), _ROUND_EASE)
-
-
 def sounds_of(
     speech: np.ndarray, sibilant: np.ndarray, labiodental: np.ndarray, dental: np.ndarray, bilabial: np.ndarray
 ) -> Sounds:  # fmt: skip
@@ -79,21 +70,24 @@ class Articulation:
         self.channels = tuple(channels)
         self.close = self.channels.index(LIP_CLOSE)
         self.tongue_out = self.channels.index("tongueOut")
-        self.pucker, self.roll = self.channels.index("mouthPucker"), self.channels.index("mouthRollLower")
+        self.roll = self.channels.index("mouthRollLower")
 
     def perform(
         self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray, sounds: Sounds, lips: float = 1.0,
-        rounded: np.ndarray | None = None,
+        rounding: Rounding | None = None, rounder: float = 1.0,
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """Expression [T, n] and jaw [T, 3] of a speaking face: lips shut where `shut` [T] is 1, the rest by `sounds`.
 
-        lips: strength of their movement (`face.mechanics.lips_of`).  rounded: [T] 0 … 1, where they come forward.
+        lips: strength of their movement (`face.mechanics.lips_of`).  rounding: where they come forward.  rounder: how far, 1 as most do.
         """
         held = self.hold_tongue(expression, jaw)
         x = self.close_lips(held, jaw, shut)
-        if rounded is not None:
-            x[:, self.pucker] *= (1 + _ROUNDER * rounded).astype(x.dtype)
-        x, jaw = self.mechanics.speak(x, jaw, sounds, self._aim(held, x, jaw, shut, sounds.speech), lips)
+        if rounding is not None:
+            x = further_in(x, self.channels, rounding)
+        aim = self._aim(held, x, jaw, shut, sounds.speech)
+        if rounding is not None:  # after the aim: lips that come forward for themselves would open the mouth
+            x = rounded(x, self.channels, rounding, rounder * sounds.speech)
+        x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
         x[:, self.roll] = let_go(x[:, self.roll], _UNROLLED)
         return x, jaw
 

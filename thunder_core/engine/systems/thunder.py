@@ -26,11 +26,12 @@ from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..batches import at_once, in_turn, Run
 from ..cards import unusable
-from ..diffusion.articulate import Articulation, believed_rounding, believed_sounds, demanded_closures
+from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.pauses import kept_gaze, settled, stillness, unhurried, unhurried_brows
 from ..diffusion.replay import Estimate, Replayed, wanted
+from ..diffusion.rounding import believed_rounding, Rounding, unrounded
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..gestures.layer import Layer
 from ..gestures.making import breaths_of, layer_of
@@ -57,16 +58,23 @@ _NO_TURN = contextlib.nullcontext()
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
 
 
-_JAW_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")]
+_MOUTH_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name in ("jaw", "rounding") or name.startswith("mood.")]
+_ARTICULATION = DIRECTION_NAMES.index("articulation")
 
 
-def _lips_of(style: np.ndarray) -> float:
-    """Mean lip share (`face.mechanics.lips_of`) of a style [n, DIRECTION_NAMES]."""
-    some = style[:, _JAW_AND_MOODS]  # all that matters: equal frames are evaluated once
-    if (some == some[0]).all():
-        return lips_of(Direction.of_vector(style[0]).played.jaw)
-    _, first, count = np.unique(some, axis=0, return_index=True, return_counts=True)
-    return lips_of(float(np.average([Direction.of_vector(style[i]).played.jaw for i in first], weights=count)))
+def _lips_of(style: np.ndarray) -> tuple[float, float]:
+    """How much the lips move (`face.mechanics.lips_of`) and how far they come forward in a style [n, DIRECTION_NAMES], on average."""
+    some = style[:, _MOUTH_AND_MOODS]  # frames that are equal in these are evaluated once; stressed words differ in articulation alone
+    first, count = [0], None
+    if not (some == some[0]).all():
+        _, first, count = np.unique(some, axis=0, return_index=True, return_counts=True)
+    styles = style[first].copy()
+    styles[:, _ARTICULATION] = style[:, _ARTICULATION].mean()
+    played = [Direction.of_vector(each).played for each in styles]
+    return (
+        lips_of(float(np.average([each.jaw for each in played], weights=count))),
+        float(np.average([each.rounding * each.articulation for each in played], weights=count)),
+    )
 
 
 def _distilled(folder: Path, whole: DenoiserConfig) -> Denoiser | None:
@@ -88,7 +96,7 @@ class VoiceFeatures:
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     opening: [T], how lips open by `OpeningMap`, in deviations; zero without one.
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
-    rounded: float64 [T] 0 … 1, lips that come forward on oo, oh and w.
+    rounding: lips that come forward on oo, oh, w, r and their like.
     still: float64 [T] 0 … 1, stillness of the head in pauses.  accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  listens: the face listens instead of speaking.
     """
@@ -99,7 +107,7 @@ class VoiceFeatures:
     opening: Tensor
     shut: np.ndarray
     sounds: Sounds
-    rounded: np.ndarray
+    rounding: Rounding
     still: np.ndarray
     accents: np.ndarray
     phrasing: Phrasing
@@ -129,7 +137,7 @@ class VoiceFeatures:
             self.opening[start:end],
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
-            self.rounded[start:end],
+            self.rounding.at(slice(start, end)),
             self.still[start:end],
             self.accents[start:end],
             self.phrasing.part(start, end),
@@ -142,7 +150,8 @@ class VoiceFeatures:
         features = torch.cat([self.features[:1].expand(late, -1), self.features])[: self.frames]
         accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
         sounds, marks = Sounds(nothing, nothing, nothing, nothing), self.phrasing if late else silent(self.frames)
-        return VoiceFeatures(features, self.units, nobody, nobody, nothing, sounds, nothing, nothing, accents, marks, late > 0)
+        rounding = unrounded(self.frames)
+        return VoiceFeatures(features, self.units, nobody, nobody, nothing, sounds, rounding, nothing, accents, marks, late > 0)
 
 
 class Thunder:
@@ -217,8 +226,8 @@ class Thunder:
             features = speech_features(*analysed, samples, frames)
             marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch())
             opening = openings[0].over(frames) if openings else torch.zeros_like(present)
-            shut, sounds, rounded, still, units = articulation()
-        return VoiceFeatures(features, units, present, opening, shut, sounds, rounded, still, accent_curve(marks.accents, frames), marks)
+            shut, sounds, rounding, still, units = articulation()
+        return VoiceFeatures(features, units, present, opening, shut, sounds, rounding, still, accent_curve(marks.accents, frames), marks)
 
     @staticmethod
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:
@@ -407,8 +416,8 @@ class Thunder:
         layer = None if gestures is None else gestures()
         if (breathing := breaths or layer) is not None:
             jaw[:, 0] = breathing.breathed(jaw[:, 0])
-        lips = 1.0 if style is None else _lips_of(style)
-        expression, x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips, voice.rounded)
+        lips, rounder = (1.0, 1.0) if style is None else _lips_of(style)
+        expression, x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips, voice.rounding, rounder)
         if style is not None:
             felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
             expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0], felt, voice.quiet)
