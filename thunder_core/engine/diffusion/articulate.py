@@ -17,6 +17,7 @@ from ..speech.closure_envelope import closure, LABELS_PER_SECOND
 from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS
 from .rounding import further_in, rounded, Rounding
+from .vowels import less_open, Vowels
 
 # Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation voices and .6 83 %, with as few others
 # (12 and 10 of 120, by hand); between .4 and .8 real lips close equally often.
@@ -74,24 +75,27 @@ class Articulation:
 
     def perform(
         self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray, sounds: Sounds, lips: float = 1.0,
-        rounding: Rounding | None = None, rounder: float = 1.0,
+        rounding: Rounding | None = None, rounder: float = 1.0, vowels: Vowels | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """Expression [T, n] and jaw [T, 3] of a speaking face: lips shut where `shut` [T] is 1, the rest by `sounds`.
 
         lips: strength of their movement (`face.mechanics.lips_of`).  rounding: where they come forward.  rounder: how far, 1 as most do.
+        vowels: high and low ones.
         """
         held = self.hold_tongue(expression, jaw)
         x = self.close_lips(held, jaw, shut)
         if rounding is not None:
             x = further_in(x, self.channels, rounding)
-        aim = self._aim(held, x, jaw, shut, sounds.speech)
+        aim = self._aim(held, x, jaw, shut, sounds.speech, vowels)
         if rounding is not None:  # after the aim: lips that come forward for themselves would open the mouth
             x = rounded(x, self.channels, rounding, rounder * sounds.speech)
         x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
         x[:, self.roll] = let_go(x[:, self.roll], _UNROLLED)
         return x, jaw
 
-    def _aim(self, before: np.ndarray, closed: np.ndarray, jaw: np.ndarray, shut: np.ndarray, speech: np.ndarray) -> Shape:
+    def _aim(
+        self, before: np.ndarray, closed: np.ndarray, jaw: np.ndarray, shut: np.ndarray, speech: np.ndarray, vowels: Vowels | None
+    ) -> Shape:
         """The mouth's target without peaks of a single frame. before, closed: expression [T, n] before and after `close_lips`.
 
         The model opens and closes lips around a closure itself. Its opening is lowered there to the share that `shut` [T] leaves of the
@@ -105,8 +109,12 @@ class Articulation:
             own = gap.copy()
             own[rows] = shape_of(before[rows].astype(np.float64), jaw[rows].astype(np.float64)).gap
             gap = np.where(shut > 0, np.maximum(gap, np.minimum(own, (1 - shut) * highest(own, _PARTS))), gap)
+        incisors = shape.incisors
+        if vowels is not None:
+            less = less_open(gap, speech, vowels)
+            gap, incisors = less * gap, less * incisors
         size = float(np.clip((gap * speech).sum() / spoken / USUAL_GAP_MM, *_PEAK_SIZES)) if spoken > 0 else 1.0
-        return Shape(lower_peaks(gap, _PEAK_MM * size), shape.rise, lower_peaks(shape.incisors, _PEAK_MM * size))
+        return Shape(lower_peaks(gap, _PEAK_MM * size), shape.rise, lower_peaks(incisors, _PEAK_MM * size))
 
     def close_lips(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray) -> np.ndarray:
         """Expression [T, n] whose lips meet where `shut` [T] is 1, whatever the jaw [T, 3] does; the rest blends."""

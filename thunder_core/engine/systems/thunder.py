@@ -33,6 +33,7 @@ from ..diffusion.pauses import kept_gaze, settled, stillness, unhurried, unhurri
 from ..diffusion.replay import Estimate, Replayed, wanted
 from ..diffusion.rounding import believed_rounding, Rounding, unrounded
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
+from ..diffusion.vowels import believed_vowels, no_vowels, Vowels
 from ..gestures.layer import Layer
 from ..gestures.making import breaths_of, layer_of
 from ..gestures.sides import doubts, Mirror, mirrored, mirrored_as
@@ -96,7 +97,7 @@ class VoiceFeatures:
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     opening: [T], how lips open by `OpeningMap`, in deviations; zero without one.
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
-    rounding: lips that come forward on oo, oh, w, r and their like.
+    rounding: lips that come forward on oo, oh, w, r and their like.  vowels: those that open the mouth little and those that open it far.
     still: float64 [T] 0 … 1, stillness of the head in pauses.  accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  listens: the face listens instead of speaking.
     """
@@ -108,6 +109,7 @@ class VoiceFeatures:
     shut: np.ndarray
     sounds: Sounds
     rounding: Rounding
+    vowels: Vowels
     still: np.ndarray
     accents: np.ndarray
     phrasing: Phrasing
@@ -138,6 +140,7 @@ class VoiceFeatures:
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
             self.rounding.at(slice(start, end)),
+            self.vowels.at(slice(start, end)),
             self.still[start:end],
             self.accents[start:end],
             self.phrasing.part(start, end),
@@ -150,8 +153,8 @@ class VoiceFeatures:
         features = torch.cat([self.features[:1].expand(late, -1), self.features])[: self.frames]
         accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
         sounds, marks = Sounds(nothing, nothing, nothing, nothing), self.phrasing if late else silent(self.frames)
-        rounding = unrounded(self.frames)
-        return VoiceFeatures(features, self.units, nobody, nobody, nothing, sounds, rounding, nothing, accents, marks, late > 0)
+        rounding, vowels = unrounded(self.frames), no_vowels(self.frames)
+        return VoiceFeatures(features, self.units, nobody, nobody, nothing, sounds, rounding, vowels, nothing, accents, marks, late > 0)
 
 
 class Thunder:
@@ -219,6 +222,7 @@ class Thunder:
                     demanded_closures(belief, frames),
                     believed_sounds(belief, speaking),
                     believed_rounding(belief, frames),
+                    believed_vowels(belief, frames),
                     stillness(belief, frames),
                     self.units.over(hidden, frames),
                 )
@@ -226,8 +230,10 @@ class Thunder:
             features = speech_features(*analysed, samples, frames)
             marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch())
             opening = openings[0].over(frames) if openings else torch.zeros_like(present)
-            shut, sounds, rounding, still, units = articulation()
-        return VoiceFeatures(features, units, present, opening, shut, sounds, rounding, still, accent_curve(marks.accents, frames), marks)
+            shut, sounds, rounding, vowels, still, units = articulation()
+        return VoiceFeatures(
+            features, units, present, opening, shut, sounds, rounding, vowels, still, accent_curve(marks.accents, frames), marks
+        )
 
     @staticmethod
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:
@@ -417,7 +423,9 @@ class Thunder:
         if (breathing := breaths or layer) is not None:
             jaw[:, 0] = breathing.breathed(jaw[:, 0])
         lips, rounder = (1.0, 1.0) if style is None else _lips_of(style)
-        expression, x[:, columns.jaw] = self.articulation.perform(expression, jaw, voice.shut, voice.sounds, lips, voice.rounding, rounder)
+        expression, x[:, columns.jaw] = self.articulation.perform(
+            expression, jaw, voice.shut, voice.sounds, lips, voice.rounding, rounder, voice.vowels
+        )
         if style is not None:
             felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
             expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0], felt, voice.quiet)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ee, i, oo and u open less than ah nearby, softly, and nothing else of a mouth's opening changes."""
+
+import numpy as np
+import pytest
+
+from thunder_core.engine.diffusion.articulate import Articulation
+from thunder_core.engine.diffusion.vowels import believed_vowels, less_open, no_vowels
+from thunder_core.engine.speech.phones import PHONES
+from thunder_core.face.articulators import bundled_articulators
+from thunder_core.face.lips import bundled_lips
+from thunder_core.face.mechanics import Sounds
+from thunder_core.types import Motion
+
+FRAMES = 120
+SPEECH = np.ones(FRAMES)
+
+
+def heard(*spoken: tuple[str, float, int, int]) -> np.ndarray:
+    """Phone probabilities [2 FRAMES, 40]: silence, and phones (name, probability, start, end) over frames."""
+    belief = np.zeros((2 * FRAMES, len(PHONES)))
+    for phone, probability, start, end in spoken:
+        belief[2 * start : 2 * end, PHONES.index(phone)] = probability
+    belief[:, PHONES.index("SIL")] = 1 - belief.sum(1)
+    return belief
+
+
+def opening(high: str = "IY", low: float = 14.0, wide: float = 14.0) -> tuple[np.ndarray, np.ndarray]:
+    """An opening [FRAMES] mm with low vowels and a wide one of another kind, and its factor [FRAMES]."""
+    gap = np.full(FRAMES, 3.0)
+    gap[18:24], gap[78:84], gap[48:56] = low, low, wide
+    vowels = believed_vowels(heard(("AA", 0.9, 18, 24), (high, 0.9, 48, 56), ("AE", 0.9, 78, 84)), FRAMES)
+    return gap, less_open(gap, SPEECH, vowels)
+
+
+@pytest.mark.parametrize("phone", ["IY", "IH", "UW", "UH"])
+def test_a_high_vowel_opens_less_than_low_ones(phone):
+    gap, factor = opening(phone)
+    assert 0.6 < (factor * gap)[51:53].mean() / 14.0 < 0.85
+    assert factor[:44] == pytest.approx(1.0) and factor[60:] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("phone", ["AH", "EH", "EY", "AA"])
+def test_other_vowels_stay(phone):
+    assert opening(phone)[1] == pytest.approx(1.0)
+
+
+def test_a_high_vowel_that_opens_little_stays():
+    assert opening(wide=4.0)[1] == pytest.approx(1.0)
+
+
+def test_wider_stays_wider_and_none_goes_beyond_the_limit():
+    widths = np.array([6.0, 8.0, 11.0, 14.0, 18.0])
+    made = np.array([(np.prod(opening(wide=width), axis=0))[51] for width in widths])
+    assert (np.diff(made) > 0.2).all() and (np.diff(made) < np.diff(widths)).all() and made[-1] < 0.9 * 14.0
+
+
+def test_without_low_vowels_the_opening_of_speech_decides():
+    gap = np.full(FRAMES, 4.0)
+    gap[48:56] = 14.0
+    factor = less_open(gap, SPEECH, believed_vowels(heard(("IY", 0.9, 48, 56)), FRAMES))
+    assert 0.4 < factor[51] < 0.8 and factor[:44] == pytest.approx(1.0)
+
+
+def test_silence_and_a_face_that_does_not_speak_stay():
+    gap = np.zeros(FRAMES)
+    assert (less_open(gap, np.zeros(FRAMES), no_vowels(FRAMES)) == 1).all()
+    assert np.isfinite(less_open(gap, np.zeros(FRAMES), believed_vowels(heard(("IY", 1.0, 48, 56)), FRAMES))).all()
+
+
+def test_the_mouth_follows_jaw_and_lips():
+    articulators, nothing = bundled_articulators(), np.zeros(FRAMES)
+    expression, jaw = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3))
+    jaw[:, 0], jaw[15:27, 0], jaw[45:59, 0] = 0.03, 0.16, 0.16
+    sounds = Sounds(SPEECH, nothing, nothing, nothing)
+    vowels = believed_vowels(heard(("AA", 0.9, 18, 24), ("IY", 0.9, 46, 58)), FRAMES)
+    plain, made = (
+        Motion(*Articulation(articulators.names, articulators).perform(expression, jaw, nothing, sounds, vowels=some))
+        for some in (None, vowels)
+    )
+    before, after = (bundled_lips().opening(motion) for motion in (plain, made))
+    assert before[52] == pytest.approx(before[21], abs=0.5) and after[52] < 0.85 * after[21]
+    assert made.jaw[52, 0] < 0.9 * plain.jaw[52, 0]
+    assert after[:40] == pytest.approx(before[:40], abs=0.3)

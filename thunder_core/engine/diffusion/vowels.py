@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keeps ee, i, oo and u less open than ah in a loud performance, after sampling."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...face.mechanics import bell
+from ...types import FPS
+from ..speech.closure_envelope import segments
+from ..speech.encoder import ENCODER_RATE
+from ..speech.phones import HIGH_VOWELS, LOW_VOWELS
+
+_LIKELY = 0.4  # probability above which the encoder hears a low vowel
+_EASE = 0.5  # standard deviation of the smoothing of what the encoder hears, frames
+# Opening of high vowels relative to the low ones nearby above which it is compressed, and its limit. 8 % of measured people's high vowels
+# open further than the low ones of the same ten seconds do on average, 19 % of those of takes as sampled and 30 % at Energy 1.6 to 2.
+_KNEE, _LIMIT = 0.4, 0.8
+_NEARBY = 75.0  # standard deviation of the weight of low vowels by their distance, frames
+_OF_SPEECH = 2.2  # opening of low vowels relative to that of all speech, in takes
+_SPARSE = 0.01  # weight of a frame of speech beside that of a low vowel: what is known before there are some
+
+
+@dataclass(frozen=True)
+class Vowels:
+    """Vowels over animation frames, each [T] 0 … 1: ee, i, oo and u, of which a mouth opens little, and middles of ah and its like."""
+
+    high: np.ndarray
+    low: np.ndarray
+
+    def at(self, rows) -> Vowels:
+        """Some of the frames."""
+        return Vowels(self.high[rows], self.low[rows])
+
+
+def believed_vowels(belief: np.ndarray, frames: int) -> Vowels:
+    """Vowels over animation frames, from phone probabilities [N, 40] at 50 Hz."""
+    at = np.arange(frames) * (ENCODER_RATE / FPS) + 0.5
+    high = np.interp(at, np.arange(len(belief)), belief[:, list(HIGH_VOWELS)].sum(1))
+    low = np.interp(at, np.arange(len(belief)), belief[:, list(LOW_VOWELS)].sum(1))
+    return Vowels(bell(high, _EASE), low)
+
+
+def no_vowels(frames: int) -> Vowels:
+    """Those of a face that does not speak."""
+    return Vowels(np.zeros(frames), np.zeros(frames))
+
+
+def less_open(gap: np.ndarray, speech: np.ndarray, vowels: Vowels) -> np.ndarray:
+    """Factor [T] of an opening [T] mm of speech [T] by which high vowels open less than low ones nearby."""
+    value, count = np.zeros(len(gap)), np.zeros(len(gap))
+    for start, end in segments(vowels.low > _LIKELY):
+        middle = (start + end) // 2
+        value[middle] += gap[start:end].max()
+        count[middle] += 1
+    count += _SPARSE * speech
+    value += _SPARSE * speech * _OF_SPEECH * gap
+    usual = bell(value, _NEARBY) / np.maximum(bell(count, _NEARBY), 1e-9)
+    share = gap / np.maximum(usual, 1e-3)
+    span = _LIMIT - _KNEE
+    above = np.maximum(share - _KNEE, 0.0)
+    return 1 - vowels.high * (above - span * np.tanh(above / span)) / np.maximum(share, _KNEE)
