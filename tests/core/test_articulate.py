@@ -9,7 +9,7 @@ from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
-from thunder_core.face.smoothing import let_go, lower_peaks
+from thunder_core.face.smoothing import let_go, lower_peaks, reached_in_time
 from thunder_core.types import Motion
 
 FRAMES = 50
@@ -54,6 +54,28 @@ def test_the_lower_lip_comes_to_the_teeth_and_leaves_them_in_more_than_a_frame()
     made = articulation.perform(expression, jaw, nothing, sounds)[0][:, articulation.roll]
     assert np.abs(np.diff(before)).max() > 0.6 and np.abs(np.diff(made)).max() <= 0.45 + 1e-6
     assert made[24:26] == pytest.approx(before[24:26]) and (made >= before - 1e-9).all()
+
+
+def test_a_curve_rises_in_time_and_comes_down_in_time_where_it_must_be_low():
+    values, low = np.array([0.0, 0, 0, 0.9, 0, 0, 0.8, 0.8, 0.1, 0, 0]), np.zeros(11, bool)
+    assert reached_in_time(values, 0.35, low) == pytest.approx([0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.8, 0.45, 0.1, 0])
+    low[8] = True
+    assert reached_in_time(values, 0.35, low) == pytest.approx([0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.45, 0.1, 0.1, 0])
+    assert reached_in_time(values[:0], 0.35, low[:0]).shape == (0,)
+
+
+def test_the_tongue_reaches_the_palate_and_leaves_it_in_two_frames_or_more():
+    articulators = bundled_articulators()
+    articulation, nothing = Articulation(articulators.names, articulators), np.zeros(FRAMES)
+    expression, jaw, th = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3)), np.zeros(FRAMES)
+    tip, jaw[:, 0], th[34:36] = articulators.names.index("tongueTipUp"), 0.1, 1.0
+    expression[20:22, tip] = expression[31:34, tip] = 0.9
+    sounds = Sounds(np.ones(FRAMES), nothing, nothing, th)
+    before = articulation.mechanics.speak(expression, jaw, sounds)[0]
+    made = articulation.perform(expression, jaw, nothing, sounds)[0]
+    assert np.abs(np.diff(before[:, tip])).max() > 0.8 and np.abs(np.diff(made[:, tip])).max() <= 0.35 + 1e-6
+    assert made[20:22, tip] == pytest.approx(0.9) and made[17:19, tip] == pytest.approx([0, 0.2])
+    assert made[34:36] == pytest.approx(before[34:36], abs=1e-6)
 
 
 def test_a_peak_of_one_frame_is_lowered_and_all_else_stays():

@@ -28,6 +28,15 @@ def let_go(values: np.ndarray, most: float) -> np.ndarray:
     return result
 
 
+def reached_in_time(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndarray:
+    """A curve [T] that changes by at most `most` from frame to frame: raised around its peaks, but not where `kept_low`, bool [T], whose
+    values it leaves and reaches by coming down in time."""
+    if not len(values):
+        return values
+    ceiling = -let_go(-np.where(kept_low, values, values.max()), most)
+    return np.minimum(let_go(values, most), ceiling)
+
+
 def lower_peaks(values: np.ndarray, most: float) -> np.ndarray:
     """A curve [T] whose peaks of a single frame are lowered to at most `most` above the higher of their neighbours."""
     if len(values) < 3:

@@ -12,7 +12,7 @@ from ...easing import smoothstep
 from ...face.articulators import Articulators, Shape
 from ...face.lip_closures import press_together
 from ...face.mechanics import highest, Mechanics, Sounds, USUAL_GAP_MM
-from ...face.smoothing import let_go, lower_peaks
+from ...face.smoothing import let_go, lower_peaks, reached_in_time
 from ..speech.closure_envelope import closure, LABELS_PER_SECOND
 from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS
@@ -24,6 +24,8 @@ from .vowels import less_open, Vowels
 SURE = 0.4
 _LIKELY = 0.4  # the same for f, v, th and sibilants
 _UNROLLED = 0.45  # most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
+_TONGUE_STEP = 0.35  # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in two frames or more
+_OUT = 0.02  # tongueOut above which a tongue that is raised would come through the upper teeth
 _PARTS = 1  # frames around one of a closure's onset or release in which the opening that it leads from or to is looked for
 # Most by which the opening of one frame is above that of both its neighbours, mm, where lips open by USUAL_GAP_MM on average; and the range
 # of the factor for performances that open less or more. Measured people rarely exceed it and never by more than half.
@@ -91,6 +93,9 @@ class Articulation:
             x = rounded(x, self.channels, rounding, rounder * sounds.speech)
         x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
         x[:, self.roll] = let_go(x[:, self.roll], _UNROLLED)
+        out = x[:, self.tongue_out] > _OUT
+        for column in self.mechanics.raised:
+            x[:, column] = reached_in_time(x[:, column], _TONGUE_STEP, out)
         return x, jaw
 
     def _aim(
