@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.engine.diffusion.articulate import Articulation, demanded_closures
+from thunder_core.engine.diffusion.articulate import Articulation, demanded_closures, last_sound
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips
@@ -112,3 +112,24 @@ def test_no_frame_opens_far_beyond_both_its_neighbours():
     over = made[1:-1] - np.maximum(made[:-2], made[2:])
     assert model[20] - model[21] > 10 and over.max() < 5.5
     assert made[31] == pytest.approx(model[31], abs=2.5) and made[25] == pytest.approx(model[25], abs=0.3)
+
+
+def test_lips_do_not_part_again_after_the_last_sound():
+    end, jaw = last_sound(heard("AA", 0.9, 10, 30), FRAMES), np.full(FRAMES, 4.0)
+    jaw[[24, 40, 46]] = 8.0, 9.0, 6.0
+    assert end == 30
+    articulators, nothing = bundled_articulators(), np.zeros(FRAMES)
+    expression, turn = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3))
+    turn[:, 0] = 0.01 * jaw
+    sounds = Sounds(np.ones(FRAMES), nothing, nothing, nothing)
+    articulation = Articulation(articulators.names, articulators)
+    free, made = (bundled_lips().opening(Motion(*articulation.perform(expression, turn, nothing, sounds, end=e))) for e in (None, end))
+    assert free[40] > free[35] + 2 and np.diff(made[end:]).max() < 0.05
+    assert made[:end] == pytest.approx(free[:end], abs=0.05) and made[35] == pytest.approx(free[35], abs=0.1)
+
+
+def test_a_voice_that_breaks_off_has_no_end_before_it():
+    assert last_sound(heard("AA", 0.9, 10, FRAMES), FRAMES) == FRAMES
+    doubted = heard("AA", 0.9, 10, 30)
+    doubted[-4:, PHONES.index("SIL")] = 0.4
+    assert last_sound(doubted, FRAMES) == 30 and last_sound(heard("AA", 0.0, 0, 0), FRAMES) == FRAMES

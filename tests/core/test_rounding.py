@@ -33,7 +33,11 @@ def spoken(values: dict[str, float], rounding=None, rounder: float = 1.0) -> Mot
         expression[:, NAMES.index(name)] = value
     jaw[:, 0] = 0.08
     sounds = Sounds(np.ones(FRAMES), nothing, nothing, nothing)
-    return Motion(*Articulation(NAMES, ARTICULATORS).perform(expression, jaw, nothing, sounds, rounding=rounding, rounder=rounder))
+    return Motion(
+        *Articulation(NAMES, ARTICULATORS).perform(
+            expression, jaw, nothing, sounds, rounding=None if rounding is None else rounding.times(rounder)
+        )
+    )
 
 
 def test_rounding_follows_the_sound_without_a_jump():
@@ -71,7 +75,7 @@ def test_lips_that_come_forward_open_no_further_and_rounder_lips_stay():
     assert lips.opening(forward) == pytest.approx(lips.opening(flat), abs=0.05)
     assert width_mm(flat)[22] - width_mm(forward)[22] > 2.5
     expression = np.full((FRAMES, len(NAMES)), 0.5)
-    kept = rounded(expression, NAMES, rounding)
+    kept = rounded(expression, NAMES, rounding.least)
     assert (kept[:, PUCKER] == 0.5).all() and kept[21, NAMES.index("mouthStretchLeft")] < 0.01 < expression[21, 0]
     assert (kept[:15] == expression[:15]).all()
 

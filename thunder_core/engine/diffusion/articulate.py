@@ -11,17 +11,20 @@ from ...channels import JAW_OPEN_RADIANS, LIP_CLOSE
 from ...easing import smoothstep
 from ...face.articulators import Articulators, Shape
 from ...face.lip_closures import press_together
+from ...face.lips import CLOSED_MM
 from ...face.mechanics import highest, Mechanics, Sounds, USUAL_GAP_MM
 from ...face.smoothing import let_go, lower_peaks, reached_in_time
+from ...types import FPS
 from ..speech.closure_envelope import closure, LABELS_PER_SECOND
 from ..speech.encoder import ENCODER_RATE
-from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS
+from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS, SILENCE
 from .rounding import further_in, rounded, Rounding
 from .vowels import less_open, Vowels
 
 # Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation voices and .6 83 %, with as few others
 # (12 and 10 of 120, by hand); between .4 and .8 real lips close equally often.
 SURE = 0.4
+_SILENT = 0.25  # probability of silence below which there is a sound
 _LIKELY = 0.4  # the same for f, v, th and sibilants
 _UNROLLED = 0.45  # most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
 _TONGUE_STEP = 0.35  # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in two frames or more
@@ -64,6 +67,23 @@ def sounds_of(
     return Sounds(np.asarray(speech, np.float64), s, f * (1 - shut), th * (1 - shut) * (1 - s))
 
 
+def last_sound(belief: np.ndarray, frames: int) -> int:
+    """First animation frame after the last sound, of phone probabilities [N, 40] at 50 Hz; `frames` where there is none.
+
+    The encoder doubts silence where a file ends, and the model opens the mouth for what might come.
+    """
+    spoken = np.flatnonzero(belief[:, SILENCE] < _SILENT)
+    return min(frames, int(spoken[-1] * FPS / ENCODER_RATE) + 1) if len(spoken) else frames
+
+
+def closing(aim: Shape, end: int) -> Shape:
+    """The mouth's target, which from frame `end` on opens no further than before it, beyond what counts as closed."""
+    gap, incisors, last = aim.gap.copy(), aim.incisors.copy(), max(end - 1, 0)
+    for curve in (gap, incisors):
+        curve[last:] = np.minimum(curve[last:], np.maximum(np.minimum.accumulate(curve[last:]), CLOSED_MM))
+    return Shape(gap, aim.rise, incisors)
+
+
 class Articulation:
     """Corrects jaw, lips and tongue of motions in a head's channels; everything else is unchanged."""
 
@@ -77,20 +97,22 @@ class Articulation:
 
     def perform(
         self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray, sounds: Sounds, lips: float = 1.0,
-        rounding: Rounding | None = None, rounder: float = 1.0, vowels: Vowels | None = None,
+        rounding: Rounding | None = None, vowels: Vowels | None = None, end: int | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """Expression [T, n] and jaw [T, 3] of a speaking face: lips shut where `shut` [T] is 1, the rest by `sounds`.
 
-        lips: strength of their movement (`face.mechanics.lips_of`).  rounding: where they come forward.  rounder: how far, 1 as most do.
-        vowels: high and low ones.
+        lips: strength of their movement (`face.mechanics.lips_of`).  rounding: where and how far they come forward.
+        vowels: high and low ones.  end: first frame after the last sound, from which on lips only close.
         """
         held = self.hold_tongue(expression, jaw)
         x = self.close_lips(held, jaw, shut)
         if rounding is not None:
             x = further_in(x, self.channels, rounding)
         aim = self._aim(held, x, jaw, shut, sounds.speech, vowels)
+        if end is not None:
+            aim = closing(aim, end)
         if rounding is not None:  # after the aim: lips that come forward for themselves would open the mouth
-            x = rounded(x, self.channels, rounding, rounder * sounds.speech)
+            x = rounded(x, self.channels, rounding.least * sounds.speech)
         x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
         x[:, self.roll] = let_go(x[:, self.roll], _UNROLLED)
         out = x[:, self.tongue_out] > _OUT

@@ -40,6 +40,10 @@ class Rounding:
         """Some of the frames."""
         return Rounding(self.heard[rows], self.least[rows])
 
+    def times(self, strength: float) -> Rounding:
+        """That of a person who rounds the lips so much, 1 as most do."""
+        return Rounding(self.heard, strength * self.least)
+
 
 def believed_rounding(belief: np.ndarray, frames: int) -> Rounding:
     """Rounding over animation frames, from phone probabilities [N, 40] at 50 Hz."""
@@ -66,13 +70,9 @@ def further_in(expression: np.ndarray, channels: Sequence[str], rounding: Roundi
     return x
 
 
-def rounded(expression: np.ndarray, channels: Sequence[str], rounding: Rounding, strength: float | np.ndarray = 1.0) -> np.ndarray:
-    """Expression [T, n] whose corners come in on rounded sounds at least as far as `rounding` asks, and are not drawn apart there.
-
-    strength: how much a person rounds the lips, 1 as most do, or that at every frame [T].
-    """
+def rounded(expression: np.ndarray, channels: Sequence[str], least: np.ndarray) -> np.ndarray:
+    """Expression [T, n] whose corners come in at least by `least` [T] (`Rounding`), and are not drawn apart where it asks for much."""
     x, pucker = expression.copy(), list(channels).index("mouthPucker")
-    least = strength * rounding.least
     x[:, pucker] = np.maximum(x[:, pucker], least)
     x[:, in_group(channels, _STRETCHES)] *= (1 - np.clip(least / _MOST, 0.0, 1.0))[:, None]
     return x

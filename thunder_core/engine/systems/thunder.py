@@ -26,7 +26,7 @@ from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..batches import at_once, in_turn, Run
 from ..cards import unusable
-from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures
+from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures, last_sound
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.pauses import kept_gaze, settled, stillness, unhurried, unhurried_brows
@@ -98,6 +98,7 @@ class VoiceFeatures:
     opening: [T], how lips open by `OpeningMap`, in deviations; zero without one.
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
     rounding: lips that come forward on oo, oh, w, r and their like.  vowels: those that open the mouth little and those that open it far.
+    end: first frame after the last sound.
     still: float64 [T] 0 … 1, stillness of the head in pauses.  accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  listens: the face listens instead of speaking.
     """
@@ -110,6 +111,7 @@ class VoiceFeatures:
     sounds: Sounds
     rounding: Rounding
     vowels: Vowels
+    end: int
     still: np.ndarray
     accents: np.ndarray
     phrasing: Phrasing
@@ -141,6 +143,7 @@ class VoiceFeatures:
             self.sounds.at(slice(start, end)),
             self.rounding.at(slice(start, end)),
             self.vowels.at(slice(start, end)),
+            min(max(self.end - start, 0), end - start),
             self.still[start:end],
             self.accents[start:end],
             self.phrasing.part(start, end),
@@ -154,7 +157,9 @@ class VoiceFeatures:
         accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
         sounds, marks = Sounds(nothing, nothing, nothing, nothing), self.phrasing if late else silent(self.frames)
         rounding, vowels = unrounded(self.frames), no_vowels(self.frames)
-        return VoiceFeatures(features, self.units, nobody, nobody, nothing, sounds, rounding, vowels, nothing, accents, marks, late > 0)
+        return VoiceFeatures(
+            features, self.units, nobody, nobody, nothing, sounds, rounding, vowels, self.frames, nothing, accents, marks, late > 0
+        )
 
 
 class Thunder:
@@ -223,6 +228,7 @@ class Thunder:
                     believed_sounds(belief, speaking),
                     believed_rounding(belief, frames),
                     believed_vowels(belief, frames),
+                    last_sound(belief, frames),
                     stillness(belief, frames),
                     self.units.over(hidden, frames),
                 )
@@ -230,9 +236,9 @@ class Thunder:
             features = speech_features(*analysed, samples, frames)
             marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch())
             opening = openings[0].over(frames) if openings else torch.zeros_like(present)
-            shut, sounds, rounding, vowels, still, units = articulation()
+            shut, sounds, rounding, vowels, end, still, units = articulation()
         return VoiceFeatures(
-            features, units, present, opening, shut, sounds, rounding, vowels, still, accent_curve(marks.accents, frames), marks
+            features, units, present, opening, shut, sounds, rounding, vowels, end, still, accent_curve(marks.accents, frames), marks
         )
 
     @staticmethod
@@ -424,7 +430,7 @@ class Thunder:
             jaw[:, 0] = breathing.breathed(jaw[:, 0])
         lips, rounder = (1.0, 1.0) if style is None else _lips_of(style)
         expression, x[:, columns.jaw] = self.articulation.perform(
-            expression, jaw, voice.shut, voice.sounds, lips, voice.rounding, rounder, voice.vowels
+            expression, jaw, voice.shut, voice.sounds, lips, voice.rounding.times(rounder), voice.vowels, voice.end
         )
         if style is not None:
             felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
