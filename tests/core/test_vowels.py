@@ -49,10 +49,10 @@ def test_a_high_vowel_that_opens_little_stays():
     assert opening(wide=4.0)[1] == pytest.approx(1.0)
 
 
-def test_wider_stays_wider_and_none_goes_beyond_the_limit():
+def test_wider_stays_wider_and_differs_less():
     widths = np.array([6.0, 8.0, 11.0, 14.0, 18.0])
     made = np.array([(np.prod(opening(wide=width), axis=0))[51] for width in widths])
-    assert (np.diff(made) > 0.2).all() and (np.diff(made) < np.diff(widths)).all() and made[-1] < 0.9 * 14.0
+    assert (np.diff(made) > 0.8).all() and (np.diff(made) < 0.6 * np.diff(widths)).all() and made[-1] < 14.0
 
 
 def test_without_low_vowels_the_opening_of_speech_decides():

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...face.mechanics import bell
+from ...face.mechanics import bell, highest
 from ...types import FPS
 from ..speech.closure_envelope import segments
 from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import HIGH_VOWELS, LOW_VOWELS
 
 _LIKELY = 0.4  # probability above which the encoder hears a low vowel
-_EASE = 0.5  # standard deviation of the smoothing of what the encoder hears, frames
-# Opening of high vowels relative to the low ones nearby above which it is compressed, and its limit. 8 % of measured people's high vowels
-# open further than the low ones of the same ten seconds do on average, 19 % of those of takes as sampled and 30 % at Energy 1.6 to 2.
-_KNEE, _LIMIT = 0.4, 0.8
+_REACH, _EASE = 1, 0.8  # frames beside a high vowel that count as it, and deviation of the smoothing
+# Opening of high vowels relative to the low ones nearby above which it is compressed, and the share that remains of what is above. 10 % of
+# people's high vowels open further than the low ones of the same ten seconds do on average; of takes as sampled 19 %, at Energy 1.6 and 2
+# 30 % (`bench/sounds.py`).
+_KNEE, _REMAINS = 0.5, 0.5
 _NEARBY = 75.0  # standard deviation of the weight of low vowels by their distance, frames
 _OF_SPEECH = 2.2  # opening of low vowels relative to that of all speech, in takes
 _SPARSE = 0.01  # weight of a frame of speech beside that of a low vowel: what is known before there are some
@@ -40,7 +41,7 @@ def believed_vowels(belief: np.ndarray, frames: int) -> Vowels:
     at = np.arange(frames) * (ENCODER_RATE / FPS) + 0.5
     high = np.interp(at, np.arange(len(belief)), belief[:, list(HIGH_VOWELS)].sum(1))
     low = np.interp(at, np.arange(len(belief)), belief[:, list(LOW_VOWELS)].sum(1))
-    return Vowels(bell(high, _EASE), low)
+    return Vowels(bell(highest(high, _REACH), _EASE), low)
 
 
 def no_vowels(frames: int) -> Vowels:
@@ -59,6 +60,4 @@ def less_open(gap: np.ndarray, speech: np.ndarray, vowels: Vowels) -> np.ndarray
     value += _SPARSE * speech * _OF_SPEECH * gap
     usual = bell(value, _NEARBY) / np.maximum(bell(count, _NEARBY), 1e-9)
     share = gap / np.maximum(usual, 1e-3)
-    span = _LIMIT - _KNEE
-    above = np.maximum(share - _KNEE, 0.0)
-    return 1 - vowels.high * (above - span * np.tanh(above / span)) / np.maximum(share, _KNEE)
+    return 1 - (1 - _REMAINS) * vowels.high * np.maximum(share - _KNEE, 0.0) / np.maximum(share, _KNEE)
