@@ -112,7 +112,7 @@ class Articulation:
         if end is not None:
             aim = closing(aim, end)
         if rounding is not None:  # after the aim: lips that come forward for themselves would open the mouth
-            x = rounded(x, self.channels, rounding.least * sounds.speech)
+            x = rounded(x, self.channels, rounding.least * sounds.speech * (1 - sounds.labiodental))
         x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
         x[:, self.roll] = let_go(x[:, self.roll], _UNROLLED)
         out = x[:, self.tongue_out] > _OUT

@@ -15,10 +15,9 @@ from ..speech.phones import HIGH_VOWELS, LOW_VOWELS
 
 _LIKELY = 0.4  # probability above which the encoder hears a low vowel
 _REACH, _EASE = 1, 0.8  # frames beside a high vowel that count as it, and deviation of the smoothing
-# Opening of high vowels relative to the low ones nearby above which it is compressed, and the share that remains of what is above. 10 % of
-# people's high vowels open further than the low ones of the same ten seconds do on average; of takes as sampled 19 %, at Energy 1.6 and 2
-# 30 % (`bench/sounds.py`).
-_KNEE, _REMAINS = 0.5, 0.5
+# Opening of high vowels relative to the low ones nearby above which it is compressed, and the share that remains of what is above: so they
+# open as people's do at usual Energy (.57 and .58 of low vowels in the mean), and loud ones are nearer to that (`bench/sounds.py`).
+_KNEE, _REMAINS = 0.6, 0.5
 _NEARBY = 75.0  # standard deviation of the weight of low vowels by their distance, frames
 _OF_SPEECH = 2.2  # opening of low vowels relative to that of all speech, in takes
 _SPARSE = 0.01  # weight of a frame of speech beside that of a low vowel: what is known before there are some
