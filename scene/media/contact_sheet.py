@@ -21,7 +21,7 @@ from mathutils import Matrix, Vector
 from ...thunder_core.animation import activity, sheet_frames
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.files import part_of
-from ...thunder_core.types import FPS
+from ...thunder_core.types import FPS, Motion
 from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step
@@ -33,6 +33,7 @@ MOMENTS = 6
 ROW_PIXELS, LABEL_CELLS, CURVE_CELLS = 150, 1.4, 3.2  # height of a row, pixels; widths of labels and curves, in row heights
 NAMES_CELLS = 0.46  # width of the track names, which stand in the curves' column
 TRACKS = {"mouth": (0.06, 0.46), "head": (0.54, 0.71), "brows": (0.79, 0.96)}  # vertical extent of each track in its row, from below
+QUIET_TRACKS = {"eyes" if name == "mouth" else name: extent for name, extent in TRACKS.items()}  # of faces that do not speak
 VOICE = (0.12, 0.42)  # that of the voice in the title
 LETTERS, LINES, LINE_CELLS = 24, 3, 0.135  # a take's words: letters per line, lines, line spacing
 BAND = 50  # picture rows packed at once
@@ -49,13 +50,18 @@ WORDS = {
     sheet_frames.LOUD: "loudest",
     sheet_frames.DIFFER: "takes differ",
     sheet_frames.OTHER: "in between",
+    sheet_frames.NOD: "nod",
+    sheet_frames.RAISED: "raised brows",
+    sheet_frames.SMILE: "smile",
+    sheet_frames.AWAY: "look away",
+    sheet_frames.BLINK: "blink",
 }
 
 
 @dataclass
 class _Row:
-    """A take's row in the sheet.  tracks: of TRACKS at 25 fps from `start`, the seconds of its first sample in the scene.  lids: how far
-    its eyes are shut, likewise."""
+    """A take's row in the sheet.  tracks: of TRACKS, or QUIET_TRACKS if no take of the sheet speaks, at 25 fps from `start`, the seconds of
+    its first sample in the scene.  lids: how far its eyes are shut, likewise.  gestures: of `activity.gestures`, likewise."""
 
     name: str
     action: str
@@ -64,12 +70,8 @@ class _Row:
     words: str
     tracks: dict[str, np.ndarray]
     lids: np.ndarray
+    gestures: dict[str, np.ndarray]
     start: float
-
-    @property
-    def opening(self) -> np.ndarray:
-        """The mouth's, mm."""
-        return self.tracks["mouth"]
 
 
 def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | None = None) -> Generator[Step, None, bpy.types.Image]:
@@ -78,9 +80,11 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
     loudness: of the voice, per frame of the first take at 25 fps; None: the voice is not drawn.  The scene and its display stay unchanged.
     Raises BadRequest if no take can be drawn, or NoSpace.
     """
-    rows = [_row(entry) for entry in entries if entry.action is not None]
-    if not rows:
+    drawn = [entry for entry in entries if entry.action is not None]
+    if not drawn:
         raise BadRequest("There are no takes to draw: generate some first")
+    speaks = any(take_list.speaks(entry) for entry in drawn)
+    rows = [_row(entry, speaks) for entry in drawn]
     chosen, full = _moments(rows, loudness), activity.full([row.tracks for row in rows])
     fps = scene.render.fps / scene.render.fps_base
     try:  # Blender's temporary folder may be shared, so names must not be predictable
@@ -93,7 +97,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
         steps = len(rows) * (len(chosen) + 1) + 1
         yield Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
-        sheet.title(title, chosen, len(rows) > 1, loudness is not None)
+        sheet.title(title, chosen, len(rows) > 1, loudness is not None and np.max(loudness, initial=0.0) > 0)
         parts.append(_pixels(sheet.render(os.path.join(folder, "title.png"), HEAD_CELLS)))
         done = 1
         yield Step(done / steps, "Drawing the title", busy=True)
@@ -101,7 +105,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
             entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == row.action), None)
             if entry is None:
                 raise BadRequest("A take was removed: make the contact sheet again")
-            sheet.label(row, full["mouth"])
+            sheet.label(row, full.get("mouth"))
             puppets.play(sheet.copy, rig, entry)
             for column, (seconds, _) in enumerate(chosen):
                 sheet.freeze(seconds * fps, column)
@@ -130,24 +134,39 @@ def free_path(voice: str) -> str:
     return next(path for file in numbered if not os.path.exists(path := os.path.join(folder, file)))
 
 
-def _row(entry) -> _Row:
+def _row(entry, speaks: bool) -> _Row:
+    """A take's row in a sheet on which some take `speaks`, or none."""
     made, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
-    if made is None:
-        tracks, lids = {name: np.zeros(2) for name in TRACKS}, np.zeros(2)
+    if made is None:  # nothing is known of it
+        motion, channels, opening = Motion(np.zeros((2, 0)), np.zeros((2, 3))), (), np.zeros(2)
     else:
-        tracks, lids = activity.tracks(made.motion, made.channels, made.opening), activity.lids(made.motion, made.channels)
+        motion, channels, opening = made.motion, made.channels, made.opening
+    tracks = activity.tracks(motion, channels, opening) if speaks else activity.quiet_tracks(motion, channels)
     start = 0.0 if clock is None else clock.start / clock.fps
-    return _Row(entry.name, entry.action.name, take_list.score_text(entry), entry.star, entry.words, tracks, lids, start)
+    return _Row(
+        entry.name, entry.action.name, take_list.score_text(entry), entry.star, entry.words, tracks, activity.lids(motion, channels),
+        activity.gestures(motion, channels), start,
+    )  # fmt: skip
+
+
+def _places(row: _Row) -> dict[str, tuple[float, float]]:
+    """Vertical extents of a row's tracks."""
+    return TRACKS if "mouth" in row.tracks else QUIET_TRACKS
 
 
 def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float, str]]:
     """(seconds of the scene, why) of the moments, from what all takes have in common, and how they differ."""
     start, full = rows[0].start, activity.full([row.tracks for row in rows])
-    seconds = start + np.arange(len(rows[0].opening)) / FPS
-    levels = {name: np.stack([_level(row, name, seconds) for row in rows]) for name in TRACKS}
+    seconds = start + np.arange(len(rows[0].lids)) / FPS
+    levels = {name: np.stack([_level(row, name, seconds) for row in rows]) for name in rows[0].tracks}
     differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
     lids = np.stack([_at(row, row.lids, seconds) for row in rows])
-    return [(start + frame / FPS, why) for frame, why in sheet_frames.choose(levels["mouth"], loudness, MOMENTS, differences, lids)]
+    if "mouth" in levels:
+        chosen = sheet_frames.choose(levels["mouth"], loudness, MOMENTS, differences, lids)
+    else:
+        gestures = {name: np.stack([_at(row, row.gestures[name], seconds) for row in rows]) for name in rows[0].gestures}
+        chosen = sheet_frames.choose_quiet(gestures, MOMENTS, differences, lids)
+    return [(start + frame / FPS, why) for frame, why in chosen]
 
 
 class _SheetScene:
@@ -232,8 +251,9 @@ class _SheetScene:
             self._write(WORDS[why], self.middle(column), 0.29, 0.15, "ink", "CENTER")
             self._write(f"frame {_frame_text(self.scene, seconds)}", self.middle(column), 0.11, 0.12, "faint", "CENTER")
 
-    def label(self, row: _Row, widest: float) -> None:
-        """Set a row's words up: score, name, how the take is played, the names of its tracks, and how high the mouth's is, mm."""
+    def label(self, row: _Row, widest: float | None) -> None:
+        """Set a row's words up: score, name, how the take is played, the names of its tracks, and how high the mouth's is, mm, if it has
+        one."""
         size = 0.34 if len(row.score) <= 3 else 0.2
         self._write(row.score, 0.1, 0.78, size, "accent" if row.star else "ink")
         name = row.name if len(row.name) <= 16 else row.name[:15] + "…"
@@ -241,9 +261,10 @@ class _SheetScene:
         for place, line in enumerate(textwrap.wrap(row.words, LETTERS, max_lines=LINES, placeholder=" …")):
             self._write(line, 0.1, 0.35 - place * LINE_CELLS, 0.12)
         right = LABEL_CELLS + NAMES_CELLS - 0.06
-        for track, (low, high) in TRACKS.items():
+        for track, (low, high) in _places(row).items():
             self._write(track, right, (low + high) / 2, 0.12, track, "RIGHT")
-        self._write(f"{widest:.0f} mm", right, TRACKS["mouth"][1] - 0.04, 0.09, "faint", "RIGHT")
+        if widest is not None:
+            self._write(f"{widest:.0f} mm", right, TRACKS["mouth"][1] - 0.04, 0.09, "faint", "RIGHT")
 
     def freeze(self, frame: float, column: int) -> None:
         """Put the face that the copy makes at a frame of the scene into a cell of the row."""
@@ -336,7 +357,7 @@ def _draw_curves(
     left = round((LABEL_CELLS + NAMES_CELLS) * ROW_PIXELS)
     wide = round((CURVE_CELLS - NAMES_CELLS - 0.15) * ROW_PIXELS)
     begin = min(row.start for row in rows)
-    end = max(row.start + len(row.opening) / FPS for row in rows)
+    end = max(row.start + len(row.lids) / FPS for row in rows)
     seconds = begin + (np.arange(wide) + 0.5) / wide * (end - begin)
     columns = [min(left + int((moment - begin) / (end - begin) * wide), left + wide - 1) for moment, _ in chosen]
     if loudness is not None and np.max(loudness) > 0:
@@ -345,7 +366,7 @@ def _draw_curves(
         base, tall = len(parts[0]) - round(VOICE[0] * ROW_PIXELS), round((VOICE[1] - VOICE[0]) * ROW_PIXELS)
         _dot(parts[0], columns, base, tall)
         _draw_track(parts[0][:, left : left + wide], level, base, tall, SOUND)
-    for name, (low, high) in TRACKS.items():
+    for name, (low, high) in _places(rows[0]).items():
         levels = [_level(row, name, seconds) / full[name] for row in rows]
         usual = np.mean(levels, axis=0)
         for part, level in zip(parts[1:], levels):

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moments of a line for a contact sheet: lips that close, the loudest moment, the widest mouths, and where takes differ most."""
+"""Moments of a line for a contact sheet: lips that close, the loudest moment, the widest mouths, and where takes differ most; of faces that
+do not speak nods, raised brows, smiles, looks away and a blink."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from ..face.lips import CLOSED_MM
 
 CLOSED, WIDE, LOUD, DIFFER, OTHER = "closed", "wide", "loud", "differ", "other"
+NOD, RAISED, SMILE, AWAY, BLINK = "nod", "raised", "smile", "away", "blink"  # the first four as `activity.gestures` names them
+_SEEN = {NOD: 1.5, RAISED: 0.06, SMILE: 0.06, AWAY: 3.0}  # least that is seen of each
 APART = 8  # least distance between two chosen frames at 25 fps, in lines long enough
 _AROUND = 6  # frames on either side of a closure in which mouths open
 _OPENED_MM = 3.0  # mean opening on either side of a closure
@@ -69,6 +74,47 @@ def choose(
         take(sorted(_peaks(differences), key=lambda i: -differences[i]), DIFFER, 2)
     take(widest, WIDE, count)
     take(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), OTHER, count)  # for lines with little movement
+    return sorted(result)
+
+
+def choose_quiet(
+    gestures: Mapping[str, np.ndarray], count: int, differences: np.ndarray | None = None, lids: np.ndarray | None = None
+) -> list[tuple[int, str]]:  # fmt: skip
+    """The same for faces that do not speak, whose mouths and whose voice tell nothing.
+
+    gestures: [takes, T] of each that `activity.gestures` measures.  differences, lids: as of `choose`.
+    One is each gesture's clearest moment, in the most takes, and one a blink, if there are any; then one where takes differ, further
+    gestures, and any moments. Of moments that are alike those with open eyes come first.
+    """
+    clear = {name: np.asarray(values, np.float64) / _SEEN[name] for name, values in gestures.items()}
+    frames = next(iter(clear.values())).shape[1]
+    apart = max(1, min(APART, frames // (count + 1)))
+    shut = np.zeros((1, frames)) if lids is None else np.asarray(lids, np.float64)[:, :frames]
+    blinks = (shut > _SHUT_EYES).mean(axis=0)
+    result: list[tuple[int, str]] = []
+
+    def take(candidates, why: str, most: int) -> None:
+        for frame in candidates:
+            if most <= 0 or len(result) >= count:
+                return
+            if all(abs(frame - other) >= apart for other, _ in result):
+                result.append((int(frame), why))
+                most -= 1
+
+    ranked = {}
+    for name, values in clear.items():
+        level = values.mean(axis=0)
+        seen = [i for i in _peaks(level) if values[:, i].max() >= 1]
+        ranked[name] = sorted(seen, key=lambda i: (blinks[i] > _BLINKING, -level[i]))
+    for name, places in ranked.items():
+        take(places, name, 1)
+    if blinks.any():
+        take(sorted(np.flatnonzero(blinks), key=lambda i: (-blinks[i], -shut[:, i].mean())), BLINK, 1)
+    if differences is not None and len(shut) > 1 and np.max(differences) > 0:
+        take(sorted(_peaks(differences), key=lambda i: (blinks[i] > _BLINKING, -differences[i])), DIFFER, 1)
+    for name, places in ranked.items():
+        take(places, name, 1)
+    take(sorted(np.linspace(0, frames - 1, 4 * count + 1).round().astype(int), key=lambda i: blinks[i] > _BLINKING), OTHER, count)
     return sorted(result)
 
 

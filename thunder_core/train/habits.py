@@ -26,7 +26,7 @@ ACCENT_REACH, BOUNDARY_REACH = 4, 5  # distance of a movement from its accent or
 PAUSES = (0.4, 2.0)  # shortest and longest pause, s
 REST_DEGREES, FASTEST = 1.5, 40.0  # limits for a head that rests in a pause: turn, degrees; speed per axis, degrees per second
 SHARED = 0.75  # share of the performances of a sound that move at a moment, from which it is common to them
-SHARED_REACH = 6  # distance of a movement from such a moment, frames
+LOW, HIGH = 3.0, 0.06  # nods and raised brows that are seen: degrees, channel value
 BREATH = 0.5  # time before a phrase in which lips may open, s
 ONSET = 0.2  # time before a phrase in which lips open for its first sound, s
 OPEN_MM = 0.25  # least gap at which lips count as open
@@ -104,6 +104,11 @@ class Coherence:
         return self.hits / self.expected if self.expected > 0 else float("nan")
 
 
+def peaks(values: np.ndarray, least: float) -> np.ndarray:
+    """Frames at which a curve [T] has come up by at least `least` from both sides, wherever it does."""
+    return find_peaks(np.asarray(values, float), prominence=least, distance=5)[0]
+
+
 def shared(events: Sequence[np.ndarray], frames: int) -> Coherence:
     """How many of the movements [frames] of performances of one sound are where most of them have one: hits, and `expected` all of them."""
     near = np.zeros((len(events), frames), bool)
@@ -111,8 +116,18 @@ def shared(events: Sequence[np.ndarray], frames: int) -> Coherence:
         for at in np.asarray(some, int):
             row[max(0, at - ACCENT_REACH) : at + ACCENT_REACH + 1] = True
     common = np.flatnonzero(near.mean(0) >= SHARED)
-    hits = sum(int(np.abs(common - at).min(initial=frames) <= SHARED_REACH) for some in events for at in some)
+    hits = sum(int(np.abs(common - at).min(initial=frames) <= ACCENT_REACH) for some in events for at in some)
     return Coherence(float(hits), float(sum(len(some) for some in events)))
+
+
+def low_points(motion: Motion) -> np.ndarray:
+    """Frames at which a nod has come down."""
+    return peaks(np.degrees(motion.head[:, 0]), LOW)
+
+
+def high_points(head: Head, motion: Motion) -> np.ndarray:
+    """Frames at which the brows are up."""
+    return peaks(brow(head, motion), HIGH)
 
 
 def coherence(events: np.ndarray, marks: np.ndarray, among: np.ndarray, reach: int) -> Coherence:

@@ -22,17 +22,17 @@ _HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # share of the model's quick movement that r
 # *Brows* from which the model holds them raised rather than moving more, and what a unit beyond adds to their quick movement and takes
 # from their height, as shares.
 _LIVELY, _QUICKER, _LOWER = 1.5, 0.45, 0.35
-_SIZE_OF_MODEL = 0.7  # exponent of the size of a take's nods in the model's movement on accents
+_SIZE_OF_MODEL = 1.2  # exponent of the size of a take's nods in the model's movement on accents
 _MARKED = (0.48, 1.5)  # probability of marking the weakest accent, relative to usual ones, and its increase up to the strongest
-_MOST_NODS, _MOST_RAISES = 0.7, 0.66  # largest share of takes whose head or brows mark one accent, so that takes of a voice differ
+_MOST_NODS, _MOST_RAISES = 0.7, 0.7  # largest share of takes whose head or brows mark one accent, so that takes of a voice differ
 _GAIN = (0.75, 1.35)  # least and most that a take does on each, where it marks more or fewer than usual
-_NODDED, _RAISED = (1.3, 0.3), (1.2, 0.0)  # share of the model's movement on accents that the head or brows mark, and do not mark
+_NODDED, _RAISED = (1.3, 0.3), (1.0, 0.4)  # share of the model's movement on accents that the head or brows mark, and do not mark
 _AROUND, _LATE = 4.0, 1.0  # standard deviation of what belongs to an accent, and the delay of its middle, frames
 _SOONER, _LATER = 0.25, 0.25  # shares of gestures a little before an accent, and after it
 _FRAMES_OFF = (1.0, 2.0)  # by how many frames
 _NOD = (2.1, 3.6)  # size of a nod on the weakest accent, and its increase up to the strongest, degrees
 _MOST_DEGREES = 8.0  # largest stroke, degrees
-_RAISE = (0.066, 0.13)  # size of raised brows on the weakest accent, and its increase up to the strongest, channel values
+_RAISE = (0.085, 0.16)  # size of raised brows on the weakest accent, and its increase up to the strongest, channel values
 _RISES = 0.25  # s by which brows take longer to move, per unit of their movement
 _SIZES = 0.3  # standard deviation of the sizes' logarithm within a take
 _EARLY = 0.5  # frames by which a gesture's fastest point precedes the accent's peak
