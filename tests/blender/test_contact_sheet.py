@@ -250,3 +250,34 @@ def test_a_stand_in_moves_as_the_head_does_and_on_its_own(blender, stage):
     assert head_module.find(scene).mesh == rig.mesh and len(head_module.in_scene(scene)) == 1
     puppets.remove(copy)
     assert counts(blender) == before
+
+
+def test_a_sheet_of_listeners_shows_what_they_do_and_no_mouths(blender, stage, tmp_path):
+    scene, rig = stage
+    for seed in (1, 2):
+        enter(stage, np.zeros(100), seed=seed)
+    entries = list(scene.thunder.takes)
+    made = provenance.load(entries[0].action)
+    made.motion.head[30:36, 0] = np.radians(8.0)
+    made.motion.eyes[30:36, 0] = np.radians(-8.0)
+    made.motion.expression[60:70, made.channels.index("browInnerUp")] = 0.6
+    for lid in ("eyeBlinkLeft", "eyeBlinkRight"):
+        made.motion.expression[80:85, made.channels.index(lid)] = 1.0
+    provenance.store(entries[0].action, made, provenance.clock_of(entries[0].action))
+    for entry in entries:
+        entry.role = "LISTENS"
+    rows = [contact_sheet._row(entry, False) for entry in entries]
+    chosen = {contact_sheet.WORDS[why] for _, why in contact_sheet._moments(rows, np.ones(100))}
+    assert {"nod", "raised brows", "blink"} <= chosen and not {"lips shut", "loudest", "wide open"} & chosen
+    for _ in contact_sheet.make(scene, rig, entries, str(tmp_path / "sheet.png"), np.zeros(100)):
+        pass
+    image = blender.data.images["sheet"]
+    pixels = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(pixels)
+    pixels = pixels.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
+    head = round(contact_sheet.HEAD_CELLS * CELL)
+    for track in ("eyes", "mouth"):
+        there = (np.abs(pixels[head:] - np.float32(activity.COLOURS[track])).max(axis=-1) < 0.02).any()
+        assert there == (track == "eyes")
+    entries[1].role = "SPEAKS"
+    assert "mouth" in contact_sheet._row(entries[1], any(take_list.speaks(entry) for entry in entries)).tracks
