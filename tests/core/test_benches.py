@@ -33,6 +33,7 @@ def results():
         ("lips", ["{missing}"]),
         ("ranking_limits", ["{missing}"]),
         ("ranking_moods", ["{missing}"]),
+        ("ranking_noise", ["{missing}"]),
         ("real", ["{missing}"]),
         ("commit", ["{missing}"]),
         ("habits", ["{missing}"]),

@@ -8,7 +8,8 @@ the features of mesh-to-speech.
 
 To this opinion the plain correlation of the opening is added, with the model's expectation in the direction that was requested, without
 stresses of the take's own, and with what inner layers of the encoder predict of real lips (`speech.opening_map`): takes that stress what
-the sound stresses come first.
+the sound stresses come first. What these correlations lack with usual takes of the sound is given back, and a sound whose phones the encoder
+is less sure of costs points, so that scores of different sounds can be compared.
 
 It was trained on the model's own takes and on corrupted ones to predict two lip errors: the largest distance of a lip vertex from
 the teacher's performance of the same sound in the take's direction, stressing the words that the take stresses, and without stresses;
@@ -49,6 +50,10 @@ _SAID = len(PHONES) + LOUDNESS  # last columns of the speech features: phone pro
 _LEAST_SIZE, _MOST_SIZE = 0.4, 2.5  # ratio of the lips' size to the expected one that is not penalised
 _SMALL = 0.35  # ratio of the lips' mean opening to the requested one, below which they are smaller than *Energy* can ask for
 _PER_SMALLER = 0.6  # penalty per unit of its logarithm below
+# Parts of the whole-clip term that all takes of a sound share. Both were set on takes of 40 validation voices, clean and with noise, by
+# the order of the lines' mean errors (`bench/ranking_noise.py`).
+_PER_STEADY, _STEADIEST = 0.05, 4.0  # given back per square of the expected opening's mean over its deviation, and the largest that counts
+_PER_DOUBT = 0.4  # penalty per nat of the entropy of the phones
 _IS_CORNER = (0.0, 0.0, 1.0, 1.0)  # of the four lip points
 _LEAST_POSE = 3e-4  # metres: a corner's constant offset counts up to here; more is an expression, as a smile
 _SILENT, _SHORTEST_SILENCE = 0.5, 5  # probability of silence, and its shortest length in frames, where nobody speaks
@@ -169,6 +174,26 @@ def too_small(lips: Tensor, asked: Tensor, weight: Tensor) -> Tensor:
     requested direction, over frames of weight [B, T]. The network alone thinks too little of it."""
     ratio = (_usual_size(lips, weight) + 0.1) / (_usual_size(asked, weight) + 0.1)
     return _PER_SMALLER * (math.log(_SMALL) - ratio.log()).clamp_min(0)
+
+
+def doubt(speech: Tensor, weight: Tensor) -> Tensor:
+    """Mean entropy [B] of the phone probabilities in speech features [B, T, d] over frames of weight [B, T], nats.
+
+    Takes are compared with what the model expects of the same sound, so they agree with it in noise too, where both are wrong.
+    """
+    phones = speech[..., -_SAID:-LOUDNESS].clamp_min(1e-6)
+    phones = phones / phones.sum(-1, keepdim=True)
+    return mean(-(phones * phones.log()).sum(-1), weight)
+
+
+def steadiness(expected: Tensor, weight: Tensor) -> Tensor:
+    """Square of the mean over the deviation [B] of the opening of expected lips [B, T, 4, 3], over frames of weight [B, T].
+
+    A take's stresses scale the whole opening. Where a mouth is always open by much and moves little, they are large beside its movement,
+    so that every take correlates less with the expected opening.
+    """
+    _, middle, deviation = standard(opening_and_width(expected)[0], weight)
+    return (middle / deviation).square().clamp_max(_STEADIEST)
 
 
 def quiet(speech: Tensor) -> Tensor:
@@ -305,14 +330,15 @@ class Judge(nn.Module):
         return self.out(self.body(x, known.there[..., None])) + apart @ self.by_distance + left_open(known.speech, lips)[..., None]
 
     def in_all(self, speech: Tensor, lips: Tensor, asked: Tensor, opening: Tensor, there: Tensor | None = None) -> Tensor:
-        """The whole-clip term [B], added to the mean opinion: how badly the opening correlates with what is expected, and how much too
-        small it is.
+        """The whole-clip term [B], added to the mean opinion: how badly the opening correlates with what is expected, how much too small it
+        is, and what is added for all takes of the sound.
 
         asked [B, T, 4, 3]: as of `forward`.  opening [B, T]: what inner layers of the encoder predict; zero if that is not known.
         """
         there = torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device) if there is None else there
         weight = counted(speech, there)
-        return self.unexpected(lips, asked, opening, weight) @ self.by_correlation + too_small(lips, asked, weight)
+        of_sound = _PER_DOUBT * doubt(speech, weight) - _PER_STEADY * steadiness(asked, weight)
+        return self.unexpected(lips, asked, opening, weight) @ self.by_correlation + too_small(lips, asked, weight) + of_sound
 
     @staticmethod
     def unexpected(lips: Tensor, expected: Tensor, opening: Tensor, weight: Tensor) -> Tensor:
