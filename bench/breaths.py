@@ -68,7 +68,7 @@ def main() -> None:
     found: dict[str, tuple[list[np.ndarray], list[float]]] = {name: ([], []) for name in ("takes", "the model alone", "teacher")}
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         line = Line.of(corpus, clip, engine)
-        marks = engine._analyse(line.speech).phrasing
+        marks = engine.analyse(line.speech).phrasing
         starts = [int(start) for before, start in marks.silences[:-1] if start - before >= SILENCE]
 
         def add(name: str, motions: list[Motion], scores: list[float], starts=starts) -> None:

@@ -35,7 +35,7 @@ _SILENT = 0.02  # presence, 0 … 1, below which nobody speaks
 
 def lips_mm(engine: Engine, motion: Motion) -> np.ndarray:
     """Positions of four lip points from rest [T, 4, 3], mm."""
-    return 1e3 * engine._lips(motion)[0].numpy()
+    return 1e3 * engine.scorer.lips(motion)[0].numpy()
 
 
 def jerk(lips: np.ndarray) -> float:

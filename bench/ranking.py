@@ -78,7 +78,7 @@ def readable(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     """Mean evidence [K] that mesh-to-speech reads off each take's mouth for the units of the sound, nats, where there is sound."""
     voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
     loud = voiced(voice.features[:, -LOUDNESS:]).numpy() > 0
-    return np.array([engine.evidence_of(take.motion, voice)[loud].mean() for take in takes])
+    return np.array([engine.scorer.evidence_of(take.motion, voice)[loud].mean() for take in takes])
 
 
 @dataclass(frozen=True)

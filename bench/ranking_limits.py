@@ -89,12 +89,12 @@ def sampled(engine: Engine, speech: Speech, takes: int, seed: int, path: Path) -
         usual = Direction().vector()
         made = engine.generate(speech, takes, seed, asked=Asked(usual[None], SPREAD, as_asked=False))
         made = sorted(made, key=lambda take: take.seed)
-        voice = engine._analyse(speech)
+        voice = engine.analyse(speech)
         with torch.no_grad():
-            requested = engine._expected_lips(voice, [usual])[0]
+            requested = engine.scorer.expected_lips(voice, [usual])[0]
             played = [emphasised(reading(usual[None], t.seed, SPREAD), t.seed, SPREAD, voice.accents) for t in made]
-            expected = engine._expect(voice, played, [True] * len(made), lambda: requested, seeds=[take.seed for take in made])
-            opinion = torch.cat([engine._opinion(take.motion, voice, each)[0] for take, each in zip(made, expected)])[..., PLAIN]
+            expected = engine.scorer.expect(voice, played, [True] * len(made), lambda: requested, seeds=[take.seed for take in made])
+            opinion = torch.cat([engine.scorer.opinion(take.motion, voice, each)[0] for take, each in zip(made, expected)])[..., PLAIN]
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(
             path, opening=np.stack([take.opening for take in made]), asked=opening_and_width(requested)[0][0].numpy(),

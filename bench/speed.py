@@ -40,8 +40,9 @@ from thunder_core.direction import Direction
 from thunder_core.engine.diffusion.ancestral import ancestral_sample
 from thunder_core.engine.diffusion.denoiser import Denoiser, load_denoiser
 from thunder_core.engine.diffusion.sampling import sample, seeded_noise, STEPS
-from thunder_core.engine.engine import Engine, portions
+from thunder_core.engine.engine import Engine
 from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16, use_precision
+from thunder_core.engine.request import portions
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.quality import NORMAL, QUALITIES
 from thunder_core.types import FPS, RATE, Speech

@@ -146,7 +146,8 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     assert np.allclose(client.arrays[request["direction"]], [liked], atol=1e-4)
     assert (request["seed"], request["takes"]) == (4, similar.COUNT)
     assert request["spread"] == similar.SPREAD and request["as_asked"] is False
-    assert np.allclose(client.arrays[request["original"]], asked_first := client.arrays[asked(client)[0]["direction"]]), "scored as that take"
+    asked_first = client.arrays[asked(client)[0]["direction"]]
+    assert np.allclose(client.arrays[request["original"]], asked_first), "they score as that take"
     copies = [entry for entry in scene.thunder.takes if entry.seed > 3]
     assert all(np.allclose(about(entry)["original"], asked_first.ravel(), atol=1e-5) for entry in copies)
     assert before < {entry.action.name for entry in scene.thunder.takes}

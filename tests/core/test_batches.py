@@ -11,8 +11,9 @@ import torch
 
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.batches import at_once, in_portions, in_turn, SharedProgress, side_by_side
-from thunder_core.engine.engine import Engine, memory_of_portion
+from thunder_core.engine.engine import Engine
 from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16
+from thunder_core.engine.request import memory_of_portion
 from thunder_core.errors import Cancelled, is_out_of_device_memory
 from thunder_core.types import Speech
 
@@ -78,9 +79,9 @@ def test_of_long_takes_that_are_sampled_side_by_side_one_at_a_time_is_articulate
 
     with threads(2):
         usual = engine.generate(speech, 3, 3, asked=asked)
-        monkeypatch.setattr("thunder_core.engine.engine._FRAMES_AT_WORK", speech.frames)  # as an hour: two do not fit
+        monkeypatch.setattr("thunder_core.engine.request._FRAMES_AT_WORK", speech.frames)  # as an hour: two do not fit
         monkeypatch.setattr(engine.thunder, "_motion", counted(engine.thunder._motion))
-        monkeypatch.setattr(engine, "_grade", counted(engine._grade))
+        monkeypatch.setattr(engine.scorer, "grade", counted(engine.scorer.grade))
         takes = engine.generate(speech, 3, 3, asked=asked)
     assert len(most) == 10 and set(most) == {1}  # motion, expectation and score of three takes; the expectation of what was asked
     assert [take.score.total for take in takes] == [take.score.total for take in usual]

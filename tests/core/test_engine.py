@@ -15,11 +15,12 @@ from timing import keeps
 from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line, shown, USUAL
 from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, Style
-from thunder_core.engine import engine as engine_module
+from thunder_core.engine import engine as engine_module, scorer as scorer_module
 from thunder_core.engine.diffusion.denoiser import Denoiser
 from thunder_core.engine.diffusion.sampling import windows
-from thunder_core.engine.engine import Engine, portions, threads_for
+from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.score import DAMPED
+from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest, BadWeights, Cancelled
 from thunder_core.face.lips import opening_mm
@@ -88,7 +89,7 @@ def test_one_who_listens_answers_later_and_less_than_a_speaker_moves(engine, spe
 def test_a_face_that_smiles_goes_on_smiling_where_nobody_speaks(engine, speech, direction):
     second, asked = np.zeros(RATE, np.float32), Asked(direction.vector()[None], 0.0)
     line = Speech(np.concatenate([second, speech.samples[: 4 * RATE], second]), RATE)
-    present = engine._analyse(line).presence.numpy()
+    present = engine.analyse(line).presence.numpy()
     corners = [engine.head.channel("mouthSmile" + side) for side in ("Left", "Right")]
 
     def smile(take, frames):
@@ -208,9 +209,11 @@ def test_a_take_pulled_by_mesh_to_speech_is_the_same_but_for_rounding(engine, sp
 def test_a_long_sound_is_scored_as_a_short_one(engine, speech, monkeypatch):
     direction = Asked(Direction().vector()[None], 0.5)
     before = engine.generate(speech, 2, 5, asked=direction)
-    monkeypatch.setattr(engine_module, "_KNOWN_AHEAD", speech.frames - 1)
+    monkeypatch.setattr(scorer_module, "_KNOWN_AHEAD", speech.frames - 1)
     voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
-    assert engine._expect(voice, [Direction().vector()])[0].known is None, "what is known of a long sound takes memory until it is scored"
+    assert engine.scorer.expect(voice, [Direction().vector()])[0].known is None, (
+        "what is known of a long sound takes memory until it is scored"
+    )
     assert [take.score.total for take in engine.generate(speech, 2, 5, asked=direction)] == [take.score.total for take in before]
 
 
@@ -476,7 +479,7 @@ def test_guidance_by_mesh_to_speech_pulls_takes_to_what_was_said(engine, speech,
     pulled = [take.motion for take in engine.generate(speech, 2, 100, speech_guidance=1.0)]
 
     def nats(motions):
-        return np.mean([engine.evidence_of(m, voice).mean() for m in motions])
+        return np.mean([engine.scorer.evidence_of(m, voice).mean() for m in motions])
 
     assert nats(pulled) > nats(plain)
 

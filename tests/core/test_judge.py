@@ -11,7 +11,7 @@ import torch
 
 from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, AXES, check, Direction, DIRECTION_NAMES, MOODS, Style
-from thunder_core.engine import engine as engine_module
+from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.curves import Guesses, LAGS
 from thunder_core.engine.m2s.judge import (
@@ -218,11 +218,11 @@ def test_the_prediction_is_the_calibrated_one(engine):
 
 def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(engine, lessons, clip, takes, speech):
     lesson = lessons.of(clip, clip, [[], []], np.random.default_rng(0))
-    voice = engine._analyse(speech)
+    voice = engine.analyse(speech)
     with torch.no_grad():
         trained_on = opinion(engine.judge, collated([lesson])).numpy()
-        expected = engine._expect(voice, list(clip.readings))
-        scored = [engine._opinion(take.motion, voice, each)[0][0].numpy() for take, each in zip(takes, expected)]
+        expected = engine.scorer.expect(voice, list(clip.readings))
+        scored = [engine.scorer.opinion(take.motion, voice, each)[0][0].numpy() for take, each in zip(takes, expected)]
     assert np.stack(scored) == pytest.approx(trained_on, abs=5e-3)  # mesh-to-speech's features are kept in half precision
 
 
@@ -261,7 +261,7 @@ def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(en
     """Words that a take stresses of its own would otherwise count as errors in every frame."""
     usual = Direction().vector()[None]
     own = sorted(engine.generate(speech, 6, 20, asked=Asked(usual, 0.5, as_asked=False)), key=lambda take: take.seed)
-    voice = engine._analyse(speech)
+    voice = engine.analyse(speech)
     for take in own:
         style = emphasised(reading(usual, take.seed, 0.5), take.seed, 0.5, voice.accents)
         same = engine.score(speech, take.motion, Asked(style, 0.0))
@@ -292,7 +292,9 @@ def test_takes_around_a_take_score_as_that_take_does(engine, speech):
     around = Asked(reading(usual, 22, 0.5), 0.15, as_asked=False, original=usual)
     copies = engine.generate(speech, 4, 60, asked=around)
     alone = engine.generate(speech, 4, 60, asked=replace(around, original=None))
-    assert {take.seed: take.motion.expression.tobytes() for take in copies} == {take.seed: take.motion.expression.tobytes() for take in alone}
+    assert {take.seed: take.motion.expression.tobytes() for take in copies} == {
+        take.seed: take.motion.expression.tobytes() for take in alone
+    }
     mean, without = (np.mean([take.score.total for take in takes]) for takes in (copies, alone))
     assert abs(mean - source.score.total) < abs(without - source.score.total)
     assert engine.score(speech, copies[0].motion, around, copies[0].seed).total == pytest.approx(copies[0].score.total, abs=0.05)
@@ -302,7 +304,7 @@ def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, spe
     """As of mixed takes, which would seem to drift where they stress words of their own."""
     takes = engine.generate(speech, 4, 20, asked=Asked(Direction().vector()[None], 0.5, as_asked=False))
     read = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
-    monkeypatch.setattr(engine_module, "stresses", lambda opening, expected, loud: np.zeros(len(opening)))
+    monkeypatch.setattr(scorer_module, "stresses", lambda opening, expected, loud: np.zeros(len(opening)))
     without = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
     assert np.mean(read) > np.mean(without) + 1
 

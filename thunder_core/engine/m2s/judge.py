@@ -8,8 +8,8 @@ the features of mesh-to-speech.
 
 To this opinion the plain correlation of the opening is added, with the model's expectation in the direction that was requested, without
 stresses of the take's own, and with what inner layers of the encoder predict of real lips (`speech.opening_map`): takes that stress what
-the sound stresses come first. What these correlations lack with usual takes of the sound is given back, and a sound whose phones the encoder
-is less sure of costs points, so that scores of different sounds can be compared.
+the sound stresses come first. What these correlations lack with usual takes of the sound is given back, and a sound whose phones the
+encoder is less sure of costs points, so that scores of different sounds can be compared.
 
 It was trained on the model's own takes and on corrupted ones to predict two lip errors: the largest distance of a lip vertex from
 the teacher's performance of the same sound in the take's direction, stressing the words that the take stresses, and without stresses;

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +14,11 @@ from ...channels import Columns
 from ...errors import BadHead
 from ...face.head import Head, read_head
 from ...files import part_of
+from ...types import Motion
 from ..cards import unusable
 from ..smplx_layer import vertex_layer
 
+_WINDOW, MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
 LIPS, UPPER_TEETH, LOWER_TEETH, TONGUE = range(4)  # values of Head.mouth_parts
 TRAINED_MOUTH = "m2s_mouth.npz"  # file next to mouth2s' weights: the mouth that it was trained on
 
@@ -134,6 +136,20 @@ class Mouth(_Vertices):
         batch, frames = jaw.shape[:2]
         moved = self.lip_layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest[self.lips]
         return moved.unflatten(0, (batch, frames))
+
+    def spoken(self, motion: Motion) -> tuple[Tensor, Tensor]:
+        """Expression [T, n] and jaw [T, 3] of a motion on the device."""
+        parts = (np.ascontiguousarray(part, np.float32) for part in (motion.expression, motion.jaw))
+        expression, jaw = (torch.from_numpy(part).to(self.rest.device) for part in parts)
+        return expression, jaw
+
+    def windows(self, motion: Motion) -> Iterator[tuple[Tensor, slice]]:
+        """Vertices [1, t, n_m, 3] of a motion window by window, so that length costs no memory, and the frames to keep of each."""
+        expression, jaw = self.spoken(motion)
+        for start in range(0, motion.frames, _WINDOW):
+            end = min(start + _WINDOW, motion.frames)
+            a, b = max(0, start - MARGIN), min(motion.frames, end + MARGIN)
+            yield self(expression[None, a:b], jaw[None, a:b]), slice(start - a, end - a)
 
     def shape(self, moved: Tensor) -> Tensor:
         """Gap of the inner lips and distance of the corners [B, T, 2], metres, of offsets [B, T, n_m, 3]."""

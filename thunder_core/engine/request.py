@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One request for takes: portions of it are sampled, scored and described, in parallel where memory allows."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import sys
+import threading
+from collections.abc import Callable, Generator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..animation.shown import Line, shown
+from ..direction import Asked
+from ..system_calls import release_free_memory
+from ..types import FPS, LipSyncScore, Motion, Take
+from .batches import in_portions, in_turn, Run, SharedProgress, side_by_side
+from .diffusion.sampling import WINDOW
+from .measures import Measures
+from .readings import emphasised
+from .scorer import Expectation, NO_TURN, Scorer, Turn
+from .systems.thunder import VoiceFeatures
+
+_PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, more delays the first take
+_FRAMES_AT_WORK = 150_000  # bound for takes that are articulated or scored in parallel: two of an hour need 2.5 GB
+_FRAMES_SAMPLED = 200_000  # the same for takes that are sampled, which needs a tenth of that memory
+_LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a fifth less
+_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None, Turn, Run], list[Motion]]
+
+
+def is_as_asked(asked: Asked, seed: int, first: int) -> bool:
+    """Whether the take of `seed` follows the direction exactly: the first seed of a batch, if that was requested."""
+    return asked.as_asked and seed == first
+
+
+def spread_of(asked: Asked, seed: int, first: int) -> float:
+    """Spread of the take of `seed` around the requested direction, 0 … 1."""
+    return 0.0 if is_as_asked(asked, seed, first) else asked.spread
+
+
+def is_played_otherwise(asked: Asked, seed: int, first: int) -> bool:
+    """Whether a take is not played just as the direction that scores compare with."""
+    return asked.original is not None or spread_of(asked, seed, first) > 0
+
+
+def threads_for(frames: int, threads: int, most: int = _FRAMES_AT_WORK) -> int:
+    """Number of `threads` that may work in parallel on takes of `frames` frames, `most` frames in all."""
+    return max(1, min(threads, most // max(1, frames)))
+
+
+def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> list[list[int]]:
+    """Split seeds into portions that are sampled together, as few as keep the device busy.
+
+    On a CPU each of `threads` threads works on one portion at a time. On a GPU 16 takes cost little more than one, so a
+    portion has up to 16.
+    """
+    if device == "cpu" and threads > 1 and len(seeds) > threads:  # the animator waits for the first take, so it is sampled alone
+        return [seeds[:1], *_evenly(seeds[1:], frames, device, threads)]
+    return _evenly(seeds, frames, device, threads)
+
+
+def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[list[int]]:
+    """Seeds in portions of nearly equal size, larger ones first, so that threads finish at about the same time."""
+    most = 16
+    if device == "cpu":
+        together = frames if threads > 1 else min(frames, WINDOW)  # parallel portions keep all frames of their takes in memory
+        most = min(16, max(1, round(_PORTION_FRAMES / together)), -(-len(seeds) // threads))
+    count = -(-len(seeds) // most)
+    bounds = [-(-len(seeds) * i // count) for i in range(count + 1)]
+    return [seeds[a:b] for a, b in zip(bounds, bounds[1:])]
+
+
+@dataclass(frozen=True)
+class Requested:
+    """What the model expects of a line in the requested direction.
+
+    lips: as `Expectation`'s.  measures: as `animation.shown.measured`.
+    """
+
+    lips: Tensor
+    measures: dict[str, float]
+
+
+@dataclass
+class Request:
+    """One request for takes; samples and scores portions of it on any thread.
+
+    draw: (seeds, progress, direction of each, spread of each, turn, run) → a motion for each seed.
+    about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known
+    before sampling.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which needs memory.
+    requested: of `_requested`, once it is known; requesting: held while it is worked out.
+    """
+
+    scorer: Scorer
+    measures: Measures
+    voice: VoiceFeatures
+    seeds: list[int]
+    asked: Asked | None
+    readings: dict[int, np.ndarray]
+    draw: _Draw
+    about: dict
+    report: SharedProgress
+    scored: bool
+    expects: bool
+    arrived: int = 0
+    turn: Turn = NO_TURN
+    requested: Requested | None = None
+    requesting: threading.Lock = field(default_factory=threading.Lock)
+
+    def takes(self, threads: int) -> Generator[Take, None, None]:
+        """Every take as soon as it is done, in the order of their seeds; at most `threads` threads work on them."""
+        with contextlib.closing(self._portions_done(threads)) as done:
+            for takes in done:
+                for take in takes:
+                    self.arrived += 1
+                    yield take
+
+    def _portions_done(self, threads: int) -> Generator[list[Take], None, None]:
+        """The takes of every portion; each thread works on takes of its own, as many threads as memory allows."""
+        device, beside = self.scorer.thunder.device, threads_for(self.voice.frames, threads, _FRAMES_SAMPLED)
+        self.turn = threading.BoundedSemaphore(threads_for(self.voice.frames, threads, _FRAMES_AT_WORK))
+        rest = portions(self.seeds, self.voice.frames, device, beside)
+        if rest and beside > 1:
+            yield from side_by_side([task for seeds in rest for task in self._tasks(seeds)], beside, self.report.stop)
+        elif rest:
+            for seeds, takes in in_portions(rest, self._whole, lambda: _give_memory_back(device)):
+                _report_memory(device, seeds, self.voice.frames)
+                yield takes
+
+    def _whole(self, seeds: list[int]) -> list[Take]:
+        """A portion's takes, one step after the other."""
+        return self._finished(seeds, self._sampled(seeds), self._expected(seeds))
+
+    def _tasks(self, seeds: list[int]) -> list[Callable[[Run], list[Take]]]:
+        """Two tasks for a portion, run in parallel: one computes the expectation, the other samples and then waits for it."""
+        expectations: Future[list[Expectation] | None] = Future()
+
+        def expect(_: Run) -> list[Take]:
+            try:
+                expectations.set_result(self._expected(seeds))
+            except BaseException as error:
+                expectations.set_exception(error)
+                raise
+            tidy(self.voice.frames)
+            return []
+
+        def sample(run: Run) -> list[Take]:
+            motions, expected = self._sampled(seeds, run), expectations.result()
+            with self.turn:
+                # Of long takes one thing at a time is measured, for the memory that each needs.
+                takes = self._finished(seeds, motions, expected, run if len(seeds) * self.voice.frames <= _PORTION_FRAMES else in_turn)
+            tidy(self.voice.frames)
+            return takes
+
+        return [expect, sample]
+
+    def _spread(self, seed: int) -> float:
+        return spread_of(self.asked, seed, self.seeds[0])
+
+    def _sampled(self, seeds: list[int], run: Run = in_turn) -> list[Motion]:
+        of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
+
+        def tell(fraction: float) -> None:
+            self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}")
+
+        if self.asked is None:
+            return self.draw(seeds, tell, None, None, self.turn, run)
+        return self.draw(seeds, tell, self._played(seeds), [self._spread(s) for s in seeds], self.turn, run)
+
+    def _played(self, seeds: list[int]) -> list[np.ndarray]:
+        """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each."""
+        return [emphasised(self.readings[s], s, self._spread(s), self.voice.accents) for s in seeds]
+
+    def _expected(self, seeds: list[int]) -> list[Expectation] | None:
+        """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
+        if not self.expects:
+            return None
+        # With each take's own stresses and breaths, which would otherwise count as errors.
+        own = [is_played_otherwise(self.asked, s, self.seeds[0]) for s in seeds]
+        return self.scorer.expect(self.voice, self._played(seeds), own, lambda: self._requested().lips, self.turn, seeds)
+
+    def _requested(self) -> Requested:
+        """What the model expects in the requested direction."""
+        with self.requesting:  # threads that need it at the same time wait for the first
+            if self.requested is None:
+                motion = self.scorer.requested(self.voice, self.asked, self.turn)
+                self.requested = Requested(self.scorer.lips(motion), self.measures.of_style(motion, self.voice))
+            return self.requested
+
+    def _finished(
+        self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None, run: Run = in_turn
+    ) -> list[Take]:  # fmt: skip
+        """Takes with their scores and what is told of them, which `run` may begin beside the scores."""
+        described = run.begin(lambda: [self._described(seed, motion) for seed, motion in zip(seeds, motions)])
+        scores: list[LipSyncScore | None] = [None] * len(motions)
+        if self.scored:
+            scores = [*self.scorer.grade(motions, self.voice, expectations, self.asked, lambda *how_far: self.report(seeds, *how_far))]
+        takes = []
+        for motion, seed, score, (opening, width, more) in zip(motions, seeds, scores, described()):
+            about = self.about | {"seed": seed} | ({} if score is None else {"score": score.total})
+            if self.asked is not None:
+                played_so = is_as_asked(self.asked, seed, self.seeds[0])
+                about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _rounded(self.readings[seed])}
+            takes.append(Take(motion, seed, score, opening, width, about | more))
+        return takes
+
+    def _described(self, seed: int, motion: Motion) -> tuple[np.ndarray, np.ndarray, dict]:
+        """(opening [T], width [T], provenance) of a take's motion: of one that varies a direction, how much it shows."""
+        more = {}
+        if self.expects and is_played_otherwise(self.asked, seed, self.seeds[0]):
+            values = self.measures.of_style(motion, self.voice)
+            more["shown"] = shown(values, self._requested().measures, Line.of(motion.frames / FPS, self.voice.phrasing.weights))
+        return *self.measures.opening_and_width(motion), more
+
+
+def _rounded(styles: np.ndarray) -> list[float]:
+    """The mean of a reading over its line, for a take's provenance."""
+    return [round(float(x), 4) for x in styles.mean(0)]
+
+
+def memory_of_portion(takes: int, frames: int, most: float) -> str:
+    """A sentence on the memory, MB, that takes of `frames` frames needed at most together, weights included."""
+    return f"{takes} take{'s' if takes > 1 else ''} of {frames / FPS:.0f} s: at most {most:.0f} MB, {most / takes:.0f} MB each"
+
+
+def _give_memory_back(device: str) -> None:
+    """Let the device have the memory that torch keeps for later."""
+    gc.collect()
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()
+
+
+def _report_memory(device: str, seeds: list[int], frames: int) -> None:
+    """Write to the log how much of a card's memory a portion of takes needed at most, and forget it."""
+    if device.startswith("cuda"):
+        most = torch.cuda.max_memory_allocated(device) / 1e6
+        print(memory_of_portion(len(seeds), frames, most), file=sys.stderr)
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def tidy(frames: int) -> None:
+    """Release memory after a step of work on a sound of so many frames, if it is a long one."""
+    if frames > _LONG:
+        release_free_memory()
