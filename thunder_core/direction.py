@@ -230,14 +230,16 @@ class Asked:
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
     spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it exactly, without spread.
-    original: as vectors, the direction that scores compare with where takes are sampled around one of them (*More Like This*), so that
-    they score as that take did; None: `vectors`.
+
+    Of takes around another take (*More Like This*): original: as vectors, the direction that it was sampled in, which scores compare with;
+    None: `vectors`.  stresses: (seed, spread) of takes whose stressed words these have besides their own.
     """
 
     vectors: np.ndarray
     spread: float = 0.5
     as_asked: bool = True
     original: np.ndarray | None = None
+    stresses: tuple[tuple[int, float], ...] = ()
 
     @property
     def requested(self) -> np.ndarray:

@@ -94,7 +94,11 @@ class Sampling:
         if self.asked is None:
             return arguments
         arguments |= {"direction": client.put_array(self.asked.vectors), "spread": self.asked.spread, "as_asked": self.asked.as_asked}
-        return arguments | ({} if self.asked.original is None else {"original": client.put_array(self.asked.original)})
+        if self.asked.original is not None:
+            arguments["original"] = client.put_array(self.asked.original)
+        if self.asked.stresses:
+            arguments["stresses"] = [list(pair) for pair in self.asked.stresses]
+        return arguments
 
     def provenance(self, made: dict) -> dict:
         """The provenance stored with a take; made: the engine's own provenance of the take. `of_take` reads it."""
@@ -104,8 +108,10 @@ class Sampling:
         if self.asked is None:
             return arguments
         reading = {name: made[name] for name in ("spread", "as_asked", "reading", "shown") if name in made}
-        original = {} if self.asked.original is None else {"original": self.asked.original.ravel().tolist()}
-        return arguments | {"direction": self.asked.vectors.ravel().tolist()} | original | reading
+        around = {} if self.asked.original is None else {"original": self.asked.original.ravel().tolist()}
+        if self.asked.stresses:
+            around["stresses"] = [float(value) for pair in self.asked.stresses for value in pair]
+        return arguments | {"direction": self.asked.vectors.ravel().tolist()} | around | reading
 
 
 def _system(name) -> str:
@@ -139,7 +145,10 @@ def _asked_of(provenance: dict) -> Asked | None:
     try:
         vectors, spread = _vectors(provenance["direction"]), float(provenance["spread"])
         original = _vectors(provenance["original"]) if "original" in provenance else None
-        return Asked(vectors, spread, bool(provenance["as_asked"]), original) if 0 <= spread <= 1 else None
+        stresses = np.array(provenance.get("stresses", []), float).reshape(-1, 2)
+        if not (0 <= spread <= 1 and np.isfinite(stresses).all() and (stresses >= 0).all() and (stresses[:, 1] <= 1).all()):
+            return None
+        return Asked(vectors, spread, bool(provenance["as_asked"]), original, tuple((int(seed), float(by)) for seed, by in stresses))
     except (KeyError, ValueError, TypeError, BadRequest):
         return None
 

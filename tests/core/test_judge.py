@@ -285,19 +285,22 @@ def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, 
     assert engine.score(speech, take.motion).total < take.score.total - 1
 
 
-def test_takes_around_a_take_score_as_that_take_does(engine, speech):
+def test_takes_around_a_take_stress_its_words_and_score_as_it_does(engine, speech):
     """Not as if its reading had been requested: then every copy would be better than the take that it is like."""
     usual = Direction().vector()[None]
-    [source] = engine.generate(speech, 1, 22, asked=Asked(usual, 0.5, as_asked=False))
-    around = Asked(reading(usual, 22, 0.5), 0.15, as_asked=False, original=usual)
-    copies = engine.generate(speech, 4, 60, asked=around)
-    alone = engine.generate(speech, 4, 60, asked=replace(around, original=None))
-    assert {take.seed: take.motion.expression.tobytes() for take in copies} == {
-        take.seed: take.motion.expression.tobytes() for take in alone
-    }
-    mean, without = (np.mean([take.score.total for take in takes]) for takes in (copies, alone))
-    assert abs(mean - source.score.total) < abs(without - source.score.total)
-    assert engine.score(speech, copies[0].motion, around, copies[0].seed).total == pytest.approx(copies[0].score.total, abs=0.05)
+    sources = engine.generate(speech, 4, 20, asked=Asked(usual, 0.5, as_asked=False))
+    alike, apart = np.zeros((2, 3, len(sources)))
+    for number, source in enumerate(sources):
+        around = Asked(reading(usual, source.seed, 0.5), 0.2, as_asked=False, original=usual, stresses=((source.seed, 0.5),))
+        for row, each in enumerate((around, replace(around, stresses=()), replace(around, original=None, stresses=()))):
+            copies = engine.generate(speech, 2, 60, asked=each)
+            alike[row, number] = np.mean([np.corrcoef(take.opening, source.opening)[0, 1] for take in copies])
+            apart[row, number] = abs(np.mean([take.score.total for take in copies]) - source.score.total)
+            if each is around:
+                again = engine.score(speech, copies[0].motion, around, copies[0].seed)
+                assert again.total == pytest.approx(copies[0].score.total, abs=0.05)
+    assert alike[0].mean() > 0.95 and (alike[0] > alike[1]).all()
+    assert apart[0].mean() < apart[2].mean() and apart[0].mean() < 4
 
 
 def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, speech, monkeypatch):

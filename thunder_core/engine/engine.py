@@ -267,7 +267,7 @@ class Engine:
         if asked is not None:
             # Stresses depend on the length of the sound, which a motion may not have.
             directions, own = self._readings(asked, 1, seed, speech.frames), [is_played_otherwise(asked, seed, seed)]
-            played = emphasised(directions[seed], seed, spread_of(asked, seed, seed), voice.accents)[:frames]
+            played = emphasised(directions[seed], seed, spread_of(asked, seed, seed), voice.accents, asked.stresses)[:frames]
             start = voice.part(0, frames)
             expectations = self.scorer.expect(
                 start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), seeds=[seed]

@@ -6,7 +6,7 @@ Each take has a style for the whole line (`reading`) and its own stressed words 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -76,13 +76,17 @@ def emphases(seed: int, frames: int) -> np.ndarray:
     return stress - stress.mean()
 
 
-def emphasised(played: np.ndarray, seed: int, spread: float, accents: np.ndarray) -> np.ndarray:
+def emphasised(
+    played: np.ndarray, seed: int, spread: float, accents: np.ndarray, others: Sequence[tuple[int, float]] = ()
+) -> np.ndarray:  # fmt: skip
     """A reading [1 or T, DIRECTION_NAMES] as the take of a seed plays it over a line: float32 [T, DIRECTION_NAMES].
 
     accents: [T] 0 … 1, where the voice stresses a syllable (`speech.accents`): brows and head do more there and less elsewhere.
+    others: (seed, spread) of takes whose stressed words are added to its own.
     """
     played = np.array(np.broadcast_to(played, (len(accents), played.shape[1])), np.float32)
-    energy = spread * _EMPHASIS / _ENERGY.speakers * emphases(seed, len(accents))
+    words = sum(by * emphases(whose, len(accents)) for whose, by in ((seed, spread), *others))
+    energy = _EMPHASIS / _ENERGY.speakers * words
     more = {"energy": energy, "articulation": CLEARER * energy}
     more |= {name: by * (accents - accents.mean()) for name, by in _ACCENTED.items()}
     return moved(played, more)

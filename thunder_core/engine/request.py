@@ -45,7 +45,7 @@ def spread_of(asked: Asked, seed: int, first: int) -> float:
 
 def is_played_otherwise(asked: Asked, seed: int, first: int) -> bool:
     """Whether a take is not played just as the direction that scores compare with."""
-    return asked.original is not None or spread_of(asked, seed, first) > 0
+    return asked.original is not None or bool(asked.stresses) or spread_of(asked, seed, first) > 0
 
 
 def threads_for(frames: int, threads: int, most: int = _FRAMES_AT_WORK) -> int:
@@ -174,7 +174,8 @@ class Request:
 
     def _played(self, seeds: list[int]) -> list[np.ndarray]:
         """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each."""
-        return [emphasised(self.readings[s], s, self._spread(s), self.voice.accents) for s in seeds]
+        others = () if self.asked is None else self.asked.stresses
+        return [emphasised(self.readings[s], s, self._spread(s), self.voice.accents, others) for s in seeds]
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""

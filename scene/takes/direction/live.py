@@ -177,13 +177,15 @@ class Live(Part):
         return 0.0
 
     def _asked(self, rig: head.Rig, entry) -> Asked:
-        """The direction the sliders request for the take. Its spread, or that it is played exactly as directed, stays."""
+        """The direction the sliders request for the take. Its spread and stresses, or that it is played exactly as directed, stay."""
         state, before = fingerprint.of_take(entry), self.sampling.asked
         last = state.last if state is not None and state.last else None
         asked = asking.asked(rig.owner, provenance.clock_of(entry.action), last)
         followed = self.sampling.follows(asked.vectors)
         asked = asked if followed is None else replace(asked, vectors=followed)
-        return replace(asked, as_asked=False) if before is None else replace(asked, spread=before.spread, as_asked=before.as_asked)
+        if before is None:
+            return replace(asked, as_asked=False)
+        return replace(asked, spread=before.spread, as_asked=before.as_asked, stresses=before.stresses)
 
     def _sample(self, scene, entry, asked: Asked, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one Performance."""
@@ -284,7 +286,7 @@ def _same(one: Asked | None, other: Asked | None) -> bool:
     if one is None or other is None:
         return one is other
     alike = one.vectors.shape == other.vectors.shape and bool((np.abs(one.vectors - other.vectors) < 1e-5).all())
-    return alike and (one.spread, one.as_asked) == (other.spread, other.as_asked)
+    return alike and (one.spread, one.as_asked, one.stresses) == (other.spread, other.as_asked, other.stresses)
 
 
 def _unfinished(action, token: str) -> str | None:

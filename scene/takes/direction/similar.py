@@ -21,7 +21,7 @@ from ...voice import strip
 from .. import generation, provenance, take_list
 from ..sampling import Sampling
 
-SPREAD = 0.15  # spread of new takes around the chosen one
+SPREAD = 0.2  # spread of new takes around the chosen one
 COUNT = 4
 
 
@@ -79,6 +79,11 @@ def around(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
     return np.concatenate([np.clip(style, least, most), np.clip(moods, 0.0, 1.0)], axis=1).astype(np.float32)
 
 
+def _stresses_of(asked: Asked, seed: int) -> tuple[tuple[int, float], ...]:
+    """What makes the words that the take of a seed stresses, as `Asked.stresses`."""
+    return asked.stresses if asked.as_asked or asked.spread <= 0 else (*asked.stresses, (seed, asked.spread))
+
+
 def next_seed(scene, entry) -> int:
     """A seed after those of all takes of a take's head and voice, so that none is sampled twice."""
     seeds = (other.seed for other in scene.thunder.takes if other.head == entry.head and other.voice == entry.voice)
@@ -102,8 +107,8 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)
-    original = None if before.asked is None else before.asked.requested
-    sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False, original=original))
+    original, stresses = (None, ()) if before.asked is None else (before.asked.requested, _stresses_of(before.asked, entry.seed))
+    sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False, original=original, stresses=stresses))
     collector = _Beside(scene, rig, voice, on_take, original)
     seed = next_seed(scene, entry)
     return (yield from generation.collected(client, voice, collector, COUNT, seed, sampling))
