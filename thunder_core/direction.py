@@ -246,6 +246,18 @@ class Asked:
         """The direction that scores compare with."""
         return self.vectors if self.original is None else self.original
 
+    def is_as_asked(self, seed: int, first: int) -> bool:
+        """Whether the take of `seed` follows the direction exactly: the first seed of a batch, if that was requested."""
+        return self.as_asked and seed == first
+
+    def spread_of(self, seed: int, first: int) -> float:
+        """Spread of the take of `seed` around the requested direction, 0 … 1; first: first seed of its batch."""
+        return 0.0 if self.is_as_asked(seed, first) else self.spread
+
+    def is_played_otherwise(self, seed: int, first: int) -> bool:
+        """Whether the take of `seed` is not played just as the direction that scores compare with."""
+        return self.original is not None or bool(self.stresses) or self.spread_of(seed, first) > 0
+
     def from_frame(self, first: int) -> Asked:
         """The same for a sound that begins at this frame; negative: before the line, where its first direction holds."""
 

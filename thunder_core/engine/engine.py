@@ -32,7 +32,7 @@ from .m2s.vocoder import Vocoder
 from .measures import Measures, SPOKEN
 from .precision import chosen_precision, FLOAT32
 from .readings import emphasised, reading
-from .request import is_played_otherwise, Request, spread_of, tidy
+from .request import Request, tidy
 from .scorer import Progress, Scorer, Turn
 from .speech import transcript
 from .speech.audio import sound_hash
@@ -253,7 +253,7 @@ class Engine:
         self.thunder.check_style()
         check(asked.vectors)
         vectors = over_frames(asked.vectors, frames)
-        return {s: reading(vectors, s, spread_of(asked, s, seed)) for s in range(seed, seed + takes)}
+        return {s: reading(vectors, s, asked.spread_of(s, seed)) for s in range(seed, seed + takes)}
 
     def score(self, speech: Speech, motion: Motion, asked: Asked | None = None, seed: int = 0) -> LipSyncScore:
         """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
@@ -266,8 +266,8 @@ class Engine:
         voice, expectations = self.analyse(speech), None
         if asked is not None:
             # Stresses depend on the length of the sound, which a motion may not have.
-            directions, own = self._readings(asked, 1, seed, speech.frames), [is_played_otherwise(asked, seed, seed)]
-            played = emphasised(directions[seed], seed, spread_of(asked, seed, seed), voice.accents, asked.stresses)[:frames]
+            directions, own = self._readings(asked, 1, seed, speech.frames), [asked.is_played_otherwise(seed, seed)]
+            played = emphasised(directions[seed], seed, asked.spread_of(seed, seed), voice.accents, asked.stresses)[:frames]
             start = voice.part(0, frames)
             expectations = self.scorer.expect(
                 start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), seeds=[seed]

@@ -33,21 +33,6 @@ _LONG = 15_000  # frames of a sound after whose steps freed memory is released, 
 _Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None, Turn, Run], list[Motion]]
 
 
-def is_as_asked(asked: Asked, seed: int, first: int) -> bool:
-    """Whether the take of `seed` follows the direction exactly: the first seed of a batch, if that was requested."""
-    return asked.as_asked and seed == first
-
-
-def spread_of(asked: Asked, seed: int, first: int) -> float:
-    """Spread of the take of `seed` around the requested direction, 0 … 1."""
-    return 0.0 if is_as_asked(asked, seed, first) else asked.spread
-
-
-def is_played_otherwise(asked: Asked, seed: int, first: int) -> bool:
-    """Whether a take is not played just as the direction that scores compare with."""
-    return asked.original is not None or bool(asked.stresses) or spread_of(asked, seed, first) > 0
-
-
 def threads_for(frames: int, threads: int, most: int = _FRAMES_AT_WORK) -> int:
     """Number of `threads` that may work in parallel on takes of `frames` frames, `most` frames in all."""
     return max(1, min(threads, most // max(1, frames)))
@@ -160,7 +145,7 @@ class Request:
         return [expect, sample]
 
     def _spread(self, seed: int) -> float:
-        return spread_of(self.asked, seed, self.seeds[0])
+        return self.asked.spread_of(seed, self.seeds[0])
 
     def _sampled(self, seeds: list[int], run: Run = in_turn) -> list[Motion]:
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
@@ -182,7 +167,7 @@ class Request:
         if not self.expects:
             return None
         # With each take's own stresses and breaths, which would otherwise count as errors.
-        own = [is_played_otherwise(self.asked, s, self.seeds[0]) for s in seeds]
+        own = [self.asked.is_played_otherwise(s, self.seeds[0]) for s in seeds]
         return self.scorer.expect(self.voice, self._played(seeds), own, lambda: self._requested().lips, self.turn, seeds)
 
     def _requested(self) -> Requested:
@@ -205,7 +190,7 @@ class Request:
         for motion, seed, score, (opening, width, more) in zip(motions, seeds, scores, described()):
             about = self.about | {"seed": seed} | ({} if score is None else {"score": score.total})
             if self.asked is not None:
-                played_so = is_as_asked(self.asked, seed, self.seeds[0])
+                played_so = self.asked.is_as_asked(seed, self.seeds[0])
                 about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _rounded(self.readings[seed])}
             takes.append(Take(motion, seed, score, opening, width, about | more))
         return takes
@@ -213,7 +198,7 @@ class Request:
     def _described(self, seed: int, motion: Motion) -> tuple[np.ndarray, np.ndarray, dict]:
         """(opening [T], width [T], provenance) of a take's motion: of one that varies a direction, how much it shows."""
         more = {}
-        if self.expects and is_played_otherwise(self.asked, seed, self.seeds[0]):
+        if self.expects and self.asked.is_played_otherwise(seed, self.seeds[0]):
             values = self.measures.of_style(motion, self.voice)
             more["shown"] = shown(values, self._requested().measures, Line.of(motion.frames / FPS, self.voice.phrasing.weights))
         return *self.measures.opening_and_width(motion), more

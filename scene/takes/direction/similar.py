@@ -81,7 +81,8 @@ def around(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
 
 def _stresses_of(asked: Asked, seed: int) -> tuple[tuple[int, float], ...]:
     """What makes the words that the take of a seed stresses, as `Asked.stresses`."""
-    return asked.stresses if asked.as_asked or asked.spread <= 0 else (*asked.stresses, (seed, asked.spread))
+    spread = 0.0 if asked.as_asked else asked.spread
+    return (*asked.stresses, (seed, spread)) if spread > 0 else asked.stresses
 
 
 def next_seed(scene, entry) -> int:
