@@ -466,6 +466,19 @@ def test_heads_in_a_mood_tilt_to_both_sides_and_go_on_to_that_of_what_is_kept(en
         assert max(np.degrees(np.abs(np.diff(take.motion.head[34:52], axis=0))).max() for take in on) < 3
 
 
+def test_where_what_is_kept_shows_no_side_each_take_has_its_own(engine, speech, takes):
+    liked, told = takes[0].motion, []
+    mask = np.zeros((liked.frames, engine.head.channels + 9), bool)
+    mask[:, [i for i, name in enumerate(engine.head.expression_names) if name.startswith("mouth")]] = True
+    warm = Asked(Direction(mood="warm").vector()[None], 0.0)
+    on = engine.generate(speech, 4, 900, keep=Keep(liked, mask), asked=warm, progress=lambda fraction, _: told.append(fraction))
+    tilts = np.array([take.motion.head[:, 2].mean() for take in on])
+    assert (tilts > 0).any() and (tilts < 0).any() and all(np.array_equal(pack(take.motion)[mask], pack(liked)[mask]) for take in on)
+    assert told == sorted(told)
+    alone = {seed: engine.generate(speech, 1, seed, keep=Keep(liked, mask), asked=warm)[0] for seed in (901, 902)}
+    assert all(same(take.motion, alone[take.seed].motion, 1e-4) for take in on if take.seed in alone)
+
+
 def test_keeping_another_sounds_take_is_refused(engine, speech, takes):
     short = Motion(*(x[:20] for x in (takes[0].motion.expression, takes[0].motion.jaw)))
     with pytest.raises(BadRequest, match="frames"):

@@ -282,7 +282,12 @@ class Thunder:
             for side in (False, True):
                 some = [i for i, is_turned in enumerate(turned) if is_turned == side]
                 own = [None if each is None else [each[i] for i in some] for each in (styles, spreads)]
-                motions = self.perform(voice, [seeds[i] for i in some], effort, guidance, progress, kept, guide, own[0], own[1], turn, run)
+                before, share = len(made) / len(seeds), len(some) / len(seeds)
+
+                def tell(fraction: float, before: float = before, share: float = share) -> None:
+                    progress(before + share * fraction)
+
+                motions = self.perform(voice, [seeds[i] for i in some], effort, guidance, tell, kept, guide, own[0], own[1], turn, run)
                 made |= dict(zip(some, motions))
             return [made[i] for i in range(len(seeds))]
         frames, drawn = len(voice.features), []
