@@ -15,7 +15,7 @@ from .played import LEAST_SHARE, Played, shifts
 # them): `python bench/words.py CACHE`, on voices of `validation` at *Spread* 0.5. Units as in `Played.measure` and `measure_fine`; gaze:
 # root of gaze shifts a second.
 USUAL: Mapping[str, tuple[float, float]] = {
-    "smile": (0.108, 1.242), "brows": (3.034, 1.448), "head": (14.148, 4.403), "eyes": (0.945, 0.287), "gaze": (0.707, 0.238),
+    "smile": (0.108, 1.242), "brows": (2.882, 1.380), "head": (12.561, 4.099), "eyes": (0.949, 0.238), "gaze": (0.707, 0.235),
     "asymmetry": (-0.002, 0.056), "frown": (0.105, 0.116),
 }  # fmt: skip
 # The same of what the voice itself decides for the most part: a loud one opens any mouth far. The first number is by how much the middle
@@ -26,7 +26,7 @@ BEYOND_EXPECTED: Mapping[str, tuple[float, float]] = {
 }  # fmt: skip
 # How a take carries brows and head throughout: (median of the middle take, deviation between takes of a line). height: of raised over
 # lowered brows, channel values.  nod, turn, tilt: down, to the head's left, to its right; degrees.
-CARRIED: Mapping[str, tuple[float, float]] = {"height": (0.0, 0.135), "nod": (2.4, 2.7), "turn": (-1.0, 3.4), "tilt": (1.0, 2.4)}
+CARRIED: Mapping[str, tuple[float, float]] = {"height": (0.0, 0.135), "nod": (2.4, 2.7), "turn": (0.0, 3.4), "tilt": (0.0, 2.4)}
 # What the line does to a usual take: heads and brows mark its stressed syllables. Measure → what one more of these a second adds, and of
 # their weight; found where lines differ (`bench/words.py CACHE --seconds 2`, 3 and 5 on `validation`), as is IN_SHORT.
 ON_ACCENTS: Mapping[str, tuple[float, float]] = {"head": (5.0, 0.0), "brows": (0.0, 4.3)}
