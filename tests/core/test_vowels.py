@@ -25,7 +25,7 @@ def heard(*spoken: tuple[str, float, int, int]) -> np.ndarray:
     return belief
 
 
-def opening(high: str = "IY", low: float = 14.0, wide: float = 14.0) -> tuple[np.ndarray, np.ndarray]:
+def opening(high: str = "IY", low: float = 14.0, wide: float = 20.0) -> tuple[np.ndarray, np.ndarray]:
     """An opening [FRAMES] mm with low vowels and a wide one of another kind, and its factor [FRAMES]."""
     gap = np.full(FRAMES, 3.0)
     gap[18:24], gap[78:84], gap[48:56] = low, low, wide
@@ -34,9 +34,9 @@ def opening(high: str = "IY", low: float = 14.0, wide: float = 14.0) -> tuple[np
 
 
 @pytest.mark.parametrize("phone", ["IY", "IH", "UW", "UH"])
-def test_a_high_vowel_opens_less_than_low_ones(phone):
+def test_a_high_vowel_opens_hardly_further_than_low_ones(phone):
     gap, factor = opening(phone)
-    assert 0.6 < (factor * gap)[51:53].mean() / 14.0 < 0.85
+    assert 1.0 < (factor * gap)[51:53].mean() / 14.0 < 1.2
     assert factor[:44] == pytest.approx(1.0) and factor[60:] == pytest.approx(1.0)
 
 
@@ -45,21 +45,22 @@ def test_other_vowels_stay(phone):
     assert opening(phone)[1] == pytest.approx(1.0)
 
 
-def test_a_high_vowel_that_opens_little_stays():
-    assert opening(wide=4.0)[1] == pytest.approx(1.0)
+@pytest.mark.parametrize("wide", [4.0, 11.0])
+def test_a_high_vowel_that_opens_no_further_stays(wide):
+    assert opening(wide=wide)[1] == pytest.approx(1.0)
 
 
 def test_wider_stays_wider_and_differs_less():
-    widths = np.array([9.0, 11.0, 14.0, 18.0])
+    widths = np.array([15.0, 18.0, 21.0, 24.0])
     made = np.array([(np.prod(opening(wide=width), axis=0))[51] for width in widths])
-    assert (np.diff(made) > 0.8).all() and (np.diff(made) < 0.6 * np.diff(widths)).all() and made[-1] < 14.0
+    assert (np.diff(made) > 0.6).all() and (np.diff(made) < 0.6 * np.diff(widths)).all() and made[-1] < 18.0
 
 
 def test_without_low_vowels_the_opening_of_speech_decides():
     gap = np.full(FRAMES, 4.0)
     gap[48:56] = 14.0
     factor = less_open(gap, SPEECH, believed_vowels(heard(("IY", 0.9, 48, 56)), FRAMES))
-    assert 0.4 < factor[51] < 0.8 and factor[:44] == pytest.approx(1.0)
+    assert 0.4 < factor[51] < 0.9 and factor[:44] == pytest.approx(1.0)
 
 
 def test_silence_and_a_face_that_does_not_speak_stay():
@@ -71,7 +72,7 @@ def test_silence_and_a_face_that_does_not_speak_stay():
 def test_the_mouth_follows_jaw_and_lips():
     articulators, nothing = bundled_articulators(), np.zeros(FRAMES)
     expression, jaw = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3))
-    jaw[:, 0], jaw[15:27, 0], jaw[45:59, 0] = 0.03, 0.16, 0.16
+    jaw[:, 0], jaw[15:27, 0], jaw[45:59, 0] = 0.03, 0.14, 0.22
     sounds = Sounds(SPEECH, nothing, nothing, nothing)
     vowels = believed_vowels(heard(("AA", 0.9, 18, 24), ("IY", 0.9, 46, 58)), FRAMES)
     plain, made = (
@@ -79,6 +80,6 @@ def test_the_mouth_follows_jaw_and_lips():
         for some in (None, vowels)
     )
     before, after = (bundled_lips().opening(motion) for motion in (plain, made))
-    assert before[52] == pytest.approx(before[21], abs=0.5) and after[52] < 0.85 * after[21]
+    assert before[52] > 1.4 * before[21] and after[52] < 1.2 * after[21]
     assert made.jaw[52, 0] < 0.9 * plain.jaw[52, 0]
     assert after[:40] == pytest.approx(before[:40], abs=0.3)
