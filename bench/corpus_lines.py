@@ -97,5 +97,5 @@ class Line:
         thunder = self.engine.thunder
         voice = thunder.analyse(torch.from_numpy(self.speech.samples), self.speech.frames)
         styles = [emphasised(vector, seed, spread, voice.accents) for vector, seed, spread in zip(vectors, seeds, spreads)]
-        motions = thunder.perform(voice, seeds, NORMAL, 1.0, lambda fraction: None, styles=styles, spreads=spreads)
+        motions = thunder.perform(voice, seeds, NORMAL, 1.0, lambda fraction: None, styles=styles, drawn_by=list(zip(seeds, spreads)))
         return motions, voice.presence.cpu().numpy() > 0.5

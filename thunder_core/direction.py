@@ -232,14 +232,15 @@ class Asked:
     spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it exactly, without spread.
 
     Of takes around another take (*More Like This*): original: as vectors, the direction that it was sampled in, which scores compare with;
-    None: `vectors`.  stresses: (seed, spread) of takes whose stressed words these have besides their own.
+    None: `vectors`.  like: (seed, spread) of that take, after those of the takes that it was sampled around itself. Takes stress their
+    words and differ little from them in what is drawn at random; gestures and the side of the head are those of the first.
     """
 
     vectors: np.ndarray
     spread: float = 0.5
     as_asked: bool = True
     original: np.ndarray | None = None
-    stresses: tuple[tuple[int, float], ...] = ()
+    like: tuple[tuple[int, float], ...] = ()
 
     @property
     def requested(self) -> np.ndarray:
@@ -256,7 +257,11 @@ class Asked:
 
     def is_played_otherwise(self, seed: int, first: int) -> bool:
         """Whether the take of `seed` is not played just as the direction that scores compare with."""
-        return self.original is not None or bool(self.stresses) or self.spread_of(seed, first) > 0
+        return self.original is not None or bool(self.like) or self.spread_of(seed, first) > 0
+
+    def gestures_of(self, seed: int, first: int) -> tuple[int, float]:
+        """Seed and spread by which the gestures of the take of `seed` are drawn."""
+        return self.like[0] if self.like else (seed, self.spread_of(seed, first))
 
     def from_frame(self, first: int) -> Asked:
         """The same for a sound that begins at this frame; negative: before the line, where its first direction holds."""

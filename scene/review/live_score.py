@@ -37,7 +37,7 @@ DRIFTING = 65.0  # a frame below this score drifts, if it is also _BELOW_TOTAL b
 _BELOW_TOTAL = 12.0
 WRONG = 26.0  # a frame below this score drifts in any take; between the anchors of 120 ms off (8) and damped lips (45)
 _MEASURED = 150  # frames whose mouth is measured at once
-_DIRECTION = ("direction", "spread", "as_asked", "original", "stresses")  # arguments of a request that say how a take is played
+_DIRECTION = ("direction", "spread", "as_asked", "original", "like")  # arguments of a request that say how a take is played
 _SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter drifts are ignored, gaps up to this are bridged
 
 

@@ -96,8 +96,8 @@ class Sampling:
         arguments |= {"direction": client.put_array(self.asked.vectors), "spread": self.asked.spread, "as_asked": self.asked.as_asked}
         if self.asked.original is not None:
             arguments["original"] = client.put_array(self.asked.original)
-        if self.asked.stresses:
-            arguments["stresses"] = [list(pair) for pair in self.asked.stresses]
+        if self.asked.like:
+            arguments["like"] = [list(pair) for pair in self.asked.like]
         return arguments
 
     def provenance(self, made: dict) -> dict:
@@ -109,8 +109,8 @@ class Sampling:
             return arguments
         reading = {name: made[name] for name in ("spread", "as_asked", "reading", "shown") if name in made}
         around = {} if self.asked.original is None else {"original": self.asked.original.ravel().tolist()}
-        if self.asked.stresses:
-            around["stresses"] = [float(value) for pair in self.asked.stresses for value in pair]
+        if self.asked.like:
+            around["like"] = [float(value) for pair in self.asked.like for value in pair]
         return arguments | {"direction": self.asked.vectors.ravel().tolist()} | around | reading
 
 
@@ -145,10 +145,10 @@ def _asked_of(provenance: dict) -> Asked | None:
     try:
         vectors, spread = _vectors(provenance["direction"]), float(provenance["spread"])
         original = _vectors(provenance["original"]) if "original" in provenance else None
-        stresses = np.array(provenance.get("stresses", []), float).reshape(-1, 2)
-        if not (0 <= spread <= 1 and np.isfinite(stresses).all() and (stresses >= 0).all() and (stresses[:, 1] <= 1).all()):
+        like = np.array(provenance.get("like", []), float).reshape(-1, 2)
+        if not (0 <= spread <= 1 and np.isfinite(like).all() and (like >= 0).all() and (like[:, 1] <= 1).all()):
             return None
-        return Asked(vectors, spread, bool(provenance["as_asked"]), original, tuple((int(seed), float(by)) for seed, by in stresses))
+        return Asked(vectors, spread, bool(provenance["as_asked"]), original, tuple((int(seed), float(by)) for seed, by in like))
     except (KeyError, ValueError, TypeError, BadRequest):
         return None
 

@@ -20,8 +20,8 @@ def test_a_direction_is_read_with_its_spread(tmp_path):
     assert np.array_equal(read.vectors, vector[None]) and read.spread == pytest.approx(0.3) and not read.as_asked
     assert read.original is None and np.array_equal(read.requested, vector[None])
     np.save(tmp_path / "original.npy", Direction().vector()[None])
-    around = asked(request(tmp_path, vector[None], original=str(tmp_path / "original.npy"), stresses=[[3, 0.5]]))
-    assert around.stresses == ((3, 0.5),) and read.stresses == ()
+    around = asked(request(tmp_path, vector[None], original=str(tmp_path / "original.npy"), like=[[3, 0.5]]))
+    assert around.like == ((3, 0.5),) and read.like == ()
     assert np.array_equal(around.requested, Direction().vector()[None])
     assert asked({}) is None and asked({"direction": None}) is None
 
@@ -32,10 +32,10 @@ def test_anything_else_is_refused_with_a_sentence(tmp_path, values):
         asked(request(tmp_path, values))
 
 
-@pytest.mark.parametrize("stresses", [3, [3, 0.5], [[3]], [[3, 2.0]], [[-1, 0.5]], [["a", 0.5]], [[3, None]]])
-def test_stresses_that_are_no_pairs_are_refused(tmp_path, stresses):
+@pytest.mark.parametrize("like", [3, [3, 0.5], [[3]], [[3, 2.0]], [[-1, 0.5]], [["a", 0.5]], [[3, None]]])
+def test_takes_to_be_like_that_are_no_pairs_are_refused(tmp_path, like):
     with pytest.raises(BadRequest, match="must be"):
-        asked(request(tmp_path, Direction().vector()[None], stresses=stresses))
+        asked(request(tmp_path, Direction().vector()[None], like=like))
 
 
 def test_a_spread_without_a_direction_is_refused():

@@ -291,14 +291,16 @@ def test_takes_around_a_take_stress_its_words_and_score_as_it_does(engine, speec
     sources = engine.generate(speech, 4, 20, asked=Asked(usual, 0.5, as_asked=False))
     alike, apart = np.zeros((2, 3, len(sources)))
     for number, source in enumerate(sources):
-        around = Asked(reading(usual, source.seed, 0.5), 0.2, as_asked=False, original=usual, stresses=((source.seed, 0.5),))
-        for row, each in enumerate((around, replace(around, stresses=()), replace(around, original=None, stresses=()))):
+        around = Asked(reading(usual, source.seed, 0.5), 0.2, as_asked=False, original=usual, like=((source.seed, 0.5),))
+        for row, each in enumerate((around, replace(around, like=()), replace(around, original=None, like=()))):
             copies = engine.generate(speech, 2, 60, asked=each)
             alike[row, number] = np.mean([np.corrcoef(take.opening, source.opening)[0, 1] for take in copies])
             apart[row, number] = abs(np.mean([take.score.total for take in copies]) - source.score.total)
             if each is around:
                 again = engine.score(speech, copies[0].motion, around, copies[0].seed)
                 assert again.total == pytest.approx(copies[0].score.total, abs=0.05)
+                heads = [np.linalg.norm(other.motion.head - source.motion.head, axis=1).mean() for other in (*copies, *sources)]
+                assert max(heads[:2]) < 0.6 * np.mean(sorted(heads[2:])[1:]), "they carry their heads like it, unlike its siblings"
     assert alike[0].mean() > 0.95 and (alike[0] > alike[1]).all()
     assert apart[0].mean() < apart[2].mean() and apart[0].mean() < 4
 

@@ -57,6 +57,18 @@ def test_no_reading_takes_back_the_mood_that_was_asked_for(mood):
     assert np.allclose(takes[:, changes == 0], others[:, changes == 0], atol=1e-5)
 
 
+def test_no_reading_takes_back_what_is_asked_of_a_slider_by_much():
+    axis = next(axis for axis in AXES if axis.name == "energy")
+
+    def energies(asked: float) -> np.ndarray:
+        vector = Direction(Style(energy=asked)).vector()[None]
+        return np.array([reading(vector, seed, 1.0)[0, AXES.index(axis)] for seed in range(64)])
+
+    loud, quiet, little = energies(2.0), energies(0.5), energies(1.02)
+    assert loud.min() >= 0.4 * axis.deviations(2.0) - 1e-5 and quiet.max() <= 0.4 * axis.deviations(0.5) + 1e-5
+    assert np.abs(little - energies(1.0) - axis.deviations(1.02)).max() < 0.5, "a little is no demand"
+
+
 def test_a_direction_that_changes_within_a_line_is_followed_by_every_take():
     asked = np.stack([Direction(Style(energy=e)).vector() for e in np.linspace(0.8, 1.1, 50)])
     take = reading(asked, 6, 0.5)

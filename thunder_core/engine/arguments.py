@@ -60,11 +60,11 @@ def flag(args, name, default):
 
 
 def asked(args):
-    """The Asked of a request's “direction”, “spread”, “as_asked”, “original” and “stresses”, None if it has no direction."""
+    """The Asked of a request's “direction”, “spread”, “as_asked”, “original” and “like”, None if it has no direction."""
     from ..direction import Asked, check
 
     if args.get("direction") is None:
-        for name in ("spread", "as_asked", "original", "stresses"):
+        for name in ("spread", "as_asked", "original", "like"):
             if args.get(name) is not None:
                 raise BadRequest(f"The request has “{name}” but no “direction” that it belongs to: give a direction too, or neither")
         return None
@@ -73,13 +73,13 @@ def asked(args):
     original = None if args.get("original") is None else array(args, "original")
     if original is not None:
         check(original)
-    return Asked(vectors, number(args, "spread", 0.5, 0.0, 1.0), flag(args, "as_asked", True), original, _stresses(args))
+    return Asked(vectors, number(args, "spread", 0.5, 0.0, 1.0), flag(args, "as_asked", True), original, _like(args))
 
 
-def _stresses(args):
-    """The pairs of seed and spread of a request's “stresses”. Raises BadRequest."""
-    value = args.get("stresses", [])
+def _like(args):
+    """The pairs of seed and spread of a request's “like”. Raises BadRequest."""
+    value = args.get("like", [])
     if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
-        raise BadRequest(f"“stresses” is {repr(value)[:40]} but must be pairs of a seed and a spread")
+        raise BadRequest(f"“like” is {repr(value)[:40]} but must be pairs of a seed and a spread")
     of_pair = ({"seed": seed, "spread": spread} for seed, spread in value)
     return tuple((whole(pair, "seed", 0, 0, 2**63 - 1), number(pair, "spread", 0.0, 0.0, 1.0)) for pair in of_pair)

@@ -215,11 +215,12 @@ class Engine:
             about["picture"] = [round(float(x), 3) for x in shown]
 
         def draw(
-            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None, spreads: list[float] | None,
-            turn: Turn, run: Run,
+            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None,
+            gestures: list[tuple[int, float]] | None, turn: Turn, run: Run,
         ) -> list[Motion]:  # fmt: skip
             if other is None:
-                return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, spreads, turn, run)
+                like = () if asked is None else tuple(whose for whose, _ in asked.like)
+                return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, gestures, like, turn, run)
             return other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
 
         request = Request(
@@ -267,10 +268,11 @@ class Engine:
         if asked is not None:
             # Stresses depend on the length of the sound, which a motion may not have.
             directions, own = self._readings(asked, 1, seed, speech.frames), [asked.is_played_otherwise(seed, seed)]
-            played = emphasised(directions[seed], seed, asked.spread_of(seed, seed), voice.accents, asked.stresses)[:frames]
+            played = emphasised(directions[seed], seed, asked.spread_of(seed, seed), voice.accents, asked.like)[:frames]
             start = voice.part(0, frames)
+            breathing, _ = asked.gestures_of(seed, seed)
             expectations = self.scorer.expect(
-                start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), seeds=[seed]
+                start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), seeds=[breathing]
             )
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 

@@ -21,6 +21,7 @@ _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD 
 _MOOD_SPREAD = 0.8  # strongest mood added at *Spread* 1 where none is requested
 _STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Spread* 1
 _AGAINST_MOOD = 0.4  # share of what a requested mood does to an axis that a reading may take back: a warm take smiles
+_AGAINST_SLIDER = 0.6  # the same of much that is asked of the axis itself; of little, more: a take of high energy is not quiet
 _EMPHASIS = 0.6  # standard deviation of log energy between the words of a line at *Spread* 1
 _WORD_FRAMES = 15  # approximate length of an emphasis, frames
 _SMOOTHED = 1.45  # restores the deviation that smoothing removes
@@ -46,7 +47,8 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     """The direction of a seed's take: float32 [n, DIRECTION_NAMES].
 
     asked: direction vectors [n, DIRECTION_NAMES], one for the line or one for every frame.  spread: 0 (exactly as requested) … 1 (as
-    different as people are). If no mood is requested, every other reading has a slight one; if one is, no reading takes it back.
+    different as people are). If no mood is requested, every other reading has a slight one; if one is, no reading takes it back. Nor does
+    one take back what is asked of a slider by much.
     """
     asked = np.array(asked, np.float32)
     if spread <= 0:
@@ -54,7 +56,10 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     x = point(seed)
     normal = torch.special.ndtri(torch.from_numpy(x[: len(AXES)])).numpy().clip(-_FURTHEST, _FURTHEST)
     style, moods = asked[:, : len(AXES)], asked[:, len(AXES) :]
-    by, back = spread * _SPREADS * normal, -_AGAINST_MOOD * (moods @ _MOOD_CHANGES)  # back: the most that may be taken back
+    by, asked_by = spread * _SPREADS * normal, np.abs(style)
+    most = np.maximum(_AGAINST_SLIDER * asked_by, _FURTHEST * (spread * _SPREADS - asked_by))
+    by = np.where(by * style < 0, np.sign(by) * np.minimum(np.abs(by), most), by)
+    back = -_AGAINST_MOOD * (moods @ _MOOD_CHANGES)  # the most that may be taken back
     by = np.where(back < 0, np.maximum(by, back), np.where(back > 0, np.minimum(by, back), by))
     style[:] = np.clip(style + by, np.minimum(_LEAST, style), np.maximum(_MOST, style))
     if moods.any():

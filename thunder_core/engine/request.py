@@ -30,7 +30,7 @@ _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, mor
 _FRAMES_AT_WORK = 150_000  # bound for takes that are articulated or scored in parallel: two of an hour need 2.5 GB
 _FRAMES_SAMPLED = 200_000  # the same for takes that are sampled, which needs a tenth of that memory
 _LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a fifth less
-_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[float] | None, Turn, Run], list[Motion]]
+_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[tuple[int, float]] | None, Turn, Run], list[Motion]]
 
 
 def threads_for(frames: int, threads: int, most: int = _FRAMES_AT_WORK) -> int:
@@ -75,7 +75,7 @@ class Requested:
 class Request:
     """One request for takes; samples and scores portions of it on any thread.
 
-    draw: (seeds, progress, direction of each, spread of each, turn, run) → a motion for each seed.
+    draw: (seeds, progress, direction of each, seed and spread of each one's gestures, turn, run) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known
     before sampling.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which needs memory.
     requested: of `_requested`, once it is known; requesting: held while it is worked out.
@@ -155,12 +155,14 @@ class Request:
 
         if self.asked is None:
             return self.draw(seeds, tell, None, None, self.turn, run)
-        return self.draw(seeds, tell, self._played(seeds), [self._spread(s) for s in seeds], self.turn, run)
+        return self.draw(seeds, tell, self._played(seeds), self._gestures(seeds), self.turn, run)
 
     def _played(self, seeds: list[int]) -> list[np.ndarray]:
         """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each."""
-        others = () if self.asked is None else self.asked.stresses
-        return [emphasised(self.readings[s], s, self._spread(s), self.voice.accents, others) for s in seeds]
+        return [emphasised(self.readings[s], s, self._spread(s), self.voice.accents, self.asked.like) for s in seeds]
+
+    def _gestures(self, seeds: list[int]) -> list[tuple[int, float]]:
+        return [self.asked.gestures_of(s, self.seeds[0]) for s in seeds]
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
@@ -168,7 +170,8 @@ class Request:
             return None
         # With each take's own stresses and breaths, which would otherwise count as errors.
         own = [self.asked.is_played_otherwise(s, self.seeds[0]) for s in seeds]
-        return self.scorer.expect(self.voice, self._played(seeds), own, lambda: self._requested().lips, self.turn, seeds)
+        breathing = [seed for seed, _ in self._gestures(seeds)]
+        return self.scorer.expect(self.voice, self._played(seeds), own, lambda: self._requested().lips, self.turn, breathing)
 
     def _requested(self) -> Requested:
         """What the model expects in the requested direction."""

@@ -177,7 +177,7 @@ class Live(Part):
         return 0.0
 
     def _asked(self, rig: head.Rig, entry) -> Asked:
-        """The direction the sliders request for the take. Its spread and stresses, or that it is played exactly as directed, stay."""
+        """The direction the sliders request for the take. Its spread, what it is like, or that it is played exactly as directed, stay."""
         state, before = fingerprint.of_take(entry), self.sampling.asked
         last = state.last if state is not None and state.last else None
         asked = asking.asked(rig.owner, provenance.clock_of(entry.action), last)
@@ -185,7 +185,7 @@ class Live(Part):
         asked = asked if followed is None else replace(asked, vectors=followed)
         if before is None:
             return replace(asked, as_asked=False)
-        return replace(asked, spread=before.spread, as_asked=before.as_asked, stresses=before.stresses)
+        return replace(asked, spread=before.spread, as_asked=before.as_asked, like=before.like)
 
     def _sample(self, scene, entry, asked: Asked, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one Performance."""
@@ -286,7 +286,7 @@ def _same(one: Asked | None, other: Asked | None) -> bool:
     if one is None or other is None:
         return one is other
     alike = one.vectors.shape == other.vectors.shape and bool((np.abs(one.vectors - other.vectors) < 1e-5).all())
-    return alike and (one.spread, one.as_asked, one.stresses) == (other.spread, other.as_asked, other.stresses)
+    return alike and (one.spread, one.as_asked, one.like) == (other.spread, other.as_asked, other.like)
 
 
 def _unfinished(action, token: str) -> str | None:

@@ -79,10 +79,9 @@ def around(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
     return np.concatenate([np.clip(style, least, most), np.clip(moods, 0.0, 1.0)], axis=1).astype(np.float32)
 
 
-def _stresses_of(asked: Asked, seed: int) -> tuple[tuple[int, float], ...]:
-    """What makes the words that the take of a seed stresses, as `Asked.stresses`."""
-    spread = 0.0 if asked.as_asked else asked.spread
-    return (*asked.stresses, (seed, spread)) if spread > 0 else asked.stresses
+def _like(asked: Asked, seed: int) -> tuple[tuple[int, float], ...]:
+    """`Asked.like` of takes around the take of a seed, which was asked for so."""
+    return (*asked.like, (seed, 0.0 if asked.as_asked else asked.spread))
 
 
 def next_seed(scene, entry) -> int:
@@ -108,8 +107,8 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)
-    original, stresses = (None, ()) if before.asked is None else (before.asked.requested, _stresses_of(before.asked, entry.seed))
-    sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False, original=original, stresses=stresses))
+    original, like = (None, ()) if before.asked is None else (before.asked.requested, _like(before.asked, entry.seed))
+    sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False, original=original, like=like))
     collector = _Beside(scene, rig, voice, on_take, original)
     seed = next_seed(scene, entry)
     return (yield from generation.collected(client, voice, collector, COUNT, seed, sampling))

@@ -63,14 +63,23 @@ def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
     return Steps(torch.from_numpy(times), torch.from_numpy(np.append(np.exp(wanted), 0.0)))
 
 
-def seeded_noise(seeds: Sequence[int], frames: int, channels: int) -> Tensor:
+_APART = 0.5  # weight of its own noise in that of a take that is sampled around another
+
+
+def seeded_noise(seeds: Sequence[int], frames: int, channels: int, like: Sequence[int] = ()) -> Tensor:
     """ε [takes, frames, channels], drawn on the CPU from each take's own seed: the same take on every device type,
-    whatever its neighbours are."""
-    rows = []
-    for seed in seeds:
-        generator = torch.Generator().manual_seed(int(seed) % 2**63)
-        rows.append(torch.randn(frames, channels, generator=generator))
-    return torch.stack(rows)
+    whatever its neighbours are.  like: seeds of takes, each sampled around the one before, around the last of which these are."""
+
+    def drawn(seed: int) -> Tensor:
+        return torch.randn(frames, channels, generator=torch.Generator().manual_seed(int(seed) % 2**63))
+
+    def around(near: Tensor | None, seed: int) -> Tensor:
+        return drawn(seed) if near is None else math.sqrt(1 - _APART**2) * near + _APART * drawn(seed)  # of deviation 1 again
+
+    near = None
+    for seed in like:
+        near = around(near, seed)
+    return torch.stack([around(near, seed) for seed in seeds])
 
 
 def sample(

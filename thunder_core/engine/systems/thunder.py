@@ -258,14 +258,14 @@ class Thunder:
     def perform(  # noqa: PLR0913 (what one request says)
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
-        styles: Sequence[np.ndarray] | None = None, spreads: Sequence[float] | None = None,
+        styles: Sequence[np.ndarray] | None = None, drawn_by: Sequence[tuple[int, float]] | None = None, like: Sequence[int] = (),
         turn: AbstractContextManager[object] = _NO_TURN, run: Run = in_turn,
     ) -> list[Motion]:  # fmt: skip
         """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
         effort: one of QUALITIES, or a number of steps of the whole model.
-        styles: of each seed's motion, [1 or T, style]; None: any style.  spreads: 0 … 1, distance of each one's gestures from usual ones;
-        None: 0.
+        styles: of each seed's motion, [1 or T, style]; None: any style.  drawn_by: seed of each one's gestures, and their distance from
+        usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
@@ -276,18 +276,21 @@ class Thunder:
         def style_of(i: int) -> np.ndarray | None:
             return None if styles is None else styles[i]
 
-        turned = [self._turned(seed, style_of(i), kept) for i, seed in enumerate(seeds)]
+        drawn_by = [(seed, 0.0) for seed in seeds] if drawn_by is None else drawn_by
+        turned = [self._turned(seed, style_of(i), kept) for i, (seed, _) in enumerate(drawn_by)]
         if kept is not None and len(set(turned)) > 1:  # each side goes on from what is kept as its own mirror image has it
             made: dict[int, Motion] = {}
             for side in (False, True):
                 some = [i for i, is_turned in enumerate(turned) if is_turned == side]
-                own = [None if each is None else [each[i] for i in some] for each in (styles, spreads)]
+                own_styles = None if styles is None else [styles[i] for i in some]
+                by = [drawn_by[i] for i in some]
                 before, share = len(made) / len(seeds), len(some) / len(seeds)
 
                 def tell(fraction: float, before: float = before, share: float = share) -> None:
                     progress(before + share * fraction)
 
-                motions = self.perform(voice, [seeds[i] for i in some], effort, guidance, tell, kept, guide, own[0], own[1], turn, run)
+                whose = [seeds[i] for i in some]
+                motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like, turn, run)
                 made |= dict(zip(some, motions))
             return [made[i] for i in range(len(seeds))]
         frames, drawn = len(voice.features), []
@@ -331,15 +334,14 @@ class Thunder:
             return x0 if guide is None else guide(x0, a, b)
 
         def gestures_of(i: int) -> Callable[[], Layer]:
-            spread = 0.0 if spreads is None else spreads[i]
-            return partial(layer_of, voice.phrasing, seeds[i], spread, style_of(i), voice.listens, turned[i])
+            return partial(layer_of, voice.phrasing, *drawn_by[i], style_of(i), voice.listens, turned[i])
 
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             at.update(before=start, takes=len(some))
             known.clear()
             gestures = [run.begin(gestures_of(i)) for i in range(start, start + len(some))]
-            noise = seeded_noise(some, frames, self.denoiser.config.motion).to(self.device)
+            noise = seeded_noise(some, frames, self.denoiser.config.motion, like).to(self.device)
             noise = self.denoiser.first_noise(noise, None if played is None else played[start : start + len(some)])
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
