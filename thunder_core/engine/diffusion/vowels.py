@@ -16,9 +16,9 @@ from ..speech.phones import HIGH_VOWELS, LOW_VOWELS
 _LIKELY = 0.4  # probability above which the encoder hears a low vowel
 _REACH, _EASE = 1, 0.8  # frames beside a high vowel that count as it, and deviation of the smoothing
 # Opening of high vowels relative to the low ones nearby above which it is compressed, and the share that remains of what is above: so that
-# ee does not open by a third further than ah. People's do open as far now and then, and a lower limit makes readings more alike: of the
-# spread of people's speed of opening between takes .48 was left with .6 and .5, .50 with these and without any (`bench/habits.py`).
-_KNEE, _REMAINS = 1.0, 0.3
+# ee does not open much further than ah. People's do now and then, and a lower limit makes readings more alike: of the spread of people's
+# speed of opening .48 was left between takes with .6 and .5, .50 with these as without any (`bench/habits.py`).
+_KNEE, _REMAINS = 1.0, 0.5
 _NEARBY = 75.0  # standard deviation of the weight of low vowels by their distance, frames
 _OF_SPEECH = 2.2  # opening of low vowels relative to that of all speech, in takes
 _SPARSE = 0.01  # weight of a frame of speech beside that of a low vowel: what is known before there are some
