@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Idle movement of a face in silence: the head drifts, breathes and sometimes changes its pose, brows and lids move slightly, the gaze
-wanders.
+wanders, and the lower face moves as in `resting`.
 
 In pauses between phrases there is only the drift and the breath, which never stop; the longer silence lasts the more of the rest.
 """
@@ -13,6 +13,7 @@ from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import blurred, drift, eased, Layer
 from .manner import Directed, generator, Manner
+from .resting import rested
 from .speaker import brow_shape
 
 _STIR, _STIR_HERTZ = 0.3, 0.35  # small movement at all times: degrees, and speed
@@ -43,13 +44,15 @@ def idleness(phrasing: Phrasing) -> np.ndarray:
     return blurred(result[:, None], 4.0)[:, 0]
 
 
-def alive(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
-    """Add idle movement to a layer. directed: style of the gestures."""
+def alive(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed, listens: bool = False) -> None:
+    """Add idle movement to a layer. directed: style of the gestures.  listens: the face listens to the voice that is phrased so."""
     frames, rng, how = phrasing.frames, generator(seed, 4), directed.usual
     idle = idleness(phrasing)
     layer.head += _STIR * drift(frames, 3, _STIR_HERTZ, rng)
     phase, slower = rng.random(), 0.8 + 0.4 * rng.random()
-    layer.head[:, 0] += _BREATH * np.sin(2 * np.pi * (_BREATH_HERTZ * slower * np.arange(frames) / FPS + phase))
+    breath = np.sin(2 * np.pi * (_BREATH_HERTZ * slower * np.arange(frames) / FPS + phase))
+    layer.head[:, 0] += _BREATH * breath
+    rested(layer, phrasing, seed, directed, listens, (1 - breath) / 2)  # the head rises as air comes in
     if not idle.any():
         return
     size = min(2.0, how.head) ** 0.7

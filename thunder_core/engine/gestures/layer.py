@@ -22,6 +22,15 @@ _BLINK_DOWN, _BLINK_SHUT, _BLINK_UP = 0.1, 0.045, 0.2  # phases of a blink, s
 _LIDS_BUSY = 0.25  # eyeBlink of the model's motion above which no other blink begins
 _LIDS_NEAR = 12  # frames to either side that this includes
 _HUSH = 3.0  # frames in which a jaw comes to rest before a breath, and leaves it for the first sound
+_AGAINST = 4.0  # by how much corners that a mood raises or lowers keep from drifting the other way, per unit
+# Channels of the lower face that move in silence.
+LOWER_FACE = (
+    *(f"{name}{side}" for name in ("mouthPress", "mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "cheekSquint", "noseSneer")
+      for side in ("Left", "Right")),
+    "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
+)  # fmt: skip
+_OPPOSITES = {f"mouth{one}{side}": f"mouth{other}{side}" for side in ("Left", "Right")
+              for one, other in (("Smile", "Frown"), ("Frown", "Smile"))}  # fmt: skip
 _BLINK_FRAMES = round((_BLINK_DOWN + _BLINK_SHUT + _BLINK_UP) * FPS)
 
 
@@ -78,6 +87,7 @@ class Layer:
     longest [T]: frames for which the model's blinks may shut the eyes; longer ones open again after that.
     blinks: from which those are added that eyes need besides the model's; None: none are.
     rests [T]: frames for which the gaze may rest on one point.  glances: those of which it makes as many as that needs.
+    resting [T, LOWER_FACE]: what a lower face does in long silence, channel values, none below 0.
     """
 
     head: np.ndarray
@@ -95,16 +105,23 @@ class Layer:
     blinks: Blinks | None = None
     rests: np.ndarray = field(default_factory=lambda: np.zeros(0))
     glances: list[Glance] = field(default_factory=list)
+    resting: np.ndarray = field(default_factory=lambda: np.zeros((0, len(LOWER_FACE))))
 
     @classmethod
     def of(cls, frames: int) -> Layer:
         """An empty layer."""
         nothing = [np.zeros((frames, n)) for n in (3, 2, 3, 2)] + [np.zeros(frames) for _ in range(2)]
-        return cls(*nothing, np.ones(frames), *(np.zeros(frames) for _ in range(3)), np.ones((frames, 2)), np.full(frames, float(frames)))
+        ones = np.ones((frames, 2)), np.full(frames, float(frames))
+        lower = np.zeros((frames, len(LOWER_FACE)))
+        return cls(*nothing, np.ones(frames), *(np.zeros(frames) for _ in range(3)), *ones, resting=lower)
 
     @property
     def frames(self) -> int:
         return len(self.head)
+
+    def lower(self, name: str) -> np.ndarray:
+        """What a channel of the lower face does in long silence, [T], to be added to in place."""
+        return self.resting[:, LOWER_FACE.index(name)]
 
     def stroke(self, fastest: float, degrees: np.ndarray, down: float, hold: float, back: float) -> None:
         """Move the head by `degrees` [3] in `down` s, fastest at a frame, and back after `hold` s in `back` s."""
@@ -168,6 +185,11 @@ class Layer:
             add(f"browDown{name}", self.knit[:, side] + (below[:, 0] + below[:, 1 + side]) / 2)
             add(f"eyeWide{name}", _WIDER * (raised[:, 0] + raised[:, 1 + side]) / 2 * (1 - shut))
             add(f"eyeSquint{name}", _NARROWER * knit[:, side])
+        for name, by in zip(LOWER_FACE, self.resting.T):
+            if (other := _OPPOSITES.get(name)) in place:  # corners that a mood raises are not lowered
+                by = by * np.clip(1 - _AGAINST * expression[:, place[other]], 0, 1)
+            if by.any():
+                add(name, by)
         turn = np.radians(self.head)
         looked = eyes + np.radians(np.stack([self.gaze[:, 1], self.gaze[:, 0], np.zeros(self.frames)], 1))
         looked -= _EYES_STAY * turn * np.array([1, 1, 0])

@@ -28,7 +28,7 @@ def layer_of(
     """
     layer, manner, directed = Layer.of(phrasing.frames), manner_of(seed, spread), Directed.of(styles, turned)
     (answered if listens else marked)(layer, phrasing, seed, manner, directed)
-    alive(layer, phrasing, seed, manner, directed)
+    alive(layer, phrasing, seed, manner, directed, listens)
     layer.brows[:, 1:] *= directed.brow_sides
     layer.felt += _VARIES * drift(phrasing.frames, 1, _VARIES_HERTZ, generator(seed, 10))[:, 0]
     layer.lively += livelier(directed, phrasing.frames)
