@@ -27,7 +27,9 @@ from bench.tables import report, results_file
 from thunder_core.animation.played import starts
 from thunder_core.direction import Asked, Direction, NEUTRAL
 from thunder_core.engine.engine import Engine
+from thunder_core.face.head import Head
 from thunder_core.face.lips import Lips
+from thunder_core.face.skinning import SkinnedPoints
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion, RATE, Speech, Take
 
@@ -48,8 +50,14 @@ def with_quiet(samples: np.ndarray) -> tuple[np.ndarray, slice]:
     )
 
 
-def row(name: str, lips: Lips, takes: list[tuple[Take, Motion]]) -> str:
-    """A line of the table. takes: each with the part of its motion that is measured."""
+def corners_of(head: Head) -> SkinnedPoints:
+    """The corners of a head's mouth."""
+    vertices = np.array([head.mouth_corner_left, head.mouth_corner_right])
+    return SkinnedPoints.of(head, lambda values: values[vertices])
+
+
+def row(name: str, lips: Lips, edges: SkinnedPoints, takes: list[tuple[Take, Motion]]) -> str:
+    """A line of the table. edges: the corners of the mouth.  takes: each with the part of its motion that is measured."""
     names = np.array(lips.names)
     lower = np.array([each.startswith(LOWER) for each in names])
     some, more, corners, gaps, jaws, presses, swallows, minutes = [], [], [], [], [], 0, 0, 0.0
@@ -57,7 +65,7 @@ def row(name: str, lips: Lips, takes: list[tuple[Take, Motion]]) -> str:
         moved = np.ptp(motion.expression[:, lower], axis=0)
         some.append((moved > 0.04).sum())
         more.append((moved > 0.08).sum())
-        placed = lips._corners.place(lips.coefficients(motion), rotvec_to_matrix(motion.jaw.astype(float)))
+        placed = edges.place(lips.coefficients(motion), rotvec_to_matrix(motion.jaw.astype(float)))
         points = np.moveaxis(np.asarray(placed), 1, 0) * 1e3
         corners.append(max(np.linalg.norm(np.ptp(each, axis=0)) for each in points))
         gaps.append(lips.opening(motion).max())
@@ -84,7 +92,7 @@ def main() -> None:
     p.add_argument("--keep", type=Path, help="folder for the motions, as arrays")
     args = p.parse_args()
     engine, corpus = Engine.load(args.weights), open_corpus(args.cache)
-    lips = Lips.of(engine.head)
+    lips, edges = Lips.of(engine.head), corners_of(engine.head)
     made: dict[str, list[tuple[Take, Motion]]] = {}
 
     def perform(name: str, speech: Speech, count: int, inside: slice, mood: str = NEUTRAL, listening: bool = False) -> None:
@@ -112,7 +120,7 @@ def main() -> None:
         perform("without quiet", Speech(samples), args.takes // 4, slice(None))
     lines = [
         f"takes of {args.voices} voices and of silence, normal quality, spread 0.5, weights {engine.weights}", "",
-        f"{'':22s}" + "".join(f"{name:>12s}" for name in NAMES), *(row(name, lips, takes) for name, takes in made.items()),
+        f"{'':22s}" + "".join(f"{name:>12s}" for name in NAMES), *(row(name, lips, edges, takes) for name, takes in made.items()),
     ]  # fmt: skip
     report(results_file(args.results, "resting.txt", args.voices >= 3 and args.takes >= 16), lines)
 

@@ -50,7 +50,7 @@ def restful(phrasing: Phrasing, listens: bool) -> list[tuple[int, int]]:
 
 def rested(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed, listens: bool, breath: np.ndarray) -> None:
     """Add the movement of a resting lower face to a layer. breath: [T] 0 … 1, air drawn in."""
-    rng = generator(seed, 16)
+    presses, swallows = generator(seed, 16), generator(seed, 18)
     corners = _drifting(phrasing.frames, generator(seed, 17))
     for first, last in restful(phrasing, listens):
         t = np.arange(first, last)
@@ -63,7 +63,7 @@ def rested(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed, list
             layer.lower(name)[t] += felt * by[t]
         for name in ("noseSneerLeft", "noseSneerRight"):
             layer.lower(name)[t] += _NOSTRILS * felt * breath[t]
-        _press_and_swallow(layer, first, last, rng, directed, _LISTENS if listens else 1.0)
+        _press_and_swallow(layer, first, last, presses, swallows, directed, _LISTENS if listens else 1.0)
 
 
 def _drifting(frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -83,26 +83,28 @@ def _above(values: np.ndarray) -> np.ndarray:
     return (values + np.sqrt(values**2 + _SOFT**2)) / 2
 
 
-def _press_and_swallow(layer: Layer, first: int, last: int, rng: np.random.Generator, directed: Directed, rarer: float) -> None:
+def _press_and_swallow(
+    layer: Layer, first: int, last: int, presses: np.random.Generator, swallows: np.random.Generator, directed: Directed, rarer: float
+) -> None:  # fmt: skip
     """Add presses of the lips and swallows to frames first … last. rarer: factor of the time between them."""
     begins = max(first, round(_AT_ENDS * FPS))
     ends = min(last, layer.frames - round(_AT_ENDS * FPS))
-    swallows = []
-    for each in _times(first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, rng, directed, rarer):
-        u = rng.random(7)
+    swallowed = []
+    for each, u in _drawn(first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, directed, rarer):
         times = _spent(_SWALLOWING, u)
-        if each < begins or each + sum(times) * FPS > ends:
+        over = each + sum(times) * FPS
+        swallowed.append((each, over))
+        if each < begins or over > ends:
             continue
-        swallows.append((each, each + sum(times) * FPS))
-        _press(layer, each, times, _between(_SWALLOW, u[3]), 0.5 * u[4] - 0.25, 0.0, 0.0)
+        _press(layer, each, times, _between(_SWALLOW, u[3]), u[4] - 0.5, 0.0, 0.0)
         at, far = bump(layer.frames, each, *times)
         layer.lower("mouthShrugLower")[at] += _between(_CHIN, u[5]) * far
         layer.stroke(each + times[0] * FPS / 2, np.array([_between(_DIP, u[6]), 0, 0]), *times)
-    for each in _times(first, last, _FIRST_PRESS, _PRESS_EVERY, rng, directed, rarer):
-        u = rng.random(7)
+    for each, u in _drawn(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, directed, rarer):
         times = _spent(_PRESSING, u)
-        near = any(start - _APART * FPS < each + sum(times) * FPS and each < end + _APART * FPS for start, end in swallows)
-        if each >= begins and each + sum(times) * FPS <= ends and not near:
+        over = each + sum(times) * FPS
+        near = any(start - _APART * FPS < over and each < end + _APART * FPS for start, end in swallowed)
+        if each >= begins and over <= ends and not near:
             _press(layer, each, times, _between(_PRESS, u[3]), 2 * u[4] - 1, _between(_ROLLS, u[5]), _between(_ROLLS, u[6]))
 
 
@@ -115,15 +117,17 @@ def _press(layer: Layer, at: float, times: tuple[float, ...], size: float, uneve
         layer.lower(name)[frames] += size * by * far
 
 
-def _times(
+def _drawn(
     first: int, last: int, soonest: tuple[float, float], every: tuple[float, float],
     rng: np.random.Generator, directed: Directed, rarer: float,
-) -> list[float]:  # fmt: skip
-    """Frames at which something begins that comes every so many seconds."""
-    result, at = [], first + FPS * _between(soonest, rng.random()) * rarer
+) -> list[tuple[float, np.ndarray]]:  # fmt: skip
+    """What comes every so many seconds: the frame at which each begins, and seven numbers, 0 … 1, that say how it is."""
+    result, u = [], rng.random(8)
+    at = first + FPS * _between(soonest, u[7]) * rarer
     while at < last:
-        result.append(at)
-        at += FPS * _between(every, rng.random()) * rarer / directed.at(at).tempo
+        result.append((at, u[:7]))
+        u = rng.random(8)
+        at += FPS * _between(every, u[7]) * rarer / directed.at(at).tempo
     return result
 
 
