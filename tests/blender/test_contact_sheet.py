@@ -25,6 +25,14 @@ def stage(stage):
     return stage
 
 
+def drawn(blender) -> np.ndarray:
+    """The sheet that was made, from its top: [height, width, 3]."""
+    image = blender.data.images["sheet"]
+    pixels = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(pixels)
+    return pixels.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
+
+
 def enter(stage, jaw, start=1.0, **how):
     """A take whose jaw is given, [T] radians."""
     scene, rig = stage
@@ -132,10 +140,7 @@ def test_a_row_shows_how_its_take_is_played(blender, stage, tmp_path):
     loud = np.where(np.arange(50) < 25, 1.0, 0.2)
     for _ in contact_sheet.make(scene, rig, [lively, still], str(tmp_path / "sheet.png"), loud):
         pass
-    image = blender.data.images["sheet"]
-    pixels = np.empty(len(image.pixels), np.float32)
-    image.pixels.foreach_get(pixels)
-    pixels = pixels.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
+    pixels = drawn(blender)
     head = round(contact_sheet.HEAD_CELLS * CELL)
     voice = np.nonzero((np.abs(pixels[:head] - np.float32(contact_sheet.SOUND)).max(axis=-1) < 0.02).any(axis=1))[0]
     assert np.ptp(voice) > 0.9 * CELL * (contact_sheet.VOICE[1] - contact_sheet.VOICE[0]), "the voice is drawn in the title"
@@ -271,10 +276,7 @@ def test_a_sheet_of_listeners_shows_what_they_do_and_no_mouths(blender, stage, t
     assert {"nod", "raised brows", "blink"} <= chosen and not {"lips shut", "loudest", "wide open"} & chosen
     for _ in contact_sheet.make(scene, rig, entries, str(tmp_path / "sheet.png"), np.zeros(100)):
         pass
-    image = blender.data.images["sheet"]
-    pixels = np.empty(len(image.pixels), np.float32)
-    image.pixels.foreach_get(pixels)
-    pixels = pixels.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
+    pixels = drawn(blender)
     head = round(contact_sheet.HEAD_CELLS * CELL)
     for track in ("eyes", "mouth"):
         there = (np.abs(pixels[head:] - np.float32(activity.COLOURS[track])).max(axis=-1) < 0.02).any()

@@ -4,7 +4,7 @@ do not speak nods, raised brows, smiles, looks away and a blink."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -39,10 +39,9 @@ def choose(
     """
     mean = np.asarray(openings, np.float64).mean(axis=0)
     frames = len(mean)
-    apart = max(1, min(APART, frames // (count + 1)))
     shut = (np.asarray(openings) <= CLOSED_MM).mean(axis=0)
     blinks = np.zeros(frames) if lids is None else (np.asarray(lids)[:, :frames] > _SHUT_EYES).mean(axis=0)
-    result: list[tuple[int, str]] = []
+    chosen = _Chosen(frames, count)
 
     def moved(frame: int, why: str) -> int:
         """The frame nearest to one at which fewest faces blink and the mouths are as they are there."""
@@ -55,12 +54,7 @@ def choose(
 
     def take(candidates, why: str, most: int) -> None:
         places = [moved(int(frame), why) for frame in candidates]
-        for frame in sorted(places, key=lambda i: blinks[i] > _BLINKING):
-            if most <= 0 or len(result) >= count:
-                return
-            if all(abs(frame - other) >= apart for other, _ in result):
-                result.append((frame, why))
-                most -= 1
+        chosen.take(sorted(places, key=lambda i: blinks[i] > _BLINKING), why, most)
 
     if loudness is not None and np.max(loudness[:frames], initial=0.0) > 0:
         loudest = int(np.argmax(loudness[:frames]))
@@ -74,7 +68,7 @@ def choose(
         take(sorted(_peaks(differences), key=lambda i: -differences[i]), DIFFER, 2)
     take(widest, WIDE, count)
     take(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), OTHER, count)  # for lines with little movement
-    return sorted(result)
+    return sorted(chosen.moments)
 
 
 def choose_quiet(
@@ -88,34 +82,40 @@ def choose_quiet(
     """
     clear = {name: np.asarray(values, np.float64) / _SEEN[name] for name, values in gestures.items()}
     frames = next(iter(clear.values())).shape[1]
-    apart = max(1, min(APART, frames // (count + 1)))
     shut = np.zeros((1, frames)) if lids is None else np.asarray(lids, np.float64)[:, :frames]
     blinks = (shut > _SHUT_EYES).mean(axis=0)
-    result: list[tuple[int, str]] = []
-
-    def take(candidates, why: str, most: int) -> None:
-        for frame in candidates:
-            if most <= 0 or len(result) >= count:
-                return
-            if all(abs(frame - other) >= apart for other, _ in result):
-                result.append((int(frame), why))
-                most -= 1
-
-    ranked = {}
+    chosen, ranked = _Chosen(frames, count), {}
     for name, values in clear.items():
         level = values.mean(axis=0)
         seen = [i for i in _peaks(level) if values[:, i].max() >= 1]
         ranked[name] = sorted(seen, key=lambda i: (blinks[i] > _BLINKING, -level[i]))
     for name, places in ranked.items():
-        take(places, name, 1)
+        chosen.take(places, name, 1)
     if blinks.any():
-        take(sorted(np.flatnonzero(blinks), key=lambda i: (-blinks[i], -shut[:, i].mean())), BLINK, 1)
+        chosen.take(sorted(np.flatnonzero(blinks), key=lambda i: (-blinks[i], -shut[:, i].mean())), BLINK, 1)
     if differences is not None and len(shut) > 1 and np.max(differences) > 0:
-        take(sorted(_peaks(differences), key=lambda i: (blinks[i] > _BLINKING, -differences[i])), DIFFER, 1)
+        chosen.take(sorted(_peaks(differences), key=lambda i: (blinks[i] > _BLINKING, -differences[i])), DIFFER, 1)
     for name, places in ranked.items():
-        take(places, name, 1)
-    take(sorted(np.linspace(0, frames - 1, 4 * count + 1).round().astype(int), key=lambda i: blinks[i] > _BLINKING), OTHER, count)
-    return sorted(result)
+        chosen.take(places, name, 1)
+    chosen.take(sorted(np.linspace(0, frames - 1, 4 * count + 1).round().astype(int), key=lambda i: blinks[i] > _BLINKING), OTHER, count)
+    return sorted(chosen.moments)
+
+
+class _Chosen:
+    """Moments (frame, reason) that were chosen so far, at most `count`, each far enough from the others."""
+
+    def __init__(self, frames: int, count: int):
+        self.moments: list[tuple[int, str]] = []
+        self._count, self._apart = count, max(1, min(APART, frames // (count + 1)))
+
+    def take(self, candidates: Iterable[int], why: str, most: int) -> None:
+        """Add the first `most` of some frames that are far enough from those chosen."""
+        for frame in candidates:
+            if most <= 0 or len(self.moments) >= self._count:
+                return
+            if all(abs(frame - other) >= self._apart for other, _ in self.moments):
+                self.moments.append((int(frame), why))
+                most -= 1
 
 
 def _peaks(values: np.ndarray) -> list[int]:
