@@ -15,7 +15,8 @@ from ...face.lips import CLOSED_MM
 from ...face.mechanics import highest, Mechanics, Sounds, USUAL_GAP_MM
 from ...face.smoothing import let_go, lower_peaks, reached_in_time
 from ...types import FPS
-from ..speech.closure_envelope import closure, LABELS_PER_SECOND
+from ..speech.belief import likely
+from ..speech.closure_envelope import closure
 from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS, SILENCE
 from .rounding import further_in, rounded, Rounding
@@ -40,17 +41,12 @@ _TONGUE_FITS = (0.02, 0.06)  # jaw angles (radians) at which the tongue begins t
 
 def demanded_closures(belief: np.ndarray, frames: int, sure: float = SURE) -> np.ndarray:
     """Required lip closure [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz."""
-    bilabial = belief[:, list(BILABIALS)].sum(1)
-    return closure(np.repeat(bilabial > sure, int(LABELS_PER_SECOND / ENCODER_RATE)), frames)
+    return closure(likely(belief, BILABIALS, sure), frames)
 
 
 def believed_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
     """The sounds that jaw, lips and tongue follow, from phone probabilities [N, 40] at 50 Hz and whether somebody speaks [frames]."""
-
-    def of(phones: tuple[int, ...]) -> np.ndarray:
-        return np.repeat(belief[:, list(phones)].sum(1) > _LIKELY, int(LABELS_PER_SECOND / ENCODER_RATE))
-
-    return sounds_of(spoken, of(SIBILANTS), of(LABIODENTALS), of(DENTALS), of(BILABIALS))
+    return sounds_of(spoken, *(likely(belief, phones, _LIKELY) for phones in (SIBILANTS, LABIODENTALS, DENTALS, BILABIALS)))
 
 
 def sounds_of(

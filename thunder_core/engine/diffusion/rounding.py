@@ -10,9 +10,8 @@ import numpy as np
 
 from ...channels import in_group
 from ...face.mechanics import bell
-from ...types import FPS
-from ..speech.closure_envelope import closure, LABELS_PER_SECOND
-from ..speech.encoder import ENCODER_RATE
+from ..speech.belief import likely, over_frames
+from ..speech.closure_envelope import closure
 from ..speech.phones import PHONES, ROUNDED
 
 # Least mouthPucker on a sound at usual Rounding and Articulation: what the teacher has on all but the least rounded quarter of these sounds
@@ -47,13 +46,10 @@ class Rounding:
 
 def believed_rounding(belief: np.ndarray, frames: int) -> Rounding:
     """Rounding over animation frames, from phone probabilities [N, 40] at 50 Hz."""
-    rounded = belief[:, list(ROUNDED)].sum(1)
-    at = np.arange(frames) * (ENCODER_RATE / FPS) + 0.5
-    heard = bell(np.interp(at, np.arange(len(rounded)), rounded), _ROUND_EASE)
+    heard = bell(over_frames(belief, ROUNDED, frames), _ROUND_EASE)
     least = np.zeros(frames)
     for value, names in _LEAST:
-        likely = belief[:, [PHONES.index(name) for name in names]].sum(1) > _LIKELY
-        spoken = np.repeat(likely, int(LABELS_PER_SECOND / ENCODER_RATE))
+        spoken = likely(belief, [PHONES.index(name) for name in names], _LIKELY)
         least = np.maximum(least, value * closure(spoken, frames, _BEFORE, _AFTER))
     return Rounding(heard, least)
 

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...face.mechanics import bell, highest
-from ...types import FPS
+from ..speech.belief import over_frames
 from ..speech.closure_envelope import segments
-from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import HIGH_VOWELS, LOW_VOWELS
 
 _LIKELY = 0.4  # probability above which the encoder hears a low vowel
@@ -38,9 +37,7 @@ class Vowels:
 
 def believed_vowels(belief: np.ndarray, frames: int) -> Vowels:
     """Vowels over animation frames, from phone probabilities [N, 40] at 50 Hz."""
-    at = np.arange(frames) * (ENCODER_RATE / FPS) + 0.5
-    high = np.interp(at, np.arange(len(belief)), belief[:, list(HIGH_VOWELS)].sum(1))
-    low = np.interp(at, np.arange(len(belief)), belief[:, list(LOW_VOWELS)].sum(1))
+    high, low = (over_frames(belief, phones, frames) for phones in (HIGH_VOWELS, LOW_VOWELS))
     return Vowels(bell(highest(high, _REACH), _EASE), low)
 
 

@@ -158,8 +158,7 @@ class Layer:
 
     def blink(self, start: float, length: float = 1.0) -> None:
         """Add a blink at a frame; length: relative to a usual blink."""
-        at, far = bump(self.frames, start, _BLINK_DOWN, _BLINK_SHUT * length, _BLINK_UP * length)
-        self.shut[at] = np.maximum(self.shut[at], far)
+        _blink(self.shut, start, length)
 
     def added_to(self, expression: np.ndarray, head: np.ndarray, eyes: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, ...]:
         """(expression [T, names], head [T, 3], eyes [T, 3]) with this layer; rotation vectors in radians. Channels stay within bounds."""
@@ -213,12 +212,16 @@ class Layer:
         inside[EDGE : max(EDGE, self.frames - EDGE)] = True
         shut = _whole(self.shut, free & inside)
         if self.blinks is not None:
-            added = Layer.of(self.frames)
             for at in self.blinks.needed(np.maximum(own.max(1), shut), _BLINK_FRAMES, (ends[0], ends[1])):
-                added.blink(at)
-            shut = np.maximum(shut, added.shut)
+                _blink(shut, at)
         expression[:, lids] = np.maximum(own + self.droop[:, None] * np.clip(1 - own, 0, 1), shut[:, None])
         return shut
+
+
+def _blink(shut: np.ndarray, start: float, length: float = 1.0) -> None:
+    """Add a blink at a frame to lids [T], 0 … 1 shut, in place; length: relative to a usual blink."""
+    at, far = bump(len(shut), start, _BLINK_DOWN, _BLINK_SHUT * length, _BLINK_UP * length)
+    shut[at] = np.maximum(shut[at], far)
 
 
 def _shortened(lids: np.ndarray, longest: np.ndarray) -> np.ndarray:
