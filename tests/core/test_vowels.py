@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ee, i, oo and u open less than ah nearby, softly, and nothing else of a mouth's opening changes."""
+"""Ee, i, oo and u open less than ah nearby, softly, and everything a little further in return."""
 
 import numpy as np
 import pytest
@@ -36,8 +36,16 @@ def opening(high: str = "IY", low: float = 14.0, wide: float = 20.0) -> tuple[np
 @pytest.mark.parametrize("phone", ["IY", "IH", "UW", "UH"])
 def test_a_high_vowel_opens_hardly_further_than_low_ones(phone):
     gap, factor = opening(phone)
-    assert 1.0 < (factor * gap)[51:53].mean() / 14.0 < 1.2
-    assert factor[:44] == pytest.approx(1.0) and factor[60:] == pytest.approx(1.0)
+    made = factor * gap
+    assert 0.9 < made[51:53].mean() / made[18:24].mean() < 1.1
+    assert (factor[:44] >= 1).all() and (factor[60:] >= 1).all()
+
+
+def test_the_mouth_moves_as_much_as_before():
+    gap, factor = opening()
+    moved, before = (np.abs(np.diff(x)).sum() for x in (factor * gap, gap))
+    assert factor[[20, 80]].min() > 1.02 and factor.max() <= 1.15
+    assert moved / before == pytest.approx(1.0, abs=0.02)
 
 
 @pytest.mark.parametrize("phone", ["AH", "EH", "EY", "AA"])
@@ -45,7 +53,7 @@ def test_other_vowels_stay(phone):
     assert opening(phone)[1] == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("wide", [4.0, 11.0])
+@pytest.mark.parametrize("wide", [4.0, 6.5])
 def test_a_high_vowel_that_opens_no_further_stays(wide):
     assert opening(wide=wide)[1] == pytest.approx(1.0)
 
@@ -53,14 +61,14 @@ def test_a_high_vowel_that_opens_no_further_stays(wide):
 def test_wider_stays_wider_and_differs_less():
     widths = np.array([15.0, 18.0, 21.0, 24.0])
     made = np.array([(np.prod(opening(wide=width), axis=0))[51] for width in widths])
-    assert (np.diff(made) > 0.6).all() and (np.diff(made) < 0.6 * np.diff(widths)).all() and made[-1] < 20.0
+    assert (np.diff(made) > 0.6).all() and (np.diff(made) < 0.9 * np.diff(widths)).all() and made[-1] < 19.0
 
 
 def test_without_low_vowels_the_opening_of_speech_decides():
     gap = np.full(FRAMES, 4.0)
     gap[48:56] = 14.0
     factor = less_open(gap, SPEECH, believed_vowels(heard(("IY", 0.9, 48, 56)), FRAMES))
-    assert 0.4 < factor[51] < 0.9 and factor[:44] == pytest.approx(1.0)
+    assert 0.4 < factor[51] < 0.9 and (factor[:44] >= 1).all()
 
 
 def test_silence_and_a_face_that_does_not_speak_stay():
@@ -82,4 +90,4 @@ def test_the_mouth_follows_jaw_and_lips():
     before, after = (bundled_lips().opening(motion) for motion in (plain, made))
     assert before[52] > 1.4 * before[21] and after[52] < 1.3 * after[21]
     assert made.jaw[52, 0] < 0.9 * plain.jaw[52, 0]
-    assert after[:40] == pytest.approx(before[:40], abs=0.3)
+    assert (after[:40] >= before[:40] - 0.1).all() and (after[:40] <= 1.16 * before[:40] + 0.1).all()

@@ -15,9 +15,9 @@ from ..speech.phones import HIGH_VOWELS, LOW_VOWELS
 _LIKELY = 0.4  # probability above which the encoder hears a low vowel
 _REACH, _EASE = 1, 0.8  # frames beside a high vowel that count as it, and deviation of the smoothing
 # Opening of high vowels relative to the low ones nearby above which it is compressed, and the share that remains of what is above: so that
-# ee does not open much further than ah. People's do now and then, and a lower limit makes readings more alike: of the spread of people's
-# speed of opening .48 was left between takes with .6 and .5, .50 with these as without any (`bench/habits.py`).
-_KNEE, _REMAINS = 1.0, 0.5
+# ee does not open much further than ah. Chosen on validation voices.
+_KNEE, _REMAINS = 0.6, 0.5
+_MOST_BACK = 1.15  # most by which all openings grow in return
 _NEARBY = 75.0  # standard deviation of the weight of low vowels by their distance, frames
 _OF_SPEECH = 2.2  # opening of low vowels relative to that of all speech, in takes
 _SPARSE = 0.01  # weight of a frame of speech beside that of a low vowel: what is known before there are some
@@ -47,7 +47,11 @@ def no_vowels(frames: int) -> Vowels:
 
 
 def less_open(gap: np.ndarray, speech: np.ndarray, vowels: Vowels) -> np.ndarray:
-    """Factor [T] of an opening [T] mm of speech [T] by which high vowels open less than low ones nearby."""
+    """Factor [T] of an opening [T] mm of speech [T] by which high vowels open less than low ones nearby.
+
+    In return everything opens a little further, so that the mouth moves as much as before within some seconds: otherwise takes would
+    move less than people do, and loud ones differ less from quiet ones.
+    """
     value, count = np.zeros(len(gap)), np.zeros(len(gap))
     for start, end in segments(vowels.low > _LIKELY):
         middle = (start + end) // 2
@@ -57,4 +61,6 @@ def less_open(gap: np.ndarray, speech: np.ndarray, vowels: Vowels) -> np.ndarray
     value += _SPARSE * speech * _OF_SPEECH * gap
     usual = bell(value, _NEARBY) / np.maximum(bell(count, _NEARBY), 1e-9)
     share = gap / np.maximum(usual, 1e-3)
-    return 1 - (1 - _REMAINS) * vowels.high * np.maximum(share - _KNEE, 0.0) / np.maximum(share, _KNEE)
+    less = 1 - (1 - _REMAINS) * vowels.high * np.maximum(share - _KNEE, 0.0) / np.maximum(share, _KNEE)
+    moved, left = (bell(np.abs(np.gradient(speech * x * gap)), _NEARBY) for x in (1.0, less))
+    return less * np.clip(moved / np.maximum(left, 1e-9), 1.0, _MOST_BACK)
