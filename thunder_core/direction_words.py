@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -40,6 +40,14 @@ CARRIED_WORDS = {
     "turn": ("head turned right", "head turned left"),
     "tilt": ("head tilted left", "head tilted right"),
 }
+_MOOD_WORDS = {mood.label.lower() for name, mood in MOODS.items() if name != NEUTRAL}
+# Short forms for narrow lists; `short` knows those of moods too.
+_SHORT = {
+    NEARLY: "nearly so", "steady eyes": "still eyes", "restless eyes": "busy eyes", "narrow mouth": "narrow", "wide mouth": "wide",
+    "more on the right": "right side", "more on the left": "left side", "open brows": "no frown", "raised brows": "brows up",
+    "head turned right": "turns right", "head turned left": "turns left", "head tilted left": "tilts left",
+    "head tilted right": "tilts right", "contemptuous": "contempt",
+}  # fmt: skip
 _MOST = 3  # words of a take
 _SHARE = 3  # a word is on at most one in so many takes of a batch
 # Axis → the measures (`animation.shown`) in which it shows: steady eyes neither blink nor look away more than usual.
@@ -147,6 +155,25 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
             said[take].append(word)
             used[word] += 1
     return [traits if isinstance(traits, str) else ", ".join(some) or NEARLY for traits, some in zip(asked_so, said)]
+
+
+def short(word: str) -> str:
+    """A word of a take in a form for narrow lists: "restless eyes" is "busy eyes", "less contemptuous" "contempt −"."""
+    for more, sign in (("more ", "+"), ("less ", "−")):
+        mood = word.removeprefix(more)
+        if mood != word and mood in _MOOD_WORDS:
+            return f"{_SHORT.get(mood, mood)} {sign}"
+    return _SHORT.get(word, word)
+
+
+def fitting(said: str, fits: Callable[[str], bool]) -> str:
+    """As many of a take's words as fit, none of them cut: all in full, all in short, then without the last and so on; "" if none does."""
+    some = said.split(", ")
+    for part in (*(some[:count] for count in range(len(some), 0, -1)), *([word] for word in some[1:])):
+        for text in (", ".join(part), ", ".join(map(short, part))):
+            if fits(text):
+                return text
+    return ""
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:

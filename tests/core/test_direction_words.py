@@ -191,3 +191,15 @@ def test_a_face_that_does_not_speak_is_not_said_to_be_uneven(role):
     played = Direction(Style(asymmetry=0.6, head=1.5)).vector()
     about = {"direction": USUAL.tolist(), "reading": played.tolist(), "as_asked": False, "role": role}
     assert words_of_take(about) == "lively head"
+
+
+def test_words_are_shortened_before_one_is_left_out_and_none_is_cut():
+    said = "restless eyes, head turned right, less contemptuous"
+    for letters, text in ((60, said), (40, "busy eyes, turns right, contempt −"), (33, "restless eyes, head turned right"),
+                          (25, "busy eyes, turns right"), (13, "restless eyes"), (9, "busy eyes"), (8, "")):  # fmt: skip
+        assert direction_words.fitting(said, lambda text, most=letters: len(text) <= most) == text
+    assert direction_words.fitting("restless eyes, calm", lambda text: len(text) < 6) == "calm", (
+        "a later word that fits is better than none"
+    )
+    assert direction_words.short("less lively head") == "less lively head", "only a mood is less or more"
+    assert direction_words.short("more lips") == "more lips" and direction_words.short("more sad") == "sad +"
