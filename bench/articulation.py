@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,6 +41,7 @@ from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion
 
 SIBILANTS, LABIODENTALS, DENTALS, BILABIALS = "S Z SH ZH CH JH".split(), ["F", "V"], ["TH", "DH"], ["M", "B", "P"]
+_ALONG = 13  # points along the sides of a tooth's faces, which are 3 mm long, 10 mm at most
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,12 @@ class DefaultHead:
 class KeyedHead:
     """A mesh with shape keys, driven by the names of its keys as scene.heads.character does; millimetres.
 
-    vertices [V, 3], shapes {name: offsets [V, 3]}: a head with keys of ARKit's kind.  skin, teeth: ids of vertices.
+    vertices [V, 3], shapes {name: offsets [V, 3]}: a head with keys of ARKit's kind.  skin, teeth: ids of vertices.  faces: [F, 4].
     keys: from the head's own channels {channel: offsets} to the keys of the character {name: offsets}.  Artists' keys start at 0: lower
     values are clamped to rest, as in Blender.
     """
 
-    def __init__(self, name, vertices, shapes, skin, teeth, keys, channels):
+    def __init__(self, name, vertices, shapes, skin, teeth, faces, keys, channels):  # noqa: PLR0913 (what a head is)
         self.name, self.channels = name, list(channels)
         full = conventions.find(tuple(shapes))
         own_keys = {
@@ -109,6 +111,9 @@ class KeyedHead:
         self.parts = self._parts(vertices, skin, teeth, own_keys["jawOpen"], own_keys)
         self.rest = vertices[self.parts["all"]]
         self.offsets = {key: moved[self.parts["all"]] for key, moved in character_keys.items()}
+        # Teeth have a vertex every three millimetres: distances to these alone would be to nothing that a lip touches.
+        of_row = faces[np.isin(faces, self.parts["all"][self.parts["upper"]]).all(1)]
+        self.teeth = cKDTree(_filled(vertices[of_row]))
         upper, lower = (self.rest[self.parts[part], 1].mean() for part in ("upper_edge", "lower_edge"))
         self.overlap = float(lower - upper)
 
@@ -168,11 +173,19 @@ class KeyedHead:
         mids = height[:, self.parts["mids"]]
         upper, lower = (height[:, self.parts[part]].mean(1) for part in ("upper_edge", "lower_edge"))
         shape = Shape(mids[:, 0] - mids[:, 1], mids[:, 0], upper - lower)
-        lip, teeth = placed[:, self.parts["lip"]], placed[:, self.parts["upper"]]
-        near = np.array([np.sqrt(((a[:, None] - b[None]) ** 2).sum(-1).min()) for a, b in zip(lip, teeth)])
+        lip = placed[:, self.parts["lip"]]
+        teeth = (placed - self.rest)[:, self.parts["upper"]].mean(1)  # that row is stiff, and hardly moves
+        near = self.teeth.query(lip - teeth[:, None])[0].min(1)
         ends = placed[:, self.parts["corners"]]
         corners = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) - np.linalg.norm(np.subtract(*self.rest[self.parts["corners"]]))
         return Measured(shape, shape.incisors - self.overlap, near, np.full(motion.frames, -np.inf), corners, lip)
+
+
+def _filled(quads: np.ndarray) -> np.ndarray:
+    """Points [P, 3] all over quads [F, 4, 3]."""
+    u, v = (part.ravel()[:, None] for part in np.meshgrid(np.linspace(0, 1, _ALONG), np.linspace(0, 1, _ALONG)))
+    a, b, c, d = (quads[:, None, corner] for corner in range(4))
+    return ((1 - u) * (1 - v) * a + u * (1 - v) * b + u * v * c + (1 - u) * v * d).reshape(-1, 3)
 
 
 def as_is(own: dict) -> dict:
@@ -229,9 +242,10 @@ def realistic(data: Path, channels) -> list[KeyedHead]:
         shapes = {str(name): 10.0 * offset.astype(np.float64) for name, offset in zip(archive["names"], archive["shapes"])}
     # Polygon and vertex ranges of the published mesh, from its documentation.
     skin, teeth = np.arange(9409), np.unique(faces[17006:21496])
+    quads = faces[17006:21496]
     teeth = teeth[teeth >= 0]
     made = {"ICT-FaceKit": as_is, **{f"ICT, {name}": rules for name, rules in REDUCED.items()}}
-    return [KeyedHead(name, v, shapes, skin, teeth, rules, channels) for name, rules in made.items()]
+    return [KeyedHead(name, v, shapes, skin, teeth, quads, rules, channels) for name, rules in made.items()]
 
 
 # ---- the phones of the voices

@@ -8,8 +8,8 @@ lips: of what the model expects of the line), on the other side of the mean of i
 word deserves more, by as much as people differ by; as words would be without the measurement, as each take alone would be described, and as
 takes of a batch are listed. Then come how many words more than a third of a batch has, how many takes have no word, and how many carry
 brows or head throughout in a way that is seen and have no word for it. Below it is the scale that these takes would lay, for USUAL and
-BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. Written to
-bench/results/words.txt.
+BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role` has faces
+listen to these voices, or idle for 8 s, for QUIET. Written to bench/results/words.txt, words_listens.txt or words_idle.txt.
 """
 
 from __future__ import annotations
@@ -29,15 +29,17 @@ import torch
 
 from bench.corpus_lines import clips_of, Line, MOST_SECONDS, open_corpus, parser
 from bench.tables import effort, report, results_file
-from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line as SpokenLine, shown, USUAL
+from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line as SpokenLine, QUIET, shown, shown_quiet, USUAL
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, NEARLY, REMARKABLY_CARRIED, words, words_of_takes
 from thunder_core.engine.engine import Engine
-from thunder_core.types import FPS, RATE, Speech
+from thunder_core.types import FPS, IDLE, LISTENS, RATE, SPEAKS, Speech
 
 COUNTS = ("words", "other side of usual", "other side of the batch", "another take's more")
 BY = 1.0  # deviations by which another take deserves a word more
 STEPS = USUAL | BEYOND_EXPECTED
+IDLE_SECONDS = 8.0
+OF_WHOM = {SPEAKS: "of {} voices of {}", LISTENS: "that listen to {} voices of {}", IDLE: "of idle faces, {} batches,"}
 
 
 def scale(asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray) -> dict[str, tuple[float, float]]:
@@ -45,6 +47,9 @@ def scale(asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray) -
     axis_of = {measure: axis for axis, measures in MEASURES.items() for measure in measures}
     result = {}
     for name, own in values.items():
+        if name not in axis_of:  # nobody asks how a head is carried
+            result[name] = (round(float(np.median(own)), 3), round(float(own.std()), 3))
+            continue
         there = np.isfinite(own)
         by, own, of = asked[there, DIRECTION_NAMES.index(axis_of[name])], own[there], batch[there]
         by, within = (x - np.array([x[of == b].mean() for b in of]) for x in (by, own))
@@ -86,31 +91,35 @@ def main() -> None:
     p = parser(__doc__)
     p.add_argument("--takes", type=int, default=8)
     p.add_argument("--seconds", type=float, default=MOST_SECONDS, help="at most, of each line")
+    p.add_argument("--role", choices=(SPEAKS, LISTENS, IDLE), default=SPEAKS)
     args = p.parse_args()
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
-    usual = Asked(Direction().vector()[None], 0.5, as_asked=False)
-    asked, values, shows, batch, plain, alone, listed = [], {name: [] for name in STEPS}, [], [], [], [], []
+    usual, speaks = Asked(Direction().vector()[None], 0.5, as_asked=False), args.role == SPEAKS
+    names = list(STEPS if speaks else QUIET[args.role])
+    asked, values, shows, batch, plain, alone, listed = [], {name: [] for name in names}, [], [], [], [], []
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         speech = Speech(Line.of(corpus, clip, engine).speech.samples[: round(args.seconds * RATE)])
-        takes = engine.generate(speech, args.takes, 100 * number + 1, args.steps, asked=usual)
-        expected = engine.expected_measures(speech, usual)
+        if args.role == IDLE:
+            speech = Speech(np.zeros(round(min(IDLE_SECONDS, args.seconds) * RATE), np.float32))
+        takes = engine.generate(speech, args.takes, 100 * number + 1, args.steps, asked=usual, listening=args.role == LISTENS)
+        expected = engine.expected_measures(speech, usual) if speaks else {}
         voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
         line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
-            reading, own = np.array(take.provenance["reading"]), engine.measures(speech, take.motion)
-            for name in STEPS:
+            reading, own = np.array(take.provenance["reading"]), engine.measures(speech, take.motion, args.role)
+            for name in names:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
                 values[name].append(own.get(name, np.nan) - level)
             asked.append(reading)
-            shows.append(shown(own, expected, line))
+            shows.append(shown(own, expected, line) if speaks else shown_quiet(own, args.role, line.seconds))
             batch.append(number)
-            plain.append(words(reading, usual.vectors))
-            alone.append(words(reading, usual.vectors, shown=take.provenance["shown"]))
+            plain.append(words(reading, usual.vectors, speaks=speaks))
+            alone.append(words(reading, usual.vectors, speaks=speaks, shown=take.provenance["shown"]))
         direction = {"direction": usual.vectors.tolist()}
         listed += words_of_takes([take.provenance | direction for take in takes])
     asked, batch = np.array(asked), np.array(batch)
     lines = [
-        f"{len(batch)} takes of {args.voices} voices of {args.split} at spread 0.5, lines of at most {args.seconds:g} s, "
+        f"{len(batch)} takes {OF_WHOM[args.role].format(args.voices, args.split)} at spread 0.5, of at most {args.seconds:g} s each, "
         f"{effort(args.steps)}, weights {engine.weights}",
         "",
         f"{'':28s}" + "".join(f"{name:>26s}" for name in COUNTS),
@@ -131,7 +140,8 @@ def main() -> None:
         lines += [f"{title}: {wordless} takes have no word; {unsaid} of {carry.sum()} that carry brows or head visibly have none for it"]
     lines += ["", "takes that are said to have: " + ", ".join(f"{word} {count}" for word, count in said.items()), ""]
     lines += [f"scale of these takes: {scale(asked, {name: np.array(own) for name, own in values.items()}, batch)}"]
-    report(results_file(args.results, "words.txt", args.split == "test"), lines)
+    name = "words.txt" if speaks else f"words_{args.role}.txt"
+    report(results_file(args.results, name, args.split == "test"), lines)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of takes: star, picture of brows, mouth and head, lip-sync score, name and changes of each."""
 
+import blf
 import bpy
 
 from ..scene.takes import browsing, edit_watch, take_list, thumbnails
 from ..scene.voice import fingerprint
+from ..thunder_core import direction_words
 
 _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
-TILE, SCORE = 0.8, 1.5  # widths in buttons: an icon without the gap around it, and a number of up to three digits
-NAME = 0.5, 0.3  # the same for a name: fixed part, and per letter
-BESIDE, LEAST_WORDS = 4.6, 1.0  # the same for a sidebar's tabs, margins, scroll bar and star, and for words of which anything is read
+TILE = 0.8  # width of an icon without the gap around it, in buttons
+SCORE, NAME = (0.4, 0.4), (0.3, 0.3)  # the same for a score and a name: fixed part, and per letter
+BESIDE, SCROLL, ROWS = 3.8, 0.7, 8  # the same for a sidebar's tabs, margins and star, and for a scroll bar, which more rows than these have
+AROUND_LINE = 2.6  # the same for what is beside a line of text in the panel
+FONT = 0  # that of the interface
 _drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
 
 
@@ -23,14 +27,14 @@ class THUNDER_UL_takes(bpy.types.UIList):
             row.alert = True
             row.label(text=f"{item.name} was deleted", icon="ERROR")
             return
-        row.active = not item.hidden
+        row.active, mark = not item.hidden, mark_of(item)
         icons = thumbnails.icons(item)
         picture = row.row(align=True)
         picture.scale_x = TILE
         for tile in icons or (0,) * thumbnails.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         score = row.row(align=True)
-        score.ui_units_x = SCORE
+        score.ui_units_x = SCORE[0] + SCORE[1] * _drawn.get("letters", 2)
         score.alignment = "RIGHT"
         score.label(text=self._measure(item, index))
         name = row.row(align=True)
@@ -38,14 +42,15 @@ class THUNDER_UL_takes(bpy.types.UIList):
         if item.words:
             name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
             # What is left of the row is for the words: if they took more, Blender would cut the name off, too.
-            left = width(context) - BESIDE - TILE * thumbnails.TILES - SCORE - name.ui_units_x - bool(_drawn.get("marked"))
-            if left >= LEAST_WORDS:
+            left = width(context) - BESIDE - TILE * thumbnails.TILES - score.ui_units_x - name.ui_units_x - (mark != "BLANK1")
+            left -= SCROLL * (_drawn.get("rows", 0) > ROWS)
+            if said := fitting(item.words, left, context):
                 words = row.row(align=True)
                 words.active = False
                 words.ui_units_x = left
-                words.label(text=item.words)
-        if _drawn.get("marked"):
-            row.label(text="", icon=mark_of(item))
+                words.label(text=said)
+        if mark != "BLANK1":
+            row.label(text="", icon=mark)
 
     def _measure(self, item, index) -> str:
         if _drawn.get("sort") == "DIVERSITY":
@@ -66,7 +71,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         _drawn["stale"] = {entry.as_pointer() for entry, _ in fingerprint.stale(context.scene)}
         _drawn.update(
             sort=settings.sort,
-            marked=any(mark_of(entries[place]) != "BLANK1" for place in order),
+            rows=len(order),
             apart=(browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}),
         )
         flags = [0] * len(entries)
@@ -77,12 +82,27 @@ class THUNDER_UL_takes(bpy.types.UIList):
         places = [0] * len(entries)
         for row, place in enumerate(rows):
             places[place] = row
+        # Scores of all rows have the width of the longest.
+        _drawn["letters"] = max((len(self._measure(entries[place], place)) for place in order), default=2)
         return flags, places
 
 
 def width(context) -> float:
     """Width of the region that is drawn, in buttons; that of a usual sidebar where there is no window."""
     return 14.0 if context.region is None else context.region.width / (20 * context.preferences.system.ui_scale)
+
+
+def fitting(said: str, room: float, context) -> str:
+    """As many words of a take as are read in full in so much room, in buttons."""
+    blf.size(FONT, context.preferences.ui_styles[0].widget.points)
+    return direction_words.fitting(said, lambda text: blf.dimensions(FONT, text)[0] <= 20 * room)
+
+
+def draw_words(layout, item, context):
+    """All words of the take that is shown, below the list: a row has room for the first of them."""
+    line = layout.row()
+    line.active = False
+    line.label(text=fitting(item.words, width(context) - AROUND_LINE, context))
 
 
 def mark_of(item) -> str:

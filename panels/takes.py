@@ -6,7 +6,7 @@ import bpy
 from ..scene.media import grid
 from ..scene.takes import take_list
 from .tab import Tab, wrapped_label
-from .take_list import draw_header
+from .take_list import draw_header, draw_words, ROWS
 
 
 class THUNDER_MT_takes(bpy.types.Menu):
@@ -56,8 +56,10 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         layout.row(align=True).prop(settings, "sort", expand=True)
         draw_header(layout, settings)
         layout.template_list(
-            "THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip", rows=4, maxrows=8
+            "THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip", rows=4, maxrows=ROWS
         )
+        if shown >= 0 and settings.takes[shown].words:
+            draw_words(layout, settings.takes[shown], context)
         row = layout.row(align=True)
         row.operator("thunder.select_take", text="", icon="TRIA_UP").step = -1
         row.operator("thunder.select_take", text="", icon="TRIA_DOWN").step = 1

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ REMARKABLY_CARRIED = 1.5  # the same of how brows and head are carried: .2 of a 
 _SAME = 1e-3  # largest deviation of an axis that is none, since provenance is rounded
 _MOOD = 0.1  # least strength at which a mood is named
 _NEAR_USUAL = 1.0  # largest requested deviation of an axis at which a take is compared with usual takes
+_MOODS_MOVE, _BY_MUCH = ("smile", "frown"), 1.0  # axes by which a mood is told, and deviations at full strength that tell it
 _DEVIATIONS_PER_MOOD = 3.0  # deviations of an axis that are as remarkable as a mood at full strength
 AXIS_WORDS = {  # words for less and more than usual of each axis
     "energy": ("calm", "lively"),
@@ -39,6 +40,14 @@ CARRIED_WORDS = {
     "turn": ("head turned right", "head turned left"),
     "tilt": ("head tilted left", "head tilted right"),
 }
+_MOOD_WORDS = {mood.label.lower() for name, mood in MOODS.items() if name != NEUTRAL}
+# Short forms for narrow lists; `short` knows those of moods too.
+_SHORT = {
+    NEARLY: "nearly so", "steady eyes": "still eyes", "restless eyes": "busy eyes", "narrow mouth": "narrow", "wide mouth": "wide",
+    "more on the right": "right side", "more on the left": "left side", "open brows": "no frown", "raised brows": "brows up",
+    "head turned right": "turns right", "head turned left": "turns left", "head tilted left": "tilts left",
+    "head tilted right": "tilts right", "contemptuous": "contempt",
+}  # fmt: skip
 _MOST = 3  # words of a take
 _SHARE = 3  # a word is on at most one in so many takes of a batch
 # Axis → the measures (`animation.shown`) in which it shows: steady eyes neither blink nor look away more than usual.
@@ -46,6 +55,7 @@ MEASURES = {axis.name: ("eyes", "gaze") if axis.name == "eyes" else (axis.name,)
 _FROWN = DIRECTION_NAMES.index("frown")
 # Axes that a face shows only where it speaks; their measures are relative to what was requested.
 _SHOWN_IN_SPEECH = ("energy", "jaw", "articulation", "width", "rounding", "tension")
+_SEEN_IN_SPEECH = (*_SHOWN_IN_SPEECH, "asymmetry")  # of what a quiet face does with one corner more, too little is seen
 
 
 def words(
@@ -56,7 +66,7 @@ def words(
     reading, asked: [DIRECTION_NAMES], or [T, DIRECTION_NAMES], whose mean is taken.  asked: the take's requested direction; then the words
     describe the difference from it, since traits shared by all takes of a batch do not help to choose.  speaks: False for a face that
     listens or is idle, of whose speech nothing is said.  shown: of the finished take (`animation.shown`): a trait is as strong as the take
-    shows it, and left out if the take shows its opposite.
+    shows it, and left out if the take shows its opposite, and so is a mood that nobody requested.
     """
     return ", ".join(word for _, word in _traits(reading, asked, speaks, shown or {})[:most]) or USUAL
 
@@ -67,7 +77,7 @@ def _traits(reading: np.ndarray, asked: np.ndarray | None, speaks: bool, shown: 
     before = np.zeros(len(DIRECTION_NAMES)) if asked is None else _mean(asked)
     some = []
     for axis, x in zip(AXES, by):
-        if speaks or axis.name not in _SHOWN_IN_SPEECH:
+        if speaks or axis.name not in _SEEN_IN_SPEECH:
             x = _seen(axis.name, x, before, shown)
             if abs(x) >= REMARKABLE:
                 some.append((abs(x), AXIS_WORDS[axis.name][int(x > 0)]))
@@ -79,7 +89,7 @@ def _traits(reading: np.ndarray, asked: np.ndarray | None, speaks: bool, shown: 
             some.append((abs(x), pair[int(x > 0)]))
     moods = [name for name in MOODS if name != NEUTRAL]
     for name, x, was in zip(moods, by[len(AXES) :], before[len(AXES) :]):
-        if abs(x) >= _MOOD:
+        if abs(x) >= _MOOD and (was >= _MOOD or not _belied(name, shown)):
             label = MOODS[name].label.lower()
             some.append((_DEVIATIONS_PER_MOOD * abs(x), f"{'more' if x > 0 else 'less'} {label}" if was >= _MOOD else label))
     return sorted(some, key=lambda entry: -entry[0])
@@ -93,11 +103,19 @@ def _seen(axis: str, by: float, asked: np.ndarray, shown: Mapping[str, float]) -
     where nothing is known.
     """
     side = np.sign(by)
+    if axis == "frown" and side * shown.get("height", 0.0) > 0:
+        return 0.0  # brows held low throughout are not open, nor do raised ones frown
     levels = [side * shown[name] for name in MEASURES[axis] if name in shown]
     own = 0.0 if axis in _SHOWN_IN_SPEECH else side * asked[DIRECTION_NAMES.index(axis)]
     if axis not in _SHOWN_IN_SPEECH and (asked[len(AXES) :].max() >= _MOOD or abs(own) > _NEAR_USUAL):
         return by if min(levels, default=0.0) >= 0 else 0.0
     return side * max(0.0, min(levels, default=abs(by) + own) - own)
+
+
+def _belied(mood: str, shown: Mapping[str, float]) -> bool:
+    """Whether corners or brows are on the other side of usual than a mood, which was not requested, moves them: a take may add to both."""
+    changes = MOODS[mood].changes
+    return any(changes.get(name, 0.0) * shown.get(name, 0.0) < 0 for name in _MOODS_MOVE if abs(changes.get(name, 0.0)) >= _BY_MUCH)
 
 
 def measures_of(provenance: Mapping) -> dict[str, float]:
@@ -137,6 +155,25 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
             said[take].append(word)
             used[word] += 1
     return [traits if isinstance(traits, str) else ", ".join(some) or NEARLY for traits, some in zip(asked_so, said)]
+
+
+def short(word: str) -> str:
+    """A word of a take in a form for narrow lists: "restless eyes" is "busy eyes", "less contemptuous" "contempt −"."""
+    for more, sign in (("more ", "+"), ("less ", "−")):
+        mood = word.removeprefix(more)
+        if mood != word and mood in _MOOD_WORDS:
+            return f"{_SHORT.get(mood, mood)} {sign}"
+    return _SHORT.get(word, word)
+
+
+def fitting(said: str, fits: Callable[[str], bool]) -> str:
+    """As many of a take's words as fit, none of them cut: all in full, all in short, then without the last and so on; "" if none does."""
+    some = said.split(", ")
+    for part in (*(some[:count] for count in range(len(some), 0, -1)), *([word] for word in some[1:])):
+        for text in (", ".join(part), ", ".join(map(short, part))):
+            if fits(text):
+                return text
+    return ""
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:

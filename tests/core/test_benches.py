@@ -140,3 +140,11 @@ def test_how_fast_lips_part_is_measured_from_shut_lips_to_parted_ones():
     quick[5:] = 1.5
     values = measured(np.array([quick, slow, np.full(8, 0.1), np.full(8, 2.0)]))
     np.testing.assert_allclose(values, [(1.5, 1.0), (1.75, 3.0), (0.1, np.nan), (2.0, np.nan)])
+
+
+def test_a_lip_on_the_middle_of_a_tooth_touches_it():
+    """Teeth have a vertex every three millimetres: distances to these alone would be to nothing that a lip touches."""
+    tooth = np.array([[[0.0, 0, 0], [4, 0, 0], [4, 3, 0], [0, 3, 0]]])
+    filled = bench("articulation")._filled(tooth)
+    assert np.linalg.norm(filled - [2.1, 1.4, 0.2], axis=1).min() < 0.3
+    assert np.ptp(filled, axis=0).tolist() == [4, 3, 0], "it goes to the edges, and no further"

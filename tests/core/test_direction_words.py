@@ -89,7 +89,7 @@ def test_a_take_that_does_not_tell_has_no_words(damaged):
     ],
 )
 def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
-    played = Direction(Style(**{axis: value}), "sad", 0.3).vector()
+    played = Direction(Style(**{axis: value}), "tense", 0.3).vector()
     about = {"direction": USUAL.tolist(), "reading": played.tolist(), "as_asked": False}
     side = 1 if value > getattr(Style(), axis) else -1
 
@@ -97,8 +97,8 @@ def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
         return words_of_take(about | {"shown": {name: by * side for name in measures}})
 
     assert word in words_of_take(about), "of a take that nobody measured it is said as it was asked"
-    assert shows(4.0) == f"{word}, sad" and shows(0.8) == f"sad, {word}", "the strongest comes first"
-    assert shows(0.3) == shows(-0.3) == shows(-4.0) == "sad", "what hardly shows, or its opposite, is not said"
+    assert shows(4.0) == f"{word}, tense" and shows(0.8) == f"tense, {word}", "the strongest comes first"
+    assert shows(0.3) == shows(-0.3) == shows(-4.0) == "tense", "what hardly shows, or its opposite, is not said"
     assert words_of_take(about | {"reading": USUAL.tolist(), "shown": {name: 4.0 for name in measures}}) == "as asked"
 
 
@@ -167,3 +167,39 @@ def test_brows_and_head_that_are_carried_otherwise_throughout_have_a_word(measur
     assert (words(frowning, frowning, shown={measure: -2.0}) == "usual") == (measure == "height")
     frowns = words(frowning, USUAL, shown={"frown": 2.0, measure: -2.5})
     assert ("frowning" in frowns) and (pair[0] in frowns) == (measure != "height"), "brows are named once"
+
+
+def test_a_word_on_frowning_is_not_said_against_brows_that_are_held_otherwise():
+    for by, word in ((-2, "open brows"), (2, "frowning")):
+        played = Direction(Style(frown=0.3 * by)).vector()
+        assert words(played, USUAL, shown={"frown": by, "height": -0.5 * by}) == word
+        assert words(played, USUAL, shown={"frown": by, "height": 0.5 * by}) == "usual"
+
+
+@pytest.mark.parametrize(
+    "mood, part, side", [("warm", "smile", 1), ("sad", "smile", -1), ("angry", "frown", 1), ("surprised", "frown", -1)]
+)
+def test_a_mood_that_nobody_requested_is_not_said_of_a_face_that_shows_its_opposite(mood, part, side):
+    played = Direction(mood=mood, strength=0.3).vector()
+    assert words(played, USUAL, shown={part: 0.5 * side}) == mood and words(played, USUAL, shown={part: -0.5 * side}) == "usual"
+    asked = Direction(mood=mood, strength=0.1).vector()
+    assert words(played, asked, shown={part: -0.5 * side}) == f"more {mood}", "of the requested mood it is how much"
+
+
+@pytest.mark.parametrize("role", ["listens", "idle"])
+def test_a_face_that_does_not_speak_is_not_said_to_be_uneven(role):
+    played = Direction(Style(asymmetry=0.6, head=1.5)).vector()
+    about = {"direction": USUAL.tolist(), "reading": played.tolist(), "as_asked": False, "role": role}
+    assert words_of_take(about) == "lively head"
+
+
+def test_words_are_shortened_before_one_is_left_out_and_none_is_cut():
+    said = "restless eyes, head turned right, less contemptuous"
+    for letters, text in ((60, said), (40, "busy eyes, turns right, contempt −"), (33, "restless eyes, head turned right"),
+                          (25, "busy eyes, turns right"), (13, "restless eyes"), (9, "busy eyes"), (8, "")):  # fmt: skip
+        assert direction_words.fitting(said, lambda text, most=letters: len(text) <= most) == text
+    assert direction_words.fitting("restless eyes, calm", lambda text: len(text) < 6) == "calm", (
+        "a later word that fits is better than none"
+    )
+    assert direction_words.short("less lively head") == "less lively head", "only a mood is less or more"
+    assert direction_words.short("more lips") == "more lips" and direction_words.short("more sad") == "sad +"

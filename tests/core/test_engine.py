@@ -15,6 +15,7 @@ from timing import keeps
 from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line, shown, USUAL
 from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, Style
+from thunder_core.direction_words import words_of_take
 from thunder_core.engine import engine as engine_module, scorer as scorer_module
 from thunder_core.engine.diffusion.denoiser import Denoiser
 from thunder_core.engine.diffusion.sampling import windows
@@ -332,6 +333,21 @@ def test_a_listener_keeps_the_mouth_shut_and_has_no_score(engine, speech):
     # the face follows the voice it listens to: the same seed does other things without it
     idle = engine.generate(Speech(np.zeros_like(speech.samples)), 1, 101, steps=5)[0]
     assert not same(idle.motion, listeners[1].motion, 1e-3)
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_words_of_a_face_that_does_not_speak_say_what_it_shows(engine, speech, listening):
+    usual = Asked(Direction().vector()[None], 0.5, as_asked=False)
+    sound = speech if listening else Speech(np.zeros(8 * RATE, np.float32))
+    takes = engine.generate(sound, 8, 1, asked=usual, listening=listening)
+    lowered = [engine.head.channel(f"browDown{side}") for side in ("Left", "Right")]
+    frowns = np.array([take.motion.expression[:, lowered].mean() for take in takes])
+    said = [words_of_take(take.provenance | {"direction": usual.vectors.tolist()}) for take in takes]
+    assert any("frowning" in each or "open brows" in each for each in said)
+    for each, frown in zip(said, frowns):
+        assert not ("open brows" in each and frown > np.median(frowns)) and not ("frowning" in each and frown < np.median(frowns))
+    middle = np.median([list(take.provenance["shown"].values()) for take in takes], axis=0)
+    assert np.abs(middle).max() < 1.2, "eight takes lie about usual ones of such a face"
 
 
 def test_a_face_is_idle_where_nobody_speaks(engine, speech):

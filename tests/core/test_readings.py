@@ -42,7 +42,7 @@ def test_a_mood_that_is_asked_for_stays_and_only_varies_in_strength():
     takes = np.concatenate([reading(asked, seed, 1.0) for seed in range(32)])[:, len(AXES) :]
     angry = DIRECTION_NAMES.index("mood.angry") - len(AXES)
     assert (np.delete(takes, angry, 1) == 0).all()
-    assert 0.3 <= takes[:, angry].min() < 0.45 and 0.75 < takes[:, angry].max() <= 0.9
+    assert 0.85 * 0.6 - 1e-6 <= takes[:, angry].min() < 0.55 and 0.75 < takes[:, angry].max() <= 0.9
 
 
 @pytest.mark.parametrize("mood", [name for name in MOODS if name != NEUTRAL])
@@ -55,6 +55,18 @@ def test_no_reading_takes_back_the_mood_that_was_asked_for(mood):
     assert left.max() > 2.0, "a reading may go beyond it"
     others = np.concatenate([reading(USUAL, seed, 1.0) for seed in range(64)])[:, : len(AXES)]
     assert np.allclose(takes[:, changes == 0], others[:, changes == 0], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "mood, axis", [("warm", "smile"), ("amused", "smile"), ("sad", "smile"), ("angry", "frown"), ("surprised", "frown")]
+)
+@pytest.mark.parametrize("spread", [0.5, 1.0])
+def test_a_mood_is_told_from_the_face_of_every_reading(mood, axis, spread):
+    takes = np.concatenate([reading(Direction(mood=mood).vector()[None], seed, spread) for seed in range(64)])
+    does = MOODS[mood].changes[axis]
+    shows = takes[:, DIRECTION_NAMES.index(axis)] / does + takes[:, DIRECTION_NAMES.index(f"mood.{mood}")]
+    assert 0.85 - 1e-5 <= shows.min() < 0.86, "of strength and axis together"
+    assert shows.std() > 0.2, "takes differ in it nevertheless"
 
 
 def test_no_reading_takes_back_what_is_asked_of_a_slider_by_much():

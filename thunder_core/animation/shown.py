@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..types import FPS, Motion
+from ..types import FPS, IDLE, LISTENS, Motion
 from .played import LEAST_SHARE, Played, shifts
 
 # Measure → (value of the middle take without a request, how much takes differ in it per deviation that they differ in what is asked of
@@ -32,6 +32,20 @@ CARRIED: Mapping[str, tuple[float, float]] = {"height": (0.0, 0.135), "nod": (2.
 ON_ACCENTS: Mapping[str, tuple[float, float]] = {"head": (5.0, 0.0), "brows": (0.0, 4.3)}
 # Measure → what a shorter line adds to the variance by which takes differ, for each 1 / s: in a few words chance does more.
 IN_SHORT: Mapping[str, float] = {"head": 18.0, "brows": 1.0, "eyes": 0.22, "gaze": 0.14, "articulation": 0.017}
+# The same for faces that do not speak (`bench/words.py CACHE --role idle`, `listens`); how brows and head are carried is seen there from
+# the same deviation on.
+QUIET: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    IDLE: {
+        "smile": (0.067, 1.214), "brows": (0.428, 0.340), "head": (2.215, 0.675), "eyes": (0.866, 0.213), "gaze": (0.707, 0.176),
+        "frown": (0.112, 0.127), "height": (0.0, 0.135), "nod": (1.4, 2.7), "turn": (0.0, 3.4), "tilt": (0.0, 2.4),
+    },
+    LISTENS: {
+        "smile": (0.581, 1.351), "brows": (1.456, 0.743), "head": (3.822, 1.382), "eyes": (0.894, 0.227), "gaze": (0.622, 0.219),
+        "frown": (0.061, 0.097), "height": (0.0, 0.135), "nod": (0.6, 2.7), "turn": (0.0, 3.4), "tilt": (0.0, 2.4),
+    },
+}  # fmt: skip
+# The same as IN_SHORT: idle takes of 3 s beside some of 8 s.
+QUIET_IN_SHORT: Mapping[str, float] = {"head": 0.7, "eyes": 0.4, "gaze": 0.6}
 _MOST_FRAMES = 120 * FPS  # of a take that are measured
 _LEAST_SECONDS = 1.0  # length below which a line counts as one of that length
 _LEAST_SPOKEN = FPS  # frames with speech in a take, below which nothing is known of it
@@ -48,10 +62,24 @@ def measured(played: Played, motion: Motion, speaking: np.ndarray) -> dict[str, 
     if speaking.sum() < _LEAST_SPOKEN:
         return {}
     values = played.measure(motion, speaking) | played.measure_fine(motion, speaking)
-    values["gaze"] = float(np.sqrt(len(shifts(motion)) / (motion.frames / FPS)))
+    values["gaze"] = _shifts_per_second(motion)
     if values["jaw"] <= np.log(LEAST_SHARE):
         del values["jaw"]
     return values | _carried(played, motion)
+
+
+def measured_quiet(played: Played, motion: Motion) -> dict[str, float]:
+    """{measure of QUIET: value} of a motion of a face that does not speak."""
+    motion = motion.part(slice(0, round(_MOST_FRAMES)))
+    throughout = np.ones(motion.frames, bool)
+    values = played.measure(motion, throughout) | played.measure_fine(motion, throughout) | _carried(played, motion)
+    values["gaze"] = _shifts_per_second(motion)
+    return {name: values[name] for name in QUIET[IDLE] if name in values}
+
+
+def _shifts_per_second(motion: Motion) -> float:
+    """Root of the gaze shifts a second, whose noise is the same at any rate."""
+    return float(np.sqrt(len(shifts(motion)) / (motion.frames / FPS)))
 
 
 def _carried(played: Played, motion: Motion) -> dict[str, float]:
@@ -90,14 +118,18 @@ USUAL_LINE = Line()
 
 def scale(line: Line) -> dict[str, tuple[float, float]]:
     """USUAL, BEYOND_EXPECTED and CARRIED for takes of a line."""
-    # Of lines longer than usual nothing else is known.
-    shorter = max(0.0, 1 / max(line.seconds, _LEAST_SECONDS) - 1 / USUAL_LINE.seconds)
+    shorter = _shorter(line.seconds)
     result = {}
     for name, (middle, step) in {**USUAL, **BEYOND_EXPECTED, **CARRIED}.items():
         by_count, by_weight = ON_ACCENTS.get(name, (0.0, 0.0))
         middle += by_count * (line.accents - USUAL_LINE.accents) + by_weight * (line.weight - USUAL_LINE.weight)
         result[name] = middle, float(np.sqrt(step**2 + shorter * IN_SHORT.get(name, 0.0)))
     return result
+
+
+def _shorter(seconds: float) -> float:
+    """By how much 1 / s of a line is above a usual line's; of longer ones nothing else is known."""
+    return max(0.0, 1 / max(seconds, _LEAST_SECONDS) - 1 / USUAL_LINE.seconds)
 
 
 def shown(values: Mapping[str, float], expected: Mapping[str, float], line: Line = USUAL_LINE) -> dict[str, float]:
@@ -110,3 +142,16 @@ def shown(values: Mapping[str, float], expected: Mapping[str, float], line: Line
     levels = {name: 0.0 for name in (*USUAL, *CARRIED)} | {name: expected[name] for name in BEYOND_EXPECTED if name in expected}
     steps = scale(line)
     return {name: round((values[name] - level - steps[name][0]) / steps[name][1], 2) for name, level in levels.items() if name in values}
+
+
+def shown_quiet(values: Mapping[str, float], role: str, seconds: float) -> dict[str, float]:
+    """The same of a face that is idle or listens (`role`), for so long: {measure of QUIET: deviations above usual takes of such faces}.
+
+    values: as of `measured_quiet`.
+    """
+    result = {}
+    for name, (middle, step) in QUIET[role].items():
+        if name in values:
+            room = np.sqrt(step**2 + _shorter(seconds) * QUIET_IN_SHORT.get(name, 0.0))
+            result[name] = round((values[name] - middle) / float(room), 2)
+    return result

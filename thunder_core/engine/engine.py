@@ -226,7 +226,7 @@ class Engine:
         request = Request(
             self.scorer, self._measures, voice, [seed + i for i in range(takes)], asked, readings, draw, about,
             SharedProgress(takes, lambda fraction, message: progress(0.08 + 0.92 * fraction, message)),
-            role == SPEAKS, role == SPEAKS and asked is not None and SYSTEMS[system].follows == DIRECTION,
+            role == SPEAKS, asked is not None and SYSTEMS[system].follows == DIRECTION,
         )  # fmt: skip
         result = []
         with contextlib.closing(request.takes(torch.get_num_threads() if self.device == "cpu" and other is None else 1)) as made:
@@ -276,8 +276,10 @@ class Engine:
             )
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 
-    def measures(self, speech: Speech, motion: Motion) -> dict[str, float]:
-        """What a take of a sound shows, as `animation.shown.measured`."""
+    def measures(self, speech: Speech, motion: Motion, role: str = SPEAKS) -> dict[str, float]:
+        """What a take of a sound shows, as `animation.shown.measured`; if its face does not speak, as `measured_quiet`."""
+        if role != SPEAKS:
+            return self._measures.of_quiet(self._checked(motion))
         return self._measures.of_style(self._checked(motion), self.analyse(speech))
 
     def expected_measures(self, speech: Speech, asked: Asked) -> dict[str, float]:

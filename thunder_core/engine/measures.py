@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from ..animation.played import Played
-from ..animation.shown import measured
+from ..animation.shown import measured, measured_quiet
 from ..face.head import Head
 from ..face.lips import Lips
 from ..types import Motion
@@ -39,3 +39,7 @@ class Measures:
     def of_style(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
         """What a motion of this sound shows, as `animation.shown.measured`."""
         return measured(self._played, motion, voice.presence.cpu().numpy() > SPOKEN)
+
+    def of_quiet(self, motion: Motion) -> dict[str, float]:
+        """What a motion of a face that does not speak shows, as `animation.shown.measured_quiet`."""
+        return measured_quiet(self._played, motion)

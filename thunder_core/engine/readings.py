@@ -20,7 +20,9 @@ _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averag
 _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Spread*
 _MOOD_SPREAD = 0.8  # strongest mood added at *Spread* 1 where none is requested
 _STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Spread* 1
-_AGAINST_MOOD = 0.4  # share of what a requested mood does to an axis that a reading may take back: a warm take smiles
+_LEAST_STRENGTH = 0.85  # share of a requested mood's strength that every reading keeps: the score knows lips alone, so any take may lead
+# Share of what a requested mood does to an axis that a reading may take back, with what its strength takes back: a warm take smiles.
+_AGAINST_MOOD = np.array([0.15 if axis.name in ("smile", "frown") else 0.4 for axis in AXES])
 _AGAINST_SLIDER = 0.6  # the same of much that is asked of the axis itself; of little, more: a take of high energy is not quiet
 _EMPHASIS = 0.6  # standard deviation of log energy between the words of a line at *Spread* 1
 _WORD_FRAMES = 15  # approximate length of an emphasis, frames
@@ -59,11 +61,13 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     by, asked_by = spread * _SPREADS * normal, np.abs(style)
     most = np.maximum(_AGAINST_SLIDER * asked_by, _FURTHEST * (spread * _SPREADS - asked_by))
     by = np.where(by * style < 0, np.sign(by) * np.minimum(np.abs(by), most), by)
-    back = -_AGAINST_MOOD * (moods @ _MOOD_CHANGES)  # the most that may be taken back
-    by = np.where(back < 0, np.maximum(by, back), np.where(back > 0, np.minimum(by, back), by))
+    strength = max(_LEAST_STRENGTH, 1 + spread * _STRENGTH_SPREAD * (2 * x[-1] - 1))
+    does = moods @ _MOOD_CHANGES
+    back = (max(0.0, 1 - strength) - _AGAINST_MOOD) * does  # the most that may be taken back
+    by = np.where(does > 0, np.maximum(by, back), np.where(does < 0, np.minimum(by, back), by))
     style[:] = np.clip(style + by, np.minimum(_LEAST, style), np.maximum(_MOST, style))
     if moods.any():
-        moods[:] = np.clip(moods * (1 + spread * _STRENGTH_SPREAD * (2 * x[-1] - 1)), 0, 1)
+        moods[:] = np.clip(moods * strength, 0, 1)
     else:
         moods[:, int(x[-2] * len(_MOOD_NAMES)) % len(_MOOD_NAMES)] = spread * _MOOD_SPREAD * max(0.0, 2 * x[-1] - 1)
     return asked

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..animation.shown import Line, shown
+from ..animation.shown import Line, shown, shown_quiet
 from ..direction import Asked
 from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
@@ -76,9 +76,9 @@ class Request:
     """One request for takes; samples and scores portions of it on any thread.
 
     draw: (seeds, progress, direction of each, seed and spread of each one's gestures, turn, run) → a motion for each seed.
-    about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  expects: scored, with directions known
-    before sampling.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which needs memory.
-    requested: of `_requested`, once it is known; requesting: held while it is worked out.
+    about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
+    directions that are known before.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which
+    needs memory.  requested: of `_requested`, once it is known; requesting: held while it is worked out.
     """
 
     scorer: Scorer
@@ -91,7 +91,7 @@ class Request:
     about: dict
     report: SharedProgress
     scored: bool
-    expects: bool
+    follows: bool
     arrived: int = 0
     turn: Turn = NO_TURN
     requested: Requested | None = None
@@ -166,7 +166,7 @@ class Request:
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
-        if not self.expects:
+        if not (self.scored and self.follows):
             return None
         # With each take's own stresses and breaths, which would otherwise count as errors.
         own = [self.asked.is_played_otherwise(s, self.seeds[0]) for s in seeds]
@@ -201,7 +201,10 @@ class Request:
     def _described(self, seed: int, motion: Motion) -> tuple[np.ndarray, np.ndarray, dict]:
         """(opening [T], width [T], provenance) of a take's motion: of one that varies a direction, how much it shows."""
         more = {}
-        if self.expects and self.asked.is_played_otherwise(seed, self.seeds[0]):
+        varies = self.follows and self.asked.is_played_otherwise(seed, self.seeds[0])
+        if varies and not self.scored:
+            more["shown"] = shown_quiet(self.measures.of_quiet(motion), self.about["role"], motion.frames / FPS)
+        elif varies:
             values = self.measures.of_style(motion, self.voice)
             more["shown"] = shown(values, self._requested().measures, Line.of(motion.frames / FPS, self.voice.phrasing.weights))
         return *self.measures.opening_and_width(motion), more
