@@ -13,7 +13,7 @@ from thunder_core.engine.gestures.carriage import carried, drawn_together
 from thunder_core.engine.gestures.glances import needed_glances, possible_glances
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
-from thunder_core.engine.gestures.manner import Directed, manner_of
+from thunder_core.engine.gestures.manner import Directed, evenly, manner_of
 from thunder_core.engine.gestures.speaker import livelier, model_calmed
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
@@ -123,6 +123,33 @@ def test_takes_mark_accents_of_their_own_a_little_before_on_or_after_them():
     numbers = near.sum(1)
     size = [np.abs(np.diff(layer.head[:, 0])).max() for layer in layers(seeds=range(24), spread=0.0)]
     assert numbers.std() < 3 and np.std(size) / np.mean(size) < 0.3
+
+
+def test_takes_that_are_made_together_share_out_what_they_do():
+    each = np.array([evenly(seed, 15, 20, (50,)) for seed in range(16, 32)])
+    for eight in (each[:8], each[8:]):
+        assert (np.sort((8 * eight).astype(int), 0) == np.arange(8)[:, None]).all(), "one in every eighth"
+    assert np.abs(np.corrcoef(each) - np.eye(16)).max() < 0.5, "each in an order of its own"
+    assert np.array_equal(evenly(17, 15, 20, (9,)), each[1, :9]), "a longer line begins as a shorter one does"
+
+
+def test_no_beat_is_marked_by_most_takes_of_a_voice():
+    strong = Phrasing(500, ACCENTS, np.ones(12), VOICE.phrases)
+    for first in range(0, 80, 8):
+        marks = np.array([layer.marked[ACCENTS + 1, 0] > 0.6 for layer in layers(strong, seeds=range(first, first + 8))])
+        assert marks.sum(0).max() <= 5 and marks.sum(0).min() >= 3
+
+
+def test_a_wide_nod_of_the_model_goes_where_a_take_leaves_it_out():
+    t = np.arange(200)
+    head = np.radians(np.stack([8 * np.exp(-0.5 * ((t - 100) / 5) ** 2), 0 * t, 0 * t], 1))
+    accents = np.exp(-0.5 * ((t - 100) / 2.5) ** 2)
+    heights = []
+    for marks in (0, 1):
+        layer = Layer.of(200)
+        layer.leave(0, 100, (0.07, 1.5)[marks], 4.0)
+        heights.append(np.degrees(model_calmed(np.zeros((200, 1)), head, accents, np.array([True]), 0 * t, layer.marked)[1][:, 0].max()))
+    assert heights[0] < 3.6 and heights[1] > 7
 
 
 def test_of_the_models_movement_stays_what_a_take_marks():
