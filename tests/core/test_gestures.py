@@ -171,6 +171,26 @@ def test_listeners_nod_and_blink_after_phrases_and_mark_no_accents():
     assert any(layer.shut.max() > 0.9 for layer in each) and np.abs(speeds(each)).max() < 60
 
 
+@pytest.mark.parametrize("away", [(350, 400), (350, 485), (350, 500), (480, 500), (496, 500)])
+def test_a_listener_ends_looking_where_it_usually_looks(away):
+    names, looks, still = ("eyeBlinkLeft", "eyeBlinkRight"), np.zeros((500, 3)), np.zeros((500, 3))
+    looks[away[0] : away[1], :2] = np.radians([3.0, -16.0])
+    for layer in layers(listens=True, seeds=range(16)):
+        _, head, eyes = layer.added_to(np.zeros((500, 2)), still, looks, names)
+        gaze = np.degrees(head + eyes)[:, :2]
+        distance = np.linalg.norm(gaze - np.median(gaze, 0), axis=1)
+        assert distance[-15:].max() < 3.3 and np.linalg.norm(gaze[-1]) < 6
+        assert distance[:400].max() > 12 or away[0] > 400, "looks that are over by then stay"
+    for layer in layers(seeds=range(4)):
+        assert layer.returns is None, "speakers look where they will"
+
+
+def test_no_listener_ends_in_the_middle_of_a_nod():
+    for gap in (8, 11, 14, 17):
+        short = Phrasing(100 + gap, np.zeros(0, int), np.zeros(0), np.array([[10, 100]]))
+        assert max(np.abs(speeds([layer])[0, -2:]).max() for layer in layers(short, listens=True, seeds=range(16))) < 12
+
+
 def test_sliders_scale_gestures_and_move_none():
     small, large = (layers(style=Style(head=by, brows=by))[3] for by in (0.5, 2.0))
     assert 1.5 < large.brows.std(0).sum() / small.brows.std(0).sum() < 5
