@@ -390,9 +390,18 @@ def test_eyes_that_never_blink_are_given_blinks_at_times_of_each_take(looks, rat
     each = blinks_of(LONG, looks=looks)
     gaps = [np.diff(np.concatenate([[0], shut, [LONG.frames]])) / FPS for shut in each]
     assert rates[0] <= np.mean([len(shut) for shut in each]) <= rates[1], "in a minute"
-    assert max(some.max() for some in gaps) < 14.5 and min(some[1:-1].min() for some in gaps) > 2
+    assert max(some.max() for some in gaps) < 9.3 and min(some[1:-1].min() for some in gaps) > 2
     first = {int(shut[0]) for shut in each}
     assert len(first) >= 6 and len({tuple(shut) for shut in each}) == len(SEEDS)
+
+
+@pytest.mark.parametrize("apart", [9.3, 9.8, 11.0, 14.0])
+def test_steady_eyes_that_blink_a_little_too_rarely_are_given_one_blink_between(apart):
+    own = np.zeros(LONG.frames)
+    own[[400, 400 + round(apart * FPS)]] = 1
+    for shut in blinks_of(LONG, looks=0.2, own=own):
+        between = shut[(shut > 400) & (shut < 400 + apart * FPS)]
+        assert len(between) == 1 and np.diff([400, *between, 400 + apart * FPS]).min() > 2.5 * FPS
 
 
 def test_eyes_that_blink_often_are_given_no_other_blinks_and_steadier_ones_fewer():
