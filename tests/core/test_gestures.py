@@ -238,6 +238,8 @@ def test_off_accents_the_model_moves_less_and_on_them_as_before():
     fewer = np.where(np.arange(200) > 150, 0.2, 1.0)[:, None].repeat(2, 1)
     calm, turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents, fewer)
     assert np.allclose(turned[110:150], head[110:150]) and turned[155:195, 0].std() < 0.5 * head[155:195, 0].std(), "nor on unmarked ones"
+    turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents, np.full((200, 2), 4.0))[1]
+    assert 1.3 < turned[110:190, 0].std() / head[110:190, 0].std() < 1.8, "nor far more where a take marks two close ones"
 
 
 def test_a_layer_keeps_channels_within_bounds_eyes_on_their_point_and_blinks_whole():

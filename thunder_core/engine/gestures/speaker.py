@@ -23,6 +23,7 @@ _HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # share of the model's quick movement that r
 # from their height, as shares.
 _LIVELY, _QUICKER, _LOWER = 1.5, 0.45, 0.35
 _LEAST_FREE = 0.01  # least weight of a frame in the slow pose
+_MOST_LEFT = 1.7  # largest factor of the model's quick movement, where a take marks accents that are close
 _SIZE_OF_MODEL = 1.2  # exponent of the size of a take's nods in the model's movement on accents
 _MARKED = (0.65, 1.8)  # probability of marking the weakest accent, relative to usual ones, and its increase up to the strongest
 _MOST_NODS, _MOST_RAISES = 0.57, 0.68  # largest share of takes whose head or brows mark one accent, so that takes of a voice differ
@@ -59,7 +60,7 @@ def calmed(values: np.ndarray, accents: np.ndarray, left: float, marked: np.ndar
     """
     free = marked.clip(_LEAST_FREE, 1)[:, None]
     slow = blurred(values * free, _SLOW) / blurred(free, _SLOW)
-    return slow + (values - slow) * (left + (1 - left) * accents * marked)[:, None]
+    return slow + (values - slow) * (left + (1 - left) * accents * marked.clip(max=_MOST_LEFT))[:, None]
 
 
 def livelier(directed: Directed, frames: int) -> np.ndarray:
