@@ -6,8 +6,8 @@ from __future__ import annotations
 import os
 import zlib
 
-_TOGETHER = 8  # seeds between those of two voices: as many takes as are usual
-_VOICES = 8192  # of which the voices are drawn; times _TOGETHER all readings that there are (`engine.readings`)
+TOGETHER = 8  # seeds between those of two voices: as many takes as are usual
+_VOICES = 8192  # of which the voices are drawn; times TOGETHER all readings that there are (`engine.readings`)
 
 
 def of_voice(name: str, character: int = 0) -> int:
@@ -21,4 +21,4 @@ def of_voice(name: str, character: int = 0) -> int:
         stem = os.path.splitext(stem)[0]
     if character:
         stem += f" {character}"
-    return _TOGETHER * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)
+    return TOGETHER * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)

@@ -13,7 +13,7 @@ from thunder_core.engine.gestures.carriage import carried, drawn_together
 from thunder_core.engine.gestures.glances import needed_glances, possible_glances
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
-from thunder_core.engine.gestures.manner import Directed, manner_of
+from thunder_core.engine.gestures.manner import Directed, evenly, manner_of
 from thunder_core.engine.gestures.speaker import livelier, model_calmed
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
@@ -125,6 +125,33 @@ def test_takes_mark_accents_of_their_own_a_little_before_on_or_after_them():
     assert numbers.std() < 3 and np.std(size) / np.mean(size) < 0.3
 
 
+def test_takes_that_are_made_together_share_out_what_they_do():
+    each = np.array([evenly(seed, 15, 20, (50,)) for seed in range(16, 32)])
+    for eight in (each[:8], each[8:]):
+        assert (np.sort((8 * eight).astype(int), 0) == np.arange(8)[:, None]).all(), "one in every eighth"
+    assert np.abs(np.corrcoef(each) - np.eye(16)).max() < 0.5, "each in an order of its own"
+    assert np.array_equal(evenly(17, 15, 20, (9,)), each[1, :9]), "a longer line begins as a shorter one does"
+
+
+def test_no_beat_is_marked_by_most_takes_of_a_voice():
+    strong = Phrasing(500, ACCENTS, np.ones(12), VOICE.phrases)
+    for first in range(0, 80, 8):
+        marks = np.array([layer.marked[ACCENTS + 1, 0] > 0.6 for layer in layers(strong, seeds=range(first, first + 8))])
+        assert marks.sum(0).max() <= 5 and marks.sum(0).min() >= 3
+
+
+def test_a_wide_nod_of_the_model_goes_where_a_take_leaves_it_out():
+    t = np.arange(200)
+    head = np.radians(np.stack([8 * np.exp(-0.5 * ((t - 100) / 5) ** 2), 0 * t, 0 * t], 1))
+    accents = np.exp(-0.5 * ((t - 100) / 2.5) ** 2)
+    heights = []
+    for marks in (0, 1):
+        layer = Layer.of(200)
+        layer.leave(0, 100, (0.07, 1.5)[marks], 4.0)
+        heights.append(np.degrees(model_calmed(np.zeros((200, 1)), head, accents, np.array([True]), 0 * t, layer.marked)[1][:, 0].max()))
+    assert heights[0] < 3.6 and heights[1] > 7
+
+
 def test_of_the_models_movement_stays_what_a_take_marks():
     for layer in layers():
         head = layer.marked[np.clip(ACCENTS + 1, 0, 499), 0]
@@ -142,6 +169,26 @@ def test_listeners_nod_and_blink_after_phrases_and_mark_no_accents():
         assert not layer.shut[:100].any()
     assert 0.4 < np.mean(answers) < 1
     assert any(layer.shut.max() > 0.9 for layer in each) and np.abs(speeds(each)).max() < 60
+
+
+@pytest.mark.parametrize("away", [(350, 400), (350, 485), (350, 500), (480, 500), (496, 500)])
+def test_a_listener_ends_looking_where_it_usually_looks(away):
+    names, looks, still = ("eyeBlinkLeft", "eyeBlinkRight"), np.zeros((500, 3)), np.zeros((500, 3))
+    looks[away[0] : away[1], :2] = np.radians([3.0, -16.0])
+    for layer in layers(listens=True, seeds=range(16)):
+        _, head, eyes = layer.added_to(np.zeros((500, 2)), still, looks, names)
+        gaze = np.degrees(head + eyes)[:, :2]
+        distance = np.linalg.norm(gaze - np.median(gaze, 0), axis=1)
+        assert distance[-15:].max() < 3.3 and np.linalg.norm(gaze[-1]) < 6
+        assert distance[:400].max() > 12 or away[0] > 400, "looks that are over by then stay"
+    for layer in layers(seeds=range(4)):
+        assert layer.returns is None, "speakers look where they will"
+
+
+def test_no_listener_ends_in_the_middle_of_a_nod():
+    for gap in (8, 11, 14, 17):
+        short = Phrasing(100 + gap, np.zeros(0, int), np.zeros(0), np.array([[10, 100]]))
+        assert max(np.abs(speeds([layer])[0, -2:]).max() for layer in layers(short, listens=True, seeds=range(16))) < 12
 
 
 def test_sliders_scale_gestures_and_move_none():
@@ -191,6 +238,8 @@ def test_off_accents_the_model_moves_less_and_on_them_as_before():
     fewer = np.where(np.arange(200) > 150, 0.2, 1.0)[:, None].repeat(2, 1)
     calm, turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents, fewer)
     assert np.allclose(turned[110:150], head[110:150]) and turned[155:195, 0].std() < 0.5 * head[155:195, 0].std(), "nor on unmarked ones"
+    turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents, np.full((200, 2), 4.0))[1]
+    assert 1.3 < turned[110:190, 0].std() / head[110:190, 0].std() < 1.8, "nor far more where a take marks two close ones"
 
 
 def test_a_layer_keeps_channels_within_bounds_eyes_on_their_point_and_blinks_whole():
@@ -343,9 +392,18 @@ def test_eyes_that_never_blink_are_given_blinks_at_times_of_each_take(looks, rat
     each = blinks_of(LONG, looks=looks)
     gaps = [np.diff(np.concatenate([[0], shut, [LONG.frames]])) / FPS for shut in each]
     assert rates[0] <= np.mean([len(shut) for shut in each]) <= rates[1], "in a minute"
-    assert max(some.max() for some in gaps) < 14.5 and min(some[1:-1].min() for some in gaps) > 2
+    assert max(some.max() for some in gaps) < 9.3 and min(some[1:-1].min() for some in gaps) > 2
     first = {int(shut[0]) for shut in each}
     assert len(first) >= 6 and len({tuple(shut) for shut in each}) == len(SEEDS)
+
+
+@pytest.mark.parametrize("apart", [9.3, 9.8, 11.0, 14.0])
+def test_steady_eyes_that_blink_a_little_too_rarely_are_given_one_blink_between(apart):
+    own = np.zeros(LONG.frames)
+    own[[400, 400 + round(apart * FPS)]] = 1
+    for shut in blinks_of(LONG, looks=0.2, own=own):
+        between = shut[(shut > 400) & (shut < 400 + apart * FPS)]
+        assert len(between) == 1 and np.diff([400, *between, 400 + apart * FPS]).min() > 2.5 * FPS
 
 
 def test_eyes_that_blink_often_are_given_no_other_blinks_and_steadier_ones_fewer():

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Small glances for a gaze that would otherwise rest on one point for too long: where phrases end if possible, or with a blink.
+"""Small glances for a gaze that would otherwise rest on one point for too long: where phrases end if possible, or with a blink. And the
+return of a gaze that would still be away when a listener's take ends.
 
 People who speak rarely look at one point for more than six to eight seconds. The model's gaze shifts about as often as *Eyes* asks, but
 with long intervals in between: half a minute in some takes.
@@ -14,6 +15,7 @@ import numpy as np
 
 from ...animation.played import SACCADE, starts
 from ...direction import over_frames
+from ...easing import smoothstep
 from ...rotation import angular_speed
 from ...types import FPS
 from ..speech.phrasing import Phrasing
@@ -26,7 +28,13 @@ _SIZE, _AT_PHRASES = (3.5, 6.0), (4.0, 9.0)  # turn of the eyes, degrees: on the
 _LASTS = (0.5, 1.6)  # s; where a phrase ends until the next begins, if that is later than the first and sooner than the last
 _EARLIEST = 0.5  # share of the longest rest after which a glance may come
 _BLINK_NEAR = 0.8  # time within which a glance waits for a blink or comes sooner for it, s
+_HOME, _BRIEFEST = 3.0, 0.4  # distance from its usual point at which a gaze is back, degrees; shortest look away before it returns, s
 _FREE = 0.3  # least time between the end of a glance and the next shift, s
+
+
+def jump(degrees: float) -> float:
+    """Seconds in which eyes turn by so many degrees."""
+    return 0.03 + 0.003 * degrees
 
 
 class Glance(NamedTuple):
@@ -97,3 +105,20 @@ def needed_glances(possible: Sequence[Glance], gaze: np.ndarray, lids: np.ndarra
             last = best.at + best.frames
         last = max(last, shift)
     return result
+
+
+def returned(gaze: np.ndarray, at: float) -> np.ndarray:
+    """A gaze [T, 3], rotation vectors in the world, that is back where it usually rests from frame `at` on, and stays near it.
+
+    A look away that would begin shortly before does not begin.
+    """
+    usual = np.median(gaze, 0)
+    away = np.degrees(np.linalg.norm((gaze - usual)[:, :2], axis=1))
+    first = last = int(min(max(0.0, at), len(gaze) - 1))
+    while first > 0 and away[first - 1] > _HOME:
+        first -= 1
+    lasts = jump(float(away[last:].max()))
+    if last - first < _BRIEFEST * FPS:
+        at = first - lasts * FPS
+    back = smoothstep(np.clip((np.arange(len(gaze)) - at) / FPS / lasts, 0, 1))
+    return usual + (gaze - usual) * (1 - back * (1 - _HOME / np.maximum(away, _HOME)))[:, None]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...types import FPS
 from ..speech.phrasing import runs
-from .glances import Glance, needed_glances
+from .glances import Glance, jump, needed_glances, returned
 from .open_eyes import BLINKED, Blinks, EDGE, open_at_ends
 
 _EYES_STAY = 0.95  # share of the gestures' head rotation that the eyes compensate
@@ -69,8 +69,8 @@ def bump(frames: int, start: float, rise: float, hold: float, fall: float) -> tu
 
 def _jump(frames: int, away: float, degrees: np.ndarray, seconds: float) -> tuple[slice, np.ndarray]:
     """Frames of a look away that begins at a frame and returns after some seconds, and its turn there, degrees [t, 2]."""
-    jump = 0.03 + 0.003 * float(np.linalg.norm(degrees))  # s
-    at, far = bump(frames, away, jump, seconds, jump)
+    turns = jump(float(np.linalg.norm(degrees)))
+    at, far = bump(frames, away, turns, seconds, turns)
     return at, far[:, None] * degrees
 
 
@@ -87,6 +87,7 @@ class Layer:
     longest [T]: frames for which the model's blinks may shut the eyes; longer ones open again after that.
     blinks: from which those are added that eyes need besides the model's; None: none are.
     rests [T]: frames for which the gaze may rest on one point.  glances: those of which it makes as many as that needs.
+    returns: frame from which the gaze is back where it usually rests, until the take ends; None: it may end away.
     resting [T, LOWER_FACE]: what a lower face does in long silence, channel values, none below 0.
     """
 
@@ -105,6 +106,7 @@ class Layer:
     blinks: Blinks | None = None
     rests: np.ndarray = field(default_factory=lambda: np.zeros(0))
     glances: list[Glance] = field(default_factory=list)
+    returns: float | None = None
     resting: np.ndarray = field(default_factory=lambda: np.zeros((0, len(LOWER_FACE))))
 
     @classmethod
@@ -199,6 +201,8 @@ class Layer:
                 at, far = _jump(self.frames, glance.at, np.array([glance.turned, glance.lowered]), glance.frames / FPS)
                 looked[at] += np.radians(np.stack([far[:, 1], far[:, 0], np.zeros(len(far))], 1))
             looked = np.clip(looked, -most, most)
+        if self.returns is not None:
+            looked = returned(looked + turned, self.returns) - turned
         return result, turned, looked
 
     def _shut_lids(self, expression: np.ndarray, lids: list[int]) -> np.ndarray:

@@ -17,8 +17,9 @@ _LATE, _AROUND = 0.32, 0.1  # delay after the end, and its standard deviation, s
 _DEGREES = (2.4, 5.0)  # size of the first nod, degrees; the next are smaller
 _FADES = 0.6
 _AGAIN = (0.55, 0.88)  # shares of answers with one nod, and with at most two
-_DOWN = (0.16, 0.22)  # time of the downward movement, s
-_POSE = np.array([0.8, 2.2, 1.6])  # degrees
+_DOWN, _UP = (0.16, 0.22), 1.3  # time of the downward movement, s, and that of the upward one, relative to it
+_POSE, _TURNS = np.array([0.8, 2.2, 1.6]), 1.1  # size of a change of pose, degrees, and its length, s
+_BACK = (0.7, 1.6)  # time before the take's end from which the gaze is back at the partner, s
 
 
 def answered(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
@@ -35,16 +36,19 @@ def answered(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, direct
             size, when = at_most(how.head * manner.head_size * (_DEGREES[0] + (_DEGREES[1] - _DEGREES[0]) * u[1])), at
             down = (_DOWN[0] + (_DOWN[1] - _DOWN[0]) * u[2] + 0.02 * size) / how.tempo
             for _ in range(1 + int(np.searchsorted(_AGAIN, u[3]))):
-                layer.stroke(when, np.array([size, 0.1 * size * z[1], 0.1 * size * z[2]]), down, 0.0, 1.3 * down)
+                if when + (0.5 + _UP) * down * FPS > phrasing.frames:  # a take does not end in the middle of a nod
+                    break
+                layer.stroke(when, np.array([size, 0.1 * size * z[1], 0.1 * size * z[2]]), down, 0.0, _UP * down)
                 when, size = when + 2.5 * down * FPS, _FADES * size
         if u[4] < _BLINKS:
             layer.blink(at + FPS * 0.15 * (2 * u[5] - 1))
         if u[6] < _BROWS:
             raised, knit = brow_shape(0 if u[7] < 0.7 else 2, 0.1 * how.brows * manner.brow_size, np.sign(manner.side) or 1.0)
             layer.move_brows(at, raised, knit, 0.2, 0.2 + 0.4 * u[8], 0.5)
-        if u[7] < _POSES:
+        if u[7] < _POSES and at + _TURNS * FPS <= phrasing.frames:
             pose = how.head * _POSE * z[2:5]
             first = int(at)
             t = np.arange(first, phrasing.frames)
-            layer.head[t] += eased((t - at) / FPS / 1.1)[:, None] * (pose - now)
+            layer.head[t] += eased((t - at) / FPS / _TURNS)[:, None] * (pose - now)
             now = pose
+    layer.returns = phrasing.frames - FPS * generator(seed, 21).uniform(*_BACK)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...direction import AXES, Axis, DIRECTION_NAMES, MOODS
+from ...first_seed import TOGETHER
 
 _SEEDS = 1 << 32
 _NODS, _RAISES = 0.62, 0.5  # shares of accents that a usual take marks with head and brows
@@ -46,6 +47,14 @@ class Manner:
 def generator(seed: int, part: int) -> np.random.Generator:
     """Random numbers of a take for one part of its gestures; parts are independent of each other."""
     return np.random.default_rng([part, seed % _SEEDS])
+
+
+def evenly(seed: int, part: int, among: int, shape: tuple[int, ...]) -> np.ndarray:
+    """Random numbers [shape], 0 … 1, of a take for one part of its gestures, of which those of takes that are usually made together are
+    spread evenly: if something happens below one half, it happens in half of them. among: the part by which they share them out."""
+    together, place = divmod(seed % _SEEDS, TOGETHER)
+    places = generator(together, among).permuted(np.tile(np.arange(TOGETHER), (*shape, 1)), axis=-1)[..., place]
+    return (places + generator(seed, part).random(shape)) / TOGETHER
 
 
 def _odds(share: float, by: float) -> float:

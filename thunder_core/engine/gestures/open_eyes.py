@@ -23,7 +23,9 @@ from .manner import Directed, generator, Played
 _OPEN = 7.5  # longest time for which usual eyes stay open, s
 _STEADY, _LIVELY = 0.4, 1.5  # exponents of *Eyes*, below 1 and above, by which it is divided
 _STEADIEST, _LIVELIEST = 0.2, 2.5  # least and most *Eyes* that divide it
-_SOONEST, _BEFORE = 0.45, 0.35  # shares of that time after one blink and before the next in which none is added
+_SOONEST, _BEFORE = 0.5, 0.35  # shares of that time after one blink and before the next in which none is added
+_OF_GAP = 0.45  # largest share of the time between two blinks that either is, so that one fits where they are too far apart
+_MOST = 9.0  # longest time for which any eyes stay open, s: steady ones blink as rarely, but more regularly
 _OUTSIDE = 0.75  # largest share of it before a take begins, and after it ends: of an interval that lies across either
 _EVERY, _VARIES = 0.4, 0.2  # interval between moments at which a blink may be added, and how far each is from it; s
 _AFTER_PHRASE = (-0.1, 0.35)  # when a blink at a phrase's end begins after it, s
@@ -49,13 +51,15 @@ class Moment(NamedTuple):
 class Blinks:
     """What a take draws for its blinks.
 
-    possible: by their frames.  longest: frames [T] for which eyes stay open.  pauses: first frame of each long pause, the frame after it,
+    possible: by their frames.  longest: frames [T] for which eyes stay open.  soonest: frames [T] after a blink in which none is added, if
+    the next is late enough.  pauses: first frame of each long pause, the frame after it,
     and that of the blink in it.  before, after: how long eyes have been open when a take begins, and stay open when it ends, as shares
     of `longest`.
     """
 
     possible: Sequence[Moment]
     longest: np.ndarray
+    soonest: np.ndarray
     pauses: Sequence[tuple[int, int, float]]
     before: float
     after: float
@@ -64,7 +68,7 @@ class Blinks:
     def of(cls, phrasing: Phrasing, seed: int, directed: Directed) -> Blinks:
         """Those of a seed's take. directed: style of the gestures."""
         looks = np.clip(over_frames(directed.rows[:, Played._fields.index("looks")], phrasing.frames), _STEADIEST, _LIVELIEST)
-        longest = np.broadcast_to(FPS * _OPEN / looks ** np.where(looks < 1, _STEADY, _LIVELY), phrasing.frames)
+        usual = np.broadcast_to(FPS * _OPEN / looks ** np.where(looks < 1, _STEADY, _LIVELY), phrasing.frames)
         rng = generator(seed, 14)
         before, after = _OUTSIDE * rng.random(2)
         silences = [(int(start), int(end)) for start, end in phrasing.silences]
@@ -73,7 +77,7 @@ class Blinks:
             u = rng.random(2)
             if end - start >= _LONG_PAUSE * FPS and u[0] < _INSIDE:
                 pauses.append((start, end, start + (end - start) * (0.05 + 0.85 * u[1])))
-        return cls(_possible(phrasing, seed), longest, pauses, float(before), float(after))
+        return cls(_possible(phrasing, seed), usual.clip(max=FPS * _MOST), _SOONEST * usual, pauses, float(before), float(after))
 
     def needed(self, lids: np.ndarray, length: int, ends: tuple[bool, bool] = (False, False)) -> list[float]:
         """First frames of the blinks that lids [T], 0 … 1 shut, need besides their own; each is `length` frames long.
@@ -92,8 +96,10 @@ class Blinks:
         last = -self.before * self.longest[0]
         for following in [*sorted([*own, *result]), frames + self.after * self.longest[-1]]:
             while following - last > (longest := self.longest[min(max(0, int(last)), frames - 1)]):
-                some = [each for each in self.possible if last + _SOONEST * longest <= each.at <= last + longest]
-                some = [each for each in some if each.at + _BEFORE * longest <= following and EDGE <= each.at <= latest]
+                most = _OF_GAP * (following - last)
+                first, before = min(self.soonest[min(max(0, int(last)), frames - 1)], most), min(_BEFORE * longest, most)
+                some = [each for each in self.possible if last + first <= each.at <= min(last + longest, following - before)]
+                some = [each for each in some if EDGE <= each.at <= latest]
                 if not some:
                     break
                 last = max(some, key=lambda each: each.rank).at

@@ -15,22 +15,24 @@ from ...direction import over_frames
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import blurred, Layer
-from .manner import Directed, generator, Manner, Played, UP
+from .manner import Directed, evenly, generator, Manner, Played, UP
 
 _SLOW = 10.0  # standard deviation of the blur that separates slow poses from quick movement, frames
 _HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # share of the model's quick movement that remains if there is no accent
 # *Brows* from which the model holds them raised rather than moving more, and what a unit beyond adds to their quick movement and takes
 # from their height, as shares.
 _LIVELY, _QUICKER, _LOWER = 1.5, 0.45, 0.35
+_LEAST_FREE = 0.01  # least weight of a frame in the slow pose
+_MOST_LEFT = 1.7  # largest factor of the model's quick movement, where a take marks accents that are close
 _SIZE_OF_MODEL = 1.2  # exponent of the size of a take's nods in the model's movement on accents
-_MARKED = (0.48, 1.5)  # probability of marking the weakest accent, relative to usual ones, and its increase up to the strongest
-_MOST_NODS, _MOST_RAISES = 0.7, 0.7  # largest share of takes whose head or brows mark one accent, so that takes of a voice differ
+_MARKED = (0.65, 1.8)  # probability of marking the weakest accent, relative to usual ones, and its increase up to the strongest
+_MOST_NODS, _MOST_RAISES = 0.57, 0.68  # largest share of takes whose head or brows mark one accent, so that takes of a voice differ
 _GAIN = (0.75, 1.35)  # least and most that a take does on each, where it marks more or fewer than usual
-_NODDED, _RAISED = (1.3, 0.3), (1.0, 0.4)  # share of the model's movement on accents that the head or brows mark, and do not mark
+_NODDED, _RAISED = (1.5, 0.07), (1.0, 0.4)  # share of the model's movement on accents that the head or brows mark, and do not mark
 _AROUND, _LATE = 4.0, 1.0  # standard deviation of what belongs to an accent, and the delay of its middle, frames
 _SOONER, _LATER = 0.25, 0.25  # shares of gestures a little before an accent, and after it
 _FRAMES_OFF = (1.0, 2.0)  # by how many frames
-_NOD = (2.1, 3.6)  # size of a nod on the weakest accent, and its increase up to the strongest, degrees
+_NOD = (2.5, 3.8)  # size of a nod on the weakest accent, and its increase up to the strongest, degrees
 _MOST_DEGREES = 8.0  # largest stroke, degrees
 _RAISE = (0.085, 0.16)  # size of raised brows on the weakest accent, and its increase up to the strongest, channel values
 _RISES = 0.25  # s by which brows take longer to move, per unit of their movement
@@ -50,10 +52,15 @@ _RESTLESS = (0.7, 0.15)  # probability of such a look per unit of *Eyes* above u
 _KNIT_MORE = 1.5  # size of knitting relative to raising
 
 
-def calmed(values: np.ndarray, accents: np.ndarray, left: float) -> np.ndarray:
-    """Curves [T, c] whose quick movement is reduced to the share `left` away from accents; accents: [T] 0 … 1."""
-    slow = blurred(values, _SLOW)
-    return slow + (values - slow) * (left + (1 - left) * accents)[:, None]
+def calmed(values: np.ndarray, accents: np.ndarray, left: float, marked: np.ndarray) -> np.ndarray:
+    """Curves [T, c] whose quick movement is reduced to the share `left` away from accents; accents: [T] 0 … 1.
+
+    marked: [T], factor of the movement on accents. Where it is small the slow movement is that of the frames around: a blur alone keeps
+    half of a wide nod.
+    """
+    free = marked.clip(_LEAST_FREE, 1)[:, None]
+    slow = blurred(values * free, _SLOW) / blurred(free, _SLOW)
+    return slow + (values - slow) * (left + (1 - left) * accents * marked.clip(max=_MOST_LEFT))[:, None]
 
 
 def livelier(directed: Directed, frames: int) -> np.ndarray:
@@ -71,11 +78,11 @@ def model_calmed(
     movement of head and brows on accents.
     """
     expression, more = expression.copy(), lively[:, None]
-    own = calmed(expression[:, brows], accents * marked[:, 1], _BROWS_OFF)
+    own = calmed(expression[:, brows], accents, _BROWS_OFF, marked[:, 1])
     slow = blurred(own, _SLOW)
     expression[:, brows] = np.maximum(0, slow / (1 + _LOWER * more) + (own - slow) * (1 + _QUICKER * more))
-    turned = calmed(head[:, :2], accents * marked[:, 0], _HEAD_OFF)
-    return expression, np.concatenate([turned, calmed(head[:, 2:], accents * marked[:, 0].clip(max=1), _HEAD_OFF)], 1)
+    nodded = calmed(head[:, :2], accents, _HEAD_OFF, marked[:, 0])
+    return expression, np.concatenate([nodded, calmed(head[:, 2:], accents, _HEAD_OFF, marked[:, 0].clip(max=1))], 1)
 
 
 def brow_shape(kind: int, size: float, side: float) -> tuple[np.ndarray, np.ndarray]:
@@ -170,9 +177,10 @@ def breathe(layer: Layer, phrasing: Phrasing, seed: int) -> None:
 
 def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
     """Add a speaker's gestures to a layer. directed: style of the gestures."""
-    rng, more = generator(seed, 15), _more(phrasing.weights)
-    likely = np.stack([np.minimum(_MOST_NODS, manner.nods * more), np.minimum(_MOST_RAISES, manner.raises * more)], 1)
-    chosen = rng.random(likely.shape) < likely
+    more = _more(phrasing.weights)
+    most = np.array([_MOST_NODS, _MOST_RAISES])
+    likely = most * np.tanh(np.stack([manner.nods * more, manner.raises * more], 1) / most)
+    chosen = evenly(seed, 15, 20, likely.shape) < likely
     head_gain, brow_gain = (_gain(likely[:, part], chosen[:, part]) for part in (0, 1))
     stays = head_gain * manner.head_size**_SIZE_OF_MODEL
     rng = generator(seed, 1)
