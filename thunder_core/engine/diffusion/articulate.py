@@ -19,7 +19,7 @@ from ..speech.belief import likely
 from ..speech.closure_envelope import closure
 from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS, SILENCE
-from .rounding import further_in, rounded, Rounding
+from .rounding import further_in, gathered, rounded, Rounding
 from .vowels import less_open, Vowels
 
 # Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation voices and .6 83 %, with as few others
@@ -103,13 +103,14 @@ class Articulation:
         held = self.hold_tongue(expression, jaw)
         x = self.close_lips(held, jaw, shut)
         if rounding is not None:
-            x = further_in(x, self.channels, rounding)
+            x = further_in(x, self.channels, rounding.heard * (1 - sounds.labiodental))
         aim = self._aim(held, x, jaw, shut, sounds.speech, vowels)
         if end is not None:
             aim = closing(aim, end)
         if rounding is not None:  # after the aim: lips that come forward for themselves would open the mouth
             x = rounded(x, self.channels, rounding.least * sounds.speech * (1 - sounds.labiodental))
-        x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
+        middle = gathered(x, self.channels, (1 - shut) * (1 - sounds.labiodental) * (1 - sounds.sibilant) * sounds.speech)
+        x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips, middle)
         x[:, self.roll] = let_go(x[:, self.roll], _UNROLLED)
         out = x[:, self.tongue_out] > _OUT
         for column in self.mechanics.raised:
