@@ -83,4 +83,4 @@ def gathered(expression: np.ndarray, channels: Sequence[str], free: np.ndarray) 
     free: [T] 0 … 1, where no other sound has a shape of its own for them.
     """
     pucker = expression[:, list(channels).index("mouthPucker")]
-    return free * bell(free * np.clip(pucker / _GATHERED, 0.0, 1.0), _ROUND_EASE)
+    return free * bell(highest(np.clip(pucker / _GATHERED, 0.0, 1.0), _ROUND_REACH), _ROUND_EASE)
