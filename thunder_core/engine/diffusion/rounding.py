@@ -21,9 +21,10 @@ _MOST = _LEAST[0][0]
 _STRETCHES = ("mouthStretch",)  # channels that draw the corners apart
 _LIKELY = 0.4  # probability above which the encoder hears one of them
 _BEFORE, _AFTER = 0.15, 0.12  # seconds in which lips come forward ahead of a sound, and go back after it
-# Share by which rounded lips come further in than the model, which stays short of its teacher there, has them: of slightly rounded ones; of
-# others the share that they leave to 1, so that a strong rounder's do not go beyond what lips do.
-_ROUNDER = 0.9
+# Share by which slightly rounded lips come further in than the model, which stays short of its teacher there, has them; the further in, the
+# less, so that a strong rounder's do not go beyond what lips do. On w, oo and oh of validation voices the mouth is then as narrow as the
+# teacher's on average, and as on the roundest quarter of these sounds in the person of the split `fit` who rounds most.
+_ROUNDER = 0.75
 _ROUND_REACH, _ROUND_EASE = 1, 1.0  # frames beside a sound that count as it, and standard deviation of its smoothing, frames
 _GATHERED = 0.3  # mouthPucker from which on lips part in their middle alone
 
