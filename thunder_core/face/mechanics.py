@@ -39,8 +39,8 @@ _HOLD, _HOLD_MOST = 0.5, 4.0  # share of the neighbouring openings that the jaw 
 _HOLD_FRAMES, _EASE_FRAMES = 4, 2.0  # reach to either side, and the smoothing's standard deviation; frames of 40 ms
 _JAW_EASE = 0.8  # standard deviation of the jaw's smoothing, frames
 # Most of mouthClose over an open jaw against which the lips' own channels part rounded lips in their middle alone: a jaw and mouthFunnel
-# part them up to the corners. In people who say w, oo, oh and aw the part of the lips that is at least half as far apart as their middle is
-# 24 to 29 mm wide, as measured on the clips of the split `fit`; in takes it was 37 mm and is 33.
+# part them up to the corners. Where people say w, oo and oh, the part of the lips that is at least half as far apart as their middle is 26
+# to 29 mm wide, in takes of validation voices it was 37 and is 33 (`bench/sounds.py`). More would bare the lower teeth.
 _HELD = 0.15
 _STEP = 1e-3
 _ROUNDS = 3
