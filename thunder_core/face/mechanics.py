@@ -38,10 +38,11 @@ BITE_RISE_MM, BITE_JAW_MM = 1.6, 1.35  # parts of that gap: rise of the upper li
 _HOLD, _HOLD_MOST = 0.5, 4.0  # share of the neighbouring openings that the jaw keeps during a closure, and its maximum in mm
 _HOLD_FRAMES, _EASE_FRAMES = 4, 2.0  # reach to either side, and the smoothing's standard deviation; frames of 40 ms
 _JAW_EASE = 0.8  # standard deviation of the jaw's smoothing, frames
-# Most of mouthClose over an open jaw against which the lips' own channels part rounded lips in their middle alone: a jaw and mouthFunnel
-# part them up to the corners. Where people say w, oo and oh, the part of the lips that is at least half as far apart as their middle is 26
-# to 29 mm wide, in takes of validation voices it was 37 and is 33 (`bench/sounds.py`). More would bare the lower teeth.
-_HELD = 0.15
+# Most of mouthClose over an open jaw against which the lips' own channels part rounded lips in their middle alone: a jaw and
+# mouthFunnel part them up to the corners. Where people say w, oo and oh, the part of the lips that is at least half as far apart as their
+# middle is 26 to 29 mm wide, in takes of validation voices it was 37 and is 34 (`bench/sounds.py`). Characters without a key that
+# closes the lips round them less the more there is.
+_HELD = 0.1
 _STEP = 1e-3
 _ROUNDS = 3
 _HALVINGS, _TUCKS = 7, 2

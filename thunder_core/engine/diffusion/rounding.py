@@ -22,9 +22,9 @@ _STRETCHES = ("mouthStretch",)  # channels that draw the corners apart
 _LIKELY = 0.4  # probability above which the encoder hears one of them
 _BEFORE, _AFTER = 0.15, 0.12  # seconds in which lips come forward ahead of a sound, and go back after it
 # Share by which slightly rounded lips come further in than the model, which stays short of its teacher there, has them; the further in, the
-# less, so that a strong rounder's do not go beyond what lips do. On w, oo and oh of validation voices the mouth is then as narrow as the
-# teacher's on average, and as on the roundest quarter of these sounds in the person of the split `fit` who rounds most.
-_ROUNDER = 0.75
+# less, so that a strong rounder's do not go beyond what lips do. On w, oo and oh of validation voices the mouth is then 7.5 mm narrower
+# than at rest, the teacher's 6.6 (`bench/sounds.py`). A w of the person of the split `fit` who rounds most is 7.0 at its third quartile.
+_ROUNDER = 0.9
 _ROUND_REACH, _ROUND_EASE = 1, 1.0  # frames beside a sound that count as it, and standard deviation of its smoothing, frames
 _GATHERED = 0.3  # mouthPucker from which on lips part in their middle alone
 
