@@ -501,14 +501,12 @@ def test_guidance_by_mesh_to_speech_pulls_takes_to_what_was_said(engine, speech,
 def test_the_score_hears_size_and_closures(engine, speech, takes, change):
     from thunder_core.train.judge import without_closures
 
-    n = engine.head.channels
-    mouth = np.append(in_group(engine.head.expression_names, SPEECH), [True] * 3 + [False] * 6)
-    lost = []
-    for take in takes:
+    for take in takes[:2]:
         x = pack(take.motion)
+        n = engine.head.channels
+        mouth = np.append(in_group(engine.head.expression_names, SPEECH), [True] * 3 + [False] * 6)
         bad = np.where(mouth, DAMPED * x if change == "damped" else without_closures(x, take.opening), x).astype(np.float32)
-        lost.append(take.score.total - engine.score(speech, unpack(bad, n)).total)
-    assert min(lost) > 3 and np.mean(lost) > 6
+        assert engine.score(speech, unpack(bad, n)).total < take.score.total - 5
 
 
 def test_takes_of_an_hour_are_not_worked_on_beside_each_other():

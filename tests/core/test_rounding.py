@@ -4,9 +4,8 @@
 import numpy as np
 import pytest
 
-from thunder_core.channels import JAW_OPEN_RADIANS
 from thunder_core.engine.diffusion.articulate import Articulation
-from thunder_core.engine.diffusion.rounding import believed_rounding, further_in, gathered, rounded, unrounded
+from thunder_core.engine.diffusion.rounding import believed_rounding, further_in, rounded, unrounded
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips, width_mm
@@ -60,42 +59,6 @@ def test_slightly_rounded_lips_come_further_in_than_far_rounded_ones_and_none_ch
     after = further_in(expression, NAMES, np.ones(FRAMES))[:, PUCKER]
     assert np.interp(0.25, pucker, after) > 0.38 and np.interp(0.8, pucker, after) < 0.96
     assert (np.diff(after) > 0).all() and (after >= pucker).all() and (after[pucker >= 1] == pucker[pucker >= 1]).all()
-
-
-def test_rounded_lips_part_in_their_middle_as_far_as_before_and_keep_together_beside_it():
-    lips, articulation, nothing = bundled_lips(), Articulation(NAMES, ARTICULATORS), np.zeros(FRAMES)
-    expression, jaw = np.zeros((FRAMES, len(NAMES))), np.full((FRAMES, 3), [0.05, 0, 0])
-    expression[:, PUCKER], expression[:, NAMES.index("mouthFunnel")] = 0.35, 0.1
-    sounds = Sounds(np.ones(FRAMES), nothing, nothing, nothing)
-    slit, round_ = (Motion(*articulation.mechanics.speak(expression, jaw, sounds, middle=middle)) for middle in (0.0, np.ones(FRAMES)))
-    before, after = (lips.gap(motion)[FRAMES // 2] for motion in (slit, round_))
-    assert after[lips.middle] == pytest.approx(before[lips.middle], abs=0.01)
-    half = [(gap > gap[lips.middle] / 2).sum() for gap in (before, after)]
-    assert half[1] <= half[0] - 2 and after.min() > -0.1  # of 19 pairs; lips do not cross
-    close, open_ = round_.expression[:, NAMES.index("mouthClose")], round_.jaw[:, 0] / JAW_OPEN_RADIANS
-    assert close.max() > 0.09 and (close <= open_).all()
-
-
-@pytest.mark.parametrize("sound", ["speech", "sibilant", "labiodental", "shut"])
-def test_lips_that_have_another_shape_part_as_before(sound):
-    """In silence, on s and sh, on f and v, and where lips are shut."""
-    nothing, ones = np.zeros(FRAMES), np.ones(FRAMES)
-    expression, jaw = np.zeros((FRAMES, len(NAMES))), np.full((FRAMES, 3), [0.05, 0, 0])
-    expression[:, PUCKER] = 0.4
-    heard = {"speech": ones, "sibilant": nothing, "labiodental": nothing, "shut": nothing} | {sound: nothing if sound == "speech" else ones}
-    shut, articulation = heard.pop("shut"), Articulation(NAMES, ARTICULATORS)
-    sounds = Sounds(**heard, dental=nothing)
-    x, _ = articulation.perform(expression, jaw, shut, sounds)
-    aim = articulation._aim(expression, articulation.close_lips(expression, jaw, shut), jaw, shut, sounds.speech, None)
-    plain, _ = articulation.mechanics.speak(articulation.close_lips(expression, jaw, shut), jaw, sounds, aim)
-    assert x[FRAMES // 2] == pytest.approx(plain[FRAMES // 2], abs=1e-6)
-
-
-def test_lips_gather_and_spread_without_a_jump():
-    expression = np.zeros((FRAMES, len(NAMES)))
-    expression[20:24, PUCKER] = 0.5
-    middle = gathered(expression, NAMES, np.ones(FRAMES))
-    assert middle[21:23].min() > 0.9 and np.abs(np.diff(middle)).max() < 0.45 and max(middle[:14].max(), middle[30:].max()) == 0
 
 
 @pytest.mark.parametrize("phone, least", [("W", 0.20), ("UW", 0.20), ("AO", 0.20), ("UH", 0.12), ("R", 0.10), ("ER", 0.0), ("IY", 0.0)])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..channels import JAW_OPEN_RADIANS, LARGEST_VALUE
+from ..channels import LARGEST_VALUE
 from ..easing import smoothstep
 from ..rotation import rotvec_to_matrix
 from .articulators import Articulators, Shape
@@ -38,11 +38,6 @@ BITE_RISE_MM, BITE_JAW_MM = 1.6, 1.35  # parts of that gap: rise of the upper li
 _HOLD, _HOLD_MOST = 0.5, 4.0  # share of the neighbouring openings that the jaw keeps during a closure, and its maximum in mm
 _HOLD_FRAMES, _EASE_FRAMES = 4, 2.0  # reach to either side, and the smoothing's standard deviation; frames of 40 ms
 _JAW_EASE = 0.8  # standard deviation of the jaw's smoothing, frames
-# Most of mouthClose over an open jaw against which the lips' own channels part rounded lips in their middle alone: a jaw and
-# mouthFunnel part them up to the corners. Where people say w, oo and oh, the part of the lips that is at least half as far apart as their
-# middle is 26 to 29 mm wide, in takes of validation voices it was 37 and is 34 (`bench/sounds.py`). Characters without a key that
-# closes the lips round them less the more there is.
-_HELD = 0.1
 _STEP = 1e-3
 _ROUNDS = 3
 _HALVINGS, _TUCKS = 7, 2
@@ -135,22 +130,21 @@ class Mechanics:
         self.raised = [names.index(name) for name in (_TIP_UP, "tongueBladeUp", "tongueBack")]
 
     def speak(
-        self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds, aim: Shape | None = None, lips: float = 1.0,
-        middle: np.ndarray | float = 0.0,
-    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds, aim: Shape | None = None, lips: float = 1.0
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Returns expression [T, n] and jaw [T, 3] with the same lip gap and a natural jaw opening.
 
         Closed lips stay closed except on f, v, th and sibilants, where teeth or tongue must be visible. Frames without speech are
         unchanged.
         aim: opening, upper limit of the upper lip's part and lower limit of the jaw's, in mm; default: as in the motion.
-        lips: how much the person uses the lips, see `rise_of`.  middle: how far they part in their middle alone, [T] 0 … 1.
+        lips: how much the person uses the lips, see `rise_of`.
         """
         x, turn = np.array(expression, np.float64), np.array(jaw, np.float64)
         aim = _shown(self.articulators.shape(x, turn) if aim is None else aim, sounds)
         self._turn(x, turn, self._jaw(aim, sounds, lips))
         self._tuck(x, turn, aim, sounds, lips)
         x[:, self.roll] *= 1 - sounds.dental * sounds.speech * (1 - sounds.labiodental)  # a rolled lip would keep the tongue in
-        self._lips(x, turn, aim, sounds, lips, middle)
+        self._lips(x, turn, aim, sounds, lips)
         self._put_tongue_out(x, turn, sounds)
         return self.possible(x), turn
 
@@ -188,15 +182,14 @@ class Mechanics:
             slope = (self.articulators.shape(x, turn + [_STEP, 0, 0]).incisors - now) / _STEP
             turn[:, 0] = np.maximum(turn[:, 0] + (wanted - now) / slope, 0.0)
 
-    def _lips(self, x, turn, aim: Shape, sounds: Sounds, lips: float, middle: np.ndarray | float = 0.0) -> None:
+    def _lips(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
         """Set the lips to their gap in place: the upper lip by its part, the lower lip or mouthClose by the rest."""
         teeth = np.maximum(sounds.labiodental * BITE_RISE_MM, sounds.sibilant * SIBILANT_RISE_MM)  # which are shown by the upper lip
         teeth = np.minimum(teeth, np.maximum(aim.gap, 0.0))
         rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + teeth), teeth)
         rise = aim.rise + sounds.speech * (rise - aim.rise)
         leans = [self._lean(x, columns) for columns in (self.upper, self.lower)]
-        x[:, self.lower] = 0.0
-        x[:, self.close] = middle * np.minimum(turn[:, 0] / JAW_OPEN_RADIANS, _HELD)  # no further than the jaw is open
+        x[:, [*self.lower, self.close]] = 0.0
         turned = rotvec_to_matrix(turn)
         self._amount(x, turned, self.upper, leans[0], "rise", rise)
         self._amount(x, turned, self.lower, leans[1], "gap", aim.gap)

@@ -19,7 +19,7 @@ from ..speech.belief import likely
 from ..speech.closure_envelope import closure
 from ..speech.encoder import ENCODER_RATE
 from ..speech.phones import BILABIALS, DENTALS, LABIODENTALS, SIBILANTS, SILENCE
-from .rounding import further_in, gathered, rounded, Rounding
+from .rounding import further_in, rounded, Rounding
 from .vowels import less_open, Vowels
 
 # Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation voices and .6 83 %, with as few others
@@ -109,8 +109,7 @@ class Articulation:
             aim = closing(aim, end)
         if rounding is not None:  # after the aim: lips that come forward for themselves would open the mouth
             x = rounded(x, self.channels, rounding.least * sounds.speech * (1 - sounds.labiodental))
-        middle = gathered(x, self.channels, (1 - shut) * (1 - sounds.labiodental) * (1 - sounds.sibilant) * sounds.speech)
-        x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips, middle)
+        x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
         x[:, self.roll] = let_go(x[:, self.roll], _UNROLLED)
         out = x[:, self.tongue_out] > _OUT
         for column in self.mechanics.raised:

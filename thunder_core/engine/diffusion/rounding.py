@@ -22,11 +22,10 @@ _STRETCHES = ("mouthStretch",)  # channels that draw the corners apart
 _LIKELY = 0.4  # probability above which the encoder hears one of them
 _BEFORE, _AFTER = 0.15, 0.12  # seconds in which lips come forward ahead of a sound, and go back after it
 # Share by which slightly rounded lips come further in than the model, which stays short of its teacher there, has them; the further in, the
-# less, so that a strong rounder's do not go beyond what lips do. On w, oo and oh of validation voices the mouth is then 7.5 mm narrower
-# than at rest, the teacher's 6.6 (`bench/sounds.py`). A w of the person of the split `fit` who rounds most is 7.0 at its third quartile.
-_ROUNDER = 0.9
+# less, so that a strong rounder's do not go beyond what lips do. On w, oo and oh of validation voices the mouth is then 7.1 mm narrower
+# than at rest, the teacher's 6.6 (`bench/sounds.py`).
+_ROUNDER = 0.75
 _ROUND_REACH, _ROUND_EASE = 1, 1.0  # frames beside a sound that count as it, and standard deviation of its smoothing, frames
-_GATHERED = 0.3  # mouthPucker from which on lips part in their middle alone
 
 
 @dataclass(frozen=True)
@@ -76,12 +75,3 @@ def rounded(expression: np.ndarray, channels: Sequence[str], least: np.ndarray) 
     x[:, pucker] = np.maximum(x[:, pucker], least)
     x[:, in_group(channels, _STRETCHES)] *= (1 - np.clip(least / _MOST, 0.0, 1.0))[:, None]
     return x
-
-
-def gathered(expression: np.ndarray, channels: Sequence[str], free: np.ndarray) -> np.ndarray:
-    """How far lips of an expression [T, n] stay together beside their middle, [T] 0 … 1: the further, the further the corners are in.
-
-    free: [T] 0 … 1, where no other sound has a shape of its own for them.
-    """
-    pucker = expression[:, list(channels).index("mouthPucker")]
-    return free * bell(highest(np.clip(pucker / _GATHERED, 0.0, 1.0), _ROUND_REACH), _ROUND_EASE)
