@@ -4,7 +4,8 @@
 
 CACHE is a folder in which `corpus` was run, DATA has `lips/` (tracked mouths and aligned phones). Lines of unseen voices (--split) are
 performed by the teacher and as takes at Spread 0.5, without a request but for Energy. Sounds are the aligned phones; those that the encoder
-gives more than .4 are “heard”. Rounding: on each sound heard the largest mouthPucker and the narrowest mouth, beyond its width at rest.
+gives more than .4 are “heard”. Rounding: on each sound heard the largest mouthPucker, the narrowest mouth, beyond its width at rest, and
+how wide the part of the lips is that is then at least half as far apart as their middle; the same of people of the split `fit`.
 Vowels: the widest opening of every high one over the mean of that of the low ones of the same line; of people in pieces of ten seconds,
 of all clips, beyond the twentieth part of their frames with the least opening. Tongue: changes of channels from frame to frame. End: the
 largest opening after the last sound beyond that at it. Written to bench/results/sounds.txt.
@@ -15,6 +16,7 @@ from __future__ import annotations
 import csv
 import os
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,7 +45,14 @@ RAISED = ("tongueTipUp", "tongueBladeUp", "tongueBack")
 STEP = 0.35  # change of a channel from frame to frame that is counted
 TEETH_MM = 0.5  # lower lip to upper teeth on f and v
 PIECE = 10.0  # seconds of people's clips that are a line
+APART_MM = 0.5  # least gap in the middle of lips that have a shape
 LEAST_OPEN = 5.0  # percentile of a tracked opening that counts as shut
+
+# Landmarks of MediaPipe's face mesh: inner lips from corner to corner, corners of mouth and eyes, chin and forehead.
+UPPER = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
+LOWER = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
+CORNERS, EYES, UPRIGHT = (61, 291), (33, 263), (152, 10)
+EYES_MM = 90.0  # between the outer corners of the default head's eyes
 
 Sound = tuple[str, int, int, float]  # phone, first frame, first behind it, probability by the encoder
 
@@ -58,6 +67,41 @@ def sounds_of(phones: np.ndarray, belief: np.ndarray, frames: int) -> list[Sound
         if behind <= frames and len(heard):
             result.append((PHONES[phones[start]], first, behind, float(heard.max())))
     return result
+
+
+def half_open(across: np.ndarray, gap: np.ndarray) -> float:
+    """Width of the part of the lips that is at least half as far apart as their middle; positions and gaps of pairs [P] in mm."""
+    order = np.argsort(across)
+    fine = np.linspace(across.min(), across.max(), 400)
+    wide = fine[np.interp(fine, across[order], gap[order]) >= gap[len(gap) // 2] / 2]
+    return float(np.ptp(wide))
+
+
+def rounded_people(lips: Path) -> dict[str, np.ndarray]:
+    """{sound of ROUNDED: [n, 2] mm}: the narrowest mouth beyond rest, and `half_open` there, of people of the split `fit`."""
+    found: dict[str, list[tuple[float, float]]] = {phone: [] for phone in ROUNDED}
+    fit = tomllib.loads((lips / "split.toml").read_text())["fit"]
+    with open(lips / "phones.tsv", newline="") as file:
+        rows = [row for row in csv.DictReader(file, delimiter="\t") if row["clip"] in fit and row["phone"] in found]
+    for clip in sorted({row["clip"] for row in rows}):
+        marks = np.load(lips / "landmarks" / f"{clip}.npz")["landmarks"].astype(float)
+        across, up = (marks[:, b] - marks[:, a] for a, b in (EYES, UPRIGHT))
+        scale = EYES_MM / np.linalg.norm(across, axis=1, keepdims=True)
+        across *= scale / EYES_MM
+        up -= (up * across).sum(1, keepdims=True) * across
+        up /= np.linalg.norm(up, axis=1, keepdims=True)
+        x, y = (np.einsum("tkc,tc->tk", marks, axis) * scale for axis in (across, up))
+        gap, width = y[:, UPPER] - y[:, LOWER], x[:, CORNERS[1]] - x[:, CORNERS[0]]
+        shut = gap[:, len(UPPER) // 2] <= np.nanpercentile(gap[:, len(UPPER) // 2], 3 * LEAST_OPEN)
+        for row in (row for row in rows if row["clip"] == clip):
+            first, end = round(float(row["start_s"]) * FPS), round(float(row["end_s"]) * FPS)
+            near = width[max(first - 1, 0) : max(end, first + 1) + 1]
+            if len(near) and np.isfinite(near).all():
+                t = max(first - 1, 0) + int(near.argmin())
+                if gap[t, len(UPPER) // 2] > APART_MM:
+                    half = half_open((x[t, UPPER] + x[t, LOWER]) / 2, gap[t])
+                    found[row["phone"]].append((width[t] - np.nanmedian(width[shut]), half))
+    return {phone: np.array(values).reshape(-1, 2) for phone, values in found.items()}
 
 
 def shares(opening: np.ndarray, sounds: list[Sound]) -> np.ndarray:
@@ -101,11 +145,20 @@ class Performances:
         self.lips, self.articulators, self.names = Lips.of(head), Articulators.of(head), list(head.expression_names)
         still = Motion(np.zeros((1, len(self.names))), np.zeros((1, 3)))
         self.rest = self.lips.width(still)[0]
-        self.rounded: dict[str, list[tuple[float, float]]] = {phone: [] for phone in ROUNDED}
+        self.rounded: dict[str, list[tuple[float, float, float]]] = {phone: [] for phone in ROUNDED}
         self.steps: dict[str, list[np.ndarray]] = {name: [] for name in RAISED}
         self.bites: list[float] = []
         self.ends: list[float] = []
         self.frames = 0
+
+    def half_open(self, motion: Motion, frame: int) -> float:
+        """`half_open` of a frame; nan where the lips are shut."""
+        one = Motion(motion.expression[[frame]], motion.jaw[[frame]])
+        gap = self.lips.gap(one)[0]
+        if gap[self.lips.middle] <= APART_MM:
+            return np.nan
+        points = 1e3 * self.lips.points.of_motion(one)[0, : 2 * len(gap), 0]
+        return half_open(points.reshape(2, -1).mean(0), gap)
 
     def add(self, motion: Motion, sounds: list[Sound], silent: np.ndarray) -> None:
         """A performance [T]; silent: probability of silence [T]."""
@@ -114,7 +167,8 @@ class Performances:
         for phone, first, behind, heard in sounds:
             near = slice(max(first - 1, 0), behind + 1)
             if phone in self.rounded and heard > HEARD:
-                self.rounded[phone].append((pucker[near].max(), width[near].min()))
+                narrowest = near.start + int(width[near].argmin())
+                self.rounded[phone].append((pucker[near].max(), width[near].min(), self.half_open(motion, narrowest)))
             if phone in ("F", "V") and heard > HEARD:
                 self.bites.append(teeth[near].min())
         for name, steps in self.steps.items():
@@ -126,16 +180,22 @@ class Performances:
         self.frames += len(x)
 
 
-def tables(kinds: dict[str, Performances], vowels: list[str]) -> list[str]:
-    """The lines of the tables."""
+def tables(kinds: dict[str, Performances], vowels: list[str], seen: dict[str, np.ndarray]) -> list[str]:
+    """The lines of the tables; seen: `rounded_people`."""
     lines = [
         "rounded sounds that are heard",
-        f"{'':8s}{'n':>6s}" + "".join(f"{f'{name}: pucker':>18s}{'below .1':>10s}{'width, mm':>11s}" for name in kinds),
+        f"{'':8s}{'n':>6s}"
+        + "".join(f"{f'{name}: pucker':>18s}{'below .1':>10s}{'width, mm':>11s}{'half open':>11s}" for name in kinds)
+        + f"{'people: n':>14s}{'width, mm':>11s}{'half open':>11s}",
     ]
     for phone in ROUNDED:
         each = [np.array(kind.rounded[phone]) for kind in kinds.values()]
         if len(each[0]):
-            cells = "".join(f"{x[:, 0].mean():18.2f}{(x[:, 0] < 0.1).mean():10.2f}{x[:, 1].mean():11.1f}" for x in each)
+            cells = "".join(
+                f"{x[:, 0].mean():18.2f}{(x[:, 0] < 0.1).mean():10.2f}{x[:, 1].mean():11.1f}{np.nanmean(x[:, 2]):11.1f}" for x in each
+            )
+            if len(seen[phone]):
+                cells += f"{len(seen[phone]):14d}" + "".join(f"{mean:11.1f}" for mean in seen[phone].mean(0))
             lines.append(f"{phone:8s}{len(each[0]):6d}{cells}")
     lines += ["", "high vowels, opening over that of low ones of the same line"]
     lines += [f"{'':26s}{'n':>7s}{'mean':>8s}{'above 1':>12s}{'widest':>10s}{'p90':>8s}", *vowels, ""]
@@ -188,7 +248,7 @@ def main() -> None:
     lines = [
         f"{args.voices} voices of {args.split}, {minutes:.1f} minutes of takes at Energy 1, normal quality, weights {engine.weights}",
         "",
-        *tables(kinds, rows),
+        *tables(kinds, rows, rounded_people(lips)),
     ]
     report(results_file(args.results, "sounds.txt", args.split == "test"), lines)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.diffusion.articulate import Articulation
-from thunder_core.engine.diffusion.rounding import believed_rounding, rounded, unrounded
+from thunder_core.engine.diffusion.rounding import believed_rounding, further_in, rounded, unrounded
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips, width_mm
@@ -49,7 +49,16 @@ def test_rounding_follows_the_sound_without_a_jump():
 def test_corners_come_further_in_on_rounded_sounds_alone():
     plain, more = (spoken({"mouthPucker": 0.4}, rounding) for rounding in (None, believed_rounding(heard("UW", 1.0, 20, 28), FRAMES)))
     narrower = width_mm(plain) - width_mm(more)
-    assert 1.0 < narrower[24] < 3.0 and np.abs(narrower[:15]).max() < 0.01
+    assert 2.0 < narrower[24] < 4.0 and np.abs(narrower[:15]).max() < 0.01
+
+
+def test_slightly_rounded_lips_come_further_in_than_far_rounded_ones_and_none_change_places():
+    pucker = np.linspace(0, 1.2, FRAMES)
+    expression = np.zeros((FRAMES, len(NAMES)))
+    expression[:, PUCKER] = pucker
+    after = further_in(expression, NAMES, np.ones(FRAMES))[:, PUCKER]
+    assert np.interp(0.25, pucker, after) > 0.38 and np.interp(0.8, pucker, after) < 0.96
+    assert (np.diff(after) > 0).all() and (after >= pucker).all() and (after[pucker >= 1] == pucker[pucker >= 1]).all()
 
 
 @pytest.mark.parametrize("phone, least", [("W", 0.20), ("UW", 0.20), ("AO", 0.20), ("UH", 0.12), ("R", 0.10), ("ER", 0.0), ("IY", 0.0)])

@@ -103,7 +103,7 @@ class Articulation:
         held = self.hold_tongue(expression, jaw)
         x = self.close_lips(held, jaw, shut)
         if rounding is not None:
-            x = further_in(x, self.channels, rounding)
+            x = further_in(x, self.channels, rounding.heard * (1 - sounds.labiodental))
         aim = self._aim(held, x, jaw, shut, sounds.speech, vowels)
         if end is not None:
             aim = closing(aim, end)
