@@ -186,6 +186,7 @@ def bake(
     warnings = warn("bake.py", strip.warning(voice))
     rig = choose_head(scene, chosen.head, chosen.strip)
     head.check_animatable(rig)
+    warnings += warn("bake.py", rig.warning)
     client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
     engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
     if engine["weights_origin"] == "changed":  # the user's own weights

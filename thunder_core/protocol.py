@@ -11,6 +11,7 @@ import math
 
 PROTOCOL = 3
 HEARTBEAT = 0.5  # seconds between two heartbeats of a busy worker
+UNSPOKEN, UNCLEAR = "unspoken", "unclear"  # events before takes: nobody speaks in the sound, or hard to understand
 LONGEST_LINE = 2**24  # bytes; longer than any answer
 
 
@@ -34,7 +35,7 @@ def is_sound(event: dict, verb: str) -> bool:
         return _holds({"take": _TAKE, **_ABOUT_TAKES})(event)
     if kind == "done":
         return _holds({"result": _RESULTS.get(verb, _mapping)})(event)
-    if kind == "unspoken":
+    if kind == UNSPOKEN:
         return _holds({"silent": _flag})(event)
     return kind != "error" or _holds({"kind": _text, "message": _text})(event)
 

@@ -46,6 +46,13 @@ class Rig:
     objects: tuple = ()
 
     @property
+    def warning(self) -> str:
+        """The sentence that a character has nothing that turns its head; "" if it has."""
+        if self.armature is not None or any(name.split(".")[0] == "neck" for name in self.driver.used):
+            return ""
+        return f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what takes do with the head is not seen"
+
+    @property
     def keys(self):
         """The shape-key data-block of the face, None without one."""
         return self.mesh.data.shape_keys if self.mesh.type == "MESH" else None

@@ -17,6 +17,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, WorkerDied
+from ...thunder_core.protocol import UNCLEAR, UNSPOKEN
 from ...thunder_core.types import LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
@@ -66,7 +67,7 @@ def sampled(
     """Steps that sample takes of a sound file. on_take gets each take in the order of seeds, at most one per step, so that the
     caller never holds two unprocessed takes.
 
-    name: of the voice; with it, a step before the first take has a note if nobody speaks in the sound.
+    name: of the voice; with it, a step before the first take has a note if nobody speaks in the sound, or not clearly.
     more: further arguments of the engine's “generate” (docs/reference/protocol.md). Closing the generator cancels the request.
     """
     arrived: deque = deque()
@@ -74,8 +75,10 @@ def sampled(
     notes: list[str] = []
 
     def meet(event):
-        if event["event"] == "unspoken" and name:
+        if event["event"] == UNSPOKEN and name:
             notes.append(unspoken(name, event["silent"]))
+        if event["event"] == UNCLEAR and name:
+            notes.append(unclear(name))
         if event["event"] == "take" and event["take"]["seed"] not in seeds:
             seeds.add(event["take"]["seed"])
             arrived.append(event)
@@ -114,6 +117,14 @@ def unspoken(name: str, is_silent: bool) -> str:
     what = f"“{name}” is silent" if is_silent else f"Nobody speaks in “{name}”"
     advice = "turn up its volume or choose another sound" if is_silent else "choose another sound"
     return f"{what}, so its takes will show an idle face: if somebody should speak, {advice}"
+
+
+def unclear(name: str) -> str:
+    """The sentence that the voice of that name is hard to understand."""
+    return (
+        f"“{name}” is hard to understand (noise, other voices or fast speech), so its takes may miss the same m, b, p, f and v: "
+        "use a cleaner recording, or enter its words under Transcript and press Correct Closures"
+    )
 
 
 def _reference(name: str) -> np.ndarray:

@@ -46,14 +46,14 @@ class Asked:
 
 class PlayedClient:
     """scores: of the takes of a request, in the order they arrive.  fails_after: takes that come before `error` does.
-    unspoken: whether the sound is silent, in which nobody speaks; None: somebody does.
+    unspoken: whether the sound is silent, in which nobody speaks; None: somebody does.  unclear: whether it is hard to understand.
 
     The mouth of the take of a seed closes at a time of its own, so that takes can be distinguished.
     """
 
     def __init__(self, folder, scores=(80.0, 90.0, 70.0, 85.0), error=None, fails_after=1, unspoken=None):
         self.folder, self.scores = str(folder), scores
-        self.error, self.fails_after, self.unspoken = error, fails_after, unspoken
+        self.error, self.fails_after, self.unspoken, self.unclear = error, fails_after, unspoken, False
         self.origin, self.note = "shipped", ""  # of the weights
         self.arrays, self.asked, self.requests, self.folders, self.forgotten = {}, [], [], [], []
 
@@ -101,6 +101,7 @@ class PlayedClient:
         seconds = seconds_of(sound)
         common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w", "audio": "a", "folder": folder}
         events = [] if self.unspoken is None else [{"event": "unspoken", "silent": self.unspoken}]
+        events += [{"event": "unclear"}] if self.unclear else []
         for number in range(takes):
             event = {"event": "progress", "fraction": number / takes, "message": f"Sampling {takes} takes"}
             events += [dict(event) for _ in range(2)]

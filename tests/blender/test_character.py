@@ -232,6 +232,16 @@ def test_a_jaw_of_bone_turns_about_the_heads_own_axes(blender):
         assert np.abs(getattr(motion, part) - getattr(made.motion, part)).max() < 1e-4
 
 
+def test_a_character_whose_head_keeps_still_is_named_and_says_so_first(blender):
+    face = grid_mesh(blender, "Face", ["jawOpen", "mouthPucker"])
+    rig = head_module.find(blender.context.scene)
+    assert "“Face” has no bone for its neck" in rig.warning
+    resolved = character.resolve(face)
+    assert conventions.missing(character.used(resolved.plan, resolved.bound), head_module.channel_names())[0][0] == "neck"
+    deform(face, rig_with(blender, {"Head": ((0, 0, -0.1), (0, 0, 0.1), None)}))
+    assert head_module.find(blender.context.scene).warning == ""
+
+
 def test_a_jaw_of_bone_closes_the_lips_where_no_shape_does(blender):
     face = grid_mesh(blender, "Face", ["mouthPucker", "browInnerUp"])
     armature = rig_with(blender, {"Head": ((0, 0, -0.1), (0, 0, 0.1), None), "jaw": ((0, 0, 0), (0, -0.1, 0), "Head")})

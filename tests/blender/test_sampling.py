@@ -129,6 +129,12 @@ def test_a_bake_warns_of_a_voice_in_which_nobody_speaks_unless_it_has_none(blend
     assert bake.bake(bake.options(["--seconds", "2", "--takes", "1", "--out", str(tmp_path / "idle")]))["warnings"] == []
 
 
+def test_a_bake_warns_of_a_voice_that_is_hard_to_understand(blender, client, voice, tmp_path, capsys):
+    client.unclear = True
+    report = bake.bake(bake.options(["--audio", voice, "--takes", "1", "--out", str(tmp_path / "out")]))
+    assert report["warnings"] == [generation.unclear("line")] and "press Correct Closures" in capsys.readouterr().err
+
+
 def test_a_file_whose_seed_was_set_by_an_earlier_version_keeps_it(blender, scene):
     scene.thunder.seed = 5
     assert scene.thunder.keep_seed and scene.thunder.first_seed == 5

@@ -350,6 +350,15 @@ def test_words_of_a_face_that_does_not_speak_say_what_it_shows(engine, speech, l
     assert np.abs(middle).max() < 1.2, "eight takes lie about usual ones of such a face"
 
 
+def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine, speech):
+    others = sum(np.roll(speech.samples, shift)[::-1] for shift in (20000, 50000, 90000))
+    noisy = Speech((speech.samples + 0.7 * others).astype(np.float32))
+    for sound, wanted in ((speech, []), (noisy, ["unclear"]), (Speech(np.zeros(RATE, np.float32)), ["unspoken"])):
+        noticed = []
+        engine.generate(sound, 1, 1, steps=2, noticed=noticed.append)
+        assert noticed == wanted
+
+
 def test_a_face_is_idle_where_nobody_speaks(engine, speech):
     silent = Speech(np.zeros(4 * RATE, np.float32))
     take = engine.generate(silent, 1, 100)[0]

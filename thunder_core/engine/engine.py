@@ -19,6 +19,7 @@ from ..direction import Asked, AXES, check, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
 from ..progress import no_progress
+from ..protocol import UNCLEAR, UNSPOKEN
 from ..quality import NORMAL
 from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
@@ -69,8 +70,8 @@ def _resolve(identity: Future[Identity], folder: Path) -> None:
         identity.set_exception(error)
 
 
-def _unmet(take: Take) -> None:
-    """A callback for arriving takes that does nothing."""
+def _unmet(what: object) -> None:
+    """A callback for arriving takes, and for what is noticed of a sound, that does nothing."""
 
 
 class Engine:
@@ -169,7 +170,7 @@ class Engine:
         self, speech: Speech, takes: int, seed: int, steps: int = 0, guidance: float = 1.0, speech_guidance: float = 0.0,
         keep: Keep | None = None, asked: Asked | None = None, progress: Progress = no_progress, arrived: Callable[[Take], None] = _unmet,
         listening: bool = False, quality: str = NORMAL, system: str = DEFAULT, reference: np.ndarray | None = None,
-        picture: np.ndarray | None = None, nobody_speaks: Callable[[], None] = lambda: None,
+        picture: np.ndarray | None = None, noticed: Callable[[str], None] = _unmet,
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
@@ -182,8 +183,9 @@ class Engine:
         (0 … 1, message) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored, in the
         order of the seeds.  system: which of SYSTEMS performs; each does only part of this (`systems.performing.check_request`).
         reference: a packed motion whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood Media2Face takes, or
-        the moods [MOODS but neutral] that were read off one before: a take's provenance has them under "picture".  nobody_speaks: is
-        called before takes are sampled if the sound has no speech, so that they will be idle.
+        the moods [MOODS but neutral] that were read off one before: a take's provenance has them under "picture".  noticed: is
+        called before takes are sampled with UNSPOKEN if the sound has no speech, so that they will be idle, and with UNCLEAR if its phones
+        are hard to recognise.
         Raises BadRequest.
         """
         other = self._other_system(system, asked, keep is not None, speech_guidance > 0, guidance, reference, picture)
@@ -206,7 +208,9 @@ class Engine:
             **({"steps": steps} if steps else {"quality": quality}),
         }  # fmt: skip
         if role == IDLE:
-            nobody_speaks()
+            noticed(UNSPOKEN)
+        if role == SPEAKS and self.scorer.is_unclear(voice):
+            noticed(UNCLEAR)
         if role != SPEAKS:
             about["role"] = role
         if other is not None:

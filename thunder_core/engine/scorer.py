@@ -15,8 +15,8 @@ from ..animation.style_of_motion import style_of_mouth
 from ..direction import Asked, Direction, over_frames
 from ..face.head import Head
 from ..progress import no_progress
-from ..types import LipSyncScore, Motion
-from .m2s.judge import Judge, opening_and_width, PLAIN, Reference, STRESSED
+from ..types import FPS, LipSyncScore, Motion
+from .m2s.judge import counted, doubt, Judge, opening_and_width, PLAIN, Reference, STRESSED, UNCLEAR
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
 from .m2s.score import evidence, grade as graded, Scale, voiced
@@ -54,6 +54,13 @@ class Scorer:
 
     def __init__(self, head: Head, thunder: Thunder, m2s: MeshToSpeech, mouth: Mouth, judge: Judge):
         self.head, self.thunder, self.m2s, self.mouth, self.judge = head, thunder, m2s, mouth, judge
+
+    @staticmethod
+    def is_unclear(voice: VoiceFeatures) -> bool:
+        """Whether the phones of a voice are so hard to recognise that takes may miss closures; False of less than a second of speech."""
+        speech = voice.features[None].float()
+        weight = counted(speech, torch.ones(speech.shape[:2], dtype=torch.bool, device=speech.device))
+        return bool(weight.sum() >= FPS and doubt(speech, weight) > UNCLEAR)
 
     @torch.no_grad()
     def grade(

@@ -33,7 +33,7 @@ from ..errors import (
     ThunderError,
 )
 from ..private_folder import remove_if_orphaned
-from ..protocol import HEARTBEAT, PROTOCOL
+from ..protocol import HEARTBEAT, PROTOCOL, UNCLEAR, UNSPOKEN
 from ..quality import NORMAL, QUALITIES
 from ..system_calls import memory_used
 from ..systems import DEFAULT
@@ -288,11 +288,17 @@ class Worker:
         speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not listening)
         is_silent = not speech.samples.any()
         if is_silent:  # said before anything is loaded
-            progress.give({"event": "unspoken", "silent": True})
+            progress.give({"event": UNSPOKEN, "silent": True})
         engine = self._loaded(progress)
         about = self._about_takes(engine, speech, folder)
         number = itertools.count(1)
         answers = {}
+
+        def noticed(what):
+            if what == UNCLEAR:
+                progress.give({"event": UNCLEAR})
+            elif not is_silent:
+                progress.give({"event": UNSPOKEN, "silent": False})
 
         def arrived(take):
             answers[take.seed] = _save_take(take, folder, next(number))
@@ -314,7 +320,7 @@ class Worker:
             picture=picture,
             progress=progress,
             arrived=arrived,
-            nobody_speaks=lambda: None if is_silent else progress.give({"event": "unspoken", "silent": False}),
+            noticed=noticed,
         )
         return {
             **about,

@@ -281,19 +281,19 @@ def loss(channel: str) -> str:
 def missing(used, channels: Sequence[str]) -> list[tuple[str, str]]:
     """Sources without a target: [(channel, loss)], most important first. used: names of channels, keys and joints.
 
-    A rotation counts as there by its joint or by its keys; the neck is no loss of the face and comes last.
+    A rotation counts as there by its joint or by its keys; a head that keeps still is seen at once, and comes right after a jaw that does.
     """
     rows = []
     if "jaw" not in used and "jawOpen" not in used:
         rows.append(("jawOpen", loss("jawOpen")))
+    if "neck" not in used:
+        rows.append(("neck", loss("neck")))
     rows += [(name, loss(name)) for name in _IMPORTANT if name in channels and name not in used]
     rows += [(name, loss(name)) for name in channels if name not in used and name not in _IMPORTANT]
     if "jaw" not in used and not {"jawLeft", "jawRight"} <= set(used):
         rows.append(("jawLeft", loss("jawLeft")))
     eyes = any(name.startswith(GAZE) for name in used)
     rows += [(joint, loss(joint)) for joint in ("eye_left", "eye_right") if joint not in used and not eyes]
-    if "neck" not in used:
-        rows.append(("neck", loss("neck")))
     return rows
 
 

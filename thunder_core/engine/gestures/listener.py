@@ -8,11 +8,12 @@ import numpy as np
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import eased, Layer
-from .manner import Directed, generator, Manner
+from .manner import Directed, evenly, generator, Manner
 from .speaker import at_most, brow_shape
 
 _SHORTEST = 0.5  # shortest phrase whose end is answered, s
 _NODS, _BLINKS, _POSES, _BROWS = 0.75, 0.4, 0.3, 0.15  # shares of phrase ends that are answered with each gesture
+_MOST = 0.63  # largest share of takes that answer one phrase's end with a nod, so that listeners to a voice differ
 _LATE, _AROUND = 0.32, 0.1  # delay after the end, and its standard deviation, s
 _DEGREES = (2.4, 5.0)  # size of the first nod, degrees; the next are smaller
 _FADES = 0.6
@@ -25,14 +26,14 @@ _BACK = (0.7, 1.6)  # time before the take's end from which the gaze is back at 
 def answered(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
     """Add a listener's answers to a layer; phrasing: of the voice it listens to."""
     rng = generator(seed, 10)
-    now = np.zeros(3)
-    for start, end in phrasing.phrases:
+    now, nods = np.zeros(3), evenly(seed, 22, 23, (len(phrasing.phrases),))
+    for (start, end), nod in zip(phrasing.phrases, nods):
         u, z = rng.random(9), rng.standard_normal(5).clip(-2, 2)
         if (end - start) / FPS < _SHORTEST or end >= phrasing.frames:
             continue
         how = directed.at(end)
         at = end + FPS * float(np.clip(_LATE + _AROUND * z[0], 0.12, 0.6))
-        if u[0] < min(0.95, _NODS * how.head**0.3 * (0.6 + 0.65 * manner.nods)):
+        if nod < min(_MOST, _NODS * how.head**0.3 * (0.6 + 0.65 * manner.nods)):
             size, when = at_most(how.head * manner.head_size * (_DEGREES[0] + (_DEGREES[1] - _DEGREES[0]) * u[1])), at
             down = (_DOWN[0] + (_DOWN[1] - _DOWN[0]) * u[2] + 0.02 * size) / how.tempo
             for _ in range(1 + int(np.searchsorted(_AGAIN, u[3]))):
