@@ -35,6 +35,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import Articulators
 from thunder_core.face.lips import Lips
+from thunder_core.train.landmarks import LIP_ACROSS, OUTER_EYES
 from thunder_core.types import FPS, Motion
 
 ROUNDED = "W UW OW AO UH R ER SH".split()
@@ -48,10 +49,10 @@ PIECE = 10.0  # seconds of people's clips that are a line
 APART_MM = 0.5  # least gap in the middle of lips that have a shape
 LEAST_OPEN = 5.0  # percentile of a tracked opening that counts as shut
 
-# Landmarks of MediaPipe's face mesh: inner lips from corner to corner, corners of mouth and eyes, chin and forehead.
-UPPER = [78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308]
-LOWER = [78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308]
-CORNERS, EYES, UPRIGHT = (61, 291), (33, 263), (152, 10)
+# Landmarks: inner lips from corner to corner, corners of the mouth, chin and forehead.
+UPPER, LOWER = (list(LIP_ACROSS[name][0]) for name in ("inner_upper", "inner_lower"))
+OUTER = LIP_ACROSS["outer_upper"][0]
+CORNERS, UPRIGHT = (OUTER[0], OUTER[-1]), (152, 10)
 EYES_MM = 90.0  # between the outer corners of the default head's eyes
 
 Sound = tuple[str, int, int, float]  # phone, first frame, first behind it, probability by the encoder
@@ -85,7 +86,7 @@ def rounded_people(lips: Path) -> dict[str, np.ndarray]:
         rows = [row for row in csv.DictReader(file, delimiter="\t") if row["clip"] in fit and row["phone"] in found]
     for clip in sorted({row["clip"] for row in rows}):
         marks = np.load(lips / "landmarks" / f"{clip}.npz")["landmarks"].astype(float)
-        across, up = (marks[:, b] - marks[:, a] for a, b in (EYES, UPRIGHT))
+        across, up = (marks[:, b] - marks[:, a] for a, b in (OUTER_EYES, UPRIGHT))
         scale = EYES_MM / np.linalg.norm(across, axis=1, keepdims=True)
         across *= scale / EYES_MM
         up -= (up * across).sum(1, keepdims=True) * across

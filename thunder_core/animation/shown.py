@@ -62,7 +62,7 @@ def measured(played: Played, motion: Motion, speaking: np.ndarray) -> dict[str, 
     if speaking.sum() < _LEAST_SPOKEN:
         return {}
     values = played.measure(motion, speaking) | played.measure_fine(motion, speaking)
-    values["gaze"] = _shifts_per_second(motion)
+    values["gaze"] = _gaze(motion)
     if values["jaw"] <= np.log(LEAST_SHARE):
         del values["jaw"]
     return values | _carried(played, motion)
@@ -73,12 +73,12 @@ def measured_quiet(played: Played, motion: Motion) -> dict[str, float]:
     motion = motion.part(slice(0, round(_MOST_FRAMES)))
     throughout = np.ones(motion.frames, bool)
     values = played.measure(motion, throughout) | played.measure_fine(motion, throughout) | _carried(played, motion)
-    values["gaze"] = _shifts_per_second(motion)
+    values["gaze"] = _gaze(motion)
     return {name: values[name] for name in QUIET[IDLE] if name in values}
 
 
-def _shifts_per_second(motion: Motion) -> float:
-    """Root of the gaze shifts a second, whose noise is the same at any rate."""
+def _gaze(motion: Motion) -> float:
+    """The measure "gaze": the root of the gaze shifts a second, since its noise is the same at any rate."""
     return float(np.sqrt(len(shifts(motion)) / (motion.frames / FPS)))
 
 

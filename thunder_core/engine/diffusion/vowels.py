@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keeps ee, i, oo and u less open than ah in a loud performance, after sampling."""
+"""Keeps ee, i, oo and u less open than ah nearby, after sampling, and opens everything a little further in return."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from ..speech.phones import HIGH_VOWELS, LOW_VOWELS
 
 _LIKELY = 0.4  # probability above which the encoder hears a low vowel
 _REACH, _EASE = 1, 0.8  # frames beside a high vowel that count as it, and deviation of the smoothing
-# Opening of high vowels relative to the low ones nearby above which it is compressed, and the share that remains of what is above: so that
-# ee does not open much further than ah. Chosen on validation voices.
+# Opening of high vowels relative to the low ones nearby above which it is compressed, and the share that remains of what is above.
+# Chosen on validation voices, where their mean is then people's.
 _KNEE, _REMAINS = 0.6, 0.5
 _MOST_BACK = 1.15  # most by which all openings grow in return
 _NEARBY = 75.0  # standard deviation of the weight of low vowels by their distance, frames

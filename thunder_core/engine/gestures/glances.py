@@ -32,7 +32,7 @@ _HOME, _BRIEFEST = 3.0, 0.4  # distance from its usual point at which a gaze is 
 _FREE = 0.3  # least time between the end of a glance and the next shift, s
 
 
-def jump(degrees: float) -> float:
+def saccade_seconds(degrees: float) -> float:
     """Seconds in which eyes turn by so many degrees."""
     return 0.03 + 0.003 * degrees
 
@@ -117,7 +117,7 @@ def returned(gaze: np.ndarray, at: float) -> np.ndarray:
     first = last = int(min(max(0.0, at), len(gaze) - 1))
     while first > 0 and away[first - 1] > _HOME:
         first -= 1
-    lasts = jump(float(away[last:].max()))
+    lasts = saccade_seconds(float(away[last:].max()))
     if last - first < _BRIEFEST * FPS:
         at = first - lasts * FPS
     back = smoothstep(np.clip((np.arange(len(gaze)) - at) / FPS / lasts, 0, 1))

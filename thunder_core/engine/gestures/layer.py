@@ -10,7 +10,7 @@ import numpy as np
 
 from ...types import FPS
 from ..speech.phrasing import runs
-from .glances import Glance, jump, needed_glances, returned
+from .glances import Glance, needed_glances, returned, saccade_seconds
 from .open_eyes import BLINKED, Blinks, EDGE, open_at_ends
 
 _EYES_STAY = 0.95  # share of the gestures' head rotation that the eyes compensate
@@ -69,7 +69,7 @@ def bump(frames: int, start: float, rise: float, hold: float, fall: float) -> tu
 
 def _jump(frames: int, away: float, degrees: np.ndarray, seconds: float) -> tuple[slice, np.ndarray]:
     """Frames of a look away that begins at a frame and returns after some seconds, and its turn there, degrees [t, 2]."""
-    turns = jump(float(np.linalg.norm(degrees)))
+    turns = saccade_seconds(float(np.linalg.norm(degrees)))
     at, far = bump(frames, away, turns, seconds, turns)
     return at, far[:, None] * degrees
 

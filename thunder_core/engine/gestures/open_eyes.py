@@ -52,9 +52,8 @@ class Blinks:
     """What a take draws for its blinks.
 
     possible: by their frames.  longest: frames [T] for which eyes stay open.  soonest: frames [T] after a blink in which none is added, if
-    the next is late enough.  pauses: first frame of each long pause, the frame after it,
-    and that of the blink in it.  before, after: how long eyes have been open when a take begins, and stay open when it ends, as shares
-    of `longest`.
+    the next is late enough.  pauses: first frame of each long pause, the frame after it, and that of the blink in it.  before, after: how
+    long eyes have been open when a take begins, and stay open when it ends, as shares of `longest`.
     """
 
     possible: Sequence[Moment]

@@ -54,6 +54,7 @@ _PER_SMALLER = 0.6  # penalty per unit of its logarithm below
 # the order of the lines' mean errors (`bench/ranking_noise.py`).
 _PER_STEADY, _STEADIEST = 0.05, 4.0  # given back per square of the expected opening's mean over its deviation, and the largest that counts
 _PER_DOUBT = 0.4  # penalty per nat of the entropy of the phones
+UNCLEAR = 1.4  # doubt above which phones are hard to recognise: no validation line of 40, 28 with other voices 5 dB below (by hand)
 _IS_CORNER = (0.0, 0.0, 1.0, 1.0)  # of the four lip points
 _LEAST_POSE = 3e-4  # metres: a corner's constant offset counts up to here; more is an expression, as a smile
 _SILENT, _SHORTEST_SILENCE = 0.5, 5  # probability of silence, and its shortest length in frames, where nobody speaks
@@ -174,9 +175,6 @@ def too_small(lips: Tensor, asked: Tensor, weight: Tensor) -> Tensor:
     requested direction, over frames of weight [B, T]. The network alone thinks too little of it."""
     ratio = (_usual_size(lips, weight) + 0.1) / (_usual_size(asked, weight) + 0.1)
     return _PER_SMALLER * (math.log(_SMALL) - ratio.log()).clamp_min(0)
-
-
-UNCLEAR = 1.4  # doubt above which phones are hard to recognise: none of 40 validation lines has it, 28 with babble of −5 dB (by hand)
 
 
 def doubt(speech: Tensor, weight: Tensor) -> Tensor:
