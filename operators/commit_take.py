@@ -8,6 +8,7 @@ from ..scene.review import live_score
 from ..scene.takes import take_list
 from ..scene.takes.commit import committed, committing, dialogue
 from ..scene.takes.commit.choice import chosen
+from ..thunder_core.errors import Undone
 from .on_shown_take import NeedsShownTake, shown
 from .slices import SlicedWork
 
@@ -77,7 +78,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
 
     def fail(self, error):
         answer = super().fail(error)
-        if not self.done.reports:
+        if not self.done.reports or isinstance(error, Undone):
             return answer
         self.report({"WARNING"}, f"Stopped: {self.done.sentence}")  # these lines are committed, as one undo step
         return {"FINISHED"}

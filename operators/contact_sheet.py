@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Draw a contact sheet of the takes in the list."""
 
+from functools import partial
+
 import bpy
 
 from ..scene.media import contact_sheet
@@ -62,7 +64,7 @@ def _open(context, image) -> None:
     area = max(window.screen.areas, key=lambda area: area.width * area.height)
     area.type = "IMAGE_EDITOR"
     area.spaces.active.image = image
-    bpy.app.timers.register(lambda: _fit(image.name), first_interval=0.3)  # once the editor has been drawn
+    bpy.app.timers.register(partial(_fit, image.name), first_interval=0.3)  # once the editor has been drawn
 
 
 def _fit(name: str) -> None:

@@ -17,7 +17,9 @@ from .slices import SlicedWork
 
 
 class PartialResults:
-    """A SlicedWork that adds arriving takes to `self.takes`: if stopped or failed, they stay in the list."""
+    """A SlicedWork that adds arriving takes to `self.takes`: if stopped or failed, they stay in the list. Undo and redo go past it."""
+
+    goes_on = True
 
     def fail(self, error: Exception):
         """As SlicedWork's, but takes that have arrived stay, as one undo step."""

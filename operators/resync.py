@@ -6,6 +6,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import resync
 from ..scene.voice import fingerprint
+from ..thunder_core.errors import Undone
 from .slices import SlicedWork
 
 _DONE = {
@@ -38,12 +39,23 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
         if resync.needs_engine(context.scene):
             client = connection.client()
             client.start()
-        return "Re-syncing takes", resync.resync(client, context.scene)
+        self.kinds = []
+        return "Re-syncing takes", resync.resync(client, context.scene, self.kinds)
 
-    def finish(self, context, changes):
-        counts = [f"{changes.count(kind)} {done}" for kind, done in _DONE.items() if kind in changes]
-        self.report({"INFO"}, f"Re-synced takes: {', '.join(counts)}")
+    def fail(self, error):
+        answer = super().fail(error)
+        if not self.kinds or isinstance(error, Undone):
+            return answer
+        self.report({"WARNING"}, f"Stopped: {self._done}")  # these are changed, as one undo step
         return {"FINISHED"}
+
+    def finish(self, context, value):
+        self.report({"INFO"}, f"Re-synced takes: {self._done}")
+        return {"FINISHED"}
+
+    @property
+    def _done(self) -> str:
+        return ", ".join(f"{self.kinds.count(kind)} {done}" for kind, done in _DONE.items() if kind in self.kinds)
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_resync,))

@@ -25,15 +25,24 @@ def nothing_runs(operator) -> bool:
     return session.job is None
 
 
+def _undoes(context, event) -> bool:
+    """Whether an event is the animator's key for undo or redo."""
+    keymap = context.window_manager.keyconfigs.user.keymaps.get("Screen")
+    item = keymap.keymap_items.match_event(event) if keymap is not None else None
+    return item is not None and item.idname in ("ed.undo", "ed.redo")
+
+
 class SlicedWork:
     """An operator whose `begin(context)` gives (title, job): modal in a window, blocking without one.
 
     job: a Generator[Step, None, T], whose value is passed to `finish(context, value)`.
 
-    Everything is one undo step, made when the work is over; an error is one sentence and changes nothing.
+    Everything is one undo step, made when the work is over; an error is one sentence and changes nothing. An undo or redo meanwhile cancels
+    the work, or it goes on where `goes_on` is set.
     """
 
     bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
+    goes_on = False
 
     @classmethod
     def poll(cls, context):
@@ -52,7 +61,7 @@ class SlicedWork:
             return self.execute(context)
         try:
             renames.follow(context.scene)
-            jobs.begin(*self.begin(context))
+            jobs.begin(*self.begin(context), self.goes_on)
         except Exception as error:
             return self.fail(error)
         self.timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
@@ -66,8 +75,8 @@ class SlicedWork:
             session.job.asked_to_stop = True
             return {"RUNNING_MODAL"}
         if event.type != "TIMER":
-            # While the work holds data between two slices, an undo would invalidate them.
-            return {"RUNNING_MODAL" if session.job.step.busy else "PASS_THROUGH"}
+            # While the work holds data between two slices, an edit could remove them; before an undo it lets go of them.
+            return {"RUNNING_MODAL" if session.job.step.busy and not _undoes(context, event) else "PASS_THROUGH"}
         try:
             over = session.job.advance()
         except Exception as error:

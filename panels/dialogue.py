@@ -10,7 +10,7 @@ from ..scene.takes.commit.committed import committed_to
 from ..scene.voice import strip
 from .tab import Tab
 
-_heads: list = []  # heads of the drawn scene, looked up once per redraw instead of once per row
+_heads: list[str] = []  # names of the heads of the drawn scene, looked up once per redraw instead of once per row
 _committed: dict[str, set[str]] = {}  # head's name → committed lines, also looked up once per redraw
 
 
@@ -26,7 +26,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         scene = context.scene
         silent = dialogue.is_silent(scene, item.name)
-        speaker = None if silent else dialogue.speaker_of(scene, item.name, _heads)
+        speaker = None if silent else dialogue.speaker_of(scene, item.name, [scene.objects[name] for name in _heads])
         if silent:
             mark = "MUTE_IPO_ON"
         elif speaker is not None and item.name in _committed_to(speaker):
@@ -45,7 +45,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
 
     def filter_items(self, context, data, property_name):
         strips = getattr(data, property_name)
-        _heads[:] = head.in_scene(context.scene)
+        _heads[:] = [obj.name for obj in head.in_scene(context.scene)]
         _committed.clear()
         voices = [each.name for each in strip.sound_strips(context.scene)]
         flags = [self.bitflag_filter_item if each.name in voices else 0 for each in strips]

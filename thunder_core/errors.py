@@ -107,6 +107,10 @@ class Cancelled(ThunderError):
     """The animator cancelled the work."""
 
 
+class Undone(Cancelled):
+    """The animator undid or redid a step in the middle of the work, or opened another file: what it had changed is gone."""
+
+
 class OutOfMemory(ThunderError):
     """The device or the machine has too little memory for the request."""
 

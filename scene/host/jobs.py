@@ -3,6 +3,9 @@
 
 A job is a Generator[Step, None, T]: it yields Steps and returns its value. Parts of it that report only how far they are
 (thunder_core/progress.py) become Steps with `stage`.
+
+An undo or redo, by a key or a script, ends a job with a sentence, since it may hold Blender's data. A job that is to go on (`goes_on`) holds
+them only within `renewed`, and looks them up again after it.
 """
 
 from __future__ import annotations
@@ -15,10 +18,11 @@ from typing import TypeVar
 
 import bpy
 
-from ...thunder_core.errors import Cancelled
+from ...thunder_core.errors import Cancelled, Undone
 from ...thunder_core.progress import mapped, time_in_words
 from .session import session
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 PACE_SECONDS = 30.0  # window over which the time left is estimated
@@ -28,7 +32,7 @@ BUSY_SECONDS = 0.04  # limit for a busy step plus the longest step so far; the w
 
 @dataclass(frozen=True)
 class Step:
-    """Progress of a job. busy: the job holds Blender data until the next step, so undo is blocked and events wait.
+    """Progress of a job. busy: the job holds Blender data until the next step, so all events but undo and redo wait.
     begins: a new kind of work starts here; its pace is estimated anew.  note: a sentence that the animator should know while the job runs.
     """
 
@@ -44,6 +48,26 @@ def stage(
 ) -> Generator[Step, None, T]:
     """Work that yields its progress 0 … 1 as Steps of that message from fraction `start` to `end`. Returns its value."""
     return mapped(work, lambda fraction: Step(start + fraction * (end - start), message, busy))
+
+
+def renewed(make: Callable[[], Generator[P, None, T]]) -> Generator[P, None, T]:
+    """Work that refers to Blender's data between steps, in a job that goes on after an undo: that closes the work, and then make() begins it
+    again, with data that it looks up. Returns the value of the work."""
+    while True:
+        work = make()
+        session.held.append(work)
+        try:
+            while True:
+                try:
+                    progress = next(work)
+                except StopIteration as end:
+                    return end.value
+                yield progress
+                if work.gi_frame is None:  # closed meanwhile
+                    break
+        finally:
+            session.held.remove(work)
+            work.close()
 
 
 class Pace:
@@ -80,11 +104,13 @@ class Pace:
 class Job:
     """A running generator of Steps; at most one runs in a session (session.job).
 
-    value: what the generator returned, None until it has ended.  note: the last note of a step, "" before there is one.
+    goes_on: whether it does after an undo or redo; otherwise that cancels it.  value: what the generator returned, None until it has ended.
+    note: the last note of a step, "" before there is one.
     """
 
-    def __init__(self, title: str, steps: Generator[Step, None, object]):
-        self.title, self.steps = title, steps
+    def __init__(self, title: str, steps: Generator[Step, None, object], goes_on: bool = False):
+        self.title, self.steps, self.goes_on = title, steps, goes_on
+        self.undone: Undone | None = None
         self.value: object = None
         self.step, self.note = Step(0.0, title), ""
         self.started = time.monotonic()
@@ -104,6 +130,8 @@ class Job:
         now = time.monotonic()
         end = now + seconds
         while True:
+            if self.undone is not None:
+                raise self.undone
             if self.asked_to_stop:
                 self.close()
                 raise Cancelled(f"{self.title} was cancelled")
@@ -125,10 +153,18 @@ class Job:
         """Stop where it is; the generator's own clean-up runs."""
         self.steps.close()
 
+    def release(self, why: str, may_go_on: bool, renews: bool) -> None:
+        """Blender's data are about to be replaced: stop, unless the job goes on afterwards. `advance` then raises the sentence.
 
-def begin(title: str, steps: Generator[Step, None, object]) -> Job:
-    """Make a job the one that runs (session.job); `end` must follow, whatever happens."""
-    session.job = Job(title, steps)
+        renews: whether what held them was closed and begins again."""
+        if not (may_go_on and self.goes_on and (renews or not self.step.busy)):
+            self.close()
+            self.undone = Undone(f"{self.title} was cancelled, because {why}: start it again")
+
+
+def begin(title: str, steps: Generator[Step, None, object], goes_on: bool = False) -> Job:
+    """Make a job the one that runs (session.job); `end` must follow, whatever happens. goes_on: as of `Job`."""
+    session.job = Job(title, steps, goes_on)
     return session.job
 
 

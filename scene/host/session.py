@@ -1,10 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""State that lives between events and in no file: one object with the running job and a part for each module."""
+"""State that lives between events and in no file: one object with the running job and a part for each module.
+
+Undo, redo and opening a file free Blender's data-blocks and read them again, and whoever then uses a reference to one, or to something in
+one, crashes Blender. So all of it is let go of before, in one place: `Session.release`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import TYPE_CHECKING, TypeVar
 
+import bpy
 from bpy.app.handlers import persistent
 
 from . import handlers
@@ -14,7 +20,13 @@ if TYPE_CHECKING:
 
 
 class Part:
-    """State that one module keeps between events; `session.add` it where the module is imported."""
+    """State that one module keeps between events; `session.add` it where the module is imported.
+
+    It holds names and session ids of data-blocks, and looks them up, or drops what refers to them in `release`.
+    """
+
+    def release(self) -> None:
+        """Let go of all of Blender's data: an undo, a redo or another file is about to replace them."""
 
     def file_opened(self) -> None:
         """Drop what belongs to the file that was open before."""
@@ -32,12 +44,24 @@ class Session:
 
     def __init__(self):
         self.job: Job | None = None  # the long work that runs (jobs.py)
+        self.held: list[Generator] = []  # parts of long work that refer to Blender's data between steps, and begin again (jobs.renewed)
         self.parts: list[Part] = []
 
     def add(self, part: P) -> P:
         """Hold a module's part; returns it."""
         self.parts.append(part)
         return part
+
+    def release(self, why: str, may_go_on: bool) -> None:
+        """Let go of all of Blender's data, which are about to be replaced. why: the reason, for a sentence.  may_go_on: whether work that
+        looks its data up again goes on afterwards."""
+        renews = bool(self.held)
+        for work in list(self.held):
+            work.close()
+        if self.job is not None:
+            self.job.release(why, may_go_on, renews)
+        for part in self.parts:
+            part.release()
 
     def file_opened(self) -> None:
         """Let every part drop what belongs to the file that was open before."""
@@ -58,7 +82,60 @@ def _file_opened(*_):
     session.file_opened()
 
 
-_HANDLERS = (("load_post", _file_opened),)
+class _WholeFile(Part):
+    """Lets Blender read the whole file at an undo or redo that comes while a job runs.
+
+    Otherwise it keeps data-blocks that are the same in both steps as they are now. A job has changed them since the last step, for
+    example put a take on a head that no step contains: the head would then refer to an action that is freed.
+
+    kept: the user's preferences meanwhile, None while they are as they were.
+    """
+
+    def __init__(self):
+        self.kept: tuple[bool, bool, bool] | None = None
+
+    def begin(self) -> None:
+        preferences = bpy.context.preferences
+        if self.kept is None:
+            self.kept = preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy, preferences.is_dirty
+        preferences.view.show_developer_ui = preferences.experimental.use_undo_legacy = True
+
+    def end(self) -> None:
+        preferences = bpy.context.preferences
+        if self.kept is not None:
+            preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy, preferences.is_dirty = self.kept
+        self.kept = None
+
+    def close(self) -> None:
+        self.end()
+
+
+_whole_file = session.add(_WholeFile())
+
+
+def _before(why: str, may_go_on: bool):
+    @persistent
+    def release(*_):
+        if session.job is not None and may_go_on:
+            _whole_file.begin()
+        session.release(why, may_go_on)
+
+    return release
+
+
+@persistent
+def _after(*_):
+    _whole_file.end()
+
+
+_HANDLERS = (
+    ("undo_pre", _before("a step was undone", may_go_on=True)),
+    ("redo_pre", _before("a step was redone", may_go_on=True)),
+    ("load_pre", _before("another file was opened", may_go_on=False)),
+    ("undo_post", _after),
+    ("redo_post", _after),
+    ("load_post", _file_opened),
+)
 
 
 def register():

@@ -70,6 +70,10 @@ class _Shown(Part):
     def __init__(self):
         self.grid: _Grid | None = None
 
+    def release(self) -> None:
+        if self.grid is not None:
+            leave()
+
     def file_opened(self) -> None:
         self.grid = None
         _loop_as_before()

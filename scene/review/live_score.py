@@ -195,7 +195,7 @@ def opening(action) -> tuple[float, np.ndarray] | None:
 def _begin(scene) -> Generator[bool, None, str | None]:
     """Score the current animation of a head; changes no Blender data. Yields whether it is only waiting for the engine.
 
-    Returns why nothing was scored, None on success. It holds data-blocks between steps: close it before any edit or undo.
+    Returns why nothing was scored, None on success. It holds data-blocks between steps: close it before any edit.
     """
     rig = head.find(scene, head.active_object(bpy.context))
     entry = take_list.on_head(scene, rig.mesh)
@@ -417,6 +417,9 @@ class LiveScore(Part):
         if job is not None:
             job.close()
 
+    def release(self) -> None:
+        self.stop()
+
     def step(self) -> float | None:
         """Score a little."""
         scene = bpy.context.scene
@@ -492,11 +495,6 @@ def _actions_on_heads(scene) -> set[int]:
 
 
 @persistent
-def _stop(*_):
-    live.stop()
-
-
-@persistent
 def _after_undo(*_):
     scene = bpy.context.scene
     if bpy.app.background or scene is None or not scene.thunder.live_score or not len(scene.thunder.takes):
@@ -507,9 +505,6 @@ def _after_undo(*_):
 
 _HANDLERS = (
     ("depsgraph_update_post", _on_change),
-    ("undo_pre", _stop),
-    ("redo_pre", _stop),
-    ("load_pre", _stop),  # scoring holds data-blocks
     ("undo_post", _after_undo),
     ("redo_post", _after_undo),
 )

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing, ExitStack
 from dataclasses import dataclass
 
 import bpy
@@ -17,6 +18,7 @@ from ..host import compat
 from ..host.jobs import Step
 from ..voice import fingerprint, strip
 from . import generation
+from .direction import asking
 from .first_seed import first_seed
 from .sampling import Sampling
 
@@ -214,7 +216,13 @@ def generate(
     on_take gets each take once it is listed. A line that fails is left out and the others continue; returns a sentence for each failure.
     Raises ThunderError only if no line can continue.
     """
-    scene_name, left_out = scene.name, []
+    with ExitStack() as collectors:
+        return (yield from _generate(client, scene, todo, count, sampling, on_take, collectors))
+
+
+def _generate(client: Client, scene, todo: list[Line], count: int, sampling: Sampling, on_take, collectors: ExitStack):  # noqa: PLR0913
+    """As `generate`. collectors: closed at the end; those of earlier lines list their takes again after an undo."""
+    scene_name, left_out, earlier = scene.name, [], []
     todo = [(line.strip, line.speaker.name) for line in todo]
     for number, (name, mesh_name) in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)
@@ -228,11 +236,12 @@ def generate(
             voice = strip.meant(scene, sound)
             _, rig = generation.again(scene_name, mesh_name)
             head.check_animatable(rig)
-            earlier = {mesh for _, mesh in todo[:number]}  # a head keeps showing the first of its lines
+            show = mesh_name not in {mesh for _, mesh in todo[:number]}  # a head keeps showing the first of its lines
             seed = first_seed(scene, rig.mesh, voice)
-            steps = generation.generate(client, voice, scene, rig, count, seed, sampling, on_take, show=mesh_name not in earlier)
+            asked = asking.directed(sampling, rig.owner, voice)
+            collector = collectors.enter_context(closing(generation.TakeCollector(scene, rig, voice, on_take, show)))
             yield from mapped(
-                steps,
+                generation.collected(client, voice, collector, count, seed, asked),
                 lambda step: Step(
                     share[0] + step.fraction * (share[1] - share[0]),
                     f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}",
@@ -241,6 +250,9 @@ def generate(
                     step.note,
                 ),
             )
+            earlier.append(collector)
+            for each in earlier:
+                yield from each.restore(share[1])
         except (Cancelled, NoEngine, WorkerDied):
             raise
         except ThunderError as error:

@@ -7,7 +7,7 @@ import math
 import os
 from collections import deque
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import replace
 
 import bpy
@@ -16,14 +16,15 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.direction_words import words_of_takes
-from ...thunder_core.errors import BadHead, BadRequest, WorkerDied
+from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
+from ...thunder_core.progress import result
 from ...thunder_core.protocol import UNCLEAR, UNSPOKEN
 from ...thunder_core.types import LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
 from ..host import handlers
-from ..host.jobs import stage, Step
+from ..host.jobs import renewed, stage, Step
 from ..voice import fingerprint, mixdown, strip, voice_cache
 from . import first_seed, picture, provenance, take_list
 from .direction import asking, looking
@@ -196,8 +197,8 @@ def generate(  # noqa: PLR0913 (what one request says)
     the takes that have arrived stay.
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
-    collector = TakeCollector(scene, rig, voice, on_take, show)
-    return (yield from collected(client, voice, collector, count, seed, asking.directed(sampling, rig.owner, voice)))
+    with closing(TakeCollector(scene, rig, voice, on_take, show)) as collector:
+        return (yield from collected(client, voice, collector, count, seed, asking.directed(sampling, rig.owner, voice)))
 
 
 def collected(
@@ -206,14 +207,13 @@ def collected(
     """Steps that sample takes of a voice and have a collector list them. Returns the takes, best first. Raises ThunderError."""
     sound = ""
     try:
-        sound = yield from mixdown.sound_for_engine(client, voice)
+        sound = yield from renewed(lambda: mixdown.sound_for_engine(client, voice))
         takes = yield from collector.gather(client, sound, count, seed, sampling)
         scene = bpy.data.scenes.get(voice.scene)
         if scene is not None and not voice.path:
             voice_cache.keep(scene, voice, sound)  # the shown take may be sampled again
         return takes
     finally:
-        collector.close()
         if sound and not voice.path and os.path.exists(sound):
             os.remove(sound)
 
@@ -222,7 +222,10 @@ class TakeCollector:
     """Lists the takes of one request on arrival.
 
     All data are looked up again on each use, actions by the id that they keep through undo, because the animator continues working
-    meanwhile and may undo. Always `close` it.
+    meanwhile and may undo. Takes that an undo or redo removes are listed again; those that the animator deleted are not. Always `close` it.
+
+    undone: whether there was an undo or redo, and present: ids of the takes' actions that were there before it.  lost: takes to be listed
+    again.  count: takes that were asked for.
     """
 
     def __init__(self, scene, rig: head.Rig, voice: strip.Voice, on_take: OnTake | None = None, show: bool = True):
@@ -231,20 +234,29 @@ class TakeCollector:
         self.takes: list[keying.Performance] = []  # all listed so far, including those that the animator has deleted since
         self.shown_before = _id(display.shown_action(rig))
         self.shown = None
-        self.undone = False
+        self.undone, self.present = False, frozenset()
+        self.lost: deque[keying.Performance] = deque()
+        self.count = 0
         self.target: looking.Target | None = None
         self.strip_state = fingerprint.of_voice(scene, voice)
-        self.handlers = (("undo_post", self._note_undo),)
+        self.handlers = (("undo_pre", self._before_undo), ("redo_pre", self._before_undo))
         handlers.add(self.handlers)
 
-    def _note_undo(self, *_):
+    def _before_undo(self, *_):
+        self.present = self._there() | (self.present if self.undone else frozenset())
         self.undone = True
+
+    def _there(self) -> frozenset[int]:
+        """The ids of the actions of this request's takes that are in the file."""
+        return frozenset(self.made) & {_id(action) for action in bpy.data.actions}
 
     def close(self) -> None:
         """Sort the takes that have arrived; no more will."""
         handlers.remove(self.handlers)
         scene = bpy.data.scenes.get(self.scene)
         if scene is not None:
+            with suppress(ThunderError):  # the head was removed: there is nothing to list them on
+                result(self.restore(0.0))
             self._order(scene)
 
     def gather(
@@ -255,37 +267,56 @@ class TakeCollector:
         more: as for `sampled`. Returns the takes, best first.
         """
         self.check()
+        self.count = count
         waiting: list[keying.Performance] = []
         with closing(sampled(client, sound, count, seed, sampling, waiting.append, self.voice.name, **more)) as steps:
             for step in steps:
+                yield from self.restore(step.fraction)
                 if waiting:
-                    yield from self.add(waiting.pop(), count, step.fraction)
+                    yield from self.add(waiting.pop(), step.fraction)
                     yield Step(step.fraction, f"Keyed {len(self.made)} of {count}")  # not busy, even if the next take waits
                 else:
                     yield step
-        yield from self.settle(count)
+        yield from self.settle()
         return best_first(self.takes)
 
-    def add(self, performance: keying.Performance, count: int, fraction: float) -> Generator[Step, None, None]:
+    def restore(self, fraction: float) -> Generator[Step, None, None]:
+        """Steps that list the takes again that an undo or redo has removed."""
+        while self.undone or self.lost:
+            if self.undone:
+                self.undone = False
+                gone = self.present - self._there()
+                self.shown = None if self.shown in gone else self.shown
+                self.lost += [self.made.pop(uid) for uid in list(self.made) if uid in gone]
+            else:
+                yield from self.add(self.lost[0], fraction)
+
+    def add(self, performance: keying.Performance, fraction: float) -> Generator[Step, None, None]:
         """Steps that key a take and list it under those that came before."""
-        message = f"Keying take {len(self.made) + 1} of {count}"
-        performance = yield from stage(self.aim(performance), "Aiming the eyes", fraction, fraction)
-        values = yield from stage(self.prepare(performance), message, fraction, fraction, busy=False)
+        message, is_lost = f"Keying take {len(self.made) + 1} of {self.count}", bool(self.lost) and performance is self.lost[0]
+        performance = yield from renewed(lambda: self._key(performance, message, fraction))
         scene, rig = again(self.scene, self.mesh)
-        head.check_animatable(rig)
-        yield from stage(self.enter(scene, rig, performance, values), message, fraction, fraction)
         entries = scene.thunder.takes
-        action = entries[-1].action
+        uid = _id(entries[-1].action)
         entries.move(len(entries) - 1, self._count(entries))
-        self.made[_id(action)] = performance
+        self.made[uid] = performance
+        if is_lost:
+            self.lost.popleft()
         self._describe(entries)
         if not any(take is performance for take in self.takes):  # appears twice: an undo removed it
             self.takes.append(performance)
             if self.on_take is not None:
                 self.on_take(performance)
         if self.shown is None and self.may_show and _id(display.shown_action(rig)) == self.shown_before:
-            yield Step(fraction, message, busy=True)
-            self._show(scene, rig, action)
+            yield Step(fraction, message)
+            self._show(uid)
+
+    def _key(self, performance: keying.Performance, message: str, fraction: float) -> Generator[Step, None, keying.Performance]:
+        """Steps that key a take and list it last. Returns it, with eyes that are aimed."""
+        performance = yield from stage(self.aim(performance), "Aiming the eyes", fraction, fraction)
+        values = yield from stage(self.prepare(performance), message, fraction, fraction, busy=False)
+        yield from stage(self.enter(performance, values), message, fraction, fraction)
+        return performance
 
     def check(self) -> None:
         """Raise BadRequest if the takes cannot follow the head's direction."""
@@ -317,12 +348,12 @@ class TakeCollector:
         rig, clock = state()
         return values if (rig.driver.tracks, clock) == then else None
 
-    def enter(
-        self, scene, rig: head.Rig, performance: keying.Performance, values: keying.TrackValues | None = None
-    ) -> Generator[float, None, None]:
+    def enter(self, performance: keying.Performance, values: keying.TrackValues | None = None) -> Generator[float, None, None]:
         """Key a take, a piece at a time, and list it last of all. Closed before its end it leaves nothing.
 
         values: what `prepare` returned."""
+        scene, rig = again(self.scene, self.mesh)
+        head.check_animatable(rig)
         clock = Clock.of(scene, self.voice.clock.start)
         number = take_list.next_number(scene, rig.mesh, self.voice.name)
         actions = yield from keying.key(rig, performance, clock, take_list.action_name(self.voice.name, number), values)
@@ -332,31 +363,34 @@ class TakeCollector:
         if not self.voice.path and role_of(performance.provenance) != LISTENS:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)
 
-    def settle(self, count: int) -> Generator[Step, None, None]:
-        """Final steps when all takes have arrived: restore takes removed by undo, show the best, remove the previous ones."""
-        if self.undone:
-            there = {_id(action) for action in bpy.data.actions}
-            lost = [self.made.pop(key) for key in list(self.made) if key not in there]
-            for performance in lost:
-                yield from self.add(performance, count, _SAMPLING[1])
-        yield Step(_SAMPLING[1], "Showing the best take", busy=True)
-        scene, rig = again(self.scene, self.mesh)
-        self._order(scene)
-        best = next((entry for entry in scene.thunder.takes if _id(entry.action) in self.made), None)
-        if best is not None and self.shown is not None and _id(display.shown_action(rig)) == self.shown != _id(best.action):
-            self._show(scene, rig, best.action)
-        yield from stage(self.replace(scene, rig), "Removing earlier takes", _SAMPLING[1])
+    def settle(self) -> Generator[Step, None, None]:
+        """Final steps when all takes have arrived: show the best, remove the previous ones; again if an undo came between."""
+        while True:
+            yield Step(_SAMPLING[1], "Showing the best take")
+            yield from self.restore(_SAMPLING[1])
+            scene, rig = again(self.scene, self.mesh)
+            self._order(scene)
+            best = next((_id(entry.action) for entry in scene.thunder.takes if _id(entry.action) in self.made), None)
+            if best is not None and self.shown is not None and _id(display.shown_action(rig)) == self.shown != best:
+                self._show(best)
+            yield from stage(renewed(self.replace), "Removing earlier takes", _SAMPLING[1])
+            if not self.undone:
+                return
 
-    def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
+    def replace(self) -> Generator[float, None, None]:
         """Remove the earlier takes that the new ones replace, one at a time; yields progress."""
+        if self.undone:
+            return
+        scene, rig = again(self.scene, self.mesh)
         kept = {entry.action.name for entry in scene.thunder.takes if _id(entry.action) in self.made}
-        return take_list.forget_replaced(scene, rig, self.voice.name, kept)
+        yield from take_list.forget_replaced(scene, rig, self.voice.name, kept)
 
-    def _show(self, scene, rig, action) -> None:
-        entry = next((entry for entry in scene.thunder.takes if entry.action == action), None)
+    def _show(self, uid: int) -> None:
+        scene, rig = again(self.scene, self.mesh)
+        entry = next((entry for entry in scene.thunder.takes if _id(entry.action) == uid), None)
         if entry is not None:
             display.show(rig, entry)
-            self.shown = _id(action)
+            self.shown = uid
 
     def _count(self, entries) -> int:
         return sum(_id(entry.action) in self.made for entry in entries)

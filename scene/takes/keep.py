@@ -24,7 +24,7 @@ from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import keying
 from ..engine import connection
 from ..heads import head
-from ..host.jobs import stage, Step
+from ..host.jobs import renewed, stage, Step
 from ..voice import mixdown, strip
 from . import generation, mix, provenance, take_list, track_values
 from .direction import asking
@@ -217,9 +217,9 @@ class _Around(generation.TakeCollector):
         return  # its keys are computed from the other take's
         yield
 
-    def enter(
-        self, scene, rig: head.Rig, performance: keying.Performance, values: keying.TrackValues | None = None
-    ) -> Generator[float, None, None]:
+    def enter(self, performance: keying.Performance, values: keying.TrackValues | None = None) -> Generator[float, None, None]:
+        scene, rig = generation.again(self.scene, self.mesh)
+        head.check_animatable(rig)
         lead = next((entry for entry in scene.thunder.takes if entry.action is not None and entry.action.session_uid == self.lead), None)
         if lead is None:
             raise BadRequest("The take was deleted during resampling: show another and resample again")
@@ -227,7 +227,7 @@ class _Around(generation.TakeCollector):
         keep = scene.thunder_keep
         keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressing again samples new takes
 
-    def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
+    def replace(self) -> Generator[float, None, None]:
         return
         yield
 
@@ -255,7 +255,7 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
     collector = _Around(scene, rig, voice, lead, performance, on_take)
     sound, files = "", []
     try:
-        sound = yield from mixdown.sound_for_engine(client, voice)
+        sound = yield from renewed(lambda: mixdown.sound_for_engine(client, voice))
         for array in (pack(performance.motion), collector.kept.mask):
             files.append(client.put_array(array))
         return (yield from collector.gather(client, sound, count, seed, sampling, keep_motion=files[0], keep_mask=files[1]))

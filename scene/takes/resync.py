@@ -32,7 +32,7 @@ _SAME_SCORE = 1e-3  # difference of scores that is rounding
 _LEAST_NEW = 2  # motion frames: a shorter new part is held, not sampled
 
 
-def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
+def resync(client: Client | None, scene, kinds: list[str] | None = None) -> Generator[Step, None, list[str]]:
     """Steps that make every stale take of a scene fit its voice again.
 
     Moved: the keys move along, edited or not. Trimmed, or the scene's rate changed: keyed again from the take's own motion. Longer: only
@@ -43,9 +43,9 @@ def resync(client: Client | None, scene) -> Generator[Step, None, list[str]]:
     A piece that was cut off the voice and moved alone gets its part of the takes, keyed from their own motion and listed with it.
 
     client may be None if nothing needs the engine (`needs_engine`). Returns the kind of each change, as in
-    fingerprint.Change, and PIECE for each take that a piece got. Raises ThunderError.
+    fingerprint.Change, and PIECE for each take that a piece got. kinds: a list that receives them as they are made. Raises ThunderError.
     """
-    scene_name, kinds = scene.name, []
+    scene_name, kinds = scene.name, [] if kinds is None else kinds
     todo = [(entry.action.session_uid, _pieces(scene, entry)) for entry, _ in fingerprint.stale(scene)]
     for number, (uid, pieces) in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)

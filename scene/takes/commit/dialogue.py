@@ -24,13 +24,13 @@ _MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of eac
 
 @dataclass
 class Done:
-    """Commits so far: the reports, their heads with each one's previous action, the new actions, a sentence for each line that was left
+    """Commits so far: the reports, their heads with each one's previous action, session ids of the new actions, a sentence for each line that was left
     out, and the lines that were already committed."""
 
     reports: list[Report] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
     edited: dict[str, int] = field(default_factory=dict)  # head → number of the animator's keys that were replaced
-    actions: list = field(default_factory=list)
+    actions: set[int] = field(default_factory=set)
     left_out: list[str] = field(default_factory=list)
     already: list[str] = field(default_factory=list)
 
@@ -39,7 +39,7 @@ class Done:
         self.reports.append(report)
         self.heads.setdefault(head_name, report.earlier)  # later lines go into the same copy
         self.edited[head_name] = self.edited.get(head_name, 0) + report.edited
-        self.actions += [action for action in map(bpy.data.actions.get, report.actions) if action not in self.actions]
+        self.actions |= {bpy.data.actions[name].session_uid for name in report.actions}
 
     @property
     def sentence(self) -> str:
@@ -50,7 +50,7 @@ class Done:
         text = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}"
         if self.already:
             text += f" ({self._already})"
-        text += f": {own_curves.key_count(self.actions)} keys in {actions} action{'' if actions == 1 else 's'}"
+        text += f": {own_curves.key_count([action for action in bpy.data.actions if action.session_uid in self.actions])} keys in {actions} action{'' if actions == 1 else 's'}"
         errors = [report.error for report in self.reports if report.error is not None]
         return f"{text}, each lip within {max(errors):.2f} mm" if errors else text
 

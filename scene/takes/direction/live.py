@@ -69,6 +69,9 @@ class Live(Part):
         self.request: _Request | None = None
         self.drop()
 
+    def release(self) -> None:
+        self.drop()
+
     def drop(self) -> None:
         """Follow no take any more."""
         if self.request is not None:
@@ -296,11 +299,6 @@ def _unfinished(action, token: str) -> str | None:
 
 
 @bpy.app.handlers.persistent
-def _before_undo(*_):
-    live.drop()
-
-
-@bpy.app.handlers.persistent
 def _after_undo(*_):
     scene = bpy.context.scene
     entry = take_list.shown_take(scene.thunder) if scene is not None else None
@@ -310,12 +308,7 @@ def _after_undo(*_):
     live.resume(entry)
 
 
-_HANDLERS = (
-    ("undo_pre", _before_undo),
-    ("redo_pre", _before_undo),
-    ("undo_post", _after_undo),
-    ("redo_post", _after_undo),
-)
+_HANDLERS = (("undo_post", _after_undo), ("redo_post", _after_undo))
 
 
 def register():

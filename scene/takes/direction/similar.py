@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -40,7 +41,7 @@ class _Beside(generation.TakeCollector):
         asked = {} if self.asked is None else {"direction": self.asked.tolist()}
         return [words_of_take(performance.provenance | asked) for performance in performances]
 
-    def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
+    def replace(self) -> Generator[float, None, None]:
         return
         yield
 
@@ -109,6 +110,6 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)
     original, like = (None, ()) if before.asked is None else (before.asked.requested, _like(before.asked, entry.seed))
     sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False, original=original, like=like))
-    collector = _Beside(scene, rig, voice, on_take, original)
     seed = next_seed(scene, entry)
-    return (yield from generation.collected(client, voice, collector, COUNT, seed, sampling))
+    with closing(_Beside(scene, rig, voice, on_take, original)) as collector:
+        return (yield from generation.collected(client, voice, collector, COUNT, seed, sampling))

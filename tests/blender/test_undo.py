@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Undo and redo between any two slices of long work: it goes on or is cancelled with a sentence, and nothing of the animator's is lost.
+
+Every place at which a job waits between two slices is visited, so whoever holds data of Blender's there sees it fail, or Blender crash.
+"""
+
+import inspect
+
+import numpy as np
+import pytest
+from performances import write_wav
+from played_engine import PlayedClient, seeds
+from thunder.scene.animation import keying
+from thunder.scene.engine import connection
+from thunder.scene.heads import head
+from thunder.scene.host import compat, jobs
+from thunder.scene.host.session import session
+from thunder.scene.media import grid
+from thunder.scene.takes import dialogue, keep, manual_closures, mix, resync, take_list
+from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
+from thunder.scene.takes.commit.choice import chosen
+from thunder.scene.takes.direction import looking
+from thunder.scene.takes.sampling import Sampling
+from thunder.scene.voice import strip
+from thunder.thunder_core import errors, progress
+
+pytestmark = pytest.mark.one_blender
+
+
+@pytest.fixture
+def shot(needs_sound, blender, tmp_path, monkeypatch):
+    """A head with two lines of a second, two takes of each, the last one shown, and two undo steps: (bpy, client)."""
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: client)
+    monkeypatch.setattr(connection, "knows_styles", lambda: False)
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 25
+    for number, name in enumerate(("one", "two")):
+        path = write_wav(tmp_path / f"{name}.wav", 0.3 * np.random.default_rng(number).standard_normal(16000))
+        strip.add(scene, path, name, 1 + 40 * number)
+    scene.thunder.commit.keys, scene.thunder.strip = "DENSE", "two"
+    progress.result(dialogue.generate(client, scene, dialogue.wanting(scene), 2, Sampling()))
+    scene.thunder.active_take = 2
+    keep.add_range(scene, 44, 52)
+    scene.thunder_keep.count = 2
+    scene.thunder_mix.mouth, scene.thunder_mix.eyes = (entry.action for entry in list(scene.thunder.takes)[2:])
+    compat.trim_end(strip.named(scene, "one"), 5)
+    blender.context.preferences.edit.use_global_undo = True
+    scene.frame_step = 2
+    blender.ops.ed.undo_push(message="before")
+    scene.frame_step = 3
+    blender.ops.ed.undo_push(message="the animator's own step")
+    yield blender, client
+    jobs.end()
+
+
+def shown(blender):
+    scene = blender.context.scene
+    entry = take_list.shown_take(scene.thunder)
+    return scene, take_list.rig_of(scene, entry), entry
+
+
+def generate_all(blender, client):
+    scene = blender.context.scene
+    todo = [line for line in dialogue.lines(scene) if not line.why_not]
+    return dialogue.generate(client, scene, todo, 2, Sampling())
+
+
+def commit(blender, client):
+    scene, rig, entry = shown(blender)
+    return committing.commit(rig, entry, entry.voice, chosen(scene, entry))
+
+
+
+def close_lips(blender, client):
+    scene, rig, entry = shown(blender)
+    return jobs.stage(manual_closures.close(rig, entry, 48), "Close Lips")
+
+
+def update_eyes(blender, client):
+    scene, rig, entry = shown(blender)
+    return jobs.stage(looking.update(scene, rig, looking.entries_of(scene, entry.head, entry.voice)), "Aiming the eyes")
+
+
+def play_all(blender, client):
+    scene, rig, _ = shown(blender)
+    return grid.build(scene, rig, list(scene.thunder.takes))
+
+
+GO_ON = {"generate all": generate_all, "keep": lambda blender, client: keep.resample(client, blender.context)}
+ARE_CANCELLED = {
+    "mix": lambda blender, client: jobs.stage(mix.mix(blender.context), "Mixing"),
+    "commit": commit,
+    "commit all": lambda blender, client: commit_dialogue.commit_all(blender.context.scene, commit_dialogue.Done()),
+    "re-sync": lambda blender, client: resync.resync(client, blender.context.scene),
+    "close lips": close_lips,
+    "update eyes": update_eyes,
+    "play all": play_all,
+}
+
+
+def place_of(work):
+    """Where a generator waits, and those that it waits for."""
+    found = []
+    while inspect.isgenerator(work) and work.gi_frame is not None:
+        found.append((work.gi_code.co_name, work.gi_frame.f_lineno))
+        inner, names = work.gi_yieldfrom, work.gi_frame.f_locals
+        work = inner if inspect.isgenerator(inner) else next((names[name] for name in ("work", "steps") if name in names), None)
+    return tuple(found)
+
+
+def to_new_place(job, seen):
+    """Go on to a place that was not seen yet; False when the job is over."""
+    while True:
+        try:
+            job.step = next(job.steps)
+        except StopIteration:
+            return False
+        place = place_of(job.steps)
+        if place not in seen:
+            seen.add(place)
+            return True
+
+
+def state(blender):
+    """The takes, every action's keys and what the head plays."""
+    scene = blender.context.scene
+    return (
+        [(entry.name, entry.voice, entry.seed, entry.first, entry.action.name, entry.head.name) for entry in scene.thunder.takes],
+        {action.name: (keying.checksum(action), action.users) for action in blender.data.actions},
+        [target.animation_data and target.animation_data.action.name for target in head.find(scene).targets],
+        sorted(obj.name for obj in blender.data.objects),
+        len(blender.data.scenes),
+    )
+
+
+def undo_and_redo(blender, redo):
+    """Undo the animator's step, or do it again; it has happened."""
+    (blender.ops.ed.redo if redo else blender.ops.ed.undo)()
+    assert blender.context.scene.frame_step == (3 if redo else 2)
+
+
+@pytest.mark.parametrize("name", ARE_CANCELLED)
+def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(shot, name):
+    blender, client = shot
+    before, seen = state(blender), set()
+    while True:
+        job = jobs.begin(name, ARE_CANCELLED[name](blender, client))
+        if not to_new_place(job, seen):
+            break
+        undo_and_redo(blender, redo=False)
+        with pytest.raises(errors.Undone, match=f"{name} was cancelled, because a step was undone: start it again"):
+            job.advance()
+        jobs.end()
+        assert state(blender) == before
+        undo_and_redo(blender, redo=True)
+        assert state(blender) == before
+    assert len(seen) > 1
+
+
+@pytest.mark.parametrize("name", GO_ON)
+def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, name):
+    blender, client = shot
+    before, seen, redo = state(blender)[0], set(), False
+    job = jobs.begin(name, GO_ON[name](blender, client), goes_on=True)
+    while to_new_place(job, seen):
+        undo_and_redo(blender, redo)
+        redo = not redo
+        assert job.undone is None
+    jobs.end()
+    scene = blender.context.scene
+    wanted = {"generate all": [("one", 2), ("two", 2)], "keep": [("two", 2)]}[name]
+    made = [entry for entry in scene.thunder.takes if (entry.name, entry.voice) not in {(each[0], each[1]) for each in before}]
+    assert [(voice, sum(entry.voice == voice for entry in made)) for voice, _ in wanted] == wanted, state(blender)[0]
+    assert all(len(compat.all_curves(entry.action)) > 10 for entry in scene.thunder.takes)
+    assert len(seen) > 10
+
+
+def test_an_edit_meanwhile_survives_the_undo_of_a_later_step(shot):
+    blender, client = shot
+    job = jobs.begin("generate", GO_ON["generate all"](blender, client), goes_on=True)
+    while len(blender.context.scene.thunder.takes) < 5:
+        job.step = next(job.steps)
+    scene = blender.context.scene
+    scene.thunder.takes[0].star = True
+    blender.ops.ed.undo_push(message="star")
+    seed = scene.thunder.takes[0].seed
+    scene.frame_step = 7
+    blender.ops.ed.undo_push(message="another")
+    blender.ops.ed.undo()
+    scene = blender.context.scene
+    assert scene.frame_step == 3 and scene.thunder.takes[0].star and scene.thunder.takes[0].seed == seed
+    while not job.advance(1.0):
+        pass
+    assert sum(entry.star for entry in blender.context.scene.thunder.takes) == 1
+
+
+def test_preferences_are_as_they_were(shot):
+    blender, client = shot
+    preferences = blender.context.preferences
+    before = preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy
+    jobs.begin("generate", GO_ON["keep"](blender, client), goes_on=True).advance()
+    blender.ops.ed.undo()
+    assert (preferences.view.show_developer_ui, preferences.experimental.use_undo_legacy) == before
+
+
+def test_another_file_ends_the_work(shot):
+    blender, client = shot
+    job = jobs.begin("Generating takes", GO_ON["generate all"](blender, client), goes_on=True)
+    while len(blender.context.scene.thunder.takes) < 5:
+        job.step = next(job.steps)
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with pytest.raises(errors.Undone, match="because another file was opened"):
+        job.advance()
+    assert not session.held and not seeds(blender.context.scene)

@@ -1,0 +1,2 @@
+def test_probe(windowed):
+    print(windowed.act("undo_scenarios.whole")["log"])
