@@ -1,96 +1,216 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-import sys, time, faulthandler
+"""Undo, redo and Esc are pressed while long work runs, once or many times each."""
+
+import random
+from pathlib import Path
+
 import bpy
-from scenarios import scene_with_voice_and_head, only_open, ROOT
+import numpy as np
+from interruptions import (
+    is_over,
+    KEYS,
+    lost,
+    play_engine,
+    press_and_see,
+    start_and_wait,
+    step_of_their_own,
+    their_step,
+    treasure,
+    until,
+    watch_ends,
+)
+from performances import write_wav
+from scenarios import only_open, scene_with_voice_and_head
 from shape_scenarios import button, done
-from thunder.scene.engine import connection
-from thunder.scene.host.session import session
-sys.path.append(str(ROOT / "tests" / "blender"))
-from played_engine import PlayedClient
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes import dialogue, keep
+from thunder.scene.takes.direction import sliders
+from thunder.scene.takes.direction.live import live
+from thunder.scene.voice import strip
 
 
-class Paced(PlayedClient):
-    def request(self, verb, **args):
-        asked = super().request(verb, **args)
-        poll, last = asked.poll, [0.0]
-        def paced():
-            if time.monotonic() - last[0] < 0.1: return []
-            last[0] = time.monotonic()
-            return poll()
-        asked.poll = paced
-        return asked
-    running = True
-    pid = 0
-    def close(self, *a): pass
+def of_operator(name, **options):
+    """Starts an operator as its button does."""
+
+    def start(hand):
+        with hand.context():
+            button(getattr(bpy.ops.thunder, name), **options)
+
+    return start
 
 
+def resync(hand):
+    """The voice was trimmed a little more."""
+    compat.trim_end(strip.named(hand.window.scene, "dialogue"), 3 + sum(map(ord, str(their_step(hand)))) % 7)
+    of_operator("resync")(hand)
 
-def look(hand, what):
-    scene = hand.window.scene
-    print(what, flush=True)
-    print("   ", [o.location.x for o in bpy.data.objects], scene.frame_end, [(e.seed, e.head and e.head.name, e.action and e.action.name) for e in scene.thunder.takes], flush=True)
-    for o in bpy.data.objects:
-        print("   ", o.name, o.animation_data and o.animation_data.action, flush=True)
-    for h in scene.thunder.heads: print("   ", h.shown, h.before, [x.action for x in h.own], flush=True)
 
-def probe(hand):
-    faulthandler.enable()
+WORK = {
+    "Generate": of_operator("generate"),
+    "More Like This": of_operator("more_like_this"),
+    "Keep": of_operator("resample_rest"),
+    "Mix": of_operator("mix_takes"),
+    "Commit": of_operator("commit_take"),
+    "Commit All": of_operator("commit_all", again=True),
+    "Play All": of_operator("play_grid"),
+    "Re-sync": resync,
+}
+
+
+def shot(hand):
+    """Steps that make a head with two lines, takes of both that are worth keeping, a curve of the animator's own and a mix."""
     only_open("takes", "direction")
     yield from scene_with_voice_and_head(hand)
+    play_engine(hand)
     scene = hand.window.scene
-    client = Paced(hand.folder)
-    connection.client = lambda: client
-    scene.thunder.count = 12
+    strips = compat.strips(scene.sequence_editor)
+    strips.remove(strips["dialogue"])
+    noise = np.random.default_rng(0).standard_normal(32000)  # two seconds: what is long is not the test
+    for name, start in (("reply", 71), ("dialogue", 1)):
+        strip.add(scene, write_wav(Path(hand.folder) / f"{name}.wav", 0.3 * noise), name, start)
+    mesh, scene.thunder.count = scene.thunder.head, 2
     with hand.context():
         bpy.ops.mesh.primitive_cube_add("EXEC_DEFAULT", True)
-    yield 0.3
-    def move(): bpy.ops.transform.translate("EXEC_DEFAULT", True, value=(1, 0, 0))
-    def prop():
-        hand.window.scene.frame_end += 10
-        bpy.ops.ed.undo_push(message="frame end")
-    def select(): bpy.ops.object.select_all("EXEC_DEFAULT", True, action="INVERT")
-    def star(): bpy.ops.thunder.star_take("EXEC_DEFAULT", True)
-    def show(): bpy.ops.thunder.select_take("EXEC_DEFAULT", True, index=1)
-    def own(): bpy.ops.thunder.select_take("EXEC_DEFAULT", True, index=-1)
-    def headkey():
-        from thunder.scene.heads import head
-        head.find(hand.window.scene).owner.location.x += 1
-        bpy.ops.ed.undo_push(message="head")
-    import os
-    for before in (0, 3):
-        for step in (move, prop, select, star, show, own, headkey):
-            print("=====", before, step.__name__, flush=True)
-            if not before:
-                if step in (star, show, own): continue
-                with hand.context(): step()
-            yield 0.3
+    bpy.context.view_layer.objects.active.keyframe_insert("location", frame=5)
+    for name in ("reply", "dialogue"):
+        dialogue.cast(scene, name, mesh)
+        scene.thunder.strip = name
+        of_operator("generate")(hand)
+        yield from done()
+        scene = hand.window.scene
+    scene.thunder.commit.keys = "DENSE"
+    actions = [entry.action for entry in scene.thunder.takes if entry.voice == "dialogue"]
+    scene.thunder_mix.mouth, scene.thunder_mix.eyes = actions[:2]
+    keep.add_range(scene, 15, 30)
+    scene.thunder_keep.count = 2
+    keep_what_is_there(hand)
+
+
+def keep_what_is_there(hand):
+    """Takes with a star are not replaced; one is shown."""
+    scene = hand.window.scene
+    for entry in scene.thunder.takes:
+        entry.star = True
+    scene.thunder.active_take = next(i for i, entry in enumerate(scene.thunder.takes) if entry.voice == "dialogue")
+    with hand.context():
+        bpy.ops.ed.undo_push(message="Stars")
+
+
+def tidy(hand):
+    """Only the first takes are left, so that hundreds of rounds stay as quick as the first."""
+    scene = hand.window.scene
+    kept = {}
+    for place in reversed(range(len(scene.thunder.takes))):
+        entry = scene.thunder.takes[place]
+        used = entry.action in (scene.thunder_mix.mouth, scene.thunder_mix.eyes)
+        kept[entry.voice] = kept.get(entry.voice, 0) + 1
+        if kept[entry.voice] > 4 and not used:
             with hand.context():
-                print(button(bpy.ops.thunder.generate))
-            n0 = len(hand.window.scene.thunder.takes)
-            while len(hand.window.scene.thunder.takes) < n0 + 3: yield 0.05
-            if before:
-                with hand.context(): step()
-                while len(hand.window.scene.thunder.takes) < n0 + 5: yield 0.05
-            print("press", flush=True)
-            hand.press("Z", ctrl=True)
-            yield 0.3
-            look(hand, "after")
-            hand.press("Z", ctrl=True, shift=True)
-            yield 0.3
-            look(hand, "redo")
-            hand.press("ESC")
-            yield from done()
-            print("done", [(e.seed) for e in hand.window.scene.thunder.takes], flush=True)
+                bpy.ops.thunder.delete_take("EXEC_DEFAULT", True, index=place)
 
 
-def whole(hand):
-    p = bpy.context.preferences
-    kept = []
-    def pre(*_):
-        kept[:] = [p.view.show_developer_ui, p.experimental.use_undo_legacy, p.is_dirty]
-        p.view.show_developer_ui = p.experimental.use_undo_legacy = True
-    def post(*_):
-        p.view.show_developer_ui, p.experimental.use_undo_legacy, p.is_dirty = kept
-    H = bpy.app.handlers
-    H.undo_pre.insert(0, pre); H.redo_pre.insert(0, pre); H.undo_post.insert(0, post); H.redo_post.insert(0, post)
-    yield from probe(hand)
+def interrupt(hand, ends, name, key, progress):
+    """Steps that press a key in the middle of work, wait for its end, and say what went wrong."""
+    before, after = step_of_their_own(hand)
+    if key == "redo":
+        yield from press_and_see(hand, "undo", before)
+    there, count = treasure(hand), len(ends.all)
+    yield from start_and_wait(hand, WORK[name], progress)
+    if key == "escape":
+        hand.press(**KEYS["escape"])
+    else:
+        is_complete = lambda: len(ends.all) > count and ends.all[-1] == "done"  # noqa: E731
+        yield from press_and_see(hand, key, before if key == "undo" else after, is_complete)
+    yield from until(lambda: session_ends(hand, key), f"the end of {name} after {key}")
+    wrong = []
+    if len(ends.all) == count:
+        wrong.append("neither complete nor cancelled with a sentence")
+    of = ("own",) if name == "Re-sync" and ends.all[-1] == "done" else ("takes", "own")
+    wrong += [f"lost {what}" for what in lost(there, treasure(hand), of)]
+    if key == "undo":
+        yield from press_and_see(hand, "redo", after) if ends.all[-1] != "done" else iter(())
+    elif key == "escape" and their_step(hand) != after:
+        wrong.append("Esc undid a step")
+    return [f"{name}, {key} at {progress:.2f}: {each}" for each in wrong]
+
+
+def session_ends(hand, key):
+    """Whether the work is over; a grid that plays although the key came too late for its making is left by Esc."""
+    if is_over():
+        return True
+    if hand.window.screen.is_animation_playing:
+        hand.press(**KEYS["escape"])
+    return False
+
+
+def drag_slider(hand, key, number):
+    """Steps that press a key while the shown take follows a slider, and say what went wrong."""
+    scene = hand.window.scene
+    entry = next(entry for entry in scene.thunder.takes if entry.voice == "dialogue" and entry.kind == "SAMPLED")
+    scene.thunder.active_take = list(scene.thunder.takes).index(entry)
+    entry.star, uid = False, entry.action.session_uid  # a take with a star does not follow
+    direction = sliders.of(head.find(scene).owner)
+    before, after = direction.energy, 0.7 + 0.1 * (number % 6)
+    after = after if abs(after - before) > 0.05 else after + 0.05
+    with hand.context():
+        bpy.ops.ed.undo_push(message="Before the Slider")
+    there = treasure(hand)
+    direction.energy = after
+    with hand.context():
+        bpy.ops.ed.undo_push(message="Energy")
+    yield 0.05 * (number % 5)
+    wrong = []
+
+    def energy():
+        return sliders.of(head.find(hand.window.scene).owner).energy
+
+    if key == "escape":
+        hand.press(**KEYS["escape"])
+    else:
+        hand.press(**KEYS["undo"])
+        yield from until(lambda: abs(energy() - before) < 1e-4, "the slider undone", 20)
+        if key == "redo":
+            hand.press(**KEYS["redo"])
+            yield from until(lambda: abs(energy() - after) < 1e-4, "the slider redone", 20)
+    yield from until(lambda: live.task.due is None, "the take that follows")
+    now = treasure(hand)
+    del there["takes"][uid]
+    wrong += [f"lost {what}" for what in lost(there, now)] + ([] if uid in now["takes"] else ["lost the take that follows"])
+    if live.sentence:
+        wrong.append(live.sentence)
+    next(each for each in hand.window.scene.thunder.takes if each.action.session_uid == uid).star = True
+    return [f"Live, {key}: {each}" for each in wrong]
+
+
+def presses_keys(hand, rounds=1, seed=1):
+    """Every key in the middle of every work, at places that a seed chooses; afterwards everything still works."""
+    yield from shot(hand)
+    ends, wrong, places = watch_ends(), [], random.Random(seed)
+    for number in range(rounds):
+        for name in WORK:
+            for key in KEYS:
+                wrong += yield from interrupt(hand, ends, name, key, places.choice((0.0, places.random())))
+                keep_what_is_there(hand)
+            tidy(hand)
+        for key in KEYS:
+            wrong += yield from drag_slider(hand, key, number)
+    hand.seen["wrong"], hand.seen["bugs"], hand.seen["ends"] = wrong, ends.bugs, ends.all
+    of_operator("generate")(hand)
+    yield from done()
+    hand.seen["last"] = ends.all[-1]
+
+
+def presses_keys_five_times(hand):
+    yield from presses_keys(hand, 5, 5)
+
+
+def presses_keys_forty_five_times(hand):
+    yield from presses_keys(hand, 45, 45)
+
+
+def quits(hand):
+    """The window closes in the middle of Generate."""
+    yield from shot(hand)
+    yield from start_and_wait(hand, WORK["Generate"], 0.5)
+    hand.seen["takes"] = len(hand.window.scene.thunder.takes)

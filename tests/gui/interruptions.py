@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building blocks for scenarios that press keys in the middle of long work: an engine at a pace, the work's end, what may not be lost."""
+
+import sys
+import time
+from dataclasses import dataclass, field
+
+import bpy
+from scenarios import ROOT
+from thunder.operators import slices
+from thunder.scene.animation import keying
+from thunder.scene.engine import connection
+from thunder.scene.host import jobs
+from thunder.scene.host.session import session
+from thunder.scene.media import grid
+from thunder.thunder_core.errors import ThunderError
+
+sys.path.append(str(ROOT / "tests" / "blender"))
+from played_engine import PlayedClient  # noqa: E402 (beside the tests that run without a window)
+
+KEYS = {"undo": {"key": "Z", "ctrl": True}, "redo": {"key": "Z", "ctrl": True, "shift": True}, "escape": {"key": "ESC"}}
+PATIENCE = 60  # seconds
+_EVENT_SECONDS = 0.03  # between two events of the engine
+
+
+class PacedClient(PlayedClient):
+    """An engine without a process whose events come one by one, so that a window is drawn and keys are pressed between them."""
+
+    running, pid = True, 0
+
+    def request(self, verb, **args):
+        asked = super().request(verb, **args)
+        poll, last = asked.poll, [time.monotonic()]
+
+        def paced():
+            if time.monotonic() - last[0] < _EVENT_SECONDS:
+                return []
+            last[0] = time.monotonic()
+            return poll()
+
+        asked.poll = paced
+        return asked
+
+    def close(self, *_):
+        pass
+
+
+def play_engine(hand):
+    """Answer all requests without an engine's process, and advance work in small slices, so that keys come between them."""
+    client = PacedClient(hand.folder)
+    connection.client, connection.knows_styles = (lambda *_: client), (lambda: True)
+    jobs.SLICE_SECONDS = jobs.BUSY_SECONDS = 0.008
+    slices.TICK_SECONDS = 0.01
+    return client
+
+
+@dataclass
+class Ends:
+    """How each job ended: "done", or the sentence. bugs: errors that are none of an animator's."""
+
+    all: list[str] = field(default_factory=list)
+    bugs: list[str] = field(default_factory=list)
+
+
+def watch_ends():
+    """The `Ends` of all jobs from now on."""
+    ends, advance = Ends(), jobs.Job.advance
+
+    def watched(self, *arguments):
+        try:
+            over = advance(self, *arguments)
+        except Exception as error:
+            ends.all.append(str(error))
+            if not isinstance(error, ThunderError):
+                ends.bugs.append(repr(error))
+            raise
+        if over:
+            ends.all.append("done")
+        return over
+
+    jobs.Job.advance = watched
+    return ends
+
+
+def until(condition, what, patience=PATIENCE):
+    """Steps that wait until something is so."""
+    end = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < end, f"{what}: waited {patience} seconds, at {session.job and session.job.step}"
+        yield 0.005
+
+
+def step_of_their_own(hand):
+    """The animator's own undo step, which the keys undo and redo; gives what `their_step` is before and after it."""
+    scene = hand.window.scene
+    before = scene.frame_step
+    scene.frame_step = before % 90 + 1
+    with hand.context():
+        bpy.ops.ed.undo_push(message="The Animator's Own Step")
+    return before, scene.frame_step
+
+
+def their_step(hand):
+    return hand.window.scene.frame_step
+
+
+def press_and_see(hand, key, value, too_late=lambda: False):
+    """Steps that press a key and wait until the animator's step is undone or redone by it. too_late: whether the work was complete, and a
+    step of its own, before the key came."""
+    if not too_late():
+        hand.press(**KEYS[key])
+    yield from until(lambda: their_step(hand) == value or too_late(), f"{key} by the key", 20)
+
+
+def is_over():
+    """Whether no long work runs, and no grid plays."""
+    return session.job is None and not grid.running()
+
+
+def start_and_wait(hand, start, progress):
+    """Steps that start work and wait until it is so far, 0 … 1, or over."""
+    before = session.job
+    start(hand)
+    yield 0.01
+    yield from until(lambda: session.job is None or session.job is not before and session.job.step.fraction >= progress, "progress")
+
+
+def treasure(hand):
+    """What may not be lost: of each take and each other action the name and the keys, by id."""
+    scene = hand.window.scene
+    takes = {
+        entry.action.session_uid: (entry.name, entry.voice, entry.star, keying.checksum(entry.action))
+        for entry in scene.thunder.takes
+        if entry.action is not None
+    }
+    listed = {entry.action.name for entry in scene.thunder.takes if entry.action is not None}
+    return {"takes": takes, "own": {a.session_uid: keying.checksum(a) for a in bpy.data.actions if a.name not in listed}}
+
+
+def lost(before, after, of=("takes", "own")):
+    """What of a treasure is not as it was."""
+    return [f"{kind}: {value}" for kind in of for uid, value in before[kind].items() if after[kind].get(uid) != value]
