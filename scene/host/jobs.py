@@ -4,8 +4,8 @@
 A job is a Generator[Step, None, T]: it yields Steps and returns its value. Parts of it that report only how far they are
 (thunder_core/progress.py) become Steps with `stage`.
 
-An undo or redo, by a key or a script, ends a job with a sentence, since it may hold Blender's data. A job that is to go on (`goes_on`) holds
-them only within `renewed`, and looks them up again after it.
+An undo or redo, by a key or a script, ends a job with a sentence, since it may hold Blender's data. A job that is to go on (`goes_on`)
+holds them only within `renewed`, and looks them up again after it.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ def stage(
 
 
 def renewed(make: Callable[[], Generator[P, None, T]]) -> Generator[P, None, T]:
-    """Work that refers to Blender's data between steps, in a job that goes on after an undo: that closes the work, and then make() begins it
-    again, with data that it looks up. Returns the value of the work."""
+    """Work that refers to Blender's data between steps, in a job that goes on after an undo: that closes the work, and then make() begins
+    it again, with data that it looks up. Returns the value of the work."""
     while True:
         work = make()
         session.held.append(work)

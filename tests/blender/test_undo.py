@@ -72,7 +72,6 @@ def commit(blender, client):
     return committing.commit(rig, entry, entry.voice, chosen(scene, entry))
 
 
-
 def close_lips(blender, client):
     scene, rig, entry = shown(blender)
     return jobs.stage(manual_closures.close(rig, entry, 48), "Close Lips")

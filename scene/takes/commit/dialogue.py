@@ -24,8 +24,8 @@ _MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of eac
 
 @dataclass
 class Done:
-    """Commits so far: the reports, their heads with each one's previous action, session ids of the new actions, a sentence for each line that was left
-    out, and the lines that were already committed."""
+    """Commits so far: the reports, their heads with each one's previous action, session ids of the new actions, a sentence for each line that
+    was left out, and the lines that were already committed."""
 
     reports: list[Report] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
@@ -50,7 +50,8 @@ class Done:
         text = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}"
         if self.already:
             text += f" ({self._already})"
-        text += f": {own_curves.key_count([action for action in bpy.data.actions if action.session_uid in self.actions])} keys in {actions} action{'' if actions == 1 else 's'}"
+        made = [action for action in bpy.data.actions if action.session_uid in self.actions]
+        text += f": {own_curves.key_count(made)} keys in {actions} action{'' if actions == 1 else 's'}"
         errors = [report.error for report in self.reports if report.error is not None]
         return f"{text}, each lip within {max(errors):.2f} mm" if errors else text
 
