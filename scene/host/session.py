@@ -8,6 +8,7 @@ one, crashes Blender. So all of it is let go of before, in one place: `Session.r
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
 
 import bpy
@@ -55,13 +56,13 @@ class Session:
     def release(self, why: str, may_go_on: bool) -> None:
         """Let go of all of Blender's data, which are about to be replaced. why: the reason, for a sentence.  may_go_on: whether work that
         looks its data up again goes on afterwards."""
-        renews = bool(self.held)
-        for work in list(self.held):
-            work.close()
-        if self.job is not None:
-            self.job.release(why, may_go_on, renews)
-        for part in self.parts:
-            part.release()
+        with ExitStack() as last_to_first:  # all of it, whatever one of them raises
+            for part in self.parts:
+                last_to_first.callback(part.release)
+            if self.job is not None:
+                last_to_first.callback(self.job.release, why, may_go_on, bool(self.held))
+            for work in self.held:
+                last_to_first.callback(work.close)
 
     def file_opened(self) -> None:
         """Let every part drop what belongs to the file that was open before."""

@@ -24,8 +24,8 @@ _MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of eac
 
 @dataclass
 class Done:
-    """Commits so far: the reports, their heads with each one's previous action, session ids of the new actions, a sentence for each line that
-    was left out, and the lines that were already committed."""
+    """Commits so far: the reports, their heads with each one's previous action, session ids of the new actions, a sentence for each line
+    that was left out, and the lines that were already committed."""
 
     reports: list[Report] = field(default_factory=list)
     heads: dict[str, str] = field(default_factory=dict)
