@@ -505,5 +505,7 @@ def test_glances_come_where_phrases_end_and_else_with_blinks():
 
 def test_every_stream_of_random_numbers_is_drawn_by_one_gesture_alone():
     folder = Path(manner.__file__).parent
-    drawn = re.findall(r"(?:generator\(seed, |evenly\(seed, |, )Stream[.]([A-Z_]+)", "".join(path.read_text() for path in folder.glob("*.py")))
+    drawn = re.findall(
+        r"(?:generator\(seed, |evenly\(seed, |, )Stream[.]([A-Z_]+)", "".join(path.read_text() for path in folder.glob("*.py"))
+    )
     assert sorted(drawn) == sorted(Stream.__members__)

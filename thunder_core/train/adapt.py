@@ -56,7 +56,7 @@ def _part(clip: Clip, start: int, end: int) -> Clip:
 def prepare(sources: list[Path], cache: Path, weights: Path, head: Head, seed: int = 1) -> MotionSet:
     """Corpus, features and performances of a user's folders, in `cache`. Raises BadTracking, BadCorpus."""
     channels = list(head.expression_names)
-    corpus = build(cache / "corpus", sources, 0.0, label=Labeller(weights), channels=channels, one_speaker=True)
+    corpus = build(cache / "corpus", sources, 0.0, label=Labeller(weights), channels=channels, split=False)
     parts = [part for clip in corpus.clips for part in pieces(clip, corpus.samples(clip)) if part.length >= 75 * SAMPLES_PER_FRAME]
     if len(parts) < 2:
         raise BadCorpus("There is too little to learn from. Give at least 20 seconds of speech, in WAV, FLAC, OGG or MP3.")

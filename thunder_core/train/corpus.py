@@ -191,13 +191,13 @@ def can_synthesise() -> bool:
 
 def build(
     folder: Path, sources: list[Path], synthetic_minutes: float = SYNTHETIC_MINUTES, least_score: float = -24.0, label=None,
-    channels: list[str] = (), basis: FlameBasis | None = None, one_speaker: bool = False,
+    channels: list[str] = (), basis: FlameBasis | None = None, split: bool = True,
 ) -> Corpus:  # fmt: skip
     """Write the corpus of all recordings in `sources` and of synthetic voices reading their sentences.
 
     A source with `.npz` files is one of tracked performances, read onto the head's `channels`, or in a FLAME file's `basis`.
     label(samples, text) → [(phone, start s, end s)] writes down recordings that come without phone times (`label.Labeller`).
-    one_speaker: whether that is enough.  Raises BadTracking, BadCorpus.
+    split: whether speakers are split, for which there must be enough of them; else all train.  Raises BadTracking, BadCorpus.
     """
     listed, speakers = [], set()
     for source in sources:
@@ -206,7 +206,7 @@ def build(
             raise BadCorpus(f"There are no recordings in {source}. Name a folder with WAV, FLAC, OGG or MP3 files.")
         listed.append(recordings)
         speakers |= {speaker_of(path) for path in tracked} | {speaker for _, speaker, *_ in recordings}
-    if not one_speaker:
+    if split:
         _refuse_one_speaker(speakers)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "clips.json").unlink(missing_ok=True)  # until the rest is written
@@ -245,9 +245,8 @@ def build(
                 samples = _read(path)
                 add(name, source.name, speaker, samples, label(samples, text) if phones is None else phones)
                 said.append((speaker, text))
-        splits = splits_of(longest)
-        measurable = {split for speaker, split in splits.items() if longest[speaker] >= LONGEST_CROP}
-        if not (one_speaker or {"train", "test"} <= measurable):
+        splits = splits_of(longest) if split else dict.fromkeys(longest, "train")
+        if split and not {"train", "test"} <= {splits[speaker] for speaker, seconds in longest.items() if seconds >= LONGEST_CROP}:
             raise BadCorpus(
                 f"Too few speakers have a recording of {LONGEST_CROP:g} seconds or more: two are needed at least, one to train on "
                 "and one to be measured by (LibriSpeech's ten test-other speakers never train). Add longer recordings."
