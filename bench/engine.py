@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import statistics
@@ -112,6 +113,9 @@ def spread(engine: Engine, speech: Speech):
 
 def main() -> None:
     """Print the tables and write them to bench/results."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--results", type=Path, default=RESULTS)
+    args = p.parse_args()
     engine = Engine.load()
     speech = read_sound(ROOT / "assets" / "sample.wav")
     takes = engine.generate(speech, 8, 1, asked=usual(SPREAD))
@@ -120,7 +124,7 @@ def main() -> None:
         for line in table:
             print(line, flush=True)
             lines.append(line)
-    keep(RESULTS, lines)
+    keep(args.results, lines)
 
 
 if __name__ == "__main__":

@@ -34,18 +34,18 @@ def tests(python: str, *arguments: str, **environment: str) -> int:
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment).returncode
 
 
-def table() -> int:
+def table(folder: Path) -> int:
     """Try all rows, including slow ones, and write the results; returns 0 if all passed."""
-    with tempfile.TemporaryDirectory() as folder:
-        lines = Path(folder) / "rows.jsonl"
+    with tempfile.TemporaryDirectory() as scratch:
+        lines = Path(scratch) / "rows.jsonl"
         lines.touch()
         for python, path in ((sys.executable, "tests/faults/test_faults.py"), (blender_python(), "tests/blender/test_faults.py")):
             tests(python, path, **{RESULTS: str(lines), "THUNDER_PYTHON": sys.executable})
         rows = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
-    return keep(rows)
+    return keep(rows, folder)
 
 
-def keep(rows: list[dict]) -> int:
+def keep(rows: list[dict], folder: Path) -> int:
     """Write the results of all rows; returns 0 if all passed."""
     for row in rows:
         for name in ("sentence", "wrong"):  # paths of this machine are removed
@@ -55,8 +55,8 @@ def keep(rows: list[dict]) -> int:
         raise SystemExit("No row was tried, see above. bench/results is as it was.")
     text = "\n".join(summary(rows)) + "\n"
     print(text, end="")
-    write_file(FOLDER / "faults.txt", text)
-    write_file(FOLDER / "faults.json", json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    write_file(folder / "faults.txt", text)
+    write_file(folder / "faults.json", json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
     return int(any(not row["right"] for row in rows))
 
 
@@ -69,10 +69,10 @@ def calls() -> int:
     )
 
 
-def kills(count: int) -> int:
+def kills(count: int, folder: Path) -> int:
     """Kill processes at random moments; 0 if all went right."""
     return subprocess.run(
-        [sys.executable, str(ROOT / "tests" / "faults" / "kills.py"), "--kills", str(count), "--results", str(FOLDER)], cwd=ROOT
+        [sys.executable, str(ROOT / "tests" / "faults" / "kills.py"), "--kills", str(count), "--results", str(folder)], cwd=ROOT
     ).returncode
 
 
@@ -81,8 +81,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--kills", type=int, default=200, help="how many processes to kill (200)")
     parser.add_argument("--skip", default="", help="parts to leave out: table, calls, kills")
+    parser.add_argument("--results", type=Path, default=FOLDER)
     options = parser.parse_args()
-    parts = {"table": table, "calls": calls, "kills": lambda: kills(options.kills)}
+    parts = {"table": lambda: table(options.results), "calls": calls, "kills": lambda: kills(options.kills, options.results)}
     codes = {name: part() for name, part in parts.items() if name not in options.skip.split(",")}
     print(", ".join(f"{name}: {'right' if code == 0 else 'WRONG'}" for name, code in codes.items()))
     return max(codes.values(), default=0)

@@ -8,6 +8,7 @@ environments .venv/bpy-*; with BLENDER naming a real one its window plays the he
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
@@ -106,6 +107,9 @@ def window() -> str:
 
 def main() -> None:
     """Print the tables and write them to bench/results."""
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--results", type=Path, default=RESULTS)
+    args = p.parse_args()
     lines = [f"machine: {platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} when begun", mouths()]
     print("\n".join(lines), flush=True)
     runs = {}
@@ -131,7 +135,7 @@ def main() -> None:
     more += table("seconds to export 16 frames", exported, lambda row: f"{row['seconds']:.1f}")
     more.append(window())
     print("\n".join(more), flush=True)
-    keep(RESULTS, lines + more)
+    keep(args.results, lines + more)
 
 
 if __name__ == "__main__":

@@ -176,8 +176,9 @@ def main() -> None:
     parser.add_argument("--takes", type=int, default=8)
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--limit", type=float, default=7200.0, help="seconds after which a bake is ended")
+    parser.add_argument("--results", type=Path, default=ROOT / TARGET)
     args = parser.parse_args()
-    target = ROOT / TARGET
+    target = args.results
     results = json.loads(target.read_text()) if target.exists() else []
     for minutes in args.minutes:
         result = measure(args.blender, minutes, args.takes, args.steps, args.limit)
@@ -187,7 +188,8 @@ def main() -> None:
         results.sort(key=lambda each: [each[name] for name in same])
         keep(target, [json.dumps(results)])
         print(keep(target.with_suffix(".txt"), table(results)), flush=True)
-    plot(max(results, key=lambda each: (each["minutes"], each["takes_keyed"])), ROOT / "docs" / "pictures" / "memory.png")
+    picture = ROOT / "docs" / "pictures" / "memory.png" if target == ROOT / TARGET else target.with_suffix(".png")
+    plot(max(results, key=lambda each: (each["minutes"], each["takes_keyed"])), picture)
 
 
 if __name__ == "__main__":

@@ -125,6 +125,7 @@ def main() -> None:
             each = "".join(f"{right[truth == mood].mean():9.2f}" for mood in range(len(NAMES)))
             lines.append(f"{title + ', ' + basis:28s}{right.mean():7.2f}{each}")
     gaps = silent_gaps(unseen, [unpack(x, n) for x in asked])
+    gaps = [gap if len(gap) else np.array([np.nan]) for gap in gaps]  # lines without silence
     for title, of in (("opening in silence, mm", np.mean), ("its 95 % quantile", lambda gap: np.quantile(gap, 0.95))):
         lines.append(f"{title:28s}{of(np.concatenate(gaps)):7.2f}" + "".join(f"{of(gap):9.2f}" for gap in gaps))
     lines += ["", "bars: movement .80, with pose .90; opening in silence .5 mm"]

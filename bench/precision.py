@@ -74,7 +74,7 @@ def main() -> None:
             speech = Line.of(corpus, clip, engine).speech
             takes = engine.generate(speech, args.takes, 100 * number, asked=Asked(Direction().vector()[None]))
             made[name] = sorted(takes, key=lambda take: take.seed)
-        voice = engines[FLOAT32]._analyse(speech)
+        voice = engines[FLOAT32].analyse(speech)
         for name, takes in made.items():
             rows[name].append(figures(engines[FLOAT32], voice, takes))
         for one, other in zip(*made.values()):

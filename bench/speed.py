@@ -477,7 +477,7 @@ class Bench:
         thunder = engine.thunder
         parts = {
             "encoder": (thunder, "analyse"), "sampling": (thunder, "perform"), "expectation": (thunder, "expected"),
-            "articulation": (thunder, "_motion"), "scoring": (engine, "_grade"),
+            "articulation": (thunder, "_motion"), "scoring": (engine.scorer, "grade"),
         }  # fmt: skip
         spent, within = dict.fromkeys(parts, 0.0), [0.0]  # within: seconds in other parts, of each part that has begun
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training in a FLAME file's own expression space, with a file made in FLAME's layout: its vertices, its motions, its networks."""
 
+import json
+import shutil
+
 import numpy as np
 import pytest
 import soundfile
@@ -24,7 +27,7 @@ from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import train_m2s
 from thunder_core.train.motions import MotionSet, VARIANTS
 from thunder_core.train.paper import Budget, Chain, chosen, folder_of, train_chain
-from thunder_core.train.performances import animate
+from thunder_core.train.performances import animate, completed
 from thunder_core.train.tracked import tracked_clips, write_tracked
 from thunder_core.types import Motion, RATE
 
@@ -98,6 +101,43 @@ def test_the_teacher_performs_in_the_file_s_coefficients(basis, tmp_path):
     columns = Columns(100)
     assert x.shape == (VARIANTS, row.frames, columns.count) and np.isfinite(x).all()
     assert x[..., columns.expression].std(1).max() > 0.05 and x[..., columns.jaw.start].max() > 0.05
+
+
+@pytest.mark.slow
+def test_four_tracked_sequences_become_a_network_that_performs(file, basis, tmp_path):
+    """As docs/training.md has it: sequences in the file's own coefficients, by two people."""
+    rng, frames = np.random.default_rng(2), 140
+    (tmp_path / "tracked").mkdir()
+    for name, speaker in zip("abcd", ("Ada", "Ada", "Bob", "Bob")):
+        level = np.sin(np.arange(frames) * 0.5) ** 2
+        jaw = np.stack([0.2 * level, 0 * level, 0 * level], 1)
+        expression = rng.normal(0, 1, (1, 50)) * level[:, None]
+        np.savez(tmp_path / "tracked" / f"{name}.npz", expression=expression, jaw=jaw, fps=25.0, speaker=speaker)
+        hum = 0.2 * np.repeat(level, 640) * np.sin(np.arange(frames * 640) * 0.05)
+        soundfile.write(tmp_path / "tracked" / f"{name}.wav", hum, RATE)
+    shutil.copytree(SHIPPED, tmp_path / "weights")
+    places = {"--flame": file, "--cache": tmp_path / "cache", "--runs": tmp_path / "runs", "--weights": tmp_path / "weights"}
+    common = [*(str(word) for pair in places.items() for word in pair), "--threads", "1", "--device", "cpu"]
+    for stage in (
+        ["corpus", str(tmp_path / "tracked"), "--synthetic-minutes", "0"], ["hear", "--quiet-clips", "2"], ["animate", "--workers", "1"],
+        ["m2s", "--steps", "2"], ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2", "--only", "thunder*", "diffposetalk*"],
+    ):  # fmt: skip
+        train.main([*common, *stage])
+    for row in ("thunder", "thunder+mouth2s", "thunder-t", "diffposetalk"):
+        system = row.partition("+")[0].partition("-")[0]
+        network = load_system(system, folder_of(tmp_path / "runs", 1, row), paper.NETWORK)
+        assert network.config.motion == 109
+    take = load_system("thunder", folder_of(tmp_path / "runs", 1, "thunder"), paper.NETWORK).sample(torch.randn(1, 50, 234), [1], steps=2)
+    assert take.shape == (1, 50, 109) and take.isfinite().all() and take[..., :50].std(1).max() > 0
+    card = json.loads((folder_of(tmp_path / "runs", 1, "thunder") / "network.json").read_text())["card"]
+    assert card["voices"]["train"] == 1 and len(card["voices"]["test"]) == 1
+
+
+def test_what_a_sequence_in_the_file_s_coefficients_captured_is_kept_and_the_rest_performed(basis):
+    captured, performed = np.zeros((8, 109), np.float32), np.ones((8, 109), np.float32)
+    captured[4, 3] = captured[4, 101] = 0.5
+    whole = completed(captured, performed, list(basis.head.expression_names))
+    assert np.array_equal(whole[:, :103], captured[:, :103]) and (whole[:, 103:] == 1).all()
 
 
 def test_systems_and_mesh_to_speech_train_in_it(basis, tmp_path):

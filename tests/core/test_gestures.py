@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gestures of takes: a function of the seed, on the voice's accents and phrase ends, smooth, as large as is asked."""
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +16,7 @@ from thunder_core.engine.gestures.carriage import carried, drawn_together
 from thunder_core.engine.gestures.glances import needed_glances, possible_glances
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
-from thunder_core.engine.gestures.manner import Directed, evenly, manner_of
+from thunder_core.engine.gestures.manner import Directed, evenly, manner_of, Stream
 from thunder_core.engine.gestures.speaker import livelier, model_calmed
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
@@ -126,11 +129,11 @@ def test_takes_mark_accents_of_their_own_a_little_before_on_or_after_them():
 
 
 def test_takes_that_are_made_together_share_out_what_they_do():
-    each = np.array([evenly(seed, 15, 20, (50,)) for seed in range(16, 32)])
+    each = np.array([evenly(seed, Stream.MARKED, Stream.MARKED_TURNS, (50,)) for seed in range(16, 32)])
     for eight in (each[:8], each[8:]):
         assert (np.sort((8 * eight).astype(int), 0) == np.arange(8)[:, None]).all(), "one in every eighth"
     assert np.abs(np.corrcoef(each) - np.eye(16)).max() < 0.5, "each in an order of its own"
-    assert np.array_equal(evenly(17, 15, 20, (9,)), each[1, :9]), "a longer line begins as a shorter one does"
+    assert np.array_equal(evenly(17, Stream.MARKED, Stream.MARKED_TURNS, (9,)), each[1, :9]), "a longer line begins as a shorter one does"
 
 
 def test_no_beat_is_marked_by_most_takes_of_a_voice():
@@ -498,3 +501,11 @@ def test_glances_come_where_phrases_end_and_else_with_blinks():
         assert made[0].at == 115 and made[0].frames == 15  # in the pause
         assert all((glance.at - 1) % 25 == 0 for glance in made[1:-1]) and len(made) >= 4
         assert all(3 < np.hypot(glance.turned, glance.lowered) < 10 for glance in made)
+
+
+def test_every_stream_of_random_numbers_is_drawn_by_one_gesture_alone():
+    folder = Path(manner.__file__).parent
+    drawn = re.findall(
+        r"(?:generator\(seed, |evenly\(seed, |, )Stream[.]([A-Z_]+)", "".join(path.read_text() for path in folder.glob("*.py"))
+    )
+    assert sorted(drawn) == sorted(Stream.__members__)

@@ -34,7 +34,7 @@ from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.stresses import stressed, stresses
 from thunder_core.train import sampled
-from thunder_core.train.corpus import build, Corpus
+from thunder_core.train.corpus import build, Corpus, split_of
 from thunder_core.train.judge import (
     allowed,
     collated,
@@ -363,7 +363,9 @@ def corpus(tmp_path_factory):
         soundfile.write(folder / "voices" / f"{number}.wav", voices[number * 8000 : number * 8000 + 52000], 16000)
         rows.append(f"{number}.wav\t{speaker}\tba")
     (folder / "voices" / "transcripts.tsv").write_text("\n".join(rows) + "\n")
-    return build(folder / "corpus", [folder / "voices"], 0, label=lambda samples, text: [("AA", 0.2, 1.8), ("B", 1.8, 2.0)])
+    made = build(folder / "corpus", [folder / "voices"], 0, label=lambda samples, text: [("AA", 0.2, 1.8), ("B", 1.8, 2.0)], split=False)
+    made.clips = [replace(clip, split=split_of(clip.speaker)) for clip in made.clips]
+    return made
 
 
 @pytest.fixture

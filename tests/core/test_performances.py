@@ -32,7 +32,9 @@ def corpus(tmp_path):
         soundfile.write(source / name, 0.1 * rng.standard_normal(16000), 16000)
     rows = [f"{name}\t{speaker}\thello" for name, speaker in zip(names, ("Ada", "Ada", "Bob"))]
     (source / "transcripts.tsv").write_text("\n".join(["file\tspeaker\ttext", *rows]) + "\n")
-    return build(tmp_path / "corpus", [source], 0, label=lambda samples, text: [("AA", 0.2, 0.5), ("M", 0.5, 0.6), ("IY", 0.6, 0.9)])
+    return build(
+        tmp_path / "corpus", [source], 0, label=lambda samples, text: [("AA", 0.2, 0.5), ("M", 0.5, 0.6), ("IY", 0.6, 0.9)], split=False
+    )
 
 
 def heard(corpus, folder, encoder=""):

@@ -21,7 +21,8 @@ from thunder_core.engine.engine import Engine
 from thunder_core.face.head import load_head
 from thunder_core.train import __main__ as train
 from thunder_core.train.adapt import pieces
-from thunder_core.train.corpus import build, Clip, Corpus, split_of
+from thunder_core.train.card import write_card
+from thunder_core.train.corpus import BadCorpus, build, Clip, Corpus, split_of, splits_of, TEST_SPEAKERS
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import VARIANTS
@@ -47,6 +48,46 @@ def test_own_estimates_take_the_truths_place_where_asked_and_only_under_noise():
 def test_voices_are_split_by_speaker_and_the_ten_are_never_trained_on():
     assert {split_of(s) for s in "533 367 3331 3080 3005 2609 2414 2033 1998 1688".split()} == {"test"}
     assert {split_of(f"voice {i}") for i in range(300)} == {"train", "validation"}
+
+
+def test_a_corpus_with_somebody_in_every_split_is_split_by_names_alone():
+    longest = dict.fromkeys((*TEST_SPEAKERS, *(f"voice {i}" for i in range(300))), 6.0) | {"short": 1.0}
+    assert splits_of(longest) == {speaker: split_of(speaker) for speaker in longest}
+
+
+@pytest.mark.parametrize(
+    "speakers, there",
+    [
+        ("Ada Bob", [1, 0, 1]), ("Ada 367", [1, 0, 1]), ("Ada Bob Eve", [1, 1, 1]), ("Ada Bob 367 533", [1, 1, 2]),
+        (" ".join(map(str, range(100))), [92, 4, 4]), ("367 533", [0, 0, 2]),
+    ],
+)  # fmt: skip
+def test_where_names_leave_a_split_empty_somebody_of_the_data_fills_it(speakers, there):
+    splits = splits_of(dict.fromkeys(speakers.split(), 5.0) | {"short": 4.9})
+    assert splits.pop("short") == "train", "nobody is measured by a recording that is shorter than the longest crop"
+    assert [list(splits.values()).count(split) for split in ("train", "validation", "test")] == there
+    assert all(splits[speaker] == "test" for speaker in TEST_SPEAKERS & set(splits))
+
+
+@pytest.mark.parametrize(
+    "speakers, seconds, said",
+    [
+        (["Ada", "Ada"], 6, "one speaker, Ada.*adapt"),
+        (["Ada", "Bob"], 4, "5 seconds or more: two"),
+        (["533", "367"], 6, "never train"),
+        ([], 6, "no recordings in .*voices"),
+    ],
+    ids=["one", "short", "never trained on", "none"],
+)
+def test_a_corpus_that_is_too_small_is_refused_in_a_sentence(tmp_path, speakers, seconds, said):
+    folder, labelled = tmp_path / "voices", []
+    folder.mkdir()
+    (folder / "transcripts.tsv").write_text("file\tspeaker\ttext\n" + "".join(f"{i}.wav\t{s}\ta\n" for i, s in enumerate(speakers)))
+    for i in range(len(speakers)):
+        soundfile.write(folder / f"{i}.wav", np.zeros(seconds * 16000), 16000)
+    with pytest.raises(BadCorpus, match=said):
+        build(tmp_path / "corpus", [folder], 0, label=lambda samples, text: labelled.append(text) or [])
+    assert not (tmp_path / "corpus" / "clips.json").exists() and (len(labelled) == 0) == (len(set(speakers)) < 2)
 
 
 def test_learning_rate_warms_up_and_falls():
@@ -145,7 +186,8 @@ def test_a_stage_without_what_it_needs_says_which_stage_makes_it(tmp_path, stage
     corpus, motions = tmp_path / "corpus", tmp_path / "motions"
     if "corpus" in there:
         corpus.mkdir()
-        (corpus / "clips.json").write_text("[]")
+        clips = [dict(name="a", corpus="", speaker=split, split=split, start=0, length=0) for split in ("train", "test")]
+        (corpus / "clips.json").write_text(json.dumps(clips))
         for name in ("samples.i16", "phones.u8"):
             (corpus / name).write_bytes(b"00")
     if "rows" in there:
@@ -157,19 +199,19 @@ def test_a_stage_without_what_it_needs_says_which_stage_makes_it(tmp_path, stage
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """Weights of all stages after two steps each, on 40 s of hummed syllables by four speakers."""
+    """Weights of all stages after two steps each, on four recordings of hummed syllables by two speakers."""
     folder = tmp_path_factory.mktemp("training")
     voices, rng = folder / "recordings", np.random.default_rng(0)
     voices.mkdir()
     transcripts, alignments = ["file\tspeaker\ttext"], ["file\tphone\tstart_s\tend_s"]
-    for number, speaker in enumerate(["alice", "bob", "carol", "dave", "533", "367"]):
+    for number, (name, speaker) in enumerate([("a", "alice"), ("b", "alice"), ("c", "bob"), ("d", "bob")]):
         t = np.arange(int(6.5 * 16000)) / 16000
         hum = 0.2 * np.sin(2 * np.pi * (110 + 20 * number) * t) * (np.sin(2 * np.pi * 2 * t) > 0) + 0.01 * rng.standard_normal(len(t))
-        soundfile.write(voices / f"{speaker}.wav", hum.astype(np.float32), 16000)
-        transcripts.append(f"{speaker}.wav\t{speaker}\tba ba ba")
+        soundfile.write(voices / f"{name}.wav", hum.astype(np.float32), 16000)
+        transcripts.append(f"{name}.wav\t{speaker}\tba ba ba")
         for beat in range(13):
             alignments += [
-                f"{speaker}.wav\t{p}\t{beat / 2 + a:.2f}\t{beat / 2 + b:.2f}"
+                f"{name}.wav\t{p}\t{beat / 2 + a:.2f}\t{beat / 2 + b:.2f}"
                 for p, a, b in (("B", 0, 0.1), ("AA", 0.1, 0.25), ("SIL", 0.25, 0.5))
             ]
     (voices / "transcripts.tsv").write_text("\n".join(transcripts) + "\n")
@@ -215,9 +257,9 @@ def trained(tmp_path_factory):
 def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
     folder, _ = trained
     corpus = Corpus(folder / "cache" / "corpus")
-    assert [len(corpus.of(s)) for s in ("train", "validation", "test")] == [4, 0, 2]
+    assert [len(corpus.of(s)) for s in ("train", "validation", "test")] == [2, 0, 2]
     rows = json.loads((folder / "cache" / "motions" / "rows.json").read_text())["rows"]
-    assert [row["split"] for row in rows if row["listens"]] == ["train"] * 4, "every voice is listened to, but no unseen one"
+    assert [row["split"] for row in rows if row["listens"]] == ["train"] * 2, "every voice is listened to, but no unseen one"
     engine = Engine.load(folder / "weights", device="cpu")
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     assert engine.thunder.distilled is not None
@@ -234,7 +276,9 @@ def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what
     motion.expression[:, pucker] = np.linspace(0, 1, 50)
     write_tracked(tmp_path / "captures" / "line.npz", motion, names, speaker="Ada")
     soundfile.write(tmp_path / "captures" / "line.wav", 0.1 * np.sin(np.arange(32000) * 0.05), 16000)
-    corpus = build(tmp_path / "corpus", [tmp_path / "captures"], 0, label=lambda samples, text: [("AA", 0.2, 1.8)], channels=names)
+    corpus = build(
+        tmp_path / "corpus", [tmp_path / "captures"], 0, label=lambda samples, text: [("AA", 0.2, 1.8)], channels=names, split=False
+    )
     [clip] = corpus.clips
     assert clip.speaker == "Ada" and (corpus.phones(clip)[50:150] == corpus.phones(clip)[100]).all()
     assert np.allclose(corpus.tracked(clip, n + 9)[:, pucker], motion.expression[:, pucker], atol=1e-3)
@@ -256,6 +300,9 @@ def test_cards_say_what_made_the_weights(trained):
         card = json.loads((folder / "weights" / f"{name}.json").read_text())["card"]
         assert {"what", "data", "commit", "steps", "seed", "figures"} <= set(card)
         assert ("start" in card) == (name in ("m2s-lips", "sv2s")), "cards name the weights that training went on from"
+        assert card["voices"] == {"train": 1, "validation": [], "test": ["bob"]}
+    page = write_card(folder / "weights").read_text()
+    assert "Speakers that train: 1; validation and test: bob" in page and "LibriSpeech" not in page
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from ..errors import ThunderError
 from .stages import STAGES
 from .stages.workspace import ROOT, Workspace
 
@@ -39,7 +40,10 @@ def main(words: list[str] | None = None) -> None:
     """Run the stage that `words`, or else the command line, ask for."""
     args = parser().parse_args(words)
     torch.set_num_threads(args.threads)
-    print(STAGES[args.stage].run(Workspace(args.cache, args.runs, args.weights, args.seed, args.device, args.flame), args))
+    try:
+        print(STAGES[args.stage].run(Workspace(args.cache, args.runs, args.weights, args.seed, args.device, args.flame), args))
+    except ThunderError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from ..engine.speech.speaker import SpeakerEncoder
 from ..engine.speech.units import Units
 from ..engine.weights import load_weights
 from ..face.head import Head
-from .corpus import build, Clip
+from .corpus import BadCorpus, build, Clip
 from .denoiser import train_denoiser
 from .label import Labeller
 from .loop import Schedule
@@ -54,12 +54,12 @@ def _part(clip: Clip, start: int, end: int) -> Clip:
 
 
 def prepare(sources: list[Path], cache: Path, weights: Path, head: Head, seed: int = 1) -> MotionSet:
-    """Corpus, features and performances of a user's folders, in `cache`. Raises BadTracking, ValueError when there is too little."""
+    """Corpus, features and performances of a user's folders, in `cache`. Raises BadTracking, BadCorpus."""
     channels = list(head.expression_names)
-    corpus = build(cache / "corpus", sources, 0.0, label=Labeller(weights), channels=channels)
+    corpus = build(cache / "corpus", sources, 0.0, label=Labeller(weights), channels=channels, split=False)
     parts = [part for clip in corpus.clips for part in pieces(clip, corpus.samples(clip)) if part.length >= 75 * SAMPLES_PER_FRAME]
     if len(parts) < 2:
-        raise ValueError("There is too little to learn from. Give at least 20 seconds of speech, in WAV, FLAC, OGG or MP3.")
+        raise BadCorpus("There is too little to learn from. Give at least 20 seconds of speech, in WAV, FLAC, OGG or MP3.")
     hold = min(HOLD_OUT, len(parts))
     corpus.clips = [replace(part, split="test" if i % hold == hold - 1 else "train") for i, part in enumerate(parts)]
     (cache / "corpus" / "clips.json").write_text(json.dumps([asdict(c) for c in corpus.clips]))

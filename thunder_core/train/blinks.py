@@ -67,6 +67,8 @@ def match_blinks(denoiser: Denoiser, motions: MotionSet, head: Head) -> dict[str
 
     # Moods have blinks of their own; most lines are played without one.
     calm = style[:, 0, len(AXES) :].sum(-1) < MOODLESS
+    if not calm.any():  # a small corpus
+        calm[:] = True
     denoiser.config = replace(denoiser.config, blinks_by_eyes=BY_EYES)
 
     def rate(shift: float) -> float:

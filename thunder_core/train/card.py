@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..engine.m2s.mouth import TRAINED_MOUTH
 from ..files import hash_of
+from .corpus import TEST_SPEAKERS, voices_in_words
 from .lip_kernels import count, KERNELS
 
 HEAD = """# Weights
@@ -74,12 +75,24 @@ were sampled in two folders, of 110 and of 130 clips; its scale was laid again l
 """  # noqa: E501
 
 
+OWN_TAIL = """
+## Data
+
+{files} learned from recordings of one's own; the other files are as Thunder ships them. {voices}. Figures are of
+the speakers that test, those of the distilled model and the judge of the speakers that validate. Motion is the teacher's
+(`thunder_core/train/teacher.py`).
+"""
+
+
 def write_card(weights: Path) -> Path:
     """Write weights/README.md from the cards of all files in `weights`."""
-    lines, steps = [], {}
+    lines, steps, voices, own = [], {}, {}, []
     for path in sorted(weights.glob("*.safetensors")):
         card = json.loads(path.with_suffix(".json").read_text())["card"]
         steps[path.stem] = card.get("steps", "")
+        if "voices" in card:
+            voices = card["voices"]
+            own.append(path.stem)
         figures = ", ".join(f"{k} {v}" for k, v in card["figures"].items())
         size = path.stat().st_size / 1e6
         lines.append(
@@ -99,6 +112,8 @@ def write_card(weights: Path) -> Path:
     figures = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in kernels["figures"].items())
     of_stages = {k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser", "distilled")}
     tail = TAIL.format(count=count(), fitted_on=kernels["fitted_on"], figures=figures, **of_stages)
+    if voices and set(voices["test"]) != TEST_SPEAKERS:  # not the data that the tail describes
+        tail = OWN_TAIL.format(files=", ".join(own), voices=voices_in_words(voices))
     out = weights / "README.md"
     out.write_text(HEAD + "\n".join(lines) + "\n" + tail)
     return out

@@ -12,31 +12,62 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from tqdm import tqdm
 
 from ..engine.speech.phones import phone_index, SILENCE
+from ..errors import ThunderError
 from ..types import pack, RATE
 from .flame_basis import FlameBasis
 from .recording import read_recording
 from .synthetic import synthesise
-from .tracked import SOUNDS, tracked_clips
+from .tracked import SOUNDS, speaker_of, tracked_clips
 
 # LibriSpeech test-other speakers: never used in training, the held-out voices of every table.
 TEST_SPEAKERS = frozenset("533 367 3331 3080 3005 2609 2414 2033 1998 1688".split())
 LABEL_HOP = RATE // 100  # samples per phone label
+LONGEST_CROP = 5.0  # seconds of one recording that a stage needs at most, mesh-to-speech's
+SYNTHETIC_MINUTES = 60.0
+_ONE_IN = 25  # speakers of whom one validates, and one tests where nobody of TEST_SPEAKERS does
+
+
+class BadCorpus(ThunderError):
+    """Recordings that cannot be trained on; the message says what is missing."""
 
 
 def split_of(speaker: str) -> str:
-    """`train`, `validation` or `test`, decided by the speaker alone so that no voice is in two."""
+    """`train`, `validation` or `test` by the speaker's name alone."""
     if speaker in TEST_SPEAKERS:
         return "test"
-    return "validation" if zlib.crc32(speaker.encode()) % 25 == 0 else "train"
+    return "validation" if zlib.crc32(speaker.encode()) % _ONE_IN == 0 else "train"
+
+
+def splits_of(longest: Mapping[str, float]) -> dict[str, str]:
+    """The split of every speaker, each in one alone. longest: seconds of each one's longest recording.
+
+    They go by their names (`split_of`) where that gives every split somebody to be measured by, in a recording of LONGEST_CROP. Where it
+    does not, those next in an order of the names' checksums test (unless TEST_SPEAKERS are there) and validate; of two speakers nobody
+    validates: training is watched on whom it is tested on.
+    """
+    splits = {speaker: split_of(speaker) for speaker in longest}
+    measurable = [speaker for speaker, seconds in longest.items() if seconds >= LONGEST_CROP]
+    if len({splits[speaker] for speaker in measurable}) == 3:
+        return splits
+    splits = {speaker: split if split == "test" else "train" for speaker, split in splits.items()}
+    others = sorted((s for s in measurable if splits[s] == "train"), key=lambda s: (zlib.crc32(s.encode()) % _ONE_IN, s))
+    few = max(1, len(others) // _ONE_IN)
+    tests = 0 if len(others) < len(measurable) else few
+    splits |= dict.fromkeys(others[:tests], "test")
+    if len(others) - tests > 1:
+        splits |= dict.fromkeys(others[tests : tests + few], "validation")
+    return splits
 
 
 @dataclass(frozen=True)
@@ -90,6 +121,21 @@ class Corpus:
         """Clips of these splits, in the corpus' order."""
         return [c for c in self.clips if c.split in splits]
 
+    def voices(self) -> dict:
+        """Who is in which split: the number of speakers that train, and the names of those in `validation` and `test`."""
+        speakers = {split: sorted({c.speaker for c in self.of(split)}) for split in ("train", "validation", "test")}
+        return speakers | {"train": len(speakers["train"])}
+
+
+def voices_in_words(voices: dict) -> str:
+    """`Corpus.voices` as a sentence."""
+    validation, test = (
+        f"{', '.join(names[:10])}{f' and {len(names) - 10} more' if len(names) > 10 else ''}"
+        for names in (voices["validation"], voices["test"])
+    )
+    watched = f"validation: {validation}; test: {test}" if validation else f"validation and test: {test}"
+    return f"Speakers that train: {voices['train']}; {watched}"
+
 
 def labels(phones: list[tuple[str, float, float]], n: int) -> np.ndarray:
     """uint8 [n], one phone index per 10 ms, of [(phone, start s, end s)]; what none covers is silence."""
@@ -106,10 +152,10 @@ def _rows(path: Path) -> list[list[str]]:
         return list(csv.reader(f, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
 
 
-def _folder_clips(folder: Path, least_score: float, label) -> Iterator[tuple]:
-    """(name, speaker, path, phones, text) of every recording of a folder, doubtful alignments left out.
+def _recordings(folder: Path, least_score: float) -> Iterator[tuple[str, str, Path, list | None, str]]:
+    """(name, speaker, path, phones or None, text) of every recording of a folder, doubtful alignments left out.
 
-    label(samples, text) → phones is called for recordings without phones; each file without a speaker counts as a separate speaker.
+    Each file without a speaker counts as a separate speaker.
     """
     transcripts = _rows(folder / "transcripts.tsv")
     speaker = {r[0]: r[1] for r in transcripts if len(r) > 1}
@@ -127,22 +173,46 @@ def _folder_clips(folder: Path, least_score: float, label) -> Iterator[tuple]:
         return
     for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in SOUNDS):
         name = str(path.relative_to(folder))
-        yield name, speaker.get(name, f"{folder.name}/{name}"), path, label(read_recording(path), text.get(name, "")), text.get(name, "")
+        yield name, speaker.get(name, f"{folder.name}/{name}"), path, None, text.get(name, "")
+
+
+def _refuse_one_speaker(speakers: set[str]) -> None:
+    if len(speakers) < 2:
+        raise BadCorpus(
+            f"All recordings are of one speaker, {', '.join(speakers)}. Training needs a second one to be measured by: add recordings of "
+            "somebody else, say in transcripts.tsv who speaks, or adapt what ships with the stage adapt, to which one speaker is enough."
+        )
+
+
+def can_synthesise() -> bool:
+    """Whether flite and espeak-ng are installed, which speak the synthetic voices."""
+    return bool(shutil.which("flite") and shutil.which("espeak-ng"))
 
 
 def build(
-    folder: Path, sources: list[Path], synthetic_minutes: float = 60.0, least_score: float = -24.0, label=None, channels: list[str] = (),
-    basis: FlameBasis | None = None,
+    folder: Path, sources: list[Path], synthetic_minutes: float = SYNTHETIC_MINUTES, least_score: float = -24.0, label=None,
+    channels: list[str] = (), basis: FlameBasis | None = None, split: bool = True,
 ) -> Corpus:  # fmt: skip
     """Write the corpus of all recordings in `sources` and of synthetic voices reading their sentences.
 
     A source with `.npz` files is one of tracked performances, read onto the head's `channels`, or in a FLAME file's `basis`.
     label(samples, text) → [(phone, start s, end s)] writes down recordings that come without phone times (`label.Labeller`).
-    Raises BadTracking.
+    split: whether speakers are split, for which there must be enough of them; else all train.  Raises BadTracking, BadCorpus.
     """
+    listed, speakers = [], set()
+    for source in sources:
+        tracked, recordings = sorted(source.rglob("*.npz")), []
+        if not tracked and not (recordings := list(_recordings(source, least_score))):
+            raise BadCorpus(f"There are no recordings in {source}. Name a folder with WAV, FLAC, OGG or MP3 files.")
+        listed.append(recordings)
+        speakers |= {speaker_of(path) for path in tracked} | {speaker for _, speaker, *_ in recordings}
+    if split:
+        _refuse_one_speaker(speakers)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "clips.json").unlink(missing_ok=True)  # until the rest is written
     clips: list[dict] = []
-    texts: list[str] = []
+    said: list[tuple[str, str]] = []  # speaker, text
+    longest = dict.fromkeys(speakers, 0.0)
     cursor = tracked_frames = 0
     with (
         (folder / "samples.i16").open("wb") as samples_file,
@@ -162,18 +232,26 @@ def build(
                 frames = n // 640
                 tracked_file.write(pack(motion)[:frames].astype(np.float16).tobytes())
                 at, tracked_frames = tracked_frames, tracked_frames + frames
-            clips.append(dict(name=name, corpus=corpus, speaker=speaker, split=split_of(speaker), start=cursor, length=n, tracked=at))
+            clips.append(dict(name=name, corpus=corpus, speaker=speaker, split="", start=cursor, length=n, tracked=at))
+            longest[speaker] = max(longest.get(speaker, 0.0), n / RATE)
             cursor += n
 
-        for source in sources:
-            if any(source.rglob("*.npz")):
+        for source, recordings in zip(sources, listed):
+            if not recordings:
                 for name, speaker, samples, motion in tqdm(tracked_clips(source, list(channels), basis=basis), desc=source.name):
                     add(name, source.name, speaker, samples, label(samples, ""), motion)
                 continue
-            for name, speaker, path, phones, text in tqdm(list(_folder_clips(source, least_score, label)), desc=source.name):
-                add(name, source.name, speaker, read_recording(path), phones)
-                if split_of(speaker) == "train" and 20 < len(text) < 160:
-                    texts.append(text)
+            for name, speaker, path, phones, text in tqdm(recordings, desc=source.name):
+                samples = _read(path)
+                add(name, source.name, speaker, samples, label(samples, text) if phones is None else phones)
+                said.append((speaker, text))
+        splits = splits_of(longest) if split else dict.fromkeys(longest, "train")
+        if split and not {"train", "test"} <= {splits[speaker] for speaker, seconds in longest.items() if seconds >= LONGEST_CROP}:
+            raise BadCorpus(
+                f"Too few speakers have a recording of {LONGEST_CROP:g} seconds or more: two are needed at least, one to train on "
+                "and one to be measured by (LibriSpeech's ten test-other speakers never train). Add longer recordings."
+            )
+        texts = [text for speaker, text in said if splits[speaker] == "train" and 20 < len(text) < 160]
         rng = np.random.default_rng(1)
         seconds = 0.0
         bar = tqdm(total=synthetic_minutes, desc="synthetic voices", unit="min")
@@ -183,5 +261,14 @@ def build(
             seconds += len(samples) / RATE
             bar.update(len(samples) / RATE / 60)
         bar.close()
+    clips = [clip | {"split": splits.get(clip["speaker"]) or split_of(clip["speaker"])} for clip in clips]
     (folder / "clips.json").write_text(json.dumps(clips))
     return Corpus(folder)
+
+
+def _read(path: Path) -> np.ndarray:
+    """float32 [n] at 16 kHz. Raises BadCorpus."""
+    try:
+        return read_recording(path)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise BadCorpus(f"{path} cannot be read as sound ({error}). Save it as WAV, or take it out of the folder.") from None

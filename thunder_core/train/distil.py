@@ -123,6 +123,7 @@ def distil(
     and the spread of its takes).
     """
     folder.mkdir(parents=True, exist_ok=True)
+    lines = min(lines, BATCH * schedule.steps)  # no more than are looked at
     whole = whole.to(device)
     taught = _sampled(whole, motions, motions.of("train", listening=True), lines, schedule.seed, folder / "lines.npz", device)
     watched = _sampled(whole, motions, motions.watched(), min(WATCHED, lines), 0, folder / "watched.npz", device)

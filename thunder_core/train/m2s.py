@@ -18,10 +18,12 @@ from ..engine.m2s.mouth import SPACES
 from ..engine.m2s.score import evidence
 from ..engine.speech.mel import gain, LogMel
 from ..face.head import Head
+from ..types import FPS
+from .corpus import LONGEST_CROP
 from .loop import fit, own_part, Schedule
 from .motions import MotionSet, UNITS
 
-FRAMES = 125  # 5 s, as in the paper
+FRAMES = round(LONGEST_CROP * FPS)  # 5 s, as in the paper
 BATCH = 16
 HIDE_INNER = 0.5  # share of crops without movement of teeth and tongue, so that lips alone must suffice
 

@@ -210,7 +210,7 @@ class Chain:
         card = {
             "what": f"{stage.system} " + (f"with {stage.space}2s loss" if stage.space else "without M2S loss"),
             "data": "teacher's motions over the corpus", "commit": self.commit, "figures": figures, "steps": schedule.steps,
-            "seed": schedule.seed, "rate": schedule.rate, "batch": self.budget.batch,
+            "seed": schedule.seed, "rate": schedule.rate, "batch": self.budget.batch, "voices": self.motions.corpus.voices(),
         }  # fmt: skip
         if stage.start:
             base = self.folder(stage.start)

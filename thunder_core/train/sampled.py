@@ -102,7 +102,7 @@ def folder_of(cache: Path, weights: Path, seed: int) -> Path:
 
 def watched_split(corpus: Corpus) -> str:
     """The voices on which training is watched: of validation, where a small corpus has none of test."""
-    return "validation" if corpus.of("validation") else "test"
+    return "validation" if clips_of(corpus, "validation", 1, 0) else "test"
 
 
 def clips_of(corpus: Corpus, split: str, count: int, seed: int) -> list[int]:

@@ -109,6 +109,15 @@ def resample(x: np.ndarray, fps: float, to: float = FPS, rotations: bool = False
     return np.stack([np.interp(at, np.arange(len(x)), x[:, c]) for c in range(x.shape[1])], 1)
 
 
+def speaker_of(path: Path) -> str:
+    """Who performs a tracked sequence: as it says, or its file's name. Raises BadTracking."""
+    return _speaker(path, _load(path))
+
+
+def _speaker(path: Path, data: dict) -> str:
+    return str(data.get("speaker", "")) or path.stem
+
+
 def read_tracked(
     path: Path, channels: list[str], retarget: Retarget | None = None, basis: FlameBasis | None = None
 ) -> tuple[Motion, str, dict]:  # fmt: skip
@@ -137,7 +146,7 @@ def read_tracked(
     motion = Motion(resample(expression, fps).astype(np.float32), resample(jaw, fps, rotations=True).astype(np.float32), **still)
     if basis is not None and not own:
         motion = basis.of_bundled(motion, channels)
-    return motion, str(data.get("speaker", "")) or path.stem, data
+    return motion, _speaker(path, data), data
 
 
 def _sound(path: Path) -> np.ndarray:

@@ -19,7 +19,7 @@ from ...easing import smoothstep
 from ...rotation import angular_speed
 from ...types import FPS
 from ..speech.phrasing import Phrasing
-from .manner import Directed, generator, Played
+from .manner import Directed, generator, Played, Stream
 
 _RESTS = 6.0  # seconds for which the gaze of eyes that look away as often as usual may rest
 _STEADIEST, _LIVELIEST = 0.8, 1.5  # least and most *Eyes* by which that time is divided
@@ -60,7 +60,7 @@ def longest_rests(directed: Directed, frames: int) -> np.ndarray:
 
 def possible_glances(phrasing: Phrasing, seed: int) -> list[Glance]:
     """The glances that a seed's take may make, by their frames."""
-    rng, result = generator(seed, 13), []
+    rng, result = generator(seed, Stream.GLANCES), []
     for at in FPS * np.arange(_EVERY, phrasing.frames / FPS - _FREE, _EVERY):
         u = rng.random(5)
         lasts = _LASTS[0] + (_LASTS[1] - _LASTS[0]) * u[1]

@@ -12,7 +12,7 @@ import numpy as np
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import blurred, drift, eased, Layer
-from .manner import Directed, generator, Manner
+from .manner import Directed, generator, Manner, Stream
 from .resting import rested
 from .speaker import brow_shape
 
@@ -46,7 +46,7 @@ def idleness(phrasing: Phrasing) -> np.ndarray:
 
 def alive(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed, listens: bool = False) -> None:
     """Add idle movement to a layer. directed: style of the gestures.  listens: the face listens to the voice that is phrased so."""
-    frames, rng, how = phrasing.frames, generator(seed, 4), directed.usual
+    frames, rng, how = phrasing.frames, generator(seed, Stream.STIR), directed.usual
     idle = idleness(phrasing)
     layer.head += _STIR * drift(frames, 3, _STIR_HERTZ, rng)
     phase, slower = rng.random(), 0.8 + 0.4 * rng.random()
@@ -56,9 +56,9 @@ def alive(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed:
     if not idle.any():
         return
     size = min(2.0, how.head) ** 0.7
-    still = _poses(frames, seed, manner, how.tempo) + _DRIFT * drift(frames, 3, _DRIFT_HERTZ, generator(seed, 5))
+    still = _poses(frames, seed, manner, how.tempo) + _DRIFT * drift(frames, 3, _DRIFT_HERTZ, generator(seed, Stream.IDLE_DRIFT))
     layer.head += size * idle[:, None] * still
-    stir = drift(frames, 4, _BROW_HERTZ, generator(seed, 6))
+    stir = drift(frames, 4, _BROW_HERTZ, generator(seed, Stream.IDLE_BROWS))
     layer.brows += _BROWS * idle[:, None] * stir[:, :3]
     layer.droop += _DROOP * idle * (1 + stir[:, 3]).clip(0)
     _raises_and_looks(layer, idle, seed, manner, directed)
@@ -66,7 +66,7 @@ def alive(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed:
 
 def _poses(frames: int, seed: int, manner: Manner, tempo: float) -> np.ndarray:
     """Rotation of a head that sometimes changes from one pose to another, degrees [T, 3]."""
-    rng = generator(seed, 7)
+    rng = generator(seed, Stream.IDLE_POSES)
     t, result, now, at = np.arange(frames) / FPS, np.zeros((frames, 3)), 0.7 * _POSE * manner.pose, 0.0
     result += now
     at = rng.uniform(0.3, _RESTS[1])
@@ -81,7 +81,7 @@ def _poses(frames: int, seed: int, manner: Manner, tempo: float) -> np.ndarray:
 
 def _raises_and_looks(layer: Layer, idle: np.ndarray, seed: int, manner: Manner, directed: Directed) -> None:
     seconds = len(idle) / FPS
-    rng, at = generator(seed, 8), 0.0
+    rng, at = generator(seed, Stream.IDLE_RAISES), 0.0
     while True:
         at += 1.0 + rng.exponential(_RAISES_EVERY)
         u = rng.random(6)
@@ -92,7 +92,7 @@ def _raises_and_looks(layer: Layer, idle: np.ndarray, seed: int, manner: Manner,
         kinds = np.cumsum(manner.brow_kinds)
         raised, knit = brow_shape(int(min(np.searchsorted(kinds, u[1]), 3)), size, 1.0 if u[2] < 0.5 + 0.4 * manner.side else -1.0)
         layer.move_brows(at * FPS, raised, knit, 0.25 + 0.15 * u[3], 0.2 + 0.8 * u[4], 0.5 + 0.5 * u[5])
-    rng, at = generator(seed, 9), 0.0
+    rng, at = generator(seed, Stream.IDLE_LOOKS), 0.0
     while True:
         at += 0.6 + rng.exponential(_LOOKS_EVERY / directed.usual.looks)
         u = rng.random(6)

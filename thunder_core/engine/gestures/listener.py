@@ -8,7 +8,7 @@ import numpy as np
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import eased, Layer
-from .manner import Directed, evenly, generator, Manner
+from .manner import Directed, evenly, generator, Manner, Stream
 from .speaker import at_most, brow_shape
 
 _SHORTEST = 0.5  # shortest phrase whose end is answered, s
@@ -25,8 +25,8 @@ _BACK = (0.7, 1.6)  # time before the take's end from which the gaze is back at 
 
 def answered(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
     """Add a listener's answers to a layer; phrasing: of the voice it listens to."""
-    rng = generator(seed, 10)
-    now, nods = np.zeros(3), evenly(seed, 22, 23, (len(phrasing.phrases),))
+    rng = generator(seed, Stream.ANSWERS)
+    now, nods = np.zeros(3), evenly(seed, Stream.NODS_BACK, Stream.NODS_BACK_TURNS, (len(phrasing.phrases),))
     for (start, end), nod in zip(phrasing.phrases, nods):
         u, z = rng.random(9), rng.standard_normal(5).clip(-2, 2)
         if (end - start) / FPS < _SHORTEST or end >= phrasing.frames:
@@ -52,4 +52,4 @@ def answered(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, direct
             t = np.arange(first, phrasing.frames)
             layer.head[t] += eased((t - at) / FPS / _TURNS)[:, None] * (pose - now)
             now = pose
-    layer.returns = phrasing.frames - FPS * generator(seed, 21).uniform(*_BACK)
+    layer.returns = phrasing.frames - FPS * generator(seed, Stream.GAZE_RETURNS).uniform(*_BACK)

@@ -11,7 +11,7 @@ from .glances import longest_rests, possible_glances
 from .idle import alive
 from .layer import drift, Layer
 from .listener import answered
-from .manner import Directed, generator, manner_of
+from .manner import Directed, generator, manner_of, Stream
 from .open_eyes import Blinks, longest_blinks
 from .speaker import breathe, livelier, marked
 
@@ -30,7 +30,7 @@ def layer_of(
     (answered if listens else marked)(layer, phrasing, seed, manner, directed)
     alive(layer, phrasing, seed, manner, directed, listens)
     layer.brows[:, 1:] *= directed.brow_sides
-    layer.felt += _VARIES * drift(phrasing.frames, 1, _VARIES_HERTZ, generator(seed, 10))[:, 0]
+    layer.felt += _VARIES * drift(phrasing.frames, 1, _VARIES_HERTZ, generator(seed, Stream.FELT))[:, 0]
     layer.lively += livelier(directed, phrasing.frames)
     carried(layer, seed, spread, styles)
     drawn_together(layer, styles)

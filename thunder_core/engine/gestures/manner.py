@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum, unique
 from typing import NamedTuple
 
 import numpy as np
@@ -44,17 +45,47 @@ class Manner:
     pose: np.ndarray
 
 
-def generator(seed: int, part: int) -> np.random.Generator:
-    """Random numbers of a take for one part of its gestures; parts are independent of each other."""
-    return np.random.default_rng([part, seed % _SEEDS])
+@unique
+class Stream(IntEnum):
+    """What a take draws random numbers for, each once. A number is part of every take that was ever made: it stays."""
+
+    MANNER = 0
+    ACCENTS = 1
+    HELD_BROWS = 2
+    BREATHS = 3
+    STIR = 4
+    IDLE_DRIFT = 5
+    IDLE_BROWS = 6
+    IDLE_POSES = 7
+    IDLE_RAISES = 8
+    IDLE_LOOKS = 9
+    FELT = 10
+    WANDERING_GAZE = 11
+    BLINKS = 12
+    GLANCES = 13
+    PAUSE_BLINKS = 14
+    MARKED = 15
+    LIP_PRESSES = 16
+    CORNERS = 17
+    SWALLOWS = 18
+    MARKED_TURNS = 20
+    GAZE_RETURNS = 21
+    NODS_BACK = 22
+    NODS_BACK_TURNS = 23
+    ANSWERS = 24
 
 
-def evenly(seed: int, part: int, among: int, shape: tuple[int, ...]) -> np.ndarray:
+def generator(seed: int, stream: Stream) -> np.random.Generator:
+    """Random numbers of a take for one part of its gestures; streams are independent of each other."""
+    return np.random.default_rng([stream, seed % _SEEDS])
+
+
+def evenly(seed: int, stream: Stream, among: Stream, shape: tuple[int, ...]) -> np.ndarray:
     """Random numbers [shape], 0 … 1, of a take for one part of its gestures, of which those of takes that are usually made together are
-    spread evenly: if something happens below one half, it happens in half of them. among: the part by which they share them out."""
+    spread evenly: if something happens below one half, it happens in half of them. among: the stream by which they share them out."""
     together, place = divmod(seed % _SEEDS, TOGETHER)
     places = generator(together, among).permuted(np.tile(np.arange(TOGETHER), (*shape, 1)), axis=-1)[..., place]
-    return (places + generator(seed, part).random(shape)) / TOGETHER
+    return (places + generator(seed, stream).random(shape)) / TOGETHER
 
 
 def _odds(share: float, by: float) -> float:
@@ -63,7 +94,7 @@ def _odds(share: float, by: float) -> float:
 
 def manner_of(seed: int, spread: float) -> Manner:
     """The manner of a seed's take; at a spread of 0 takes make usual gestures, but at different times."""
-    z = generator(seed, 0).standard_normal(15).clip(-2, 2)
+    z = generator(seed, Stream.MANNER).standard_normal(15).clip(-2, 2)
     brows, head = (
         usual * np.exp(spread * _KINDS_APART * by - (spread * _KINDS_APART) ** 2 / 4)
         for usual, by in ((BROW_KINDS, z[4:8]), (HEAD_KINDS, z[8:11]))

@@ -18,7 +18,7 @@ from ...animation.played import starts
 from ...direction import over_frames
 from ...types import FPS
 from ..speech.phrasing import Phrasing, runs
-from .manner import Directed, generator, Played
+from .manner import Directed, generator, Played, Stream
 
 _OPEN = 7.5  # longest time for which usual eyes stay open, s
 _STEADY, _LIVELY = 0.4, 1.5  # exponents of *Eyes*, below 1 and above, by which it is divided
@@ -68,7 +68,7 @@ class Blinks:
         """Those of a seed's take. directed: style of the gestures."""
         looks = np.clip(over_frames(directed.rows[:, Played._fields.index("looks")], phrasing.frames), _STEADIEST, _LIVELIEST)
         usual = np.broadcast_to(FPS * _OPEN / looks ** np.where(looks < 1, _STEADY, _LIVELY), phrasing.frames)
-        rng = generator(seed, 14)
+        rng = generator(seed, Stream.PAUSE_BLINKS)
         before, after = _OUTSIDE * rng.random(2)
         silences = [(int(start), int(end)) for start, end in phrasing.silences]
         pauses = []
@@ -137,7 +137,7 @@ def _clear(at: float, blinks: Sequence[float]) -> bool:
 
 def _possible(phrasing: Phrasing, seed: int) -> list[Moment]:
     """Moments of a seed's take at which a blink may be added: at any time, best where nobody speaks and least on stressed syllables."""
-    rng = generator(seed, 12)
+    rng = generator(seed, Stream.BLINKS)
     quiet, stressed = np.ones(phrasing.frames, bool), np.zeros(phrasing.frames, bool)
     for start, end in phrasing.phrases:
         quiet[start:end] = False

@@ -11,7 +11,7 @@ import numpy as np
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import bump, drift, eased, Layer
-from .manner import Directed, generator
+from .manner import Directed, generator, Stream
 
 _LONG = 3.0  # shortest silence in which a lower face moves, s
 _AFTER, _BEFORE = 0.4, 0.7  # time after a phrase and before the next in which it does not: sounds fade, and are breathed for; s
@@ -50,8 +50,8 @@ def restful(phrasing: Phrasing, listens: bool) -> list[tuple[int, int]]:
 
 def rested(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed, listens: bool, breath: np.ndarray) -> None:
     """Add the movement of a resting lower face to a layer. breath: [T] 0 … 1, air drawn in."""
-    presses, swallows = generator(seed, 16), generator(seed, 18)
-    corners = _drifting(phrasing.frames, generator(seed, 17))
+    presses, swallows = generator(seed, Stream.LIP_PRESSES), generator(seed, Stream.SWALLOWS)
+    corners = _drifting(phrasing.frames, generator(seed, Stream.CORNERS))
     for first, last in restful(phrasing, listens):
         t = np.arange(first, last)
         felt = np.ones(len(t))

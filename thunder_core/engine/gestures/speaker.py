@@ -15,7 +15,7 @@ from ...direction import over_frames
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import blurred, Layer
-from .manner import Directed, evenly, generator, Manner, Played, UP
+from .manner import Directed, evenly, generator, Manner, Played, Stream, UP
 
 _SLOW = 10.0  # standard deviation of the blur that separates slow poses from quick movement, frames
 _HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # share of the model's quick movement that remains if there is no accent
@@ -139,7 +139,7 @@ def _off(u: float, far: float) -> float:
 
 def _let_gaze_wander(layer: Layer, phrasing: Phrasing, seed: int, directed: Directed) -> None:
     """Add looks away in moods whose gaze leaves more often, and of restless eyes: where phrases end, and on the way."""
-    rng = generator(seed, 11)
+    rng = generator(seed, Stream.WANDERING_GAZE)
     for start, end in phrasing.phrases:
         for at in np.arange(end, start, -_WANDERS_EVERY * FPS):
             u, how = rng.random(4), directed.at(at)
@@ -164,7 +164,7 @@ def _phrase_of(at: int, phrasing: Phrasing) -> tuple[int, int | None]:
 
 def breathe(layer: Layer, phrasing: Phrasing, seed: int) -> None:
     """Add the breaths before a speaker's phrases: the head rises, and lips part for air instead of slowly."""
-    rng = generator(seed, 3)
+    rng = generator(seed, Stream.BREATHS)
     for before, start in phrasing.silences[:-1]:
         u = rng.random(2)
         if (start - before) / FPS >= _LEAST_BREATH:
@@ -180,10 +180,10 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
     more = _more(phrasing.weights)
     most = np.array([_MOST_NODS, _MOST_RAISES])
     likely = most * np.tanh(np.stack([manner.nods * more, manner.raises * more], 1) / most)
-    chosen = evenly(seed, 15, 20, likely.shape) < likely
+    chosen = evenly(seed, Stream.MARKED, Stream.MARKED_TURNS, likely.shape) < likely
     head_gain, brow_gain = (_gain(likely[:, part], chosen[:, part]) for part in (0, 1))
     stays = head_gain * manner.head_size**_SIZE_OF_MODEL
-    rng = generator(seed, 1)
+    rng = generator(seed, Stream.ACCENTS)
     for at, weight, (nods, raises) in zip(phrasing.accents, phrasing.weights, chosen):
         u, z = rng.random(14), rng.standard_normal(3)  # the same numbers for every direction, so that a slider does not move a gesture
         how = directed.at(at)
@@ -209,7 +209,7 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
             raised, knit = brow_shape(_brow_kind(manner, how, u[6]), size, _sided(manner, how, u[7]))
             rise = (0.14 + 0.08 * u[8] + _RISES * max(*raised, *knit)) / how.tempo
             layer.move_brows(fastest, raised, knit, rise, 0.04 + 0.2 * u[9], (0.3 + 0.3 * u[8]) / how.tempo)
-    rng = generator(seed, 2)
+    rng = generator(seed, Stream.HELD_BROWS)
     for start, end in phrasing.phrases:
         u, how = rng.random(6), directed.at(start)
         if (end - start) / FPS > _HELD_PHRASE and u[0] < _HELD:

@@ -44,7 +44,8 @@ def fit_units(features: Tensor, count: int, seed: int, rounds: int = 30) -> Unit
     """Lloyd's algorithm on features [M, width]; empty classes restart on random points."""
     generator = torch.Generator().manual_seed(seed)
     units = Units(count, features.shape[1])
-    units.centroids.copy_(features[torch.randperm(len(features), generator=generator)[:count]])
+    first = torch.randperm(len(features), generator=generator)[torch.arange(count) % len(features)]  # a few seconds have fewer
+    units.centroids.copy_(features[first])
     for _ in range(rounds):
         labels = units(features)
         sums = torch.zeros_like(units.centroids).index_add_(0, labels, features)

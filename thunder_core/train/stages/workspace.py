@@ -65,9 +65,12 @@ class Workspace:
         return list(self.head.expression_names)
 
     def corpus(self) -> Corpus:
-        """The corpus, as `corpus` wrote it. Raises SystemExit where there is none."""
+        """The corpus, as `corpus` wrote it. Raises SystemExit where there is none, or nobody in it to train on or to be measured by."""
         self.require(self.corpus_folder / "clips.json", "corpus")
-        return Corpus(self.corpus_folder)
+        corpus = Corpus(self.corpus_folder)
+        if not (corpus.of("train") and corpus.of("test")):
+            raise SystemExit(f"{self.corpus_folder} has nobody to train on, or to test on: run the stages corpus and hear again")
+        return corpus
 
     def motions(self) -> MotionSet:
         """Features and performances of the corpus, as `hear` and `animate` wrote them. Raises SystemExit where there are none."""
@@ -85,11 +88,13 @@ class Workspace:
         self, name: str, tensors: dict[str, Tensor], config: dict, what: str, data: str,
         schedule: Schedule | None = None, figures: dict | None = None, folder: Path | None = None, start: Path | None = None,
     ) -> None:  # fmt: skip
-        """Write `name`.safetensors and .json with a card: description, data, commit, steps, seed, figures, and the weights file `start`
-        that training went on from."""
+        """Write `name`.safetensors and .json with a card: description, data, commit, steps, seed, figures, who of the corpus is in which
+        split, and the weights file `start` that training went on from."""
         card = {"what": what, "data": data, "commit": version(), "figures": figures or {}}
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
+        if figures and folder is None:
+            card["voices"] = self.corpus().voices()
         if start:
             card["start"] = f"{start.stem} {hash_of(start)[:10]}"
         save_weights((folder or self.weights) / name, tensors, config, card)
