@@ -322,7 +322,9 @@ def test_requests_that_are_not_finished_keep_neither_threads_nor_others(study, m
         half = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(40)]
         try:
             for connection in half:
-                connection.sendall(b"POST /vote HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{")
+                connection.sendall(
+                    b"POST /vote HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+                )
             assert get(f"http://127.0.0.1:{port}/")[0] == 200
             assert threading.active_count() <= before + 12
             end = time.monotonic() + 5
