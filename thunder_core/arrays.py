@@ -15,6 +15,8 @@ import zlib
 
 import numpy as np
 
+from .files import open_input
+
 MOST_BYTES = 2**28  # largest file, and largest total of its arrays: four times a FLAME model
 _MOST_MEMBERS = 1000
 _DIRECTORY = 2**20  # largest zip directory, bytes; each member takes about a hundred
@@ -36,7 +38,7 @@ def read_npz(path: str | os.PathLike) -> dict[str, np.ndarray]:
     if size > MOST_BYTES:
         raise Unreadable(f"is larger than {_megabytes(MOST_BYTES)}")
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             _check_directory(file, size)
             with zipfile.ZipFile(file) as archive:
                 members = _checked_members(archive.infolist(), size)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from .direction import AXES, Direction, MOODS, NEUTRAL, Style
 from .errors import BadRequest
+from .files import open_input
 from .named_files import NamedFiles
 
 SHIPPED = Path(__file__).with_name("directions")
@@ -85,7 +86,7 @@ class Preset:
     def read(path: Path) -> Preset:
         """The preset in a file. Raises BadRequest."""
         try:
-            with open(path, encoding="utf-8") as file:
+            with open_input(path, mode="r", encoding="utf-8") as file:
                 text = file.read(_LONGEST + 1)
         except (OSError, UnicodeDecodeError, ValueError) as error:
             reason = getattr(error, "strerror", None) or type(error).__name__

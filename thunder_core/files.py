@@ -17,11 +17,12 @@ import re
 import secrets
 import stat
 import tempfile
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
-from typing import BinaryIO
+from typing import BinaryIO, IO
 
 from . import system_calls
 from .errors import BadRequest, is_full_disk, NoSpace, ThunderError
@@ -31,7 +32,9 @@ PART_END = ".part"
 MANIFEST = "thunder-files.json"  # file in a Transaction's folder: the names and hashes of its files
 JOURNAL = PART + "journal" + PART_END  # file in such a folder during a replacement, so that a crash can be undone
 WAIT = 30.0  # seconds to wait for another process that is replacing files in the same folder; it takes well under one
+PATIENCE = 10.0  # seconds that a drive may take to answer
 
+_asked: dict[str, threading.Thread] = {}  # by path: those that wait for a drive that did not answer
 _HEADING = "written by THUNDER"  # key of the table in MANIFEST
 _BEGINNING = f'{{\n "{_HEADING}"'.encode()  # of MANIFEST
 _MACHINE = f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"  # used in names: process ids are per machine
@@ -40,16 +43,51 @@ _PART_NAME = re.compile(re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16
 
 
 def not_a_file(path: str | os.PathLike) -> str:
-    """The reason why a path is not a regular file that can be opened, as the beginning of a sentence; "" if it is one."""
+    """The reason why a path is not a regular file that can be opened, as the beginning of a sentence; "" if it is one.
+
+    Not one either: a file without content, as those of the system look that never end, and one on a drive that does not answer.
+    """
+    name = os.fspath(path)
+    reason = _reason(name)[1]
+    return reason if not reason or reason.startswith("There") else f"“{name}” {reason}"
+
+
+def open_input(path: str | os.PathLike, **options) -> IO:
+    """Open a file that somebody named for reading; options of `open`. Raises OSError, also for what `not_a_file` finds."""
+    number, reason = _reason(os.fspath(path))
+    if reason and number not in (errno.ENOENT, errno.EACCES):  # for which `open` has the system's words
+        raise OSError(number, f"it {reason}", os.fspath(path))
+    return open(path, **{"mode": "rb", **options})
+
+
+def _reason(name: str) -> tuple[int, str]:
+    """See `not_a_file`, with the number of the error; (0, "") for a file. A drive that hangs keeps one thread for each file asked for."""
+    answers: list[tuple[int, str]] = []
+    thread = _asked.get(name)
+    if thread is None or not thread.is_alive():
+        _asked.pop(name, None)
+        thread = threading.Thread(target=lambda: answers.append(_reason_at_once(name)), daemon=True)
+        thread.start()
+        thread.join(PATIENCE)
+    if answers:
+        return answers[0]
+    _asked[name] = thread
+    return errno.ETIMEDOUT, "is on a drive that does not answer"
+
+
+def _reason_at_once(name: str) -> tuple[int, str]:
     try:
-        mode = os.stat(path).st_mode
+        about = os.stat(name)
+        if stat.S_ISDIR(about.st_mode):
+            return errno.EISDIR, "is a folder, not a file"
+        if not stat.S_ISREG(about.st_mode):
+            return errno.EINVAL, "is a pipe or a device, not a file"
+        os.close(os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)))
     except PermissionError:
-        return f"“{os.fspath(path)}” may not be read"
+        return errno.EACCES, "may not be read"
     except (OSError, ValueError):
-        return f"There is no file “{os.fspath(path)}”"
-    if stat.S_ISDIR(mode):
-        return f"“{os.fspath(path)}” is a folder, not a file"
-    return "" if stat.S_ISREG(mode) else f"“{os.fspath(path)}” is a pipe or a device, not a file"
+        return errno.ENOENT, f"There is no file “{name}”"
+    return (0, "") if about.st_size else (errno.ENODATA, "is empty")
 
 
 def write_file(path: str | os.PathLike, content: bytes | str | Callable[[BinaryIO], object]) -> None:
@@ -110,8 +148,10 @@ def hash_of(path: str | os.PathLike) -> str:
     """SHA-256 of a file, in hexadecimal digits."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
-        while block := file.read(1 << 20):
+        left = os.fstat(file.fileno()).st_size  # files of the system that never end have no size
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
             digest.update(block)
+            left -= len(block)
     return digest.hexdigest()
 
 

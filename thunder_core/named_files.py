@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from .errors import BadRequest, is_full_disk, NoSpace
-from .files import is_part, write_file
+from .files import is_part, open_input, write_file
 
 # Characters not allowed in a file's name on some system, or not at its beginning or end; "%" because it starts their replacements.
 _UNSAFE = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|^[ .]|[ .]$')
@@ -51,7 +51,8 @@ class NamedFiles:
 
     def read(self, name: str) -> str:
         """The text of a file. Raises OSError or UnicodeDecodeError."""
-        return self.path(name).read_text(encoding="utf-8")
+        with open_input(self.path(name), mode="r", encoding="utf-8") as file:
+            return file.read()
 
 
 def _stem_of(name: str) -> str:

@@ -7,10 +7,15 @@ counts. A rater who returns with the same name continues at the first pair witho
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import os
 import random
 import re
+import socket
+import stat
+import sys
 import threading
 import time
 from functools import partial
@@ -19,15 +24,21 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from bench.study.pairs import film_path, public_of, VOTES
+from bench.study.pairs import film_path, public_of, QUESTIONS, SCALE, VOTES
+from thunder_core.html import source_of
 
-PAGE = Path(__file__).with_name("page.html")
+PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 LARGEST_VOTE = 4096  # bytes
+LARGEST_FILE = 2**22  # all votes of a rater, bytes
+MOST_CONNECTIONS = 64  # at a time, each with a thread
+LONGEST_REQUEST, LONGEST_ANSWER = 10.0, 120.0  # seconds; a request's from the end of the answer before
+_LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _RATER = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)\Z")
+_RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})\Z")
+_STYLE, _SCRIPT = (source_of(re.search(f"<{kind}>(.*)</{kind}>", PAGE, re.S)[1]) for kind in ("style", "script"))
 _HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
-    "media-src 'self'; connect-src 'self'",
+    "Content-Security-Policy": f"default-src 'none'; style-src {_STYLE}; script-src {_SCRIPT}; media-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
@@ -38,16 +49,46 @@ class BadVote(Exception):
     """The reason why a vote is refused, in a sentence for the page."""
 
 
-def read_votes(path: Path) -> list[dict]:
-    """The votes in a file, in the order in which they were given. A line that a power cut left unfinished is left out."""
-    votes = []
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else ():
+def read_votes(path: Path, skipped: list[str] | None = None) -> list[dict]:
+    """The votes in a file, in the order in which they were given. What is no vote is left out, and named in `skipped`.
+
+    A power cut may leave a line unfinished; a file may be damaged, a link, or none of ours.
+    """
+    votes, skipped = [], [] if skipped is None else skipped
+    try:
+        with _opened(path, os.O_RDONLY) as file:
+            text = file.read(LARGEST_FILE).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        skipped.append(f"{path.name} ({error.strerror})")
+        return []
+    most = len(SCALE) // 2
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
         try:
             vote = json.loads(line)
-            votes.append({"pair": str(vote["pair"]), "answers": {str(k): int(v) for k, v in vote["answers"].items()}})
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
+            answers = dict(vote["answers"])
+            if set(answers) != set(QUESTIONS) or not all(type(value) is int and -most <= value <= most for value in answers.values()):
+                raise ValueError
+            votes.append({"pair": str(vote["pair"]), "answers": answers})
+        except (ValueError, KeyError, TypeError, RecursionError):
+            skipped.append(f"{path.name}, line {number}")
     return votes
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int):
+    """A file of votes. Raises OSError if it is not a regular file in the study's folder: a link may lead to any file."""
+    if path.parent.is_symlink() or path.is_symlink():
+        raise OSError(errno.ELOOP, "a link, which may lead anywhere")
+    handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0), 0o666)
+    with open(handle, "rb" if flags == os.O_RDONLY else "ab+") as file:
+        about = os.fstat(handle)
+        if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
+            raise OSError(errno.EPERM, "not a file of its own")
+        yield file
 
 
 class Study:
@@ -86,7 +127,9 @@ class Study:
         line = json.dumps({"pair": vote["pair"], "answers": answers, "time": round(time.time())}) + "\n"
         with self._saving:
             path.parent.mkdir(exist_ok=True)
-            with path.open("ab+") as file:
+            with _opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND) as file:
+                if file.seek(0, os.SEEK_END) > LARGEST_FILE - LARGEST_VOTE:
+                    raise BadVote("There are too many votes under this name: choose another one")
                 if file.tell():  # a truncated vote stays a separate line
                     file.seek(-1, os.SEEK_END)
                     line = line if file.read(1) == b"\n" else "\n" + line
@@ -103,12 +146,28 @@ class _Handler(BaseHTTPRequestHandler):
         self.study = study
         super().__init__(*args)
 
+    def handle_one_request(self) -> None:
+        """Wait for a request and answer it."""
+        self.server.limit(self.connection, LONGEST_REQUEST)
+        super().handle_one_request()
+
+    def parse_request(self) -> bool:
+        """Whether a request can be answered: it is one, and names this server and not another site that led a browser here."""
+        if not super().parse_request():
+            return False
+        with contextlib.suppress(ValueError):
+            if urlsplit(f"//{self.headers.get('Host', '')}").hostname in self.server.names | {self.connection.getsockname()[0]}:
+                return True
+        self.close_connection = True
+        self._json(HTTPStatus.MISDIRECTED_REQUEST, {"error": "The study is not at this address: use the one that its server prints"})
+        return False
+
     def do_GET(self) -> None:
         """The page, a rater's pairs, or a film."""
-        url = urlsplit(self.path)
         try:
+            url = urlsplit(self.path)
             if url.path == "/":
-                self._send(HTTPStatus.OK, PAGE.read_bytes(), "text/html; charset=utf-8")
+                self._send(HTTPStatus.OK, PAGE.encode(), "text/html; charset=utf-8")
             elif url.path == "/pairs":
                 self._json(HTTPStatus.OK, self.study.for_rater(parse_qs(url.query).get("rater", [""])[0]))
             elif (name := url.path.removeprefix("/films/").removesuffix(".mp4")) in self.study.films:
@@ -117,6 +176,8 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(HTTPStatus.NOT_FOUND, {"error": "There is nothing here: go back to the page"})
         except BadVote as error:
             self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+        except ValueError:
+            self._json(HTTPStatus.BAD_REQUEST, {"error": "There is nothing here: go back to the page"})
         except FileNotFoundError:
             self._json(HTTPStatus.NOT_FOUND, {"error": "A film is missing: run `make` of the study again"})
 
@@ -125,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         """A vote."""
         length = self.headers.get("Content-Length", "")
-        if self.path != "/vote" or not length.isdigit() or int(length) > LARGEST_VOTE:
+        if self.path != "/vote" or not re.fullmatch("[0-9]{1,5}", length) or int(length) > LARGEST_VOTE:
             self.close_connection = True  # the request's body is not read
             self._json(HTTPStatus.BAD_REQUEST, {"error": "This is no vote: reload the page"})
             return
@@ -138,7 +199,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.study.save(json.loads(body))
         except BadVote as error:
             self._json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
-        except ValueError:
+        except (ValueError, RecursionError):
             self._json(HTTPStatus.BAD_REQUEST, {"error": "This is no vote: reload the page"})
         except OSError as error:
             reason = f"The vote could not be saved ({error.strerror}): tell who runs the study"
@@ -153,6 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(value).encode(), "application/json")
 
     def _send(self, status: HTTPStatus, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
+        self.server.limit(self.connection, LONGEST_ANSWER)
         self.send_response(status)
         for name, value in (_HEADERS | {"Content-Type": kind, "Content-Length": str(len(body))} | (headers or {})).items():
             self.send_header(name, value)
@@ -182,10 +244,48 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # listening backlog; the library's five would refuse some connections
 
+    def __init__(self, address: tuple[str, int], study: Study):
+        self.names = _LOOPBACK | {address[0].lower()}  # by which browsers may call it
+        self._ends: dict[socket.socket, float] = {}  # when each connection is closed that does not go on
+        super().__init__(address, partial(_Handler, study))
+
+    def limit(self, connection: socket.socket, seconds: float) -> None:
+        """Give a connection so much time from now on."""
+        self._ends[connection] = time.monotonic() + seconds
+
+    def process_request(self, request, client_address) -> None:
+        """Answer a connection's requests in a thread; where there are too many, the one that would be closed next makes room."""
+        if len(self._ends) >= MOST_CONNECTIONS:
+            self._end(min(list(self._ends.items()), key=lambda item: item[1])[0])
+        self.limit(request, LONGEST_REQUEST)
+        super().process_request(request, client_address)
+
+    def service_actions(self) -> None:
+        """Close connections whose time is over; called twice a second."""
+        for connection, end in list(self._ends.items()):
+            if time.monotonic() > end:
+                self._end(connection)
+
+    def shutdown_request(self, request) -> None:
+        """Close a connection that is finished."""
+        self._ends.pop(request, None)
+        super().shutdown_request(request)
+
+    def handle_error(self, request, client_address) -> None:
+        """Say nothing about connections that end in the middle."""
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)
+
+    def _end(self, connection: socket.socket) -> None:
+        """Close a connection from outside its thread, which then ends."""
+        self._ends.pop(connection, None)
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+
 
 def serving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
     """A server of a study, which listens already; port 0 takes a free one. Raises StudyError, or OSError."""
-    return _Server((host, port), partial(_Handler, Study(folder)))
+    return _Server((host, port), Study(folder))
 
 
 def run(folder: Path, host: str, port: int) -> None:

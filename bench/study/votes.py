@@ -15,6 +15,7 @@ from bench.study.server import read_votes
 
 SURE = 0.95  # confidence level of the intervals
 DRAWS = 2000  # bootstrap resamples
+MOST_NAMED = 10  # lines without a vote that are named
 
 
 @dataclass(frozen=True)
@@ -45,15 +46,17 @@ class Preference:
     mean_interval: tuple[float, float]
 
 
-def collected(folder: Path) -> list[Vote]:
-    """The last vote of every rater on every pair, its sides assigned to the systems. Raises StudyError."""
+def collected(folder: Path, skipped: list[str] | None = None) -> list[Vote]:
+    """The last vote of every rater on every pair, its sides assigned to the systems. Raises StudyError.
+
+    skipped: gets the names of files and lines that hold no vote."""
     key = key_of(folder)
     names = [system["name"] for system in key["systems"]]
     votes = []
     for path in sorted((folder / VOTES).glob("*.jsonl")):
-        for name, answers in {vote["pair"]: vote["answers"] for vote in read_votes(path)}.items():
+        for name, answers in {vote["pair"]: vote["answers"] for vote in read_votes(path, skipped)}.items():
             pair = key["pairs"].get(name)
-            if pair is None or set(answers) != set(QUESTIONS):
+            if pair is None:
                 continue
             left, right = pair["systems"]
             # A check belongs to the system shown unmodified: its other side has no name, and is second.
@@ -112,7 +115,8 @@ def report(folder: Path, attentive: float = 0.0) -> Iterator[str]:
     """Lines of the report on the votes in a study's folder. Raises StudyError if there are none.
 
     attentive: the share of checks that a rater must have seen to be counted."""
-    votes = collected(folder)
+    skipped: list[str] = []
+    votes = collected(folder, skipped)
     counts = attention(votes)
     left_out = {rater for rater, (right, count) in counts.items() if right < attentive * count}
     compared = [vote for vote in votes if not vote.check and vote.rater not in left_out]
@@ -121,6 +125,8 @@ def report(folder: Path, attentive: float = 0.0) -> Iterator[str]:
     key = key_of(folder)
     raters = {vote.rater for vote in compared}
     yield f"{len(compared)} votes of {len(raters)} raters on {len(key['clips'])} clips"
+    if skipped:
+        yield f"no votes, and left out: {'; '.join(skipped[:MOST_NAMED])}{' …' if len(skipped) > MOST_NAMED else ''}"
     if counts:
         right, count = (sum(each) for each in zip(*counts.values()))
         yield f"checks (another clip's motion): the right lips were preferred in {right} of {count}"

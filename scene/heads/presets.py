@@ -31,5 +31,6 @@ def load(name: str) -> Mapping:
     try:
         text = NamedFiles(folder()).read(name)
     except (OSError, UnicodeDecodeError) as error:
-        raise BadHead(f"The preset “{name}” cannot be read ({type(error).__name__}): save it again") from error
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise BadHead(f"The preset “{name}” cannot be read ({reason}): save it again") from error
     return Mapping.from_json(text)

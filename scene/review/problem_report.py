@@ -1,26 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The report of a problem: versions, settings, the last error, the end of the engine's log, and nothing private.
 
-The add-on's own fields are written unchanged, since they contain no names. Free text (errors, tracebacks, the engine's log) is passed
-through `redacted`, which removes paths, quoted names, and every name in the open file.
+The add-on's own fields are written unchanged, since they contain no names. Of free text (errors, tracebacks, the engine's log) only
+what is known to be public is kept (`thunder_core/redaction.py`).
 """
 
 from __future__ import annotations
 
-import getpass
 import os
 import platform
 import re
-import socket
 import time
 import tomllib
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 from ...thunder_core import errors
 from ...thunder_core.engine_python import ROOT
+from ...thunder_core.redaction import ADD_ON, error_class, redacted
 from ..engine import connection, install
 from ..heads import flame, head
 from ..host.session import Part, session
@@ -29,39 +30,8 @@ from ..voice import strip
 TEXT = "Thunder Report"
 LOG_LINES = 60
 _PACKAGES = ("python", "torch", "numpy", "smplx")  # packages whose versions matter for problems; all others are locked
-_SHORTEST_NAME = 3  # letters: shorter names identify nobody and occur in many words
 _NO_SETTINGS = {"active_take", "dialogue_index", "table_index", "range_index", "cut_index"}  # selected rows of lists
 _PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no names
-_NAMED = (
-    "actions",
-    "armatures",
-    "cameras",
-    "collections",
-    "curves",
-    "images",
-    "lights",
-    "materials",
-    "meshes",
-    "movieclips",
-    "node_groups",
-    "objects",
-    "scenes",
-    "shape_keys",
-    "sounds",
-    "speakers",
-    "texts",
-    "textures",
-    "worlds",
-)  # that people give names to
-_REPORT_WORDS = {"thunder", "scene", "take", "frames", "engine", "action", "python"}  # words of the report itself
-_FILE = re.compile(
-    r"[^\s“”\"'/\\]+\.(?:wav|mp3|flac|ogg|m4a|aac|aiff?|mp4|mov|mkv|avi|blend\d*|npz|npy|pkl|obj|fbx|glb|gltf|usd[acz]?|"
-    r"abc|csv|json|toml|txt|srt|png|jpe?g|exr)\b",
-    re.I,
-)
-_QUOTED_PATH = re.compile(r"([\"'])(?=[^\"'\n]*[/\\])[^\"'\n]*\1")
-_ABSOLUTE = re.compile(r"(?<![\w<>])(?:[A-Za-z]:[\\/]|\\\\|~[\\/]|//?(?=[\w.~-]))[^\n]*")
-_WITH_SLASH = re.compile(r"[^\s<>“”]*[\w.~-][\\/]+[\w.~-][^\s<>“”]*")
 
 
 class _LastError(Part):
@@ -81,19 +51,21 @@ last_error = session.add(_LastError())
 def note(doing: str, error: Exception) -> None:
     """Remember the last error for a report. doing: the label of the operator."""
     lines = "".join(traceback.format_exception(error)) if not isinstance(error, errors.ThunderError) else ""
-    last_error.error = {"when": time.time(), "doing": doing, "kind": type(error).__name__, "sentence": str(error), "traceback": lines}
+    kind = error_class(error)
+    last_error.error = {"when": time.time(), "doing": doing, "kind": kind, "sentence": str(error), "traceback": lines}
 
 
 def text(context, names: bool = False) -> str:
     """The report as plain text. names: leave names and paths as they are."""
-    clean = (lambda words: words) if names else redacted
+    places = _places()
+    clean = (lambda words: words) if names else lambda words: redacted(words, places)
     parts = [
         ("Versions", _versions()),
         ("Engine", _engine()),
         ("Scene", _scene(context)),
         ("Settings Changed From Their Defaults", _settings(context)),
-        ("Last Error", clean(_error())),
-        ("Engine Log", clean(_log())),
+        ("Last Error", _error(clean)),
+        ("Engine Log", clean(_log()) or "empty"),
     ]
     about = "with names and paths" if names else "names and paths are removed"
     return f"Report of THUNDER for Blender, {about}\n" + "".join(f"\n{title}\n{body.rstrip()}\n" for title, body in parts)
@@ -109,7 +81,8 @@ def _versions() -> str:
     lines = {
         "Add-on": version,
         "Blender": f"{bpy.app.version_string} ({bpy.app.build_hash.decode(errors='replace')})",
-        "System": platform.platform(),
+        # Kernels that somebody made have names after the number.
+        "System": f"{platform.system()} {re.match('[0-9.]*', platform.release())[0]} {' '.join(platform.libc_ver())}".strip(),
         "Processor": f"{platform.machine()}, {os.cpu_count()} threads",
         "Graphics": _graphics(),
     }
@@ -206,25 +179,25 @@ def _settings(context) -> str:
 def _value(prop, value) -> str:
     """A setting's value as the panel shows it."""
     if prop.type == "ENUM":
-        return prop.enum_items[value].name if value in prop.enum_items else value
+        return prop.enum_items[value].name if value in prop.enum_items else "another"  # such a list may hold names
     return ("on" if value else "off") if prop.type == "BOOLEAN" else f"{value:g}"
 
 
-def _error() -> str:
+def _error(clean: Callable[[str], str]) -> str:
     """The last error and that of the installation."""
     parts = []
     if (last := last_error.error) is not None:
         when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(last["when"]))
-        parts.append(f"{last['doing']}, {when}\n{last['kind']}: {last['sentence']}\n{last['traceback']}")
+        parts.append(f"{last['doing']}, {when}\n{last['kind']}: {clean(last['sentence'])}\n{clean(last['traceback'])}")
     if install.installing.error:
-        parts.append(f"Installation: {install.installing.error}")
+        parts.append(f"Installation: {clean(install.installing.error)}")
     return "\n".join(parts) or "none in this session"
 
 
 def _log() -> str:
     """The last lines of the engine's log."""
     log = connection.log()
-    return "\n".join(log.splitlines()[-LOG_LINES:]) or "empty"
+    return "\n".join(log.splitlines()[-LOG_LINES:])
 
 
 def _lines(values: dict) -> str:
@@ -232,77 +205,12 @@ def _lines(values: dict) -> str:
     return "".join(f"{name}: {value}\n" for name, value in values.items())
 
 
-# ---- redaction
-
-
-def redacted(words: str) -> str:
-    """A text without paths, file names, quoted names, and names of the open file, the person and the machine."""
-    for folder, label in _places():
-        words = re.sub(re.escape(folder) + r"[\\/]?([^\s\"'“”:]*)", lambda match, label=label: f"<{label}|{match[1]}>", words)
-    words = re.sub(r"“[^”\n]*”?", "“<name>”", words)
-    words = _QUOTED_PATH.sub(lambda match: match[0] if "<" in match[0] and _is_ours(match[0]) else '"<path>"', words)
-    words = _ABSOLUTE.sub("<path>", words)  # to the end of the line, since a path may contain blanks
-    words = re.sub(r"<(add-on|python)\|([^>]*)>", lambda match: _OURS_SLASH.join([f"<{match[1]}>", *re.split(r"[\\/]", match[2])]), words)
-    words = _WITH_SLASH.sub("<path>", words)
-    words = words.replace(_OURS_SLASH, "/")
-    words = _FILE.sub("<file>", words)
-    for name in sorted(_names(), key=len, reverse=True):
-        words = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", "<name>", words, flags=re.I)
-    return words
-
-
-_OURS_SLASH = "\x00"  # placeholder for the slashes that stay while others are searched for
-
-
-def _is_ours(quoted: str) -> bool:
-    """Whether a quoted path is one of the add-on's or of Python's packages, from its marked beginning on."""
-    return re.fullmatch(r"[\"']<(add-on|python)\|[^>]*>[\"']", quoted) is not None
-
-
 def _places() -> list[tuple[str, str]]:
-    """Folders whose files everybody has: the add-on's own and Python's packages; paths in them are not private."""
+    """Folders whose files everybody has, and what they are called instead."""
     exists, python = connection.current_python()
-    places = [(folder, "add-on") for folder in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))]
-    places.append((os.path.dirname(os.__file__), "python"))
+    places = [(folder, ADD_ON) for folder in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))]
+    places += [(folder, "<python>") for folder in (os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(np.__file__)))]
     if exists:
         root = Path(python).parent.parent
-        places += [(str(folder), "python") for folder in (*root.glob("lib/python*"), root / "Lib")]
-    return sorted({(str(folder), label) for folder, label in places if folder}, key=lambda item: -len(item[0]))
-
-
-def _names() -> set[str]:
-    """Every name that the open file has or that identifies the person: of data-blocks, strips, takes, files and folders."""
-    result = set()
-    for kind in _NAMED:
-        result |= {block.name for block in getattr(bpy.data, kind)}
-    paths = [bpy.data.filepath, bpy.path.abspath("//"), os.path.expanduser("~"), bpy.app.tempdir]
-    for kind in ("sounds", "libraries", "images", "movieclips", "fonts", "cache_files"):
-        paths += [block.filepath for block in getattr(bpy.data, kind, ())]
-    for scene in bpy.data.scenes:
-        settings = scene.thunder
-        result |= {settings.strip} | {part.strip for part in settings.cast}
-        for entry in settings.takes:
-            result |= {entry.name, entry.voice, entry.note}
-        paths.append(settings.sound_file)
-        result |= {each.name for each in strip.sound_strips(scene)}
-        result |= {transcript.text for transcript in getattr(scene, "thunder_transcripts", ())}
-    chosen = connection.preferences()
-    if chosen is not None:
-        paths += [chosen.engine_python, chosen.wheels, chosen.weights]
-    for path in paths:
-        parts = re.split(r"[\\/]+", path or "")
-        result |= {part for part in parts if part} | {os.path.splitext(part)[0] for part in parts if part}
-    result |= {name.rpartition(".")[0] for name in result if re.fullmatch(r".+\.\d{3}", name)}
-    person = set()
-    for ask in (getpass.getuser, socket.gethostname):
-        try:
-            person.add(ask())
-        except (OSError, KeyError, ImportError):
-            pass  # an unknown name cannot be revealed
-    return person - {""} | {
-        name
-        for name in result
-        if len(name) >= _SHORTEST_NAME
-        and name.lower() not in _REPORT_WORDS
-        and not re.fullmatch(r"(?i)take \d+|lib|usr|home|tmp|bin|users|python[\d.]*|site-packages", name)
-    }
+        places += [(str(folder), "<python>") for folder in (*root.glob("lib/python*"), root / "Lib")]
+    return places

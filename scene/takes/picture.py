@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 
 import bpy
 import numpy as np
 
 from ...thunder_core.errors import BadRequest
+from ...thunder_core.files import not_a_file, open_input
+from ...thunder_core.picture_size import BadPicture, check_picture, MOST_PIXELS
 from ...thunder_core.systems import LEAST_PICTURE, MOST_PICTURE
 
 _GREY = (0.2126, 0.7152, 0.0722)  # shares of red, green and blue in brightness (Rec. 709)
@@ -22,10 +25,14 @@ def may_be_picture(image: bpy.types.Image) -> bool:
 
 def load(path: str) -> bpy.types.Image:
     """The image of a file, with nobody using it: a saved file leaves it out. Raises BadRequest."""
+    if problem := not_a_file(path):
+        raise BadRequest(f"{problem}: choose another picture")
     try:
-        return bpy.data.images.load(os.path.abspath(path))
+        image = bpy.data.images.load(os.path.abspath(path))
     except RuntimeError as error:
         raise BadRequest(f"The picture “{path}” cannot be read: choose another file") from error
+    _check(image)
+    return image
 
 
 def grey(name: str) -> np.ndarray:
@@ -40,29 +47,54 @@ def grey(name: str) -> np.ndarray:
     height, width = pixels.shape[:2]
     if min(height, width) < LEAST_PICTURE:
         raise BadRequest(f"The picture “{name}” has {width} × {height} pixels and needs {LEAST_PICTURE} × {LEAST_PICTURE}: {_CHOOSE}")
-    color = np.clip(np.nan_to_num(pixels[..., :3]), 0, 1)
-    if image.is_float:  # scene-linear light
-        color = np.where(color < 0.0031308, 12.92 * color, 1.055 * color ** (1 / 2.4) - 0.055)
-    shown = np.clip(np.nan_to_num(pixels[..., 3]), 0, 1)
-    result = (color @ np.array(_GREY, np.float32)) * shown
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
-    result = result[top : top + side, left : left + side]
-    every = max(1, min(result.shape) // MOST_PICTURE)
-    count = min(result.shape) // every
-    result = result[: count * every, : count * every].reshape(count, every, count, every).mean((1, 3))
+    every = max(1, side // MOST_PICTURE)
+    count = side // every
+    rows = (pixels[first : first + every, left : left + count * every] for first in range(top, top + count * every, every))
+    # Row by row, so that a large picture is not in memory several times.
+    result = [_brightness(row, image.is_float).reshape(every, count, every).mean((0, 2)) for row in rows]
     return np.ascontiguousarray(result[::-1], np.float32)  # Blender's first row is the lowest
 
 
+def _brightness(pixels: np.ndarray, is_linear: bool) -> np.ndarray:
+    """The brightness [h, w] as it is seen, 0 … 1, of pixels [h, w, 1 … 4]. is_linear: of scene-linear light."""
+    values = np.clip(np.nan_to_num(pixels), 0, 1)
+    channels = values.shape[2]
+    color = values[..., :3] if channels > 2 else values[..., [0, 0, 0]]  # grey, perhaps with alpha
+    if is_linear:
+        color = np.where(color < 0.0031308, 12.92 * color, 1.055 * color ** (1 / 2.4) - 0.055)
+    brightness = color @ np.array(_GREY, np.float32)
+    return brightness * values[..., -1] if channels in (2, 4) else brightness
+
+
 def _pixels(image: bpy.types.Image) -> np.ndarray:
-    """Red, green, blue and alpha of an image, float32 [h, w, 4]. Raises BadRequest."""
+    """The channels of an image, float32 [h, w, 1 … 4]. Raises BadRequest."""
+    _check(image)
     width, height = image.size  # loads it
     if not width or not height or len(image.pixels) != width * height * image.channels:
         raise BadRequest(f"The picture “{image.name}” cannot be read: find its file, or {_CHOOSE}")
-    channels = image.channels
-    values = np.empty(width * height * channels, np.float32)
+    values = np.empty(width * height * image.channels, np.float32)
     image.pixels.foreach_get(values)
-    pixels = values.reshape(height, width, channels)
-    if channels < 3:  # grey, perhaps with alpha
-        pixels = np.concatenate([np.repeat(pixels[..., :1], 3, 2), pixels[..., 1:]], 2)
-    return pixels if pixels.shape[2] == 4 else np.concatenate([pixels, np.ones_like(pixels[..., :1])], 2)
+    return values.reshape(height, width, image.channels)
+
+
+def _check(image: bpy.types.Image) -> None:
+    """Raise BadRequest if an image is no single picture, or would take memory without bound when Blender loads it."""
+    if image.has_data:  # it is loaded
+        return
+    try:
+        if image.source == "GENERATED":
+            if image.generated_width * image.generated_height > MOST_PIXELS:
+                raise BadPicture("is too large")
+        elif image.source != "FILE":
+            raise BadPicture("is no single picture")
+        elif image.packed_file is not None:
+            check_picture(io.BytesIO(image.packed_file.data))
+        else:
+            with open_input(bpy.path.abspath(image.filepath, library=image.library)) as file:
+                check_picture(file)
+    except BadPicture as reason:
+        raise BadRequest(f"The picture “{image.name}” {reason}: save it as a PNG of at most 8,192 × 8,192 pixels, or {_CHOOSE}") from None
+    except OSError as error:
+        raise BadRequest(f"The picture “{image.name}” cannot be read ({error.strerror}): find its file, or {_CHOOSE}") from error

@@ -296,7 +296,7 @@ def of_file(path: str) -> str:
     """Fingerprint of a sound file: of its contents, not of its name or time; "" for none."""
     try:
         about = os.stat(path)
-        if not stat.S_ISREG(about.st_mode):  # reading a pipe would never end
+        if not stat.S_ISREG(about.st_mode) or not about.st_size:  # reading a pipe, or a file of the system, would never end
             return ""
         return _of_contents(path, about.st_size, about.st_mtime_ns)
     except (OSError, ValueError):

@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core.errors import BadSound
+from ...thunder_core.files import not_a_file
 from ..host import compat
 
 BLOCK = 5  # seconds of a sound in memory at once
@@ -104,7 +105,7 @@ class Source:
 def _opened(path: str, name: str, folder: str) -> Iterator[Source]:
     """A sound file by Blender's audaspace. Raises BadSound."""
     bad = BadSound(f"The file of the strip “{name}” cannot be read as sound: choose another voice")
-    if not os.path.isfile(path):  # opening a pipe would block
+    if not_a_file(path):  # opening a pipe would block
         raise bad
     try:
         import aud

@@ -164,7 +164,7 @@ def of_strip(scene, strip) -> Voice:
     sound = strip.sound
     if sound is None:
         raise BadSound(f"The strip “{strip.name}” has lost its sound: choose its file again in the sequencer")
-    if sound.packed_file is None and not os.path.isfile(bpy.path.abspath(sound.filepath, library=sound.library)):
+    if sound.packed_file is None and not_a_file(bpy.path.abspath(sound.filepath, library=sound.library)):
         raise BadSound(
             f"The file of the strip “{strip.name}” is missing ({sound.filepath}): "
             "find it with File › External Data, or choose another voice"

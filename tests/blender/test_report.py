@@ -43,40 +43,30 @@ def report_of(blender, **how):
     return blender.data.texts["Thunder Report"].as_string()
 
 
-LEAKS = (
-    "The strip “confidential line” is muted: unmute it",
-    "There is no file {folder}/confidential line.wav: choose another sound file",
-    "[Errno 2] No such file or directory: '{folder}/other whispered thing.wav'",
-    "reading {folder}/deep down/other quokka.wav failed and then more",
-    "C:\\Users\\annabel\\The UnreleasedFilm Project\\murdermystery.wav cannot be opened",
-    "\\\\server\\UnreleasedFilm\\annabel.flac is gone",
-    "~/annabel/quokka.wav",
-    "relative annabel/quokka/line.mp3 and confidential.ogg",
-    "object SecretHero Face, of Zorbax, in murdermystery",
-    "SecretHero Face.001 has no keys",
-    "file:///media/annabel/quokka.wav and https://annabel:quokka@host.example/confidential",
-    "“SecretHero\nacross lines”",
+LEAKS = (  # tests/core/test_redaction.py has many more
+    "The strip “confidential line” is muted: unmute it or choose another voice",
+    "object SecretHero Face, of Zorbax, in murdermystery: [Errno 2] No such file or directory: '{folder}/other whispered thing.wav'",
     'File "{folder}/annabel tools/quokka.py", line 3, in load',
 )
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_nothing_private_is_told(blender, private_file, leak):
+def test_nothing_private_is_told(blender, private_file, monkeypatch, leak):
     scene, folder = private_file
     problem_report.note("Generate Takes", RuntimeError(leak.format(folder=folder)))
+    monkeypatch.setattr(connection, "log", lambda: f"reading {folder}/confidential line.wav by {getpass.getuser()}x\n" * 50)
     words = report_of(blender)
     assert "Generate Takes" in words and "RuntimeError" in words
-    for name in (*PRIVATE, str(folder), os.path.expanduser("~")):
+    for name in (*PRIVATE, str(folder), os.path.expanduser("~"), socket.gethostname(), getpass.getuser() + "x"):
         assert name.lower() not in words.lower(), f"{name} in:\n{words}"
 
 
-def test_the_engines_log_is_told_without_names(blender, private_file, monkeypatch):
-    scene, folder = private_file
-    log = f"reading {folder}/confidential line.wav\nmodel loaded in 2.1 s\nuser {getpass.getuser()}x on {socket.gethostname()}\n"
-    monkeypatch.setattr(connection, "log", lambda: log * 50)
-    words = report_of(blender)
-    assert "model loaded in 2.1 s" in words and words.count("model loaded") <= 21
-    assert not [name for name in PRIVATE if name in words] and not re.search(rf"\b{re.escape(socket.gethostname())}\b", words)
+def test_what_helps_of_the_engines_log_is_told(blender, private_file, monkeypatch):
+    monkeypatch.setattr(
+        connection, "log", lambda: "by annabel\ntorch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB\n" * 50
+    )
+    words = section(report_of(blender), "Engine Log")
+    assert words[-1] == "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB" and len(words) <= problem_report.LOG_LINES
 
 
 def test_names_are_told_where_they_are_ticked(blender, private_file):
@@ -97,7 +87,8 @@ def test_it_tells_versions_settings_and_where_our_own_code_failed(blender, stage
     except AttributeError as error:
         problem_report.note("Listen", error)
     words = report_of(blender)
-    assert "File <add-on>/thunder_core/animation/timing.py" in words.replace('"', "") and "AttributeError" in words
+    assert 'File "<add-on>/thunder_core/animation/timing.py", line ' in words
+    assert "AttributeError: 'NoneType' object has no attribute" in words
     problem_report.last_error.close()
 
 

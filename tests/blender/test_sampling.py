@@ -473,6 +473,6 @@ def test_a_bake_takes_the_mood_of_a_picture(blender, client, voice, tmp_path):
         with pytest.raises(BadRequest, match=sentence):
             bake.bake(bake.options([*words, *more]))
     path.write_text("no picture")
-    with pytest.raises(BadRequest, match="cannot be read"):
+    with pytest.raises(BadRequest, match="is no PNG, JPEG, WebP, TIFF or EXR file"):
         bake.bake(bake.options([*words[:3], str(tmp_path / "other"), *words[4:], "--system", "media2face"]))
     assert not (tmp_path / "other").exists() or not any((tmp_path / "other").iterdir())

@@ -4,7 +4,9 @@
 import dataclasses
 import json
 import os
+from html.parser import HTMLParser
 
+import browser
 import pytest
 
 from thunder_core.batch import manifest, report
@@ -183,3 +185,69 @@ def test_the_page_of_a_run_that_goes_on_says_what_it_does_and_is_read_again(tmp_
     assert "1 of 2 done, 3 h left at " in page and 'http-equiv="refresh"' in page
     assert "refresh" not in report.page(out, data) and "being baked" not in report.page(out, data)
     assert data["jobs"][1]["state"] == "not baked"  # the data are as they were
+
+
+SCRIPT = "\"'></td><script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\"><a href='javascript:document.title=1'>"
+EVIL = [SCRIPT, {"a": SCRIPT}, [SCRIPT], 10**400, "\ud800\0", float("nan"), -1e300, None, True]
+
+
+class Page(HTMLParser):
+    """What a page consists of: its elements with their attributes, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.text = [], ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture
+def hostile(tmp_path, job):
+    """A folder that somebody else baked, whose report holds scripts and values of the wrong kind in every place."""
+    (tmp_path / "private.jpg").write_bytes(JPEG + b" of somebody")
+
+    def make(evil):
+        names = ("rank", "name", "score", "seed", "words")
+        places = ("takes", "seconds", "thumbnail", "sheet", "notes", "warnings", "direction")
+        takes = [{name: evil} for name in names] + [dict.fromkeys(names, evil), evil]
+        with Transaction(str(tmp_path / "out" / job.name), force=True) as out:
+            out.write("\"><script>'.npz", b"values")
+            report_of = dict.fromkeys(places, evil) | {"takes": takes, "seconds": {"all": evil}, "made_from": {}}
+            out.write("report.json", json.dumps(report_of | {"thumbnail": "../../private.jpg"}))
+        report.write(str(tmp_path / "out"), report.collected(str(tmp_path / "out"), [job], {job.name: report.BAKED}, MAKER))
+        return tmp_path / "out" / "batch.html"
+
+    return make
+
+
+@pytest.mark.parametrize("evil", EVIL, ids=lambda value: repr(value)[:12])
+def test_nothing_that_a_folder_says_becomes_a_part_of_the_page(hostile, evil):
+    page = Page(hostile(evil).read_text())
+    kinds = {"html", "head", "meta", "title", "style", "body", "h1", "h2", "p", "span", "section", "table", "tr", "th", "td", "a", "img"}
+    assert {kind for kind, _ in page.elements} <= kinds - {"img"}, "no picture from elsewhere either"
+    known = {"lang", "charset", "content", "name", "http-equiv", "class", "href", "src", "alt"}
+    assert {name for _, attributes in page.elements for name in attributes} <= known
+    assert all(attributes["href"].startswith("intro/") for kind, attributes in page.elements if kind == "a")
+    policy = next(attributes["content"] for _, attributes in page.elements if attributes.get("http-equiv") == "Content-Security-Policy")
+    assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-") and "unsafe" not in policy
+    assert evil != SCRIPT or page.text.count("<script>document") > 5, "it is shown as text"
+
+
+@pytest.mark.skipif(not browser.path(), reason="no Chromium is installed")
+def test_no_script_of_a_folder_runs_in_a_browser_and_the_page_keeps_its_style(hostile, tmp_path):
+    path = hostile(SCRIPT)
+    with browser.Browser(tmp_path / "profile") as page:
+        page.open(path.as_uri())
+        assert page.run("document.title") == "Baked takes"
+        assert page.run("getComputedStyle(document.querySelector('section')).borderRadius") == "8px"
+        assert not page.problems
+        # Even what would be written without escaping is stopped by the policy.
+        path.write_text(path.read_text().replace("</section>", f"{SCRIPT}</section>"))
+        page.open("about:blank#")
+        page.open(path.as_uri())
+        assert page.run("document.title") == "Baked takes" and "Content Security Policy" in str(page.problems)

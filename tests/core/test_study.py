@@ -3,9 +3,12 @@
 
 import importlib.util
 import json
+import os
 import shutil
+import socket
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -235,6 +238,119 @@ def test_a_line_that_was_cut_off_costs_no_other_vote(study):
     assert open_study.for_rater("ada")["votes"] == {first: answers(1), second: answers(-1)}
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"nothing", b"[" * 100_000, b'{"pair": 5000}', b'{"pair": "p", "answers": [["lip-sync"]]}', b"\xff\0", b'{"pair": ' + b"9" * 5000,
+        json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS, 99)}).encode(),
+        json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS, float("inf"))}).encode(),
+        json.dumps({"pair": "PAIR", "answers": {"lip-sync": 1}}).encode(),
+    ],
+    ids=lambda line: repr(line[:24]),
+)  # fmt: skip
+def test_a_bad_line_costs_no_other_vote_and_is_named(study, line):
+    open_study = server.Study(study)
+    good, bad = [name for name, pair in pairs.key_of(study)["pairs"].items() if not pair["check"]][:2]
+    open_study.save({"rater": "ada", "pair": good, "answers": answers(1)})
+    with (study / "votes" / "ada.jsonl").open("ab") as file:
+        file.write(line.replace(b"PAIR", bad.encode()) + b"\n")
+    text = "\n".join(votes.report(study))
+    assert text.startswith("1 votes of 1 raters") and "no votes, and left out: ada.jsonl, line 2" in text
+    assert open_study.for_rater("ada")["votes"] == {good: answers(1)}
+
+
+def test_votes_follow_no_link_and_wait_for_no_pipe(study, tmp_path):
+    open_study, outside = server.Study(study), tmp_path / "private.txt"
+    outside.write_text("private\n")
+    (study / "votes" / "soft.jsonl").symlink_to(outside)
+    (study / "votes" / "new.jsonl").symlink_to(tmp_path / "made.txt")
+    os.link(outside, study / "votes" / "hard.jsonl")
+    os.mkfifo(study / "votes" / "pipe.jsonl")
+    for rater in ("soft", "new", "hard", "pipe"):
+        with pytest.raises(OSError):
+            open_study.save({"rater": rater, "pair": next(iter(open_study.pairs)), "answers": answers(1)})
+        assert open_study.for_rater(rater)["votes"] == {}
+    assert outside.read_text() == "private\n" and not (tmp_path / "made.txt").exists()
+    (study / "votes").rename(tmp_path / "elsewhere")
+    (study / "votes").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="link"):
+        open_study.save({"rater": "ada", "pair": next(iter(open_study.pairs)), "answers": answers(1)})
+
+
+def test_a_raters_file_does_not_grow_for_ever(study, monkeypatch):
+    monkeypatch.setattr(server, "LARGEST_FILE", server.LARGEST_VOTE + 100)
+    open_study = server.Study(study)
+    vote = {"rater": "ada", "pair": next(iter(open_study.pairs)), "answers": answers(1)}
+    open_study.save(vote)
+    with pytest.raises(server.BadVote, match="too many votes"):
+        open_study.save(vote)
+
+
+# ---- the connections
+
+
+def said(address, request: bytes, seconds=10.0) -> bytes:
+    """All that the server answers to some bytes before it closes the connection."""
+    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), seconds) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+@pytest.mark.parametrize("host", [b"evil.example", b"evil.example:80", b"127.0.0.1.evil.example", b"10.0.0.1", b"[::1", b"", b"a b", None])
+def test_a_site_that_leads_a_browser_here_learns_and_changes_nothing(study, address, host):
+    pair = next(iter(server.Study(study).pairs))
+    vote = json.dumps({"rater": "ada", "pair": pair, "answers": answers(1)}).encode()
+    named = b"" if host is None else b"Host: " + host + b"\r\n"
+    for request in (b"GET / HTTP/1.1\r\n" + named + b"\r\n", b"GET /pairs?rater=ada HTTP/1.1\r\n" + named + b"\r\n"):
+        assert said(address, request).startswith(b"HTTP/1.1 421")
+    kind = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(vote)
+    assert said(address, b"POST /vote HTTP/1.1\r\n" + named + kind + vote).startswith(b"HTTP/1.1 421")
+    assert not any((study / "votes").iterdir())
+
+
+@pytest.mark.parametrize("host", [b"localhost:9000", b"127.0.0.1", b"LOCALHOST", b"[::1]:8712"])
+def test_the_machines_own_names_are_known(address, host):
+    assert said(address, b"GET / HTTP/1.1\r\nConnection: close\r\nHost: " + host + b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
+def test_requests_that_are_not_finished_keep_neither_threads_nor_others(study, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 8)
+    monkeypatch.setattr(server, "LONGEST_REQUEST", 0.5)
+    with server.serving(study) as serving:
+        threading.Thread(target=serving.serve_forever, args=(0.05,), daemon=True).start()
+        before, port = threading.active_count(), serving.server_port
+        half = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(40)]
+        try:
+            for connection in half:
+                connection.sendall(
+                    b"POST /vote HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+                )
+            assert get(f"http://127.0.0.1:{port}/")[0] == 200
+            assert threading.active_count() <= before + 12
+            end = time.monotonic() + 5
+            while threading.active_count() > before and time.monotonic() < end:
+                half[-1].send(b" ")  # a letter now and then gains no time
+                time.sleep(0.05)
+        except OSError:
+            pass
+        finally:
+            for connection in half:
+                connection.close()
+            serving.shutdown()
+        assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("request_line", [b"GET http://[ HTTP/1.1", b"POST /vote HTTP/1.1\r\nContent-Length: \xb2"])
+def test_a_request_of_nonsense_gets_an_answer(address, request_line):
+    answer = said(address, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400") and b"Traceback" not in answer
+
+
+def test_a_range_of_nonsense_is_a_whole_film(study, address):
+    film = next(iter(server.Study(study).films))
+    assert len(get(f"{address}/films/{film}.mp4", Range=f"bytes={'9' * 5000}-")[2]) == 256
+
+
 def test_votes_that_come_at_once_are_all_saved(study, address):
     known = json.loads(get(f"{address}/pairs?rater=a")[2])["pairs"]
     threads = [
@@ -261,6 +377,18 @@ def test_a_part_of_a_film_can_be_asked_for(study, address):
 
 
 # ---- the page in a browser
+
+
+@pytest.mark.skipif(not browser.path(), reason="no Chromium is installed")
+def test_in_a_browser_the_pages_own_script_and_style_run_and_no_others(address, tmp_path):
+    with browser.Browser(tmp_path / "profile") as page:
+        page.open(f"{address}/#ada")
+        page.wait("!document.getElementById('pair').hidden")
+        assert page.run("getComputedStyle(document.getElementById('films')).display") == "grid"
+        assert not any("Security" in problem for problem in page.problems)
+        page.run("document.body.insertAdjacentHTML('beforeend', '<p onclick=\"document.title=1\" id=evil></p>')")
+        page.run("document.getElementById('evil').click()")
+        assert page.run("document.title") == "Talking heads: a study" and any("Security" in problem for problem in page.problems)
 
 
 @pytest.mark.skipif(not browser.path(), reason="no Chromium is installed")

@@ -13,7 +13,9 @@ import io
 import json
 import os
 import shutil
+import struct
 import sys
+import zlib
 from unittest import mock
 
 from harness import Case, Fault, ROOT, SAMPLE
@@ -171,15 +173,27 @@ def _part_link(folder):
     return arguments("--npz", "--takes", "1")(folder)
 
 
-def _pipe(option):
+def _pipe(option, *more):
     def make(folder):
-        os.mkfifo(folder / "pipe")
-        sound = HERE + "/pipe" if option == "--audio" else str(SAMPLE)
-        return ["--audio", sound, "--out", HERE + "/out", *([option, HERE + "/pipe"] if option != "--audio" else [])]
+        os.mkfifo(folder / "pipe.json")
+        sound = HERE + "/pipe.json" if option == "--audio" else str(SAMPLE)
+        return ["--audio", sound, "--out", HERE + "/out", *([option, HERE + "/pipe.json"] if option != "--audio" else []), *more]
 
     return make
 
 
+def a_png(width: int, height: int) -> bytes:
+    """A grey picture, packed as tightly as can be."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    packer = zlib.compressobj(9)
+    rows = packer.compress(bytes(width + 1)) + b"".join(packer.compress(bytes(width + 1)) for _ in range(height // 100)) + packer.flush()
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)) + chunk(b"IDAT", rows)
+
+
+_OF_PICTURE = ("--system", "media2face")
 _SILENT = b"RIFF\x24\x7d\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x80>\0\0\0}\0\0\2\0\x10\0data\0}\0\0" + b"\0" * 32000
 
 _REFUSED = [
@@ -211,7 +225,22 @@ _REFUSED = [
     ("a folder for a .blend", arguments("--blend", HERE), "is a folder, not a file: name another with --blend"),
     ("a named pipe for a sound", _pipe("--audio"), "is a pipe or a device, not a file: choose another sound"),
     ("a named pipe for a .blend", _pipe("--blend"), "is a pipe or a device, not a file: name another with --blend"),
-    ("a .blend of no bytes", arguments("--blend", HERE + "/a.blend", files={"a.blend": b""}), "cannot be opened"),
+    ("a named pipe for a picture", _pipe("--picture", *_OF_PICTURE), "is a pipe or a device, not a file: choose another picture"),
+    ("a named pipe for a style", _pipe("--style"), "it is a pipe or a device"),
+    ("a device without end for a picture", arguments("--picture", "/dev/zero", *_OF_PICTURE), "is a pipe or a device"),
+    ("a device without end for a style", arguments("--style", "/dev/zero"), "."),
+    ("a file of the system that never ends for a sound", arguments(audio="/proc/kmsg"), "kmsg” (is empty|may not be read|There is no)"),
+    (
+        "a picture of 400 kB that would take 15 GB",
+        arguments("--picture", HERE + "/face.png", *_OF_PICTURE, files={"face.png": a_png(30000, 30000)}),
+        "“face.png” has 30,000 × 30,000 pixels, more than 8,192 × 8,192: save it",
+    ),
+    (
+        "a picture in a format that we do not know",
+        arguments("--picture", HERE + "/face.bmp", *_OF_PICTURE, files={"face.bmp": b"BM" + bytes(99)}),
+        "“face.bmp” is no PNG, JPEG, WebP, TIFF or EXR file: save it",
+    ),
+    ("a .blend of no bytes", arguments("--blend", HERE + "/a.blend", files={"a.blend": b""}), "is empty: name another with --blend"),
     ("a .blend of text", arguments("--blend", HERE + "/a.blend", files={"a.blend": b"text " * 500}), "cannot be opened"),
     ("a .blend of random bytes", arguments("--blend", HERE + "/a.blend", files={"a.blend": os.urandom(9000)}), "cannot be opened"),
     ("a .blend that is a header alone", arguments("--blend", HERE + "/a.blend", files={"a.blend": b"BLENDER-v402"}), "cannot be opened"),
@@ -284,7 +313,7 @@ def _folder_preset(folder):
 
 _PRESETS = [
     ("a preset that is gone", preset(None), load_preset, "BadHead", "Mine"),
-    ("a preset of no bytes", preset(b""), load_preset, "BadHead", "JSON"),
+    ("a preset of no bytes", preset(b""), load_preset, "BadHead", "it is empty"),
     ("a preset that is not UTF-8", preset(b"\xff\xfe{}"), load_preset, "BadHead", "Mine"),
     ("a preset cut in half", preset(b'{"thunder_mapping": 1, "na'), load_preset, "BadHead", "JSON"),
     ("a preset of something else", preset(b"[]"), load_preset, "BadHead", "mapping"),

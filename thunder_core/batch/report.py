@@ -6,16 +6,15 @@ Both are made from the files in the folder, so that a final run can report many 
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from html import escape
-from urllib.parse import quote
 
-from ..files import files_written, write_file
+from .. import html
+from ..files import files_written, not_a_file, write_file
+from ..html import element, Html, jpeg, link
 from . import manifest
 from .job_file import Job
 from .manifest import Maker
@@ -61,7 +60,8 @@ def while_running(report: dict, running: Mapping[str, str], summary: str) -> dic
 
 def write(out: str, report: dict) -> None:
     """Write the report as JSON and as a page. Raises OSError."""
-    write_file(os.path.join(out, JSON_NAME), json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
+    write_file(os.path.join(out, JSON_NAME), text.encode("utf-8", "replace"))  # a hostile file holds halves of letters
     write_file(os.path.join(out, HTML_NAME), page(out, report))
 
 
@@ -83,78 +83,92 @@ def _row(out: str, job: Job, state: str, notes: dict) -> dict:
 
 
 def page(out: str, report: dict) -> str:
-    """The report as a page of HTML."""
+    """The report as a page of HTML. What the files of a job's folder say may be of any kind: the folder may be somebody else's."""
     counts = ", ".join(f"{count} {state}" for state, count in report["counts"].items() if count)
     rows = sorted(report["jobs"], key=lambda row: (row["state"] != FAILED, row["state"] != BAKING))  # problems come first
-    refresh = f'<meta http-equiv="refresh" content="{_REFRESH}">' if "running" in report else ""
-    running = f"<p>{escape(report['running'])}</p>" if "running" in report else ""
     about = f"THUNDER {report['thunder']}, Blender {report['blender']}, folder of weights {report['weights'][:12]}"
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
-        f"{refresh}<title>Baked takes</title><style>{_STYLE}</style></head><body>\n"
-        f'<h1>Baked takes</h1>{running}<p>{escape(counts or "no jobs")}</p><p class="quiet">{escape(about)}</p>\n'
-        + "".join(f'<p class="quiet">{escape(note)}</p>\n' for note in _notes(rows))
-        + "".join(map(_scene, report.get("scenes", ())))
-        + "\n".join(_section(out, row) for row in rows)
-        + "\n</body></html>\n"
+    return html.page(
+        "Baked takes",
+        _STYLE,
+        element("h1", "Baked takes"),
+        *([element("p", report["running"])] if "running" in report else []),
+        element("p", counts or "no jobs"),
+        element("p", about, class_="quiet"),
+        *(element("p", note, class_="quiet") for note in _notes(rows)),
+        *map(_scene, report.get("scenes", ())),
+        *(_section(out, row) for row in rows),
+        refresh=_REFRESH if "running" in report else 0,
     )
 
 
 def _notes(rows: list[dict]) -> list[str]:
     """The notes of all jobs, each once."""
-    return list(dict.fromkeys(str(note) for row in rows for note in row.get("notes", ())))
+    return list(dict.fromkeys(str(note) for row in rows for note in _of(row, "notes", list)))
 
 
-def _scene(row: Mapping) -> str:
+def _scene(row: Mapping) -> Html:
     """A paragraph about a scene with the takes of several jobs."""
     if row.get("sentence"):
-        return f'<p class="sentence">{escape(row["file"])} was not written: {escape(row["sentence"])}</p>\n'
-    return f'<p><a href="{_link(row["file"])}">{escape(row["file"])}</a>: the takes of {len(row["jobs"])} jobs in one scene</p>\n'
+        return element("p", row["file"], " was not written: ", row["sentence"], class_="sentence")
+    return element("p", element("a", row["file"], href=link(row["file"])), f": the takes of {len(row['jobs'])} jobs in one scene")
 
 
-def _section(out: str, row: dict) -> str:
-    parts = [f'<h2>{escape(row["name"])}<span class="state">{escape(row["state"])}</span></h2>']
+def _section(out: str, row: dict) -> Html:
+    """A box about a job."""
+    parts = [element("h2", row["name"], element("span", row["state"], class_="state"))]
     if row.get("sentence"):
-        parts.append(f'<p class="sentence">{escape(row["sentence"])}</p>')
+        parts.append(element("p", row["sentence"], class_="sentence"))
     if row.get("doing"):
-        parts.append(f"<p>{escape(row['doing'])}</p>")
-    parts += [f"<p>{escape(str(each))}</p>" for each in row.get("warnings", ())]
-    if picture := _picture(os.path.join(out, row["name"], str(row.get("thumbnail", "")))):
-        image = f'<img alt="The takes of {escape(row["name"])} side by side" src="{picture}">'
-        parts.append(f'<a href="{_link(row["name"], row["sheet"])}">{image}</a>' if "sheet" in row else image)
-    if row.get("takes"):
-        parts.append(_table(row["takes"]))
+        parts.append(element("p", row["doing"]))
+    parts += [element("p", each) for each in _of(row, "warnings", list)]
+    if data := _picture(os.path.join(out, row["name"]), _of(row, "thumbnail", str)):
+        image = element("img", alt=f"The takes of {row['name']} side by side", src=jpeg(data))
+        sheet = _of(row, "sheet", str)
+        parts.append(element("a", image, href=link(row["name"], sheet)) if sheet else image)
+    if takes := [take for take in _of(row, "takes", list) if isinstance(take, dict)]:
+        parts.append(_table(takes))
     about = [_voice(row["settings"])]
-    if "seconds" in row:
-        about.append(f"{row['seconds']['all']:.1f} s")
+    if seconds := _of(row, "seconds", dict):
+        about.append(f"{_number(seconds.get('all'), 1)} s")
     if row.get("node"):
         about.append(f"on {row['node']}")
-    parts.append(f'<p class="quiet">{escape(" · ".join(filter(None, about)))}</p>')
+    parts.append(element("p", " · ".join(filter(None, about)), class_="quiet"))
     if row.get("files"):
-        links = ", ".join(f'<a href="{_link(row["name"], name)}">{escape(name)}</a>' for name in row["files"])
-        parts.append(f'<p class="quiet">{links}</p>')
-    return f'<section class="{escape(row["state"].replace(" ", "-"))}">{"".join(parts)}</section>'
+        links = [part for name in row["files"] for part in (", ", element("a", name, href=link(row["name"], name)))]
+        parts.append(element("p", *links[1:], class_="quiet"))
+    return element("section", *parts, class_=row["state"].replace(" ", "-"))
 
 
-def _table(takes: list[dict]) -> str:
+def _table(takes: list[dict]) -> Html:
     """Name, score, seed and words of each take, best first."""
-    rows = "".join(
-        f'<tr><td>{escape(_name(take))}</td><td class="number">{_score(take)}</td>'
-        f'<td class="number">{take["seed"]}</td><td>{escape(str(take.get("words", "")))}</td></tr>'
+    heading = element("tr", *(element("th", name) for name in ("Take", "Lip-sync", "Seed", "Played")))
+    rows = [
+        element(
+            "tr",
+            element("td", _name(take)),
+            element("td", _number(take.get("score")), class_="number"),
+            element("td", take.get("seed", ""), class_="number"),
+            element("td", take.get("words", "")),
+        )
         for take in takes
-    )
-    return f"<table><tr><th>Take</th><th>Lip-sync</th><th>Seed</th><th>Played</th></tr>{rows}</table>"
+    ]
+    return element("table", heading, *rows)
 
 
 def _name(take: dict) -> str:
     """The name of a take, with that of its files where it has another number: the head had takes of that voice before."""
-    file = f"take_{take['rank']:02d}"
-    return take["name"] if take.get("name") == f"Take {take['rank']}" else " · ".join(filter(None, (take.get("name"), file)))
+    name, rank = _of(take, "name", str), _of(take, "rank", int)
+    return name if name == f"Take {rank}" else " · ".join(filter(None, (name, f"take_{rank:02d}")))
 
 
-def _score(take: dict) -> str:
-    """The score of a take, "–" of a face that does not speak."""
-    return "–" if take["score"] is None else f"{take['score']:.0f}"
+def _number(value: object, decimals: int = 0) -> str:
+    """A number of a report, “–” for none, as the score of a face that does not speak."""
+    return f"{value:.{decimals}f}" if isinstance(value, (int, float)) and abs(value) < 1e9 else "–"
+
+
+def _of(row: Mapping, name: str, kind: type):
+    """A value of a report that is of this kind, else an empty one."""
+    return value if isinstance(value := row.get(name), kind) else kind()
 
 
 def _voice(settings: Mapping[str, object]) -> str:
@@ -167,15 +181,14 @@ def _voice(settings: Mapping[str, object]) -> str:
     return f"listening to {sound}" if sound else os.path.basename(str(settings.get("audio", "")))
 
 
-def _link(*names: str) -> str:
-    return escape("/".join(quote(name) for name in names))
-
-
-def _picture(path: str) -> str:
-    """A JPEG as a data URL, "" if there is none."""
+def _picture(folder: str, name: str) -> bytes:
+    """A JPEG in a job's folder, nothing if there is none: the name is from a file, and must not lead to a picture of somebody's."""
+    path = os.path.join(folder, name)
+    if os.path.basename(name) != name or os.path.islink(path) or not_a_file(path):
+        return b""
     try:
         with open(path, "rb") as file:
             data = file.read(_LARGEST_PICTURE + 1)
     except OSError:
-        return ""
-    return f"data:image/jpeg;base64,{base64.b64encode(data).decode()}" if data[:2] == b"\xff\xd8" and len(data) <= _LARGEST_PICTURE else ""
+        return b""
+    return data if data[:2] == b"\xff\xd8" and len(data) <= _LARGEST_PICTURE else b""

@@ -13,6 +13,7 @@ from typing import TextIO
 import numpy as np
 
 from ..errors import BadRequest
+from ..files import open_input
 from ..rotation import euler_to_rotvec, matrix_to_euler, rotvec_to_matrix
 from ..types import FPS, Motion
 from .mapping import derived, motion_of
@@ -92,7 +93,7 @@ def read(path: str | os.PathLike, channels: Sequence[str]) -> Motion:
     try:
         if os.path.getsize(path) > _LARGEST:
             raise BadRequest(f"“{name}” is larger than {_LARGEST >> 20} MB: choose a shorter recording")
-        with open(path, encoding="utf-8-sig", newline="") as file:
+        with open_input(path, mode="r", encoding="utf-8-sig", newline="") as file:
             rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "it is no text of comma-separated values"

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadHead
+from ..files import open_input
 
 # Far above existing heads (ICT-FaceKit: 3 MB, 26,719 vertices), far below a computer's memory.
 _MOST_BYTES, _MOST_VERTICES, _MOST_FACES = 2**26, 1_000_000, 1_000_000
@@ -78,7 +79,8 @@ def _bytes(path: Path) -> bytes:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise BadHead(f"{path.name} is larger than {_MOST_BYTES >> 20} MB: choose a mesh made for animation")
-        data = path.read_bytes()
+        with open_input(path) as file:
+            data = file.read()
         return data.replace(b"\r\n", b"\n") if b"\r" in data else data
     except OSError as error:
         raise BadHead(f"{path.name} cannot be read ({error.strerror}): choose another folder") from error

@@ -64,15 +64,18 @@ def read_sound(path: str | os.PathLike, progress: Progress = no_progress, may_be
     path = os.fspath(path)
     name = os.fsencode(os.path.basename(path)).decode("utf-8", "replace")
     try:
-        kind = os.stat(path).st_mode
+        about = os.stat(path)
+        kind, size = about.st_mode, about.st_size
     except (OSError, ValueError):
-        kind = 0
+        kind = size = 0
     if stat.S_ISDIR(kind):
         raise BadSound(f"“{name}” is a folder, not a sound file: choose a file in it")
     if not kind:
         raise BadSound(f"There is no sound file “{name}”: check that it was not moved or deleted")
     if not stat.S_ISREG(kind):
         raise BadSound(f"“{name}” is a pipe or a device, not a file: save the sound as a file")
+    if not size:  # as a file of the system looks that never ends
+        raise BadSound(f"“{name}” is empty: choose another sound file")
     if not os.access(path, os.R_OK):
         raise BadSound(f"“{name}” cannot be read: change its permissions or copy it elsewhere")
 

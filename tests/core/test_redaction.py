@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a report tells: no name or path in whatever form, and every line that helps."""
+
+import sys
+import traceback
+from pathlib import Path
+
+import numpy as np
+
+from thunder_core import redaction
+from thunder_core.animation import timing
+from thunder_core.errors import BadSound
+
+ROOT = Path(__file__).resolve().parents[2]
+PLACES = [
+    (str(ROOT), redaction.ADD_ON),
+    (str(Path(np.__file__).parents[1]), "<python>"),
+    (str(Path(traceback.__file__).parent), "<python>"),
+]
+PRIVATE = ("annabel", "quokka", "zorbax", "unreleased", "hero", "murder", "4711", "host.example")
+LEAKS = (
+    # names in every kind of quotes, and in none
+    "The strip “annabel quokka” is muted: unmute it or choose another voice",
+    "The strip “annabel” is muted: unmute it or choose quokka",
+    "The strip 'annabel quokka' is muted",
+    'the object "Zorbax" is gone',
+    "object Zorbax has no shape keys",
+    "‘annabel’ and «quokka» and `zorbax`",
+    "“Zorbax\nacross annabel’s lines”",
+    "“4711” is silent: choose a sound with a voice in it, or turn up its volume",
+    "KeyError: 'Zorbax Hero'",
+    "KeyError: 'annabel'",
+    "ValueError: annabel",
+    "ValueError: could not convert string to float: 'quokka'",
+    "AttributeError: 'Annabel' object has no attribute 'quokka'",
+    "NameError: name 'annabel' is not defined",
+    "ModuleNotFoundError: No module named 'annabel_tools'",
+    "ImportError: cannot import name 'quokka' from 'annabel' (/home/annabel/quokka.py)",
+    "annabel_tools.QuokkaError: it broke",
+    "annabel.quokka.ValueError: it broke",
+    "QuokkaError",
+    # paths
+    "There is no file “/home/annabel/quokka line.wav”: choose another sound file",
+    "FileNotFoundError: [Errno 2] No such file or directory: '/home/annabel/the quokka.wav'",
+    "OSError: [Errno 5] Input/output error: 'annabel' -> 'quokka'",
+    "relative annabel/the quokka film/line.mp3 was not found",
+    "renders/annabel quokka/zorbax",
+    "annabel quokka.unknownsuffix",
+    "quokka.kra and quokka.clip and quokka.aup3 of annabel",
+    "quokka.tar.gz.age",
+    "C:\\Users\\annabel\\Unreleased Film\\quokka.wav cannot be opened",
+    "C:/Users/annabel/quokka",
+    "\\\\host.example\\annabel\\quokka.flac is gone",
+    "//annabel/quokka.blend",
+    "~annabel/quokka.wav ~/quokka",
+    "$HOME/annabel ${QUOKKA}/annabel %USERPROFILE%\\annabel",
+    "file:///media/annabel/The%20Unreleased%20Film/quokka.wav",
+    "%2Fhome%2Fannabel%2Fquokka.wav",
+    "/home/annabel\\ quokka/x",
+    "https://annabel:quokka@host.example/murder?token=4711",
+    "smb://host.example/annabel",
+    "b'/home/annabel/quokka.wav'",
+    "PosixPath('/home/annabel/quokka')",
+    "path=/home/annabel/quokka,name=zorbax",
+    "/home/annabel/quokka.wav:12:3: error",
+    # files in tracebacks that are not ours, or only look so
+    'File "/home/annabel/quokka.py", line 3, in load',
+    '  File "/home/annabel/quokka.py", line 3, in zorbax\n    annabel = quokka()',
+    '  File "/home/annabel/site-packages/torch/quokka.py", line 3, in load',
+    f'  File "{ROOT}/annabel/quokka.py", line 3, in load',
+    f'  File "{ROOT}/scene/annabel.py", line 3, in load',
+    f'  File "{ROOT}/scene/../annabel.py", line 3, in load',
+    f'  File "{ROOT}/thunder_core/types.py", line 3, in annabel quokka',
+    f'  File "{ROOT}/thunder_core/types.py", line 3, in load\n    annabel = quokka()',
+    f'  File "{traceback.__file__}", line 3, in print\n    annabel = quokka()',
+    "<frozen annabel>:4711: in quokka",
+    "/home/annabel/quokka.py:12: UserWarning: zorbax is old",
+    "/home/annabel/quokka.py:12: QuokkaWarning: old",
+    # other forms
+    "user annabel on host.example",
+    "annabel@host.example",
+    "Exception in thread Thread-7 (annabel_quokka):",
+    "[2026-11-23 10:00] INFO annabel: opened quokka",
+    '{"sound": "annabel.wav", "take": "quokka"}',
+    "Sampling takes of annabel",
+    "\x1b[31mannabel\x1b[0m",
+    "a\u0000nnabel annabel\u0000quokka",
+    "ANNABEL QUOKKA",
+    "MemoryError: quokka",
+    "[Errno 13] annabel: quokka",
+    "CUDA error: annabel",
+    "Fatal Python error: quokka",
+)
+
+
+def leaked(text):
+    """The private words that a report would tell of a text."""
+    words = redaction.redacted(f"Traceback (most recent call last):\n{text}\n", PLACES)
+    return [name for name in (*PRIVATE, str(ROOT).lower()) if name in words.lower()]
+
+
+def test_no_name_and_no_path_comes_through():
+    assert len(LEAKS) >= 60
+    if leaked("\n".join(LEAKS)):  # all at once is much faster than one by one
+        assert not [leak for leak in LEAKS if leaked(leak)]
+
+
+HELPS = (
+    "Traceback (most recent call last):",
+    "During handling of the above exception, another exception occurred:",
+    "MemoryError",
+    "KeyboardInterrupt",
+    "AttributeError: 'NoneType' object has no attribute 'render'",
+    "IndexError: list index out of range",
+    "ZeroDivisionError: division by zero",
+    "ModuleNotFoundError: No module named 'torchaudio'",
+    "TypeError: 'NoneType' object is not iterable",
+    "ValueError: cannot reshape array of size 12 into shape (5,2)",
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU <removed>",
+    "RuntimeError: CUDA error: no kernel image is available for execution on the device",
+    "Segmentation fault (core dumped)",
+    "OSError: [Errno 28] No space left on device",
+    "[Errno 2] No such file or directory: <removed>",
+    "“<removed>” holds 0.20 s of sound: choose one of at least 0.3 s",
+    "BadSound: The strip “<removed>” is muted: unmute it or choose another voice",
+    "“<removed>” cannot be read (Permission denied): choose a CSV file of Live Link Face",
+    "The engine was killed (signal 9) while it was working, which happens when memory runs out: "
+    "close other programs, or ask for fewer takes",
+    "WorkerDied: The engine was ended by signal 6 while it was working: try again, see the log",
+)
+
+
+def test_what_helps_comes_through():
+    text = "\n".join(HELPS)
+    assert redaction.redacted(text.replace("<removed>", "annabel"), PLACES) == text
+
+
+def test_a_traceback_of_our_code_comes_through_with_its_lines():
+    try:
+        timing.Clock.of(None, 1)
+    except AttributeError as error:
+        words = redaction.redacted("".join(traceback.format_exception(error)), PLACES).splitlines()
+    assert words[1].startswith('  File "<removed>", line ')  # this test is none of the extension's files
+    at = next(i for i, line in enumerate(words) if line.startswith('  File "<add-on>/thunder_core/animation/timing.py", line '))
+    assert words[at].endswith(", in of") and "scene.render" in words[at + 1]
+    assert words[-1] == "AttributeError: 'NoneType' object has no attribute 'render'"
+
+
+def test_a_traceback_through_a_package_comes_through():
+    try:
+        np.zeros(3) @ np.zeros((2, 2))
+        np.linalg.inv(np.zeros((2, 2)))
+    except ValueError:
+        pass
+    try:
+        np.linalg.inv(np.zeros((2, 2)))
+    except np.linalg.LinAlgError as error:
+        words = redaction.redacted("".join(traceback.format_exception(error)), PLACES)
+    assert 'File "<python>/numpy/linalg/' in words and "LinAlgError" in words and "in inv" in words
+
+
+def test_the_class_of_somebody_elses_error_is_not_told():
+    assert redaction.error_class(BadSound("x")) == "BadSound" and redaction.error_class(OSError()) == "OSError"
+    assert redaction.error_class(type("QuokkaError", (Exception,), {})()) == redaction.REMOVED
+
+
+def test_a_long_log_takes_no_long_time(monkeypatch):
+    words = redaction.redacted("\n".join([f"{'annabel (“' * 5000} is {n}" for n in range(60)]), PLACES)
+    assert words == redaction.REMOVED and sys.getsizeof(words) < 100

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pages of HTML in which no text becomes markup: whatever goes into an element is escaped, unless `element` made it. Standard library only.
+
+A page carries a policy by which the browser runs no script, loads nothing, and accepts no other style than the page's own.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from html import escape
+from urllib.parse import quote
+
+_EMPTY = {"img", "meta"}  # elements without content or end
+_WITH_ADDRESS = {"href", "src"}
+
+
+class Html(str):
+    """HTML that `element` made."""
+
+
+class Address(str):
+    """An address that `link` or `jpeg` made: neither leads out of the folder, and neither is a script."""
+
+
+def element(kind: str, *content: object, **attributes: object) -> Html:
+    """An element of HTML. content: its parts in order.  attributes: by name, `_` for “-” and at the end of a word of Python."""
+    words = [kind]
+    for name, value in attributes.items():
+        name = name.rstrip("_").replace("_", "-")
+        if name in _WITH_ADDRESS and not isinstance(value, Address):
+            raise TypeError(f"“{name}” takes an address made by link or jpeg")
+        words.append(f'{name}="{_escaped(value)}"')
+    start = f"<{' '.join(words)}>"
+    return Html(start if kind in _EMPTY else f"{start}{''.join(map(_escaped, content))}</{kind}>")
+
+
+def link(*names: str) -> Address:
+    """The address of a file below the page's folder, by the names of its folders and its own."""
+    return Address("/".join(quote(name, safe="", errors="replace") for name in names if name))
+
+
+def jpeg(data: bytes) -> Address:
+    """A picture as its own address."""
+    return Address(f"data:image/jpeg;base64,{base64.b64encode(data).decode()}")
+
+
+def page(title: str, style: str, *content: object, refresh: int = 0) -> str:
+    """A whole page. style: CSS of our own, which is not escaped.  refresh: seconds after which it is read again, 0 for never."""
+    policy = f"default-src 'none'; img-src data:; style-src {source_of(style)}; base-uri 'none'; form-action 'none'"
+    head = [
+        element("meta", charset="utf-8"),
+        element("meta", http_equiv="Content-Security-Policy", content=policy),
+        element("meta", name="viewport", content="width=device-width"),
+        *([element("meta", http_equiv="refresh", content=refresh)] if refresh else []),
+        element("title", title),
+        Html(f"<style>{style}</style>"),
+    ]
+    return f"<!doctype html>\n{element('html', element('head', *head), element('body', *content), lang='en')}\n"
+
+
+def source_of(text: str) -> str:
+    """The name of an inline style or script in a policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _escaped(value: object) -> str:
+    """Text as HTML. What is no valid text, as a hostile JSON file may hold, becomes “?”."""
+    return value if isinstance(value, Html) else escape(str(value).encode("utf-8", "replace").decode())
