@@ -77,9 +77,7 @@ class Client:
                 atexit.register(self.stop)
             self._private.restore()
         except OSError as error:
-            raise NoSpace(
-                f"No temporary folder can be created in “{tempfile.gettempdir()}” ({error.strerror}): free some space"
-            ) from error
+            raise NoSpace(f"No temporary folder can be created in “{tempfile.gettempdir()}” ({error.strerror}): free some space") from error
         return self._private.path
 
     def start(self) -> None:

@@ -280,7 +280,7 @@ def _names() -> set[str]:
         paths += [block.filepath for block in getattr(bpy.data, kind, ())]
     for scene in bpy.data.scenes:
         settings = scene.thunder
-        result |= {settings.strip} | {part.strip for part in settings.cast}
+        result |= {settings.strip} | {state.voice for state in settings.heads} | {part.strip for part in settings.cast}
         for entry in settings.takes:
             result |= {entry.name, entry.voice, entry.note}
         paths.append(settings.sound_file)
