@@ -401,4 +401,4 @@ def place_voice(scene, sound: str, voice, pack: bool = False) -> None:
     strip.move(added, voice.clock.start)
     if pack:
         added.sound.pack()
-    scene.thunder.strip = added.name
+    scene.thunder.voice = added.name

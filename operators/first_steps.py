@@ -54,7 +54,8 @@ class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
 
 
 class _AddsVoice:
-    """An operator that puts a sound in the sequencer, from the scene's first frame on, and makes it the voice."""
+    """An operator that puts a sound in the sequencer and makes it the voice: the first from the scene's first frame on, another from the
+    playhead on, or after the last sound if there is one at the playhead."""
 
     bl_options = {"REGISTER", "UNDO"}
 
@@ -65,12 +66,12 @@ class _AddsVoice:
             settings.source, settings.sound_file = "FILE", path
             return {"FINISHED"}
         try:
-            added = strip.add(scene, path, name, scene.frame_start)
+            added = strip.add(scene, path, name, strip.free_frame(scene))
             strip.of_strip(scene, added)
         except (ThunderError, RuntimeError) as error:
             self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
             return {"CANCELLED"}
-        settings.source, settings.strip = "STRIP", added.name
+        settings.source, settings.voice = "STRIP", added.name
         scene.frame_end = max(scene.frame_end, int(strip.of_strip(scene, added).last))
         scene.sync_mode = "AUDIO_SYNC"  # so that the sound is in sync with the lips
         return {"FINISHED"}

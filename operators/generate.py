@@ -64,7 +64,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         return "Generating takes", steps
 
     def _sampling(self, settings) -> Sampling:
-        return replace(Sampling.of(settings), listening=settings.role == "LISTENS")
+        return replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
 
     def finish(self, context, takes):
         best = takes[0]

@@ -77,7 +77,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             wrong = str(error)
         if settings.source == "STRIP":
             row = layout.row(align=True)
-            row.prop(settings, "strip", text="", icon="SOUND", placeholder=voice.name if voice is not None else "Active Strip")
+            row.prop(settings, "voice", text="", icon="SOUND", placeholder=voice.name if voice is not None else "Active Strip")
             if voice is not None and voice.last is not None:
                 length = row.row(align=True)
                 length.ui_units_x = LENGTH_WIDTH
@@ -112,7 +112,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         if rig is not None:
             role = row.row(align=True)
             role.ui_units_x = ROLE_WIDTH
-            role.prop(settings, "role", text="")
+            role.prop(settings, "head_role", text="")
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
             if library_override.linked_in(context.scene) is not None:

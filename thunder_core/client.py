@@ -69,36 +69,36 @@ class Client:
 
     @property
     def folder(self) -> str:
-        """The private folder (mode 0700) for sounds and arrays; made when first needed, removed by stop."""
-        if self._private is None:
-            sweep()
-            try:
+        """The private folder (mode 0700) for sounds and arrays; made when first needed or cleaned away, removed by stop."""
+        try:
+            if self._private is None:
+                sweep()
                 self._private = PrivateFolder()
-            except OSError as error:
-                raise NoSpace(
-                    f"No temporary folder can be created in “{tempfile.gettempdir()}” ({error.strerror}): free some space"
-                ) from error
-            atexit.register(self.stop)
+                atexit.register(self.stop)
+            self._private.restore()
+        except OSError as error:
+            raise NoSpace(f"No temporary folder can be created in “{tempfile.gettempdir()}” ({error.strerror}): free some space") from error
         return self._private.path
 
     def start(self) -> None:
-        """Starts the worker if none runs, without waiting for it. Raises NoEngine or BadWeights when a path leads nowhere."""
+        """Starts the worker if none runs, without waiting for it. Raises NoEngine or BadWeights when a path leads nowhere, NoSpace."""
         with self._mutex:
+            folder = self.folder  # also for a worker that runs: it may have been cleaned away
             if not self.running:
-                self._start()
+                self._start(folder)
 
-    def _start(self) -> None:
+    def _start(self, folder: str) -> None:
         python = find_engine_python(self.python, self.venvs, self.option)
         if self.weights and not os.path.isdir(self.weights):
             raise BadWeights(f"There is no weights folder at “{self.weights}”: choose another, or leave it empty to use the bundled ones")
-        command = [python, "-m", __package__.rpartition(".")[2] + ".engine.worker", "--folder", self.folder]
+        command = [python, "-m", __package__.rpartition(".")[2] + ".engine.worker", "--folder", folder]
         if self.weights:
             command += ["--weights", os.path.abspath(self.weights)]
         if self.device:
             command += ["--device", self.device]
         if self._process is not None:
             self._last_log = self._process.log
-        self._process = WorkerProcess(command, self.folder, self._send_again, another_python(self.python, self.option))
+        self._process = WorkerProcess(command, folder, self._send_again, another_python(self.python, self.option))
 
     def request(self, verb: str, **args) -> Pending:
         """Sends a request and returns at once. “generate” gets a new folder for its arrays if none is given.

@@ -31,6 +31,13 @@ class PrivateFolder:
             shutil.rmtree(self.path, ignore_errors=True)
             raise
 
+    def restore(self) -> None:
+        """Make the folder again, empty and at the same path, if somebody cleaned it away. Raises OSError."""
+        if not os.path.isdir(self.path):
+            os.mkdir(self.path, 0o700)
+            self._lock.close()
+            self._lock = _lock(os.path.join(self.path, LOCK))
+
     def remove(self) -> None:
         """Remove the folder with all its files."""
         self._lock.close()

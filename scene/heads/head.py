@@ -269,6 +269,11 @@ def guess(scene, active: bpy.types.Object | None) -> bpy.types.Object | None:
     return heads[0] if len(heads) == 1 else None
 
 
+def current(context) -> bpy.types.Object | None:
+    """The object that represents the head that is chosen in the scene's settings, else of the one that `guess` gives; None for none."""
+    return context.scene.thunder.head or guess(context.scene, active_object(context))
+
+
 def find(scene, active: bpy.types.Object | None = None) -> Rig:
     """The rig of the head chosen in a scene's settings, or of the one that `guess` gives.
 

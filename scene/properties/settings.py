@@ -18,12 +18,16 @@ from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.errors import ThunderError
 from ...thunder_core.face import mapping
 from ...thunder_core.systems import SYSTEMS
-from ..heads import channel_preview as preview, character, family, head, mapping_table as table
+from ..heads import channel_preview as preview, character, family, head, head_state, mapping_table as table
 from ..host import compat
 from ..takes import browsing, dialogue, first_seed, picture, provenance, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import strip
 
+_ROLES = [
+    ("SPEAKS", "Speaks", "The head speaks the voice. Where nobody speaks in it, the face is idle"),
+    ("LISTENS", "Listens", "The head listens to the voice, which is another's: nods, brows, blinks and gaze react to it"),
+]
 _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 
 
@@ -44,6 +48,32 @@ def _first_seed(self) -> int:
     except ThunderError:  # there is no voice yet
         voice = None
     return first_seed.first_seed(scene, mesh, voice)
+
+
+def _current(settings) -> bpy.types.Object | None:
+    return settings.head or head.guess(settings.id_data, head.active_object(bpy.context))
+
+
+def _voice(self) -> str:
+    return strip.chosen(self.id_data, _current(self))
+
+
+def _choose_voice(self, name: str) -> None:
+    if (mesh := _current(self)) is None:
+        self.strip = name
+    else:
+        head_state.ensure(head.owner_of(mesh)).voice = name
+
+
+def _role(self) -> int:
+    return [name for name, *_ in _ROLES].index(strip.role(self.id_data, _current(self)))
+
+
+def _choose_role(self, number: int) -> None:
+    if (mesh := _current(self)) is None:
+        self.role = _ROLES[number][0]
+    else:
+        head_state.ensure(head.owner_of(mesh)).role = _ROLES[number][0]
 
 
 def _choose_seed(self, value: int) -> None:
@@ -225,6 +255,8 @@ class ThunderHead(bpy.types.PropertyGroup):
     own_state: StringProperty(description="Slots, blending and still values of the animator's own animation")
     mapping: StringProperty(description="How this file drives the character, as JSON. Leave empty to use the mapping it came with")
     direction: PointerProperty(type=ThunderDirection)
+    voice: StringProperty(description="Sound strip that was chosen for this head; empty for the active one or one of its own")
+    role: EnumProperty(items=_ROLES, description="What this head does with its voice")
     first_seed: IntProperty(
         default=first_seed.UNKNOWN, min=first_seed.UNKNOWN, description="Seed of the first take of every line; −1 before the first line"
     )
@@ -343,10 +375,13 @@ class ThunderScene(bpy.types.PropertyGroup):
             ("FILE", "File", "A sound file, from the scene's first frame"),
         ],
     )
-    strip: StringProperty(
+    strip: StringProperty(description="Sound strip for heads without a choice of their own, as of earlier versions")
+    voice: StringProperty(
         name="Voice",
         search=_strip_names,
-        description="Sound strip to generate takes for. Leave empty to use the active strip, or the only one",
+        get=_voice,
+        set=_choose_voice,
+        description="Sound strip to generate takes of this head for. Leave empty to use the active strip, or the only one",
     )
     sound_file: StringProperty(
         name="Sound File",
@@ -359,14 +394,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         poll=_may_be_head,
         description="Head to animate. Leave empty to use the selected head, or the only one",
     )
-    role: EnumProperty(
-        name="Role",
-        description="What the head does with the voice",
-        items=[
-            ("SPEAKS", "Speaks", "The head speaks the voice. Where nobody speaks in it, the face is idle"),
-            ("LISTENS", "Listens", "The head listens to the voice, which is another's: nods, brows, blinks and gaze react to it"),
-        ],
-    )
+    role: EnumProperty(items=_ROLES, description="Role of heads without one of their own, as of earlier versions")
+    head_role: EnumProperty(name="Role", items=_ROLES, get=_role, set=_choose_role, description="What this head does with its voice")
     count: IntProperty(name="Takes", default=8, min=1, max=MOST_TAKES, description="Number of takes to generate")
     seed: IntProperty(default=1, min=0, max=LARGEST_SEED, description="The seed that was chosen for all characters, if it is set")
     first_seed: IntProperty(

@@ -40,6 +40,10 @@ def cast(scene, name: str, speaker: bpy.types.Object | None) -> None:
     """Set the head that speaks the strip of that name; None: no head does."""
     row = next((part for part in scene.thunder.cast if part.strip == name), None) or scene.thunder.cast.add()
     row.strip, row.head, row.silent = name, speaker, speaker is None
+    owner = None if speaker is None else head.owner_of(speaker)
+    for state in scene.thunder.heads:
+        if state.voice == name and state.object != owner and state.role == "SPEAKS":
+            state.property_unset("voice")
 
 
 def speaker_of(scene, name: str, heads: list | None = None) -> bpy.types.Object | None:
@@ -121,7 +125,6 @@ def select(context, name: str) -> None:
     """Make a strip of the dialogue the voice and who speaks it the head, selected in their editors too."""
     scene = context.scene
     settings, chosen, speaker = scene.thunder, strip.named(scene, name), speaker_of(scene, name)
-    settings.role = "SPEAKS"
     if chosen is not None:
         for other in strip.sound_strips(scene):
             other.select = other == chosen
@@ -136,13 +139,16 @@ def select(context, name: str) -> None:
         context.view_layer.objects.active = speaker
     if settings.head is not None or head.guess(scene, context.view_layer.objects.active) != speaker:
         settings.head = speaker
-    if settings.strip or not _is_voice(context, name):  # an empty field keeps following the active strip
-        settings.strip = name
+    settings.head_role = "SPEAKS"
+    if settings.voice or not _is_voice(context, name):  # an empty field keeps following the active strip
+        settings.voice = name
 
 
 def let_listen(scene, name: str, listener: bpy.types.Object) -> None:
     """Make a strip the voice, and a head that listens to it the one that takes are generated for."""
-    scene.thunder.head, scene.thunder.strip, scene.thunder.role = listener, name, "LISTENS"
+    settings = scene.thunder
+    settings.head = listener
+    settings.voice, settings.head_role = name, "LISTENS"
 
 
 def chosen_strip(context) -> str:

@@ -58,6 +58,9 @@ def follow(scene) -> dict[str, str]:
         elif name is not None:
             settings.cast[place].strip = name
     settings.strip = names.get(settings.strip, settings.strip)
+    for state in settings.heads:
+        if state.voice in names:
+            state.voice = names[state.voice]
     for name, other in pieces(scene).items():
         whole = next(part for part in settings.cast if part.strip == other)
         part = next((part for part in settings.cast if part.strip == name), None) or settings.cast.add()

@@ -1,27 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sound of a voice's strip alone as a WAV file: mixed down by Blender itself, in short pieces."""
+"""The sound of a voice's strip alone as a WAV file: read from the strip's file, or mixed down by Blender in short pieces."""
 
 from __future__ import annotations
 
-import errno
 import math
 import os
-import shutil
 import struct
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import bpy
 import numpy as np
 
 from ...thunder_core.client import Client
-from ...thunder_core.errors import BadSound, is_full_disk, NoSpace, NoVoice, ThunderError
+from ...thunder_core.errors import BadSound, Cancelled, NoVoice, ThunderError
+from ...thunder_core.progress import no_progress
 from ..host import compat
 from ..host.jobs import stage, Step
 from ..host.session import Part, session
-from . import mixdown_fallback
-from .strip import lineage, move, named, Voice
+from . import strip_file
+from .strip import lineage, move, named, sound_name, Voice
 
 MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
 PIECE_SECONDS = 2.0  # length mixed down at once
@@ -34,23 +34,79 @@ _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers r
 def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
     """Write the sound of a voice's strip alone to a WAV file, as a generator to be run to its end.
 
-    Trim, offset, volume and pan with their animation, retiming and modifiers are applied by Blender: a copy of the scene with everything
-    else muted is mixed down at the sound's own rate, a few seconds at a time so that no step takes long. The first sample is heard at
-    voice.clock.start. Yields the fraction done; the caller must prevent undo meanwhile. Raises BadSound or NoSpace, and then removes scene
-    and file.
+    The first sample is heard at voice.clock.start. Yields the fraction done; the caller must prevent undo meanwhile. Raises BadSound,
+    NoSpace or ThunderError, and then removes the file.
     """
     scene = bpy.data.scenes.get(voice.scene)
     strip = named(scene, voice.strip)
     if strip is None:
         raise BadSound(f"The strip “{voice.strip}” is no longer in the sequencer: choose another voice")
+    plan = strip_file.plan_of(scene, strip, int(voice.clock.start), int(voice.last), voice.clock.fps)
+    if plan is None:
+        yield from _mix_with_blender(voice, scene, strip, path)
+    else:
+        yield from _write_in_thread(plan, path)
+
+
+def _write_in_thread(plan: strip_file.Plan, path: str) -> Generator[float, None, None]:
+    """As `write`, in a thread: a compressed file is decoded first, which takes seconds where the recording is long."""
+    fraction, stopped = 0.0, False
+
+    def progress(done: float) -> None:
+        nonlocal fraction
+        fraction = done
+        if stopped:
+            raise Cancelled
+
+    pool = ThreadPoolExecutor(1, "thunder voice")
+    writing = pool.submit(write, plan, path, progress)
+    pool.shutdown(wait=False)  # nobody who cancels waits for it
+    try:
+        while not writing.done():
+            yield fraction
+            time.sleep(0.002)
+    finally:
+        stopped = True
+    writing.result()
+
+
+def write(plan: strip_file.Plan, path: str, progress: Callable[[float], None] = no_progress) -> None:
+    """Write the sound of a strip's file to a mono WAV file. `progress` is called with 0 … 1 and may raise to stop.
+
+    Raises BadSound, NoSpace or ThunderError; whatever is raised, the file is then removed.
+    """
+    written = False
+    try:
+        with plan.open(os.path.dirname(path)) as source:
+            size = bytes_of(plan.count(source), 1)
+            strip_file.check_space(path, size + (1 << 20))
+            with open(path, "wb") as file:
+                file.write(wav_header(1, source.rate, size))
+                for block in plan.blocks(source):
+                    before = (file.tell() - _HEADER) // _BYTES
+                    _check_numbers(plan.name, os.path.basename(plan.path), block[:, None], before, source.rate)
+                    file.write(block)
+                    progress(min(1.0, (file.tell() - _HEADER) / max(1, size)))
+        written = True
+    except OSError as error:
+        raise strip_file.no_space(path, error) from error
+    finally:
+        if not written and os.path.exists(path):
+            os.remove(path)
+
+
+def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float, None, None]:
+    """As `mix_down`, for a strip that only Blender can mix down: a copy of the scene with everything else muted, at the sound's own rate, a
+    few seconds at a time so that no step takes long."""
+    if bpy.app.background and bpy.app.binary_path and (5, 2, 0) <= bpy.app.version < (5, 2, 3):
+        # There a mix-down is a job that never ends, and every later one is ignored.
+        raise BadSound(
+            f"The strip “{voice.strip}” is retimed or has modifiers, which Blender {bpy.app.version_string} "
+            "cannot mix down without a window: open a window, or use 5.2.3"
+        )
     first, last = int(voice.clock.start), int(voice.last)
-    if mixdown_fallback.is_needed():
-        yield 0.0
-        plan = mixdown_fallback.needed(scene, strip, first, last, voice.clock.fps)
-        yield from _mix_with_plan(voice, plan, path)
-        return
     wave = _format_of(voice, strip, first, last)
-    _check_space(voice, path, wave.bytes_between(first, last) + (1 << 20))
+    strip_file.check_space(path, wave.bytes_between(first, last) + (1 << 20))
     shift = max(0, -first)  # Blender cannot mix down frames before 0, though it plays them
     bounds = [bound + shift for bound in _bounds(first, last, voice.clock.fps)]
     alone = _copy_with_only(scene, strip, shift)
@@ -62,7 +118,7 @@ def mix_down(voice: Voice, path: str) -> Generator[float, None, None]:
             yield from _mix_pieces(voice, alone, wave, bounds, piece_path, file)
         finished = True
     except OSError as error:
-        raise _no_space(path) from error
+        raise strip_file.no_space(path, error) from error
     finally:
         _remove_copy(alone, scene)
         for leftover in (piece_path, *(() if finished else (path,))):
@@ -104,8 +160,8 @@ def _bounds(first: int, last: int, fps: float) -> list[int]:
     return bounds
 
 
-def _mix_pieces(voice: Voice, alone, wave: _Format, bounds: list[int], piece_path: str, file) -> Generator[float, None, None]:
-    """Mix down a scene piece by piece into an open WAV file. Yields the fraction done; raises BadSound."""
+def _mix_pieces(voice, alone, wave: _Format, bounds: list[int], piece_path: str, file) -> Generator[float, None, None]:
+    """Mix down a scene piece by piece into an open WAV file. Yields the fraction done; raises BadSound or ThunderError."""
     first, last = bounds[0], bounds[-1]
     file.write(wav_header(wave.channels, wave.rate, wave.bytes_between(first, last)))
     for start, end in zip(bounds, bounds[1:]):
@@ -113,6 +169,9 @@ def _mix_pieces(voice: Voice, alone, wave: _Format, bounds: list[int], piece_pat
         size = wave.bytes_between(start, end)
         try:
             with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0], **_sequencer(alone)):
+                # Esc, wherever it is pressed, sets a flag that ends Blender 5.2's mix-downs after their first block. This clears it, as
+                # rendering would; the copy has nothing to bake.
+                bpy.ops.ptcache.bake_all(bake=False)
                 bpy.ops.sound.mixdown(
                     filepath=piece_path,
                     check_existing=False,
@@ -123,35 +182,15 @@ def _mix_pieces(voice: Voice, alone, wave: _Format, bounds: list[int], piece_pat
                     mixrate=wave.rate,
                 )
         except RuntimeError as error:
-            raise _mix_error(voice, str(error)) from error
+            raise _mix_error(voice, str(error).removeprefix("Error: ").strip().rstrip(".")) from error
         yield from _written(voice, piece_path, size, (start - first) / (last - first))
         sound = _sound_of(piece_path, size)
-        _check_numbers(voice, np.frombuffer(sound, "<f4").reshape(-1, wave.channels), file.tell() - _HEADER, wave.rate)
+        samples = np.frombuffer(sound, "<f4").reshape(-1, wave.channels)
+        before = (file.tell() - _HEADER) // samples.strides[0]
+        _check_numbers(voice.strip, sound_name(named(alone, voice.strip)), samples, before, wave.rate)
         file.write(sound)
         os.remove(piece_path)
         yield (end - first) / (last - first)
-
-
-def _mix_with_plan(voice: Voice, plan: mixdown_fallback.Plan, path: str) -> Generator[float, None, None]:
-    """As `mix_down`, with the strip's sound put together from its file."""
-    finished = False
-    try:
-        with plan.open(os.path.dirname(path)) as source:
-            count, channels = plan.count(source), plan.channels(source)
-            size = bytes_of(count, channels)
-            _check_space(voice, path, size + (1 << 20))
-            with open(path, "wb") as file:
-                file.write(wav_header(channels, source.rate, size))
-                for block in plan.blocks(source):
-                    _check_numbers(voice, block, file.tell() - _HEADER, source.rate)
-                    file.write(block)
-                    yield min(1.0, (file.tell() - _HEADER) / max(1, size))
-        finished = True
-    except OSError as error:
-        raise _no_space(path) from error
-    finally:
-        if not finished and os.path.exists(path):
-            os.remove(path)
 
 
 def _sequencer(scene) -> dict:
@@ -170,7 +209,7 @@ def _copy_with_only(scene, strip, shift: int):
     members = compat.strips_all(copy.sequence_editor)
     for other in members:
         other.mute = other.name != name and other.name not in parents
-    copy.use_preview_range = False
+    copy.use_preview_range, copy.background_set = False, None
     copy.audio_volume, copy.use_audio = 1.0, True  # the master's volume is not the strip's
     if shift:
         action = copy.animation_data.action if copy.animation_data else None
@@ -194,36 +233,17 @@ def _remove_copy(copy, scene) -> None:
         bpy.data.actions.remove(action)
 
 
-def _check_space(voice: Voice, path: str, needed: int) -> None:
-    """Raise at once if a file of `needed` bytes cannot be written: Blender itself aborts when a mix-down fills the disk."""
-    try:
-        with open(path, "wb") as file:
-            if hasattr(os, "posix_fallocate"):
-                os.posix_fallocate(file.fileno(), 0, needed)
-            else:
-                file.write(bytes(4096))
-        if shutil.disk_usage(os.path.dirname(path)).free < (0 if hasattr(os, "posix_fallocate") else needed):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    except OSError as error:
-        if os.path.exists(path):
-            os.remove(path)
-        if is_full_disk(error):
-            raise _no_space(path) from error
-        raise _mix_error(voice, error.strerror or str(error)) from error
-
-
-def _no_space(path: str) -> NoSpace:
-    """The error for a disk that is full."""
-    return NoSpace(f"No space is left in “{os.path.dirname(path)}” for the sound: free some and try again")
-
-
 def _written(voice: Voice, path: str, expected: int, fraction: float) -> Generator[float, None, None]:
     """Wait until a WAV file of `expected` bytes of sound is complete."""
     size, grown = -1, time.monotonic()
     while True:
         have = _sound_bytes(path)
-        if have is not None and have >= expected - _ROUNDING:
-            return
+        if have is not None:
+            if have >= expected - _ROUNDING:
+                return
+            raise ThunderError(
+                f"Esc stopped Blender's mix-down of “{voice.strip}”: try again, after rendering a frame (F12) if that does not help"
+            )
         now = os.path.getsize(path) if os.path.exists(path) else 0
         if now != size:
             size, grown = now, time.monotonic()
@@ -278,23 +298,20 @@ def wav_header(channels: int, rate: int, size: int) -> bytes:
     )
 
 
-def _mix_error(voice: Voice, detail: str) -> BadSound:
-    """The error for a strip that could not be mixed down."""
-    detail = detail.removeprefix("Error: ").strip().rstrip(".")
-    return BadSound(f"The strip “{voice.strip}” could not be mixed down ({detail}): check its sound file")
+def _mix_error(voice, detail: str) -> ThunderError:
+    """The error for a strip that Blender could not mix down."""
+    return ThunderError(f"Blender could not mix down the strip “{voice.strip}” ({detail}): remove its retiming, modifiers and drivers")
 
 
-def _check_numbers(voice: Voice, samples: np.ndarray, before: int, rate: int) -> None:
-    """Raise BadSound if samples [n, channels] of a strip are not all numbers. before: bytes of the sound that precede them."""
+def _check_numbers(name: str, file_name: str, samples: np.ndarray, before: int, rate: int) -> None:
+    """Raise BadSound if samples [n, channels] of a strip and its file are not all numbers. before: number of samples before them."""
     good = np.isfinite(samples).all(axis=1)
-    if good.all():
-        return
-    seconds = (before / (_BYTES * samples.shape[1]) + int(np.argmin(good))) / rate
-    sound = named(bpy.data.scenes.get(voice.scene), voice.strip).sound
-    raise BadSound(
-        f"The strip “{voice.strip}” holds values that are not numbers (first {seconds:.2f} s after its beginning): export its sound file "
-        f"“{bpy.path.basename(sound.filepath) or sound.name}” again, and check the strip's volume and modifiers"
-    )
+    if not good.all():
+        seconds = (before + int(np.argmin(good))) / rate
+        raise BadSound(
+            f"The strip “{name}” holds values that are not numbers (first {seconds:.2f} s after its beginning): export its sound file "
+            f"“{file_name}” again, and check the strip's volume and modifiers"
+        )
 
 
 class _Names(Part):

@@ -12,7 +12,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadSound
 from ...thunder_core.files import not_a_file
 from ...thunder_core.wav import missing_end
-from ..heads import head
+from ..heads import head, head_state
 from ..host import compat
 
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's own strips, which are never used as a voice
@@ -46,7 +46,7 @@ def sound_strips(scene) -> list:
 
 
 def find(context) -> Voice:
-    """The voice chosen in the scene's settings, else the active sound strip, or the only one.
+    """The voice chosen for the current head, else the active sound strip, or the only one.
 
     Raises BadSound with the reason and what to do.
     """
@@ -56,19 +56,18 @@ def find(context) -> Voice:
     scene = context.scene
     if not sound_strips(scene):
         scene = compat.sequencer_scene(context)
-    strips = sound_strips(scene)
-    own_strips = []
-    if settings.role == "LISTENS":
-        strips = _to_listen_to(context, strips)
+    strips, own_strips = sound_strips(scene), []
+    chosen = settings.voice
+    if settings.head_role == "LISTENS":
+        strips = _to_listen_to(context, strips, chosen)
     else:
-        own_strips = _of_head(context, strips)
-    if own_strips and settings.strip not in {strip.name for strip in own_strips}:
-        strips = own_strips
-    elif settings.strip:
-        strip = next((s for s in strips if s.name == settings.strip), None)
+        own_strips = spoken_by(context.scene, head.current(context), strips)
+    if chosen:
+        strip = next((s for s in strips if s.name == chosen), None)
         if strip is None:
-            raise BadSound(f"The strip “{settings.strip}” is no longer in the sequencer: choose another voice")
+            raise BadSound(f"The strip “{chosen}” is no longer in the sequencer: choose another voice")
         return meant(scene, strip)
+    strips = own_strips or strips
     if not strips:
         raise BadSound("There is no sound strip in the sequencer: add the dialogue there or choose a sound file")
     active = scene.sequence_editor.active_strip
@@ -95,10 +94,23 @@ def of_take(context, entry) -> Voice:
     return find(context)
 
 
-def _of_head(context, strips: list) -> list:
-    """The strips that the current head speaks."""
-    mesh = context.scene.thunder.head or head.guess(context.scene, head.active_object(context))
-    return spoken_by(context.scene, mesh, strips)
+def chosen(scene, mesh) -> str:
+    """Name of the strip that is chosen as the voice of a head, "" for none: the head's own choice, else the scene's unless the head has
+    strips to speak and that is none of them."""
+    settings = scene.thunder
+    state = None if mesh is None else head_state.of(head.owner_of(mesh))
+    if state is not None and state.is_property_set("voice"):
+        return state.voice
+    if settings.strip and role(scene, mesh) != "LISTENS":
+        own_names = {each.name for each in spoken_by(scene, mesh, sound_strips(scene))}
+        return settings.strip if not own_names or settings.strip in own_names else ""
+    return settings.strip
+
+
+def role(scene, mesh) -> str:
+    """What a head does with its voice, as ThunderHead.role: its own choice, else the scene's."""
+    state = None if mesh is None else head_state.of(head.owner_of(mesh))
+    return state.role if state is not None and state.is_property_set("role") else scene.thunder.role
 
 
 def spoken_by(scene, mesh, strips: list) -> list:
@@ -116,14 +128,13 @@ def sound_name(strip) -> str:
     return strip.name if sound is None else bpy.path.basename(sound.filepath) or sound.name
 
 
-def _to_listen_to(context, strips: list) -> list:
+def _to_listen_to(context, strips: list, chosen: str) -> list:
     """The strips that the current head can listen to: those not assigned to it. Raises BadSound if there is none, or the chosen one is not
     among them."""
-    settings = context.scene.thunder
-    mesh = settings.head or head.guess(context.scene, head.active_object(context))
-    own_names = {part.strip for part in settings.cast if mesh is not None and part.head == mesh}
-    if settings.strip in own_names:
-        raise BadSound(f"“{mesh.name}” speaks “{settings.strip}” and cannot listen to it: choose another voice or another head")
+    mesh = head.current(context)
+    own_names = {part.strip for part in context.scene.thunder.cast if mesh is not None and part.head == mesh}
+    if chosen in own_names:
+        raise BadSound(f"“{mesh.name}” speaks “{chosen}” and cannot listen to it: choose another voice or another head")
     others = [strip for strip in strips if strip.name not in own_names]
     if strips and not others:
         raise BadSound(f"“{mesh.name}” speaks all sound strips: add the voice that it listens to, or choose another head")
@@ -244,6 +255,16 @@ def named(scene, name: str):
 
 
 # ---- putting sound in
+
+
+def free_frame(scene) -> int:
+    """The scene frame for another sound: the first one of the scene if it is the first, else the playhead, or after the last if one plays
+    there."""
+    spans = [compat.strip_span(strip) for strip in sound_strips(scene)]
+    if not spans:
+        return scene.frame_start
+    now = scene.frame_current
+    return max(end for _, end in spans) if any(first <= now < end for first, end in spans) else now
 
 
 def add(scene, path: str, name: str, start: int, channel: int | None = None):

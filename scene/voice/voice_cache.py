@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
 import threading
@@ -17,7 +16,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import ThunderError
 from ..host.jobs import Step
 from ..host.session import Part, session
-from . import fingerprint, mixdown, mixdown_fallback, strip
+from . import fingerprint, mixdown, strip, strip_file
 
 PEAKS_PER_SECOND = 100  # peaks per second of a waveform
 MOST_VOICES = 4  # voices whose sound is cached in a session
@@ -146,12 +145,12 @@ def read(scene, voice: strip.Voice, folder: str = "") -> CachedVoice | None:
     if cached.path:
         reading = (peaks_of_file, cached.path)
     elif voice.path:
-        reading = (peaks_of_sound, mixdown_fallback.Plan(voice.name, voice.path, None, 0.0, 0.0, True, np.ones(2, np.float32)))
+        reading = (peaks_of_sound, strip_file.Plan(voice.name, voice.path, None, 0.0, 0.0, np.ones(2, np.float32)))
     else:
         speaking = strip.named(scene, voice.strip)
-        plan = mixdown_fallback.plan_of(scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps)
+        plan = strip_file.plan_of(scene, speaking, int(voice.clock.start), int(voice.last), voice.clock.fps)
         if plan is None:
-            cached.failed = "This strip is retimed or has modifiers: press Listen to score it"
+            cached.failed = "This strip is retimed, driven or has modifiers: press Listen to score it"
             return cached
         reading = (peaks_of_sound, plan)
     cached.thread = threading.Thread(target=_read, args=(cached, folder, *reading), name="thunder voice", daemon=True)
@@ -168,21 +167,16 @@ def _read(cached: CachedVoice, folder: str, how, what) -> None:
         cached.failed = str(error) or type(error).__name__
 
 
-def peaks_of_sound(plan: mixdown_fallback.Plan, folder: str):
+def peaks_of_sound(plan: strip_file.Plan, folder: str):
     """Peaks of a plan's sound, which is written to a file in a folder as well, if there is one; and that file's path."""
-    whole = bool(folder and plan.seconds)
-    path = os.path.join(folder, f"voice_cache_{time.monotonic_ns()}.wav") if whole else ""
-    with plan.open(folder if whole else "") as source, open(path, "wb") if whole else contextlib.nullcontext() as file:
-        if whole:
-            channels = plan.channels(source)
-            mixdown.name_file(path, plan.name)
-            file.write(mixdown.wav_header(channels, source.rate, mixdown.bytes_of(plan.count(source), channels)))
-        result = []
-        for block in plan.blocks(source):
-            result.append(peaks_of(block.mean(axis=1), source.rate))
-            if whole:
-                file.write(block)
-    return np.concatenate(result) if result else np.zeros((1, 2), np.float32), path
+    if folder and plan.seconds:
+        path = os.path.join(folder, f"voice_cache_{time.monotonic_ns()}.wav")
+        mixdown.name_file(path, plan.name)
+        mixdown.write(plan, path)
+        return peaks_of_file(path, folder)
+    with plan.open("") as source:
+        result = [peaks_of(block, source.rate) for block in plan.blocks(source)]
+    return np.concatenate(result) if result else np.zeros((1, 2), np.float32), ""
 
 
 def peaks_of_file(path: str, folder: str):
@@ -192,7 +186,7 @@ def peaks_of_file(path: str, folder: str):
         channels, rate = struct.unpack("<HI", head[22:28])
         file.seek(head.find(b"data") + 8)
         result = []
-        while data := file.read(mixdown_fallback.BLOCK * rate * channels * 4):
+        while data := file.read(strip_file.BLOCK * rate * channels * 4):
             samples = np.frombuffer(data[: len(data) // (4 * channels) * 4 * channels], np.float32)
             result.append(peaks_of(samples.reshape(-1, channels).mean(axis=1), rate))
     return np.concatenate(result) if result else np.zeros((1, 2), np.float32), path

@@ -65,6 +65,18 @@ def test_a_head_follows_a_target_beyond_what_eyes_do_alone():
     assert np.degrees(np.linalg.norm(behind, axis=1)).max() < 60  # a neck is no owl's
 
 
+@pytest.mark.parametrize("aside, up", [(60.0, 0.0), (80.0, 0.0), (70.0, 20.0), (20.0, 40.0)])
+def test_a_head_that_follows_a_little_turns_as_far_as_eyes_need(aside, up):
+    own = np.radians(4.0) * np.sin(np.arange(100)[:, None] / 20 + np.arange(3))
+    direction = np.radians([aside, up])
+    toward = [np.sin(direction[0]) * np.cos(direction[1]), np.sin(direction[1]), np.cos(direction[0]) * np.cos(direction[1])]
+    points = np.repeat([EYES + np.array(toward)], 100, axis=0)
+    neck = gaze.follow(points, own, JOINT, EYES, 0.33)
+    eyes = gaze.looking(-own, neck, gaze.directions(points, neck, JOINT, EYES), leaves=0.0)
+    off = np.degrees(np.arccos(np.clip((aim(eyes, neck) * wanted(points, neck)).sum(1), -1, 1)))
+    assert off.mean() < 1.0 and off.max() < 3.0
+
+
 def test_a_head_comes_after_a_target_smoothly_with_its_own_movement_on_top():
     own = np.zeros((100, 3), np.float32)
     own[:, 0] = 0.1 * np.sin(np.arange(100) / 5)

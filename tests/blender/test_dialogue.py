@@ -48,6 +48,40 @@ def test_each_head_finds_its_own_voice(blender, shot):
     assert [line.strip for line in takes_dialogue.lines(scene)] == ["one", "two"]
 
 
+def test_voice_and_role_that_are_shown_are_used_and_belong_to_the_head(blender, shot, tmp_path, monkeypatch):
+    scene, heads, strips = shot
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda: client)
+    settings, settings.count = scene.thunder, 1
+    takes_dialogue.cast(scene, "one", heads[0])
+    takes_dialogue.cast(scene, "two", heads[1])
+    settings.head = heads[0]
+    settings.voice = "two"
+    assert settings.voice == strip.find(blender.context).name == "two"
+    settings.head_role = "LISTENS"
+    blender.ops.thunder.generate()
+    settings.head = heads[1]
+    assert settings.head_role == "SPEAKS" and settings.voice == "" and strip.find(blender.context).name == "two"
+    blender.ops.thunder.generate()
+    made = [(entry.head, entry.voice, entry.role) for entry in settings.takes]
+    assert sorted(made, key=lambda take: take[0].name) == [(heads[0], "two", "LISTENS"), (heads[1], "two", "SPEAKS")]
+    settings.head = heads[0]
+    assert (settings.voice, settings.head_role) == ("two", "LISTENS")
+    settings.head_role, settings.voice = "SPEAKS", "one"
+    takes_dialogue.cast(scene, "one", heads[1])  # from now on the line of another
+    assert settings.voice != "one"
+
+
+def test_a_head_without_a_choice_has_the_one_of_a_file_of_an_earlier_version(blender, shot):
+    scene, heads, strips = shot
+    scene.thunder.strip, scene.thunder.role = "music", "LISTENS"
+    scene.thunder.head = heads[0]
+    assert (scene.thunder.voice, scene.thunder.head_role) == ("music", "LISTENS")
+    scene.thunder.role = "SPEAKS"
+    takes_dialogue.cast(scene, "one", heads[0])
+    assert scene.thunder.voice == "" and strip.find(blender.context).name == "one"
+
+
 def test_a_heads_second_line_is_meant_when_the_first_is_over(blender, shot):
     scene, heads, strips = shot
     for name in ("one", "two"):
@@ -289,7 +323,22 @@ def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, tmp_pa
         (tmp_path / "text.wav").write_text("no sound at all")
         with pytest.raises(RuntimeError):
             blender.ops.thunder.own_voice(filepath=str(tmp_path / "text.wav"))
-        assert scene.thunder.strip.startswith("mine")
+        assert scene.thunder.voice.startswith("mine")
+
+
+def test_another_recording_goes_to_the_playhead_or_after_the_last(blender, tmp_path, needs_sound):
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 25
+    spans = []
+    for name, frame in (("first", 520), ("second", 520), ("third", 530), ("fourth", 200)):
+        scene.frame_set(frame)
+        assert blender.ops.thunder.own_voice(filepath=sound(tmp_path, name)) == {"FINISHED"}
+        added = strip.named(scene, scene.thunder.voice)
+        spans.append((*compat.strip_span(added), added.channel))
+    length = spans[0][1] - spans[0][0]
+    assert [first for first, *_ in spans] == [1, 520, 520 + length, 200] and {channel for *_, channel in spans} == {1}
+    assert scene.frame_end == 520 + 2 * length
 
 
 def test_a_row_of_the_dialogue_selects_its_strip_and_its_character(blender, tmp_path, needs_sound):

@@ -58,7 +58,7 @@ def test_a_head_listens_to_the_line_of_another(blender, shot, client):
     assert dialogue.speaker_of(scene, "one") == heads[0]  # who speaks it has not changed
     assert [line.strip for line in dialogue.wanting(scene)] == ["one", "two"]  # nor do its own takes exist
     dialogue.select(blender.context, "two")
-    assert scene.thunder.role == "SPEAKS" and strip.find(blender.context).name == "two"
+    assert scene.thunder.head_role == "SPEAKS" and strip.find(blender.context).name == "two"
 
 
 def test_a_head_does_not_listen_to_itself(blender, shot):
@@ -67,7 +67,7 @@ def test_a_head_does_not_listen_to_itself(blender, shot):
     with pytest.raises(RuntimeError, match="speaks “one” and cannot listen to it"):
         blender.ops.thunder.generate()
     assert not len(scene.thunder.takes)
-    scene.thunder.strip = ""  # then the other's voice is meant, whichever strip is active
+    scene.thunder.voice = ""  # then the other's voice is meant, whichever strip is active
     scene.sequence_editor.active_strip = strip.named(scene, "one")
     assert strip.find(blender.context).name == "two"
     dialogue.cast(scene, "two", heads[0])
@@ -80,9 +80,9 @@ def test_takes_that_listen_and_takes_that_speak_do_not_replace_each_other(blende
     scene, heads = shot
     for name in ("one", "two"):
         scene.thunder.cast.remove(0)
-    scene.thunder.head, scene.thunder.strip = heads[0], "one"
+    scene.thunder.head, scene.thunder.voice = heads[0], "one"
     blender.ops.thunder.generate()
-    scene.thunder.role = "LISTENS"
+    scene.thunder.head_role = "LISTENS"
     scene.thunder.cast.clear()
     scene.thunder.seed = 5
     blender.ops.thunder.generate()
@@ -122,7 +122,7 @@ def test_a_listener_is_committed_and_has_no_lip_sync_then_either(blender, shot):
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
     own = live_score.own_action(rig)
     assert own is not None and take_list.on_head(scene, heads[1]) is None
-    scene.thunder.role = "SPEAKS"
+    scene.thunder.head_role = "SPEAKS"
     assert "a head that listens has no Lip-Sync" in live_score._not_its_own(scene, rig)
     # what is committed for a whole dialogue is what heads say
     from thunder.scene.takes.commit import dialogue as committed

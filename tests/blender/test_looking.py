@@ -129,6 +129,26 @@ def test_a_head_looks_into_the_eyes_of_another(blender, stage):
         assert off_target(blender, scene, rig, eyes).max() < 2.0
 
 
+def test_a_head_looks_where_the_eyes_of_another_are_in_its_animation(blender, stage):
+    scene, rig = stage
+    entry = enter(stage)
+    blender.ops.thunder.add_head()
+    other = next(head.resolve(obj) for obj in head.in_scene(scene) if obj != rig.mesh).armature
+    other.location = (0.2, -0.5, -0.1)
+    neck = other.pose.bones["neck"]
+    neck.rotation_mode = "XYZ"
+    for frame, lean in ((1, -0.6), (97, 0.6)):
+        neck.rotation_euler = (lean, 0.0, lean)
+        neck.keyframe_insert("rotation_euler", frame=frame)
+    eyes = add(blender, scene, "eyes", (0.0, 0.0, 0.0))
+    for name in ("eye_left", "eye_right"):
+        constraint = eyes.constraints.new("COPY_LOCATION")
+        constraint.target, constraint.subtarget = other, name
+    constraint.influence = 0.5
+    look(blender, scene, rig, entry, look_at="OBJECT", look_object=other, looks_away=0.0)
+    assert off_target(blender, scene, rig, eyes).max() < 3.0
+
+
 @pytest.mark.parametrize(
     "how, sentence",
     [

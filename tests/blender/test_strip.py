@@ -12,7 +12,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat as compat_module
 from thunder.scene.review import listening
 from thunder.scene.takes import dialogue, take_list
-from thunder.scene.voice import fingerprint, mixdown_fallback, strip as strip_module, voice_cache
+from thunder.scene.voice import fingerprint, strip as strip_module, strip_file, voice_cache
 from thunder.thunder_core import errors, progress
 
 RATES = [(24, 1.0), (25, 1.0), (30, 1.001), (60, 1.0)]
@@ -105,32 +105,131 @@ def test_the_whole_scene_sounds_the_same_there(blender, sequencer, tmp_path, rat
         assert max(alike) > 0.9  # Blender starts a piece up to two samples (40 µs) early or late
 
 
-def test_the_plain_mix_is_what_blender_mixes(blender, sequencer, tmp_path):
-    """The way round for Blenders that mix down once only: the same sound, to Blender's own rounding."""
-    scene, compat, strip = sequencer
-    scene.render.fps, scene.render.fps_base = 24, 1.001
-    time = np.arange(16000 * 4) / 16000
-    tone = np.stack([0.4 * np.sin(2 * np.pi * 110 * time), 0.2 * np.sin(2 * np.pi * 220 * time)], axis=1)
-    line = place(sequencer, write_wav(tmp_path / "n.wav", tone, 16000), start=11)
-    compat.trim_start(line, 7)
-    compat.trim_end(line, 9)
+def mono(line):
+    line.sound.use_mono = True
+    line.pan = 0.7
+
+
+def animate_volume(line):
     for frame, volume in ((20, 1.0), (60, 0.2)):
         line.volume = volume
         line.keyframe_insert("volume", frame=frame)
-    for packed in (False, True):
-        if packed:
-            line.sound.pack()
-        voice = strip.of_strip(scene, line)
-        mix, rate = mixed(sequencer, voice, tmp_path)
-        first, last = compat.strip_span(line)
-        plan = mixdown_fallback.plan_of(scene, line, first, last, voice.clock.fps)
-        with plan.open(str(tmp_path)) as source:
-            plain, plain_rate = np.concatenate(list(plan.blocks(source))).mean(axis=1), source.rate
-        count = min(len(mix), len(plain)) - 32
-        alike = [np.corrcoef(mix[16:count], plain[16 + lag : count + lag])[0, 1] for lag in range(-2, 3)]
-        assert plain_rate == rate and abs(len(mix) - len(plain)) <= 2 and max(alike) > 0.995
-        assert np.abs(plain[-3000:]).max() == pytest.approx(np.abs(mix[-3000:]).max(), rel=0.1)
-    assert sorted(os.listdir(tmp_path)) == ["mixed.wav", "n.wav"]
+
+
+def trim_for_good(line):
+    """As a hard split does."""
+    name = "content_trim_start" if hasattr(line, "content_trim_start") else "animation_offset_start"
+    setattr(line, name, 10)
+
+
+def into_short_meta(line):
+    strips = compat_module.strips(line.id_data.sequence_editor)
+    first, last = compat_module.strip_span(line)
+    meta = strips.new_meta("meta", 2, first)
+    line.move_to_meta(meta)
+    compat_module.trim_start(meta, 20)
+    meta.frame_final_end = last - 30
+    if hasattr(meta, "volume"):
+        meta.volume = 0.6
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda line: None,
+        lambda line: line.sound.pack(),
+        mono,
+        lambda line: setattr(line, "volume", 0.5),
+        animate_volume,
+        lambda line: setattr(line, "sound_offset", 0.4),
+        trim_for_good,
+        into_short_meta,
+        lambda line: setattr(line.id_data, "audio_volume", 0.3),
+        lambda line: setattr(line.id_data.sequence_editor.channels[5], "mute", True),
+    ],
+    ids=["plain", "packed", "mono, panned", "softer", "faded", "offset", "trimmed for good", "in a meta", "master", "another channel"],
+)
+def test_what_is_read_from_the_file_is_what_blender_mixes(blender, sequencer, tmp_path, change):
+    """The same sound, but for Blender's rounding of the places where its pieces begin."""
+    scene, compat, strip = sequencer
+    scene.render.fps, scene.render.fps_base = 24, 1.001
+    time = np.arange(16000 * 4) / 16000
+    swell = 1 + 0.5 * np.sin(2 * np.pi * 0.7 * time)
+    tone = np.stack([0.2 * swell * np.sin(2 * np.pi * 110 * time), 0.1 * np.sin(2 * np.pi * (60 + 30 * time) * time)], axis=1)
+    line = place(sequencer, write_wav(tmp_path / "n.wav", tone, 16000), start=11)
+    place(sequencer, clicks(tmp_path / "other.wav", (0.5,), 2.0), start=11, channel=5)
+    compat.trim_start(line, 7)
+    compat.trim_end(line, 9)
+    change(line)
+    voice = strip.of_strip(scene, line)
+    read, rate = mixed(sequencer, voice, tmp_path)
+    for _ in mixdown()._mix_with_blender(voice, scene, line, str(tmp_path / "by_blender.wav")):
+        pass
+    mix, mix_rate = read_wav(tmp_path / "by_blender.wav")
+    assert rate == mix_rate and abs(len(mix) - len(read)) <= 2
+    count = min(len(mix), len(read)) - 32
+    alike = [np.corrcoef(mix[16:count], read[16 + lag : count + lag])[0, 1] for lag in range(-2, 3)]
+    assert max(alike) > 0.995
+    if change is not mono:  # a pan makes the mix up to √2 louder
+        assert mix.std() / read.std() == pytest.approx(1.0, rel=0.05 if change is animate_volume else 0.01)
+    assert sorted(os.listdir(tmp_path)) == ["by_blender.wav", "mixed.wav", "n.wav", "other.wav"]
+
+
+def drive_volume(line):
+    line.driver_add("volume").driver.expression = "0.5"
+
+
+def animate_volume_in_the_nla(line):
+    animate_volume(line)
+    animation = line.id_data.animation_data
+    action, slot = animation.action, animation.action_slot
+    animation.action = None
+    animation.nla_tracks.new().strips.new("fade", 20, action).action_slot = slot
+
+
+@pytest.mark.parametrize("change", [drive_volume, animate_volume_in_the_nla])
+def test_what_the_file_does_not_tell_is_mixed_by_blender(blender, sequencer, tmp_path, monkeypatch, change):
+    scene, _, strip = sequencer
+    line = place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 3.0))
+    change(line)
+    asked = []
+    by_blender = mixdown()._mix_with_blender
+    monkeypatch.setattr(mixdown(), "_mix_with_blender", lambda *given: asked.append(given) or by_blender(*given))
+    samples, _ = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
+    assert asked and np.abs(samples).max() > 0.1
+
+
+def test_a_mix_down_that_esc_cut_short_is_said_to_be_that(blender, sequencer, tmp_path, monkeypatch):
+    """As Blender 5.2 does in a window: the first block, and the header of a finished file."""
+    scene, _, strip = sequencer
+    line = place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 3.0))
+    drive_volume(line)
+    voice = strip.of_strip(scene, line)
+
+    def sound_bytes(path):
+        return 8192
+
+    monkeypatch.setattr(mixdown(), "_sound_bytes", sound_bytes)
+    with pytest.raises(errors.ThunderError, match=r"Esc stopped Blender's mix-down of “line”: try again") as caught:
+        mixed(sequencer, voice, tmp_path)
+    assert not isinstance(caught.value, errors.BadSound) and sorted(os.listdir(tmp_path)) == ["a.wav"]
+
+
+@pytest.mark.parametrize("kind", ["mp3", "ogg"])
+def test_the_end_of_a_compressed_file_lands_where_it_is_heard(blender, sequencer, tmp_path, kind):
+    import aud
+
+    scene, compat, strip = sequencer
+    scene.render.fps = 25
+    sound = aud.Sound(write_wav(tmp_path / "n.wav", np.sin(np.arange(44100 * 12) * 0.05) * (np.arange(44100 * 12) > 44100 * 9.5), 44100))
+    path = str(tmp_path / f"n.{kind}")
+    container, codec = (aud.CONTAINER_MP3, aud.CODEC_MP3) if kind == "mp3" else (aud.CONTAINER_OGG, aud.CODEC_VORBIS)
+    sound.write(path, 44100, 1, aud.FORMAT_FLOAT32, container, codec, 128000, 4096)
+    line = place(sequencer, path)
+    compat.trim_start(line, 8 * 25)
+    samples, rate = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
+    first = np.flatnonzero(np.abs(samples) > 0.5)[0] / rate
+    assert first == pytest.approx(1.5, abs=0.002) and sorted(os.listdir(tmp_path)) == sorted(["mixed.wav", "n.wav", f"n.{kind}"])
 
 
 def test_volume_and_its_animation_are_heard(blender, sequencer, tmp_path):
@@ -168,8 +267,14 @@ def test_stereo_is_heard_from_both_sides(blender, sequencer, tmp_path):
     assert rate == 8000 and onsets(samples, rate) == pytest.approx([0.5, 1.5], abs=0.01)
 
 
+@pytest.fixture
+def by_blender(monkeypatch):
+    """Nothing is read from a file, as if each strip were retimed."""
+    monkeypatch.setattr(strip_file, "plan_of", lambda *given: None)
+
+
 @pytest.mark.parametrize("start", [-60, -10, 0])
-def test_a_strip_before_the_first_frame_is_heard_where_it_lies(blender, sequencer, tmp_path, start):
+def test_a_strip_before_the_first_frame_is_heard_where_it_lies(blender, sequencer, tmp_path, by_blender, start):
     scene, compat, strip = sequencer
     scene.render.fps = 25
     line = place(sequencer, clicks(tmp_path / "c.wav", (0.5, 3.5), 4.0), start=start)
@@ -186,7 +291,7 @@ def test_a_strip_before_the_first_frame_is_heard_where_it_lies(blender, sequence
     assert keys == [start + 80, start + 81]
 
 
-def test_mixing_down_leaves_no_scene_and_changes_nothing(blender, sequencer, tmp_path):
+def test_mixing_down_leaves_no_scene_and_changes_nothing(blender, sequencer, tmp_path, by_blender):
     scene, _, strip = sequencer
     line = place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0))
     scene.frame_end = 33
@@ -205,8 +310,8 @@ def test_a_packed_sound_needs_no_file(blender, sequencer, tmp_path):
     assert onsets(samples, rate) == pytest.approx([0.5], abs=0.01)
 
 
-@pytest.mark.parametrize("fallback", [False, True])
-def test_a_strip_with_values_that_are_not_numbers_is_named(blender, sequencer, tmp_path, monkeypatch, fallback):
+@pytest.mark.parametrize("reader", ["strip_file", "by_blender"])
+def test_a_strip_with_values_that_are_not_numbers_is_named(blender, sequencer, tmp_path, request, reader):
     scene, compat, strip = sequencer
     samples = np.zeros(48000, "<f4")
     samples[40000] = np.nan
@@ -214,7 +319,8 @@ def test_a_strip_with_values_that_are_not_numbers_is_named(blender, sequencer, t
     path.write_bytes(mixdown().wav_header(1, 16000, samples.nbytes) + samples.tobytes())
     line = place(sequencer, str(path), start=5)
     compat.trim_start(line, 12)
-    monkeypatch.setattr(mixdown().mixdown_fallback, "is_needed", lambda: fallback)
+    if reader == "by_blender":
+        request.getfixturevalue(reader)
     with pytest.raises(errors.BadSound, match=r"“line” holds values that are not numbers \(first 2\.0.*“take_7\.wav” again") as caught:
         mixed(sequencer, strip.of_strip(scene, line), tmp_path)
     assert "mixed.wav" not in str(caught.value) and not (tmp_path / "mixed.wav").exists()
@@ -239,7 +345,7 @@ def test_an_error_of_the_engine_names_the_strip_and_no_temporary_file(blender, s
 def test_no_room_for_the_sound_is_said_and_leaves_nothing(blender, sequencer, tmp_path):
     scene, _, strip = sequencer
     voice = strip.of_strip(scene, place(sequencer, clicks(tmp_path / "a.wav", (0.5,), 2.0)))
-    with pytest.raises(errors.ThunderError, match="could not be mixed down|No space"):
+    with pytest.raises(errors.ThunderError, match="cannot be written to .*nowhere"):
         for _ in mixdown().mix_down(voice, str(tmp_path / "nowhere" / "mixed.wav")):
             pass
     assert len(blender.data.scenes) == 1
@@ -377,8 +483,8 @@ def test_the_spoken_strip_is_muted_packed_and_replaced(blender, sequencer, tmp_p
 @pytest.fixture
 def plain(monkeypatch):
     """The reading of a strip's file, in blocks of a second."""
-    monkeypatch.setattr(mixdown_fallback, "BLOCK", 1)
-    return mixdown_fallback
+    monkeypatch.setattr(strip_file, "BLOCK", 1)
+    return strip_file
 
 
 def test_a_packed_sound_is_not_unpacked_into_the_current_folder(plain, tmp_path, monkeypatch):
@@ -386,7 +492,7 @@ def test_a_packed_sound_is_not_unpacked_into_the_current_folder(plain, tmp_path,
     packed = open(path, "rb").read()
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path / "empty")
-    plan = plain.Plan("noise", "", packed, 0.0, 1.0, False, np.ones(2, np.float32))
+    plan = plain.Plan("noise", "", packed, 0.0, 1.0, np.ones(2, np.float32))
     with plan.open("") as source:
         assert len(np.concatenate(list(plan.blocks(source)))) == 11025
         assert os.listdir() == []
@@ -397,20 +503,20 @@ def test_blocks_of_a_sound_join_to_all_of_it(plain, tmp_path, begin):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, (4 * 11025 + 17, 2))
     path = write_wav(tmp_path / "noise.wav", samples, 11025)
     whole = np.concatenate([np.zeros((11025, 2)), np.round(samples * 32767) / 32768, np.zeros((5 * 11025, 2))])
-    plan = plain.Plan("noise", path, None, begin, 3.5, False, np.array([1.0, 0.5], np.float32))
+    plan = plain.Plan("noise", path, None, begin, 3.5, np.array([1.0, 0.5], np.float32))
     with plan.open(str(tmp_path)) as source:
         blocks = list(plan.blocks(source))
     joined = np.concatenate(blocks)
     start = 11025 + round(begin * 11025)
-    volume = np.linspace(1.0, 0.5, len(joined))[:, None]
+    volume = np.linspace(1.0, 0.5, len(joined))
     assert len(blocks) == 4 and len(joined) == round(3.5 * 11025)
-    assert np.abs(joined - whole[start : start + len(joined)] * volume).max() < 1e-4
+    assert np.abs(joined - whole[start : start + len(joined)].mean(axis=1) * volume).max() < 1e-4
 
 
 def test_peaks_of_blocks_are_those_of_all_of_it(plain, tmp_path):
     samples = np.random.default_rng(0).uniform(-0.5, 0.5, 4 * 11025 + 17)
     path = write_wav(tmp_path / "noise.wav", samples, 11025)
-    plan = plain.Plan("noise", path, None, 0.0, 0.0, True, np.ones(2, np.float32))
+    plan = plain.Plan("noise", path, None, 0.0, 0.0, np.ones(2, np.float32))
     peaks, _ = voice_cache.peaks_of_sound(plan, "")
     exact = voice_cache.peaks_of((np.round(samples * 32767) / 32768).astype(np.float32), 11025)
     assert peaks.shape == exact.shape and np.abs(peaks - exact).max() < 1e-4
@@ -423,5 +529,5 @@ def test_a_pipe_is_neither_read_nor_waited_for(plain, tmp_path):
     os.mkfifo(path)
     assert fingerprint.of_file(path) == ""
     with pytest.raises(Exception, match="cannot be read as sound"):
-        with plain.Plan("voice", path, None, 0.0, 0.0, True, np.ones(2, np.float32)).open(""):
+        with plain.Plan("voice", path, None, 0.0, 0.0, np.ones(2, np.float32)).open(""):
             pass

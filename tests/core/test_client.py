@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from thunder_core import errors, protocol, worker_process
 from thunder_core.client import Client
 from thunder_core.engine import worker
 from thunder_core.engine_python import ROOT
+from thunder_core.private_folder import is_orphaned
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engines are POSIX scripts, and are stopped by signals")
 
@@ -85,6 +87,18 @@ def until(condition, seconds=60.0):
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.01)
+
+
+def test_a_private_folder_that_was_cleaned_away_is_made_again(real):
+    lost, pid = real.folder, real.pid
+    shutil.rmtree(lost)
+    real.request("release").wait(timeout=60)
+    assert real.pid == pid and os.readlink(f"/proc/{pid}/cwd") == lost
+    shutil.rmtree(lost)
+    assert os.path.isfile(real.put_array([1.0])) and os.path.isdir(real.new_folder())
+    assert os.stat(real.folder).st_mode & 0o777 == 0o700 and not is_orphaned(real.folder)
+    real.stop()
+    assert not os.path.exists(lost)
 
 
 # -- an engine that hangs ----------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import stat
 import sys
 import time
@@ -249,6 +250,14 @@ def _short(folder):
     return str(path)
 
 
+def after_cleaning(case: Case):
+    """A score of a motion whose arrays are written after somebody emptied the temporary folder."""
+    client = case.session.client
+    shutil.rmtree(client.folder)
+    arrays = {"expression": client.put_array(np.zeros((25, 44))), "jaw": client.put_array(np.zeros((25, 3)))}
+    return client.request("score", sound=S, **arrays).wait(timeout=WAIT)
+
+
 def answered(case: Case, result) -> str | None:
     """Whether an answer holds plain numbers only, and the worker is still the one that was asked before."""
     try:
@@ -435,6 +444,7 @@ ROWS = [
         Fault("requests", f"{verb}: {broken}", nothing, request(verb, **args), check=answered, leaves=_WRITES)
         for verb, broken, args in _ASKED
     ),
+    Fault("requests", "score: the private folder was cleaned away", nothing, after_cleaning, check=answered),
     *(Fault("lines to the worker", broken, nothing, say(line), check=check) for broken, line, check in _LINES),
     *(Fault("engines that are none", broken, make, ask, kind, says) for broken, make, kind, says in _PROGRAMS + _ANSWERS),
     *(Fault("engines that are none", broken, make, ask) for broken, make in _SURVIVED),

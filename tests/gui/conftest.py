@@ -74,8 +74,11 @@ class RealBlender:
             text=True,
         )
 
-    def act(self, scenario, timeout=400):
-        """Acts out a scenario in a window; returns what was seen. Pictures are kept in out/window/SCENARIO."""
+    def act(self, scenario, timeout=400, simulated=True):
+        """Acts out a scenario in a window; returns what was seen. Pictures are kept in out/window/SCENARIO.
+
+        simulated: whether events come from the scenario; Blender then ignores those of the screen (`Hand.press_escape_on_screen`).
+        """
         place = self.resources / "extensions" / "user_default"
         place.mkdir(parents=True, exist_ok=True)
         if not (place / "thunder").exists():
@@ -91,7 +94,7 @@ class RealBlender:
             "--factory-startup",
             "--gpu-backend",
             "opengl",
-            "--enable-event-simulate",
+            *(["--enable-event-simulate"] if simulated else []),
             "--window-geometry",
             0,
             0,

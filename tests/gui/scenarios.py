@@ -5,13 +5,14 @@ import time
 from pathlib import Path
 
 import bpy
+import numpy as np
 from thunder.operators import flame_head
 from thunder.scene.engine import connection
 from thunder.scene.heads import character, head
 from thunder.scene.host import jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import export
-from thunder.scene.voice import strip as strip_module
+from thunder.scene.voice import mixdown, strip as strip_module
 from thunder.thunder_core.face import conventions
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -163,6 +164,42 @@ def cancels_with_escape(hand):
     hand.seen["left"] = {name: len(getattr(bpy.data, name)) - count for name, count in before.items()}
     yield 0.5
     hand.photograph("cancelled")
+
+
+def generates_after_escape(hand):
+    """Esc, then Generate: with the strip as its file sounds, softer, and driven so that only Blender can mix it down."""
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    scene.thunder.count, scene.thunder.quality = 1, "DRAFT"
+    line = strip_module.named(scene, "dialogue")
+    voice = strip_module.of_strip(scene, line)
+    path = str(Path(hand.folder) / "sound.wav")
+
+    def sound(work):
+        for _ in work:
+            yield 0.02
+        with open(path, "rb") as file:
+            return np.frombuffer(file.read()[44:], "<f4")
+
+    read = yield from sound(mixdown.mix_down(voice, path))
+    mixed = yield from sound(mixdown._mix_with_blender(voice, scene, line, path))
+    count = min(len(read), len(mixed))
+    hand.seen["lengths"] = [len(read), len(mixed)]
+    hand.seen["alike"] = float(np.corrcoef(read[:count], mixed[:count])[0, 1])
+    hand.seen["takes"], by_blender = [], mixdown._mix_with_blender
+    mixdown._mix_with_blender = lambda *given: hand.seen.update(by_blender=len(hand.seen["takes"])) or by_blender(*given)
+    for change in (lambda: None, lambda: setattr(line, "volume", 0.5), lambda: line.driver_add("volume")):
+        change()
+        scene.thunder.takes.clear()
+        hand.press_escape_on_screen()
+        yield 1.0
+        with hand.context():
+            bpy.ops.thunder.generate("INVOKE_DEFAULT")
+        end = time.monotonic() + PATIENCE
+        while session.job is not None:
+            assert time.monotonic() < end, f"still at {session.job.step}"
+            yield 0.1
+        hand.seen["takes"].append(len(scene.thunder.takes))
 
 
 def complains(hand):
@@ -365,8 +402,6 @@ def maps_a_character(hand):
 
 def lips(face):
     """Positions of a mesh's evaluated vertices, [V, 3] metres."""
-    import numpy as np
-
     evaluated = face.evaluated_get(bpy.context.evaluated_depsgraph_get())
     mesh = evaluated.to_mesh()
     points = np.empty(len(mesh.vertices) * 3, np.float32)

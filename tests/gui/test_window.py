@@ -91,6 +91,12 @@ def test_escape_cancels_and_leaves_the_scene_as_it_was(windowed):
     assert is_gone(seen["pid"])
 
 
+def test_generate_works_after_esc_was_pressed_anywhere(windowed):
+    seen = windowed.act("generates_after_escape", simulated=False)
+    assert seen["takes"] == [1, 1, 1] and seen["by_blender"] == 2, seen["log"][-2000:]
+    assert abs(seen["lengths"][0] - seen["lengths"][1]) <= 2 and seen["alike"] > 0.98
+
+
 def test_a_click_with_nothing_there_changes_nothing_and_says_why(windowed):
     seen = windowed.act("complains")
     assert "CANCELLED" in seen["answer"] or "sound" in seen["answer"], seen["answer"]

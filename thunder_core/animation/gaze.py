@@ -16,6 +16,7 @@ _SHARE = 0.25  # share of its own small movement that a gaze keeps while on a ta
 _ROUND = np.array([0.25, 0.5, 0.25])  # smoothing kernel: a shift extends over a frame before and after
 EASY = np.radians(15.0)  # turn of the eyes alone; for targets beyond it the head turns too
 _FURTHEST_HEAD = np.radians([20.0, 50.0])  # largest turn of the head towards a target, vertical and horizontal
+_CORRECTIONS = 3  # steps in which a head that turns finds where eyes reach the target: it moves them too
 _FOLLOWS = 19  # length of the head's smoothing, frames
 
 
@@ -31,18 +32,27 @@ def directions(points: np.ndarray, neck: np.ndarray, joint: np.ndarray, eyes: np
 
 
 def follow(points: np.ndarray, own: np.ndarray, joint: np.ndarray, eyes: np.ndarray, share: float) -> np.ndarray:
-    """Rotation vectors [T, 3] of a neck that turns by a share (0 … 1) of a target's angle beyond EASY, added to its own movement `own` [T,
-    3]. If the target moves or jumps, the head follows smoothly. points, joint, eyes: as for `directions`.
+    """Rotation vectors [T, 3] of a neck that turns by a share (0 … 1) of a target's angle beyond EASY, and farther where eyes would not
+    reach the target, added to its own movement `own` [T, 3]. If the target moves or jumps, the head follows smoothly.
+
+    points, joint, eyes: as for `directions`.
     """
     if share <= 0:
         return np.asarray(own)
-    wanted = directions(points, np.zeros_like(own), joint, eyes)
-    beyond = np.sign(wanted) * np.maximum(np.abs(wanted) - EASY, 0.0)
-    turned = np.clip(share * beyond, -_FURTHEST_HEAD, _FURTHEST_HEAD)
+    movement = rotvec_to_matrix(np.asarray(own, np.float64))
+    turned = np.clip(share * _beyond(directions(points, np.zeros_like(own), joint, eyes), EASY), -_FURTHEST_HEAD, _FURTHEST_HEAD)
+    for _ in range(_CORRECTIONS):
+        left = directions(points, matrix_to_rotvec(_turn(turned) @ movement), joint, eyes)
+        turned = np.clip(turned + _beyond(left, FURTHEST), -_FURTHEST_HEAD, _FURTHEST_HEAD)
     kernel = np.hanning(_FOLLOWS + 2)[1:-1]
     padded = np.pad(turned, ((_FOLLOWS // 2, _FOLLOWS // 2), (0, 0)), mode="edge")
     turned = np.stack([np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T], axis=1)
-    return matrix_to_rotvec(_turn(turned) @ rotvec_to_matrix(np.asarray(own, np.float64))).astype(np.float32)
+    return matrix_to_rotvec(_turn(turned) @ movement).astype(np.float32)
+
+
+def _beyond(angles: np.ndarray, limit) -> np.ndarray:
+    """The part of angles that is beyond a limit on either side."""
+    return np.sign(angles) * np.maximum(np.abs(angles) - limit, 0.0)
 
 
 def _turn(angles: np.ndarray) -> np.ndarray:

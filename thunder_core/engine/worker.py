@@ -8,6 +8,7 @@ first request, so that a Python without torch can still report what is missing.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import io
 import itertools
@@ -195,6 +196,9 @@ class Worker:
         if flag is None:
             return  # cancelled and answered while it waited
         progress = _Progress(self, number, flag)
+        if self.folder:
+            with contextlib.suppress(OSError):  # the current folder is gone if somebody cleaned it away; the client has made it again
+                os.chdir(self.folder)
         try:
             if flag.is_set():
                 raise _cancelled()

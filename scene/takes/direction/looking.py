@@ -72,7 +72,7 @@ def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[floa
     bones = rig.armature.data.bones
     joint, eyes = (_axes(Vector(place)) for place in (bones["neck"].head_local, _middle(rig.armature)))
     points = np.empty((frames, 3), np.float32)
-    if not _moves(rig.armature) and not _moves(wanted) and not _switches(scene, direction):
+    if not (_moves(rig.armature) or _moves(wanted) or _is_posed(_seen_head(wanted)) or _switches(scene, direction)):
         points[:] = _seen(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
         return Target(points, joint, eyes, direction.looks_away, direction.head_follows)
     leaves, follows, by_camera = direction.looks_away, direction.head_follows, direction.look_at == "CAMERA"
@@ -161,14 +161,25 @@ def _wanted(scene, rig: head.Rig, direction) -> bpy.types.Object:
 
 
 def _seen(armature, wanted, depsgraph) -> np.ndarray:
-    """Position of an object in the axes of a head; of another bundled head, the middle between its eyes."""
-    place = wanted.evaluated_get(depsgraph).matrix_world
-    own = head.armature_of(wanted) if wanted.type == "MESH" else wanted
-    if own is not None and own.type == "ARMATURE" and all(name in own.data.bones for name in _EYES):
-        point = own.evaluated_get(depsgraph).matrix_world @ _middle(own)
+    """Position of an object in the axes of a head; of another bundled head, the middle between its eyes as it is posed."""
+    other = _seen_head(wanted)
+    if other is None:
+        point = wanted.evaluated_get(depsgraph).matrix_world.translation
     else:
-        point = place.translation
+        other = other.evaluated_get(depsgraph)
+        point = other.matrix_world @ (sum((other.pose.bones[name].head for name in _EYES), Vector()) / 2)
     return _axes(armature.evaluated_get(depsgraph).matrix_world.inverted_safe() @ point)
+
+
+def _seen_head(wanted):
+    """The armature of the bundled head that an object belongs to, None for any other object."""
+    own = head.armature_of(wanted) if wanted.type == "MESH" else wanted
+    return own if own is not None and own.type == "ARMATURE" and all(name in own.data.bones for name in _EYES) else None
+
+
+def _is_posed(armature) -> bool:
+    """Whether keys of an armature move its bones."""
+    return armature is not None and any(curve.data_path.startswith("pose.bones") for curve in compat.curves_for(armature))
 
 
 def _middle(armature) -> Vector:
