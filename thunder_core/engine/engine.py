@@ -293,11 +293,14 @@ class Engine:
         voice = self.analyse(speech)
         return self._measures.of_style(self.scorer.requested(voice, asked), voice)
 
-    def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
-        """Times of lip closures for the m, b and p of a text in a sound, and the sound's silent parts, in seconds."""
+    def closures(
+        self, speech: Speech, text: str
+    ) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
+        """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts, and its words, in seconds."""
         _, logits = self.thunder.encoder.analyse(self._samples(speech).to(self.device))
         belief = logits.float().softmax(-1).cpu().numpy()
-        return transcript.closures(belief, text), transcript.pauses(belief)
+        closures, words = transcript.closures_and_words(belief, text)
+        return closures, transcript.pauses(belief), words
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the same length."""

@@ -366,9 +366,9 @@ class Worker:
         speech = read_sound(arguments.text(args, "sound"), progress.reading)
         engine = self._loaded(progress)
         progress(0.2, "Analyzing the voice")
-        closures, pauses = engine.closures(speech, text)
+        closures, pauses, words = engine.closures(speech, text)
         answer = [[each.text, each.seconds, each.sure, each.word] for each in closures]
-        return {"closures": answer, "pauses": [list(each) for each in pauses]}
+        return {"closures": answer, "pauses": [list(each) for each in pauses], "words": [list(each) for each in words]}
 
     def _listen(self, args, progress):
         from .speech.audio import read_sound, write_sound
