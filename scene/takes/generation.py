@@ -255,6 +255,8 @@ class TakeCollector:
         more: as for `sampled`. Returns the takes, best first.
         """
         self.check()
+        _, rig = again(self.scene, self.mesh)
+        sampling = replace(sampling, sums=rig.sums)
         waiting: list[keying.Performance] = []
         with closing(sampled(client, sound, count, seed, sampling, waiting.append, self.voice.name, **more)) as steps:
             for step in steps:

@@ -284,6 +284,7 @@ class Worker:
         system = arguments.text(args, "system") if "system" in args else DEFAULT
         reference = arguments.array(args, "reference") if args.get("reference") is not None else None
         picture = arguments.array(args, "picture") if args.get("picture") is not None else None
+        sums = arguments.sums(args)
         folder = self._folder_for_arrays(args)
         speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not listening)
         is_silent = not speech.samples.any()
@@ -318,6 +319,7 @@ class Worker:
             system=system,
             reference=reference,
             picture=picture,
+            sums=sums,
             progress=progress,
             arrived=arrived,
             noticed=noticed,

@@ -122,6 +122,8 @@ def _joint(values, joints, default):
 
 # ---- driving
 
+Sums = Sequence[Sequence[tuple[str, float]]]  # of each number that a rig holds: the sources that it adds up, and their weights
+
 
 @dataclass(frozen=True)
 class Track:
@@ -156,9 +158,9 @@ class Driver:
         raise NotImplementedError
 
     @property
-    def sums(self) -> list[list[tuple[str, float]]]:
-        """What can be read off the rig, as `Sum.sums`; empty if that is the whole motion, carried over to another basis."""
-        return []
+    def sums(self) -> Sums | None:
+        """The sums that can be read off the rig, for `visible`; None if that is the whole motion, carried over to another basis."""
+        return None
 
     def prepare(self) -> Generator[float, None, None]:
         """Load what `drive` and `read` need, in steps; without it they load it themselves when they are first called."""
@@ -251,12 +253,12 @@ class Sum(Driver):
         return result
 
     @property
-    def sums(self) -> list[list[tuple[str, float]]]:
-        """The sums of sources that can be read off the rig, each as its sources and weights: what `visible` takes."""
+    def sums(self) -> Sums:
+        """The sums that can be read off the rig, for `visible`: those of its tracks, and of the axes of its turns."""
         return [*self._added.values(), *(added for turn in self.turns for added in turn.added.values())]
 
 
-def visible(motion: Motion, channels: Sequence[str], sums: Sequence[Sequence[tuple[str, float]]]) -> Motion:
+def visible(motion: Motion, channels: Sequence[str], sums: Sums) -> Motion:
     """What a rig with these sums (`Sum.sums`) shows of a motion whose expression columns are `channels`: what it is read as after its
     tracks are filled. Parts that no track moves are at rest."""
     given, still = sources(motion, channels), np.zeros(motion.frames)
@@ -269,7 +271,7 @@ def visible(motion: Motion, channels: Sequence[str], sums: Sequence[Sequence[tup
     return replace(seen, head=head, eyes=eyes, fps=motion.fps)
 
 
-def shows_all(channels: Sequence[str], sums: Sequence[Sequence[tuple[str, float]]]) -> bool:
+def shows_all(channels: Sequence[str], sums: Sums) -> bool:
     """Whether a rig with these sums shows every motion whose expression columns are `channels` as it is."""
     turns = _PROBED * np.concatenate([np.eye(3), -np.eye(3)])  # each joint to either side
     count, still = len(channels), np.zeros((len(turns), 3))
@@ -279,7 +281,7 @@ def shows_all(channels: Sequence[str], sums: Sequence[Sequence[tuple[str, float]
     return bool(np.abs(pack(visible(probe, channels, sums)) - pack(probe)).max() < _SAME)
 
 
-def _solve(columns: Sequence[np.ndarray], parts: Sequence[Sequence[tuple[str, float]]], frames: int) -> dict[str, np.ndarray]:
+def _solve(columns: Sequence[np.ndarray], parts: Sums, frames: int) -> dict[str, np.ndarray]:
     """Sources {name: [T]} whose weighted sums come nearest to the columns, by least squares."""
     result: dict[str, np.ndarray] = {}
     for rows, names in _groups(parts):
