@@ -213,8 +213,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     if not path:
         return cached.failed if cached is not None else "The voice was removed"
     clock = Clock.of(scene, voice.clock.start)
-    peaks = cached.peaks if cached is not None else None
-    seconds = _seconds_of(voice, clock, len(peaks) / voice_cache.PEAKS_PER_SECOND if peaks is not None else 0.0, entry)
+    seconds = _seconds_of(voice, clock, cached, entry)
     if seconds <= 0:
         return "The length of the voice is not known"
     motion = yield from mapped(reading.read_quietly(rig, head.channel_names(), clock, seconds), lambda _: False)
@@ -235,11 +234,13 @@ def _voice(scene, rig: head.Rig, entry) -> strip.Voice:
     return strip.of_take(bpy.context, entry)
 
 
-def _seconds_of(voice: strip.Voice, clock: Clock, read: float, entry) -> float:
-    """Length of a voice in seconds. read: seconds of its file, 0 if it was not read yet."""
+def _seconds_of(voice: strip.Voice, clock: Clock, cached: voice_cache.CachedVoice | None, entry) -> float:
+    """Length of a voice in seconds, 0 if it is not known. cached: what was read of it."""
     if voice.last is not None:
         return (voice.last - voice.clock.start) / clock.fps
-    return read or ((entry.last - entry.first) / clock.fps if entry is not None else 0.0)
+    if cached is not None and cached.peaks is not None:
+        return len(cached.peaks) / voice_cache.PEAKS_PER_SECOND
+    return (entry.last - entry.first) / clock.fps if entry is not None else 0.0
 
 
 def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[Step, None, None]:
@@ -253,7 +254,10 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
     voice = _voice(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
     path = yield from mapped(voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy))
     clock = Clock.of(scene, voice.clock.start)
-    seconds = _seconds_of(voice, clock, 0.0, entry)
+    cached = voice_cache.read(scene, voice, client.folder)
+    while cached is not None and cached.reading:
+        yield Step(0.96, "Scoring")
+    seconds = _seconds_of(voice, clock, cached, entry)
     if seconds <= 0:
         return
     motion = yield from mapped(reading.read(rig, head.channel_names(), clock, seconds), lambda _: Step(0.97, "Scoring", True))

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks the arguments of a request: of the right kind and within bounds, or refused with a sentence."""
 
-import math
 import os
 
 from ..errors import BadRequest, BadSound
@@ -79,11 +78,13 @@ def asked(args):
 
 def sums(args):
     """The `Sum.sums` of a request's “sums”, None if it has none. Raises BadRequest."""
+    from ..face.mapping import LARGEST
+
     value = args.get("sums")
 
     def is_part(part):
         is_number = isinstance(part, list) and len(part) == 2 and isinstance(part[1], (int, float)) and not isinstance(part[1], bool)
-        return is_number and isinstance(part[0], str) and math.isfinite(part[1])
+        return is_number and isinstance(part[0], str) and abs(part[1]) <= LARGEST
 
     if value is None or isinstance(value, list) and all(isinstance(added, list) and all(map(is_part, added)) for added in value):
         return value

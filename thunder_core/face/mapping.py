@@ -17,7 +17,7 @@ from ..types import Motion, pack
 
 VERSION = 1  # version of the mapping format
 _LONGEST = 2**22  # largest mapping file, letters: some ten thousand rules
-_LARGEST = 1e6  # largest weight of a rule, either sign; beyond it 32-bit curves overflow
+LARGEST = 1e6  # largest weight of a rule, either sign; beyond it 32-bit curves overflow
 
 LOWER_PER_JAW = 3.25  # default, measured on the bundled head; see Mapping
 _MOST_PER_JAW = 20.0
@@ -532,7 +532,7 @@ def _number(data: dict, name: str, where: str, default: float = 1.0) -> float:
     """A number in the JSON of a mapping; `where` names the place in the error. Raises BadHead."""
     value = data.get(name, default)
     # The comparison is false for NaN, and right for whole numbers that no float can hold.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_LARGEST <= value <= _LARGEST:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -LARGEST <= value <= LARGEST:
         raise BadHead(f"“{name}” of {where} is not a number: choose another file or map again")
     return float(value)
 
