@@ -13,7 +13,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, idle, jobs
 from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score
-from thunder.scene.takes import provenance, take_list
+from thunder.scene.takes import grading, provenance, take_list
 from thunder.scene.voice import mixdown, strip, voice_cache
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
@@ -425,6 +425,17 @@ def test_what_scoring_itself_touches_does_not_break_it_off(monkeypatch):
 
 
 # ---- drifts
+
+
+def test_a_take_is_graded_with_the_frame_that_is_worst(blender, stage):
+    per_frame = np.full(75, 90.0)
+    per_frame[40:50] = [20, 12, *[20] * 8]
+    drifting(stage, per_frame)
+    scene, entry = stage[0], stage[0].thunder.takes[0]
+    assert live_score.shown_score(scene).grade == grading.of_take(entry) == grading.Grade("ERROR", "poor", 52)
+    assert "Lip-Sync poor · frame 52, 85 of 100" in entry.tooltip
+    entry.of_whole = True  # of a longer line: nothing is known of this part
+    assert grading.of_take(entry) is None and live_score.shown_score(scene).grade is None and "Lip-Sync 85 of 100" in entry.tooltip
 
 
 def drifting(stage, per_frame, total=85.0, start=11.0):
