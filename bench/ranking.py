@@ -12,18 +12,22 @@ takes' r with the measured mouths of DATA's split `check`. The yardstick is the 
 prediction from the speech features; mesh2speech is the evidence that mesh-to-speech reads off a take for the sound's units. Spoiled
 takes: AUC of the score against that of the same takes late, early, damped … To stdout and, with a cache, bench/results/ranking.txt.
 Without a cache the shipped sample's takes are spoiled and the table is only printed.
+
+Grades: `--grades` alone, with DATA's `speech/`, how takes of recordings of the split are graded (`thunder_core.grades`) as they are, with
+faults planted in them, and on faces with fewer keys. To stdout and bench/results/grades.txt.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,11 +36,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+import soundfile
 import torch
 from scipy.ndimage import gaussian_filter1d
 from scipy.stats import spearmanr
 
-from bench.corpus_lines import clips_of, Line
+from bench.corpus_lines import clips_of, LEAST_SECONDS, Line, MOST_SECONDS
 from bench.tables import effort, report, required, results_file
 from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Asked, Direction
@@ -45,17 +50,27 @@ from thunder_core.engine.m2s.score import DAMPED, shift_frames, voiced
 from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.face import conventions
+from thunder_core.face.jaw_balance import balanced
 from thunder_core.face.lips import opening_mm
-from thunder_core.train.corpus import Corpus
+from thunder_core.face.mapping import Mapping, Rule, Sum, Sums, Target, Track, visible
+from thunder_core.grades import CHECK, GOOD, graded, POOR
+from thunder_core.train.corpus import Corpus, split_of
 from thunder_core.train.judge import allowed, energy_of, lip_error, size_of, without_closures
 from thunder_core.train.lip_kernels import fitted_to, identity
 from thunder_core.train.sampled import taught
-from thunder_core.types import pack, Speech, Take, unpack
+from thunder_core.types import FPS, pack, RATE, Speech, Take, unpack
 
 TAKES, SPREAD = 16, 0.5
 STYLES = 4  # takes of a line that are compared with the same readings requested
 WITHOUT, WITH = "without its stresses", "with its stresses"
 SHIFTS = (2, 3, 5)  # frames of 40 ms
+GRADES = (GOOD, CHECK, POOR)
+FAULTS = (
+    "120 ms late", "120 ms early", "200 ms late", "200 ms early", "never closing", "stops for 1 s", "stops for 2 s",
+    "stops after a half", "stops after a quarter", "still",
+)  # fmt: skip
+UNKNOWN = ("as it is", "120 ms late", "never closing", "stops for 2 s", f"damped to {DAMPED:.0%}")  # scored without a direction, too
 ALLOWED = ("damped to 60 %", "exaggerated by half")  # changes that *Energy* can request, so not faults
 
 
@@ -271,6 +286,84 @@ def spoiled_table(engine: Engine, sounds: list[Speech], takes: int, steps: int) 
     return lines
 
 
+def recordings(data: Path, split: str, count: int) -> list[Path]:
+    """As many recordings of at least 5 s of a split's voices as there are, one of every voice before another of any."""
+    ranked, turns = [], {}
+    for table in sorted((data / "speech").glob("*/transcripts.tsv")):
+        for name, speaker, _ in csv.reader(table.read_text(encoding="utf-8").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE):
+            path = table.parent / name
+            if split_of(speaker) == split and soundfile.info(path).duration >= LEAST_SECONDS:
+                turns[speaker] = turns.get(speaker, 0) + 1
+                ranked.append((turns[speaker], name, path))
+    return [path for *_, path in sorted(ranked)[:count]]
+
+
+def stopped(x: np.ndarray, mouth: np.ndarray, loud: np.ndarray) -> dict[str, np.ndarray]:
+    """Versions of a packed motion [T, C] whose mouth stops while somebody speaks (loud [T])."""
+
+    def held(start: int, end: int) -> np.ndarray:
+        y = x.copy()
+        y[start:end, mouth] = x[start, mouth]
+        return y
+
+    made = {f"stops after {share}": held(len(x) // by, len(x)) for share, by in (("a half", 2), ("a quarter", 4))}
+    for seconds in (1, 2):
+        spoken = np.convolve(loud, np.ones(round(seconds * FPS)), "valid")
+        made[f"stops for {seconds} s"] = held(int(spoken.argmax()), int(spoken.argmax()) + round(seconds * FPS))
+    return made
+
+
+def faces() -> dict[str, Sums]:
+    """What faces that have a convention's shape keys and no bones, and one that has five vowels alone, show of a motion."""
+    of = {convention.name: convention for convention in conventions.conventions()}
+    keys = {name: tuple(dict.fromkeys(key for options in of[name].keys.values() for key in options[0])) for name in ("arkit", "vrm")}
+    result = {}
+    for face, name, having in (("ARKit", "arkit", keys["arkit"]), ("VRoid", "vrm", keys["vrm"]), ("five vowels", "vrm", tuple("AIUEO"))):
+        shapes = conventions.explain(of[name], having).shapes
+        plan = balanced(Mapping("", tuple(Rule(c, Target("KEY", key), w) for c, moved in shapes.items() for key, w in moved.items()), ()))
+        tracks = list(dict.fromkeys(rule.target.name for rule in plan.rules))
+        parts = [(rule.source, tracks.index(rule.target.name), rule.weight) for rule in plan.rules]
+        result[face] = Sum([Track(0, track) for track in tracks], parts).sums
+    return result
+
+
+def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
+    """How takes are graded as they are (the first of each line as asked, the others in readings of their own) and with planted faults."""
+    n, names = engine.head.channels, engine.head.expression_names
+    mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
+    found: dict[str, list[tuple[str, float]]] = {}
+    shown_on = faces()
+    for number, speech in enumerate(sounds):
+        voice, seed = engine.analyse(speech), 5000 + TAKES * number
+        loud = voiced(voice.features[:, -LOUDNESS:]).numpy()
+        asked = Asked(Direction().vector()[None], SPREAD)
+        for take in engine.generate(speech, STYLES, seed, asked=asked):
+            x, is_first = pack(take.motion), take.seed == seed
+            made = {name: unpack(y, n) for name, y in (spoiled(engine, x, x[::-1]) | stopped(x, mouth, loud)).items()}
+            made |= {f"on {face}": visible(take.motion, names, sums) for face, sums in shown_on.items()}
+            of_take = replace(asked, as_asked=is_first)
+            for name, motion in made.items():
+                score = engine.score(speech, motion, of_take, take.seed)
+                what = name if name != "as it is" else "as asked" if is_first else "in readings of their own"
+                found.setdefault(what, []).append((graded(score.total, score.per_frame)[0], score.total))
+                if name in UNKNOWN:
+                    score = engine.score(speech, motion)
+                    found.setdefault(f"{name}, direction not known", []).append((graded(score.total, score.per_frame)[0], score.total))
+    rows = [
+        f"\n#### Grades: {len(sounds)} lines, {STYLES} takes of each",
+        f"{'':44s} {'takes':>6s}" + "".join(f"{g:>7s}" for g in GRADES) + "  score",
+    ]
+    for name, of in found.items():
+        shares = "".join(f"{np.mean([grade == g for grade, _ in of]):7.3f}" for g in GRADES)
+        rows.append(f"{name:44s} {len(of):6d}{shares} {np.mean([total for _, total in of]):6.1f}")
+    faults = [grade for name in FAULTS for grade, _ in found[name]]
+    rows.append(
+        f"planted faults ({', '.join(FAULTS)}): {len(faults)}, poor {np.mean([g == POOR for g in faults]):.3f}, "
+        f"good {sum(g == GOOD for g in faults)}"
+    )
+    return rows
+
+
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--cache", type=Path, default=ROOT / "cache")
@@ -281,8 +374,17 @@ def main() -> None:
     p.add_argument("--takes", type=int, default=2, help="of each line that are spoiled")
     p.add_argument("--steps", type=int, default=0, help="of the whole diffusion model (default: normal quality)")
     p.add_argument("--results", type=Path, help="file for the table (default: bench/results, if there is a cache)")
+    p.add_argument("--grades", action="store_true", help="only the grades of takes of DATA's recordings")
     args = p.parse_args()
+    if args.grades:
+        required((args.data or Path("DATA")) / "speech", "the folder of recordings")
     engine = Engine.load(args.weights, device="cpu")
+    if args.grades:
+        paths = recordings(args.data, args.split, args.voices)
+        sounds = [Speech(read_sound(path).samples[: int(MOST_SECONDS * RATE)]) for path in paths]
+        lines = [f"weights {engine.weights}; recordings of the split {args.split}; {effort(args.steps)}", *grade_table(engine, sounds)]
+        report(results_file(args.results, "grades.txt", args.split == "test"), lines)
+        return
     cached = (args.cache / "corpus" / "clips.json").exists()
     whose = f"voices of the split {args.split}" if cached else "the shipped sample, a synthetic voice"
     lines = [f"weights {engine.weights}; {whose}; {effort(args.steps)}"]

@@ -42,9 +42,12 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         known = score is not None and score.is_known
         if not known:
             live_score.ask(context.scene, rig)
-        text = score.text if known else "Lip-Sync"
+        text, grade = score.text if known else "Lip-Sync", score.grade if known else None
         line = live_score.committed_line(context, rig)
         row = layout.row(align=True)
+        if grade is not None:
+            row.label(text="", icon=grade.icon)
+            text = f"{grade.text.capitalize()}, {text}"
         row.label(text=text + (f" · {line}" if known and line else "") + (" …" if live_score.live.is_running else ""))
         row.prop(context.scene.thunder, "live_score", text="", icon="FILE_REFRESH")
         why = "" if known else live_score.why_none(rig)

@@ -4,7 +4,7 @@
 import blf
 import bpy
 
-from ..scene.takes import browsing, edit_watch, take_list, thumbnails
+from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails
 from ..scene.voice import fingerprint
 from ..thunder_core import direction_words
 
@@ -12,6 +12,7 @@ _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED
 TILE = 0.8  # width of an icon without the gap around it, in buttons
 SCORE, NAME = (0.4, 0.4), (0.3, 0.3)  # the same for a score and a name: fixed part, and per letter
 BESIDE, SCROLL, ROWS = 3.8, 0.7, 8  # the same for a sidebar's tabs, margins and star, and for a scroll bar, which more rows than these have
+WIDE = 20.0  # width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one the icon and the tooltip do
 AROUND_LINE = 2.6  # the same for what is beside a line of text in the panel
 FONT = 0  # that of the interface
 _drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
@@ -33,6 +34,8 @@ class THUNDER_UL_takes(bpy.types.UIList):
         picture.scale_x = TILE
         for tile in icons or (0,) * thumbnails.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
+        grade = None if _drawn.get("sort") == "DIVERSITY" else grading.of_take(item)
+        row.label(text="", icon="BLANK1" if grade is None else grade.icon)
         score = row.row(align=True)
         score.ui_units_x = SCORE[0] + SCORE[1] * _drawn.get("letters", 2)
         score.alignment = "RIGHT"
@@ -42,7 +45,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         if item.words:
             name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
             # What is left of the row is for the words: if they took more, Blender would cut the name off, too.
-            left = width(context) - BESIDE - TILE * thumbnails.TILES - score.ui_units_x - name.ui_units_x - (mark != "BLANK1")
+            left = width(context) - BESIDE - TILE * thumbnails.TILES - score.ui_units_x - name.ui_units_x - (mark != "BLANK1") - TILE
             left -= SCROLL * (_drawn.get("rows", 0) > ROWS)
             if said := fitting(item.words, left, context):
                 words = row.row(align=True)
@@ -56,7 +59,10 @@ class THUNDER_UL_takes(bpy.types.UIList):
         if _drawn.get("sort") == "DIVERSITY":
             apart = _drawn["apart"].get(index)
             return "" if apart is None else f"{apart:.1f}" if apart < 9.95 else f"{apart:.0f}"
-        return take_list.points_of(item) if take_list.speaks(item) else "–"
+        if not take_list.speaks(item):
+            return "–"
+        grade = grading.of_take(item) if _drawn.get("wide") else None
+        return take_list.points_of(item) if grade is None else f"{grade.text}  {take_list.points_of(item)}"
 
     def draw_filter(self, context, layout):
         settings = context.scene.thunder
@@ -71,6 +77,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         _drawn["stale"] = {entry.as_pointer() for entry, _ in fingerprint.stale(context.scene)}
         _drawn.update(
             sort=settings.sort,
+            wide=width(context) >= WIDE,
             rows=len(order),
             apart=(browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}),
         )

@@ -104,7 +104,13 @@ _RESULTS = {
     ),
     "generate": _holds({**_ABOUT_TAKES, "sound_seconds": _number, "seconds": _number, "takes": _list(_TAKE)}),
     "score": _holds({"total": _number, "per_frame": _text}),
-    "closures": _holds({"closures": _list(_row(_text, _number, _number, _text)), "pauses": _list(_row(_number, _number))}),
+    "closures": _holds(
+        {
+            "closures": _list(_row(_text, _number, _number, _text)),
+            "pauses": _list(_row(_number, _number)),
+            "words": _list(_row(_text, _number, _number)),
+        }
+    ),
     "check_flame": _holds({"rig": _number, "skinning": _number, "smplx": _text}),
     "listen": _holds({"sound": _text, "rate": _whole, "seconds": _number}),
 }

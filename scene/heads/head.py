@@ -15,7 +15,7 @@ from mathutils import Vector
 from ...thunder_core.channels import TONGUE
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import load_head
-from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, Target, Track
+from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, shows_all, Sums, Target, Track
 from . import binding, character, family, flame, rna_paths
 from .build import build as _build, HAIR_MARK, MARK
 
@@ -51,6 +51,12 @@ class Rig:
         if self.armature is not None or any(name.split(".")[0] == "neck" for name in self.driver.used):
             return ""
         return f"“{self.owner.name}” has no bone for its neck, so its head keeps still: what takes do with the head is not seen"
+
+    @property
+    def sums(self) -> Sums | None:
+        """What the engine is told of the head, so that it scores and describes what takes look like on it; None if it shows everything."""
+        sums = self.driver.sums
+        return None if sums is None or shows_all(channel_names(), sums) else sums
 
     @property
     def keys(self):

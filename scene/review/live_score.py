@@ -12,6 +12,7 @@ import bpy
 import numpy as np
 from bpy.app.handlers import persistent
 
+from ...thunder_core import grades
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import displacement
@@ -24,7 +25,7 @@ from ..heads import head
 from ..host import compat, handlers, idle, jobs
 from ..host.jobs import Step
 from ..host.session import Part, session
-from ..takes import dialogue, generation, provenance, take_list
+from ..takes import dialogue, generation, grading, provenance, take_list
 from ..takes.commit import line_names, line_scores
 from ..takes.direction import similar
 from ..takes.sampling import Sampling
@@ -33,12 +34,8 @@ from . import listening
 
 QUIET_SECONDS = 0.7  # delay after the last edit, so that nothing is scored while a key is dragged
 PAUSE_SECONDS = 0.05
-DRIFTING = 65.0  # a frame below this score drifts, if it is also _BELOW_TOTAL below the take's total
-_BELOW_TOTAL = 12.0
-WRONG = 26.0  # a frame below this score drifts in any take; between the anchors of 120 ms off (8) and damped lips (45)
 _MEASURED = 150  # frames whose mouth is measured at once
 _DIRECTION = ("direction", "spread", "as_asked", "original", "like")  # arguments of a request that say how a take is played
-_SHORTEST_DRIFT, _BRIDGE = 2, 5  # motion frames: shorter drifts are ignored, gaps up to this are bridged
 
 
 @dataclass(frozen=True)
@@ -72,18 +69,19 @@ class SyncScore:
         """Stretches where the lips drift, in order of time: scene frames of begin, end and worst moment."""
         if self.per_frame is None or not len(self.per_frame):
             return []
-        usual = (self.total if self.is_known else 100.0) - _BELOW_TOTAL
-        low = np.flatnonzero(self.per_frame < max(WRONG, min(DRIFTING, usual)))
-        runs = np.split(low, np.flatnonzero(np.diff(low) > _BRIDGE) + 1)
         return [
             (self.frame(run[0]), self.frame(run[-1]), self.frame(run[self.per_frame[run].argmin()]))
-            for run in runs
-            if len(run) >= _SHORTEST_DRIFT
+            for run in grades.drifts(self.total, self.per_frame)
         ]
 
     def worst(self) -> int | None:
         """Scene frame of the worst moment of all drifts."""
         return self.frame(int(np.argmin(self.per_frame))) if self.drifts() else None
+
+    @property
+    def grade(self) -> grading.Grade | None:
+        """Its grade, None if it is not known, or of more than these frames."""
+        return None if self.of_whole else grading.Grade.of(self.total, self.per_frame, self.clock)
 
 
 def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
@@ -93,8 +91,7 @@ def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
         return score_of_take(scene, entry)
     if rig is None:
         return None
-    action = own_action(rig)
-    return None if action is None else live.own.get((*display.animation_of(rig), line_of(bpy.context, action)))
+    return live.own.get((*display.animation_of(rig), line_of(bpy.context, own_action(rig))))
 
 
 def score_of_take(scene, entry) -> SyncScore:
@@ -112,7 +109,7 @@ def own_action(rig: head.Rig):
 def line_of(context, action) -> str:
     """Name of the line that the score of the animator's action refers to: the current voice or, if the action holds other lines,
     the one of them nearest to the current frame. "" if there is no current voice."""
-    committed = line_names.of(action)
+    committed = line_names.of(action) if action is not None else None
     try:
         meant = strip.find(context).name
     except ThunderError:
@@ -143,7 +140,7 @@ def why_none(rig: head.Rig) -> str:
     if entry is not None:
         return "" if take_list.speaks(entry) else f"“{entry.name}”: {take_list.score_text(entry).lower()}, so it has no Lip-Sync"
     if action is None and _is_in_strips(rig):
-        return "This animation is in NLA strips: press Listen to hear it; only an action has a score"
+        return "" if shown_score(bpy.context.scene, rig) is not None else "This animation is in NLA strips: press Listen to score it"
     key = (*display.animation_of(rig), line_of(bpy.context, action)) if action is not None else None
     return live.latest if key in live.tried and key not in live.own and not live.is_running else ""
 
@@ -216,8 +213,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     if not path:
         return cached.failed if cached is not None else "The voice was removed"
     clock = Clock.of(scene, voice.clock.start)
-    peaks = cached.peaks if cached is not None else None
-    seconds = _seconds_of(voice, clock, len(peaks) / voice_cache.PEAKS_PER_SECOND if peaks is not None else 0.0, entry)
+    seconds = _seconds_of(voice, clock, cached, entry)
     if seconds <= 0:
         return "The length of the voice is not known"
     motion = yield from mapped(reading.read_quietly(rig, head.channel_names(), clock, seconds), lambda _: False)
@@ -238,11 +234,13 @@ def _voice(scene, rig: head.Rig, entry) -> strip.Voice:
     return strip.of_take(bpy.context, entry)
 
 
-def _seconds_of(voice: strip.Voice, clock: Clock, read: float, entry) -> float:
-    """Length of a voice in seconds. read: seconds of its file, 0 if it was not read yet."""
+def _seconds_of(voice: strip.Voice, clock: Clock, cached: voice_cache.CachedVoice | None, entry) -> float:
+    """Length of a voice in seconds, 0 if it is not known. cached: what was read of it."""
     if voice.last is not None:
         return (voice.last - voice.clock.start) / clock.fps
-    return read or ((entry.last - entry.first) / clock.fps if entry is not None else 0.0)
+    if cached is not None and cached.peaks is not None:
+        return len(cached.peaks) / voice_cache.PEAKS_PER_SECOND
+    return (entry.last - entry.first) / clock.fps if entry is not None else 0.0
 
 
 def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[Step, None, None]:
@@ -256,7 +254,10 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
     voice = _voice(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
     path = yield from mapped(voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy))
     clock = Clock.of(scene, voice.clock.start)
-    seconds = _seconds_of(voice, clock, 0.0, entry)
+    cached = voice_cache.read(scene, voice, client.folder)
+    while cached is not None and cached.reading:
+        yield Step(0.96, "Scoring")
+    seconds = _seconds_of(voice, clock, cached, entry)
     if seconds <= 0:
         return
     motion = yield from mapped(reading.read(rig, head.channel_names(), clock, seconds), lambda _: Step(0.97, "Scoring", True))

@@ -268,6 +268,8 @@ class TakeCollector:
         """
         self.check()
         self.count = count
+        _, rig = again(self.scene, self.mesh)
+        sampling = replace(sampling, sums=rig.sums)
         waiting: list[keying.Performance] = []
         with closing(sampled(client, sound, count, seed, sampling, waiting.append, self.voice.name, **more)) as steps:
             for step in steps:

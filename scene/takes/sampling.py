@@ -11,6 +11,7 @@ import numpy as np
 from ...thunder_core.client import Client
 from ...thunder_core.direction import Asked, AXES, check, DIRECTION_NAMES, MOODS
 from ...thunder_core.errors import BadRequest
+from ...thunder_core.face.mapping import Sums
 from ...thunder_core.quality import NORMAL, QUALITIES
 from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, SYSTEMS
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
@@ -24,7 +25,7 @@ class Sampling:
     asked: requested directions; None: any style.  listening: the face listens to the voice instead of speaking it.
     system: which of SYSTEMS performs.  style_from: name of the take's action whose style DiffPoseTalk takes, "" for none.
     picture: name of the image whose mood Media2Face takes, "" for none.  moods: the strength of every mood but neutral that was read off
-    it, empty before that; they make a take again where the picture has changed.
+    it, empty before that; they make a take again where the picture has changed.  sums: of the head that plays the take (`Rig.sums`).
     """
 
     quality: str = NORMAL
@@ -37,6 +38,7 @@ class Sampling:
     style_from: str = ""
     picture: str = ""
     moods: tuple[float, ...] = ()
+    sums: Sums | None = None
 
     @classmethod
     def of(cls, settings) -> Sampling:
@@ -90,7 +92,7 @@ class Sampling:
 
     def request(self, client: Client) -> dict:
         """All arguments as a request of this client takes them. Raises NoSpace."""
-        arguments = self.arguments | ({"listening": True} if self.listening else {})
+        arguments = self.arguments | ({"listening": True} if self.listening else {}) | ({} if self.sums is None else {"sums": self.sums})
         if self.asked is None:
             return arguments
         arguments |= {"direction": client.put_array(self.asked.vectors), "spread": self.asked.spread, "as_asked": self.asked.as_asked}

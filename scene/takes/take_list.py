@@ -20,7 +20,7 @@ from ..animation.display import actions_of
 from ..heads import head, head_state
 from ..host import compat, jobs, playback
 from ..voice import strip
-from . import edit_watch, provenance
+from . import edit_watch, grading, provenance
 from .provenance import is_edited
 from .sampling import role_of
 
@@ -180,7 +180,9 @@ def described(entry) -> str:
     if not speaks(entry):
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
     elif math.isfinite(entry.score):
-        lines.append(f"Lip-Sync {points(entry.score)} of 100" + (f", {OF_WHOLE}: Listen scores this part" if entry.of_whole else ""))
+        grade = grading.of_take(entry)
+        said = f"Lip-Sync {points(entry.score)} of 100" if grade is None else f"Lip-Sync {grade.text}, {points(entry.score)} of 100"
+        lines.append(said + (f", {OF_WHOLE}: Listen scores this part" if entry.of_whole else ""))
     if entry.words:
         lines.append(f"Played {entry.words}" if entry.words in (AS_ASKED, NEARLY) else f"Compared with what was asked: {entry.words}")
     if edit_watch.watch.is_known(entry):

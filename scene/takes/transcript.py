@@ -28,7 +28,7 @@ _MOST_UNSAID = 0.25  # share of missing closures from which the transcript does 
 _LEAST_SAID, _LEAST_PART = 3, 0.5  # a matching part has this many closures in a row and this share of all
 _BESIDE = 0.15  # seconds added on either side of such a part
 _FOR_EVER = 1e6  # seconds
-_MOST_WORDS = 3  # words that a message lists
+_MOST_WORDS, _MOST_PLACES = 3, 6  # words, and closures, that a message lists
 
 
 class ThunderTranscript(bpy.types.PropertyGroup):
@@ -54,11 +54,11 @@ def ensure(scene, voice: str):
 
 @dataclass(frozen=True)
 class Corrected:
-    """The result of a correction. added, removed: number of closures.  unspoken: words whose m, b or p the voice does not say.
-    The last field has the first and last word of the corrected part, None for the whole text."""
+    """The result of a correction. added, removed: the word ("" outside of words) and scene frame of each closure.
+    unspoken: words whose m, b or p the voice does not say.  part: first and last word of the corrected part, None for the whole text."""
 
-    added: int
-    removed: int
+    added: tuple[tuple[str, int], ...] = ()
+    removed: tuple[tuple[str, int], ...] = ()
     unspoken: tuple[str, ...] = ()
     part: tuple[str, str] | None = None
 
@@ -67,7 +67,8 @@ class Corrected:
         """The message for the animator."""
         if not self.added and not self.removed:
             return "The lip closures already match the transcript"
-        return f"Added {self.added} lip closure{'s' * (self.added != 1)}, removed {self.removed}"
+        added = f"Added {len(self.added)} lip closure{'s' * (len(self.added) != 1)}{_placed(self.added)}"
+        return f"{added}; removed {len(self.removed)}{_placed(self.removed)}"
 
     @property
     def warning(self) -> str:
@@ -85,6 +86,13 @@ def _named(words: tuple[str, ...]) -> str:
     words = tuple(dict.fromkeys(words))
     more = f" and {len(words) - _MOST_WORDS} more" if len(words) > _MOST_WORDS else ""
     return ", ".join(f"“{word}”" for word in words[:_MOST_WORDS]) + more
+
+
+def _placed(closures: tuple[tuple[str, int], ...]) -> str:
+    """Words and frames of closures in a message."""
+    places = [f"“{word}” at frame {frame}" if word else f"frame {frame}" for word, frame in closures[:_MOST_PLACES]]
+    more = f" and {len(closures) - _MOST_PLACES} more" if len(closures) > _MOST_PLACES else ""
+    return f": {', '.join(places)}{more}" if places else ""
 
 
 def _matching(closed: list) -> slice:
@@ -147,26 +155,34 @@ def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
         raise BadRequest("The take was deleted: show another and try again")
     rig = take_list.rig_of(scene, entry)
     clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
-    offset, added, removed = entry.action.thunder_shape.offset, 0, 0
+    offset, done, start = entry.action.thunder_shape.offset, lip_closures.Correction(), 0.0
 
     def alter(motion, first):
-        nonlocal added, removed
+        nonlocal done, start
+        start = first
 
         # The take's own time: an offset moves its lips against the sound on purpose.
         def row(seconds):
             return float(clock.frame(seconds)) - (first - offset)
 
-        changed, added, removed = lip_closures.correct(
+        changed, done = lip_closures.correct(
             motion,
             head.channel_names(),
             [row(seconds) for _, seconds, *_ in spoken_closed],
             [(row(start), row(end)) for start, end in left_alone],
         )
-        return changed, slice(0, motion.frames)
+        return changed, done.rows or slice(0, 1)
 
     yield from stage(change(rig, entry, alter), "Closing lips", 0.6, 1.0)
+    added = tuple((word, round(float(clock.frame(seconds)) + offset)) for _, seconds, _, word in (spoken_closed[n] for n in done.made))
+    removed = tuple((_word_at(result["words"], float(clock.seconds(start - offset + row))), round(start + row)) for row in done.gone)
     unspoken = tuple(word for _, _, sure, word in closed if sure < _SAID)
     return Corrected(added, removed, unspoken, None if is_all else (closed[part][0][3], closed[part][-1][3]))
+
+
+def _word_at(words: list, seconds: float) -> str:
+    """The word that is spoken at a time, "" for none."""
+    return next((word for word, start, end in words if start <= seconds <= end), "")
 
 
 def register():

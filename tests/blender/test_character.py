@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An animator's own character is found under every naming convention, driven whole, and read back."""
 
+import json
 import os
 import re
 
@@ -565,6 +566,19 @@ def test_lips_close_on_a_character_that_has_keys_for_vowels_alone(blender):
     shut = driven(mouthStretch=0.4, mouthClose=0.5)
     assert max(shut["Fcl_MTH_A"], shut["Fcl_MTH_I"]) <= 0.0, "m, b and p: the vowel's key goes with the jaw"
     assert driven(mouthPucker=0.4, mouthClose=0.5)["Fcl_MTH_U"] == pytest.approx(0.4), "a key that opens no jaw stays"
+
+
+def test_the_engine_is_told_what_a_characters_keys_show_and_nothing_of_a_whole_head(blender):
+    """So that scores and words are of that: a head that shows everything is asked for as before."""
+    mesh = grid_mesh(blender, "Hero", [f"Fcl_MTH_{letter}" for letter in "AEIOU"])
+    vowels = head_module.resolve(mesh).sums
+    assert vowels and not any("brow" in source for added in vowels for source, _ in added)
+    assert json.loads(json.dumps(vowels)) == [[list(part) for part in added] for added in vowels]
+    blender.ops.thunder.add_head()
+    own = head_module.resolve(blender.context.object)
+    assert own.sums is None
+    own.keys.key_blocks["browInnerUp"].name = "gone"
+    assert head_module.resolve(blender.context.object).sums is not None
 
 
 def test_a_pose_is_learnt_and_played(blender):

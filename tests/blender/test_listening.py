@@ -13,8 +13,9 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, idle, jobs
 from thunder.scene.host.session import session
 from thunder.scene.review import listening, live_score
-from thunder.scene.takes import provenance, take_list
+from thunder.scene.takes import grading, provenance, take_list
 from thunder.scene.voice import mixdown, strip, voice_cache
+from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.direction import Direction, DIRECTION_NAMES, Style
 from timing import keeps
@@ -379,6 +380,21 @@ def test_the_scene_is_not_stepped_behind_the_animators_back(blender, stage, engi
     assert scene.frame_current == 33 and not engine.asked
 
 
+def test_animation_in_strips_says_how_it_is_scored_and_shows_that_score(blender, stage, engine):
+    scene, rig, _ = stage
+    jaw = rig.armature.pose.bones["jaw"]
+    for frame, angle in ((1, 0.0), (20, 0.2)):
+        jaw.rotation_euler[0] = angle
+        jaw.keyframe_insert("rotation_euler", index=0, frame=frame)
+    animation = rig.armature.animation_data
+    animation.nla_tracks.new().strips.new("line", 1, animation.action)
+    animation.action = None
+    assert live_score.shown_score(scene, rig) is None
+    assert live_score.why_none(rig) == "This animation is in NLA strips: press Listen to score it"
+    progress.result(live_score.score_steps(engine, scene, rig, strip.find(blender.context)))
+    assert live_score.shown_score(scene, rig).total == pytest.approx(71.5) and live_score.why_none(rig) == ""
+
+
 def test_switched_off_nothing_is_scored(blender, stage, engine):
     scene, rig, _ = stage
     show(stage)
@@ -409,6 +425,17 @@ def test_what_scoring_itself_touches_does_not_break_it_off(monkeypatch):
 
 
 # ---- drifts
+
+
+def test_a_take_is_graded_with_the_frame_that_is_worst(blender, stage):
+    per_frame = np.full(75, 90.0)
+    per_frame[40:50] = [20, 12, *[20] * 8]
+    drifting(stage, per_frame)
+    scene, entry = stage[0], stage[0].thunder.takes[0]
+    assert live_score.shown_score(scene).grade == grading.of_take(entry) == grading.Grade("ERROR", "poor", 52)
+    assert "Lip-Sync poor · frame 52, 85 of 100" in entry.tooltip
+    entry.of_whole = True  # of a longer line: nothing is known of this part
+    assert grading.of_take(entry) is None and live_score.shown_score(scene).grade is None and "Lip-Sync 85 of 100" in entry.tooltip
 
 
 def drifting(stage, per_frame, total=85.0, start=11.0):

@@ -6,7 +6,7 @@ import pytest
 from performances import clicks
 from speaking import enter, keys_of, opening_of, same
 from thunder.scene.heads import head
-from thunder.scene.takes import take_list, transcript
+from thunder.scene.takes import take_list, track_values, transcript
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress, protocol
 
@@ -29,7 +29,8 @@ class Ear:
 
     @property
     def result(self):
-        answer = {"closures": self.found, "pauses": [list(pause) for pause in self.pauses]}
+        words = [[word, seconds - 0.2, seconds + 0.2] for _, seconds, _, word in self.found]
+        answer = {"closures": self.found, "pauses": [list(pause) for pause in self.pauses], "words": words}
         assert protocol.is_sound({"event": "done", "result": answer}, "closures")  # as the engine's answers are checked
         return answer
 
@@ -61,12 +62,14 @@ def test_lips_close_where_the_text_has_it_and_nowhere_else(blender, stage, tmp_p
     frames = np.arange(1, 98)
     before = opening_of(rig, entry, frames)
     assert before[round(2.4 * 24)] <= 0.3 < before[round(3.0 * 24)]
-    assert correct(blender, scene, ear).added == 1
+    done = correct(blender, scene, ear)
+    assert done.added == (("bump", 73),) and len(done.removed) == 1 and abs(done.removed[0][1] - 59) <= 1
+    assert done.sentence == f"Added 1 lip closure: “bump” at frame 73; removed 1: frame {done.removed[0][1]}"
     assert ear.asked[0][0] == "closures" and ear.asked[0][1]["text"] == "a bump"
     now = opening_of(rig, scene.thunder.takes[0], frames)
     assert now[round(1.3 * 24)] <= 0.3 and now[round(3.0 * 24)] <= 0.3 and now[round(2.4 * 24)] > 1.0
     keys = keys_of(rig, scene.thunder.takes[0])
-    assert correct(blender, scene, ear) == transcript.Corrected(0, 0)
+    assert correct(blender, scene, ear) == transcript.Corrected()
     assert same(keys, keys_of(rig, scene.thunder.takes[0]))
 
 
@@ -107,13 +110,32 @@ def test_a_text_that_is_wrong_at_its_end_corrects_what_comes_before(blender, sta
     transcript.ensure(scene, scene.thunder.takes[0].voice).text = "my baby may pump up"
     heard = [["m", 0.9, 0.9, "my"], ["b", 1.6, 0.8, "baby"], ["m", 2.0, 0.7, "may"], ["mp", 2.9, 0.01, "pump"], ["p", 3.1, 0.02, "up"]]
     done = correct(blender, scene, Ear(tmp_path, heard))
-    assert done.unspoken == ("pump", "up") and done.part == ("my", "may") and (done.added, done.removed) == (3, 1)
+    assert done.unspoken == ("pump", "up") and done.part == ("my", "may") and (len(done.added), len(done.removed)) == (3, 1)
     assert done.warning == (
         "The voice says the transcript from “my” to “may” only, the lips elsewhere stay as they were: check “pump”, “up”"
     )
     now = opening_of(rig, scene.thunder.takes[0], np.arange(1, 98))
     closed = [now[round(seconds * 24)] <= 0.3 for seconds in (0.9, 1.6, 2.0, 2.4)]  # the last is the take's, behind these words
     assert closed == [True] * 4 and now[round(1.3 * 24)] > 1.0 and now[round(3.0 * 24)] > 0.6
+
+
+def test_a_closure_that_keys_opened_on_a_shaped_take_is_restored_and_other_edits_stay(blender, stage, tmp_path):
+    scene, rig = stage
+    entry = scene.thunder.takes[0]
+    transcript.ensure(scene, entry.voice).text = "a bump"
+    entry.action.thunder_shape.upper_face = 0.5
+    jaw = next(c for c in track_values.curves(rig, entry) if c is not None and c.data_path == 'pose.bones["jaw"].rotation_euler')
+    kept = next(p for p in jaw.keyframe_points if round(p.co[0]) == 20)
+    for point in [p for p in jaw.keyframe_points if 56 <= p.co[0] <= 62] + [kept]:
+        point.co[1] += 0.12
+    jaw.update()
+    frames, here = np.arange(1, 98), kept.co[1]
+    assert opening_of(rig, entry, frames)[56:61].min() > 1.0
+    done = correct(blender, scene, Ear(tmp_path, [A_B, ["b", 2.4, 0.9, "bump"]]))
+    assert done.added == (("bump", 59),) and not done.removed
+    assert opening_of(rig, entry, frames)[58] <= 0.3
+    jaw = next(c for c in track_values.curves(rig, entry) if c is not None and c.data_path == 'pose.bones["jaw"].rotation_euler')
+    assert jaw.evaluate(20) == pytest.approx(here, abs=1e-6) and jaw.evaluate(21) != pytest.approx(here, abs=1e-3)
 
 
 class Undoing(Ear):
@@ -137,7 +159,8 @@ def test_an_undo_while_the_voice_is_listened_to_costs_nothing(blender, stage, tm
     scene.thunder.takes[0].note = "to be undone"
     blender.ops.ed.undo_push(message="Note")
     del stage, scene, _  # what undo brings back is other data
-    assert correct(blender, blender.context.scene, Undoing(tmp_path, [A_B, BUMP])) == transcript.Corrected(1, 1)
+    done = correct(blender, blender.context.scene, Undoing(tmp_path, [A_B, BUMP]))
+    assert (len(done.added), len(done.removed)) == (1, 1)
     entry = blender.context.scene.thunder.takes[0]
     assert entry.note == ""
     rig = take_list.rig_of(blender.context.scene, entry)

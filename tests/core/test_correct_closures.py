@@ -37,13 +37,13 @@ def scores(engine):
 
     def of(voice):
         speech = read_sound(folder / f"{voice}.ogg")
-        wanted, pauses = engine.closures(speech, texts[voice])
+        wanted, pauses, _ = engine.closures(speech, texts[voice])
         rows = [closure.seconds * FPS for closure in wanted]
         silent = [(start * FPS, end * FPS) for start, end in pauses]
         result = []
         for take in engine.generate(speech, takes=4, seed=1, steps=10):
-            corrected, made, removed = lip_closures.correct(take.motion, engine.head.expression_names, rows, silent)
-            if made + removed:
+            corrected, done = lip_closures.correct(take.motion, engine.head.expression_names, rows, silent)
+            if done.made or done.gone:
                 result.append((take.score.total, engine.score(speech, corrected).total))
         return np.array(result).reshape(-1, 2)  # some voices' takes need no correction
 

@@ -33,6 +33,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.stresses import stressed, stresses
+from thunder_core.face.mapping import visible
 from thunder_core.train import sampled
 from thunder_core.train.corpus import build, Corpus, split_of
 from thunder_core.train.judge import (
@@ -283,6 +284,20 @@ def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, 
     assert again.total == pytest.approx(take.score.total, abs=0.05)
     assert again.per_frame == pytest.approx(take.score.per_frame, abs=0.5)
     assert engine.score(speech, take.motion).total < take.score.total - 1
+
+
+def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engine, speech):
+    """One whose only key opens the jaw halfway, beside one that has everything."""
+    names, asked = engine.head.expression_names, Asked(Direction().vector()[None], 0.5, as_asked=False)
+    jaw = [[["jawOpen", 0.5]]]
+    of = {name: engine.generate(speech, 2, 40, asked=asked, sums=sums) for name, sums in (("all", None), ("jaw", jaw))}
+    for whole, part in zip(*(sorted(takes, key=lambda take: take.seed) for takes in of.values())):
+        assert (pack(part.motion) == pack(whole.motion)).all()  # the take is the same
+        assert engine.score(speech, visible(whole.motion, names, jaw), asked, whole.seed).total == pytest.approx(part.score.total, abs=0.05)
+        assert part.provenance["score"] == part.score.total < whole.score.total - 5
+        made, seen = whole.provenance["shown"], part.provenance["shown"]
+        assert all(abs(seen[name]) <= abs(made[name]) and seen[name] * made[name] >= 0 for name in made if name in seen)
+        assert max(seen["brows"], seen["height"], seen["smile"]) <= 0
 
 
 def test_takes_around_a_take_stress_its_words_and_score_as_it_does(engine, speech):

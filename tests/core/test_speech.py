@@ -19,6 +19,7 @@ from thunder_core.engine.speech.speaker import SpeakerEncoder
 from thunder_core.engine.speech.units import fit_units, Units
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.grades import CHECK, GOOD, graded, POOR, WRONG
 from thunder_core.types import Motion, RATE
 
 
@@ -197,6 +198,29 @@ def test_scores_are_points_on_the_scale_and_ignore_silence():
     drift = grade(opinion, loud, SCALE)[2].per_frame
     assert drift[:25] == pytest.approx(np.full(25, 45), abs=0.01)
     assert drift[35:] == pytest.approx(np.full(15, 45), abs=0.01)  # nothing drifts where nobody speaks
+
+
+def test_frames_before_the_first_word_and_after_the_last_are_never_wrong():
+    """Though they sound, as a breath does, though the mean around them reaches into the word, and where the whole take is wrong."""
+    loud, speaking = torch.zeros(60, 2), torch.zeros(60, dtype=torch.bool)
+    loud[:8] = loud[52:] = -2.0
+    speaking[15:45] = True
+    [score] = grade(torch.full((1, 60), 3.0), loud, SCALE, speaking=speaking)
+    assert score.total == 0 and (score.per_frame[15:45] == 0).all()
+    assert (score.per_frame[:15] >= WRONG).all() and (score.per_frame[45:] >= WRONG).all()
+    name, place = graded(score.total, score.per_frame)
+    assert name == POOR and 15 <= place < 45
+
+
+@pytest.mark.parametrize(
+    ("total", "wrong", "name"), [(80.0, 0, GOOD), (80.0, 1, GOOD), (80.0, 4, CHECK), (50.0, 0, CHECK), (80.0, 8, POOR), (20.0, 30, POOR)]
+)
+def test_a_grade_says_how_long_lips_are_wrong_and_where(total, wrong, name):
+    per_frame = np.full(100, 75.0)
+    per_frame[[3, 90]] = 10.0  # frames alone
+    per_frame[50 : 50 + wrong] = 12.0
+    assert graded(total, per_frame)[0] == name
+    assert wrong < 2 or 50 <= graded(total, per_frame)[1] < 50 + wrong
 
 
 def test_very_good_takes_keep_their_order():

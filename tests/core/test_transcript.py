@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.speech.phones import PHONES
-from thunder_core.engine.speech.transcript import align, closures, letters
+from thunder_core.engine.speech.transcript import align, closures, closures_and_words, letters
 from thunder_core.errors import BadRequest
 
 # (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.
@@ -54,6 +54,16 @@ def test_every_bilabial_is_found_in_time(text, noise):
     late = np.array([c.seconds for c in placed]) - wanted
     assert np.abs(late).max() < 0.06 and late.mean() < -0.015  # lips are shut furthest early in the sound
     assert min(c.sure for c in placed) > 0.4
+
+
+def test_every_word_has_its_time():
+    text = "Mary bought a lamp, maybe a map."
+    belief, times = belief_of(LINES[text])
+    _, words = closures_and_words(belief, text)
+    assert [word for word, *_ in words] == "mary bought a lamp maybe a map".split()
+    assert all(start < end for _, start, end in words) and all(a[2] <= b[1] + 0.03 for a, b in zip(words, words[1:]))
+    b = next(seconds for phone, seconds in times if phone == "B")
+    assert words[1][1] <= b <= words[1][2]
 
 
 def test_a_bilabial_that_the_ear_missed_is_still_placed():

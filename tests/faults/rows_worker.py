@@ -154,6 +154,8 @@ _REQUESTS = [
     ),
     ("generate", "a spread around nothing", {"sound": S, "spread": 0.5, **_INSIDE}, "BadRequest", "no “direction”"),
     ("generate", "first as asked, of nothing", {"sound": S, "as_asked": True, **_INSIDE}, "BadRequest", "no “direction”"),
+    ("generate", "keys that hold names alone", {"sound": S, "sums": [["jawOpen"]], **_INSIDE}, "BadRequest", "names and weights"),
+    ("generate", "a key that holds too much", {"sound": S, "sums": [[["jawOpen", 10**400]]], **_INSIDE}, "BadRequest", "names and weights"),
     ("score", "no motion", {"sound": S, **_INSIDE}, "BadRequest", "“expression”"),
     (
         "score",

@@ -360,7 +360,7 @@ class Engine:
         return LipSyncScore(50.0, np.zeros(motion.frames, np.float32))
 
     def closures(self, speech, text):
-        return [], []
+        return [], [], []
 
     def listen(self, motion, voice=None):
         return Speech(np.zeros(8000, np.float32))

@@ -155,3 +155,15 @@ def shown_quiet(values: Mapping[str, float], role: str, seconds: float) -> dict[
             room = np.sqrt(step**2 + _shorter(seconds) * QUIET_IN_SHORT.get(name, 0.0))
             result[name] = round((values[name] - middle) / float(room), 2)
     return result
+
+
+def agreed(made: Mapping[str, float], seen: Mapping[str, float] | None = None) -> dict[str, float]:
+    """What a take does and a face shows of it, each as of `shown`: the smaller of both, 0 where they differ in sign. seen: None if the face
+    shows everything.
+
+    A face without a neck is still in every take, and one without brows never raises them: neither tells takes apart.
+    """
+    if seen is None:
+        return dict(made)
+    both = {name: (value, seen[name]) for name, value in made.items() if name in seen}
+    return {name: min(pair, key=abs) if pair[0] * pair[1] > 0 else 0.0 for name, pair in both.items()}

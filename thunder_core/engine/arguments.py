@@ -76,6 +76,21 @@ def asked(args):
     return Asked(vectors, number(args, "spread", 0.5, 0.0, 1.0), flag(args, "as_asked", True), original, _like(args))
 
 
+def sums(args):
+    """The `Sum.sums` of a request's “sums”, None if it has none. Raises BadRequest."""
+    from ..face.mapping import LARGEST
+
+    value = args.get("sums")
+
+    def is_part(part):
+        is_number = isinstance(part, list) and len(part) == 2 and isinstance(part[1], (int, float)) and not isinstance(part[1], bool)
+        return is_number and isinstance(part[0], str) and abs(part[1]) <= LARGEST
+
+    if value is None or isinstance(value, list) and all(isinstance(added, list) and all(map(is_part, added)) for added in value):
+        return value
+    raise BadRequest(f"“sums” is {repr(value)[:40]} but must be lists of names and weights: look at the character's mapping")
+
+
 def _like(args):
     """The pairs of seed and spread of a request's “like”. Raises BadRequest."""
     value = args.get("like", [])

@@ -18,6 +18,7 @@ from torch import Tensor
 from ..direction import Asked, AXES, check, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
+from ..face.mapping import Sums
 from ..progress import no_progress
 from ..protocol import UNCLEAR, UNSPOKEN
 from ..quality import NORMAL
@@ -170,7 +171,7 @@ class Engine:
         self, speech: Speech, takes: int, seed: int, steps: int = 0, guidance: float = 1.0, speech_guidance: float = 0.0,
         keep: Keep | None = None, asked: Asked | None = None, progress: Progress = no_progress, arrived: Callable[[Take], None] = _unmet,
         listening: bool = False, quality: str = NORMAL, system: str = DEFAULT, reference: np.ndarray | None = None,
-        picture: np.ndarray | None = None, noticed: Callable[[str], None] = _unmet,
+        picture: np.ndarray | None = None, noticed: Callable[[str], None] = _unmet, sums: Sums | None = None,
     ) -> list[Take]:  # fmt: skip
         """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
 
@@ -185,7 +186,8 @@ class Engine:
         reference: a packed motion whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood Media2Face takes, or
         the moods [MOODS but neutral] that were read off one before: a take's provenance has them under "picture".  noticed: is
         called before takes are sampled with UNSPOKEN if the sound has no speech, so that they will be idle, and with UNCLEAR if its phones
-        are hard to recognise.
+        are hard to recognise.  sums: `mapping.Sum.sums` of the face that will play the takes: scores and words are of what it shows
+        (`mapping.visible`), while the takes have all channels; None: it shows everything.
         Raises BadRequest.
         """
         other = self._other_system(system, asked, keep is not None, speech_guidance > 0, guidance, reference, picture)
@@ -230,7 +232,7 @@ class Engine:
         request = Request(
             self.scorer, self._measures, voice, [seed + i for i in range(takes)], asked, readings, draw, about,
             SharedProgress(takes, lambda fraction, message: progress(0.08 + 0.92 * fraction, message)),
-            role == SPEAKS, asked is not None and SYSTEMS[system].follows == DIRECTION,
+            role == SPEAKS, asked is not None and SYSTEMS[system].follows == DIRECTION, sums,
         )  # fmt: skip
         result = []
         with contextlib.closing(request.takes(torch.get_num_threads() if self.device == "cpu" and other is None else 1)) as made:
@@ -293,11 +295,12 @@ class Engine:
         voice = self.analyse(speech)
         return self._measures.of_style(self.scorer.requested(voice, asked), voice)
 
-    def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]]]:
-        """Times of lip closures for the m, b and p of a text in a sound, and the sound's silent parts, in seconds."""
+    def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
+        """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts, and its words, in seconds."""
         _, logits = self.thunder.encoder.analyse(self._samples(speech).to(self.device))
         belief = logits.float().softmax(-1).cpu().numpy()
-        return transcript.closures(belief, text), transcript.pauses(belief)
+        closures, words = transcript.closures_and_words(belief, text)
+        return closures, transcript.pauses(belief), words
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the same length."""

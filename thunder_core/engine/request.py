@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..animation.shown import Line, shown, shown_quiet
+from ..animation.shown import agreed, Line, shown, shown_quiet
 from ..direction import Asked
+from ..face.mapping import Sums, visible
 from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
 from .batches import in_portions, in_turn, Run, SharedProgress, side_by_side
@@ -64,11 +65,12 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
 class Requested:
     """What the model expects of a line in the requested direction.
 
-    lips: as `Expectation`'s.  measures: as `animation.shown.measured`.
+    lips: as `Expectation`'s.  measures: as `animation.shown.measured`.  seen: the same of what the face shows of it.
     """
 
     lips: Tensor
     measures: dict[str, float]
+    seen: dict[str, float]
 
 
 @dataclass
@@ -78,7 +80,8 @@ class Request:
     draw: (seeds, progress, direction of each, seed and spread of each one's gestures, turn, run) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
     directions that are known before.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which
-    needs memory.  requested: of `_requested`, once it is known; requesting: held while it is worked out.
+    needs memory.  sums: of the face that plays the takes, as `Engine.generate`'s.  requested: of `_requested`, once it is known;
+    requesting: held while it is worked out.
     """
 
     scorer: Scorer
@@ -92,6 +95,7 @@ class Request:
     report: SharedProgress
     scored: bool
     follows: bool
+    sums: Sums | None = None
     arrived: int = 0
     turn: Turn = NO_TURN
     requested: Requested | None = None
@@ -178,8 +182,17 @@ class Request:
         with self.requesting:  # threads that need it at the same time wait for the first
             if self.requested is None:
                 motion = self.scorer.requested(self.voice, self.asked, self.turn)
-                self.requested = Requested(self.scorer.lips(motion), self.measures.of_style(motion, self.voice))
+                both = [self.measures.of_style(each, self.voice) for each in self._both(motion)]
+                self.requested = Requested(self.scorer.lips(motion), both[0], both[-1])
             return self.requested
+
+    def _seen(self, motion: Motion) -> Motion:
+        """What the face shows of a motion."""
+        return motion if self.sums is None else visible(motion, self.scorer.head.expression_names, self.sums)
+
+    def _both(self, motion: Motion) -> list[Motion]:
+        """A motion and, if that is another, what the face shows of it."""
+        return [motion] if self.sums is None else [motion, self._seen(motion)]
 
     def _finished(
         self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None, run: Run = in_turn
@@ -188,7 +201,8 @@ class Request:
         described = run.begin(lambda: [self._described(seed, motion) for seed, motion in zip(seeds, motions)])
         scores: list[LipSyncScore | None] = [None] * len(motions)
         if self.scored:
-            scores = [*self.scorer.grade(motions, self.voice, expectations, self.asked, lambda *how_far: self.report(seeds, *how_far))]
+            seen = [self._seen(motion) for motion in motions]
+            scores = [*self.scorer.grade(seen, self.voice, expectations, self.asked, lambda *how_far: self.report(seeds, *how_far))]
         takes = []
         for motion, seed, score, (opening, width, more) in zip(motions, seeds, scores, described()):
             about = self.about | {"seed": seed} | ({} if score is None else {"score": score.total})
@@ -203,10 +217,12 @@ class Request:
         more = {}
         varies = self.follows and self.asked.is_played_otherwise(seed, self.seeds[0])
         if varies and not self.scored:
-            more["shown"] = shown_quiet(self.measures.of_quiet(motion), self.about["role"], motion.frames / FPS)
+            both = (shown_quiet(self.measures.of_quiet(each), self.about["role"], each.frames / FPS) for each in self._both(motion))
+            more["shown"] = agreed(*both)
         elif varies:
-            values = self.measures.of_style(motion, self.voice)
-            more["shown"] = shown(values, self._requested().measures, Line.of(motion.frames / FPS, self.voice.phrasing.weights))
+            line, requested = Line.of(motion.frames / FPS, self.voice.phrasing.weights), self._requested()
+            pairs = zip(self._both(motion), (requested.measures, requested.seen))
+            more["shown"] = agreed(*(shown(self.measures.of_style(each, self.voice), asked, line) for each, asked in pairs))
         return *self.measures.opening_and_width(motion), more
 
 

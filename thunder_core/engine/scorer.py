@@ -16,7 +16,7 @@ from ..direction import Asked, Direction, over_frames
 from ..face.head import Head
 from ..progress import no_progress
 from ..types import FPS, LipSyncScore, Motion
-from .m2s.judge import counted, doubt, Judge, opening_and_width, PLAIN, Reference, STRESSED, UNCLEAR
+from .m2s.judge import counted, doubt, Judge, opening_and_width, PLAIN, Reference, silence, SILENT, STRESSED, UNCLEAR
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
 from .m2s.score import evidence, grade as graded, Scale, voiced
@@ -83,7 +83,8 @@ class Scorer:
             progress(0.95 + 0.05 * i / len(motions), "Ranking by lip-sync")
             opinion, in_all = self.opinion(motion, voice, expectation)
             near, total = opinion[..., STRESSED] - expectation.allowed, opinion[..., PLAIN] - allowed
-            scores += graded(total, voice.features[:, -LOUDNESS:], scale, expectation.hard, near_scale, in_all, near)
+            speaking = silence(voice.features) < SILENT
+            scores += graded(total, voice.features[:, -LOUDNESS:], scale, expectation.hard, near_scale, in_all, near, speaking)
         return scores
 
     @torch.no_grad()

@@ -288,6 +288,7 @@ class Worker:
         system = arguments.text(args, "system") if "system" in args else DEFAULT
         reference = arguments.array(args, "reference") if args.get("reference") is not None else None
         picture = arguments.array(args, "picture") if args.get("picture") is not None else None
+        sums = arguments.sums(args)
         folder = self._folder_for_arrays(args)
         speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not listening)
         is_silent = not speech.samples.any()
@@ -322,6 +323,7 @@ class Worker:
             system=system,
             reference=reference,
             picture=picture,
+            sums=sums,
             progress=progress,
             arrived=arrived,
             noticed=noticed,
@@ -370,9 +372,9 @@ class Worker:
         speech = read_sound(arguments.text(args, "sound"), progress.reading)
         engine = self._loaded(progress)
         progress(0.2, "Analyzing the voice")
-        closures, pauses = engine.closures(speech, text)
+        closures, pauses, words = engine.closures(speech, text)
         answer = [[each.text, each.seconds, each.sure, each.word] for each in closures]
-        return {"closures": answer, "pauses": [list(each) for each in pauses]}
+        return {"closures": answer, "pauses": [list(each) for each in pauses], "words": [list(each) for each in words]}
 
     def _listen(self, args, progress):
         from .speech.audio import read_sound, write_sound

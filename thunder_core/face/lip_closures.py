@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ _JAW_RISES = 0.45  # share of its opening that the jaw gives up for a bilabial; 
 _OPEN_MM = 4.0  # opening at which a mouth has left a closure
 _FURTHEST = 0.24  # seconds to either side of a removed closure in which an open mouth is looked for
 _LEAST_MM = 1.5  # least opening where a closure was removed
+_SHUT_NEAR = 0.04  # seconds by which shut lips may miss a wanted closure: 409 of 410 in takes do not miss it by more
 _UNSEALED_SECONDS = 0.1  # time to either side of a closure in which an almost closed mouth differs from a closed one
 
 
@@ -227,16 +228,27 @@ def unseal(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motion, 
     return _with_rows(motion, set_gap(lips, motion.part(rows), names, wanted[rows]), rows), rows
 
 
+@dataclass(frozen=True)
+class Correction:
+    """What `correct` did. made: numbers of the wanted closures that it made.  gone: frames of the closures that it took away.
+    rows: the frames that it touched, None for none."""
+
+    made: tuple[int, ...] = ()
+    gone: tuple[float, ...] = ()
+    rows: slice | None = None
+
+
 def correct(
     motion: Motion, channels: Sequence[str], wanted: Sequence[float], pauses: Sequence[tuple[float, float]] = ()
-) -> tuple[Motion, int, int]:
-    """The motion whose lips close for speech at the wanted frames (indices, with fractions) and nowhere else.
+) -> tuple[Motion, Correction]:
+    """The motion whose lips close for speech at the wanted frames (indices, with fractions) and nowhere else, and what was done.
 
-    pauses: frame ranges without speech, in which the lips are unchanged, as is a resting mouth.
-    Returns it with how many closures were made and how many taken away; frames far from those are bit for bit the same.
+    pauses: frame ranges without speech, in which the lips are unchanged, as is a resting mouth. Frames far from the changes are bit for
+    bit the same.
     """
     lips = bundled_lips()
-    near_by, made, gone = 0.1 * motion.fps, 0, 0
+    near_by, touched = 0.1 * motion.fps, []
+    made, gone = [], []
     for run in _closed_runs(lips.middle_gap(motion, channels)):
         first, last = run[0], run[-1]
         asked = any(first - near_by <= at <= last + near_by for at in wanted)
@@ -244,18 +256,22 @@ def correct(
         if asked or resting:
             continue
         try:
-            motion, _ = unseal(motion, channels, (first + last) / 2)
-            gone += 1
+            motion, rows = unseal(motion, channels, (first + last) / 2)
         except BadRequest:
-            pass  # the lips rest
-    for at in wanted:
+            continue  # the lips rest
+        gone.append((first + last) / 2)
+        touched.append(rows)
+    for number, at in enumerate(wanted):
         if not 0 <= at <= motion.frames - 1:
             continue
-        runs = _closed_runs(lips.middle_gap(motion, channels))
-        if not any(run[0] - near_by <= at <= run[-1] + near_by for run in runs):
-            motion, _ = close(motion, channels, at)
-            made += 1
-    return motion, made, gone
+        # Lips that are shut for the closure before or after do not count, nor what is left at the side of one that was opened.
+        away = [max(run[0] - at, at - run[-1]) for run in _closed_runs(lips.middle_gap(motion, channels))]
+        if min(away, default=np.inf) > _SHUT_NEAR * motion.fps:
+            motion, rows = close(motion, channels, at)
+            made.append(number)
+            touched.append(rows)
+    rows = slice(min(part.start for part in touched), max(part.stop for part in touched)) if touched else None
+    return motion, Correction(tuple(made), tuple(gone), rows)
 
 
 def _closed_runs(gap: np.ndarray) -> list[np.ndarray]:

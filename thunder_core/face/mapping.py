@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -13,11 +13,11 @@ import numpy as np
 from ..channels import EYE_DOWN_RADIANS, EYE_SIDE_RADIANS, EYE_UP_RADIANS, GAZE, JAW_OPEN_RADIANS, JAW_SIDE_RADIANS
 from ..errors import BadHead
 from ..rotation import euler_to_rotvec, matrix_to_euler, quaternion_to_rotvec, rotvec_to_matrix, rotvec_to_quaternion
-from ..types import Motion
+from ..types import Motion, pack
 
 VERSION = 1  # version of the mapping format
 _LONGEST = 2**22  # largest mapping file, letters: some ten thousand rules
-_LARGEST = 1e6  # largest weight of a rule, either sign; beyond it 32-bit curves overflow
+LARGEST = 1e6  # largest weight of a rule, either sign; beyond it 32-bit curves overflow
 
 LOWER_PER_JAW = 3.25  # default, measured on the bundled head; see Mapping
 _MOST_PER_JAW = 20.0
@@ -44,6 +44,7 @@ DERIVED = ("jawOpen", *_DERIVED)
 _MOST = 2.0  # upper limit of a channel read back from a rig on which several channels share targets
 _SWEEPS = 60  # sweeps of coordinate descent; such groups have a handful of channels
 _STILL = 1e-9
+_PROBED, _SAME = 0.1, 1e-5  # a turn by which a rig is tried, radians, and by how much what it shows may differ from it
 
 
 # ---- sources
@@ -121,6 +122,8 @@ def _joint(values, joints, default):
 
 # ---- driving
 
+Sums = Sequence[Sequence[tuple[str, float]]]  # of each number that a rig holds: the sources that it adds up, and their weights
+
 
 @dataclass(frozen=True)
 class Track:
@@ -154,6 +157,11 @@ class Driver:
         """The sources that move something."""
         raise NotImplementedError
 
+    @property
+    def sums(self) -> Sums | None:
+        """The sums that can be read off the rig, for `visible`; None if that is the whole motion, carried over to another basis."""
+        return None
+
     def prepare(self) -> Generator[float, None, None]:
         """Load what `drive` and `read` need, in steps; without it they load it themselves when they are first called."""
         return
@@ -185,6 +193,12 @@ class Turn:
     def length(self) -> int:
         """Number of tracks of the rotation."""
         return rotation_length(self.mode)
+
+    @property
+    def added(self) -> dict[int, list[tuple[str, float]]]:
+        """The sources that each axis of the head adds up, with their weights; axes that do not turn are left out."""
+        every = {axis: [(source, weight) for source, a, weight in self.parts if a == axis] for axis in range(3)}
+        return {axis: added for axis, added in every.items() if added}
 
 
 class Sum(Driver):
@@ -223,25 +237,51 @@ class Sum(Driver):
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
         """The motion, with expression columns `channels`, of values [T, tracks]."""
         values = np.asarray(values, np.float64)
-        columns, parts = [], []  # each sum that can be read, [T], and its terms
-        by_track: dict[int, list] = {}
-        for source, track, weight in self.parts:
-            by_track.setdefault(track, []).append((source, weight))
-        for track, added in by_track.items():
-            columns.append(values[:, track] - self.tracks[track].rest)
-            parts.append(added)
+        columns = [values[:, track] - self.tracks[track].rest for track in self._added]
         for turn in self.turns:
             local = rotation_vectors(values[:, turn.first : turn.first + turn.length], turn.mode)
             rotvec = local @ turn.basis if (turn.basis != np.eye(3)).any() else local
-            for axis in range(3):
-                added = [(source, weight) for source, a, weight in turn.parts if a == axis]
-                if added:
-                    columns.append(rotvec[:, axis])
-                    parts.append(added)
-        return motion_of(_solve(columns, parts, len(values)), channels, len(values))
+            columns += [rotvec[:, axis] for axis in turn.added]
+        return motion_of(_solve(columns, self.sums, len(values)), channels, len(values))
+
+    @cached_property
+    def _added(self) -> dict[int, list[tuple[str, float]]]:
+        """The sources that each track adds up, with their weights."""
+        result: dict[int, list[tuple[str, float]]] = {}
+        for source, track, weight in self.parts:
+            result.setdefault(track, []).append((source, weight))
+        return result
+
+    @property
+    def sums(self) -> Sums:
+        """The sums that can be read off the rig, for `visible`: those of its tracks, and of the axes of its turns."""
+        return [*self._added.values(), *(added for turn in self.turns for added in turn.added.values())]
 
 
-def _solve(columns: list[np.ndarray], parts: list[list[tuple[str, float]]], frames: int) -> dict[str, np.ndarray]:
+def visible(motion: Motion, channels: Sequence[str], sums: Sums) -> Motion:
+    """What a rig with these sums (`Sum.sums`) shows of a motion whose expression columns are `channels`: what it is read as after its
+    tracks are filled. Parts that no track moves are at rest."""
+    given, still = sources(motion, channels), np.zeros(motion.frames)
+    columns = [sum((weight * given[source] for source, weight in added if source in given), still) for added in sums]
+    seen = motion_of(_solve(columns, sums, motion.frames), channels, motion.frames)
+    rest = np.zeros((motion.frames, 3), np.float32)
+    head, eyes = (
+        None if was is None else rest if part is None else part for was, part in ((motion.head, seen.head), (motion.eyes, seen.eyes))
+    )
+    return replace(seen, head=head, eyes=eyes, fps=motion.fps)
+
+
+def shows_all(channels: Sequence[str], sums: Sums) -> bool:
+    """Whether a rig with these sums shows every motion whose expression columns are `channels` as it is."""
+    turns = _PROBED * np.concatenate([np.eye(3), -np.eye(3)])  # each joint to either side
+    count, still = len(channels), np.zeros((len(turns), 3))
+    expression = np.concatenate([np.eye(count), np.zeros((3 * len(turns), count))])
+    joints = [np.concatenate([np.zeros((count, 3)), *(turns if i == k else still for i in range(3))]) for k in range(3)]
+    probe = Motion(*(part.astype(np.float32) for part in (expression, *joints)))
+    return bool(np.abs(pack(visible(probe, channels, sums)) - pack(probe)).max() < _SAME)
+
+
+def _solve(columns: Sequence[np.ndarray], parts: Sums, frames: int) -> dict[str, np.ndarray]:
     """Sources {name: [T]} whose weighted sums come nearest to the columns, by least squares."""
     result: dict[str, np.ndarray] = {}
     for rows, names in _groups(parts):
@@ -492,7 +532,7 @@ def _number(data: dict, name: str, where: str, default: float = 1.0) -> float:
     """A number in the JSON of a mapping; `where` names the place in the error. Raises BadHead."""
     value = data.get(name, default)
     # The comparison is false for NaN, and right for whole numbers that no float can hold.
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -_LARGEST <= value <= _LARGEST:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -LARGEST <= value <= LARGEST:
         raise BadHead(f"“{name}” of {where} is not a number: choose another file or map again")
     return float(value)
 

@@ -195,7 +195,7 @@ class Live(Part):
         client = connection.client()
         client.start()
         voice = resync.voice_of(scene, fingerprint.of_take(entry))
-        sampling = replace(self.sampling if is_final else self.sampling.at(DRAFT), asked=asked)
+        sampling = replace(self.sampling if is_final else self.sampling.at(DRAFT), asked=asked, sums=take_list.rig_of(scene, entry).sums)
         cached = voice_cache.of(scene, voice)
         if cached is None or not cached.path:
             cached = voice_cache.read(scene, voice, client.folder)

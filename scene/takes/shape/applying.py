@@ -23,6 +23,8 @@ from .. import provenance, take_list, track_values
 from . import strength
 from .stored import Base, cached_bases, is_shaped, STATE, Stored, stored, TakeCurves
 
+_CHANGED = 1e-7  # least change of a value that is one
+
 
 def apply(rig: head.Rig, entry, under: Stored | None = None, settle: bool = False) -> Generator[float, None, None]:
     """Write a take's keys with its shape. Nothing is written before the last step.
@@ -122,33 +124,35 @@ def _later(motion: Motion, gap: np.ndarray, by: float) -> Motion:
 def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, slice]]) -> Generator[float, None, None]:
     """Change a take's performance itself, under its shape, by alter(motion, first frame) → (motion, rows that changed); yields progress.
 
-    Rows outside keep their keys bit for bit. Edits of the tracks that change give way within the rows.
+    Rows outside keep their keys bit for bit. It sees the take with its edits; where a track changes, they become part of the performance.
     """
     take = TakeCurves.of(rig, entry)
     under = stored(take)
     keys, edits, frames = under.keys, under.edits, under.frames
     base = yield from scaled(_base(rig, entry, take.curves, under), 0.0, 0.6)
-    altered, rows = alter(base.motion, float(frames[0]) + entry.action.thunder_shape.offset)
+    values, motion, driven = base.values, base.motion, base.driven
+    if edits:  # lips are changed as they are seen
+        values = _with_edits(base, edits)
+        motion = yield from scaled(track_values.motion(rig, values, track_values.fps_of(entry)), 0.6, 0.6)
+        driven = yield from scaled(track_values.driven(rig, motion), 0.6, 0.6)
+    altered, rows = alter(motion, float(frames[0]) + entry.action.thunder_shape.offset)
     part = yield from scaled(track_values.driven(rig, altered.part(rows)), 0.6, 0.6)
-    by = part - base.driven[rows]
+    by = part - driven[rows]
     inside = frames[rows]
     changed = list(keys)
-    for place in np.flatnonzero(np.abs(by).max(axis=0) > 1e-7):
+    for place in np.flatnonzero(np.abs(by).max(axis=0) > _CHANGED):
         if keys[place] is None:
             continue
-        changed[place] = layered.with_values(keys[place], inside, frames, base.values[:, place], by[:, place], rows)
-        if place in edits:
-            within = (edits[place]["co"][:, 0] >= inside[0]) & (edits[place]["co"][:, 0] <= inside[-1])
-            on = {part: values[~within] for part, values in edits[place].items()}
-            new = layered.relative(
-                keyframes.on_every_frame(inside.astype(float), base.values[rows, place] + by[:, place]),
-                inside,
-                base.values[rows, place] + by[:, place],
-                0,
-            )
+        if place in edits:  # they become part of the base where it changes
+            touched = np.abs(by[:, place]) > _CHANGED
+            by[touched, place] += (values - base.values)[rows][touched, place]
+            on = {part: values_[~np.isin(np.round(edits[place]["co"][:, 0]), inside[touched])] for part, values_ in edits[place].items()}
+            now = base.values[rows, place] + by[:, place]
+            new = layered.relative(keyframes.on_every_frame(inside[touched].astype(float), now[touched]), inside, now, 0)
             both = {part: np.concatenate([on[part], new[part]]) for part in on}
             order = np.argsort(both["co"][:, 0], kind="stable")
-            edits[place] = {part: values[order] for part, values in both.items()}
+            edits[place] = {part: values_[order] for part, values_ in both.items()}
+        changed[place] = layered.with_values(keys[place], inside, frames, base.values[:, place], by[:, place], rows)
     if not is_shaped(entry.action):
         for curve, keys_now, keys_then in zip(take.curves, take.now, changed):
             if curve is not None and keys_then is not keys_now:
@@ -161,6 +165,17 @@ def change(rig: head.Rig, entry, alter: Callable[[Motion, float], tuple[Motion, 
     yield from scaled(
         apply(rig, entry, replace(under, keys=changed, mark=(under.mark[0], layered.mark_of(changed), *under.mark[2:]))), 0.6, 1.0
     )
+
+
+def _with_edits(base: Base, edits: dict[int, dict]) -> np.ndarray:
+    """The values [S, tracks] of a base with the edits on it."""
+    values = base.values.copy()
+    for place, edit in edits.items():
+        if len(edit["co"]):
+            keys = layered.absolute(edit, base.frames, base.values[:, place], 0)
+            there = keyframes.evaluate(keys, base.frames)
+            values[:, place] = np.interp(base.frames, keys["co"][:, 0], keys["co"][:, 1]) if there is None else there
+    return values
 
 
 def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float, None, Base]:

@@ -57,7 +57,7 @@ _PER_DOUBT = 0.4  # penalty per nat of the entropy of the phones
 UNCLEAR = 1.4  # doubt above which phones are hard to recognise: no validation line of 40, 28 with other voices 5 dB below (by hand)
 _IS_CORNER = (0.0, 0.0, 1.0, 1.0)  # of the four lip points
 _LEAST_POSE = 3e-4  # metres: a corner's constant offset counts up to here; more is an expression, as a smile
-_SILENT, _SHORTEST_SILENCE = 0.5, 5  # probability of silence, and its shortest length in frames, where nobody speaks
+SILENT, _SHORTEST_SILENCE = 0.5, 5  # probability of silence, and its shortest length in frames, where nobody speaks
 _QUIET_BESIDE = 3  # frames to either side that count as quiet
 _LEAST_SMILE = 1e-3  # metres: corners that are expected as far from rest where nobody speaks are an expression
 _LEAST_UNIT = 1.0  # mm: lower bound of the normalising distance
@@ -197,19 +197,24 @@ def steadiness(expected: Tensor, weight: Tensor) -> Tensor:
     return (middle / deviation).square().clamp_max(_STEADIEST)
 
 
+def silence(speech: Tensor) -> Tensor:
+    """Probability [..., T] that no phone sounds, of speech features [..., T, d]."""
+    return speech[..., speech.shape[-1] - _SAID + SILENCE]
+
+
 def quiet(speech: Tensor) -> Tensor:
     """Where nobody speaks [B, T], 0 … 1, from speech features [B, T, d]: in silences of _SHORTEST_SILENCE frames and more, and eased
     around them."""
     # Not `VoiceFeatures.quiet`, by which takes are made: that reads phrases at the encoder's own rate, and training has only the features
     # of the corpus. 2 % of frames of validation voices differ by more than a half, so either in the other's place would change takes, or
     # the scale that was laid on them.
-    silence = speech[..., speech.shape[-1] - _SAID + SILENCE][:, None]
+    silent = silence(speech)[:, None]
 
     def pooled(x: Tensor, frames: int) -> Tensor:
         return F.max_pool1d(F.pad(x, (frames // 2, frames // 2), mode="replicate"), frames, 1)
 
-    near = F.avg_pool1d(F.pad(silence, (1, 1), mode="replicate"), 3, 1)
-    long = pooled(-pooled(-(near > _SILENT).to(speech), _SHORTEST_SILENCE), _SHORTEST_SILENCE + 2 * _QUIET_BESIDE)
+    near = F.avg_pool1d(F.pad(silent, (1, 1), mode="replicate"), 3, 1)
+    long = pooled(-pooled(-(near > SILENT).to(speech), _SHORTEST_SILENCE), _SHORTEST_SILENCE + 2 * _QUIET_BESIDE)
     ease = hann(2 * _QUIET_BESIDE - 1, speech)
     return F.conv1d(F.pad(long, 2 * (_QUIET_BESIDE - 1,), mode="replicate"), ease / ease.sum())[:, 0]
 

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...grades import WRONG
 from ...types import LipSyncScore
 
 SMOOTH = 13  # animation frames (half a second) averaged in one value of the drift curve
@@ -88,7 +89,7 @@ def merits(opinion: Tensor, loudness: Tensor) -> Tensor:
 
 def grade(
     opinion: Tensor, loudness: Tensor, scale: Scale, hard: Tensor | None = None, near_scale: Scale | None = None,
-    in_all: Tensor | float = 0.0, near_opinion: Tensor | None = None,
+    in_all: Tensor | float = 0.0, near_opinion: Tensor | None = None, speaking: Tensor | None = None,
 ) -> list[LipSyncScore]:  # fmt: skip
     """Scores of a batch of motions of one sound, from the judge's opinions [B, T] and the sound's loudness [T, 2].
 
@@ -96,6 +97,7 @@ def grade(
     and `opinion`).
     hard [T]: the opinion that usual takes of this sound get at each frame. It is subtracted from the curve, so that frames on
     which every mouth scores low do not count as drift. Totals do not change.
+    speaking: bool [T], where somebody speaks (None: where it sounds).
     """
     opinion = opinion.float()
     near_opinion, frames = opinion if near_opinion is None else near_opinion.float(), opinion.shape[1]
@@ -104,6 +106,10 @@ def grade(
     near = F.conv1d(F.pad(weight[None, None], (half, half)), hann(SMOOTH, opinion))[0, 0, :frames]
     total = scale(merits(opinion, loudness) - in_all)
     expected = torch.zeros_like(weight) if hard is None else hard.float() - (hard.float() * weight).sum() / weight.sum()
-    # Without speech nothing can drift: those frames get the clip's own score.
-    drift = torch.where(near > 0.5, (near_scale or scale)(expected - near_opinion), total[:, None])
+    # Without speech nothing can drift: those frames get the clip's own score, and none is wrong. The half second that a value is a mean of
+    # would reach before the first word and behind the last one.
+    said = torch.nonzero((weight > 0) & (True if speaking is None else speaking))[:, 0]
+    if len(said):
+        near[: said[0]] = near[said[-1] + 1 :] = 0.0
+    drift = torch.where(near > 0.5, (near_scale or scale)(expected - near_opinion), total[:, None].clamp_min(WRONG))
     return [LipSyncScore(float(t), d.cpu().numpy()) for t, d in zip(total, drift)]

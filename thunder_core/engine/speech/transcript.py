@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 import numpy as np
 
@@ -172,15 +173,32 @@ def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
 
 
 def closures(belief: np.ndarray, text: str) -> list[Closure]:
-    """Times of the tightest lip closure for the m, b and p of a text, from phone probabilities [N, 40] at 50 Hz.
+    """As `closures_and_words`, the closures alone."""
+    return closures_and_words(belief, text)[0]
+
+
+def closures_and_words(belief: np.ndarray, text: str) -> tuple[list[Closure], list[tuple[str, float, float]]]:
+    """Times of the tightest lip closure for the m, b and p of a text, and of its words (word, start, end), from phone probabilities
+    [N, 40] at 50 Hz.
 
     Bilabials between which the lips stay closed count as one. If the voice does not say the text, few closures have high confidence.
     """
     sequence = letters(text)
+    places = align(belief, sequence)
+    words = [
+        (spoken[0][0].word, spoken[0][1][0] / RATE, spoken[-1][1][1] / RATE)
+        for pause, group in groupby(zip(sequence, places), lambda each: each[0].text == " ")
+        if not pause and (spoken := [each for each in group if each[1][0] >= 0])
+    ]
+    return _closures(belief, sequence, places), words
+
+
+def _closures(belief: np.ndarray, sequence: list[Letter], places: list[tuple[int, int]]) -> list[Closure]:
+    """The closures of letters at their places, as `closures_and_words` gives them."""
     bilabial = belief[:, list(_indices("B", "M", "P"))].sum(axis=1)
     result: list[Closure] = []
     end_before = -np.inf
-    for letter, (start, end) in zip(sequence, align(belief, sequence)):
+    for letter, (start, end) in zip(sequence, places):
         if not letter.closes or start < 0:
             continue
         rows = np.arange(max(0, start - 2), min(len(bilabial), end + 2))

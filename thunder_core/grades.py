@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The grade of a lip-sync: good, to be checked or poor, and the stretches where lips drift, from the score of each frame; numpy only."""
+
+from __future__ import annotations
+
+import numpy as np
+
+GOOD, CHECK, POOR = "good", "check", "poor"
+WRONG = 26.0  # a frame below this score is wrong in any take; between the anchors of 120 ms off (8) and damped lips (45)
+# Frames in a row that are wrong in a take that is poor, and from which on it is to be checked; least score of a good one. Set on validation
+# voices, where lips 120 ms off, opened closures and a mouth that stops were planted (`bench/ranking.py --faults`).
+_POOR_FRAMES, _CHECK_FRAMES, _LEAST_GOOD = 8, 2, 55.0
+_DRIFTING, _BELOW_TOTAL = 65.0, 12.0  # a frame below this score, and as far below the take's total, drifts too
+_SHORTEST_DRIFT, _BRIDGE = 2, 5  # frames: shorter drifts are ignored, gaps up to this are bridged
+
+
+def drifts(total: float, per_frame: np.ndarray) -> list[np.ndarray]:
+    """Stretches where the lips drift, as frame numbers, of a take with this score (not finite if unknown) and these of its frames [T]."""
+    usual = (total if np.isfinite(total) else 100.0) - _BELOW_TOTAL
+    low = np.flatnonzero(per_frame < max(WRONG, min(_DRIFTING, usual)))
+    runs = np.split(low, np.flatnonzero(np.diff(low) > _BRIDGE) + 1)
+    return [run for run in runs if len(run) >= _SHORTEST_DRIFT]
+
+
+def graded(total: float, per_frame: np.ndarray) -> tuple[str, int]:
+    """GOOD, CHECK or POOR for a take with this score and these of its frames [T], and the frame that is worst."""
+    wrong = np.flatnonzero(per_frame < WRONG)
+    run = max(np.split(wrong, np.flatnonzero(np.diff(wrong) > 1) + 1), key=len)
+    place = run[per_frame[run].argmin()] if len(run) else np.argmin(per_frame)
+    if len(run) >= _POOR_FRAMES:
+        return POOR, int(place)
+    return (GOOD if len(run) < _CHECK_FRAMES and total >= _LEAST_GOOD else CHECK), int(place)
