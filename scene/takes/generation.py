@@ -191,9 +191,9 @@ def generate(  # noqa: PLR0913 (what one request says)
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and list each, keyed as its own actions, on arrival.
 
-    They follow the head's direction unless the sampling contains a request. The first is shown on arrival, the best when all are complete,
-    unless the animator chose another meanwhile; then the list is sorted and replaced takes are removed. If stopped or failed before that,
-    the takes that have arrived stay.
+    They follow the head's direction unless the sampling contains a request. They are a batch of their own; earlier ones are folded. The
+    first is shown on arrival, the best when all are complete, unless the animator chose another meanwhile. If stopped or failed before
+    that, the takes that have arrived stay.
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
     collector = TakeCollector(scene, rig, voice, on_take, show)
@@ -232,6 +232,7 @@ class TakeCollector:
         self.shown_before = _id(display.shown_action(rig))
         self.shown = None
         self.undone = False
+        self.batch = take_list.next_batch(scene)
         self.target: looking.Target | None = None
         self.strip_state = fingerprint.of_voice(scene, voice)
         self.handlers = (("undo_post", self._note_undo),)
@@ -276,6 +277,7 @@ class TakeCollector:
         yield from stage(self.enter(scene, rig, performance, values), message, fraction, fraction)
         entries = scene.thunder.takes
         action = entries[-1].action
+        take_list.open_batch(entries[-1])
         entries.move(len(entries) - 1, self._count(entries))
         self.made[_id(action)] = performance
         self._describe(entries)
@@ -326,14 +328,14 @@ class TakeCollector:
         clock = Clock.of(scene, self.voice.clock.start)
         number = take_list.next_number(scene, rig.mesh, self.voice.name)
         actions = yield from keying.key(rig, performance, clock, take_list.action_name(self.voice.name, number), values)
-        take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock)
+        take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock).batch = self.batch
         first_seed.remember(scene, rig.mesh, self.voice, performance.seed)
         fingerprint.remember(actions[0], self.strip_state)
         if not self.voice.path and role_of(performance.provenance) != LISTENS:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)
 
     def settle(self, count: int) -> Generator[Step, None, None]:
-        """Final steps when all takes have arrived: restore takes removed by undo, show the best, remove the previous ones."""
+        """Final steps when all takes have arrived: restore takes removed by undo, show the best."""
         if self.undone:
             there = {_id(action) for action in bpy.data.actions}
             lost = [self.made.pop(key) for key in list(self.made) if key not in there]
@@ -345,12 +347,6 @@ class TakeCollector:
         best = next((entry for entry in scene.thunder.takes if _id(entry.action) in self.made), None)
         if best is not None and self.shown is not None and _id(display.shown_action(rig)) == self.shown != _id(best.action):
             self._show(scene, rig, best.action)
-        yield from stage(self.replace(scene, rig), "Removing earlier takes", _SAMPLING[1])
-
-    def replace(self, scene, rig: head.Rig) -> Generator[float, None, None]:
-        """Remove the earlier takes that the new ones replace, one at a time; yields progress."""
-        kept = {entry.action.name for entry in scene.thunder.takes if _id(entry.action) in self.made}
-        return take_list.forget_replaced(scene, rig, self.voice.name, kept)
 
     def _show(self, scene, rig, action) -> None:
         entry = next((entry for entry in scene.thunder.takes if entry.action == action), None)
