@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Getting Started: three steps to a moving face, shown in a file without a head or a voice."""
+"""Getting Started: three steps to a moving face, shown in a scene without takes."""
 
 import bpy
 
 from ..scene.engine import connection, install
 from ..scene.heads import head
-from .sidebar import has_voice, is_beginning
+from .sidebar import has_voice
 from .tab import Tab, wrapped_label
 
 
@@ -16,7 +16,7 @@ class THUNDER_PT_first_steps(Tab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return is_beginning(context)
+        return not context.scene.thunder.takes
 
     def draw(self, context):
         layout = self.layout

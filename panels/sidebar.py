@@ -24,7 +24,7 @@ def has_voice(context) -> bool:
 
 
 def is_beginning(context) -> bool:
-    """Whether there are neither takes nor everything needed to generate some: Getting Started then explains what to do."""
+    """Whether there are neither takes nor everything needed to generate some: Getting Started explains what to do."""
     if context.scene.thunder.takes or session.job is not None:
         return False
     return not (head.is_any_in(context.scene) and has_voice(context) and connection.current_python()[0])

@@ -459,8 +459,8 @@ class ThunderScene(bpy.types.PropertyGroup):
     live_direction: BoolProperty(
         name="Live",
         default=True,
-        description="Sample the shown take again while a slider of the direction is moved, with its own seed. Takes that you edited, "
-        "shaped, starred or mixed stay as they are",
+        description="While a slider of the direction is moved, sample a copy of the shown take again, with its own seed. The take itself "
+        "stays. Takes that you edited, shaped or mixed are not copied",
     )
     commit: PointerProperty(type=ThunderCommit)
     overlay: PointerProperty(type=ThunderOverlay)

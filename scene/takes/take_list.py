@@ -30,7 +30,7 @@ NAMED = "thunder_named"  # property of a take's action: the name that it was giv
 _LONG_NAME = 50  # bytes of an action's name from which on it may be cut off
 OF_WHOLE = "of the whole line that it was cut from"
 LATEST = 2**31 - 1  # maximum of an integer property
-_KEY_BYTES = 72  # of a key in Blender
+_CURVE_BYTES, _KEY_BYTES = 500, 72  # of a curve without keys, and of a key, in Blender
 
 
 def add_to_list(
@@ -247,8 +247,9 @@ def earlier(context) -> list[int]:
 def size(entry) -> int:
     """Bytes that a take occupies in memory, and about as many in the file: its keys and its source."""
     actions = actions_of(entry)
-    keys = sum(len(curve.keyframe_points) for action in actions for curve in compat.all_curves(action))
-    return keys * _KEY_BYTES + sum(provenance.size(action) for action in actions)
+    curves = (curve for action in actions for curve in compat.all_curves(action))
+    keys = sum(_CURVE_BYTES + _KEY_BYTES * len(curve.keyframe_points) for curve in curves)
+    return keys + sum(provenance.size(action) for action in actions)
 
 
 def remove(scene, index: int) -> list[str]:
