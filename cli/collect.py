@@ -75,15 +75,14 @@ def _add(scene, job: Job, out: str):
     actions = dict(zip(names, wanted.actions))
     if missing := [name for name in rows if actions.get(name) is None]:
         raise BadRequest(f"“{path}” lacks the take “{missing[0]}”: bake “{job.name}” again, with --again --only")
+    batch = take_list.next_batch(scene)
     for name in rows:
         take_list.adopt(scene, rig, [actions[name]])
         entry = scene.thunder.takes[-1]
         if entry.action != actions[name]:
             raise BadRequest(f"The take “{name}” in “{path}” cannot be read: bake “{job.name}” again, with --again --only")
-        entry.words = str(rows[name].get("words", ""))
-    kept = {actions[name].name for name in rows}
-    for _ in take_list.forget_replaced(scene, rig, speaking, kept):
-        pass
+        entry.words, entry.batch = str(rows[name].get("words", "")), batch
+        take_list.open_batch(entry)
     strip.keep_speaker(scene, speaking, rig.mesh)
     if (own := strip.named(scene, speaking)) is not None:
         with contextlib.suppress(BadSound):

@@ -91,6 +91,30 @@ class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
         _report_kept(self, take_list.delete(context.scene, [index]))
 
 
+class THUNDER_OT_fold_takes(bpy.types.Operator):
+    """Fold or unfold the takes that were generated together. A folded take stays as it is, and is listed while it is shown"""
+
+    bl_idname = "thunder.fold_takes"
+    bl_label = "Fold Takes"
+    bl_options = {"REGISTER", "UNDO"}
+
+    batch: bpy.props.IntProperty(name="Batch", min=0, description="Number of the batch that the takes have in common")
+
+    @classmethod
+    def poll(cls, context):
+        return there_are_takes(cls, context)
+
+    def execute(self, context):
+        batch = next((takes for takes in take_list.batches(context) if takes[0].batch == self.batch), None)
+        if batch is None:
+            self.report({"ERROR"}, f"There is no batch {self.batch} of this head and voice: choose one of the list")
+            return {"CANCELLED"}
+        folded = not batch[0].folded
+        for entry in batch:
+            entry.folded = folded
+        return {"FINISHED"}
+
+
 class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
     """Delete several takes of this head and voice at once"""
 
@@ -101,7 +125,8 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
         name="Takes",
         items=[
             ("HIDDEN", "Hidden", "Takes that are hidden"),
-            ("UNSTARRED", "Without a Star", "Takes without a star, a note, edited keys or a name of their own"),
+            ("UNSTARRED", "Without a Star", "Takes without a star, a note, edited keys or a name of their own, and not folded"),
+            ("EARLIER", "Earlier", "The same of earlier batches that are folded"),
             ("LOST", "Missing", "Takes whose actions were deleted"),
         ],
         description="Takes to delete",
@@ -115,24 +140,46 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
     def description(cls, context, properties):
         return {
             "HIDDEN": "Delete the takes of this head and voice that are hidden",
-            "UNSTARRED": "Delete the takes of this head and voice without a star. Edited, named and noted ones are kept",
+            "UNSTARRED": "Delete the unfolded takes of this head and voice without a star. Edited, named and noted ones are kept",
+            "EARLIER": "Delete the folded takes of earlier batches. Those with a star, a note, edited keys or a name of their own are kept",
             "LOST": "Remove takes whose actions were deleted",
         }[properties.which]
+
+    def invoke(self, context, event):
+        entries = [context.scene.thunder.takes[place] for place in self._places(context)] if self.which == "EARLIER" else []
+        entries = [entry for entry in entries if self._is_wanted(entry)]
+        if not entries:
+            return super().invoke(context, event)
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title=f"Delete {len(entries)} Earlier Take{'s' * (len(entries) > 1)}",
+            message=f"They need {sum(map(take_list.size, entries)) / 1e6:.1f} MB. Starred, named, noted and edited takes stay",
+            confirm_text="Delete",
+        )
 
     def begin(self, context):
         return "Deleting Takes", self._steps(context)
 
-    def _steps(self, context):
+    def _places(self, context) -> list[int]:
+        """Indices of the takes to choose from."""
+        if self.which == "EARLIER":
+            return take_list.earlier(context)
         entries = context.scene.thunder.takes
-        wanted = {
-            "HIDDEN": lambda entry: entry.hidden,
-            "UNSTARRED": lambda entry: entry.action is None or take_list.is_replaceable(entry),
-            "LOST": lambda entry: entry.action is None,
-        }[self.which]
-        places = list(range(len(entries)) if self.which == "LOST" else take_list.of_voice(context))
+        places = range(len(entries)) if self.which == "LOST" else take_list.of_voice(context)
+        return [place for place in places if self.which != "UNSTARRED" or not entries[place].folded]
+
+    def _is_wanted(self, entry) -> bool:
+        """Whether to delete it. Slow: detecting edits reads all keys."""
+        if self.which == "HIDDEN":
+            return entry.hidden
+        return entry.action is None or (self.which != "LOST" and take_list.is_replaceable(entry))
+
+    def _steps(self, context):
+        entries, places = context.scene.thunder.takes, self._places(context)
         result = []
-        for number, place in enumerate(places):  # slow: detecting edits reads all keys
-            if wanted(entries[place]):
+        for number, place in enumerate(places):
+            if self._is_wanted(entries[place]):
                 result.append(place)
             yield Step((number + 1) / len(places), "Checking takes", busy=True)
         if not result:
@@ -141,6 +188,7 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
                     "HIDDEN": "There are no hidden takes to delete",
                     "LOST": "No takes are missing: there is nothing to remove",
                     "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is nothing to delete",
+                    "EARLIER": "No earlier take can be deleted: fold its batch first; those with a star, note, name or edited keys stay",
                 }[self.which]
             )
         return len(result), take_list.delete(context.scene, result)
@@ -210,6 +258,7 @@ register, unregister = bpy.utils.register_classes_factory(
         THUNDER_OT_hide_take,
         THUNDER_OT_duplicate_take,
         THUNDER_OT_delete_take,
+        THUNDER_OT_fold_takes,
         THUNDER_OT_delete_takes,
         THUNDER_OT_adopt_takes,
     )

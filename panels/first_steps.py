@@ -1,44 +1,43 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Getting Started: three steps to a moving face, shown in a file without a head or a voice."""
+"""Getting Started: three steps to a moving face, shown in a scene without takes."""
 
 import bpy
 
 from ..scene.engine import connection, install
 from ..scene.heads import head
-from .sidebar import has_voice, is_beginning
+from .sidebar import has_voice
 from .tab import Tab, wrapped_label
 
 
 class THUNDER_PT_first_steps(Tab, bpy.types.Panel):
     bl_label = "Getting Started"
     bl_idname = "THUNDER_PT_first_steps"
-    bl_order = 0
+    bl_order = 1  # below the buttons that stay when it goes
 
     @classmethod
     def poll(cls, context):
-        return is_beginning(context)
+        return not context.scene.thunder.takes
 
     def draw(self, context):
         layout = self.layout
         there = connection.current_python()[0]
         done = (head.is_any_in(context.scene), has_voice(context))
+        self._step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
+        self._step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
+        self._step(layout, 3, "Press Generate Takes above", False)
         if not there:
+            layout.separator(factor=0.5)
             running = install.installing.running
             if running is not None:
                 layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
             else:
                 wrapped_label(layout, "One-time setup: install the engine", context)
                 layout.operator("thunder.open_preferences", icon="IMPORT")
-            layout.separator(factor=0.5)
-        self._step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
-        self._step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
-        self._step(layout, 3, "Press Generate Takes below", False)
 
     def _step(self, layout, number, text, done, *buttons):
         layout.label(text=f"{number}. {text}", icon="CHECKMARK" if done else "DOT")
-        if done:
-            return
         column = layout.column(align=True)
+        column.enabled = not done  # where they were, so that the next ones do not come under the pointer
         for name, icon in buttons:
             column.operator(name, icon=icon)
 

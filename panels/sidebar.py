@@ -24,7 +24,7 @@ def has_voice(context) -> bool:
 
 
 def is_beginning(context) -> bool:
-    """Whether there are neither takes nor everything needed to generate some: Getting Started then explains what to do."""
+    """Whether there are neither takes nor everything needed to generate some: Getting Started explains what to do."""
     if context.scene.thunder.takes or session.job is not None:
         return False
     return not (head.is_any_in(context.scene) and has_voice(context) and connection.current_python()[0])
@@ -33,39 +33,43 @@ def is_beginning(context) -> bool:
 class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
     bl_idname = "THUNDER_PT_main"
-    bl_order = 1
+    bl_order = 0
 
     def draw_header_preset(self, context):
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
 
     def draw(self, context):
-        layout = self.layout
+        # Buttons stay where they are in every state: sentences, and what they ask for, are below all of them.
+        layout, below = self.layout.column(), self.layout.column()
         settings = context.scene.thunder
         renames.follow_soon(context.scene)
-        ready = self._voice(layout, context, settings)
-        ready &= self._head(layout, context, settings)
+        ready = self._voice(layout, below, context, settings)
+        ready &= self._head(layout, below, context, settings)
         layout.separator(factor=0.5)
         row = layout.row(align=True)
         row.prop(settings, "count")
         row.prop(settings, "first_seed")
         row.prop(settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED")
+        row = layout.row(align=True)
+        row.scale_y = 1.5
         if session.job is None:
             there, text = connection.current_python()
-            column = layout.column()
-            column.scale_y = 1.5
+            column = row.column(align=True)
             column.active = ready and there  # greyed; a click or the tooltip gives the reason
             column.operator("thunder.generate", icon="PLAY")
             if ready and there:
                 early.start_soon()
             if not there and not is_beginning(context):
-                wrapped_label(layout, text, context)
-                layout.operator("thunder.open_preferences", icon="IMPORT")
+                wrapped_label(below, text, context)
+                below.operator("thunder.open_preferences", icon="IMPORT")
         else:
-            _progress(layout, session.job)
-            if session.job.note:
-                wrapped_label(layout, session.job.note, context, icon="ERROR")
+            running = session.job
+            row.progress(factor=running.step.fraction, text=", ".join(filter(None, (running.step.message, running.time_left))))
+            if running.note:
+                wrapped_label(below, running.note, context, icon="ERROR")
+        row.operator("thunder.cancel", text="", icon="X")
 
-    def _voice(self, layout, context, settings):
+    def _voice(self, layout, below, context, settings):
         row = layout.row(align=True)
         row.prop(settings, "source", expand=True)
         if settings.source == "FILE":
@@ -82,14 +86,14 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
                 length = row.row(align=True)
                 length.ui_units_x = LENGTH_WIDTH
                 length.label(text=f" {(voice.last - voice.clock.start) / voice.clock.fps:.1f} s")
-            row.operator("thunder.own_voice", text="", icon="ADD")
             if context.scene.use_preview_range:
-                layout.prop(settings, "only_preview")
+                row.prop(settings, "only_preview", text="", icon="PREVIEW_RANGE")
+            row.operator("thunder.own_voice", text="", icon="ADD")
         if voice is None:
             if not is_beginning(context):
-                wrapped_label(layout, wrong, context)
+                wrapped_label(below, wrong, context)
             return False
-        self._stale(layout, context)
+        self._stale(below, context)
         return True
 
     def _stale(self, layout, context):
@@ -101,7 +105,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         count = len(stale)
         layout.operator("thunder.resync", text=f"Re-sync {count} Take{'' if count == 1 else 's'}", icon="FILE_REFRESH")
 
-    def _head(self, layout, context, settings):
+    def _head(self, layout, below, context, settings):
         row = layout.row(align=True)
         rig, wrong = None, ""
         try:
@@ -116,16 +120,16 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
             if library_override.linked_in(context.scene) is not None:
-                wrapped_label(layout, "A character is linked from another file and cannot be animated yet", context)
-                layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+                wrapped_label(below, "A character is linked from another file and cannot be animated yet", context)
+                below.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
                 return False
             if not is_beginning(context) or head.is_any_in(context.scene):
-                wrapped_label(layout, wrong, context)
-                layout.operator("thunder.add_head", icon="ADD")
+                wrapped_label(below, wrong, context)
+                below.operator("thunder.add_head", icon="ADD")
             return False
         if any(block.library is not None for block in rig.targets):
-            wrapped_label(layout, "It is linked from another file and cannot be animated yet", context)
-            layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+            wrapped_label(below, "It is linked from another file and cannot be animated yet", context)
+            below.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
             return False
         return True
 
@@ -140,14 +144,6 @@ class THUNDER_MT_add_head(bpy.types.Menu):
             layout.operator("thunder.add_head", text=name, icon="USER").person = person
         layout.operator("thunder.add_flame_head", icon="FILE_FOLDER")
         layout.operator("thunder.add_ict_head", icon="FILE_FOLDER")
-
-
-def _progress(layout, running):
-    row = layout.row(align=True)
-    row.scale_y = 1.5
-    text = ", ".join(filter(None, (running.step.message, running.time_left)))
-    row.progress(factor=running.step.fraction, text=text)
-    row.operator("thunder.cancel", text="", icon="X")
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_add_head, THUNDER_PT_main))

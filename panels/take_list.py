@@ -6,7 +6,6 @@ import bpy
 
 from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails
 from ..scene.voice import fingerprint
-from ..thunder_core import direction_words
 
 _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
 TILE = 0.8  # width of an icon without the gap around it, in buttons
@@ -100,16 +99,17 @@ def width(context) -> float:
 
 
 def fitting(said: str, room: float, context) -> str:
-    """As many words of a take as are read in full in so much room, in buttons."""
+    """The words of a take, or as many letters of them as fit in so much room, in buttons, and an ellipsis: Blender would cut the middle."""
     blf.size(FONT, context.preferences.ui_styles[0].widget.points)
-    return direction_words.fitting(said, lambda text: blf.dimensions(FONT, text)[0] <= 20 * room)
+    shortened = (f"{said[:count].rstrip(', ')}…" for count in range(len(said) - 1, 0, -1))
+    return next((text for text in (said, *shortened) if blf.dimensions(FONT, text)[0] <= 20 * room), "")
 
 
-def draw_words(layout, item, context):
+def draw_words(layout, words: str, context):
     """All words of the take that is shown, below the list: a row has room for the first of them."""
     line = layout.row()
     line.active = False
-    line.label(text=fitting(item.words, width(context) - AROUND_LINE, context))
+    line.label(text=fitting(words, width(context) - AROUND_LINE, context))
 
 
 def mark_of(item) -> str:

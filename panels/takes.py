@@ -9,6 +9,10 @@ from .tab import Tab, wrapped_label
 from .take_list import draw_header, draw_words, ROWS
 
 
+WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
+WEIGHT = 3.0  # width of the weight of all takes, in buttons
+
+
 class THUNDER_MT_takes(bpy.types.Menu):
     bl_label = "Takes"
 
@@ -56,10 +60,9 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         layout.row(align=True).prop(settings, "sort", expand=True)
         draw_header(layout, settings)
         layout.template_list(
-            "THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip", rows=4, maxrows=ROWS
+            "THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip", rows=ROWS, maxrows=ROWS
         )
-        if shown >= 0 and settings.takes[shown].words:
-            draw_words(layout, settings.takes[shown], context)
+        draw_words(layout, settings.takes[shown].words if shown >= 0 else "", context)
         row = layout.row(align=True)
         row.operator("thunder.select_take", text="", icon="TRIA_UP").step = -1
         row.operator("thunder.select_take", text="", icon="TRIA_DOWN").step = 1
@@ -75,17 +78,44 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.operator("thunder.contact_sheet", icon="IMAGE_DATA")
         words, icon = ("Leave Grid", "X") if grid.running() else ("Play All", "MESH_GRID")
         row.operator("thunder.play_grid", text=words, icon=icon)
-        if shown >= 0:
-            self._shown(layout, settings.takes[shown])
-        elif on_head is not None:
+        self._shown(layout, settings.takes[shown] if shown >= 0 else None)
+        if shown < 0 and on_head is not None:
             wrapped_label(layout, take_list.why_none(context), context)
+        self._batches(layout, context)
 
     def _shown(self, layout, entry):
         row = layout.row(align=True)  # its name is changed in the list
-        row.prop(entry, "note", text="", icon="TEXT", placeholder="Note")
+        if entry is not None:
+            row.prop(entry, "note", text="", icon="TEXT", placeholder="Note")
+        else:
+            row.label(text="")
         row.operator("thunder.duplicate_take", text="", icon="DUPLICATE")
-        row.operator("thunder.hide_take", text="", icon="HIDE_ON" if entry.hidden else "HIDE_OFF")
+        row.operator("thunder.hide_take", text="", icon="HIDE_ON" if entry is not None and entry.hidden else "HIDE_OFF")
         row.operator("thunder.delete_take", text="", icon="TRASH")
+
+    def _batches(self, layout, context):
+        """A heading for each batch, which a click folds or unfolds; below them what all earlier takes weigh."""
+        batches = take_list.batches(context)
+        if len(batches) < 2:
+            return
+        column = layout.column(align=True)
+        for batch in batches:
+            row = column.row(align=True)
+            heading = row.row(align=True)
+            heading.alignment = "LEFT"
+            icon = "RIGHTARROW" if batch[0].folded else "DOWNARROW_HLT"
+            heading.operator("thunder.fold_takes", text=take_list.heading(batch), icon=icon, emboss=False).batch = batch[0].batch
+            count = row.row(align=True)
+            count.alignment, count.active = "RIGHT", False
+            count.label(text=f"{len(batch)} take{'s' * (len(batch) > 1)}")
+        megabytes = sum(take_list.size(entry) for batch in batches for entry in batch) / 1e6
+        row = layout.row(align=True)
+        row.operator("thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH").which = "EARLIER"
+        weight = row.row(align=True)
+        weight.ui_units_x, weight.active = WEIGHT, False
+        weight.label(text=f"{megabytes:.0f} MB")
+        if megabytes > WORTH_CLEARING:
+            wrapped_label(layout, f"These takes need {megabytes:.0f} MB of memory and of the file: clear earlier ones", context)
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_takes, THUNDER_PT_takes))

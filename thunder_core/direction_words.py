@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from .direction import AXES, DIRECTION_NAMES, MOODS, NEUTRAL
 from .types import SPEAKS
 
-USUAL, AS_ASKED, NEARLY = "usual", "as asked", "nearly as asked"
+USUAL, AS_ASKED, NEARLY = "usual", "as asked", "close to the direction"
 REMARKABLE = 0.75  # least deviation, in standard deviations between speakers, at which an axis is named
 REMARKABLY_CARRIED = 1.5  # the same of how brows and head are carried: .2 of a channel, 4° of a nod, 5° of a turn, 3.5° of a tilt
 _SAME = 1e-3  # largest deviation of an axis that is none, since provenance is rounded
@@ -19,38 +19,33 @@ _MOOD = 0.1  # least strength at which a mood is named
 _NEAR_USUAL = 1.0  # largest requested deviation of an axis at which a take is compared with usual takes
 _MOODS_MOVE, _BY_MUCH = ("smile", "frown"), 1.0  # axes by which a mood is told, and deviations at full strength that tell it
 _DEVIATIONS_PER_MOOD = 3.0  # deviations of an axis that are as remarkable as a mood at full strength
-AXIS_WORDS = {  # words for less and more than usual of each axis
+# Words for less and more than usual of each axis. A narrow list shows only the beginning of a word, so all begin differently.
+AXIS_WORDS = {
     "energy": ("calm", "lively"),
-    "jaw": ("more lips", "more jaw"),
+    "jaw": ("active lips", "wide jaw"),
     "articulation": ("mumbling", "exact"),
-    "smile": ("unsmiling", "smiling"),
+    "smile": ("serious", "smiling"),
     "brows": ("still brows", "lively brows"),
     "head": ("still head", "lively head"),
-    "eyes": ("steady eyes", "restless eyes"),
+    "eyes": ("still eyes", "busy eyes"),
     "width": ("narrow mouth", "wide mouth"),
-    "rounding": ("flat lips", "round lips"),
-    "asymmetry": ("more on the right", "more on the left"),
+    "rounding": ("unrounded", "round lips"),
+    "asymmetry": ("right-sided", "left-sided"),
     "tension": ("slack lips", "tight lips"),
-    "frown": ("open brows", "frowning"),
+    "frown": ("relaxed brows", "frowning"),
 }
 # The same for how a take carries brows and head throughout (`animation.shown.CARRIED`); left and right are the character's.
 CARRIED_WORDS = {
     "height": ("low brows", "raised brows"),
     "nod": ("head up", "head down"),
-    "turn": ("head turned right", "head turned left"),
-    "tilt": ("head tilted left", "head tilted right"),
+    "turn": ("turned right", "turned left"),
+    "tilt": ("tilted left", "tilted right"),
 }
-_MOOD_WORDS = {mood.label.lower() for name, mood in MOODS.items() if name != NEUTRAL}
-# Short forms for narrow lists; `short` knows those of moods too.
-_SHORT = {
-    NEARLY: "nearly so", "steady eyes": "still eyes", "restless eyes": "busy eyes", "narrow mouth": "narrow", "wide mouth": "wide",
-    "more on the right": "right side", "more on the left": "left side", "open brows": "no frown", "raised brows": "brows up",
-    "head turned right": "turns right", "head turned left": "turns left", "head tilted left": "tilts left",
-    "head tilted right": "tilts right", "contemptuous": "contempt",
-}  # fmt: skip
+_PARTS = (("brows", "height", "frown"), ("head", "nod", "turn", "tilt"))  # of which one word is said: brows raised and still contradict
+_PART_OF = {word: part[0] for part in _PARTS for name in part for word in (AXIS_WORDS | CARRIED_WORDS)[name]}
 _MOST = 3  # words of a take
 _SHARE = 3  # a word is on at most one in so many takes of a batch
-# Axis → the measures (`animation.shown`) in which it shows: steady eyes neither blink nor look away more than usual.
+# Axis → the measures (`animation.shown`) in which it shows: still eyes neither blink nor look away more than usual.
 MEASURES = {axis.name: ("eyes", "gaze") if axis.name == "eyes" else (axis.name,) for axis in AXES}
 _FROWN = DIRECTION_NAMES.index("frown")
 # Axes that a face shows only where it speaks; their measures are relative to what was requested.
@@ -68,7 +63,16 @@ def words(
     listens or is idle, of whose speech nothing is said.  shown: of the finished take (`animation.shown`): a trait is as strong as the take
     shows it, and left out if the take shows its opposite, and so is a mood that nobody requested.
     """
-    return ", ".join(word for _, word in _traits(reading, asked, speaks, shown or {})[:most]) or USUAL
+    said: list[str] = []
+    for _, word in _traits(reading, asked, speaks, shown or {}):
+        if _may_be_said(word, said):
+            said.append(word)
+    return ", ".join(said[:most]) or USUAL
+
+
+def _may_be_said(word: str, said: Sequence[str]) -> bool:
+    """Whether a word is of a part of the face of which none is said yet."""
+    return _PART_OF.get(word, word) not in {_PART_OF.get(other, other) for other in said}
 
 
 def _traits(reading: np.ndarray, asked: np.ndarray | None, speaks: bool, shown: Mapping[str, float]) -> list[tuple[float, str]]:
@@ -138,7 +142,8 @@ def words_of_take(provenance: Mapping) -> str:
 def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     """The words of takes of one batch, as of `words_of_take`, with those first that tell a take from the others.
 
-    A word is on a third of them at most, on those that deserve it most: a trait of half of a batch does not help to choose.
+    The first words of takes differ as far as their traits allow, since a narrow list shows no others. A word is on a third of them at most,
+    on those that deserve it most: a trait of half of a batch does not help to choose.
     """
     asked_so = [_traits_of(provenance) for provenance in provenances]
     strengths = [{word: strength for strength, word in traits} if isinstance(traits, list) else {} for traits in asked_so]
@@ -148,32 +153,24 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
     for take, each in enumerate(strengths):
         for word, strength in each.items():
             ranked.append((strength - (together[word] - strength) / others, take, word))  # above the mean of the others
+    ranked.sort(key=lambda entry: -entry[0])
     said: list[list[str]] = [[] for _ in provenances]
     used: Counter[str] = Counter()
-    for _, take, word in sorted(ranked, key=lambda entry: -entry[0]):
-        if len(said[take]) < _MOST and used[word] < max(1, len(provenances) // _SHARE):
-            said[take].append(word)
-            used[word] += 1
+    for words_each, takes_each in ((1, 1), (_MOST, max(1, len(provenances) // _SHARE))):
+        for _, take, word in ranked:
+            if len(said[take]) < words_each and used[word] < takes_each and _may_be_said(word, said[take]):
+                said[take].append(word)
+                used[word] += 1
     return [traits if isinstance(traits, str) else ", ".join(some) or NEARLY for traits, some in zip(asked_so, said)]
 
 
-def short(word: str) -> str:
-    """A word of a take in a form for narrow lists: "restless eyes" is "busy eyes", "less contemptuous" "contempt −"."""
-    for more, sign in (("more ", "+"), ("less ", "−")):
-        mood = word.removeprefix(more)
-        if mood != word and mood in _MOOD_WORDS:
-            return f"{_SHORT.get(mood, mood)} {sign}"
-    return _SHORT.get(word, word)
-
-
-def fitting(said: str, fits: Callable[[str], bool]) -> str:
-    """As many of a take's words as fit, none of them cut: all in full, all in short, then without the last and so on; "" if none does."""
-    some = said.split(", ")
-    for part in (*(some[:count] for count in range(len(some), 0, -1)), *([word] for word in some[1:])):
-        for text in (", ".join(part), ", ".join(map(short, part))):
-            if fits(text):
-                return text
-    return ""
+def words_of_request(provenance: Mapping) -> str:
+    """What was asked of a take, in words; "" for nothing special, or where that is not known."""
+    try:
+        said = words(np.array(provenance["original" if "original" in provenance else "direction"], float))
+    except (KeyError, TypeError, ValueError):
+        return ""
+    return "" if said == USUAL else said
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:

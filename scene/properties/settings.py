@@ -219,6 +219,9 @@ class ThunderTake(bpy.types.PropertyGroup):
     note: StringProperty(name="Note", description="Your note on this take")
     hidden: BoolProperty(name="Hidden", description="Leave the take out of the list without deleting it")
     made: IntProperty(name="Made", description="When it was made, seconds since 1970")
+    batch: IntProperty(description="The same for takes that were generated together, and those made of them; 0 in files of earlier versions")
+    asked: StringProperty(description="What was asked of the take, in a few words; empty for nothing special")
+    folded: BoolProperty(description="Whether the takes of its batch are folded: the list shows it only while it is on its head")
     role: EnumProperty(
         name="Role",
         description="What the face does with the sound",
@@ -485,8 +488,8 @@ class ThunderScene(bpy.types.PropertyGroup):
     live_direction: BoolProperty(
         name="Live",
         default=True,
-        description="Sample the shown take again while a slider of the direction is moved, with its own seed. Takes that you edited, "
-        "shaped, starred or mixed stay as they are",
+        description="While a slider of the direction is moved, sample a copy of the shown take again, with its own seed. The take itself "
+        "stays. Takes that you edited, shaped or mixed are not copied",
     )
     commit: PointerProperty(type=ThunderCommit)
     overlay: PointerProperty(type=ThunderOverlay)

@@ -39,6 +39,8 @@ def why_empty(context) -> str:
     settings = context.scene.thunder
     if not settings.takes:
         return "There are no takes yet: press Generate Takes"
+    if len(take_list.batches(context)) > 1:
+        return "All takes of the list are folded or filtered out: click a heading below the list, or change its filter"
     if take_list.of_voice(context):
         return "All takes are filtered out: switch off the star and show hidden takes in the list's filter"
     return "The list shows the takes of the chosen voice and head, and these have none: choose others or press Generate Takes"

@@ -192,9 +192,9 @@ def generate(  # noqa: PLR0913 (what one request says)
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and list each, keyed as its own actions, on arrival.
 
-    They follow the head's direction unless the sampling contains a request. The first is shown on arrival, the best when all are complete,
-    unless the animator chose another meanwhile; then the list is sorted and replaced takes are removed. If stopped or failed before that,
-    the takes that have arrived stay.
+    They follow the head's direction unless the sampling contains a request. They are a batch of their own; earlier ones are folded. The
+    first is shown on arrival, the best when all are complete, unless the animator chose another meanwhile. If stopped or failed before
+    that, the takes that have arrived stay.
     on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
     """
     with closing(TakeCollector(scene, rig, voice, on_take, show)) as collector:
@@ -237,6 +237,7 @@ class TakeCollector:
         self.undone, self.present = False, frozenset()
         self.lost: deque[keying.Performance] = deque()
         self.count = 0
+        self.batch = take_list.next_batch(scene)
         self.target: looking.Target | None = None
         self.strip_state = fingerprint.of_voice(scene, voice)
         self.handlers = (("undo_pre", self._before_undo), ("redo_pre", self._before_undo))
@@ -300,6 +301,7 @@ class TakeCollector:
         scene, rig = again(self.scene, self.mesh)
         entries = scene.thunder.takes
         uid = _id(entries[-1].action)
+        take_list.open_batch(entries[-1])
         entries.move(len(entries) - 1, self._count(entries))
         self.made[uid] = performance
         if is_lost:
@@ -359,33 +361,22 @@ class TakeCollector:
         clock = Clock.of(scene, self.voice.clock.start)
         number = take_list.next_number(scene, rig.mesh, self.voice.name)
         actions = yield from keying.key(rig, performance, clock, take_list.action_name(self.voice.name, number), values)
-        take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock)
+        take_list.add_to_list(scene, rig, actions, performance, self.voice.name, clock).batch = self.batch
         first_seed.remember(scene, rig.mesh, self.voice, performance.seed)
         fingerprint.remember(actions[0], self.strip_state)
         if not self.voice.path and role_of(performance.provenance) != LISTENS:
             strip.keep_speaker(scene, self.voice.name, rig.mesh)
 
     def settle(self) -> Generator[Step, None, None]:
-        """Final steps when all takes have arrived: show the best, remove the previous ones; again if an undo came between."""
-        while True:
-            yield Step(_SAMPLING[1], "Showing the best take")
-            yield from self.restore(_SAMPLING[1])
-            scene, rig = again(self.scene, self.mesh)
-            self._order(scene)
-            best = next((_id(entry.action) for entry in scene.thunder.takes if _id(entry.action) in self.made), None)
-            if best is not None and self.shown is not None and _id(display.shown_action(rig)) == self.shown != best:
-                self._show(best)
-            yield from stage(renewed(self.replace), "Removing earlier takes", _SAMPLING[1])
-            if not self.undone:
-                return
-
-    def replace(self) -> Generator[float, None, None]:
-        """Remove the earlier takes that the new ones replace, one at a time; yields progress."""
-        if self.undone:
-            return
+        """Final steps when all takes have arrived: show the best."""
+        yield Step(_SAMPLING[1], "Showing the best take")
+        yield from self.restore(_SAMPLING[1])
         scene, rig = again(self.scene, self.mesh)
-        kept = {entry.action.name for entry in scene.thunder.takes if _id(entry.action) in self.made}
-        yield from take_list.forget_replaced(scene, rig, self.voice.name, kept)
+        self._order(scene)
+        best = next((_id(entry.action) for entry in scene.thunder.takes if _id(entry.action) in self.made), None)
+        if best is not None and self.shown is not None and _id(display.shown_action(rig)) == self.shown != best:
+            self._show(best)
+
 
     def _show(self, uid: int) -> None:
         scene, rig = again(self.scene, self.mesh)

@@ -227,10 +227,6 @@ class _Around(generation.TakeCollector):
         keep = scene.thunder_keep
         keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressing again samples new takes
 
-    def replace(self) -> Generator[float, None, None]:
-        return
-        yield
-
 
 def resample(client: Client, context, on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample the rest of the shown take and list each result on arrival, as `generation.generate`.

@@ -53,12 +53,14 @@ class ThunderMix(bpy.types.PropertyGroup):
 
 
 def candidates(context) -> list:
-    """The takes that may be mixed now: those of the chosen head and voice that are not hidden."""
-    entries = context.scene.thunder.takes
+    """The takes that may be mixed now: those of the chosen head and voice that are not hidden; of folded batches those chosen already."""
+    entries, settings = context.scene.thunder.takes, context.scene.thunder_mix
+    shown = take_list.shown_take(context.scene.thunder)
+    unfolded = [getattr(settings, part) for part in mixing.PARTS] + [shown.action if shown is not None else None]
     return [
         entry
         for entry in (entries[place] for place in take_list.of_voice(context))
-        if entry.action is not None and not entry.hidden and entry.head is not None
+        if entry.action is not None and not entry.hidden and entry.head is not None and (not entry.folded or entry.action in unfolded)
     ]
 
 
@@ -198,6 +200,7 @@ def enter(
     actions, made = compat.new_action(f"{lead.voice} · {name}", rig.targets)
     # Adding an item invalidates `lead`, so its data are read here.
     complete, lead_action, leads, voice, clock = False, lead.action, (lead.lead_in, lead.lead_out), lead.voice, _clock(lead)
+    batch, folded = lead.batch, lead.folded
     try:
         steps = keying.steps_of(rig)
         for place, track in enumerate(rig.driver.tracks):
@@ -218,6 +221,7 @@ def enter(
         entry = take_list.add_to_list(scene, rig, actions, performance, voice, clock, kind=kind, name=name)
         take_list.name_action(entry, None)
         entry.lead_in, entry.lead_out = leads
+        entry.batch, entry.folded = batch, folded
         entry.first, entry.last = int(keyed.frames[0]) + entry.lead_in, int(keyed.frames[-1]) - entry.lead_out
         fingerprint.remember(actions[0], fingerprint.remembered(lead_action))
         complete = True

@@ -75,6 +75,12 @@ def kept(action):
     return record if valid else None
 
 
+def size(action) -> int:
+    """Bytes that an action stores of its performance."""
+    record = kept(action)
+    return 0 if record is None else 4 * sum(len(values) for values in record.values() if hasattr(values, "typecode"))
+
+
 def _voice_of(action) -> str:
     record = kept(action)
     return "" if record is None else record.get("voice", "")

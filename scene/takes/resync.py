@@ -140,7 +140,7 @@ def _part(scene, entry, piece: State) -> Generator[float, None, None]:
     rig = take_list.rig_of(scene, entry)
     head.check_animatable(rig)
     then, kind, star, note, role = fingerprint.of_take(entry), entry.kind, entry.star, entry.note, entry.role
-    number, hidden, name = entry.number, entry.hidden, entry.name
+    number, hidden, name, batch, folded = entry.number, entry.hidden, entry.name, entry.batch, entry.folded
     performance = yield from scaled(provenance.read(rig, entry), 0.0, 0.3)
     fitted, _ = fit(performance, piece.seconds[0] - then.seconds[0], max(1, round((piece.last - piece.first) / piece.fps * FPS)))
     clock, mesh_name, scene_name = Clock(float(piece.first), piece.fps), rig.mesh.name, scene.name
@@ -149,7 +149,7 @@ def _part(scene, entry, piece: State) -> Generator[float, None, None]:
     actions = yield from scaled(keying.key(rig, fitted, clock, action), 0.3, 1.0)
     made = take_list.add_to_list(scene, rig, actions, fitted, piece.strip, clock, kind)
     made.number, made.star, made.note, made.hidden, made.of_whole = number or made.number, star, note, hidden, True
-    made.name = name
+    made.name, made.batch, made.folded = name, batch, folded
     fingerprint.remember(actions[0], piece)
     if role != LISTENS.upper():
         strip.keep_speaker(scene, piece.strip, rig.mesh)
@@ -253,7 +253,7 @@ def _replace(
     old = entries[place]  # adding an item may have moved the list in memory
     if now.strip:
         made.voice = now.strip
-    made.star, made.note, made.hidden = old.star, old.note, old.hidden
+    made.star, made.note, made.hidden, made.batch, made.folded = old.star, old.note, old.hidden, old.batch, old.folded
     # A take that was shortened is not scored again: that would need the engine.
     before = provenance.opening_of(old.action)
     shorter = before is not None and performance.motion.frames < len(before)

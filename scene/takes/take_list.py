@@ -6,15 +6,14 @@ from __future__ import annotations
 import math
 import re
 import time
-from collections.abc import Generator
 
 import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.direction_words import AS_ASKED, NEARLY, words_of_take
+from ...thunder_core.direction_words import AS_ASKED, NEARLY, words_of_request, words_of_take
 from ...thunder_core.errors import BadRequest, ThunderError
-from ...thunder_core.types import LISTENS, SPEAKS
+from ...thunder_core.types import SPEAKS
 from ..animation import display, keying
 from ..animation.display import actions_of
 from ..heads import head, head_state
@@ -31,6 +30,7 @@ NAMED = "thunder_named"  # property of a take's action: the name that it was giv
 _LONG_NAME = 50  # bytes of an action's name from which on it may be cut off
 OF_WHOLE = "of the whole line that it was cut from"
 LATEST = 2**31 - 1  # maximum of an integer property
+_CURVE_BYTES, _KEY_BYTES = 500, 72  # of a curve without keys, and of a key, in Blender
 
 
 def add_to_list(
@@ -60,6 +60,7 @@ def add_to_list(
     entry.kind, entry.made, entry.role = kind, min(int(time.time()), LATEST), role_of(performance.provenance).upper()
     provenance.store(actions[0], performance, clock, voice)
     entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
+    entry.asked = words_of_request(performance.provenance)
     entry.first, entry.last = int(frames[0]), int(frames[-1])
     entry.lead_in, entry.lead_out = leads
     return entry
@@ -205,32 +206,52 @@ def bars(opening: np.ndarray) -> str:
     return "".join(_BARS[i] for i in level)
 
 
-def forget_replaced(scene, rig: head.Rig, voice: str, kept: set[str]) -> Generator[float, None, None]:
-    """Drop earlier takes of the same voice on the same head, whose seeds can make them again, one at a time. Takes that listen
-    to the voice and takes that do not leave each other alone.
+# ---- batches: takes that were generated together
 
-    A take that was edited, starred, named or noted, or that something else in the file uses, stays: in the list, or as
-    an action.
-    kept: names of the actions just made.
-    """
-    takes = scene.thunder.takes
-    for index in reversed(range(len(takes))):
-        if takes[index].action is None:
-            takes.remove(index)
-    here = [entry for entry in takes if entry.head == rig.mesh and entry.voice == voice]
-    listens = {entry.role == LISTENS.upper() for entry in here if entry.action.name in kept}
-    earlier = [
-        entry.action.name
-        for entry in here
-        if entry.action.name not in kept and (entry.role == LISTENS.upper()) in (listens or {True, False})
-    ]
-    for number, name in enumerate(earlier):
-        yield number / len(earlier)
-        # Looked up again: the animator may have changed the list meanwhile.
-        index = next((i for i, entry in enumerate(takes) if entry.action is not None and entry.action.name == name), -1)
-        if index < 0 or not is_replaceable(takes[index]) or display.is_shown(rig, takes[index]):
-            continue
-        remove(scene, index)
+
+def next_batch(scene) -> int:
+    """The number of the next batch of a scene."""
+    return 1 + max((entry.batch for entry in scene.thunder.takes), default=0)
+
+
+def open_batch(opened) -> None:
+    """Unfold the batch of a take, and fold the others of its head and voice."""
+    for entry in opened.id_data.thunder.takes:
+        if entry.head == opened.head and entry.voice == opened.voice:
+            entry.folded = entry.batch != opened.batch
+
+
+def batches(context) -> list[list]:
+    """The takes of the chosen head and voice by their batches, the newest batch first."""
+    entries, result = context.scene.thunder.takes, {}
+    for place in of_voice(context):
+        result.setdefault(entries[place].batch, []).append(entries[place])
+    return [result[number] for number in sorted(result, reverse=True)]
+
+
+def heading(batch: list) -> str:
+    """When the takes of a batch were made, and what was asked of them."""
+    first = min(batch, key=lambda entry: entry.made)
+    at = time.localtime(first.made)
+    today = at[:3] == time.localtime()[:3]
+    when = time.strftime("%H:%M" if today else "%d %b %H:%M", at) if first.made else ""
+    return ", ".join(filter(None, (when, first.asked))) or "Earlier"
+
+
+def earlier(context) -> list[int]:
+    """Indices of the folded takes that are neither of the newest batch nor on their heads."""
+    settings = context.scene.thunder
+    newest, on = max((batch[0].batch for batch in batches(context)), default=0), _on_heads(settings)
+    places = (place for place in of_voice(context) if place not in on)
+    return [place for place in places if settings.takes[place].folded and settings.takes[place].batch != newest]
+
+
+def size(entry) -> int:
+    """Bytes that a take occupies in memory, and about as many in the file: its keys and its source."""
+    actions = actions_of(entry)
+    curves = (curve for action in actions for curve in compat.all_curves(action))
+    keys = sum(_CURVE_BYTES + _KEY_BYTES * len(curve.keyframe_points) for curve in curves)
+    return keys + sum(provenance.size(action) for action in actions)
 
 
 def remove(scene, index: int) -> list[str]:
@@ -297,7 +318,7 @@ def unlisted(scene) -> list[bpy.types.Action]:
 
 def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
     """List the takes that no scene lists, or those of the given first actions, as takes of a rig; how many that are."""
-    count = 0
+    count, batch = 0, next_batch(scene)
     for action in unlisted(scene) if actions is None else actions:
         performance, clock, about = provenance.load(action), provenance.clock_of(action), provenance.kept(action)
         if performance is None:  # its values are not numbers
@@ -320,13 +341,14 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
         name = free_name(scene, _name_given(action, voice, performance.seed) or numbered(number), rig.mesh, voice)
         entry = scene.thunder.takes.add()
         entry.name, entry.number = name, number
-        entry.action, entry.head, entry.voice = action, rig.mesh, voice
+        entry.action, entry.head, entry.voice, entry.batch = action, rig.mesh, voice, batch
         for other in more:
             entry.more.add().action = other
         for part in (action, *more):
             part.use_fake_user = True
         entry.seed, entry.score, entry.curve = performance.seed, performance.score, bars(performance.opening)
         entry.words, entry.role = words_of_take(performance.provenance), role_of(performance.provenance).upper()
+        entry.asked = words_of_request(performance.provenance)
         entry.first, entry.last = int(frames[0]), int(frames[-1])
         keyed = action.frame_range  # takes made by earlier versions have no leads
         entry.lead_in, entry.lead_out = max(0, entry.first - round(keyed[0])), max(0, round(keyed[1]) - entry.last)
@@ -385,7 +407,19 @@ def of_voice(context) -> list[int]:
 
 
 def listed(context) -> list[int]:
-    """Places of the takes that the list shows now, in no particular order."""
+    """Places of the takes that the list shows now, in no particular order.
+
+    Those of folded batches are left out, but for one that is on its head, and starred ones where only these are listed.
+    """
+    settings, places = context.scene.thunder, _allowed(context)
+    if settings.only_starred or not any(settings.takes[place].folded for place in places):
+        return places
+    on = _on_heads(settings)
+    return [place for place in places if place in on or not settings.takes[place].folded]
+
+
+def _allowed(context) -> list[int]:
+    """Places of the takes that the list shows where no batch is folded."""
     settings = context.scene.thunder
     return [
         place
@@ -402,7 +436,7 @@ def shown_index(settings) -> int:
     """
     on = _on_heads(settings)
     if on and settings.id_data == bpy.context.scene:
-        here = set(listed(bpy.context))
+        here = set(_allowed(bpy.context))
         on = [index for index in on if index in here]
     return on[0] if len(on) == 1 else -1
 

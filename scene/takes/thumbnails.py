@@ -101,10 +101,10 @@ def icons(entry) -> tuple[int, ...]:
 
 
 def _line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
-    """The takes of a take's line (its head and voice) that are known by now, itself among them: ids and what each does."""
+    """The takes of a take's line (its head and voice) and batch that are known by now, itself among them: ids and what each does."""
     end, ids, known = time.monotonic() + _BUDGET, [], []
     for other in entry.id_data.thunder.takes:
-        if other.action is None or other.head != entry.head or other.voice != entry.voice:
+        if other.action is None or (other.head, other.voice, other.batch) != (entry.head, entry.voice, entry.batch):
             continue
         if other.action.session_uid not in thumbnails.activities and time.monotonic() > end:
             continue

@@ -4,6 +4,7 @@
 import time
 from pathlib import Path
 
+import bpy
 import numpy as np
 import pytest
 from performances import write_wav
@@ -13,6 +14,7 @@ from thunder.scene.animation import keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, idle
+from thunder.scene.host.session import session
 from thunder.scene.takes import provenance, take_list
 from thunder.scene.takes.direction import presets, similar, sliders
 from thunder.scene.takes.direction.live import live, PENDING
@@ -94,6 +96,10 @@ def about(entry):
     return entry.action[keying.PROPERTY].to_dict()
 
 
+def named(scene, name):
+    return next(entry for entry in scene.thunder.takes if entry.name == name)
+
+
 def jaw(entry):
     return provenance.load(entry.action).motion.jaw[:, 0].max()
 
@@ -116,7 +122,7 @@ def test_generate_asks_for_the_heads_direction_and_keeps_it(blender, scene, clie
 
 def test_takes_of_a_batch_say_what_tells_them_apart(blender, scene, client, direction):
     assert blender.ops.thunder.generate() == {"FINISHED"}  # each by its seed more lively
-    assert {entry.seed: entry.words for entry in scene.thunder.takes} == {1: "as asked", 2: "nearly as asked", 3: "lively"}
+    assert {entry.seed: entry.words for entry in scene.thunder.takes} == {1: "as asked", 2: "close to the direction", 3: "lively"}
 
 
 def test_weights_that_know_no_styles_are_asked_for_none(blender, scene, client, direction, monkeypatch):
@@ -154,6 +160,7 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     assert before < {entry.action.name for entry in scene.thunder.takes}
     assert sorted(entry.seed for entry in scene.thunder.takes) == list(range(1, 4 + similar.COUNT))
     assert {entry.words for entry in scene.thunder.takes if entry.seed > 3} == {"lively"}, "as the one they are like"
+    assert len(take_list.batches(blender.context)) == 1 and not any(entry.folded for entry in scene.thunder.takes)
 
 
 def test_more_like_a_take_that_does_not_tell_is_refused_with_a_sentence(blender, scene, client, direction):
@@ -218,25 +225,49 @@ def test_reset_removes_the_sliders_keys_and_no_others(blender, scene, direction)
 
 @pytest.fixture
 def shown(blender, scene, client, direction):
-    """Three takes, one that is not played as asked shown: its entry."""
+    """Three takes, one that is not played as asked shown; gives the take that is shown now."""
     blender.ops.thunder.generate()
     scene.thunder.active_take = next(place for place, entry in enumerate(scene.thunder.takes) if entry.seed == 2)
-    return scene.thunder.takes[scene.thunder.active_take]
+    return lambda: take_list.shown_take(blender.context.scene.thunder)
 
 
-def test_the_shown_take_follows_a_slider_with_its_own_seed(blender, scene, client, direction, shown, following):
-    rig, others = head.find(scene), [entry.action.name for entry in scene.thunder.takes if entry != shown]
-    before, was = keys_of(rig, shown), jaw(shown)
+def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(blender, scene, client, direction, shown, following):
+    rig, listed = head.find(scene), {entry.name: keys_of(head.find(scene), entry) for entry in scene.thunder.takes}
+    source, was = shown().name, jaw(shown())
     direction.spread = 0.1  # of takes to come: this one stays as far from what is asked as it is
     direction.energy = 1.5
     following()
+    assert all(same(keys, keys_of(rig, named(scene, name))) for name, keys in listed.items()), "the takes stay as they were"
+    shown, before = shown(), listed[source]
+    assert (shown.name, shown.kind, shown.batch) == (f"{source}b", "SAMPLED", named(scene, source).batch)
     requests = asked(client)[1:]
     assert [(each["seed"], each["takes"], each["quality"]) for each in requests] == [(2, 1, DRAFT), (2, 1, NORMAL)]
     assert all(each["as_asked"] is False and each["spread"] == 0.5 for each in requests)
     assert jaw(shown) == pytest.approx(was * 1.5, rel=1e-4) and not same(before, keys_of(rig, shown))
     assert about(shown)["quality"] == NORMAL and np.isclose(about(shown)["direction"][0], np.log(1.5) / core.AXES[0].speakers, atol=1e-4)
     assert not shown.edited and PENDING not in shown.action and live.sentence == ""
-    assert [entry.action.name for entry in scene.thunder.takes if entry != shown] == others
+    assert len(scene.thunder.takes) == len(listed) + 1 and take_list.flip(scene, rig) == source, "A/B compares them"
+
+
+def test_further_drags_change_the_copy_until_it_is_marked(blender, scene, client, direction, shown, following):
+    for energy in (1.5, 1.2):
+        direction.energy = energy
+        following()
+    assert len(scene.thunder.takes) == 4
+    for mark in ({"star": True}, {"note": "so"}, {"name": "Loud"}):
+        for name, value in mark.items():
+            setattr(shown(), name, value)
+        marked, keys = shown().name, keys_of(head.find(scene), shown())
+        direction.energy += 0.1
+        following()
+        assert shown().name != marked and same(keys, keys_of(head.find(scene), named(scene, marked)))
+        assert not shown().star
+
+
+def test_a_drag_while_a_job_holds_the_list_makes_no_copy(blender, scene, client, direction, shown, following, monkeypatch):
+    monkeypatch.setattr(session, "job", object())
+    direction.energy = 1.5
+    assert len(scene.thunder.takes) == 3 and "while other work runs" in live.sentence
 
 
 def test_drafts_come_one_at_a_time_and_the_last_wish_wins(blender, scene, client, direction, shown, following):
@@ -250,22 +281,21 @@ def test_drafts_come_one_at_a_time_and_the_last_wish_wins(blender, scene, client
 
 
 def test_a_slider_put_back_brings_the_very_keys_back(blender, scene, client, direction, shown, following):
-    rig = head.find(scene)
-    before, kept = keys_of(rig, shown), about(shown)
+    rig, source = head.find(scene), shown().name
+    before, kept, actions = keys_of(rig, shown()), about(shown()), len(bpy.data.actions)
     direction.energy = 1.5
-    following(until=lambda: about(shown)["quality"] == DRAFT)
+    following(until=lambda: about(shown())["quality"] == DRAFT)
     direction.energy = 1.0  # Esc
     following()
-    assert same(before, keys_of(rig, shown)) and about(shown) == kept
+    assert same(before, keys_of(rig, shown())) and about(shown()) == kept and shown().name == source
+    assert len(scene.thunder.takes) == 3 and len(bpy.data.actions) == actions, "no copy is left that is as the take"
     assert len(asked(client)) == 2  # generated, and one draft
 
 
-@pytest.mark.parametrize("how", ["star", "edited", "shaped", "mixed"])
+@pytest.mark.parametrize("how", ["edited", "shaped", "mixed"])
 def test_what_is_the_animators_own_does_not_follow(blender, scene, client, direction, shown, following, how):
-    rig = head.find(scene)
-    if how == "star":
-        shown.star = True
-    elif how == "mixed":
+    rig, shown = head.find(scene), shown()
+    if how == "mixed":
         shown.kind = "MIXED"
     elif how == "shaped":
         shown.action.thunder_shape.jaw = 0.5
@@ -283,6 +313,7 @@ def test_a_take_that_is_edited_while_it_is_sampled_keeps_the_edit(blender, scene
     rig = head.find(scene)
     direction.energy = 1.5
     idle.tick()
+    shown = shown()
     curve = next(curve for curve in compat.all_curves(shown.action) if len(curve.keyframe_points) > 5)
     curve.keyframe_points[3].co[1] += 0.1
     before = keys_of(rig, shown)
@@ -311,10 +342,7 @@ def test_without_live_nothing_follows(blender, scene, client, direction, shown, 
 
 def test_undo_of_a_slider_is_undo_of_the_take_and_redo_finishes_it_again(blender, scene, client, direction, shown, following):
     """Nothing but the slider makes an undo step: the keys that come later are part of it."""
-    name, was = shown.action.name, jaw(shown)
-
-    def entry():
-        return next(each for each in blender.context.scene.thunder.takes if each.action.name == name)
+    name, was, entry = shown().name, jaw(shown()), shown
 
     def slider():
         return sliders.of(head.find(blender.context.scene).owner)
@@ -326,18 +354,14 @@ def test_undo_of_a_slider_is_undo_of_the_take_and_redo_finishes_it_again(blender
     following()
     assert jaw(entry()) == pytest.approx(was * 1.5, rel=1e-4)
     blender.ops.ed.undo()
-    assert slider().energy == 1.0 and jaw(entry()) == pytest.approx(was) and live.task.due is None and not entry().edited
+    assert slider().energy == 1.0 and entry().name == name and jaw(entry()) == pytest.approx(was) and live.task.due is None and not entry().edited
     blender.ops.ed.redo()
     following()
     assert slider().energy == 1.5 and jaw(entry()) == pytest.approx(was * 1.5, rel=1e-4) and not entry().edited
 
 
 def test_two_slides_before_the_first_is_finished_are_undone_one_by_one(blender, scene, client, direction, shown, following):
-    name, was = shown.action.name, jaw(shown)
-
-    def entry():
-        return next(each for each in blender.context.scene.thunder.takes if each.action.name == name)
-
+    was, entry = jaw(shown()), shown
     blender.context.preferences.edit.use_global_undo = True
     blender.ops.ed.undo_push(message="before")
     for energy in (1.2, 1.6):

@@ -75,26 +75,6 @@ def test_a_head_does_not_listen_to_itself(blender, shot):
         strip.find(blender.context)
 
 
-def test_takes_that_listen_and_takes_that_speak_do_not_replace_each_other(blender, shot, client):
-    """A voice off screen: the only head may be made to say it, and to listen to it."""
-    scene, heads = shot
-    for name in ("one", "two"):
-        scene.thunder.cast.remove(0)
-    scene.thunder.head, scene.thunder.voice = heads[0], "one"
-    blender.ops.thunder.generate()
-    scene.thunder.head_role = "LISTENS"
-    scene.thunder.cast.clear()
-    scene.thunder.seed = 5
-    blender.ops.thunder.generate()
-    roles = sorted((entry.role, entry.seed) for entry in scene.thunder.takes)
-    assert roles == [("LISTENS", 5), ("LISTENS", 6), ("SPEAKS", 1), ("SPEAKS", 2)]
-    assert not len(scene.thunder.cast)  # a listener becomes nobody's speaker
-    scene.thunder.seed = 7
-    blender.ops.thunder.generate()
-    roles = sorted((entry.role, entry.seed) for entry in scene.thunder.takes)
-    assert ("LISTENS", 5) not in roles and ("SPEAKS", 1) in roles and ("SPEAKS", 2) in roles
-
-
 def test_a_listener_is_sampled_again_as_one(blender, shot, client):
     scene, heads = shot
     dialogue.let_listen(scene, "one", heads[1])

@@ -1,19 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words of takes in the list: whole in a sidebar of the usual width, all of them below it."""
+"""Words of takes in the list: the same at every width, as much as there is room for, and all of them below it."""
 
 from types import SimpleNamespace
 
 import bpy
 import pytest
 from thunder.panels import take_list
-from thunder.thunder_core.direction import MOODS, NEUTRAL
-from thunder.thunder_core.direction_words import AS_ASKED, AXIS_WORDS, CARRIED_WORDS, NEARLY
-
-MOOD_WORDS = [mood.label.lower() for name, mood in MOODS.items() if name != NEUTRAL]
-WORDS = [
-    AS_ASKED, NEARLY, *(word for pair in (*AXIS_WORDS.values(), *CARRIED_WORDS.values()) for word in pair),
-    *MOOD_WORDS, *(f"{more} {mood}" for mood in MOOD_WORDS for more in ("more", "less")),
-]  # fmt: skip
+from thunder.thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS
 
 
 class Layout:
@@ -49,21 +42,25 @@ def drawn(blender, monkeypatch):
     return draw
 
 
-@pytest.mark.parametrize("word", WORDS)
-def test_every_word_is_read_in_full_in_a_list_of_the_usual_width(blender, drawn, word):
-    [(text, room)] = drawn(word)
-    assert text and take_list.fitting(text, room, bpy.context) == text
+@pytest.mark.parametrize("said", ["lively head, calm, left-sided", "less contemptuous", "close to the direction"])
+def test_a_list_says_the_same_words_at_every_width_shortened_by_an_ellipsis_alone(blender, drawn, monkeypatch, said):
+    for units in (40.0, 16.0, 14.0, 12.0):
+        monkeypatch.setattr(take_list, "width", lambda context, units=units: units)
+        for text, _ in drawn(said) + drawn(said, mark="TEXT"):
+            assert text == said or (text.endswith("…") and said.startswith(text[:-1]))
+    monkeypatch.setattr(take_list, "width", lambda context: 40.0)
+    assert [text for text, _ in drawn(said)] == [said]
 
 
-def test_of_several_words_those_are_left_out_that_do_not_fit(blender, drawn):
-    assert [text for text, _ in drawn("lively head, calm, more on the left")] == ["lively head"]
-    assert [text for text, _ in drawn("calm, warm, exact", mark="TEXT")] == ["calm"], "a mark takes room"
-    assert drawn("less contemptuous", mark="TEXT") == [], "no beginning of a word"
+@pytest.mark.parametrize("word", [word for pair in (*AXIS_WORDS.values(), *CARRIED_WORDS.values()) for word in pair])
+def test_enough_of_a_word_is_seen_in_a_list_of_the_usual_width_to_tell_it_from_others(blender, drawn, word):
+    [(text, _)] = drawn(word)
+    assert text == word or len(text) >= 9
 
 
 def test_all_words_of_the_shown_take_are_below_the_list(blender):
     labels = []
-    take_list.draw_words(Layout(labels), SimpleNamespace(words="calm, more on the left, restless eyes"), bpy.context)
-    assert [text for text, _ in labels] == ["calm, more on the left, restless eyes"]
-    take_list.draw_words(Layout(labels), SimpleNamespace(words="head turned right, more contemptuous, restless eyes"), bpy.context)
-    assert labels[-1][0] == "turns right, contempt +, busy eyes"
+    take_list.draw_words(Layout(labels), "calm, left-sided, busy eyes", bpy.context)
+    take_list.draw_words(Layout(labels), "turned right, more contemptuous, busy eyes", bpy.context)
+    first, second = [text for text, _ in labels]
+    assert first == "calm, left-sided, busy eyes" and second.startswith("turned right, more conte")

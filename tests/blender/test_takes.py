@@ -368,23 +368,6 @@ def test_undo_after_commit_brings_everything_back(blender, stage):
     assert rig.armature.animation_data.action.name not in [t.action.name for t in scene.thunder.takes]
 
 
-def test_new_takes_replace_old_ones_but_not_edited_ones(blender, stage):
-    scene, rig, takes = stage
-    for seed in (1, 2, 3):
-        enter(stage, seed=seed)
-    kept, used = scene.thunder.takes[1], scene.thunder.takes[2]
-    curve = compat.all_curves(kept.action)[0]
-    curve.keyframe_points.insert(12, 0.33)
-    user = blender.data.objects.new("user", None)
-    user.animation_data_create().nla_tracks.new().strips.new("pushed down", 1, used.action)
-    used_name = used.action.name
-    fresh = enter(stage, seed=9)
-    for _ in takes.forget_replaced(scene, rig, "voice", {fresh.action.name}):
-        pass
-    assert [entry.seed for entry in scene.thunder.takes] == [2, 9]
-    assert used_name in blender.data.actions and "take 1" not in blender.data.actions
-
-
 def test_takes_of_a_bake_are_numbered_in_their_order(blender, stage):
     for _ in range(3):
         enter(stage)

@@ -6,7 +6,7 @@ import pytest
 
 from thunder_core import direction_words
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOODS, NEUTRAL, Style
-from thunder_core.direction_words import words, words_of_take
+from thunder_core.direction_words import AS_ASKED, AXIS_WORDS, CARRIED_WORDS, NEARLY, words, words_of_request, words_of_take
 
 USUAL = Direction().vector()
 
@@ -60,7 +60,7 @@ def test_of_a_face_that_does_not_speak_nothing_is_said_of_its_speech(role):
     about = {"direction": USUAL.tolist(), "reading": Direction(played, "warm", 0.5).vector().tolist(), "as_asked": False}
     assert words_of_take(about | {"role": role}) == "warm, lively head"
     only = Direction(Style(width=1.6)).vector().tolist()
-    assert words_of_take(about | {"role": role, "reading": only}) == "nearly as asked"
+    assert words_of_take(about | {"role": role, "reading": only}) == "close to the direction"
 
 
 @pytest.mark.parametrize(
@@ -75,16 +75,16 @@ def test_a_take_that_does_not_tell_has_no_words(damaged):
     "axis, value, measures, word",
     [
         ("energy", 0.6, {"energy"}, "calm"),
-        ("jaw", 0.8, {"jaw"}, "more lips"),
-        ("jaw", 1.25, {"jaw"}, "more jaw"),
+        ("jaw", 0.8, {"jaw"}, "active lips"),
+        ("jaw", 1.25, {"jaw"}, "wide jaw"),
         ("articulation", 0.7, {"articulation"}, "mumbling"),
         ("width", 1.4, {"width"}, "wide mouth"),
         ("rounding", 1.4, {"rounding"}, "round lips"),
         ("tension", 0.5, {"tension"}, "tight lips"),
         ("smile", 0.5, {"smile"}, "smiling"),
         ("head", 0.5, {"head"}, "still head"),
-        ("eyes", 0.5, {"eyes", "gaze"}, "steady eyes"),
-        ("asymmetry", 0.5, {"asymmetry"}, "more on the left"),
+        ("eyes", 0.5, {"eyes", "gaze"}, "still eyes"),
+        ("asymmetry", 0.5, {"asymmetry"}, "left-sided"),
         ("frown", 0.5, {"frown"}, "frowning"),
     ],
 )
@@ -102,9 +102,9 @@ def test_a_word_is_said_as_far_as_it_shows(axis, value, measures, word):
     assert words_of_take(about | {"reading": USUAL.tolist(), "shown": {name: 4.0 for name in measures}}) == "as asked"
 
 
-def test_eyes_that_look_away_are_not_steady_however_seldom_they_blink():
+def test_eyes_that_look_away_are_not_still_however_seldom_they_blink():
     played = Direction(Style(eyes=0.5)).vector()
-    assert words(played, USUAL, shown={"eyes": -2.0, "gaze": -1.0}) == "steady eyes"
+    assert words(played, USUAL, shown={"eyes": -2.0, "gaze": -1.0}) == "still eyes"
     assert words(played, USUAL, shown={"eyes": -2.0, "gaze": 0.2}) == "usual"
 
 
@@ -142,8 +142,8 @@ def batch(*styles, **shows):
 def test_a_word_is_on_a_third_of_a_batch_at_most_and_on_those_that_deserve_it():
     takes = [each | {"shown": {"jaw": by}} for each, by in zip(batch(*[Style(jaw=1.3)] * 6), (1.0, 3.0, 1.5, 2.0, 0.9, 1.1))]
     said = direction_words.words_of_takes(takes)
-    assert said == ["nearly as asked", "more jaw", "nearly as asked", "more jaw", "nearly as asked", "nearly as asked"]
-    assert direction_words.words_of_takes(takes[:1]) == ["more jaw"]
+    assert said == [NEARLY, "wide jaw", NEARLY, "wide jaw", NEARLY, NEARLY]
+    assert direction_words.words_of_takes(takes[:1]) == ["wide jaw"]
 
 
 def test_what_tells_a_take_from_the_others_comes_first():
@@ -155,7 +155,7 @@ def test_what_tells_a_take_from_the_others_comes_first():
 def test_a_take_of_a_batch_that_is_as_asked_or_damaged_says_so_still():
     takes = batch(Style(smile=0.5), Style(), Style(smile=-0.5))
     takes[1]["as_asked"] = True
-    assert direction_words.words_of_takes([*takes, {}]) == ["smiling", "as asked", "unsmiling", ""]
+    assert direction_words.words_of_takes([*takes, {}]) == ["smiling", "as asked", "serious", ""]
 
 
 @pytest.mark.parametrize("measure, pair", direction_words.CARRIED_WORDS.items())
@@ -170,7 +170,7 @@ def test_brows_and_head_that_are_carried_otherwise_throughout_have_a_word(measur
 
 
 def test_a_word_on_frowning_is_not_said_against_brows_that_are_held_otherwise():
-    for by, word in ((-2, "open brows"), (2, "frowning")):
+    for by, word in ((-2, "relaxed brows"), (2, "frowning")):
         played = Direction(Style(frown=0.3 * by)).vector()
         assert words(played, USUAL, shown={"frown": by, "height": -0.5 * by}) == word
         assert words(played, USUAL, shown={"frown": by, "height": 0.5 * by}) == "usual"
@@ -193,13 +193,32 @@ def test_a_face_that_does_not_speak_is_not_said_to_be_uneven(role):
     assert words_of_take(about) == "lively head"
 
 
-def test_words_are_shortened_before_one_is_left_out_and_none_is_cut():
-    said = "restless eyes, head turned right, less contemptuous"
-    for letters, text in ((60, said), (40, "busy eyes, turns right, contempt −"), (33, "restless eyes, head turned right"),
-                          (25, "busy eyes, turns right"), (13, "restless eyes"), (9, "busy eyes"), (8, "")):  # fmt: skip
-        assert direction_words.fitting(said, lambda text, most=letters: len(text) <= most) == text
-    assert direction_words.fitting("restless eyes, calm", lambda text: len(text) < 6) == "calm", (
-        "a later word that fits is better than none"
-    )
-    assert direction_words.short("less lively head") == "less lively head", "only a mood is less or more"
-    assert direction_words.short("more lips") == "more lips" and direction_words.short("more sad") == "sad +"
+def test_the_first_words_of_a_batch_differ_as_far_as_traits_allow():
+    takes = batch(Style(), Style(jaw=1.3), *[Style()] * 4)
+    takes[0]["shown"], takes[1]["shown"] = {"height": 4.5}, {"height": 4.0, "jaw": 3.0}
+    assert direction_words.words_of_takes(takes)[:2] == ["raised brows", "wide jaw, raised brows"]
+    takes[0]["shown"] = {"height": 3.5}
+    assert direction_words.words_of_takes(takes)[:2] == ["raised brows", "raised brows, wide jaw"], "all traits of one are the other's"
+
+
+def test_of_brows_and_of_the_head_one_thing_is_said():
+    still = Direction(Style(brows=0.4, head=0.4, smile=0.5)).vector()
+    about = {"direction": USUAL.tolist(), "reading": still.tolist(), "as_asked": False}
+    said = words_of_take(about | {"shown": {"height": 5.0, "brows": -3.0, "turn": 2.0, "head": -4.0, "smile": 1.0}})
+    assert said == "raised brows, still head, smiling"
+    assert words(still, shown={"height": 2.0, "brows": -3.0, "turn": 5.0, "head": -4.0, "smile": 1.0}) == "turned left, still brows, smiling"
+
+
+def test_all_words_begin_differently():
+    moods = [mood.label.lower() for name, mood in MOODS.items() if name != NEUTRAL]
+    some = [AS_ASKED, NEARLY, *moods, *(word for pair in (*AXIS_WORDS.values(), *CARRIED_WORDS.values()) for word in pair)]
+    assert len({word[:9] for word in some}) == len(some), "a narrow list shows no more of them"
+
+
+@pytest.mark.parametrize("damaged", [{"direction": "calm"}, {"direction": [1.0]}, {"direction": None}, {}])
+def test_what_was_asked_is_said_where_it_is_known(damaged):
+    asked = Direction(Style(energy=0.6), "warm", 0.5).vector()
+    assert words_of_request({"direction": asked.tolist()}) == "calm, warm"
+    assert words_of_request({"direction": np.stack([asked, asked]).ravel().tolist()}) == "calm, warm", "on every frame"
+    assert words_of_request({"direction": USUAL.tolist(), "original": asked.tolist()}) == "calm, warm", "that of the take that it is like"
+    assert words_of_request({"direction": USUAL.tolist()}) == "" == words_of_request(damaged)

@@ -116,7 +116,7 @@ def test_brows_that_are_carried_high_or_low_are_seen(played, name, how, side):
     assert side * of(played, **how)[name] > 1.5 > abs(of(played)[name])
 
 
-@pytest.mark.parametrize("axis, name, word", [(0, "nod", "head down"), (1, "turn", "head turned left"), (2, "tilt", "head tilted right")])
+@pytest.mark.parametrize("axis, name, word", [(0, "nod", "head down"), (1, "turn", "turned left"), (2, "tilt", "tilted right")])
 def test_a_head_that_is_held_aside_throughout_is_seen_and_one_that_turns_now_and_then_is_not(played, axis, name, word):
     held, turns = motion(played), motion(played)
     held.head[:, axis] += np.radians(9.0)

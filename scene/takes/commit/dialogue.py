@@ -102,7 +102,8 @@ def _leave(scene, line: dialogue.Line, entry, done: Done) -> bool:
 
 
 def take_of(scene, line: dialogue.Line):
-    """The take of a line that is committed: the one its head shows, else the best starred one, else the best by lip-sync.
+    """The take of a line that is committed: the one its head shows, else the best starred one, else the best by lip-sync of those that are
+    not folded.
 
     None if it has none that fits the line as it is.
     """
@@ -117,7 +118,11 @@ def take_of(scene, line: dialogue.Line):
         and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
     ]
     shown = display.shown_action(head.resolve(line.speaker)) if fitting else None
-    return max(fitting, key=lambda entry: (entry.action == shown, entry.star, take_list.speaks(entry), entry.score), default=None)
+
+    def rank(entry):
+        return entry.action == shown, entry.star, not entry.folded, take_list.speaks(entry), entry.score
+
+    return max(fitting, key=rank, default=None)
 
 
 def has_takes(scene) -> bool:

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Live: the shown take follows the sliders of its character's direction; it is sampled again with its own seed during a drag.
+"""Live: a copy of the shown take follows the sliders of its character's direction; it is sampled again with its own seed during a drag.
 
+The first slider makes the copy and shows it; the take stays as it was. Later ones change the copy, unless it was marked meanwhile.
 A moving slider requests a draft of few steps from the engine, at most one at a time; when it rests, the take is sampled at its own quality.
 Both are written from a timer without a separate undo step, so that undoing the slider undoes the take: every change of a slider also
 changes the take's action (PENDING), so its keys are part of the slider's undo step. A take that undo or redo puts on the head unfinished
 still has that mark, and is finished then.
-Esc while dragging restores the slider and exactly the take's previous keys.
+Esc while dragging restores the slider and shows the take again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import bpy
 import numpy as np
 
 from ....thunder_core.direction import Asked
-from ....thunder_core.direction_words import words_of_take
+from ....thunder_core.direction_words import words_of_request, words_of_take
 from ....thunder_core.errors import BadRequest, ThunderError
 from ....thunder_core.progress import result
 from ....thunder_core.quality import DRAFT
@@ -38,6 +39,7 @@ from ..shape.stored import is_shaped
 from . import asking, looking, sliders
 
 PENDING = "thunder_live"  # property of a take's first action while its keys do not yet match the sliders
+COPY = "thunder_live_copy"  # property of a copy's first action: the session in which it was made, and the name that it got
 LONGEST_SECONDS = 60.0  # longest line that can be keyed while a slider is dragged
 _REST_SECONDS = 0.25  # time without slider movement after which a drag has ended
 _POLL_SECONDS = 0.02
@@ -56,8 +58,8 @@ class _Request:
 class Live(Part):
     """The take that follows the sliders, and its state.
 
-    uid: session id of its action.  original: the take before the first slider moved, None if unknown.  sampling: how it was
-    sampled.  written: (direction its keys were sampled for, whether they are final).  sentence: why the shown take does not
+    uid: session id of its action.  copied: that of the take of which it was copied for this drag, None for no copy.  original: the take
+    before the first slider moved, None if unknown.  sampling: how it was sampled.  written: (direction its keys were sampled for, whether they are final).  sentence: why the shown take does not
     follow, "" if it does.
     """
 
@@ -77,6 +79,7 @@ class Live(Part):
         if self.request is not None:
             self.request.steps.close()
         self.uid: int | None = None
+        self.copied: int | None = None
         self.original: Performance | None = None
         self.sampling = Sampling()
         self.written: tuple[Asked | None, bool] = (None, False)
@@ -97,17 +100,41 @@ class Live(Part):
             return
         if entry is None or not scene.thunder.live_direction or not connection.knows_styles():
             return
-        if entry.action.session_uid != self.uid:
+        if entry.action.session_uid != self.uid or not self._may_change(entry):
             self.drop()
-            self._say(why_not(scene, entry))
-            if self.sentence:
+            try:
+                entry = self._copy(scene, entry)
+            except ThunderError as error:
+                self._say(str(error))
                 return
-            self._begin(entry)
+            self._say("")
         entry.action[PENDING] = f"{self.token} {next(self.numbers)} {self.sampling.effort}"
         self.moved_at = time.monotonic()
         self.task.postpone(0.0)
 
     in_background = False  # tests have no window
+
+    def _copy(self, scene, entry):
+        """Follow a copy of a take, shown instead of it, or the take itself if it is such a copy. Raises BadRequest if it may not follow."""
+        if sentence := why_not(scene, entry):
+            raise BadRequest(sentence)
+        source = entry.action.session_uid
+        if is_copy := not self._may_change(entry):
+            if session.job is not None:  # which may hold the list's entries
+                raise BadRequest(f"“{entry.name}” does not follow the sliders while other work runs: wait for it, then move one again")
+            entry = scene.thunder.takes[take_list.duplicate(scene, list(scene.thunder.takes).index(entry))]
+            entry.kind, entry.action[COPY] = "SAMPLED", self._mark(entry)
+            display.show(take_list.rig_of(scene, entry), entry)
+        self._begin(entry)
+        self.copied = source if is_copy else None
+        return entry
+
+    def _mark(self, entry) -> str:
+        return f"{self.token} {entry.name}"
+
+    def _may_change(self, entry) -> bool:
+        """Whether a take is a copy of this session that the animator has not marked since."""
+        return entry.action.get(COPY) == self._mark(entry) and not entry.star and not entry.note
 
     def _begin(self, entry) -> None:
         self.uid, self.original = entry.action.session_uid, provenance.load(entry.action)
@@ -166,10 +193,15 @@ class Live(Part):
             self.request = None
             return _POLL_SECONDS
         is_there, is_final = _same(self.written[0], asked), self.written[1]
+        as_before = self.original is not None and _same(Sampling.of_take(self.original.provenance, scene.thunder).asked, asked)
         if is_there and is_final:
+            if as_before and self.copied is not None and not is_resting:
+                return _POLL_SECONDS
             self._done(entry)
+            if as_before:
+                self._withdraw(scene, entry)
             return None
-        if self.original is not None and _same(Sampling.of_take(self.original.provenance, scene.thunder).asked, asked):
+        if as_before:
             self._write(rig, entry, self.original, asked)  # bit for bit as it was
             self.written = asked, True
             return _POLL_SECONDS
@@ -227,13 +259,23 @@ class Live(Part):
         keying.key_again(rig, display.actions_of(entry), track_values.curves(rig, entry), made, values)
         provenance.store(action, made, clock, entry.voice)
         entry.curve, entry.score = take_list.bars(made.opening), made.score
-        entry.words = words_of_take(made.provenance)
+        entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
         thumbnails.thumbnails.forget(self.uid)
         jobs.redraw()
 
     def _done(self, entry) -> None:
         if PENDING in entry.action:
             del entry.action[PENDING]
+
+    def _withdraw(self, scene, entry) -> None:
+        """Remove a copy that is as the take that it was copied from, and show that one again."""
+        original = _find(self.copied)[1] if self.copied is not None else None
+        if original is None or not self._may_change(entry):
+            return
+        self.drop()
+        display.show(take_list.rig_of(scene, original), original)
+        take_list.remove(scene, list(scene.thunder.takes).index(entry))
+        jobs.redraw()
 
 
 live = session.add(Live())
@@ -244,8 +286,6 @@ def why_not(scene, entry) -> str:
     name = f"“{entry.name}”"
     if entry.kind != "SAMPLED":
         return f"{name} is {entry.kind.lower()}, so it does not follow the sliders: press Generate Takes for new ones"
-    if entry.star:
-        return f"{name} has a star, so it does not follow the sliders: remove the star or press Generate Takes"
     if is_shaped(entry.action) or provenance.is_edited(entry):
         return f"{name} was edited, so it does not follow the sliders: press Generate Takes for new ones"
     made, state = provenance.load(entry.action), fingerprint.of_take(entry)

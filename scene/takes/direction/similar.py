@@ -27,7 +27,7 @@ COUNT = 4
 
 
 class _Beside(generation.TakeCollector):
-    """Lists takes and keeps the existing ones.
+    """Lists takes beside the one that they are like.
 
     asked: the direction that the original take's scores compare with; the new takes' words describe differences from it too.
     """
@@ -40,10 +40,6 @@ class _Beside(generation.TakeCollector):
         # What the takes share tells them from the others in the list.
         asked = {} if self.asked is None else {"direction": self.asked.tolist()}
         return [words_of_take(performance.provenance | asked) for performance in performances]
-
-    def replace(self) -> Generator[float, None, None]:
-        return
-        yield
 
 
 def why_not(entry) -> str:
@@ -112,4 +108,5 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False, original=original, like=like))
     seed = next_seed(scene, entry)
     with closing(_Beside(scene, rig, voice, on_take, original)) as collector:
+        collector.batch = entry.batch
         return (yield from generation.collected(client, voice, collector, COUNT, seed, sampling))

@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Earlier takes stay: a new batch folds them, a click unfolds them, and Clear Earlier Takes spares what the animator touched."""
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from performances import write_wav
+from played_engine import PlayedClient
+from thunder.operators import tidy_takes
+from thunder.panels import takes as panel
+from thunder.scene.animation import display
+from thunder.scene.engine import connection
+from thunder.scene.heads import head
+from thunder.scene.takes import browsing, mix, take_list
+from thunder.scene.takes.direction import sliders
+
+pytestmark = pytest.mark.one_blender
+
+
+@pytest.fixture
+def scene(blender, tmp_path, monkeypatch):
+    """A head with a voice, and an engine that answers with made takes."""
+    played = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: played)
+    monkeypatch.setattr(connection, "knows_styles", lambda: False)
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps, scene.thunder.count = 25, 3
+    scene.thunder.source = "FILE"
+    scene.thunder.sound_file = write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(16000))
+    return scene
+
+
+def generate(blender, *seeds):
+    for seed in seeds:
+        blender.context.scene.thunder.seed = seed
+        assert blender.ops.thunder.generate() == {"FINISHED"}
+
+
+def listed(blender):
+    entries = blender.context.scene.thunder.takes
+    return sorted(entries[place].seed for place in browsing.order(blender.context))
+
+
+def entry_of(blender, seed):
+    return next(entry for entry in blender.context.scene.thunder.takes if entry.seed == seed)
+
+
+def show(blender, seed):
+    entries = blender.context.scene.thunder.takes
+    entries.id_data.thunder.active_take = next(place for place, entry in enumerate(entries) if entry.seed == seed)
+
+
+def test_a_new_batch_folds_the_earlier_takes_and_deletes_none(blender, scene):
+    generate(blender, 1, 11, 21)
+    assert len(scene.thunder.takes) == 9 and all(entry.action is not None for entry in scene.thunder.takes)
+    assert listed(blender) == [21, 22, 23]
+    assert [len(batch) for batch in take_list.batches(blender.context)] == [3, 3, 3]
+    names = [entry.name for entry in scene.thunder.takes]
+    assert len(set(names)) == 9 and len({entry.action.name for entry in scene.thunder.takes}) == 9
+
+
+def test_a_heading_unfolds_its_takes(blender, scene):
+    generate(blender, 1, 11)
+    batch = entry_of(blender, 2).batch
+    assert blender.ops.thunder.fold_takes(batch=batch) == {"FINISHED"} and listed(blender) == [1, 2, 3, 11, 12, 13]
+    blender.ops.thunder.fold_takes(batch=entry_of(blender, 11).batch)
+    shown = take_list.shown_take(scene.thunder).seed
+    assert shown > 10 and listed(blender) == [1, 2, 3, shown], "the shown take is listed"
+    with pytest.raises(RuntimeError, match="no batch 77"):
+        blender.ops.thunder.fold_takes(batch=77)
+
+
+def test_a_take_of_a_folded_batch_is_listed_and_acted_on_while_it_is_shown(blender, scene):
+    generate(blender, 1)
+    show(blender, 2)
+    rig = head.find(scene)
+    generate(blender, 11)
+    assert listed(blender)[-3:] == [11, 12, 13]
+    display.show(rig, entry_of(blender, 2))
+    assert listed(blender) == [2, 11, 12, 13] and take_list.shown_take(scene.thunder).seed == 2
+    blender.ops.thunder.flip_take()
+    assert listed(blender) == [11, 12, 13]
+
+
+def test_starred_takes_of_all_batches_are_compared_by_starred_only(blender, scene):
+    generate(blender, 1, 11)
+    for seed in (3, 12):
+        entry_of(blender, seed).star = True
+    scene.thunder.only_starred = True
+    assert listed(blender) == [3, 12]
+
+
+def test_a_mix_is_of_unfolded_takes_and_those_chosen_before(blender, scene):
+    generate(blender, 1)
+    scene.thunder_mix.mouth = entry_of(blender, 2).action
+    generate(blender, 11)
+    assert sorted(entry.seed for entry in mix.candidates(blender.context)) == [2, 11, 12, 13]
+    assert mix.chosen(blender.context, "mouth").seed == 2
+    assert blender.ops.thunder.mix_takes() == {"FINISHED"}
+    made = take_list.shown_take(scene.thunder)
+    assert (made.kind, made.batch) == ("MIXED", entry_of(blender, 2).batch)
+
+
+def test_clearing_spares_what_is_unfolded_newest_shown_or_touched(blender, scene):
+    generate(blender, 1, 11, 21, 31)
+    entry_of(blender, 1).star = True
+    entry_of(blender, 2).note = "softer"
+    entry_of(blender, 11).name = "Warm"
+    for seed in (23, 33):  # an earlier one unfolded, the newest one folded
+        blender.ops.thunder.fold_takes(batch=entry_of(blender, seed).batch)
+    display.show(head.find(scene), entry_of(blender, 13))
+    doomed = entry_of(blender, 12).action.name
+    assert blender.ops.thunder.delete_takes(which="EARLIER") == {"FINISHED"}
+    assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2, 11, 13, 21, 22, 23, 31, 32, 33]
+    assert doomed not in blender.data.actions
+    with pytest.raises(RuntimeError, match="No earlier take can be deleted"):
+        blender.ops.thunder.delete_takes(which="EARLIER")
+
+
+def test_clearing_asks_first_and_says_how_many(blender, scene):
+    generate(blender, 1, 11)
+    entry_of(blender, 1).star = True
+    asked = {}
+    manager = SimpleNamespace(invoke_confirm=lambda *_, **how: asked.update(how) or {"RUNNING_MODAL"})
+    context = SimpleNamespace(scene=scene, window_manager=manager, object=None)
+    operator = SimpleNamespace(which="EARLIER")
+    kind = tidy_takes.THUNDER_OT_delete_takes
+    operator._places, operator._is_wanted = (lambda context: kind._places(operator, context)), (lambda entry: kind._is_wanted(operator, entry))
+    assert kind.invoke(operator, context, None) == {"RUNNING_MODAL"}
+    assert asked["title"] == "Delete 2 Earlier Takes" and "MB" in asked["message"] and len(scene.thunder.takes) == 6
+
+
+def test_deleting_what_has_no_star_leaves_folded_takes(blender, scene):
+    generate(blender, 1, 11)
+    entry_of(blender, 12).star = True
+    blender.ops.thunder.delete_takes(which="UNSTARRED")
+    assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2, 3, 12]
+
+
+def test_undo_of_a_new_batch_unfolds_the_one_before(blender, scene):
+    blender.context.preferences.edit.use_global_undo = True
+    generate(blender, 1)
+    blender.ops.ed.undo_push(message="first")
+    generate(blender, 11)
+    blender.ops.ed.undo_push(message="second")
+    blender.ops.ed.undo()
+    assert listed(blender) == [1, 2, 3]
+    blender.ops.ed.redo()
+    assert listed(blender) == [11, 12, 13] and len(blender.context.scene.thunder.takes) == 6
+
+
+def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, scene, tmp_path):
+    generate(blender, 1)
+    for entry in scene.thunder.takes:
+        for name in ("batch", "asked", "folded"):
+            entry.property_unset(name)
+    path = str(tmp_path / "old.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.open_mainfile(filepath=path)
+    assert listed(blender) == [1, 2, 3] and len(take_list.batches(blender.context)) == 1
+    generate(blender, 11)
+    assert listed(blender) == [11, 12, 13] and len(blender.context.scene.thunder.takes) == 6
+
+
+def test_a_heading_says_when_and_what_was_asked(blender, scene):
+    entries = [SimpleNamespace(made=made, asked="warm, calm") for made in (time.time(), time.time() - 60)]
+    assert take_list.heading(entries) == time.strftime("%H:%M, warm, calm", time.localtime(entries[1].made))
+    entries[0].made = 1.7e9
+    assert take_list.heading(entries[:1]) == time.strftime("%d %b %H:%M, warm, calm", time.localtime(1.7e9))
+    assert take_list.heading([SimpleNamespace(made=0, asked="")]) == "Earlier"
+
+
+def test_a_batch_knows_what_was_asked_of_it(blender, scene, tmp_path, monkeypatch):
+    from test_directing import DirectedClient
+
+    client = DirectedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: client)
+    monkeypatch.setattr(connection, "knows_styles", lambda: True)
+    sliders.ensure(head.find(scene).owner).energy = 0.6
+    generate(blender, 1)
+    assert {entry.asked for entry in scene.thunder.takes} == {"calm"}
+
+
+def test_what_takes_weigh_is_about_what_they_add_to_the_file(blender, scene, tmp_path):
+    def saved():
+        path = tmp_path / "weighed.blend"
+        blender.ops.wm.save_as_mainfile(filepath=str(path), compress=False)
+        return path.stat().st_size
+
+    generate(blender, 1)
+    before, count = saved(), len(scene.thunder.takes)
+    generate(blender, 11)
+    added = saved() - before
+    weighed = sum(take_list.size(entry) for entry in scene.thunder.takes[:count])
+    assert 0.6 * added < weighed < 1.2 * added
+    assert weighed < 1e6 * panel.WORTH_CLEARING

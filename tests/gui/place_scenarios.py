@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether what is in the sidebar stays in its place while its state changes, seen in pictures of it."""
+
+import time
+
+import bpy
+import numpy as np
+from scenarios import only_open, PATIENCE, scene_with_voice_and_head
+from shape_scenarios import button, done
+from take_scenarios import list_takes
+from thunder.scene.host.session import session
+from thunder.scene.media import grid
+
+BAND, FAR = 18, 70  # pixels: height of a row of the sidebar, and how far a row is looked for above and below its place
+SAME, PLAIN = 0.9, 0.02  # correlation of a row that is the same, and deviation of brightness of one that has nothing to recognise
+
+
+def photograph_sidebar(hand, name):
+    """Steps that wait until nothing slides any more; the brightness of the sidebar [height, width], without icons, which change."""
+    yield from hand.settle()
+    return sidebar(hand, name)
+
+
+def sidebar(hand, name):
+    """The same at once."""
+    region, height = hand.sidebar, hand.window.height
+    pixels = hand.photograph(name)[height - region.y - region.height : height - region.y, region.x + 40 : region.x + region.width - 60]
+    return pixels.mean(axis=2)
+
+
+def moved(before, after):
+    """Rows of a picture that another has elsewhere but not in their place: (row, by how many pixels)."""
+    result = []
+    for top in range(0, len(before) - BAND, BAND // 2):
+        band = before[top : top + BAND]
+        if band.std() < PLAIN:
+            continue
+        places = range(max(0, top - FAR), min(len(after) - BAND, top + FAR))
+        like = np.nan_to_num([np.corrcoef(band.ravel(), after[place : place + BAND].ravel())[0, 1] for place in places], nan=-1.0)
+        best = places[int(np.argmax(like))]
+        if like.max() > SAME and abs(best - top) > 2 and like[top - places[0]] < SAME:
+            result.append([top, best - top])
+    return result
+
+
+def first_steps(hand):
+    """The panel before and after each of the first steps, while takes come, and in the grid."""
+    only_open("first_steps", "main", "takes")
+    yield from hand.open_tab("Thunder")
+    pictures = {}
+    pictures["start"] = yield from photograph_sidebar(hand, "start")
+    for name, operator in (("head", bpy.ops.thunder.first_head), ("voice", bpy.ops.thunder.sample_voice)):
+        with hand.context():
+            assert button(operator) == ["FINISHED"]
+        yield 1.5
+        pictures[name] = yield from photograph_sidebar(hand, name)
+    scene = hand.window.scene
+    scene.thunder.count, scene.thunder.quality = 2, "DRAFT"
+    x, y = hand.main_button(hand.photograph("ready"))
+    yield from hand.click(x, y)
+    end = time.monotonic() + 20
+    while session.job is None and time.monotonic() < end:
+        yield 0.05
+    while session.job is not None and session.job.step.fraction < 0.1:
+        yield 0.05
+    hand.photograph("working")
+    yield from done(PATIENCE)
+    yield 1.0
+    pictures["takes"] = yield from photograph_sidebar(hand, "takes")
+    names = list(pictures)
+    hand.seen["moved"] = {after: moved(pictures[before], pictures[after]) for before, after in zip(names, names[1:])}
+
+
+def grid_and_back(hand):
+    """The panel with takes, in the grid, after it, with the animator's own animation shown."""
+    only_open("main", "takes")
+    yield from scene_with_voice_and_head(hand)
+    yield from list_takes(hand, 4, 2.0)
+    scene = hand.window.scene
+    scene.thunder.active_take = 0
+    yield 1.0
+    pictures = {"shown": (yield from photograph_sidebar(hand, "shown"))}
+    with hand.context():
+        assert button(bpy.ops.thunder.play_grid) == ["RUNNING_MODAL"]
+    yield from done(PATIENCE)
+    yield 1.5
+    hand.seen["playing"] = grid.running()
+    pictures["grid"] = sidebar(hand, "grid")
+    hand.press("ESC")
+    yield 2.0
+    pictures["left"] = yield from photograph_sidebar(hand, "left")
+    scene.thunder.active_take = -1
+    yield 1.0
+    pictures["own"] = yield from photograph_sidebar(hand, "own")
+    names = list(pictures)
+    hand.seen["moved"] = {after: moved(pictures[before], pictures[after]) for before, after in zip(names, names[1:])}
