@@ -19,7 +19,6 @@ from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
-from thunder.scene.media import grid
 from thunder.scene.takes import take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
