@@ -23,7 +23,7 @@ from thunder.scene.takes import take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
 
-LONGEST_JOB_SECONDS = 60.0
+OURS = "Thunder: My Animation"  # how we name what holds the still values of the animator's own animation
 
 
 class Lost(AssertionError):
@@ -84,7 +84,7 @@ def state_of(scene) -> dict:
         mine = display.actions_of(entry)
         actions |= {action.name for action in mine}
         takes[entry.action.name] = (entry.name, entry.star, keys_of(mine))
-    own = {action.name: keys_of([action]) for action in bpy.data.actions if action.name not in actions}
+    own = {action.name: keys_of([action]) for action in bpy.data.actions if action.name not in actions and not action.name.startswith(OURS)}
     strips = sorted(strip.name for strip in compat.strips_all(scene.sequence_editor))
     return {"takes": takes, "own": own, "strips": strips, "objects": sorted(scene.objects.keys())}
 
