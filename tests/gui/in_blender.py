@@ -179,7 +179,7 @@ def main():
             finish(hand, traceback.format_exc())
         return None
 
-    bpy.app.timers.register(tick, first_interval=1.0)
+    bpy.app.timers.register(tick, first_interval=1.0, persistent=True)
 
 
 started = time.monotonic()

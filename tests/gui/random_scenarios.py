@@ -1,0 +1,386 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A seeded session of random legal actions in a real window, with undo, redo, Esc, saving and reloading at any moment.
+
+THUNDER_RANDOM = "SEED ACTIONS" chooses the session. After each action the file is compared with how it was before: a take, a key or a
+strip that the action had no right to touch must be there unchanged, and undo followed by redo must change nothing. Each action is written
+to FOLDER/actions.log before it runs, so that the last line tells what a crash was caused by.
+"""
+
+import hashlib
+import os
+import random
+import time
+
+import bpy
+import numpy as np
+from scenarios import only_open, PATIENCE, scene_with_voice_and_head
+from shape_scenarios import button
+from thunder.scene.animation import display
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.host.session import session
+from thunder.scene.takes import take_list
+from thunder.scene.takes.direction import sliders
+from thunder.scene.takes.direction.live import live
+
+OURS = "Thunder: My Animation"  # how we name what holds the still values of the animator's own animation
+
+
+class Lost(AssertionError):
+    """Something of the animator's is gone or changed."""
+
+
+def lives(hand):
+    """Act SEED's session of so many ACTIONS."""
+    seed, count = (int(word) for word in os.environ.get("THUNDER_RANDOM", "1 20").split())
+    only_open("takes", "direction", "mix", "keep", "commit")
+    yield from scene_with_voice_and_head(hand)
+    animate_own(hand)
+    player = Player(hand, random.Random(seed))
+    hand.seen["counts"] = player.counts
+    yield from player.act("generate")  # most other actions need takes
+    for _ in range(count - 1):
+        yield from player.act()
+    yield from player.finish_work()
+    hand.seen["takes"] = len(hand.window.scene.thunder.takes)
+
+
+def animate_own(hand):
+    """Keys of the animator's own: an empty that moves, and the head turned by hand. The camera is the user's own last step."""
+    marker = bpy.data.objects.new("Marker", None)
+    hand.window.scene.collection.objects.link(marker)
+    for frame, place in ((1, 0.0), (50, 1.0)):
+        marker.location.x = place
+        marker.keyframe_insert("location", frame=frame)
+    bone = head.find(hand.window.scene).armature.pose.bones["neck"]
+    bone.rotation_mode = "XYZ"
+    for frame, angle in ((1, 0.0), (80, 0.2)):
+        bone.rotation_euler.y = angle
+        bone.keyframe_insert("rotation_euler", frame=frame)
+    with hand.context():
+        bpy.ops.ed.undo_push(message="Own animation")
+
+
+# ---- what must not be lost
+
+
+def keys_of(actions) -> str:
+    """A digest of all keys of actions."""
+    digest = hashlib.sha256()
+    for action in actions:
+        for curve in sorted(compat.all_curves(action), key=lambda curve: (curve.data_path, curve.array_index)):
+            points = np.empty(2 * len(curve.keyframe_points), np.float32)
+            curve.keyframe_points.foreach_get("co", points)
+            digest.update(f"{curve.data_path} {curve.array_index}".encode() + points.tobytes())
+    return digest.hexdigest()[:12]
+
+
+def state_of(scene) -> dict:
+    """{"takes": action → (list's name, star, keys), "own": every other action → keys, "strips", "objects": names}."""
+    takes, actions = {}, set()
+    for entry in scene.thunder.takes:
+        if entry.action is None:
+            raise Lost(f"the take “{entry.name}” of the list has no action")
+        mine = display.actions_of(entry)
+        actions |= {action.name for action in mine}
+        takes[entry.action.name] = (entry.name, entry.star, keys_of(mine))
+    own = {action.name: keys_of([action]) for action in bpy.data.actions if action.name not in actions and not action.name.startswith(OURS)}
+    strips = sorted(strip.name for strip in compat.strips_all(scene.sequence_editor))
+    return {"takes": takes, "own": own, "strips": strips, "objects": sorted(scene.objects.keys())}
+
+
+def compare(before: dict, after: dict, what: str, may_change=(), may_go=()) -> None:
+    """Raise Lost where something of `before` is gone or differs. may_change, may_go: names of actions that may."""
+    for part in ("takes", "own"):
+        for name, value in before[part].items():
+            if name in may_go:
+                continue
+            now = after[part].get(name, after["own"].get(name))  # a take of the list that became the animator's own is not lost
+            if now is None:
+                raise Lost(f"{what}: “{name}” of {part} is gone")
+            if name not in may_change and (now[-1] if isinstance(now, tuple) else now) != (value[-1] if part == "takes" else value):
+                raise Lost(f"{what}: the keys of “{name}” of {part} changed")
+    for part in ("strips", "objects"):
+        if missing := set(before[part]) - set(after[part]):
+            raise Lost(f"{what}: {part} {sorted(missing)} are gone")
+
+
+class Player:
+    """Chooses legal actions, interrupts them, and checks what is left."""
+
+    def __init__(self, hand, dice: random.Random):
+        self.hand, self.dice, self.counts = hand, dice, {}
+        self.file = os.path.join(hand.folder, "session.blend")
+        self.log = open(os.path.join(hand.folder, "actions.log"), "w", buffering=1)
+        # Action → how often it is chosen relative to the others.
+        self.weights = {
+            "generate": 4, "more_like_this": 3, "resample_rest": 3, "mix_takes": 3, "commit_take": 4, "commit_all": 1, "resync": 2,
+            "play_grid": 2, "listen": 1, "show_next": 6, "flip_take": 4, "star_take": 3, "duplicate_take": 2, "delete_take": 1,
+            "own_animation": 3, "direct": 6, "shape": 4, "key_marker": 4, "move_strip": 2, "undo": 8, "undo_redo": 8, "escape": 4,
+            "play_back": 3, "save": 2, "reload": 2, "change_role": 1,
+        }  # fmt: skip
+
+    @property
+    def scene(self):
+        return self.hand.window.scene
+
+    @property
+    def settings(self):
+        return self.scene.thunder
+
+    def state(self) -> dict:
+        return state_of(self.scene)
+
+    def act(self, name: str = ""):
+        """Steps of one action that is possible now, chosen by the dice."""
+        while not name:
+            name = self.dice.choices(list(self.weights), list(self.weights.values()))[0]
+            if not self.is_possible(name):
+                name = ""
+        self.counts[name] = self.counts.get(name, 0) + 1
+        self.log.write(f"{sum(self.counts.values())} {name}\n")
+        yield from getattr(self, name, self.press_button)(**({} if hasattr(self, name) else {"name": name}))
+
+    def is_possible(self, name: str) -> bool:
+        if name in ("undo", "undo_redo", "escape", "play_back", "key_marker", "save", "move_strip", "change_role"):
+            return True
+        if name == "reload":
+            return os.path.exists(self.file)
+        if name == "direct":
+            return sliders.of(head.find(self.scene).owner) is not None
+        if name in ("shape", "delete_take"):
+            return take_list.shown_take(self.settings) is not None
+        with self.hand.context():
+            op = {"show_next": "select_take", "own_animation": "select_take"}.get(name, name)
+            return getattr(bpy.ops.thunder, op).poll()
+
+    # ---- work that runs for a while
+
+    def press_button(self, name: str):
+        """Press an operator's button and let it run, or interrupt it."""
+        self.prepare(name)
+        before, undone = self.state(), False
+        with self.hand.context():
+            try:
+                result = button(getattr(bpy.ops.thunder, name), **self.arguments(name))
+            except RuntimeError as error:  # an error that an operator reports is an exception for a script
+                self.log.write(f"  said: {error}\n")
+                return
+        self.log.write(f"  {result}\n")
+        if session.job is not None:
+            undone = yield from self.interrupt()
+            yield from self.finish_work()
+        yield 0.2
+        if not undone:
+            compare(before, self.state(), name, may_change=self.may_change(name), may_go=self.may_go(name, before))
+
+    def prepare(self, name: str) -> None:
+        if name == "generate":
+            self.settings.count = self.dice.choice((1, 2, 3))
+            self.settings.listen_play = False
+        if name == "resample_rest":
+            self.scene.thunder_keep.count = 1
+            self.scene.frame_set(self.dice.randrange(10, 100))
+            with self.hand.context():
+                try:
+                    button(bpy.ops.thunder.keep_frames, which="AROUND")
+                except RuntimeError as error:
+                    self.log.write(f"  said: {error}\n")
+        if name == "mix_takes":
+            actions = [entry.action.name for entry in self.settings.takes]
+            with self.hand.context():
+                for part in ("mouth", "upper_face", "head"):
+                    try:
+                        button(bpy.ops.thunder.choose_part, part=part, take=self.dice.choice(actions))
+                    except RuntimeError as error:
+                        self.log.write(f"  said: {error}\n")
+
+    def arguments(self, name: str) -> dict:
+        return {"step": self.dice.choice((-1, 1))} if name == "show_next" else {}
+
+    def may_change(self, name: str) -> set[str]:
+        if name == "resync":
+            return {entry.action.name for entry in self.settings.takes}
+        return set()
+
+    def may_go(self, name: str, before: dict) -> set[str]:
+        return set()
+
+    def interrupt(self):
+        """Steps that do something while the job runs. Returns whether the animator's own steps were undone."""
+        how = self.dice.choice(("wait", "wait", "escape", "undo", "undo_redo", "undo_by_script", "show", "frame", "reload"))
+        yield self.dice.uniform(0.0, 2.5)
+        if session.job is None:
+            return False
+        self.log.write(f"  {how} at {session.job.step.fraction:.2f} “{session.job.step.message}”\n")
+        if how == "escape":
+            self.hand.press("ESC")
+        elif how in ("undo", "undo_redo"):
+            if (yield from self.step_back()) and how == "undo_redo":
+                self.hand.press("Z", ctrl=True, shift=True)
+        elif how == "undo_by_script":
+            with self.hand.context():
+                if bpy.ops.ed.undo.poll():
+                    bpy.ops.ed.undo()
+        elif how == "show" and len(self.settings.takes):
+            with self.hand.context():
+                bpy.ops.thunder.select_take("INVOKE_DEFAULT", True, index=self.dice.randrange(len(self.settings.takes)))
+        elif how == "reload" and os.path.exists(self.file):
+            yield from self.open_saved()
+        elif how == "frame":
+            self.scene.frame_set(self.dice.randrange(1, 120))
+        yield 0.2
+        return how.startswith("undo") or how == "reload"
+
+    def finish_work(self):
+        """Steps that wait until no job runs and no take follows a slider."""
+        end = time.monotonic() + PATIENCE
+        while session.job is not None or live.task.due is not None:
+            if time.monotonic() > end:
+                raise Lost(f"work does not end: {session.job.step if session.job else 'the take that follows'}")
+            yield 0.1
+        yield 0.2
+
+    # ---- short actions
+
+    def show_next(self):
+        before = self.state()
+        with self.hand.context():
+            button(bpy.ops.thunder.select_take, step=self.dice.choice((-1, 1)))
+        yield 0.2
+        compare(before, self.state(), "showing a take")
+
+    def own_animation(self):
+        before = self.state()
+        with self.hand.context():
+            button(bpy.ops.thunder.select_take, index=-1)
+        yield 0.2
+        compare(before, self.state(), "showing the own animation")
+
+    def delete_take(self):
+        before, shown = self.state(), take_list.shown_take(self.settings)
+        gone = {action.name for action in display.actions_of(shown)}
+        with self.hand.context():
+            button(bpy.ops.thunder.delete_take)
+        yield 0.2
+        compare(before, self.state(), "deleting a take", may_go=gone)
+
+    def direct(self):
+        """Drag a slider of the direction; the shown take may follow, or a copy of it."""
+        before, shown = self.state(), take_list.shown_take(self.settings)
+        may_change = {action.name for action in display.actions_of(shown)} if shown is not None else set()
+        direction = sliders.of(head.find(self.scene).owner)
+        for _ in range(3):
+            direction.energy = self.dice.uniform(0.5, 1.6)
+            yield 0.05
+        with self.hand.context():
+            bpy.ops.ed.undo_push(message="Energy")
+        if self.dice.random() < 0.4:
+            yield self.dice.uniform(0.0, 0.8)
+            self.hand.press("Z", ctrl=True)
+            yield from self.finish_work()
+            return
+        yield from self.finish_work()
+        compare(before, self.state(), "a slider of the direction", may_change=may_change)
+
+    def shape(self):
+        """Drag the jaw's slider of the shown take."""
+        before, entry = self.state(), take_list.shown_take(self.settings)
+        mine = {action.name for action in display.actions_of(entry)}
+        entry.action.thunder_shape.jaw = self.dice.uniform(0.6, 1.5)
+        with self.hand.context():
+            bpy.ops.ed.undo_push(message="Jaw")
+        yield from self.finish_work()
+        compare(before, self.state(), "a slider of the take", may_change=mine)
+
+    def key_marker(self):
+        """A key of the animator's own, as a step that undo can take back."""
+        before, marker = self.state(), bpy.data.objects["Marker"]
+        marker.location.x = self.dice.uniform(-1, 1)
+        marker.keyframe_insert("location", frame=self.dice.randrange(1, 100))
+        with self.hand.context():
+            bpy.ops.ed.undo_push(message="Key")
+        yield 0.1
+        compare(before, self.state(), "a key", may_change={marker.animation_data.action.name})
+
+    def move_strip(self):
+        """Move the voice, so that takes can be re-synced."""
+        before = self.state()
+        strip = compat.strips_all(self.scene.sequence_editor)[0]
+        strip.frame_start = max(1, strip.frame_start + self.dice.randrange(-10, 11))
+        with self.hand.context():
+            bpy.ops.ed.undo_push(message="Move")
+        yield 0.3
+        compare(before, self.state(), "moving the strip")
+
+    def change_role(self):
+        before = self.state()
+        self.settings.role = "LISTENS" if self.settings.role == "SPEAKS" and self.dice.random() < 0.3 else "SPEAKS"
+        with self.hand.context():
+            bpy.ops.ed.undo_push(message="Role")
+        yield 0.1
+        compare(before, self.state(), "choosing a role")
+
+    def play_back(self):
+        """Play for a moment."""
+        before = self.state()
+        with self.hand.context():
+            bpy.ops.screen.animation_play()
+        yield self.dice.uniform(0.2, 1.0)
+        with self.hand.context():
+            bpy.ops.screen.animation_cancel(restore_frame=False)
+        yield 0.1
+        compare(before, self.state(), "playing")
+
+    def escape(self):
+        """Esc where nothing runs: what follows must work all the same."""
+        before = self.state()
+        self.hand.press("ESC")
+        yield 0.3
+        compare(before, self.state(), "Esc")
+
+    def undo(self):
+        """One to three steps back; what was undone is the animator's will."""
+        for _ in range(self.dice.randrange(1, 4)):
+            yield from self.step_back()
+        yield from self.finish_work()
+        self.state()
+
+    def step_back(self):
+        """Steps that press Ctrl-Z. A step before the session's first is done again. Returns whether it was one of the session's."""
+        self.hand.press("Z", ctrl=True)
+        yield 0.4
+        is_ours = "Marker" in self.scene.objects and bpy.data.objects["Marker"].animation_data is not None
+        if not is_ours:
+            self.hand.press("Z", ctrl=True, shift=True)
+            yield 0.4
+        return is_ours
+
+    def undo_redo(self):
+        """One step back and forth again changes nothing."""
+        before = self.state()
+        if not (yield from self.step_back()):
+            return
+        self.hand.press("Z", ctrl=True, shift=True)
+        yield 0.4
+        yield from self.finish_work()
+        compare(before, self.state(), "undo and redo")
+
+    def save(self):
+        before = self.state()
+        with self.hand.context():
+            bpy.ops.wm.save_as_mainfile(filepath=self.file)
+        yield 0.2
+        self.saved = self.state()
+        compare(before, self.saved, "saving")
+
+    def reload(self):
+        """Open the saved file again: all that was saved is there."""
+        yield from self.open_saved()
+
+    def open_saved(self):
+        with self.hand.context():
+            bpy.ops.wm.open_mainfile(filepath=self.file, load_ui=False)
+        yield 1.0
+        yield from self.finish_work()
+        compare(self.saved, self.state(), "opening the saved file")
