@@ -41,8 +41,10 @@ def of_operator(name, **options):
 
 
 def resync(hand):
-    """The voice was trimmed a little more."""
-    compat.trim_end(strip.named(hand.window.scene, "dialogue"), 3 + sum(map(ord, str(their_step(hand)))) % 7)
+    """The voice was trimmed, or is longer again, and has a new part for the engine."""
+    speaking = strip.named(hand.window.scene, "dialogue")
+    first, last = compat.strip_span(speaking)
+    compat.trim_end(speaking, 6 if last - first > 46 else 2)
     of_operator("resync")(hand)
 
 
@@ -80,16 +82,16 @@ def shot(hand):
         yield from done()
         scene = hand.window.scene
     scene.thunder.commit.keys = "DENSE"
-    actions = [entry.action for entry in scene.thunder.takes if entry.voice == "dialogue"]
-    scene.thunder_mix.mouth, scene.thunder_mix.eyes = actions[:2]
     keep.add_range(scene, 15, 30)
     scene.thunder_keep.count = 2
     keep_what_is_there(hand)
 
 
 def keep_what_is_there(hand):
-    """Takes with a star are not replaced; one is shown."""
+    """Takes with a star are not replaced; one is shown, two are to be mixed."""
     scene = hand.window.scene
+    actions = [entry.action for entry in scene.thunder.takes if entry.voice == "dialogue"]
+    scene.thunder_mix.mouth, scene.thunder_mix.eyes = actions[:2]
     for entry in scene.thunder.takes:
         entry.star = True
     scene.thunder.active_take = next(i for i, entry in enumerate(scene.thunder.takes) if entry.voice == "dialogue")
@@ -126,7 +128,7 @@ def interrupt(hand, ends, name, key, progress):
     wrong = []
     if len(ends.all) == count:
         wrong.append("neither complete nor cancelled with a sentence")
-    of = ("own",) if name == "Re-sync" and ends.all[-1] == "done" else ("takes", "own")
+    of = ("own",) if name == "Re-sync" and ends.all[-1] == "done" else ("takes", "own")  # it keys the takes again
     wrong += [f"lost {what}" for what in lost(there, treasure(hand), of)]
     if key == "undo":
         yield from press_and_see(hand, "redo", after) if ends.all[-1] != "done" else iter(())
