@@ -100,7 +100,7 @@ def keep_what_is_there(hand):
 
 
 def tidy(hand):
-    """Only the first takes are left, so that hundreds of rounds stay as quick as the first."""
+    """Four takes of each line are left, so that hundreds of rounds stay as quick as the first."""
     scene = hand.window.scene
     kept = {}
     for place in reversed(range(len(scene.thunder.takes))):
