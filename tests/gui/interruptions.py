@@ -134,7 +134,11 @@ def treasure(hand):
         if entry.action is not None
     }
     others = (action for action in bpy.data.actions if action.session_uid not in takes and not action.name.startswith(display.STILL))
-    return {"takes": takes, "own": {action.session_uid: keying.checksum(action) for action in others}}
+    return {
+        "takes": takes,
+        "named": {take[:3]: take[:3] for take in takes.values()},
+        "own": {action.session_uid: keying.checksum(action) for action in others},
+    }
 
 
 def lost(before, after, of=("takes", "own")):

@@ -128,7 +128,8 @@ def interrupt(hand, ends, name, key, progress):
     wrong = []
     if len(ends.all) == count:
         wrong.append("neither complete nor cancelled with a sentence")
-    of = ("own",) if name == "Re-sync" and ends.all[-1] == "done" else ("takes", "own")  # it keys the takes again
+    # Re-sync keys takes again, and those that it had keyed stay after Esc.
+    of = ("named", "own") if name == "Re-sync" and (key == "escape" or ends.all[-1] == "done") else ("takes", "own")
     wrong += [f"lost {what}" for what in lost(there, treasure(hand), of)]
     if key == "undo":
         yield from press_and_see(hand, "redo", after) if ends.all[-1] != "done" else iter(())
