@@ -187,7 +187,8 @@ def drag_slider(hand, key, number):
 
 
 def presses_keys(hand, rounds=1, seed=1):
-    """Every key in the middle of every work, at places that a seed chooses; afterwards everything still works."""
+    """Every key in the middle of every work, at places that a seed chooses; afterwards Generate still works. At last the window closes in
+    the middle of it."""
     yield from shot(hand)
     ends, wrong, places = watch_ends(), [], random.Random(seed)
     for number in range(rounds):
@@ -202,6 +203,7 @@ def presses_keys(hand, rounds=1, seed=1):
     of_operator("generate")(hand)
     yield from done()
     hand.seen["last"] = ends.all[-1]
+    yield from start_and_wait(hand, WORK["Generate"], 0.5)
 
 
 def presses_keys_five_times(hand):
@@ -210,10 +212,3 @@ def presses_keys_five_times(hand):
 
 def presses_keys_forty_five_times(hand):
     yield from presses_keys(hand, 45, 45)
-
-
-def quits(hand):
-    """The window closes in the middle of Generate."""
-    yield from shot(hand)
-    yield from start_and_wait(hand, WORK["Generate"], 0.5)
-    hand.seen["takes"] = len(hand.window.scene.thunder.takes)
