@@ -129,9 +129,7 @@ def main() -> None:
         rows["together"] = np.sum(list(rows.values()), axis=0)
         lines += [f"{title + ', ' + axis:28s}" + "".join(f"{x:26d}" for x in row) for axis, row in rows.items()]
         lines += [f"{title}: {shared(said, batch)} words that more than a third of a batch has", ""]
-    said = {
-        word: sum(word in each.split(", ") for each in listed) for word in ("still head", "lively head", "still eyes", "busy eyes")
-    }
+    said = {word: sum(word in each.split(", ") for each in listed) for word in ("still head", "lively head", "still eyes", "busy eyes")}
     carry = np.array([max(abs(take[name]) for name in CARRIED) >= REMARKABLY_CARRIED for take in shows])
     carried_words = {word for pair in CARRIED_WORDS.values() for word in pair}
     for title, all_words in (("each alone", alone), ("as listed", listed)):

@@ -8,7 +8,6 @@ from ..scene.takes import take_list
 from .tab import Tab, wrapped_label
 from .take_list import draw_header, draw_words, ROWS
 
-
 WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
 WEIGHT = 3.0  # width of the weight of all takes, in buttons
 

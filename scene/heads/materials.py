@@ -10,26 +10,24 @@ import bpy
 
 @dataclass(frozen=True)
 class Look:
-    """Surface of one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat of moisture 0 … 1, and glow, the
-    strength of emission in its own colour."""
+    """Surface of one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat of moisture 0 … 1."""
 
     roughness: float
     under: float = 0.0
     depth: float = 0.0
     wet: float = 0.0
     specular: float = 0.5
-    glow: float = 0.0
 
 
 # By a word in the material's name; the first match counts, and the last entry is skin. The inner mouth is rough: Eevee shows the world's
 # reflection there as if no lips were in front, so that mouth and tongue would be grey, and lips would have a line of light where they meet.
-# Subsurface light is noise there at few samples. Front teeth glow to replace light through and between them, which Eevee leaves out.
+# Subsurface light is noise there at few samples. Nothing emits light: it would glow in dark scenes.
 _LOOKS = (
     ("lip", Look(roughness=0.45, under=0.1, depth=0.003, specular=0.3)),
     ("mouth", Look(roughness=0.6, specular=0.05)),
     ("gum", Look(roughness=0.5, specular=0.08)),
     ("back teeth", Look(roughness=0.4, specular=0.08)),
-    ("teeth", Look(roughness=0.3, specular=0.12, glow=0.14)),
+    ("teeth", Look(roughness=0.3, specular=0.12)),
     ("tongue", Look(roughness=0.5, specular=0.08)),
     ("white", Look(roughness=0.06, under=0.08, depth=0.001, wet=1.0)),
     ("iris", Look(roughness=0.06, wet=1.0)),
@@ -76,8 +74,6 @@ def material(name: str, colour, tinted: bool = False) -> bpy.types.Material:
             "Subsurface Weight": look.under,
             "Subsurface Radius": _BLOOD,
             "Subsurface Scale": look.depth,
-            "Emission Color": colour,
-            "Emission Strength": look.glow,
             "Coat Weight": look.wet,
             "Coat Roughness": _WET_ROUGHNESS,
         }.items():

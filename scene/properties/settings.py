@@ -219,7 +219,9 @@ class ThunderTake(bpy.types.PropertyGroup):
     note: StringProperty(name="Note", description="Your note on this take")
     hidden: BoolProperty(name="Hidden", description="Leave the take out of the list without deleting it")
     made: IntProperty(name="Made", description="When it was made, seconds since 1970")
-    batch: IntProperty(description="The same for takes that were generated together, and those made of them; 0 in files of earlier versions")
+    batch: IntProperty(
+        description="The same for takes that were generated together, and those made of them; 0 in files of earlier versions"
+    )
     asked: StringProperty(description="What was asked of the take, in a few words; empty for nothing special")
     folded: BoolProperty(description="Whether the takes of its batch are folded: the list shows it only while it is on its head")
     role: EnumProperty(

@@ -136,7 +136,7 @@ def test_a_row_shows_how_its_take_is_played(blender, stage, tmp_path):
     made.motion.expression[10:20, made.channels.index("browInnerUp")] = 0.6
     made.motion.head[20:40, 1] = np.radians(15.0)
     provenance.store(lively.action, made, provenance.clock_of(lively.action))
-    lively.words, still.words = "right-sided, more contemptuous, busy eyes", ""
+    lively.words, still.words = "less disgusted, more contemptuous, lively brows", ""
     loud = np.where(np.arange(50) < 25, 1.0, 0.2)
     for _ in contact_sheet.make(scene, rig, [lively, still], str(tmp_path / "sheet.png"), loud):
         pass

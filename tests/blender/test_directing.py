@@ -354,7 +354,13 @@ def test_undo_of_a_slider_is_undo_of_the_take_and_redo_finishes_it_again(blender
     following()
     assert jaw(entry()) == pytest.approx(was * 1.5, rel=1e-4)
     blender.ops.ed.undo()
-    assert slider().energy == 1.0 and entry().name == name and jaw(entry()) == pytest.approx(was) and live.task.due is None and not entry().edited
+    assert (
+        slider().energy == 1.0
+        and entry().name == name
+        and jaw(entry()) == pytest.approx(was)
+        and live.task.due is None
+        and not entry().edited
+    )
     blender.ops.ed.redo()
     following()
     assert slider().energy == 1.5 and jaw(entry()) == pytest.approx(was * 1.5, rel=1e-4) and not entry().edited

@@ -128,7 +128,10 @@ def test_clearing_asks_first_and_says_how_many(blender, scene):
     context = SimpleNamespace(scene=scene, window_manager=manager, object=None)
     operator = SimpleNamespace(which="EARLIER")
     kind = tidy_takes.THUNDER_OT_delete_takes
-    operator._places, operator._is_wanted = (lambda context: kind._places(operator, context)), (lambda entry: kind._is_wanted(operator, entry))
+    operator._places, operator._is_wanted = (
+        (lambda context: kind._places(operator, context)),
+        (lambda entry: kind._is_wanted(operator, entry)),
+    )
     assert kind.invoke(operator, context, None) == {"RUNNING_MODAL"}
     assert asked["title"] == "Delete 2 Earlier Takes" and "MB" in asked["message"] and len(scene.thunder.takes) == 6
 

@@ -78,7 +78,7 @@ def test_words_and_tracks_stand_under_each_head_and_nothing_overlaps(blender, st
     for seed in range(1, 9):
         enter(stage, 0.04 * seed, seed)
     for entry in scene.thunder.takes:
-        entry.words = "right-sided, more contemptuous, busy eyes"
+        entry.words = "less disgusted, more contemptuous, lively brows"
     before = everything(blender)
     assert blender.ops.thunder.play_grid() == {"FINISHED"}
     blender.context.view_layer.update()

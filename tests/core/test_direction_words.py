@@ -206,7 +206,9 @@ def test_of_brows_and_of_the_head_one_thing_is_said():
     about = {"direction": USUAL.tolist(), "reading": still.tolist(), "as_asked": False}
     said = words_of_take(about | {"shown": {"height": 5.0, "brows": -3.0, "turn": 2.0, "head": -4.0, "smile": 1.0}})
     assert said == "raised brows, still head, smiling"
-    assert words(still, shown={"height": 2.0, "brows": -3.0, "turn": 5.0, "head": -4.0, "smile": 1.0}) == "turned left, still brows, smiling"
+    assert (
+        words(still, shown={"height": 2.0, "brows": -3.0, "turn": 5.0, "head": -4.0, "smile": 1.0}) == "turned left, still brows, smiling"
+    )
 
 
 def test_all_words_begin_differently():

@@ -92,5 +92,11 @@ def grid_and_back(hand):
     scene.thunder.active_take = -1
     yield 1.0
     pictures["own"] = yield from photograph_sidebar(hand, "own")
+    for entry in scene.thunder.takes[2:]:
+        entry.batch, entry.folded, entry.asked, entry.made = 1, True, "warm, lively head", entry.made - 600
+    pictures["batches"] = yield from photograph_sidebar(hand, "batches")
+    with hand.context():
+        assert button(bpy.ops.thunder.fold_takes, batch=1) == ["FINISHED"]
+    pictures["unfolded"] = yield from photograph_sidebar(hand, "unfolded")
     names = list(pictures)
     hand.seen["moved"] = {after: moved(pictures[before], pictures[after]) for before, after in zip(names, names[1:])}

@@ -58,9 +58,9 @@ class _Request:
 class Live(Part):
     """The take that follows the sliders, and its state.
 
-    uid: session id of its action.  copied: that of the take of which it was copied for this drag, None for no copy.  original: the take
-    before the first slider moved, None if unknown.  sampling: how it was sampled.  written: (direction its keys were sampled for, whether they are final).  sentence: why the shown take does not
-    follow, "" if it does.
+    uid: session id of its action.  copied: that of the take that was copied for this drag, None for no copy.  original: the take before
+    the first slider moved, None if unknown.  sampling: how it was sampled.  written: (direction its keys were sampled for, whether they
+    are final).  sentence: why the shown take does not follow, "" if it does.
     """
 
     def __init__(self):
