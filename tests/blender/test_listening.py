@@ -145,6 +145,15 @@ def test_an_untouched_take_is_heard_whole(blender, stage, engine, tmp_path):
     assert entry.last == 75
 
 
+def test_what_is_heard_is_in_the_speakers_voice(blender, stage, engine, tmp_path):
+    scene, rig, _ = stage
+    show(stage)
+    for voice in (strip.find(blender.context), None):
+        jobs.run_through("Listening", listening.speak(engine, scene, rig, voice, 1, 75, str(tmp_path / "out.wav")))
+        given = engine.asked[-1][1]["voice"]
+        assert given is None if voice is None else np.abs(read_wav(given)[0]).max() > 0.3
+
+
 def test_the_edited_frames_are_heard_and_no_others(blender, stage, engine, tmp_path):
     entry = show(stage)
     edit(entry, 30, 34)

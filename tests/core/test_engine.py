@@ -125,6 +125,20 @@ def test_a_take_is_the_same_bit_for_bit_in_a_batch_of_any_size(engine, speech, s
         assert all(same(a, b, 0.0) for a, b in zip(perform(takes), together))
 
 
+def test_guidance_goes_on_from_no_sound_past_the_sound(engine, speech, monkeypatch):
+    """§4.2: x̂(silent) + s (x̂(sound) − x̂(silent)); in one step what is sampled is this estimate."""
+    monkeypatch.setattr(engine.thunder, "_motion", lambda x, *rest: x)
+    first, second = (Speech(speech.samples[at : at + RATE], RATE) for at in (0, 3 * RATE))
+    first, second = (engine.thunder.analyse(torch.from_numpy(part.samples), part.frames) for part in (first, second))
+
+    def sampled(voice, guidance):
+        return engine.thunder.perform(voice, [1], 1, guidance, lambda fraction: None)[0]
+
+    none, plain, further = (sampled(first, guidance) for guidance in (0.0, 1.0, 2.5))
+    assert np.allclose(further - none, 2.5 * (plain - none), atol=1e-4) and np.abs(plain - none).max() > 0.01
+    assert np.allclose(none, sampled(second, 0.0), atol=1e-5), "without guidance the sound is not heard"
+
+
 @pytest.fixture(scope="module")
 def directed():
     """The shipped engine with a denoiser that takes styles; what they do to a motion is random, nobody trained it."""
@@ -304,6 +318,19 @@ def test_listening_gives_sound_of_the_same_length_that_follows_the_motion(engine
     a, b = envelope(sound.samples), envelope(speech.samples)
     m = min(len(a), len(b))
     assert np.corrcoef(a[:m], b[:m])[0, 1] > 0.5
+
+
+def test_listening_is_in_the_voice_that_is_given(engine, speech, takes):
+    """Of a voice and the same voice lowered by a third, each is the nearer one to what is heard in it."""
+    motion = Motion(takes[0].motion.expression[:40], takes[0].motion.jaw[:40])
+    high = Speech(speech.samples[: 2 * RATE], RATE)
+    low = Speech(np.interp(np.arange(2 * RATE) * 0.7, np.arange(2 * RATE), high.samples).astype(np.float32), RATE)
+    given, heard = (
+        torch.stack([engine.speaker.embed(torch.from_numpy(voice.samples), 4) for voice in voices])
+        for voices in ((high, low), [engine.listen(motion, voice) for voice in (high, low)])
+    )
+    alike = given @ heard.T
+    assert (alike.diag() > alike.flip(1).diag() + 0.05).all(), alike
 
 
 def test_ten_seconds_are_heard_in_a_second_and_a_half(engine, speech, takes):

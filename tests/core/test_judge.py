@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from torch.nn.functional import smooth_l1_loss
 
 from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, AXES, check, Direction, DIRECTION_NAMES, MOODS, Style
@@ -34,7 +35,7 @@ from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.stresses import stressed, stresses
 from thunder_core.face.mapping import visible
-from thunder_core.train import sampled
+from thunder_core.train import judge as judging, sampled
 from thunder_core.train.corpus import build, Corpus, split_of
 from thunder_core.train.judge import (
     allowed,
@@ -49,6 +50,7 @@ from thunder_core.train.judge import (
     without_closures,
 )
 from thunder_core.train.lip_kernels import around, believed, kernels, MAP_REACH
+from thunder_core.train.loop import Schedule
 from thunder_core.train.sampled import clips_of, MOODS_SPLIT, sample_takes, SampledClip
 from thunder_core.types import LipSyncScore, pack, Speech, unpack
 
@@ -235,6 +237,27 @@ def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(engine, lessons,
     with torch.no_grad():
         alone, together = opinion(engine.judge, collated([cut])), opinion(engine.judge, collated([lesson, cut]))
     assert together[3:, :60].numpy() == pytest.approx(alone.numpy(), abs=1e-3)
+
+
+def test_a_judge_minimises_errors_and_twice_what_is_wrong_about_differences_between_takes(lessons, clip, tmp_path, monkeypatch):
+    lesson, seen = lessons.of(clip, clip, [["off"], []], np.random.default_rng(0)), []
+
+    def fit(model, batch, loss, *rest, **options):
+        model.eval()  # nothing is dropped out: the same guess twice
+        item = batch(np.random.default_rng(0))
+        seen.extend([loss(model, item, None), opinion(model, item), item])
+        raise InterruptedError
+
+    monkeypatch.setattr(judging, "fit", fit)
+    with pytest.raises(InterruptedError):
+        judging.train_judge([lesson], [], 0, tmp_path, Schedule(steps=1), aligned=False)
+    terms, guess, item = {name: term.detach() for name, term in seen[0].items()}, seen[1].detach(), seen[2]
+    true, own = item["target"], item["as_sampled"]
+    apart, truly = (x[own] - x[own].mean(0) for x in (guess, true))
+    assert float(terms["frames"]) == pytest.approx(float(smooth_l1_loss(guess, true, beta=0.3)), rel=1e-4)
+    assert float(terms["moments"]) == pytest.approx(float(smooth_l1_loss(apart, truly, beta=0.1)), rel=1e-4)
+    expected = terms["frames"] + 2 * terms["moments"] + 2 * terms["rank"] + terms["hard"]
+    assert float(terms["total"]) == pytest.approx(float(expected), rel=1e-5) and min(map(float, terms.values())) > 0
 
 
 # ---- an absolute score

@@ -200,6 +200,11 @@ def test_a_face_is_heard_for_as_long_as_it_moves(warm, tmp_path):
     heard = warm.request("listen", voice=None, out=out, **still).wait(timeout=120)
     assert heard["sound"] == out and heard["rate"] == 16000 and abs(heard["seconds"] - 2.0) < 0.1
     assert os.path.getsize(out) > 2 * 16000
+    with open(out, "rb") as file:
+        average = file.read()
+    warm.request("listen", voice=SAMPLE, out=out, **still).wait(timeout=120)
+    with open(out, "rb") as file:
+        assert file.read() != average, "the speaker's voice is not the average one"
 
 
 # -- in a direction ----------------------------------------------------------------------------------------------------
