@@ -46,7 +46,7 @@ def lives(hand):
 
 
 def animate_own(hand):
-    """Keys of the animator's own: an empty that moves, and the head turned by hand. The camera is the user's own last step."""
+    """Keys of the animator's own: an empty that moves, and the head turned by hand."""
     marker = bpy.data.objects.new("Marker", None)
     hand.window.scene.collection.objects.link(marker)
     for frame, place in ((1, 0.0), (50, 1.0)):
@@ -110,6 +110,7 @@ class Player:
 
     def __init__(self, hand, dice: random.Random):
         self.hand, self.dice, self.counts = hand, dice, {}
+        self.copies: set[str] = set()  # actions of takes that were made to follow the sliders of the direction
         self.file = os.path.join(hand.folder, "session.blend")
         self.log = open(os.path.join(hand.folder, "actions.log"), "w", buffering=1)
         # Action → how often it is chosen relative to the others.
@@ -269,6 +270,7 @@ class Player:
         """Drag a slider of the direction; the shown take may follow, or a copy of it."""
         before, shown = self.state(), take_list.shown_take(self.settings)
         may_change = {action.name for action in display.actions_of(shown)} if shown is not None else set()
+        may_change &= self.copies  # any other take stays, and a copy of it follows
         direction = sliders.of(head.find(self.scene).owner)
         for _ in range(3):
             direction.energy = self.dice.uniform(0.5, 1.6)
@@ -281,7 +283,9 @@ class Player:
             yield from self.finish_work()
             return
         yield from self.finish_work()
-        compare(before, self.state(), "a slider of the direction", may_change=may_change)
+        after = self.state()
+        compare(before, after, "a slider of the direction", may_change=may_change)
+        self.copies |= set(after["takes"]) - set(before["takes"])
 
     def shape(self):
         """Drag the jaw's slider of the shown take."""
@@ -315,7 +319,7 @@ class Player:
 
     def change_role(self):
         before = self.state()
-        self.settings.role = "LISTENS" if self.settings.role == "SPEAKS" and self.dice.random() < 0.3 else "SPEAKS"
+        self.settings.head_role = "LISTENS" if self.settings.head_role == "SPEAKS" and self.dice.random() < 0.3 else "SPEAKS"
         with self.hand.context():
             bpy.ops.ed.undo_push(message="Role")
         yield 0.1
