@@ -162,6 +162,9 @@ class Player:
     def press_button(self, name: str):
         """Press an operator's button and let it run, or interrupt it."""
         self.prepare(name)
+        how = self.dice.choice(("wait", "wait", "escape", "undo", "undo_redo", "undo_by_script", "show", "frame", "reload"))
+        if how.startswith("undo"):
+            yield from self.key_marker()  # the animator's own last step, which is the one to be undone
         before, undone = self.state(), False
         with self.hand.context():
             try:
@@ -171,7 +174,7 @@ class Player:
                 return
         self.log.write(f"  {result}\n")
         if session.job is not None:
-            undone = yield from self.interrupt()
+            undone = yield from self.interrupt(how)
             yield from self.finish_work()
         yield 0.2
         if not undone:
@@ -209,9 +212,8 @@ class Player:
     def may_go(self, name: str, before: dict) -> set[str]:
         return set()
 
-    def interrupt(self):
+    def interrupt(self, how: str):
         """Steps that do something while the job runs. Returns whether the animator's own steps were undone."""
-        how = self.dice.choice(("wait", "wait", "escape", "undo", "undo_redo", "undo_by_script", "show", "frame", "reload"))
         yield self.dice.uniform(0.0, 2.5)
         if session.job is None:
             return False
