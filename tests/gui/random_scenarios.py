@@ -73,8 +73,8 @@ def animate_own(hand):
 # ---- what must not be lost
 
 
-def state_of(scene) -> dict:
-    """{"takes": action → (list's name, star, keys), "own": every other action → keys, "strips", "objects": names}."""
+def state_of(scene, objects: frozenset[str]) -> dict:
+    """{"takes": action → (list's name, star, keys), "own": every other action → keys, "strips", "objects": names of those among `objects`}."""
     takes, actions = {}, set()
     for entry in scene.thunder.takes:
         if entry.action is None:
@@ -88,7 +88,7 @@ def state_of(scene) -> dict:
         if action.name not in actions and not action.name.startswith(OURS)
     }
     strips = sorted(strip.name for strip in compat.strips_all(scene.sequence_editor))
-    return {"takes": takes, "own": own, "strips": strips, "objects": sorted(scene.objects.keys())}
+    return {"takes": takes, "own": own, "strips": strips, "objects": sorted(objects & set(scene.objects.keys()))}
 
 
 def compare(before: dict, after: dict, what: str, may_change=(), may_go=()) -> None:
@@ -112,6 +112,7 @@ class Player:
 
     def __init__(self, hand, dice: random.Random):
         self.hand, self.dice, self.counts = hand, dice, {}
+        self.objects = frozenset(hand.window.scene.objects.keys())
         self.copies: set[str] = set()  # actions of takes that were made to follow the sliders of the direction
         self.file = os.path.join(hand.folder, "session.blend")
         self.log = open(os.path.join(hand.folder, "actions.log"), "w", buffering=1)
@@ -132,7 +133,7 @@ class Player:
         return self.scene.thunder
 
     def state(self) -> dict:
-        return state_of(self.scene)
+        return state_of(self.scene, self.objects)
 
     def act(self, name: str = ""):
         """Steps of one action that is possible now, chosen by the dice."""
