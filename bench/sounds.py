@@ -212,7 +212,8 @@ def tables(kinds: dict[str, Performances], vowels: list[str], seen: dict[str, np
         lines += [
             "",
             f"{who}: lower lip within {TEETH_MM:g} mm of the teeth on {(bites <= TEETH_MM).mean():.1%} of {len(bites)} f and v heard",
-            f"{who}: more than 1 mm open after the last sound, beyond it: {(ends > 1).mean():.1%} of {len(ends)}, most {ends.max():.1f} mm",
+            f"{who}: more than 1 mm open after the last sound, beyond it: {(ends > 1).mean():.1%} of {len(ends)}, "
+            f"most {max(ends, default=np.nan):.1f} mm",
         ]
     return lines
 

@@ -135,9 +135,13 @@ def state(blender):
 
 
 def undo_and_redo(blender, redo):
-    """Undo the animator's step, or do it again; it has happened."""
+    """Undo the animator's step, or do it again; it has happened, and nothing refers to an action that is gone."""
     (blender.ops.ed.redo if redo else blender.ops.ed.undo)()
-    assert blender.context.scene.frame_step == (3 if redo else 2)
+    scene = blender.context.scene
+    assert scene.frame_step == (3 if redo else 2)
+    there = {action.as_pointer() for action in blender.data.actions}
+    used = [target.animation_data.action for target in head.find(scene).targets] + [entry.action for entry in scene.thunder.takes]
+    assert {action.as_pointer() for action in used if action is not None} <= there
 
 
 @pytest.mark.parametrize("name", ARE_CANCELLED)

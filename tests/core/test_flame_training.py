@@ -150,6 +150,7 @@ def test_systems_and_mesh_to_speech_train_in_it(basis, tmp_path):
     assert "validation_worst_vertex_mm" in said["thunder"]
     (left_out,) = (line for line in lines if line.startswith("thunder+mouth2s: "))
     assert "left out" in left_out and "learned another head" in left_out
+    motions.directions[:, 4] = np.nan  # as of a captured clip
     again = TeacherAgain(list(load_head().expression_names), basis)(Clip.of(motions, 4), 2)
     clip = figures_of(Measured(basis.head), again, Clip.of(motions, 4))
     assert again.shape[2] == 109 and np.isfinite([clip["lve"], clip["sdiv_u"], clip["dtw"]]).all()

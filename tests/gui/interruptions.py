@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import bpy
 from scenarios import ROOT
 from thunder.operators import slices
-from thunder.scene.animation import keying
+from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.host import jobs
 from thunder.scene.host.session import session
@@ -133,8 +133,12 @@ def treasure(hand):
         for entry in scene.thunder.takes
         if entry.action is not None
     }
-    listed = {entry.action.name for entry in scene.thunder.takes if entry.action is not None}
-    return {"takes": takes, "own": {a.session_uid: keying.checksum(a) for a in bpy.data.actions if a.name not in listed}}
+    others = (action for action in bpy.data.actions if action.session_uid not in takes and not action.name.startswith(display.STILL))
+    return {
+        "takes": takes,
+        "named": {take[:3]: take[:3] for take in takes.values()},
+        "own": {action.session_uid: keying.checksum(action) for action in others},
+    }
 
 
 def lost(before, after, of=("takes", "own")):

@@ -41,8 +41,10 @@ def of_operator(name, **options):
 
 
 def resync(hand):
-    """The voice was trimmed a little more."""
-    compat.trim_end(strip.named(hand.window.scene, "dialogue"), 3 + sum(map(ord, str(their_step(hand)))) % 7)
+    """The voice was trimmed, or is longer again, and has a new part for the engine."""
+    speaking = strip.named(hand.window.scene, "dialogue")
+    first, last = compat.strip_span(speaking)
+    compat.trim_end(speaking, 6 if last - first > 46 else 2)
     of_operator("resync")(hand)
 
 
@@ -80,16 +82,16 @@ def shot(hand):
         yield from done()
         scene = hand.window.scene
     scene.thunder.commit.keys = "DENSE"
-    actions = [entry.action for entry in scene.thunder.takes if entry.voice == "dialogue"]
-    scene.thunder_mix.mouth, scene.thunder_mix.eyes = actions[:2]
     keep.add_range(scene, 15, 30)
     scene.thunder_keep.count = 2
     keep_what_is_there(hand)
 
 
 def keep_what_is_there(hand):
-    """Takes with a star are not replaced; one is shown."""
+    """Takes with a star are not replaced; one is shown, two are to be mixed."""
     scene = hand.window.scene
+    actions = [entry.action for entry in scene.thunder.takes if entry.voice == "dialogue"]
+    scene.thunder_mix.mouth, scene.thunder_mix.eyes = actions[:2]
     for entry in scene.thunder.takes:
         entry.star = True
     scene.thunder.active_take = next(i for i, entry in enumerate(scene.thunder.takes) if entry.voice == "dialogue")
@@ -98,7 +100,7 @@ def keep_what_is_there(hand):
 
 
 def tidy(hand):
-    """Only the first takes are left, so that hundreds of rounds stay as quick as the first."""
+    """Four takes of each line are left, so that hundreds of rounds stay as quick as the first."""
     scene = hand.window.scene
     kept = {}
     for place in reversed(range(len(scene.thunder.takes))):
@@ -126,7 +128,8 @@ def interrupt(hand, ends, name, key, progress):
     wrong = []
     if len(ends.all) == count:
         wrong.append("neither complete nor cancelled with a sentence")
-    of = ("own",) if name == "Re-sync" and ends.all[-1] == "done" else ("takes", "own")
+    # Re-sync keys takes again, and those that it had keyed stay after Esc.
+    of = ("named", "own") if name == "Re-sync" and (key == "escape" or ends.all[-1] == "done") else ("takes", "own")
     wrong += [f"lost {what}" for what in lost(there, treasure(hand), of)]
     if key == "undo":
         yield from press_and_see(hand, "redo", after) if ends.all[-1] != "done" else iter(())
@@ -184,7 +187,8 @@ def drag_slider(hand, key, number):
 
 
 def presses_keys(hand, rounds=1, seed=1):
-    """Every key in the middle of every work, at places that a seed chooses; afterwards everything still works."""
+    """Every key in the middle of every work, at places that a seed chooses; afterwards Generate still works. At last the window closes in
+    the middle of it."""
     yield from shot(hand)
     ends, wrong, places = watch_ends(), [], random.Random(seed)
     for number in range(rounds):
@@ -199,6 +203,7 @@ def presses_keys(hand, rounds=1, seed=1):
     of_operator("generate")(hand)
     yield from done()
     hand.seen["last"] = ends.all[-1]
+    yield from start_and_wait(hand, WORK["Generate"], 0.5)
 
 
 def presses_keys_five_times(hand):
@@ -207,10 +212,3 @@ def presses_keys_five_times(hand):
 
 def presses_keys_forty_five_times(hand):
     yield from presses_keys(hand, 45, 45)
-
-
-def quits(hand):
-    """The window closes in the middle of Generate."""
-    yield from shot(hand)
-    yield from start_and_wait(hand, WORK["Generate"], 0.5)
-    hand.seen["takes"] = len(hand.window.scene.thunder.takes)

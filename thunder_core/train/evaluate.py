@@ -141,10 +141,12 @@ class Clip:
         return motions.motions[variant, at : at + REFERENCE].astype(np.float32)
 
     def directed(self, seed: int) -> Played:
-        """As it was directed before."""
+        """As it was directed before; a captured one, whose direction nobody knows, in a random style."""
         motions = self.motions
         said = motions.corpus.phones(motions.corpus.clips[motions.rows[self.number].clip])[: 4 * self.frames]
-        direction = Direction.of_vector(motions.directions[0, self.number])
+        vector = motions.directions[0, self.number]
+        anybody = Direction.of_clip(f"anybody {seed}", np.random.default_rng([seed, self.number]))
+        direction = Direction.of_vector(vector) if np.isfinite(vector).all() else anybody
         return Played(said, direction, self.features if motions.encoder == fitted_to() else None)
 
 
