@@ -6,16 +6,15 @@ strip that the action had no right to touch must be there unchanged, and undo fo
 to FOLDER/actions.log before it runs, so that the last line tells what a crash was caused by.
 """
 
-import hashlib
 import os
 import random
 import time
 
 import bpy
-import numpy as np
+from interruptions import KEYS, watch_ends
 from scenarios import only_open, PATIENCE, scene_with_voice_and_head
 from shape_scenarios import button
-from thunder.scene.animation import display
+from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
@@ -24,6 +23,14 @@ from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
 
 OURS = "Thunder: My Animation"  # how we name what holds the still values of the animator's own animation
+
+
+turns: list[str] = []  # each undo and redo that Blender has done
+
+
+@bpy.app.handlers.persistent
+def _note_turn(*_):
+    turns.append("")
 
 
 class Lost(AssertionError):
@@ -36,8 +43,10 @@ def lives(hand):
     only_open("takes", "direction", "mix", "keep", "commit")
     yield from scene_with_voice_and_head(hand)
     animate_own(hand)
-    player = Player(hand, random.Random(seed))
-    hand.seen["counts"] = player.counts
+    for noted in (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post):
+        noted.append(_note_turn)
+    player, ends = Player(hand, random.Random(seed)), watch_ends()
+    hand.seen["counts"], hand.seen["ends"], hand.seen["bugs"] = player.counts, ends.all, ends.bugs
     yield from player.act("generate")  # most other actions need takes
     for _ in range(count - 1):
         yield from player.act()
@@ -46,7 +55,7 @@ def lives(hand):
 
 
 def animate_own(hand):
-    """Keys of the animator's own: an empty that moves, and the head turned by hand. The camera is the user's own last step."""
+    """Keys of the animator's own: an empty that moves, and the head turned by hand."""
     marker = bpy.data.objects.new("Marker", None)
     hand.window.scene.collection.objects.link(marker)
     for frame, place in ((1, 0.0), (50, 1.0)):
@@ -64,29 +73,22 @@ def animate_own(hand):
 # ---- what must not be lost
 
 
-def keys_of(actions) -> str:
-    """A digest of all keys of actions."""
-    digest = hashlib.sha256()
-    for action in actions:
-        for curve in sorted(compat.all_curves(action), key=lambda curve: (curve.data_path, curve.array_index)):
-            points = np.empty(2 * len(curve.keyframe_points), np.float32)
-            curve.keyframe_points.foreach_get("co", points)
-            digest.update(f"{curve.data_path} {curve.array_index}".encode() + points.tobytes())
-    return digest.hexdigest()[:12]
-
-
-def state_of(scene) -> dict:
-    """{"takes": action → (list's name, star, keys), "own": every other action → keys, "strips", "objects": names}."""
+def state_of(scene, objects: frozenset[str]) -> dict:
+    """{"takes": action → (list's name, star, keys), "own": every other action → keys, "strips", "objects": names of those among `objects`}."""
     takes, actions = {}, set()
     for entry in scene.thunder.takes:
         if entry.action is None:
             raise Lost(f"the take “{entry.name}” of the list has no action")
         mine = display.actions_of(entry)
         actions |= {action.name for action in mine}
-        takes[entry.action.name] = (entry.name, entry.star, keys_of(mine))
-    own = {action.name: keys_of([action]) for action in bpy.data.actions if action.name not in actions and not action.name.startswith(OURS)}
+        takes[entry.action.name] = (entry.name, entry.star, keying.checksum(entry.action))
+    own = {
+        action.name: keying.checksum(action)
+        for action in bpy.data.actions
+        if action.name not in actions and not action.name.startswith(OURS)
+    }
     strips = sorted(strip.name for strip in compat.strips_all(scene.sequence_editor))
-    return {"takes": takes, "own": own, "strips": strips, "objects": sorted(scene.objects.keys())}
+    return {"takes": takes, "own": own, "strips": strips, "objects": sorted(objects & set(scene.objects.keys()))}
 
 
 def compare(before: dict, after: dict, what: str, may_change=(), may_go=()) -> None:
@@ -110,6 +112,8 @@ class Player:
 
     def __init__(self, hand, dice: random.Random):
         self.hand, self.dice, self.counts = hand, dice, {}
+        self.objects = frozenset(hand.window.scene.objects.keys())
+        self.copies: set[str] = set()  # actions of takes that were made to follow the sliders of the direction
         self.file = os.path.join(hand.folder, "session.blend")
         self.log = open(os.path.join(hand.folder, "actions.log"), "w", buffering=1)
         # Action → how often it is chosen relative to the others.
@@ -129,7 +133,7 @@ class Player:
         return self.scene.thunder
 
     def state(self) -> dict:
-        return state_of(self.scene)
+        return state_of(self.scene, self.objects)
 
     def act(self, name: str = ""):
         """Steps of one action that is possible now, chosen by the dice."""
@@ -159,6 +163,9 @@ class Player:
     def press_button(self, name: str):
         """Press an operator's button and let it run, or interrupt it."""
         self.prepare(name)
+        how = self.dice.choice(("wait", "wait", "escape", "undo", "undo_redo", "undo_by_script", "show", "frame", "reload"))
+        if how.startswith("undo"):
+            yield from self.key_marker()  # the animator's own last step, which is the one to be undone
         before, undone = self.state(), False
         with self.hand.context():
             try:
@@ -168,7 +175,7 @@ class Player:
                 return
         self.log.write(f"  {result}\n")
         if session.job is not None:
-            undone = yield from self.interrupt()
+            undone = yield from self.interrupt(how)
             yield from self.finish_work()
         yield 0.2
         if not undone:
@@ -206,18 +213,17 @@ class Player:
     def may_go(self, name: str, before: dict) -> set[str]:
         return set()
 
-    def interrupt(self):
+    def interrupt(self, how: str):
         """Steps that do something while the job runs. Returns whether the animator's own steps were undone."""
-        how = self.dice.choice(("wait", "wait", "escape", "undo", "undo_redo", "undo_by_script", "show", "frame", "reload"))
         yield self.dice.uniform(0.0, 2.5)
         if session.job is None:
             return False
         self.log.write(f"  {how} at {session.job.step.fraction:.2f} “{session.job.step.message}”\n")
         if how == "escape":
-            self.hand.press("ESC")
+            self.hand.press(**KEYS["escape"])
         elif how in ("undo", "undo_redo"):
             if (yield from self.step_back()) and how == "undo_redo":
-                self.hand.press("Z", ctrl=True, shift=True)
+                yield from self.turn("redo")
         elif how == "undo_by_script":
             with self.hand.context():
                 if bpy.ops.ed.undo.poll():
@@ -269,6 +275,7 @@ class Player:
         """Drag a slider of the direction; the shown take may follow, or a copy of it."""
         before, shown = self.state(), take_list.shown_take(self.settings)
         may_change = {action.name for action in display.actions_of(shown)} if shown is not None else set()
+        may_change &= self.copies  # any other take stays, and a copy of it follows
         direction = sliders.of(head.find(self.scene).owner)
         for _ in range(3):
             direction.energy = self.dice.uniform(0.5, 1.6)
@@ -277,11 +284,13 @@ class Player:
             bpy.ops.ed.undo_push(message="Energy")
         if self.dice.random() < 0.4:
             yield self.dice.uniform(0.0, 0.8)
-            self.hand.press("Z", ctrl=True)
+            yield from self.step_back()
             yield from self.finish_work()
             return
         yield from self.finish_work()
-        compare(before, self.state(), "a slider of the direction", may_change=may_change)
+        after = self.state()
+        compare(before, after, "a slider of the direction", may_change=may_change)
+        self.copies |= set(after["takes"]) - set(before["takes"])
 
     def shape(self):
         """Drag the jaw's slider of the shown take."""
@@ -315,7 +324,7 @@ class Player:
 
     def change_role(self):
         before = self.state()
-        self.settings.role = "LISTENS" if self.settings.role == "SPEAKS" and self.dice.random() < 0.3 else "SPEAKS"
+        self.settings.head_role = "LISTENS" if self.settings.head_role == "SPEAKS" and self.dice.random() < 0.3 else "SPEAKS"
         with self.hand.context():
             bpy.ops.ed.undo_push(message="Role")
         yield 0.1
@@ -335,7 +344,7 @@ class Player:
     def escape(self):
         """Esc where nothing runs: what follows must work all the same."""
         before = self.state()
-        self.hand.press("ESC")
+        self.hand.press(**KEYS["escape"])
         yield 0.3
         compare(before, self.state(), "Esc")
 
@@ -346,25 +355,29 @@ class Player:
         yield from self.finish_work()
         self.state()
 
+    def turn(self, key: str):
+        """Steps that undo or redo by the keys, and wait until Blender has done so, or has nothing to do."""
+        before, end = len(turns), time.monotonic() + 2.0
+        self.hand.press(**KEYS[key])
+        while len(turns) == before and time.monotonic() < end:
+            yield 0.05
+        yield 0.1
+
     def step_back(self):
         """Steps that press Ctrl-Z. A step before the session's first is done again. Returns whether it was one of the session's."""
-        self.hand.press("Z", ctrl=True)
-        yield 0.4
-        is_ours = "Marker" in self.scene.objects and bpy.data.objects["Marker"].animation_data is not None
-        if not is_ours:
-            self.hand.press("Z", ctrl=True, shift=True)
-            yield 0.4
-        return is_ours
+        yield from self.turn("undo")
+        if "Marker" in self.scene.objects and bpy.data.objects["Marker"].animation_data is not None:
+            return True
+        yield from self.turn("redo")
+        return False
 
     def undo_redo(self):
         """One step back and forth again changes nothing."""
         before = self.state()
-        if not (yield from self.step_back()):
-            return
-        self.hand.press("Z", ctrl=True, shift=True)
-        yield 0.4
-        yield from self.finish_work()
-        compare(before, self.state(), "undo and redo")
+        if (yield from self.step_back()):
+            yield from self.turn("redo")
+            yield from self.finish_work()
+            compare(before, self.state(), "undo and redo")
 
     def save(self):
         before = self.state()

@@ -16,6 +16,7 @@ def check(real_blender, seed: int, actions: int) -> None:
     os.environ["THUNDER_RANDOM"] = f"{seed} {actions}"
     seen = real_blender.act("random_scenarios.lives", timeout=60 + 12 * actions)
     assert sum(seen["counts"].values()) == actions
+    assert seen["bugs"] == []
     assert "Traceback" not in seen["log"], seen["log"][-3000:]
 
 
