@@ -377,7 +377,6 @@ class TakeCollector:
         if best is not None and self.shown is not None and _id(display.shown_action(rig)) == self.shown != best:
             self._show(best)
 
-
     def _show(self, uid: int) -> None:
         scene, rig = again(self.scene, self.mesh)
         entry = next((entry for entry in scene.thunder.takes if _id(entry.action) == uid), None)

@@ -74,7 +74,9 @@ def animate_own(hand):
 
 
 def state_of(scene, objects: frozenset[str]) -> dict:
-    """{"takes": action → (list's name, star, keys), "own": every other action → keys, "strips", "objects": names of those among `objects`}."""
+    """Takes and everything else in the file.
+
+    {"takes": action → (list's name, star, keys), "own": every other action → keys, "strips", "objects": names of those among `objects`}."""
     takes, actions = {}, set()
     for entry in scene.thunder.takes:
         if entry.action is None:
