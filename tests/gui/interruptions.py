@@ -13,10 +13,10 @@ from thunder.scene.engine import connection
 from thunder.scene.host import jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
-from thunder.thunder_core.errors import ThunderError
+from thunder.thunder_core.errors import BadRequest, ThunderError
 
 sys.path.append(str(ROOT / "tests" / "blender"))
-from played_engine import PlayedClient  # noqa: E402 (beside the tests that run without a window)
+from played_engine import Asked, PlayedClient  # noqa: E402 (beside the tests that run without a window)
 
 KEYS = {"undo": {"key": "Z", "ctrl": True}, "redo": {"key": "Z", "ctrl": True, "shift": True}, "escape": {"key": "ESC"}}
 PATIENCE = 60  # seconds
@@ -29,7 +29,8 @@ class PacedClient(PlayedClient):
     running, pid = True, 0
 
     def request(self, verb, **args):
-        asked = super().request(verb, **args)
+        unscored = {"event": "error", "error": BadRequest("This engine scores nothing")}
+        asked = Asked([unscored]) if verb == "score" else super().request(verb, **args)
         poll, last = asked.poll, [time.monotonic()]
 
         def paced():
