@@ -112,7 +112,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.operator("thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH").which = "EARLIER"
         weight = row.row(align=True)
         weight.ui_units_x, weight.active = WEIGHT, False
-        weight.label(text=f"{megabytes:.0f} MB")
+        weight.label(text=f"{megabytes:.1f} MB")
         if megabytes > WORTH_CLEARING:
             wrapped_label(layout, f"These takes need {megabytes:.0f} MB of memory and of the file: clear earlier ones", context)
 

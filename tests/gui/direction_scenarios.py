@@ -77,8 +77,7 @@ def directs(hand):
             steps.append((time.thread_time() - before, "a step of a take that follows"))
 
     live.task.step = timed
-    entry = shown(hand)
-    hand.seen["seed"] = entry.seed
+    hand.seen["seed"], source = shown(hand).seed, shown(hand).name
     # One movement: what a draft costs the processor, engine and window. The clock would count what others do.
     pid, before, direction = connection.client().pid, len(steps), sliders.of(owner)
     began = processor_seconds(pid)
@@ -87,7 +86,7 @@ def directs(hand):
     hand.seen["draft_seconds"] = [processor_seconds(pid) - began, sum(spent for spent, _ in steps[before:])]
     yield from until(lambda: live.task.due is None)
 
-    hand.seen["before"] = jaw(entry)
+    hand.seen["before"], hand.seen["names"] = jaw(shown(hand)), [source, shown(hand).name]
     bpy.ops.ed.undo_push(message="Before")
     direction = sliders.of(owner)
     for energy in (1.2, 1.0, 0.8, 0.6):

@@ -22,7 +22,9 @@ def test_takes_are_generated_in_the_direction_and_say_how_they_are_played(window
     assert seen["asked"] == pytest.approx([np.log(1.4) / 0.25] * 3, abs=1e-3)
 
 
-def test_the_shown_take_follows_a_slider(windowed, seen):
+def test_a_copy_of_the_shown_take_follows_a_slider(windowed, seen):
+    source, copy = seen["names"]
+    assert copy == f"{source}b"
     assert seen["draft"][1] in ("draft", "normal") and seen["final"][1] == "normal"
     assert seen["final"][0] < 0.9 * seen["before"][0]  # less energy, a smaller mouth
     assert not seen["edited"] and seen["sentence"] == ""
@@ -37,7 +39,7 @@ def test_undo_takes_back_the_slider_and_the_take_in_one_step(windowed, seen):
 
 
 def test_more_like_this_is_one_undo_step(windowed, seen):
-    before = sorted(seed for seed, _ in seen["takes"])
+    before = sorted([seen["seed"], *(seed for seed, _ in seen["takes"])])  # with the copy
     assert seen["more"] == ["RUNNING_MODAL"]
     assert sorted(seed for seed, _ in seen["with_more"]) == [*before, *range(max(before) + 1, max(before) + 5)]
     assert sorted(seen["without_more"]) == before
