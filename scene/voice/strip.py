@@ -179,15 +179,19 @@ def of_strip(scene, strip) -> Voice:
     return Voice(strip.name, scene.name, strip.name, "", clock, last)
 
 
-def warning(voice: Voice) -> str:
-    """A sentence about the file of a voice that can be used but is shorter than it should be; "" for every other voice."""
+def file_of(voice: Voice) -> str:
+    """The sound file that a voice is read from; "" if there is none or it is packed into the .blend."""
     if voice.path:
-        return missing_end(voice.path)
+        return voice.path
     speaking = named(bpy.data.scenes.get(voice.scene), voice.strip)
     sound = None if speaking is None else speaking.sound
-    if sound is None or sound.packed_file is not None:
-        return ""
-    return missing_end(bpy.path.abspath(sound.filepath, library=sound.library))
+    return "" if sound is None or sound.packed_file is not None else bpy.path.abspath(sound.filepath, library=sound.library)
+
+
+def warning(voice: Voice) -> str:
+    """A sentence about the file of a voice that can be used but is shorter than it should be; "" for every other voice."""
+    path = file_of(voice)
+    return missing_end(path) if path else ""
 
 
 def within(voice: Voice, first: int, last: int) -> Voice:

@@ -54,20 +54,22 @@ class Maker:
     weights: str
 
 
-def made_from(job_settings: Mapping[str, object], maker: Maker, styles: Mapping[str, str], used: list[str]) -> dict:
+def made_from(
+    job_settings: Mapping[str, object], maker: Maker, styles: Mapping[str, str], used: list[str], hashes: Mapping[str, str] | None = None
+) -> dict:
     """The inputs of a job, as in its report. styles: the text of a named preset, under “style”.
 
-    used: other files that the scene uses. Raises OSError.
+    used: other files that the scene uses.  hashes: of files by their paths, where they were known when the files were read. Raises OSError.
     """
-    paths = path_names(job_settings)
-    inputs = {name: hash_of(str(job_settings[name])) for name in paths}
+    paths, known = path_names(job_settings), hashes or {}
+    inputs = {name: known.get(path) or hash_of(path) for name in paths if (path := str(job_settings[name]))}
     inputs |= {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in styles.items() if name not in paths}
     own = {os.path.realpath(str(job_settings[name])) for name in paths}
     others = sorted({path for path in used if os.path.isfile(path) and os.path.realpath(path) not in own})
     return {
         "settings": settings_of(job_settings),
         "inputs": inputs,
-        "used": {path: hash_of(path) for path in others},
+        "used": {path: known.get(path) or hash_of(path) for path in others},
         "weights": maker.weights,
         "thunder": maker.thunder,
         "blender": maker.blender,
