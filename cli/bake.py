@@ -41,7 +41,7 @@ from ..thunder_core.quality import NORMAL, QUALITIES
 from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
 from ..thunder_core.types import RATE
 from . import directing, products
-from .script import between, file_path, is_utf8, printable, say, takes_in_words, utf8, warn, whole
+from .script import between, file_path, say, takes_in_words, utf8, warn, whole
 
 IDLE = "idle"  # name of a scene without a sound
 
@@ -333,8 +333,8 @@ def open_file(path: str | None) -> None:
 def check_file(allow_newer: bool) -> None:
     """Raise BadRequest if the open file should not be baked in: data that this Blender does not know would be lost."""
     path, saved, running = bpy.data.filepath, tuple(bpy.data.version), tuple(bpy.app.version_file)
-    if not is_utf8(path):
-        raise BadRequest(f"The name “{printable(path)}” is not valid UTF-8: rename the file")
+    if not files.is_utf8(path):
+        raise BadRequest(f"The name “{files.printable(path)}” is not valid UTF-8: rename the file")
     if saved > running and not allow_newer:
         version, own = (".".join(map(str, numbers)) for numbers in (saved, running))
         raise BadRequest(
