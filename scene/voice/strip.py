@@ -16,6 +16,7 @@ from ..heads import head
 from ..host import compat
 
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's own strips, which are never used as a voice
+FASTEST = 1000.0  # largest frame rate of a scene that takes are keyed in
 FLIPPED = "thunder_flipped"  # property of a strip that is muted only while generated speech is compared with it
 SHORTEST_SECONDS = 0.3
 
@@ -152,7 +153,7 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
     absolute = bpy.path.abspath(path)
     if problem := not_a_file(absolute):
         raise BadSound(f"{problem}: choose another sound file")
-    clock = Clock.of(scene, scene.frame_start if start is None else start)
+    clock = _clock(scene, scene.frame_start if start is None else start)
     return Voice(os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None)
 
 
@@ -172,11 +173,21 @@ def of_strip(scene, strip) -> Voice:
     if sound.samplerate == 0:
         raise BadSound(f"The file of the strip “{strip.name}” cannot be read as sound: choose another voice")
     first, last = compat.strip_span(strip)
-    clock = Clock.of(scene, first)
+    clock = _clock(scene, first)
     # Blender itself aborts when it mixes down a single frame.
     if last - first < 2 or (last - first) / clock.fps < SHORTEST_SECONDS:
         raise BadSound(f"The strip “{strip.name}” is too short or empty: it needs {SHORTEST_SECONDS} s or more")
     return Voice(strip.name, scene.name, strip.name, "", clock, last)
+
+
+def _clock(scene, start: float) -> Clock:
+    """The clock of a sound at a frame. Raises BadSound at a rate at which a take would have no keys, or billions."""
+    clock = Clock.of(scene, start)
+    if not 1.0 <= clock.fps <= FASTEST:
+        raise BadSound(
+            f"The scene “{scene.name}” has {clock.fps:.3g} frames per second: set 1 to {FASTEST:g} in its Output properties, such as 24"
+        )
+    return clock
 
 
 def file_of(voice: Voice) -> str:
