@@ -41,14 +41,14 @@ from ..thunder_core.quality import NORMAL, QUALITIES
 from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
 from ..thunder_core.types import RATE
 from . import directing, products
-from .script import between, file_path, say, takes_in_words, utf8, warn, whole
+from .script import between, file_path, Parser, say, takes_in_words, utf8, warn, whole
 
 IDLE = "idle"  # name of a scene without a sound
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """The command line's options; ends the process with code 2 if one is wrong."""
-    parser = argparse.ArgumentParser(prog="bake.py", description=__doc__.partition("\n")[0])
+    parser = Parser(prog="bake.py", description=__doc__.partition("\n")[0])
     voice = parser.add_mutually_exclusive_group(required=True)
     voice.add_argument("--audio", type=file_path, help="the voice, a sound file")
     voice.add_argument("--listen-to", type=file_path, metavar="FILE", help="another's voice, a sound file that the face listens to")

@@ -23,11 +23,19 @@ from ..thunder_core.private_folder import remove_blender_session
 
 PACKAGE = __package__.removesuffix(".cli")
 STANDALONE = "thunder"  # package name when a command, not Blender, loads the add-on
+LONGEST_ERROR = 300  # letters of an error about an option
 AGAIN = 0.1  # seconds after which a stop that Blender dropped is tried again
 CLEANING = 5.0  # seconds after Ctrl-C or SIGTERM in which a second one is ignored: the engine stops, files are restored
 
 
 # ---- arguments
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of options whose errors are short, whatever the options hold."""
+
+    def error(self, message: str):
+        super().error(message if len(message) <= LONGEST_ERROR else f"{message[: LONGEST_ERROR // 2]} … {message[-LONGEST_ERROR // 2 :]}")
 
 
 def file_path(text: str) -> str:
