@@ -22,6 +22,9 @@ VALUES = [
     "", "{", "[" * 5000, "\x01", "null", "[]", "5", f"[{HUGE}]", '{"version": 1}', 5, -1, 1.5, float("nan"), True,
     [], [1, 2], [0.5] * 7, {}, {"version": 1}, {"checksum": [1]},
 ]  # fmt: skip
+OF_TAKES = ("thunder", "thunder_source", "thunder_drift", "thunder_look", "thunder_shaped", "thunder_strip", "thunder_live")
+OF_COMMITS = ("thunder_lines", "thunder_keys", "thunder_line_scores", "thunder_as_committed")
+OPERATORS = ("commit_take", "reset_shape", "adopt_takes")
 # Values for the parts of a record, one at a time.
 PARTS = [None, "", "x", "\x00", HUGE, -1, 2**31 - 1, 1e30, float("nan"), float("inf"), True, [], ["x"], [1] * 5, {}, {"a": 1}]
 
@@ -41,6 +44,7 @@ class Context:
 
     def __init__(self, context):
         self.context, self.region = context, SimpleNamespace(width=300)
+        self.preferences = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0), addons=context.preferences.addons)
 
     def __getattr__(self, name):
         return getattr(self.context, name)
@@ -62,7 +66,7 @@ def panels(blender):
     return [each for each in ours if getattr(each, "poll", lambda _: True)(blender.context)]
 
 
-def use_all(blender, scene, rig, entry):
+def use_all(blender, scene, rig, entry, operators=False):
     """Read a take and its head in every way; each is done or ends in a sentence."""
     action = entry.action
     target = rig.targets[0].animation_data.action if rig.targets[0].animation_data else None
@@ -83,12 +87,11 @@ def use_all(blender, scene, rig, entry):
             use()
         except ThunderError as error:
             assert "Traceback" not in str(error) and len(str(error)) < 400
-    for name in ("commit_take", "reset_shape", "adopt_takes"):
+    for name in OPERATORS if operators else ():
         try:
             getattr(blender.ops.thunder, name)()
         except RuntimeError as error:  # how an operator's sentence arrives here
             assert "Traceback" not in str(error), str(error)
-    blender.ops.ed.undo_push(message="used")
 
 
 @pytest.fixture
@@ -110,9 +113,8 @@ def put(action, name, value):
         return False
 
 
-@pytest.mark.parametrize(
-    "name", ["thunder", "thunder_source", "thunder_drift", "thunder_look", "thunder_shaped", "thunder_strip", "thunder_live"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_TAKES)
 def test_a_damaged_record_of_a_take_is_ignored_or_said(blender, take, name):
     scene, rig, entry = take
     whole = entry.action.get(name)
@@ -127,9 +129,12 @@ def test_a_damaged_record_of_a_take_is_ignored_or_said(blender, take, name):
     for value in damaged:
         if put(entry.action, name, value):
             use_all(blender, scene, rig, entry)
+    entry.action[name] = {"version": 1, "prints": "x"}
+    use_all(blender, scene, rig, entry, operators=True)
 
 
-@pytest.mark.parametrize("name", ["thunder_lines", "thunder_keys", "thunder_line_scores", "thunder_as_committed"])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_COMMITS)
 def test_a_damaged_record_of_a_commit_is_ignored(blender, take, name):
     scene, rig, entry = take
     assert blender.ops.thunder.commit_take() == {"FINISHED"}
@@ -139,10 +144,12 @@ def test_a_damaged_record_of_a_commit_is_ignored(blender, take, name):
     ]
     for value in [*VALUES, *map(json.dumps, records), {"version": 1, "lines": {"voice": {"take": "x", "share": [1]}}}]:
         if put(action, name, value):
-            display.show(rig, entry)
             use_all(blender, scene, rig, entry)
+    action[name] = json.dumps(records[-1])
+    use_all(blender, scene, rig, entry, operators=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["own_state", "preview_kept", "mapping"])
 def test_a_damaged_record_of_a_head_is_ignored_or_said(blender, take, place):
     scene, rig, entry = take
@@ -155,7 +162,20 @@ def test_a_damaged_record_of_a_head_is_ignored_or_said(blender, take, place):
     for value in ["", "{", "[" * 5000, "5", "[]", f"[{HUGE}]", '{"head": "x"}', '{"head": [1], "values": 7}', *map(json.dumps, states)]:
         setattr(holder, place, value)
         use_all(blender, scene, rig, entry)
-    setattr(holder, place, "")
+    setattr(holder, place, json.dumps(states[-1]))
+    use_all(blender, scene, rig, entry, operators=True)
+
+
+@pytest.mark.parametrize("value", ["{", "[" * 5000, 5, {"version": 1, "checksum": 5, "lines": "x"}])
+def test_where_all_records_are_damaged_everything_is_ignored_or_said(blender, take, value):
+    scene, rig, entry = take
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    for name in OF_TAKES:
+        entry.action[name] = value
+    for name in OF_COMMITS:
+        rig.targets[0].animation_data.action[name] = value
+    head_state.ensure(rig.owner).own_state = scene.thunder.preview_kept = value if isinstance(value, str) else json.dumps(value)
+    use_all(blender, scene, rig, entry, operators=value == 5)
 
 
 def test_what_is_not_damaged_is_still_read(blender, take):

@@ -122,7 +122,7 @@ def _read(take: TakeCurves, state) -> Stored:
     if not records.is_readable(state):
         raise BadRequest(f"“{entry.name}” was shaped with a later version of Thunder: update Thunder to change its shape")
     first, count, shift = float(state["first"]), int(state["count"]), int(state["shift"])
-    if len(state["written"]) != count * len(now):
+    if len(state["written"]) != count * len(now) or not abs(first) <= records.LARGEST:
         raise ValueError("values are missing")
     times = first + np.arange(count)
     mark = (action.session_uid, int(state["mark"]), first, first + count)
