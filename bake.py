@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Starts cli/start.py, which bakes takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --out dir`."""
 
+import contextlib
 import importlib
 import importlib.util
 import os
+import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -36,7 +39,10 @@ def load_extension():
 def start(name: str, module: str) -> None:
     """Run the command of cli/MODULE.py, which NAME.py stands for; exits with its code."""
     open_streams()
+    end_if_stopped = stop_at_once(f"{name}.py")
     try:
+        importlib.import_module("bpy")
+        end_if_stopped()
         package = load_package()
     except ImportError as error:
         if error.name != "bpy":
@@ -44,6 +50,32 @@ def start(name: str, module: str) -> None:
         print(f"{name}.py: this Python has no bpy: run it with `blender -b --python {name}.py -- …`", file=sys.stderr)
         sys.exit(1)
     importlib.import_module(f"{package.__name__}.cli.{module}").main()
+
+
+def stop_at_once(name: str) -> Callable[[], object]:
+    """Let Ctrl-C and SIGTERM end this process with a sentence until the command's work begins (cli/script.py): nothing is written yet.
+
+    An exception in the middle of an import would be a traceback, and one in a function that Blender calls would be dropped. While bpy is
+    imported, nobody knows its temporary folder: the function that is returned, to be called after that, ends a process that was stopped.
+    """
+    stopped = []
+
+    def stop(number, _frame=None):
+        app = getattr(sys.modules.get("bpy"), "app", None)
+        if app is None:
+            stopped.append(number)
+            return
+        os.write(2, f"{name}: stopped\n".encode())
+        session = app.tempdir.rstrip("/\\")
+        if os.path.basename(session).startswith("blender_"):
+            with contextlib.suppress(OSError):
+                os.rmdir(session)  # Blender's temporary folder, still empty
+        os._exit(128 + number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as in a job that a shell runs in the background
+            signal.signal(number, stop)
+    return lambda: stopped and stop(stopped[0])
 
 
 def open_streams() -> None:

@@ -11,12 +11,13 @@ Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr. `
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
 import time
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -40,14 +41,14 @@ from ..thunder_core.quality import NORMAL, QUALITIES
 from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
 from ..thunder_core.types import RATE
 from . import directing, products
-from .script import between, file_path, is_utf8, printable, say, takes_in_words, utf8, warn, whole
+from .script import between, file_path, Parser, say, takes_in_words, utf8, warn, whole
 
 IDLE = "idle"  # name of a scene without a sound
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """The command line's options; ends the process with code 2 if one is wrong."""
-    parser = argparse.ArgumentParser(prog="bake.py", description=__doc__.partition("\n")[0])
+    parser = Parser(prog="bake.py", description=__doc__.partition("\n")[0])
     voice = parser.add_mutually_exclusive_group(required=True)
     voice.add_argument("--audio", type=file_path, help="the voice, a sound file")
     voice.add_argument("--listen-to", type=file_path, metavar="FILE", help="another's voice, a sound file that the face listens to")
@@ -152,12 +153,17 @@ def tell_on_terminal(step: jobs.Step) -> None:
 def bake(
     chosen: argparse.Namespace,
     tell: Callable[[jobs.Step], None] = tell_on_terminal,
-    made_from: Callable[[list[str]], dict] | None = None,
+    made_from: Callable[[list[str], dict[str, str]], dict] | None = None,
 ) -> dict:
     """Bake one sound with these options; returns the report. Raises ThunderError, and then nothing was written.
 
-    made_from: paths of the files that the scene uses → the part of the report by which the next run detects changes.
+    made_from: paths of the files that the scene uses, hashes of all files that were read → the part of the report by which the next run
+    detects changes.
     """
+    given = chosen.audio or chosen.listen_to
+    named = [given, chosen.blend or bpy.data.filepath, directing.preset_file(chosen), chosen.picture]
+    inputs = list(map(os.path.abspath, filter(None, named)))
+    hashes = hashes_of(inputs)  # before any of them is read
     sampling = replace(Sampling.of(chosen), asked=directing.asked(chosen), listening=chosen.listen_to is not None)
     if chosen.picture and chosen.system != FROM_PICTURE:
         raise BadRequest(f"--picture is of the engine {FROM_PICTURE}: add --system {FROM_PICTURE}, or leave it out")
@@ -173,16 +179,17 @@ def bake(
         set_rate(scene, chosen.fps)
     if chosen.picture:
         sampling = replace(sampling, picture=picture.load(chosen.picture).name)
-    given = chosen.audio or chosen.listen_to
     sound = os.path.abspath(given) if given else None if chosen.strip is not None else silence(chosen.seconds)
     used = list(bpy.utils.blend_paths(absolute=True))
     name = Path(bpy.data.filepath).stem or Path(sound or "").stem
     wanted = products.Wanted(name, tuple(chosen.outputs or ["blend"]) + ("npz",) * chosen.npz, chosen.takes, chosen.export_takes)
-    inputs = [*filter(None, [sound, bpy.data.filepath, directing.preset_file(chosen), chosen.picture]), *used]
-    out = files.Transaction(chosen.out, chosen.force, inputs)
+    hashes_of_used = hashes_of(used)
+    out = files.Transaction(chosen.out, chosen.force, [*inputs, *used])
     out.check(["report.json", *wanted.names()])
     say_repaired(out)
     voice = choose_voice(scene, sound, chosen.strip, chosen.start)
+    if not given:
+        hashes |= hashes_of([strip.file_of(voice)])
     warnings = warn("bake.py", strip.warning(voice))
     rig = choose_head(scene, chosen.head, chosen.strip)
     head.check_animatable(rig)
@@ -208,7 +215,7 @@ def bake(
     report = {
         "role": role_of(performances[0].provenance),
         "audio": None if chosen.seconds else sound or f"{bpy.data.filepath}: {chosen.strip}",
-        "sha256": files.hash_of(sound or bpy.data.filepath),
+        "sha256": hashes.get(sound or bpy.data.filepath),
         "seed": seed,
         **sampling.arguments,
         **directing.reported(performances[0].provenance),
@@ -232,9 +239,10 @@ def bake(
         ],
     }
     if made_from is not None:
-        report["made_from"] = made_from(used)
+        report["made_from"] = made_from(used, hashes_of_used | hashes)
     with out:
         products.write(out, products.Baked(scene, rig, voice, performances, entries, report), wanted, tell)
+        check_unchanged(hashes)
         report["seconds"] = {"sampled": round(sampled, 2), "all": round(time.monotonic() - started, 2)}
         out.write("report.json", json.dumps(report, indent=1, ensure_ascii=False))
         out.remove(settings.OF_TAKES)  # files of an earlier bake that this one does not replace: they belong to other takes
@@ -244,6 +252,24 @@ def bake(
     of_best = f"; the best has lip-sync {take_list.points(best.score)}, seed {best.seed}" if math.isfinite(best.score) else ""
     say(f"100%  {what}{takes_in_words(len(performances))} in {chosen.out}{of_best}")
     return report
+
+
+def hashes_of(paths: Iterable[str]) -> dict[str, str]:
+    """The hash of each of these paths that is a file and can be read."""
+    hashes = {}
+    for path in paths:
+        if not files.not_a_file(path):
+            with contextlib.suppress(OSError):  # which is said where it is used
+                hashes[path] = files.hash_of(path)
+    return hashes
+
+
+def check_unchanged(hashes: Mapping[str, str]) -> None:
+    """Raise BadRequest if a file that was read is no longer as it was: the takes would pass for takes of the new one."""
+    now = hashes_of(hashes)
+    for path, digest in hashes.items():
+        if now.get(path) != digest:
+            raise BadRequest(f"“{path}” was changed, replaced or removed while it was baked: bake again")
 
 
 def silence(seconds: float) -> str:
@@ -307,8 +333,8 @@ def open_file(path: str | None) -> None:
 def check_file(allow_newer: bool) -> None:
     """Raise BadRequest if the open file should not be baked in: data that this Blender does not know would be lost."""
     path, saved, running = bpy.data.filepath, tuple(bpy.data.version), tuple(bpy.app.version_file)
-    if not is_utf8(path):
-        raise BadRequest(f"The name “{printable(path)}” is not valid UTF-8: rename the file")
+    if not files.is_utf8(path):
+        raise BadRequest(f"The name “{files.printable(path)}” is not valid UTF-8: rename the file")
     if saved > running and not allow_newer:
         version, own = (".".join(map(str, numbers)) for numbers in (saved, running))
         raise BadRequest(

@@ -95,8 +95,10 @@ def _bake(request: dict, events: _Events, makers: dict) -> dict:
             last, said = time.monotonic(), step.message
             events.put("progress", job=job.name, fraction=round(step.fraction, 3), message=step.message)
 
-    def made_from(used: list[str]) -> dict:
-        return manifest.made_from(job.settings, maker, directing.named_styles(job.settings), used)
+    styles = directing.named_styles(job.settings)
+
+    def made_from(used: list[str], hashes: dict[str, str]) -> dict:
+        return manifest.made_from(job.settings, maker, styles, used, hashes)
 
     if not chosen.blend:  # not the scene of the job before
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)

@@ -13,7 +13,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 
 import bpy
@@ -50,7 +50,8 @@ def bake_all(chosen: argparse.Namespace) -> int:
     bake.check_engine(chosen.engine, chosen.weights)
     python = engine_python(chosen)
     given = defaults_of(chosen)
-    checks.check(jobs, given, chosen.allow_newer)
+    checks.check([job for job in jobs if job.name not in listed.refused], given, chosen.allow_newer)
+    checks.check_folders(os.path.abspath(out), listed.jobs)
     run = Run(chosen, os.path.abspath(out), listed.jobs, given if is_job_file(chosen.jobs) else None)
     tasks = run.tasks(jobs)
     try:
@@ -173,7 +174,7 @@ class Run:
 
     def __init__(self, chosen: argparse.Namespace, out: str, jobs: tuple[Job, ...], given: Mapping[str, object] | None = None):
         self.chosen, self.out, self.jobs, self.given = chosen, out, jobs, given
-        files.check_writable(out)
+        self._check([] if chosen.only else [report.JSON_NAME, report.HTML_NAME])
         self.maker = baker.maker_of(chosen.weights, {})
         self.states: dict[str, str] = {}
         self.notes: dict[str, dict] = {}
@@ -181,6 +182,24 @@ class Run:
         self.warned: dict[str, int] = {}  # beginning of a warning → jobs that have it
         self.progress = RunProgress(0, say, sys.stdout)
         self.reported = time.monotonic()
+        self.unwritten: dict[str, str] = {}  # file of the run's own → the reason why it could not be written
+
+    def _check(self, names: list[str]) -> None:
+        """Raise ThunderError if these files, which the run writes beside the jobs' folders, are the user's or cannot be written."""
+        written = files.Transaction(self.out, self.chosen.force)
+        written.check(names)
+        bake.say_repaired(written)
+
+    def _record(self, name: str, write: Callable[[], files.Transaction | None]) -> None:
+        """Write a file of the run's own. Where that fails the jobs go on: it is said once, and the run does not end with 0."""
+        try:
+            if (written := write()) is not None:
+                bake.say_kept(written)
+            self.unwritten.pop(name, None)
+        except ThunderError as error:
+            if self.unwritten.get(name) != str(error):
+                self.progress.say(f"“{name}” was not written: {error}", sys.stderr)
+            self.unwritten[name] = str(error)
 
     def tasks(self, chosen_jobs: tuple[Job, ...]) -> list[Task]:
         """Tasks for the chosen jobs; prints how many there are, and why those that were baked before are baked again."""
@@ -194,7 +213,8 @@ class Run:
                 tasks.append(Task(job.name, job.settings, os.path.join(self.out, job.name), self._options()))
             else:
                 self.states[job.name] = report.UP_TO_DATE
-                manifest.forget_failure(self.out, job.name)
+                self._forget_failure(job.name)
+        self._check([f"{task.job}{manifest.FAILED}" for task in tasks])
         up_to_date = len(chosen_jobs) - len(tasks)
         if tasks:
             say(", ".join([f"{_jobs(len(tasks))} to bake", *([f"{up_to_date} up to date"] if up_to_date else [])]))
@@ -245,21 +265,26 @@ class Run:
         else:
             self._baked(name, event)
         if event.get("node"):
-            self.notes[name] = {"node": event["node"]}
+            self.notes.setdefault(name, {})["node"] = event["node"]
         if now - self.reported >= PACE:
             self.write_report()
 
     def _failed(self, name: str, event: Mapping) -> None:
         self.states[name] = report.FAILED
         sentence = self._with_keys(name, event["sentence"])
-        manifest.note_failure(self.out, name, sentence, event.get("log", ""))
+        self.notes.setdefault(name, {})["sentence"] = sentence
+        force = self.chosen.force
+        self._record(name + manifest.FAILED, lambda: manifest.note_failure(self.out, name, sentence, event.get("log", ""), force))
         self.progress.end(name, False)
         lines = [f"    {line}" for line in event.get("log", "").splitlines()[-20:]]
         self._say(name, "\n".join([f"failed: {sentence}{_on(event)}", *lines]), sys.stderr)
 
+    def _forget_failure(self, name: str) -> None:
+        self._record(name + manifest.FAILED, lambda: manifest.forget_failure(self.out, name))
+
     def _baked(self, name: str, event: Mapping) -> None:
         self.states[name] = report.BAKED
-        manifest.forget_failure(self.out, name)
+        self._forget_failure(name)
         takes = event["report"]["takes"]
         best = "" if takes[0]["score"] is None else f", the best has lip-sync {take_list.points(takes[0]['score'])}"
         took = duration(self.progress.end(name, True))
@@ -279,16 +304,13 @@ class Run:
         return keys_for_options(sentence, of_file)
 
     def write_report(self) -> None:
-        """Write batch.json and batch.html. Not after a run of some jobs: on a farm many of these run at the same time. Raises NoSpace."""
+        """Write batch.json and batch.html. Not after a run of some jobs: on a farm many of these run at the same time."""
         if self.chosen.only:
             return
-        try:
-            os.makedirs(self.out, exist_ok=True)
-            content = report.collected(self.out, self.jobs, self.states, self.maker, self.notes, self.scenes)
-            running = self.progress.running()
-            report.write(self.out, report.while_running(content, running, self.progress.summary()) if running else content)
-        except OSError as error:
-            raise files.not_written(self.out, error) from error
+        content = report.collected(self.out, self.jobs, self.states, self.maker, self.notes, self.scenes)
+        running = self.progress.running()
+        content = report.while_running(content, running, self.progress.summary()) if running else content
+        self._record(report.HTML_NAME, lambda: report.write(self.out, content, self.chosen.force))
         self.reported = time.monotonic()
 
     def collect(self) -> None:
@@ -318,7 +340,7 @@ class Run:
                 say(f"      {_jobs(count)} in all: {kind}: see {where}", sys.stderr)
         of_run = list(self.states.values())
         say(self.counts() if self.chosen.only else f"{self.counts()}; see {os.path.join(self.out, report.HTML_NAME)}")
-        is_whole = not any("sentence" in row for row in self.scenes)
+        is_whole = not self.unwritten and not any("sentence" in row for row in self.scenes)
         return 0 if is_whole and report.FAILED not in of_run and report.NOT_BAKED not in of_run else SOME_FAILED
 
     def counts(self) -> str:

@@ -35,6 +35,28 @@ def check(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -
         raise BadRequest("\n".join(f"{_named(names)}: {problem}" for problem, names in found.items()))
 
 
+def check_folders(out: str, jobs: Iterable[Job]) -> None:
+    """Raise BadRequest where two jobs would write into one folder, because of a link."""
+    taken = {key: "" for key in _keys(out)}
+    for job in jobs:
+        path = os.path.join(out, job.name)
+        for key in _keys(path):
+            other = taken.setdefault(key, job.name)
+            if other != job.name:
+                whose = f"that of job “{other}”" if other else "the folder of all jobs"
+                raise BadRequest(f"“{path}” is the same folder as {whose}, through a link: remove the link or rename the job")
+
+
+def _keys(path: str) -> list[object]:
+    """What is the same for two paths of one folder, be it there or not."""
+    path = os.path.realpath(path)
+    try:
+        status = os.stat(path)
+    except OSError:
+        return [os.path.normcase(path)]
+    return [os.path.normcase(path), *([(status.st_dev, status.st_ino)] if status.st_ino else [])]
+
+
 def not_replaceable(task: Task) -> str:
     """The reason why a job's files cannot be written, one sentence; "" if they can, as far as is known before it is baked."""
     settings = task.settings

@@ -3,26 +3,39 @@
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import contextlib
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 
 import bpy
 
 from ..scene.engine import connection
+from ..thunder_core.batch.settings import LONGEST_TEXT, shorter
 from ..thunder_core.errors import ThunderError
+from ..thunder_core.files import is_utf8, printable
 from ..thunder_core.private_folder import remove_blender_session
 
 PACKAGE = __package__.removesuffix(".cli")
 STANDALONE = "thunder"  # package name when a command, not Blender, loads the add-on
+LONGEST_ERROR = 300  # letters of an error about an option
+AGAIN = 0.1  # seconds after which a stop that Blender dropped is tried again
 CLEANING = 5.0  # seconds after Ctrl-C or SIGTERM in which a second one is ignored: the engine stops, files are restored
 
 
 # ---- arguments
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser of options whose errors are short, whatever the options hold."""
+
+    def error(self, message: str):
+        super().error(message if len(message) <= LONGEST_ERROR else f"{message[: LONGEST_ERROR // 2]} … {message[-LONGEST_ERROR // 2 :]}")
 
 
 def file_path(text: str) -> str:
@@ -37,24 +50,12 @@ def file_path(text: str) -> str:
 
 
 def utf8(text: str) -> str:
-    """An option's type: a name that is valid UTF-8."""
+    """An option's type: a name that is valid UTF-8 and not too long."""
+    if len(text) > LONGEST_TEXT:
+        raise argparse.ArgumentTypeError(f"a name has at most {LONGEST_TEXT} letters, this one has {len(text)}")
     if not is_utf8(text):
         raise argparse.ArgumentTypeError(f"the name “{printable(text)}” is not valid UTF-8: rename it")
     return text
-
-
-def is_utf8(text: str) -> bool:
-    """Whether a name from the system is valid: Python turns other bytes into lone surrogates, which nothing can store."""
-    try:
-        text.encode("utf-8")
-        return True
-    except UnicodeEncodeError:
-        return False
-
-
-def printable(text: str) -> str:
-    """A name from the system with the bytes that are not UTF-8 written as \\x.."""
-    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def whole(least: int, most: int):
@@ -66,9 +67,13 @@ def between(least: float, most: float, kind: type = float):
     """An option's type: a number from `least` to `most`."""
 
     def number(text: str):
-        value = kind(text)
+        try:
+            value = kind(text)
+        except ValueError:
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"“{shorter(text)}” is not {what}") from None
         if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"{value} is not between {least} and {most}")
+            raise argparse.ArgumentTypeError(f"{shorter(text)} is not between {least} and {most}")
         return value
 
     return number
@@ -130,10 +135,14 @@ def run(name: str, options, action) -> None:
     """Run `action(options)` as a command: exits with 0, or with another code and one sentence on stderr.
 
     Where the action returns a number, that is the code."""
-    handle_signals()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # do not fail on a terminal that cannot show “ or ä
-    code = exit_code(name, options, action)
+
+    def stoppable(chosen):
+        with interruptible():
+            return action(chosen)
+
+    code = exit_code(name, options, stoppable)
     sys.stdout.flush()
     sys.stderr.flush()
     if not bpy.app.binary_path:
@@ -144,10 +153,12 @@ def run(name: str, options, action) -> None:
         sys.exit(code)
 
 
-def handle_signals() -> None:
-    """Let Ctrl-C and SIGTERM stop the work, also in Blender, which has its own handler; a closed terminal does not stop it.
+@contextlib.contextmanager
+def interruptible():
+    """Let Ctrl-C and SIGTERM stop the block, also in Blender, which has its own handler; a closed terminal does not stop it.
 
-    A second signal does not interrupt the clean-up. KeyboardInterrupt is raised with the number of the signal.
+    A second signal does not interrupt the clean-up, and none what comes after the block. KeyboardInterrupt is raised with the number of
+    the signal. Where it is raised in a function that Blender calls, Blender drops it: then it is raised again a moment later.
     """
     stopped = -CLEANING
 
@@ -157,11 +168,31 @@ def handle_signals() -> None:
             stopped = time.monotonic()
             raise KeyboardInterrupt(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as in a job that a shell runs in the background
-            signal.signal(number, stop)
+    def dropped(kind, error, trace):
+        nonlocal stopped
+        if not issubclass(kind, KeyboardInterrupt):
+            sys.__excepthook__(kind, error, trace)
+            return
+        stopped = -CLEANING
+        again = threading.Timer(AGAIN, _thread.interrupt_main, error.args or (signal.SIGINT,))
+        again.daemon = True
+        again.start()
+
+    sys.excepthook = dropped
+    _on_signals(stop)
     if hasattr(signal, "SIGHUP"):  # not on Windows
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        _on_signals(lambda *_: None)
+        sys.excepthook = sys.__excepthook__
+
+
+def _on_signals(handler) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as in a job that a shell runs in the background
+            signal.signal(number, handler)
 
 
 def exit_code(name: str, options, action) -> int:

@@ -134,6 +134,7 @@ def test_calls_that_one_system_lacks_are_made_in_one_module_alone():
         "SIGKILL",
         "SIGSTOP",
         "start_new_session",
+        "process_group",
         "preexec_fn",
         "CREATE_NO_WINDOW",
         "windll",

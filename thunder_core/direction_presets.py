@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,9 +119,9 @@ class Presets:
     def load(self, name: str) -> Preset:
         """The preset of a name, which is used whatever name its file contains. Raises BadRequest."""
         path = NamedFiles(self.folder).path(name)
-        path = path if path.is_file() else NamedFiles(SHIPPED).path(name)
-        if not path.is_file():
-            raise BadRequest(f"There is no preset “{name}”: choose {', '.join(self.names())}, or a file")
+        path = path if os.path.isfile(path) else NamedFiles(SHIPPED).path(name)
+        if not os.path.isfile(path):
+            raise BadRequest(f"There is no preset “{name[:60]}”: choose {', '.join(self.names())}, or a file")
         read = Preset.read(path)
         return Preset(name, read.direction, read.about, read.spread)
 
@@ -141,7 +141,7 @@ class Presets:
 
 
 def _number(value, name: str, where: str, least: float, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or not least <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
         raise BadRequest(f"{where} has “{name}” {json.dumps(value)[:40]}, which is not a number from {least:g} to {most:g}: correct it")
     return float(value)
 

@@ -90,6 +90,20 @@ def _reason_at_once(name: str) -> tuple[int, str]:
     return (0, "") if about.st_size else (errno.ENODATA, "is empty")
 
 
+def is_utf8(text: str) -> bool:
+    """Whether a name from the system is valid: Python turns other bytes into lone surrogates, which few programs can store."""
+    try:
+        text.encode("utf-8")
+        return True
+    except UnicodeEncodeError:
+        return False
+
+
+def printable(text: str) -> str:
+    """A name from the system with the bytes that are not UTF-8 written as \\x.."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
 def write_file(path: str | os.PathLike, content: bytes | str | Callable[[BinaryIO], object]) -> None:
     """Write a file so that `path` holds either all of the new content or what it held before.
 
@@ -519,7 +533,7 @@ def _manifest(folder: str) -> dict[str, str]:
         raise ValueError(f"“{MANIFEST}” is no file")
     with open(path, encoding="utf-8") as file:
         files = json.load(file)[_HEADING]
-    return {name: digest for name, digest in files.items() if os.path.basename(name) == name}
+    return {name: digest for name, digest in files.items() if os.path.basename(name) == name and is_utf8(name) and isinstance(digest, str)}
 
 
 def _part_name(suffix: str = "") -> str:
@@ -540,7 +554,8 @@ def _fill(path: str, content: bytes | str | Callable[[BinaryIO], object]) -> Non
         if callable(content):
             content(file)
         else:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            # A name that is not UTF-8 becomes \udc.., which is what JSON writes for it.
+            file.write(content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content)
 
 
 def _finish(part: str, path: str) -> None:

@@ -11,12 +11,23 @@ from typing import Any
 
 KEY = "version"
 VERSION = 1
+LARGEST = 2**31  # largest number of frames
+# What reading a record may raise that somebody or something has changed: it may hold anything.
+UNREADABLE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 
 
 def version_of(record: Any) -> int:
     """The version that a record was written in; 0 if it carries none, or no number."""
     version = record.get(KEY, 0)
     return version if isinstance(version, int) and not isinstance(version, bool) and version > 0 else 0
+
+
+def frames(value: Any) -> int:
+    """A frame, or a number of frames, in a record. Raises one of UNREADABLE for what cannot be one."""
+    number = int(value)
+    if abs(number) > LARGEST:
+        raise ValueError(f"{number.bit_length()} bits are too many for a frame")
+    return number
 
 
 def is_readable(record: Any) -> bool:

@@ -35,9 +35,10 @@ def is_mine(status: os.stat_result) -> bool:
 def new_group() -> dict:
     """Options of subprocess.Popen for a child that `kill_group` can end with all it started, and that Ctrl-C does not reach.
 
-    On Windows, where a child has no such group, it gets no console window.
+    It stays in this process's session: when this process ends, the system wakes a group that is stopped, and sends it SIGHUP. So the
+    child notices the end, and does not stay for ever. On Windows, where a child has no such group, it gets no console window.
     """
-    return {"creationflags": subprocess.CREATE_NO_WINDOW} if WINDOWS else {"start_new_session": True}
+    return {"creationflags": subprocess.CREATE_NO_WINDOW} if WINDOWS else {"process_group": 0}
 
 
 def kill_group(process: subprocess.Popen) -> None:
@@ -55,6 +56,15 @@ def end_with_group(child: subprocess.Popen, code: int) -> None:
         kill_group(child)
         os._exit(code)
     os.killpg(0, signal.SIGKILL)
+
+
+def is_stopped(process: int) -> bool:
+    """Whether a process of this machine was stopped by a signal and waits to be continued; False where the system does not tell."""
+    try:
+        with open(f"/proc/{process}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in b"Tt"
+    except (OSError, IndexError):
+        return False
 
 
 def is_running(process: int) -> bool:

@@ -260,6 +260,8 @@ class WorkerProcess:
                     f"The Python at “{self.python}” was started but the engine did not answer within {READY_DEADLINE:.0f} s: {self.advice}"
                 )
             )
+        elif self.silence >= SILENCE_SHOWN and system_calls.is_stopped(self.popen.pid):
+            return self._give_up(WorkerDied("The engine was stopped by another program and was ended: try again", self.log), again=True)
         elif self.silence >= SILENCE_DEADLINE:
             self._give_up(
                 WorkerDied(f"The engine did not respond for {SILENCE_DEADLINE / 60:.0f} minutes and was ended: try again", self.log)

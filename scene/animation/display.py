@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import bpy
@@ -164,20 +165,26 @@ def restore_own(rig: head.Rig) -> None:
     _rest(rig)
     for target, action, state in zip(rig.targets, own_actions(rig), own_targets(rig)):
         compat.assign_action(target, action, state.get("slot", ""))
-        animation = target.animation_data
-        for name in ("action_blend_type", "action_influence", "action_extrapolation"):
-            if name in state:
-                setattr(animation, name, state[name])
-        for bone, mode in state.get("modes", {}).items():
-            if bone in target.pose.bones:
-                target.pose.bones[bone].rotation_mode = mode
-        for path, index, value in state.get("values", ()):
-            if rna_paths.exists(target, path):
-                rna_paths.put(target, path, index, value)
+        with contextlib.suppress(*records.UNREADABLE):  # a damaged record gives back what it can
+            _put_own(target, state)
     remembered = head_state.ensure(rig.owner)
     remembered.shown, remembered.before = None, before
     for target in rig.targets:
         target.update_tag()
+
+
+def _put_own(target, state: dict) -> None:
+    """Give a target the blending, rotation modes and still values in the record of its own state."""
+    animation = target.animation_data
+    for name in ("action_blend_type", "action_influence", "action_extrapolation"):
+        if name in state:
+            setattr(animation, name, state[name])
+    for bone, mode in state.get("modes", {}).items():
+        if bone in target.pose.bones:
+            target.pose.bones[bone].rotation_mode = mode
+    for path, index, value in state.get("values", ()):
+        if rna_paths.exists(target, path):
+            rna_paths.put(target, path, index, value)
 
 
 def own_actions(rig: head.Rig) -> list:
@@ -190,8 +197,13 @@ def own_actions(rig: head.Rig) -> list:
 def own_targets(rig: head.Rig) -> list[dict]:
     """Slot and blending of each of them."""
     remembered = head_state.of(rig.owner)
-    record = json.loads(remembered.own_state or "{}") if remembered is not None else {}
-    states = record.get("targets", []) if records.is_readable(record) else []
+    try:
+        record = json.loads(remembered.own_state or "{}") if remembered is not None else {}
+        states = list(record.get("targets", ())) if records.is_readable(record) else []
+        if not all(isinstance(state, dict) and isinstance(state.get("slot", ""), str) for state in states):
+            states = []
+    except records.UNREADABLE:
+        states = []
     if len(states) != len(rig.targets):
         return [{}] * len(rig.targets)
     for state, action, target in zip(states, own_actions(rig), rig.targets):

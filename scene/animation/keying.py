@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
 import bpy
@@ -198,6 +198,12 @@ def _remember(action, performance: Performance, printed: str) -> None:
         "score": performance.score,
         "checksum": printed,
     }
+
+
+def record_of(action) -> Mapping:
+    """The record of a take's provenance on its action; {} for none, or where something else is there."""
+    record = None if action is None else action.get(PROPERTY)
+    return record if hasattr(record, "to_dict") else {}
 
 
 def on_scene_frames(performance: Performance, clock: Clock, frames: np.ndarray) -> Motion:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import bpy
 import numpy as np
 
+from ...thunder_core import records
 from ...thunder_core.channels import JAW_OPEN_RADIANS
 from ...thunder_core.errors import ThunderError
 from ...thunder_core.face import mapping
@@ -68,19 +70,25 @@ def end(scene) -> None:
     settings = scene.thunder
     if not settings.preview_kept:
         return
-    kept = json.loads(settings.preview_kept)
+    try:
+        kept = json.loads(settings.preview_kept)
+        name = str(kept["head"])
+        values = [(str(target), str(path), int(index), float(value)) for target, path, index, value in kept["values"]]
+    except records.UNREADABLE:
+        name, values = "", []
     settings.preview_kept = ""
     if settings.preview:
         settings.preview = False
-    obj = bpy.data.objects.get(kept["head"])
+    obj = bpy.data.objects.get(name)
     try:
         targets = {target.name: target for target in head.resolve(obj).targets} if obj is not None else {}
     except ThunderError:
         targets = {}
-    for name, path, index, value in kept["values"]:
+    for name, path, index, value in values:
         target = targets.get(name)
-        if target is not None and rna_paths.exists(target, path):
-            rna_paths.put(target, path, index, value)
+        with contextlib.suppress(*records.UNREADABLE):
+            if target is not None and rna_paths.exists(target, path):
+                rna_paths.put(target, path, index, value)
     if any(target.animation_data is not None for target in targets.values()):
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
 

@@ -8,6 +8,7 @@ import zlib
 import bpy
 import numpy as np
 
+from ...thunder_core import records
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import retarget
 from ...thunder_core.face.head import Head, load_head
@@ -18,6 +19,8 @@ from . import binding, build
 MEASURED = "thunder_measured"  # armature property: the sentence that Measure reported
 COUNT = "thunder_flame"  # armature property: number of expression directions that its mesh has as keys
 NAME = "expression{:03d}"
+_JOINTS = "thunder_joints"  # armature property: joints of the average person, [5, 3] metres
+_MOST = 10_000  # largest number of expression directions that is believed
 retargets: Recent = Recent(4)  # retargetings by their inputs; a session has a few rigs
 
 
@@ -34,7 +37,7 @@ def add(path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: in
 
 def is_flame(armature: bpy.types.Object | None) -> bool:
     """Whether an armature is that of a head made from a FLAME file."""
-    return armature is not None and COUNT in armature
+    return armature is not None and isinstance(count := armature.get(COUNT), int) and 0 <= count <= _MOST
 
 
 def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
@@ -57,7 +60,7 @@ def chosen(context) -> bpy.types.Object | None:
 def names_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[str, ...]:
     """The expression keys of a FLAME head, in the file's order; those that were deleted are missing."""
     blocks = mesh.data.shape_keys.key_blocks if mesh.data.shape_keys else {}
-    return tuple(name for i in range(int(armature[COUNT])) if (name := NAME.format(i + 1)) in blocks)
+    return tuple(name for i in range(armature[COUNT]) if (name := NAME.format(i + 1)) in blocks)
 
 
 def bind(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[tuple, retarget.RetargetDriver]:
@@ -170,16 +173,21 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
 
     Needs object mode. Without it a jaw would swing about the average person's joint.
     """
-    stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
+    try:
+        stored = np.array(armature.get(build.SHIFTS, ()), np.float64).reshape(-1, 5, 3)
+        kept = np.array(armature.get(_JOINTS, [tuple(armature.data.bones[name].head_local) for name in build.JOINTS]), np.float64)
+        joints = kept.reshape(5, 3)
+    except records.UNREADABLE as error:
+        raise BadHead(f"What “{armature.name}” knows of its joints is damaged: add the head again") from error
     blocks = mesh.data.shape_keys.key_blocks
     values = [
         blocks[name].value if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute else 0.0
         for i in range(len(stored))
     ]
     shift = np.einsum("n,njc->jc", values, stored)
-    if "thunder_joints" not in armature:
-        armature["thunder_joints"] = [float(x) for name in build.JOINTS for x in armature.data.bones[name].head_local]
-    wanted = np.array(armature["thunder_joints"]).reshape(5, 3) + shift
+    if _JOINTS not in armature:
+        armature[_JOINTS] = joints.ravel().tolist()
+    wanted = joints + shift
     moved = max(float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place)) for name, place in zip(build.JOINTS, wanted))
     kept, selected = view_layer.objects.active, armature.select_get(view_layer=view_layer)
     view_layer.objects.active = armature

@@ -4,6 +4,7 @@ head are its take's words, and the activity of brows, mouth and head over time."
 
 from __future__ import annotations
 
+import contextlib
 import math
 import textwrap
 from collections.abc import Generator
@@ -15,6 +16,7 @@ from bpy.app.handlers import persistent
 from bpy_extras import view3d_utils
 from mathutils import Matrix, Vector
 
+from ...thunder_core import records
 from ...thunder_core.animation import activity
 from ...thunder_core.errors import BadRequest, ThunderError
 from ..animation import display
@@ -169,9 +171,10 @@ def _loop_as_before() -> None:
     for scene in bpy.data.scenes:
         for group in scene.collection.children:
             if head.PUPPET_MARK in group and RANGE in group:
-                used, start, end = group[RANGE]
-                scene.frame_preview_start, scene.frame_preview_end = start, end
-                scene.use_preview_range = bool(used)
+                with contextlib.suppress(*records.UNREADABLE):
+                    used, start, end = group[RANGE]
+                    scene.frame_preview_start, scene.frame_preview_end = start, end
+                    scene.use_preview_range = bool(used)
 
 
 def _caption(entry) -> str:

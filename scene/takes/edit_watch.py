@@ -94,8 +94,7 @@ watch = session.add(EditWatch())
 
 def _remembered(action) -> object:
     """The checksum that the keys of a take's action had when it was keyed; None without one."""
-    about = None if action is None else action.get(keying.PROPERTY)
-    return None if about is None else about.get("checksum")
+    return keying.record_of(action).get("checksum")
 
 
 def _of_takes() -> dict[int, bpy.types.Action]:

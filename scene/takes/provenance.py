@@ -70,7 +70,7 @@ def kept(action):
         sizes |= {name: 3 * frames for name in _ROTATIONS if name in record}
         valid = valid and "jaw" in sizes
         valid = valid and all(record[name].typecode in "fd" and len(record[name]) == size for name, size in sizes.items())
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except records.UNREADABLE:
         return None
     return record if valid else None
 
@@ -121,7 +121,7 @@ def _look_of(action, frames: int) -> Look | None:
         leaves, follows = float(record["leaves"]), float(record.get("follows", 0.0))
         valid = records.is_readable(record) and 0 <= leaves <= 1 and 0 <= follows <= 1
         valid = valid and all(np.isfinite(part).all() for part in parts.values())
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except records.UNREADABLE:
         return None
     if not valid:
         return None
@@ -148,7 +148,8 @@ def store_sync(action, per_frame: np.ndarray) -> None:
 def sync_of(action) -> np.ndarray | None:
     """Lip-sync of each frame of a take, float32 [T] at 25 fps, None if it was not measured."""
     values = action.get(SYNC)
-    return _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
+    sync = _array(values) if getattr(values, "typecode", "") in ("f", "d") else None
+    return sync if sync is not None and len(sync) and np.isfinite(sync).all() else None
 
 
 def forget(action) -> None:
@@ -181,8 +182,8 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
         channels,
         opening_mm(motion),
         width_mm(motion),
-        int(about.pop("seed", entry.seed)),
-        float(about.pop("score", entry.score)),
+        int(_number(about.pop("seed", entry.seed))),
+        float(_number(about.pop("score", entry.score))),
         about,
     )
 
@@ -190,15 +191,15 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
 def is_edited(entry) -> bool:
     """Whether the animator changed the keys of a take since it was made. Reads them all: some milliseconds."""
     return any(
-        (about := action.get(keying.PROPERTY)) is None or about.get("checksum") != keying.checksum(action, about.get("checksum"))
+        not (about := keying.record_of(action)) or about.get("checksum") != keying.checksum(action, about.get("checksum"))
         for action in display.actions_of(entry)
     )
 
 
 def about_of(action) -> dict:
     """Provenance of a take's action, without what describes its keys."""
-    record = action.get(keying.PROPERTY)
-    about = record.to_dict() if hasattr(record, "to_dict") else {}
+    record = keying.record_of(action)
+    about = record.to_dict() if record else {}
     for name in (records.KEY, "checksum"):  # of the keys, not of their source
         about.pop(name, None)
     return about
@@ -207,7 +208,10 @@ def about_of(action) -> dict:
 def of_mouth(action) -> dict:
     """Provenance of the take whose mouth an action's take has: in a mix that of another one; {} if it is of several."""
     about = about_of(action)
-    return about.get(MOUTH, {}) if "mixed" in about else about
+    if "mixed" not in about:
+        return about
+    mouth = about.get(MOUTH)
+    return mouth if isinstance(mouth, dict) else {}
 
 
 def _flat(values) -> np.ndarray:

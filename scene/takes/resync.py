@@ -89,7 +89,7 @@ def _move(entry, then: State, now: State) -> None:
     shift(entry.action, frames)
     for action in display.actions_of(entry):
         compat.shift(action, frames)
-        if not edited:
+        if not edited and keying.record_of(action):
             action[keying.PROPERTY]["checksum"] = keying.checksum(action)
     kept = provenance.kept(entry.action)
     if kept is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...thunder_core import records
 from ...thunder_core.client import Client
 from ...thunder_core.direction import Asked, AXES, check, DIRECTION_NAMES, MOODS
 from ...thunder_core.errors import BadRequest
@@ -54,13 +55,16 @@ class Sampling:
     @classmethod
     def of_take(cls, provenance: dict, settings) -> Sampling:
         """As a take was sampled, so that its seed makes it again; by the settings where the take does not store it."""
-        if provenance.get("quality") not in QUALITIES and "steps" not in provenance:
+        if str(provenance.get("quality")) not in QUALITIES and "steps" not in provenance:
             return cls.of(settings)
-        values = {
-            name: kind(provenance[name])
-            for name, kind in (("quality", str), ("steps", int), ("guidance", float), ("speech_guidance", float))
-            if name in provenance
-        }
+        try:
+            values = {
+                name: kind(provenance[name])
+                for name, kind in (("quality", str), ("steps", int), ("guidance", float), ("speech_guidance", float))
+                if name in provenance
+            }
+        except records.UNREADABLE:
+            return cls.of(settings)
         role, system = role_of(provenance), _system(provenance.get("system"))
         return cls(
             **values, asked=_asked_of(provenance), listening=role == LISTENS, system=system,
@@ -118,7 +122,7 @@ class Sampling:
 
 def _system(name) -> str:
     """A name of SYSTEMS; the default for an unknown one, as in a file of a later version."""
-    return name if name in SYSTEMS else DEFAULT
+    return name if isinstance(name, str) and name in SYSTEMS else DEFAULT
 
 
 def _name(settings, pointer: str) -> str:
@@ -131,7 +135,7 @@ def _moods_of(provenance: dict) -> tuple[float, ...]:
     """The moods that were read off a take's picture, empty if none are stored or they are not valid."""
     try:
         moods = tuple(float(x) for x in provenance["picture_moods"])
-    except (KeyError, ValueError, TypeError):
+    except records.UNREADABLE:
         return ()
     return moods if len(moods) == len(MOODS) - 1 and all(0 <= x <= 1 for x in moods) else ()
 
@@ -151,7 +155,7 @@ def _asked_of(provenance: dict) -> Asked | None:
         if not (0 <= spread <= 1 and np.isfinite(like).all() and (like >= 0).all() and (like[:, 1] <= 1).all()):
             return None
         return Asked(vectors, spread, bool(provenance["as_asked"]), original, tuple((int(seed), float(by)) for seed, by in like))
-    except (KeyError, ValueError, TypeError, BadRequest):
+    except (*records.UNREADABLE, BadRequest):
         return None
 
 

@@ -111,9 +111,12 @@ def _read(text: str) -> State | None:
         if not records.is_readable(record):
             return None
         record.pop(records.KEY, None)
-        return State(**record)
-    except (ValueError, TypeError, AttributeError):
+        state = State(**record)
+    except records.UNREADABLE:
         return None
+    numbers, texts = (state.origin, state.first, state.last, state.fps), (state.strip, state.path, state.sound, state.retiming)
+    are_numbers = all(isinstance(each, (int, float)) and abs(each) <= records.LARGEST for each in numbers)
+    return state if are_numbers and state.fps > 0 and all(isinstance(each, str) for each in texts) else None
 
 
 def change(scene, entry) -> Change | None:

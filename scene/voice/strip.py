@@ -16,6 +16,7 @@ from ..heads import head, head_state
 from ..host import compat
 
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's own strips, which are never used as a voice
+FASTEST = 1000.0  # largest frame rate of a scene that takes are keyed in
 FLIPPED = "thunder_flipped"  # property of a strip that is muted only while generated speech is compared with it
 SHORTEST_SECONDS = 0.3
 
@@ -163,7 +164,7 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
     absolute = bpy.path.abspath(path)
     if problem := not_a_file(absolute):
         raise BadSound(f"{problem}: choose another sound file")
-    clock = Clock.of(scene, scene.frame_start if start is None else start)
+    clock = _clock(scene, scene.frame_start if start is None else start)
     return Voice(os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None)
 
 
@@ -183,22 +184,36 @@ def of_strip(scene, strip) -> Voice:
     if sound.samplerate == 0:
         raise BadSound(f"The file of the strip “{strip.name}” cannot be read as sound: choose another voice")
     first, last = compat.strip_span(strip)
-    clock = Clock.of(scene, first)
+    clock = _clock(scene, first)
     # Blender itself aborts when it mixes down a single frame.
     if last - first < 2 or (last - first) / clock.fps < SHORTEST_SECONDS:
         raise BadSound(f"The strip “{strip.name}” is too short or empty: it needs {SHORTEST_SECONDS} s or more")
     return Voice(strip.name, scene.name, strip.name, "", clock, last)
 
 
-def warning(voice: Voice) -> str:
-    """A sentence about the file of a voice that can be used but is shorter than it should be; "" for every other voice."""
+def _clock(scene, start: float) -> Clock:
+    """The clock of a sound at a frame. Raises BadSound at a rate at which a take would have no keys, or billions."""
+    clock = Clock.of(scene, start)
+    if not 1.0 <= clock.fps <= FASTEST:
+        raise BadSound(
+            f"The scene “{scene.name}” has {clock.fps:.3g} frames per second: set 1 to {FASTEST:g} in its Output properties, such as 24"
+        )
+    return clock
+
+
+def file_of(voice: Voice) -> str:
+    """The sound file that a voice is read from; "" if there is none or it is packed into the .blend."""
     if voice.path:
-        return missing_end(voice.path)
+        return voice.path
     speaking = named(bpy.data.scenes.get(voice.scene), voice.strip)
     sound = None if speaking is None else speaking.sound
-    if sound is None or sound.packed_file is not None:
-        return ""
-    return missing_end(bpy.path.abspath(sound.filepath, library=sound.library))
+    return "" if sound is None or sound.packed_file is not None else bpy.path.abspath(sound.filepath, library=sound.library)
+
+
+def warning(voice: Voice) -> str:
+    """A sentence about the file of a voice that can be used but is shorter than it should be; "" for every other voice."""
+    path = file_of(voice)
+    return missing_end(path) if path else ""
 
 
 def within(voice: Voice, first: int, last: int) -> Voice:

@@ -307,6 +307,47 @@ def hears_ctrl_c():
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent as POSIX does it")
+@pytest.mark.parametrize("after, how, code", [(0.3, signal.SIGINT, 130), (0.9, signal.SIGINT, 130), (1.3, signal.SIGTERM, 143)])
+def test_a_bake_that_is_stopped_while_it_starts_says_so(tmp_path, after, how, code):
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "bake.py"), "--audio", str(SAMPLE), "--steps", "1000", "--out", str(tmp_path / "out")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=hears_ctrl_c,
+    )
+    time.sleep(after)
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == code and said == "bake.py: stopped\n"
+
+
+def test_a_stop_in_a_function_that_blender_calls_is_not_dropped(blender, capfd):
+    """Blender prints what such a function raises, and goes on."""
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+    hears_ctrl_c()
+    called = []
+
+    def stopped(*_):
+        if not called:
+            called.append(True)
+            signal.raise_signal(signal.SIGINT)
+
+    blender.app.handlers.frame_change_pre.append(stopped)
+    try:
+        with pytest.raises(KeyboardInterrupt) as caught, script.interruptible():
+            blender.context.scene.frame_set(7)
+            end = time.monotonic() + 5
+            while time.monotonic() < end:
+                time.sleep(0.01)
+    finally:
+        blender.app.handlers.frame_change_pre.remove(stopped)
+        for number, handler in zip((signal.SIGINT, signal.SIGTERM, signal.SIGHUP), before):
+            signal.signal(number, handler)
+    assert called and caught.value.args == (signal.SIGINT,) and "Traceback" not in capfd.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are looked up as Linux lists them")
 @pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)])

@@ -10,11 +10,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import played_engine
 import pytest
 from performances import write_wav
 from played_engine import PlayedClient
 from thunder.scene.engine import connection
 from thunder.thunder_core import files
+from thunder.thunder_core.direction_presets import Preset
 
 pytestmark = pytest.mark.one_blender
 
@@ -135,6 +137,25 @@ def test_the_file_that_is_baked_is_not_replaced(bake, blender, shot, tmp_path, m
     code, sentence = bake("--blend", blend, "--out", out, "--force")
     assert code == 1 and "is read for this and would be replaced: choose another folder" in sentence
     assert os.listdir(shot.parent) == ["shot.blend"] and shot.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["line.wav", "shot.blend", "hers.json"])
+def test_a_file_that_is_replaced_while_it_is_baked_does_not_pass_for_the_source(bake, client, shot, voice, tmp_path, monkeypatch, name):
+    preset = tmp_path / "hers.json"
+    preset.write_text(Preset("Hers").to_json())
+    replaced = next(path for path in (Path(voice), shot, preset) if path.name == name)
+    request = client.request
+
+    def replace_meanwhile(verb, **args):
+        (tmp_path / "new").write_bytes(b"new")
+        os.replace(tmp_path / "new", replaced)
+        return request(verb, **args)
+
+    monkeypatch.setattr(client, "request", replace_meanwhile)
+    monkeypatch.setattr(played_engine, "seconds_of", lambda path: 2.0)
+    code, sentence = bake("--out", tmp_path / "out", "--blend", shot, "--style", preset, "--takes", 1)
+    assert code == 1 and f"{name}” was changed, replaced or removed while it was baked: bake again" in sentence
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture

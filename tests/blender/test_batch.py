@@ -20,6 +20,7 @@ from thunder.scene.engine import connection
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import files
 from thunder.thunder_core.batch import blend_strips, manifest, settings
+from thunder.thunder_core.errors import BadRequest
 
 pytestmark = pytest.mark.one_blender
 
@@ -332,6 +333,67 @@ def test_files_in_the_way_of_a_job_are_noticed_before_the_first_job(command, bat
     assert left("--force") == ["a", "b", "c", "d"]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
+def test_the_fault_of_a_job_costs_no_other(command, batch, blender, client, tmp_path, monkeypatch, capsys, voice):
+    """A folder of good voices and of bad ones, of reports that somebody edited, and of a failure's file that is somebody's."""
+    edits = [[], 5, {}, {"takes": 5}, {"takes": [{}]}, {"takes": [{"score": int("9" * 4000), "rank": "x", "seed": []}], "seconds": 3}]
+    edits += [
+        {"made_from": each} for each in ([], {"used": 3}, {"used": {"\0": 1}, "settings": [1], "inputs": {"a": []}}, {"inputs": None})
+    ]
+    edits += [{"takes": [{"rank": 1, "score": float("nan"), "seed": 1}], "thumbnail": ["x"], "sheet": {}, "notes": 7, "warnings": "\ud800"}]
+    good = ["ümläut", "😀" * 49, *(f"edited {number}" for number in range(len(edits)))]
+    folder, out = tmp_path / "voices", tmp_path / "out"
+    folder.mkdir()
+    for name in (*good, "é".encode("latin-1")):
+        (folder / (os.fsdecode(name) + ".wav")).write_bytes(Path(voice).read_bytes())
+    os.mkfifo(folder / "pipe.wav")
+    for number, edited in enumerate(edits):
+        (out / f"edited {number}").mkdir(parents=True)
+        (out / f"edited {number}" / "report.json").write_text(json.dumps(edited))
+        listed = {"report.json": "0" * 64, "\ud800": "a", "x": [1]} if number % 2 else []
+        (out / f"edited {number}" / "thunder-files.json").write_text(json.dumps({"written by THUNDER": listed}))
+
+    def bake_here(_chosen, tasks, _maker):
+        baker = importlib.import_module(f"{PACKAGE}.cli.baker")
+        for task in tasks:
+            events = type("Events", (), {"put": lambda *_, **__: None})
+            yield {"event": "done", "job": task.job, "report": baker._bake(task.request(), events, {})}
+
+    monkeypatch.setattr(batch, "events_of", bake_here)
+    monkeypatch.setattr(batch, "engine_python", lambda _: sys.executable)
+    monkeypatch.setattr(batch.sounds, "problems", lambda *_: {})
+    given = ["--jobs", str(folder), "--out", str(out), "--takes", "1", "--outputs", "npz", "--force"]
+    assert batch.bake_all(command.options(given)) == batch.SOME_FAILED
+    states = {row["name"]: row["state"] for row in json.loads((out / "batch.json").read_text())["jobs"]}
+    assert states == dict.fromkeys(good, "baked") | {"_xe9": "failed", "pipe": "failed"}
+    said = capsys.readouterr().err
+    assert "[1/" in said and "is not valid UTF-8: rename the file" in said and "is a pipe or a device, not a file" in said
+    assert batch.bake_all(command.options(given)) == batch.SOME_FAILED  # and knows what it has baked
+    assert f"{len(good)} up to date" in capsys.readouterr().out
+
+
+def test_files_and_folders_of_the_users_own_are_noticed_before_the_first_job(command, batch, blender, tmp_path, voice):
+    (tmp_path / "jobs.toml").write_text("out = 'out'\n[jobs.a]\naudio = 'line.wav'\n[jobs.b]\naudio = 'line.wav'\n")
+    out = tmp_path / "out"
+    out.mkdir()
+
+    def refused(*arguments):
+        with pytest.raises(BadRequest) as caught:
+            batch.bake_all(command.options(["--jobs", str(tmp_path / "jobs.toml"), *arguments]))
+        return str(caught.value)
+
+    for name in ("batch.html", "batch.json", "b.failed.json"):
+        (out / name).write_text("mine")
+        assert f"{name}” is a file of yours" in refused() and (out / name).read_text() == "mine"
+        (out / name).unlink()
+    (out / "a").mkdir()
+    for target in ("a", "."):
+        (out / "b").symlink_to(out / target)
+        assert "out/b” is the same folder as " in refused("--force")
+        (out / "b").unlink()
+    assert os.listdir(out) == ["a"]
+
+
 def test_what_blender_itself_prints_stays_off_a_log(capfd, monkeypatch):
     """In a file or a pipe lines are held back for a while: the name of the temporary file came after the block that hid it."""
     script = importlib.import_module(f"{PACKAGE}.cli.script")
@@ -455,7 +517,11 @@ def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
     process.wait()
     process.stdout.close()
     assert any(line.startswith("[2/4] one: 1 take in ") for line in lines)  # the last job, whose sound is damaged, was the first to end
-    assert {"bad.failed.json", "one"} <= set(os.listdir(out)) <= {"bad.failed.json", "one", "two", "batch.json", "batch.html"}
+    assert (
+        {"bad.failed.json", "one"}
+        <= set(os.listdir(out))
+        <= {"bad.failed.json", "one", "two", "batch.json", "batch.html", "thunder-files.json"}
+    )
     before = (out / "one" / "report.json").stat().st_mtime_ns
     done = run("--jobs", tmp_path / "jobs.toml")
     assert done.returncode == 3, done.stdout + done.stderr
@@ -468,7 +534,7 @@ def test_a_run_that_is_killed_goes_on_where_it_was(short_voice, tmp_path):
     assert re.search(r"\n[12] baked, [12] up to date, 1 failed; see ", done.stdout)
     assert (out / "one" / "report.json").stat().st_mtime_ns == before
     assert hashes(out / "one") == hashes(out / "two") == hashes(out / "three")
-    assert sorted(os.listdir(out)) == ["bad.failed.json", "batch.html", "batch.json", "one", "three", "two"]
+    assert sorted(os.listdir(out)) == ["bad.failed.json", "batch.html", "batch.json", "one", "three", "thunder-files.json", "two"]
     for job in ("one", "two", "three"):
         assert sorted(os.listdir(out / job)) == ["report.json", "take_01.csv", "take_01.npz", "thunder-files.json"]
     states = {row["name"]: row["state"] for row in json.loads((out / "batch.json").read_text())["jobs"]}

@@ -2,6 +2,7 @@
 """Job files: what they say arrives, and everything wrong with them is said at once, with the job, the key and what is allowed."""
 
 import os
+import sys
 
 import pytest
 
@@ -107,6 +108,9 @@ def test_everything_wrong_is_said_at_once(complaints):
         ("mood = 'warm=9'", "has the strength “9”, which is not a number from 0 to 1"),
         ("style = ''", '“style” = "" is not a text in quotes'),
         ("outputs = []", "“outputs” = [] is not a list of some of blend, actions, npz"),
+        ("system = {a = 1}", '“system” = {"a": 1} is none of'),
+        ("fps = " + "9" * 4000, "9… is not a number from 1 to 240"),
+        ("style = '" + "a" * 5000 + "'", "has 5000 letters, more than the 4096"),
         ("fps = 0", "“fps” = 0 is not a number from 1 to 240"),
         ("blend = 'a.blend'\nfps = 25", "has both “fps” and “blend”, which has one of its own"),
         ("strip = 'x'\nblend = 'a.blend'", "has both “audio” and “strip”: keep one of them"),
@@ -134,7 +138,9 @@ def test_a_wrong_value_is_said_with_what_is_allowed(complaints, line, words):
         ("", "has no jobs: write [jobs.NAME]"),
         ("jobs = 3", "“jobs” is no table: write [jobs.NAME]"),
         ("[jobs]\na = 3", "job “a” is no table: write [jobs.a]"),
-        ("out = 3\n[jobs.a]\naudio = 'a'", "“out” = 3 is not the name of a folder"),
+        ("out = 3\n[jobs.a]\naudio = 'a'", "“out” = 3 is not a text in quotes"),
+        ('out = "a\\u0000"\n[jobs.a]\naudio = "a"', '“out” = "a\\u0000" has the letter U+0000'),
+        ("[jobs.a]\naudio = 'a'\ntakes = " + "9" * 5000, "a number in it has too many digits"),
         ('[jobs."a/b"]\naudio = "a"', "which cannot have this name: “a_b” can be one"),
         ('[jobs.".."]\naudio = "a"', "which cannot have this name"),
         ("[jobs.Intro]\naudio = 'a'\n[jobs.intro]\naudio = 'a'", "“Intro” and “intro”: some disks take their folders for one"),
@@ -167,6 +173,20 @@ def test_a_folder_gives_a_job_for_each_sound(tmp_path):
     for place, words in (("empty", "holds no sound files"), ("none", "cannot be read")):
         with pytest.raises(BadRequest, match=words):
             job_file.of_folder(str(tmp_path / place))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
+def test_a_file_of_a_folder_that_cannot_be_baked_is_refused_alone(tmp_path):
+    for name in ("good.wav", "é.wav".encode("latin-1"), "😀" * 60 + ".wav"):
+        (tmp_path / os.fsdecode(name)).write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe.wav")
+    (tmp_path / "folder.wav").mkdir()
+    (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere")
+    read = job_file.of_folder(str(tmp_path))
+    assert {name: reason.partition(":")[0].partition(" “")[0] for name, reason in read.refused.items()} == {
+        "_xe9": "The name", "gone": "There is no file", "pipe": f"“{tmp_path}/pipe.wav” is a pipe or a device, not a file",
+    }  # fmt: skip
+    assert {job.name for job in read.jobs} - {*read.refused} == {"good", "😀" * 50}
 
 
 def test_names_that_come_from_a_scene_become_names_of_folders():

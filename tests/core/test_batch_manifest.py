@@ -11,7 +11,8 @@ import pytest
 
 from thunder_core.batch import manifest, report
 from thunder_core.batch.job_file import Job
-from thunder_core.files import JOURNAL, Transaction
+from thunder_core.errors import BadRequest
+from thunder_core.files import JOURNAL, MANIFEST, Transaction
 
 MAKER = manifest.Maker("0.1.0", "5.0.1", "f" * 64)
 JPEG = b"\xff\xd8\xff\xe0 a picture"
@@ -117,13 +118,13 @@ def test_a_bake_that_was_killed_while_it_replaced_files_is_not_up_to_date(why, f
 def test_a_damaged_report_means_that_the_job_is_baked_again(why, folder, damaged):
     with Transaction(str(folder)) as out:
         out.write("report.json", damaged)
-    assert why() in ("not baked yet", "its report is damaged", "“takes” changed")
+    assert why() in ("not baked yet", "its report was changed or is damaged", "“takes” changed")
 
 
 @pytest.mark.parametrize("left", [b"", bytes(500), b'{"made_from": {"us'])
 def test_a_report_that_a_power_cut_damaged_is_said(why, folder, left):
     (folder / "report.json").write_bytes(left)
-    assert why() == "its report is damaged"
+    assert why() == "its report was changed or is damaged"
 
 
 def test_the_weights_count_by_their_content(tmp_path):
@@ -141,13 +142,28 @@ def test_a_failure_is_kept_until_the_job_is_baked(tmp_path):
     manifest.note_failure(str(tmp_path / "out"), "intro", "There is no file", "a log")
     assert manifest.failure_of(str(tmp_path / "out"), "intro") == "There is no file"
     manifest.forget_failure(str(tmp_path / "out"), "intro")
-    assert manifest.failure_of(str(tmp_path / "out"), "intro") == "" and os.listdir(tmp_path / "out") == []
+    assert manifest.failure_of(str(tmp_path / "out"), "intro") == "" and os.listdir(tmp_path / "out") == [MANIFEST]
 
 
 def test_a_file_of_somebody_else_is_no_failure_and_stays(tmp_path):
-    (tmp_path / "intro.failed.json").write_text("[1]")
-    manifest.forget_failure(str(tmp_path), "intro")
-    assert manifest.failure_of(str(tmp_path), "intro") == "" and os.listdir(tmp_path) == ["intro.failed.json"]
+    for content in ("[1]", '{"job": "intro", "sentence": "mine"}'):
+        (tmp_path / "intro.failed.json").write_text(content)
+        manifest.forget_failure(str(tmp_path), "intro")
+        with pytest.raises(BadRequest, match="is a file of yours"):
+            manifest.note_failure(str(tmp_path), "intro", "ours")
+        assert (tmp_path / "intro.failed.json").read_text() == content
+
+
+@pytest.mark.parametrize("name", [report.JSON_NAME, report.HTML_NAME])
+def test_a_report_of_the_users_own_stays(tmp_path, job, folder, name):
+    out = tmp_path / "out"
+    (out / name).write_text("mine")
+    data = report.collected(str(out), [job], {job.name: report.BAKED}, MAKER)
+    with pytest.raises(BadRequest, match=f"{name}” is a file of yours .* --force"):
+        report.write(str(out), data)
+    assert sorted(os.listdir(out)) == sorted([job.name, name]) and (out / name).read_text() == "mine"
+    assert report.write(str(out), data, force=True).kept == {name: f"{name}1"} and (out / f"{name}1").read_text() == "mine"
+    report.write(str(out), data)  # now it is ours
 
 
 def test_the_report_holds_takes_words_pictures_and_failures_and_opens_anywhere(tmp_path, job, folder):

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -146,6 +147,34 @@ def test_a_stopped_worker_is_ended_with_the_client(real):
     real.request("release")
     real.stop()
     assert gone(pid) and not os.listdir(tempfile.gettempdir())
+
+
+def test_a_request_to_a_worker_that_was_stopped_while_idle_is_answered_by_another(real, monkeypatch):
+    first = real.pid
+    monkeypatch.setattr(worker_process, "SILENCE_SHOWN", 0.3)
+    os.kill(first, signal.SIGSTOP)
+    assert real.request("release").wait(timeout=10) == {} and real.pid != first
+
+
+KILLED = """
+import sys, time
+from thunder_core.client import Client
+client = Client(sys.executable)
+client.request("release").wait(timeout=60)
+print(client.pid, flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_stopped_worker_ends_when_its_client_is_killed(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, cwd=ROOT)
+    worker = int(process.stdout.readline())
+    os.kill(worker, signal.SIGSTOP)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    until(lambda: gone(worker), 10)
+    until(lambda: not [name for name in os.listdir(tmp_path) if name.startswith("thunder-")], 5)
 
 
 BUSY = """

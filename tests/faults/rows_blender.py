@@ -19,7 +19,7 @@ import zlib
 from unittest import mock
 
 from harness import Case, Fault, ROOT, SAMPLE
-from thunder.cli import bake, script
+from thunder.cli import bake, batch, script
 from thunder.scene.engine import install
 from thunder.scene.heads import presets
 from thunder.thunder_core.face import mapping
@@ -39,7 +39,7 @@ def run(case: Case):
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.chdir(case.folder),
     ):
-        code = script.exit_code("bake.py", bake.options, bake.bake)
+        code = script.exit_code("bake.py", bake.options, lambda chosen: batch.bake_all(chosen) if chosen.jobs else bake.bake(chosen))
     return code, said.getvalue()
 
 
@@ -56,12 +56,19 @@ def arguments(*more: str, files=None, audio=str(SAMPLE), out=HERE + "/out"):
     return make
 
 
+def _called(value: str) -> str:
+    return f"of {len(value)} letters" if len(value) > 20 else value or "of nothing"
+
+
 _ERROR = "bake.py: error:"
 _WRONG_OPTIONS = [
     *(
-        (f"{name} {value or 'of nothing'}", arguments(name, value))
+        (f"{name} {_called(value)}", arguments(name, value))
         for name, values in (
-            ("--takes", ("0", "65", "many", "1.5", "-1", "")),
+            ("--takes", ("0", "65", "many", "1.5", "-1", "", "9" * 4000, "9" * 5000)),
+            ("--fps", ("3e8", "0", "-24", "nan", "9" * 5000)),
+            ("--energy", ("nan", "1e999")),
+            ("--head", ("h" * 5000,)),
             ("--seed", ("-1", "2147483648", "x", "1e5")),
             ("--steps", ("0", "1001", "x")),
             ("--guidance", ("-0.1", "3.1", "nan", "inf", "x")),
@@ -74,6 +81,7 @@ _WRONG_OPTIONS = [
         for value in values
     ),
     ("--audio of nothing", arguments(audio="")),
+    ("--audio of 5000 letters", arguments(audio="a" * 5000)),
     ("--out of nothing", arguments(out="")),
     ("--out of a blank", arguments(out=" ")),
     ("no options", lambda folder: []),
@@ -194,6 +202,37 @@ def a_png(width: int, height: int) -> bytes:
 
 
 _OF_PICTURE = ("--system", "media2face")
+
+
+def _jobs(text: str, *folders: str):
+    """Makes a job file beside the sample voice, and these folders; bakes its jobs."""
+
+    def make(folder):
+        shutil.copy(SAMPLE, folder / "a.wav")
+        (folder / "jobs.toml").write_text(text)
+        for name in folders:
+            (folder / name).mkdir(parents=True)
+        return ["--jobs", HERE + "/jobs.toml", "--out", HERE + "/out"]
+
+    return make
+
+
+def _linked_jobs(folder):
+    given = _jobs("[jobs.a]\naudio = 'a.wav'\n[jobs.b]\naudio = 'a.wav'\n", "out/a")(folder)
+    (folder / "out" / "b").symlink_to("a")
+    return given
+
+
+def _own_page(folder):
+    given = _jobs("[jobs.a]\naudio = 'a.wav'\n", "out")(folder)
+    (folder / "out" / "batch.html").write_bytes(b"mine")
+    return given
+
+
+def _fast(bpy, folder):
+    bpy.context.scene.render.fps, bpy.context.scene.render.fps_base = 30000, 1e-4
+
+
 _SILENT = b"RIFF\x24\x7d\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x80>\0\0\0}\0\0\2\0\x10\0data\0}\0\0" + b"\0" * 32000
 
 _REFUSED = [
@@ -270,6 +309,13 @@ _REFUSED = [
     ("a cube for a head", _blend(_plain_mesh, more=("--head", "Cube")), "Cube"),
     ("a head that lost its shape keys", _blend(_no_keys, more=("--head", "Bald")), "Bald|keys"),
     ("a script that starts with the file", _blend(_script, more=("--head", "Nobody")), "no object “Nobody”"),
+    ("a frame rate of 3·10⁸", _blend(_fast), "has 3e.08 frames per second: set 1 to 1000"),
+    ("a job file with a number of 5000 digits", _jobs("[jobs.a]\naudio = 'a.wav'\ntakes = " + "9" * 5000), "too many digits"),
+    ("a job file with a rate of 4000 digits", _jobs("[jobs.a]\naudio = 'a.wav'\nfps = " + "9" * 4000), "is not a number from 1 to 240"),
+    ("a job file with U+0000 in a path", _jobs('[jobs.a]\naudio = "a\\u0000/b.wav"'), "U\\+0000, which no name can have"),
+    ("a job file with a name of 5000 letters", _jobs(f"[jobs.{'a' * 5000}]\naudio = 'a.wav'"), "which cannot have this name"),
+    ("jobs whose folders are one by a link", _linked_jobs, "is the same folder as that of job “a”, through a link"),
+    ("a page of the user's own where the report belongs", _own_page, "batch.html” is a file of yours"),
     ("a driver that writes a file", _blend(_driver, more=("--head", "Nobody")), "no object “Nobody”"),
 ]
 

@@ -30,6 +30,8 @@ def unpack(packed) -> list:
     counts = np.array(packed["counts"], np.int32)
     ends = np.cumsum(np.maximum(counts, 0))
     total = int(ends[-1]) if len(ends) else 0
+    if total > len(packed["co"]):
+        raise ValueError("keys are missing")
     parts = {}
     for part in PARTS:
         length, whole = PARTS[part][1], np.array(packed[part])

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadRequest
-from ..files import not_a_file
-from .settings import absolute, DEFAULTS, SETTINGS, shorter, shown, VOICES, Wrong
+from ..files import is_utf8, MANIFEST, not_a_file, printable
+from .settings import absolute, DEFAULTS, SETTINGS, shorter, shown, text as read_text, VOICES, Wrong
 
 SOUNDS = frozenset(".aac .ac3 .aif .aifc .aiff .au .caf .flac .m4a .m4b .mka .mp2 .mp3 .oga .ogg .opus .wav .wma".split())
 TOP = ("out", "defaults", "jobs")  # keys of a job file
@@ -39,8 +39,9 @@ _EXPECTED = (
     ("Cannot overwrite", "this key has a value already: keep one of them"),
     ("Cannot mutate", "this key has a value already: keep one of them"),
 )
-_OURS = ("batch.json", "batch.html", ".failed.json")  # endings of the files written next to the job folders
+_OURS = ("batch.json", "batch.html", ".failed.json", MANIFEST)  # endings of the files written next to the job folders
 LONGEST_NAME = 120  # letters of a job's name, which is also used for files next to its folder
+LONGEST_BYTES = 200  # bytes of it: most disks allow 255
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,8 @@ def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
         raise BadRequest(f"“{name}” is not text in UTF-8: save it in this encoding, or name another with --jobs") from error
     except tomllib.TOMLDecodeError as error:
         raise BadRequest(_syntax_error(name, text, str(error))) from error
+    except ValueError as error:  # Python reads no number of more than 4300 digits
+        raise BadRequest(f"“{name}” cannot be read as TOML (a number in it has too many digits): correct it") from error
     except RecursionError as error:
         raise BadRequest(f"“{name}” cannot be read as TOML (lists within too many lists): correct it") from error
     except OSError as error:
@@ -102,10 +105,12 @@ def _syntax_error(name: str, text: str, reason: str) -> str:
 
 def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
     """The jobs of a job file's content. name, folder: of the file. Raises BadRequest."""
-    wrong = [f"“{name}” has an unknown key “{key}”{_nearest(key, TOP)}" for key in data if key not in TOP]
+    wrong = [f"“{name}” has an unknown key “{shorter(key)}”{_nearest(key, TOP)}" for key in data if key not in TOP]
     out, common, tables = data.get("out"), data.get("defaults", {}), data.get("jobs", {})
-    if out is not None and (not isinstance(out, str) or not out.strip()):
-        wrong.append(f"“{name}”: “out” = {shown(out)} is not the name of a folder in quotes")
+    try:
+        out = None if out is None else read_text(out)
+    except Wrong as reason:
+        wrong.append(f"“{name}”: “out” = {shown(out)} {reason}")
     for key, table in (("defaults", common), ("jobs", tables)):
         if not isinstance(table, dict):
             raise BadRequest(f"“{name}”: “{key}” is no table: write [{key if key == 'defaults' else 'jobs.NAME'}] above its settings")
@@ -114,9 +119,10 @@ def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str,
         wrong.append(f"“{name}” has no jobs: write [jobs.NAME] above the settings of each")
     for job, table in tables.items():
         if not isinstance(table, dict):
-            wrong.append(f"“{name}”: job “{job}” is no table: write [jobs.{job}] above its settings")
+            wrong.append(f"“{name}”: job “{shorter(job)}” is no table: write [jobs.{shorter(job)}] above its settings")
             continue
-        wrong += _problems(table, f"job “{job}”") + _lacking(table, {**defaults, **common, **table}, f"job “{job}”")
+        where = f"job “{shorter(job)}”"
+        wrong += _problems(table, where) + _lacking(table, {**defaults, **common, **table}, where)
     wrong += bad_names(tables)
     if wrong:
         raise BadRequest("\n".join(_sentence(each) for each in wrong))
@@ -128,12 +134,25 @@ def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str,
 def of_folder(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
     """A job for each sound file of a folder, in the order of their names. Raises BadRequest."""
     try:
-        names = sorted(name for name in os.listdir(path) if os.path.splitext(name)[1].lower() in SOUNDS and not name.startswith("."))
+        with os.scandir(path) as found:
+            entries = [each for each in found if os.path.splitext(each.name)[1].lower() in SOUNDS and not each.name.startswith(".")]
+            names = sorted(each.name for each in entries if not each.is_dir())
     except OSError as error:
         raise BadRequest(f"The folder “{path}” cannot be read ({error.strerror}): name another with --jobs") from error
     if not names:
         raise BadRequest(f"The folder “{path}” holds no sound files: name another with --jobs")
-    return Jobs(named([(os.path.splitext(name)[0], {"audio": os.path.join(path, name)}, name) for name in names], defaults))
+    shown = list(map(printable, names))
+    jobs = named([(os.path.splitext(name)[0], {"audio": os.path.join(path, name)}, name) for name in shown], defaults)
+    refused = {job.name: why_not for job, name in zip(jobs, names) if (why_not := _no_sound(os.path.join(path, name)))}
+    return Jobs(jobs, refused=refused)
+
+
+def _no_sound(path: str) -> str:
+    """The reason why a file that was found cannot be baked, a sentence; "" if it can as far as its name and kind tell."""
+    if not is_utf8(path):
+        return f"The name “{printable(path)}” is not valid UTF-8: rename the file"
+    problem = not_a_file(path)
+    return f"{problem}: repair it or take it out of the folder" if problem else ""
 
 
 def named(listed: Iterable[tuple[str, Mapping[str, object], str]], defaults: Mapping[str, object]) -> tuple[Job, ...]:
@@ -157,7 +176,8 @@ def named(listed: Iterable[tuple[str, Mapping[str, object], str]], defaults: Map
 
 def folder_name(name: str) -> str:
     """A name as a folder can have it on every system."""
-    clean = "".join("_" if letter in '<>:"/\\|?*' or ord(letter) < 32 else letter for letter in name)[:LONGEST_NAME].strip(" .")
+    clean = "".join("_" if letter in '<>:"/\\|?*' or ord(letter) < 32 else letter for letter in name)[:LONGEST_NAME]
+    clean = clean.encode("utf-8", "replace")[:LONGEST_BYTES].decode("utf-8", "ignore").strip(" .")
     taken = clean.casefold().split(".")[0] in _DEVICES or clean.casefold().endswith(_OURS)
     return f"{clean}_" if taken else clean or "job"
 
@@ -167,7 +187,7 @@ def chosen(jobs: Iterable[Job], names: Iterable[str]) -> tuple[Job, ...]:
     by_name = {job.name: job for job in jobs}
     for name in names:
         if name not in by_name:
-            raise BadRequest(f"There is no job “{name}”{_nearest(name, tuple(by_name), 'the jobs are')}")
+            raise BadRequest(f"There is no job “{shorter(name)}”{_nearest(name, tuple(by_name), 'the jobs are')}")
     return tuple(by_name[name] for name in dict.fromkeys(names))
 
 
@@ -177,7 +197,8 @@ def bad_names(names: Iterable[str]) -> list[str]:
     taken: dict[str, str] = {}
     for name in names:
         if folder_name(name) != name:
-            wrong.append(f"job “{name}”: a folder is called after it, which cannot have this name: “{folder_name(name)}” can be one")
+            where = f"job “{shorter(name)}”"
+            wrong.append(f"{where}: a folder is called after it, which cannot have this name: “{folder_name(name)}” can be one")
         if _folded(name) in taken:
             wrong.append(f"jobs “{taken[_folded(name)]}” and “{name}”: some disks take their folders for one: rename one of them")
         taken[_folded(name)] = name
@@ -189,7 +210,7 @@ def _problems(table: Mapping[str, object], where: str) -> list[str]:
     wrong = []
     for key, value in table.items():
         if key not in SETTINGS:
-            wrong.append(f"{where} has an unknown key “{key}”{_nearest(key, tuple(SETTINGS))}")
+            wrong.append(f"{where} has an unknown key “{shorter(key)}”{_nearest(key, tuple(SETTINGS))}")
             continue
         try:
             SETTINGS[key].read(value)

@@ -4,7 +4,7 @@
 The manifest of a job is the part MADE_FROM of `report.json` in its folder, with the hashes of the files that it read, and
 thunder-files.json next to it, with those of the files that it wrote. Both are renamed together with all other files of the job
 (`files.Transaction`), so an interrupted job has the previous manifest, or none. A job that failed leaves its sentence in NAME.failed.json
-beside its folder.
+beside its folder; that and the run's report are listed in a thunder-files.json of their own there, so that files of the user's stay.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..engine_python import ROOT
-from ..files import files_written, hash_of, is_damaged, JOURNAL, MANIFEST, write_file
+from ..files import files_written, hash_of, is_damaged, JOURNAL, MANIFEST, Transaction
 from .job_file import Job
 from .settings import path_names
 
@@ -26,6 +27,7 @@ REPORT = "report.json"
 MADE_FROM = "made_from"
 FAILED = ".failed.json"
 NOT_YET = "not baked yet"  # of `what_changed`
+_NOT_OURS = "its report was changed or is damaged"
 _LONGEST = 2**26  # largest file that is read, bytes
 
 
@@ -54,20 +56,22 @@ class Maker:
     weights: str
 
 
-def made_from(job_settings: Mapping[str, object], maker: Maker, styles: Mapping[str, str], used: list[str]) -> dict:
+def made_from(
+    job_settings: Mapping[str, object], maker: Maker, styles: Mapping[str, str], used: list[str], hashes: Mapping[str, str] | None = None
+) -> dict:
     """The inputs of a job, as in its report. styles: the text of a named preset, under “style”.
 
-    used: other files that the scene uses. Raises OSError.
+    used: other files that the scene uses.  hashes: of files by their paths, where they were known when the files were read. Raises OSError.
     """
-    paths = path_names(job_settings)
-    inputs = {name: hash_of(str(job_settings[name])) for name in paths}
+    paths, known = path_names(job_settings), hashes or {}
+    inputs = {name: known.get(path) or hash_of(path) for name in paths if (path := str(job_settings[name]))}
     inputs |= {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in styles.items() if name not in paths}
     own = {os.path.realpath(str(job_settings[name])) for name in paths}
     others = sorted({path for path in used if os.path.isfile(path) and os.path.realpath(path) not in own})
     return {
         "settings": settings_of(job_settings),
         "inputs": inputs,
-        "used": {path: hash_of(path) for path in others},
+        "used": {path: known.get(path) or hash_of(path) for path in others},
         "weights": maker.weights,
         "thunder": maker.thunder,
         "blender": maker.blender,
@@ -81,8 +85,15 @@ def settings_of(job_settings: Mapping[str, object]) -> dict:
 
 
 def read_report(folder: str) -> dict:
-    """The report in the folder of a job; empty if there is none or it cannot be read."""
-    return read_json(os.path.join(folder, REPORT))
+    """The report in the folder of a job; empty if there is none, it cannot be read, or it is not as a bake wrote it.
+
+    So nothing else has to expect what somebody's hand or a damaged disk may have put there.
+    """
+    path = os.path.join(folder, REPORT)
+    with contextlib.suppress(OSError):
+        if files_written(folder).get(REPORT) == hash_of(path):
+            return read_json(path)
+    return {}
 
 
 def read_json(path: str) -> dict:
@@ -101,17 +112,19 @@ def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str])
     folder: of the job.  styles: see `made_from`.
     """
     report = read_report(folder)
+    if os.path.lexists(os.path.join(folder, JOURNAL)):
+        return NOT_YET
     if not report and os.path.lexists(os.path.join(folder, REPORT)):
-        return "its report is damaged"
+        return f"“{MANIFEST}” is {damage}" if (damage := _damage_of_list(folder)) else _NOT_OURS
     before = report.get(MADE_FROM)
-    if not isinstance(before, dict) or os.path.lexists(os.path.join(folder, JOURNAL)):
+    if not isinstance(before, dict):
         return NOT_YET
     try:
         return _changed_input(job, before, maker, styles) or _changed_output(folder)
     except OSError as error:
         return f"“{os.path.basename(error.filename or folder)}” cannot be read"
-    except (AttributeError, TypeError, ValueError):
-        return "its report is damaged"
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return _NOT_OURS
 
 
 def _changed_input(job: Job, before: dict, maker: Maker, styles: Mapping[str, str]) -> str:
@@ -128,8 +141,6 @@ def _changed_input(job: Job, before: dict, maker: Maker, styles: Mapping[str, st
 
 def _changed_output(folder: str) -> str:
     written = files_written(folder)
-    if REPORT not in written:
-        return f"“{MANIFEST}” is {'damaged' if is_damaged(folder) else 'missing'}"
     for name, digest in written.items():
         path = os.path.join(folder, name)
         if not os.path.isfile(path):
@@ -137,6 +148,13 @@ def _changed_output(folder: str) -> str:
         if hash_of(path) != digest:
             return f"“{name}” changed"
     return ""
+
+
+def _damage_of_list(folder: str) -> str:
+    """What is wrong with the list of the files in a job's folder, in a word; "" if it names the report."""
+    if REPORT in files_written(folder):
+        return ""
+    return "damaged" if is_damaged(folder) else "missing"
 
 
 def _as_json(value):
@@ -147,18 +165,19 @@ def _as_json(value):
 # ---- jobs that failed
 
 
-def note_failure(out: str, job: str, sentence: str, log: str = "") -> None:
-    """Write why a job failed. Raises OSError."""
-    os.makedirs(out, exist_ok=True)
+def note_failure(out: str, job: str, sentence: str, log: str = "", force: bool = False) -> Transaction:
+    """Write why a job failed; returns how that was written. Raises ThunderError, also where a file of the user's has its name."""
     content = {"job": job, "sentence": sentence} | ({"log": log} if log else {})
-    write_file(os.path.join(out, job + FAILED), json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    with Transaction(out, force) as written:
+        written.write(job + FAILED, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    return written
 
 
 def forget_failure(out: str, job: str) -> None:
-    """Remove a job's record of failure."""
+    """Remove a job's record of failure, if it is as we wrote it. Raises ThunderError."""
     if failure_of(out, job):
-        with contextlib.suppress(OSError):
-            os.remove(os.path.join(out, job + FAILED))
+        with Transaction(out) as written:
+            written.remove(re.compile(re.escape(job + FAILED)))
 
 
 def failure_of(out: str, job: str) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 
 from .. import html
-from ..files import files_written, not_a_file, write_file
+from ..files import files_written, not_a_file, Transaction
 from ..html import element, Html, jpeg, link
 from . import manifest
 from .job_file import Job
@@ -45,7 +45,7 @@ def collected(
     notes: Mapping[str, Mapping] | None = None,
     scenes: Iterable[Mapping] = (),
 ) -> dict:
-    """The content of the report. states: of each job, by name.  notes: further data of this run's jobs (seconds, node).
+    """The content of the report. states: of each job, by name.  notes: further data of this run's jobs (sentence, node).
     scenes: with the takes of several jobs: file, blend, jobs, and sentence if it was not written."""
     rows = [_row(out, job, states.get(job.name, NOT_BAKED), dict((notes or {}).get(job.name, {}))) for job in jobs]
     counts = {state: sum(row["state"] == state for row in rows) for state in (BAKED, UP_TO_DATE, FAILED, NOT_BAKED)}
@@ -58,11 +58,13 @@ def while_running(report: dict, running: Mapping[str, str], summary: str) -> dic
     return report | {"running": f"{summary} at {time.strftime('%H:%M:%S')}", "jobs": rows}
 
 
-def write(out: str, report: dict) -> None:
-    """Write the report as JSON and as a page. Raises OSError."""
+def write(out: str, report: dict, force: bool = False) -> Transaction:
+    """Write the report as JSON and as a page; returns how they were written. Raises ThunderError, also for files of the user's."""
     text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
-    write_file(os.path.join(out, JSON_NAME), text.encode("utf-8", "replace"))  # a hostile file holds halves of letters
-    write_file(os.path.join(out, HTML_NAME), page(out, report))
+    with Transaction(out, force) as written:
+        written.write(JSON_NAME, text.encode("utf-8", "replace"))  # a hostile file holds halves of letters
+        written.write(HTML_NAME, page(out, report))
+    return written
 
 
 def _row(out: str, job: Job, state: str, notes: dict) -> dict:
@@ -70,7 +72,7 @@ def _row(out: str, job: Job, state: str, notes: dict) -> dict:
     folder = os.path.join(out, job.name)
     row = {"name": job.name, "state": state, **notes, "settings": dict(job.settings)}
     if state == FAILED:
-        row["sentence"] = manifest.failure_of(out, job.name)
+        row.setdefault("sentence", manifest.failure_of(out, job.name))
     if state in (BAKED, UP_TO_DATE):
         baked = manifest.read_report(folder)
         kept = ("takes", "warnings", "notes", "seconds", "thumbnail", "sheet", "direction")

@@ -21,6 +21,7 @@ from ..systems import SYSTEMS
 LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
 MOST_TAKES = 64
+LONGEST_TEXT = 4096  # letters of a name or path
 AXIS_OPTIONS = {"head": "head-movement"}  # style axes whose name already means another option
 
 
@@ -96,7 +97,7 @@ def number(least: float, most: float, whole: bool = False) -> Callable[[object],
 
     def read(value):
         right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
-        if not right or not math.isfinite(value) or not least <= value <= most:
+        if not right or not least <= value <= most:
             raise Wrong(f"is not a whole number from {least} to {most}" if whole else f"is not a number from {least:.7g} to {most:.7g}")
         return value if whole else float(value)
 
@@ -107,6 +108,10 @@ def text(value) -> str:
     """Reads a name that is not empty."""
     if not isinstance(value, str) or not value.strip():
         raise Wrong("is not a text in quotes")
+    if len(value) > LONGEST_TEXT:
+        raise Wrong(f"has {len(value)} letters, more than the {LONGEST_TEXT} of the longest name")
+    if "\0" in value:
+        raise Wrong("has the letter U+0000, which no name can have")
     return value
 
 
@@ -134,22 +139,19 @@ def read_mood(given: str) -> tuple[str, float]:
     except ValueError:
         value = math.nan
     if not 0.0 <= value <= 1.0:
-        raise Wrong(f"has the strength “{strength}”, which is not a number from 0 to 1")
+        raise Wrong(f"has the strength “{shorter(strength)}”, which is not a number from 0 to 1")
     return name, value
 
 
-def quality(value) -> str:
-    """Reads one of QUALITIES."""
-    if value not in QUALITIES:
-        raise Wrong(f"is “{value}”, which is none of {', '.join(QUALITIES)}")
-    return value
+def one_of(names: Iterable[str]) -> Callable[[object], str]:
+    """Reads one of these names."""
 
+    def read(value):
+        if not isinstance(value, str) or value not in names:
+            raise Wrong(f"is none of {', '.join(names)}")
+        return value
 
-def system(value) -> str:
-    """Reads the name of an engine."""
-    if value not in SYSTEMS:
-        raise Wrong(f"is “{value}”, which is none of {', '.join(SYSTEMS)}")
-    return str(value)
+    return read
 
 
 def outputs(value) -> list[str]:
@@ -159,7 +161,7 @@ def outputs(value) -> list[str]:
         raise Wrong(f"is not a list of some of {', '.join(OUTPUTS)}")
     for name in names:
         if name not in OUTPUTS:
-            raise Wrong(f"holds “{name}”, which is none of {', '.join(OUTPUTS)}")
+            raise Wrong(f"holds “{shorter(name)}”, which is none of {', '.join(OUTPUTS)}")
     return [name for name in OUTPUTS if name in names]
 
 
@@ -174,11 +176,11 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("start", number(-LAST_FRAME, LAST_FRAME)),
     Setting("takes", number(1, MOST_TAKES, whole=True)),
     Setting("seed", number(0, LARGEST_SEED, whole=True)),
-    Setting("quality", quality),
+    Setting("quality", one_of(QUALITIES)),
     Setting("steps", number(1, 1000, whole=True)),
     Setting("guidance", number(0.0, 3.0)),
     Setting("speech-guidance", number(0.0, 2.0)),
-    Setting("system", system),
+    Setting("system", one_of(SYSTEMS)),
     Setting("picture", text, is_path=True),
     Setting("style", text),  # a preset, or its file: see `is_preset_file`
     Setting("mood", mood),
@@ -238,5 +240,6 @@ def shown(value) -> str:
 
 
 def shorter(written: str) -> str:
-    """A text as a sentence quotes it: at most 60 letters."""
+    """A text as a sentence quotes it: on one line, at most 60 letters."""
+    written = re.sub(r"[\x00-\x1f\x7f]", "�", written[:61])
     return written if len(written) <= 60 else written[:59] + "…"

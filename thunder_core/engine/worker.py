@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -615,6 +616,8 @@ def main():
     import faulthandler
 
     faulthandler.enable()
+    if hasattr(signal, "SIGHUP"):  # not on Windows; the system sends it to a stopped worker whose client is gone: the end of stdin ends it
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if options.folder:
         import tempfile
 

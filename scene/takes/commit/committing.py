@@ -11,7 +11,7 @@ import numpy as np
 
 from ....thunder_core.animation import keyframes
 from ...animation import display, reduction
-from ...animation.keying import PROPERTY
+from ...animation.keying import PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
 from ...host.jobs import stage, Step
 from ...voice import fingerprint
@@ -244,7 +244,7 @@ class _Commit:
         """Steps that write the curves into the file. Returns the Report."""
         rig, choice = self.rig, self.choice
         source = display.actions_of(self.entry)[0]
-        about = source[PROPERTY].to_dict() if PROPERTY in source else {}
+        about = record.to_dict() if (record := record_of(source)) else {}
         names = naming.naming_of(self.line, self.of_line, choice, self.own, self.earlier)
         puts = naming.puts_after(self.puts, self.line, names, choice, self.written)
         yield Step(0.9, "Writing keys", busy=True)

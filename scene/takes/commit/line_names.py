@@ -87,13 +87,11 @@ def of(action) -> Lines | None:
         return Lines(
             str(record["base"]),
             tuple(
-                Line(str(name), *map(int, frames[:4]), frozenset(map(str, frames[4])))
-                if len(frames) == 5
-                else Line(str(name), *map(int, frames))  # noqa: E501
+                Line(str(name), *map(records.frames, frames[:4]), *(frozenset(map(str, regions)) for regions in frames[4:5]))
                 for name, *frames in record["lines"]
             ),
         )
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except records.UNREADABLE:
         return None  # written by something else: treated as having no lines
 
 

@@ -75,7 +75,7 @@ def of(action, line: str) -> LineScore | None:
         record = stored["lines"][line]
         arrays = {name: np.array(record[name], np.float32) if name in record else None for name in ("take_per_frame", "made_per_frame")}
         numbers = [float(record[name]) for name in ("take", "share", *(("made",) if "made" in record else ()))]
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except records.UNREADABLE:
         return None  # written by something else, or not at all
     known = [array for array in arrays.values() if array is not None]
     if not np.isfinite(numbers).all() or any(array.ndim != 1 or not np.isfinite(array).all() for array in known):

@@ -81,10 +81,10 @@ def of(action) -> dict[str, Put]:
         if not records.is_readable(record):
             return {}
         return {
-            str(name): Put(int(shift), *map(_split, (curves, *more)))  # older records have no ends
+            str(name): Put(records.frames(shift), *map(_split, (curves, *more)))  # older records have no ends
             for name, (shift, curves, *more) in record["lines"].items()
         }
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except records.UNREADABLE:
         return {}  # written by something else
 
 

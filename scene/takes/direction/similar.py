@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ....thunder_core import records
 from ....thunder_core.batch.settings import LARGEST_SEED
 from ....thunder_core.client import Client
 from ....thunder_core.direction import Asked, AXES, DIRECTION_NAMES
@@ -53,15 +54,14 @@ def why_not(entry) -> str:
 
 def reading_of(action) -> np.ndarray | None:
     """The direction of an action's take, float32 [DIRECTION_NAMES], the mean over its line; None if not stored."""
-    record = action.get(keying.PROPERTY) if action is not None else None
-    return reading_in(record) if hasattr(record, "get") else None
+    return reading_in(keying.record_of(action))
 
 
 def reading_in(about) -> np.ndarray | None:
     """The same of a take's provenance."""
     try:
         reading = np.array(about.get("reading"), np.float32)
-    except (TypeError, ValueError):
+    except records.UNREADABLE:
         return None
     return reading if reading.shape == (len(DIRECTION_NAMES),) and np.isfinite(reading).all() else None
 

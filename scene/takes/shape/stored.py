@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zlib
 from dataclasses import dataclass
@@ -108,14 +109,28 @@ def stored(take: TakeCurves) -> Stored:
     if state is None:
         keys = [None if curve is None else fcurves.read(curve) for curve in curves]
         return Stored(keys, {}, track_values.frames_of(entry), (action.session_uid, layered.mark_of(now), entry.first, entry.last))
+    try:
+        return _read(take, state)
+    except records.UNREADABLE as error:
+        raise BadRequest(f"The record of the shape of “{entry.name}” is damaged: commit the take as it is, or sample it again") from error
+
+
+def _read(take: TakeCurves, state) -> Stored:
+    """The same from the record of a shape. Raises BadRequest, or one of records.UNREADABLE."""
+    entry, curves, now = take.entry, take.curves, take.now
+    action = entry.action
     if not records.is_readable(state):
         raise BadRequest(f"“{entry.name}” was shaped with a later version of Thunder: update Thunder to change its shape")
     first, count, shift = float(state["first"]), int(state["count"]), int(state["shift"])
+    if len(state["written"]) != count * len(now) or not abs(first) <= records.LARGEST:
+        raise ValueError("values are missing")
     times = first + np.arange(count)
     mark = (action.session_uid, int(state["mark"]), first, first + count)
     base_keys = cached_bases.by_mark[mark].keys if mark in cached_bases.by_mark else layered.unpack(state["base"])
     places = json.loads(state["edited"])
     edits = dict(zip(places, layered.unpack(state["edits"]))) if places else {}
+    if len(base_keys) != len(now) or not all(isinstance(place, int) and 0 <= place < len(now) for place in edits):
+        raise ValueError("it is of other tracks")
     changed = np.flatnonzero(layered.prints_of(now) != np.array(state["prints"], np.int32))
     if len(changed):
         written = np.array(state["written"], np.float32).reshape(count, -1).astype(np.float64)
@@ -132,8 +147,12 @@ def shift(action, frames: float) -> None:
 
     Its base and edits are moved along, so that the sliders keep working.
     """
-    if not is_shaped(action) or not records.is_readable(action[STATE]):
-        return
+    with contextlib.suppress(*records.UNREADABLE):  # the sliders say that a record is damaged
+        if is_shaped(action) and records.is_readable(action[STATE]):
+            _shift(action, frames)
+
+
+def _shift(action, frames: float) -> None:
     entry = entry_of(action)
     now = TakeCurves.of(take_list.rig_of(entry.id_data, entry), entry).now
     state = action[STATE]

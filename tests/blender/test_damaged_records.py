@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the add-on stores in a .blend may be changed by anybody: panels and operators ignore it then, or say a sentence."""
+
+import json
+from types import FunctionType, MethodType, SimpleNamespace
+
+import numpy as np
+import pytest
+from speaking import enter, keys_of, same
+from thunder.scene.animation import display
+from thunder.scene.heads import channel_preview, head_state
+from thunder.scene.takes import provenance, resync, take_list
+from thunder.scene.takes.commit import line_names, line_scores, put_keys
+from thunder.scene.takes.sampling import Sampling
+from thunder.scene.takes.shape import sliders
+from thunder.scene.voice import fingerprint
+from thunder.thunder_core.direction_words import words_of_take
+from thunder.thunder_core.errors import ThunderError
+
+HUGE = "9" * 5000
+VALUES = [
+    "", "{", "[" * 5000, "\x01", "null", "[]", "5", f"[{HUGE}]", '{"version": 1}', 5, -1, 1.5, float("nan"), True,
+    [], [1, 2], [0.5] * 7, {}, {"version": 1}, {"checksum": [1]},
+]  # fmt: skip
+OF_TAKES = ("thunder", "thunder_source", "thunder_drift", "thunder_look", "thunder_shaped", "thunder_strip", "thunder_live")
+OF_COMMITS = ("thunder_lines", "thunder_keys", "thunder_line_scores", "thunder_as_committed")
+OPERATORS = ("commit_take", "reset_shape", "adopt_takes")
+# Values for the parts of a record, one at a time.
+PARTS = [None, "", "x", "\x00", HUGE, -1, 2**31 - 1, 1e30, float("nan"), float("inf"), True, [], ["x"], [1] * 5, {}, {"a": 1}]
+
+
+class Layout:
+    """A layout that takes whatever a panel draws."""
+
+    def __getattr__(self, name):
+        return Layout()
+
+    def __call__(self, *_, **__):
+        return Layout()
+
+
+class Context:
+    """The context of a sidebar of this width."""
+
+    def __init__(self, context):
+        self.context, self.region = context, SimpleNamespace(width=300)
+        self.preferences = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0), addons=context.preferences.addons)
+
+    def __getattr__(self, name):
+        return getattr(self.context, name)
+
+
+class Shown:
+    """A panel that is drawn."""
+
+    def __init__(self, cls):
+        self.cls, self.layout = cls, Layout()
+
+    def __getattr__(self, name):
+        found = getattr(self.cls, name)
+        return MethodType(found, self) if isinstance(found, FunctionType) else found
+
+
+def panels(blender):
+    ours = [each for each in blender.types.Panel.__subclasses__() if ".thunder." in each.__module__ and each.bl_space_type == "VIEW_3D"]
+    return [each for each in ours if getattr(each, "poll", lambda _: True)(blender.context)]
+
+
+def use_all(blender, scene, rig, entry, operators=False):
+    """Read a take and its head in every way; each is done or ends in a sentence."""
+    action = entry.action
+    target = rig.targets[0].animation_data.action if rig.targets[0].animation_data else None
+    uses = [
+        *(lambda cls=cls: cls.draw(Shown(cls), Context(blender.context)) for cls in panels(blender)),
+        lambda: (provenance.load(action), provenance.is_edited(entry), provenance.sync_of(action), provenance.of_mouth(action)),
+        lambda: list(provenance.read(rig, entry)),
+        lambda: (fingerprint.stale(scene), fingerprint.change(scene, entry), resync.needs_engine(scene)),
+        lambda: sliders.follow(entry),
+        lambda: Sampling.of_take(provenance.about_of(action), scene.thunder),
+        lambda: words_of_take(provenance.about_of(action)),
+        lambda: [(line_names.of(each), put_keys.of(each), line_scores.of(each, "voice")) for each in (action, target)],
+        lambda: channel_preview.end_all(),
+        lambda: (display.restore_own(rig), display.show(rig, entry)),
+    ]  # fmt: skip
+    for use in uses:
+        try:
+            use()
+        except ThunderError as error:
+            assert "Traceback" not in str(error) and len(str(error)) < 400
+    for name in OPERATORS if operators else ():
+        try:
+            getattr(blender.ops.thunder, name)()
+        except RuntimeError as error:  # how an operator's sentence arrives here
+            assert "Traceback" not in str(error), str(error)
+
+
+@pytest.fixture
+def take(stage):
+    """A shaped take with a voice, committed once: (scene, rig, entry)."""
+    scene, rig = stage
+    entry = enter(stage, seconds=1.0, closed=(0.5,))
+    fingerprint.remember(entry.action, fingerprint.State("voice", "", "0", "", 1.0, 1, 25, 24.0))
+    entry.action.thunder_shape.jaw = 1.5
+    return scene, rig, entry
+
+
+def put(action, name, value):
+    """Store a value where Blender can; whether it could."""
+    try:
+        action[name] = value
+        return True
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_TAKES)
+def test_a_damaged_record_of_a_take_is_ignored_or_said(blender, take, name):
+    scene, rig, entry = take
+    whole = entry.action.get(name)
+    parts = whole.to_dict() if hasattr(whole, "to_dict") else json.loads(whole) if isinstance(whole, str) else {}
+    damaged = list(VALUES)
+    for number, part in enumerate(sorted(parts)):
+        for value in PARTS[number % 4 :: 4]:
+            changed = {**parts, part: value}
+            damaged.append(
+                json.dumps(changed) if isinstance(whole, str) else {key: each for key, each in changed.items() if each is not None}
+            )
+    for value in damaged:
+        if put(entry.action, name, value):
+            use_all(blender, scene, rig, entry)
+    entry.action[name] = {"version": 1, "prints": "x"}
+    use_all(blender, scene, rig, entry, operators=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OF_COMMITS)
+def test_a_damaged_record_of_a_commit_is_ignored(blender, take, name):
+    scene, rig, entry = take
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    action = rig.targets[0].animation_data.action
+    records = [
+        {"version": 1, "base": 5, "lines": each} for each in (5, [[]], [["a", *[10**4000] * 4]], {"a": [10**400, {}]}, {"a": [0, {"x": 5}]})
+    ]
+    for value in [*VALUES, *map(json.dumps, records), {"version": 1, "lines": {"voice": {"take": "x", "share": [1]}}}]:
+        if put(action, name, value):
+            use_all(blender, scene, rig, entry)
+    action[name] = json.dumps(records[-1])
+    use_all(blender, scene, rig, entry, operators=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["own_state", "preview_kept", "mapping"])
+def test_a_damaged_record_of_a_head_is_ignored_or_said(blender, take, place):
+    scene, rig, entry = take
+    holder = scene.thunder if place == "preview_kept" else head_state.ensure(rig.owner)
+    count = len(rig.targets)
+    states = [
+        {"targets": [state] * count}
+        for state in (5, {"slot": 5}, {"modes": 5}, {"values": [1]}, {"action_influence": HUGE, "values": [["x"] * 3]})
+    ]
+    for value in ["", "{", "[" * 5000, "5", "[]", f"[{HUGE}]", '{"head": "x"}', '{"head": [1], "values": 7}', *map(json.dumps, states)]:
+        setattr(holder, place, value)
+        use_all(blender, scene, rig, entry)
+    setattr(holder, place, json.dumps(states[-1]))
+    use_all(blender, scene, rig, entry, operators=True)
+
+
+@pytest.mark.parametrize("value", ["{", "[" * 5000, 5, {"version": 1, "checksum": 5, "lines": "x"}])
+def test_where_all_records_are_damaged_everything_is_ignored_or_said(blender, take, value):
+    scene, rig, entry = take
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    for name in OF_TAKES:
+        entry.action[name] = value
+    for name in OF_COMMITS:
+        rig.targets[0].animation_data.action[name] = value
+    head_state.ensure(rig.owner).own_state = scene.thunder.preview_kept = value if isinstance(value, str) else json.dumps(value)
+    use_all(blender, scene, rig, entry, operators=value == 5)
+
+
+def test_what_is_not_damaged_is_still_read(blender, take):
+    scene, rig, entry = take
+    before = keys_of(rig, entry)
+    use_all(blender, scene, rig, entry)
+    assert provenance.load(entry.action) is not None and fingerprint.remembered(entry.action) is not None
+    assert take_list.shown_take(scene.thunder) is not None and np.isfinite(entry.score) and same(before, keys_of(rig, entry)) is not None
