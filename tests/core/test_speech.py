@@ -10,7 +10,7 @@ import torch
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.m2s.model import MeshToSpeech
 from thunder_core.engine.m2s.mouth import Mouth, save_trained_mouth, trained_mouth
-from thunder_core.engine.m2s.score import evidence, grade, Scale, shift_frames
+from thunder_core.engine.m2s.score import evidence, grade, Scale, shift_frames, stands_still
 from thunder_core.engine.speech import encoder as encoder_module, mel
 from thunder_core.engine.speech.encoder import at_frames, EncoderConfig, loudness, presence, SpeechEncoder
 from thunder_core.engine.speech.mel import active_level, level, LogMel
@@ -210,6 +210,14 @@ def test_frames_before_the_first_word_and_after_the_last_are_never_wrong():
     assert (score.per_frame[:15] >= WRONG).all() and (score.per_frame[45:] >= WRONG).all()
     name, place = graded(score.total, score.per_frame)
     assert name == POOR and 15 <= place < 45
+
+
+def test_lips_that_stop_while_somebody_speaks_are_seen():
+    lips, speaking = np.random.default_rng(0).normal(size=(80, 4, 3)) * 1e-3, np.zeros(80, bool)
+    speaking[10:40] = speaking[50:60] = True
+    lips[:12], lips[20:30], lips[38:52] = lips[0], lips[20], lips[38]  # before the first word, in a word, between two words
+    assert (np.flatnonzero(stands_still(lips, speaking)) == np.arange(21, 30)).all()
+    assert not stands_still(lips, np.zeros(80, bool)).any()
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from ..types import FPS, LipSyncScore, Motion
 from .m2s.judge import counted, doubt, Judge, opening_and_width, PLAIN, Reference, silence, SILENT, STRESSED, UNCLEAR
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import Mouth
-from .m2s.score import evidence, grade as graded, Scale, voiced
+from .m2s.score import evidence, grade as graded, Scale, stands_still, voiced
 from .speech.encoder import LOUDNESS
 from .stresses import stressed, stresses
 from .systems.thunder import Thunder, VoiceFeatures
@@ -84,7 +84,9 @@ class Scorer:
             opinion, in_all = self.opinion(motion, voice, expectation)
             near, total = opinion[..., STRESSED] - expectation.allowed, opinion[..., PLAIN] - allowed
             speaking = silence(voice.features) < SILENT
-            scores += graded(total, voice.features[:, -LOUDNESS:], scale, expectation.hard, near_scale, in_all, near, speaking)
+            [score] = graded(total, voice.features[:, -LOUDNESS:], scale, expectation.hard, near_scale, in_all, near, speaking)
+            still = stands_still(self.lips(motion)[0].cpu().numpy(), speaking.cpu().numpy())
+            scores.append(replace(score, per_frame=np.where(still, np.float32(0), score.per_frame)))
         return scores
 
     @torch.no_grad()
