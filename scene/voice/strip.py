@@ -11,6 +11,7 @@ import bpy
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadSound
 from ...thunder_core.files import not_a_file
+from ...thunder_core.types import MOST_FPS
 from ...thunder_core.wav import missing_end
 from ..heads import head
 from ..host import compat
@@ -152,8 +153,16 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
     absolute = bpy.path.abspath(path)
     if problem := not_a_file(absolute):
         raise BadSound(f"{problem}: choose another sound file")
-    clock = Clock.of(scene, scene.frame_start if start is None else start)
+    clock = _clock(scene, scene.frame_start if start is None else start)
     return Voice(os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None)
+
+
+def _clock(scene, start: float) -> Clock:
+    """The clock of a sound in a scene. Raises BadSound for a frame rate at which a word would have more frames than memory."""
+    clock = Clock.of(scene, start)
+    if not 1 <= clock.fps <= MOST_FPS:
+        raise BadSound(f"The scene has {clock.fps:,.6g} frames a second: set 1 to {MOST_FPS:,.0f} as Frame Rate in the Output properties")
+    return clock
 
 
 def of_strip(scene, strip) -> Voice:
@@ -172,7 +181,7 @@ def of_strip(scene, strip) -> Voice:
     if sound.samplerate == 0:
         raise BadSound(f"The file of the strip “{strip.name}” cannot be read as sound: choose another voice")
     first, last = compat.strip_span(strip)
-    clock = Clock.of(scene, first)
+    clock = _clock(scene, first)
     # Blender itself aborts when it mixes down a single frame.
     if last - first < 2 or (last - first) / clock.fps < SHORTEST_SECONDS:
         raise BadSound(f"The strip “{strip.name}” is too short or empty: it needs {SHORTEST_SECONDS} s or more")
