@@ -11,7 +11,7 @@ from pathlib import Path
 from .direction import AXES, Direction, MOODS, NEUTRAL, Style
 from .errors import BadRequest
 from .files import open_input
-from .named_files import NamedFiles
+from .named_files import is_text, NamedFiles
 
 SHIPPED = Path(__file__).with_name("directions")
 USERS = "directions"  # name of the user's preset folder
@@ -69,7 +69,7 @@ class Preset:
         if not isinstance(style, dict):
             raise BadRequest(f"{where} has a “style” that is not a table of numbers: save it again")
         for unknown in style.keys() - _AXES.keys():
-            raise BadRequest(f"{where} has an unknown “{unknown[:40]}” in its style: the names are {', '.join(_AXES)}")
+            raise BadRequest(f"{where} has an unknown {json.dumps(unknown)[:40]} in its style: the names are {', '.join(_AXES)}")
         if not isinstance(mood, str) or mood not in MOODS:
             raise BadRequest(f"{where} has an unknown mood {json.dumps(mood)[:40]}: the moods are {', '.join(MOODS)}")
         values = {each: _number(value, each, where, _AXES[each].least, _AXES[each].most) for each, value in style.items()}
@@ -148,6 +148,6 @@ def _number(value, name: str, where: str, least: float, most: float) -> float:
 
 def _text(data: dict, name: str, where: str) -> str:
     value = data.get(name, "")
-    if not isinstance(value, str):
-        raise BadRequest(f"{where} has “{name}” {json.dumps(value)[:40]}, which is no text: correct it")
+    if not is_text(value):
+        raise BadRequest(f"{where} has “{name}” {json.dumps(value)[:40]}, which is no text for a name: correct it")
     return value

@@ -17,6 +17,16 @@ _UNSAFE = re.compile(r'[<>:"/\\|?*%\x00-\x1f\x7f]|^[ .]|[ .]$')
 _DEVICE = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])[ ]*(\.|$)", re.IGNORECASE)  # Windows device names
 
 
+_LONGEST = 1000  # letters; Blender's names have 255 at most
+_NO_TEXT = re.compile("[\x00-\x08\x0a-\x1f\x7f\ud800-\udfff]")
+_LARGEST = 2**24  # largest file, letters
+
+
+def is_text(value: object) -> bool:
+    """Whether a value of a JSON file is a text that Blender can hold: short, without control characters and halves of letters."""
+    return isinstance(value, str) and len(value) <= _LONGEST and not _NO_TEXT.search(value)
+
+
 @dataclass(frozen=True)
 class NamedFiles:
     """The files of a folder, which may not exist yet."""
@@ -52,7 +62,7 @@ class NamedFiles:
     def read(self, name: str) -> str:
         """The text of a file. Raises OSError or UnicodeDecodeError."""
         with open_input(self.path(name), mode="r", encoding="utf-8") as file:
-            return file.read()
+            return file.read(_LARGEST)
 
 
 def _stem_of(name: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from .channels import Columns
 
 FPS = 25.0  # frames per second of every Motion; conversion to scene rates happens only in scene/
+MOST_FPS = 1000.0  # highest frame rate of a scene or file that is believed
 RATE = 16000  # samples per second of every Speech the models see
 SPEAKS, LISTENS, IDLE = "speaks", "listens", "idle"  # roles of a face for the sound of a take
 

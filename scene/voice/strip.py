@@ -11,6 +11,7 @@ import bpy
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadSound
 from ...thunder_core.files import not_a_file
+from ...thunder_core.types import MOST_FPS
 from ...thunder_core.wav import missing_end
 from ..heads import head, head_state
 from ..host import compat
@@ -166,6 +167,14 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
         raise BadSound(f"{problem}: choose another sound file")
     clock = _clock(scene, scene.frame_start if start is None else start)
     return Voice(os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None)
+
+
+def _clock(scene, start: float) -> Clock:
+    """The clock of a sound in a scene. Raises BadSound for a frame rate at which a word would have more frames than memory."""
+    clock = Clock.of(scene, start)
+    if not 1 <= clock.fps <= MOST_FPS:
+        raise BadSound(f"The scene has {clock.fps:,.6g} frames a second: set 1 to {MOST_FPS:,.0f} as Frame Rate in the Output properties")
+    return clock
 
 
 def of_strip(scene, strip) -> Voice:

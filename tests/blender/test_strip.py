@@ -531,3 +531,13 @@ def test_a_pipe_is_neither_read_nor_waited_for(plain, tmp_path):
     with pytest.raises(Exception, match="cannot be read as sound"):
         with plain.Plan("voice", path, None, 0.0, 0.0, np.ones(2, np.float32)).open(""):
             pass
+
+
+@pytest.mark.parametrize("fps, base", [(30000, 1e-4), (1, 100.0)])
+def test_at_an_absurd_frame_rate_no_voice_is_taken_and_why_is_said(blender, sequencer, tmp_path, fps, base):
+    path, scene = clicks(tmp_path / "c.wav", (0.4,), 1.0), blender.context.scene
+    voice = place(sequencer, path)
+    scene.render.fps, scene.render.fps_base = fps, base
+    for take in (lambda: strip_module.of_file(scene, str(path)), lambda: strip_module.of_strip(scene, voice)):
+        with pytest.raises(errors.BadSound, match="frames a second: set 1 to 1,000 as Frame Rate"):
+            take()

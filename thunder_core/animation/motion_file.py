@@ -11,7 +11,7 @@ import numpy as np
 from ..arrays import read_npz, Unreadable
 from ..direction import AXES, Direction, DIRECTION_NAMES, NEUTRAL
 from ..errors import BadRequest
-from ..types import Motion
+from ..types import MOST_FPS, Motion
 
 
 def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -67,7 +67,7 @@ def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
     fits = fps.size == 1 and fps.dtype.kind in "fiu" and all(x.ndim == 2 and x.dtype.kind == "f" for x in parts) and len(parts[0])
     if not fits or any(x.shape != (len(parts[0]), width) for x, width in zip(parts, (len(channels), 3, 3, 3))):
         raise BadRequest(f"“{name}” has arrays of shapes that do not belong together: choose a file that was written as a take")
-    if not (float(fps) > 0 and np.isfinite(float(fps)) and all(np.isfinite(x).all() for x in parts)):
+    if not (0 < float(fps) <= MOST_FPS and all(np.isfinite(x).all() for x in parts)):
         raise BadRequest(f"“{name}” holds values that are not numbers: choose another file")
     expression, jaw, head, eyes = (x.astype(np.float32) for x in parts)
     return Motion(expression, jaw, head, eyes, float(fps)), channels

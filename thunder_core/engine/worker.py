@@ -45,6 +45,7 @@ OLDEST_PYTHON = (3, 11)
 MOST_TAKES = 256  # takes per request, a memory bound; the panel and bakes allow 64 (thunder_core/batch/settings.py)
 CANCEL_PATIENCE = 0.3  # seconds a running request has to notice its cancellation before it is answered for
 GRACE = 1.0  # seconds a running request has to end when the client is gone
+LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
 PROGRESS_EVERY = 0.05  # seconds between progress events; Blender's timer does not read them more often
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -370,6 +371,8 @@ class Worker:
         text = args.get("text")
         if not isinstance(text, str):
             raise BadRequest("No transcript was given: enter what the voice says")
+        if len(text) > LONGEST_TRANSCRIPT:
+            raise BadRequest(f"The transcript has {len(text):,} letters: enter only what the voice says")
         speech = read_sound(arguments.text(args, "sound"), progress.reading)
         engine = self._loaded(progress)
         progress(0.2, "Analyzing the voice")

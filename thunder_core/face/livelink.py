@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import os
 import re
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TextIO
@@ -32,10 +33,12 @@ _SHAPES = (
     "cheekPuff", "cheekSquintLeft", "cheekSquintRight", "noseSneerLeft", "noseSneerRight", "tongueOut",
 )  # fmt: skip
 _RATES = (24, 25, 30, 50, 60, 100, 120)  # frame rates supported for timecodes
-_TIMECODE = re.compile(r"(\d+):(\d\d):(\d\d)[:;](\d+(?:\.\d+)?)")
+_TIMECODE = re.compile(r"([0-9]{1,3}):([0-9]{2}):([0-9]{2})[:;]([0-9]{1,3}(?:\.[0-9]{1,9})?)")
 _LARGEST = 2**28  # largest file that is read, bytes
 _FARTHEST = 100.0  # largest plausible value, far beyond any face or angle
 _LONGEST = 4 * 3600.0  # seconds
+_MOST_ROWS = int(_LONGEST * RATE)
+_LONGEST_LINE = 2**14  # letters; the app writes about 900
 _ANGLES = tuple(f"{part}{angle}" for part in ("head", "leftEye", "rightEye") for angle in ("Yaw", "Pitch", "Roll"))
 
 NAMES = (*_SHAPES, *_ANGLES)
@@ -94,31 +97,54 @@ def read(path: str | os.PathLike, channels: Sequence[str]) -> Motion:
         if os.path.getsize(path) > _LARGEST:
             raise BadRequest(f"“{name}” is larger than {_LARGEST >> 20} MB: choose a shorter recording")
         with open_input(path, mode="r", encoding="utf-8-sig", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
+            heading, codes, values = _table_of(file, name)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "it is no text of comma-separated values"
         raise BadRequest(f"“{name}” cannot be read ({reason}): choose a CSV file of Live Link Face") from error
-    known = {each.lower(): each for each in NAMES}
-    heading = [each.strip().lower() for each in rows[0]] if rows else []
-    columns = {known[each]: place for place, each in enumerate(heading) if each in known}
-    if "timecode" not in heading or "jawOpen" not in columns:
-        raise BadRequest(f"“{name}” has no columns “Timecode” and “JawOpen”: choose a CSV file of Live Link Face")
-    if len(rows) < 2:
-        raise BadRequest(f"“{name}” holds no frames: record again")
-    try:
-        values = np.array([[float(row[place]) for place in columns.values()] for row in rows[1:]])
-    except (ValueError, IndexError) as error:
-        raise BadRequest(f"“{name}” has a row that is not whole ({str(error)[:60]}): export the recording again") from error
     if not (np.abs(values) <= _FARTHEST).all():
         raise BadRequest(f"“{name}” holds values that are not numbers: export the recording again")
-    seconds = _seconds([row[heading.index("timecode")] for row in rows[1:]], name)
+    seconds = _seconds(codes, name)
     wanted = np.arange(max(1, round(float(seconds[-1]) * FPS) + 1)) / FPS
-    curves = {each: np.interp(wanted, seconds, column) for each, column in zip(columns, values.T)}
+    curves = {each: np.interp(wanted, seconds, column) for each, column in zip(heading, values.T)}
     motion = motion_of({each: curve for each, curve in curves.items() if each in _SHAPES}, channels, len(wanted))
     if not all(each in curves for each in _ANGLES[:3]):
         return motion
     yaw, pitch, roll = (curves[each] for each in _ANGLES[:3])
     return replace(motion, head=euler_to_rotvec(-np.stack([pitch, yaw, roll], 1), "ZXY").astype(np.float32))
+
+
+def _table_of(file: TextIO, name: str) -> tuple[list[str], list[str], np.ndarray]:
+    """Names of the columns that are known, timecodes [T], values [T, columns]. Raises BadRequest, csv.Error.
+
+    Row by row: the text of a file takes ten times its size in memory."""
+    known = {each.lower(): each for each in NAMES}
+    heading: dict[str, int] = {}
+    codes: list[str] = []
+    values = array("d")
+    while line := file.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise BadRequest(f"“{name}” has a line of more than {_LONGEST_LINE:,} letters: choose a CSV file of Live Link Face")
+        row = next(csv.reader([line]), [])
+        if not row:
+            continue
+        if not heading:
+            heading = {each.strip().lower(): place for place, each in enumerate(row)}
+            columns = {known[each]: place for each, place in heading.items() if each in known}
+            if "timecode" not in heading or "jawOpen" not in columns:
+                raise BadRequest(f"“{name}” has no columns “Timecode” and “JawOpen”: choose a CSV file of Live Link Face")
+            continue
+        try:
+            values.extend([float(row[place]) for place in columns.values()])
+            codes.append(row[heading["timecode"]])
+        except (ValueError, IndexError) as error:
+            raise BadRequest(f"“{name}” has a row that is not whole ({ascii(str(error))[1:60]}): export the recording again") from error
+        if len(codes) > _MOST_ROWS:
+            raise BadRequest(f"“{name}” holds more than {_MOST_ROWS:,} frames: choose a shorter recording")
+    if not heading:
+        raise BadRequest(f"“{name}” has no columns “Timecode” and “JawOpen”: choose a CSV file of Live Link Face")
+    if not codes:
+        raise BadRequest(f"“{name}” holds no frames: record again")
+    return list(columns), codes, np.array(values).reshape(len(codes), len(columns))
 
 
 def _seconds(codes: list[str], name: str) -> np.ndarray:

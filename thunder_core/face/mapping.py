@@ -12,6 +12,7 @@ import numpy as np
 
 from ..channels import EYE_DOWN_RADIANS, EYE_SIDE_RADIANS, EYE_UP_RADIANS, GAZE, JAW_OPEN_RADIANS, JAW_SIDE_RADIANS
 from ..errors import BadHead
+from ..named_files import is_text
 from ..rotation import euler_to_rotvec, matrix_to_euler, quaternion_to_rotvec, rotvec_to_matrix, rotvec_to_quaternion
 from ..types import Motion, pack
 
@@ -485,7 +486,7 @@ class Mapping:
         rules = tuple(_rule(item, i) for i, item in enumerate(_list(data, "rules")))
         joints = tuple(_joint_rule(item, i) for i, item in enumerate(_list(data, "joints")))
         parts = _list(data, "parts")
-        if not all(_is_text(part) for part in parts):
+        if not all(is_text(part) for part in parts):
             raise BadHead("“parts” of the mapping holds something that is no object's name: map again")
         forward, up = _text(data, "forward", "the mapping"), _text(data, "up", "the mapping")
         if forward not in FACINGS or up not in FACINGS or (forward and forward[-1:] == up[-1:]):
@@ -518,14 +519,9 @@ def _list(data: dict, name: str) -> list:
 def _text(data: dict, name: str, where: str) -> str:
     """A text in the JSON of a mapping; `where` names the place in the error. Raises BadHead."""
     value = data.get(name, "")
-    if not _is_text(value):
+    if not is_text(value):
         raise BadHead(f"“{name}” of {where} is not text: choose another file or map again")
     return value
-
-
-def _is_text(value) -> bool:
-    """Whether a value is text that a file can hold: JSON may spell halves of letters, which no file can."""
-    return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def _number(data: dict, name: str, where: str, default: float = 1.0) -> float:
@@ -544,7 +540,7 @@ def _rule(item, place: int) -> Rule:
     target = item["target"]
     kind, index = _text(target, "kind", where), target.get("index", 0)
     if kind not in KINDS:
-        raise BadHead(f"{where.capitalize()} has the target “{kind}”, which is none of {', '.join(KINDS)}: map again")
+        raise BadHead(f"{where.capitalize()} has the target {json.dumps(kind)[:40]}, which is none of {', '.join(KINDS)}: map again")
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index <= 2:
         raise BadHead(f"“index” of {where} is not 0, 1 or 2: choose another file or map again")
     texts = {name: _text(target, name, where) for name in ("name", "object", "bone", "path")}
