@@ -218,12 +218,13 @@ def drawn(seed: int, count: int, tests: dict[str, dict]) -> Iterator[tuple[str, 
 def tried(tree: Path, name: str, text: bytes, reach: list[str], slowest: float) -> str:
     """The test that notices a mutation, "" if none does."""
     path = tree / name.split()[0]
+    unchanged = path.read_bytes()
     path.write_bytes(text)
     try:
         limit = ["--timeout", str(60 + 20 * slowest), "--timeout-method", "thread"]  # a loop without end is noticed
         code, failed = test_in(tree, ["-x", *limit, *reach])
     finally:
-        shutil.copy2(ROOT / name.split()[0], path)
+        path.write_bytes(unchanged)
     if code == 0:
         return ""
     if code == 1:

@@ -67,6 +67,14 @@ def shown(fitted, curves):
     )
 
 
+def test_progress_only_rises_and_never_leaps(made):
+    curves, gap, fitted = made
+    first = poses.fit(curves, REGIONS, measure(), gap, CLOSED_MM, CLOSED_OFF)
+    again = fitted.mended(np.full(len(curves), 1.1))
+    for told in ([0.0, *first, 1.0], [0.0, *again, 1.0]):
+        assert 0 <= np.diff(told).min() and np.diff(told).max() < 0.35, told
+
+
 def test_nothing_is_further_off_than_allowed_at_eighths_of_frames(made):
     curves, _, fitted = made
     off = np.linalg.norm(np.einsum("sc,cpi->spi", shown(fitted, curves) - curves, measure().pull), axis=2)

@@ -12,8 +12,9 @@ from thunder_core.animation.played import shifts
 from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
 from thunder_core.engine.gestures import manner
-from thunder_core.engine.gestures.carriage import carried, drawn_together
+from thunder_core.engine.gestures.carriage import carried, drawn_together, height_of
 from thunder_core.engine.gestures.glances import needed_glances, possible_glances
+from thunder_core.engine.gestures.idle import idleness
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
 from thunder_core.engine.gestures.manner import Directed, evenly, manner_of, Stream
@@ -47,6 +48,19 @@ def test_gestures_depend_on_the_seed_alone_and_differ_between_seeds(voice, liste
     assert one.blinks.possible == again.blinks.possible and one.blinks.pauses == again.blinks.pauses
     heads = np.array([layer.head for layer in layers(voice, listens=listens)])
     assert heads.std(0).mean() > 0.4
+
+
+def test_a_face_is_fully_idle_without_speech_and_not_at_all_in_it():
+    assert (idleness(silent(100)) == 1).all()
+    pause = Phrasing(400, ACCENTS[:2], np.tile([0.3], 2), np.array([[10, 110], [300, 390]]))
+    among = idleness(pause)
+    assert 0 <= among.min() and among[20:130].max() < 0.01 and among[200:260].min() > 0.99 and among.max() <= 1
+
+
+def test_brows_are_carried_as_often_high_as_low_and_no_further_than_root_three_deviations():
+    heights = np.array([height_of(seed, 0.5) for seed in range(1000)])
+    assert abs(heights.mean()) < 1e-3 and heights.std() == pytest.approx(0.11, rel=0.01)
+    assert np.abs(heights).max() <= 0.11 * 3**0.5 and height_of(5, 0.0) == 0
 
 
 def test_without_spread_takes_are_of_one_manner_and_with_it_each_has_its_own():

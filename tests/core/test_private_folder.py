@@ -6,7 +6,7 @@ import tempfile
 
 import pytest
 
-from thunder_core.private_folder import LOCK, remove_blender_session, remove_if_orphaned
+from thunder_core.private_folder import LOCK, PrivateFolder, remove_blender_session, remove_if_orphaned
 
 
 @pytest.fixture
@@ -25,6 +25,17 @@ def session(folder, name="blender_aB3dEf", mode=0o700):
 
 def test_the_folder_that_blender_made_is_removed(temporary):
     assert remove_blender_session(f"{session(temporary)}/") and list(temporary.iterdir()) == []
+
+
+def test_what_cannot_be_removed_stays_without_an_error(temporary, monkeypatch):
+    folder, own = session(temporary), PrivateFolder()
+
+    def refused(*args, **options):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "rmdir", refused)
+    own.remove()
+    assert not remove_blender_session(str(folder)) and folder.is_dir() and os.path.isdir(own.path)
 
 
 @pytest.mark.parametrize("name, mode", [("blender_", 0o700), ("blender_projects", 0o700), ("shots", 0o700), ("blender_aB3dEf", 0o755)])

@@ -4,9 +4,11 @@
 import numpy as np
 import pytest
 
+from thunder_core.direction import Direction, Style
 from thunder_core.engine.diffusion.articulate import Articulation
 from thunder_core.engine.diffusion.rounding import believed_rounding, further_in, rounded, unrounded
 from thunder_core.engine.speech.phones import PHONES
+from thunder_core.engine.systems.thunder import _lips_of
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips, width_mm
 from thunder_core.face.mechanics import Sounds
@@ -93,3 +95,8 @@ def test_how_far_follows_the_direction():
     rounding = believed_rounding(heard("W", 0.9, 20, 24), FRAMES)
     half, usual, most = (spoken({}, rounding, rounder).expression[:, PUCKER].max() for rounder in (0.5, 1.0, 1.7))
     assert (half, usual, most) == pytest.approx((0.10, 0.20, 0.34))
+
+
+def test_who_articulates_more_brings_lips_further_forward():
+    forward = [_lips_of(Direction(Style(articulation=share)).vector()[None])[1] for share in (0.7, 1.0, 1.4)]
+    assert forward == sorted(forward) and forward[2] > 1.2 * forward[0]

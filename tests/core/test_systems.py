@@ -13,8 +13,9 @@ import torch
 from made_motions import FEATURES, made_motions
 
 from thunder_core.channels import Columns
-from thunder_core.engine.diffusion.denoiser import alibi_slopes
+from thunder_core.engine.diffusion.denoiser import alibi_bias, alibi_slopes
 from thunder_core.engine.m2s.model import MeshToSpeech
+from thunder_core.engine.m2s.score import hann
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.systems import flameformer
 from thunder_core.engine.systems.base import load_system, speakers_of
@@ -60,6 +61,12 @@ def test_causal_bias_is_that_of_every_pair_of_frames():
     for head, i, j in itertools.product(range(2), range(30), range(30)):
         hidden = j > i or i - j >= 20
         assert bias[head, i, j] == (-math.inf if hidden else -float(slopes[head]) * ((i - j) // 5))
+
+
+def test_masks_and_kernels_are_made_where_they_are_needed():
+    """On a device of another kind than the processor: here one that computes nothing."""
+    there = torch.empty(4, device="meta")
+    assert causal_bias(30, there, 5).device == alibi_bias(30, there).device == hann(5, there).device == there.device
 
 
 def test_aligned_cross_attention_equals_attention_under_the_alignment_mask():
@@ -341,6 +348,7 @@ def motions(tmp_path_factory):
 def test_labels_are_of_the_speaker_the_phones_and_another_stretch(motions):
     labels, rng = Labels.of(motions), np.random.default_rng(0)
     assert labels.speakers == ("ada", "bob") and labels.speaker(1, rng) == 1 and labels.speaker(2, rng) == 0
+    assert Labels.of(SimpleNamespace(rows=motions.rows, of=lambda split: [0])).speakers == ("ada",)  # also of the first clip alone
     assert {labels.speaker(4, rng) for _ in range(40)} == {0, 1}  # an unseen voice is anybody
     phones = motions.corpus.phones(motions.corpus.clips[1])
     assert np.array_equal(labels.phones(1, 10, 70), phones[40:320])

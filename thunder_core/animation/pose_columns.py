@@ -7,6 +7,7 @@ from collections.abc import Generator
 
 import numpy as np
 
+from ..progress import scaled
 from .pose_thinning import Region
 
 _AROUND = 3  # keys on either side of a removed one whose values are refitted
@@ -36,9 +37,9 @@ class Columns:
             before = len(self.keys)
             order = sorted(set(self.keys) - stay, key=lambda frame: -price[frame])
             for number, frame in enumerate(order):
-                yield (turn + number / len(order)) / _ROUNDS
+                yield (done := (turn + number / len(order)) / _ROUNDS)
                 if frame in self.keys:
-                    yield from self._remove(region, cost, level, stay, frame, _MOVES if turn else _MOVES[:1])
+                    yield from scaled(self._remove(region, cost, level, stay, frame, _MOVES if turn else _MOVES[:1]), done, done)
             if turn and len(self.keys) == before:
                 return
 
@@ -46,12 +47,13 @@ class Columns:
         """Move key frames to frames near by that are used already, where the allowed error lets them. Yields progress."""
         own = sorted(set(self.keys) - used - stay)
         for number, frame in enumerate(own):
-            yield number / len(own)
+            yield (done := number / len(own))
             place = self.keys.index(frame)
             for target in sorted(used.intersection(range(frame - _SNAP, frame + _SNAP + 1)), key=lambda to: abs(to - frame)):
                 if self.keys[place - 1] < target < self.keys[place + 1]:
                     part = slice(max(place - _AROUND, 0), place + _AROUND + 1)
-                    if (yield from self._replace(region, level, part, [target if key == frame else key for key in self.keys[part]])):
+                    moved = [target if key == frame else key for key in self.keys[part]]
+                    if (yield from scaled(self._replace(region, level, part, moved), done, done)):
                         break
 
     def _replace(self, region: Region, level: set[int], part: slice, frames: list[int]) -> Generator[float, None, bool]:

@@ -213,14 +213,16 @@ def _mend(
     near[list(apart)] = False
     region.weight[:, :-1] *= more[:, None]
     yield from scaled(thinning.measure(), 0.2, 0.3)
-    for number, channel in enumerate(order := _least_seen_first(thinning)):
-        for worth in _THINNED:
-            yield from scaled(thinning.thin(channel, worth, near), 0.3 + 0.5 * number / len(order), 0.3 + 0.5 * (number + 1) / len(order))
-    for channel in order:
-        yield from scaled(thinning.join(channel, plan.stay, near), 0.8, 0.8)
-        yield from scaled(thinning.align(channel, near), 0.8, 0.9)
+    order = _least_seen_first(thinning)
+    turns = [(channel, worth) for channel in order for worth in _THINNED]
+    for number, (channel, worth) in enumerate(turns):
+        yield from scaled(thinning.thin(channel, worth, near), 0.3 + 0.5 * number / len(turns), 0.3 + 0.5 * (number + 1) / len(turns))
+    for number, channel in enumerate(order):
+        start, end = (0.8 + 0.1 * part / len(order) for part in (number, number + 1))
+        yield from scaled(thinning.join(channel, plan.stay, near), start, start)
+        yield from scaled(thinning.align(channel, near), start, end)
         thinning.settle(channel)
-        yield 0.9
+        yield end
     yield from scaled(thinning.measure(), 0.9, 1.0)
 
 
@@ -351,6 +353,7 @@ def fit(
     made = _Made(curves.shape[1], [None] * len(plans))
     for number, entry in enumerate(plans):
         if entry is not None:
-            start, end = (0.8, 0.95) if number == 0 else (0.95, 1.0)
+            rest = 0.05 / (len(TOGETHER) - 1)
+            start, end = (0.8, 0.95) if number == 0 else (0.95 + rest * (number - 1), 0.95 + rest * number)
             made.parts[number] = (*entry, (yield from scaled(_keyed(entry[1]), start, end)))
     return made.poses()
