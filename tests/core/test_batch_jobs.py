@@ -135,7 +135,7 @@ def test_a_wrong_value_is_said_with_what_is_allowed(complaints, line, words):
         ("[jobs.x]\ntakes = 1\ntakes = 2\n", "line 3, “takes = 2”: this key has a value already"),
         ("a = {x = 1\n", "line 1, “a = {x = 1”: TOML does not allow this (Unclosed inline table)"),
         ("[defaults]\noutput = 1\n[jobs.x]\naudio = 'a'", "“jobs.toml”: [defaults] has an unknown key “output”: did you mean “outputs”?"),
-        ("", "has no jobs: write [jobs.NAME]"),
+        ("", "is empty: name another with --jobs"),
         ("jobs = 3", "“jobs” is no table: write [jobs.NAME]"),
         ("[jobs]\na = 3", "job “a” is no table: write [jobs.a]"),
         ("out = 3\n[jobs.a]\naudio = 'a'", "“out” = 3 is not a text in quotes"),

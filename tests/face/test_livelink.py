@@ -60,7 +60,7 @@ def test_names_are_read_in_any_case_and_what_is_missing_is_still(tmp_path):
 @pytest.mark.parametrize(
     "text, said",
     [
-        ("", "no columns"),
+        ("", "it is empty"),
         ("a,b\n1,2\n", "no columns"),
         ("Timecode,JawOpen\n", "holds no frames"),
         ("Timecode,JawOpen\n00:00:00:00.0,much\n", "not whole"),

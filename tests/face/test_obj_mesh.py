@@ -32,7 +32,7 @@ def read(tmp_path, text):
         (QUAD + "f 1 2 3" + 9000 * " 1" + "\n", "thousands of corners"),
         (QUAD, "no faces"),
         ("f 1 2 3\n", "no vertices"),
-        ("", "no vertices"),
+        ("", "it is empty"),
         ("v 0 0\nv 1 1\nv 2 2\nf 1 2 3\n", "not three numbers"),
         ("v 0.0 0.0 nan\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not three numbers"),
         ("v 0 0 1e39\nv 1 0 0\nv 0 1 0\nf 1 2 3\n", "not three numbers"),

@@ -132,7 +132,7 @@ _CANARY = "touch canary-of-the-faults"
 _HEADS = [
     ("there is no file", lambda folder: folder / "none.pkl", "There is no head file"),
     ("a folder in its place", lambda folder: folder, "is a folder, not a file: choose"),
-    ("no bytes", raw(b""), "damaged or not a pickle"),
+    ("no bytes", raw(b""), "is empty: choose a file that is a head"),
     ("text", raw(b"not a pickle"), "damaged or not a pickle"),
     ("a pickle cut in half", raw(lambda: pickle.dumps({"v_template": np.zeros(999)}, 2)[:-400]), "damaged"),
     ("a pickle of a list", raw(pickle.dumps([1, 2])), "not a FLAME model"),
@@ -186,7 +186,7 @@ def read_obj(case: Case):
 
 
 _OBJS = [
-    ("no bytes", b"", "no vertices"),
+    ("no bytes", b"", "it is empty"),
     ("no vertices", b"f 1 2 3\n", "no vertices"),
     ("no faces", _CUBE, "no faces"),
     ("random bytes", np.random.default_rng(1).integers(0, 256, 5000, np.uint8).tobytes(), "."),
