@@ -18,7 +18,7 @@ from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.host.session import session
-from thunder.scene.takes import take_list
+from thunder.scene.takes import mix, take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
 
@@ -196,8 +196,8 @@ class Player:
                 except RuntimeError as error:
                     self.log.write(f"  said: {error}\n")
         if name == "mix_takes":
-            actions = [entry.action.name for entry in self.settings.takes]
             with self.hand.context():
+                actions = [candidate.action.name for candidate in mix.candidates(bpy.context)]
                 for part in ("mouth", "upper_face", "head"):
                     try:
                         button(bpy.ops.thunder.choose_part, part=part, take=self.dice.choice(actions))
