@@ -336,11 +336,8 @@ def test_files_in_the_way_of_a_job_are_noticed_before_the_first_job(command, bat
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
 def test_the_fault_of_a_job_costs_no_other(command, batch, blender, client, tmp_path, monkeypatch, capsys, voice):
     """A folder of good voices and of bad ones, of reports that somebody edited, and of a failure's file that is somebody's."""
-    edits = [[], 5, {}, {"takes": 5}, {"takes": [{}]}, {"takes": [{"score": int("9" * 4000), "rank": "x", "seed": []}], "seconds": 3}]
-    edits += [
-        {"made_from": each} for each in ([], {"used": 3}, {"used": {"\0": 1}, "settings": [1], "inputs": {"a": []}}, {"inputs": None})
-    ]
-    edits += [{"takes": [{"rank": 1, "score": float("nan"), "seed": 1}], "thumbnail": ["x"], "sheet": {}, "notes": 7, "warnings": "\ud800"}]
+    edits = [5, {"takes": 5}, {"made_from": {"used": {"\0": 1}, "settings": [1], "inputs": {"a": []}}}]
+    edits += [{"takes": [{"score": int("9" * 4000), "rank": "x", "seed": []}], "seconds": 3, "thumbnail": ["x"], "notes": 7}]
     good = ["ümläut", "😀" * 49, *(f"edited {number}" for number in range(len(edits)))]
     folder, out = tmp_path / "voices", tmp_path / "out"
     folder.mkdir()
