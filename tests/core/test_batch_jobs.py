@@ -178,7 +178,7 @@ def test_a_folder_gives_a_job_for_each_sound(tmp_path):
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has names that are not text")
 def test_a_file_of_a_folder_that_cannot_be_baked_is_refused_alone(tmp_path):
     for name in ("good.wav", "é.wav".encode("latin-1"), "😀" * 60 + ".wav"):
-        (tmp_path / os.fsdecode(name)).write_bytes(b"")
+        (tmp_path / os.fsdecode(name)).write_bytes(b"sound")
     os.mkfifo(tmp_path / "pipe.wav")
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere")

@@ -69,9 +69,10 @@ BENCHES = {
 }
 IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
 OF_WINDOW = {"reduction"}
-LIBRARIES = {"corpus_lines", "ctc_words", "languages", "paper_rows", "peers", "speed_quality", "tables"}  # others call them
+LIBRARIES = {"corpus_lines", "ctc_words", "languages", "paper_rows", "peers", "speed_quality", "tables", "lines_run"}  # others call them
 CALLED = {"commit_in_blender", "heads_in_blender", "keying_in_blender", "takes_of_tree"}  # by commit, heads, speed
 DOWNLOADS = {"install"}  # 2.4 GB
+ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 
 # Targets: the rest is the tests themselves, what CI runs, or needs the network.
 TARGETS = {
@@ -81,13 +82,13 @@ TARGETS = {
 }  # fmt: skip
 ELSEWHERE = set(
     "test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window "
-    "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults lint licences locks platforms clean".split()
+    "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations lint licences locks platforms clean".split()
 )
 
 
 def test_every_bench_and_every_target_has_a_run_or_a_reason():
     benches = {path.stem for path in (ROOT / "bench").glob("*.py")}
-    assert benches == {*BENCHES, *IN_BLENDER, *LIBRARIES, *CALLED, *DOWNLOADS}
+    assert benches == {*BENCHES, *IN_BLENDER, *LIBRARIES, *CALLED, *DOWNLOADS, *ALL_TESTS}
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
     assert set(phony) == {*TARGETS, *ELSEWHERE}
 

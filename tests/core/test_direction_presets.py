@@ -72,7 +72,7 @@ GOOD = {"thunder_direction": 1, "name": "Mine", "style": {"energy": 1.2}, "mood"
         (GOOD | {"thunder_direction": 2}, "version 2"),
         (GOOD | {"thunder_direction": True}, "version true"),
         (GOOD | {"style": [1.2]}, "table of numbers"),
-        (GOOD | {"style": {"volume": 1.2}}, "unknown “volume”"),
+        (GOOD | {"style": {"volume": 1.2}}, 'unknown "volume"'),
         (GOOD | {"style": {"energy": 7}}, "“energy” 7, which is not a number from 0.35 to 2"),
         (GOOD | {"style": {"energy": "much"}}, "“energy”"),
         (GOOD | {"style": {"energy": True}}, "“energy”"),
