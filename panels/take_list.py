@@ -11,7 +11,7 @@ _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED
 TILE = 0.8  # width of an icon without the gap around it, in buttons
 SCORE, NAME = (0.4, 0.4), (0.3, 0.3)  # the same for a score and a name: fixed part, and per letter
 BESIDE, SCROLL, ROWS = 3.8, 0.7, 8  # the same for a sidebar's tabs, margins and star, and for a scroll bar, which more rows than these have
-WIDE = 20.0  # width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one the icon and the tooltip do
+WIDE = 20.0  # width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one an icon and the tooltip do
 AROUND_LINE = 2.6  # the same for what is beside a line of text in the panel
 FONT = 0  # that of the interface
 _drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
@@ -33,8 +33,6 @@ class THUNDER_UL_takes(bpy.types.UIList):
         picture.scale_x = TILE
         for tile in icons or (0,) * thumbnails.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
-        grade = None if _drawn.get("sort") == "DIVERSITY" else grading.of_take(item)
-        row.label(text="", icon="BLANK1" if grade is None else grade.icon)
         score = row.row(align=True)
         score.ui_units_x = SCORE[0] + SCORE[1] * _drawn.get("letters", 2)
         score.alignment = "RIGHT"
@@ -44,7 +42,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         if item.words:
             name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
             # What is left of the row is for the words: if they took more, Blender would cut the name off, too.
-            left = width(context) - BESIDE - TILE * thumbnails.TILES - score.ui_units_x - name.ui_units_x - (mark != "BLANK1") - TILE
+            left = width(context) - BESIDE - TILE * thumbnails.TILES - score.ui_units_x - name.ui_units_x - (mark != "BLANK1")
             left -= SCROLL * (_drawn.get("rows", 0) > ROWS)
             if said := fitting(item.words, left, context):
                 words = row.row(align=True)
@@ -113,11 +111,13 @@ def draw_words(layout, words: str, context):
 
 
 def mark_of(item) -> str:
-    """Icon for a take's most important state: hidden, voice changed, edited, noted, or how it was made."""
+    """Icon for a take's most important state: hidden, voice changed, lips to check, edited, noted, or how it was made."""
     if item.hidden:
         return "HIDE_ON"
     if item.as_pointer() in _drawn.get("stale", ()):
         return "FILE_REFRESH"
+    if (grade := grading.of_take(item)) is not None and grade.frame is not None:  # rows of good ones keep the room for words
+        return grade.icon
     if edit_watch.watch.is_known(item):
         return "GREASEPENCIL"
     if item.note:

@@ -117,7 +117,7 @@ def render(take, clip: Path, path: Path, seconds: float, size: int) -> None:
         take = fitted(take, length)
     collector = generation.TakeCollector(stage.scene, stage.rig, stage.voice)
     try:
-        jobs.run_through("Keying", collector.add(take, 1, 0.0), lambda step: None)
+        jobs.run_through("Keying", collector.add(take, 0.0), lambda step: None)
     finally:
         collector.close()
     stage.scene.frame_end = stage.scene.frame_start + max(1, round(min(seconds, length) * FPS)) - 1

@@ -17,7 +17,6 @@ from ..heads import head, head_state
 from ..host import compat
 
 LISTEN_MARK = "Thunder Listen"  # name of the add-on's own strips, which are never used as a voice
-FASTEST = 1000.0  # largest frame rate of a scene that takes are keyed in
 FLIPPED = "thunder_flipped"  # property of a strip that is muted only while generated speech is compared with it
 SHORTEST_SECONDS = 0.3
 
@@ -169,14 +168,6 @@ def of_file(scene, path: str, start: float | None = None) -> Voice:
     return Voice(os.path.splitext(os.path.basename(absolute))[0], scene.name, "", absolute, clock, None)
 
 
-def _clock(scene, start: float) -> Clock:
-    """The clock of a sound in a scene. Raises BadSound for a frame rate at which a word would have more frames than memory."""
-    clock = Clock.of(scene, start)
-    if not 1 <= clock.fps <= MOST_FPS:
-        raise BadSound(f"The scene has {clock.fps:,.6g} frames a second: set 1 to {MOST_FPS:,.0f} as Frame Rate in the Output properties")
-    return clock
-
-
 def of_strip(scene, strip) -> Voice:
     """A strip as it plays: from its left to its right handle. Raises BadSound if it does not play at all."""
     reason = _silenced_by(scene, strip)
@@ -203,9 +194,9 @@ def of_strip(scene, strip) -> Voice:
 def _clock(scene, start: float) -> Clock:
     """The clock of a sound at a frame. Raises BadSound at a rate at which a take would have no keys, or billions."""
     clock = Clock.of(scene, start)
-    if not 1.0 <= clock.fps <= FASTEST:
+    if not 1.0 <= clock.fps <= MOST_FPS:
         raise BadSound(
-            f"The scene “{scene.name}” has {clock.fps:.3g} frames per second: set 1 to {FASTEST:g} in its Output properties, such as 24"
+            f"The scene “{scene.name}” has {clock.fps:.3g} frames per second: set 1 to {MOST_FPS:g} in its Output properties, such as 24"
         )
     return clock
 

@@ -44,7 +44,9 @@ class Context:
 
     def __init__(self, context):
         self.context, self.region = context, SimpleNamespace(width=300)
-        self.preferences = SimpleNamespace(system=SimpleNamespace(ui_scale=1.0), addons=context.preferences.addons)
+        self.preferences = SimpleNamespace(
+            system=SimpleNamespace(ui_scale=1.0), addons=context.preferences.addons, ui_styles=context.preferences.ui_styles
+        )
 
     def __getattr__(self, name):
         return getattr(self.context, name)

@@ -303,7 +303,7 @@ def test_a_folder_that_is_none_is_refused_and_nothing_is_added(blender, ict, fol
     for text, said in (
         ("v 0 0 0\nv 1 0 0\n", "has 2 vertices"),
         ("v 0 0 0\nv 1 0 x\nv 0 1 0\n", "not a number"),
-        ("", "no vertices"),
+        ("", "is empty"),
         ("v 0 0\nv 1 0\nv 0 1\n", "not three numbers"),
         ("v 0 0 0\nv 1 0 nan\nv 0 1 0\n", "not three numbers"),
     ):

@@ -539,5 +539,5 @@ def test_at_an_absurd_frame_rate_no_voice_is_taken_and_why_is_said(blender, sequ
     voice = place(sequencer, path)
     scene.render.fps, scene.render.fps_base = fps, base
     for take in (lambda: strip_module.of_file(scene, str(path)), lambda: strip_module.of_strip(scene, voice)):
-        with pytest.raises(errors.BadSound, match="frames a second: set 1 to 1,000 as Frame Rate"):
+        with pytest.raises(errors.BadSound, match="frames per second: set 1 to 1000 in its Output"):
             take()

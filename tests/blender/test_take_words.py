@@ -33,7 +33,7 @@ def drawn(blender, monkeypatch):
 
     def draw(words, mark="BLANK1"):
         monkeypatch.setattr(take_list, "mark_of", lambda item: mark)
-        item, labels = SimpleNamespace(star=False, action=1, hidden=False, name="Take 1", words=words), []
+        item, labels = SimpleNamespace(star=False, action=1, hidden=False, of_whole=True, name="Take 1", words=words), []
         take_list.THUNDER_UL_takes.draw_item(
             SimpleNamespace(_measure=lambda *_: "82"), bpy.context, Layout(labels), None, item, 0, None, "", 0
         )
