@@ -249,6 +249,23 @@ def test_a_copy_of_the_shown_take_follows_a_slider_with_its_own_seed(blender, sc
     assert len(scene.thunder.takes) == len(listed) + 1 and take_list.flip(scene, rig) == source, "A/B compares them"
 
 
+def test_the_face_follows_without_a_change_of_frame(blender, scene, client, direction, following):
+    blender.ops.thunder.generate()
+    scene.frame_set(20)
+    armature = head.find(scene).armature
+
+    def opening():
+        return armature.evaluated_get(blender.context.evaluated_depsgraph_get()).pose.bones["jaw"].matrix_basis.to_euler().x
+
+    for energy in (1.5, 0.6):  # the first makes a copy, which the second changes
+        before = opening()
+        direction.energy = energy
+        following()
+        now = opening()
+        scene.frame_set(20)
+        assert (abs(now) > abs(before)) == (energy > 1) and now == pytest.approx(opening(), abs=1e-5)
+
+
 def test_further_drags_change_the_copy_until_it_is_marked(blender, scene, client, direction, shown, following):
     for energy in (1.5, 1.2):
         direction.energy = energy
