@@ -72,6 +72,8 @@ def stop_at_once(name: str) -> Callable[[], object]:
                 os.rmdir(session)  # Blender's temporary folder, still empty
         os._exit(128 + number)
 
+    if hasattr(signal, "SIGHUP"):  # not on Windows
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # closing the terminal does not stop a bake
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:  # as in a job that a shell runs in the background
             signal.signal(number, stop)

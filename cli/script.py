@@ -18,7 +18,7 @@ import bpy
 from ..scene.engine import connection
 from ..thunder_core.batch.settings import LONGEST_TEXT, shorter
 from ..thunder_core.errors import ThunderError
-from ..thunder_core.files import is_utf8, printable
+from ..thunder_core.files import is_utf8, printable, VISIBLE
 from ..thunder_core.private_folder import remove_blender_session
 
 PACKAGE = __package__.removesuffix(".cli")
@@ -35,6 +35,7 @@ class Parser(argparse.ArgumentParser):
     """A parser of options whose errors are short, whatever the options hold."""
 
     def error(self, message: str):
+        message = message.translate(VISIBLE)
         super().error(message if len(message) <= LONGEST_ERROR else f"{message[: LONGEST_ERROR // 2]} … {message[-LONGEST_ERROR // 2 :]}")
 
 
@@ -91,7 +92,7 @@ def say(text: str, stream=None) -> None:
     """Print a line on stdout or another stream. If it can no longer be written (a closed pipe, a full disk), the work continues."""
     stream = stream or sys.stdout
     try:
-        print(text, file=stream, flush=True)
+        print(text.translate(VISIBLE), file=stream, flush=True)
     except OSError:
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), stream.fileno())  # also for the stream's buffer, and for Blender's output

@@ -99,6 +99,10 @@ def is_utf8(text: str) -> bool:
         return False
 
 
+# For str.translate: control characters, which would command a terminal, written as \x..; line breaks and tabs stay.
+VISIBLE = {number: f"\\x{number:02x}" for number in (*range(9), *range(11, 32), *range(127, 160))}
+
+
 def printable(text: str) -> str:
     """A name from the system with the bytes that are not UTF-8 written as \\x.."""
     return os.fsencode(text).decode("utf-8", "backslashreplace")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pages of HTML in which no text becomes markup: whatever goes into an element is escaped, unless `element` made it. Standard library only.
+"""Pages of HTML in which no text becomes markup: whatever goes into an element is escaped, unless `element` made it.
 
 A page carries a policy by which the browser runs no script, loads nothing, and accepts no other style than the page's own.
 """
@@ -10,6 +10,8 @@ import base64
 import hashlib
 from html import escape
 from urllib.parse import quote
+
+from .files import VISIBLE
 
 _EMPTY = {"img", "meta"}  # elements without content or end
 _WITH_ADDRESS = {"href", "src"}
@@ -65,5 +67,5 @@ def source_of(text: str) -> str:
 
 
 def _escaped(value: object) -> str:
-    """Text as HTML. What is no valid text, as a hostile JSON file may hold, becomes “?”."""
-    return value if isinstance(value, Html) else escape(str(value).encode("utf-8", "replace").decode())
+    """Text as HTML. What is no valid text, as a hostile JSON file may hold, becomes “?”; control characters are written out."""
+    return value if isinstance(value, Html) else escape(str(value).encode("utf-8", "replace").decode().translate(VISIBLE))

@@ -73,7 +73,7 @@ def _pixels(image: bpy.types.Image) -> np.ndarray:
     _check(image)
     width, height = image.size  # loads it
     if not width or not height or len(image.pixels) != width * height * image.channels:
-        raise BadRequest(f"The picture “{image.name}” cannot be read: find its file, or {_CHOOSE}")
+        raise BadRequest(f"The picture “{image.name}” is missing or damaged: find its file, or {_CHOOSE}")
     values = np.empty(width * height * image.channels, np.float32)
     image.pixels.foreach_get(values)
     return values.reshape(height, width, image.channels)

@@ -182,9 +182,11 @@ def test_a_file_of_a_folder_that_cannot_be_baked_is_refused_alone(tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")
     (tmp_path / "folder.wav").mkdir()
     (tmp_path / "gone.wav").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
     read = job_file.of_folder(str(tmp_path))
     assert {name: reason.partition(":")[0].partition(" “")[0] for name, reason in read.refused.items()} == {
-        "_xe9": "The name", "gone": "There is no file", "pipe": f"“{tmp_path}/pipe.wav” is a pipe or a device, not a file",
+        "_xe9": "The name", "gone": "There is no file", "loop": "There is no file",
+        "pipe": f"“{tmp_path}/pipe.wav” is a pipe or a device, not a file",
     }  # fmt: skip
     assert {job.name for job in read.jobs} - {*read.refused} == {"good", "😀" * 50}
 

@@ -204,7 +204,7 @@ def test_the_page_of_a_run_that_goes_on_says_what_it_does_and_is_read_again(tmp_
 
 
 SCRIPT = "\"'></td><script>document.title='ran'</script><img src=x onerror=\"document.title='ran'\"><a href='javascript:document.title=1'>"
-EVIL = [SCRIPT, {"a": SCRIPT}, [SCRIPT], 10**400, "\ud800\0", float("nan"), -1e300, None, True]
+EVIL = [SCRIPT, "\x1b[2J", {"a": SCRIPT}, [SCRIPT], 10**400, "\ud800\0", float("nan"), -1e300, None, True]
 
 
 class Page(HTMLParser):
@@ -251,6 +251,7 @@ def test_nothing_that_a_folder_says_becomes_a_part_of_the_page(hostile, evil):
     assert all(attributes["href"].startswith("intro/") for kind, attributes in page.elements if kind == "a")
     policy = next(attributes["content"] for _, attributes in page.elements if attributes.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'; img-src data:; style-src 'sha256-") and "unsafe" not in policy
+    assert "\x1b" not in page.text
     assert evil != SCRIPT or page.text.count("<script>document") > 5, "it is shown as text"
 
 

@@ -136,7 +136,7 @@ def of_folder(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
     try:
         with os.scandir(path) as found:
             entries = [each for each in found if os.path.splitext(each.name)[1].lower() in SOUNDS and not each.name.startswith(".")]
-            names = sorted(each.name for each in entries if not each.is_dir())
+            names = sorted(each.name for each in entries if not os.path.isdir(each.path))  # which no link to itself fails
     except OSError as error:
         raise BadRequest(f"The folder “{path}” cannot be read ({error.strerror}): name another with --jobs") from error
     if not names:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TextIO
 
+from ..files import VISIBLE
 from ..progress import time_in_words
 
 LOG_EVERY = 30.0  # least seconds between two lines where the output is no terminal
@@ -163,7 +164,7 @@ class RunProgress:
             return
         self._shown = time.monotonic()
         width = shutil.get_terminal_size().columns - 1
-        lines = [cut(line, width) for line in self._picture(self._shown)]
+        lines = [cut(line.translate(VISIBLE), width) for line in self._picture(self._shown)]
         self._lines = len(lines)
         self._write("\n".join(lines))
 

@@ -137,7 +137,9 @@ def _table_of(file: TextIO, name: str) -> tuple[list[str], list[str], np.ndarray
             values.extend([float(row[place]) for place in columns.values()])
             codes.append(row[heading["timecode"]])
         except (ValueError, IndexError) as error:
-            raise BadRequest(f"“{name}” has a row that is not whole ({ascii(str(error))[1:60]}): export the recording again") from error
+            raise BadRequest(
+                f"“{name}” has a row that is not whole ({ascii(str(error))[1:-1][:60]}): export the recording again"
+            ) from error
         if len(codes) > _MOST_ROWS:
             raise BadRequest(f"“{name}” holds more than {_MOST_ROWS:,} frames: choose a shorter recording")
     if not heading:
