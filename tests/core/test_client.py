@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings, strategies
@@ -170,6 +171,7 @@ def test_a_stopped_worker_ends_when_its_client_is_killed(tmp_path):
     process = subprocess.Popen([sys.executable, "-c", KILLED], stdout=subprocess.PIPE, cwd=ROOT)
     worker = int(process.stdout.readline())
     os.kill(worker, signal.SIGSTOP)
+    until(lambda: all(b") T " in stat.read_bytes() for stat in Path(f"/proc/{worker}/task").glob("*/stat")))  # all its threads
     process.kill()
     process.wait()
     process.stdout.close()
