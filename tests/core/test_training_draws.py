@@ -28,7 +28,7 @@ def test_a_line_is_of_one_voice_and_of_no_more_pieces_than_it_takes():
     for seed in range(40):
         line = _line(SimpleNamespace(rows=rows, features=features), {"ada": [0, 2], "bob": [1, 3]}, np.random.default_rng(seed))
         assert len(line) == FRAMES and len(set(line[:, 1] % 2)) == 1
-        assert (np.diff(line[:, 0]) != 1).sum() <= 1, "two clips of 110 frames are enough for 200"
+        assert line[0, 0] % 110 == 0 and (np.diff(line[:, 0]) != 1).sum() <= 1, "two clips of 110 frames are enough for 200"
 
 
 def test_a_pair_is_of_one_performance_and_shares_no_frame(motions):
