@@ -241,6 +241,7 @@ def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(engine, lessons,
 
 def test_a_judge_minimises_errors_and_twice_what_is_wrong_about_differences_between_takes(lessons, clip, tmp_path, monkeypatch):
     lesson, seen = lessons.of(clip, clip, [["off"], []], np.random.default_rng(0)), []
+    four = [replace(lesson, opening=lesson.opening + number) for number in range(4)]
 
     def fit(model, batch, loss, *rest, **options):
         model.eval()  # nothing is dropped out: the same guess twice
@@ -250,10 +251,11 @@ def test_a_judge_minimises_errors_and_twice_what_is_wrong_about_differences_betw
 
     monkeypatch.setattr(judging, "fit", fit)
     with pytest.raises(InterruptedError):
-        judging.train_judge([lesson], [], 0, tmp_path, Schedule(steps=1), aligned=False)
+        judging.train_judge(four, [], 0, tmp_path, Schedule(steps=1), aligned=False)
     terms, guess, item = {name: term.detach() for name, term in seen[0].items()}, seen[1].detach(), seen[2]
-    true, own = item["target"], item["as_sampled"]
-    apart, truly = (x[own] - x[own].mean(0) for x in (guess, true))
+    true, own, of_clip = item["target"], item["as_sampled"], item["clip"]
+    assert set(of_clip.tolist()) == {0, 1, 2, 3} and len({float(x) for x in item["opening"][:, 0]}) == 4, "each clip once"
+    apart, truly = (torch.cat([x[own & (of_clip == i)] - x[own & (of_clip == i)].mean(0) for i in range(4)]) for x in (guess, true))
     assert float(terms["frames"]) == pytest.approx(float(smooth_l1_loss(guess, true, beta=0.3)), rel=1e-4)
     assert float(terms["moments"]) == pytest.approx(float(smooth_l1_loss(apart, truly, beta=0.1)), rel=1e-4)
     expected = terms["frames"] + 2 * terms["moments"] + 2 * terms["rank"] + terms["hard"]

@@ -147,6 +147,15 @@ def test_what_is_kept_comes_out_and_the_rest_flows_into_it():
         assert x.diff(dim=1, n=2)[:, border - 3 : border + 2].abs().flatten().quantile(0.9) < 1.5 * bend
 
 
+def test_what_is_missed_at_a_border_is_carried_on_alike_to_both_sides_and_fades():
+    """An estimate of nothing beside kept values that rise outwards."""
+    t = torch.arange(60.0)[:, None]
+    kept = Inpainting((t >= 20) & (t < 40), (t - 29.5).abs() / 10)
+    x = inpaint(lambda x, step: torch.zeros_like(x), kept)(torch.zeros(1, 60, 1), torch.tensor([500]))[0, :, 0]
+    assert torch.allclose(x, x.flip(0)) and torch.equal(x[20:40], kept.values[20:40, 0])
+    assert x[19] > x[20] and (x[14:20].diff() > 0).all() and x[:15].abs().max() < 1e-6  # value and slope; gone within EASE frames
+
+
 def test_far_from_what_is_kept_samples_keep_their_spread():
     kept = kept_ranges(1)
     x = sample(inpaint(smooth_denoiser, kept), seeded_noise(range(200), FRAMES, 1), 20)

@@ -148,6 +148,22 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(tmp_path):
     assert torch.equal(whole.weight, resumed.weight)
 
 
+def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path):
+    model, seen = nn.Linear(1, 1, bias=False), []
+
+    def loss(model, item, rng):
+        seen.append(model.weight.detach().clone())
+        return {"total": (model.weight - 5).square().sum()}
+
+    average = fit(model, lambda rng: None, loss, Schedule(steps=12, rate=0.1, warmup=1, average=0.5), tmp_path).weight
+    last = torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]["weight"]
+    expected = seen[0]
+    for step, weight in enumerate([*seen[1:], last]):
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * weight
+    assert torch.allclose(average, expected) and not torch.allclose(average, last, rtol=0.01)
+
+
 def test_the_log_of_a_resumed_run_has_each_step_once(tmp_path, monkeypatch):
     """A run that is killed after a line of the log and before the next checkpoint does these steps, and writes the line, again."""
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.engine.m2s.vocoder import LOG_FLOOR, pulse_train, tamed, turns, Vocoder, VocoderConfig
+from thunder_core.engine.m2s.vocoder import _bands_to_bins, LOG_FLOOR, pulse_train, tamed, turns, Vocoder, VocoderConfig
 from thunder_core.engine.speech.mel import FLOOR, LogMel
 from thunder_core.engine.speech.pitch import class_of, CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path, track
 from thunder_core.engine.weights import save_weights
@@ -120,6 +120,12 @@ def test_a_gliding_pitch_keeps_its_phase_from_frame_to_frame():
     # One pulse per period: the number of peaks is the number of turns.
     high = pulses > 0.5 * pulses.unfold(0, 400, 1).amax(-1).median()
     assert int((high[1:] & ~high[:-1]).sum()) == pytest.approx(float(turns(pitch)[0, -1]) + 300 * 160 / RATE, abs=1)
+
+
+def test_levels_between_the_middles_of_mel_bands_are_interpolated():
+    spread = _bands_to_bins().numpy()
+    assert np.allclose(spread.sum(0), 1, atol=1e-6) and ((spread > 0).sum(0) <= 2).all()
+    assert (np.diff(np.arange(80) @ spread) >= 0).all(), "each bin lies between its two bands"
 
 
 def test_the_smoothest_path_is_the_best_of_all_paths():

@@ -94,7 +94,7 @@ def corrupt(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rn
         bad = without_closures(x, opening)
     elif kind == "shake":
         rough = gaussian_filter1d(rng.standard_normal(x.shape), rng.uniform(0.5, 2.0), axis=0)
-        bad = x + rough / (rough.std(0) + 1e-6) * x.std(0) * rng.uniform(0.2, 1.0)
+        bad = x + rough / rough.std(0) * x.std(0) * rng.uniform(0.2, 1.0)
     else:
         raise ValueError(kind)
     inside = usual

@@ -44,8 +44,8 @@ class MeshToSpeech(nn.Module):
         w = config.width
         # Inputs are brought to unit spread by one number, so that directions keep their relative size.
         self.register_buffer("scale", torch.tensor(0.003))
-        self.register_buffer("mel_mean", torch.full((BINS,), -6.0))
-        self.register_buffer("mel_std", torch.full((BINS,), 2.0))
+        self.register_buffer("mel_mean", torch.zeros(BINS))
+        self.register_buffer("mel_std", torch.ones(BINS))
         self.register_buffer("unit_log_prior", torch.zeros(config.units))
         self.mesh_in = nn.Sequential(nn.Linear(config.inputs, 2 * w), nn.GELU(), nn.Linear(2 * w, w), nn.LayerNorm(w))
         self.body = torchaudio.models.Conformer(

@@ -71,8 +71,8 @@ class Vocoder(nn.Module):
         super().__init__()
         self.config = config
         w = config.width
-        self.register_buffer("mel_mean", torch.full((BINS,), -6.3))
-        self.register_buffer("mel_std", torch.full((BINS,), 2.2))
+        self.register_buffer("mel_mean", torch.zeros(BINS))
+        self.register_buffer("mel_std", torch.ones(BINS))
         self.mel_in = nn.Conv1d(BINS, w, config.kernel, padding=config.kernel // 2)
         self.unit_in = nn.Embedding(config.units, w)
         self.speaker_in = nn.Linear(config.speaker, w)
