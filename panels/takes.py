@@ -61,7 +61,8 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         layout.template_list(
             "THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip", rows=ROWS, maxrows=ROWS
         )
-        draw_words(layout, settings.takes[shown].words if shown >= 0 else "", context)
+        if any(entry.words for entry in settings.takes):  # a line of its own, whichever take is shown
+            draw_words(layout, settings.takes[shown].words if shown >= 0 else "", context)
         row = layout.row(align=True)
         row.operator("thunder.select_take", text="", icon="TRIA_UP").step = -1
         row.operator("thunder.select_take", text="", icon="TRIA_DOWN").step = 1
