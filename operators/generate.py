@@ -8,7 +8,8 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import generation, take_list
-from ..scene.takes.first_seed import first_seed
+from ..scene.takes.direction import asking
+from ..scene.takes.first_seed import unused_seed
 from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core.errors import Cancelled, ThunderError
@@ -59,8 +60,9 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         client = connection.client()
         client.start()
         self.takes, self.asked, self.voice, self.warning = [], settings.count, voice.name, strip.warning(voice)
-        seed = first_seed(context.scene, rig.mesh, voice)
-        steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, self._sampling(settings), self.takes.append)
+        sampling = asking.directed(self._sampling(settings), rig.owner, voice)
+        seed = unused_seed(context.scene, rig.mesh, voice, sampling)
+        steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append)
         return "Generating takes", steps
 
     def _sampling(self, settings) -> Sampling:

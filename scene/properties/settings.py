@@ -409,7 +409,8 @@ class ThunderScene(bpy.types.PropertyGroup):
         set=_choose_seed,
         min=0,
         max=LARGEST_SEED,
-        description="Seed of the first take; the same seed makes the same take again. A seed that you set is used for every character",
+        description="Seed of the first take; the same seed makes the same take again. Once its takes are listed, Generate goes on "
+        "with the next seeds. A seed that you set stays, and is used for every character",
     )
     keep_seed: BoolProperty(
         name="Same Seed for Every Character",

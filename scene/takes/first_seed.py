@@ -5,9 +5,12 @@ from __future__ import annotations
 
 import bpy
 
+from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
 from ...thunder_core.first_seed import of_voice
 from ..heads import head, head_state
 from ..voice import strip
+from . import provenance
+from .sampling import Sampling
 
 UNKNOWN = -1  # first seed of a head that has no takes with a seed of its own yet
 
@@ -38,6 +41,25 @@ def own_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) ->
         if _remembered(other) == UNKNOWN and (sound := _first_sound(scene, other)):
             taken.add(_free(sound, taken))
     return _free(own or _sound_of(scene, voice), taken)
+
+
+def next_seed(scene, mesh: bpy.types.Object, voice: str) -> int:
+    """A seed after those of all listed takes of a head and a voice, so that none is sampled twice."""
+    seeds = (entry.seed for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice)
+    return (max(seeds) + 1) % (LARGEST_SEED - MOST_TAKES)
+
+
+def unused_seed(scene, mesh: bpy.types.Object, voice: strip.Voice, sampling: Sampling) -> int:
+    """The first seed of new takes: `first_seed`, or the next one if its take is listed and was sampled in the same way.
+
+    So *Generate* pressed again shows new takes, and after another direction the same people in it. A seed that was chosen stays.
+    """
+    seed = first_seed(scene, mesh, voice)
+    if scene.thunder.is_property_set("seed"):
+        return seed
+    same = (entry for entry in scene.thunder.takes if (entry.head, entry.voice, entry.seed) == (mesh, voice.name, seed))
+    is_listed = any(entry.action is not None and sampling.is_of(provenance.about_of(entry.action)) for entry in same)
+    return next_seed(scene, mesh, voice.name) if is_listed else seed
 
 
 def remember(scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:

@@ -71,6 +71,19 @@ class Sampling:
             style_from=str(provenance.get("style_from", "")), picture=str(provenance.get("picture", "")), moods=_moods_of(provenance),
         )  # fmt: skip
 
+    def is_of(self, provenance: Mapping) -> bool:
+        """Whether a speaking or listening take with this provenance was sampled so: with these arguments, in this direction."""
+        wanted = {"system": self.system, "style_from": self.style_from, "picture": self.picture} | self.arguments
+        unsaid = {"system": DEFAULT, "style_from": "", "picture": ""}
+        if any(provenance.get(name, unsaid.get(name)) != value for name, value in wanted.items()):
+            return False
+        if (role_of(provenance) == LISTENS) != self.listening:
+            return False
+        before, now = _asked_of(provenance), self.asked
+        if before is None or now is None:
+            return before is now
+        return before.spread == now.spread and np.array_equal(before.vectors, now.vectors)
+
     @property
     def arguments(self) -> dict:
         """The arguments that are no arrays."""

@@ -248,10 +248,17 @@ def earlier(context) -> list[int]:
 
 def size(entry) -> int:
     """Bytes that a take occupies in memory, and about as many in the file: its keys and its source."""
-    actions = actions_of(entry)
-    curves = (curve for action in actions for curve in compat.all_curves(action))
-    keys = sum(_CURVE_BYTES + _KEY_BYTES * len(curve.keyframe_points) for curve in curves)
-    return keys + sum(provenance.size(action) for action in actions)
+    return sum(_size_of(action) for action in actions_of(entry))
+
+
+_sizes: dict[int, int] = {}  # session id of an action → its bytes: the panel asks at each redraw
+
+
+def _size_of(action) -> int:
+    if action.session_uid not in _sizes:
+        keys = sum(_CURVE_BYTES + _KEY_BYTES * len(curve.keyframe_points) for curve in compat.all_curves(action))
+        _sizes[action.session_uid] = keys + provenance.size(action)
+    return _sizes[action.session_uid]
 
 
 def remove(scene, index: int) -> list[str]:

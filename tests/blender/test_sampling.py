@@ -96,6 +96,36 @@ def test_a_character_has_a_seed_of_its_own_until_one_is_set(blender, scene, clie
     assert settings.first_seed == of_voice("")
 
 
+def test_generate_again_takes_the_next_seeds_unless_something_changed_or_the_seed_was_chosen(blender, scene, client):
+    settings, own = scene.thunder, of_voice("line")
+    generate = blender.ops.thunder.generate
+    for _ in range(3):
+        generate()
+    assert sorted(entry.seed for entry in settings.takes) == [*range(own, own + 6)]
+    settings.quality = "DRAFT"
+    generate()
+    assert sorted(entry.seed for entry in settings.takes)[:4] == [own, own, own + 1, own + 1]
+    settings.first_seed = own
+    generate()
+    assert [entry.seed for entry in settings.takes].count(own) == 3
+    settings.keep_seed = False
+    settings.quality = str(CHOSEN["quality"]).upper()
+    generate()
+    assert max(entry.seed for entry in settings.takes) == own + 7
+
+
+def test_generate_again_in_another_direction_keeps_the_seed(blender, scene, client):
+    settings = scene.thunder
+    rig = head.find(scene)
+    blender.ops.thunder.generate()
+    before = {entry.seed for entry in settings.takes}
+    sliders.ensure(rig.owner).energy = 1.5
+    blender.ops.thunder.generate()
+    assert {entry.seed for entry in settings.takes} == before
+    blender.ops.thunder.generate()
+    assert len({entry.seed for entry in settings.takes}) == 2 * len(before)
+
+
 def test_a_character_keeps_its_seed_for_its_other_recordings(blender, scene, client, tmp_path):
     settings, own = scene.thunder, of_voice("line")
     blender.ops.thunder.generate()

@@ -10,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 
 from ....thunder_core import records
-from ....thunder_core.batch.settings import LARGEST_SEED
 from ....thunder_core.client import Client
 from ....thunder_core.direction import Asked, AXES, DIRECTION_NAMES
 from ....thunder_core.direction_words import words_of_take
@@ -21,6 +20,7 @@ from ...heads import head
 from ...host.jobs import Step
 from ...voice import strip
 from .. import generation, provenance, take_list
+from ..first_seed import next_seed
 from ..sampling import Sampling
 
 SPREAD = 0.2  # spread of new takes around the chosen one
@@ -81,12 +81,6 @@ def _like(asked: Asked, seed: int) -> tuple[tuple[int, float], ...]:
     return (*asked.like, (seed, 0.0 if asked.as_asked else asked.spread))
 
 
-def next_seed(scene, entry) -> int:
-    """A seed after those of all takes of a take's head and voice, so that none is sampled twice."""
-    seeds = (other.seed for other in scene.thunder.takes if other.head == entry.head and other.voice == entry.voice)
-    return (max(seeds) + 1) % (LARGEST_SEED - COUNT)
-
-
 def sample(client: Client, context, on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes like the shown one and list each on arrival, as `generation.generate`.
 
@@ -106,7 +100,7 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)
     original, like = (None, ()) if before.asked is None else (before.asked.requested, _like(before.asked, entry.seed))
     sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False, original=original, like=like))
-    seed = next_seed(scene, entry)
+    seed = next_seed(scene, entry.head, entry.voice)
     with closing(_Beside(scene, rig, voice, on_take, original)) as collector:
         collector.batch = entry.batch
         return (yield from generation.collected(client, voice, collector, COUNT, seed, sampling))
