@@ -19,6 +19,7 @@ import numpy as np
 from ..channels import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from ..direction import AXES, DIRECTION_NAMES, MOODS
 from ..easing import smoothstep
+from ..steps import ADDED, step
 from .articulators import Articulators
 from .lip_closures import press_together
 from .mechanics import bell, highest
@@ -179,7 +180,8 @@ class MoodPoses:
         self.close = self.channels.index(LIP_CLOSE)
         self.round = [self.channels.index(name) for name in ("mouthPucker", "mouthFunnel")]
 
-    def wear(
+    @step(ADDED, "expression", {"quiet": "a pause"})
+    def apply_moods(
         self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray, felt: np.ndarray | None = None,
         quiet: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip

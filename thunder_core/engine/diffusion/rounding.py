@@ -10,6 +10,7 @@ import numpy as np
 
 from ...channels import in_group
 from ...face.mechanics import bell, highest
+from ...steps import step, UNTAUGHT
 from ..speech.belief import likely, over_frames
 from ..speech.closure_envelope import closure
 from ..speech.phones import PHONES, ROUNDED
@@ -62,14 +63,16 @@ def unrounded(frames: int) -> Rounding:
     return Rounding(np.zeros(frames), np.zeros(frames))
 
 
-def further_in(expression: np.ndarray, channels: Sequence[str], heard: np.ndarray) -> np.ndarray:
+@step(UNTAUGHT, "expression", {"heard": "a rounded sound"})
+def boost_pucker(expression: np.ndarray, channels: Sequence[str], heard: np.ndarray) -> np.ndarray:
     """Expression [T, n] whose corners come further in on rounded sounds, `heard` [T] (`Rounding`), as the teacher has them."""
     x, pucker = expression.copy(), list(channels).index("mouthPucker")
     x[:, pucker] *= 1 + (_ROUNDER * heard).astype(x.dtype) * np.maximum(1 - x[:, pucker], 0)
     return x
 
 
-def rounded(expression: np.ndarray, channels: Sequence[str], least: np.ndarray) -> np.ndarray:
+@step(UNTAUGHT, "expression", {"least": "a rounded sound"})
+def round_lips(expression: np.ndarray, channels: Sequence[str], least: np.ndarray) -> np.ndarray:
     """Expression [T, n] whose corners come in at least by `least` [T] (`Rounding`), and are not drawn apart where it asks for much."""
     x, pucker = expression.copy(), list(channels).index("mouthPucker")
     x[:, pucker] = np.maximum(x[:, pucker], least)
