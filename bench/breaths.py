@@ -77,8 +77,8 @@ def main() -> None:
             found[name][1].extend(scores)
 
         for name in ("takes", "the model alone"):
-            own = mock.patch.object(Layer, "breathed", lambda layer, jaw: jaw)
-            with own if name == "the model alone" else mock.patch.object(Layer, "breathed", Layer.breathed):
+            own = mock.patch.object(Layer, "breathe", lambda layer, jaw: jaw)
+            with own if name == "the model alone" else mock.patch.object(Layer, "breathe", Layer.breathe):
                 takes = engine.generate(line.speech, args.takes, 100 * number + 1, args.steps, asked=asked)
             add(name, [take.motion for take in takes], [take.score.total for take in takes])
         performances = [(Direction(), np.random.default_rng(100 * number + i)) for i in range(args.takes)]

@@ -96,7 +96,7 @@ def with_carried_brows(x: np.ndarray, names: Sequence[str]) -> np.ndarray:
         layer = Layer.of(len(motion))
         carried(layer, seed, SPREAD, played[seed])
         turned = motion[:, columns.head], motion[:, columns.eyes]
-        motion[:, columns.expression] = layer.added_to(motion[:, columns.expression], *turned, names)[0]
+        motion[:, columns.expression] = layer.apply(motion[:, columns.expression], *turned, names)[0]
     return result
 
 

@@ -266,10 +266,10 @@ class MoodPoses:
         if pose.lids:
             for i in self.lids:
                 by = pose.lids * share
-                x[:, i] = np.maximum(x[:, i] - by, 0.0) / (1 - by)
+                x[:, i] = np.minimum(np.maximum(x[:, i] - by, 0.0) / (1 - by), LARGEST_VALUE)
         for name, value in pose.opened.items():
             for i in self._columns(name):
-                x[:, i] += share * parted * value
+                x[:, i] = np.minimum(x[:, i] + share * parted * value, LARGEST_VALUE)
 
     def _columns(self, name: str) -> list[int]:
         return [i for i, channel in enumerate(self.channels) if channel in (name, name + "Left", name + "Right")]

@@ -216,7 +216,7 @@ class Layer:
 
     def apply(self, expression: np.ndarray, head: np.ndarray, eyes: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, ...]:
         """(expression [T, names], head [T, 3], eyes [T, 3]) with this layer; rotation vectors in radians. Channels stay within bounds."""
-        result = self.move_brows_of(expression, names)
+        result = self.gesture_with_brows(expression, names)
         result, shut = self.blink_lids(result, names)
         result = self.widen_lids(result, shut, names)
         result = self.rest_lower_face(result, names)
@@ -227,7 +227,7 @@ class Layer:
         return result, turned, looked
 
     @step(ADDED, "expression", _events_of("brows"))
-    def move_brows_of(self, expression: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    def gesture_with_brows(self, expression: np.ndarray, names: Sequence[str]) -> np.ndarray:
         """Expression [T, names] with raised and knit brows."""
         result, columns = expression.copy(), {name: i for i, name in enumerate(names)}
         below = np.zeros((self.frames, 3))  # what lowers brows that are at rest already: other muscles draw them down
