@@ -68,7 +68,7 @@ def made(seed: int, listens: bool = False):
     alive = np.clip(1.5 - np.abs(np.arange(FRAMES) - 50) / 30, 0, 1)
     voice = voice_of(bumps(rng, 4), bumps(rng, 3), bumps(rng, 3), bumps(rng, 2), alive, listens)
     noise = rng.standard_normal((FRAMES, PIPELINE.columns.count))
-    sampled = (0.3 + 0.6 * noise).astype(np.float32)
+    sampled = (0.2 + 0.35 * noise).astype(np.float32)
     # Jaw, head and eyes of up to some 15 degrees that shake from frame to frame.
     sampled[:, len(NAMES) :] = 0.1 * np.sin(np.cumsum(noise[:, len(NAMES) :], axis=0)) + 0.03 * noise[:, len(NAMES) :].clip(-2, 2)
     style = style_of(rng)
