@@ -115,10 +115,9 @@ def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
     assert (np.abs(result[:, columns.eyes]) <= np.maximum(np.radians(24), np.abs(turned[:, columns.eyes])) + np.radians(9)).all()
     teeth = voice.sounds.sibilant + voice.sounds.labiodental + voice.sounds.dental
     closed = (voice.shut == 1) & (voice.alive == 1) & (teeth < 1e-6)
-    spoken, turned_jaw = PIPELINE.articulate(*PIPELINE.keep_in_bounds(sampled[:, : len(NAMES)], sampled[:, columns.jaw]), voice, part.style)
-    assert articulators.shape(spoken, turned_jaw).gap[closed].max(initial=0) < 1.0, (
-        "lips meet on m, b and p, but for what noise in other channels does"
-    )
+    bounded = PIPELINE.keep_in_bounds(sampled[:, : len(NAMES)], sampled[:, columns.jaw])
+    gap = articulators.shape(*PIPELINE.articulate(*bounded, voice, part.style)).gap
+    assert gap[closed].max(initial=0) < 2.0, "lips meet on m, b and p, but for what noise in all channels leaves of some 10 mm"
 
 
 def test_lips_rest_where_nobody_speaks():
