@@ -74,13 +74,13 @@ class Requested:
 
 
 @dataclass
-class Request:
-    """One request for takes; samples and scores portions of it on any thread.
+class RunningRequest:
+    """A request for takes at work; samples and scores portions of it on any thread.
 
     draw: (seeds, progress, direction of each, seed and spread of each one's gestures, turn, run) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
     directions that are known before.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which
-    needs memory.  sums: of the face that plays the takes, as `Engine.generate`'s.  requested: of `_requested`, once it is known;
+    needs memory.  sums: of the face that plays the takes, as `Request`'s.  requested: of `_requested`, once it is known;
     requesting: held while it is worked out.
     """
 
