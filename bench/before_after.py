@@ -36,24 +36,24 @@ def sample(tree: Path, sound: Path, seed: int, path: Path) -> None:
     import torch
 
     if (tree / "thunder_core" / "engine").is_dir():
-        from thunder_core.direction import Asked, Direction
         from thunder_core.engine.engine import Engine
         from thunder_core.engine.flame import FlameLayer
+        from thunder_core.request import Request
 
-        settings = {"asked": Asked(Direction().vector()[None])}
+        request = (Request(TAKES, seed),)
     else:
         from thunder_core.face.flame import FlameLayer
 
         from thunder_core.engine import Engine
 
-        settings = {}
+        request = (TAKES, seed)
     from thunder_core.types import Speech
 
     with wave.open(str(sound)) as file:
         samples = np.frombuffer(file.readframes(file.getnframes()), np.int16).astype(np.float32) / 2**15
     engine = Engine.load()
     head, layer = engine.head, FlameLayer(engine.head)
-    takes = sorted(engine.generate(Speech(samples), TAKES, seed, **settings), key=lambda take: take.seed)
+    takes = sorted(engine.generate(Speech(samples), *request), key=lambda take: take.seed)
     frames = np.linspace(FIRST, LAST, MOMENTS) * (takes[0].motion.frames - 1)
     at, vertices = np.round(frames).astype(int), []
     for take in takes:

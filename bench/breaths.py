@@ -29,6 +29,7 @@ from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.face.lips import opening_mm
+from thunder_core.request import Request
 from thunder_core.types import FPS, Motion
 
 SILENCE = round(0.5 * FPS)  # frames of silence before a phrase
@@ -79,7 +80,7 @@ def main() -> None:
         for name in ("takes", "the model alone"):
             own = mock.patch.object(Layer, "breathe", lambda layer, jaw: jaw)
             with own if name == "the model alone" else mock.patch.object(Layer, "breathe", Layer.breathe):
-                takes = engine.generate(line.speech, args.takes, 100 * number + 1, args.steps, asked=asked)
+                takes = engine.generate(line.speech, Request(args.takes, 100 * number + 1, steps=args.steps, direction=asked))
             add(name, [take.motion for take in takes], [take.score.total for take in takes])
         performances = [(Direction(), np.random.default_rng(100 * number + i)) for i in range(args.takes)]
         add("teacher", line.taught(performances), [])

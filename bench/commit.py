@@ -44,11 +44,12 @@ def generated(lips: Path, folder: Path) -> None:
         return
     from thunder_core.engine.engine import Engine
     from thunder_core.engine.speech.audio import read_sound
+    from thunder_core.request import Request
 
     engine = Engine.load(None)
     folder.mkdir(parents=True, exist_ok=True)
     for wav in missing:
-        (take,) = engine.generate(read_sound(wav), 1, 1, asked=usual())
+        (take,) = engine.generate(read_sound(wav), Request(1, 1, direction=usual()))
         np.savez(
             folder / f"{wav.stem}.npz",
             expression=take.motion.expression,

@@ -17,6 +17,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import emphasised
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.quality import NORMAL
+from thunder_core.request import Request
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.prosody import Prosody, prosody, semitones
@@ -89,7 +90,7 @@ class Line:
 
     def sampled(self, vector: np.ndarray, takes: int, seed: int, steps: int) -> list[Motion]:
         """Takes just as a direction vector [1, DIRECTION_NAMES] asks, best lip-sync first."""
-        return [take.motion for take in self.engine.generate(self.speech, takes, seed, steps, asked=Asked(vector, 0.0))]
+        return [take.motion for take in self.engine.generate(self.speech, Request(takes, seed, steps=steps, direction=Asked(vector, 0.0)))]
 
     def performed(self, vectors: Sequence[np.ndarray], seeds: Sequence[int], spreads: Sequence[float]) -> tuple[list[Motion], np.ndarray]:
         """A take in each direction vector [1, DIRECTION_NAMES], of its seed and with stresses of its spread, without a score; and where

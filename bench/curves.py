@@ -30,6 +30,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.request import Request
 from thunder_core.train.label import best_path, segments
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
@@ -48,7 +49,7 @@ def main() -> None:
     loud = loudness(sound, speech.frames).numpy()
     phones, features = np.repeat(path, 2).astype(np.uint8), map_features(engine.thunder.encoder, sound, speech.frames)
     teacher = perform(phones, loud, list(engine.head.expression_names), np.random.default_rng(1), Direction(), features=features)
-    takes = engine.generate(speech, 8, 1, asked=Asked(Direction().vector()[None]))
+    takes = engine.generate(speech, Request(8, 1, direction=Asked(Direction().vector()[None])))
     at = np.arange(speech.frames) / 25
     figure, axes = plt.subplots(4, 1, figsize=(11, 6), sharex=True, height_ratios=(1, 2, 2, 1), layout="constrained")
     t = np.arange(len(speech.samples)) / speech.rate

@@ -28,6 +28,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.score import DAMPED
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.quality import DRAFT, FINAL, QUALITIES
+from thunder_core.request import Request
 from thunder_core.types import Motion, RATE, Speech
 
 RESULTS = ROOT / "bench" / "results" / "engine.txt"
@@ -50,10 +51,10 @@ def speed(engine: Engine, speech: Speech, take: Motion):
     asked = usual(SPREAD) if engine.thunder.knows_styles else None
     yield "real-time factor (seconds of sound per second of work, median of 3)"
     for name, action in (
-        ("generate 1 take", lambda: engine.generate(speech, 1, 1, asked=asked)),
-        ("draft of 1 take", lambda: engine.generate(speech, 1, 1, quality=DRAFT, asked=asked)),
-        ("generate 8 takes", lambda: engine.generate(speech, 8, 1, asked=asked)),
-        ("8 takes, final quality", lambda: engine.generate(speech, 8, 1, quality=FINAL, asked=asked)),
+        ("generate 1 take", lambda: engine.generate(speech, Request(1, 1, direction=asked))),
+        ("draft of 1 take", lambda: engine.generate(speech, Request(1, 1, quality=DRAFT, direction=asked))),
+        ("generate 8 takes", lambda: engine.generate(speech, Request(8, 1, direction=asked))),
+        ("8 takes, final quality", lambda: engine.generate(speech, Request(8, 1, quality=FINAL, direction=asked))),
         ("score a take", lambda: engine.score(speech, take)),
         ("listen to a take", lambda: engine.listen(take, speech)),
         ("hear (encoder)", lambda: engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)),
@@ -75,7 +76,7 @@ def rest(engine: Engine):
         ("mains hum", 5e-2 * np.sin(2 * np.pi * 50 * t)),
         ("held chord", 2e-2 * chord),
     ):
-        takes = engine.generate(Speech(samples.astype(np.float32)), 8, 1, asked=usual(SPREAD))
+        takes = engine.generate(Speech(samples.astype(np.float32)), Request(8, 1, direction=usual(SPREAD)))
         yield f"  {name:20s} {np.mean([k.opening.std() for k in takes]):5.2f} {np.mean([k.opening.mean() for k in takes]):6.2f}"
 
 
@@ -107,7 +108,7 @@ def spread(engine: Engine, speech: Speech):
     yield "quality, or steps of the whole model, against spread and jitter, 8 takes (mm: deviation of openings; mean |frame-to-frame|)"
     efforts = {q: {"quality": q} for q in QUALITIES} | {f"{steps} steps": {"steps": steps} for steps in (5, 10, 50, 200)}
     for name, how in efforts.items():
-        opening = np.stack([k.opening for k in engine.generate(speech, 8, 1, asked=usual(SPREAD), **how)])
+        opening = np.stack([k.opening for k in engine.generate(speech, Request(8, 1, direction=usual(SPREAD), **how))])
         yield f"  {name:20s} {opening.std(0).mean():6.3f} {np.abs(np.diff(opening, axis=1)).mean():6.3f}"
 
 
@@ -118,7 +119,7 @@ def main() -> None:
     args = p.parse_args()
     engine = Engine.load()
     speech = read_sound(ROOT / "assets" / "sample.wav")
-    takes = engine.generate(speech, 8, 1, asked=usual(SPREAD))
+    takes = engine.generate(speech, Request(8, 1, direction=usual(SPREAD)))
     lines = [f"machine: {platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; weights {engine.weights}"]
     for table in (speed(engine, speech, takes[0].motion), rest(engine), separation(engine, speech, takes), spread(engine, speech)):
         for line in table:

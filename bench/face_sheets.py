@@ -35,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
 from thunder_core.channels import JAW_OPEN_RADIANS
+from thunder_core.request import Request
 
 SOUNDS = "AA AE IY OW UW W M F TH S SH L".split()
 MOODS = "amused sad tense angry afraid surprised disgusted contemptuous".split()
@@ -94,7 +95,7 @@ def poses(data: Path, out: Path) -> None:
     beliefs = {voice: _belief(engine, sound) for voice, sound in sounds.items()}  # [N, 40] at 50 Hz
 
     def take(voice: str, asked: Asked) -> Motion:
-        return engine.generate(sounds[voice], 1, 1, asked=asked)[0].motion
+        return engine.generate(sounds[voice], Request(1, 1, direction=asked))[0].motion
 
     def clearest(symbols, voices) -> tuple[str, float, float]:
         """(voice, start, end) of the longest of these phones that is also recognised."""

@@ -32,6 +32,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
 from thunder_core.face.head import Head, load_head
+from thunder_core.request import Request
 from thunder_core.train import habits as measures
 from thunder_core.train.calibrate import aligned_phones
 from thunder_core.train.habits import Coherence, Pause
@@ -113,7 +114,7 @@ def sampled(clip: Clip, engine: Engine, args: argparse.Namespace) -> list[Motion
     if not path.exists():
         directed = engine.thunder.denoiser.config.style > 0
         asked = Asked(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if directed else None
-        made = [take.motion for take in engine.generate(clip.speech, args.takes, args.seed, args.steps, asked=asked)]
+        made = [take.motion for take in engine.generate(clip.speech, Request(args.takes, args.seed, steps=args.steps, direction=asked))]
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(path, **{f"{i}_{n}": getattr(m, n) for i, m in enumerate(made) for n in PARTS})
     with np.load(path) as data:

@@ -36,6 +36,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.head import Head
 from thunder_core.face.lips import Lips
+from thunder_core.request import Request
 from thunder_core.train.calibrate import aligned_phones
 from thunder_core.train.evaluate import Measured
 from thunder_core.train.lip_kernels import map_features
@@ -164,7 +165,7 @@ def main() -> None:
         different = Differences(engine.head)
         asked = Asked(Direction().vector()[None], spread) if engine.thunder.knows_styles else None
         for clip, speech in voices.items():
-            takes = engine.generate(speech, args.takes, args.seed, args.steps, args.guidance, asked=asked)
+            takes = engine.generate(speech, Request(args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked))
             openings = [margins.beyond_rest(take.motion) for take in takes]
             for name, take, opening in zip(ranked, takes, openings):
                 np.savez(folders[name] / f"{clip}.npz", opening=opening, width=take.width)

@@ -30,6 +30,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.head import Head
+from thunder_core.request import Request
 from thunder_core.train import habits as measures
 from thunder_core.train.calibrate import aligned_phones
 from thunder_core.train.habits import Coherence, coherence
@@ -102,7 +103,9 @@ def main() -> None:
             taught = perform(phones[name], loud, channels, np.random.default_rng([seed, len(loud)]), None, pitch, listens=True)
             systems["teacher listens"].append((taught, voice))
         for system, sound in (("takes listen", speech), ("takes listen to silence", Speech(np.zeros_like(speech.samples)))):
-            takes = engine.generate(sound, args.takes, args.seed, args.steps, args.guidance, asked=asked, listening=True)
+            takes = engine.generate(
+                sound, Request(args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked, listening=True)
+            )
             systems[system] += [(take.motion, voice) for take in takes]
     columns = {name: measure(engine.head, performances) for name, performances in systems.items()}
     names = list(columns["takes listen"])

@@ -31,6 +31,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.lips import opening_mm, TOUCH_MM
 from thunder_core.first_seed import of_voice
+from thunder_core.request import Request
 from thunder_core.train.calibrate import aligned_phones
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.prosody import semitones
@@ -59,7 +60,7 @@ def row(name: str, openings: list[np.ndarray], kept: str = "–") -> str:
 
 def takes_of(engine: Engine, speech: Speech, takes: int, seed: int, steps: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Openings of takes of a sound, [T] mm each, and (frames that are to be shut, those that are)."""
-    made = engine.generate(speech, takes, seed, steps, asked=usual(0.5))
+    made = engine.generate(speech, Request(takes, seed, steps=steps, direction=usual(0.5)))
     voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
     openings = [opening_mm(take.motion, engine.head).astype(float) for take in made]
     shut = voice.shut > 0.99

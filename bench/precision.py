@@ -27,6 +27,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16
 from thunder_core.engine.systems.thunder import VoiceFeatures
 from thunder_core.face.lips import CLOSED_MM
+from thunder_core.request import Request
 from thunder_core.types import FPS, Motion, Take
 
 _SHUT = 0.9  # demanded closure, 0 … 1, from which on a frame counts as m, b or p
@@ -72,7 +73,7 @@ def main() -> None:
         made = {}
         for name, engine in engines.items():
             speech = Line.of(corpus, clip, engine).speech
-            takes = engine.generate(speech, args.takes, 100 * number, asked=Asked(Direction().vector()[None]))
+            takes = engine.generate(speech, Request(args.takes, 100 * number, direction=Asked(Direction().vector()[None])))
             made[name] = sorted(takes, key=lambda take: take.seed)
         voice = engines[FLOAT32].analyse(speech)
         for name, takes in made.items():

@@ -55,6 +55,7 @@ from thunder_core.face.jaw_balance import balanced
 from thunder_core.face.lips import opening_mm
 from thunder_core.face.mapping import Mapping, Rule, Sum, Sums, Target, Track, visible
 from thunder_core.grades import CHECK, GOOD, graded, POOR
+from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, split_of
 from thunder_core.train.judge import allowed, energy_of, lip_error, size_of, without_closures
 from thunder_core.train.lip_kernels import fitted_to, identity
@@ -78,7 +79,7 @@ def generated(engine: Engine, speech: Speech, takes: int, seed: int, spread: flo
     """Takes around the usual direction, in the order of their seeds."""
     # Weights without styles, as in a user's own folder, sample in any style.
     asked = Asked(Direction().vector()[None], spread, as_asked=False) if engine.thunder.knows_styles else None
-    return sorted(engine.generate(speech, takes, seed, steps, asked=asked), key=lambda take: take.seed)
+    return sorted(engine.generate(speech, Request(takes, seed, steps=steps, direction=asked)), key=lambda take: take.seed)
 
 
 def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
@@ -197,7 +198,12 @@ def style_table(engine: Engine, sounds: list[Speech], steps: int) -> list[str]:
         takes = generated(engine, speech, STYLES, number * TAKES, SPREAD, steps)
         readings = [reading(usual[None], take.seed, SPREAD) for take in takes]
         own.append([take.score.total for take in takes])
-        requested.append([engine.generate(speech, 1, t.seed, steps, asked=Asked(r, 0.0))[0].score.total for t, r in zip(takes, readings)])
+        requested.append(
+            [
+                engine.generate(speech, Request(1, t.seed, steps=steps, direction=Asked(r, 0.0)))[0].score.total
+                for t, r in zip(takes, readings)
+            ]
+        )
         far.append([float(np.linalg.norm(r - usual)) for r in readings])
     a, b, d = np.array(own), np.array(requested), np.array(far)
     return [
@@ -337,7 +343,7 @@ def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
         voice, seed = engine.analyse(speech), 5000 + TAKES * number
         loud = voiced(voice.features[:, -LOUDNESS:]).numpy()
         asked = Asked(Direction().vector()[None], SPREAD)
-        for take in engine.generate(speech, STYLES, seed, asked=asked):
+        for take in engine.generate(speech, Request(STYLES, seed, direction=asked)):
             x, is_first = pack(take.motion), take.seed == seed
             made = {name: unpack(y, n) for name, y in (spoiled(engine, x, x[::-1]) | stopped(x, mouth, loud)).items()}
             made |= {f"on {face}": visible(take.motion, names, sums) for face, sums in shown_on.items()}

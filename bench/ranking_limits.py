@@ -42,6 +42,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.opening_map import REACH
 from thunder_core.face.lips import opening_mm
+from thunder_core.request import Request
 from thunder_core.train.calibrate import Clip, read_clips, Regressions
 from thunder_core.train.lip_kernels import around, kernels, MAP_REACH
 from thunder_core.train.opening import directions_of, fit_kernel, inner_features
@@ -87,7 +88,7 @@ def sampled(engine: Engine, speech: Speech, takes: int, seed: int, path: Path) -
     """Takes of a sound in the order of their seeds, read from a file if they were sampled before."""
     if not path.exists():
         usual = Direction().vector()
-        made = engine.generate(speech, takes, seed, asked=Asked(usual[None], SPREAD, as_asked=False))
+        made = engine.generate(speech, Request(takes, seed, direction=Asked(usual[None], SPREAD, as_asked=False)))
         made = sorted(made, key=lambda take: take.seed)
         voice = engine.analyse(speech)
         with torch.no_grad():

@@ -33,6 +33,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.score import DAMPED, voiced
 from thunder_core.engine.readings import reading
 from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.request import Request
 from thunder_core.train.judge import lip_error, unposed
 from thunder_core.train.lip_kernels import fitted_to, identity
 from thunder_core.train.sampled import taught
@@ -58,7 +59,7 @@ def play(engine: Engine, line: Line, before: np.ndarray, mood: str, seed: int, s
     names, aligned = list(engine.head.expression_names), identity(engine.thunder.encoder) == fitted_to()
     vector = Direction(mood=mood).vector()
     asked, exact = Asked(vector[None], SPREAD), Asked(vector[None], 0.0)
-    takes = sorted(engine.generate(line.speech, TAKES, seed, steps, asked=asked), key=lambda take: take.seed)
+    takes = sorted(engine.generate(line.speech, Request(TAKES, seed, steps=steps, direction=asked)), key=lambda take: take.seed)
     voice = engine.thunder.analyse(torch.from_numpy(line.speech.samples), line.frames)
     loud = voiced(voice.features[:, -LOUDNESS:]) > 0
     played = [vector, *(reading(vector[None], take.seed, SPREAD)[0] for take in takes[1:])]
@@ -88,7 +89,9 @@ def main() -> None:
     moods, before = {mood: _OfMood() for mood in MOODS}, None
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         line = Line.of(corpus, clip, engine)
-        usual = pack(engine.generate(line.speech, 1, 0, args.steps, asked=Asked(Direction().vector()[None], 0.0))[0].motion)
+        usual = pack(
+            engine.generate(line.speech, Request(1, 0, steps=args.steps, direction=Asked(Direction().vector()[None], 0.0)))[0].motion
+        )
         for mood, gathered in moods.items():
             play(engine, line, usual[::-1] if before is None else before, mood, number * TAKES, args.steps, gathered)
         before = usual

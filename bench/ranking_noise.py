@@ -33,6 +33,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.score import voiced
 from thunder_core.engine.readings import reading
 from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.request import Request
 from thunder_core.train.augment import noise
 from thunder_core.train.judge import lip_error
 from thunder_core.train.lip_kernels import fitted_to, identity
@@ -67,7 +68,9 @@ def play(engine: Engine, line: Line, before: np.ndarray | None, seed: int, steps
     rows = []
     for level in LEVELS:
         sound = with_noise(line.speech, level, seed)
-        takes = sorted(engine.generate(sound, TAKES, seed, steps, asked=Asked(usual[None], SPREAD)), key=lambda take: take.seed)
+        takes = sorted(
+            engine.generate(sound, Request(TAKES, seed, steps=steps, direction=Asked(usual[None], SPREAD))), key=lambda take: take.seed
+        )
         taken = seen(engine, np.stack([pack(take.motion) for take in takes]))
         size = allowed_sizes(engine, taken, true, loud, played)
         error = lip_error(taken[:, :, lip], true[:, :, lip], wrong[:, :, lip], size)[:, loud].mean(1).numpy()

@@ -32,6 +32,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
 from thunder_core.face.head import Head, load_head
+from thunder_core.request import Request
 from thunder_core.train import metrics
 from thunder_core.train.calibrate import aligned_phones
 from thunder_core.train.evaluate import Measured
@@ -72,7 +73,7 @@ def performances(
     candidates = {"teacher": [teacher], "still": [still]}
     if engine:
         asked = Asked(Direction().vector()[None]) if engine.thunder.knows_styles else None
-        takes = [t.motion for t in engine.generate(speech, args.takes, args.seed, args.steps, asked=asked)]
+        takes = [t.motion for t in engine.generate(speech, Request(args.takes, args.seed, steps=args.steps, direction=asked))]
         candidates = {"take_01": takes[:1], "each take": takes} | candidates
     packed = {name: [pack(m) for m in motions] for name, motions in candidates.items()}
     if engine:

@@ -30,6 +30,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.face.head import Head
 from thunder_core.face.lips import Lips
 from thunder_core.face.skinning import SkinnedPoints
+from thunder_core.request import Request
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import FPS, Motion, RATE, Speech, Take
 
@@ -97,7 +98,7 @@ def main() -> None:
 
     def perform(name: str, speech: Speech, count: int, inside: slice, mood: str = NEUTRAL, listening: bool = False) -> None:
         asked = Asked(Direction(mood=mood, strength=0.6).vector()[None], 0.5)
-        takes = engine.generate(speech, count, 1, asked=asked, listening=listening)
+        takes = engine.generate(speech, Request(count, 1, direction=asked, listening=listening))
         already = len(made.get(name, []))
         made.setdefault(name, []).extend((take, take.motion.part(inside)) for take in takes)
         if args.keep is not None:

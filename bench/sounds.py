@@ -35,6 +35,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import Articulators
 from thunder_core.face.lips import Lips
+from thunder_core.request import Request
 from thunder_core.train.landmarks import LIP_ACROSS, OUTER_EYES
 from thunder_core.types import FPS, Motion
 
@@ -237,7 +238,7 @@ def main() -> None:
         for energy in ENERGIES:
             direction = Direction(Style(energy=energy))
             asked = Asked(direction.vector()[None], 0.5)
-            takes = engine.generate(line.speech, args.takes, 100 * number, args.steps, asked=asked)
+            takes = engine.generate(line.speech, Request(args.takes, 100 * number, steps=args.steps, direction=asked))
             performed = {"teacher": line.taught([(direction, np.random.default_rng(number))]), "takes": [take.motion for take in takes]}
             for who, motions in performed.items():
                 for motion in motions:

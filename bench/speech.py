@@ -41,6 +41,7 @@ from thunder_core.engine.speech.audio import read_sound, write_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.engine.speech.mel import BINS, FLOOR, HOP, level, LogMel
 from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, labels
 from thunder_core.train.label import best_path, Labeller
 from thunder_core.train.lip_kernels import map_features
@@ -186,7 +187,7 @@ class Speaking:
                     made[f"same, by {space}2s"] = self.vocode(*self.say(true[i], speaker, space), speaker)
             made["same, by Griffin-Lim"] = griffin_lim(drawn[0]).cpu().numpy()
             if self.takes:
-                take = e.generate(Speech(line.samples), self.takes, self.seed, asked=usual())[0].motion
+                take = e.generate(Speech(line.samples), Request(self.takes, self.seed, direction=usual()))[0].motion
                 made[f"M2S on take 1 of {self.takes}"] = self.vocode(*self.say(take, speaker), speaker)
             other = true[(i + 1) % len(lines)] if len(lines) > 1 else Motion(true[i].expression[::-1], true[i].jaw[::-1])
             at = np.arange(frames) % other.frames

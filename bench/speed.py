@@ -45,6 +45,7 @@ from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16
 from thunder_core.engine.request import portions
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.quality import NORMAL, QUALITIES
+from thunder_core.request import Request
 from thunder_core.types import FPS, RATE, Speech
 
 BEFORE = "f80d428"  # commit whose takes are compared
@@ -410,7 +411,7 @@ class Bench:
     def _sample_takes(self, folder: Path, seconds: float) -> None:
         """Takes as NPZ files for bench/keying_in_blender.py."""
         names = np.array(self.engine.head.expression_names)
-        for number, take in enumerate(self.engine.generate(Speech(sound(seconds)), TAKES, 1, asked=usual(0.5))):
+        for number, take in enumerate(self.engine.generate(Speech(sound(seconds)), Request(TAKES, 1, direction=usual(0.5)))):
             m = take.motion
             np.savez(folder / f"{number}.npz", expression=m.expression, jaw=m.jaw, head=m.head, eyes=m.eyes, opening=take.opening,
                      width=take.width, channels=names)  # fmt: skip
@@ -455,7 +456,7 @@ class Bench:
         """Seconds of one request for takes of a new sound."""
         engine, speech = self.engine, Speech(sound(seconds))
         engine._known.clear()
-        return seconds_of(lambda: engine.generate(speech, takes, 1, asked=usual(0.5), quality=quality))
+        return seconds_of(lambda: engine.generate(speech, Request(takes, 1, direction=usual(0.5), quality=quality)))
 
     def quality(self) -> Figures:
         """Seconds of a request for one take and for TAKES takes, in every quality; the qualities take turns, each after every other."""
@@ -495,13 +496,13 @@ class Bench:
             return call
 
         torch.set_num_threads(1)
-        engine.generate(speech, 1, 1, asked=usual(0.5))
+        engine.generate(speech, Request(1, 1, direction=usual(0.5)))
         before = {name: getattr(owner, attribute) for name, (owner, attribute) in parts.items()}
         for name, (owner, attribute) in parts.items():
             setattr(owner, attribute, timed(name, before[name]))
         try:
             engine._known.clear()
-            whole = processor_seconds_of(lambda: engine.generate(speech, TAKES, 1, asked=usual(0.5)))
+            whole = processor_seconds_of(lambda: engine.generate(speech, Request(TAKES, 1, direction=usual(0.5))))
         finally:
             torch.set_num_threads(self.threads)
             for owner, attribute in parts.values():

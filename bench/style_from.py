@@ -28,6 +28,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import reading
 from thunder_core.errors import BadRequest
 from thunder_core.files import write_file
+from thunder_core.request import Request
 from thunder_core.train.style_reader import agreement, fit, performed
 from thunder_core.types import Motion
 
@@ -68,7 +69,7 @@ def takes(cache: Path, voices: int) -> list[str]:
     for number, clip in enumerate(clips_of(corpus, "test", voices)):
         line = Line.of(corpus, clip, engine)
         wanted = Asked(Direction().vector()[None], 0.5, as_asked=False)
-        for take in engine.generate(line.speech, READINGS, READINGS * number, asked=wanted):
+        for take in engine.generate(line.speech, Request(READINGS, READINGS * number, direction=wanted)):
             try:
                 read.append(style_of(take.motion, engine.head.expression_names).style.vector())
             except BadRequest:  # it hardly speaks

@@ -51,12 +51,11 @@ class Today:
     """The engine of this tree, at the settings an animator gets: normal quality, default Spread."""
 
     def __init__(self, sound: np.ndarray):
-        from thunder_core.direction import Asked, Direction
         from thunder_core.engine.engine import Engine
+        from thunder_core.request import Request
         from thunder_core.types import Speech
 
-        self.engine, self.speech = Engine.load(), Speech(sound)
-        self.settings = {"asked": Asked(Direction().vector()[None])}
+        self.engine, self.speech, self.request = Engine.load(), Speech(sound), Request
 
     def forget(self) -> None:
         """Nothing is known of the sound."""
@@ -65,7 +64,7 @@ class Today:
     def generate(self, takes: int, seed: int) -> None:
         """Takes of a sound whose features have to be worked out."""
         self.forget()
-        self.engine.generate(self.speech, takes, seed, **self.settings)
+        self.engine.generate(self.speech, self.request(takes, seed))
 
 
 class Before:

@@ -32,6 +32,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.face.lips import CLOSED_MM, opening_mm, width_mm
+from thunder_core.request import Request
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP, labels
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
@@ -107,7 +108,7 @@ def main() -> None:
             truth = [perform(phones, loud, names, np.random.default_rng(s), Direction(), features=features) for s in range(4)]
             widths = np.mean([width_mm(m, engine.head)[: speech.frames] for m in truth], 0)
             truth = np.mean([opening_mm(m, engine.head)[: speech.frames] for m in truth], 0)
-            takes = engine.generate(speech, args.takes, 1, asked=usual())
+            takes = engine.generate(speech, Request(args.takes, 1, direction=usual()))
             curves = np.stack([t.opening for t in takes])
             k = min(curves.shape[1], len(truth), len(phones[2::4]))
             rounded = np.isin(phones[2::4][:k], ROUND)

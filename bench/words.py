@@ -33,6 +33,7 @@ from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line as Spoke
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, NEARLY, REMARKABLY_CARRIED, words, words_of_takes
 from thunder_core.engine.engine import Engine
+from thunder_core.request import Request
 from thunder_core.types import FPS, IDLE, LISTENS, RATE, SPEAKS, Speech
 
 COUNTS = ("words", "other side of usual", "other side of the batch", "another take's more")
@@ -101,7 +102,9 @@ def main() -> None:
         speech = Speech(Line.of(corpus, clip, engine).speech.samples[: round(args.seconds * RATE)])
         if args.role == IDLE:
             speech = Speech(np.zeros(round(min(IDLE_SECONDS, args.seconds) * RATE), np.float32))
-        takes = engine.generate(speech, args.takes, 100 * number + 1, args.steps, asked=usual, listening=args.role == LISTENS)
+        takes = engine.generate(
+            speech, Request(args.takes, 100 * number + 1, steps=args.steps, direction=usual, listening=args.role == LISTENS)
+        )
         expected = engine.expected_measures(speech, usual) if speaks else {}
         voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
         line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)

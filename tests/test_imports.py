@@ -115,7 +115,7 @@ def test_the_worker_starts_with_the_standard_library_alone():
     for node in at_start:
         if isinstance(node, ast.ImportFrom) and node.level:
             names = [node.module] if node.module else [alias.name for alias in node.names]
-            assert set(names) <= {"errors", "private_folder", "protocol", "quality", "system_calls", "systems", "arguments"}
+            assert set(names) <= {"errors", "private_folder", "protocol", "shipped", "system_calls", "arguments"}
         else:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else [node.module]
             assert set(names) <= sys.stdlib_module_names | {"__future__"}

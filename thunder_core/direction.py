@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -135,6 +135,8 @@ def _mood(name: str, label: str, description: str, tempo: float = 1.0, **changes
 
 
 NEUTRAL = "neutral"
+STRENGTH = 0.6  # default strength of a mood
+SPREAD = 0.5  # default variation of takes around a direction
 MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
     _mood(NEUTRAL, "Neutral", "No mood"),
     _mood("warm", "Warm", "Friendly, smiling with the eyes", smile=1.6, brows=0.5, head=0.5, tension=-0.5),
@@ -226,7 +228,7 @@ def over_frames(vectors: np.ndarray, frames: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """The requested directions of a batch of takes.
+    """The requested directions of a batch of takes; without arguments, the neutral direction as the panel sends it.
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
     spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it exactly, without spread.
@@ -236,8 +238,8 @@ class Asked:
     words and differ little from them in what is drawn at random; gestures and the side of the head are those of the first.
     """
 
-    vectors: np.ndarray
-    spread: float = 0.5
+    vectors: np.ndarray = field(default_factory=lambda: Direction().vector()[None])
+    spread: float = SPREAD
     as_asked: bool = True
     original: np.ndarray | None = None
     like: tuple[tuple[int, float], ...] = ()

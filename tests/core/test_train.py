@@ -19,6 +19,7 @@ from torch import nn
 from thunder_core.engine.diffusion.sampling import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.face.head import load_head
+from thunder_core.request import Request
 from thunder_core.train import __main__ as train
 from thunder_core.train.adapt import pieces
 from thunder_core.train.card import write_card
@@ -279,7 +280,7 @@ def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
     engine = Engine.load(folder / "weights", device="cpu")
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     assert engine.thunder.distilled is not None
-    takes = engine.generate(speech, 2, 1)
+    takes = engine.generate(speech, Request(2, 1))
     assert [t.motion.frames for t in takes] == [25, 25]
     one, other = (take.motion.expression for take in takes)
     assert np.isfinite(one).all() and np.ptp(one) > 0 and not np.array_equal(one, other)
@@ -337,7 +338,7 @@ def test_the_shipped_model_goes_on_learning_from_a_folder_of_ones_own(trained):
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     engine = Engine.load(folder / "mine", device="cpu")
     assert engine.thunder.distilled is None, "it was distilled from another model"
-    assert engine.generate(speech, 1, 1)[0].motion.frames == 25
+    assert engine.generate(speech, Request(1, 1))[0].motion.frames == 25
 
 
 def test_long_recordings_are_cut_where_it_is_quiet():

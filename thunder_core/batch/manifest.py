@@ -20,6 +20,7 @@ from dataclasses import dataclass
 
 from ..engine_python import ROOT
 from ..files import files_written, hash_of, is_damaged, JOURNAL, MANIFEST, Transaction
+from ..shipped import WEIGHTS
 from .job_file import Job
 from .settings import path_names
 
@@ -39,7 +40,7 @@ def version() -> str:
 
 def hash_of_weights(folder: str | None) -> str:
     """SHA-256 over the model files of a folder, None for the one that comes with the add-on. Raises OSError."""
-    folder = folder or os.path.join(ROOT, "weights")
+    folder = folder or str(WEIGHTS)
     digest = hashlib.sha256()
     for name in sorted(os.listdir(folder)):
         if name == "head.npz" or os.path.splitext(name)[1] in (".safetensors", ".json"):

@@ -14,6 +14,7 @@ from pathlib import Path
 import torch
 
 from ..errors import ThunderError
+from ..shipped import WEIGHTS
 from .stages import STAGES
 from .stages.workspace import ROOT, Workspace
 
@@ -25,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--cache", type=Path, default=ROOT / "cache", help="corpus and features (not for version control)")
     p.add_argument("--runs", type=Path, default=ROOT / "runs", help="checkpoints and logs; a stage found there is resumed")
-    p.add_argument("--weights", type=Path, default=ROOT / "weights", help="where stages read and export weights")
+    p.add_argument("--weights", type=Path, default=WEIGHTS, help="where stages read and export weights")
     p.add_argument("--seed", type=int, default=1, help="of every draw: the same seed trains the same network")
     p.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu", help="cpu, or cuda:0 where torch finds it")
     p.add_argument("--threads", type=int, default=os.cpu_count(), help="of torch; 1 under torchrun")
