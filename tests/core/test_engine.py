@@ -61,6 +61,19 @@ def test_the_same_seed_gives_the_same_take_bit_for_bit(engine, speech, takes):
     assert all(same(a.motion, b.motion, 0.0) for a, b in zip(takes, again))
 
 
+def test_an_explanation_leads_from_the_model_to_the_take(engine, speech, takes):
+    take = next(each for each in takes if each.seed == 101)
+    names, frame = engine.head.expression_names, 30
+    said = engine.explain(speech, Request(1, 101, direction=AROUND), frame)
+    values = dict(zip(names, np.zeros(len(names)))) | said["sampled"]
+    for step in said["steps"]:
+        values |= {name: after for name, (_, after) in step["changes"].items()}
+    assert np.array([values[name] for name in names]) == pytest.approx(take.motion.expression[frame], abs=0.06)
+    assert said["seconds"] == pytest.approx(1.2) and len(said["steps"]) > 5
+    with pytest.raises(BadRequest, match="frames 0 to"):
+        engine.explain(speech, Request(1, 101), speech.frames)
+
+
 def test_the_jaw_of_a_take_speaks(engine, takes):
     """The bars of bench/articulation.py, on the shipped sample."""
     own = engine.thunder.pipeline.mechanics.articulators

@@ -251,6 +251,7 @@ class Engine:
             SharedProgress(len(seeds), lambda fraction, message: progress(0.08 + 0.92 * fraction, message)),
             role == SPEAKS, asked is not None and follows == DIRECTION, request.sums,
         )  # fmt: skip
+
     def _direction(self, request: Request) -> Asked | None:
         """The direction of a request, the neutral one where it has none; None if weights or system cannot be directed.
 

@@ -44,6 +44,7 @@ OLDEST_PYTHON = (3, 11)
 CANCEL_PATIENCE = 0.3  # seconds a running request has to notice its cancellation before it is answered for
 GRACE = 1.0  # seconds a running request has to end when the client is gone
 LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
+LAST_FRAME = 10_000_000  # of a take, at 25 a second
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
 PROGRESS_EVERY = 0.05  # seconds between progress events; Blender's timer does not read them more often
 
@@ -304,6 +305,17 @@ class Worker:
             "seconds": time.monotonic() - started,
         }
 
+    def _explain(self, args, progress):
+        from ..request import check_whole
+        from .speech.audio import read_sound
+
+        request = arguments.request(args)
+        frame = check_whole("frame", args.get("frame"), 0, LAST_FRAME)
+        speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not request.listening)
+        engine = self._loaded(progress)
+        progress(0.3, "Sampling the take again")
+        return {"weights": engine.weights, **engine.explain(speech, request, frame)}
+
     def _about_takes(self, engine, speech, folder):
         """Provenance shared by all takes of a request."""
         from ..types import FPS
@@ -385,6 +397,7 @@ class Worker:
     VERBS = {
         "hello": _hello,
         "generate": _generate,
+        "explain": _explain,
         "score": _score,
         "closures": _closures,
         "listen": _listen,
