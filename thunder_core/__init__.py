@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from .errors import BadRequest, BadSound, BadWeights, ThunderError
 
 __all__ = [
-    "BadRequest", "BadSound", "BadWeights", "Engine", "load", "perform", "sample", "score", "speak", "Take", "Takes", "ThunderError", "Voice",
+    "BadRequest", "BadSound", "BadWeights", "Engine", "load", "perform", "sample", "score", "speak", "Take", "Takes",
+    "ThunderError", "Voice",
 ]  # fmt: skip
 
 
 def __getattr__(name: str):
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(".errors" if name in ("BadRequest", "BadSound", "BadWeights", "ThunderError") else ".api", __name__), name)
+    errors = import_module(".errors", __name__)
+    return getattr(errors, name) if hasattr(errors, name) else getattr(import_module(".api", __name__), name)
 
 
 def __dir__() -> list[str]:

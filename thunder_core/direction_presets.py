@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,7 +49,7 @@ class Preset:
         return data
 
     def asked(
-        self, moved: Mapping[str, float], mood: tuple[str, float] | None = None, spread: float | None = None, as_asked: bool = True
+        self, moved: dict[str, float], mood: tuple[str, float] | None = None, spread: float | None = None, as_asked: bool = True
     ) -> Asked:  # fmt: skip
         """A request for takes in this direction, in which what is given goes before the preset's own.
 
