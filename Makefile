@@ -25,6 +25,7 @@
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
 #   make platforms     whether every locked package has a wheel for Linux, Windows and macOS (needs uv)
+#   make weight        what the repository weighs: statements, modules, imports, numbers, words, beside docs/development/weight.json
 #   make package       out/thunder-VERSION.zip, what Blender installs
 #   make clean         removes out/ and the environments
 #
@@ -53,7 +54,7 @@ WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean
+.PHONY: demo faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean weight
 
 demo:
 	@$(WITH_ENGINE) && \
@@ -171,6 +172,9 @@ locks:
 
 platforms:
 	@setup/python.sh platforms.py
+
+weight:
+	@$(WITH_ENGINE) && "$$engine" setup/weight.py
 
 package:
 	@setup/python.sh package.py

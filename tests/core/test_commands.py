@@ -82,7 +82,8 @@ TARGETS = {
 }  # fmt: skip
 ELSEWHERE = set(
     "test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window "
-    "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations lint licences locks platforms clean".split()
+    "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations lint licences locks "
+    "platforms clean weight".split()
 )
 
 
