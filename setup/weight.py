@@ -17,6 +17,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -159,10 +160,14 @@ def trace_take(tree: Path) -> Figures:
     speech = import_module("thunder_core.engine.speech.audio").read_sound(tree / "assets" / "sample.wav")
     torch.set_num_threads(1)  # so that all of it runs in this thread
     asked = direction.Asked(direction.Direction().vector()[None], 0.0)
+    if importlib.util.find_spec("thunder_core.request"):
+        generate = partial(engine.generate, speech, import_module("thunder_core.request").Request(1, 1, direction=asked))
+    else:  # an earlier tree
+        generate = partial(engine.generate, speech, 1, 1, asked=asked)
     trace = Trace(tree / "thunder_core")
     sys.setprofile(trace)
     try:
-        engine.generate(speech, 1, 1, asked=asked)
+        generate()
     finally:
         sys.setprofile(None)
     return trace.figures()
