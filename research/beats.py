@@ -8,7 +8,6 @@ and once where it comes to rest, as of dancers.
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from research.faces.real_faces import solved_clips
-from research.harness import add_shared, keep, required, RESULTS
+from research.harness import add_shared, keep_json, required, RESULTS
 from research.measures import metrics
 from research.measures.evaluate import Clip, clips_of, Compared, stretches
 from thunder_core.channels import Columns
@@ -96,4 +95,4 @@ def run(args: Namespace) -> None:
         beats = {"at strokes": metrics.kinematic_beats, "at rests": rests}
         made[name] = {"clips": len(turns)} | {what: measured(turns, where) for what, where in beats.items()}
         print(name, made[name], flush=True)
-    keep(args.results, [json.dumps(made, indent=1, ensure_ascii=False)])
+    keep_json(args.results, made)

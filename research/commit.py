@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.harness import add_shared, keep, required, RESULTS, ROOT, usual
+from research.harness import add_shared, keep, keep_json, required, RESULTS, ROOT, usual
 from research.heads import blenders
 
 SCENE_FPS = 24
@@ -234,4 +234,4 @@ def run(args: Namespace) -> None:
     ]
     print(keep(args.results, lines))
     figures = [{name: value for name, value in row.items() if name not in ("labels", "first_s")} for row in rows]
-    keep(args.results.with_suffix(".json"), [json.dumps(figures, indent=1)])
+    keep_json(args.results.with_suffix(".json"), figures)

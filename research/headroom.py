@@ -8,14 +8,13 @@ mouth's width. To research/results/headroom.json.
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from research.harness import add_shared, keep, required, RESULTS
+from research.harness import add_shared, keep_json, required, RESULTS
 from research.train.paper import folder_of, NETWORK
 from thunder_core.engine.diffusion.sampling import alpha_bar, noisy, STEPS
 from thunder_core.engine.m2s.model import MeshToSpeech
@@ -107,4 +106,4 @@ def run(args: Namespace) -> None:
     head, motions = load_head(args.weights / "head.npz"), MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
     made: dict = {"linear map": linear(motions, head)}
     made["L_m2s"] = losses(motions, head, args.weights, args.runs, args.seed)
-    keep(args.results, [json.dumps(made, indent=1)])
+    keep_json(args.results, made)

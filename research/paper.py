@@ -24,7 +24,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from research import beats
-from research.harness import add_shared, keep, put_into, required, RESULTS, ROOT
+from research.harness import add_shared, keep, keep_json, put_into, required, RESULTS, ROOT
 from research.measures.evaluate import (
     Clip,
     clips_of,
@@ -366,7 +366,7 @@ def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Pri
     said = verdicts(changes, rows, printed.paper)
     missing = [name for name in printed.order if name not in rows]
     about = about | {"missing": missing, "claims": changes, "verdicts": said, "rows": made}
-    keep(folder / f"table{printed.number}.json", [json.dumps(about, indent=1)])
+    keep_json(folder / f"table{printed.number}.json", about)
     keep(folder / f"paper_clips{printed.suffix}.json", [json.dumps(rows)])
     if page is not None:
         put_into(page, f"table {printed.number}", markdown(made, printed.columns, printed.order, printed.paper))
@@ -445,7 +445,7 @@ def place(args: Namespace, rows: Rows, about: dict) -> None:
     if apart and apart != HEADS:
         made = table(rows, FIGURES, TABLE2_ROWS)
         about = about | {"claims": claims(rows, printed.paper), "rows": made}
-        keep(folder / f"table{printed.number}_{apart}.json", [json.dumps(about, indent=1)])
+        keep_json(folder / f"table{printed.number}_{apart}.json", about)
         if page is not None:
             put_into(page, apart + printed.suffix.replace("_", " "), markdown(made, printed.columns if args.heads else FIGURES, (), {}))
     else:

@@ -9,7 +9,6 @@ other frames of these speakers as the encoder learned to see them, and the stren
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from research.harness import add_shared, keep, required, RESULTS
+from research.harness import add_shared, keep_json, required, RESULTS
 from research.train.paper import NETWORK
 from research.train.pictures import FacePictures, pictures_for, Views
 from research.train.point_pictures import PointPictures
@@ -139,4 +138,4 @@ def run(args: Namespace) -> None:
     for name, rows in made.items():
         for view, row in rows.items():
             print(f"{name:20s} {view:20s}" + "".join(f" {figure} {value:5.3f}" for figure, value in row.items()))
-    keep(args.results, [json.dumps({"by_chance": round(1 / len(LABELS), 3), "networks": made}, indent=1)])
+    keep_json(args.results, {"by_chance": round(1 / len(LABELS), 3), "networks": made})

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from research import peers, speed_quality
-from research.harness import add_shared, keep, RESULTS, ROOT, SAMPLE, usual
+from research.harness import add_shared, keep, keep_json, RESULTS, ROOT, SAMPLE, usual
 from research.heads import blenders
 from research.long import memory
 from thunder_core.client import Client
@@ -712,7 +712,7 @@ def run(args: Namespace) -> None:
     print("\n".join(lines))
     if args.quick:
         return
-    keep(args.results, [json.dumps(figures, indent=1)])
+    keep_json(args.results, figures)
     keep(args.results.with_suffix(".txt"), lines)
     if args.results == RESULTS / "speed.json":
         if "seconds_by_takes" in figures:

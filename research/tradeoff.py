@@ -9,13 +9,12 @@ research/results/tradeoff.json and docs/pictures/tradeoff.png.
 
 from __future__ import annotations
 
-import json
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
 
-from research.harness import add_shared, keep, required, RESULTS, ROOT
+from research.harness import add_shared, keep_json, required, RESULTS, ROOT
 from research.measures.evaluate import Clip, clips_of, Measured, Trained
 from research.paper import digest_of, KEPT, measure, SYSTEM_OF
 from research.train.paper import folder_of, named, NETWORK, ROWS
@@ -119,5 +118,5 @@ def run(args: Namespace) -> None:
         "at_equal_variety": at_equal_variety(curves),
         "rows": curves,
     }
-    keep(args.results / "tradeoff.json", [json.dumps(about, indent=1)])
+    keep_json(args.results / "tradeoff.json", about)
     draw(curves, args.picture or (PICTURE if args.results == RESULTS else args.results / "tradeoff.png"))
