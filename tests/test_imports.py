@@ -40,7 +40,7 @@ def lint(folder):
 def as_package(folder, copy=False):
     package = folder / "thunder"
     package.mkdir()
-    for name in ("__init__.py", "thunder_core", "tools", *FOLDERS):
+    for name in ("__init__.py", "thunder_core", "research", *FOLDERS):
         if copy and (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, package / name, ignore=shutil.ignore_patterns("__pycache__"))
         elif copy:
@@ -63,7 +63,8 @@ def test_dependencies_point_one_way(tmp_path):
         ("operators/generate.py", "from ..thunder_core.speech import audio"),
         ("thunder_core/engine/systems/__init__.py", "import bpy"),
         ("thunder_core/types.py", "from ..scene import strip"),
-        ("scene/heads/head.py", "from ...tools.sculpt import form"),
+        ("thunder_core/train/card.py", "from ...research import harness"),
+        ("scene/heads/head.py", "from ...research.sculpt import form"),
     ],
 )
 def test_a_dependency_the_other_way_is_noticed(tmp_path, file, line):
@@ -103,7 +104,7 @@ def test_blenders_process_needs_only_what_blender_has():
 
 
 def test_the_extension_imports_itself_only_relatively():
-    ours = {"thunder_core", "thunder", "bl_ext", "tools", *FOLDERS}
+    ours = {"thunder_core", "thunder", "bl_ext", "research", *FOLDERS}
     for folder in (*FOLDERS, "thunder_core"):
         for file in (ROOT / folder).rglob("*.py"):
             for module, level in imports(file):

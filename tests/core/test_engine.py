@@ -75,7 +75,7 @@ def test_an_explanation_leads_from_the_model_to_the_take(engine, speech, takes):
 
 
 def test_the_jaw_of_a_take_speaks(engine, takes):
-    """The bars of bench/articulation.py, on the shipped sample."""
+    """The bars of research/articulation.py, on the shipped sample."""
     own = engine.thunder.pipeline.mechanics.articulators
     shapes = [own.shape(take.motion.expression, take.motion.jaw) for take in takes]
     gap, incisors, rise, bare = (np.concatenate([getattr(shape, name) for shape in shapes]) for name in ("gap", "incisors", "rise", "bare"))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from research.measures.habits import nods
 from thunder_core.animation.played import shifts
 from thunder_core.direction import Direction, NEUTRAL, Style
 from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
@@ -22,7 +23,6 @@ from thunder_core.engine.gestures.speaker import calm_between_accents, livelier
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
 from thunder_core.train import teacher_manner
-from thunder_core.train.habits import nods
 from thunder_core.types import FPS, Motion
 
 ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225, 330, 360, 390, 420])

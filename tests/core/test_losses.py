@@ -8,6 +8,7 @@ import pytest
 import torch
 from made_motions import FEATURES, made_motions
 
+from research.train.systems import build_learner, LabelledBatches, Labels
 from thunder_core.channels import Columns
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.diffusion.denoiser import Denoiser, DenoiserConfig
@@ -22,7 +23,6 @@ from thunder_core.train.denoiser import DenoiserLoss, FRAMES
 from thunder_core.train.discriminators import discriminator_loss, vocoder_loss
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import speech_loss, SpeechBatches
-from thunder_core.train.systems import build_learner, LabelledBatches, Labels
 from thunder_core.train.vocoder import AdversarialVocoder, view_distance, VocoderLoss
 
 

@@ -16,6 +16,8 @@ import soundfile
 import torch
 from torch import nn
 
+from research import __main__ as research
+from research.train.stages import STAGES as RESEARCH
 from thunder_core.engine.diffusion.sampling import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.face.head import load_head
@@ -189,6 +191,11 @@ def test_the_log_of_a_resumed_run_has_each_step_once(tmp_path, monkeypatch):
     assert len(steps) == 120 and [json.loads(line)["step"] for line in log.read_text().splitlines()] == [50, 100, 150, 200]
 
 
+def begun_by(stage):
+    """What runs a stage: of the laboratory, or of training."""
+    return (lambda words: research.main(["train", *words])) if stage in RESEARCH else train.main
+
+
 @pytest.mark.parametrize(
     "stage, there, missing",
     [
@@ -211,7 +218,7 @@ def test_a_stage_without_what_it_needs_says_which_stage_makes_it(tmp_path, stage
         motions.mkdir()
         (motions / "rows.json").write_text("{}")
     with pytest.raises(SystemExit, match=missing.replace(".", "[.]")):
-        train.main(["--cache", str(tmp_path), "--threads", "1", "--device", "cpu", stage])
+        begun_by(stage)(["--cache", str(tmp_path), "--threads", "1", "--device", "cpu", stage])
 
 
 @pytest.fixture(scope="module")
@@ -244,7 +251,7 @@ def trained(tmp_path_factory):
         said, threads = io.StringIO(), torch.get_num_threads()
         try:
             with contextlib.redirect_stdout(said):
-                train.main([*map(str, places), *words])
+                begun_by(words[0])([*map(str, places), *words])
         finally:
             torch.set_num_threads(threads)
         return said.getvalue()

@@ -24,7 +24,7 @@ _LIKELY = 0.4  # probability above which the encoder hears one of them
 _BEFORE, _AFTER = 0.15, 0.12  # seconds in which lips come forward ahead of a sound, and go back after it
 # Share by which slightly rounded lips come further in than the model, which stays short of its teacher there, has them; the further in, the
 # less, so that a strong rounder's do not go beyond what lips do. On w, oo and oh of validation voices the mouth is then 7.1 mm narrower
-# than at rest, the teacher's 6.6 (`bench/sounds.py`).
+# than at rest, the teacher's 6.6 (`research/sounds.py`).
 _ROUNDER = 0.75
 _ROUND_REACH, _ROUND_EASE = 1, 1.0  # frames beside a sound that count as it, and standard deviation of its smoothing, frames
 

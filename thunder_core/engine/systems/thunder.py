@@ -223,7 +223,7 @@ class Thunder:
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:
         """Features for a face that listens to a voice: the speaker's movement without speech, weaker and _LATE frames later.
 
-        Weights trained on listeners hardly react to a voice given only by its loudness (`bench/listeners.py`).
+        Weights trained on listeners hardly react to a voice given only by its loudness (`research/listeners.py`).
         """
         return voice.unspoken(_LATE)
 
