@@ -10,10 +10,11 @@ from made_voice import made_voice
 
 from thunder_core.channels import LARGEST_VALUE
 from thunder_core.direction import AXES, Direction, MOODS, Style
-from thunder_core.engine.explain import explain, in_words
+from thunder_core.engine.explain import explain
 from thunder_core.engine.gestures.making import layer_of
 from thunder_core.engine.pipeline import Kept, Part, Pipeline
 from thunder_core.engine.speech.phrasing import Phrasing
+from thunder_core.explanation import in_words
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.mechanics import Sounds
 from thunder_core.steps import CONSTRAINT, REASONS, STEPS, traced
