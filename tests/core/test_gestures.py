@@ -10,7 +10,7 @@ import torch
 
 from research.measures.habits import nods
 from thunder_core.animation.played import shifts
-from thunder_core.direction import Direction, NEUTRAL, Style
+from thunder_core.direction import Direction, HABITS, Habits, NEUTRAL, Style
 from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
 from thunder_core.engine.gestures import manner
 from thunder_core.engine.gestures.carriage import carried, drawn_together, height_of
@@ -22,7 +22,6 @@ from thunder_core.engine.gestures.manner import Directed, evenly, manner_of, Str
 from thunder_core.engine.gestures.speaker import calm_between_accents, livelier
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
-from thunder_core.train import teacher_manner
 from thunder_core.types import FPS, Motion
 
 ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225, 330, 360, 390, 420])
@@ -220,17 +219,11 @@ def test_sliders_scale_gestures_and_move_none():
 def test_gestures_are_played_as_the_direction_is(direction):
     style, directed = direction.played, Directed.of(direction.vector()[None]).at(7)
     assert directed.looks == pytest.approx(style.eyes, rel=1e-5)
-    raises = 1 + direction.strength * (manner.RAISES.get(direction.mood, 1.0) - 1)
+    raises = 1 + direction.strength * (HABITS.get(direction.mood, Habits()).raises - 1)
     assert directed.brows == pytest.approx(style.brows * raises, rel=1e-5)
     assert directed.tempo == pytest.approx(direction.tempo, rel=1e-5) and directed.side == pytest.approx(style.asymmetry, abs=1e-6)
-    nods = 1 + direction.strength * (manner.NODS.get(direction.mood, 1.0) - 1)
+    nods = 1 + direction.strength * (HABITS.get(direction.mood, Habits()).nods - 1)
     assert directed.head == pytest.approx(style.head * style.energy**0.3 * nods, rel=1e-5)
-
-
-def test_moods_change_gestures_as_much_as_the_teachers():
-    for name, mood in teacher_manner.MOODS.items():
-        own = [table.get(name, usual) for table, usual in ((manner.NODS, 1), (manner.RAISES, 1), (manner.LOOKS, 1), (manner.ONE_SIDED, 0))]
-        assert own == [mood.nods, mood.raises, max(1, mood.looks), mood.one_sided], name
 
 
 def test_a_mood_of_one_side_raises_that_brow_and_holds_the_other():

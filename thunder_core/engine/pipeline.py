@@ -19,9 +19,10 @@ from ..easing import smoothstep
 from ..face.articulators import Articulators, Shape
 from ..face.lip_closures import press_together
 from ..face.lips import CLOSED_MM
-from ..face.mechanics import highest, lips_of, Mechanics, USUAL_GAP_MM
+from ..face.mechanics import lips_of, Mechanics, USUAL_GAP_MM
 from ..face.moods import MoodPoses
 from ..face.smoothing import limit_rate, limit_release, lower_peaks
+from ..filters import highest
 from ..steps import ADDED, CONSTRAINT, step, UNTAUGHT
 from .diffusion.pauses import hold_head_in_pauses, keep_gaze, limit_brow_speed, limit_head_speed
 from .diffusion.rounding import boost_pucker, round_lips
@@ -196,12 +197,12 @@ class Pipeline:
         The model opens and closes lips around a closure itself. Its opening is lowered there to the share that `shut` leaves of the widest
         opening nearby, not of itself: otherwise a short vowel between two closures would be left with its loudest frame alone.
         """
-        rows = np.flatnonzero(highest(shut, _PARTS) > 0)
+        rows = np.flatnonzero(highest(shut, 2 * _PARTS + 1) > 0)
         if not len(rows):
             return aim
         own = aim.gap.copy()
         own[rows] = self.mechanics.articulators.shape(before[rows].astype(np.float64), jaw[rows].astype(np.float64)).gap
-        gap = np.where(shut > 0, np.maximum(aim.gap, np.minimum(own, (1 - shut) * highest(own, _PARTS))), aim.gap)
+        gap = np.where(shut > 0, np.maximum(aim.gap, np.minimum(own, (1 - shut) * highest(own, 2 * _PARTS + 1))), aim.gap)
         return Shape(gap, aim.rise, aim.incisors)
 
     @step(CONSTRAINT, "expression")

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..channels import LARGEST_VALUE
 from ..easing import smoothstep
+from ..filters import highest, smooth
 from ..rotation import rotvec_to_matrix
 from ..steps import CONSTRAINT, step
 from .articulators import Articulators, Shape
@@ -68,19 +69,6 @@ class Sounds:
     def at(self, rows) -> Sounds:
         """Some of the frames."""
         return Sounds(self.speech[rows], self.sibilant[rows], self.labiodental[rows], self.dental[rows])
-
-
-def bell(values: np.ndarray, deviation: float) -> np.ndarray:
-    """Values [T] smoothed by a Gaussian of this deviation in frames; ends are held."""
-    reach = int(np.ceil(3 * deviation))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
-    return np.convolve(np.pad(values, reach, mode="edge"), kernel / kernel.sum(), mode="valid")
-
-
-def highest(values: np.ndarray, reach: int) -> np.ndarray:
-    """Running maximum of values [T] within `reach` frames to either side."""
-    padded = np.pad(values, reach, mode="edge")
-    return np.max([padded[i : i + len(values)] for i in range(2 * reach + 1)], axis=0)
 
 
 def rise_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
@@ -162,7 +150,8 @@ class Mechanics:
         x = np.array(expression)
         rolled = smoothstep(np.clip((x[:, self.roll] - _ROLLS[0]) / (_ROLLS[1] - _ROLLS[0]), 0.0, 1.0))
         x[:, self.tongue] *= 1 - rolled
-        soft = np.maximum(rolled, bell(highest(rolled, _CORNER_FRAMES), _CORNER_EASE))  # a smile that gives way in one frame flickers
+        # A smile that gives way in one frame flickers.
+        soft = np.maximum(rolled, smooth(highest(rolled, 2 * _CORNER_FRAMES + 1), _CORNER_EASE))
         for columns, most in self.corners:
             x[:, columns] = np.minimum(x[:, columns], (LARGEST_VALUE + soft * (most - LARGEST_VALUE))[:, None])
         return x
@@ -171,13 +160,13 @@ class Mechanics:
         """Millimetres [T] between the incisors, more than at rest."""
         overlap = self.articulators.overlap
         wanted = jaw_of(aim.gap, lips)
-        held = bell(highest(wanted, _HOLD_FRAMES), _EASE_FRAMES) * _HOLD
+        held = smooth(highest(wanted, 2 * _HOLD_FRAMES + 1), _EASE_FRAMES) * _HOLD
         wanted = np.maximum(wanted, np.maximum(np.minimum(held, _HOLD_MOST), SPEAKING_MM))
         wanted = np.maximum(wanted, aim.incisors)
         wanted += sounds.dental * np.maximum(DENTAL_MM + overlap - wanted, 0.0)
         wanted -= sounds.labiodental * np.maximum(wanted - BITE_JAW_MM, 0.0)
         wanted -= sounds.sibilant * np.maximum(wanted - SIBILANT_MM - overlap, 0.0)
-        wanted = bell(wanted, _JAW_EASE)
+        wanted = smooth(wanted, _JAW_EASE)
         wanted = np.maximum(wanted, aim.gap - np.minimum(aim.rise, rise_of(aim.gap, lips)) - _BARE_LIMIT)
         return aim.incisors + sounds.speech * (wanted - aim.incisors)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .mechanics import bell, highest
+from ..filters import highest, smooth
 
 
 def slowed(values: np.ndarray, changes: tuple[float, float], near: int, deviation: float) -> np.ndarray:
@@ -14,9 +14,8 @@ def slowed(values: np.ndarray, changes: tuple[float, float], near: int, deviatio
     if len(values) < 2:
         return values
     speed = np.abs(np.diff(values, axis=0, prepend=values[:1])).max(1)
-    share = bell(highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), near), near / 2)[:, None]
-    smooth = np.stack([bell(column, deviation) for column in values.T], 1)
-    return (values + share * (smooth - values)).astype(values.dtype)
+    share = smooth(highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), 2 * near + 1), near / 2)[:, None]
+    return (values + share * (smooth(values, deviation) - values)).astype(values.dtype)
 
 
 def limit_release(values: np.ndarray, most: float) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...channels import in_group
-from ...face.mechanics import bell, highest
+from ...filters import highest, smooth
 from ...steps import step, UNTAUGHT
 from ..speech.belief import likely, over_frames
 from ..speech.closure_envelope import closure
@@ -50,7 +50,7 @@ class Rounding:
 
 def believed_rounding(belief: np.ndarray, frames: int) -> Rounding:
     """Rounding over animation frames, from phone probabilities [N, 40] at 50 Hz."""
-    heard = bell(highest(over_frames(belief, ROUNDED, frames), _ROUND_REACH), _ROUND_EASE)
+    heard = smooth(highest(over_frames(belief, ROUNDED, frames), 2 * _ROUND_REACH + 1), _ROUND_EASE)
     least = np.zeros(frames)
     for value, names in _LEAST:
         spoken = likely(belief, [PHONES.index(name) for name in names], _LIKELY)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...face.articulators import Shape
-from ...face.mechanics import bell, highest
+from ...filters import highest, smooth
 from ...steps import step, UNTAUGHT
 from ..speech.belief import over_frames
 from ..speech.closure_envelope import segments
@@ -40,7 +40,7 @@ class Vowels:
 def believed_vowels(belief: np.ndarray, frames: int) -> Vowels:
     """Vowels over animation frames, from phone probabilities [N, 40] at 50 Hz."""
     high, low = (over_frames(belief, phones, frames) for phones in (HIGH_VOWELS, LOW_VOWELS))
-    return Vowels(bell(highest(high, _REACH), _EASE), low)
+    return Vowels(smooth(highest(high, 2 * _REACH + 1), _EASE), low)
 
 
 def no_vowels(frames: int) -> Vowels:
@@ -61,10 +61,10 @@ def closing_of_high_vowels(gap: np.ndarray, speech: np.ndarray, vowels: Vowels) 
         count[middle] += 1
     count += _SPARSE * speech
     value += _SPARSE * speech * _OF_SPEECH * gap
-    usual = bell(value, _NEARBY) / np.maximum(bell(count, _NEARBY), 1e-9)
+    usual = smooth(value, _NEARBY) / np.maximum(smooth(count, _NEARBY), 1e-9)
     share = gap / np.maximum(usual, 1e-3)
     less = 1 - (1 - _REMAINS) * vowels.high * np.maximum(share - _KNEE, 0.0) / np.maximum(share, _KNEE)
-    moved, left = (bell(np.abs(np.gradient(speech * x * gap)), _NEARBY) for x in (1.0, less))
+    moved, left = (smooth(np.abs(np.gradient(speech * x * gap)), _NEARBY) for x in (1.0, less))
     return less * np.clip(moved / np.maximum(left, 1e-9), 1.0, _MOST_BACK)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ...filters import gaussian, gaussian_kernel
 from ...steps import ADDED, step
 from ...types import FPS
 from ..speech.phrasing import runs
@@ -43,10 +44,7 @@ def eased(u: np.ndarray) -> np.ndarray:
 
 def blurred(values: np.ndarray, deviation: float) -> np.ndarray:
     """Every column of [T, c] smoothed over time by a Gaussian of this deviation in frames; ends are held."""
-    reach = int(3 * deviation) + 1
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
-    padded = np.pad(values.astype(float), ((reach, reach), (0, 0)), mode="edge")
-    return np.stack([np.convolve(column, kernel / kernel.sum(), "valid") for column in padded.T], 1)
+    return gaussian(values, deviation, "nearest", int(3 * deviation) + 1)
 
 
 def drift(frames: int, columns: int, hertz: float, rng: np.random.Generator) -> np.ndarray:
@@ -56,7 +54,7 @@ def drift(frames: int, columns: int, hertz: float, rng: np.random.Generator) -> 
     """
     deviation = FPS / (2 * np.pi * hertz)
     reach = int(3 * deviation) + 1
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    kernel = gaussian_kernel(deviation, reach)
     noise = rng.standard_normal((frames + 2 * reach, columns))
     return np.stack([np.convolve(column, kernel / np.linalg.norm(kernel), "valid") for column in noise.T], 1)
 

@@ -19,8 +19,9 @@ from ...direction import DIRECTION_NAMES
 from ...errors import BadRequest
 from ...face.articulators import Articulators
 from ...face.head import Head
-from ...face.mechanics import bell, highest, Sounds
+from ...face.mechanics import Sounds
 from ...files import hash_of
+from ...filters import highest, smooth
 from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..batches import at_once, in_turn, Run
@@ -113,7 +114,7 @@ class VoiceFeatures:
         nobody = 1 - self.presence.cpu().numpy().astype(float)
         for start, end in self.phrasing.silences:
             nobody[start:end] = 1.0
-        return bell(highest(nobody, _QUIET_REACH), _QUIET_EASE)
+        return smooth(highest(nobody, 2 * _QUIET_REACH + 1), _QUIET_EASE)
 
     def part(self, start: int, end: int) -> VoiceFeatures:
         """Frames start … end of it."""
