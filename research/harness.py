@@ -30,7 +30,7 @@ SHARED = {  # option → its default and what it is
     "solved": (ROOT / "out" / "real", "where solved faces are, or go"),
     "seed": (1, "of the first take; others follow"),
     "steps": (0, "of the whole diffusion model (default: normal quality)"),
-    "results": (None, "file for the table (default: in research/results, where all of its data was measured)"),
+    "results": (None, "where results go (default: research/results, if all of its data was measured)"),
 }
 
 

@@ -378,7 +378,7 @@ def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Pri
 
 def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
-    add_shared(p, "cache", "runs", "solved", "weights")
+    add_shared(p, "cache", "runs", "solved", "weights", "results")
     p.add_argument("systems", nargs="*", help="NAME=FOLDER,FOLDER: a row of its own, one weights folder per seed")
     p.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="chains to measure; those that are not there are left out")
     p.add_argument("--only", nargs="+", help="only these rows (“thunder*”: all whose names begin so)")
@@ -397,7 +397,6 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--split", default="test", choices=("test", "validation"), help="validation: to select, before anything is said of test")
     p.add_argument("--people", type=Path, help="folder with lips/: measure against its real faces of the split `check` instead")
     p.add_argument("--heads", action="store_true", help="CACHE is of the stage `heads`: Table 3, or with --people its networks")
-    p.add_argument("--results", type=Path, help="folder for the tables (default: research/results, if the protocol was kept)")
     p.add_argument("--docs", type=Path, help="page to write them into (default: docs/paper.md, likewise)")
 
 
