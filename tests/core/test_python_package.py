@@ -18,7 +18,8 @@ voice = thunder.load("line.wav")
 takes = thunder.perform(voice, takes=8, mood="warm", seed=1)
 takes.best.save("line.npz")
 takes.best.curves["jawOpen"]
-thunder.score(takes.best, voice); thunder.speak(takes.best)
+thunder.score(takes.best, voice)
+thunder.speak(takes.best)
 """
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -29,7 +30,7 @@ def installed(tmp_path_factory):
     source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("installed")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("thunder_core", "weights", "assets", "setup"):
-        shutil.copytree(ROOT / name, source / name, ignore=ignored, copy_function=os.link if os.name != "nt" else shutil.copy2)
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
     for name in ("pyproject.toml", "LICENSE", "requirements/engine.in", "docs/reference/python.md"):
         (source / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, source / name)
@@ -53,7 +54,7 @@ def run(installed, folder, code):
     return done.stdout
 
 
-def test_the_lines_of_the_readme_run_outside_the_repository(installed, tmp_path):
+def test_the_lines_of_the_page_run_outside_the_repository(installed, tmp_path):
     import soundfile
 
     samples, rate = soundfile.read(ROOT / "assets" / "sample.wav")
