@@ -54,14 +54,15 @@ def run(installed, folder, code):
     return done.stdout
 
 
-def test_the_lines_of_the_page_run_outside_the_repository(installed, tmp_path):
+def test_the_lines_of_the_pages_run_outside_the_repository(installed, tmp_path):
     import soundfile
 
     samples, rate = soundfile.read(ROOT / "assets" / "sample.wav")
     soundfile.write(tmp_path / "line.wav", samples[8000 : 8000 + 2 * rate], rate)
-    page = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
-    lines = [line.partition("#")[0].strip() for line in page.partition("```python\n")[2].partition("```")[0].splitlines()]
-    assert [line for line in lines if line] == ["import thunder_takes as thunder", *FIVE.strip().splitlines()]
+    for page in ("README.md", "docs/reference/python.md"):
+        block = (ROOT / page).read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+        lines = [line.partition("#")[0].strip() for line in block.splitlines()]
+        assert [line for line in lines if line] == ["import thunder_takes as thunder", *FIVE.strip().splitlines()], page
     told = run(
         installed, tmp_path, FIVE + "print(thunder.__file__, [take.seed for take in takes], takes.best.provenance['weights_origin'])"
     )
