@@ -85,12 +85,12 @@ def sampled(
             arrived.append(event)
 
     step = Step(_SAMPLING[0], "Starting engine")
-    folder = client.new_folder()
-    request = {"sound": sound, "takes": count, "seed": seed, "folder": folder, **sampling.request(client), **more}
-    if sampling.style_from:
-        request["reference"] = client.put_array(_reference(sampling.style_from))
+    seen = None
     if sampling.picture or sampling.moods:
-        request["picture"] = client.put_array(np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture))
+        seen = np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture)
+    wanted = sampling.request(count, seed, _reference(sampling.style_from) if sampling.style_from else None, seen)
+    folder = client.new_folder()
+    request = {"sound": sound, "folder": folder, **wanted.arguments(client.put_array), **more}
     asking = ask(client, "generate", _SAMPLING, step.message, meet, **request)
     try:
         running = True
