@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,9 +13,10 @@ from .errors import BadRequest
 from .face.mapping import Sums
 from .quality import NORMAL, QUALITIES
 from .systems import DEFAULT, SYSTEMS
-from .types import Keep
+from .types import Keep, pack
 
 MOST_TAKES = 256  # takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
+PutArray = Callable[[np.ndarray], str]
 LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000
 MOST_GUIDANCE, MOST_SPEECH_GUIDANCE = 20.0, 5.0  # far beyond what is of use
@@ -64,10 +65,36 @@ class Request:
         if self.direction is not None:
             check(self.direction.vectors)
 
+    def arguments(self, put_array: PutArray) -> dict:
+        """As the protocol's “generate” takes them, besides the sound; `engine.arguments.request` is the inverse.
+
+        put_array: writes an array and returns its path.
+        """
+        values: dict = {"takes": self.takes, "seed": self.seed, "guidance": self.guidance, "speech_guidance": self.speech_guidance}
+        values |= {"steps": self.steps} if self.steps else {"quality": self.quality}
+        values |= {} if self.system == DEFAULT else {"system": self.system}
+        values |= {"listening": True} if self.listening else {}
+        values |= {} if self.sums is None else {"sums": self.sums}
+        values |= {} if self.direction is None else direction_arguments(self.direction, put_array)
+        if self.keep is not None:
+            values |= {"keep_motion": put_array(pack(self.keep.motion)), "keep_mask": put_array(self.keep.mask)}
+        arrays = {"reference": self.reference, "picture": self.picture}
+        return values | {name: put_array(array) for name, array in arrays.items() if array is not None}
+
     @property
     def seeds(self) -> list[int]:
         """The seed of each take."""
         return [int(self.seed) + i for i in range(self.takes)]
+
+
+def direction_arguments(direction: Asked, put_array: PutArray) -> dict:
+    """A direction as the protocol's “generate” and “score” take it."""
+    values = {"direction": put_array(direction.vectors), "spread": direction.spread, "as_asked": direction.as_asked}
+    if direction.original is not None:
+        values["original"] = put_array(direction.original)
+    if direction.like:
+        values["like"] = [list(pair) for pair in direction.like]
+    return values
 
 
 def check_whole(name: str, value: object, low: int, high: int) -> int:

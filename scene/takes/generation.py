@@ -86,7 +86,7 @@ def sampled(
 
     step = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
-    request = {"takes": count, "folder": folder, **_arguments(client, sound, seed, sampling), **more}
+    request = {"folder": folder, **_arguments(client, sound, count, seed, sampling), **more}
     asking = ask(client, "generate", _SAMPLING, step.message, meet, **request)
     try:
         running = True
@@ -110,21 +110,20 @@ def sampled(
 def explained(client: Client, sound: str, seed: int, sampling: Sampling, frame: int) -> Generator[Step, None, dict]:
     """Steps that ask what the engine did at a frame, at 25 a second, of the take of a seed: its answer to “explain”
     (docs/reference/protocol.md). Raises ThunderError."""
-    request = {"takes": 1, "frame": frame, **_arguments(client, sound, seed, sampling)}
+    request = {"frame": frame, **_arguments(client, sound, 1, seed, sampling)}
     try:
         return (yield from ask(client, "explain", _SAMPLING, "Starting engine", **request))
     finally:
         _remove_arrays(request)
 
 
-def _arguments(client: Client, sound: str, seed: int, sampling: Sampling) -> dict:
-    """The arguments by which the engine samples takes from a seed on, whose arrays `_remove_arrays` removes."""
-    arguments = {"sound": sound, "seed": seed, **sampling.request(client)}
-    if sampling.style_from:
-        arguments["reference"] = client.put_array(_reference(sampling.style_from))
+def _arguments(client: Client, sound: str, count: int, seed: int, sampling: Sampling) -> dict:
+    """The arguments by which the engine samples takes, whose arrays `_remove_arrays` removes. Raises ThunderError."""
+    seen = None
     if sampling.picture or sampling.moods:
-        arguments["picture"] = client.put_array(np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture))
-    return arguments
+        seen = np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture)
+    wanted = sampling.request(count, seed, _reference(sampling.style_from) if sampling.style_from else None, seen)
+    return {"sound": sound, **wanted.arguments(client.put_array)}
 
 
 def _remove_arrays(request: dict) -> None:

@@ -51,7 +51,7 @@ def write_take(
     """
     with open(path, "wb") as file:
         np.savez(
-            file, **arrays(motion, channels, reading_of(provenance)), opening=opening, width=width, score=np.float32(score),
+            file, **arrays(motion, channels, reading_of(provenance)), opening=opening, width=width, score=np.float32(score),  # type: ignore[arg-type]
             seed=np.int64(seed),
         )  # fmt: skip
 
