@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import tomllib
@@ -98,13 +99,20 @@ def read_report(folder: str) -> dict:
 
 
 def read_json(path: str) -> dict:
-    """The dictionary in a file; empty if there is none or it cannot be read."""
+    """The dictionary in a file; empty if there is none, it cannot be read, or holds what JSON has no number for, such as NaN."""
     try:
         with open(path, "rb") as file:
-            content = json.loads(file.read(_LONGEST))
+            content = json.loads(file.read(_LONGEST), parse_float=_finite, parse_constant=_finite)
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _finite(written: str) -> float:
+    """A number of a JSON file. Raises ValueError for NaN, Infinity and 1e999, which could not be written to one again."""
+    if not math.isfinite(value := float(written)):
+        raise ValueError(f"{written} is no number of JSON")
+    return value
 
 
 def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str]) -> str:
