@@ -27,7 +27,7 @@ from thunder_core.train.adapt import pieces
 from thunder_core.train.card import write_card
 from thunder_core.train.corpus import BadCorpus, build, Clip, Corpus, split_of, splits_of, TEST_SPEAKERS
 from thunder_core.train.denoiser import as_sampled
-from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
+from thunder_core.train.loop import _Log, fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import VARIANTS
 from thunder_core.train.performances import animate
 from thunder_core.train.stages.workspace import version
@@ -165,6 +165,13 @@ def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path):
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * weight
     assert torch.allclose(average, expected) and not torch.allclose(average, last, rtol=0.01)
+
+
+def test_a_line_of_the_log_is_seen_at_once_also_in_a_file(tmp_path, monkeypatch):
+    with open(tmp_path / "shown.txt", "w") as shown:
+        monkeypatch.setattr(sys, "stdout", shown)
+        _Log(tmp_path / "log.jsonl", 0).write({"step": 50})
+        assert (tmp_path / "shown.txt").read_text() == (tmp_path / "log.jsonl").read_text() == '{"step": 50}\n'
 
 
 def test_the_log_of_a_resumed_run_has_each_step_once(tmp_path, monkeypatch):
