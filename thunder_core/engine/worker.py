@@ -483,7 +483,7 @@ def _save_take(take, folder, number):
 
 
 def import_engine():
-    """The Engine class; NoEngine in a Python that is too old or lacks a package."""
+    """The Engine class; NoEngine in a Python that is too old or lacks a package, OutOfMemory where there is too little."""
     if sys.version_info < OLDEST_PYTHON:
         raise NoEngine(
             f"“{sys.executable}” is Python {sys.version_info[0]}.{sys.version_info[1]} and the engine needs "
@@ -491,10 +491,12 @@ def import_engine():
         )
     try:
         from .engine import Engine
-    except ImportError as error:
+    except Exception as error:
         if is_out_of_memory(error):
-            raise
-        raise _lacks(error) from error
+            raise OutOfMemory("There is too little memory to load the engine: close other programs and try again") from error
+        if isinstance(error, ImportError):
+            raise _lacks(error) from error
+        raise
     return Engine
 
 
@@ -503,8 +505,6 @@ def explain(error, verb):
     if isinstance(error, ThunderError):
         return error
     if is_out_of_memory(error):
-        if isinstance(error, ImportError):
-            return OutOfMemory("There is too little memory to load the engine: close other programs and try again")
         return OutOfMemory("There is too little memory for this: ask for fewer takes or use a shorter piece of sound")
     if isinstance(error, KeyboardInterrupt):  # no Ctrl-C reaches this process; numpy's OpenBLAS sends it when it can start no thread
         return OutOfMemory("The engine was interrupted, most often for lack of memory: close other programs and try again")
