@@ -85,12 +85,8 @@ def sampled(
             arrived.append(event)
 
     step = Step(_SAMPLING[0], "Starting engine")
-    seen = None
-    if sampling.picture or sampling.moods:
-        seen = np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture)
-    wanted = sampling.request(count, seed, _reference(sampling.style_from) if sampling.style_from else None, seen)
     folder = client.new_folder()
-    request = {"sound": sound, "folder": folder, **wanted.arguments(client.put_array), **more}
+    request = {"folder": folder, **_arguments(client, sound, count, seed, sampling), **more}
     asking = ask(client, "generate", _SAMPLING, step.message, meet, **request)
     try:
         running = True
@@ -111,6 +107,14 @@ def sampled(
         for path in (request.get(name, "") for name in ("direction", "reference", "picture")):
             if os.path.exists(path):
                 os.remove(path)
+
+
+def _arguments(client: Client, sound: str, count: int, seed: int, sampling: Sampling) -> dict:
+    """The arguments by which the engine samples takes of a sound from a seed on. Raises BadRequest, NoSpace."""
+    reference, seen = _reference(sampling.style_from) if sampling.style_from else None, None
+    if sampling.picture or sampling.moods:
+        seen = np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture)
+    return {"sound": sound, **sampling.request(count, seed, reference, seen).arguments(client.put_array)}
 
 
 def unspoken(name: str, is_silent: bool) -> str:
