@@ -107,7 +107,7 @@ def check_whole(name: str, value: object, low: int, high: int) -> int:
 def check_number(name: str, value: object, low: float, high: float) -> float:
     """The value as float, if it is a number from `low` to `high`. Raises BadRequest."""
     number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
-    if not number or not low <= float(value) <= high:  # type: ignore[arg-type]
+    if not number or not low <= value <= high:  # type: ignore[operator]
         raise BadRequest(f"“{name}” is {_quoted(value)} but must be a number from {low:g} to {high:g}")
     return float(value)  # type: ignore[arg-type]
 

@@ -98,7 +98,10 @@ def test_the_worker_runs_from_the_installed_package(installed, tmp_path):
     assert told == "shipped\n"
 
 
-def test_the_package_has_the_extensions_version_and_the_engines_packages():
+def test_the_package_has_the_extensions_version_and_needs_the_engines_packages(installed):
     manifest = tomllib.loads((ROOT / "blender_manifest.toml").read_text(encoding="utf-8"))
     assert PROJECT["project"]["version"] == manifest["version"]
-    assert PROJECT["tool"]["setuptools"]["dynamic"]["dependencies"] == {"file": "requirements/engine.in"}
+    (about,) = installed.glob("*.dist-info/METADATA")
+    needs = re.findall(r"^Requires-Dist: (\S+)$", about.read_text(encoding="utf-8"), re.M)
+    engine = (ROOT / "requirements" / "engine.in").read_text(encoding="utf-8").splitlines()
+    assert needs == [line for line in engine if not line.startswith("#")] and "torch==2.11.0" in needs

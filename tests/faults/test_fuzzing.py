@@ -350,9 +350,9 @@ class Engine:
     def info(self):
         return {"engine": "thunder", "channels": ["jawOpen"], "weights": "w", "device": "cpu"}
 
-    def generate(self, speech, takes, seed, arrived, **rest):
+    def generate(self, speech, request, progress, arrived, noticed):
         flat = np.zeros(speech.frames, np.float32)
-        take = Take(Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)), seed, LipSyncScore(50.0, flat), flat, flat, {})
+        take = Take(Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)), request.seed, LipSyncScore(50.0, flat), flat, flat, {})
         arrived(take)
         return [take]
 
