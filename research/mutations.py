@@ -229,7 +229,9 @@ def tried(tree: Path, name: str, text: bytes, reach: list[str], slowest: float) 
     finally:
         path.write_bytes(unchanged)
     if code in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
-        raise RuntimeError(f"pytest ended with {code}: {name}")
+        if test_in(tree, ["--collect-only", *reach])[0] != 0:  # unchanged it can be imported
+            raise RuntimeError(f"pytest ended with {code}: {name}")
+        return NO_TEST
     return "" if code == 0 else failed[0] if failed else NO_TEST
 
 

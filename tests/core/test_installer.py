@@ -157,7 +157,9 @@ def test_a_link_in_place_of_our_mark_is_not_followed(tmp_path, lock, wheel):
     assert diary.read_text() == "" and [path.name for path in folder.iterdir()] == [installer.LOCK]
 
 
-@pytest.mark.parametrize("folder", [os.path.abspath(os.sep), os.path.expanduser("~"), str(Path(__file__).parent)])
+@pytest.mark.parametrize(
+    "folder", [os.path.abspath(os.sep), os.path.expanduser("~"), str(Path(__file__).parent)], ids=["root", "home", "not empty"]
+)
 def test_folders_that_must_never_be_emptied_are_not_claimed(folder):
     """Asked of the function that only looks: no test may start an installer on such a folder, in case it is at fault."""
     with pytest.raises(installer.Failed, match="choose a new or an empty folder"):
