@@ -11,10 +11,11 @@ from thunder.scene.animation import display, reduction
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list, track_values
-from thunder.scene.takes.commit import committing, line_names
+from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.choice import Choice, REGION_SETTINGS
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
+from thunder.thunder_core.animation.commit import line_names
 from thunder.thunder_core.face import displacement
 from timing import keeps
 

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from ....thunder_core.animation import keyframes
+from ....thunder_core.animation.commit import line_keys, line_names, line_scores
 from ...animation import display, reduction
 from ...animation.keying import PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
@@ -18,7 +19,7 @@ from ...voice import fingerprint
 from .. import provenance
 from ..shape import sliders
 from ..shape.strength import STRENGTH
-from . import backups, line_names, line_scores, naming, new_keys, own_curves, posing, put_keys, values
+from . import backups, naming, new_keys, own_curves, posing, values
 from .choice import Choice, Report
 from .new_keys import NewCurve
 from .own_curves import by_path
@@ -100,7 +101,7 @@ class _Commit:
     def replace_earlier(self) -> Generator[Step, None, None]:
         """Steps that find earlier commits of the same line, which this one replaces."""
         into = naming.named_after(self.choice, self.own)
-        self.puts, self.earlier = put_keys.of(into), []
+        self.puts, self.earlier = line_keys.of(into), []
         whole = (self.choice.first, self.choice.last) == (self.entry.first, self.entry.last)  # for a part, the other parts stay
         if self.choice.how == "REPLACE" and whole and self.line in self.puts:
             self.earlier = own_curves.earlier_commits(self.line, self.choice, self.entry, line_names.of(into))
@@ -110,7 +111,7 @@ class _Commit:
         self.owned: list[dict] = [{} for _ in self.animator_curves]
         for block, curves in enumerate(self.animator_curves):
             for key, curve in curves.items():
-                name = put_keys.name_of(block, *key)
+                name = line_keys.name_of(block, *key)
                 self.owned[block][key] = own_curves.own_curve(curve, self.line, name, self.earlier, lines[block], self.puts, self.choice)
                 yield Step(0.0, "Reading your animation", busy=True)
 
@@ -210,7 +211,7 @@ class _Commit:
     def _add(self, block: int, curve, group: str, inner: dict, span, still: float | None) -> None:
         """Place a curve's new keys. curve: any object with a path and an index.  still: see new_keys.placed."""
         own = None if self.alone else self.owned[block].get((curve.path, curve.index))
-        name = put_keys.name_of(block, curve.path, curve.index)
+        name = line_keys.name_of(block, curve.path, curve.index)
         self.stays -= new_keys.replaced(self.choice, span, own, name, self.puts.get(self.line))
         if self.choice.how == "REPLACE":
             lines = line_names.of(naming.named_after(self.choice, self.own))
@@ -261,7 +262,7 @@ class _Commit:
         for action in actions:
             action[PROPERTY] = about
             line_names.remember(action, names.lines)
-            put_keys.remember(action, puts)
+            line_keys.remember(action, puts)
             if choice.regions & {"Mouth", "Jaw"}:
                 line_scores.remember(action, self.line, score)
             provenance.forget(action)

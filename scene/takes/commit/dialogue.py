@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import bpy
 
+from ....thunder_core.animation.commit import line_names
 from ....thunder_core.errors import ThunderError
 from ....thunder_core.progress import mapped
 from ....thunder_core.types import LISTENS
@@ -16,7 +17,7 @@ from ...heads import head
 from ...host.jobs import Step
 from ...voice import fingerprint
 from .. import dialogue, take_list
-from . import committing, line_names, own_curves
+from . import committing, own_curves
 from .choice import chosen, edited_warning, Report, stale_warning
 
 _MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of each name

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 from ....thunder_core.animation import keyframes
-from . import line_names, put_keys
+from ....thunder_core.animation.commit import line_keys, line_names
 from .choice import Choice
 from .new_keys import NewCurve
 
@@ -62,8 +62,8 @@ def naming_of(line: str, of_line: Choice, choice: Choice, own_actions: list, ear
 
 
 def puts_after(
-    before: dict[str, put_keys.Put], line: str, naming: Naming, choice: Choice, written: list[list[NewCurve]]
-) -> dict[str, put_keys.Put]:
+    before: dict[str, line_keys.LineKeys], line: str, naming: Naming, choice: Choice, written: list[list[NewCurve]]
+) -> dict[str, line_keys.LineKeys]:
     """Keys written by each line, after this commit."""
     puts = dict(before)
     if choice.how == "INSERT":
@@ -74,7 +74,7 @@ def puts_after(
     none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
     # With Add the result includes the animator's own keys, so it is not only the line's.
     new = {
-        put_keys.name_of(block, one.path, one.index): (
+        line_keys.name_of(block, one.path, one.index): (
             one.keys,
             none if choice.how == "ADD" else one.inner,
             none if one.ends is None else one.ends,
@@ -83,5 +83,5 @@ def puts_after(
         for one in curves
         if one.inner is not None
     }
-    puts[line] = puts.get(line, put_keys.Put()).with_keys(new)
+    puts[line] = puts.get(line, line_keys.LineKeys()).with_keys(new)
     return puts

@@ -9,10 +9,11 @@ import bpy
 import numpy as np
 
 from ....thunder_core.animation import keyframes, placing
+from ....thunder_core.animation.commit import line_keys
 from ....thunder_core.animation.keys import Keys
 from ....thunder_core.animation.pose_keys import PoseKeys
 from ...animation import fcurves
-from . import modifiers, posing, put_keys
+from . import modifiers, posing
 from .choice import Choice
 from .own_curves import OwnCurve, STILL
 
@@ -107,7 +108,7 @@ def put_by(choice: Choice, span: placing.Span, keys: dict, old: OwnCurve | None)
     return keyframes.select(keys, puts)
 
 
-def replaced(choice: Choice, span: placing.Span, old: OwnCurve | None, name: str, put: put_keys.Put | None) -> int:
+def replaced(choice: Choice, span: placing.Span, old: OwnCurve | None, name: str, put: line_keys.LineKeys | None) -> int:
     """Number of a curve's keys that the take replaces, including those written by the fades of an earlier commit of the line.
 
     name: of the curve in `put`, the keys that earlier commits of the line put.

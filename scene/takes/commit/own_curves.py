@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ....thunder_core.animation import keyframes, placing, remaining
+from ....thunder_core.animation.commit import line_keys, line_names
 from ....thunder_core.errors import BadRequest
 from ...animation import display, fcurves
 from ...host import compat
 from ...voice import fingerprint
-from . import line_names, modifiers, put_keys
+from . import modifiers
 from .choice import Choice
 
 STILL = 1e-5  # difference below which a value has not moved
@@ -203,7 +204,7 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
     left = remaining.without(keys, as_put | since, of_line, put.has_end(name, keys), replaced, choice.blend)
     dropped = len(times) - len(left.keys["co"])
     # A nearby line may have written keys on this one's frames.
-    edited_since = ~put_keys.by_any(puts, name, keyframes.select(keys, since))
+    edited_since = ~line_keys.of_any_line(puts, name, keyframes.select(keys, since))
     # A lead ends with a key at the end of the line's frames.
     led = tuple(
         frame
@@ -217,7 +218,7 @@ def own_curve(  # noqa: PLR0913 (what one curve is looked at with)
 def edited(  # noqa: PLR0913 (what one curve is looked at with)
     old: OwnCurve | None,
     name: str,
-    puts: dict[str, put_keys.Put],
+    puts: dict[str, line_keys.LineKeys],
     lines: line_names.Lines | None,
     span: placing.Span,
     was_elsewhere: bool,
@@ -239,11 +240,11 @@ def edited(  # noqa: PLR0913 (what one curve is looked at with)
             counted |= on_line
     if was_elsewhere:
         counted |= ~on_any
-    counted &= ~put_keys.by_any(puts, name, old.keys)
+    counted &= ~line_keys.of_any_line(puts, name, old.keys)
     return old.edited + int((counted & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
 
 
-def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts: dict[str, put_keys.Put]) -> tuple[Choice, dict]:
+def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts: dict[str, line_keys.LineKeys]) -> tuple[Choice, dict]:
     """Returns the choice extended by the take's lead in and lead out, and the span of each curve that loses one of them because
     the animator has keys or movement there.
 
@@ -258,7 +259,7 @@ def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts:
         if isinstance(curve, OwnCurve) and curve.dropped:  # without the keys of the line
             return curve.moves(*frames)
         replaced = [line for line in curve.lines if is_same(line) and region in line.regions]
-        return (not replaced or _has_other_keys(curve, put_keys.name_of(*key), replaced, puts)) and curve.moves(*frames)
+        return (not replaced or _has_other_keys(curve, line_keys.name_of(*key), replaced, puts)) and curve.moves(*frames)
 
     def busy(frames: tuple[int, int, int, int], is_same) -> set:
         moving = {
@@ -287,11 +288,11 @@ def with_leads(choice: Choice, entry, tracks_of_take: dict, together: set, puts:
     return replace(choice, first=first, last=last), spans
 
 
-def _has_other_keys(curve, name: str, replaced: list[line_names.Line], puts: dict[str, put_keys.Put]) -> bool:
+def _has_other_keys(curve, name: str, replaced: list[line_names.Line], puts: dict[str, line_keys.LineKeys]) -> bool:
     """Whether a curve of the action that lines put keys on has others in the leads of some of them."""
     if not isinstance(curve, OwnCurve) or not any((put.curves or {}).get(name) for put in puts.values()):
         return False  # keys written by an earlier version are not recorded
     times = curve.keys["co"][:, 0]
-    foreign = ~put_keys.by_any(puts, name, curve.keys)
+    foreign = ~line_keys.of_any_line(puts, name, curve.keys)
     leads = [(times > line.start - 0.5) & (times < line.end + 0.5) & ((times < line.first) | (times > line.last)) for line in replaced]
     return bool((foreign & np.any(leads, axis=0)).any())

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from ....thunder_core import records
+from ... import records
 
 PROPERTY = "thunder_lines"  # custom property of an action: the lines committed to it
 _LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
