@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ....thunder_core.animation import placing
+from ....thunder_core.animation import placing, posing
 from ....thunder_core.animation.commit import line_names
 from ....thunder_core.animation.poses import Column, poses_in
 from ....thunder_core.errors import BadRequest
-from . import posing
 
 _LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds
 _LONGEST_NAME = 32  # bytes of an action's name in a message

@@ -9,9 +9,10 @@ from dataclasses import replace
 import bpy
 import numpy as np
 
-from ....thunder_core.animation import keyframes
+from ....thunder_core.animation import keyframes, posing, reduction
 from ....thunder_core.animation.commit import line_keys, line_names, line_scores
-from ...animation import display, reduction
+from ....thunder_core.animation.keys import SAMPLES, times_of
+from ...animation import display
 from ...animation.keying import PROPERTY, record_of
 from ...heads import head, head_state, rna_paths
 from ...host.jobs import stage, Step
@@ -19,7 +20,7 @@ from ...voice import fingerprint
 from .. import provenance
 from ..shape import sliders
 from ..shape.strength import STRENGTH
-from . import backups, naming, new_keys, own_curves, posing, values
+from . import backups, naming, new_keys, own_curves, values
 from .choice import Choice, Report
 from .new_keys import NewCurve
 from .own_curves import by_path
@@ -36,7 +37,7 @@ def commit(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, N
     if not display.is_shown(rig, entry):
         display.show(rig, entry)
     work = _Commit(rig, entry, line, choice)
-    work.regions = yield from stage(posing.regions(rig), "Reading the take", 0.0, 0.0)
+    work.regions = yield from stage(posing.regions(rig.meter), "Reading the take", 0.0, 0.0)
     yield from work.replace_earlier()
     work.add_leads()
     yield from work.read()
@@ -138,7 +139,7 @@ class _Commit:
         """Steps that read the take's values, added to the animator's own where that was chosen."""
         rig, choice, tracks = self.rig, self.choice, self.rig.driver.tracks
         self.frames = np.arange(choice.first, choice.last + 1)
-        times = reduction.times_of(self.frames)
+        times = times_of(self.frames)
         self.values = yield from values.sampled(rig, self.take_curves, times)
         self.touched = np.array([self.is_chosen(track, region) for track, region in zip(tracks, self.regions)])
         if choice.how == "ADD" and choice.to != "STRIP":
@@ -154,10 +155,10 @@ class _Commit:
         if choice.error <= 0:
             return
         if choice.keys == "POSES":
-            steps = posing.fit(rig, self.frames, self.values, self.touched, self.regions, choice.error)
+            steps = posing.fit(rig.meter, self.frames, self.values, self.touched, self.regions, choice.error)
             self.fitted = self.posed = yield from stage(steps, "Finding poses", 0.2, 0.8)
         else:
-            steps = reduction.fit(rig, self.frames, self.values, choice.error)
+            steps = reduction.fit(rig.meter, self.frames, self.values, choice.error)
             self.fitted = yield from stage(steps, "Reducing keys", 0.2, 0.8)
 
     def draw(self) -> Generator[Step, None, None]:
@@ -197,11 +198,11 @@ class _Commit:
         if not self.touched[place]:
             return None
         key, span = (track.path, track.index), self._span(track)
-        ends = self.values[[(frame - self.choice.first) * reduction.SUBFRAMES for frame in (span.first, span.last)], place]
+        ends = self.values[[(frame - self.choice.first) * SAMPLES for frame in (span.first, span.last)], place]
         if not self.posed:
             curve = self.take_curves[track.block].get(key)
             reduced = self.fitted and self.fitted.keys[place]
-            return new_keys.inner_keys(self.choice, self.frames, self.values[:: reduction.SUBFRAMES, place], reduced, curve)
+            return new_keys.inner_keys(self.choice, self.frames, self.values[::SAMPLES, place], reduced, curve)
         if self.posed.curves[place] is None and key not in self.owned[track.block] and key not in self.by_strips[track.block]:
             stood = values.still_value(self.own_states[track.block], track)
             if not posing.is_seen(self.posed, place, ends - stood, self.choice.error):
@@ -290,7 +291,7 @@ class _Commit:
     def _mark(self, action) -> None:
         """Add pose markers for the mouth's poses to an action; other markers stay."""
         render, line = bpy.context.scene.render, (self.of_line.first, self.of_line.last)
-        labels = posing.labels(self.rig, self.frames, self.values, self.posed.columns[0], render.fps / render.fps_base, line)
+        labels = posing.labels(self.rig.meter, self.frames, self.values, self.posed.columns[0], render.fps / render.fps_base, line)
         marked = {marker.frame for marker in action.pose_markers}
         for frame, text in labels:
             if frame not in marked:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from ....thunder_core.animation import keyframes, placing
+from ....thunder_core.animation import keyframes, placing, posing
 from ....thunder_core.animation.commit import line_keys
 from ....thunder_core.animation.keys import Keys
 from ....thunder_core.animation.pose_keys import PoseKeys
 from ...animation import fcurves
-from . import modifiers, posing
+from . import modifiers
 from .choice import Choice
 from .own_curves import OwnCurve, STILL
 

@@ -7,10 +7,9 @@ from collections.abc import Generator, Iterator
 
 import numpy as np
 
-from ....thunder_core.animation.keys import through
+from ....thunder_core.animation.keys import SAMPLES, through
 from ....thunder_core.face import mapping
 from ....thunder_core.rotation import matrix_to_rotvec, rotvec_to_matrix
-from ...animation import reduction
 from ...heads import head, rna_paths
 from ...host.jobs import Step
 from .. import track_values
@@ -38,7 +37,7 @@ def _in_range(rig: head.Rig, track, values: np.ndarray) -> np.ndarray:
         return values
     key = target.path_resolve(rna_paths.split(track.path)[0])
     clamped = np.clip(values, key.slider_min, key.slider_max)
-    return values if (clamped == values).all() else through(clamped[:: reduction.SUBFRAMES], reduction.SUBFRAMES)
+    return values if (clamped == values).all() else through(clamped[::SAMPLES], SAMPLES)
 
 
 def added(
@@ -65,13 +64,9 @@ def added(
 
 def _rotations(rig: head.Rig) -> Iterator[tuple[list[int], str]]:
     """The rotations among a rig's tracks: (places of their numbers, rotation mode)."""
-    groups: dict = {}
-    for place, track in enumerate(rig.driver.tracks):
-        bone = rna_paths.bone_of(track.path)
-        if bone is not None and bone[1].startswith("rotation"):
-            groups.setdefault((track.block, track.path), []).append(place)
-    for (block, path), places in groups.items():
-        mode = rig.targets[block].pose.bones[rna_paths.bone_of(path)[0]].rotation_mode
+    for places in rna_paths.rotations(rig.driver.tracks):
+        track = rig.driver.tracks[places[0]]
+        mode = rig.targets[track.block].pose.bones[rna_paths.bone_of(track.path)[0]].rotation_mode
         if len(places) == mapping.rotation_length(mode):
             yield places, mode
 

@@ -84,15 +84,15 @@ def of(action) -> Lines | None:
         record = json.loads(action[PROPERTY])
         if not records.is_readable(record):
             return None
-        return Lines(
-            str(record["base"]),
-            tuple(
-                Line(str(name), *map(records.frames, frames[:4]), *(frozenset(map(str, regions)) for regions in frames[4:5]))
-                for name, *frames in record["lines"]
-            ),
-        )
+        return Lines(str(record["base"]), tuple(_line(*line) for line in record["lines"]))
     except records.UNREADABLE:
         return None  # written by something else: treated as having no lines
+
+
+def _line(name, *stored) -> Line:
+    """A line from what is stored of it: its frames, in later records with its leads, and its regions."""
+    first, last, start, end = [*map(records.frames, stored[:4]), 0, 0][:4]
+    return Line(str(name), first, last, start, end, frozenset(map(str, stored[4])) if len(stored) > 4 else frozenset())
 
 
 def remember(action, lines: Lines) -> None:

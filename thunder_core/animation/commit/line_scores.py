@@ -80,7 +80,8 @@ def of(action, line: str) -> LineScore | None:
     known = [array for array in arrays.values() if array is not None]
     if not np.isfinite(numbers).all() or any(array.ndim != 1 or not np.isfinite(array).all() for array in known):
         return None
-    return LineScore(numbers[0], arrays["take_per_frame"], numbers[1], *numbers[2:3] or (None,), arrays["made_per_frame"])
+    made = numbers[2] if len(numbers) > 2 else None
+    return LineScore(numbers[0], arrays["take_per_frame"], numbers[1], made, arrays["made_per_frame"])
 
 
 def remember(action, line: str, score: LineScore | None) -> None:
