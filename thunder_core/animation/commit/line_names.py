@@ -76,6 +76,28 @@ class Lines:
         return Lines(self.base, tuple(old for old, was in zip(remaining, self.lines) if was not in again or old.regions))
 
 
+@dataclass(frozen=True)
+class Naming:
+    """Names for the actions of a commit: the lines of the action it goes into before it (None: an animator's own), and
+    with the new line."""
+
+    before: Lines | None
+    lines: Lines
+
+    @property
+    def new(self) -> str:
+        """Name of a new action."""
+        return self.lines.name
+
+    def of_copy(self, name: str) -> str:
+        """Name of the copy of an action of that name."""
+        return renamed(name, self.before, self.lines) or self.lines.name
+
+    def in_place(self, name: str) -> str:
+        """Name of an action that is changed in place; an animator's name is kept."""
+        return renamed(name, self.before, self.lines) or name
+
+
 def of(action) -> Lines | None:
     """The lines that were committed to an action, None if none was."""
     if action is None or PROPERTY not in action:
