@@ -8,7 +8,6 @@ from ..scene.review import live_score
 from ..scene.takes import take_list
 from ..scene.takes.commit import committed, committing, dialogue
 from ..scene.takes.commit.choice import chosen
-from ..thunder_core.errors import Undone
 from .on_shown_take import NeedsShownTake, shown
 from .slices import SlicedWork
 
@@ -58,6 +57,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         default=False,
         options={"SKIP_SAVE"},
     )
+    done = None
 
     @classmethod
     def description(cls, context, properties):
@@ -76,12 +76,9 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         self.done = dialogue.Done()
         return "Committing the dialogue", dialogue.commit_all(context.scene, self.done, self.again)
 
-    def fail(self, error):
-        answer = super().fail(error)
-        if not self.done.reports or isinstance(error, Undone):
-            return answer
-        self.report({"WARNING"}, f"Stopped: {self.done.sentence}")  # these lines are committed, as one undo step
-        return {"FINISHED"}
+    @property
+    def changed_so_far(self):
+        return self.done.sentence if self.done is not None and self.done.reports else ""
 
     def finish(self, context, value):
         self.report({"INFO"}, self.done.sentence)

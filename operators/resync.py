@@ -6,7 +6,6 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import resync
 from ..scene.voice import fingerprint
-from ..thunder_core.errors import Undone
 from .slices import SlicedWork
 
 _DONE = {
@@ -23,6 +22,8 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
 
     bl_idname = "thunder.resync"
     bl_label = "Re-sync"
+
+    kinds = ()
 
     @classmethod
     def poll(cls, context):
@@ -42,19 +43,12 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
         self.kinds = []
         return "Re-syncing takes", resync.resync(client, context.scene, self.kinds)
 
-    def fail(self, error):
-        answer = super().fail(error)
-        if not self.kinds or isinstance(error, Undone):
-            return answer
-        self.report({"WARNING"}, f"Stopped: {self._done}")  # these are changed, as one undo step
-        return {"FINISHED"}
-
     def finish(self, context, value):
-        self.report({"INFO"}, f"Re-synced takes: {self._done}")
+        self.report({"INFO"}, f"Re-synced takes: {self.changed_so_far}")
         return {"FINISHED"}
 
     @property
-    def _done(self) -> str:
+    def changed_so_far(self) -> str:
         return ", ".join(f"{self.kinds.count(kind)} {done}" for kind, done in _DONE.items() if kind in self.kinds)
 
 

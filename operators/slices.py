@@ -12,7 +12,7 @@ from ..scene.host import jobs
 from ..scene.host.session import session
 from ..scene.review import problem_report
 from ..scene.takes import renames
-from ..thunder_core.errors import Cancelled, ThunderError
+from ..thunder_core.errors import Cancelled, ThunderError, Undone
 
 TICK_SECONDS = 0.05
 SHOW_SECONDS = 0.25  # least interval between status texts that differ only in numbers, because each one redraws the window
@@ -37,8 +37,8 @@ class SlicedWork:
 
     job: a Generator[Step, None, T], whose value is passed to `finish(context, value)`.
 
-    Everything is one undo step, made when the work is over; an error is one sentence and changes nothing. An undo or redo meanwhile cancels
-    the work, or it goes on where `goes_on` is set.
+    Everything is one undo step, made when the work is over. An error is one sentence and changes nothing, but for what `changed_so_far`
+    tells. An undo or redo meanwhile cancels the work, or it goes on where `goes_on` is set.
     """
 
     bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
@@ -126,7 +126,16 @@ class SlicedWork:
         else:  # a bug: the console gets the traceback
             traceback.print_exception(error)
             self.report({"ERROR"}, f"Unexpected error ({type(error).__name__}): see the console or use Report a Problem")
-        return {"CANCELLED"}
+        changed = self.changed_so_far
+        if not changed or isinstance(error, Undone):  # an undo takes it back
+            return {"CANCELLED"}
+        self.report({"WARNING"}, f"Stopped: {changed}")
+        return {"FINISHED"}
+
+    @property
+    def changed_so_far(self) -> str:
+        """What the work has changed, in words; it stays, as one undo step, if the work stops early. "" for nothing."""
+        return ""
 
     def finish(self, context, value):
         """The operator's result once the job has returned `value`; operators that use it override this."""

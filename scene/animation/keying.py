@@ -20,7 +20,7 @@ from ...thunder_core.progress import scaled
 from ...thunder_core.types import Motion
 from ..heads import head
 from ..host import compat
-from . import fcurves, reduction
+from . import fcurves
 
 PROPERTY = "thunder"  # custom property of an action: the take's provenance, enough to generate it again
 PIECE = 400  # frames converted to a rig's values per step, so that Blender stays responsive
@@ -93,7 +93,7 @@ def values_of(rig: head.Rig, performance: Performance, clock: Clock) -> Generato
     if not is_long(performance):
         return TrackValues(frames, rounded(values, rest, steps), None, steps)
     yield from scaled(displacement.prepare(), share, share)
-    _, per_unit = yield from scaled(reduction.pulls(rig), share, share)  # millimetres that a unit of each track moves
+    _, per_unit = yield from scaled(rig.meter.pulls(), share, share)  # millimetres that a unit of each track moves
     most = (per_unit / displacement.ALLOWED).max(1)
     still = 1e-3 * np.ptp(values, axis=0) + STILL
     allowed = np.where(most > 0, LONG_ERROR * _LONG_SHARE / np.maximum(most, 1e-12), still)

@@ -16,6 +16,7 @@ from ...thunder_core.channels import TONGUE
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, shows_all, Sums, Target, Track
+from ...thunder_core.face.rig_meter import RigMeter
 from ...thunder_core.shipped import WEIGHTS
 from . import binding, character, family, flame, rna_paths
 from .build import build as _build, HAIR_MARK, MARK
@@ -67,6 +68,11 @@ class Rig:
     def owner(self) -> bpy.types.Object:
         """The object that represents the head: where its state is stored, and whose name the panel shows."""
         return self.armature or self.mesh
+
+    @property
+    def meter(self) -> RigMeter:
+        """Measures what values of its tracks show."""
+        return RigMeter(self.driver, channel_names(), tuple(map(tuple, rna_paths.rotations(self.driver.tracks))))
 
     def tracks_of(self, target) -> list[tuple[int, Track]]:
         """The tracks of one of the targets, each with its index in the driver."""

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import bpy
 import numpy as np
 
@@ -77,6 +79,16 @@ def bone_of(path: str) -> tuple[str, str] | None:
     if custom or not owner.startswith('pose.bones["'):
         return None
     return bpy.utils.unescape_identifier(owner[len('pose.bones["') : -len('"]')]), name
+
+
+def rotations(tracks: Iterable[mapping.Track]) -> list[list[int]]:
+    """The indices of tracks that are the components of one rotation of a bone, for each rotation."""
+    groups: dict[tuple[int, str], list[int]] = {}
+    for place, track in enumerate(tracks):
+        bone = bone_of(track.path)
+        if bone is not None and bone[1].startswith("rotation"):
+            groups.setdefault((track.block, track.path), []).append(place)
+    return list(groups.values())
 
 
 def rest(block, path: str, index: int, number: float) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from ...thunder_core import grades
+from ...thunder_core.animation.commit import line_names, line_scores
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import displacement
@@ -20,14 +21,13 @@ from ...thunder_core.progress import mapped
 from ...thunder_core.request import direction_arguments
 from ...thunder_core.systems import DIRECTION, SYSTEMS
 from ...thunder_core.types import FPS, Motion
-from ..animation import display, keying, reading
+from ..animation import display, fcurves, keying, reading
 from ..engine import connection
 from ..heads import head
 from ..host import compat, handlers, idle, jobs
 from ..host.jobs import Step
 from ..host.session import Part, session
 from ..takes import dialogue, generation, grading, provenance, take_list
-from ..takes.commit import line_names, line_scores
 from ..takes.direction import similar
 from ..takes.sampling import Sampling
 from ..voice import fingerprint, mixdown, strip, voice_cache
@@ -345,7 +345,7 @@ def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> t
             for block, target in enumerate(rig.targets)
             for curve in compat.curves_for(target)
         }
-        if not line_scores.is_as_committed(action, line, curves):
+        if not line_scores.is_as_committed(action, line, curves, fcurves.read):
             return total, per_frame
         _store(action.session_uid, line, total, per_frame)
         known = known.measured(total, per_frame)

@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 from commit_stage import animate, choose, CLOSED, everything, finished, numbers, seen, show, stage  # noqa: F401
 from performances import key, performance
-from thunder.scene.animation import display, reduction
+from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list, track_values
-from thunder.scene.takes.commit import committing, line_names
+from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.choice import Choice, REGION_SETTINGS
 from thunder.thunder_core import progress
-from thunder.thunder_core.animation import timing
+from thunder.thunder_core.animation import reduction, timing
+from thunder.thunder_core.animation.commit import line_names
 from thunder.thunder_core.face import displacement
 from timing import keeps
 
@@ -299,7 +300,7 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     lips, *_ = displacement.apart(rig.driver.read(before, names), rig.driver.read(values(), names))
     assert lips.max() <= 0.301
     assert sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys)) < 0.6 * dense
-    per_unit = progress.result(reduction.pulls(rig))[1]
+    per_unit = progress.result(rig.meter.pulls())[1]
     by_name = {track.path: mm for track, mm in zip(rig.driver.tracks, per_unit)}
     assert by_name['key_blocks["jawOpen"].value'][0] > 15  # mm at the lips
     assert by_name['key_blocks["browInnerUp"].value'][0] < 0.5 < by_name['key_blocks["browInnerUp"].value'][1]

@@ -8,9 +8,10 @@ from commit_stage import finished, show, stage  # noqa: F401
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes.commit import committing, posing
+from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.choice import Choice
 from thunder.scene.voice import fingerprint
+from thunder.thunder_core.animation import posing
 
 ONE, TWO = 101.0, 301.0  # frames on which two lines begin
 EASE = 3

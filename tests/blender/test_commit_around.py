@@ -8,6 +8,7 @@ from commit_stage import choose, numbers, seen, show, stage  # noqa: F401
 from thunder.scene.animation import fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat
+from thunder.scene.takes.commit import backups
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.face import displacement
 
@@ -144,6 +145,24 @@ def test_the_animators_curves_are_unchanged_around_the_take(blender, stage, star
     assert not changed({path_of(name): kind for kind, name in KINDS.items()}, before, after, frames, where)
     for name in KINDS.values():
         assert np.abs(after[path_of(name), 0] - before[path_of(name), 0])[~outside].max() > 0.1, name
+
+
+@pytest.mark.parametrize("kind", ["GENERATOR", "FNGENERATOR", "ENVELOPE", "STEPPED", "LIMITS"])
+def test_a_curve_with_any_modifier_is_committed_and_known_as_it_is(blender, stage, kind):
+    scene, rig, _ = stage
+    smile = rig.keys.key_blocks["mouthSmileLeft"]
+    for frame, value in ((1, 0.1), (150, 0.4)):
+        smile.value = value
+        smile.keyframe_insert("value", frame=frame)
+    modifier = curves_of(rig)[0].modifiers.new(kind)
+    if kind == "ENVELOPE":
+        modifier.control_points.add(20.0)
+    commit(blender, stage, 40, to="OWN")
+    (action,) = {target.animation_data.action for target in rig.targets if target.animation_data} - {None}
+    assert backups.is_as_committed(action)
+    changed = next(curve for curve in curves_of(rig) if "mouthSmileLeft" in curve.data_path).modifiers[0]
+    changed.frame_start += 1
+    assert not backups.is_as_committed(action)
 
 
 def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage):

@@ -9,11 +9,13 @@ from performances import key, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module, rna_paths
 from thunder.scene.host import compat
+from thunder.scene.host.session import session
 from thunder.scene.takes import dialogue as takes_dialogue, take_list
-from thunder.scene.takes.commit import committing, dialogue as commit_dialogue, posing
+from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.choice import chosen, REGION_SETTINGS
 from thunder.scene.voice import strip
-from thunder.thunder_core.animation import timing
+from thunder.thunder_core.animation import posing, timing
+from thunder.thunder_core.animation.commit import line_names
 from thunder.thunder_core.animation.pose_keys import moved_by_shift
 from thunder.thunder_core.face import displacement
 
@@ -308,3 +310,20 @@ def test_a_committed_line_whose_take_is_shown_is_committed_again(blender, dialog
     display.show(head_module.resolve(heads[0]), scene.thunder.takes[0])
     done = committed_all(scene)
     assert len(done.reports) == 1 and sorted(done.already) == ["three", "two"]
+
+
+def test_lines_that_were_committed_before_it_is_cancelled_stay(blender, dialogue, monkeypatch):
+    scene, heads = dialogue
+    commit, begun = committing.commit, []
+
+    def until_the_second(*args):
+        begun.append(args)
+        session.job.asked_to_stop = len(begun) == 2
+        return commit(*args)
+
+    monkeypatch.setattr(committing, "commit", until_the_second)
+    assert blender.ops.thunder.commit_all() == {"FINISHED"}  # an undo step
+    names = [{line.name for line in found.lines} for action in blender.data.actions if (found := line_names.of(action))]
+    assert names and all(lines == {"one"} for lines in names)
+    begun.pop()  # now it is cancelled in the first line
+    assert blender.ops.thunder.commit_all(again=True) == {"CANCELLED"}

@@ -11,11 +11,12 @@ from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.review import listening, live_score, overlay
 from thunder.scene.takes import dialogue, provenance, take_list
-from thunder.scene.takes.commit import committing, line_scores
+from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.choice import chosen
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
+from thunder.thunder_core.animation.commit import line_scores
 
 pytestmark = pytest.mark.one_blender
 

@@ -15,7 +15,7 @@ from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.choice import Choice
 from thunder.scene.takes.shape.stored import is_shaped
 from thunder.scene.voice import fingerprint, strip
-from thunder.thunder_core import progress
+from thunder.thunder_core import errors, progress
 
 SECONDS = 4.0
 LEAD_IN, LEAD_OUT = 10, 13  # frames of a take before and after its sound, at 25 fps
@@ -494,3 +494,17 @@ def test_the_operator_asks_the_engine_only_where_it_must(blender, line, monkeypa
     strip.move(voice, 20)
     assert blender.ops.thunder.resync() == {"FINISHED"}
     assert kinds(scene) == []
+
+
+def test_an_engine_that_cannot_start_is_one_sentence(blender, line, monkeypatch, tmp_path):
+    scene, rig, speaking, _ = line
+    speaking.sound = blender.data.sounds.load(write_wav(tmp_path / "other.wav", 0.3 * np.random.default_rng(9).standard_normal(64000)))
+    assert kinds(scene) == ["CHANGED", "CHANGED"]
+
+    def missing():
+        raise errors.NoEngine("The engine is not installed: install it")
+
+    monkeypatch.setattr(connection, "client", missing)
+    with pytest.raises(RuntimeError, match="The engine is not installed: install it") as raised:
+        blender.ops.thunder.resync()
+    assert "Traceback" not in str(raised.value)

@@ -17,11 +17,11 @@ from thunder.scene.animation import display
 from thunder.scene.heads import head_state
 from thunder.scene.host import compat
 from thunder.scene.takes import provenance, take_list, track_values
-from thunder.scene.takes.commit import line_names
 from thunder.scene.takes.shape import sliders
 from thunder.scene.takes.shape.stored import is_shaped
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import records
+from thunder.thunder_core.animation.commit import line_names
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import mapping
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from ..easing import hermite
 
+SAMPLES = 8  # samples per frame at which a take is read and its error measured, for motion blur and retiming
 LONGEST_HANDLE = 3.0  # length of a handle without effect, frames: beyond the outer keys and on holds
 _ROUNDS = 24  # most rounds of adding keys where the curve is off
 _RIDGE = 1e-9
@@ -23,6 +24,11 @@ _BEYOND = 0.01  # share of a curve's range by which slopes may carry it past the
 _BULGE = 4 / 27  # largest bulge of an otherwise level segment, as a share of length times slope
 _BEGINS_LEVEL = 0.25  # share of the tolerance: a curve that moves less in its first or last frame is level there
 _SWEEPS = 8  # sweeps that solve for slopes within their limits, after the unlimited solution
+
+
+def times_of(frames: np.ndarray) -> np.ndarray:
+    """The times at which a take on whole scene frames [T] is read: [(T - 1) · SAMPLES + 1]."""
+    return frames[0] + np.arange((len(frames) - 1) * SAMPLES + 1) / SAMPLES
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..easing import hermite
-from .keys import handles
+from .keys import handles, SAMPLES
 
-SAMPLES = 8  # samples per frame at which curves are fitted
 STILL = 0.2  # share of the allowed error: a region that moves by less holds
 BULGE = 0.75  # a slope beyond its limit by s (times a third of the segment) makes the curve leave its range by less than this
 SHIFT = 0.5  # frames by which movement other than speech may be early or late without being noticed

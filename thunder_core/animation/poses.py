@@ -82,7 +82,7 @@ class Poses:
         used = [curve.index for curve in self.curves if curve is not None]
         return np.unique(np.concatenate(used)) if used else np.zeros(0, int)
 
-    def mended(self, off: np.ndarray, apart: Sequence[int] = ()) -> Generator[float, None, Poses]:
+    def mended(self, off: np.ndarray, apart: Sequence[int] | np.ndarray = ()) -> Generator[float, None, Poses]:
         """Poses with smaller errors where these exceed the limit. Returns the new poses; do not mend the old ones again.
 
         off [S]: error at each sample, in allowed errors; apart: frames on which lips should meet but do not; both measured by the caller.

@@ -46,6 +46,6 @@ def _plain(value):
     """A setting as a value that is written out the same each time."""
     if hasattr(value, "bl_rna"):
         return ""
-    if hasattr(value, "foreach_get"):  # points of an envelope
+    if hasattr(value, "foreach_get") and hasattr(next(iter(value), None), "frame"):  # points of an envelope
         return [(point.frame, point.min, point.max) for point in value]
     return tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else value

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the lines committed to the animation of a head; fast enough for every redraw."""
 
+from ....thunder_core.animation.commit import line_names
 from ....thunder_core.errors import ThunderError
 from ...animation import display
 from ...heads import head
 from .. import take_list
-from . import line_names
 
 
 def committed_to(mesh) -> set[str]:

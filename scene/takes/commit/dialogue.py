@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import bpy
 
+from ....thunder_core.animation.commit import line_names
+from ....thunder_core.animation.commit.choice import edited_warning, Report, stale_warning
 from ....thunder_core.errors import ThunderError
 from ....thunder_core.progress import mapped
 from ....thunder_core.types import LISTENS
@@ -16,8 +18,8 @@ from ...heads import head
 from ...host.jobs import Step
 from ...voice import fingerprint
 from .. import dialogue, take_list
-from . import committing, line_names, own_curves
-from .choice import chosen, edited_warning, Report, stale_warning
+from . import committing, reading
+from .choice import chosen
 
 _MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of each name
 
@@ -51,7 +53,7 @@ class Done:
         if self.already:
             text += f" ({self._already})"
         made = [action for action in bpy.data.actions if action.session_uid in self.actions]
-        text += f": {own_curves.key_count(made)} keys in {actions} action{'' if actions == 1 else 's'}"
+        text += f": {reading.key_count(made)} keys in {actions} action{'' if actions == 1 else 's'}"
         errors = [report.error for report in self.reports if report.error is not None]
         return f"{text}, each lip within {max(errors):.2f} mm" if errors else text
 

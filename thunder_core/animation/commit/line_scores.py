@@ -7,13 +7,13 @@ is measured once and added to all its later scores.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....thunder_core import records
-from ...animation import fcurves
-from . import put_keys
+from ... import records
+from . import line_keys
 
 PROPERTY = "thunder_line_scores"  # custom property of an action: the take's score and the committed score of each line
 UNSEEN_MM = 0.6  # invisible lip error; a commit's loss within it is not counted
@@ -80,7 +80,8 @@ def of(action, line: str) -> LineScore | None:
     known = [array for array in arrays.values() if array is not None]
     if not np.isfinite(numbers).all() or any(array.ndim != 1 or not np.isfinite(array).all() for array in known):
         return None
-    return LineScore(numbers[0], arrays["take_per_frame"], numbers[1], *numbers[2:3] or (None,), arrays["made_per_frame"])
+    made = numbers[2] if len(numbers) > 2 else None
+    return LineScore(numbers[0], arrays["take_per_frame"], numbers[1], made, arrays["made_per_frame"])
 
 
 def remember(action, line: str, score: LineScore | None) -> None:
@@ -102,13 +103,16 @@ def remember(action, line: str, score: LineScore | None) -> None:
         del action[PROPERTY]
 
 
-def is_as_committed(action, line: str, curves: dict) -> bool:
-    """Whether no key of a line was moved, added or deleted since it was committed. curves: (place of target, path, index) → f-curve."""
-    put = put_keys.of(action).get(line)
-    if put is None or not put.curves:
+def is_as_committed(action, line: str, curves: dict, read: Callable) -> bool:
+    """Whether no key of a line was moved, added or deleted since it was committed.
+
+    curves: (place of target, path, index) → f-curve.  read: gives the keys of one.
+    """
+    known = line_keys.of(action).get(line)
+    if known is None or not known.curves:
         return False
-    by_name = {put_keys.name_of(*key): curve for key, curve in curves.items()}
-    for name, sums in put.curves.items():
-        if sums and (name not in by_name or int(put.has(name, fcurves.read(by_name[name])).sum()) < len(sums)):
+    by_name = {line_keys.name_of(*key): curve for key, curve in curves.items()}
+    for name, sums in known.curves.items():
+        if sums and (name not in by_name or int(known.has(name, read(by_name[name])).sum()) < len(sums)):
             return False
     return True

@@ -3,21 +3,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ....thunder_core.animation import poses
-from ....thunder_core.animation.pose_keys import Measure, moved_by_shift, PoseKeys
-from ....thunder_core.animation.poses import Column
-from ....thunder_core.channels import BLINKS, in_group, TONGUE
-from ....thunder_core.face import displacement
-from ....thunder_core.face.lips import CLOSED_MM
-from ....thunder_core.progress import result as value_of, scaled
-from ....thunder_core.types import Motion
-from ...animation import reduction
-from ...heads import head
+from ..channels import BLINKS, in_group, TONGUE
+from ..face import displacement
+from ..face.lips import CLOSED_MM
+from ..face.rig_meter import in_pieces, RigMeter
+from ..progress import result as value_of, scaled
+from . import poses
+from .keys import SAMPLES
+from .pose_keys import Measure, moved_by_shift, PoseKeys
+from .poses import Column
+from .reduction import share_at_closed_lips
 
 REGIONS = poses.REGIONS
 _STARTS = (
@@ -76,53 +76,43 @@ def region_of(source: str) -> str:
     return next((region for start, region in _STARTS if source.startswith(start)), "Mouth")
 
 
-def regions(rig: head.Rig) -> Generator[float, None, list[str]]:
+def regions(meter: RigMeter) -> Generator[float, None, list[str]]:
     """Returns the region of each of a rig's tracks: that of the channel or joint which moves it most, in millimetres on the
     bundled head."""
-    yield from scaled(rig.driver.prepare(), 0.0, 0.0)
-    yield from scaled(displacement.prepare(), 0.0, 0.0)
-    channels = head.channel_names()
-    count = len(channels)
-    turns = np.concatenate([np.zeros((count, 9)), np.diag([0.15] * 3 + [0.1] * 6)])
-    each = Motion(np.concatenate([np.eye(count), np.zeros((9, count))]), turns[:, :3], turns[:, 3:6], turns[:, 6:])
-    still = Motion(np.zeros((1, count)), *(np.zeros((1, 3)) for _ in range(3)))
-    at_rest = rig.driver.drive(still, channels)
-    driven = yield from reduction.in_pieces(len(turns), lambda rows: np.abs(rig.driver.drive(each.part(rows), channels) - at_rest))
-    moved = displacement.grouped(displacement.places(each) - displacement.places(still)).max(1)
-    names = [*channels, *["jaw"] * 3, *["neck"] * 3, *["eye"] * 3]
-    return [region_of(names[source]) for source in (driven / np.maximum(driven.max(0), 1e-9) * moved[:, None]).argmax(0)]
+    yield from scaled(meter.prepare(), 0.0, 0.0)
+    return [region_of(source) for source in (yield from meter.sources())]
 
 
 def fit(
-    rig: head.Rig, frames: np.ndarray, values: np.ndarray, chosen: np.ndarray, of_tracks: list[str], error: float
+    rig: RigMeter, frames: np.ndarray, values: np.ndarray, chosen: np.ndarray, of_tracks: list[str], error: float
 ) -> Generator[float, None, PoseFit]:
-    """Turn a rig's values [S, tracks] at reduction.times_of(frames) into poses. Returns the PoseFit.
+    """Turn a rig's values [S, tracks] at keys.times_of(frames) into poses. Returns the PoseFit.
 
     chosen [tracks]: the tracks that get keys.  of_tracks: the regions of all.  error: millimetres that the lips may be off at
     any of these times.
     """
     slow = rig.driver.is_slow  # lips are then measured on whole frames only
-    gap = yield from scaled(reduction.lip_gap(rig, values[:: reduction.SUBFRAMES] if slow else values), 0.0, 0.05)
+    gap = yield from scaled(rig.lip_gap(values[::SAMPLES] if slow else values), 0.0, 0.05)
     if slow:
-        gap = np.interp(np.arange(len(values)) / reduction.SUBFRAMES, np.arange(len(frames)), gap)
-    pull, per_unit = yield from scaled(reduction.pulls(rig), 0.05, 0.1)
+        gap = np.interp(np.arange(len(values)) / SAMPLES, np.arange(len(frames)), gap)
+    pull, per_unit = yield from scaled(rig.pulls(), 0.05, 0.1)
     pull = _with_all(pull, per_unit)
     meter = displacement.face_meter()
     places = np.flatnonzero(chosen)
-    allowed = _allowed(error, any(of_tracks[place] == "Tongue" for place in places))
-    at_closed_lips = error * reduction.share_at_closed_lips(error)
+    allowed = _allowed(error, rig.channels, any(of_tracks[place] == "Tongue" for place in places))
+    at_closed_lips = error * share_at_closed_lips(error)
     measure = Measure(pull[places], _LINEAR * allowed, pull[places, meter.upper, 1] - pull[places, meter.lower, 1])
-    shut = yield from scaled(_shut(rig, values[:: reduction.SUBFRAMES]), 0.1, 0.1)
+    shut = yield from scaled(_shut(rig, values[::SAMPLES]), 0.1, 0.1)
     steps = poses.fit(values[:, places], [of_tracks[place] for place in places], measure, gap, CLOSED_MM, at_closed_lips, shut)
     result = yield from scaled(steps, 0.1, 0.8)
-    meter = _Meter(rig, values, places, pull, allowed, slow, np.flatnonzero(gap[:: reduction.SUBFRAMES] < CLOSED_MM))
-    off, lips, apart = yield from scaled(meter.measure(result), 0.8, 0.9)
+    errors = _ErrorMeter(rig, values, places, pull, allowed, np.flatnonzero(gap[::SAMPLES] < CLOSED_MM))
+    off, lips, apart = yield from scaled(errors.measure(result), 0.8, 0.9)
     for attempt in range(0 if slow else _TRIES):
         if off.max() <= 1.0 and not len(apart):
             break
         start, end = 0.9 + 0.1 * attempt / _TRIES, 0.9 + 0.1 * (attempt + 1) / _TRIES
         result = yield from scaled(result.mended(off, apart), start, end)
-        off, lips, apart = yield from scaled(meter.measure(result), end, end)
+        off, lips, apart = yield from scaled(errors.measure(result), end, end)
     curves: list[PoseKeys | None] = [None] * len(rig.driver.tracks)
     for place, curve in zip(places, result.curves):
         curves[place] = curve
@@ -139,9 +129,9 @@ def _with_all(pull: np.ndarray, per_unit: np.ndarray) -> np.ndarray:
     return pull
 
 
-def _allowed(error: float, tongue: bool) -> np.ndarray:
+def _allowed(error: float, channels: Sequence[str], tongue: bool) -> np.ndarray:
     """Millimetres that each of displacement.places may be off. Without the tongue's curves it may be anywhere."""
-    meter, channels = displacement.face_meter(), head.channel_names()
+    meter = displacement.face_meter()
     allowed = np.full(len(meter.skinned.rest) + 2, displacement.ALLOWED[1])
     allowed[: meter.lips], allowed[-2:] = displacement.ALLOWED[0], displacement.ALLOWED[2:]
     moved = np.linalg.norm(meter.skinned.directions, axis=2)[in_group(channels, TONGUE)]
@@ -150,25 +140,27 @@ def _allowed(error: float, tongue: bool) -> np.ndarray:
     return error * allowed
 
 
-class _Meter:
+class _ErrorMeter:
     """Measures the error of poses against values [S, tracks]. Errors are summed linearly over tracks; samples near the worst are
     measured on the face, unless that is slow. Movement that is not speech may also be slightly early or late.
 
     places: indices of the tracks with keys.  closed: frames on which lips meet.
     """
 
-    def __init__(self, rig, values, places, pull, allowed, slow: bool, closed: np.ndarray):  # noqa: PLR0913 (what is measured, and how)
-        self.rig, self.values, self.places, self.pull, self.slow, self.closed = rig, values, places, pull, slow, closed
+    def __init__(self, rig: RigMeter, values, places, pull, allowed, closed: np.ndarray):  # noqa: PLR0913 (what is measured, and how)
+        self.rig, self.values, self.places, self.pull, self.closed = rig, values, places, pull, closed
         self.flat, self.lips = pull.reshape(len(pull), -1), displacement.face_meter().lips
-        self.allowed, self.limits = allowed, None
+        self.allowed = allowed
+        self.limits: np.ndarray | None = None
         self.off, self.shares = np.full_like(values, np.inf), np.zeros((len(values), 2))
 
     def measure(self, fitted: poses.Poses) -> Generator[float, None, tuple[np.ndarray, float, np.ndarray]]:
         """Measure poses; samples that did not change are not measured again. Returns the error per sample relative to the allowed
         one [S], the largest lip error in mm, and the frames on which lips are apart that should meet."""
         if self.limits is None:
-            self.limits = self.allowed + (yield from reduction.in_pieces(len(self.values), self._moved))
-        times, off, channels = np.arange(len(self.values)) / reduction.SUBFRAMES, np.zeros_like(self.values), head.channel_names()
+            self.limits = self.allowed + (yield from in_pieces(len(self.values), self._moved))
+        limits = self.limits
+        times, off = np.arange(len(self.values)) / SAMPLES, np.zeros_like(self.values)
         for place, curve in zip(self.places, fitted.curves):
             if curve is not None:
                 off[:, place] = curve.at(times) - self.values[:, place]
@@ -178,30 +170,28 @@ class _Meter:
 
         def added(rows: slice) -> np.ndarray:
             some = changed[rows]
-            return self._parts((off[some] @ self.flat).reshape(-1, self.pull.shape[1], 3), self.limits[some])
+            return self._parts((off[some] @ self.flat).reshape(-1, self.pull.shape[1], 3), limits[some])
 
         def on_the_face(rows: slice) -> np.ndarray:
             some = look[rows]
-            now, wanted = (
-                displacement.places(self.rig.driver.read(part, channels)) for part in (self.values[some] + off[some], self.values[some])
-            )
-            return self._parts(now - wanted, self.limits[some])
+            now, wanted = (self.rig.places(part) for part in (self.values[some] + off[some], self.values[some]))
+            return self._parts(now - wanted, limits[some])
 
         if len(changed):
-            self.shares[changed] = yield from reduction.in_pieces(len(changed), added)
+            self.shares[changed] = yield from in_pieces(len(changed), added)
             near = self.shares[changed, 0] >= _LOOK * min(self.shares[:, 0].max(), 1.0)
             look = changed[near]
-            if not self.slow and len(look):
-                self.shares[look] = yield from reduction.in_pieces(len(look), on_the_face)
+            if not self.rig.driver.is_slow and len(look):
+                self.shares[look] = yield from in_pieces(len(look), on_the_face)
         apart = np.zeros(0, int)
-        if not self.slow and len(self.closed):
-            samples = self.closed * reduction.SUBFRAMES
-            apart = self.closed[(yield from reduction.lip_gap(self.rig, self.values[samples] + off[samples])) >= CLOSED_MM]
+        if not self.rig.driver.is_slow and len(self.closed):
+            samples = self.closed * SAMPLES
+            apart = self.closed[(yield from self.rig.lip_gap(self.values[samples] + off[samples])) >= CLOSED_MM]
         return self.shares[:, 0], float(self.shares[:, 1].max()), apart
 
     def _moved(self, rows: slice) -> np.ndarray:
-        first = max(rows.start - reduction.SUBFRAMES, 0)
-        some = (self.values[first : rows.stop + reduction.SUBFRAMES] @ self.flat).reshape(-1, self.pull.shape[1], 3)
+        first = max(rows.start - SAMPLES, 0)
+        some = (self.values[first : rows.stop + SAMPLES] @ self.flat).reshape(-1, self.pull.shape[1], 3)
         far = moved_by_shift(some)[rows.start - first :][: len(self.values[rows])]
         far[:, : self.lips] = 0.0
         return far
@@ -211,13 +201,10 @@ class _Meter:
         return np.stack([(far / limits).max(1), far[:, : self.lips].max(1)], 1)
 
 
-def _shut(rig: head.Rig, values: np.ndarray) -> Generator[float, None, np.ndarray]:
+def _shut(rig: RigMeter, values: np.ndarray) -> Generator[float, None, np.ndarray]:
     """Returns the frames, of a rig's values on frames [T, tracks], on which lids are shut furthest: one or more for each blink."""
-    channels = head.channel_names()
-    lids = in_group(channels, BLINKS)
-    shut = yield from reduction.in_pieces(
-        len(values), lambda rows: rig.driver.read(values[rows], channels).expression[:, lids].mean(1, keepdims=True)
-    )
+    lids = in_group(rig.channels, BLINKS)
+    shut = yield from in_pieces(len(values), lambda rows: rig.read(values[rows]).expression[:, lids].mean(1, keepdims=True))
     closed = np.pad(shut[:, 0], 1, mode="edge")
     return np.flatnonzero((closed[1:-1] >= _BLINK) & (closed[1:-1] >= closed[:-2]) & (closed[1:-1] >= closed[2:]))
 
@@ -228,24 +215,23 @@ def is_seen(posed: PoseFit, place: int, difference: np.ndarray, error: float) ->
 
 
 def labels(
-    rig: head.Rig, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float, line: tuple[int, int]
+    rig: RigMeter, frames: np.ndarray, values: np.ndarray, columns: tuple[Column, ...], fps: float, line: tuple[int, int]
 ) -> list[tuple[int, str]]:
     """Labels (scene frame, text) of the mouth's poses. Unclear poses have none; of neighbours with the same label only the clearest
     keeps it.
 
-    values [S, tracks] at reduction.times_of(frames).  line: first and last scene frame of the line without leads.  A closure is
+    values [S, tracks] at keys.times_of(frames).  line: first and last scene frame of the line without leads.  A closure is
     labelled at its first frame, if it lies in the line and the mouth was open shortly before; a long closure is a rest.
     """
     if not columns:
         return []
     ends = {column.pose: column.index for column in columns}
-    channels = head.channel_names()
     rows = {column.index: row for row, column in enumerate(columns)}
-    motion = rig.driver.read(values[[column.index * reduction.SUBFRAMES for column in columns]], channels)
-    shape = {name: motion.expression[:, [channels.index(channel) for channel in wanted]].mean(1) for name, wanted, _ in _SHAPES}
+    motion = rig.read(values[[column.index * SAMPLES for column in columns]])
+    shape = {name: motion.expression[:, [rig.channels.index(channel) for channel in wanted]].mean(1) for name, wanted, _ in _SHAPES}
     gap, named = displacement.face_meter().gap(displacement.face_meter().points(motion)), set()
     result: list[tuple[int, str, float]] = []
-    every_gap = value_of(reduction.lip_gap(rig, values[:: reduction.SUBFRAMES]))
+    every_gap = value_of(rig.lip_gap(values[::SAMPLES]))
     for column in columns:
         if column.pose < 0 or column.pose in named or column.kind == "HOLD":
             continue
@@ -262,7 +248,7 @@ def labels(
             if shape[name][rows[column.index]] >= _CLEAR * least
         }
         strength[OPEN] = gap[rows[column.index]] / max(float(gap.max()), _OPEN_MM)
-        best = max(strength, key=strength.get)
+        best = max(strength, key=lambda name: strength[name])
         if strength[best] >= _CLEAR:
             result.append((int(frames[column.index]), best, float(strength[best])))
     return without_repeats(result, _SAME_SOUND_SECONDS * fps)

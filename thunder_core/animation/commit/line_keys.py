@@ -5,18 +5,19 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ....thunder_core import records
+from ... import records
 
 PROPERTY = "thunder_keys"  # custom property of an action: checksums of the keys that each committed line wrote
 _DIGITS = 6  # hexadecimal digits of a key's checksum
 
 
 @dataclass(frozen=True)
-class Put:
+class LineKeys:
     """The keys that commits of one line set.
 
     shift: frames by which they have moved since.  curves: hashes of these keys, by curve name (`name_of`).  ends: of these, keys
@@ -35,24 +36,24 @@ class Put:
         """Mask [count] of a curve's keys that were kept as the end of a replaced line."""
         return _is_among(keys, self.shift, (self.ends or {}).get(curve, frozenset()))
 
-    def with_keys(self, curves: dict[str, tuple[dict, dict, dict]]) -> Put:
+    def with_keys(self, curves: dict[str, tuple[dict, dict, dict]]) -> LineKeys:
         """Add what a commit set. curves: {name: (all keys now, keys it set, kept ends)}. Hashes of keys that no longer exist are
         dropped."""
         all_curves, all_ends = dict(self.curves or {}), dict(self.ends or {})
-        for name, (now, put, ends) in curves.items():
-            there, new = _sums(now, self.shift), frozenset(_sums(put, self.shift))
+        for name, (now, set_now, ends) in curves.items():
+            there, new = _sums(now, self.shift), frozenset(_sums(set_now, self.shift))
             all_curves[name] = all_curves.get(name, frozenset()).union(new).intersection(there)
             all_ends[name] = all_ends.get(name, frozenset()).union(_sums(ends, self.shift)).difference(new).intersection(there)
         return replace(self, curves=all_curves, ends={name: sums for name, sums in all_ends.items() if sums})
 
-    def later(self, frames: int) -> Put:
+    def later(self, frames: int) -> LineKeys:
         """The same keys moved by `frames`."""
         return replace(self, shift=self.shift + frames)
 
 
-def by_any(puts: dict[str, Put], name: str, keys: dict) -> np.ndarray:
+def of_any_line(lines: Mapping[str, LineKeys], name: str, keys: dict) -> np.ndarray:
     """Mask [count] of the keys of the curve `name` that any line set and nobody has edited since."""
-    return np.any([np.zeros(len(keys["co"]), bool), *(put.has(name, keys) for put in puts.values())], axis=0)
+    return np.any([np.zeros(len(keys["co"]), bool), *(line.has(name, keys) for line in lines.values())], axis=0)
 
 
 def name_of(block: int, path: str, index: int) -> str:
@@ -72,8 +73,8 @@ def _sums(keys: dict, shift: int) -> list[str]:
     return [f"{zlib.crc32(time.tobytes() + value.tobytes()):08x}"[:_DIGITS] for time, value in zip(times, values)]
 
 
-def of(action) -> dict[str, Put]:
-    """Keys written into an action, by line; empty if nothing is recorded."""
+def of(action) -> dict[str, LineKeys]:
+    """Keys that lines set in an action, by line; empty if nothing is recorded. action: what has its custom properties."""
     if action is None or PROPERTY not in action:
         return {}
     try:
@@ -81,7 +82,7 @@ def of(action) -> dict[str, Put]:
         if not records.is_readable(record):
             return {}
         return {
-            str(name): Put(records.frames(shift), *map(_split, (curves, *more)))  # older records have no ends
+            str(name): LineKeys(records.frames(shift), *map(_split, (curves, *more)))  # older records have no ends
             for name, (shift, curves, *more) in record["lines"].items()
         }
     except records.UNREADABLE:
@@ -98,11 +99,7 @@ def _joined(curves: dict[str, frozenset[str]] | None) -> dict[str, str]:
     return {curve: "".join(sorted(sums)) for curve, sums in (curves or {}).items()}
 
 
-def remember(action, lines: dict[str, Put]) -> None:
-    """Store in an action the keys that lines put into it."""
-    action[PROPERTY] = json.dumps(
-        {
-            records.KEY: records.VERSION,
-            "lines": {name: [put.shift, _joined(put.curves), *([_joined(put.ends)] if put.ends else [])] for name, put in lines.items()},
-        }
-    )
+def remember(action, lines: Mapping[str, LineKeys]) -> None:
+    """Store in an action the keys that lines set in it."""
+    kept = {name: [line.shift, _joined(line.curves), *([_joined(line.ends)] if line.ends else [])] for name, line in lines.items()}
+    action[PROPERTY] = json.dumps({records.KEY: records.VERSION, "lines": kept})

@@ -8,7 +8,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from ....thunder_core import records
+from ... import records
 
 PROPERTY = "thunder_lines"  # custom property of an action: the lines committed to it
 _LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
@@ -76,6 +76,28 @@ class Lines:
         return Lines(self.base, tuple(old for old, was in zip(remaining, self.lines) if was not in again or old.regions))
 
 
+@dataclass(frozen=True)
+class Naming:
+    """Names for the actions of a commit: the lines of the action it goes into before it (None: an animator's own), and
+    with the new line."""
+
+    before: Lines | None
+    lines: Lines
+
+    @property
+    def new(self) -> str:
+        """Name of a new action."""
+        return self.lines.name
+
+    def of_copy(self, name: str) -> str:
+        """Name of the copy of an action of that name."""
+        return renamed(name, self.before, self.lines) or self.lines.name
+
+    def in_place(self, name: str) -> str:
+        """Name of an action that is changed in place; an animator's name is kept."""
+        return renamed(name, self.before, self.lines) or name
+
+
 def of(action) -> Lines | None:
     """The lines that were committed to an action, None if none was."""
     if action is None or PROPERTY not in action:
@@ -84,15 +106,15 @@ def of(action) -> Lines | None:
         record = json.loads(action[PROPERTY])
         if not records.is_readable(record):
             return None
-        return Lines(
-            str(record["base"]),
-            tuple(
-                Line(str(name), *map(records.frames, frames[:4]), *(frozenset(map(str, regions)) for regions in frames[4:5]))
-                for name, *frames in record["lines"]
-            ),
-        )
+        return Lines(str(record["base"]), tuple(_line(*line) for line in record["lines"]))
     except records.UNREADABLE:
         return None  # written by something else: treated as having no lines
+
+
+def _line(name, *stored) -> Line:
+    """A line from what is stored of it: its frames, in later records with its leads, and its regions."""
+    first, last, start, end = [*map(records.frames, stored[:4]), 0, 0][:4]
+    return Line(str(name), first, last, start, end, frozenset(map(str, stored[4])) if len(stored) > 4 else frozenset())
 
 
 def remember(action, lines: Lines) -> None:

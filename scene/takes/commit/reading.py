@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what a commit finds: the take that is shown, and the animator's own animation of the head."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from functools import partial
+
+import bpy
+
+from ....thunder_core import records
+from ....thunder_core.animation import posing
+from ....thunder_core.animation.commit import line_keys, line_names
+from ....thunder_core.animation.commit.before import Before, Block, Curve, Place, Strip, StripCurve, Take, TakeCurve
+from ....thunder_core.animation.commit.choice import Choice
+from ....thunder_core.errors import BadRequest
+from ...animation import display, fcurves
+from ...heads import head, rna_paths
+from ...host import compat
+from ...host.jobs import stage, Step
+from ...voice import fingerprint
+from .. import provenance, track_values
+from ..shape.strength import STRENGTH
+from . import modifiers
+
+STILL_POSE = "Thunder: Still Pose"  # NLA track, strip and action of the still pose under a committed strip
+
+
+def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, None, Before]:
+    """Steps that read what a commit of a shown take finds. Returns the Before. Raises BadRequest if the animator's action cannot be
+    written."""
+    own, states, scene = display.own_actions(rig), display.own_targets(rig), bpy.context.scene
+    if choice.to == "OWN":
+        _check_local(own)
+    actions = display.actions_of(entry)
+    regions = yield from stage(posing.regions(rig.meter), "Reading the take", 0.0, 0.0)
+    blocks = []
+    for index, (target, action, state) in enumerate(zip(rig.targets, own, states)):
+        take = by_place(*display.part_of(actions, rig, index))
+        curves = {}
+        for place, curve in by_place(action, state.get("slot", "")).items():
+            curves[place] = _curve(curve)
+            yield Step(0.0, "Reading your animation", busy=True)
+        blocks.append(
+            Block(
+                action.name if action is not None else None,
+                line_names.of(action),
+                curves,
+                {place: _take_curve(curve) for place, curve in take.items()},
+                tuple(_strip(strip, take) for _, strip in played_strips(target)),
+            )
+        )
+    still = [_still(state) for state in states]
+    voice, changed = fingerprint.remembered(actions[0]), fingerprint.change(scene, entry)
+    return Before(
+        Take(
+            line,
+            entry.first,
+            entry.last,
+            entry.lead_in,
+            entry.lead_out,
+            voice is not None and bool(voice.strip) and not voice.limited,  # parts of a strip are lines of their own
+            entry.score,
+            provenance.sync_of(actions[0]),
+            changed.sentence if changed is not None else "",
+        ),
+        tuple(blocks),
+        rig.meter,
+        tuple(_rotation_mode(rig, rotation[0]) for rotation in rig.meter.rotations),
+        tuple(regions),
+        tuple(_limits(rig.targets[track.block], track.path) for track in rig.driver.tracks),
+        tuple(still[track.block].get((track.path, track.index), track.rest) for track in rig.driver.tracks),
+        line_keys.of(next(filter(None, own), None)),
+        key_count(own),
+        scene.frame_start,
+        scene.frame_end,
+        scene.render.fps / scene.render.fps_base,
+        frozenset({STRENGTH}),
+    )
+
+
+def by_place(action, slot: str) -> dict[Place, bpy.types.FCurve]:
+    """The curves of an action's slot; empty without an action."""
+    if action is None:
+        return {}
+    return {(curve.data_path, curve.array_index): curve for curve in compat.curves_of(action, slot)}
+
+
+def played_strips(target) -> Iterator:
+    """(track, strip) of the NLA strips on a target that play an action, but for those of shown takes."""
+    for track in target.animation_data.nla_tracks if target.animation_data else ():
+        if not track.mute and not track.name.startswith(display.TRACK):
+            yield from ((track, strip) for strip in track.strips if strip.action is not None and not strip.mute)
+
+
+def key_count(actions) -> int:
+    """Number of keys of actions, on all their curves."""
+    return sum(len(curve.keyframe_points) for action in dict.fromkeys(filter(None, actions)) for curve in compat.all_curves(action))
+
+
+def _check_local(actions: list) -> None:
+    """Raise BadRequest if an action is linked from another file."""
+    for action in actions:
+        if action is not None and (action.library is not None or action.override_library is not None):
+            raise BadRequest(f"Your action “{action.name}” is linked from another file: commit to a copy of it")
+
+
+def _curve(curve) -> Curve:
+    """A curve of the animator's."""
+    return Curve(
+        fcurves.read(curve),
+        curve.evaluate,
+        partial(track_values.at, curve),
+        not len(curve.modifiers) and curve.extrapolation == "CONSTANT",
+        modifiers.cycles_of(curve),
+        modifiers.unmodified(curve),
+    )
+
+
+def _take_curve(curve) -> TakeCurve:
+    """A curve of the take."""
+    group = curve.group.name if curve.group else ""
+    return TakeCurve(partial(track_values.at, curve), curve.evaluate, partial(fcurves.read, curve), group)
+
+
+def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
+    """An NLA strip, and its curves at places of a take."""
+    lines = line_names.of(strip.action)
+    plays_alike = strip.scale == 1.0 and strip.repeat == 1.0 and not strip.use_reverse and not strip.use_animated_time
+    late = round(strip.frame_start - strip.action_frame_start)
+    there = Strip(
+        strip.frame_start,
+        strip.frame_end,
+        strip.action_frame_start,
+        strip.action_frame_end,
+        strip.scale,
+        strip.use_reverse,
+        strip.use_animated_time,
+        tuple(line.later(late) for line in lines.lines) if lines is not None and plays_alike else (),
+        strip.name.startswith(STILL_POSE),
+    )
+    curves = by_place(strip.action, compat.strip_slot(strip))
+    return there, {
+        place: StripCurve(there, fcurves.read_part(curve, "co")[:, 0], curve.evaluate) for place, curve in curves.items() if place in take
+    }
+
+
+def _still(state: dict) -> dict[Place, float]:
+    """Values that were set before a take was shown. state: of a target, as `display.own_targets` returns it."""
+    try:
+        return {(path, index): value for path, index, value in reversed(state.get("values", ()))}
+    except records.UNREADABLE:
+        return {}
+
+
+def _limits(target, path: str) -> tuple[float, float] | None:
+    """The range of a shape key's slider; None for any other number."""
+    if target.id_type != "KEY" or not rna_paths.exists(target, path):
+        return None
+    key = target.path_resolve(rna_paths.split(path)[0])
+    return key.slider_min, key.slider_max
+
+
+def _rotation_mode(rig: head.Rig, place: int) -> str:
+    """The rotation mode of the bone that a track turns."""
+    track = rig.driver.tracks[place]
+    return rig.targets[track.block].pose.bones[rna_paths.bone_of(track.path)[0]].rotation_mode

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA strips, and undoes it where that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+
+import bpy
+
+from ....thunder_core.animation import placing, posing
+from ....thunder_core.animation.commit import line_keys, line_names, line_scores
+from ....thunder_core.animation.commit.before import Before
+from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEECH
+from ....thunder_core.animation.commit.planning import Plan
+from ....thunder_core.progress import result as value_of
+from ...animation import display, fcurves, nla
+from ...animation.keying import PROPERTY, record_of
+from ...heads import head, head_state, rna_paths
+from ...host import compat
+from ...host.jobs import stage, Step
+from .. import provenance
+from ..shape import sliders
+from . import backups, modifiers
+from .reading import by_place, played_strips, STILL_POSE
+
+Curves = Sequence[Sequence[NewCurve]]  # of each target
+
+
+def write(rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing) -> Generator[Step, None, tuple[list[bpy.types.Action], str]]:
+    """Steps that write a commit into the file. Returns the actions with its keys, and the name of the one that still has what the animator
+    had there, or "". If it fails or is closed early, everything is as before."""
+    yield Step(0.9, "Writing keys", busy=True)
+    own, states = display.own_actions(rig), display.own_targets(rig)
+    left = own if plan.keeps else []
+    own = own if plan.takes_part else [None] * len(own)
+    old_strips = [[strip for number, strip in enumerate(played_strips(t)) if number in old] for t, old in zip(rig.targets, plan.old_strips)]
+    work = _Writing(rig, before, plan, drawing, own, states, _Restore(rig, entry, own))
+    actions = yield from work.put()
+    # From here on without a pause.
+    for target, strips in zip(rig.targets, old_strips):
+        _remove_strips(target, strips)
+    for action in filter(None, left):
+        action.use_fake_user = True  # without a user the next save would drop it
+    about = record.to_dict() if (record := record_of(display.actions_of(entry)[0])) else {}
+    for action in actions:
+        _record(action, about, plan, drawing)
+    if "Mouth" in plan.choice.regions:
+        _label(actions[0], plan, drawing)
+    for action in actions:
+        backups.remember(action)
+    for track, value in drawing.still:
+        if rna_paths.exists(rig.targets[track.block], track.path):
+            rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+    head_state.ensure(rig.owner).shown = None
+    display.remember_own(rig)
+    edited = next((action for action, count in zip(own, drawing.edited) if count), next(filter(None, own), None))
+    earlier = work.restore.backups.get(edited) if plan.choice.to == "OWN" else edited
+    return actions, earlier.name if earlier is not None else ""
+
+
+def free_name(name: str, action=None) -> str:
+    """A name that no other action than `action` has."""
+    return line_names.free(name, {other.name for other in bpy.data.actions if other != action})
+
+
+def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
+    """Store in an action what was committed to it. about: the record of the take."""
+    action[PROPERTY] = about
+    line_names.remember(action, plan.names.lines)
+    line_keys.remember(action, drawing.line_keys)
+    if plan.choice.regions & OF_SPEECH:
+        line_scores.remember(action, plan.line, drawing.score)
+    provenance.forget(action)
+    sliders.forget(action)
+
+
+def _label(action, plan: Plan, drawing: Drawing) -> None:
+    """Give an action the labels of poses instead of those that are replaced; pose markers of other names stay."""
+    for marker in list(action.pose_markers):
+        if marker.name in posing.LABELS and any(old.start <= marker.frame <= old.end for old in plan.earlier):
+            action.pose_markers.remove(marker)
+    marked = {marker.frame for marker in action.pose_markers}
+    for frame, text in drawing.labels:
+        if frame not in marked:
+            action.pose_markers.new(text).frame = frame
+
+
+class _Restore:
+    """What there was before a commit, to give it back where that fails or is cancelled.
+
+    made: the actions that are new so far.  backups: the animator's action → its backup copy.
+    """
+
+    def __init__(self, rig: head.Rig, entry, own: list):
+        self.rig, self.entry, self.made, self.backups = rig, entry, [], {}  # type: ignore[var-annotated]
+        self._own = [(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))]
+        self._nla_tracks = [_addresses(target) for target in rig.targets]
+
+    def undo(self) -> None:
+        """Give it back, in whichever step the commit ended."""
+        if self.backups and len(self.backups) == len(self._own):  # the animator's actions may be partly written, and have backups
+            for action, name, had_user in self._own:
+                copy = self.backups[action]
+                action.user_remap(copy)
+                bpy.data.actions.remove(action)
+                copy.name, copy.use_fake_user = name, had_user
+                self.made.remove(copy)
+        else:
+            for action, _, had_user in self._own:
+                action.use_fake_user = had_user
+        for target, nla_tracks in zip(self.rig.targets, self._nla_tracks):
+            for track in list(target.animation_data.nla_tracks) if target.animation_data else ():
+                if track.as_pointer() not in nla_tracks:
+                    target.animation_data.nla_tracks.remove(track)
+        for index, target in enumerate(self.rig.targets):  # restore_own does nothing if no take is shown
+            compat.assign_action(target, *display.part_of(display.actions_of(self.entry), self.rig, index))
+        display.restore_own(self.rig)
+        for action in self.made:
+            bpy.data.actions.remove(action)
+        display.show(self.rig, self.entry)
+
+
+@dataclass(frozen=True)
+class _Writing:
+    """A commit while it is written. own, states: of each target the animator's action or None, and how it played."""
+
+    rig: head.Rig
+    before: Before
+    plan: Plan
+    drawing: Drawing
+    own: list
+    states: list[dict]
+    restore: _Restore
+
+    def put(self) -> Generator[Step, None, list]:
+        """Steps that write the curves into the chosen actions, and others above the animator's NLA strips. Returns these actions.
+        If it fails or is closed early, everything is restored."""
+        put_curves = {"OWN": self._in_place, "COPY": self._in_copies, "NEW": self._alone, "STRIP": self._as_strips}[self.plan.choice.to]
+        strips = self.drawing.above
+        try:
+            above = (yield from self._fresh(strips)) if any(strips) else []
+            actions = yield from put_curves(self.drawing.curves)
+        except BaseException:  # a cancel too
+            self.restore.undo()
+            raise
+        for index, target in enumerate(self.rig.targets):
+            if strips[index]:
+                self._lay(target, above[min(index, len(above) - 1)], index, strips[index][0].span)
+        return actions + above
+
+    def _fresh(self, written: Curves) -> Generator[Step, None, list]:
+        """Steps that make an action (before 4.4 one for each target) of the take alone."""
+        actions, curves = compat.new_action(free_name(self.plan.names.new), self.rig.targets)
+        self.restore.made += actions
+        for collection, wanted in zip(curves, written):
+            yield from stage(self._write(collection, wanted), "Writing keys", 0.95, 0.95)
+        return actions
+
+    def _in_copies(self, written: Curves) -> Generator[Step, None, list]:
+        """Steps that put the curves into copies of the animator's actions."""
+        copies: dict = {}  # the animator's action → its copy
+        for action in self.own:
+            if action is not None and action not in copies:
+                copies[action] = action.copy()
+                self.restore.made.append(copies[action])
+                copies[action].name = free_name(self.plan.names.of_copy(action.name), copies[action])
+                copies[action].use_fake_user = False
+                yield Step(0.9, "Writing keys", busy=True)
+        if not copies:
+            fresh = yield from self._fresh(written)
+        results = []
+        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.states)):
+            slot = state.get("slot", "")
+            if action is not None:
+                result = copies[action]
+            elif copies and compat.HAS_SLOTS:
+                result, slot = next(iter(copies.values())), ""
+            elif copies:  # before 4.4 an action is one data-block's
+                (result,), (curves,) = compat.new_action(free_name(f"{self.plan.names.new} {target.id_type.title()}"), [target])
+                self.restore.made.append(result)
+            else:
+                results.append((fresh[min(index, len(fresh) - 1)], ""))
+                continue
+            yield from stage(self._write(compat.curves_in(result, target, slot), written[index]), "Writing keys", 0.95, 0.95)
+            results.append((result, slot))
+        for action in self.own:
+            if action is not None:
+                action.use_fake_user = True  # without a user the next save would drop it
+        self._assign(results)
+        return list(dict.fromkeys(action for action, _ in results))
+
+    def _in_place(self, written: Curves) -> Generator[Step, None, list]:
+        """Steps that write into the animator's actions, after a backup copy if chosen. A backup of an action that was not edited since the
+        last commit is removed again, because the earlier backup contains all of the animator's work."""
+        needless = []
+        for action in dict.fromkeys(filter(None, self.own)) if self.plan.choice.backup else ():
+            if not any(self.drawing.edited) and backups.is_as_committed(action):
+                needless.append(action)
+            backup = action.copy()
+            self.restore.made.append(backup)
+            self.restore.backups[action] = backup
+            backup.name, backup.use_fake_user = free_name(f"{action.name} · before Commit", backup), True
+            yield Step(0.95, "Writing keys", busy=True)
+        # From here on without a pause, so that the animator's own action is never visible half written.
+        first = next(action for action in self.own if action is not None)
+        results = []
+        for target, action, state, wanted in zip(self.rig.targets, self.own, self.states, written):
+            slot = state.get("slot", "")
+            if action is None and not compat.HAS_SLOTS:
+                (action,), _ = compat.new_action(free_name(f"{self.plan.names.new} {target.id_type.title()}"), [target])
+            elif action is None:
+                action, slot = first, ""
+            value_of(self._write(compat.curves_in(action, target, slot), wanted))
+            results.append((action, slot))
+        for action in dict.fromkeys(filter(None, self.own)):
+            if (name := self.plan.names.in_place(action.name)) != action.name:
+                action.name = free_name(name, action)
+        self._assign(results)
+        for action in needless:
+            copy = self.restore.backups.pop(action)
+            self.restore.made.remove(copy)
+            bpy.data.actions.remove(copy)
+        return list(dict.fromkeys(action for action, _ in results))
+
+    def _alone(self, written: Curves) -> Generator[Step, None, list]:
+        """Steps that put the curves into a new action, which the rig plays."""
+        actions = yield from self._fresh(written)
+        self._assign([(actions[min(index, len(actions) - 1)], "") for index in range(len(self.rig.targets))])
+        return actions
+
+    def _as_strips(self, written: Curves) -> Generator[Step, None, list]:
+        """Steps that put the curves into an NLA strip above the animator's animation."""
+        actions = yield from self._fresh(written)
+        display.remove_base(self.rig)
+        still = self._still_poses(written)
+        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.states)):
+            if still[index] is not None:
+                nla.hold_pose(target, STILL_POSE, still[index], index)
+            if action is not None:
+                _push_down(target, action, state)
+            compat.assign_action(target, None)
+            if written[index]:
+                self._lay(target, actions[min(index, len(actions) - 1)], index, self.plan.choice.span)
+        return actions
+
+    def _still_poses(self, written: Curves) -> list:
+        """For each target the action of a held pose below all strips, None if none is needed.
+
+        Around an NLA strip Blender sets properties that no other strip moves to their default, and that of a shape key is 1: so properties
+        moved only by the take get a strip that holds their previous values.
+        """
+        wanted: list[list[NewCurve]] = []
+        for index, (target, curves) in enumerate(zip(self.rig.targets, written)):
+            moved = set(by_place(self.own[index], self.states[index].get("slot", "")))
+            for track in target.animation_data.nla_tracks if target.animation_data else ():
+                for strip in filter(lambda strip: strip.action is not None, track.strips):
+                    moved |= set(by_place(strip.action, compat.strip_slot(strip)))
+            places = {(track.path, track.index): place for place, track in self.rig.tracks_of(target)}
+            wanted.append([])
+            for curve in curves:
+                place = places.get((curve.path, curve.index))
+                if place is not None and (curve.path, curve.index) not in moved:
+                    keys = placing.level(1, self.before.still[place])
+                    wanted[-1].append(NewCurve(curve.path, curve.index, curve.group, keys, self.plan.choice.span))
+        if not any(wanted):
+            return [None] * len(self.rig.targets)
+        actions, collections = compat.new_action(STILL_POSE, self.rig.targets)
+        self.restore.made += actions
+        for collection, curves in zip(collections, wanted):
+            for _ in self._write(collection, curves):
+                pass
+        for action in actions:
+            action.use_fake_user = False
+        return [actions[min(index, len(actions) - 1)] if wanted[index] else None for index in range(len(self.rig.targets))]
+
+    def _write(self, curves, wanted: list[NewCurve]) -> Generator[float, None, None]:
+        """Write curves into a collection; yields progress."""
+        for number, one in enumerate(wanted):
+            curve = curves.find(one.path, index=one.index)
+            if curve is None:
+                curve = compat.new_curve(curves, one.path, one.index, one.group)
+            modifiers.stop_at(curve, one.span, self.plan.choice.how == "INSERT")
+            times = one.keys["co"][:, 0]
+            fcurves.write(curve, one.keys, as_they_are=(times < one.span.first - 0.5) | (times > one.span.last + 0.5))
+            yield (number + 1) / len(wanted)
+
+    def _lay(self, target, action, index: int, span: placing.Span) -> None:
+        """Add a take's action above everything else on a target, blending in and out around its frames."""
+        animation = target.animation_data or target.animation_data_create()
+        track = animation.nla_tracks.new()
+        track.name = self.plan.names.new
+        strip = track.strips.new(self.plan.names.new, span.start, action)
+        if compat.HAS_SLOTS:
+            compat.set_strip_slot(strip, compat.slot_for(action, target, index))
+        strip.action_frame_start, strip.action_frame_end = span.start, span.end
+        strip.frame_start_ui = span.start
+        strip.extrapolation = "NOTHING"
+        if self.plan.choice.how == "ADD":  # Combine subtracts a property's default, and that of a shape key is 1
+            strip.blend_type = "ADD" if target.id_type == "KEY" else "COMBINE"
+        else:
+            strip.blend_type = "REPLACE"
+        strip.use_auto_blend = False
+        strip.blend_in = strip.blend_out = span.blend
+
+    def _assign(self, results: list) -> None:
+        """Let the rig play actions: (action, slot) of each target."""
+        display.remove_base(self.rig)
+        for target, (action, slot), state in zip(self.rig.targets, results, self.states):
+            compat.assign_action(target, action, slot)
+            target.animation_data.action_extrapolation = state.get("action_extrapolation", "HOLD")
+
+
+def _remove_strips(target, strips: list) -> None:
+    """Remove NLA strips, given as (track, strip), and tracks that are empty then. Their actions stay in the file."""
+    for track, strip in strips:
+        strip.action.use_fake_user = True  # without a user the next save would drop it, with the animator's edits
+        track.strips.remove(strip)
+        if not track.strips:
+            target.animation_data.nla_tracks.remove(track)
+
+
+def _addresses(target) -> set[int]:
+    """Addresses of a target's NLA tracks."""
+    return {track.as_pointer() for track in target.animation_data.nla_tracks} if target.animation_data else set()
+
+
+def _push_down(target, action, state: dict) -> None:
+    """Let the animator's action play as an NLA strip, as it played as the active action."""
+    extrapolation = state.get("action_extrapolation", "HOLD")
+    playing = nla.Playing(
+        state.get("slot", ""), extrapolation, state.get("action_blend_type", "REPLACE"), state.get("action_influence", 1.0)
+    )
+    nla.push_down(target, action.name, action, playing, everywhere=extrapolation == "HOLD" and _goes_on(action))
+
+
+def _goes_on(action) -> bool:
+    """Whether an action moves beyond its keys: cycles, noise, or curves that run on in a line."""
+    return any(len(curve.modifiers) or curve.extrapolation != "CONSTANT" for curve in compat.all_curves(action))

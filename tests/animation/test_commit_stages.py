@@ -1,0 +1,288 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of a commit before anything is written: what they plan, sample, fit and draw for a rig of a few tracks."""
+
+import copy
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from thunder_core.animation import keyframes
+from thunder_core.animation.commit import drawing, fitting, planning
+from thunder_core.animation.commit.before import Before, Block, Curve, Strip, StripCurve, Take, TakeCurve
+from thunder_core.animation.commit.choice import Choice
+from thunder_core.animation.commit.cycles import Cycles
+from thunder_core.animation.commit.line_names import Line, Lines
+from thunder_core.animation.keys import SAMPLES
+from thunder_core.face import mapping
+from thunder_core.face.head import HEAD_FILE
+from thunder_core.face.mapping import Sum, Track, Turn
+from thunder_core.face.rig_meter import RigMeter
+from thunder_core.progress import result
+from thunder_core.rotation import matrix_to_rotvec, rotvec_to_matrix
+
+FIRST, LAST, LEAD = 21, 69, 8  # the take's frames
+FUNNEL, SMILE, BROW = (('key_blocks["%s"].value' % name, 0) for name in ("mouthFunnel", "mouthSmileLeft", "browInnerUp"))
+NECK = 'pose.bones["neck"].rotation_quaternion'
+TRACKS = [Track(0, *FUNNEL), Track(0, *SMILE), Track(0, *BROW), *(Track(1, NECK, index, rest=float(index == 0)) for index in range(4))]
+REGIONS = ("Mouth", "Mouth", "Brows", "Head", "Head", "Head", "Head")
+WAYS = [*((to, how) for to in ("COPY", "OWN") for how in ("REPLACE", "ADD", "INSERT")), ("NEW", "REPLACE"), ("STRIP", "ADD")]
+
+
+@pytest.fixture(scope="module")
+def meter():
+    """Measures a rig of three shape keys and a head that turns."""
+    with np.load(HEAD_FILE, allow_pickle=False) as archive:
+        channels = tuple(map(str, archive["expression_names"]))
+    parts = [("mouthFunnel", 0, 1.0), ("mouthSmileLeft", 1, 1.0), ("browInnerUp", 2, 1.0)]
+    turn = Turn(3, "QUATERNION", np.eye(3), tuple((f"neck.{axis}", place, 1.0) for place, axis in enumerate("xyz")))
+    return RigMeter(Sum(TRACKS, parts, [turn]), channels, ((3, 4, 5, 6),))
+
+
+def keys_at(*points):
+    """Keys at (frame, value), handles level."""
+    points = np.array(points, float)
+    return keyframes.bezier_keys(points, points - [1.0, 0.0], points + [1.0, 0.0], keyframes.ALIGNED)
+
+
+def curve_of(*points, **more):
+    return replace(Curve.of_keys(keys_at(*points)), **more)
+
+
+def performed(track):
+    """The values of the take on a track, at any times; at rest at the ends of its leads."""
+
+    def at(times):
+        t = np.asarray(times, float)
+        here = np.clip(np.minimum(t - (FIRST - LEAD), (LAST + LEAD) - t) / LEAD, 0, 1)
+        if track.path == NECK:
+            turns = np.outer(here * np.sin(t / 9), [0.0, 0.2, 0.0])
+            return mapping.rotation_values(turns, "QUATERNION")[:, track.index]
+        return here * (0.4 + 0.3 * np.sin(t / 3 + len(track.path)))
+
+    return at
+
+
+def take_curves(block):
+    frames = np.arange(FIRST - LEAD, LAST + LEAD + 1.0)
+    made = {}
+    for track in TRACKS:
+        if track.block == block:
+            keys = keyframes.on_every_frame(frames, performed(track)(frames))
+            curve = Curve.of_keys(keys)
+            made[track.path, track.index] = TakeCurve(performed(track), curve.value_at, partial(copy.deepcopy, keys))
+    return made
+
+
+def found(meter, faces=None, action="Acting", strips=(), lines=None, known=None, still=None):
+    """What there is before a commit: the animator's curves of the face, and NLA strips."""
+    faces = {} if faces is None else faces
+    action = action if faces else None
+    blocks = Block(action, lines, faces, take_curves(0), tuple(strips)), Block(None, None, {}, take_curves(1))
+    at_rest = still or tuple(track.rest for track in TRACKS)
+    limits = ((0.0, 1.0),) * 3 + (None,) * 4
+    keys = sum(len(curve.keys["co"]) for curve in faces.values())
+    take = Take("line", FIRST, LAST, LEAD, LEAD, score=80.0)
+    return Before(take, blocks, meter, ("QUATERNION",), REGIONS, limits, at_rest, known or {}, keys, 1, 250, 24.0)
+
+
+def drawn(before, choice):
+    """(plan, sampled, drawing) of a commit."""
+    plan = result(planning.plan(before, choice))
+    sampled = result(fitting.sample(before, plan))
+    return plan, sampled, result(drawing.draw(before, plan, sampled, result(fitting.fit(before, plan, sampled))))
+
+
+def choice(**how):
+    return Choice(FIRST, LAST, **{"keys": "DENSE", "error": 0.3, "backup": False} | how)
+
+
+def by_place(curves):
+    return {(one.path, one.index): one for one in curves}
+
+
+def at(keys, frames):
+    return keyframes.evaluate(keys, np.asarray(frames, float))
+
+
+def acting():
+    """An animator's curve that moves before, within and after the take."""
+    return {SMILE: curve_of((1, 0.0), (10, 0.5), (40, 0.9), (90, 0.2), (120, 0.6))}
+
+
+def arrays_in(value, path=""):
+    """(path, array) of every array in dataclasses, mappings and sequences."""
+    if isinstance(value, np.ndarray):
+        yield path, value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from arrays_in(getattr(value, field.name), f"{path}.{field.name}")
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from arrays_in(each, f"{path}[{key}]")
+    elif isinstance(value, (tuple, list)):
+        for number, each in enumerate(value):
+            yield from arrays_in(each, f"{path}[{number}]")
+
+
+@pytest.mark.parametrize("to, how", WAYS)
+def test_no_stage_changes_what_it_is_given(meter, to, how):
+    before = found(meter, acting() | {BROW: curve_of((1, 0.1), (30, 0.4), cycles=Cycles(("REPEAT", 0), ("MIRROR", 0)), is_plain=False)})
+    asked = choice(to=to, how=how)
+    plan = result(planning.plan(before, asked))
+    sampled = result(fitting.sample(before, plan))
+    fitted = result(fitting.fit(before, plan, sampled))
+    given = [(path, array, array.copy()) for path, array in arrays_in((before, plan, sampled, fitted))]
+    made = result(drawing.draw(before, plan, sampled, fitted))
+    assert len(given) > 20
+    for path, array, was in given:
+        assert np.array_equal(array, was), path
+    again = result(drawing.draw(before, plan, sampled, fitted))
+    for (path, one), (_, other) in zip(arrays_in(made), arrays_in(again), strict=True):
+        assert np.array_equal(one, other), path
+
+
+def test_what_the_take_moves_is_as_the_take_has_it_and_the_rest_as_the_animator_has_it(meter):
+    before = found(meter, acting())
+    plan, _, made = drawn(before, choice())
+    curves = by_place(made.curves[0])
+    inside = np.arange(FIRST, LAST + 1)
+    assert np.abs(at(curves[SMILE].keys, inside) - performed(TRACKS[1])(inside)).max() < 0.05
+    own = acting()[SMILE]
+    around = [*range(-20, FIRST - 3), *range(LAST + 4, 150)]
+    assert np.abs(at(curves[SMILE].keys, around) - own.sampled(np.array(around, float))).max() < 1e-4
+    assert set(by_place(made.curves[1])) == {(NECK, index) for index in range(4) if plan.is_chosen[3 + index]}
+
+
+def test_a_key_of_the_animators_in_a_lead_costs_only_that_curve_its_lead(meter):
+    near = {SMILE: curve_of((FIRST - 4, 0.5), (200, 0.5))}
+    plan, _, made = drawn(found(meter, near), choice())
+    spans = {(track.path, track.index): (span.first, span.last) for track, span in zip(TRACKS, plan.spans)}
+    assert spans[SMILE] == (FIRST, LAST + LEAD)
+    assert spans[FUNNEL] == spans[BROW] == (FIRST - LEAD, LAST + LEAD)
+    assert (plan.choice.first, plan.choice.last) == (FIRST - LEAD, LAST + LEAD) and (plan.line_first, plan.line_last) == (FIRST, LAST)
+    keys = by_place(made.curves[0])[SMILE].keys
+    assert at(keys, [FIRST - 4])[0] == pytest.approx(0.5, abs=1e-4)
+
+
+def strip_of(lines=(), **more):
+    """An NLA strip that plays a smile which moves on every frame of the scene."""
+    strip = Strip(-50.0, 300.0, -50.0, 300.0, lines=tuple(lines), **more)
+    return strip, {SMILE: StripCurve(strip, np.arange(-50.0, 300.0, 10.0), lambda time: 0.3 + 0.1 * float(np.sin(time)))}
+
+
+@pytest.mark.parametrize("to, how, result_to", [("NEW", "REPLACE", "STRIP"), ("COPY", "ADD", "STRIP"), ("COPY", "REPLACE", "STRIP")])
+def test_a_take_over_strips_becomes_one_of_them_where_an_action_would_hide_them(meter, to, how, result_to):
+    plan, _, _ = drawn(found(meter, strips=[strip_of()]), choice(to=to, how=how))
+    assert plan.choice.to == result_to and plan.choice.how == how and not plan.takes_part
+
+
+def test_beside_an_action_only_what_strips_move_goes_above_them(meter):
+    plan, _, made = drawn(found(meter, {BROW: acting()[SMILE]}, strips=[strip_of()]), choice())
+    assert plan.choice.to == "COPY" and [track.path for track, above in zip(TRACKS, plan.is_above) if above] == [SMILE[0]]
+    assert set(by_place(made.above[0])) == {SMILE} and set(by_place(made.curves[0])) == {FUNNEL, BROW}
+
+
+def test_a_strip_of_the_same_line_alone_is_replaced(meter):
+    regions = choice().regions
+    lines = [Line("line", FIRST, LAST, FIRST - LEAD, LAST + LEAD, regions)]
+    for there, gone in ((lines, (0,)), ([*lines, Line("another", 90, 120, 90, 120, regions)], ()), ([], ())):
+        assert result(planning.plan(found(meter, strips=[strip_of(there)]), choice(to="STRIP"))).old_strips[0] == gone
+
+
+def test_without_an_action_it_goes_into_a_new_one(meter):
+    plan, _, made = drawn(found(meter), choice(to="OWN", how="ADD"))
+    assert (plan.choice.to, plan.choice.how) == ("NEW", "REPLACE") and plan.names.new == "line"
+    assert all(one.replaced == one.edited == 0 for one in made.curves[0])
+
+
+def committed(before, made, plan):
+    """What there is after a commit into the animator's action."""
+    curves = dict(before.blocks[0].curves) | {place: Curve.of_keys(one.keys) for place, one in by_place(made.curves[0]).items()}
+    other = {place: Curve.of_keys(one.keys) for place, one in by_place(made.curves[1]).items()}
+    blocks = (
+        replace(before.blocks[0], curves=curves, lines=plan.names.lines),
+        replace(before.blocks[1], curves=other, action="Acting", lines=plan.names.lines),
+    )
+    return replace(before, blocks=blocks, line_keys=made.line_keys)
+
+
+def test_a_line_that_is_committed_again_replaces_its_keys_and_counts_those_that_were_edited(meter):
+    before = found(meter, acting())
+    plan, _, first = drawn(before, choice(to="OWN"))
+    after = committed(before, first, plan)
+    plan, _, again = drawn(after, choice(to="OWN"))
+    assert [line.name for line in plan.earlier] == ["line"] and again.edited == [0, 0]
+    for place, one in by_place(again.curves[0]).items():
+        times, old = one.keys["co"][:, 0], by_place(first.curves[0])[place].keys["co"][:, 0]
+        assert len(times) == len(old), place  # no key is left over
+    smile = after.blocks[0].curves[SMILE].keys
+    inside = np.flatnonzero((smile["co"][:, 0] > FIRST) & (smile["co"][:, 0] < LAST))[:2]
+    moved = {part: values.copy() for part, values in smile.items()}
+    moved["co"][inside, 1] += 0.2
+    blocks = replace(after.blocks[0], curves=dict(after.blocks[0].curves) | {SMILE: Curve.of_keys(moved)}), after.blocks[1]
+    _, _, edited = drawn(replace(after, blocks=blocks), choice(to="OWN"))
+    assert edited.edited == [2, 0]
+
+
+def test_another_line_in_the_action_is_named_and_kept(meter):
+    lines = Lines("Acting", (Line("before", -30, -10, -30, -10),))
+    plan, _, made = drawn(found(meter, acting(), lines=lines), choice(to="COPY"))
+    assert [line.name for line in plan.names.lines.lines] == ["before", "line"] and plan.names.before is lines
+    assert made.line_keys["line"].curves
+
+
+def test_an_insert_moves_what_is_there_behind_the_take(meter):
+    own = acting()
+    plan, _, made = drawn(found(meter, own | {(FUNNEL[0] + "x", 0): own[SMILE]}), choice(how="INSERT"))
+    shift = plan.choice.span.end - FIRST
+    for place in (SMILE, (FUNNEL[0] + "x", 0)):  # moved by the take, and not
+        keys = by_place(made.curves[0])[place].keys
+        later = np.arange(LAST + 6, 180)
+        assert np.abs(at(keys, later) - own[SMILE].sampled(later - float(shift))).max() < 1e-3
+
+
+def test_added_turns_are_one_after_the_other(meter):
+    turned = mapping.rotation_values(np.array([[0.3, 0.0, 0.0]]), "QUATERNION")[0]
+    _, sampled, _ = drawn(found(meter, acting(), still=(0.0, 0.0, 0.0, *turned)), choice(how="ADD"))
+    row = 20 * SAMPLES
+    take = np.array([performed(track)([sampled.frames[20]])[0] for track in TRACKS[3:]])
+    turns = [rotvec_to_matrix(mapping.rotation_vectors(each[None], "QUATERNION")) for each in (turned, take, sampled.values[row, 3:])]
+    assert np.abs(matrix_to_rotvec(turns[2])[0]).max() > 0.1 and np.allclose(turns[2], turns[0] @ turns[1], atol=1e-9)
+
+
+def test_a_sum_stays_within_the_sliders_range(meter):
+    _, sampled, _ = drawn(found(meter, {SMILE: curve_of((1, 0.9), (200, 0.9))}), choice(how="ADD"))
+    assert sampled.values[:, 1].max() == pytest.approx(1.0) and sampled.values[:, 1].min() >= 0.0
+
+
+def test_without_an_error_every_key_of_the_take_is_kept(meter):
+    _, _, made = drawn(found(meter), choice(error=0.0, to="NEW"))
+    keys = by_place(made.curves[0])[FUNNEL].keys
+    assert np.array_equal(keys["co"][:, 0], np.arange(FIRST - LEAD, LAST + LEAD + 1))
+
+
+@pytest.mark.parametrize("mode", ["REPEAT", "REPEAT_OFFSET", "MIRROR"])
+def test_cycles_become_the_keys_that_they_repeat(mode):
+    keys, period = keys_at((0, 0.0), (4, 0.5), (10, 0.2)), 10.0
+    curve = Curve(keys, lambda frame: 0.0, lambda frames: frames, cycles=Cycles((mode, 0), (mode, 0)), is_plain=False)
+    was = copy.deepcopy(keys)
+    shape = curve.shape(-25.0, 45.0)
+    frames = np.arange(-24.5, 45.0, 1.0)  # between the frames on which a cycle begins
+    number = np.floor(frames / period)
+    within = frames - number * period
+    if mode == "MIRROR":
+        within = np.where(number % 2, period - within, within)
+    wanted = at(was, within) + (0.2 * number if mode == "REPEAT_OFFSET" else 0.0)
+    assert np.abs(at(shape.keys, frames) - wanted).max() < 2e-3
+    assert all(np.array_equal(keys[part], was[part]) for part in keys)
+
+
+def test_a_report_counts_what_is_new_and_what_stays(meter):
+    before = found(meter, acting())
+    plan, sampled, made = drawn(before, choice(to="COPY"))
+    total = sum(len(one.keys["co"]) for curves in made.curves for one in curves)
+    report = drawing.report(before, plan, sampled, None, made, ("Acting · line",), total, "")
+    assert report.total == total and report.keys == total - (5 - made.replaced) and made.replaced == 1
+    assert report.first == FIRST - LEAD and report.frames == LAST - FIRST + 2 * LEAD + 1

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a commit finds: the take, and the animator's animation of the head, as plain data and curves that can be evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...face.rig_meter import RigMeter
+from .. import keyframes
+from ..placing import Shape
+from .cycles import Cycles, repeated
+from .line_keys import LineKeys
+from .line_names import Line, Lines
+
+STILL = 1e-5  # difference below which a value has not moved
+
+Place = tuple[str, int]  # data path and array index of an f-curve
+
+
+@dataclass(frozen=True)
+class Curve:
+    """An f-curve of the animator's.
+
+    keys: its keys.  value_at: the curve at a frame.  sampled: at frames [S].  is_plain: whether it has no modifiers and holds its outer
+    keys.  cycles: the modifier that repeats it.  unmodified_at: the curve at a frame without other modifiers; value_at if it has none.
+    """
+
+    keys: dict
+    value_at: Callable[[float], float]
+    sampled: Callable[[np.ndarray], np.ndarray]
+    is_plain: bool = True
+    cycles: Cycles | None = None
+    unmodified_at: Callable[[float], float] | None = None
+
+    def shape(self, low: float, high: float) -> Shape:
+        """It without modifiers but with its cycles as keys from frame `low` to `high` at least."""
+        value_at = self.unmodified_at or self.value_at
+        return Shape(self.keys if self.cycles is None else repeated(self.keys, self.cycles, low, high, value_at), value_at)
+
+    @staticmethod
+    def of_keys(keys: dict) -> Curve:
+        """A curve that is nothing but its keys; one at least."""
+
+        def sampled(frames: np.ndarray) -> np.ndarray:
+            values = keyframes.evaluate(keys, np.asarray(frames, float))
+            assert values is not None, "an easing cannot be evaluated without Blender"
+            return values
+
+        return Curve(keys, lambda frame: float(sampled(np.array([frame]))[0]), sampled)
+
+
+@dataclass(frozen=True)
+class TakeCurve:
+    """An f-curve of the take. sampled: its values at times [S].  value_at: the curve at a frame.  read: gives its keys.  group: its group's
+    name."""
+
+    sampled: Callable[[np.ndarray], np.ndarray]
+    value_at: Callable[[float], float]
+    read: Callable[[], dict]
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """An NLA strip of the animator's, without its curves; frames as Blender has them.
+
+    lines: those in its action on the scene frames on which the strip plays them; none where it plays them at another speed.
+    is_still_pose: whether it holds what stood below a committed strip.
+    """
+
+    start: float
+    end: float
+    action_start: float
+    action_end: float
+    scale: float = 1.0
+    is_reversed: bool = False
+    has_own_time: bool = False
+    lines: tuple[Line, ...] = ()
+    is_still_pose: bool = False
+
+    def action_times(self, frames: np.ndarray) -> np.ndarray:
+        """The action's frames that the strip plays at scene frames within it."""
+        first, last = self.action_start, self.action_end
+        played = (frames - self.start) / abs(self.scale or 1.0)
+        if last - first > 0:
+            times = played % (last - first)
+            played = np.where((times == 0.0) & (played > 0.0), last - first, times)
+        return last - played if self.is_reversed else first + played
+
+
+@dataclass(frozen=True)
+class StripCurve:
+    """A curve of the animator's that an NLA strip plays. key_times [K]: action frames of its keys.  value_at: the curve at one."""
+
+    strip: Strip
+    key_times: np.ndarray
+    value_at: Callable[[float], float]
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """The lines that its strip plays."""
+        return self.strip.lines
+
+    def moves(self, start: int, end: int, before: int = 0, after: int = 0) -> bool:
+        """Whether the strip plays a key of the curve from one scene frame to another, or a change of it, fades included. Where the
+        strip only holds its first or last value it plays nothing."""
+        strip, start, end = self.strip, start - before, end + after
+        frames = np.arange(np.ceil(max(start, strip.start)), np.floor(min(end, strip.end)) + 1)
+        if not len(frames):
+            return False
+        if strip.has_own_time:
+            return True
+        times = strip.action_times(frames)
+        if len(self.key_times) and np.abs(self.key_times[:, None] - times).min() < 0.5 / abs(strip.scale or 1.0):
+            return True
+        return bool(np.ptp([self.value_at(time) for time in times]) > STILL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One of the rig's data-blocks.
+
+    action: name of the animator's action on it, None if there is none.  lines: those committed to that action.  curves: of that action,
+    for the data-block.  take: of the take.  strips: the animator's NLA strips, each with those of its curves that the take has too.
+    """
+
+    action: str | None
+    lines: Lines | None
+    curves: Mapping[Place, Curve]
+    take: Mapping[Place, TakeCurve]
+    strips: tuple[tuple[Strip, Mapping[Place, StripCurve]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Take:
+    """The take that is committed.
+
+    line: its line.  first, last: scene frames of its sound.  lead_in, lead_out: frames before and after that.  is_unique: whether its line
+    exists once, because it is a whole strip of the sequencer.  score, sync_per_frame: its lip-sync.  change: how the voice has changed
+    since, as a sentence, or "".
+    """
+
+    line: str
+    first: int
+    last: int
+    lead_in: int = 0
+    lead_out: int = 0
+    is_unique: bool = False
+    score: float = float("nan")
+    sync_per_frame: np.ndarray | None = None
+    change: str = ""
+
+
+@dataclass(frozen=True)
+class Before:
+    """What is there before a commit.
+
+    meter: of the rig.  rotation_modes: of the rotations of `meter`, Blender's names.
+    Of each of its tracks: regions; limits: least and greatest value that it shows, None for any; still: its value before the take was
+    shown.
+    line_keys: what lines have set in the first of the animator's actions.  key_count: keys of all of these actions.
+    scene_first, scene_last: frames of the scene.  fps: of the scene, fps_base included.  left_out: paths of curves of the take that are not
+    committed, because its keys contain their effect.
+    """
+
+    take: Take
+    blocks: tuple[Block, ...]
+    meter: RigMeter
+    rotation_modes: tuple[str, ...]
+    regions: tuple[str, ...]
+    limits: tuple[tuple[float, float] | None, ...]
+    still: tuple[float, ...]
+    line_keys: Mapping[str, LineKeys]
+    key_count: int
+    scene_first: int
+    scene_last: int
+    fps: float
+    left_out: frozenset[str] = frozenset()
+
+    @property
+    def first_action(self) -> Block | None:
+        """The first data-block with an action of the animator's."""
+        return next((block for block in self.blocks if block.action is not None), None)

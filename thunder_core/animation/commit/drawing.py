@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draws the keys that a commit gives each curve: the take's, and the animator's around them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import keyframes, placing, posing, reduction
+from ..keys import Keys, SAMPLES
+from ..pose_keys import PoseKeys
+from ..poses import REGIONS
+from . import line_keys, line_scores
+from .before import Before, Curve, STILL, TakeCurve
+from .choice import Choice, Report
+from .fitting import Fitted, Sampled
+from .line_keys import LineKeys
+from .line_names import Lines
+from .planning import KeptCurve, Plan
+
+_MARGIN_SECONDS = 10.0  # time outside the scene's range in which cycles become keys
+OF_SPEECH = frozenset({"Mouth", "Jaw"})  # regions that a line's score depends on
+
+
+@dataclass(frozen=True)
+class NewCurve:
+    """Keys for one curve of a data-block.
+
+    span: the frames of those that the take sets.  of_take: these and the fades' alone; ends: those that stay as ends of the line that is
+    replaced; None where the take does not move it.  replaced: number of the animator's keys that they replace, and of these edited: those
+    that were set or edited on a line.
+    """
+
+    path: str
+    index: int
+    group: str
+    keys: dict
+    span: placing.Span
+    of_take: dict | None = None
+    ends: dict | None = None
+    replaced: int = 0
+    edited: int = 0
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What a commit writes.
+
+    curves, above: the new curves of each data-block, and those of a new strip above the animator's.  still: tracks without a curve, and
+    their values.  line_keys: what lines have set then.  labels: (scene frame, text) of the mouth's poses.  score: of the line, None if it
+    has none.
+    """
+
+    curves: tuple[tuple[NewCurve, ...], ...]
+    above: tuple[tuple[NewCurve, ...], ...]
+    still: tuple[tuple[object, float], ...]
+    line_keys: Mapping[str, LineKeys]
+    labels: tuple[tuple[int, str], ...]
+    score: line_scores.LineScore | None
+
+    @property
+    def replaced(self) -> int:
+        """Number of the animator's keys that are replaced."""
+        return sum(one.replaced for curves in self.curves for one in curves)
+
+    @property
+    def edited(self) -> list[int]:
+        """Of each data-block the number of these that the animator had set or edited on a line."""
+        return [sum(one.edited for one in curves) for curves in self.curves]
+
+
+def draw(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted) -> Generator[float, None, Drawing]:
+    """Place the new keys of each curve among the animator's. Yields progress; returns the Drawing."""
+    tracks, horizon = before.meter.driver.tracks, horizon_of(before, plan.choice)
+    curves: list[list[NewCurve]] = [[] for _ in before.blocks]
+    above: list[list[NewCurve]] = [[] for _ in before.blocks]
+    still = []
+    for place, track in enumerate(tracks):
+        keys = _keys_of_take(before, plan, sampled, fitted, place)
+        if keys is None:
+            still.append((track, before.still[place]))
+            continue
+        region, span = before.regions[place], plan.spans[place]
+        keys = trimmed(keys, span, before.blocks[track.block].take.get((track.path, track.index)))
+        if plan.is_above[place]:
+            above[track.block].append(NewCurve(track.path, track.index, region, keys, span))
+        else:
+            outside = None if plan.choice.to == "STRIP" else track.rest if plan.choice.to == "NEW" else before.still[place]
+            new = NewCurve(track.path, track.index, region, keys, span)
+            curves[track.block].append(_placed(plan, track.block, new, outside, horizon))
+        if place % 2 == 0:
+            yield place / len(tracks)
+    if plan.choice.regions == frozenset(REGIONS):
+        for block, new in _others(before, plan):
+            curves[block].append(_placed(plan, block, new, None, horizon))
+    if plan.choice.how == "INSERT" and not plan.is_alone:
+        for block, gaps in enumerate(_gaps(before, plan, curves, above, horizon)):
+            curves[block] += gaps
+    yield 1.0
+    labels, choice, line = [], plan.choice, (plan.line_first, plan.line_last)
+    if isinstance(fitted, posing.PoseFit) and choice.markers and "Mouth" in choice.regions:
+        labels = posing.labels(before.meter, sampled.frames, sampled.values, fitted.columns[0], before.fps, line)
+        yield 1.0
+    score = None  # of a line whose lips come only from the take
+    if choice.how != "ADD" and OF_SPEECH <= choice.regions and line == (before.take.first, before.take.last):
+        score = line_scores.of_take(before.take.score, before.take.sync_per_frame, choice.error)
+    known = _line_keys(before, plan, curves)
+    return Drawing(tuple(map(tuple, curves)), tuple(map(tuple, above)), tuple(still), known, tuple(labels), score)
+
+
+def horizon_of(before: Before, choice: Choice) -> tuple[float, float]:
+    """Frames that cycles of the animator's curves must cover once they are keys: all of the scene, of its animation and of
+    the take, and more on both sides."""
+    keyed = [curve.keys["co"][:, 0] for block in before.blocks for curve in block.curves.values() if len(curve.keys["co"])]
+    margin = _MARGIN_SECONDS * before.fps
+    low = min([before.scene_first, choice.span.start, *(float(times[0]) for times in keyed)]) - margin
+    return low, max([before.scene_last, choice.span.end, *(float(times[-1]) for times in keyed)]) + margin
+
+
+def _keys_of_take(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, place: int) -> dict | None:
+    """The take's own keys of a track, from its first frame to its last; None if the take does not visibly move it."""
+    if not sampled.moved[place]:
+        return None
+    track, choice, frames = before.meter.driver.tracks[place], plan.choice, sampled.frames.astype(float)
+    if fitted is None:
+        if choice.how == "ADD" and choice.to != "STRIP":
+            return keyframes.on_every_frame(sampled.frames, sampled.values[::SAMPLES, place])
+        return part_of(before.blocks[track.block].take[track.path, track.index], choice.first, choice.last)
+    if isinstance(fitted, reduction.Fit):
+        reduced = fitted.keys[place]
+        if len(reduced.index) == 1:  # it is constant: keyed at both ends, or its neighbours would reach into it
+            reduced = Keys(np.array([0, len(frames) - 1]), np.repeat(reduced.value, 2), np.zeros(2))
+        return keyframes.from_reduced(reduced, frames)
+    posed = fitted.curves[place]
+    if posed is None:
+        span, at = plan.spans[place], (track.path, track.index)
+        ends = sampled.values[[(frame - choice.first) * SAMPLES for frame in (span.first, span.last)], place]
+        has_curve = at in plan.curves[track.block] or at in plan.moved_by_strips[track.block]
+        if not has_curve and not posing.is_seen(fitted, place, ends - before.still[place], choice.error):
+            return None
+        index = np.array([0, len(frames) - 1][: len(frames)])
+        posed = PoseKeys(index, ends[: len(index)], np.zeros(len(index)), np.zeros(len(index)))
+    return keyframes.from_poses(posed, frames, fitted.kind_of(before.regions[place]))
+
+
+def part_of(curve: TakeCurve, first: int, last: int) -> dict:
+    """A curve's own keys from a frame to another, cut there."""
+    keys = curve.read()
+    for frame in (first, last):
+        keys = keyframes.cut(keys, frame, curve.value_at)
+    return keyframes.after(keyframes.before(keys, last), first)
+
+
+def trimmed(keys: dict, span: placing.Span, curve: TakeCurve | None) -> dict:
+    """Keys of a take's curve, cut to a span. curve: what it has itself."""
+    if len(keys["co"]) < 2 or (keys["co"][0, 0] >= span.first - 0.5 and keys["co"][-1, 0] <= span.last + 0.5):
+        return keys
+    value_at = Curve.of_keys(keys).value_at if curve is None else curve.value_at
+    for frame in (span.first, span.last):
+        keys = keyframes.cut(keys, frame, value_at)
+    return keyframes.after(keyframes.before(keys, span.last), span.first)
+
+
+def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizon: tuple[float, float]) -> NewCurve:
+    """The take's keys of one curve with the animator's around them. outside: without a curve, the value before and after the take, in an
+    action that continues there."""
+    choice, old = plan.choice, None if plan.is_alone else plan.curves[block].get((new.path, new.index))
+    name, of_take, is_inserted = line_keys.name_of(block, new.path, new.index), new.keys, choice.how == "INSERT"
+    if old is not None and len(old.keys["co"]):
+        keys = placing.placed(new.span, of_take, old.shape(horizon), is_inserted)
+    else:
+        keys = of_take
+        if outside is not None and not (old is not None and old.dropped):
+            keys = placing.held(new.span, keys, outside, outside)
+        keys = keyframes.select(keys, np.arange(1)) if _is_still(keys) else keys
+    return NewCurve(
+        new.path,
+        new.index,
+        new.group,
+        keys,
+        new.span,
+        _of_take(keys, new.span, old, is_inserted),
+        keyframes.select(old.keys, old.ends) if old is not None and old.ends is not None else None,
+        _replaced(new.span, old, name, plan.line_keys.get(plan.line), is_inserted),
+        _edited(old, name, plan.line_keys, plan.names.before, new.span, bool(plan.earlier)) if choice.how == "REPLACE" else 0,
+    )
+
+
+def _is_still(keys: dict) -> bool:
+    """Whether keys have one value only."""
+    values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
+    return bool(np.ptp(values) < STILL)
+
+
+def _of_take(keys: dict, span: placing.Span, old: KeptCurve | None, is_inserted: bool) -> dict:
+    """Of the new keys of a curve those that the commit sets: the take's, and those at the ends of its fades."""
+    times = keys["co"][:, 0]
+    is_set = _on(times, span.first, span.last)
+    if not is_inserted:
+        old_points = old.keys["co"].astype(np.float32) if old is not None else np.zeros((0, 2), np.float32)
+        is_old = (np.abs(keys["co"].astype(np.float32)[:, None] - old_points) < STILL).all(2).any(1)
+        is_set |= _on(times, span.start, span.end) & ~is_old
+    return keyframes.select(keys, is_set)
+
+
+def _replaced(span: placing.Span, old: KeptCurve | None, name: str, of_line: LineKeys | None, is_inserted: bool) -> int:
+    """Number of a curve's keys that the take replaces, including those written by the fades of an earlier commit of the line.
+
+    name: of the curve in `of_line`, the keys that earlier commits of the line set.
+    """
+    if old is None or is_inserted:
+        return 0
+    times = old.keys["co"][:, 0]
+    gone = _on(times, span.first, span.last)
+    if of_line is not None:
+        gone |= _on(times, span.start, span.end) & of_line.has(name, old.keys)
+    return old.dropped + int(gone.sum())
+
+
+def _edited(  # noqa: PLR0913 (what one curve is looked at with)
+    old: KeptCurve | None, name: str, known: Mapping[str, LineKeys], lines: Lines | None, span: placing.Span, was_elsewhere: bool
+) -> int:
+    """Number of keys on a span that the animator moved or added on lines committed there, and, if the current line was elsewhere before,
+    the number of the animator's own keys that it now overlaps.
+
+    known: keys written by each line.  lines: those of the action.  A curve without a line's keys is the animator's own.
+    """
+    if old is None or lines is None:
+        return 0
+    times = old.keys["co"][:, 0]
+    on_curve = {line for line, of_line in known.items() if (of_line.curves or {}).get(name)}
+    counted, on_any = np.zeros(len(times), bool), np.zeros(len(times), bool)
+    for line in lines.lines:
+        on_line = (times > line.start - 0.5) & (times < line.end + 0.5)
+        on_any |= on_line
+        if line.name in on_curve:
+            counted |= on_line
+    if was_elsewhere:
+        counted |= ~on_any
+    counted &= ~line_keys.of_any_line(known, name, old.keys)
+    return old.edited + int((counted & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
+
+
+def _on(times: np.ndarray, first: int, last: int) -> np.ndarray:
+    """True for times [K] on the frames first … last."""
+    return (times >= first - 0.5) & (times <= last + 0.5)
+
+
+def _others(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
+    """(block, keys) of curves of the take besides the rig's tracks, such as one that the animator added by hand."""
+    of_rig = {(track.block, track.path, track.index) for track in before.meter.driver.tracks}
+    return [
+        (block, NewCurve(path, index, curve.group, part_of(curve, plan.choice.first, plan.choice.last), plan.choice.span))
+        for block, there in enumerate(before.blocks)
+        for (path, index), curve in there.take.items()
+        if path not in before.left_out and (block, path, index) not in of_rig
+    ]
+
+
+def _gaps(before: Before, plan: Plan, curves: list, above: list, horizon: tuple[float, float]) -> list[list[NewCurve]]:
+    """Keys that hold properties which the take does not move during the take, and let them continue after it."""
+    result = []
+    for block, there in enumerate(before.blocks):
+        done = {(one.path, one.index) for one in (*curves[block], *above[block])}
+        result.append(
+            [
+                NewCurve(
+                    path,
+                    index,
+                    "",
+                    placing.opened(plan.choice.span, curve.shape(*horizon)) if len(curve.keys["co"]) else curve.keys,
+                    plan.choice.span,
+                )
+                for (path, index), curve in there.curves.items()
+                if (path, index) not in done
+            ]
+        )
+    return result
+
+
+def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict[str, LineKeys]:
+    """Keys set by each line, after this commit."""
+    known, line, names = dict(plan.line_keys), before.take.line, plan.names
+    if plan.choice.how == "INSERT":
+        known.pop(line, None)
+        shift = plan.choice.span.end - plan.choice.first
+        later = {old.name for old in names.before.lines if old.first >= plan.choice.first} if names.before else set()
+        known = {name: of_line.later(shift) if name in later else of_line for name, of_line in known.items()}
+    none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
+    # With Add the result includes the animator's own keys, so it is not only the line's.
+    new = {
+        line_keys.name_of(block, one.path, one.index): (
+            one.keys,
+            none if plan.choice.how == "ADD" else one.of_take,
+            none if one.ends is None else one.ends,
+        )
+        for block, of_block in enumerate(curves)
+        for one in of_block
+        if one.of_take is not None
+    }
+    return known | {line: known.get(line, LineKeys()).with_keys(new)}
+
+
+def report(  # noqa: PLR0913 (what each stage has found)
+    before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, drawing: Drawing, actions: tuple[str, ...], total: int, earlier: str
+) -> Report:
+    """The report of a commit. actions: names of those written.  total: number of their keys.  earlier: name of the action that still has
+    the edited keys, or ""."""
+    choice, written = plan.choice, [one for curves in (*drawing.curves, *drawing.above) for one in curves]
+    times = np.concatenate([np.zeros(0), *(one.keys["co"][:, 0] for one in written)])
+    on_take = times[(times > choice.first - 0.5) & (times < choice.last + 0.5)]
+    stays = 0 if plan.is_alone else before.key_count - drawing.replaced
+    return Report(
+        actions,
+        total - stays,
+        total,
+        len(np.unique(np.rint(on_take))),
+        choice.first,
+        len(sampled.frames),
+        fitted.columns[0] if isinstance(fitted, posing.PoseFit) and "Mouth" in choice.regions else None,
+        fitted.error if fitted is not None and choice.regions & OF_SPEECH else None,
+        sum(drawing.edited),
+        earlier,
+        before.take.line if plan.is_added_again else "",
+        before.take.change,
+    )

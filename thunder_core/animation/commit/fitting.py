@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Samples the values that a take is committed with, at parts of frames, and fits few keys to them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...face import mapping
+from ...rotation import matrix_to_rotvec, rotvec_to_matrix
+from .. import posing, reduction
+from ..keys import SAMPLES, through, times_of
+from .before import Before, STILL
+from .planning import Plan
+
+Fitted = posing.PoseFit | reduction.Fit | None  # None: every key of the take stays
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """Values of the rig's tracks. frames: whole scene frames [T].  values [S, tracks] at keys.times_of(frames).  moved [tracks]:
+    whether the commit moves a track."""
+
+    frames: np.ndarray
+    values: np.ndarray
+    moved: np.ndarray
+
+
+def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
+    """Sample a take, added to the animator's animation where that was chosen. Returns the Sampled; shape keys stay within their ranges,
+    tracks without a curve at rest."""
+    tracks, adds = before.meter.driver.tracks, plan.choice.how == "ADD" and plan.choice.to != "STRIP"
+    frames = np.arange(plan.choice.first, plan.choice.last + 1)
+    times = times_of(frames)
+    values = np.empty((len(times), len(tracks)))
+    for place, track in enumerate(tracks):
+        curve = before.blocks[track.block].take.get((track.path, track.index))
+        values[:, place] = _in_range(before, place, _sampled(curve, times, track.rest))
+        yield (0.5 if adds else 1.0) * place / len(tracks)
+    if not adds:
+        return Sampled(frames, values, plan.is_chosen)
+    rest = np.array([track.rest for track in tracks])
+    moving = plan.is_chosen & (np.abs(values - rest).max(0) > STILL) & ~plan.is_above
+    current = np.empty_like(values)
+    for place, track in enumerate(tracks):
+        own = before.blocks[track.block].curves.get((track.path, track.index))
+        current[:, place] = _sampled(own, times, before.still[place])
+        yield 0.5 + 0.5 * place / len(tracks)
+    summed, moving = added(before, current, values, moving)
+    return Sampled(frames, np.where(plan.is_above, values, summed), moving | (plan.is_chosen & plan.is_above))
+
+
+def added(before: Before, current: np.ndarray, values: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The animator's values [S, tracks] with the take's added on tracks that are moving [tracks], and which are then: a rotation moves
+    as a whole."""
+    rest, moving = np.array([track.rest for track in before.meter.driver.tracks]), moving.copy()
+    summed = np.where(moving, current + values - rest, current)
+    for rotation, mode in zip(before.meter.rotations, before.rotation_modes):
+        places = list(rotation)
+        if moving[places].any() and mode in ("QUATERNION", "AXIS_ANGLE") and len(places) == mapping.rotation_length(mode):
+            turns = [rotvec_to_matrix(mapping.rotation_vectors(part[:, places], mode)) for part in (current, values)]
+            summed[:, places] = mapping.rotation_values(matrix_to_rotvec(turns[0] @ turns[1]), mode)
+            moving[places] = True
+    for place in np.flatnonzero(moving).tolist():
+        summed[:, place] = _in_range(before, place, summed[:, place])
+    return summed, moving
+
+
+def fit(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, Fitted]:
+    """Find the few keys whose curves are the same but for the chosen error. Yields progress; returns the Fitted."""
+    if plan.choice.error <= 0:
+        return None
+    if plan.choice.keys == "POSES":
+        regions = list(before.regions)
+        return (yield from posing.fit(before.meter, sampled.frames, sampled.values, sampled.moved, regions, plan.choice.error))
+    return (yield from reduction.fit(before.meter, sampled.frames, sampled.values, plan.choice.error))
+
+
+def _sampled(curve, times: np.ndarray, default: float) -> np.ndarray:
+    """Values of a curve at times [S]; the default without a curve."""
+    return np.full(len(times), default) if curve is None else curve.sampled(times)
+
+
+def _in_range(before: Before, place: int, values: np.ndarray) -> np.ndarray:
+    """Values [S] of a track, clamped to its limits as Blender shows them, without the corners between frames at which no key could be."""
+    limits = before.limits[place]
+    clamped = values if limits is None else np.clip(values, *limits)
+    return values if (clamped == values).all() else through(clamped[::SAMPLES], SAMPLES)
