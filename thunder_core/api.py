@@ -40,7 +40,7 @@ from .quality import NORMAL
 from .request import check_number, Request
 from .shipped import SAMPLE
 from .systems import DIRECTION, SYSTEMS
-from .types import FPS, LipSyncScore, pack, Speech, unpack
+from .types import FPS, LipSyncScore, LISTENS, pack, Speech, unpack
 
 Progress = Callable[[float, str], None]
 _SLIDERS = {axis.name: axis for axis in AXES}
@@ -228,6 +228,26 @@ def speak(take: Take, voice: Voice | None = None, engine: Engine | None = None) 
     """
     speech = (engine or _usual_engine()).listen(take.motion, voice)
     return Voice(speech.samples, speech.rate, "speech")
+
+
+def explain(take: Take, voice: Voice, frame: int, engine: Engine | None = None) -> dict:
+    """Why a take does what it does at a frame: "sampled", what the model made there {channel: value}, and "steps", of each step that
+    changed something there "step", "reason", "causes" [[what, share]] and "changes" {channel: [before, after]}.
+
+    >>> said = thunder.explain(takes.best, voice, 20)
+    >>> "keep gaze" in [each["step"] for each in said["steps"]]
+    True
+
+    The take is sampled again for it. Raises BadRequest, for a take of other weights too.
+    """
+    about, engine = take.provenance, engine or _usual_engine()
+    if about["weights"] != engine.weights:
+        raise BadRequest("The take was made with other weights than the engine has: give the engine that made it")
+    request = Request(
+        1, take.seed, about.get("quality", NORMAL), about.get("steps", 0), about["guidance"], about["speech_guidance"], take.direction,
+        listening=about.get("role") == LISTENS, system=about["engine"],
+    )  # fmt: skip
+    return engine.explain(voice, request, frame)
 
 
 @lru_cache(maxsize=1)
