@@ -9,13 +9,13 @@
 #   make test-window-slow  the slow ones among them, which the former leaves out
 #   make test-cluster  bakes on a Ray cluster of this machine, which loses a node; installs Ray (0.1 GB) into the engine's environment
 #   make docs-pictures the pictures of the docs, taken from a real window: BLENDER=/path/to/blender
-#   make bench         the tables README quotes, into bench/results/ (real lips where THUNDER_DATA is set)
-#   make bench-speed   speed against the paper's sampler, an earlier commit and other designs: bench/results/speed.json; some ten minutes
+#   make bench         the tables README quotes, into research/results/ (real lips where THUNDER_DATA is set)
+#   make bench-speed   speed against the paper's sampler, an earlier commit and other designs: research/results/speed.json; some ten minutes
 #                      on an idle machine of two cores (CACHE=folder: a training cache, for what few steps cost in quality)
-#   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: bench/results/
+#   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: research/results/
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make mutations     whether tests notice COUNT=150 changed operators, numbers and arguments of thunder_core, drawn by SEED:
-#                      bench/results/mutations_SEED.txt; half an hour, and it goes on where it was stopped
+#                      research/results/mutations_SEED.txt; half an hour, and it goes on where it was stopped
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
 #   make retrain       diffusion model, mesh-to-speech, distilled model and score on new performances of SPEECH="folder …", into TRAINED/weights;
 #                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
@@ -25,6 +25,7 @@
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
 #   make platforms     whether every locked package has a wheel for Linux, Windows and macOS (needs uv)
+#   make weight        what the repository weighs: statements, modules, imports, numbers, words, beside docs/development/weight.json
 #   make package       out/thunder-VERSION.zip, what Blender installs
 #   make clean         removes out/ and the environments
 #
@@ -53,7 +54,7 @@ WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean
+.PHONY: demo faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean weight
 
 demo:
 	@$(WITH_ENGINE) && \
@@ -116,25 +117,23 @@ docs-pictures:
 	@$(WITH_TESTED_ENGINE) && "$$engine" tests/gui/pictures.py
 
 bench:
-	@$(WITH_DEVELOP) && "$$engine" bench/engine.py && "$$engine" bench/heads.py && \
-	"$$engine" bench/ranking.py && "$$engine" bench/speech.py && \
-	if [ -n "$$THUNDER_DATA" ]; then "$$engine" bench/lips.py "$$THUNDER_DATA" && "$$engine" bench/real.py "$$THUNDER_DATA" && \
-	  "$$engine" bench/articulation.py "$$THUNDER_DATA" && "$$engine" bench/habits.py "$$THUNDER_DATA" && \
-	  "$$engine" bench/listeners.py "$$THUNDER_DATA" && "$$engine" bench/ranking_limits.py "$$THUNDER_DATA"; \
+	@$(WITH_DEVELOP) && for name in engine heads ranking speech; do "$$engine" -m research $$name || exit 1; done; \
+	if [ -n "$$THUNDER_DATA" ]; then \
+	  for name in lips real articulation habits listeners ranking_limits; do "$$engine" -m research $$name || exit 1; done; \
 	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi
 
 bench-speed:
-	@$(WITH_DEVELOP) && "$$engine" bench/speed.py --cache "$(or $(CACHE),cache)"
+	@$(WITH_DEVELOP) && "$$engine" -m research speed --cache "$(or $(CACHE),cache)"
 
 fuzz:
 	@$(WITH_TESTED_ENGINE) && "$$engine" tests/faults/fuzz.py "$(MINUTES)"
 
 faults:
 	@$(WITH_TESTED_ENGINE) && BPY_PYTHON=$$(setup/python.sh environment.py blender) && export BPY_PYTHON && \
-	"$$engine" bench/faults.py --kills $(KILLS)
+	"$$engine" -m research faults --kills $(KILLS)
 
 mutations:
-	@$(WITH_TESTED_ENGINE) && "$$engine" bench/mutations.py --seed $(SEED) --count $(COUNT)
+	@$(WITH_TESTED_ENGINE) && "$$engine" -m research mutations --seed $(SEED) --count $(COUNT)
 
 train-smoke:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m pytest tests/core/test_train.py
@@ -171,6 +170,9 @@ locks:
 
 platforms:
 	@setup/python.sh platforms.py
+
+weight:
+	@$(WITH_ENGINE) && "$$engine" setup/weight.py
 
 package:
 	@setup/python.sh package.py

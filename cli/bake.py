@@ -26,7 +26,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat, jobs
-from ..scene.takes import dialogue, generation, picture, take_list
+from ..scene.takes import dialogue, explanation, generation, picture, take_list
 from ..scene.takes.first_seed import first_seed
 from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
@@ -106,6 +106,12 @@ def options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--allow-newer", action="store_true", help="bake in a file of a newer Blender, without what this Blender does not know"
     )
+    parser.add_argument(
+        "--explain",
+        type=whole(0, settings.LAST_FRAME),
+        metavar="FRAME",
+        help="also say what made the best take do what it does at this scene frame",
+    )
     many = parser.add_argument_group("many bakes", "With --jobs; what other options say holds for jobs that do not say otherwise.")
     many.add_argument("--only", type=utf8, metavar="NAME", action="append", help="bake this job alone; may be given several times")
     many.add_argument("--again", action="store_true", help="also bake jobs of which nothing has changed")
@@ -127,6 +133,8 @@ def options(arguments: list[str]) -> argparse.Namespace:
     )
     many.add_argument("--list", action="store_true", help="print the names of the jobs, one a line, and bake none")
     chosen = parser.parse_args(arguments)
+    if chosen.explain is not None and chosen.jobs:
+        parser.error("argument --explain: not allowed with argument --jobs")
     for name in ("only", "again", "list", "cluster"):
         if getattr(chosen, name) and not chosen.jobs:
             parser.error(f"argument --{name}: only with argument --jobs")
@@ -206,6 +214,10 @@ def bake(
         tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
 
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling), noticed)
+    explained = []
+    if chosen.explain is not None:
+        best = explanation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
+        explained = jobs.run_through("Explaining a frame", best, tell)
     if given and strip.has_audio():
         place_voice(scene, sound, voice, chosen.pack)
     scene.frame_end = max(scene.frame_end, scene.thunder.takes[0].last + scene.thunder.takes[0].lead_out)
@@ -226,6 +238,7 @@ def bake(
         "precision": performances[0].provenance["precision"],
         "warnings": warnings,
         "notes": [],
+        **({"explained": {"frame": chosen.explain, "lines": explained}} if explained else {}),
         "takes": [
             {
                 "rank": rank,
@@ -251,6 +264,8 @@ def bake(
     what = f"{name}.blend and " if "blend" in wanted.outputs else ""
     of_best = f"; the best has lip-sync {take_list.points(best.score)}, seed {best.seed}" if math.isfinite(best.score) else ""
     say(f"100%  {what}{takes_in_words(len(performances))} in {chosen.out}{of_best}")
+    if explained:
+        say("\n".join([f"{entries[0].name} at frame {chosen.explain}:", *explained]))
     return report
 
 

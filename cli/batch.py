@@ -94,7 +94,7 @@ def read_jobs(chosen: argparse.Namespace) -> Jobs:
     if os.path.isdir(path):
         listed = job_file.of_folder(path, defaults)
     elif is_job_file(path):
-        listed = job_file.read_file(path, defaults)
+        listed = job_file.read_file(path, defaults, lambda jobs: checks.mistakes(map(with_own_style, jobs), defaults, chosen.allow_newer))
     else:
         listed = of_scene(path, defaults, chosen.allow_newer)
     return replace(listed, jobs=tuple(map(with_own_style, listed.jobs)))

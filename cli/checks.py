@@ -6,8 +6,10 @@ from __future__ import annotations
 import difflib
 import functools
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import bpy
 
@@ -15,7 +17,7 @@ from ..scene.takes.direction.presets import all_presets
 from ..thunder_core import files
 from ..thunder_core.batch import blend_header, blend_strips
 from ..thunder_core.batch.baker import Task
-from ..thunder_core.batch.job_file import Job
+from ..thunder_core.batch.job_file import Job, Mistake, MOST_ALIKE, said
 from ..thunder_core.batch.settings import is_preset_file, path_names, shown
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.errors import BadRequest, ThunderError
@@ -27,12 +29,31 @@ _MOST_NAMES = 5  # jobs with the same mistake that are named
 
 def check(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -> None:
     """Raise BadRequest with a line for each mistake. given: settings of the command, which apply to all jobs."""
-    found: dict[str, list[str]] = {}
+    if wrong := mistakes(jobs, given, allow_newer):
+        raise BadRequest(said(wrong))
+
+
+def mistakes(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool) -> list[Mistake]:
+    """What is wrong with what the jobs name, each once, with all of its jobs. given: see `check`."""
+    found: dict[_Problem, list[str]] = {}
     for job in jobs:
-        for problem in _problems(job.settings, given, allow_newer):
+        for problem in _problems(job, given, allow_newer):
             found.setdefault(problem, []).append(job.name)
-    if found:
-        raise BadRequest("\n".join(f"{_named(names)}: {problem}" for problem, names in found.items()))
+    kinds: Counter[str] = Counter()
+    wrong = []
+    for problem, names in found.items():
+        kinds[problem.key] += 1
+        hint = _hint(problem.missing) if problem.missing and kinds[problem.key] <= MOST_ALIKE else ""  # slow for many
+        wrong.append(Mistake(f"file of {problem.key}", f"{_named(names)}: {problem.sentence}{hint}"))
+    return wrong
+
+
+class _Problem(NamedTuple):
+    """What is wrong with a setting.  key: the setting as its sentence calls it.  missing: the path of a missing file, else ""."""
+
+    key: str
+    sentence: str
+    missing: str = ""
 
 
 def check_folders(out: str, jobs: Iterable[Job]) -> None:
@@ -72,33 +93,41 @@ def not_replaceable(task: Task) -> str:
     return ""
 
 
-def _problems(settings: Mapping[str, object], given: Mapping[str, object], allow_newer: bool) -> Iterator[str]:
-    """The mistakes of a job, each the end of a sentence."""
+def _problems(job: Job, given: Mapping[str, object], allow_newer: bool) -> Iterator[_Problem]:
+    """The mistakes in what a job names. What needs a setting whose own value is wrong is left out."""
+    settings = job.settings
 
-    def key(name: str) -> str:
-        return f"--{name}" if name in given and settings.get(name) == given[name] else f"“{name}”"
+    def problem(name: str, sentence: str, missing: str = "") -> _Problem:
+        key = f"--{name}" if name in given and settings.get(name) == given[name] else f"“{name}”"
+        return _Problem(key, f"{key}{sentence}", missing)
 
     missing = set()
     for name in path_names(settings):
         path = str(settings[name])
-        if problem := files.not_a_file(path):
+        if reason := files.not_a_file(path):
             missing.add(name)
-            near = _nearest(os.path.basename(path), _files_beside(path)) if problem.startswith("There") else ""
-            yield f"{key(name)}: {problem[0].lower()}{problem[1:]}{near or ': name another'}"
+            is_gone = reason.startswith("There")
+            yield problem(name, f": {reason[0].lower()}{reason[1:]}{'' if is_gone else ': name another'}", path if is_gone else "")
     style, blend = settings.get("style"), settings.get("blend")
-    if style is not None and "style" not in missing and (problem := _problem_of_style(str(style))):
-        yield f"{key('style')}{problem}"
-    if "picture" in settings and settings.get("system") != FROM_PICTURE:
-        yield f'{key("picture")} needs “system” = "{FROM_PICTURE}": add it, or remove {key("picture")}'
-    if "head" in settings and blend is None:
-        yield f"{key('head')} needs a scene that it is in: name it as “blend”"
+    if style is not None and "style" not in missing and (reason := _problem_of_style(str(style))):
+        yield problem("style", reason)
+    if "picture" in settings and "system" not in job.unread and settings.get("system") != FROM_PICTURE:
+        picture = problem("picture", "").key
+        yield problem("picture", f' needs “system” = "{FROM_PICTURE}": add it, or remove {picture}')
+    if "head" in settings and blend is None and "blend" not in job.unread:
+        yield problem("head", " needs a scene that it is in: name it as “blend”")
     elif blend is not None and "blend" not in missing:
-        if problem := _problem_of_scene(str(blend), allow_newer):
-            yield f"{key('blend')}: {problem}"
-        elif "head" in settings and (problem := _problem_of_head(str(blend), str(settings["head"]))):
-            yield f"{key('head')}{problem}"
-        elif "strip" in settings and (problem := _problem_of_strip(str(blend), str(settings["strip"]))):
-            yield f"{key('strip')}{problem}"
+        if reason := _problem_of_scene(str(blend), allow_newer):
+            yield problem("blend", f": {reason}")
+        elif "head" in settings and (reason := _problem_of_head(str(blend), str(settings["head"]))):
+            yield problem("head", reason)
+        elif "strip" in settings and (reason := _problem_of_strip(str(blend), str(settings["strip"]))):
+            yield problem("strip", reason)
+
+
+def _hint(path: str) -> str:
+    """The end of a sentence about a missing file: a file beside it whose name is nearly the same, or what to do."""
+    return _nearest(os.path.basename(path), _files_beside(path)) or ": name another"
 
 
 @functools.cache
@@ -147,12 +176,11 @@ def _problem_of_strip(path: str, strip: str) -> str:
     return f" = {shown(strip)} is no sound strip of “{os.path.basename(path)}”{_nearest(strip, names) or has}"
 
 
-@functools.cache
-def _files_beside(path: str) -> tuple[str, ...]:
+def _files_beside(path: str) -> list[str]:
     try:
-        return tuple(os.listdir(os.path.dirname(path)))
+        return os.listdir(os.path.dirname(path))
     except OSError:
-        return ()
+        return []
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

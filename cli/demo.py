@@ -30,14 +30,13 @@ from ..scene.review import listening
 from ..scene.takes import generation, loudness, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
-from ..thunder_core import files
+from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_takes
 from ..thunder_core.quality import NORMAL, QUALITIES
 from . import bake, products
 from .script import file_path, quiet, run, say, takes_in_words, warn, whole
 
-ROOT = Path(__file__).resolve().parents[1]
 SCENE_FPS = 25
 PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
 FILMS = {"none": (), "best": ("best.mp4",), "takes": ("takes.mp4",), "both": ("best.mp4", "takes.mp4")}
@@ -48,7 +47,7 @@ TAKES_PIXELS, SMALL_PIXELS = 900, 640  # height of the film of all takes; a fram
 def options(arguments: list[str]) -> argparse.Namespace:
     """The options of the command line; ends the process where they are wrong."""
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--audio", type=file_path, default=str(ROOT / "assets" / "sample.wav"), help="the voice, a sound file")
+    parser.add_argument("--audio", type=file_path, default=str(shipped.SAMPLE), help="the voice, a sound file")
     parser.add_argument("--out", type=file_path, default="out/demo", help="folder to write into, made if it is missing")
     parser.add_argument("--takes", type=whole(1, settings.MOST_TAKES), default=8, help="how many to sample (8)")
     parser.add_argument("--seed", type=whole(0, settings.LARGEST_SEED), default=1, help="seed of the first take (1)")

@@ -12,11 +12,9 @@ from ..scene.takes.direction.presets import all_presets
 from ..scene.takes.sampling import Sampling
 from ..thunder_core.batch import settings
 from ..thunder_core.batch.settings import AXIS_OPTIONS
-from ..thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL, Style
+from ..thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL
 from ..thunder_core.direction_presets import Preset
 from .script import between, utf8
-
-SPREAD = 0.5
 
 
 def _destination(name: str) -> str:
@@ -71,10 +69,7 @@ def asked(chosen: argparse.Namespace) -> Asked | None:
     if chosen.style is None and chosen.mood is None and chosen.spread is None and not moved and chosen.as_asked:
         return None
     preset = Preset("") if chosen.style is None else _preset(chosen)
-    name, strength = chosen.mood or (preset.direction.mood, preset.direction.strength)
-    style = Style(**(preset.direction.style.values() | moved))
-    spread = next(each for each in (chosen.spread, preset.spread, SPREAD) if each is not None)
-    return Asked(Direction(style, name, strength).vector()[None], spread, chosen.as_asked)
+    return preset.asked(moved, chosen.mood, chosen.spread, chosen.as_asked)
 
 
 def given(chosen: argparse.Namespace) -> dict[str, float | None]:

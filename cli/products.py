@@ -121,16 +121,8 @@ def _steps(out: files.Transaction, baked: Baked, wanted: Wanted) -> Iterator[_St
 
 
 def write_npz(path: str, take) -> None:
-    """Write the values of a take at 25 fps from the sound's first sample; the same take gives the same bytes."""
-    with open(path, "wb") as file:
-        np.savez(
-            file,
-            **motion_file.arrays(take.motion, take.channels, motion_file.reading_of(take.provenance)),
-            opening=take.opening,
-            width=take.width,
-            score=np.float32(take.score),
-            seed=np.int64(take.seed),
-        )
+    """Write the values of a take at 25 fps from the sound's first sample."""
+    motion_file.write_take(path, take.motion, take.channels, take.provenance, take.opening, take.width, take.score, take.seed)
 
 
 def save_blend(path: str) -> None:

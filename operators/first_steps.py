@@ -9,12 +9,12 @@ from mathutils import Vector
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.voice import strip
-from ..thunder_core.engine_python import ROOT
+from ..thunder_core import shipped
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.files import not_a_file
 from .adding import AddsHead
 
-SAMPLE = os.path.join(ROOT, "assets", "sample.wav")
+SAMPLE = str(shipped.SAMPLE)
 _ABOVE_METRES = 0.4  # clearance above an object that would hide the head, such as the default cube of a new file
 
 

@@ -11,6 +11,8 @@ from ..thunder_core.errors import BadRequest, ThunderError
 from .select_take import there_are_takes
 from .slices import SlicedWork
 
+_MOST_NAMED = 6  # takes that a message names
+
 
 class _OnTake:
     """An operator on the take at `index` of the list, or on the one that is shown."""
@@ -147,14 +149,16 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
 
     def invoke(self, context, event):
         entries = [context.scene.thunder.takes[place] for place in self._places(context)] if self.which == "EARLIER" else []
-        entries = [entry for entry in entries if self._is_wanted(entry)]
+        reasons = [self._why_kept(entry) for entry in entries]
+        kept = _stays([(entry.name, reason) for entry, reason in zip(entries, reasons) if reason])
+        entries = [entry for entry, reason in zip(entries, reasons) if not reason]
         if not entries:
             return super().invoke(context, event)
         return context.window_manager.invoke_confirm(
             self,
             event,
             title=f"Delete {len(entries)} Earlier Take{'s' * (len(entries) > 1)}",
-            message=f"They need {sum(map(take_list.size, entries)) / 1e6:.1f} MB. Starred, named, noted and edited takes stay",
+            message=f"They need {sum(map(take_list.size, entries)) / 1e6:.1f} MB{'. ' * bool(kept)}{kept}",
             confirm_text="Delete",
         )
 
@@ -169,33 +173,38 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
         places = range(len(entries)) if self.which == "LOST" else take_list.of_voice(context)
         return [place for place in places if self.which != "UNSTARRED" or not entries[place].folded]
 
-    def _is_wanted(self, entry) -> bool:
-        """Whether to delete it. Slow: detecting edits reads all keys."""
+    def _why_kept(self, entry) -> str:
+        """The reason why it is not deleted, "" if it is to be. Slow: detecting edits reads all keys."""
         if self.which == "HIDDEN":
-            return entry.hidden
-        return entry.action is None or (self.which != "LOST" and take_list.is_replaceable(entry))
+            return "" if entry.hidden else "listed"
+        if entry.action is None:
+            return ""
+        return "there" if self.which == "LOST" else take_list.why_kept(entry)
 
     def _steps(self, context):
         entries, places = context.scene.thunder.takes, self._places(context)
-        result = []
+        result, kept = [], []
         for number, place in enumerate(places):
-            if self._is_wanted(entries[place]):
+            if reason := self._why_kept(entries[place]):
+                kept.append((entries[place].name, reason))
+            else:
                 result.append(place)
             yield Step((number + 1) / len(places), "Checking takes", busy=True)
+        stays = _stays(kept) if self.which == "EARLIER" else ""
         if not result:
             raise BadRequest(
                 {
                     "HIDDEN": "There are no hidden takes to delete",
                     "LOST": "No takes are missing: there is nothing to remove",
                     "UNSTARRED": "Every take has a star, a note, a name or edited keys: there is nothing to delete",
-                    "EARLIER": "No earlier take can be deleted: fold its batch first; those with a star, note, name or edited keys stay",
+                    "EARLIER": f"No earlier take can be deleted: {stays or 'fold the batch of those that are to go'}",
                 }[self.which]
             )
-        return len(result), take_list.delete(context.scene, result)
+        return len(result), stays, take_list.delete(context.scene, result)
 
     def finish(self, context, value):
-        count, kept = value
-        self.report({"INFO"}, f"{count} take{'s' * (count > 1)} deleted")
+        count, stays, kept = value
+        self.report({"INFO"}, f"{count} take{'s' * (count > 1)} deleted{'; ' * bool(stays)}{stays}")
         _report_kept(self, kept)
         return {"FINISHED"}
 
@@ -240,6 +249,14 @@ def _show(context, index: int) -> None:
         display.show(take_list.rig_of(context.scene, entries[index]), entries[index])
     else:
         display.restore_own(take_list.shown_rig(context.scene.thunder) or head.find(context.scene, context.object))
+
+
+def _stays(kept: list[tuple[str, str]]) -> str:
+    """The takes that stay, with the reasons: “Take 1 (starred) and Take 3b (copy of Live) stay”. kept: (name, reason) of each."""
+    named = [f"{name} ({reason})" for name, reason in kept[:_MOST_NAMED]]
+    if len(kept) > len(named):
+        named.append(f"{len(kept) - len(named)} more")
+    return f"{' and '.join(filter(None, (', '.join(named[:-1]), named[-1])))} stay{'s' * (len(kept) == 1)}" if named else ""
 
 
 def _report_kept(operator, kept: list[str]) -> None:

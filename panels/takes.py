@@ -25,6 +25,8 @@ class THUNDER_MT_takes(bpy.types.Menu):
         column.operator("thunder.hide_take", icon="HIDE_ON", text="Unhide" if index >= 0 and settings.takes[index].hidden else "Hide")
         column.operator("thunder.delete_take", icon="TRASH")
         layout.separator()
+        layout.operator("thunder.explain_frame", icon="QUESTION")
+        layout.separator()
         layout.prop(settings, "only_starred")
         layout.prop(settings, "show_hidden")
         layout.separator()

@@ -38,7 +38,7 @@ MORE = {
     "tests": ("waveform", "develop", "flame", "test"),
     "cluster": ("waveform", "develop", "flame", "test", "cluster"),
 }  # option → lists beside the engine's
-SIZES = (  # sizes of the engine measured by bench/install.py: other systems, Linux
+SIZES = (  # sizes of the engine measured by research/install.py: other systems, Linux
     "the engine: about 0.2 GB to download, 0.5 GB on disk, 2 minutes",
     "the engine: about 2.4 GB to download, 4.0 GB on disk, 8 minutes",
 )

@@ -54,7 +54,7 @@ def run(tmp_path):
 def test_all_parts_are_run_and_nothing_failed(run):
     code, lines, calls = run()
     assert code == 0 and lines[-2:] == ["Window tests that failed at their first try: 0", "All parts passed"]
-    assert [call.split()[1] for call in calls[:3]] == ["lint", "test", "test-window"] and len(calls) == 3
+    assert [call.split()[1] for call in calls] == ["lint", "test", "test-window", "weight"]
 
 
 def test_a_window_test_that_failed_once_is_counted_and_named(run):
@@ -80,7 +80,7 @@ def test_a_window_test_that_fails_twice_fails_the_check(run):
     assert code == 1 and lines[-1] == "FAILED: window" and "  tests/gui/test_x.py::test_click[two words]" in lines
 
 
-@pytest.mark.parametrize("part", ["lint", "test"])
+@pytest.mark.parametrize("part", ["lint", "test", "weight"])
 def test_a_part_that_fails_fails_the_check_and_the_others_run(run, part):
     code, lines, calls = run(part)
-    assert code == 1 and lines[-1].startswith(f"FAILED: make {part}") and len(calls) == 3
+    assert code == 1 and lines[-1].startswith(f"FAILED: make {part}") and len(calls) == 4

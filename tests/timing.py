@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Promised times, held against a machine that may be slow or busy: a regression fails a test, a neighbour's work does not.
 
-The figures that README quotes come from bench/ on an idle machine; what a run of the tests measured is told at its end.
+The figures that README quotes come from research/ on an idle machine; what a run of the tests measured is told at its end.
 """
 
 import time

@@ -1,2 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The core of THUNDER: speech to takes, takes to speech. No bpy anywhere."""
+"""The core of THUNDER: speech to takes, takes to speech. No bpy anywhere.
+
+Installed as the Python package `thunder_takes` it has the functions of `api.py`, loaded on first use: importing the package is cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .api import Engine, load, perform, sample, score, speak, Take, Takes, Voice
+    from .errors import BadRequest, BadSound, BadWeights, ThunderError
+
+__all__ = [
+    "BadRequest", "BadSound", "BadWeights", "Engine", "load", "perform", "sample", "score", "speak", "Take", "Takes",
+    "ThunderError", "Voice",
+]  # fmt: skip
+
+
+def __getattr__(name: str):
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    errors = import_module(".errors", __name__)
+    return getattr(errors, name) if hasattr(errors, name) else getattr(import_module(".api", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -109,7 +109,7 @@ class Client:
             self.start()
             if verb == "generate" and not args.get("folder"):
                 args["folder"] = self.new_folder()
-            pending = Pending(self, next(self._numbers), verb, args)
+            pending = Pending(next(self._numbers), verb, args, self._send_cancel)
             self._process.send(pending)
         return pending
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -135,6 +136,8 @@ def _mood(name: str, label: str, description: str, tempo: float = 1.0, **changes
 
 
 NEUTRAL = "neutral"
+STRENGTH = 0.6  # default strength of a mood
+SPREAD = 0.5  # default variation of takes around a direction
 MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
     _mood(NEUTRAL, "Neutral", "No mood"),
     _mood("warm", "Warm", "Friendly, smiling with the eyes", smile=1.6, brows=0.5, head=0.5, tension=-0.5),
@@ -149,6 +152,31 @@ MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
     _mood("doubtful", "Doubtful", "Lips pushed up and aside", 0.9, energy=-0.3, asymmetry=-0.6, smile=-0.6, brows=0.8, head=0.6, eyes=0.6),
     _mood("bored", "Bored", "Slow, small, unclear", 0.7, energy=-1.4, articulation=-1.6, tension=-1.2, brows=-1.2, head=-1.0, eyes=-0.6),
 )})  # fmt: skip
+
+
+class Habits(NamedTuple):
+    """What a mood does to gestures besides what it does to the style, 1 as usual: sizes of nods and of raised brows, how often the gaze
+    leaves; one_sided: −1 … 1, surplus of the left brow."""
+
+    nods: float = 1.0
+    raises: float = 1.0
+    looks: float = 1.0
+    one_sided: float = 0.0
+
+
+HABITS: Mapping[str, Habits] = MappingProxyType({
+    "warm": Habits(raises=1.1, looks=0.7),
+    "amused": Habits(raises=1.2),
+    "sad": Habits(nods=0.8, raises=0.5, looks=1.5),
+    "tense": Habits(looks=0.7),
+    "angry": Habits(nods=1.35, raises=0.3, looks=0.4),
+    "afraid": Habits(raises=0.6, looks=1.8),
+    "surprised": Habits(raises=1.1, looks=0.6),
+    "disgusted": Habits(raises=0.35, looks=1.3),
+    "contemptuous": Habits(raises=0.6, looks=1.2, one_sided=1.0),
+    "doubtful": Habits(raises=1.1, looks=1.4, one_sided=-1.0),
+    "bored": Habits(nods=0.6, raises=0.5, looks=2.0),
+})  # fmt: skip
 _SHARE_OF_NEUTRAL = 0.35  # share of the corpus without a mood
 _LEAST_STRENGTH = 0.25  # smallest strength of a mood in the corpus
 _ROUNDING = 1e-3  # deviations or strengths outside a range that are accepted as rounding
@@ -226,7 +254,7 @@ def over_frames(vectors: np.ndarray, frames: int) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """The requested directions of a batch of takes.
+    """The requested directions of a batch of takes; without arguments, the neutral direction as the panel sends it.
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
     spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it exactly, without spread.
@@ -236,8 +264,8 @@ class Asked:
     words and differ little from them in what is drawn at random; gestures and the side of the head are those of the first.
     """
 
-    vectors: np.ndarray
-    spread: float = 0.5
+    vectors: np.ndarray = field(default_factory=lambda: Direction().vector()[None])
+    spread: float = SPREAD
     as_asked: bool = True
     original: np.ndarray | None = None
     like: tuple[tuple[int, float], ...] = ()

@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from .direction import AXES, Direction, MOODS, NEUTRAL, Style
+from .direction import Asked, AXES, Direction, MOODS, NEUTRAL, SPREAD, Style
 from .errors import BadRequest
 from .files import open_input
 from .named_files import is_text, NamedFiles
@@ -47,6 +47,18 @@ class Preset:
         if self.spread is not None:
             data["spread"] = round(self.spread, _DECIMALS)
         return data
+
+    def asked(
+        self, moved: dict[str, float], mood: tuple[str, float] | None = None, spread: float | None = None, as_asked: bool = True
+    ) -> Asked:  # fmt: skip
+        """A request for takes in this direction, in which what is given goes before the preset's own.
+
+        moved: values of axes by name.  mood: with its strength.  spread, as_asked: as Asked's.
+        """
+        name, strength = mood or (self.direction.mood, self.direction.strength)
+        style = Style(**(self.direction.style.values() | moved))
+        spread = next(each for each in (spread, self.spread, SPREAD) if each is not None)
+        return Asked(Direction(style, name, strength).vector()[None], spread, as_asked)
 
     def to_json(self) -> str:
         """The text of its file."""

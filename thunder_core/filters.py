@@ -13,19 +13,29 @@ import numpy as np
 _PADDING: dict[str, Literal["symmetric", "edge"]] = {"reflect": "symmetric", "nearest": "edge"}  # scipy's names of how ends go on → numpy's
 
 
-def gaussian(values: np.ndarray, deviation: float, mode: str = "reflect") -> np.ndarray:
-    """Values [T] or [T, c] smoothed by a Gaussian of a standard deviation in samples, cut at four of them.
+def gaussian_kernel(deviation: float, reach: int) -> np.ndarray:
+    """A Gaussian of a standard deviation in samples, up to `reach` samples to either side; not normalised."""
+    return np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
 
-    mode: "reflect" mirrors the ends, "nearest" repeats the last value.
+
+def gaussian(values: np.ndarray, deviation: float, mode: str = "reflect", reach: int | None = None) -> np.ndarray:
+    """Values [T] or [T, c] smoothed by a Gaussian of a standard deviation in samples.
+
+    mode: "reflect" mirrors the ends, "nearest" repeats the last value.  reach: samples to either side that count; None: four deviations.
     """
     values = np.asarray(values, float)
-    reach = int(4 * deviation + 0.5)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
+    reach = int(4 * deviation + 0.5) if reach is None else reach
+    kernel = gaussian_kernel(deviation, reach)
     kernel /= kernel.sum()
     padded = np.pad(values, [(reach, reach)] + [(0, 0)] * (values.ndim - 1), _PADDING[mode])
     if values.ndim == 1:
         return np.convolve(padded, kernel, "valid")
     return np.stack([np.convolve(column, kernel, "valid") for column in padded.T], 1)
+
+
+def smooth(values: np.ndarray, deviation: float) -> np.ndarray:
+    """Curves [T] or [T, c] of a face smoothed by a Gaussian of a deviation in frames, cut at three of them; ends are held."""
+    return gaussian(values, deviation, "nearest", int(np.ceil(3 * deviation)))
 
 
 def highest(values: np.ndarray, size: int, origin: int = 0) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 GOOD, CHECK, POOR = "good", "check", "poor"
 WRONG = 26.0  # a frame below this score is wrong in any take; between the anchors of 120 ms off (8) and damped lips (45)
 # Frames in a row that are wrong in a take that is poor, and from which on it is to be checked; least score of a good one. Set on validation
-# voices, where lips 120 ms off, opened closures and a mouth that stops were planted (`bench/ranking.py --faults`).
+# voices, where lips 120 ms off, opened closures and a mouth that stops were planted (`python -m research ranking --faults`).
 _POOR_FRAMES, _CHECK_FRAMES, _LEAST_GOOD = 8, 2, 55.0
 _DRIFTING, _BELOW_TOTAL = 65.0, 12.0  # a frame below this score, and as far below the take's total, drifts too
 _SHORTEST_DRIFT, _BRIDGE = 2, 5  # frames: shorter drifts are ignored, gaps up to this are bridged

@@ -37,7 +37,7 @@ MARK = b"The engine of THUNDER for Blender was installed into this folder, which
 ENVIRONMENT = ("bin", "etc", "include", "lib", "lib64", "share", "Include", "Lib", "Scripts", "pyvenv.cfg", ".gitignore", STAMP)
 OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)  # everything that is ever removed from the folder; the rest is not touched
 LINUX = sys.platform.startswith("linux")
-# Approximate sizes measured by bench/install.py; only Linux's torch includes libraries for graphics cards. Minutes at 100 Mbit/s, on two
+# Approximate sizes measured by research/install.py; only Linux's torch includes libraries for graphics cards. Minutes at 100 Mbit/s, on two
 # cores.
 DOWNLOAD_BYTES = 2.4e9 if LINUX else 0.2e9
 DISK_BYTES = 4.0e9 if LINUX else 0.5e9

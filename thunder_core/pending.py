@@ -5,19 +5,17 @@ from __future__ import annotations
 
 import queue
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from .errors import error_of, ThunderError
-
-if TYPE_CHECKING:
-    from .client import Client
 
 
 class Pending:
     """A request that was sent; its events arrive while the caller does something else."""
 
-    def __init__(self, client: Client, number: int, verb: str, args: dict):
-        self.client, self.number, self.verb, self.args = client, number, verb, args
+    def __init__(self, number: int, verb: str, args: dict, send_cancel: Callable[[Pending], None]):
+        """send_cancel: asks the worker to stop this request."""
+        self.number, self.verb, self.args, self._send_cancel = number, verb, args, send_cancel
         self.fraction = 0.0  # how far the work was when it was last looked at
         self.begun = False  # the worker has sent an event about it
         self.result: dict | None = None
@@ -71,7 +69,7 @@ class Pending:
         the request ends with Cancelled all the same, and those that waited behind it go to a new worker.
         """
         if not self._over:
-            self.client._send_cancel(self)
+            self._send_cancel(self)
 
     def _seen(self, event: dict) -> dict:
         """Update the request's fields by an event; returns the event."""

@@ -76,7 +76,7 @@ class LipSyncScore:
 
     The scale is laid by three means of takes of validation voices that are scored in the direction that they were sampled in: 8 where they
     are 120 ms off, 45 damped to 15 %, 75 as they are; as asked they have some ten more. Without a direction, size is no fault: it is read
-    off the motion. What other takes get: `bench/results/grades.txt`.
+    off the motion. What other takes get: `research/results/grades.txt`.
 
     per_frame: float32 [T], the same scale per animation frame; low where the lips drift.
     """

@@ -11,8 +11,9 @@ from pathlib import Path
 import bpy
 
 from ...thunder_core.client import Client
-from ...thunder_core.engine_python import find_engine_python, ROOT
+from ...thunder_core.engine_python import find_engine_python
 from ...thunder_core.errors import BadWeights, NoEngine
+from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.systems import available, System
 from ..host.session import Part, session
 from . import install
@@ -20,8 +21,6 @@ from . import install
 PACKAGE = __package__.removesuffix(".scene.engine")  # extension name in Blender
 LOG_TEXT = "Thunder Engine Log"
 DEVICES = {"AUTO": None, "CPU": "cpu", "CUDA": "cuda:0", "MPS": "mps"}  # torch calls AMD cards cuda too, through ROCm
-
-WEIGHTS = os.path.join(ROOT, "weights")  # weights that come with the add-on
 
 
 class _Engine(Part):

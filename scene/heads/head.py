@@ -17,10 +17,10 @@ from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, shows_all, Sums, Target, Track
 from ...thunder_core.face.rig_meter import RigMeter
+from ...thunder_core.shipped import WEIGHTS
 from . import binding, character, family, flame, rna_paths
 from .build import build as _build, HAIR_MARK, MARK
 
-WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 ASSET = WEIGHTS / "head.npz"
 PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "Older Man"}  # bundled heads by file, with menu names
 PUPPET_MARK = "thunder_stand_in"  # property of a temporary copy, which is never taken for one of the animator's heads

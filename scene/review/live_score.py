@@ -18,6 +18,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import displacement
 from ...thunder_core.progress import mapped
+from ...thunder_core.request import direction_arguments
 from ...thunder_core.systems import DIRECTION, SYSTEMS
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying, reading
@@ -35,7 +36,6 @@ from . import listening
 QUIET_SECONDS = 0.7  # delay after the last edit, so that nothing is scored while a key is dragged
 PAUSE_SECONDS = 0.05
 _MEASURED = 150  # frames whose mouth is measured at once
-_DIRECTION = ("direction", "spread", "as_asked", "original", "like")  # arguments of a request that say how a take is played
 
 
 @dataclass(frozen=True)
@@ -330,7 +330,7 @@ def _direction_of(client, scene, entry, clock: Clock) -> dict:
     if of_take is not None:
         first = round((clock.start - of_take.start) / clock.fps * FPS)
         sampling = replace(sampling, asked=sampling.asked.from_frame(first))
-    return {"seed": entry.seed} | {name: value for name, value in sampling.request(client).items() if name in _DIRECTION}
+    return {"seed": entry.seed} | direction_arguments(sampling.asked, client.put_array)
 
 
 def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:

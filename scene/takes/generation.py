@@ -86,11 +86,7 @@ def sampled(
 
     step = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
-    request = {"sound": sound, "takes": count, "seed": seed, "folder": folder, **sampling.request(client), **more}
-    if sampling.style_from:
-        request["reference"] = client.put_array(_reference(sampling.style_from))
-    if sampling.picture or sampling.moods:
-        request["picture"] = client.put_array(np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture))
+    request = {"folder": folder, **_arguments(client, sound, count, seed, sampling), **more}
     asking = ask(client, "generate", _SAMPLING, step.message, meet, **request)
     try:
         running = True
@@ -108,9 +104,32 @@ def sampled(
     finally:
         asking.close()
         client.forget(folder)  # whether read or cancelled, or the arrays would accumulate until Blender ends
-        for path in (request.get(name, "") for name in ("direction", "reference", "picture")):
-            if os.path.exists(path):
-                os.remove(path)
+        _remove_arrays(request)
+
+
+def explained(client: Client, sound: str, seed: int, sampling: Sampling, frame: int) -> Generator[Step, None, dict]:
+    """Steps that ask what the engine did at a frame, at 25 a second, of the take of a seed: its answer to “explain”
+    (docs/reference/protocol.md). Raises ThunderError."""
+    request = {"frame": frame, **_arguments(client, sound, 1, seed, sampling)}
+    try:
+        return (yield from ask(client, "explain", _SAMPLING, "Starting engine", **request))
+    finally:
+        _remove_arrays(request)
+
+
+def _arguments(client: Client, sound: str, count: int, seed: int, sampling: Sampling) -> dict:
+    """The arguments by which the engine samples takes, whose arrays `_remove_arrays` removes. Raises ThunderError."""
+    seen = None
+    if sampling.picture or sampling.moods:
+        seen = np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture)
+    wanted = sampling.request(count, seed, _reference(sampling.style_from) if sampling.style_from else None, seen)
+    return {"sound": sound, **wanted.arguments(client.put_array)}
+
+
+def _remove_arrays(request: dict) -> None:
+    for path in (request.get(name, "") for name in ("direction", "reference", "picture")):
+        if os.path.exists(path):
+            os.remove(path)
 
 
 def unspoken(name: str, is_silent: bool) -> str:

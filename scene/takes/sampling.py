@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...thunder_core import records
-from ...thunder_core.client import Client
 from ...thunder_core.direction import Asked, AXES, check, DIRECTION_NAMES, MOODS
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.mapping import Sums
 from ...thunder_core.quality import NORMAL, QUALITIES
+from ...thunder_core.request import Request
 from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, SYSTEMS
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
 
@@ -107,17 +107,12 @@ class Sampling:
             return np.where(np.arange(vectors.shape[1]) < len(AXES), 0, vectors).astype(vectors.dtype)
         return vectors if follows == DIRECTION else None
 
-    def request(self, client: Client) -> dict:
-        """All arguments as a request of this client takes them. Raises NoSpace."""
-        arguments = self.arguments | ({"listening": True} if self.listening else {}) | ({} if self.sums is None else {"sums": self.sums})
-        if self.asked is None:
-            return arguments
-        arguments |= {"direction": client.put_array(self.asked.vectors), "spread": self.asked.spread, "as_asked": self.asked.as_asked}
-        if self.asked.original is not None:
-            arguments["original"] = client.put_array(self.asked.original)
-        if self.asked.like:
-            arguments["like"] = [list(pair) for pair in self.asked.like]
-        return arguments
+    def request(self, takes: int, seed: int, reference: np.ndarray | None = None, picture: np.ndarray | None = None) -> Request:
+        """A request for takes. reference, picture: what `style_from` and `picture` name. Raises BadRequest."""
+        return Request(
+            takes, seed, self.quality, self.steps, self.guidance, self.speech_guidance, self.asked, listening=self.listening,
+            system=self.system, reference=reference, picture=picture, sums=self.sums,
+        )  # fmt: skip
 
     def provenance(self, made: dict) -> dict:
         """The provenance stored with a take; made: the engine's own provenance of the take. `of_take` reads it."""

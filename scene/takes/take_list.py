@@ -25,6 +25,7 @@ from .sampling import role_of
 
 _BARS = "▁▂▃▄▅▆▇█"
 _CURVE_STEPS = 7
+LIVE_COPY = "thunder_live_copy"  # property of the first action of a copy that Live made: its session, and the name that it got
 _OF_ITS_OWN = ("name", "number", "action", "star", "hidden", "kind", "made")  # properties that a duplicate does not copy
 NAMED = "thunder_named"  # property of a take's action: the name that it was given last, which the animator may have changed since
 _LONG_NAME = 50  # bytes of an action's name from which on it may be cut off
@@ -194,8 +195,22 @@ def described(entry) -> str:
 
 
 def is_replaceable(entry) -> bool:
-    """Whether a take holds nothing of the animator's: its seed makes it again, no star, name, note or key was given to it."""
-    return entry.kind == "SAMPLED" and not entry.star and not entry.note and not has_own_name(entry) and not is_edited(entry)
+    """Whether a take holds nothing of the animator's: its seed makes it again, no star, name, note or key was given to it. Slow."""
+    return not why_kept(entry)
+
+
+def why_kept(entry) -> str:
+    """What a take holds of the animator's, in a word or two; "" if it is replaceable. Slow: detecting edits reads all keys."""
+    if entry.star:
+        return "starred"
+    if entry.note:
+        return "noted"
+    if entry.kind != "SAMPLED":
+        return entry.bl_rna.properties["kind"].enum_items[entry.kind].name.lower()
+    if has_own_name(entry):
+        copied_as = str(entry.action.get(LIVE_COPY, "")).partition(" ")[2] if entry.action is not None else ""
+        return "copy of Live" if copied_as == entry.name else "named"
+    return "edited" if is_edited(entry) else ""
 
 
 def bars(opening: np.ndarray) -> str:

@@ -93,3 +93,33 @@ def test_an_opened_curve_stands_still_in_the_gap_and_goes_on_after_it():
     assert np.ptp(gap) < 1e-5 and gap[0] == pytest.approx(value_at(own)(20.0), abs=1e-5)
     later = np.linspace(20, 60, 100)
     assert np.abs(keyframes.evaluate(keys, later + span.end - span.first) - keyframes.evaluate(own, later)).max() < 1e-4
+
+
+def de_casteljau(points: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """Points [S, 2] of a Bézier segment with corners [4, 2] at parameters [S]."""
+    at = np.repeat(points[:, None], len(s), axis=1)
+    while len(at) > 1:
+        at = at[:-1] * (1 - s)[:, None] + at[1:] * s[:, None]
+    return at[0]
+
+
+@pytest.mark.parametrize("reach, halvings", [(2.0, 0), (7.0, 0), (10.0, 0), (14.0, 40)])
+def test_a_curve_is_that_of_de_casteljau(monkeypatch, reach, halvings):
+    """Newton's steps alone find it, but where handles are as long as the segment, which is vertical in its middle then."""
+    monkeypatch.setattr(keyframes, "_HALVINGS", halvings)
+    points, handle = np.array([[12.0, 0.2], [26.0, 0.9]]), np.array([reach, 0.3])
+    keys = keyframes.bezier_keys(points, points - handle, points + handle, keyframes.FREE)
+    true = de_casteljau(np.array([points[0], points[0] + handle, points[1] - handle, points[1]]), np.linspace(0, 1, 101))
+    off = np.abs(keyframes.evaluate(keys, true[:, 0]) - true[:, 1])
+    assert np.where(np.abs(true[:, 0] - 19) < 1e-3, 0, off).max() < 1e-5 and np.ptp(true[:, 1]) > 0.6
+
+
+def test_a_cut_in_an_easing_puts_keys_on_its_frames_and_on_no_others():
+    keys, place = keyframes.from_reduced(reduce(FRAMES, np.round(np.sin(FRAMES / 9), 6), 0.01), FRAMES), 2
+    first, last = keys["co"][place : place + 2, 0]
+    keys["interpolation"][place] = 12  # sine
+    cut = keyframes.cut(keys, first + 1.5, lambda frame: 100 + frame)
+    new = [*np.arange(first + 1, last), first + 1.5]
+    assert sorted(cut["co"][:, 0]) == sorted([*keys["co"][:, 0], *new]) and len(new) > 2
+    there = np.isin(cut["co"][:, 0], new)
+    assert (cut["co"][there, 1] == 100 + cut["co"][there, 0]).all() and (cut["interpolation"][there] == keyframes.LINEAR).all()

@@ -71,8 +71,10 @@ def test_progress_only_rises_and_never_leaps(made):
     curves, gap, fitted = made
     first = poses.fit(curves, REGIONS, measure(), gap, CLOSED_MM, CLOSED_OFF)
     again = fitted.mended(np.full(len(curves), 1.1))
-    for told in ([0.0, *first, 1.0], [0.0, *again, 1.0]):
+    first, again = [0.0, *first], [0.0, *again]
+    for told in (first, [*again, 1.0]):
         assert 0 <= np.diff(told).min() and np.diff(told).max() < 0.35, told
+    assert first[-1] == pytest.approx(1.0)
 
 
 def test_nothing_is_further_off_than_allowed_at_eighths_of_frames(made):

@@ -111,3 +111,7 @@ def test_loudness_is_that_around_each_frame():
     peaks[100:104] = (-0.5, 0.5)
     level = sheet_frames.loudness(peaks, 100)
     assert len(level) == 50 and level[22] == level[29] == 0 < level[24] < level[25] == level[26] == level.max()
+
+
+def test_an_even_sound_is_as_loud_as_it_is_high_from_its_beginning_to_its_end():
+    assert np.allclose(sheet_frames.loudness(np.tile([-0.3, 0.3], (200, 1)), 100), 0.6)

@@ -58,3 +58,13 @@ def test_curves_come_back_from_a_scene_whose_rate_is_a_multiple_of_theirs(start,
     made = timing.at_scene_frames(one, values, frames)
     assert np.abs(made[::multiple][:count] - values).max() < 1e-9
     assert len(frames) == multiple * (count - 1) + 1
+
+
+@many
+@given(rate=RATES, start=st.floats(-100, 1000), count=st.integers(1, 400))
+def test_a_take_begins_its_lead_in_before_the_sound_and_ends_its_lead_out_after_it(rate, start, count):
+    one = clock(rate, start)
+    sound, frames = one.scene_frames(count), one.take_frames(count)
+    assert (np.diff(frames) == 1).all() and frames.dtype.kind == "i"
+    for lead, count in ((timing.LEAD_IN, sound[0] - frames[0]), (timing.LEAD_OUT, frames[-1] - sound[-1])):
+        assert count - 1 < lead * one.fps <= count

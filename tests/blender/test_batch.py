@@ -464,6 +464,18 @@ def test_a_wrong_job_file_is_said_before_anything_is_started(command, batch, ble
     assert lines[6].startswith("Job “f”: “picture” needs “system” =")
     assert lines[7].startswith("Job “g”: “blend”: “new.blend” was saved by a newer Blender (9.1, this is ")
     assert lines[8] == 'Job “h”: “strip” = "Anna" is no sound strip of “shot.blend”, which has none' and len(lines) == 9
+    right = (tmp_path / "jobs.toml").read_text()
+    wrong = "take = 3\n[jobs.i]\naudio = 'shot.blend'\nsystem = 'media'\npicture = 'no.png'\n"
+    (tmp_path / "jobs.toml").write_text(right + wrong)  # one message has what is wrong with settings and with what they name
+    code, _, complaints = start("--out", str(tmp_path / "out"))
+    key, system, *others = complaints.removeprefix("bake.py: ").splitlines()
+    assert code == 1 and "Job “h” has an unknown key “take”" in key and 'Job “i”: “system” = "media" is none of' in system
+    assert others[:9] == lines and others[9].startswith("Job “i”: “picture”: there is no file") and len(others) == 10
+    (tmp_path / "jobs.toml").write_text("".join(f"[jobs.j{number}]\naudio = 'no{number}.wav'\n" for number in range(20000)))
+    code, _, complaints = start("--out", str(tmp_path / "out"))
+    *missing, more = complaints.splitlines()
+    assert code == 1 and len(missing) == 10 and "no9.wav”: name another" in missing[9] and more == "… and 19990 more like this"
+    (tmp_path / "jobs.toml").write_text(right)
     code, said, complaints = start("--out", str(tmp_path / "out"), "--only", "e", "--style", "Nosuch")
     assert code == 1 and '--style = "Nosuch" is no preset: choose ' in complaints
     for name in ("shot.blend", "new.blend"):

@@ -14,7 +14,7 @@ from thunder.scene.animation import display
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.takes import browsing, mix, take_list
-from thunder.scene.takes.direction import sliders
+from thunder.scene.takes.direction import live as live_module, sliders
 
 pytestmark = pytest.mark.one_blender
 
@@ -116,8 +116,26 @@ def test_clearing_spares_what_is_unfolded_newest_shown_or_touched(blender, scene
     assert blender.ops.thunder.delete_takes(which="EARLIER") == {"FINISHED"}
     assert sorted(entry.seed for entry in scene.thunder.takes) == [1, 2, 11, 13, 21, 22, 23, 31, 32, 33]
     assert doomed not in blender.data.actions
-    with pytest.raises(RuntimeError, match="No earlier take can be deleted"):
+    with pytest.raises(RuntimeError, match=r"can be deleted: Warm \(named\), Take 2 \(noted\) and Take 1 \(starred\) stay"):
         blender.ops.thunder.delete_takes(which="EARLIER")
+
+
+def test_clearing_names_what_stays_and_why(blender, scene, capfd):
+    """A copy that Live made looks like any other take in the list."""
+    generate(blender, 1)
+    display.show(head.find(scene), entry_of(blender, 2))
+    copy = live_module.live._copy(scene, entry_of(blender, 2)).name
+    live_module.live.drop()
+    entry_of(blender, 3).star = True
+    generate(blender, 11)
+    assert blender.ops.thunder.delete_takes(which="EARLIER") == {"FINISHED"}
+    assert f"2 takes deleted; {copy} (copy of Live) and Take 3 (starred) stay" in capfd.readouterr().out
+
+
+def test_many_takes_that_stay_are_counted():
+    assert tidy_takes._stays([]) == "" and tidy_takes._stays([("Take 1", "starred")]) == "Take 1 (starred) stays"
+    many = tidy_takes._stays([(f"Take {number}", "noted") for number in range(1, 10)])
+    assert many.endswith("Take 6 (noted) and 3 more stay")
 
 
 def test_clearing_asks_first_and_says_how_many(blender, scene):
@@ -128,12 +146,16 @@ def test_clearing_asks_first_and_says_how_many(blender, scene):
     context = SimpleNamespace(scene=scene, window_manager=manager, object=None)
     operator = SimpleNamespace(which="EARLIER")
     kind = tidy_takes.THUNDER_OT_delete_takes
-    operator._places, operator._is_wanted = (
+    operator._places, operator._why_kept = (
         (lambda context: kind._places(operator, context)),
-        (lambda entry: kind._is_wanted(operator, entry)),
+        (lambda entry: kind._why_kept(operator, entry)),
     )
     assert kind.invoke(operator, context, None) == {"RUNNING_MODAL"}
-    assert asked["title"] == "Delete 2 Earlier Takes" and "MB" in asked["message"] and len(scene.thunder.takes) == 6
+    assert (
+        asked["title"] == "Delete 2 Earlier Takes"
+        and asked["message"].endswith("MB. Take 1 (starred) stays")
+        and len(scene.thunder.takes) == 6
+    )
 
 
 def test_deleting_what_has_no_star_leaves_folded_takes(blender, scene):

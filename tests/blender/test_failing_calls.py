@@ -47,10 +47,10 @@ def contents(folder):
 
 
 class RecordedClient:
-    """Answers every request with takes that the real engine sampled once."""
+    """Answers every request with what the real engine said once: who it is, and the takes that it sampled."""
 
-    def __init__(self, folder, events, arrays):
-        self.folder, self.events, self.arrays = str(folder), events, arrays
+    def __init__(self, folder, hello, events, arrays):
+        self.folder, self.hello, self.events, self.arrays = str(folder), hello, events, arrays
 
     def new_folder(self):
         return self.folder
@@ -62,6 +62,8 @@ class RecordedClient:
         return None if name is None else self.arrays[name]
 
     def request(self, verb, **args):
+        if verb == "hello":
+            return Asked([{"event": "done", "result": self.hello}])
         assert verb == "generate"
         return Asked(
             [*(dict(event) for event in self.events if event["event"] == "take")][: args["takes"]] + [{"event": "done", "result": {}}]
@@ -83,12 +85,13 @@ def recorded(tmp_path_factory):
         pytest.skip(f"no engine to ask: {error}")
     events, arrays = [], {}
     with client_module.Client() as client:
+        hello = client.request("hello").wait(timeout=300)
         client.request("generate", sound=sound, takes=3, seed=1, steps=2).wait(on_event=events.append, timeout=300)
         for event in events:
             for name in event.get("take", {}).values():
                 if isinstance(name, str) and name.endswith(".npy"):
                     arrays[name] = client.get_array(event, name)
-    return sound, RecordedClient(folder, events, arrays)
+    return sound, RecordedClient(folder, hello, events, arrays)
 
 
 @pytest.fixture

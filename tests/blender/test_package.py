@@ -36,7 +36,7 @@ NEEDED = {
     "weights/denoiser.safetensors",
     "assets/sample.wav",
 }
-UNWANTED = {"tests", "bench", "docs", "setup", "out", "cache", "runs", "tools", "Makefile", "pyproject.toml", "demo.py"}
+UNWANTED = {"tests", "research", "docs", "setup", "out", "cache", "runs", "Makefile", "pyproject.toml", "demo.py"}
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.one_blender, pytest.mark.usefixtures("needs_sound")]
 def study(folder, *words, **variables):
     # A process of its own: the command loads the extension and opens empty files.
     environment = os.environ | {"BLENDER_USER_RESOURCES": str(folder / "resources")} | variables
-    command = [sys.executable, "-m", "bench.study", *map(str, words)]
+    command = [sys.executable, "-m", "research", "study", *map(str, words)]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
 
 

@@ -3,13 +3,15 @@
 
 import numpy as np
 import pytest
+from made_voice import made_voice
 
-from thunder_core.engine.diffusion.articulate import Articulation, demanded_closures, last_sound
+from thunder_core.engine.diffusion.articulate import demanded_closures, last_sound
+from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
-from thunder_core.face.smoothing import let_go, lower_peaks, reached_in_time
+from thunder_core.face.smoothing import limit_rate, limit_release, lower_peaks
 from thunder_core.types import Motion
 
 FRAMES = 50
@@ -30,49 +32,49 @@ def test_lips_close_on_what_is_probably_a_bilabial(probability, shut):
 
 def test_pressed_lips_are_below_rest_and_their_opening_is_not():
     articulators = bundled_articulators()
-    articulation, jaw = Articulation(articulators.names, articulators), np.zeros((FRAMES, 3))
+    pipeline, jaw = Pipeline(articulators.names, articulators), np.zeros((FRAMES, 3))
     jaw[:, 0], shut = 0.08, demanded_closures(heard("B", 1.0, 20, 24), FRAMES)
-    motion = Motion(articulation.close_lips(np.zeros((FRAMES, len(articulators.names))), jaw, shut), jaw)
+    motion = Motion(pipeline.close_lips(np.zeros((FRAMES, len(articulators.names))), jaw, shut), jaw)
     gap, opening = bundled_lips().beyond_rest(motion), bundled_lips().opening(motion)
     assert gap[21:23].max() < -0.1 and gap[:15].min() > 1 and (opening == np.maximum(gap, 0)).all()
 
 
 def test_a_curve_is_left_by_small_steps_and_lowered_nowhere():
     values = np.array([0.0, 0, 0, 1.1, 0.1, 0, 0, 0.3, 0])
-    gone = let_go(values, 0.45)
+    gone = limit_release(values, 0.45)
     assert gone == pytest.approx([0, 0.2, 0.65, 1.1, 0.65, 0.2, 0, 0.3, 0]) and (gone >= values).all()
-    assert let_go(values[:0], 0.45).shape == (0,) and (let_go(np.zeros(4), 0.45) == 0).all()
+    assert limit_release(values[:0], 0.45).shape == (0,) and (limit_release(np.zeros(4), 0.45) == 0).all()
 
 
 def test_the_lower_lip_comes_to_the_teeth_and_leaves_them_in_more_than_a_frame():
     articulators = bundled_articulators()
-    articulation, nothing = Articulation(articulators.names, articulators), np.zeros(FRAMES)
+    pipeline, nothing = Pipeline(articulators.names, articulators), np.zeros(FRAMES)
     expression, jaw, f = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3)), np.zeros(FRAMES)
     jaw[:, 0], f[24:26] = 0.12, 1.0
     sounds = Sounds(np.ones(FRAMES), nothing, f, nothing)
-    before = articulation.mechanics.speak(expression, jaw, sounds)[0][:, articulation.roll]
-    made = articulation.perform(expression, jaw, nothing, sounds)[0][:, articulation.roll]
+    before = pipeline.mechanics.speak(expression, jaw, sounds)[0][:, pipeline.roll]
+    made = pipeline.articulate(expression, jaw, made_voice(sounds))[0][:, pipeline.roll]
     assert np.abs(np.diff(before)).max() > 0.6 and np.abs(np.diff(made)).max() <= 0.45 + 1e-6
     assert made[24:26] == pytest.approx(before[24:26]) and (made >= before - 1e-9).all()
 
 
 def test_a_curve_rises_in_time_and_comes_down_in_time_where_it_must_be_low():
     values, low = np.array([0.0, 0, 0, 0.9, 0, 0, 0.8, 0.8, 0.1, 0, 0]), np.zeros(11, bool)
-    assert reached_in_time(values, 0.35, low) == pytest.approx([0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.8, 0.45, 0.1, 0])
+    assert limit_rate(values, 0.35, low) == pytest.approx([0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.8, 0.45, 0.1, 0])
     low[8] = True
-    assert reached_in_time(values, 0.35, low) == pytest.approx([0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.45, 0.1, 0.1, 0])
-    assert reached_in_time(values[:0], 0.35, low[:0]).shape == (0,)
+    assert limit_rate(values, 0.35, low) == pytest.approx([0, 0.2, 0.55, 0.9, 0.55, 0.45, 0.8, 0.45, 0.1, 0.1, 0])
+    assert limit_rate(values[:0], 0.35, low[:0]).shape == (0,)
 
 
 def test_the_tongue_reaches_the_palate_and_leaves_it_in_two_frames_or_more():
     articulators = bundled_articulators()
-    articulation, nothing = Articulation(articulators.names, articulators), np.zeros(FRAMES)
+    pipeline, nothing = Pipeline(articulators.names, articulators), np.zeros(FRAMES)
     expression, jaw, th = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3)), np.zeros(FRAMES)
     tip, jaw[:, 0], th[34:36] = articulators.names.index("tongueTipUp"), 0.1, 1.0
     expression[20:22, tip] = expression[31:34, tip] = 0.9
     sounds = Sounds(np.ones(FRAMES), nothing, nothing, th)
-    before = articulation.mechanics.speak(expression, jaw, sounds)[0]
-    made = articulation.perform(expression, jaw, nothing, sounds)[0]
+    before = pipeline.mechanics.speak(expression, jaw, sounds)[0]
+    made = pipeline.articulate(expression, jaw, made_voice(sounds))[0]
     assert np.abs(np.diff(before[:, tip])).max() > 0.8 and np.abs(np.diff(made[:, tip])).max() <= 0.35 + 1e-6
     assert made[20:22, tip] == pytest.approx(0.9) and made[17:19, tip] == pytest.approx([0, 0.2])
     assert made[34:36] == pytest.approx(before[34:36], abs=1e-6)
@@ -87,10 +89,10 @@ def test_a_peak_of_one_frame_is_lowered_and_all_else_stays():
 def openings(jaw_mm, shut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Opening [T] in mm of a jaw that opens by some millimetres [T] as the model has it, and as it is articulated with closures [T]."""
     articulators = bundled_articulators()
-    articulation, nothing = Articulation(articulators.names, articulators), np.zeros(FRAMES)
+    pipeline, nothing = Pipeline(articulators.names, articulators), np.zeros(FRAMES)
     expression, jaw = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3))
     jaw[:, 0] = 0.01 * np.asarray(jaw_mm)
-    made = Motion(*articulation.perform(expression, jaw, shut, Sounds(np.ones(FRAMES), nothing, nothing, nothing)))
+    made = Motion(*pipeline.articulate(expression, jaw, made_voice(Sounds(np.ones(FRAMES), nothing, nothing, nothing), shut)))
     return bundled_lips().opening(Motion(expression, jaw)), bundled_lips().opening(made)
 
 
@@ -122,8 +124,8 @@ def test_lips_do_not_part_again_after_the_last_sound():
     expression, turn = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3))
     turn[:, 0] = 0.01 * jaw
     sounds = Sounds(np.ones(FRAMES), nothing, nothing, nothing)
-    articulation = Articulation(articulators.names, articulators)
-    free, made = (bundled_lips().opening(Motion(*articulation.perform(expression, turn, nothing, sounds, end=e))) for e in (None, end))
+    pipeline = Pipeline(articulators.names, articulators)
+    free, made = (bundled_lips().opening(Motion(*pipeline.articulate(expression, turn, made_voice(sounds, end=e)))) for e in (None, end))
     assert free[40] > free[35] + 2 and np.diff(made[end:]).max() < 0.05
     assert made[:end] == pytest.approx(free[:end], abs=0.05) and made[35] == pytest.approx(free[35], abs=0.1)
 

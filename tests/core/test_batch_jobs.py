@@ -98,6 +98,30 @@ def test_everything_wrong_is_said_at_once(complaints):
     ]  # fmt: skip
 
 
+def test_of_many_mistakes_of_a_kind_the_first_ten_are_said_and_how_many_more(complaints):
+    jobs = "".join(f"[jobs.j{number}]\naudio = 'a.wav'\nseed = -1\n" for number in range(2000))
+    *seeds, more, take = complaints(jobs + "take = 3\n")
+    assert seeds == [f"Job “j{number}”: “seed” = -1 is not a whole number from 0 to 2147483647" for number in range(10)]
+    assert more == "… and 1990 more like this" and take.startswith("Job “j1999” has an unknown key “take”")
+
+
+def test_what_else_is_wrong_is_looked_for_in_what_can_be_read(tmp_path):
+    path, seen = tmp_path / "jobs.toml", []
+    path.write_text("[defaults]\nfps = 0\ntakes = 3\n[jobs.a]\naudio = 'a.wav'\ntakes = 0\nstyle = 'Whisper'\nsed = 1\n")
+
+    def look(jobs):
+        seen.extend(jobs)
+        return [job_file.Mistake("audio", "it is missing")]
+
+    with pytest.raises(BadRequest) as error:
+        job_file.read_file(str(path), settings.DEFAULTS, look)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 4 and "“fps” = 0" in lines[0] and "“takes” = 0" in lines[1] and "“sed”" in lines[2] and lines[3] == "It is missing"
+    (job,) = seen
+    assert job.unread == {"fps", "takes"} and not job.unread & job.settings.keys()
+    assert job.settings["style"] == "Whisper" and job.settings["audio"] == str(tmp_path / "a.wav")
+
+
 @pytest.mark.parametrize(
     "line, words",
     [

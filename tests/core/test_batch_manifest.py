@@ -121,6 +121,19 @@ def test_a_damaged_report_means_that_the_job_is_baked_again(why, folder, damaged
     assert why() in ("not baked yet", "its report was changed or is damaged", "“takes” changed")
 
 
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_a_report_with_a_number_that_json_has_not_is_damaged(why, folder, job, number):
+    """Also one whose hash is in the list: what it says would make batch.json a file that no other program can read."""
+    report_file = folder / "report.json"
+    forged = report_file.read_text().replace("81.4", number)
+    assert number in forged
+    with Transaction(str(folder)) as out:
+        out.write("report.json", forged)
+    assert manifest.read_report(str(folder)) == {} and why() == "its report was changed or is damaged"
+    content = report.collected(str(folder.parent), [job], {job.name: report.BAKED}, MAKER)
+    json.dumps(content, allow_nan=False)
+
+
 @pytest.mark.parametrize("left", [b"", bytes(500), b'{"made_from": {"us'])
 def test_a_report_that_a_power_cut_damaged_is_said(why, folder, left):
     (folder / "report.json").write_bytes(left)

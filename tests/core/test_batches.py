@@ -15,6 +15,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16
 from thunder_core.engine.request import memory_of_portion
 from thunder_core.errors import Cancelled, is_out_of_device_memory
+from thunder_core.request import Request
 from thunder_core.types import Speech
 
 
@@ -50,7 +51,10 @@ def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech,
         with threads(number):
             arrived = []
             engine.generate(
-                speech, takes, 3, asked=asked, arrived=arrived.append, progress=lambda fraction, message: seen.append((number, fraction))
+                speech,
+                Request(takes, 3, direction=asked),
+                arrived=arrived.append,
+                progress=lambda fraction, message: seen.append((number, fraction)),
             )
             assert torch.get_num_threads() == number, "torch goes on with as many threads as before"
             made.append(arrived)
@@ -78,11 +82,11 @@ def test_of_long_takes_that_are_sampled_side_by_side_one_at_a_time_is_articulate
         return call
 
     with threads(2):
-        usual = engine.generate(speech, 3, 3, asked=asked)
+        usual = engine.generate(speech, Request(3, 3, direction=asked))
         monkeypatch.setattr("thunder_core.engine.request._FRAMES_AT_WORK", speech.frames)  # as an hour: two do not fit
         monkeypatch.setattr(engine.thunder, "_motion", counted(engine.thunder._motion))
         monkeypatch.setattr(engine.scorer, "grade", counted(engine.scorer.grade))
-        takes = engine.generate(speech, 3, 3, asked=asked)
+        takes = engine.generate(speech, Request(3, 3, direction=asked))
     assert len(most) == 10 and set(most) == {1}  # motion, expectation and score of three takes; the expectation of what was asked
     assert [take.score.total for take in takes] == [take.score.total for take in usual]
 
@@ -105,7 +109,7 @@ def test_a_request_that_is_cancelled_ends_in_every_thread(engine, speech, monkey
     monkeypatch.setattr(engine.thunder, "perform", lambda *given: noted(at_work, perform, *given))
     monkeypatch.setattr(engine.thunder, "expected", lambda *given: noted(at_work, expected, *given))
     with threads(2), pytest.raises(Cancelled, match="stop"):
-        engine.generate(speech, 6, 1, asked=Asked(Direction().vector()[None]), progress=cancel)
+        engine.generate(speech, Request(6, 1, direction=Asked(Direction().vector()[None])), progress=cancel)
     assert at_work and not sum(at_work), "nothing is at work any more"
 
 
@@ -223,7 +227,7 @@ def test_a_take_that_does_not_fit_alone_and_other_errors_are_raised():
 def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(engine, speech, monkeypatch):
     asked = Asked(Direction().vector()[None])
     with threads(1):
-        usual = engine.generate(speech, 4, 1, asked=asked, steps=2)
+        usual = engine.generate(speech, Request(4, 1, direction=asked, steps=2))
         sizes, expected = [], engine.thunder.expected
 
         def fail_once(voice, readings, *turn):
@@ -234,7 +238,7 @@ def test_memory_that_ends_while_takes_are_scored_halves_their_portion_too(engine
 
         monkeypatch.setattr(engine.thunder, "expected", fail_once)
         arrived = []
-        takes = engine.generate(speech, 4, 1, asked=asked, steps=2, arrived=lambda take: arrived.append(take.seed))
+        takes = engine.generate(speech, Request(4, 1, direction=asked, steps=2), arrived=lambda take: arrived.append(take.seed))
     assert sizes == [4, 2, 1, 2] and arrived == [1, 2, 3, 4]
     assert [take.score.total for take in takes] == [take.score.total for take in usual]
 
@@ -246,7 +250,7 @@ def test_memory_of_a_portion_is_said_for_all_and_for_each():
 def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(engine, monkeypatch):
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     with threads(1):  # as on a graphics card, where portions come one after another
-        usual = engine.generate(speech, 4, 1, steps=2)
+        usual = engine.generate(speech, Request(4, 1, steps=2))
         sizes, estimate = [], engine.thunder.denoiser.estimate
 
         def fail_once(x, *rest):
@@ -257,7 +261,7 @@ def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(e
 
         monkeypatch.setattr(engine.thunder.denoiser, "estimate", fail_once)
         arrived = []
-        takes = engine.generate(speech, 4, 1, steps=2, arrived=lambda take: arrived.append(take.seed))
+        takes = engine.generate(speech, Request(4, 1, steps=2), arrived=lambda take: arrived.append(take.seed))
     assert sizes[0] == 4 and set(sizes[1:]) <= {1, 2} and 2 in sizes
     assert arrived == [1, 2, 3, 4] and [take.seed for take in takes] == [take.seed for take in usual]
     assert all(np.array_equal(a.motion.expression, b.motion.expression) for a, b in zip(takes, usual))

@@ -11,6 +11,7 @@ import pytest
 
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face import lip_closures
+from thunder_core.request import Request
 from thunder_core.types import FPS
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
@@ -41,7 +42,7 @@ def scores(engine):
         rows = [closure.seconds * FPS for closure in wanted]
         silent = [(start * FPS, end * FPS) for start, end in pauses]
         result = []
-        for take in engine.generate(speech, takes=4, seed=1, steps=10):
+        for take in engine.generate(speech, Request(takes=4, seed=1, steps=10)):
             corrected, done = lip_closures.correct(take.motion, engine.head.expression_names, rows, silent)
             if done.made or done.gone:
                 result.append((take.score.total, engine.score(speech, corrected).total))

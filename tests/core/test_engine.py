@@ -25,9 +25,11 @@ from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest, BadWeights, Cancelled
 from thunder_core.face.lips import opening_mm
+from thunder_core.request import Request
 from thunder_core.types import Keep, Motion, pack, RATE, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
+AROUND = Asked(as_asked=False)  # every take goes its own way, also the first
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +44,7 @@ def speech():
 
 @pytest.fixture(scope="module")
 def takes(engine, speech):
-    return engine.generate(speech, 4, 100)
+    return engine.generate(speech, Request(4, 100, direction=AROUND))
 
 
 def same(a: Motion, b: Motion, tolerance: float) -> bool:
@@ -54,14 +56,27 @@ def rolled(motion: Motion, frames: int) -> Motion:
 
 
 def test_the_same_seed_gives_the_same_take_bit_for_bit(engine, speech, takes):
-    again = engine.generate(speech, 4, 100)
+    again = engine.generate(speech, Request(4, 100, direction=AROUND))
     assert [t.seed for t in again] == [t.seed for t in takes]
     assert all(same(a.motion, b.motion, 0.0) for a, b in zip(takes, again))
 
 
+def test_an_explanation_leads_from_the_model_to_the_take(engine, speech, takes):
+    take = next(each for each in takes if each.seed == 101)
+    names, frame = engine.head.expression_names, 30
+    said = engine.explain(speech, Request(1, 101, direction=AROUND), frame)
+    values = dict(zip(names, np.zeros(len(names)))) | said["sampled"]
+    for step in said["steps"]:
+        values |= {name: after for name, (_, after) in step["changes"].items()}
+    assert np.array([values[name] for name in names]) == pytest.approx(take.motion.expression[frame], abs=0.06)
+    assert said["seconds"] == pytest.approx(1.2) and len(said["steps"]) > 5
+    with pytest.raises(BadRequest, match="frames 0 to"):
+        engine.explain(speech, Request(1, 101), speech.frames)
+
+
 def test_the_jaw_of_a_take_speaks(engine, takes):
-    """The bars of bench/articulation.py, on the shipped sample."""
-    own = engine.thunder.articulation.mechanics.articulators
+    """The bars of research/articulation.py, on the shipped sample."""
+    own = engine.thunder.pipeline.mechanics.articulators
     shapes = [own.shape(take.motion.expression, take.motion.jaw) for take in takes]
     gap, incisors, rise, bare = (np.concatenate([getattr(shape, name) for shape in shapes]) for name in ("gap", "incisors", "rise", "bare"))
     assert (incisors[gap > 3] / gap[gap > 3]).mean() >= 0.5 and (incisors[gap > 10] / gap[gap > 10]).mean() >= 0.6
@@ -96,17 +111,17 @@ def test_a_face_that_smiles_goes_on_smiling_where_nobody_speaks(engine, speech, 
     def smile(take, frames):
         return take.motion.expression[frames][:, corners].mean()
 
-    for take in engine.generate(line, 2, 1, asked=asked):
+    for take in engine.generate(line, Request(2, 1, direction=asked)):
         speaking, quiet = smile(take, present > 0.9), smile(take, present < 0.1)
         assert speaking > 0.3 and 0.7 * speaking < quiet < 1.1 * speaking
         assert opening_mm(take.motion, engine.head)[present < 0.05].max() < 0.1, "the lips stay shut"
         assert take.score.total > 65
-    [listener] = engine.generate(line, 1, 1, asked=asked, listening=True)
+    [listener] = engine.generate(line, Request(1, 1, direction=asked, listening=True))
     assert smile(listener, present >= 0) > 0.3
 
 
 def test_a_take_does_not_depend_on_how_many_were_asked_for(engine, speech, takes):
-    (alone,) = engine.generate(speech, 1, 102)
+    (alone,) = engine.generate(speech, Request(1, 102, direction=AROUND))
     together = next(t for t in takes if t.seed == 102)
     assert same(alone.motion, together.motion, 0.0)
     assert alone.score.total == together.score.total and np.array_equal(alone.opening, together.opening)
@@ -155,11 +170,11 @@ def directed():
 def test_a_directed_take_depends_on_its_seed_and_the_direction_alone(directed, speech):
     part = Speech(speech.samples[: 2 * RATE], RATE)
     asked = Asked(Direction(Style(energy=1.3)).vector()[None], 0.5)
-    first, *_ = takes = sorted(directed.generate(part, 3, 7, 4, asked=asked), key=lambda take: take.seed)
-    (alone,) = directed.generate(part, 1, 8, 4, asked=replace(asked, as_asked=False))
+    first, *_ = takes = sorted(directed.generate(part, Request(3, 7, steps=4, direction=asked)), key=lambda take: take.seed)
+    (alone,) = directed.generate(part, Request(1, 8, steps=4, direction=replace(asked, as_asked=False)))
     assert same(alone.motion, takes[1].motion, 0.0) and alone.provenance["reading"] == takes[1].provenance["reading"]
     assert first.provenance["as_asked"] and first.provenance["reading"] == pytest.approx(asked.vectors[0].tolist(), abs=1e-4)
-    (calm,) = directed.generate(part, 1, 7, 4, asked=Asked(Direction(Style(energy=0.7)).vector()[None]))
+    (calm,) = directed.generate(part, Request(1, 7, steps=4, direction=Asked(Direction(Style(energy=0.7)).vector()[None])))
     assert not same(calm.motion, first.motion, 1e-3)
 
 
@@ -167,8 +182,8 @@ def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, speech):
     """Against what is expected of the line as requested, so that it is the same alone, in a batch, and measured again."""
     part = Speech(speech.samples[: 3 * RATE], RATE)
     asked = Asked(Direction(Style(energy=1.3), "sad", 0.5).vector()[None], 0.5)
-    first, *rest = sorted(engine.generate(part, 3, 7, 1, asked=asked), key=lambda take: take.seed)
-    (alone,) = engine.generate(part, 1, 8, 1, asked=replace(asked, as_asked=False))
+    first, *rest = sorted(engine.generate(part, Request(3, 7, steps=1, direction=asked)), key=lambda take: take.seed)
+    (alone,) = engine.generate(part, Request(1, 8, steps=1, direction=replace(asked, as_asked=False)))
     assert "shown" not in first.provenance, "it is as asked"
     assert set(rest[0].provenance["shown"]) == set(USUAL) | set(BEYOND_EXPECTED) | set(CARRIED)
     assert alone.provenance["shown"] == rest[0].provenance["shown"] != rest[1].provenance["shown"]
@@ -181,7 +196,7 @@ def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, speech):
 def test_a_direction_held_for_every_frame_is_the_same_as_one_for_the_line(directed, speech):
     part = Speech(speech.samples[: 2 * RATE], RATE)
     line = Direction(Style(jaw=1.2), "sad", 0.5).vector()[None]
-    one, every = (directed.generate(part, 1, 7, 4, asked=Asked(v))[0] for v in (line, line.repeat(part.frames, 0)))
+    one, every = (directed.generate(part, Request(1, 7, steps=4, direction=Asked(v)))[0] for v in (line, line.repeat(part.frames, 0)))
     assert same(one.motion, every.motion, 1e-4)
 
 
@@ -190,11 +205,11 @@ def test_a_draft_in_a_direction_comes_while_a_slider_is_dragged(directed, speech
     line = Speech(np.tile(speech.samples, 2)[: 10 * RATE].copy(), RATE)
     asked = Asked(Direction(Style(energy=1.2), "warm", 0.5).vector()[None])
     spent = {4: [], 20: []}
-    directed.generate(line, 1, 1, 4, asked=asked)
+    directed.generate(line, Request(1, 1, steps=4, direction=asked))
     for _ in range(3):
         for steps, times in spent.items():
             start = time.process_time()
-            directed.generate(line, 1, 1, steps, asked=asked)
+            directed.generate(line, Request(1, 1, steps=steps, direction=asked))
             times.append(time.process_time() - start)
     assert min(spent[4]) < 0.6 * min(spent[20]), "a draft is hardly faster than the take"
     keeps(0.5, min(spent[4]), "a draft of ten seconds in a direction, processor time")
@@ -204,13 +219,13 @@ def test_a_direction_that_does_not_fit_is_refused_in_a_sentence(engine, directed
     usual = Direction().vector()[None]
     for vectors, words in ((usual[:, :3], "shape"), (usual * np.nan, "not numbers")):
         with pytest.raises(BadRequest, match=words):
-            directed.generate(speech, 1, 1, 2, asked=Asked(vectors))
+            directed.generate(speech, Request(1, 1, steps=2, direction=Asked(vectors)))
     known = engine.thunder.denoiser
     plain = Denoiser(replace(known.config, style=0)).eval()
     plain.load_state_dict({name: value for name, value in known.state_dict().items() if name in plain.state_dict()})
     monkeypatch.setattr(engine.thunder, "denoiser", plain)
     with pytest.raises(BadRequest, match="without styles"):
-        engine.generate(speech, 1, 1, 2, asked=Asked(usual))
+        engine.generate(speech, Request(1, 1, steps=2, direction=Asked(usual)))
 
 
 def test_a_take_pulled_by_mesh_to_speech_is_the_same_but_for_rounding(engine, speech):
@@ -223,13 +238,15 @@ def test_a_take_pulled_by_mesh_to_speech_is_the_same_but_for_rounding(engine, sp
 
 def test_a_long_sound_is_scored_as_a_short_one(engine, speech, monkeypatch):
     direction = Asked(Direction().vector()[None], 0.5)
-    before = engine.generate(speech, 2, 5, asked=direction)
+    before = engine.generate(speech, Request(2, 5, direction=direction))
     monkeypatch.setattr(scorer_module, "_KNOWN_AHEAD", speech.frames - 1)
     voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
     assert engine.scorer.expect(voice, [Direction().vector()])[0].known is None, (
         "what is known of a long sound takes memory until it is scored"
     )
-    assert [take.score.total for take in engine.generate(speech, 2, 5, asked=direction)] == [take.score.total for take in before]
+    assert [take.score.total for take in engine.generate(speech, Request(2, 5, direction=direction))] == [
+        take.score.total for take in before
+    ]
 
 
 def test_takes_differ_and_come_best_first(takes):
@@ -256,7 +273,7 @@ def test_the_mouth_rests_when_nobody_speaks(engine, sound):
         "hiss": 0.02 * rng.standard_normal(n),
         "hum": 0.05 * np.sin(2 * np.pi * 50 * np.arange(n) / RATE),
     }[sound]
-    for take in engine.generate(Speech(samples.astype(np.float32)), 3, 1):
+    for take in engine.generate(Speech(samples.astype(np.float32)), Request(3, 1)):
         assert take.opening.std() < 0.3, f"opening varies by {take.opening.std():.2f} mm"
         assert take.opening.mean() < 0.5
 
@@ -266,7 +283,7 @@ def test_a_quiet_voice_moves_the_lips_as_far(engine, speech, tmp_path, decibels,
     samples = speech.samples * np.float32(10 ** (decibels / 20))
     samples[60_000] += spike
     soundfile.write(tmp_path / "quiet.wav", samples, RATE, subtype="FLOAT")
-    usual, quiet = (engine.generate(sound, 1, 100, steps=4)[0] for sound in (speech, read_sound(tmp_path / "quiet.wav")))
+    usual, quiet = (engine.generate(sound, Request(1, 100, steps=4))[0] for sound in (speech, read_sound(tmp_path / "quiet.wav")))
     for measure in (np.mean, np.std, np.max):
         assert measure(quiet.opening) == pytest.approx(measure(usual.opening), rel=0.03)
     assert quiet.score.total == pytest.approx(usual.score.total, abs=2)
@@ -275,7 +292,7 @@ def test_a_quiet_voice_moves_the_lips_as_far(engine, speech, tmp_path, decibels,
 def test_a_direction_with_keys_is_scored_alike_with_the_take_and_afterwards(engine, speech):
     frames = speech.frames
     asked = np.stack([Direction(Style(energy=0.5 + frame / frames), "sad", frame / frames).vector() for frame in range(frames)])
-    take = engine.generate(speech, 1, 3, asked=Asked(asked, 0.0))[0]
+    take = engine.generate(speech, Request(1, 3, direction=Asked(asked, 0.0)))[0]
     assert engine.score(speech, take.motion, Asked(asked, 0.0)).total == pytest.approx(take.score.total, abs=0.05)
     assert engine.score(speech, take.motion, Asked(asked.mean(0)[None], 0.0)).total != pytest.approx(take.score.total, abs=0.05)
 
@@ -290,7 +307,7 @@ def test_the_score_prefers_the_motion_of_this_sound(engine, speech, takes):
 
 
 def test_generate_and_score_agree(engine, speech, takes):
-    assert engine.score(speech, takes[0].motion).total == pytest.approx(takes[0].score.total, abs=0.05)
+    assert engine.score(speech, takes[0].motion, AROUND, takes[0].seed).total == pytest.approx(takes[0].score.total, abs=0.05)
 
 
 def test_drift_shows_where_the_lips_are_wrong(engine, speech, takes):
@@ -350,15 +367,15 @@ def test_ten_seconds_are_heard_in_a_second_and_a_half(engine, speech, takes):
 
 
 def test_a_listener_keeps_the_mouth_shut_and_has_no_score(engine, speech):
-    listeners = engine.generate(speech, 3, 100, steps=5, listening=True)
+    listeners = engine.generate(speech, Request(3, 100, steps=5, direction=AROUND, listening=True))
     assert [take.seed for take in listeners] == [100, 101, 102]  # nothing ranks them
     for take in listeners:
         assert take.score is None and take.provenance["role"] == "listens" and "score" not in take.provenance
         assert take.opening.max() < 0.05 and not take.motion.jaw.any()
-    again = engine.generate(speech, 1, 101, steps=5, listening=True)[0]
+    again = engine.generate(speech, Request(1, 101, steps=5, direction=AROUND, listening=True))[0]
     assert same(again.motion, listeners[1].motion, 0.0)
     # the face follows the voice it listens to: the same seed does other things without it
-    idle = engine.generate(Speech(np.zeros_like(speech.samples)), 1, 101, steps=5)[0]
+    idle = engine.generate(Speech(np.zeros_like(speech.samples)), Request(1, 101, steps=5, direction=AROUND))[0]
     assert not same(idle.motion, listeners[1].motion, 1e-3)
 
 
@@ -366,7 +383,7 @@ def test_a_listener_keeps_the_mouth_shut_and_has_no_score(engine, speech):
 def test_words_of_a_face_that_does_not_speak_say_what_it_shows(engine, speech, listening):
     usual = Asked(Direction().vector()[None], 0.5, as_asked=False)
     sound = speech if listening else Speech(np.zeros(8 * RATE, np.float32))
-    takes = engine.generate(sound, 8, 1, asked=usual, listening=listening)
+    takes = engine.generate(sound, Request(8, 1, direction=usual, listening=listening))
     lowered = [engine.head.channel(f"browDown{side}") for side in ("Left", "Right")]
     frowns = np.array([take.motion.expression[:, lowered].mean() for take in takes])
     said = [words_of_take(take.provenance | {"direction": usual.vectors.tolist()}) for take in takes]
@@ -382,13 +399,13 @@ def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine,
     noisy = Speech((speech.samples + 0.7 * others).astype(np.float32))
     for sound, wanted in ((speech, []), (noisy, ["unclear"]), (Speech(np.zeros(RATE, np.float32)), ["unspoken"])):
         noticed = []
-        engine.generate(sound, 1, 1, steps=2, noticed=noticed.append)
+        engine.generate(sound, Request(1, 1, steps=2), noticed=noticed.append)
         assert noticed == wanted
 
 
 def test_a_face_is_idle_where_nobody_speaks(engine, speech):
     silent = Speech(np.zeros(4 * RATE, np.float32))
-    take = engine.generate(silent, 1, 100)[0]
+    take = engine.generate(silent, Request(1, 100))[0]
     assert take.score is None and take.provenance["role"] == "idle" and take.opening.max() < 0.05
     pose = np.degrees(take.motion.head)
     assert np.ptp(pose, axis=0).max() > 0.3  # alive
@@ -404,14 +421,14 @@ def test_a_still_face_is_nearly_silent(engine, speech, takes):
 @pytest.mark.parametrize("seconds", [0.3, 0.77])
 def test_short_sounds_work(engine, speech, seconds):
     short = Speech(speech.samples[8000 : 8000 + int(seconds * RATE)])
-    (take,) = engine.generate(short, 1, 1, steps=5)
+    (take,) = engine.generate(short, Request(1, 1, steps=5))
     assert take.motion.frames == short.frames
 
 
 @pytest.mark.slow
 def test_long_sounds_have_no_seams(engine, speech):
     long = Speech(np.tile(speech.samples, 5))
-    takes = engine.generate(long, 4, 1, steps=8)
+    takes = engine.generate(long, Request(4, 1, steps=8))
     speed = np.stack([np.abs(np.diff(take.opening)) for take in takes])
     ends = sorted({frame for span in windows(long.frames) for frame in span} - {0, long.frames})
     assert takes[0].motion.frames == long.frames and len(ends) >= 4
@@ -432,7 +449,7 @@ def test_progress_can_cancel(engine, speech):
             raise Cancelled("Cancelled")
 
     with pytest.raises(Cancelled):
-        engine.generate(speech, 2, 1, progress=progress)
+        engine.generate(speech, Request(2, 1), progress=progress)
     assert seen == sorted(seen)
 
 
@@ -440,7 +457,7 @@ def test_progress_can_cancel(engine, speech):
 def test_a_long_sound_can_be_cancelled_inside_a_step(engine, speech):
     long = Speech(np.tile(speech.samples, 3))
     seen = []
-    engine.generate(long, 1, 1, steps=1, progress=lambda fraction, message: seen.append((fraction, message)))
+    engine.generate(long, Request(1, 1, steps=1), progress=lambda fraction, message: seen.append((fraction, message)))
     assert len({fraction for fraction, message in seen if message.startswith("Sampling")}) >= len(windows(long.frames))
     assert len({fraction for fraction, message in seen if message.startswith("Analyzing")}) >= 2
     assert seen == sorted(seen, key=lambda each: each[0])
@@ -494,7 +511,7 @@ def test_what_is_kept_stays_bit_for_bit_and_the_rest_is_new(engine, speech, take
     mask[40:90] = True  # a stretch of everything
     brows = [i for i, name in enumerate(engine.head.expression_names) if name.startswith("brow")]
     mask[:, brows] = True  # and the brows throughout
-    for take in engine.generate(speech, 2, 900, keep=Keep(liked, mask)):
+    for take in engine.generate(speech, Request(2, 900, keep=Keep(liked, mask))):
         new, old = pack(take.motion), pack(liked)
         assert np.array_equal(new[mask], old[mask])
         assert np.abs(new[120:] - old[120:])[:, ~mask[130]].max() > 0.05
@@ -506,14 +523,14 @@ def test_what_is_kept_stays_bit_for_bit_and_the_rest_is_new(engine, speech, take
 
 def test_heads_in_a_mood_tilt_to_both_sides_and_go_on_to_that_of_what_is_kept(engine, speech):
     warm = Asked(Direction(mood="warm").vector()[None], 0.0)
-    takes = sorted(engine.generate(speech, 8, 300, asked=warm), key=lambda take: take.seed)
+    takes = sorted(engine.generate(speech, Request(8, 300, direction=warm)), key=lambda take: take.seed)
     tilts = np.degrees([take.motion.head[:, 2].mean() for take in takes])
     assert 2 <= (tilts > 1.5).sum() <= 6 and 2 <= (tilts < -1.5).sum() <= 6
     for side in (tilts.argmin(), tilts.argmax()):
         liked = takes[side].motion
         mask = np.zeros((liked.frames, engine.head.channels + 9), bool)
         mask[:40] = True
-        on = engine.generate(speech, 3, 900, keep=Keep(liked, mask), asked=warm)
+        on = engine.generate(speech, Request(3, 900, keep=Keep(liked, mask), direction=warm))
         assert all(np.sign(take.motion.head[60:, 2].mean()) == np.sign(tilts[side]) for take in on)
         assert max(np.degrees(np.abs(np.diff(take.motion.head[34:52], axis=0))).max() for take in on) < 3
 
@@ -523,25 +540,27 @@ def test_where_what_is_kept_shows_no_side_each_take_has_its_own(engine, speech, 
     mask = np.zeros((liked.frames, engine.head.channels + 9), bool)
     mask[:, [i for i, name in enumerate(engine.head.expression_names) if name.startswith("mouth")]] = True
     warm = Asked(Direction(mood="warm").vector()[None], 0.0)
-    on = engine.generate(speech, 4, 900, keep=Keep(liked, mask), asked=warm, progress=lambda fraction, _: told.append(fraction))
+    on = engine.generate(
+        speech, Request(4, 900, keep=Keep(liked, mask), direction=warm), progress=lambda fraction, _: told.append(fraction)
+    )
     tilts = np.array([take.motion.head[:, 2].mean() for take in on])
     assert (tilts > 0).any() and (tilts < 0).any() and all(np.array_equal(pack(take.motion)[mask], pack(liked)[mask]) for take in on)
     assert told == sorted(told)
-    alone = {seed: engine.generate(speech, 1, seed, keep=Keep(liked, mask), asked=warm)[0] for seed in (901, 902)}
+    alone = {seed: engine.generate(speech, Request(1, seed, keep=Keep(liked, mask), direction=warm))[0] for seed in (901, 902)}
     assert all(same(take.motion, alone[take.seed].motion, 1e-4) for take in on if take.seed in alone)
 
 
 def test_keeping_another_sounds_take_is_refused(engine, speech, takes):
     short = Motion(*(x[:20] for x in (takes[0].motion.expression, takes[0].motion.jaw)))
     with pytest.raises(BadRequest, match="frames"):
-        engine.generate(speech, 1, 1, keep=Keep(short, np.zeros((20, engine.head.channels + 9), bool)))
+        engine.generate(speech, Request(1, 1, keep=Keep(short, np.zeros((20, engine.head.channels + 9), bool))))
 
 
 @pytest.mark.slow
 def test_guidance_by_mesh_to_speech_pulls_takes_to_what_was_said(engine, speech, takes):
     voice = engine.thunder.analyse(engine._samples(speech), speech.frames)
     plain = [take.motion for take in takes if take.seed < 102]
-    pulled = [take.motion for take in engine.generate(speech, 2, 100, speech_guidance=1.0)]
+    pulled = [take.motion for take in engine.generate(speech, Request(2, 100, speech_guidance=1.0))]
 
     def nats(motions):
         return np.mean([engine.scorer.evidence_of(m, voice).mean() for m in motions])
@@ -587,7 +606,7 @@ def test_a_line_whose_direction_changes_is_scored_in_the_direction_of_each_frame
     late = np.clip((np.arange(speech.frames) - speech.frames / 2) / 10 + 0.5, 0, 1)[:, None]
 
     def score(asked):
-        return engine.generate(speech, 1, 41, asked=Asked(asked.astype(np.float32), 0.0))[0].score.total
+        return engine.generate(speech, Request(1, 41, direction=Asked(asked.astype(np.float32), 0.0)))[0].score.total
 
     constant = [score(vector[None]) for vector in (sad, amused)]
     assert score((1 - late) * sad + late * amused) > min(constant) - 8

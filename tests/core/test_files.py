@@ -3,6 +3,7 @@
 
 import builtins
 import contextlib
+import errno
 import json
 import os
 import re
@@ -367,3 +368,53 @@ def test_a_single_file_is_old_or_new_whichever_call_fails(tmp_path, monkeypatch)
                 wanted = "old"
         assert path.read_text() == wanted and os.listdir(tmp_path) == ["preset.json"], number
         assert path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.parametrize(
+    "error, advice",
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "(No space left on device): free some space or choose another"),
+        (RuntimeError("Error: Cannot open file."), "(Cannot open file): free some space or choose another"),  # Blender, which says no more
+        (PermissionError(errno.EACCES, "Permission denied"), "(Permission denied): choose another"),
+    ],
+)
+def test_space_is_to_be_freed_where_that_may_help(error, advice):
+    assert str(files.not_written("/shots", error)) == f"The folder “/shots” cannot be written {advice}"
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002])
+def test_a_new_file_gets_the_permissions_of_any_new_file(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        files.write_file(tmp_path / "ours.json", "{}")
+        (tmp_path / "any.json").write_text("{}")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "ours.json").stat().st_mode == (tmp_path / "any.json").stat().st_mode
+
+
+def test_content_is_on_the_disk_before_it_gets_its_name_and_the_name_after_that(tmp_path, monkeypatch):
+    done, replace = [], os.replace
+    monkeypatch.setattr(os, "fsync", lambda handle: done.append(os.fstat(handle).st_ino))
+    monkeypatch.setattr(os, "replace", lambda *paths: replace(*paths) or done.append("named"))
+    files.write_file(tmp_path / "preset.json", "new")
+    assert done == [(tmp_path / "preset.json").stat().st_ino, "named", tmp_path.stat().st_ino]
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_is_no_file_is_no_damaged_list_of_ours(tmp_path, kind):
+    path = tmp_path / files.MANIFEST
+    (tmp_path / "empty").write_bytes(b"")
+    path.mkdir() if kind == "folder" else path.symlink_to("empty")
+    assert not files.is_damaged(str(tmp_path)) and files.files_written(str(tmp_path)) == {}
+
+
+def test_a_journal_in_the_form_of_ours_reaches_no_other_folder(tmp_path):
+    (tmp_path / "out" / f"{files.PART}x").mkdir(parents=True)
+    precious, part = tmp_path / f"precious{files.PART_END}", files._part_name()
+    precious.write_text("precious")
+    new = {"part": part, "old": None, "sha256": files.hash_of(precious)}
+    made_up = [{"name": f"../{precious.name}", **new}, {"name": "x", **new, "part": f"{files.PART}x/../../{precious.name}"}]
+    (tmp_path / "out" / files.JOURNAL).write_text(json.dumps(made_up))
+    files.Transaction(str(tmp_path / "out")).check(["one.txt"])
+    assert precious.read_text() == "precious"

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Training in a FLAME file's own expression space, with a file made in FLAME's layout: its vertices, its motions, its networks."""
 
+import argparse
 import json
 import shutil
 
@@ -11,6 +12,10 @@ import torch
 from made_flame import made_flame
 from made_motions import made_motions
 
+from research import __main__ as research
+from research.measures.evaluate import Clip, figures as figures_of, Measured, TeacherAgain
+from research.train import paper
+from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
 from thunder_core.channels import Columns
 from thunder_core.engine import smplx_layer
 from thunder_core.engine.flame import FlameLayer
@@ -20,14 +25,13 @@ from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadHead
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm
-from thunder_core.train import __main__ as train, paper
-from thunder_core.train.evaluate import Clip, figures as figures_of, Measured, TeacherAgain
+from thunder_core.train import __main__ as train
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import train_m2s
 from thunder_core.train.motions import MotionSet, VARIANTS
-from thunder_core.train.paper import Budget, Chain, chosen, folder_of, train_chain
 from thunder_core.train.performances import animate, completed
+from thunder_core.train.stages import STAGES
 from thunder_core.train.tracked import tracked_clips, write_tracked
 from thunder_core.types import Motion, RATE
 
@@ -122,7 +126,7 @@ def test_four_tracked_sequences_become_a_network_that_performs(file, basis, tmp_
         ["corpus", str(tmp_path / "tracked"), "--synthetic-minutes", "0"], ["hear", "--quiet-clips", "2"], ["animate", "--workers", "1"],
         ["m2s", "--steps", "2"], ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2", "--only", "thunder*", "diffposetalk*"],
     ):  # fmt: skip
-        train.main([*common, *stage])
+        train.main([*common, *stage]) if stage[0] != "paper" else research.main(["train", *common, *stage])
     for row in ("thunder", "thunder+mouth2s", "thunder-t", "diffposetalk"):
         system = row.partition("+")[0].partition("-")[0]
         network = load_system(system, folder_of(tmp_path / "runs", 1, row), paper.NETWORK)
@@ -159,4 +163,6 @@ def test_systems_and_mesh_to_speech_train_in_it(basis, tmp_path):
 
 
 def test_the_command_knows_the_file(file):
-    assert train.parser().parse_args(["--flame", str(file), "animate"]).flame == file
+    parser = argparse.ArgumentParser()
+    train.add_arguments(parser, STAGES)
+    assert parser.parse_args(["--flame", str(file), "animate"]).flame == file

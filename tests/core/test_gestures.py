@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from research.measures.habits import nods
 from thunder_core.animation.played import shifts
-from thunder_core.direction import Direction, NEUTRAL, Style
+from thunder_core.direction import Direction, HABITS, Habits, NEUTRAL, Style
 from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
 from thunder_core.engine.gestures import manner
 from thunder_core.engine.gestures.carriage import carried, drawn_together, height_of
@@ -18,11 +19,9 @@ from thunder_core.engine.gestures.idle import idleness
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
 from thunder_core.engine.gestures.manner import Directed, evenly, manner_of, Stream
-from thunder_core.engine.gestures.speaker import livelier, model_calmed
+from thunder_core.engine.gestures.speaker import calm_between_accents, livelier
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
-from thunder_core.train import teacher_manner
-from thunder_core.train.habits import nods
 from thunder_core.types import FPS, Motion
 
 ACCENTS = np.array([20, 45, 70, 95, 150, 175, 200, 225, 330, 360, 390, 420])
@@ -78,7 +77,7 @@ def test_before_a_phrase_each_take_draws_a_breath_of_its_own_where_the_model_ope
     spoken = np.zeros(500, bool)
     for start, end in VOICE.phrases:
         creeping[start:end], spoken[start - 1 : end] = 0.2, True
-    jaws = np.array([layer.breathed(creeping) for layer in layers(seeds=range(40))])
+    jaws = np.array([layer.breathe(np.stack([creeping, 0 * creeping, 0 * creeping], 1))[:, 0] for layer in layers(seeds=range(40))])
     assert np.array_equal(jaws[:, spoken], np.tile(creeping[spoken], (40, 1))), "what is said stays as it is"
     before = jaws[:, 290 - 20 : 290 - 5]
     largest = before.max(1)
@@ -165,7 +164,9 @@ def test_a_wide_nod_of_the_model_goes_where_a_take_leaves_it_out():
     for marks in (0, 1):
         layer = Layer.of(200)
         layer.leave(0, 100, (0.07, 1.5)[marks], 4.0)
-        heights.append(np.degrees(model_calmed(np.zeros((200, 1)), head, accents, np.array([True]), 0 * t, layer.marked)[1][:, 0].max()))
+        heights.append(
+            np.degrees(calm_between_accents(np.zeros((200, 1)), head, accents, np.array([True]), 0 * t, layer.marked)[1][:, 0].max())
+        )
     assert heights[0] < 3.6 and heights[1] > 7
 
 
@@ -193,7 +194,7 @@ def test_a_listener_ends_looking_where_it_usually_looks(away):
     names, looks, still = ("eyeBlinkLeft", "eyeBlinkRight"), np.zeros((500, 3)), np.zeros((500, 3))
     looks[away[0] : away[1], :2] = np.radians([3.0, -16.0])
     for layer in layers(listens=True, seeds=range(16)):
-        _, head, eyes = layer.added_to(np.zeros((500, 2)), still, looks, names)
+        _, head, eyes = layer.apply(np.zeros((500, 2)), still, looks, names)
         gaze = np.degrees(head + eyes)[:, :2]
         distance = np.linalg.norm(gaze - np.median(gaze, 0), axis=1)
         assert distance[-15:].max() < 3.3 and np.linalg.norm(gaze[-1]) < 6
@@ -218,17 +219,11 @@ def test_sliders_scale_gestures_and_move_none():
 def test_gestures_are_played_as_the_direction_is(direction):
     style, directed = direction.played, Directed.of(direction.vector()[None]).at(7)
     assert directed.looks == pytest.approx(style.eyes, rel=1e-5)
-    raises = 1 + direction.strength * (manner.RAISES.get(direction.mood, 1.0) - 1)
+    raises = 1 + direction.strength * (HABITS.get(direction.mood, Habits()).raises - 1)
     assert directed.brows == pytest.approx(style.brows * raises, rel=1e-5)
     assert directed.tempo == pytest.approx(direction.tempo, rel=1e-5) and directed.side == pytest.approx(style.asymmetry, abs=1e-6)
-    nods = 1 + direction.strength * (manner.NODS.get(direction.mood, 1.0) - 1)
+    nods = 1 + direction.strength * (HABITS.get(direction.mood, Habits()).nods - 1)
     assert directed.head == pytest.approx(style.head * style.energy**0.3 * nods, rel=1e-5)
-
-
-def test_moods_change_gestures_as_much_as_the_teachers():
-    for name, mood in teacher_manner.MOODS.items():
-        own = [table.get(name, usual) for table, usual in ((manner.NODS, 1), (manner.RAISES, 1), (manner.LOOKS, 1), (manner.ONE_SIDED, 0))]
-        assert own == [mood.nods, mood.raises, max(1, mood.looks), mood.one_sided], name
 
 
 def test_a_mood_of_one_side_raises_that_brow_and_holds_the_other():
@@ -248,27 +243,27 @@ def test_off_accents_the_model_moves_less_and_on_them_as_before():
     head = np.radians(np.stack([3 * np.sin(t / 2), 0 * t, 5 + 0 * t], 1))
     brows = np.clip(0.3 + 0.1 * np.sin(t / 2), 0, 1)[:, None] * [1.0, 0.0]
     accents = np.where(t > 100, 1.0, 0.0)
-    calm, turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents, np.ones((200, 2)))
+    calm, turned = calm_between_accents(brows, head, accents, np.array([True, False]), 0 * accents, np.ones((200, 2)))
     assert np.allclose(turned[110:190], head[110:190]) and np.allclose(calm[110:190], brows[110:190])
     assert turned[20:90, 0].std() < 0.7 * head[20:90, 0].std() and calm[20:90, 0].std() < 0.75 * brows[20:90, 0].std()
     assert np.allclose(turned[:, 1:], head[:, 1:]) and np.array_equal(calm[:, 1], brows[:, 1])
     fewer = np.where(np.arange(200) > 150, 0.2, 1.0)[:, None].repeat(2, 1)
-    calm, turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents, fewer)
+    calm, turned = calm_between_accents(brows, head, accents, np.array([True, False]), 0 * accents, fewer)
     assert np.allclose(turned[110:150], head[110:150]) and turned[155:195, 0].std() < 0.5 * head[155:195, 0].std(), "nor on unmarked ones"
-    turned = model_calmed(brows, head, accents, np.array([True, False]), 0 * accents, np.full((200, 2), 4.0))[1]
+    turned = calm_between_accents(brows, head, accents, np.array([True, False]), 0 * accents, np.full((200, 2), 4.0))[1]
     assert 1.3 < turned[110:190, 0].std() / head[110:190, 0].std() < 1.8, "nor far more where a take marks two close ones"
 
 
 def test_a_layer_keeps_channels_within_bounds_eyes_on_their_point_and_blinks_whole():
     layer = Layer.of(100)
-    layer.stroke(30, np.array([4.0, 2.0, 1.0]), 0.2, 0.1, 0.3)
-    layer.move_brows(50, np.array([0.9, 0.9, 0.9]), np.zeros(2), 0.2, 0.2, 0.4)
-    layer.blink(20), layer.blink(70)
+    layer.stroke(30, np.array([4.0, 2.0, 1.0]), 0.2, 0.1, 0.3, "a nod")
+    layer.move_brows(50, np.array([0.9, 0.9, 0.9]), np.zeros(2), 0.2, 0.2, 0.4, "brows")
+    layer.blink(20, "a blink"), layer.blink(70, "a blink")
     expression = np.full((100, len(NAMES)), 0.6)
     expression[:, 5:7] = 0
     expression[72:76, 5:7] = 1  # the model blinks there
     before = expression.copy()
-    after, head, eyes = layer.added_to(expression, np.zeros((100, 3)), np.zeros((100, 3)), NAMES)
+    after, head, eyes = layer.apply(expression, np.zeros((100, 3)), np.zeros((100, 3)), NAMES)
     assert np.array_equal(expression, before) and after.min() >= 0 and after.max() <= 1
     assert np.array_equal(after[:, 7], before[:, 7])  # no lips
     assert np.abs((head + eyes)[:, :2]).max() < 0.1 * np.abs(head[:, :2]).max()
@@ -323,7 +318,7 @@ def test_brows_that_are_carried_low_go_on_moving_below_their_rest():
     low = min(range(8), key=lambda seed: carriage(seed).brows[0, 0])
     own, still = np.zeros((100, len(NAMES))), np.zeros((100, 3))
     own[:, :3] = 0.05 + 0.04 * np.sin(np.arange(100) / 5)[:, None]
-    result = carriage(low).added_to(own, still, still, NAMES)[0]
+    result = carriage(low).apply(own, still, still, NAMES)[0]
     level = result[:, :3].mean(1) - result[:, 3:5].mean(1)
     assert np.allclose(level, own[:, 0] + carriage(low).brows[0, 0], atol=3e-3) and (result >= 0).all()
 
@@ -334,13 +329,13 @@ def test_brows_are_drawn_together_or_apart_as_far_as_frown_says():
     got = []
     for share in shares:
         layer = carriage(0, 0.0, Direction(Style(frown=share)).vector()[None])
-        faces = layer.added_to(own, still, still, NAMES)[0]
+        faces = layer.apply(own, still, still, NAMES)[0]
         got.append((faces[:, 3:5].mean(), faces[:, :3].mean()))
     down, up = np.array(got).T
     assert down[4] - down[2] > 0.3 and down[0] == 0 and up[0] - up[2] > 0.1 and up[4] == pytest.approx(up[2])
     assert np.allclose(np.diff(down[2:]), np.diff(down[2:]).mean(), rtol=0.2), "as far as is asked"
     low = min(range(8), key=lambda seed: carriage(seed).brows[0, 0])
-    apart = carriage(low, style=Direction(Style(frown=-1)).vector()[None]).added_to(own, still, still, NAMES)[0]
+    apart = carriage(low, style=Direction(Style(frown=-1)).vector()[None]).apply(own, still, still, NAMES)[0]
     assert not apart[:, 3:5].any(), "a take whose own brows are low does not frown where less of that is asked"
     comes = np.repeat([Direction().vector(), Direction(Style(frown=1)).vector()], 50, 0)
     assert np.abs(np.diff(carriage(0, 0.0, comes).knit, axis=0)).max() < 0.04
@@ -352,7 +347,7 @@ def test_brows_beyond_what_the_model_follows_move_more_and_rest_lower():
     assert not lively[0].any() and lively[1].min() > 0.9
     own = (0.4 + 0.1 * np.sin(np.arange(frames)))[:, None]
     usual, more = (
-        model_calmed(own, np.zeros((frames, 3)), np.ones(frames), np.array([True]), by, np.ones((frames, 2)))[0] for by in lively
+        calm_between_accents(own, np.zeros((frames, 3)), np.ones(frames), np.array([True]), by, np.ones((frames, 2)))[0] for by in lively
     )
     assert np.allclose(usual, own) and more.mean() < 0.8 * own.mean() and more[20:-20].std() > 1.3 * own[20:-20].std()
 
@@ -369,11 +364,11 @@ def test_restless_eyes_look_away_more_often_and_their_blinks_are_short():
     own[300:316] = 1.0  # two blinks that ran together
     for layer in (steady, restless):
         layer.shut[:], layer.droop[:] = 0, 0
-    shut = [(layer.added_to(own, still, still, names)[0][295:325, 0] > 0.5).sum() for layer in (steady, restless)]
+    shut = [(layer.apply(own, still, still, names)[0][295:325, 0] > 0.5).sum() for layer in (steady, restless)]
     assert shut[1] <= 5 < shut[0] <= 14
     short = np.zeros((500, 2))
     short[300:304] = 1.0
-    assert np.array_equal(restless.added_to(short, still, still, names)[0][295:325], short[295:325]), "short ones stay as they are"
+    assert np.array_equal(restless.apply(short, still, still, names)[0][295:325], short[295:325]), "short ones stay as they are"
 
 
 def test_a_mood_s_brows_win_over_those_of_the_take_and_nothing_jumps():
@@ -395,7 +390,7 @@ def blinks_of(marks, seeds=SEEDS, looks=1.0, own=None) -> list[np.ndarray]:
     for seed in seeds:
         layer = layer_of(marks, seed, 0.5, Direction(Style(eyes=looks)).vector()[None], False)
         layer.shut[:] = 0  # a speaker's own blinks come from the model
-        made = layer.added_to(lids, still, still, names)[0]
+        made = layer.apply(lids, still, still, names)[0]
         assert np.array_equal(made[:, 0] > 0.5, made[:, 1] > 0.5)
         result.append(np.flatnonzero(np.diff((made[:, 0] > 0.5).astype(int), prepend=0) == 1))
     return result
@@ -460,11 +455,11 @@ def test_no_take_begins_or_ends_with_shut_eyes():
         assert 8 <= shut.min() < 60 and 240 < shut.max() < 292 and 150 in shut, "they come a little further inside"
     names, still = ("eyeBlinkLeft", "eyeBlinkRight"), np.zeros((300, 3))
     for layer in layers(marks):
-        made = layer.added_to(np.stack([lids, lids], 1), still, still, names)[0]
+        made = layer.apply(np.stack([lids, lids], 1), still, still, names)[0]
         assert max(made[:8].max(), made[-8:].max()) < 0.25 and made[8:-8].max() > 0.9
     short = np.full((12, 2), 0.2)
     short[:3] = 0.8
-    made = layers(silent(12), seeds=[0])[0].added_to(short, still[:12], still[:12], names)[0]
+    made = layers(silent(12), seeds=[0])[0].apply(short, still[:12], still[:12], names)[0]
     assert made.max() < 0.5, "too short for another"
 
 
@@ -472,7 +467,7 @@ def test_lids_that_a_mood_holds_low_stay_low_at_the_ends():
     lids, still = np.full((300, 2), 0.4), np.zeros((300, 3))
     layer = layers(VOICE.part(0, 300), seeds=[0])[0]
     layer.droop[:] = 0
-    made = layer.added_to(lids, still, still, ("eyeBlinkLeft", "eyeBlinkRight"))[0]
+    made = layer.apply(lids, still, still, ("eyeBlinkLeft", "eyeBlinkRight"))[0]
     assert np.allclose(made[:8], 0.4) and np.allclose(made[-8:], 0.4)
 
 
@@ -485,7 +480,7 @@ def gaze_rests(motion_gaze: np.ndarray, lids=None, looks=1.0, seeds=SEEDS, marks
     for seed in seeds:
         layer = layer_of(marks, seed, 0.0, Direction(Style(eyes=looks)).vector()[None], False)
         layer.gaze[:], layer.blinks = 0, None
-        made, head, eyes = layer.added_to(lids, np.zeros((frames, 3)), motion_gaze, names)
+        made, head, eyes = layer.apply(lids, np.zeros((frames, 3)), motion_gaze, names)
         shifted = shifts(Motion(made, np.zeros((frames, 3)), head, eyes))
         result.append(np.diff(np.concatenate([[0], shifted, [frames]])) / FPS)
     return result

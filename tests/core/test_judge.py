@@ -35,6 +35,7 @@ from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.stresses import stressed, stresses
 from thunder_core.face.mapping import visible
+from thunder_core.request import Request
 from thunder_core.train import judge as judging, sampled
 from thunder_core.train.corpus import build, Corpus, split_of
 from thunder_core.train.judge import (
@@ -55,6 +56,7 @@ from thunder_core.train.sampled import clips_of, MOODS_SPLIT, sample_takes, Samp
 from thunder_core.types import LipSyncScore, pack, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
+USUAL = Asked(spread=0.0)
 LOUDNESS = 2
 
 
@@ -70,7 +72,7 @@ def speech():
 
 @pytest.fixture(scope="module")
 def takes(engine, speech):
-    return engine.generate(speech, 2, 100, steps=5)
+    return engine.generate(speech, Request(2, 100, steps=5, direction=USUAL))
 
 
 @pytest.fixture(scope="module")
@@ -267,26 +269,27 @@ def test_a_judge_minimises_errors_and_twice_what_is_wrong_about_differences_betw
 
 def test_a_score_depends_on_nothing_but_the_sound_and_the_motion(speech, takes, monkeypatch):
     fresh, used = Engine.load(device="cpu"), Engine.load(device="cpu")
-    used.generate(Speech(speech.samples[::-1].copy()), 1, 7, steps=2)
+    used.generate(Speech(speech.samples[::-1].copy()), Request(1, 7, steps=2))
     for take in takes:  # other motions of the same sound were scored before
         used.score(speech, unpack(0.1 * pack(take.motion), used.head.channels))
     monkeypatch.setattr(fresh.thunder, "perform", None)  # nothing is sampled to score a motion
     motion = takes[1].motion
     one, other = fresh.score(speech, motion), used.score(speech, motion)
     assert one.total == other.total and np.array_equal(one.per_frame, other.per_frame)
-    assert one.total == pytest.approx(takes[1].score.total, abs=1e-3), "as among other takes"
+    of_take = fresh.score(speech, motion, USUAL, takes[1].seed)
+    assert of_take.total == pytest.approx(takes[1].score.total, abs=1e-3), "as among other takes"
 
 
 def test_a_take_scores_the_same_alone_as_among_others(engine, speech, takes):
     for take in takes:
-        [alone] = engine.generate(speech, 1, take.seed, steps=5)
+        [alone] = engine.generate(speech, Request(1, take.seed, steps=5, direction=USUAL))
         assert alone.score.total == pytest.approx(take.score.total, abs=1e-3)
 
 
 def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(engine, speech):
     """Words that a take stresses of its own would otherwise count as errors in every frame."""
     usual = Direction().vector()[None]
-    own = sorted(engine.generate(speech, 6, 20, asked=Asked(usual, 0.5, as_asked=False)), key=lambda take: take.seed)
+    own = sorted(engine.generate(speech, Request(6, 20, direction=Asked(usual, 0.5, as_asked=False))), key=lambda take: take.seed)
     voice = engine.analyse(speech)
     for take in own:
         style = emphasised(reading(usual, take.seed, 0.5), take.seed, 0.5, voice.accents)
@@ -295,7 +298,7 @@ def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(en
         speaks[:15] = False  # where the breath of the take's own fades, which a style does not tell
         apart = take.score.per_frame[speaks] - same.per_frame[speaks]  # the network knows what was requested, for the total
         assert np.abs(apart).mean() < 4 and abs(apart.mean()) < 3 and np.abs(apart).max() < 20
-    requested = [engine.generate(speech, 1, take.seed, asked=Asked(reading(usual, take.seed, 0.5), 0.0))[0] for take in own]
+    requested = [engine.generate(speech, Request(1, take.seed, direction=Asked(reading(usual, take.seed, 0.5), 0.0)))[0] for take in own]
     of_frames = np.array([one.score.per_frame.mean() - other.score.per_frame.mean() for one, other in zip(own, requested)])
     assert abs(of_frames.mean()) < 4 and abs(of_frames).max() < 8
 
@@ -304,7 +307,7 @@ def test_a_take_is_scored_again_in_the_direction_that_it_was_sampled_in(engine, 
     """With keys on its sliders and stresses of its own; without either the score would be another."""
     keyed = np.repeat([Direction(Style(energy=by)).vector() for by in (0.6, 1.5)], [50, 50], axis=0)
     asked = Asked(keyed, 0.5, as_asked=False)
-    [take] = engine.generate(speech, 1, 33, asked=asked)
+    [take] = engine.generate(speech, Request(1, 33, direction=asked))
     again = engine.score(speech, take.motion, asked, 33)
     assert again.total == pytest.approx(take.score.total, abs=0.05)
     assert again.per_frame == pytest.approx(take.score.per_frame, abs=0.5)
@@ -315,7 +318,7 @@ def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engin
     """One whose only key opens the jaw halfway, beside one that has everything."""
     names, asked = engine.head.expression_names, Asked(Direction().vector()[None], 0.5, as_asked=False)
     jaw = [[["jawOpen", 0.5]]]
-    of = {name: engine.generate(speech, 2, 40, asked=asked, sums=sums) for name, sums in (("all", None), ("jaw", jaw))}
+    of = {name: engine.generate(speech, Request(2, 40, direction=asked, sums=sums)) for name, sums in (("all", None), ("jaw", jaw))}
     for whole, part in zip(*(sorted(takes, key=lambda take: take.seed) for takes in of.values())):
         assert (pack(part.motion) == pack(whole.motion)).all()  # the take is the same
         assert engine.score(speech, visible(whole.motion, names, jaw), asked, whole.seed).total == pytest.approx(part.score.total, abs=0.05)
@@ -328,12 +331,12 @@ def test_a_take_is_scored_and_described_as_the_face_that_plays_it_shows_it(engin
 def test_takes_around_a_take_stress_its_words_and_score_as_it_does(engine, speech):
     """Not as if its reading had been requested: then every copy would be better than the take that it is like."""
     usual = Direction().vector()[None]
-    sources = engine.generate(speech, 4, 20, asked=Asked(usual, 0.5, as_asked=False))
+    sources = engine.generate(speech, Request(4, 20, direction=Asked(usual, 0.5, as_asked=False)))
     alike, apart = np.zeros((2, 3, len(sources)))
     for number, source in enumerate(sources):
         around = Asked(reading(usual, source.seed, 0.5), 0.2, as_asked=False, original=usual, like=((source.seed, 0.5),))
         for row, each in enumerate((around, replace(around, like=()), replace(around, original=None, like=()))):
-            copies = engine.generate(speech, 2, 60, asked=each)
+            copies = engine.generate(speech, Request(2, 60, direction=each))
             alike[row, number] = np.mean([np.corrcoef(take.opening, source.opening)[0, 1] for take in copies])
             apart[row, number] = abs(np.mean([take.score.total for take in copies]) - source.score.total)
             if each is around:
@@ -347,7 +350,7 @@ def test_takes_around_a_take_stress_its_words_and_score_as_it_does(engine, speec
 
 def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, speech, monkeypatch):
     """As of mixed takes, which would seem to drift where they stress words of their own."""
-    takes = engine.generate(speech, 4, 20, asked=Asked(Direction().vector()[None], 0.5, as_asked=False))
+    takes = engine.generate(speech, Request(4, 20, direction=Asked(Direction().vector()[None], 0.5, as_asked=False)))
     read = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
     monkeypatch.setattr(scorer_module, "stresses", lambda opening, expected, loud: np.zeros(len(opening)))
     without = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
@@ -359,7 +362,7 @@ def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_s
     of_moods = tuple(0.4 if name == "mood.warm" else 0.0 for name in DIRECTION_NAMES[len(AXES) :])
 
     def scores(asked: Asked) -> list[LipSyncScore]:
-        return [take.score for take in sorted(engine.generate(speech, 3, 20, asked=asked), key=lambda take: take.seed)]
+        return [take.score for take in sorted(engine.generate(speech, Request(3, 20, direction=asked)), key=lambda take: take.seed)]
 
     def judged_with(**moods: tuple[float, ...]) -> tuple[list[LipSyncScore], ...]:
         monkeypatch.setattr(engine.judge, "config", replace(engine.judge.config, **moods))
@@ -370,7 +373,7 @@ def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_s
     assert all(new.total > old.total + 2 and new.per_frame.mean() > old.per_frame.mean() for old, new in zip(before, after))
     assert np.argsort([s.total for s in before]).tolist() == np.argsort([s.total for s in after]).tolist()
     assert [s.total for s in neutral] == [s.total for s in neutral_after], "unless it was requested, a mood is not allowed for"
-    [take] = engine.generate(speech, 1, 21, asked=Asked(warm, 0.5, as_asked=False))
+    [take] = engine.generate(speech, Request(1, 21, direction=Asked(warm, 0.5, as_asked=False)))
     again = engine.score(speech, take.motion, Asked(warm, 0.5, as_asked=False), 21)
     assert again.total == pytest.approx(take.score.total, abs=0.05)
     with pytest.raises(ValueError):

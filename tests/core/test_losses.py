@@ -8,6 +8,7 @@ import pytest
 import torch
 from made_motions import FEATURES, made_motions
 
+from research.train.systems import build_learner, LabelledBatches, Labels
 from thunder_core.channels import Columns
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.diffusion.denoiser import Denoiser, DenoiserConfig
@@ -21,8 +22,7 @@ from thunder_core.train import distil as distilling, encoder as encoding
 from thunder_core.train.denoiser import DenoiserLoss, FRAMES
 from thunder_core.train.discriminators import discriminator_loss, vocoder_loss
 from thunder_core.train.loop import Schedule
-from thunder_core.train.m2s import speech_loss, SpeechBatches
-from thunder_core.train.systems import build_learner, LabelledBatches, Labels
+from thunder_core.train.m2s import speech_figures, speech_loss, SpeechBatches
 from thunder_core.train.vocoder import AdversarialVocoder, view_distance, VocoderLoss
 
 
@@ -61,6 +61,21 @@ def test_the_loss_of_mesh_to_speech_is_ten_times_the_mels_error_and_the_units_cr
     assert float(terms["units"]) == pytest.approx(-(smooth * likely).sum(-1).mean(), rel=1e-5)
     assert float(terms["mel"]) == pytest.approx(np.abs((mel - true).numpy()).mean(), rel=1e-5)
     assert float(terms["total"]) == pytest.approx(10 * float(terms["mel"]) + float(terms["units"]), rel=1e-5)
+
+
+@pytest.mark.parametrize("sharpness, preferred", [(3.0, 1.0), (0.0, 0.0), (-3.0, 0.0)])
+def test_a_sound_is_preferred_where_it_is_likelier_than_another_one(sharpness, preferred):
+    """Not where all sounds are equally likely."""
+    units = torch.arange(4).repeat_interleave(3).view(2, 6)  # of the two sounds none is in both
+    item = {"units": units, "mel": torch.zeros(2, 12, 80), "voices": None}
+
+    def model(seen, voices):
+        return sharpness * torch.eye(4)[units], torch.ones(2, 12, 80)
+
+    model.unit_log_prior = torch.full((4,), 0.25).log()
+    figures = speech_figures(model, None, item)
+    assert figures["prefers_own_sound"] == preferred and figures["mel"] == 1
+    assert np.sign(figures["evidence_true"] - figures["evidence_other"]) == np.sign(sharpness)
 
 
 def test_reconstruction_and_velocity_count_each_part_in_units_of_its_own_spread():

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.engine.diffusion.pauses import kept_gaze, settled, stillness, unhurried, unhurried_brows
+from thunder_core.engine.diffusion.pauses import hold_head_in_pauses, keep_gaze, limit_brow_speed, limit_head_speed, stillness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.types import FPS
 
@@ -33,7 +33,7 @@ def wandering(frames=200):
 
 def test_a_head_stays_in_a_pause_and_comes_back_after_it():
     pose, still = wandering(), stillness(belief((3, 4)), 200)
-    result = settled(pose, still)
+    result = hold_head_in_pauses(pose, still)
     moved = np.degrees(np.linalg.norm(result[100] - result[75])), np.degrees(np.linalg.norm(pose[100] - pose[75]))
     assert moved[0] < 1.5 < 4 < moved[1]
     assert np.array_equal(result[:71], pose[:71])
@@ -44,14 +44,14 @@ def test_a_head_stays_in_a_pause_and_comes_back_after_it():
 
 @pytest.mark.parametrize("voice", [belief(), belief((0, 8))])
 def test_without_pauses_nothing_changes(voice):
-    assert np.array_equal(settled(wandering(), stillness(voice, 200)), wandering())
+    assert np.array_equal(hold_head_in_pauses(wandering(), stillness(voice, 200)), wandering())
 
 
 def test_eyes_go_on_looking_at_the_same_point_while_the_head_stays_behind():
     pose, still = wandering(), stillness(belief((3, 4)), 200)
     eyes = -0.95 * pose  # on one point, as eyes are that make good what the head turns
-    rested = settled(pose, still)
-    looking = kept_gaze(eyes, pose, rested)
+    rested = hold_head_in_pauses(pose, still)
+    looking = keep_gaze(eyes, pose, rested)
     assert np.allclose((looking + rested)[:, :2], (eyes + pose)[:, :2], atol=1e-6) and np.array_equal(looking[:, 2], eyes[:, 2])
 
 
@@ -59,15 +59,15 @@ def test_a_jerk_of_the_head_is_slowed_down_and_nothing_else():
     calm = wandering()
     jerky = calm.copy()
     jerky[100:, 0] += np.radians(9.0)  # within one frame: 225 degrees per second
-    speed = np.degrees(np.abs(np.diff(unhurried(jerky), axis=0))).max() * FPS
-    assert speed < 80 and np.array_equal(unhurried(calm), calm)
-    assert np.abs(unhurried(jerky) - jerky)[[60, 140]].max() < 1e-6
+    speed = np.degrees(np.abs(np.diff(limit_head_speed(jerky), axis=0))).max() * FPS
+    assert speed < 80 and np.array_equal(limit_head_speed(calm), calm)
+    assert np.abs(limit_head_speed(jerky) - jerky)[[60, 140]].max() < 1e-6
 
 
 def test_brows_take_a_few_frames_and_stay_where_they_are_slow():
     t = np.arange(100.0)
     jump, slow = np.where(t < 50, 0.1, 0.6)[:, None], 0.3 + 0.25 * np.sin(t / 6)[:, None]
-    eased = unhurried_brows(jump)
+    eased = limit_brow_speed(jump)
     assert np.abs(np.diff(jump, axis=0)).max() > 0.45 and np.abs(np.diff(eased, axis=0)).max() < 0.16
     assert np.allclose(eased[:40], 0.1) and np.allclose(eased[60:], 0.6) and abs(eased[49:51].mean() - 0.35) < 0.02, "at the same time"
-    assert np.array_equal(unhurried_brows(slow), slow) and unhurried_brows(slow[:1]).shape == (1, 1)
+    assert np.array_equal(limit_brow_speed(slow), slow) and limit_brow_speed(slow[:1]).shape == (1, 1)

@@ -11,6 +11,7 @@ from thunder_core.engine import precision
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.precision import BFLOAT16, chosen_precision, FLOAT32, Linear, Pointwise, use_precision, VARIABLE
 from thunder_core.errors import BadRequest
+from thunder_core.request import Request
 from thunder_core.train.lip_kernels import fitted_to, identity
 from thunder_core.types import Speech
 
@@ -87,7 +88,7 @@ def test_only_products_are_in_bfloat16(engines):
 def test_takes_of_both_precisions_look_alike_and_say_which_they_are(engines):
     t = np.arange(48000) / 16000
     speech = Speech((0.1 * np.sin(800 * t) * np.sin(9 * t)).astype(np.float32))
-    takes = {name: engine.generate(speech, 2, 3, asked=Asked(Direction().vector()[None])) for name, engine in engines.items()}
+    takes = {name: engine.generate(speech, Request(2, 3, direction=Asked(Direction().vector()[None]))) for name, engine in engines.items()}
     for name, engine in engines.items():
         assert engine.info()["precision"] == name and {take.provenance["precision"] for take in takes[name]} == {name}
     for one, other in zip(*takes.values()):

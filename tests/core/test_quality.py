@@ -17,6 +17,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems import thunder as system
 from thunder_core.errors import BadWeights
 from thunder_core.quality import DRAFT, FINAL, NORMAL
+from thunder_core.request import Request
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "weights"
@@ -31,7 +32,9 @@ def engine():
 def takes(engine):
     speech = read_sound(ROOT / "assets" / "sample.wav")
     asked = Asked(Direction().vector()[None], 0.5)
-    return {q: sorted(engine.generate(speech, 8, 1, quality=q, asked=asked), key=lambda t: t.seed) for q in (DRAFT, NORMAL, FINAL)}
+    return {
+        q: sorted(engine.generate(speech, Request(8, 1, quality=q, direction=asked)), key=lambda t: t.seed) for q in (DRAFT, NORMAL, FINAL)
+    }
 
 
 def test_plain_sampling_below_final_quality_uses_the_distilled_model(engine):
@@ -60,19 +63,19 @@ def test_takes_differ_as_much_at_normal_quality_as_at_final(takes):
         assert spread(NORMAL, what) == pytest.approx(spread(FINAL, what), rel=0.15)
 
 
-def test_in_any_style_the_whole_model_samples(engine, monkeypatch):
+def test_takes_without_a_requested_direction_are_of_the_model_that_directed_ones_are_of(engine, monkeypatch):
     asked = []
     monkeypatch.setattr(engine.thunder, "way", lambda effort, plain: asked.append(plain) or (engine.thunder.denoiser, solver_steps(1)))
     speech = read_sound(ROOT / "assets" / "sample.wav")
-    engine.generate(speech, 1, 1)
-    engine.generate(speech, 1, 1, asked=Asked(Direction().vector()[None], 0.5))
-    assert asked == [False, True]
+    engine.generate(speech, Request(1, 1))
+    engine.generate(speech, Request(1, 1, direction=Asked(Direction().vector()[None], 0.5)))
+    assert asked == [True, True]
 
 
 def test_a_take_says_at_which_quality_it_was_sampled(engine, takes):
     assert all(take.provenance["quality"] == q and "steps" not in take.provenance for q in takes for take in takes[q])
     speech = read_sound(ROOT / "assets" / "sample.wav")
-    (take,) = engine.generate(speech, 1, 1, steps=2)
+    (take,) = engine.generate(speech, Request(1, 1, steps=2))
     assert take.provenance["steps"] == 2 and "quality" not in take.provenance
 
 

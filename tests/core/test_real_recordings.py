@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.request import Request
 
 pytestmark = pytest.mark.data
 
@@ -49,7 +50,7 @@ def test_lips_follow_real_lips_better_than_loudness_does(data, tmp_path):
 
     engine = Engine.load()
     for clip in tomllib.loads((lips / "split.toml").read_text())["check"]:
-        best = engine.generate(read_sound(lips / f"{clip}.wav"), takes=2, seed=1)[0]
+        best = engine.generate(read_sound(lips / f"{clip}.wav"), Request(takes=2, seed=1))[0]
         np.savez(tmp_path / f"{clip}.npz", opening=best.opening, width=best.width)
     table = tmp_path / "table.json"
     subprocess.run(

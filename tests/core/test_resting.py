@@ -31,7 +31,7 @@ def played(layer, **values):
     for name, value in values.items():
         held[:, NAMES.index(name)] = value
     still = np.zeros((layer.frames, 3))
-    return layer.added_to(held, still, still, NAMES)[0]
+    return layer.apply(held, still, still, NAMES)[0]
 
 
 def of(expression, name):
@@ -129,7 +129,7 @@ def test_a_longer_take_begins_as_a_shorter_one_does():
 def test_faces_without_these_channels_are_left_alone():
     some = ("jawOpen", "mouthSmileLeft")
     layer = layers(IDLE, seeds=[1])[0]
-    result = layer.added_to(np.zeros((500, 2), np.float32), np.zeros((500, 3)), np.zeros((500, 3)), some)[0]
+    result = layer.apply(np.zeros((500, 2), np.float32), np.zeros((500, 3)), np.zeros((500, 3)), some)[0]
     assert not result[:, 0].any() and result[:, 1].any()
 
 

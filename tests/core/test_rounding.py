@@ -3,12 +3,12 @@
 
 import numpy as np
 import pytest
+from made_voice import made_voice
 
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.diffusion.articulate import Articulation
-from thunder_core.engine.diffusion.rounding import believed_rounding, further_in, rounded, unrounded
+from thunder_core.engine.diffusion.rounding import believed_rounding, boost_pucker, round_lips, unrounded
+from thunder_core.engine.pipeline import _lips_of, Pipeline
 from thunder_core.engine.speech.phones import PHONES
-from thunder_core.engine.systems.thunder import _lips_of
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips, width_mm
 from thunder_core.face.mechanics import Sounds
@@ -36,8 +36,8 @@ def spoken(values: dict[str, float], rounding=None, rounder: float = 1.0) -> Mot
     jaw[:, 0] = 0.08
     sounds = Sounds(np.ones(FRAMES), nothing, nothing, nothing)
     return Motion(
-        *Articulation(NAMES, ARTICULATORS).perform(
-            expression, jaw, nothing, sounds, rounding=None if rounding is None else rounding.times(rounder)
+        *Pipeline(NAMES, ARTICULATORS).articulate(
+            expression, jaw, made_voice(sounds, rounding=None if rounding is None else rounding.times(rounder))
         )
     )
 
@@ -48,17 +48,17 @@ def test_rounding_follows_the_sound_without_a_jump():
     assert abs(np.flatnonzero(heard_at > 0.45).mean() - 23.5) <= 0.5 and np.abs(np.diff(heard_at)).max() < 0.5
 
 
-def test_corners_come_further_in_on_rounded_sounds_alone():
+def test_corners_come_boost_pucker_on_rounded_sounds_alone():
     plain, more = (spoken({"mouthPucker": 0.4}, rounding) for rounding in (None, believed_rounding(heard("UW", 1.0, 20, 28), FRAMES)))
     narrower = width_mm(plain) - width_mm(more)
     assert 2.0 < narrower[24] < 4.0 and np.abs(narrower[:15]).max() < 0.01
 
 
-def test_slightly_rounded_lips_come_further_in_than_far_rounded_ones_and_none_change_places():
+def test_slightly_rounded_lips_come_boost_pucker_than_far_rounded_ones_and_none_change_places():
     pucker = np.linspace(0, 1.2, FRAMES)
     expression = np.zeros((FRAMES, len(NAMES)))
     expression[:, PUCKER] = pucker
-    after = further_in(expression, NAMES, np.ones(FRAMES))[:, PUCKER]
+    after = boost_pucker(expression, NAMES, np.ones(FRAMES))[:, PUCKER]
     assert np.interp(0.25, pucker, after) > 0.38 and np.interp(0.8, pucker, after) < 0.96
     assert (np.diff(after) > 0).all() and (after >= pucker).all() and (after[pucker >= 1] == pucker[pucker >= 1]).all()
 
@@ -86,7 +86,7 @@ def test_lips_that_come_forward_open_no_further_and_rounder_lips_stay():
     assert lips.opening(forward) == pytest.approx(lips.opening(flat), abs=0.05)
     assert width_mm(flat)[22] - width_mm(forward)[22] > 2.5
     expression = np.full((FRAMES, len(NAMES)), 0.5)
-    kept = rounded(expression, NAMES, rounding.least)
+    kept = round_lips(expression, NAMES, rounding.least)
     assert (kept[:, PUCKER] == 0.5).all() and kept[21, NAMES.index("mouthStretchLeft")] < 0.01 < expression[21, 0]
     assert (kept[:15] == expression[:15]).all()
 

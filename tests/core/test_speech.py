@@ -220,6 +220,12 @@ def test_lips_that_stop_while_somebody_speaks_are_seen():
     assert not stands_still(lips, np.zeros(80, bool)).any()
 
 
+def test_lips_that_never_move_stand_still_from_the_first_word_to_the_last():
+    speaking = np.zeros(80, bool)
+    speaking[10:40] = speaking[50:60] = True
+    assert (np.flatnonzero(stands_still(np.zeros((80, 4, 3)), speaking)) == np.arange(10, 60)).all()
+
+
 @pytest.mark.parametrize(
     ("total", "wrong", "name"), [(80.0, 0, GOOD), (80.0, 1, GOOD), (80.0, 4, CHECK), (50.0, 0, CHECK), (80.0, 8, POOR), (20.0, 30, POOR)]
 )

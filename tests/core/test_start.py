@@ -15,7 +15,8 @@ before = sorted({name.partition(".")[0] for name in sys.modules})
 steps = sum(1 for step in engine.prepare())
 after = sorted({name.partition(".")[0] for name in sys.modules})
 from thunder_core.engine.speech.audio import read_sound
-engine.generate(read_sound("assets/sample.wav"), 1, 1, system="teacher")
+from thunder_core.request import Request
+engine.generate(read_sound("assets/sample.wav"), Request(1, 1, system="teacher"))
 print(json.dumps([before, after, sorted({name.partition(".")[0] for name in sys.modules}), steps]))
 """
 NOT_INSTALLED = {"transformers", "scipy", "sklearn", "matplotlib", "diffusers"}  # by users

@@ -15,6 +15,7 @@ from thunder_core.engine.systems.base import network_class
 from thunder_core.engine.systems.performing import over_picture
 from thunder_core.engine.weights import save_weights, SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
+from thunder_core.request import Request
 from thunder_core.systems import SYSTEMS
 from thunder_core.types import Keep, pack, Speech
 
@@ -55,10 +56,10 @@ def a_voice(seconds=1.2):
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_system_performs_and_its_seed_makes_its_take_again(engine, name):
-    three = engine.generate(a_voice(), 3, 5, steps=2, system=name)
+    three = engine.generate(a_voice(), Request(3, 5, steps=2, system=name))
     assert sorted(take.seed for take in three) == [5, 6, 7] and all(take.provenance["engine"] == name for take in three)
     assert all(bool(take.provenance.get("system_weights")) is SYSTEMS[name].trained for take in three)
-    again = engine.generate(a_voice(), 1, 6, steps=2, system=name)[0]
+    again = next(take for take in engine.generate(a_voice(), Request(2, 5, steps=2, system=name)) if take.seed == 6)
     one = next(take for take in three if take.seed == 6)
     assert one.motion.frames == 30 and np.allclose(pack(one.motion), pack(again.motion), atol=1e-4)
     assert np.isfinite(pack(one.motion)).all() and one.motion.expression.min() >= 0 and one.motion.jaw[:, 0].min() >= 0
@@ -68,40 +69,40 @@ def test_a_system_performs_and_its_seed_makes_its_take_again(engine, name):
 
 def test_what_a_system_does_not_do_is_refused(engine):
     voice, asked = a_voice(), Asked(Direction(Style(energy=1.5)).vector()[None])
-    kept = engine.generate(voice, 1, 1, steps=2)[0].motion
+    kept = engine.generate(voice, Request(1, 1, steps=2))[0].motion
     keep = Keep(kept, np.ones((kept.frames, engine.thunder.columns.count), bool))
     for name, wish, sentence in (
         ("flameformer", dict(keep=keep), "FlameFormer cannot keep parts of a take: choose THUNDER"),
         ("diffposetalk", dict(speech_guidance=1.0), "has no Lip-Sync Pull"),
         ("flameselftalk", dict(guidance=2.0), "has no Follow the Voice"),
-        ("flameselftalk", dict(asked=asked), "cannot be directed"),
-        ("media2face", dict(asked=asked), "follows only the mood"),
+        ("flameselftalk", dict(direction=asked), "cannot be directed"),
+        ("media2face", dict(direction=asked), "follows only the mood"),
         ("thunder", dict(reference=np.zeros((40, 53))), "takes no style from a motion: choose DiffPoseTalk"),
         ("diffposetalk", dict(reference=np.zeros((4, 53))), "shorter than a second"),
         ("faceformer", {}, "no engine “faceformer”"),
     ):
         with pytest.raises(BadRequest, match=sentence):
-            engine.generate(voice, 1, 1, steps=2, system=name, **wish)
+            engine.generate(voice, Request(1, 1, steps=2, system=name, **wish))
 
 
 def test_a_mood_a_reference_and_a_direction_change_what_is_performed(engine):
     voice, plain = a_voice(), {}
     sad = replace(Asked(Direction(mood="sad").vector()[None]), spread=0.0)
     reference = np.random.default_rng(0).standard_normal((60, engine.thunder.columns.count)).astype(np.float32)
-    for name, wish in (("media2face", dict(asked=sad)), ("diffposetalk", dict(reference=reference)), ("teacher", dict(asked=sad))):
-        plain = engine.generate(voice, 1, 1, steps=2, system=name)[0]
-        told = engine.generate(voice, 1, 1, steps=2, system=name, **wish)[0]
+    for name, wish in (("media2face", dict(direction=sad)), ("diffposetalk", dict(reference=reference)), ("teacher", dict(direction=sad))):
+        plain = engine.generate(voice, Request(1, 1, steps=2, system=name))[0]
+        told = engine.generate(voice, Request(1, 1, steps=2, system=name, **wish))[0]
         assert np.abs(pack(told.motion) - pack(plain.motion)).max() > 1e-4, name
 
 
 def test_the_teacher_opens_the_mouth_where_there_is_a_voice_and_rests_in_silence(engine):
-    silence = engine.generate(Speech(np.zeros(16000, np.float32)), 1, 1, system="teacher")[0]
+    silence = engine.generate(Speech(np.zeros(16000, np.float32)), Request(1, 1, system="teacher"))[0]
     assert silence.score is None and silence.opening.std() < 0.3
 
 
 def test_a_listener_of_any_system_keeps_the_lips_shut(engine):
     for name in ("flameformer", "teacher"):
-        take = engine.generate(a_voice(), 1, 1, steps=2, system=name, listening=True)[0]
+        take = engine.generate(a_voice(), Request(1, 1, steps=2, system=name, listening=True))[0]
         assert take.provenance["role"] == "listens" and np.abs(take.motion.jaw[:, 0]).max() < 0.02
 
 
@@ -114,9 +115,9 @@ def test_weights_of_another_encoder_are_refused(engine, tmp_path):
     save_weights(tmp_path / "systems" / "flameselftalk", network.state_dict(), network.settings(), {})
     loaded = Engine.load(tmp_path, device="cpu")
     with pytest.raises(BadWeights, match="another speech encoder"):
-        loaded.generate(a_voice(), 1, 1, system="flameselftalk")
+        loaded.generate(a_voice(), Request(1, 1, system="flameselftalk"))
     with pytest.raises(BadRequest, match="have no FlameFormer: choose another engine"):
-        loaded.generate(a_voice(), 1, 1, system="flameformer")
+        loaded.generate(a_voice(), Request(1, 1, system="flameformer"))
 
 
 def test_denoisers_of_the_comparison_and_of_blender_are_one_kind(engine):
@@ -131,11 +132,13 @@ def a_face(size=64):
 
 def test_a_picture_changes_what_media2face_performs_and_its_moods_make_the_take_again(engine):
     voice = a_voice()
-    plain = engine.generate(voice, 1, 1, steps=2, system="media2face", asked=replace(Asked(Direction().vector()[None]), spread=0.0))[0]
-    take = engine.generate(voice, 1, 1, steps=2, system="media2face", picture=a_face())[0]
+    plain = engine.generate(
+        voice, Request(1, 1, steps=2, system="media2face", direction=replace(Asked(Direction().vector()[None]), spread=0.0))
+    )[0]
+    take = engine.generate(voice, Request(1, 1, steps=2, system="media2face", picture=a_face()))[0]
     moods = take.provenance["picture"]
     assert len(moods) == len(MOODS) - 1 and any(moods) and moods == [round(x, 3) for x in moods]
-    again = engine.generate(voice, 1, 1, steps=2, system="media2face", picture=np.array(moods, np.float32))[0]
+    again = engine.generate(voice, Request(1, 1, steps=2, system="media2face", picture=np.array(moods, np.float32)))[0]
     assert np.array_equal(pack(take.motion), pack(again.motion)) and again.provenance["picture"] == moods
     assert np.abs(pack(take.motion) - pack(plain.motion)).max() > 1e-4
 
@@ -166,7 +169,7 @@ def test_a_mood_that_is_asked_for_goes_over_the_picture_by_its_strength():
 )
 def test_a_picture_that_cannot_be_used_is_refused_with_a_sentence(engine, name, picture, sentence):
     with pytest.raises(BadRequest, match=sentence):
-        engine.generate(a_voice(), 1, 1, steps=2, system=name, picture=picture)
+        engine.generate(a_voice(), Request(1, 1, steps=2, system=name, picture=picture))
 
 
 def test_weights_that_see_through_clip_ask_for_its_folder(engine, tmp_path):
@@ -178,10 +181,10 @@ def test_weights_that_see_through_clip_ask_for_its_folder(engine, tmp_path):
     save_weights(tmp_path / "systems" / "media2face", network.state_dict(), network.settings(), {})
     loaded = Engine.load(tmp_path, device="cpu")
     with pytest.raises(BadRequest, match="through a CLIP network: put its folder at .*systems.*clip"):
-        loaded.generate(a_voice(), 1, 1, steps=2, system="media2face", picture=a_face())
+        loaded.generate(a_voice(), Request(1, 1, steps=2, system="media2face", picture=a_face()))
     from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
     sizes = dict(hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=32, patch_size=16)
     CLIPVisionModelWithProjection(CLIPVisionConfig(projection_dim=16, **sizes)).save_pretrained(tmp_path / "systems" / "clip")
-    take = loaded.generate(a_voice(), 1, 1, steps=2, system="media2face", picture=a_face())[0]
+    take = loaded.generate(a_voice(), Request(1, 1, steps=2, system="media2face", picture=a_face()))[0]
     assert any(take.provenance["picture"])

@@ -100,7 +100,7 @@ def test_nothing_jerks():
     assert np.abs(np.diff(opening_mm(motion, HEAD))).max() < 12
 
 
-# ---- jaw, lips and teeth as in people: the bars of bench/articulation.py, on sounds that are certainly said
+# ---- jaw, lips and teeth as in people: the bars of research/articulation.py, on sounds that are certainly said
 
 SENTENCE = "DH AH S EY F T IY AE P AA M OW V ER TH IH NG K SH UH B AW Z W IY L F AY N D JH UW".split()
 

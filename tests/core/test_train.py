@@ -16,15 +16,18 @@ import soundfile
 import torch
 from torch import nn
 
+from research import __main__ as research
+from research.train.stages import STAGES as RESEARCH
 from thunder_core.engine.diffusion.sampling import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.face.head import load_head
+from thunder_core.request import Request
 from thunder_core.train import __main__ as train
 from thunder_core.train.adapt import pieces
 from thunder_core.train.card import write_card
 from thunder_core.train.corpus import BadCorpus, build, Clip, Corpus, split_of, splits_of, TEST_SPEAKERS
 from thunder_core.train.denoiser import as_sampled
-from thunder_core.train.loop import fit, half_precision, learning_rate, Schedule
+from thunder_core.train.loop import _Log, fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import VARIANTS
 from thunder_core.train.performances import animate
 from thunder_core.train.stages.workspace import version
@@ -164,6 +167,13 @@ def test_what_is_exported_is_the_moving_average_of_the_weights(tmp_path):
     assert torch.allclose(average, expected) and not torch.allclose(average, last, rtol=0.01)
 
 
+def test_a_line_of_the_log_is_seen_at_once_also_in_a_file(tmp_path, monkeypatch):
+    with open(tmp_path / "shown.txt", "w") as shown:
+        monkeypatch.setattr(sys, "stdout", shown)
+        _Log(tmp_path / "log.jsonl", 0).write({"step": 50})
+        assert (tmp_path / "shown.txt").read_text() == (tmp_path / "log.jsonl").read_text() == '{"step": 50}\n'
+
+
 def test_the_log_of_a_resumed_run_has_each_step_once(tmp_path, monkeypatch):
     """A run that is killed after a line of the log and before the next checkpoint does these steps, and writes the line, again."""
 
@@ -188,6 +198,11 @@ def test_the_log_of_a_resumed_run_has_each_step_once(tmp_path, monkeypatch):
     assert len(steps) == 120 and [json.loads(line)["step"] for line in log.read_text().splitlines()] == [50, 100, 150, 200]
 
 
+def begun_by(stage):
+    """What runs a stage: of the laboratory, or of training."""
+    return (lambda words: research.main(["train", *words])) if stage in RESEARCH else train.main
+
+
 @pytest.mark.parametrize(
     "stage, there, missing",
     [
@@ -210,7 +225,7 @@ def test_a_stage_without_what_it_needs_says_which_stage_makes_it(tmp_path, stage
         motions.mkdir()
         (motions / "rows.json").write_text("{}")
     with pytest.raises(SystemExit, match=missing.replace(".", "[.]")):
-        train.main(["--cache", str(tmp_path), "--threads", "1", "--device", "cpu", stage])
+        begun_by(stage)(["--cache", str(tmp_path), "--threads", "1", "--device", "cpu", stage])
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +258,7 @@ def trained(tmp_path_factory):
         said, threads = io.StringIO(), torch.get_num_threads()
         try:
             with contextlib.redirect_stdout(said):
-                train.main([*map(str, places), *words])
+                begun_by(words[0])([*map(str, places), *words])
         finally:
             torch.set_num_threads(threads)
         return said.getvalue()
@@ -279,7 +294,7 @@ def test_every_stage_runs_and_the_engine_loads_what_it_made(trained):
     engine = Engine.load(folder / "weights", device="cpu")
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     assert engine.thunder.distilled is not None
-    takes = engine.generate(speech, 2, 1)
+    takes = engine.generate(speech, Request(2, 1))
     assert [t.motion.frames for t in takes] == [25, 25]
     one, other = (take.motion.expression for take in takes)
     assert np.isfinite(one).all() and np.ptp(one) > 0 and not np.array_equal(one, other)
@@ -337,7 +352,7 @@ def test_the_shipped_model_goes_on_learning_from_a_folder_of_ones_own(trained):
     speech = Speech((0.1 * np.sin(np.arange(16000) * 0.08)).astype(np.float32))
     engine = Engine.load(folder / "mine", device="cpu")
     assert engine.thunder.distilled is None, "it was distilled from another model"
-    assert engine.generate(speech, 1, 1)[0].motion.frames == 25
+    assert engine.generate(speech, Request(1, 1))[0].motion.frames == 25
 
 
 def test_long_recordings_are_cut_where_it_is_quiet():

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The vocoder sings the pitch it is given, is silent on silence, and nothing that goes in makes it click or scream."""
 
+import copy
 import json
 import math
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 
 from thunder_core.engine.m2s.vocoder import _bands_to_bins, LOG_FLOOR, pulse_train, tamed, turns, Vocoder, VocoderConfig
 from thunder_core.engine.speech.mel import FLOOR, LogMel
@@ -122,6 +124,17 @@ def test_a_gliding_pitch_keeps_its_phase_from_frame_to_frame():
     assert int((high[1:] & ~high[:-1]).sum()) == pytest.approx(float(turns(pitch)[0, -1]) + 300 * 160 / RATE, abs=1)
 
 
+def test_pulses_are_all_harmonics_of_a_gliding_pitch_added_one_by_one():
+    frames = torch.linspace(90, 460, 30)
+    pitch = torch.from_numpy(np.interp(np.arange(29 * 160) / 160, np.arange(30), frames.double().numpy()))
+    turn, top = F.pad(pitch.cumsum(0)[:-1] / RATE, (1, 0)), 7600 / pitch
+    expected = torch.zeros_like(pitch)
+    for harmonic in range(1, 86):  # the last one in part, so that none begins with a click
+        expected += (top - harmonic + 1).clamp(0, 1) * torch.cos(2 * torch.pi * harmonic * turn)
+    made = pulse_train(frames[None], turns(frames[None]))[0, : len(pitch)].double()
+    assert (made - expected * pitch / (RATE / 2)).abs().max() < 0.01 * made.abs().max()
+
+
 def test_levels_between_the_middles_of_mel_bands_are_interpolated():
     spread = _bands_to_bins().numpy()
     assert np.allclose(spread.sum(0), 1, atol=1e-6) and ((spread > 0).sum(0) <= 2).all()
@@ -207,6 +220,17 @@ def test_discriminators_and_vocoder_pull_their_own_weights_alone(small):
     assert model.vocoder.share_head.weight.grad.abs().sum() > 0
     assert all(p.grad is None for p in model.discriminators.parameters())
     assert isinstance(model.discriminators, Discriminators) and all(p.requires_grad for p in model.discriminators.parameters())
+
+
+def test_a_mel_is_read_in_units_of_the_spread_that_training_measured(vocoder, small):
+    torch.manual_seed(0)
+    speaker, units = small
+    mel, mean, std = torch.randn(1, 40, 80), 3 * torch.randn(80), torch.rand(80) + 0.5
+    trained = copy.deepcopy(vocoder)
+    trained.mel_mean.copy_(mean)
+    trained.mel_std.copy_(std)
+    score, again = (network.shape(x, units[None], speaker[None])[0] for network, x in ((vocoder, mel), (trained, mel * std + mean)))
+    assert torch.allclose(score, again, atol=1e-4) and score.std() > 0.1
 
 
 def test_blurred_mels_are_further_from_the_truth_but_not_lost():

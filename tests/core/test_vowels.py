@@ -3,9 +3,10 @@
 
 import numpy as np
 import pytest
+from made_voice import made_voice
 
-from thunder_core.engine.diffusion.articulate import Articulation
-from thunder_core.engine.diffusion.vowels import believed_vowels, less_open, no_vowels
+from thunder_core.engine.diffusion.vowels import believed_vowels, closing_of_high_vowels, no_vowels
+from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips
@@ -30,7 +31,7 @@ def opening(high: str = "IY", low: float = 14.0, wide: float = 20.0) -> tuple[np
     gap = np.full(FRAMES, 3.0)
     gap[18:24], gap[78:84], gap[48:56] = low, low, wide
     vowels = believed_vowels(heard(("AA", 0.9, 18, 24), (high, 0.9, 48, 56), ("AE", 0.9, 78, 84)), FRAMES)
-    return gap, less_open(gap, SPEECH, vowels)
+    return gap, closing_of_high_vowels(gap, SPEECH, vowels)
 
 
 @pytest.mark.parametrize("phone", ["IY", "IH", "UW", "UH"])
@@ -67,14 +68,14 @@ def test_wider_stays_wider_and_differs_less():
 def test_without_low_vowels_the_opening_of_speech_decides():
     gap = np.full(FRAMES, 4.0)
     gap[48:56] = 14.0
-    factor = less_open(gap, SPEECH, believed_vowels(heard(("IY", 0.9, 48, 56)), FRAMES))
+    factor = closing_of_high_vowels(gap, SPEECH, believed_vowels(heard(("IY", 0.9, 48, 56)), FRAMES))
     assert 0.4 < factor[51] < 0.9 and (factor[:44] >= 1).all()
 
 
 def test_silence_and_a_face_that_does_not_speak_stay():
     gap = np.zeros(FRAMES)
-    assert (less_open(gap, np.zeros(FRAMES), no_vowels(FRAMES)) == 1).all()
-    assert np.isfinite(less_open(gap, np.zeros(FRAMES), believed_vowels(heard(("IY", 1.0, 48, 56)), FRAMES))).all()
+    assert (closing_of_high_vowels(gap, np.zeros(FRAMES), no_vowels(FRAMES)) == 1).all()
+    assert np.isfinite(closing_of_high_vowels(gap, np.zeros(FRAMES), believed_vowels(heard(("IY", 1.0, 48, 56)), FRAMES))).all()
 
 
 def test_the_mouth_follows_jaw_and_lips():
@@ -84,7 +85,7 @@ def test_the_mouth_follows_jaw_and_lips():
     sounds = Sounds(SPEECH, nothing, nothing, nothing)
     vowels = believed_vowels(heard(("AA", 0.9, 18, 24), ("IY", 0.9, 46, 58)), FRAMES)
     plain, made = (
-        Motion(*Articulation(articulators.names, articulators).perform(expression, jaw, nothing, sounds, vowels=some))
+        Motion(*Pipeline(articulators.names, articulators).articulate(expression, jaw, made_voice(sounds, vowels=some)))
         for some in (None, vowels)
     )
     before, after = (bundled_lips().opening(motion) for motion in (plain, made))

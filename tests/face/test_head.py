@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from research.sculpt import head as sculptor
+from research.sculpt.form import EYE, EYE_RADIUS
 from thunder_core.engine.flame import FlameLayer
 from thunder_core.errors import BadHead
 from thunder_core.face import head as head_module
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm, width_mm
-from tools.sculpt import head as sculptor
-from tools.sculpt.form import EYE, EYE_RADIUS
 
 RINGS, AROUND = 7, 40  # the lips among mouth_vertices: rings from outside in, each from the left corner over the top
 UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # opposite each other
@@ -162,7 +162,7 @@ def test_is_of_human_size(head):
 def test_weights_and_regressor_sum_to_one_and_give_the_joints(head):
     assert np.abs(head.weights.sum(1) - 1).max() < 1e-6 and head.weights.min() >= 0
     assert np.abs(head.J_regressor.sum(1) - 1).max() < 1e-6 and head.J_regressor.min() >= 0
-    from tools.sculpt.rig import JOINTS
+    from research.sculpt.rig import JOINTS
 
     assert np.abs(head.joints * 1e3 - JOINTS).max() < 0.05
 

@@ -36,7 +36,7 @@ def talking(names):
 
 def worn(poses, mood, strength):
     x, jaw = talking(list(poses.channels))
-    made = poses.wear(x, jaw, Direction(Style(), mood, strength).vector()[None], SPEECH)
+    made = poses.apply_moods(x, jaw, Direction(Style(), mood, strength).vector()[None], SPEECH)
     return made, poses.articulators.shape(made, jaw).gap
 
 
@@ -80,7 +80,7 @@ def test_lips_that_hang_open_in_a_short_pause_are_parted_no_further(poses):
     quiet[46:56] = 1  # a pause between words, in which `speech` does not fall
     style = Direction(mood="disgusted").vector()[None]
     before = poses.articulators.shape(x, jaw).gap[OPEN]
-    spoken, paused = (poses.articulators.shape(poses.wear(x, jaw, style, SPEECH, None, by), jaw).gap[OPEN] for by in (None, quiet))
+    spoken, paused = (poses.articulators.shape(poses.apply_moods(x, jaw, style, SPEECH, None, by), jaw).gap[OPEN] for by in (None, quiet))
     assert paused < before + 0.1 and spoken > before + 1.5
 
 
@@ -88,7 +88,7 @@ def test_a_rounded_mouth_keeps_its_corners(poses):
     names = list(poses.channels)
     x, jaw = talking(names)
     x[OPEN, names.index("mouthPucker")] = 0.6
-    made = poses.wear(x, jaw, Direction(Style(), "amused", 1.0).vector()[None], SPEECH)
+    made = poses.apply_moods(x, jaw, Direction(Style(), "amused", 1.0).vector()[None], SPEECH)
     smile = names.index("mouthSmileLeft")
     assert made[OPEN, smile] < 0.01 and made[OPEN - 5, smile] > 0.85
 
@@ -98,7 +98,7 @@ def test_a_pose_raises_a_channel_and_leaves_how_it_moves(poses):
     x, jaw = talking(names)
     nose = names.index("noseSneerLeft")
     x[:, nose] = 0.2 + 0.1 * np.sin(np.arange(FRAMES))
-    made = poses.wear(x, jaw, Direction(Style(), "disgusted", 0.5).vector()[None], SPEECH)[:, nose]
+    made = poses.apply_moods(x, jaw, Direction(Style(), "disgusted", 0.5).vector()[None], SPEECH)[:, nose]
     assert made[35:].mean() > 0.6 and made[35:].std() > 0.9 * x[35:, nose].std()
 
 
@@ -110,7 +110,7 @@ def test_a_pose_makes_room_for_the_movement_of_its_channel(poses, mood, channel)
     sides = [poses.channels.index(channel + side) for side in ("Left", "Right")]
     moved = 0.35 * np.sin(np.arange(FRAMES) / 1.5)
     x[:, sides] = (0.6 + moved)[:, None]
-    made = poses.wear(x, jaw, Direction(Style(), mood, 1.0).vector()[None], np.ones(FRAMES))[20:-20, sides[0]]
+    made = poses.apply_moods(x, jaw, Direction(Style(), mood, 1.0).vector()[None], np.ones(FRAMES))[20:-20, sides[0]]
     assert made.max() < 1.199 and made.mean() > 0.75
     assert made.std() > 0.75 * moved.std(), "its own movement is cut off"
 
@@ -119,24 +119,26 @@ def test_a_pose_near_the_ceiling_moves_below_it_and_lowers_nothing_that_is_highe
     x, jaw = talking(list(poses.channels))
     sneer = [poses.channels.index("noseSneer" + side) for side in ("Left", "Right")]
     x[:, sneer] = (0.6 + 0.3 * np.sin(np.arange(FRAMES)))[:, None]
-    made = poses.wear(x, jaw, Direction(Style(), "disgusted", 1.0).vector()[None], np.ones(FRAMES))[10:-10, sneer[0]]
+    made = poses.apply_moods(x, jaw, Direction(Style(), "disgusted", 1.0).vector()[None], np.ones(FRAMES))[10:-10, sneer[0]]
     assert 0.95 < made.mean() and made.max() < 1.195 and np.ptp(made) > 0.2
     x[:, sneer] = 1.2
-    assert (poses.wear(x, jaw, Direction(Style(), "disgusted", 1.0).vector()[None], np.ones(FRAMES))[:, sneer] == np.float32(1.2)).all()
+    assert (
+        poses.apply_moods(x, jaw, Direction(Style(), "disgusted", 1.0).vector()[None], np.ones(FRAMES))[:, sneer] == np.float32(1.2)
+    ).all()
 
 
 def test_a_mood_that_comes_and_goes_shows_so(poses):
     x, jaw = talking(list(poses.channels))
     style, felt = Direction(Style(), "angry", 1.0).vector()[None], np.linspace(0.8, 1.2, FRAMES)
-    down = poses.wear(x, jaw, style, SPEECH, felt)[:, poses.channels.index("browDownLeft")]
+    down = poses.apply_moods(x, jaw, style, SPEECH, felt)[:, poses.channels.index("browDownLeft")]
     assert down[0] == pytest.approx(0.64) and down[-1] == pytest.approx(0.96)
-    assert np.array_equal(poses.wear(x, jaw, Direction().vector()[None], SPEECH, felt), x)
+    assert np.array_equal(poses.apply_moods(x, jaw, Direction().vector()[None], SPEECH, felt), x)
 
 
 @pytest.mark.parametrize("asymmetry, side, other", [(0.3, "Left", "Right"), (-0.9, "Right", "Left")])
 def test_contempt_tightens_the_corner_of_the_side_that_moves_more(poses, asymmetry, side, other):
     x, jaw = talking(list(poses.channels))
-    made = poses.wear(x, jaw, Direction(Style(asymmetry=asymmetry), "contemptuous").vector()[None], SPEECH)
+    made = poses.apply_moods(x, jaw, Direction(Style(asymmetry=asymmetry), "contemptuous").vector()[None], SPEECH)
     tight, loose = (made[:, poses.channels.index("mouthDimple" + name)] for name in (side, other))
     assert tight[5] > 0.5 and tight[OPEN] > 0.4 and loose.max() < 0.1
 
@@ -145,7 +147,7 @@ def test_a_mood_may_come_and_go(poses):
     x, jaw = talking(list(poses.channels))
     style = np.repeat(Direction(Style(), "amused", 1.0).vector()[None], FRAMES, 0)
     style[FRAMES // 2 :] = Direction().vector()
-    made = poses.wear(x, jaw, style, SPEECH)
+    made = poses.apply_moods(x, jaw, style, SPEECH)
     assert np.array_equal(made[FRAMES // 2 :], x[FRAMES // 2 :]) and not np.array_equal(made[: FRAMES // 2], x[: FRAMES // 2])
 
 
@@ -153,7 +155,7 @@ def test_a_mood_makes_way_for_closures_without_a_jump(poses):
     names = list(poses.channels)
     x, jaw = talking(names)
     for mood, channel in (("disgusted", "mouthUpperUpLeft"), ("afraid", "mouthLowerDownLeft"), ("amused", "mouthSmileLeft")):
-        added = poses.wear(x, jaw, Direction(Style(), mood, 1.0).vector()[None], SPEECH) - x
+        added = poses.apply_moods(x, jaw, Direction(Style(), mood, 1.0).vector()[None], SPEECH) - x
         assert np.abs(np.diff(added[:, names.index(channel)])).max() < 0.4
 
 
@@ -177,7 +179,7 @@ def test_what_a_face_smiles_in_speech_stays_where_nobody_speaks(poses, style, mo
     names = list(poses.channels)
     x, jaw, speech = fading(names, channel)
     columns = [names.index(channel + side) for side in ("Left", "Right")]
-    made = poses.wear(x, jaw, Direction(style, mood).vector()[None], speech)
+    made = poses.apply_moods(x, jaw, Direction(style, mood).vector()[None], speech)
     level = made[:, columns].mean(1)
     assert min(level[:15].mean(), level[65:].mean()) > 0.75 * level[30:50].mean() and np.abs(made[30:50] - x[30:50]).max() < 0.01
     assert level[15:65].min() > 0.7 * level[30:50].mean(), "it sags where speech begins or ends"
@@ -192,10 +194,10 @@ def test_a_smile_is_held_as_far_as_it_is_asked_for_at_each_frame(poses):
     x, jaw, speech = fading(names, "mouthSmile")
     smile = names.index("mouthSmileLeft")
     keyed = np.stack([Direction(Style(smile=by)).vector() for by in np.linspace(0.0, 1.0, 100)])
-    made = poses.wear(x, jaw, keyed, speech)[:, smile]
+    made = poses.apply_moods(x, jaw, keyed, speech)[:, smile]
     assert made[5] == pytest.approx(x[5, smile]) and made[95] > made[70] > 0.3
-    assert np.array_equal(poses.wear(x, jaw, Direction().vector()[None], speech), x)
-    against = poses.wear(x, jaw, Direction(Style(smile=-0.8), "warm").vector()[None], speech)
+    assert np.array_equal(poses.apply_moods(x, jaw, Direction().vector()[None], speech), x)
+    against = poses.apply_moods(x, jaw, Direction(Style(smile=-0.8), "warm").vector()[None], speech)
     assert against[80, smile] < x[80, smile] + 0.05, "warmth smiles where the slider asks for corners that are down"
 
 
@@ -204,12 +206,12 @@ def test_a_held_smile_makes_way_for_a_rounded_mouth_and_fills_short_pauses(poses
     x, jaw, speech = fading(names, "mouthSmile")
     smile, style = names.index("mouthSmileLeft"), Direction(mood="warm").vector()[None]
     x[78:83, names.index("mouthPucker")] = 0.6
-    made = poses.wear(x, jaw, style, speech)
+    made = poses.apply_moods(x, jaw, style, speech)
     assert made[80, smile] < 0.25 < made[92, smile]
     x[36:44, smile] = 0.1  # a pause between words, in which `speech` does not fall
     quiet = 1 - speech
     quiet[36:44] = 1
-    assert poses.wear(x, jaw, style, speech, None, quiet)[40, smile] > 0.27 > poses.wear(x, jaw, style, speech)[40, smile]
+    assert poses.apply_moods(x, jaw, style, speech, None, quiet)[40, smile] > 0.27 > poses.apply_moods(x, jaw, style, speech)[40, smile]
 
 
 def test_a_smile_does_not_collapse_within_a_frame_or_two(poses):
@@ -220,6 +222,6 @@ def test_a_smile_does_not_collapse_within_a_frame_or_two(poses):
     x[60:66, sides] = [[0.5], [0.65], [0.7], [0.68], [0.45], [0.3]]
 
     def step(style):
-        return np.abs(np.diff(poses.wear(x, jaw, style.vector()[None], speech)[55:72, sides], axis=0)).max()
+        return np.abs(np.diff(poses.apply_moods(x, jaw, style.vector()[None], speech)[55:72, sides], axis=0)).max()
 
     assert step(Direction(mood="warm")) < 0.13 < 0.2 < step(Direction())

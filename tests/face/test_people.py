@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from research.sculpt.people import PEOPLE
 from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import HEAD_FILE, JAW, load_head
-from tools.sculpt.people import PEOPLE
 
 OTHERS = [person.name for person in PEOPLE[1:]]
 
@@ -63,7 +63,7 @@ def test_a_jaw_of_0_30_rad_opens_as_far_as_the_bundled_heads(person, bundled_hea
 
 
 def test_lids_stay_off_the_ball_and_shut(person):
-    from tools.sculpt.form import EYE, EYE_RADIUS
+    from research.sculpt.form import EYE, EYE_RADIUS
 
     rest = person.v_template.astype(float) * 1e3
     lid = (np.abs(person.shapedirs[:, :, person.channel("eyeBlinkLeft")]).max(1) > 0) & (

@@ -6,7 +6,7 @@
 Runs in the engine's environment and needs one of Blender as a Python module (.venv/bpy-*, or BPY_PYTHON); with BLENDER naming a
 real one, half of Blender's own kills are of that. Every kill is SIGKILL, its moment drawn from the whole run of the victim, so
 that a seed gives the same moments. After each one the next start must work, the files must be all old or all new, and no process,
-private folder or temporary file of ours may be left. Prints a table; `make faults` keeps it in bench/results/kills.txt.
+private folder or temporary file of ours may be left. Prints a table; `make faults` keeps it in research/results/kills.txt.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def off(curves, frames, wanted):
 
 
 def reduces(hand):
-    """A minute, several times: what bench/reduction.py measures."""
+    """A minute, several times: what research/reduction.py measures."""
     yield from _reduced(hand, 60.0, 3)
 
 

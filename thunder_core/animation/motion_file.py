@@ -41,6 +41,21 @@ def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None =
     return result
 
 
+def write_take(
+    path: str | os.PathLike, motion: Motion, channels: Sequence[str], provenance: Mapping, opening: np.ndarray, width: np.ndarray,
+    score: float, seed: int,
+) -> None:  # fmt: skip
+    """Write a take as .npz: `arrays`, and what is measured of it; the same take gives the same bytes.
+
+    opening, width: float32 [T], millimetres.  score: not a number where the face does not speak.
+    """
+    with open(path, "wb") as file:
+        np.savez(
+            file, **arrays(motion, channels, reading_of(provenance)), opening=opening, width=width, score=np.float32(score),  # type: ignore[arg-type]
+            seed=np.int64(seed),
+        )  # fmt: skip
+
+
 def reading_of(provenance: Mapping) -> np.ndarray | None:
     """The direction vector that a take was played in, None if it is not stored or not valid."""
     try:

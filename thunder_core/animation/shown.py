@@ -12,8 +12,8 @@ from ..types import FPS, IDLE, LISTENS, Motion
 from .played import LEAST_SHARE, Played, shifts
 
 # Measure → (value of the middle take without a request, how much takes differ in it per deviation that they differ in what is asked of
-# them): `python bench/words.py CACHE`, on voices of `validation` at *Spread* 0.5. Units as in `Played.measure` and `measure_fine`; gaze:
-# root of gaze shifts a second.
+# them): `python -m research words --cache CACHE`, on voices of `validation` at *Spread* 0.5. Units as in `Played.measure` and
+# `measure_fine`; gaze: root of gaze shifts a second.
 USUAL: Mapping[str, tuple[float, float]] = {
     "smile": (0.108, 1.242), "brows": (2.882, 1.380), "head": (12.561, 4.099), "eyes": (0.949, 0.238), "gaze": (0.707, 0.235),
     "asymmetry": (-0.002, 0.056), "frown": (0.105, 0.116),
@@ -28,12 +28,12 @@ BEYOND_EXPECTED: Mapping[str, tuple[float, float]] = {
 # lowered brows, channel values.  nod, turn, tilt: down, to the head's left, to its right; degrees.
 CARRIED: Mapping[str, tuple[float, float]] = {"height": (0.0, 0.135), "nod": (2.4, 2.7), "turn": (0.0, 3.4), "tilt": (0.0, 2.4)}
 # What the line does to a usual take: heads and brows mark its stressed syllables. Measure → what one more of these a second adds, and of
-# their weight; found where lines differ (`bench/words.py CACHE --seconds 2`, 3 and 5 on `validation`), as is IN_SHORT.
+# their weight; found where lines differ (`python -m research words --seconds 2`, 3 and 5 on `validation`), as is IN_SHORT.
 ON_ACCENTS: Mapping[str, tuple[float, float]] = {"head": (5.0, 0.0), "brows": (0.0, 4.3)}
 # Measure → what a shorter line adds to the variance by which takes differ, for each 1 / s: in a few words chance does more.
 IN_SHORT: Mapping[str, float] = {"head": 18.0, "brows": 1.0, "eyes": 0.22, "gaze": 0.14, "articulation": 0.017}
-# The same for faces that do not speak (`bench/words.py CACHE --role idle`, `listens`); how brows and head are carried is seen there from
-# the same deviation on.
+# The same for faces that do not speak (`python -m research words --role idle`, `listens`); how brows and head are carried is seen there
+# from the same deviation on.
 QUIET: Mapping[str, Mapping[str, tuple[float, float]]] = {
     IDLE: {
         "smile": (0.067, 1.214), "brows": (0.428, 0.340), "head": (2.215, 0.675), "eyes": (0.866, 0.213), "gaze": (0.707, 0.176),

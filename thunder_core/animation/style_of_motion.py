@@ -2,7 +2,7 @@
 """Reads the style of a take, an action or a capture from the motion alone, to direct other takes with it.
 
 A ridge regression from measures of the motion to the style, fitted to the teacher's performances, whose style is known
-(`train/style_reader.py`). Axes that cannot be read stay at the usual value. numpy only.
+(`research/measures/style_reader.py`). Axes that cannot be read stay at the usual value. numpy only.
 """
 
 from __future__ import annotations

@@ -8,9 +8,10 @@ import os
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import BadRequest
 from ..files import is_utf8, MANIFEST, not_a_file, printable
@@ -42,14 +43,24 @@ _EXPECTED = (
 _OURS = ("batch.json", "batch.html", ".failed.json", MANIFEST)  # endings of the files written next to the job folders
 LONGEST_NAME = 120  # letters of a job's name, which is also used for files next to its folder
 LONGEST_BYTES = 200  # bytes of it: most disks allow 255
+MOST_ALIKE = 10  # mistakes of one kind that are said; of the others their number is
+
+
+class Mistake(NamedTuple):
+    """A mistake in a job file.  kind: what mistakes like it have in common: a key, or what is wrong with a job.  sentence: what to say."""
+
+    kind: str
+    sentence: str
 
 
 @dataclass(frozen=True)
 class Job:
-    """One bake.  name: of its folder.  settings: by the names of SETTINGS, with absolute paths, without unset ones."""
+    """One bake.  name: of its folder.  settings: by the names of SETTINGS, with absolute paths, without unset ones.
+    unread: names of settings that have a wrong value, and are not among the others."""
 
     name: str
     settings: Mapping[str, object] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
     def arguments(self, out: str) -> list[str]:
         """Options of `bake.py` that bake it into the folder `out`."""
@@ -68,10 +79,13 @@ class Jobs:
     refused: Mapping[str, str] = field(default_factory=dict)
 
 
-def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
+Look = Callable[[list[Job]], list[Mistake]]  # finds mistakes in what jobs name: missing files and the like
+
+
+def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS, look: Look | None = None) -> Jobs:
     """The jobs of a job file. defaults: settings for jobs without a value of their own.
 
-    Raises BadRequest with a line for each error.
+    Raises BadRequest with a line for each mistake. look: then finds what else is wrong with these jobs, so that all is said at once.
     """
     if problem := not_a_file(path):
         raise BadRequest(f"{problem}: name another with --jobs")
@@ -90,7 +104,20 @@ def read_file(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
         raise BadRequest(f"“{name}” cannot be read as TOML (lists within too many lists): correct it") from error
     except OSError as error:
         raise BadRequest(f"“{name}” cannot be read ({error.strerror}): name another with --jobs") from error
-    return read(data, name, folder, defaults)
+    return read(data, name, folder, defaults, look)
+
+
+def said(mistakes: Iterable[Mistake]) -> str:
+    """A line for each mistake; of many of one kind the first MOST_ALIKE, and how many more there are."""
+    mistakes = list(mistakes)
+    count, lines, shown_of = Counter(mistake.kind for mistake in mistakes), [], Counter[str]()
+    for kind, sentence in mistakes:
+        shown_of[kind] += 1
+        if shown_of[kind] <= MOST_ALIKE:
+            lines.append(sentence[0].upper() + sentence[1:])
+        if shown_of[kind] == MOST_ALIKE < count[kind]:
+            lines.append(f"… and {count[kind] - MOST_ALIKE} more like this")
+    return "\n".join(lines)
 
 
 def _syntax_error(name: str, text: str, reason: str) -> str:
@@ -103,32 +130,38 @@ def _syntax_error(name: str, text: str, reason: str) -> str:
     return f"“{name}”, line {number}, “{shorter(lines[number - 1].strip())}”: {expected}"
 
 
-def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
-    """The jobs of a job file's content. name, folder: of the file. Raises BadRequest."""
-    wrong = [f"“{name}” has an unknown key “{shorter(key)}”{_nearest(key, TOP)}" for key in data if key not in TOP]
+def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str, object] = DEFAULTS, look: Look | None = None) -> Jobs:
+    """The jobs of a job file's content. name, folder: of the file. look: see `read_file`. Raises BadRequest."""
+    wrong = [Mistake("unknown key", f"“{name}” has an unknown key “{shorter(key)}”{_nearest(key, TOP)}") for key in data if key not in TOP]
     out, common, tables = data.get("out"), data.get("defaults", {}), data.get("jobs", {})
     try:
         out = None if out is None else read_text(out)
     except Wrong as reason:
-        wrong.append(f"“{name}”: “out” = {shown(out)} {reason}")
+        wrong.append(Mistake("out", f"“{name}”: “out” = {shown(out)} {reason}"))
     for key, table in (("defaults", common), ("jobs", tables)):
         if not isinstance(table, dict):
             raise BadRequest(f"“{name}”: “{key}” is no table: write [{key if key == 'defaults' else 'jobs.NAME'}] above its settings")
     wrong += _problems(common, f"“{name}”: [defaults]")
     if not tables:
-        wrong.append(f"“{name}” has no jobs: write [jobs.NAME] above the settings of each")
+        wrong.append(Mistake("no jobs", f"“{name}” has no jobs: write [jobs.NAME] above the settings of each"))
+    for_each, unread_of_all = _values(common)
+    for_all = {**defaults, **absolute(for_each, folder)}
+    jobs = []
     for job, table in tables.items():
         if not isinstance(table, dict):
-            wrong.append(f"“{name}”: job “{shorter(job)}” is no table: write [jobs.{shorter(job)}] above its settings")
+            sentence = f"“{name}”: job “{shorter(job)}” is no table: write [jobs.{shorter(job)}] above its settings"
+            wrong.append(Mistake("no table", sentence))
             continue
         where = f"job “{shorter(job)}”"
         wrong += _problems(table, where) + _lacking(table, {**defaults, **common, **table}, where)
-    wrong += bad_names(tables)
+        own, unread = _values(table)
+        settings = _merged(for_all, absolute(own, folder))
+        unread |= unread_of_all.difference(own)
+        jobs.append(Job(job, {key: value for key, value in settings.items() if key not in unread}, unread))
+    wrong += [Mistake("name", sentence) for sentence in bad_names(tables)]
     if wrong:
-        raise BadRequest("\n".join(_sentence(each) for each in wrong))
-    for_all = {**defaults, **absolute(_values(common), folder)}
-    jobs = tuple(Job(job, _merged(for_all, absolute(_values(table), folder))) for job, table in tables.items())
-    return Jobs(jobs, None if out is None else os.path.normpath(os.path.join(folder, os.path.expanduser(out))))
+        raise BadRequest(said(wrong + (look(jobs) if look is not None else [])))
+    return Jobs(tuple(jobs), None if out is None else os.path.normpath(os.path.join(folder, os.path.expanduser(out))))
 
 
 def of_folder(path: str, defaults: Mapping[str, object] = DEFAULTS) -> Jobs:
@@ -205,32 +238,33 @@ def bad_names(names: Iterable[str]) -> list[str]:
     return wrong
 
 
-def _problems(table: Mapping[str, object], where: str) -> list[str]:
-    """Errors in settings, a sentence each."""
+def _problems(table: Mapping[str, object], where: str) -> list[Mistake]:
+    """Errors in settings."""
     wrong = []
     for key, value in table.items():
         if key not in SETTINGS:
-            wrong.append(f"{where} has an unknown key “{shorter(key)}”{_nearest(key, tuple(SETTINGS))}")
+            wrong.append(Mistake("unknown key", f"{where} has an unknown key “{shorter(key)}”{_nearest(key, tuple(SETTINGS))}"))
             continue
         try:
             SETTINGS[key].read(value)
         except Wrong as reason:
-            wrong.append(f"{where}: “{key}” = {shown(value)} {reason}")
+            wrong.append(Mistake(key, f"{where}: “{key}” = {shown(value)} {reason}"))
     return wrong
 
 
-def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str) -> list[str]:
-    """Missing or conflicting settings, a sentence each. own: the job's own settings; table: all settings in effect."""
+def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str) -> list[Mistake]:
+    """Missing or conflicting settings. own: the job's own settings; table: all settings in effect."""
     wrong, voices = [], [f"“{name}”" for name in VOICES if name in own] or [name for name in VOICES if name in table]
     if len(voices) > 1:
-        wrong.append(f"{where} has both {' and '.join(voices)}: keep one of them")
+        wrong.append(Mistake("voices", f"{where} has both {' and '.join(voices)}: keep one of them"))
     elif not voices:
-        wrong.append(f"{where} has no voice: name a sound file as “audio”, or a scene as “blend” and one of its strips as “strip”")
+        lacks = "has no voice: name a sound file as “audio”, or a scene as “blend” and one of its strips as “strip”"
+        wrong.append(Mistake("no voice", f"{where} {lacks}"))
     elif "strip" in own and "blend" not in table:
-        wrong.append(f"{where} has a “strip” but no scene that it lies in: name it as “blend”")
+        wrong.append(Mistake("no scene", f"{where} has a “strip” but no scene that it lies in: name it as “blend”"))
     for key, has_own in _OWN.items():
         if key in own and has_own in own:
-            wrong.append(f"{where} has both “{key}” and “{has_own}”, which has one of its own: remove “{key}”")
+            wrong.append(Mistake("both", f"{where} has both “{key}” and “{has_own}”, which has one of its own: remove “{key}”"))
     return wrong
 
 
@@ -243,8 +277,15 @@ def _merged(common: Mapping[str, object], own: Mapping[str, object]) -> dict[str
     return merged
 
 
-def _values(table: Mapping[str, object]) -> dict[str, object]:
-    return {key: SETTINGS[key].read(value) for key, value in table.items()}
+def _values(table: Mapping[str, object]) -> tuple[dict[str, object], frozenset[str]]:
+    """(values of the settings of a table, names of those whose value is wrong)."""
+    values, unread = {}, set()
+    for key in filter(SETTINGS.__contains__, table):
+        try:
+            values[key] = SETTINGS[key].read(table[key])
+        except Wrong:
+            unread.add(key)
+    return values, frozenset(unread)
 
 
 def _nearest(key: str, known: tuple[str, ...], otherwise: str = "allowed are") -> str:
@@ -256,7 +297,3 @@ def _nearest(key: str, known: tuple[str, ...], otherwise: str = "allowed are") -
 def _folded(name: str) -> str:
     """A name as disks compare it that do not distinguish capitals."""
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _sentence(words: str) -> str:
-    return words[0].upper() + words[1:]

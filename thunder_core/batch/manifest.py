@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import re
 import tomllib
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 
 from ..engine_python import ROOT
 from ..files import files_written, hash_of, is_damaged, JOURNAL, MANIFEST, Transaction
+from ..shipped import WEIGHTS
 from .job_file import Job
 from .settings import path_names
 
@@ -39,7 +41,7 @@ def version() -> str:
 
 def hash_of_weights(folder: str | None) -> str:
     """SHA-256 over the model files of a folder, None for the one that comes with the add-on. Raises OSError."""
-    folder = folder or os.path.join(ROOT, "weights")
+    folder = folder or str(WEIGHTS)
     digest = hashlib.sha256()
     for name in sorted(os.listdir(folder)):
         if name == "head.npz" or os.path.splitext(name)[1] in (".safetensors", ".json"):
@@ -97,13 +99,20 @@ def read_report(folder: str) -> dict:
 
 
 def read_json(path: str) -> dict:
-    """The dictionary in a file; empty if there is none or it cannot be read."""
+    """The dictionary in a file; empty if there is none, it cannot be read, or holds what JSON has no number for, such as NaN."""
     try:
         with open(path, "rb") as file:
-            content = json.loads(file.read(_LONGEST))
+            content = json.loads(file.read(_LONGEST), parse_float=_finite, parse_constant=_finite)
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _finite(written: str) -> float:
+    """A number of a JSON file. Raises ValueError for NaN, Infinity and 1e999, which could not be written to one again."""
+    if not math.isfinite(value := float(written)):
+        raise ValueError(f"{written} is no number of JSON")
+    return value
 
 
 def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str]) -> str:

@@ -27,41 +27,44 @@ def text(args, name):
     return value
 
 
-def whole(args, name, default, low, high):
-    """A whole number of a request, from `low` to `high`. Raises BadRequest."""
-    value = args.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a whole number from {low} to {high}")
-    return value
+def request(args):
+    """The Request for takes of a request's arguments. Raises BadRequest."""
+    from ..request import check_whole, MOST_STEPS, Request
+
+    values = {name: args[name] for name in ("takes", "quality", "guidance", "speech_guidance", "listening", "system") if name in args}
+    if "steps" in args:
+        values["steps"] = check_whole("steps", args["steps"], 1, MOST_STEPS)
+    arrays = {name: array(args, name) for name in ("reference", "picture") if args.get(name) is not None}
+    return Request(**values, seed=seed(args), direction=asked(args), keep=keep(args), sums=sums(args), **arrays)
 
 
-def number(args, name, default, low, high):
-    """A number of a request as float, from `low` to `high`. Raises BadRequest."""
-    value = args.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
-        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be a number from {low:g} to {high:g}")
-    return float(value)
+def seed(args):
+    """The seed of a request, 0 if it has none. Raises BadRequest."""
+    from ..request import check_whole, LAST_SEED
+
+    return check_whole("seed", args.get("seed", 0), 0, LAST_SEED)
 
 
-def one_of(args, name, names, default):
-    """One of `names` in a request. Raises BadRequest."""
-    value = args.get(name, default)
-    if value not in names:
-        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be one of {', '.join(names)}")
-    return value
+def keep(args):
+    """The part that a request keeps while the rest is sampled again, or None. Raises BadRequest if its files do not fit."""
+    import numpy as np
 
+    from ..types import Keep, unpack
 
-def flag(args, name, default):
-    """True or false in a request. Raises BadRequest."""
-    value = args.get(name, default)
-    if not isinstance(value, bool):
-        raise BadRequest(f"“{name}” is {repr(value)[:40]} but must be true or false")
-    return value
+    if args.get("keep_motion") is None:
+        return None
+    motion, mask = (array(args, name) for name in ("keep_motion", "keep_mask"))
+    if motion.ndim != 2 or motion.shape != mask.shape or motion.shape[1] < 10:
+        raise BadRequest(f"The kept part has the shapes {list(motion.shape)} and {list(mask.shape)}: choose the frames again")
+    if not np.isfinite(motion).all():
+        raise BadRequest("The kept part holds values that are not numbers: look at the keys and drivers of the head")
+    return Keep(unpack(motion, motion.shape[1] - 9), mask > 0.5)
 
 
 def asked(args):
     """The Asked of a request's “direction”, “spread”, “as_asked”, “original” and “like”, None if it has no direction."""
-    from ..direction import Asked, check
+    from ..direction import Asked, check, SPREAD
+    from ..request import check_flag, check_number
 
     if args.get("direction") is None:
         for name in ("spread", "as_asked", "original", "like"):
@@ -73,7 +76,8 @@ def asked(args):
     original = None if args.get("original") is None else array(args, "original")
     if original is not None:
         check(original)
-    return Asked(vectors, number(args, "spread", 0.5, 0.0, 1.0), flag(args, "as_asked", True), original, _like(args))
+    spread = check_number("spread", args.get("spread", SPREAD), 0.0, 1.0)
+    return Asked(vectors, spread, check_flag("as_asked", args.get("as_asked", True)), original, _like(args))
 
 
 def sums(args):
@@ -93,8 +97,9 @@ def sums(args):
 
 def _like(args):
     """The pairs of seed and spread of a request's “like”. Raises BadRequest."""
+    from ..request import check_number, check_whole, LAST_SEED
+
     value = args.get("like", [])
     if not isinstance(value, list) or not all(isinstance(pair, list) and len(pair) == 2 for pair in value):
         raise BadRequest(f"“like” is {repr(value)[:40]} but must be pairs of a seed and a spread")
-    of_pair = ({"seed": seed, "spread": spread} for seed, spread in value)
-    return tuple((whole(pair, "seed", 0, 0, 2**63 - 1), number(pair, "spread", 0.0, 0.0, 1.0)) for pair in of_pair)
+    return tuple((check_whole("seed", seed, 0, LAST_SEED), check_number("spread", spread, 0.0, 1.0)) for seed, spread in value)

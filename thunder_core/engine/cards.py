@@ -11,8 +11,8 @@ from pathlib import Path
 
 from ..errors import BadWeights
 from ..files import not_a_file
+from ..shipped import WEIGHTS as SHIPPED
 
-SHIPPED = Path(__file__).resolve().parents[2] / "weights"
 SUMS = "SHA256SUMS"  # checksums of the weights in a folder, in the format of sha256sum
 ENDINGS = (".safetensors", ".json", ".npz")  # endings of weight files
 _LONGEST_CARD = 2**20  # bytes

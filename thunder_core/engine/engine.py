@@ -7,7 +7,7 @@ import contextlib
 import importlib.metadata
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -18,15 +18,16 @@ from torch import Tensor
 from ..direction import Asked, AXES, check, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
-from ..face.mapping import Sums
 from ..progress import no_progress
 from ..protocol import UNCLEAR, UNSPOKEN
-from ..quality import NORMAL
-from ..systems import DEFAULT, DIRECTION, MOOD, SYSTEMS
+from ..request import Request
+from ..steps import traced
+from ..systems import DEFAULT, DIRECTION, MOOD, NOTHING, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .batches import Run, SharedProgress
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting
+from .explain import explain
 from .m2s.judge import Judge
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import MARGIN, Mouth
@@ -34,7 +35,7 @@ from .m2s.vocoder import Vocoder
 from .measures import Measures, SPOKEN
 from .precision import chosen_precision, FLOAT32
 from .readings import emphasised, reading
-from .request import Request, tidy
+from .request import RunningRequest, tidy
 from .scorer import Progress, Scorer, Turn
 from .speech import transcript
 from .speech.audio import sound_hash
@@ -71,7 +72,7 @@ def _resolve(identity: Future[Identity], folder: Path) -> None:
         identity.set_exception(error)
 
 
-def _unmet(what: object) -> None:
+def _ignore(what: object) -> None:
     """A callback for arriving takes, and for what is noticed of a sound, that does nothing."""
 
 
@@ -167,47 +168,63 @@ class Engine:
             "versions": {name: importlib.metadata.version(name) for name in ("torch", "torchaudio")},
         }
 
-    def generate(  # noqa: PLR0913 (what one request says)
-        self, speech: Speech, takes: int, seed: int, steps: int = 0, guidance: float = 1.0, speech_guidance: float = 0.0,
-        keep: Keep | None = None, asked: Asked | None = None, progress: Progress = no_progress, arrived: Callable[[Take], None] = _unmet,
-        listening: bool = False, quality: str = NORMAL, system: str = DEFAULT, reference: np.ndarray | None = None,
-        picture: np.ndarray | None = None, noticed: Callable[[str], None] = _unmet, sums: Sums | None = None,
+    def generate(
+        self, speech: Speech, request: Request, progress: Progress = no_progress, arrived: Callable[[Take], None] = _ignore,
+        noticed: Callable[[str], None] = _ignore,
     ) -> list[Take]:  # fmt: skip
-        """Sample `takes` performances of a sound, best lip-sync first; take i has seed `seed` + i.
+        """Sample the takes that a request asks for, best lip-sync first.
 
-        listening: the sound is another person's voice, to which the face listens. Such takes, and those of a sound without speech, have no
-        score, come in the order of their seeds and have the role in their provenance ("role").
+        Takes of a listener, and those of a sound without speech, have no score, come in the order of their seeds and have the role in
+        their provenance ("role"); those of a picture have its moods under "picture".  `progress` is called with (0 … 1, message) before
+        each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored, in the order of the seeds.
+        noticed: is called before takes are sampled with UNSPOKEN if the sound has no speech, so that they will be idle, and with UNCLEAR
+        if its phones are hard to recognise. Raises BadRequest.
+        """
+        running = self._begin(speech, request, progress, noticed)
+        threads = torch.get_num_threads() if self.device == "cpu" and request.system == DEFAULT else 1
+        result = []
+        with contextlib.closing(running.takes(threads)) as made:
+            for take in made:
+                result.append(take)
+                arrived(take)
+        return sorted(result, key=lambda t: (0.0 if t.score is None else -t.score.total, t.seed))
 
-        quality: one of QUALITIES.  steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
-        guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
-        keep: the fixed part, into which the sampled rest blends.  asked: requested directions; None: any style.  `progress` is called with
-        (0 … 1, message) before each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored, in the
-        order of the seeds.  system: which of SYSTEMS performs; each does only part of this (`systems.performing.check_request`).
-        reference: a packed motion whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood Media2Face takes, or
-        the moods [MOODS but neutral] that were read off one before: a take's provenance has them under "picture".  noticed: is
-        called before takes are sampled with UNSPOKEN if the sound has no speech, so that they will be idle, and with UNCLEAR if its phones
-        are hard to recognise.  sums: `mapping.Sum.sums` of the face that will play the takes: scores and words are of what it shows
-        (`mapping.visible`), while the takes have all channels; None: it shows everything.
+    def explain(self, speech: Speech, request: Request, frame: int) -> dict:
+        """What happened at a frame of the take of a request's first seed, which is sampled again for it: `explain.explain`.
+
         Raises BadRequest.
         """
-        other = self._other_system(system, asked, keep is not None, speech_guidance > 0, guidance, reference, picture)
-        shown = None
-        if picture is not None:
+        if not 0 <= frame < speech.frames:
+            raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
+        running = self._begin(speech, request, no_progress, _ignore)
+        with traced() as trace:
+            running.sample([request.seed])
+        if not trace.changes:
+            raise BadRequest(f"Takes by {SYSTEMS[request.system].label} are not sampled, so no step explains them: choose THUNDER")
+        return explain(trace, self.head.expression_names, frame)
+
+    def _begin(self, speech: Speech, request: Request, progress: Progress, noticed: Callable[[str], None]) -> RunningRequest:
+        """A request with all that its takes are made of. Raises BadRequest."""
+        asked, other, shown = self._direction(request), self._other_system(request), None
+        if request.picture is not None:
             assert isinstance(other, NetworkPerformer)  # `check_request` accepts a picture for Media2Face alone
-            shown = other.moods_of(picture)
+            shown = other.moods_of(request.picture)
             asked = over_picture(asked, shown)
-        readings = {} if asked is None else self._readings(asked, takes, seed, speech.frames)
-        if SYSTEMS[system].follows == MOOD:
+        seeds, follows = request.seeds, SYSTEMS[request.system].follows
+        readings = {} if asked is None else self._readings(asked, seeds, speech.frames)
+        if follows == MOOD:
             for style in readings.values():
                 style[:, : len(AXES)] = 0.0
         sound = sound_hash(speech)
-        voice, role = self._voice_and_role(speech, sound, listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
-        kept = None if keep is None else self._kept(keep, speech.frames)
-        guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, speech_guidance) if speech_guidance and role == SPEAKS else None
+        voice, role = self._voice_and_role(speech, sound, request.listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
+        kept = None if request.keep is None else self._kept(request.keep, speech.frames)
+        pull = float(request.speech_guidance)
+        guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, pull) if pull and role == SPEAKS else None
+        guidance = float(request.guidance)
         about = {
             "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound,
-            "precision": self.thunder.precision, "guidance": guidance, "speech_guidance": speech_guidance,
-            **({"steps": steps} if steps else {"quality": quality}),
+            "precision": self.thunder.precision, "guidance": guidance, "speech_guidance": pull,
+            **({"steps": request.steps} if request.steps else {"quality": request.quality}),
         }  # fmt: skip
         if role == IDLE:
             noticed(UNSPOKEN)
@@ -216,7 +233,7 @@ class Engine:
         if role != SPEAKS:
             about["role"] = role
         if other is not None:
-            about |= {"engine": system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
+            about |= {"engine": request.system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
         if shown is not None:
             about["picture"] = [round(float(x), 3) for x in shown]
 
@@ -225,42 +242,44 @@ class Engine:
             gestures: list[tuple[int, float]] | None, turn: Turn, run: Run,
         ) -> list[Motion]:  # fmt: skip
             if other is None:
-                like = () if asked is None else tuple(whose for whose, _ in asked.like)
-                return self.thunder.perform(voice, seeds, steps or quality, guidance, tell, kept, guide, styles, gestures, like, turn, run)
-            return other.perform(voice, seeds, steps or STEPS_OF[quality], guidance, tell, styles, reference)
+                effort, like = request.steps or request.quality, () if asked is None else tuple(whose for whose, _ in asked.like)
+                return self.thunder.perform(voice, seeds, effort, guidance, tell, kept, guide, styles, gestures, like, turn, run)
+            return other.perform(voice, seeds, request.steps or STEPS_OF[request.quality], guidance, tell, styles, request.reference)
 
-        request = Request(
-            self.scorer, self._measures, voice, [seed + i for i in range(takes)], asked, readings, draw, about,
-            SharedProgress(takes, lambda fraction, message: progress(0.08 + 0.92 * fraction, message)),
-            role == SPEAKS, asked is not None and SYSTEMS[system].follows == DIRECTION, sums,
+        return RunningRequest(
+            self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
+            SharedProgress(len(seeds), lambda fraction, message: progress(0.08 + 0.92 * fraction, message)),
+            role == SPEAKS, asked is not None and follows == DIRECTION, request.sums,
         )  # fmt: skip
-        result = []
-        with contextlib.closing(request.takes(torch.get_num_threads() if self.device == "cpu" and other is None else 1)) as made:
-            for take in made:
-                result.append(take)
-                arrived(take)
-        return sorted(result, key=lambda t: (0.0 if t.score is None else -t.score.total, t.seed))
 
-    def _other_system(
-        self, name: str, asked: Asked | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None,
-        picture: np.ndarray | None,
-    ) -> Performer | None:  # fmt: skip
+    def _direction(self, request: Request) -> Asked | None:
+        """The direction of a request, the neutral one where it has none; None if weights or system cannot be directed.
+
+        Never none without need: undirected takes are of another model (`Thunder.way`) than those that the panel shows.
+        """
+        if request.direction is None and self.thunder.knows_styles and SYSTEMS[request.system].follows != NOTHING:
+            return Asked()
+        return request.direction
+
+    def _other_system(self, request: Request) -> Performer | None:
         """The requested system, None for THUNDER. Raises BadRequest if it does not support the request, BadWeights."""
-        if name not in SYSTEMS:
-            raise BadRequest(f"There is no engine “{name}”: choose one of {', '.join(SYSTEMS)}")
-        check_request(SYSTEMS[name], None if asked is None else [asked.vectors], keeps, pulls, guidance, reference, picture)
+        name, asked = request.system, request.direction
+        check_request(
+            SYSTEMS[name], None if asked is None else [asked.vectors], request.keep is not None, request.speech_guidance > 0,
+            request.guidance, request.reference, request.picture,
+        )  # fmt: skip
         if name == DEFAULT:
             return None
         if name not in self._performers:
             self._performers[name] = open_performer(name, self.folder, self.thunder)
         return self._performers[name]
 
-    def _readings(self, asked: Asked, takes: int, seed: int, frames: int) -> dict[int, np.ndarray]:
-        """The direction of each seed's take. Raises BadRequest if a direction is invalid, or the weights support none."""
+    def _readings(self, asked: Asked, seeds: Sequence[int], frames: int) -> dict[int, np.ndarray]:
+        """The direction of each seed's take, the first seed first. Raises BadRequest if it is invalid, or the weights support none."""
         self.thunder.check_style()
         check(asked.vectors)
         vectors = over_frames(asked.vectors, frames)
-        return {s: reading(vectors, s, asked.spread_of(s, seed)) for s in range(seed, seed + takes)}
+        return {seed: reading(vectors, seed, asked.spread_of(seed, seeds[0])) for seed in seeds}
 
     def score(self, speech: Speech, motion: Motion, asked: Asked | None = None, seed: int = 0) -> LipSyncScore:
         """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
@@ -273,7 +292,7 @@ class Engine:
         voice, expectations = self.analyse(speech), None
         if asked is not None:
             # Stresses depend on the length of the sound, which a motion may not have.
-            directions, own = self._readings(asked, 1, seed, speech.frames), [asked.is_played_otherwise(seed, seed)]
+            directions, own = self._readings(asked, [seed], speech.frames), [asked.is_played_otherwise(seed, seed)]
             played = emphasised(directions[seed], seed, asked.spread_of(seed, seed), voice.accents, asked.like)[:frames]
             start = voice.part(0, frames)
             breathing, _ = asked.gestures_of(seed, seed)

@@ -2,7 +2,7 @@
 """The numbers that linear layers are computed with: bfloat16 on processors that multiply it natively, otherwise float32.
 
 Only products of the denoiser and of the speech encoder are computed in bfloat16. Sums over layers, norms, the sampler's state and all
-outputs stay float32. A take differs between the two by about a hundredth of a millimetre (`bench/precision.py`).
+outputs stay float32. A take differs between the two by about a hundredth of a millimetre (`research/precision.py`).
 """
 
 from __future__ import annotations

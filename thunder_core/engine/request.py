@@ -74,13 +74,13 @@ class Requested:
 
 
 @dataclass
-class Request:
-    """One request for takes; samples and scores portions of it on any thread.
+class RunningRequest:
+    """A request for takes at work; samples and scores portions of it on any thread.
 
     draw: (seeds, progress, direction of each, seed and spread of each one's gestures, turn, run) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
     directions that are known before.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which
-    needs memory.  sums: of the face that plays the takes, as `Engine.generate`'s.  requested: of `_requested`, once it is known;
+    needs memory.  sums: of the face that plays the takes, as `Request`'s.  requested: of `_requested`, once it is known;
     requesting: held while it is worked out.
     """
 
@@ -123,7 +123,7 @@ class Request:
 
     def _whole(self, seeds: list[int]) -> list[Take]:
         """A portion's takes, one step after the other."""
-        return self._finished(seeds, self._sampled(seeds), self._expected(seeds))
+        return self._finished(seeds, self.sample(seeds), self._expected(seeds))
 
     def _tasks(self, seeds: list[int]) -> list[Callable[[Run], list[Take]]]:
         """Two tasks for a portion, run in parallel: one computes the expectation, the other samples and then waits for it."""
@@ -139,7 +139,7 @@ class Request:
             return []
 
         def sample(run: Run) -> list[Take]:
-            motions, expected = self._sampled(seeds, run), expectations.result()
+            motions, expected = self.sample(seeds, run), expectations.result()
             with self.turn:
                 # Of long takes one thing at a time is measured, for the memory that each needs.
                 takes = self._finished(seeds, motions, expected, run if len(seeds) * self.voice.frames <= _PORTION_FRAMES else in_turn)
@@ -151,7 +151,8 @@ class Request:
     def _spread(self, seed: int) -> float:
         return self.asked.spread_of(seed, self.seeds[0])
 
-    def _sampled(self, seeds: list[int], run: Run = in_turn) -> list[Motion]:
+    def sample(self, seeds: list[int], run: Run = in_turn) -> list[Motion]:
+        """The motions of some seeds, finished and not scored."""
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
 
         def tell(fraction: float) -> None:

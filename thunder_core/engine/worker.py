@@ -36,19 +36,17 @@ from ..errors import (
 )
 from ..private_folder import remove_if_orphaned
 from ..protocol import HEARTBEAT, PROTOCOL, UNCLEAR, UNSPOKEN
-from ..quality import NORMAL, QUALITIES
+from ..shipped import WEIGHTS
 from ..system_calls import memory_used
-from ..systems import DEFAULT
 from . import arguments
 
 OLDEST_PYTHON = (3, 11)
-MOST_TAKES = 256  # takes per request, a memory bound; the panel and bakes allow 64 (thunder_core/batch/settings.py)
 CANCEL_PATIENCE = 0.3  # seconds a running request has to notice its cancellation before it is answered for
 GRACE = 1.0  # seconds a running request has to end when the client is gone
 LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
+LAST_FRAME = 10_000_000  # of a take, at 25 a second
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
 PROGRESS_EVERY = 0.05  # seconds between progress events; Blender's timer does not read them more often
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 class Worker:
@@ -278,21 +276,9 @@ class Worker:
         from .speech.audio import read_sound
 
         started = time.monotonic()
-        takes = arguments.whole(args, "takes", 8, 1, MOST_TAKES)
-        seed = arguments.whole(args, "seed", 0, 0, 2**63 - 1)
-        quality = arguments.one_of(args, "quality", QUALITIES, NORMAL)
-        steps = arguments.whole(args, "steps", 1, 1, 1000) if "steps" in args else 0
-        guidance = arguments.number(args, "guidance", 1.0, -20.0, 20.0)
-        speech_guidance = arguments.number(args, "speech_guidance", 0.0, 0.0, 5.0)
-        keep = self._keep(args)
-        asked = arguments.asked(args)
-        listening = arguments.flag(args, "listening", False)
-        system = arguments.text(args, "system") if "system" in args else DEFAULT
-        reference = arguments.array(args, "reference") if args.get("reference") is not None else None
-        picture = arguments.array(args, "picture") if args.get("picture") is not None else None
-        sums = arguments.sums(args)
+        request = arguments.request(args)
         folder = self._folder_for_arrays(args)
-        speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not listening)
+        speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not request.listening)
         is_silent = not speech.samples.any()
         if is_silent:  # said before anything is loaded
             progress.give({"event": UNSPOKEN, "silent": True})
@@ -311,31 +297,24 @@ class Worker:
             answers[take.seed] = _save_take(take, folder, next(number))
             progress.give({"event": "take", "take": answers[take.seed], **about})
 
-        takes_made = engine.generate(
-            speech,
-            takes,
-            seed,
-            quality=quality,
-            steps=steps,
-            guidance=guidance,
-            speech_guidance=speech_guidance,
-            keep=keep,
-            asked=asked,
-            listening=listening,
-            system=system,
-            reference=reference,
-            picture=picture,
-            sums=sums,
-            progress=progress,
-            arrived=arrived,
-            noticed=noticed,
-        )
+        takes_made = engine.generate(speech, request, progress, arrived, noticed)
         return {
             **about,
             "sound_seconds": speech.seconds,
             "takes": [answers[take.seed] for take in takes_made],
             "seconds": time.monotonic() - started,
         }
+
+    def _explain(self, args, progress):
+        from ..request import check_whole
+        from .speech.audio import read_sound
+
+        request = arguments.request(args)
+        frame = check_whole("frame", args.get("frame"), 0, LAST_FRAME)
+        speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not request.listening)
+        engine = self._loaded(progress)
+        progress(0.3, "Sampling the take again")
+        return {"weights": engine.weights, **engine.explain(speech, request, frame)}
 
     def _about_takes(self, engine, speech, folder):
         """Provenance shared by all takes of a request."""
@@ -359,7 +338,7 @@ class Worker:
         folder = self._folder_for_arrays(args)
         motion = self._motion(args)
         speech = read_sound(arguments.text(args, "sound"), progress.reading)
-        asked, seed = arguments.asked(args), arguments.whole(args, "seed", 0, 0, 2**63 - 1)
+        asked, seed = arguments.asked(args), arguments.seed(args)
         score = self._loaded(progress).score(speech, motion, asked, seed)
         file = os.path.join(folder, "score_per_frame.npy")
         save_array(file, score.per_frame)
@@ -418,6 +397,7 @@ class Worker:
     VERBS = {
         "hello": _hello,
         "generate": _generate,
+        "explain": _explain,
         "score": _score,
         "closures": _closures,
         "listen": _listen,
@@ -431,21 +411,6 @@ class Worker:
         if not folder or not os.path.isdir(folder):
             raise BadRequest(f"The folder for the results, “{folder}”, is missing: start the engine again")
         return folder
-
-    def _keep(self, args):
-        """The part that a request keeps while the rest is sampled again, or None. Raises BadRequest if its files do not fit."""
-        import numpy as np
-
-        from ..types import Keep, unpack
-
-        if args.get("keep_motion") is None:
-            return None
-        motion, mask = (arguments.array(args, name) for name in ("keep_motion", "keep_mask"))
-        if motion.ndim != 2 or motion.shape != mask.shape or motion.shape[1] < 10:
-            raise BadRequest(f"The kept part has the shapes {list(motion.shape)} and {list(mask.shape)}: choose the frames again")
-        if not np.isfinite(motion).all():
-            raise BadRequest("The kept part holds values that are not numbers: look at the keys and drivers of the head")
-        return Keep(unpack(motion, motion.shape[1] - 9), mask > 0.5)
 
     def _motion(self, args):
         """Motion of the request's expression [T, n] and jaw [T, 3] files, 25 fps; BadRequest when they do not fit."""
@@ -518,7 +483,7 @@ def _save_take(take, folder, number):
 
 
 def import_engine():
-    """The Engine class; NoEngine in a Python that is too old or lacks a package."""
+    """The Engine class; NoEngine in a Python that is too old or lacks a package, OutOfMemory where there is too little."""
     if sys.version_info < OLDEST_PYTHON:
         raise NoEngine(
             f"“{sys.executable}” is Python {sys.version_info[0]}.{sys.version_info[1]} and the engine needs "
@@ -526,10 +491,12 @@ def import_engine():
         )
     try:
         from .engine import Engine
-    except ImportError as error:
+    except Exception as error:
         if is_out_of_memory(error):
-            raise
-        raise _lacks(error) from error
+            raise OutOfMemory("There is too little memory to load the engine: close other programs and try again") from error
+        if isinstance(error, ImportError):
+            raise _lacks(error) from error
+        raise
     return Engine
 
 
@@ -538,8 +505,6 @@ def explain(error, verb):
     if isinstance(error, ThunderError):
         return error
     if is_out_of_memory(error):
-        if isinstance(error, ImportError):
-            return OutOfMemory("There is too little memory to load the engine: close other programs and try again")
         return OutOfMemory("There is too little memory for this: ask for fewer takes or use a shorter piece of sound")
     if isinstance(error, KeyboardInterrupt):  # no Ctrl-C reaches this process; numpy's OpenBLAS sends it when it can start no thread
         return OutOfMemory("The engine was interrupted, most often for lack of memory: close other programs and try again")
@@ -600,7 +565,7 @@ def _versions():
 def main():
     parser = argparse.ArgumentParser(prog="thunder_core.engine.worker", description="The engine's process; its client starts it.")
     parser.add_argument("--folder", help="the client's private folder for arrays")
-    parser.add_argument("--weights", default=os.path.join(ROOT, "weights"), help="folder of the model files")
+    parser.add_argument("--weights", default=str(WEIGHTS), help="folder of the model files")
     parser.add_argument(
         "--device",
         default=None,

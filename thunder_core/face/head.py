@@ -11,8 +11,9 @@ import numpy as np
 from ..arrays import read_npz, Unreadable
 from ..errors import BadHead
 from ..files import not_a_file
+from ..shipped import WEIGHTS
 
-HEAD_FILE = Path(__file__).resolve().parents[2] / "weights" / "head.npz"
+HEAD_FILE = WEIGHTS / "head.npz"
 JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
 NECK, JAW, EYE_LEFT, EYE_RIGHT = 1, 2, 3, 4
 FLAME_SHAPE_DIRECTIONS = 300  # FLAME files keep identity directions first, then expression

@@ -66,6 +66,12 @@ def table(motion: Motion, channels: Sequence[str]) -> np.ndarray:
     return rows
 
 
+def curves(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
+    """The values of a motion by name, each float32 [T]: NAMES, then the channels that have no name in ARKit."""
+    values = dict(zip(NAMES, table(motion, channels).T)) | {name: motion.expression[:, column] for column, name in enumerate(channels)}
+    return {name: np.ascontiguousarray(value, np.float32) for name, value in values.items()}
+
+
 def write(file: TextIO, rows: np.ndarray, start: float, rate: float = RATE) -> None:
     """Write rows [T, 61] as comma-separated values, blend shapes limited to 0 … 1.
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from ..channels import LARGEST_VALUE
 from ..easing import smoothstep
+from ..filters import highest, smooth
 from ..rotation import rotvec_to_matrix
+from ..steps import CONSTRAINT, step
 from .articulators import Articulators, Shape
 
 # Shares of an opening (mm) made by raising the upper lip and by baring the lower teeth: MOST · tanh(SHARE · opening / MOST).
@@ -69,19 +71,6 @@ class Sounds:
         return Sounds(self.speech[rows], self.sibilant[rows], self.labiodental[rows], self.dental[rows])
 
 
-def bell(values: np.ndarray, deviation: float) -> np.ndarray:
-    """Values [T] smoothed by a Gaussian of this deviation in frames; ends are held."""
-    reach = int(np.ceil(3 * deviation))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
-    return np.convolve(np.pad(values, reach, mode="edge"), kernel / kernel.sum(), mode="valid")
-
-
-def highest(values: np.ndarray, reach: int) -> np.ndarray:
-    """Running maximum of values [T] within `reach` frames to either side."""
-    padded = np.pad(values, reach, mode="edge")
-    return np.max([padded[i : i + len(values)] for i in range(2 * reach + 1)], axis=0)
-
-
 def rise_of(gap: np.ndarray, lips: float = 1.0) -> np.ndarray:
     """Rise of the upper lip at an opening, millimetres; lips: a person's use of the lips, 1 as most do."""
     return RISE_MOST * np.tanh(lips * RISE_SHARE / RISE_MOST * np.maximum(gap, 0.0))
@@ -104,7 +93,11 @@ def _size(gap: np.ndarray, speech: np.ndarray) -> float:
     return float(np.clip((gap * speech).sum() / spoken / USUAL_GAP_MM, *_SIZES)) if spoken > 0 else 1.0
 
 
-def _shown(aim: Shape, sounds: Sounds) -> Shape:
+_TEETH = {"sounds.sibilant": "s, z or sh", "sounds.labiodental": "f or v", "sounds.dental": "th"}
+
+
+@step(CONSTRAINT, "aim", _TEETH)
+def show_teeth_and_tongue(aim: Shape, sounds: Sounds) -> Shape:
     """The target opening, widened where teeth or tongue must be visible: to BITE_GAP_MM on f and v, to DENTAL_GAP_MM on th,
     to SIBILANT_GAP_MM on s, z, sh …; less on f, v and sibilants in a performance that opens less."""
     size = _size(aim.gap, sounds.speech)
@@ -140,15 +133,16 @@ class Mechanics:
         lips: how much the person uses the lips, see `rise_of`.
         """
         x, turn = np.array(expression, np.float64), np.array(jaw, np.float64)
-        aim = _shown(self.articulators.shape(x, turn) if aim is None else aim, sounds)
-        self._turn(x, turn, self._jaw(aim, sounds, lips))
-        self._tuck(x, turn, aim, sounds, lips)
-        x[:, self.roll] *= 1 - sounds.dental * sounds.speech * (1 - sounds.labiodental)  # a rolled lip would keep the tongue in
-        self._lips(x, turn, aim, sounds, lips)
-        self._put_tongue_out(x, turn, sounds)
-        return self.possible(x), turn
+        aim = show_teeth_and_tongue(self.articulators.shape(x, turn) if aim is None else aim, sounds)
+        turn = self.turn_jaw(turn, x, aim, sounds, lips)
+        x = self.tuck_lip(x, turn, aim, sounds, lips)
+        x = self.unroll_lip_for_tongue(x, sounds)
+        x = self.set_lips(x, turn, aim, sounds, lips)
+        x = self.put_tongue_out(x, turn, sounds)
+        return self.make_room_for_rolled_lip(x), turn
 
-    def possible(self, expression: np.ndarray) -> np.ndarray:
+    @step(CONSTRAINT, "expression")
+    def make_room_for_rolled_lip(self, expression: np.ndarray) -> np.ndarray:
         """Expression [T, n] without what no mouth does while its lower lip is rolled in: a tongue that is out, corners pulled far.
 
         The tongue would come through the lip, and the mouth's lining through the chin.
@@ -156,7 +150,8 @@ class Mechanics:
         x = np.array(expression)
         rolled = smoothstep(np.clip((x[:, self.roll] - _ROLLS[0]) / (_ROLLS[1] - _ROLLS[0]), 0.0, 1.0))
         x[:, self.tongue] *= 1 - rolled
-        soft = np.maximum(rolled, bell(highest(rolled, _CORNER_FRAMES), _CORNER_EASE))  # a smile that gives way in one frame flickers
+        # A smile that gives way in one frame flickers.
+        soft = np.maximum(rolled, smooth(highest(rolled, 2 * _CORNER_FRAMES + 1), _CORNER_EASE))
         for columns, most in self.corners:
             x[:, columns] = np.minimum(x[:, columns], (LARGEST_VALUE + soft * (most - LARGEST_VALUE))[:, None])
         return x
@@ -165,25 +160,42 @@ class Mechanics:
         """Millimetres [T] between the incisors, more than at rest."""
         overlap = self.articulators.overlap
         wanted = jaw_of(aim.gap, lips)
-        held = bell(highest(wanted, _HOLD_FRAMES), _EASE_FRAMES) * _HOLD
+        held = smooth(highest(wanted, 2 * _HOLD_FRAMES + 1), _EASE_FRAMES) * _HOLD
         wanted = np.maximum(wanted, np.maximum(np.minimum(held, _HOLD_MOST), SPEAKING_MM))
         wanted = np.maximum(wanted, aim.incisors)
         wanted += sounds.dental * np.maximum(DENTAL_MM + overlap - wanted, 0.0)
         wanted -= sounds.labiodental * np.maximum(wanted - BITE_JAW_MM, 0.0)
         wanted -= sounds.sibilant * np.maximum(wanted - SIBILANT_MM - overlap, 0.0)
-        wanted = bell(wanted, _JAW_EASE)
+        wanted = smooth(wanted, _JAW_EASE)
         wanted = np.maximum(wanted, aim.gap - np.minimum(aim.rise, rise_of(aim.gap, lips)) - _BARE_LIMIT)
         return aim.incisors + sounds.speech * (wanted - aim.incisors)
 
-    def _turn(self, x, turn, wanted) -> None:
-        """Turn the jaw in place until the incisors have the wanted distance."""
+    @step(CONSTRAINT, "jaw", {"sounds.speech": "speech", **_TEETH})
+    def turn_jaw(self, jaw: np.ndarray, expression: np.ndarray, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
+        """Jaw [T, 3] turned until the incisors have the distance that people's have at the target opening."""
+        turn, wanted = jaw.copy(), self._jaw(aim, sounds, lips)
         for _ in range(_ROUNDS):
-            now = self.articulators.shape(x, turn).incisors
-            slope = (self.articulators.shape(x, turn + [_STEP, 0, 0]).incisors - now) / _STEP
+            now = self.articulators.shape(expression, turn).incisors
+            slope = (self.articulators.shape(expression, turn + [_STEP, 0, 0]).incisors - now) / _STEP
             turn[:, 0] = np.maximum(turn[:, 0] + (wanted - now) / slope, 0.0)
+        return turn
+
+    @step(CONSTRAINT, "expression", {"sounds.dental": "th"})
+    def unroll_lip_for_tongue(self, expression: np.ndarray, sounds: Sounds) -> np.ndarray:
+        """Expression [T, n] whose lower lip does not keep the tongue in on th."""
+        x = expression.copy()
+        x[:, self.roll] *= 1 - sounds.dental * sounds.speech * (1 - sounds.labiodental)
+        return x
+
+    @step(CONSTRAINT, "expression", {"sounds.speech": "speech", **_TEETH})
+    def set_lips(self, expression: np.ndarray, jaw: np.ndarray, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
+        """Expression [T, n] with the lips at their gap: the upper lip by its part, the lower lip or mouthClose by the rest."""
+        x = expression.copy()
+        self._lips(x, jaw, aim, sounds, lips)
+        return x
 
     def _lips(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
-        """Set the lips to their gap in place: the upper lip by its part, the lower lip or mouthClose by the rest."""
+        """The same in place."""
         teeth = np.maximum(sounds.labiodental * BITE_RISE_MM, sounds.sibilant * SIBILANT_RISE_MM)  # which are shown by the upper lip
         teeth = np.minimum(teeth, np.maximum(aim.gap, 0.0))
         rise = np.maximum(np.minimum(aim.rise, rise_of(aim.gap, lips) + teeth), teeth)
@@ -214,17 +226,20 @@ class Mechanics:
         amount = np.clip(amount + step / np.where(np.abs(slope) > _TINY, slope, np.inf), 0.0, LARGEST_VALUE)
         x[:, columns] = np.clip(amount[:, None] * lean, 0.0, LARGEST_VALUE)
 
-    def _tuck(self, x, turn, aim: Shape, sounds: Sounds, lips: float) -> None:
-        """Roll the lower lip in place until it touches the upper teeth on f and v."""
+    @step(CONSTRAINT, "expression", {"sounds.labiodental": "f or v"})
+    def tuck_lip(self, expression: np.ndarray, jaw: np.ndarray, aim: Shape, sounds: Sounds, lips: float) -> np.ndarray:
+        """Expression [T, n] whose lower lip rolls in until it touches the upper teeth on f and v."""
+        x = expression.copy()
         rows = np.flatnonzero(sounds.labiodental * sounds.speech > _HARDLY)
         if not len(rows):
-            return
-        some, angle, part = x[rows].copy(), turn[rows], sounds.at(rows)
+            return x
+        some, angle, part = x[rows].copy(), jaw[rows], sounds.at(rows)
         goal = Shape(aim.gap[rows], aim.rise[rows], aim.incisors[rows])
         for _ in range(_TUCKS):  # a lip that rolls also rises
             self._lips(some, angle, goal, part, lips)
             some[:, self.roll] = low = self._roll_to_teeth(some, angle)
         x[rows, self.roll] += part.labiodental * part.speech * (low - x[rows, self.roll])
+        return x
 
     def _roll_to_teeth(self, x, turn) -> np.ndarray:
         """Roll of the lower lip, [T], at which it touches the upper teeth; overwrites the roll of x."""
@@ -244,13 +259,15 @@ class Mechanics:
             low, high = np.where(apart, roll, low), np.where(apart, high, roll)
         return low
 
-    def _put_tongue_out(self, x, turn, sounds: Sounds) -> None:
-        """Move the tongue's tip in place between the teeth on th, as high as the upper edges allow."""
+    @step(CONSTRAINT, "expression", {"sounds.dental": "th"})
+    def put_tongue_out(self, expression: np.ndarray, jaw: np.ndarray, sounds: Sounds) -> np.ndarray:
+        """Expression [T, n] whose tongue's tip is between the teeth on th, as high as the upper edges allow."""
+        x = expression.copy()
         share = sounds.dental * sounds.speech
         rows = np.flatnonzero(share > _HARDLY)
         if not len(rows):
-            return
-        some, turned = x[rows].copy(), rotvec_to_matrix(turn[rows])
+            return x
+        some, turned = x[rows].copy(), rotvec_to_matrix(jaw[rows])
 
         def tip(column, value):
             some[:, column] = value
@@ -264,3 +281,4 @@ class Mechanics:
             some[:, self.tip_up] = np.clip(0.3 * (-TIP_BELOW_MM - low) / (high - low), 0.0, 1.0)
         moved = [self.tongue, *self.raised]
         x[np.ix_(rows, moved)] += share[rows, None] * (some[:, moved] - x[np.ix_(rows, moved)])
+        return x

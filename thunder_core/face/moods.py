@@ -19,9 +19,10 @@ import numpy as np
 from ..channels import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from ..direction import AXES, DIRECTION_NAMES, MOODS
 from ..easing import smoothstep
+from ..filters import highest, smooth
+from ..steps import ADDED, step
 from .articulators import Articulators
 from .lip_closures import press_together
-from .mechanics import bell, highest
 from .smoothing import slowed
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
@@ -131,7 +132,7 @@ def _changes(mood: str) -> float:
 
 def _ahead(values: np.ndarray) -> np.ndarray:
     """Values [T] 0 … 1 that rise a little before and fall a little after they do, without a jump from frame to frame."""
-    return bell(highest(values, _AHEAD_FRAMES), _EASE_FRAMES)
+    return smooth(highest(values, 2 * _AHEAD_FRAMES + 1), _EASE_FRAMES)
 
 
 def _eased(values: np.ndarray, by: np.ndarray) -> np.ndarray:
@@ -143,7 +144,7 @@ def _eased(values: np.ndarray, by: np.ndarray) -> np.ndarray:
 
 def _raised(values: np.ndarray, by: np.ndarray) -> np.ndarray:
     """Channel values [T] changed by an amount [T], by less where their own movement would go beyond the ceiling and be cut off."""
-    beyond = bell(np.maximum(highest(values + by, _PEAK_FRAMES) - _CEILING, 0.0), _PEAK_EASE)
+    beyond = smooth(np.maximum(highest(values + by, 2 * _PEAK_FRAMES + 1) - _CEILING, 0.0), _PEAK_EASE)
     return np.clip(values + np.maximum(by - beyond, np.minimum(by, 0.0)), 0.0, LARGEST_VALUE)
 
 
@@ -179,7 +180,8 @@ class MoodPoses:
         self.close = self.channels.index(LIP_CLOSE)
         self.round = [self.channels.index(name) for name in ("mouthPucker", "mouthFunnel")]
 
-    def wear(
+    @step(ADDED, "expression", {"quiet": "a pause"})
+    def apply_moods(
         self, expression: np.ndarray, jaw: np.ndarray, style: np.ndarray, speech: np.ndarray, felt: np.ndarray | None = None,
         quiet: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
@@ -222,7 +224,7 @@ class MoodPoses:
         columns = self._columns(name)
         own = x[:, columns].mean(1)
         free = self._unrounded(x) if name.startswith((*_CORNERS, "mouthFrown")) else 1.0
-        lacks = bell((1 - _LIVES) * np.maximum(least * free - own, 0.0), _HELD_EASE)
+        lacks = smooth((1 - _LIVES) * np.maximum(least * free - own, 0.0), _HELD_EASE)
         sides = x[:, columns].mean(0)
         shares = np.clip(sides / sides.mean(), *_SIDES) if sides.mean() > _FAINT else np.ones(len(columns))
         x[:, columns] = np.clip(x[:, columns] + lacks[:, None] * shares / shares.mean(), 0.0, LARGEST_VALUE)
@@ -238,7 +240,7 @@ class MoodPoses:
     def _slow(self, x: np.ndarray, share: np.ndarray) -> None:
         """Smooth in place what the sounds do not need, as far as share [T] says."""
         for i in self.calm:
-            x[:, i] += share * (bell(x[:, i], _SLOW_FRAMES) - x[:, i])
+            x[:, i] += share * (smooth(x[:, i], _SLOW_FRAMES) - x[:, i])
 
     def _put_on(  # noqa: PLR0913 (what one pose needs)
         self, x: np.ndarray, jaw: np.ndarray, pose: Pose, strength: np.ndarray, where: np.ndarray, parted: np.ndarray, leans: str
@@ -258,16 +260,16 @@ class MoodPoses:
             for name, value in names.items():
                 meant = where * unrounded if name.startswith(_CORNERS) else where
                 for i in self._columns(name):
-                    level = bell(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(bell(meant, _LEVEL_FRAMES), _HARDLY)
+                    level = smooth(x[:, i] * meant, _LEVEL_FRAMES) / np.maximum(smooth(meant, _LEVEL_FRAMES), _HARDLY)
                     by = strength * meant * (bound(level, value) - level)
                     x[:, i] = (_eased if value > _KNEE else _raised)(x[:, i], by)
         if pose.lids:
             for i in self.lids:
                 by = pose.lids * share
-                x[:, i] = np.maximum(x[:, i] - by, 0.0) / (1 - by)
+                x[:, i] = np.minimum(np.maximum(x[:, i] - by, 0.0) / (1 - by), LARGEST_VALUE)
         for name, value in pose.opened.items():
             for i in self._columns(name):
-                x[:, i] += share * parted * value
+                x[:, i] = np.minimum(x[:, i] + share * parted * value, LARGEST_VALUE)
 
     def _columns(self, name: str) -> list[int]:
         return [i for i, channel in enumerate(self.channels) if channel in (name, name + "Left", name + "Right")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .mechanics import bell, highest
+from ..filters import highest, smooth
 
 
 def slowed(values: np.ndarray, changes: tuple[float, float], near: int, deviation: float) -> np.ndarray:
@@ -14,12 +14,11 @@ def slowed(values: np.ndarray, changes: tuple[float, float], near: int, deviatio
     if len(values) < 2:
         return values
     speed = np.abs(np.diff(values, axis=0, prepend=values[:1])).max(1)
-    share = bell(highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), near), near / 2)[:, None]
-    smooth = np.stack([bell(column, deviation) for column in values.T], 1)
-    return (values + share * (smooth - values)).astype(values.dtype)
+    share = smooth(highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), 2 * near + 1), near / 2)[:, None]
+    return (values + share * (smooth(values, deviation) - values)).astype(values.dtype)
 
 
-def let_go(values: np.ndarray, most: float) -> np.ndarray:
+def limit_release(values: np.ndarray, most: float) -> np.ndarray:
     """A curve [T] that is reached and left by steps of at most `most` from frame to frame: raised around its peaks, lowered nowhere."""
     result = np.array(values)
     for _ in range(int(np.ceil(np.ptp(values) / most)) if len(values) else 0):
@@ -28,13 +27,13 @@ def let_go(values: np.ndarray, most: float) -> np.ndarray:
     return result
 
 
-def reached_in_time(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndarray:
+def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndarray:
     """A curve [T] that changes by at most `most` from frame to frame: raised around its peaks, but not where `kept_low`, bool [T], whose
     values it leaves and reaches by coming down in time."""
     if not len(values):
         return values
-    ceiling = -let_go(-np.where(kept_low, values, values.max()), most)
-    return np.minimum(let_go(values, most), ceiling)
+    ceiling = -limit_release(-np.where(kept_low, values, values.max()), most)
+    return np.minimum(limit_release(values, most), ceiling)
 
 
 def lower_peaks(values: np.ndarray, most: float) -> np.ndarray:

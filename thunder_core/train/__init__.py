@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Everything that makes the weights: corpus, teacher, losses, loops, measures. Never needed to use them."""
+"""Everything that makes the weights: corpus, teacher, losses, loops. Never needed to use them."""
 
 import os
 

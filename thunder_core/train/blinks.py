@@ -29,9 +29,9 @@ CROPS, CROPS_PER_ROW = 64, 4  # most crops in total and per row
 STEPS = 10  # sampling steps; 20 give as many blinks
 CLOSED = 0.5  # blink value from which a lid is closed
 MOODLESS = 0.3  # sum of mood strengths below which a line counts as without a mood
-WHOLE_LINES = 0.12  # extra shift: on lines longer than a crop the model blinks less (bench/habits.py)
+WHOLE_LINES = 0.12  # extra shift: on lines longer than a crop the model blinks less (research/habits.py)
 _FURTHEST = 0.5  # largest shift tried, in deviations of the noise; beyond it lids stay closed and the rate falls again
-BY_EYES = 0.15  # shift per deviation of “eyes”; without it takes follow that slider less (bench/direction.py)
+BY_EYES = 0.15  # shift per deviation of “eyes”; without it takes follow that slider less (research/direction.py)
 _ROUNDS = 6  # bisection steps: precise to 0.01 deviations
 
 

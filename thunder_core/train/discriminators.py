@@ -46,8 +46,7 @@ class SpectrumDiscriminator(nn.Module):
     def forward(self, sound: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Scores and the output of each layer, of a waveform [B, n]."""
         n = len(self.window)
-        with torch.autocast(sound.device.type, enabled=False):
-            x = torch.stft(sound.float(), n, self.hop, n, self.window, return_complex=True).abs().clamp_min(1e-3).log()
+        x = torch.stft(sound.float(), n, self.hop, n, self.window, return_complex=True).abs().clamp_min(1e-3).log()
         return _run_layers(x[:, None], self.layers, self.out)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from ..direction import Direction, NEUTRAL
+from ..direction import Direction, HABITS, Habits, NEUTRAL
 
 
 @dataclass(frozen=True)
@@ -46,30 +46,31 @@ class Manner:
 USUAL = Manner()
 _HELD = ("nods", "raises", "knits", "inner", "outer", "down", "wide", "squint", "droop")  # never below 0
 
-# Every mood at full strength. The mood's changes of sliders (`direction.MOODS`) are added.
-MOODS: dict[str, Manner] = {
+# What every mood does at full strength besides `direction.HABITS`. The mood's changes of sliders (`direction.MOODS`) are added.
+_MOODS = {
     NEUTRAL: USUAL,
-    "warm": Manner(raises=1.1, looks=0.7, linger=0.8, inner=0.14, squint=0.42, pose=(-0.5, 0.0, 4.0), blink_length=1.1),
-    "amused": Manner(raises=1.2, restless=1.2, inner=0.08, outer=0.2, squint=0.65, upward=0.3, pose=(-2.0, 0.0, 1.5), shake=1.4),
-    "sad": Manner(nods=0.8, raises=0.5, looks=1.5, linger=1.8, restless=0.6, blink_length=1.5, inner=0.8, down=0.12, droop=0.3,
+    "warm": Manner(linger=0.8, inner=0.14, squint=0.42, pose=(-0.5, 0.0, 4.0), blink_length=1.1),
+    "amused": Manner(restless=1.2, inner=0.08, outer=0.2, squint=0.65, upward=0.3, pose=(-2.0, 0.0, 1.5), shake=1.4),
+    "sad": Manner(linger=1.8, restless=0.6, blink_length=1.5, inner=0.8, down=0.12, droop=0.3,
                   pose=(5.0, 0.0, 2.5), aside=(0.0, 9.0)),
-    "tense": Manner(sway=0.7, looks=0.7, restless=1.6, blinks=1.1, down=0.42, squint=0.42, wide=0.1, knits=0.3, upward=0.05,
+    "tense": Manner(sway=0.7, restless=1.6, blinks=1.1, down=0.42, squint=0.42, wide=0.1, knits=0.3, upward=0.05,
                     tremble=0.06),
-    "angry": Manner(nods=1.35, raises=0.3, looks=0.4, linger=0.6, restless=0.7, blinks=0.75, down=0.75, wide=0.3, squint=0.45, knits=0.8,
+    "angry": Manner(linger=0.6, restless=0.7, blinks=0.75, down=0.75, wide=0.3, squint=0.45, knits=0.8,
                     upward=0.03, pose=(3.5, 0.0, 0.0)),
-    "afraid": Manner(sway=0.8, raises=0.6, looks=1.8, linger=0.5, restless=2.0, blinks=0.8, inner=0.8, outer=0.4, down=0.25, wide=0.75,
+    "afraid": Manner(sway=0.8, linger=0.5, restless=2.0, blinks=0.8, inner=0.8, outer=0.4, down=0.25, wide=0.75,
                      pose=(-2.5, 0.0, 0.0), aside=(4.0, 0.0), tremble=0.16),
-    "surprised": Manner(raises=1.1, looks=0.6, restless=1.1, blinks=0.9, inner=0.65, outer=0.75, wide=0.75, upward=0.5,
+    "surprised": Manner(restless=1.1, blinks=0.9, inner=0.65, outer=0.75, wide=0.75, upward=0.5,
                         pose=(-3.0, 0.0, 0.0)),
-    "disgusted": Manner(raises=0.35, looks=1.3, down=0.62, squint=0.65, knits=0.5, upward=0.3, pose=(-3.0, 4.0, 1.5), aside=(6.0, 3.0),
+    "disgusted": Manner(down=0.62, squint=0.65, knits=0.5, upward=0.3, pose=(-3.0, 4.0, 1.5), aside=(6.0, 3.0),
                         shake=0.8),
-    "contemptuous": Manner(raises=0.6, looks=1.2, linger=1.3, restless=0.6, blinks=0.8, blink_length=1.3, outer=0.45, droop=0.28,
-                           upward=0.3, one_sided=1.0, pose=(-5.0, 2.0, 3.0), aside=(7.0, 2.0)),
-    "doubtful": Manner(raises=1.1, looks=1.4, linger=1.2, outer=0.45, down=0.3, squint=0.3, one_sided=-1.0, pose=(0.5, 0.0, -6.0),
+    "contemptuous": Manner(linger=1.3, restless=0.6, blinks=0.8, blink_length=1.3, outer=0.45, droop=0.28,
+                           upward=0.3, pose=(-5.0, 2.0, 3.0), aside=(7.0, 2.0)),
+    "doubtful": Manner(linger=1.2, outer=0.45, down=0.3, squint=0.3, pose=(0.5, 0.0, -6.0),
                        aside=(5.0, -4.0), shake=1.6),
-    "bored": Manner(nods=0.6, raises=0.5, looks=2.0, linger=2.2, restless=0.5, blinks=0.9, blink_length=1.7, droop=0.4,
+    "bored": Manner(linger=2.2, restless=0.5, blinks=0.9, blink_length=1.7, droop=0.4,
                     pose=(2.0, 1.0, 5.0), aside=(4.0, 3.0)),
 }  # fmt: skip
+MOODS: dict[str, Manner] = {name: replace(manner, **HABITS.get(name, Habits())._asdict()) for name, manner in _MOODS.items()}
 
 
 def _blend(usual, other, share: float):

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 from ....thunder_core.animation.timing import Clock
-from ....thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL
+from ....thunder_core.direction import Asked, AXES, MOODS, NEUTRAL
 from ....thunder_core.types import FPS
 from ...engine import connection
 from ...host import compat
@@ -42,7 +42,7 @@ def asked(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
     """
     direction = sliders.of(owner)
     if direction is None:
-        return Asked(Direction().vector()[None])
+        return Asked()
     return Asked(vectors(direction, clock, last), direction.spread)
 
 

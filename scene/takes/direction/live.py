@@ -39,7 +39,6 @@ from ..shape.stored import is_shaped
 from . import asking, looking, sliders
 
 PENDING = "thunder_live"  # property of a take's first action while its keys do not yet match the sliders
-COPY = "thunder_live_copy"  # property of a copy's first action: the session in which it was made, and the name that it got
 LONGEST_SECONDS = 60.0  # longest line that can be keyed while a slider is dragged
 _REST_SECONDS = 0.25  # time without slider movement after which a drag has ended
 _POLL_SECONDS = 0.02
@@ -123,7 +122,7 @@ class Live(Part):
             if session.job is not None:  # which may hold the list's entries
                 raise BadRequest(f"“{entry.name}” does not follow the sliders while other work runs: wait for it, then move one again")
             entry = scene.thunder.takes[take_list.duplicate(scene, list(scene.thunder.takes).index(entry))]
-            entry.kind, entry.action[COPY] = "SAMPLED", self._mark(entry)
+            entry.kind, entry.action[take_list.LIVE_COPY] = "SAMPLED", self._mark(entry)
             display.show(take_list.rig_of(scene, entry), entry)
         self._begin(entry)
         self.copied = source if is_copy else None
@@ -134,7 +133,7 @@ class Live(Part):
 
     def _may_change(self, entry) -> bool:
         """Whether a take is a copy of this session that the animator has not marked since."""
-        return entry.action.get(COPY) == self._mark(entry) and not entry.star and not entry.note
+        return entry.action.get(take_list.LIVE_COPY) == self._mark(entry) and not entry.star and not entry.note
 
     def _begin(self, entry) -> None:
         self.uid, self.original = entry.action.session_uid, provenance.load(entry.action)

@@ -4,14 +4,13 @@
 import bpy
 from bpy.props import EnumProperty, FloatProperty, PointerProperty
 
-from ....thunder_core.direction import AXES, Direction, MOODS, NEUTRAL, Style
+from ....thunder_core.direction import AXES, Direction, MOODS, NEUTRAL, SPREAD, STRENGTH, Style
 from ...heads import head_state
 from ...host import idle, jobs
 from ...host.session import Part, session
 
-STRENGTH = 0.6  # default strength of a mood
 _AXES = {axis.name: axis for axis in AXES}
-FINE = {  # axes below More Sliders, with their tooltips; what takes do with them: bench/fine_axes.py
+FINE = {  # axes below More Sliders, with their tooltips; what takes do with them: research/fine_axes.py
     "frown": "Brows drawn together and down, or below 0 raised and apart",
     "tension": "Lips and corners of the mouth pressed tight. Below 0 hardly changes anything",
     "width": "How far the corners of the mouth go out on sounds like ee and s",
@@ -81,7 +80,7 @@ class ThunderDirection(bpy.types.PropertyGroup):
         update=_moved,
         description="Strength of the mood",
     )
-    spread: _share("Spread", 0.5, "How far takes go from this direction, each its own way. At 0 all are played as asked")
+    spread: _share("Spread", SPREAD, "How far takes go from this direction, each its own way. At 0 all are played as asked")
     look_at: EnumProperty(
         name="Look At",
         description="What the eyes look at",

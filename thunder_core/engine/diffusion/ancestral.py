@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ancestral sampling (Ho et al. 2020, algorithm 2) over all diffusion steps: the paper's sampler, the reference for ours.
 
-Slow on purpose: takes of the compared systems are sampled with it when all 1000 steps are requested, and `bench/speed.py` measures the
+Slow on purpose: takes of the compared systems are sampled with it when all 1000 steps are requested, and `research/speed.py` measures the
 usual sampler against it.
 """
 

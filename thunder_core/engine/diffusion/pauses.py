@@ -7,6 +7,7 @@ import numpy as np
 
 from ...easing import smoothstep
 from ...face.smoothing import slowed
+from ...steps import CONSTRAINT, step, UNTAUGHT
 from ...types import FPS
 from ..speech.phrasing import quiet, runs
 
@@ -31,32 +32,36 @@ def stillness(belief: np.ndarray, frames: int) -> np.ndarray:
     return result
 
 
-def settled(pose: np.ndarray, still: np.ndarray) -> np.ndarray:
+@step(UNTAUGHT, "head", {"still": "a pause"})
+def hold_head_in_pauses(head: np.ndarray, still: np.ndarray) -> np.ndarray:
     """A head's rotation vectors [T, 3] with `still` [T] of its movement held back; in speech it returns to where it would be."""
-    first = int(np.argmax(still > 0)) if (still > 0).any() else len(pose)  # before it nothing is held back
+    first = int(np.argmax(still > 0)) if (still > 0).any() else len(head)  # before it nothing is held back
     first = max(1, first)
-    if first >= len(pose):
-        return pose.copy()
+    if first >= len(head):
+        return head.copy()
     keep = (1 - (1 - still[first:]) / (_RETURN * FPS)).tolist()
-    more = ((1 - _LEFT) * still[first:, None] * np.diff(pose[first - 1 :], axis=0)).tolist()
-    held_back, every = [0.0] * pose.shape[1], []
-    for share, step in zip(keep, more):  # in Python's own numbers: three at a time are too few for numpy
-        held_back = [held * share - by for held, by in zip(held_back, step)]
+    more = ((1 - _LEFT) * still[first:, None] * np.diff(head[first - 1 :], axis=0)).tolist()
+    held_back, every = [0.0] * head.shape[1], []
+    for share, change in zip(keep, more):  # in Python's own numbers: three at a time are too few for numpy
+        held_back = [held * share - by for held, by in zip(held_back, change)]
         every.append(held_back)
-    return np.concatenate([pose[:first], (pose[first:] + np.array(every)).astype(pose.dtype)])
+    return np.concatenate([head[:first], (head[first:] + np.array(every)).astype(head.dtype)])
 
 
-def unhurried(pose: np.ndarray) -> np.ndarray:
+@step(UNTAUGHT, "head")
+def limit_head_speed(head: np.ndarray) -> np.ndarray:
     """A head's rotation vectors [T, 3] whose fastest turns are smoothed: necks do not jerk on a stressed syllable."""
-    return slowed(pose, (np.radians(_FAST) / FPS, np.radians(_JERK) / FPS), _NEAR, _SLOWS)
+    return slowed(head, (np.radians(_FAST) / FPS, np.radians(_JERK) / FPS), _NEAR, _SLOWS)
 
 
-def unhurried_brows(brows: np.ndarray) -> np.ndarray:
+@step(UNTAUGHT, "brows")
+def limit_brow_speed(brows: np.ndarray) -> np.ndarray:
     """Brow channels [T, c] whose fastest movements are smoothed: brows do not jump within a frame or two."""
     return slowed(brows, (_BROW_FAST, _BROW_JERK), _BROW_NEAR, _BROW_SLOWS)
 
 
-def kept_gaze(eyes: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+@step(CONSTRAINT, "eyes")
+def keep_gaze(eyes: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """Rotation vectors of the eyes [T, 3] that look where they looked with the head at `before` [T, 3] when it is at `after`.
 
     Small angles, which add; eyes do not roll.

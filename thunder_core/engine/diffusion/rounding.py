@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...channels import in_group
-from ...face.mechanics import bell, highest
+from ...filters import highest, smooth
+from ...steps import step, UNTAUGHT
 from ..speech.belief import likely, over_frames
 from ..speech.closure_envelope import closure
 from ..speech.phones import PHONES, ROUNDED
@@ -23,7 +24,7 @@ _LIKELY = 0.4  # probability above which the encoder hears one of them
 _BEFORE, _AFTER = 0.15, 0.12  # seconds in which lips come forward ahead of a sound, and go back after it
 # Share by which slightly rounded lips come further in than the model, which stays short of its teacher there, has them; the further in, the
 # less, so that a strong rounder's do not go beyond what lips do. On w, oo and oh of validation voices the mouth is then 7.1 mm narrower
-# than at rest, the teacher's 6.6 (`bench/sounds.py`).
+# than at rest, the teacher's 6.6 (`research/sounds.py`).
 _ROUNDER = 0.75
 _ROUND_REACH, _ROUND_EASE = 1, 1.0  # frames beside a sound that count as it, and standard deviation of its smoothing, frames
 
@@ -49,7 +50,7 @@ class Rounding:
 
 def believed_rounding(belief: np.ndarray, frames: int) -> Rounding:
     """Rounding over animation frames, from phone probabilities [N, 40] at 50 Hz."""
-    heard = bell(highest(over_frames(belief, ROUNDED, frames), _ROUND_REACH), _ROUND_EASE)
+    heard = smooth(highest(over_frames(belief, ROUNDED, frames), 2 * _ROUND_REACH + 1), _ROUND_EASE)
     least = np.zeros(frames)
     for value, names in _LEAST:
         spoken = likely(belief, [PHONES.index(name) for name in names], _LIKELY)
@@ -62,14 +63,16 @@ def unrounded(frames: int) -> Rounding:
     return Rounding(np.zeros(frames), np.zeros(frames))
 
 
-def further_in(expression: np.ndarray, channels: Sequence[str], heard: np.ndarray) -> np.ndarray:
+@step(UNTAUGHT, "expression", {"heard": "a rounded sound"})
+def boost_pucker(expression: np.ndarray, channels: Sequence[str], heard: np.ndarray) -> np.ndarray:
     """Expression [T, n] whose corners come further in on rounded sounds, `heard` [T] (`Rounding`), as the teacher has them."""
     x, pucker = expression.copy(), list(channels).index("mouthPucker")
     x[:, pucker] *= 1 + (_ROUNDER * heard).astype(x.dtype) * np.maximum(1 - x[:, pucker], 0)
     return x
 
 
-def rounded(expression: np.ndarray, channels: Sequence[str], least: np.ndarray) -> np.ndarray:
+@step(UNTAUGHT, "expression", {"least": "a rounded sound"})
+def round_lips(expression: np.ndarray, channels: Sequence[str], least: np.ndarray) -> np.ndarray:
     """Expression [T, n] whose corners come in at least by `least` [T] (`Rounding`), and are not drawn apart where it asks for much."""
     x, pucker = expression.copy(), list(channels).index("mouthPucker")
     x[:, pucker] = np.maximum(x[:, pucker], least)

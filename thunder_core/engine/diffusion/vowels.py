@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...face.mechanics import bell, highest
+from ...face.articulators import Shape
+from ...filters import highest, smooth
+from ...steps import step, UNTAUGHT
 from ..speech.belief import over_frames
 from ..speech.closure_envelope import segments
 from ..speech.phones import HIGH_VOWELS, LOW_VOWELS
@@ -38,7 +40,7 @@ class Vowels:
 def believed_vowels(belief: np.ndarray, frames: int) -> Vowels:
     """Vowels over animation frames, from phone probabilities [N, 40] at 50 Hz."""
     high, low = (over_frames(belief, phones, frames) for phones in (HIGH_VOWELS, LOW_VOWELS))
-    return Vowels(bell(highest(high, _REACH), _EASE), low)
+    return Vowels(smooth(highest(high, 2 * _REACH + 1), _EASE), low)
 
 
 def no_vowels(frames: int) -> Vowels:
@@ -46,7 +48,7 @@ def no_vowels(frames: int) -> Vowels:
     return Vowels(np.zeros(frames), np.zeros(frames))
 
 
-def less_open(gap: np.ndarray, speech: np.ndarray, vowels: Vowels) -> np.ndarray:
+def closing_of_high_vowels(gap: np.ndarray, speech: np.ndarray, vowels: Vowels) -> np.ndarray:
     """Factor [T] of an opening [T] mm of speech [T] by which high vowels open less than low ones nearby.
 
     In return everything opens a little further, so that the mouth moves as much as before within some seconds: otherwise takes would
@@ -59,8 +61,15 @@ def less_open(gap: np.ndarray, speech: np.ndarray, vowels: Vowels) -> np.ndarray
         count[middle] += 1
     count += _SPARSE * speech
     value += _SPARSE * speech * _OF_SPEECH * gap
-    usual = bell(value, _NEARBY) / np.maximum(bell(count, _NEARBY), 1e-9)
+    usual = smooth(value, _NEARBY) / np.maximum(smooth(count, _NEARBY), 1e-9)
     share = gap / np.maximum(usual, 1e-3)
     less = 1 - (1 - _REMAINS) * vowels.high * np.maximum(share - _KNEE, 0.0) / np.maximum(share, _KNEE)
-    moved, left = (bell(np.abs(np.gradient(speech * x * gap)), _NEARBY) for x in (1.0, less))
+    moved, left = (smooth(np.abs(np.gradient(speech * x * gap)), _NEARBY) for x in (1.0, less))
     return less * np.clip(moved / np.maximum(left, 1e-9), 1.0, _MOST_BACK)
+
+
+@step(UNTAUGHT, "aim", {"vowels.high": "ee, i, oo or u"})
+def compress_high_vowels(aim: Shape, speech: np.ndarray, vowels: Vowels) -> Shape:
+    """The mouth's target, by the factor of `closing_of_high_vowels`."""
+    less = closing_of_high_vowels(aim.gap, speech, vowels)
+    return Shape(less * aim.gap, aim.rise, less * aim.incisors)

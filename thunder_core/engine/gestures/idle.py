@@ -91,7 +91,7 @@ def _raises_and_looks(layer: Layer, idle: np.ndarray, seed: int, manner: Manner,
         size = how.brows * manner.brow_size * (_RAISE[0] + (_RAISE[1] - _RAISE[0]) * u[0]) * idle[int(at * FPS)]
         kinds = np.cumsum(manner.brow_kinds)
         raised, knit = brow_shape(int(min(np.searchsorted(kinds, u[1]), 3)), size, 1.0 if u[2] < 0.5 + 0.4 * manner.side else -1.0)
-        layer.move_brows(at * FPS, raised, knit, 0.25 + 0.15 * u[3], 0.2 + 0.8 * u[4], 0.5 + 0.5 * u[5])
+        layer.move_brows(at * FPS, raised, knit, 0.25 + 0.15 * u[3], 0.2 + 0.8 * u[4], 0.5 + 0.5 * u[5], "brows move in silence")
     rng, at = generator(seed, Stream.IDLE_LOOKS), 0.0
     while True:
         at += 0.6 + rng.exponential(_LOOKS_EVERY / directed.usual.looks)
@@ -101,7 +101,7 @@ def _raises_and_looks(layer: Layer, idle: np.ndarray, seed: int, manner: Manner,
         lasts = _LOOKS_LAST[0] + (_LOOKS_LAST[1] - _LOOKS_LAST[0]) * u[0]
         if idle[int(at * FPS)] > 0.8 and idle[min(len(idle) - 1, int((at + lasts) * FPS))] > 0.5:
             far, angle = _LOOK[0] + (_LOOK[1] - _LOOK[0]) * u[1], 2 * np.pi * u[2]
-            layer.look(at * FPS, far * np.array([np.cos(angle), 0.6 * np.sin(angle)]), lasts)
+            layer.look(at * FPS, far * np.array([np.cos(angle), 0.6 * np.sin(angle)]), lasts, "a look away in silence")
             if u[3] < _BLINKS_WITH_LOOKS:
-                layer.blink(at * FPS)
+                layer.blink(at * FPS, "a blink with a look away")
         at += lasts

@@ -39,13 +39,13 @@ def answered(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, direct
             for _ in range(1 + int(np.searchsorted(_AGAIN, u[3]))):
                 if when + (0.5 + _UP) * down * FPS > phrasing.frames:  # a take does not end in the middle of a nod
                     break
-                layer.stroke(when, np.array([size, 0.1 * size * z[1], 0.1 * size * z[2]]), down, 0.0, _UP * down)
+                layer.stroke(when, np.array([size, 0.1 * size * z[1], 0.1 * size * z[2]]), down, 0.0, _UP * down, "a nod after a phrase")
                 when, size = when + 2.5 * down * FPS, _FADES * size
         if u[4] < _BLINKS:
-            layer.blink(at + FPS * 0.15 * (2 * u[5] - 1))
+            layer.blink(at + FPS * 0.15 * (2 * u[5] - 1), "a blink after a phrase")
         if u[6] < _BROWS:
             raised, knit = brow_shape(0 if u[7] < 0.7 else 2, 0.1 * how.brows * manner.brow_size, np.sign(manner.side) or 1.0)
-            layer.move_brows(at, raised, knit, 0.2, 0.2 + 0.4 * u[8], 0.5)
+            layer.move_brows(at, raised, knit, 0.2, 0.2 + 0.4 * u[8], 0.5, "brows answer a phrase")
         if u[7] < _POSES and at + _TURNS * FPS <= phrasing.frames:
             pose = how.head * _POSE * z[2:5]
             first = int(at)

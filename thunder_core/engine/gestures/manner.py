@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...direction import AXES, Axis, DIRECTION_NAMES, MOODS
+from ...direction import AXES, Axis, DIRECTION_NAMES, HABITS, Habits, MOODS
 from ...first_seed import TOGETHER
 
 _SEEDS = 1 << 32
@@ -166,17 +166,10 @@ _USED = ("head", "brows", "eyes", "frown", "asymmetry", "energy")
 _MOODS = [MOODS[name.removeprefix("mood.")] for name in DIRECTION_NAMES[len(AXES) :]]
 _MOOD_CHANGES = np.array([[mood.changes.get(axis.name, 0.0) for axis in AXES] for mood in _MOODS])
 _MOOD_TEMPOS = np.log([mood.tempo for mood in _MOODS])
-# Sizes of nods and of raised brows and frequency of looks away in each mood besides what it does to the style, as factors, and its surplus
-# of the left brow; as the teacher's (`train.teacher_manner`).
-NODS = {"sad": 0.8, "angry": 1.35, "bored": 0.6}
-RAISES = {
-    "warm": 1.1, "amused": 1.2, "sad": 0.5, "angry": 0.3, "afraid": 0.6, "surprised": 1.1, "disgusted": 0.35, "contemptuous": 0.6,
-    "doubtful": 1.1, "bored": 0.5,
-}  # fmt: skip
-LOOKS = {"sad": 1.5, "afraid": 1.8, "disgusted": 1.3, "contemptuous": 1.2, "doubtful": 1.4, "bored": 2.0}
-ONE_SIDED = {"contemptuous": 1.0, "doubtful": -1.0}
-_MOOD_NODS, _MOOD_RAISES, _MOOD_LOOKS = (np.array([table.get(mood.name, 1.0) for mood in _MOODS]) for table in (NODS, RAISES, LOOKS))
-_MOOD_SIDES = np.array([ONE_SIDED.get(mood.name, 0.0) for mood in _MOODS])
+_MOOD_HABITS = [HABITS.get(mood.name, Habits()) for mood in _MOODS]
+_MOOD_NODS, _MOOD_RAISES = (np.array([getattr(habits, name) for habits in _MOOD_HABITS]) for name in ("nods", "raises"))
+_MOOD_LOOKS = np.array([max(1.0, habits.looks) for habits in _MOOD_HABITS])
+_MOOD_SIDES = np.array([habits.one_sided for habits in _MOOD_HABITS])
 # Those of takes whose doubt is on the other side.
 _TURNS = np.array([-1.0 if mood.name == "doubtful" else 1.0 for mood in _MOODS])
 _TURNED_SIDES, _TURNED_CHANGES = _TURNS * _MOOD_SIDES, _MOOD_CHANGES.copy()

@@ -98,8 +98,9 @@ def _press_and_swallow(
             continue
         _press(layer, each, times, _between(_SWALLOW, u[3]), u[4] - 0.5, 0.0, 0.0)
         at, far = bump(layer.frames, each, *times)
+        layer.note("lower face", at, "a swallow")
         layer.lower("mouthShrugLower")[at] += _between(_CHIN, u[5]) * far
-        layer.stroke(each + times[0] * FPS / 2, np.array([_between(_DIP, u[6]), 0, 0]), *times)
+        layer.stroke(each + times[0] * FPS / 2, np.array([_between(_DIP, u[6]), 0, 0]), *times, "a swallow")
     for each, u in _drawn(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, directed, rarer):
         times = _spent(_PRESSING, u)
         over = each + sum(times) * FPS
@@ -112,6 +113,7 @@ def _press(layer: Layer, at: float, times: tuple[float, ...], size: float, uneve
     """Press the lips from a frame on. times: rise, hold and fall, s.  uneven: −1 … 1, above 0 the left more.  lower, upper: shares of
     its size by which the lips roll in."""
     frames, far = bump(layer.frames, at, *times)
+    layer.note("lower face", frames, "lips press")
     sides = {"mouthPressLeft": 1 + _UNEVEN * uneven, "mouthPressRight": 1 - _UNEVEN * uneven}
     for name, by in {**sides, "mouthRollLower": lower, "mouthRollUpper": upper}.items():
         layer.lower(name)[frames] += size * by * far

@@ -12,6 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...direction import over_frames
+from ...steps import step, UNTAUGHT
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import blurred, Layer
@@ -69,7 +70,8 @@ def livelier(directed: Directed, frames: int) -> np.ndarray:
     return blurred(np.broadcast_to(over_frames(beyond[:, None], frames), (frames, 1)), _SLOW)[:, 0]
 
 
-def model_calmed(
+@step(UNTAUGHT, "expression head", {"accents": "an accent"})
+def calm_between_accents(
     expression: np.ndarray, head: np.ndarray, accents: np.ndarray, brows: np.ndarray, lively: np.ndarray, marked: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """(expression, head) of the model with less movement of brows and head away from accents.
@@ -149,7 +151,7 @@ def _let_gaze_wander(layer: Layer, phrasing: Phrasing, seed: int, directed: Dire
                 side, lasts = 1.0 if u[3] < 0.5 else -1.0, (0.7 + u[2]) / how.tempo
                 if at == end and (after := _phrase_of(int(at) - 1, phrasing)[1]) is not None:
                     lasts = max(0.3, (after - at) / FPS)  # back when the next phrase begins
-                layer.look(at, far * np.array([side * np.cos(angle), 0.6 * np.sin(angle)]), lasts)
+                layer.look(at, far * np.array([side * np.cos(angle), 0.6 * np.sin(angle)]), lasts, "a look away")
 
 
 def _phrase_of(at: int, phrasing: Phrasing) -> tuple[int, int | None]:
@@ -169,7 +171,7 @@ def breathe(layer: Layer, phrasing: Phrasing, seed: int) -> None:
         u = rng.random(2)
         if (start - before) / FPS >= _LEAST_BREATH:
             air = 0.4 + 0.6 * u[1] if u[0] < 0.9 else 0.0
-            layer.stroke(start - _BEFORE * FPS, np.array([-_INHALE * air, 0, 0]), 0.4, 0.05, 1.8)
+            layer.stroke(start - _BEFORE * FPS, np.array([-_INHALE * air, 0, 0]), 0.4, 0.05, 1.8, "a breath before a phrase")
             first, last = (before + _SHUTS if before else -_SHUTS), start - _OPENS
             if last > first:
                 layer.inhale(first, last, _PARTED * air, _PARTS, _RESTS, max(first, start - _BEFORE * FPS))
@@ -202,13 +204,13 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
                 where, back = _STAYS * where, _SLOWLY * back
                 if after is not None:
                     hold = max(hold, (after - fastest) / FPS - down / 2)
-            layer.stroke(fastest, where, down, hold, back)
+            layer.stroke(fastest, where, down, hold, back, "a nod, turn or rise on an accent")
         if raises:
             fastest = usual + _off(u[12], u[13])
             size = brow_gain * how.brows * manner.brow_size * (_RAISE[0] + _RAISE[1] * weight) * np.exp(_SIZES * z[1])
             raised, knit = brow_shape(_brow_kind(manner, how, u[6]), size, _sided(manner, how, u[7]))
             rise = (0.14 + 0.08 * u[8] + _RISES * max(*raised, *knit)) / how.tempo
-            layer.move_brows(fastest, raised, knit, rise, 0.04 + 0.2 * u[9], (0.3 + 0.3 * u[8]) / how.tempo)
+            layer.move_brows(fastest, raised, knit, rise, 0.04 + 0.2 * u[9], (0.3 + 0.3 * u[8]) / how.tempo, "brows mark an accent")
     rng = generator(seed, Stream.HELD_BROWS)
     for start, end in phrasing.phrases:
         u, how = rng.random(6), directed.at(start)
@@ -216,8 +218,7 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
             size = how.brows * manner.brow_size * (_HELD_SIZE[0] + (_HELD_SIZE[1] - _HELD_SIZE[0]) * u[1])
             raised, knit = brow_shape(_brow_kind(manner, how, u[2]), size, _sided(manner, how, u[3]))
             first = next((a for a in phrasing.accents if start <= a < end), start)
-            layer.move_brows(
-                first - _EARLY, raised, knit, 0.22 / how.tempo, max(0.3, (0.5 + 0.5 * u[4]) * (end - first) / FPS), 0.5 + 0.5 * u[5]
-            )
+            hold, fall = max(0.3, (0.5 + 0.5 * u[4]) * (end - first) / FPS), 0.5 + 0.5 * u[5]
+            layer.move_brows(first - _EARLY, raised, knit, 0.22 / how.tempo, hold, fall, "brows held over a phrase")
     _let_gaze_wander(layer, phrasing, seed, directed)
     breathe(layer, phrasing, seed)

@@ -65,7 +65,7 @@ class Scale:
 
 def hann(frames: int, like: Tensor) -> Tensor:
     """A Hann window [1, 1, frames], as a kernel with the device and type of `like`."""
-    return torch.hann_window(frames + 2, periodic=False, device=like.device)[1:-1].to(like)[None, None]
+    return torch.hann_window(frames + 2, periodic=False)[1:-1].to(like)[None, None]
 
 
 def smoothed(x: Tensor) -> Tensor:

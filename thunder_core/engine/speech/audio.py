@@ -82,8 +82,30 @@ def read_sound(path: str | os.PathLike, progress: Progress = no_progress, may_be
     sound = _read_with_soundfile(path, name, progress)
     if sound is None:
         sound = _read_with_ffmpeg(path, name, progress)
-    mono = sound.samples()
+    return _checked(sound, name, may_be_silent, progress)
 
+
+def sound_of(samples: np.ndarray, rate: int, name: str, may_be_silent: bool = False) -> Speech:
+    """The same of samples [n] or [n, channels] at `rate` Hz: floating-point −1..1, or whole numbers of any size.
+
+    Raises BadSound and NoVoice as `read_sound`.
+    """
+    samples = np.asarray(samples)
+    if samples.dtype.kind not in "fiu" or samples.ndim not in (1, 2) or not samples.size:
+        raise BadSound(f"“{name}” has no samples of a sound, [n] or [n, channels]: {samples.dtype} {list(samples.shape)}")
+    if samples.dtype.kind != "f":
+        limits = np.iinfo(samples.dtype)
+        samples = (samples.astype(np.float64) - (limits.min + limits.max + 1) // 2) / 2 ** (limits.bits - 1)
+    mono = _Mono(_check_rate(rate, name), name)
+    samples = samples.reshape(len(samples), -1).astype(np.float32)
+    for start in range(0, len(samples), DECODED):
+        mono.add(samples[start : start + DECODED])
+    return _checked(mono, name, may_be_silent)
+
+
+def _checked(sound: _Mono, name: str, may_be_silent: bool, progress: Progress = no_progress) -> Speech:
+    """A collected sound as speech, if it can be used. Raises BadSound, NoVoice."""
+    mono = sound.samples()
     seconds = len(mono) / RATE
     if seconds < SHORTEST:
         raise BadSound(f"“{name}” holds {seconds:.2f} s of sound: choose one of at least {SHORTEST} s")

@@ -32,7 +32,7 @@ _NETWORKS = {
 class SystemNetwork(Protocol):
     """A trained system: a network that turns speech features into motions.
 
-    The bench and the engine use only this; training is in `train/systems.py`.
+    The bench and the engine use only this; training is in `research/train/systems.py`.
     """
 
     name: ClassVar[str]

@@ -14,32 +14,32 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...channels import BROWS, Columns, in_group, LARGEST_VALUE, MOODS, SPEECH
-from ...direction import Direction, DIRECTION_NAMES
+from ...channels import Columns
+from ...direction import DIRECTION_NAMES
 from ...errors import BadRequest
 from ...face.articulators import Articulators
 from ...face.head import Head
-from ...face.mechanics import bell, highest, lips_of, Sounds
-from ...face.moods import MoodPoses
+from ...face.mechanics import Sounds
 from ...files import hash_of
+from ...filters import highest, smooth
 from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..batches import at_once, in_turn, Run
 from ..cards import unusable
-from ..diffusion.articulate import Articulation, believed_sounds, demanded_closures, last_sound
+from ..diffusion.articulate import believed_sounds, demanded_closures, last_sound
 from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
-from ..diffusion.pauses import kept_gaze, settled, stillness, unhurried, unhurried_brows
+from ..diffusion.pauses import stillness
 from ..diffusion.replay import Estimate, Replayed, wanted
 from ..diffusion.rounding import believed_rounding, Rounding, unrounded
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..diffusion.vowels import believed_vowels, no_vowels, Vowels
 from ..gestures.layer import Layer
 from ..gestures.making import breaths_of, layer_of
-from ..gestures.sides import doubts, Mirror, mirrored, mirrored_as
-from ..gestures.speaker import model_calmed
+from ..gestures.sides import doubts, mirrored, mirrored_as
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
+from ..pipeline import Kept, Part, Pipeline
 from ..precision import FLOAT32, use_precision
 from ..speech.accents import accent_curve
 from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
@@ -49,33 +49,12 @@ from ..speech.pitch import semitones
 from ..speech.units import Units
 
 _LATE = 7  # delay of a listener's reaction, frames
-_LISTENER_HEAD, _LISTENER_BROWS = 0.22, 0.55  # a listener's head and brows in the model's motion, as a share of a speaker's
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
-_FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _REMEMBERED = 8000  # frames of all takes whose conditions are cached between steps (90 MB)
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
 _NO_TURN = contextlib.nullcontext()
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
-
-
-_MOUTH_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name in ("jaw", "rounding") or name.startswith("mood.")]
-_ARTICULATION = DIRECTION_NAMES.index("articulation")
-
-
-def _lips_of(style: np.ndarray) -> tuple[float, float]:
-    """How much the lips move (`face.mechanics.lips_of`) and how far they come forward in a style [n, DIRECTION_NAMES], on average."""
-    some = style[:, _MOUTH_AND_MOODS]  # frames that are equal in these are evaluated once; stressed words differ in articulation alone
-    first, count = [0], None
-    if not (some == some[0]).all():
-        _, first, count = np.unique(some, axis=0, return_index=True, return_counts=True)
-    styles = style[first].copy()
-    styles[:, _ARTICULATION] = style[:, _ARTICULATION].mean()
-    played = [Direction.of_vector(each).played for each in styles]
-    return (
-        lips_of(float(np.average([each.jaw for each in played], weights=count))),
-        float(np.average([each.rounding * each.articulation for each in played], weights=count)),
-    )
 
 
 def _distilled(folder: Path, whole: DenoiserConfig) -> Denoiser | None:
@@ -122,6 +101,11 @@ class VoiceFeatures:
         return len(self.presence)
 
     @cached_property
+    def alive(self) -> np.ndarray:
+        """Whether somebody speaks [T] 0 … 1, float32."""
+        return self.presence.cpu().numpy()
+
+    @cached_property
     def quiet(self) -> np.ndarray:
         """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too short for `presence` to fall.
 
@@ -130,7 +114,7 @@ class VoiceFeatures:
         nobody = 1 - self.presence.cpu().numpy().astype(float)
         for start, end in self.phrasing.silences:
             nobody[start:end] = 1.0
-        return bell(highest(nobody, _QUIET_REACH), _QUIET_EASE)
+        return smooth(highest(nobody, 2 * _QUIET_REACH + 1), _QUIET_EASE)
 
     def part(self, start: int, end: int) -> VoiceFeatures:
         """Frames start … end of it."""
@@ -172,12 +156,7 @@ class Thunder:
         channel_names = head.expression_names
         self.channel_names = list(channel_names)
         self.device, self.channels, self.columns = device, len(channel_names), Columns(len(channel_names))
-        # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
-        self.speaking = in_group(channel_names, SPEECH, but=MOODS)
-        self.brows = in_group(channel_names, BROWS)
-        self.mirror = Mirror(channel_names)
-        articulators = Articulators.of(head)
-        self.articulation, self.moods = Articulation(channel_names, articulators), MoodPoses(channel_names, articulators)
+        self.pipeline = Pipeline(channel_names, Articulators.of(head))
         self.encoder = SpeechEncoder.load(folder).to(device)
         # THUNDER-T has its own encoder for the features; phones come from the shared one.
         self.feature_encoder = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
@@ -245,7 +224,7 @@ class Thunder:
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:
         """Features for a face that listens to a voice: the speaker's movement without speech, weaker and _LATE frames later.
 
-        Weights trained on listeners hardly react to a voice given only by its loudness (`bench/listeners.py`).
+        Weights trained on listeners hardly react to a voice given only by its loudness (`research/listeners.py`).
         """
         return voice.unspoken(_LATE)
 
@@ -300,6 +279,7 @@ class Thunder:
             mask, values = self._reflected(kept) if any(turned) else (kept.mask, kept.values)
             fixed = Inpainting(mask.to(self.device), self.denoiser.standardise(values.to(self.device)))
 
+        held = None if kept is None else Kept(kept.mask.numpy(), kept.values.numpy(), away_from_kept(kept.mask).numpy())
         directed = styles is not None or not self.knows_styles
         plain = directed and guidance == 1.0 and kept is None and guide is None
         denoiser, steps = self.way(effort, plain)
@@ -346,10 +326,10 @@ class Thunder:
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             for i, m in enumerate(self.denoiser.restore(x).cpu().numpy(), start):
-                if turned[i]:
-                    m = self.mirror(m, self._brows_too(kept, style_of(i)))
                 with turn:
-                    drawn.append(self._motion(m, voice, kept, style_of(i), gestures[i - start]))
+                    style, layer = style_of(i), gestures[i - start]()
+                    part = Part(style, layer, None, held, turned[i], self._brows_too(kept, style))
+                    drawn.append(self._motion(m, voice, part))
         return drawn
 
     def _turned(self, seed: int, style: np.ndarray | None, kept: Inpainting | None) -> bool:
@@ -368,7 +348,7 @@ class Thunder:
 
     def _reflected(self, kept: Inpainting) -> tuple[Tensor, Tensor]:
         """Mask and values of what is kept, mirrored."""
-        mask, values = self.mirror.places(kept.mask.numpy(), True), self.mirror(kept.values.numpy(), True)
+        mask, values = self.pipeline.mirror.places(kept.mask.numpy(), True), self.pipeline.mirror(kept.values.numpy(), True)
         return torch.from_numpy(mask), torch.from_numpy(values)
 
     def _estimate_of(self, denoiser: Denoiser) -> Estimate:
@@ -412,61 +392,13 @@ class Thunder:
             for i, (m, one) in enumerate(zip(self.denoiser.restore(x).cpu().numpy(), asked), start):
                 breaths = breaths_of(voice.phrasing, seeds[i]) if seeds and not voice.listens else None
                 with turn:
-                    result.append(self._motion(m, voice, None, one, None, breaths, acts=False))
+                    result.append(self._motion(m, voice, Part(one, breaths=breaths, acts=False)))
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
         """Packed motions [S, T, C] of any system as faces perform them: channels within bounds, closures, rest in silence."""
-        return [self._motion(one, voice, None) for one in x]
+        return [self._motion(one, voice) for one in x]
 
-    def _motion(
-        self, x: np.ndarray, voice: VoiceFeatures, kept: Inpainting | None, style: np.ndarray | None = None,
-        gestures: Callable[[], Layer] | None = None, breaths: Layer | None = None, acts: bool = True,
-    ) -> Motion:  # fmt: skip
-        """A sampled motion [T, C] as a face performs it; style: [T or 1, DIRECTION_NAMES] that it was sampled in.  gestures: makes those
-        that are added to it.  breaths: the same, of which only the breath is added.  acts: as `_acted`; else only its mouth is of use."""
-        columns = self.columns
-        x = x.astype(np.float32)
-        alive = voice.presence.cpu().numpy()[:, None]
-        # Channels are muscles: they pull or rest, and a jaw does not close past its teeth.
-        expression = np.clip(x[:, columns.expression], 0.0, LARGEST_VALUE) * np.where(self.speaking, alive, 1.0).astype(np.float32)
-        jaw = x[:, columns.jaw] * alive
-        jaw[:, 0] = np.maximum(jaw[:, 0], 0.0)
-        layer = None if gestures is None else gestures()
-        if (breathing := breaths or layer) is not None:
-            jaw[:, 0] = breathing.breathed(jaw[:, 0])
-        lips, rounder = (1.0, 1.0) if style is None else _lips_of(style)
-        expression, x[:, columns.jaw] = self.articulation.perform(
-            expression, jaw, voice.shut, voice.sounds, lips, voice.rounding.times(rounder), voice.vowels, voice.end
-        )
-        if style is not None:
-            felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
-            expression = self.moods.wear(expression, x[:, columns.jaw], style, alive[:, 0], felt, voice.quiet)
-            expression = self.articulation.mechanics.possible(expression)
-        x[:, columns.expression] = expression
-        acted = self._acted(x, voice, layer) if acts else x
-        if kept is None:
-            return unpack(acted, self.channels)
-        # What is free has flowed into what is kept: there nothing is added to it.
-        acted = x + (acted - x) * away_from_kept(kept.mask).numpy()
-        return unpack(np.where(kept.mask.numpy(), kept.values.numpy(), acted), self.channels)
-
-    def _acted(self, x: np.ndarray, voice: VoiceFeatures, gestures: Layer | None) -> np.ndarray:
-        """A packed motion [T, C] whose head rests in pauses, that listens if it is to, with gestures."""
-        columns, result = self.columns, x.copy()
-        expression, head, eyes = x[:, columns.expression], x[:, columns.head], x[:, columns.eyes]
-        moved = head
-        if gestures is not None:
-            expression, moved = model_calmed(expression, moved, voice.accents, self.brows, gestures.lively, gestures.marked)
-        moved = settled(moved, voice.still)
-        if voice.listens:
-            expression = expression * np.where(self.brows, np.float32(_LISTENER_BROWS), np.float32(1))
-            moved = _LISTENER_HEAD * moved
-        eyes = kept_gaze(eyes, head, moved)
-        if gestures is not None:
-            expression, moved, eyes = gestures.added_to(expression, moved, eyes, self.channel_names)
-            expression[:, self.brows] = unhurried_brows(expression[:, self.brows])
-        slower = unhurried(moved)
-        eyes, moved = kept_gaze(eyes, moved, slower), slower
-        result[:, columns.expression], result[:, columns.head], result[:, columns.eyes] = expression, moved, eyes
-        return result
+    def _motion(self, x: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> Motion:
+        """A sampled motion [T, C] as a face performs it."""
+        return unpack(self.pipeline.finish(x, voice, part), self.channels)

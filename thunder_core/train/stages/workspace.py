@@ -22,6 +22,7 @@ from ..motions import MotionSet
 
 ROOT = Path(__file__).resolve().parents[3]
 _PACKAGE = "thunder_core"
+_CODE = (_PACKAGE, "research/train")  # folders whose code trains networks
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,7 @@ def version(root: Path = ROOT) -> str:
     # A folder that was copied into somebody else's checkout is not of its commit.
     if not commit or not _git(root, "ls-files", f"{_PACKAGE}/__init__.py"):
         return code
-    changed = _git(root, "status", "--porcelain", "--", _PACKAGE)
+    changed = _git(root, "status", "--porcelain", "--", *_CODE)
     return f"{commit}, changed: {code}" if changed else commit
 
 
@@ -132,8 +133,8 @@ def _git(root: Path, *words: str) -> str:
 
 
 def _code_hash(root: Path) -> str:
-    """A hash of the package's code and constants, wherever it lies."""
-    folder, digest = root / _PACKAGE, hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".json")):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    """A hash of the code and constants that train, wherever they lie."""
+    digest = hashlib.sha256()
+    for path in sorted(p for folder in _CODE for p in (root / folder).rglob("*") if p.suffix in (".py", ".json")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:10]

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`python -m research NAME [options]` runs a bench or another part of the laboratory; without a name it lists them."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+GATES = ("lips", "habits", "articulation", "commit", "speed", "faults")  # what a change of the product must pass
+
+
+def parts() -> Iterator[tuple[str, str]]:
+    """(name, first sentence of its docstring) of every module that can be run. None of them is imported."""
+    for path in sorted([*FOLDER.glob("*.py"), *FOLDER.glob("*/__init__.py")]):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        if any(isinstance(node, ast.FunctionDef) and node.name == "run" for node in module.body):
+            sentence = " ".join((ast.get_docstring(module) or "").partition("\n\n")[0].split())
+            yield path.parent.name if path.stem == "__init__" else path.stem, sentence
+
+
+def listing() -> str:
+    """The names and what each is for, those of GATES first."""
+    known = dict(parts())
+    rest = [name for name in known if name not in GATES]
+    row = "  {:16s}{}".format
+    return "\n".join([
+        "python -m research NAME [options]; NAME --help says more", "",
+        "gates: what a change must pass", *(row(name, known[name]) for name in GATES), "",
+        "others", *(row(name, known[name]) for name in rest),
+    ])  # fmt: skip
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run the part that `words`, or else the command line, name, or list all.
+
+    Raises SystemExit for an unknown name, with what a part returns if that is not 0 or None, and as parts do.
+    """
+    words = sys.argv[1:] if words is None else words
+    if not words or words[0] in ("-h", "--help"):
+        return print(listing())
+    name = words[0]
+    if name not in dict(parts()):
+        raise SystemExit(f"There is no “{name}” in research: python -m research lists what there is")
+    module = importlib.import_module(f"research.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"python -m research {name}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    if hasattr(module, "add_arguments"):
+        module.add_arguments(parser)
+    if code := module.run(parser.parse_args(words[1:])):
+        raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,403 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Movement of jaw, lips, teeth and tongue in speech: the teacher and takes, on the default head and on a realistic one.
+
+`python -m research articulation --data DATA [--takes FOLDER] [--quick]` in the engine's environment; DATA is a folder with `lips/` (voices
+with aligned phones) and `heads/ict_facekit`. A take of every voice is generated (seed 1; kept in FOLDER, outside of a
+repository), the teacher performs the aligned phones. The realistic head is driven by the names of its keys: as it is
+(ARKit's names), and with no more than what other naming conventions have: 15 visemes (silence among them), 9, five vowels, a jaw alone. To
+stdout and research/results/articulation.txt.
+
+Rest is the head as it is: mouth shut, the edges of the incisors past each other by the overlap that the table names. All
+heights are millimetres over rest. A sound counts as made where any of its frames, one to either side, makes it; the words of
+these voices were recognised, not given, so that some of the phones were never spoken: the second share of f, v and th is that
+of the phones that the engine's encoder recognises too.
+"""
+
+from __future__ import annotations
+
+import csv
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from research.commit import generated, SILENT
+from research.harness import add_shared, keep, RESULTS, ROOT
+from thunder_core.face import conventions, jaw_balance, mapping
+from thunder_core.face.articulators import bundled_articulators, Shape
+from thunder_core.face.head import load_head
+from thunder_core.face.lips import TOUCH_MM
+from thunder_core.face.skinning import SkinnedPoints
+from thunder_core.rotation import rotvec_to_matrix
+from thunder_core.types import FPS, Motion
+
+SIBILANTS, LABIODENTALS, DENTALS, BILABIALS = "S Z SH ZH CH JH".split(), ["F", "V"], ["TH", "DH"], ["M", "B", "P"]
+_ALONG = 13  # points along the sides of a tooth's faces, which are 3 mm long, 10 mm at most
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Movement of a face over a motion.
+
+    shape: of the mouth.  edges [T]: between the incisors' edges, negative where they pass each other.  lip [T]: lower lip to
+    upper teeth.  tongue [T]: tip in front of the upper edges while between the rows.  corners [T]: their distance above rest.
+    points [T, K, 3]: of the lips, for measuring jerk.
+    """
+
+    shape: Shape
+    edges: np.ndarray
+    lip: np.ndarray
+    tongue: np.ndarray
+    corners: np.ndarray
+    points: np.ndarray
+
+
+class DefaultHead:
+    """The bundled head."""
+
+    name = "default head"
+
+    def __init__(self):
+        head = load_head()
+        self.articulators = bundled_articulators()
+        lips = head.mouth_vertices[head.mouth_parts == 0]
+        corners = [head.mouth_corner_left, head.mouth_corner_right]
+        self.lips = SkinnedPoints.of(head, lambda values: values[np.concatenate([lips, corners])])
+        self.overlap = self.articulators.overlap
+
+    def measure(self, motion: Motion) -> Measured:
+        """Measure a motion on this head."""
+        x, jaw = motion.expression, motion.jaw
+        shape = self.articulators.shape(x, jaw)
+        points = 1e3 * self.lips.place(np.asarray(x, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
+        corners = np.linalg.norm(points[:, -2] - points[:, -1], axis=1) - 1e3 * np.linalg.norm(self.lips.rest[-2] - self.lips.rest[-1])
+        return Measured(
+            shape,
+            shape.incisors - self.overlap,
+            self.articulators.lip_to_teeth(x, jaw),
+            self.articulators.tongue_between_teeth(x, jaw),
+            corners,
+            points[:, :-2],
+        )
+
+
+class KeyedHead:
+    """A mesh with shape keys, driven by the names of its keys as scene.heads.character does; millimetres.
+
+    vertices [V, 3], shapes {name: offsets [V, 3]}: a head with keys of ARKit's kind.  skin, teeth: ids of vertices.  faces: [F, 4].
+    keys: from the head's own channels {channel: offsets} to the keys of the character {name: offsets}.  Artists' keys start at 0: lower
+    values are clamped to rest, as in Blender.
+    """
+
+    def __init__(self, name, vertices, shapes, skin, teeth, faces, keys, channels):  # noqa: PLR0913 (what a head is)
+        self.name, self.channels = name, list(channels)
+        full = conventions.find(tuple(shapes))
+        own_keys = {
+            channel: sum(weight * shapes[key] for key, weight in parts.items())
+            for channel, parts in full.shapes.items()
+            if channel not in full.fallbacks
+        }
+        character_keys = keys(own_keys)
+        self.rules = self._rules(conventions.find(tuple(character_keys)).shapes, character_keys)
+        self.parts = self._parts(vertices, skin, teeth, own_keys["jawOpen"], own_keys)
+        self.rest = vertices[self.parts["all"]]
+        self.offsets = {key: moved[self.parts["all"]] for key, moved in character_keys.items()}
+        # Teeth have a vertex every three millimetres: distances to these alone would be to nothing that a lip touches.
+        of_row = faces[np.isin(faces, self.parts["all"][self.parts["upper"]]).all(1)]
+        self.teeth = cKDTree(_filled(vertices[of_row]))
+        upper, lower = (self.rest[self.parts[part], 1].mean() for part in ("upper_edge", "lower_edge"))
+        self.overlap = float(lower - upper)
+
+    @staticmethod
+    def _rules(shapes: dict, keys: dict) -> list[tuple[str, str, float]]:
+        """(channel, key, weight): by name, then as the character's own keys need it."""
+        targets = {key: mapping.Target("KEY", key) for key in keys}
+        rules = tuple(mapping.Rule(channel, targets[key], weight) for channel, parts in shapes.items() for key, weight in parts.items())
+        plan = jaw_balance.as_keys_need(mapping.Mapping("", rules), {target: keys[name] for name, target in targets.items()})
+        return [(rule.source, rule.target.name, rule.weight) for rule in plan.rules]
+
+    @staticmethod
+    def _parts(v, skin, teeth, jaw, own) -> dict:
+        """Places of the points that are measured among those that are kept ("all")."""
+        middle = skin[(np.abs(v[skin, 0]) < 0.5) & (np.abs(jaw[skin, 1]) > 0.5)]
+        follows = np.abs(jaw[middle, 1]) > np.abs(jaw[skin, 1]).max() / 2
+        upper, lower = middle[~follows], middle[follows]
+        pairs = np.linalg.norm(v[upper][:, None] - v[lower][None], axis=2)
+        front = v[upper, 2][:, None] + v[lower, 2][None]
+        one, other = np.unravel_index((pairs - 0.2 * front).argmin(), pairs.shape)
+        follows = np.abs(jaw[teeth, 1]) > np.abs(jaw[teeth, 1]).max() / 2
+        rows = []
+        for row, side in ((teeth[~follows], -1), (teeth[follows], 1)):
+            row = row[(np.abs(v[row, 0]) < 9) & (v[row, 2] > v[row, 2].max() - 12)]
+            rows.append(row)
+            rows.append(row[side * v[row, 1] > (side * v[row, 1]).max() - 0.35])
+        pucker = own["mouthPucker"]
+        around = skin[(np.abs(v[skin] - v[upper[one]]) < (32, 16, 30)).all(1)]
+        corners = [around[np.argmin(side * pucker[around, 0])] for side in (1, -1)]
+        lip = skin[
+            (np.abs(v[skin, 0]) < 8)
+            & (np.linalg.norm(v[skin] - v[lower[other]], axis=1) < 9)
+            & (np.abs(jaw[skin, 1]) > np.abs(jaw[skin, 1]).max() / 2)
+        ]
+        groups = {
+            "mids": np.array([upper[one], lower[other]]),
+            "upper_edge": rows[1],
+            "lower_edge": rows[3],
+            "upper": rows[0],
+            "corners": np.array(corners),
+            "lip": lip,
+        }
+        ends = np.cumsum([0, *map(len, groups.values())])
+        return {"all": np.concatenate(list(groups.values())), **{name: slice(a, b) for name, a, b in zip(groups, ends, ends[1:])}}
+
+    def measure(self, motion: Motion) -> Measured:
+        """Measure a motion on this head."""
+        given = mapping.sources(motion, self.channels)
+        placed = np.tile(self.rest, (motion.frames, 1, 1))
+        for key, offset in self.offsets.items():
+            value = sum(
+                weight * np.asarray(given[source], np.float64) for source, name, weight in self.rules if name == key and source in given
+            )
+            if np.any(value):
+                placed += np.maximum(value, 0.0)[:, None, None] * offset
+        height = (placed - self.rest)[..., 1]
+        mids = height[:, self.parts["mids"]]
+        upper, lower = (height[:, self.parts[part]].mean(1) for part in ("upper_edge", "lower_edge"))
+        shape = Shape(mids[:, 0] - mids[:, 1], mids[:, 0], upper - lower)
+        lip = placed[:, self.parts["lip"]]
+        teeth = (placed - self.rest)[:, self.parts["upper"]].mean(1)  # that row is stiff, and hardly moves
+        near = self.teeth.query(lip - teeth[:, None])[0].min(1)
+        ends = placed[:, self.parts["corners"]]
+        corners = np.linalg.norm(ends[:, 0] - ends[:, 1], axis=1) - np.linalg.norm(np.subtract(*self.rest[self.parts["corners"]]))
+        return Measured(shape, shape.incisors - self.overlap, near, np.full(motion.frames, -np.inf), corners, lip)
+
+
+def _filled(quads: np.ndarray) -> np.ndarray:
+    """Points [P, 3] all over quads [F, 4, 3]."""
+    u, v = (part.ravel()[:, None] for part in np.meshgrid(np.linspace(0, 1, _ALONG), np.linspace(0, 1, _ALONG)))
+    a, b, c, d = (quads[:, None, corner] for corner in range(4))
+    return ((1 - u) * (1 - v) * a + u * (1 - v) * b + u * v * c + (1 - u) * v * d).reshape(-1, 3)
+
+
+def as_is(own: dict) -> dict:
+    """Every channel has a key of its name."""
+    return own
+
+
+def _visemes(own: dict) -> dict:
+    """Keys as artists sculpt them for visemes, of a head's own channels: {viseme: offsets}."""
+
+    def pose(**amounts):
+        return sum(
+            amount * sum(own[side] for side in (name, name + "Left", name + "Right") if side in own) for name, amount in amounts.items()
+        )
+
+    return {
+        "aa": pose(jawOpen=0.7, mouthLowerDown=0.2, mouthUpperUp=0.1),
+        "E": pose(jawOpen=0.3, mouthStretch=0.5, mouthLowerDown=0.3, mouthUpperUp=0.2),
+        "I": pose(jawOpen=0.2, mouthStretch=0.6, mouthSmile=0.2, mouthLowerDown=0.3), "O": pose(jawOpen=0.45, mouthFunnel=0.7),
+        "U": pose(jawOpen=0.2, mouthPucker=0.8, mouthFunnel=0.2), "PP": pose(mouthPress=0.6, mouthRollLower=0.3, mouthRollUpper=0.2),
+        "FF": pose(jawOpen=0.05, mouthRollLower=0.7, mouthUpperUp=0.2),
+        "TH": pose(jawOpen=0.15, mouthLowerDown=0.2),
+        "DD": pose(jawOpen=0.12, mouthLowerDown=0.3), "kk": pose(jawOpen=0.2, mouthLowerDown=0.2),
+        "CH": pose(jawOpen=0.05, mouthFunnel=0.6),
+        "SS": pose(jawOpen=0.05, mouthStretch=0.4, mouthLowerDown=0.4), "nn": pose(jawOpen=0.12, mouthLowerDown=0.2),
+        "RR": pose(jawOpen=0.15, mouthFunnel=0.4),
+    }  # fmt: skip
+
+
+def _named(prefix: str, names: str):
+    """A character with some keys for visemes alone."""
+    return lambda own: {prefix + name: offset for name, offset in _visemes(own).items() if name in names.split()}
+
+
+def _vowels(own: dict) -> dict:
+    return {f"Fcl_MTH_{letter}": _visemes(own)[name] for letter, name in zip("AEIOU", ("aa", "E", "I", "O", "U"))}
+
+
+REDUCED = {
+    "15 visemes": _named("viseme_", "PP FF TH DD kk CH SS nn RR aa E I O U"),
+    "9 visemes": _named("viseme_", "PP FF TH CH nn aa E O U"),
+    "five vowels": _vowels,
+    "jaw alone": lambda own: {"jawOpen": own["jawOpen"]},
+}
+
+
+def realistic(data: Path, channels) -> list[KeyedHead]:
+    """ICT-FaceKit's head as it is, and with fewer keys; none if it is not there."""
+    path = data / "heads" / "ict_facekit" / "head.npz"
+    if not path.is_file():
+        return []
+    with np.load(path) as archive:
+        v, faces = 10.0 * archive["vertices"].astype(np.float64), archive["faces"]
+        shapes = {str(name): 10.0 * offset.astype(np.float64) for name, offset in zip(archive["names"], archive["shapes"])}
+    # Polygon and vertex ranges of the published mesh, from its documentation.
+    skin, teeth = np.arange(9409), np.unique(faces[17006:21496])
+    quads = faces[17006:21496]
+    teeth = teeth[teeth >= 0]
+    made = {"ICT-FaceKit": as_is, **{f"ICT, {name}": rules for name, rules in REDUCED.items()}}
+    return [KeyedHead(name, v, shapes, skin, teeth, quads, rules, channels) for name, rules in made.items()]
+
+
+# ---- the phones of the voices
+
+
+@dataclass(frozen=True)
+class SpokenPhones:
+    """Phones of a voice: (symbol, first frame, behind last) and the label of each frame."""
+
+    phones: list[tuple[str, int, int]]
+    labels: np.ndarray
+
+
+def read_phones(lips: Path, frames: dict[str, int]) -> dict[str, SpokenPhones]:
+    """The phones of each clip by its alignment. frames: of each clip."""
+    instances: dict[str, list] = {clip: [] for clip in frames}
+    with open(lips / "phones.tsv", encoding="utf-8") as file:
+        for row in csv.DictReader(file, delimiter="\t"):
+            if row["clip"] in instances:
+                symbol = row["phone"] if row["phone"] not in SILENT else "SIL"
+                instances[row["clip"]].append((symbol, float(row["start_s"]), float(row["end_s"])))
+    result = {}
+    for clip, rows in instances.items():
+        labels = np.full(frames[clip], "SIL", "<U4")
+        phones = []
+        for symbol, start, end in rows:
+            labels[(np.arange(frames[clip]) >= start * FPS) & (np.arange(frames[clip]) < end * FPS)] = symbol
+            a, b = max(0, int(start * FPS) - 1), min(frames[clip], int(np.ceil(end * FPS)) + 1)
+            if b > a:
+                phones.append((symbol, a, b))
+        result[clip] = SpokenPhones(phones, labels)
+    return result
+
+
+# ---- the table
+
+
+def _slope(values: np.ndarray, reference: np.ndarray) -> float:
+    return float((values * reference).sum() / (reference**2).sum())
+
+
+def rows_of(
+    motions: dict[str, Motion], voices: dict[str, SpokenPhones], head, beliefs: dict[str, np.ndarray] | None, default
+) -> dict[str, str]:
+    """{measure: figures} of motions of one kind on one head; default: the bundled one."""
+    reference = None if head is default else np.concatenate([default.articulators.shape(m.expression, m.jaw).gap for m in motions.values()])
+    measured = {clip: head.measure(motion) for clip, motion in motions.items()}
+
+    def over(take) -> np.ndarray:
+        return np.concatenate([take(measured[clip]) for clip in motions])
+
+    gap, rise, incisors, bare = (over(lambda m, name=name: getattr(m.shape, name)) for name in ("gap", "rise", "incisors", "bare"))
+    edges, corners = over(lambda m: m.edges), over(lambda m: m.corners)
+    labels = np.concatenate([voices[clip].labels for clip in motions])
+    speech, sibilant = labels != "SIL", np.isin(labels, SIBILANTS)
+
+    def share(low, high=1e9) -> float:
+        some = speech & (gap > low) & (gap <= high)
+        return float((incisors[some] / gap[some]).mean()) if some.any() else float("nan")
+
+    def instances(symbols, value, best=np.min, recognised_only=False) -> np.ndarray:
+        rows = [
+            best(value(measured[clip])[a:b])
+            for clip in motions
+            for symbol, a, b in voices[clip].phones
+            if symbol in symbols
+            and (not recognised_only or beliefs is None or beliefs[clip][a:b][:, [_PHONE[s] for s in symbols]].sum(1).max() > 0.4)
+        ]
+        return np.array(rows) if rows else np.array([np.nan])
+
+    def share_of(symbols, value, made, best=np.min) -> str:
+        alone = made(instances(symbols, value, best)).mean()
+        if beliefs is None:
+            return f"{alone:.0%}"
+        return f"{alone:.0%} ({made(instances(symbols, value, best, True)).mean():.0%})"
+
+    some, open_ = speech & ~sibilant, speech & (gap > 3)
+    lips_shut = np.isin(labels, BILABIALS) & (gap < TOUCH_MM)
+    jerk, speed = (np.concatenate([np.abs(np.diff(m.points, n, axis=0)).mean((1, 2)) for m in measured.values()]) for n in (3, 1))
+    tongue = "no key" if isinstance(head, KeyedHead) else share_of(DENTALS, lambda m: m.tongue, lambda v: v > 0, np.max)
+    return {
+        "opening against the default head's": f"{_slope(gap, reference):.2f}" if reference is not None else "1",
+        "incisors past each other at rest": f"{head.overlap:.1f} mm",
+        "incisors' share of the gap, 3–6 mm": f"{share(3, 6):.2f}", "6–10 mm": f"{share(6, 10):.2f}",
+        "beyond 3 mm (≥ .5)": f"{share(3):.2f}", "beyond 10 mm (≥ .6)": f"{share(10):.2f}",
+        "upper lip's share, mean (≤ .25)": f"{(rise[open_] / gap[open_]).mean():.2f}", "its most (≤ 3 mm)": f"{rise[speech].max():.1f}",
+        "lower teeth bared more, most (≤ 3 mm)": f"{bare[speech].max():.1f}",
+        "sibilants with edges ≤ 2 mm": f"{(instances(SIBILANTS, lambda m: np.abs(m.edges)) <= 2).mean():.0%}",
+        "their lowest edges (≥ rest's)": f"{edges[sibilant].min() + head.overlap:+.1f} mm",
+        "other frames ≥ 1 mm over rest (≥ 95 %)": f"{(incisors[some] >= 1).mean():.1%}",
+        "f, v: lip to teeth ≤ .5 mm": share_of(LABIODENTALS, lambda m: m.lip, lambda v: v <= 0.5),
+        "its median, mm; of s, z": f"{np.median(instances(LABIODENTALS, lambda m: m.lip, np.min, True)):.1f}; "
+                                   f"{np.median(instances(['S', 'Z'], lambda m: m.lip)):.1f}",
+        "th: tongue between the teeth": tongue,
+        "m, b, p whose lips meet": f"{(instances(BILABIALS, lambda m: m.shape.gap) <= TOUCH_MM).mean():.0%}",
+        "incisors behind shut lips, median": f"{np.median(incisors[lips_shut]):.1f} mm" if lips_shut.any() else "–",
+        "corners in or out there, mean": f"{corners[lips_shut].mean():+.1f} mm" if lips_shut.any() else "–",
+        "jerk of the lips; over their speed": f"{jerk.mean():.3f}; {jerk.mean() / max(speed.mean(), 1e-9):.2f}",
+    }  # fmt: skip
+
+
+_PHONE: dict[str, int] = {}
+
+
+def performances(data: Path, takes: Path, quick: bool):
+    """(motions of takes, of the teacher, phone probabilities [T, 40] of the encoder) by voice."""
+    import torch
+
+    from research.faces.calibrate import aligned_phones
+    from thunder_core.direction import Direction
+    from thunder_core.engine.speech.audio import read_sound
+    from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
+    from thunder_core.engine.speech.phones import PHONES
+    from thunder_core.engine.weights import SHIPPED
+    from thunder_core.train.lip_kernels import map_features
+    from thunder_core.train.teacher import perform
+
+    _PHONE.update({name: i for i, name in enumerate(PHONES)})
+    lips = data / "lips"
+    generated(lips, takes)
+    encoder, phones, channels = SpeechEncoder.load(SHIPPED), aligned_phones(lips), list(load_head().expression_names)
+    sampled, taught, beliefs = {}, {}, {}
+    for wav in sorted(lips.glob("*.wav")):
+        with np.load(takes / f"{wav.stem}.npz") as archive:
+            motion = Motion(archive["expression"], archive["jaw"])
+        if quick and motion.frames > 300:
+            continue
+        sound = torch.from_numpy(read_sound(wav).samples)
+        with torch.no_grad():
+            belief = encoder.analyse(sound)[1].float().softmax(-1).numpy()
+        at = np.minimum(2 * np.arange(motion.frames)[:, None] + [0, 1], len(belief) - 1)
+        sampled[wav.stem], beliefs[wav.stem] = motion, belief[at].max(1)
+        loud, features = loudness(sound, motion.frames).numpy(), map_features(encoder, sound, motion.frames)
+        taught[wav.stem] = perform(phones[wav.stem], loud, channels, np.random.default_rng(1), Direction(), features=features)
+    return sampled, taught, beliefs
+
+
+def add_arguments(p: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_shared(p, "data", results=RESULTS / "articulation.txt")
+    p.add_argument("--takes", type=Path, default=ROOT / "out" / "articulation", help="folder in which takes are kept")
+    p.add_argument("--quick", action="store_true", help="voices of up to 12 s only")
+
+
+def run(args: Namespace) -> None:
+    """Print the table and write it to research/results."""
+    sampled, taught, beliefs = performances(args.data, args.takes, args.quick)
+    voices = read_phones(args.data / "lips", {clip: motion.frames for clip, motion in sampled.items()})
+    heads = [DefaultHead(), *realistic(args.data, load_head().expression_names)]
+    columns = {}
+    for kind, motions in (("teacher", taught), ("takes", sampled)):
+        for head in heads[: 2 if kind == "teacher" else None]:
+            columns[f"{kind}, {head.name}"] = rows_of(motions, voices, head, beliefs, heads[0])
+    lines = [
+        f"{len(sampled)} voices, {sum(m.frames for m in sampled.values()) / FPS:.0f} s, one take each; f, v and th: share of "
+        "the aligned phones (of those that the encoder hears too)",
+        "",
+        "| | " + " | ".join(columns) + " |",
+        "|---|" + "---|" * len(columns),
+    ]
+    lines += [f"| {what} | " + " | ".join(column[what] for column in columns.values()) + " |" for what in next(iter(columns.values()))]
+    print(keep(args.results, lines))

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The part of research/commit.py that runs inside one Blender: takes of voices, committed in both ways at several errors.
+
+`python -m research.commit_in_blender FOLDER FPS ERROR …` in a Python that has bpy; FOLDER holds a take of each voice as NPZ
+(expression, jaw, head, eyes, opening, width, channels). Prints a line of JSON for each commit, and with MOTIONS in the environment writes
+its motion at 25 fps into that folder as NPZ (expression, jaw).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")  # read once, at import
+
+import bpy
+import numpy as np
+
+import bake
+
+bake.load_extension()
+
+from thunder.scene.animation import display, keying, reading
+from thunder.scene.heads import head, rna_paths
+from thunder.scene.host import compat
+from thunder.scene.takes import take_list
+from thunder.scene.takes.commit import committing
+from thunder.scene.takes.commit.choice import chosen
+from thunder.thunder_core import progress, types
+from thunder.thunder_core.animation import timing
+from thunder.thunder_core.face import displacement
+from thunder.thunder_core.face.lips import CLOSED_MM
+
+PARTS = 8  # samples per frame at which errors are measured
+BEYOND = 1e-5  # single precision
+
+
+def shown(rig, times: np.ndarray) -> tuple[np.ndarray, list]:
+    """Values of a rig's tracks at times [S], [S, tracks], and the curves it plays."""
+    curves = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
+    values = np.empty((len(times), len(rig.driver.tracks)))
+    for place, track in enumerate(rig.driver.tracks):
+        curve = curves[track.block].get((track.path, track.index))
+        target = rig.targets[track.block]
+        if curve is None:
+            values[:, place] = rna_paths.value(target, track.path, track.index)
+        else:
+            values[:, place] = rna_paths.shown_values(target, np.array([curve.evaluate(time) for time in times]), track.path)
+    return values, [curve for of_target in curves for curve in of_target.values()]
+
+
+def overshoot(curves: list) -> float:
+    """By how much curves leave the range of two neighbouring keys at most, in parts of the range each moves through."""
+    worst = 0.0
+    for curve in curves:
+        keys = [tuple(point.co) for point in curve.keyframe_points]
+        if len(keys) < 2:
+            continue
+        inside = [[curve.evaluate(t) for t in np.linspace(a[0], b[0], 17)] for a, b in zip(keys[:-1], keys[1:])]
+        span = max(map(max, inside)) - min(map(min, inside))
+        if span < BEYOND:
+            continue
+        for part, a, b in zip(inside, keys[:-1], keys[1:]):
+            out = max(max(part) - max(a[1], b[1]), min(a[1], b[1]) - min(part)) - BEYOND
+            worst = max(worst, out / span)
+    return worst
+
+
+def committed(path: Path, fps: float, kind: str, error: float) -> dict:
+    """Key a take, commit it to a new action and measure the result."""
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = round(fps), 1.0
+    bpy.ops.thunder.add_head()
+    rig = head.find(scene)
+    with np.load(path) as take:
+        motion = types.Motion(*(take[name] for name in ("expression", "jaw", "head", "eyes")))
+        channels = tuple(map(str, take["channels"]))
+        performance = keying.Performance(motion, channels, take["opening"], take["width"], 1, 0.0, {})
+    clock = timing.Clock.of(scene, 1.0)
+    actions = progress.result(keying.key(rig, performance, clock, "take"))
+    entry = take_list.add_to_list(scene, rig, actions, performance, "voice", clock)
+    display.show(rig, entry)
+    first, last = entry.first, entry.last
+    times = first + np.arange((last - first) * PARTS + 1) / PARTS
+    channels = head.channel_names()
+    before, _ = shown(rig, times)
+    settings = scene.thunder.commit
+    settings.to, settings.keys, settings.error, settings.markers = "NEW", kind, error, True
+    steps, began = committing.commit(rig, entry, "committed", chosen(scene, entry)), time.process_time()
+    while True:
+        try:
+            next(steps)
+        except StopIteration as ended:
+            report = ended.value
+            break
+    spent = time.process_time() - began
+    if os.environ.get("MOTIONS"):
+        spoken = progress.result(reading.read_quietly(rig, channels, clock, motion.frames / types.FPS))
+        np.savez(Path(os.environ["MOTIONS"], f"{path.stem} {kind} {error:g}.npz"), expression=spoken.expression, jaw=spoken.jaw)
+    after, curves = shown(rig, times)
+    places = [displacement.places(rig.driver.read(values, channels)) for values in (before, after)]
+    off = displacement.grouped(places[0] - places[1])
+    gaps = [displacement.face_meter().gap(part) for part in places]
+    closed = gaps[0][::PARTS] < CLOSED_MM
+    between = np.append(np.repeat(closed[:-1] & closed[1:], PARTS), closed[-1])
+    keys = [[round(point.co[0]) for point in curve.keyframe_points] for curve in curves]
+    by_region: dict[str, set] = {}
+    for curve, frames in zip(curves, keys):
+        by_region.setdefault(curve.group.name, set()).update(frames)
+    mouth = sorted(set().union(*(by_region.get(region, ()) for region in ("Mouth", "Jaw", "Cheeks & Nose", "Tongue"))))
+    poses = {} if report.poses is None else {column.index + report.first: column.pose for column in report.poses if column.pose >= 0}
+    marks = [marker for name in report.actions for marker in bpy.data.actions[name].pose_markers]
+    return {
+        "voice": path.stem,
+        "way": kind,
+        "error": error,
+        "frames": report.frames,
+        "seconds": report.frames / fps,
+        "keys": sum(map(len, keys)),
+        "keys_in_message": report.keys,
+        "curves": len(curves),
+        "key_frames": len(set().union(*map(set, keys))),
+        "mouth_frames": [frame - first for frame in mouth],
+        "poses": [[frame - first, number] for frame, number in poses.items()],
+        "labels": [[marker.frame - first, marker.name] for marker in marks],
+        "first_s": (first - 1) / fps,
+        "lips_mm": float(off[:, 0].max()),
+        "lips_in_message": report.error,
+        "face_mm": float(off[:, 1].max()),
+        "closed_frames": int(closed.sum()),
+        "closed_met": int((gaps[1][::PARTS][closed] < CLOSED_MM).sum()),
+        "gap_off_mm": float(np.abs(gaps[0] - gaps[1])[::PARTS][closed].max(initial=0.0)),
+        "gap_between_mm": float(np.abs(gaps[0] - gaps[1])[between].max(initial=0.0)),
+        "overshoot": overshoot(curves),
+        "processor_s": spent,
+    }
+
+
+def main() -> None:
+    """Measure every take in a folder, in both kinds of keys at every error."""
+    folder, fps, *errors = sys.argv[1:]
+    for path in sorted(Path(folder).glob("*.npz")):
+        for kind in ("DENSE", "POSES"):
+            for error in map(float, errors):
+                print("\n" + json.dumps(committed(path, float(fps), kind, error)), flush=True)
+    shutil.rmtree(RESOURCES, ignore_errors=True)
+    os._exit(0)  # Blender 4.2 may crash on exit, which does not affect the measurements
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines of a corpus, performed in a direction by the teacher or as takes: what benches of directions share."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from research.harness import add_shared, required
+from thunder_core.direction import Asked, Direction
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.readings import emphasised
+from thunder_core.engine.speech.encoder import loudness
+from thunder_core.quality import NORMAL
+from thunder_core.request import Request
+from thunder_core.train.corpus import Clip, Corpus
+from thunder_core.train.lip_kernels import map_features
+from thunder_core.train.prosody import Prosody, prosody, semitones
+from thunder_core.train.teacher import perform
+from thunder_core.types import FPS, Motion, RATE, Speech
+
+LEAST_SECONDS, MOST_SECONDS = 5.0, 10.0
+
+
+def add_line_arguments(p: ArgumentParser) -> None:
+    """Add the options that these benches have in common."""
+    add_shared(p, "cache", "weights", "steps", "results")
+    p.add_argument("--who", choices=("teacher", "takes"), default="takes")
+    p.add_argument("--split", choices=("validation", "test"), default="validation")
+    p.add_argument("--voices", type=int, default=20, help="unseen ones")
+
+
+def open_corpus(cache: Path) -> Corpus:
+    """The corpus in a cache folder. Raises SystemExit if there is none."""
+    return Corpus(required(cache / "corpus", "run the stage corpus"))
+
+
+def clips_of(corpus: Corpus, split: str, count: int) -> list[Clip]:
+    """As many long enough clips of a split as there are, one of every voice before another of any."""
+    turns: dict[str, int] = {}
+    ranked = []
+    for clip in corpus.of(split):
+        if clip.length >= LEAST_SECONDS * RATE:
+            turns[clip.speaker] = turns.get(clip.speaker, 0) + 1
+            ranked.append((turns[clip.speaker], clip.name, clip))
+    return [clip for *_, clip in sorted(ranked, key=lambda entry: entry[:2])[:count]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """The beginning of a clip. phones: uint8 [4T], 10 ms labels of its T frames."""
+
+    engine: Engine
+    speech: Speech
+    phones: np.ndarray
+
+    @classmethod
+    def of(cls, corpus: Corpus, clip: Clip, engine: Engine) -> Line:
+        """The first MOST_SECONDS of a clip."""
+        samples = corpus.samples(clip)[: int(MOST_SECONDS * RATE)]
+        return cls(engine, Speech(samples), corpus.phones(clip)[: 4 * round(len(samples) / RATE * FPS)])
+
+    @property
+    def frames(self) -> int:
+        """Animation frames of the sound."""
+        return round(len(self.speech.samples) / RATE * FPS)
+
+    @property
+    def prosody(self) -> Prosody:
+        """Its phrases and pauses, by the phones."""
+        return prosody(self.phones, loudness(torch.from_numpy(self.speech.samples), self.frames).numpy())
+
+    def taught(self, performances: list[tuple[Direction, np.random.Generator]]) -> list[Motion]:
+        """The teacher's performance in each direction."""
+        samples, frames = self.speech.samples, self.frames
+        sound, channels = torch.from_numpy(samples), list(self.engine.head.expression_names)
+        loud, pitch = loudness(sound, frames).numpy(), semitones(samples, frames)
+        features = map_features(self.engine.thunder.encoder, sound, frames)
+        return [perform(self.phones, loud, channels, rng, direction, pitch, features=features) for direction, rng in performances]
+
+    def sampled(self, vector: np.ndarray, takes: int, seed: int, steps: int) -> list[Motion]:
+        """Takes just as a direction vector [1, DIRECTION_NAMES] asks, best lip-sync first."""
+        return [take.motion for take in self.engine.generate(self.speech, Request(takes, seed, steps=steps, direction=Asked(vector, 0.0)))]
+
+    def performed(self, vectors: Sequence[np.ndarray], seeds: Sequence[int], spreads: Sequence[float]) -> tuple[list[Motion], np.ndarray]:
+        """A take in each direction vector [1, DIRECTION_NAMES], of its seed and with stresses of its spread, without a score; and where
+        somebody speaks, bool [T]."""
+        thunder = self.engine.thunder
+        voice = thunder.analyse(torch.from_numpy(self.speech.samples), self.speech.frames)
+        styles = [emphasised(vector, seed, spread, voice.accents) for vector, seed, spread in zip(vectors, seeds, spreads)]
+        motions = thunder.perform(voice, seeds, NORMAL, 1.0, lambda fraction: None, styles=styles, drawn_by=list(zip(seeds, spreads)))
+        return motions, voice.presence.cpu().numpy() > 0.5

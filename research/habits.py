@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Non-verbal behaviour: real people, the teacher and takes of the same voices.
+
+DATA is a folder with `lips/` (tracked faces, sounds, phones). The faces are solved into the head's channels once (`--solved`,
+kept between runs). Per system: habits with their spread between clips, and between performances of one clip; how coherent
+movements are with the speech (1: no more than shuffled); how many nods and brow raises lie where three of four performances of the clip
+have one; what happens in pauses of 0.4 to 2 s. The teacher is measured in
+its usual style, in readings as the corpus has them (a speaker and a mood each), and in its moods. Table to stdout and
+research/results/habits.txt.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from research.faces.calibrate import aligned_phones
+from research.faces.real_faces import solve_folder, solved_clips
+from research.harness import add_shared, effort, report, required, results_file, ROOT
+from research.measures import habits as measures
+from research.measures.habits import Coherence, Pause
+from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, MOODS, NEUTRAL
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
+from thunder_core.face.head import Head, load_head
+from thunder_core.request import Request
+from thunder_core.train.lip_kernels import map_features
+from thunder_core.train.prosody import Prosody, prosody, semitones
+from thunder_core.train.teacher import perform
+from thunder_core.types import Motion, Speech
+
+PARTS = ("expression", "jaw", "head", "eyes")
+HABITS = {
+    "blinks a minute": "blinks_per_minute", "head, °/s": "head_degrees_per_second", "brow raise height": "brow_raise_height",
+    "brow deviation": "brow_deviation", "gaze shifts a minute": "gaze_shifts_per_minute", "opening, mm/s": "opening_mm_per_second",
+}  # fmt: skip
+BARS = {"blinks a minute": "18–28", "head, °/s": "11–17", "brow raise height": ".22–.30", "opening, mm/s": "people's ± 15 %"}
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One voice: its sound, 10 ms phones, loudness [T, 2], pitch [T], features [T, d], prosody, and the real person's motion."""
+
+    name: str
+    speech: Speech
+    phones: np.ndarray
+    loud: np.ndarray
+    pitch: np.ndarray
+    features: np.ndarray | None
+    voice: Prosody
+    real: Motion
+
+
+@dataclass
+class System:
+    """Performances of every clip by one performer, one or more each, and their measurements."""
+
+    motions: dict[str, list[Motion]]
+    rows: dict[str, list[dict[str, float]]] = field(default_factory=dict)
+
+    def of(self, habit: str) -> np.ndarray:
+        """Values [clips, performances] of a habit."""
+        return np.array([[row[HABITS[habit]] for row in rows] for rows in self.rows.values()])
+
+
+def read_clips(lips: Path, solved: Path, head: Head, names: list[str] | None, weights: Path) -> list[Clip]:
+    """Every clip of a folder of tracked faces with its person, solved now where that was not done before."""
+    encoder = SpeechEncoder.load(weights)
+    wanted = names or sorted(path.stem for path in (lips / "landmarks").glob("*.npz"))
+    missing = [name for name in wanted if not list(solved.glob(f"*/{name}.npz"))]
+    if missing:
+        print(solve_folder(lips, solved, head, missing, pictures=0))
+    people = {n: m for folder in sorted(solved.glob("*/")) for n, m, _ in solved_clips(folder, list(head.expression_names))}
+    phones, clips = aligned_phones(lips), []
+    for name in wanted:
+        speech = read_sound(lips / f"{name}.wav")
+        frames = min(speech.frames, people[name].frames)
+        sound = torch.from_numpy(speech.samples)
+        loud = loudness(sound, frames).numpy()
+        pitch = semitones(speech.samples, frames)
+        voice = prosody(phones[name], loud, pitch)
+        clips.append(
+            Clip(name, speech, phones[name], loud, pitch, map_features(encoder, sound, frames), voice, people[name].part(slice(0, frames)))
+        )
+    return clips
+
+
+def taught(clip: Clip, channels: list[str], seeds: range, direction: Direction | None) -> list[Motion]:
+    """The teacher's performances; without a direction each reading has its own."""
+
+    def one(seed: int) -> Motion:
+        rng = np.random.default_rng([seed, len(clip.loud)])
+        return perform(clip.phones, clip.loud, channels, rng, direction, clip.pitch, features=clip.features)
+
+    return [one(seed) for seed in seeds]
+
+
+def sampled(clip: Clip, engine: Engine, args: Namespace) -> list[Motion]:
+    """Takes of a clip, as they are generated without a direction, kept in a folder by weights and settings."""
+    path = args.kept / f"{engine.weights}_{clip.name}_{args.takes}_{args.seed}_{args.steps}_{args.spread:g}.npz"
+    if not path.exists():
+        directed = engine.thunder.denoiser.config.style > 0
+        asked = Asked(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if directed else None
+        made = [take.motion for take in engine.generate(clip.speech, Request(args.takes, args.seed, steps=args.steps, direction=asked))]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, **{f"{i}_{n}": getattr(m, n) for i, m in enumerate(made) for n in PARTS})
+    with np.load(path) as data:
+        return [Motion(*(data[f"{i}_{n}"] for n in PARTS)) for i in range(args.takes)]
+
+
+def measure(head: Head, system: System, clips: list[Clip]) -> dict[str, str]:
+    """Every figure of a system as text, by its name; fills in the system's rows."""
+    timing: dict[str, Coherence] = {}
+    common: dict[str, Coherence] = {}
+    pauses: list[Pause] = []
+    quiet, spoken, breaths, open_mm = [], [], np.zeros(2), []
+    for clip in clips:
+        motions = [m.part(slice(0, clip.voice.frames)) for m in system.motions[clip.name]]
+        system.rows[clip.name] = [measures.habits(head, m) for m in motions]
+        for motion in motions:
+            for name, value in measures.timing(head, motion, clip.voice).items():
+                timing[name] = timing.get(name, Coherence()) + value
+            pauses += measures.pauses(head, motion, clip.voice)
+            breaths += measures.breaths(head, motion, clip.voice)
+            open_mm.append(measures.silent_opening(head, motion, clip.voice))
+        if len(motions) > 1:
+            low, high = [measures.low_points(m) for m in motions], [measures.high_points(head, m) for m in motions]
+            for name, some in (("nods shared", low), ("brows shared", high)):
+                common[name] = common.get(name, Coherence()) + measures.shared(some, motions[0].frames)
+            a, b = measures.pose_spread(motions, clip.voice)
+            if np.isfinite(a + b):
+                quiet.append(a), spoken.append(b)
+    figures = {}
+    for habit in HABITS:
+        values = system.of(habit)
+        inside = f" · {np.sqrt(values.var(1, ddof=1).mean()):.3g}" if values.shape[1] > 1 else ""
+        figures[habit] = f"{values.mean():.3g} ± {values.mean(1).std(ddof=1):.3g}{inside}"
+    for name, value in timing.items():
+        figures[name] = f"{value.ratio:.2f} × shuffled ({value.hits:.0f} of {value.expected:.0f})"
+    for name, value in common.items():
+        figures[name] = f"{value.ratio:.0%} of {value.expected:.0f}"
+    if pauses:
+        turned, fastest = (np.array([getattr(p, n) for p in pauses]) for n in ("turned", "fastest"))
+        figures["pauses: head within 1.5°"] = (
+            f"{(turned <= measures.REST_DEGREES).mean():.0%} of {len(pauses)}, median {np.median(turned):.2f}°"
+        )
+        figures["pauses: slower than 40 °/s"] = f"{(fastest <= measures.FASTEST).mean():.0%}, 95 % below {np.quantile(fastest, 0.95):.0f}"
+        figures["pauses: blinks, looks each"] = f"{np.mean([p.blinks for p in pauses]):.2f}, {np.mean([p.looks for p in pauses]):.2f}"
+        figures["pauses: path of the head"] = f"{np.median([p.moved for p in pauses]):.2f}°"
+    if quiet:
+        figures["poses of two: pauses, speech"] = f"{np.mean(quiet):.1f}°, {np.mean(spoken):.1f}°"
+    figures["lips part before a phrase"] = f"{breaths[0]:.0f} of {breaths[1]:.0f}"
+    silent = np.concatenate(open_mm)
+    figures["lips in silence, mm"] = f"{silent.mean():.2f}, at most {silent.max():.2f}" if len(silent) else "–"
+    return figures
+
+
+def table(columns: dict[str, dict[str, str]]) -> list[str]:
+    """Lines of a table of figures by system."""
+    names = [n for n in max(columns.values(), key=len)]
+    lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    return lines + [f"| {n} | " + " | ".join(column.get(n, "–") for column in columns.values()) + " |" for n in names]
+
+
+def spreads(people: System, others: dict[str, System]) -> list[str]:
+    """Spread between performances of one clip against spread between people, by habit."""
+    lines = []
+    for habit in HABITS:
+        between = people.of(habit).std(ddof=1)
+        shares = ", ".join(f"{name} {np.sqrt(s.of(habit).var(1, ddof=1).mean()) / between:.2f}" for name, s in others.items())
+        lines.append(f"{habit}: {shares}" + (f"; bar of the mean {BARS[habit]}" if habit in BARS else ""))
+    return lines
+
+
+def add_arguments(p: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_shared(p, "data", "solved", "steps", "seed", "weights", "results")
+    p.add_argument("--kept", type=Path, default=ROOT / "out" / "habits", help="where takes are kept between runs")
+    p.add_argument("--clips", nargs="+", help="only these (default: all)")
+    p.add_argument("--takes", type=int, default=8, help="of each clip; 0: without THUNDER")
+    p.add_argument("--readings", type=int, default=8, help="of the teacher, of each clip")
+    p.add_argument("--spread", type=float, default=0.5, help="how far takes go from what is asked, of weights that know directions")
+
+
+def run(args: Namespace) -> None:
+    """Print the table and write it to research/results."""
+    lips, head = required(args.data / "lips", "the folder of clips with measured lips"), load_head(args.weights / "head.npz")
+    clips, channels = read_clips(lips, args.solved, head, args.clips, args.weights), list(head.expression_names)
+    seeds = range(args.seed, args.seed + args.readings)
+    systems = {
+        "people": System({c.name: [c.real] for c in clips}),
+        "teacher, usual": System({c.name: taught(c, channels, seeds, Direction()) for c in clips}),
+        "teacher, readings": System({c.name: taught(c, channels, seeds, None) for c in clips}),
+    }
+    of = {"usual": systems["teacher, usual"], "readings": systems["teacher, readings"]}
+    weights = "none"
+    if args.takes:
+        engine = Engine.load(args.weights, device="cpu")
+        weights = engine.weights
+        systems["takes"] = of["takes"] = System({c.name: sampled(c, engine, args) for c in clips})
+    columns = {name: measure(head, system, clips) for name, system in systems.items()}
+    moods = {}
+    for mood in (m for m in MOODS if m != NEUTRAL):
+        moods[mood] = measure(head, System({c.name: taught(c, channels, range(2), Direction(mood=mood)) for c in clips}), clips)
+    voices = [c.voice for c in clips]
+    minutes = sum(v.seconds for v in voices) / 60
+    lines = [
+        "Habits of faces: mean ± deviation between clips · deviation between performances of one clip.",
+        f"{len(clips)} clips, {minutes:.1f} minutes, {sum(len(v.accents) for v in voices) / minutes:.0f} accents a minute, "
+        f"{sum(len(measures.spans(v)) for v in voices)} pauses of 0.4–2 s; weights {weights}, {args.takes} takes, {effort(args.steps)}, "
+        f"{args.readings} readings, seed {args.seed}",
+        "The teacher's sizes and rates were set by hand with all of these people in view: it is compared with them, not tested on them.",
+        "", *table(columns), "",
+        "Spread between performances of one clip, as a share of that between people (bar: .5, but for gaze shifts):",
+        *spreads(systems["people"], of), "", "The teacher's moods at full strength, usual style:", "", *table(moods),
+    ]  # fmt: skip
+    report(results_file(args.results, "habits.txt", not args.clips and args.takes > 0), lines)

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What all of the laboratory shares: its options, where results go, and when none are written.
+
+A bench is a module of `research` with a docstring and `run(args)`, and, where it has options, `add_arguments(parser)`, as a stage of
+training has them; `python -m research NAME` runs it. Options that several have are added by `add_shared`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from thunder_core.direction import Asked
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = Path(__file__).resolve().parent / "results"
+WEIGHTS = ROOT / "weights"
+DATA = Path(os.environ["THUNDER_DATA"]) if os.environ.get("THUNDER_DATA") else None
+SAMPLE = ROOT / "assets" / "sample.wav"
+SHARED = {  # option → its default and what it is
+    "data": (DATA, "folder of recordings (default: THUNDER_DATA)"),
+    "cache": (ROOT / "cache", "of the training"),
+    "runs": (ROOT / "runs", "where the training of the paper's systems left them"),
+    "weights": (WEIGHTS, "folder of weights (default: those that ship)"),
+    "solved": (ROOT / "out" / "real", "where solved faces are, or go"),
+    "seed": (1, "of the first take; others follow"),
+    "steps": (0, "of the whole diffusion model (default: normal quality)"),
+    "results": (None, "where results go (default: research/results, if all of its data was measured)"),
+}
+
+
+def add_shared(parser: ArgumentParser, *names: str, **defaults: Path | int | None) -> None:
+    """Add options that several benches have, by name, those of `defaults` with a default of their own.
+
+    --data must be given where THUNDER_DATA is not set, unless there is a default.
+    """
+    for name in (*names, *defaults):
+        default, what = SHARED[name]
+        default = defaults.get(name, default)
+        needed = name == "data" and default is None and name not in defaults
+        kind = int if name in ("seed", "steps") else Path
+        parser.add_argument(f"--{name}", type=kind, default=default, required=needed, help=what)
+
+
+def use_tests(folder: str = "") -> None:
+    """Make the modules of a folder of tests/ importable by their names."""
+    sys.path.insert(0, str(ROOT / "tests" / folder))
+
+
+def effort(steps: int) -> str:
+    """Description of how takes were sampled."""
+    return f"{steps} steps" if steps else "normal quality"
+
+
+def usual(spread: float = 0.0) -> Asked:
+    """A request for takes in the usual direction, so far apart: takes of the add-on always have a direction."""
+    from thunder_core.direction import Asked, Direction
+
+    return Asked(Direction().vector()[None], spread)
+
+
+def keep(path: Path, lines: list[str]) -> str:
+    """Write lines to a file whose folder need not be there; the text."""
+    text = "\n".join(lines) + "\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return text
+
+
+def keep_json(path: Path, figures: object) -> None:
+    """`keep` figures as JSON."""
+    keep(path, [json.dumps(figures, indent=1, ensure_ascii=False)])
+
+
+def put(page: str, mark: str, lines: list[str]) -> str:
+    """A page with new lines between `<!-- mark -->` and `<!-- end mark -->`; added at its end where it has no such marks."""
+    begin, end = f"<!-- {mark} -->", f"<!-- end {mark} -->"
+    part = "\n".join([begin, *lines, end])
+    if begin not in page or end not in page:
+        return page.rstrip("\n") + "\n\n" + part + "\n"
+    return page[: page.index(begin)] + part + page[page.index(end) + len(end) :]
+
+
+def put_into(page: Path, mark: str, lines: list[str]) -> None:
+    """`put` into a file, which need not be there."""
+    from thunder_core.files import write_file
+
+    write_file(page, put(page.read_text(encoding="utf-8") if page.is_file() else "", mark, lines))
+
+
+def results_file(asked: Path | None, name: str, measured: bool) -> Path | None:
+    """The file for a table: the requested one, else results/NAME if real data were `measured`, else none.
+
+    A table of the shipped sample, or of no data, must not replace one of recordings.
+    """
+    return asked or (RESULTS / name if measured else None)
+
+
+def report(path: Path | None, lines: list[str]) -> None:
+    """Print a table, and write it to a file if there is one to write it to."""
+    print("\n".join(lines))
+    if path is None:
+        print("\nNot written to research/results: this is not the data of the table there. Name a file with --results to keep it.")
+    else:
+        keep(path, lines)
+
+
+def required(path: Path, what: str) -> Path:
+    """A path that must exist. Raises SystemExit with a sentence on what is missing, before any result is replaced."""
+    if not path.exists():
+        raise SystemExit(f"{path} is missing: {what}. Nothing was measured, and research/results is as it was.")
+    return path

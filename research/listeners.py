@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures listeners: takes of listeners to recorded voices, the teacher's listeners, and takes that listen to silence.
+
+DATA is a folder with `lips/` (sounds and phones). Per system: movements a minute, and how many of them follow the other voice's
+accents and phrase ends within the time that answers take, against as many at any time (1: no more than those). Silence is as
+long as each voice. Table to stdout and research/results/listeners.txt.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+import numpy as np
+import torch
+
+from research.faces.calibrate import aligned_phones
+from research.harness import add_shared, effort, report, required, results_file
+from research.measures import habits as measures
+from research.measures.habits import Coherence, coherence
+from thunder_core.animation.played import lids, shifts, starts
+from thunder_core.direction import Asked, DIRECTION_NAMES
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import loudness
+from thunder_core.face.head import Head
+from thunder_core.request import Request
+from thunder_core.train.prosody import Prosody, prosody, semitones
+from thunder_core.train.teacher import perform
+from thunder_core.types import Motion, Speech
+
+# Answers are delayed: mean delay in seconds, and tolerance in frames.
+AFTER_ACCENT, AFTER_END = (0.30, 5), (0.45, 8)
+
+
+def events(head: Head, motion: Motion) -> dict[str, np.ndarray]:
+    """The movements of a listener by their names: frames at which each begins."""
+    return {
+        "nods": measures.nods(motion),
+        "brow raises": measures.raises(head, motion),
+        "blinks": starts(lids(head, motion) > 0.5),
+        "gaze shifts": shifts(motion),
+    }
+
+
+def measure(head: Head, performances: list[tuple[Motion, Prosody]]) -> dict[str, str]:
+    """Every figure of a system as text, by its name. performances: each with the voice it listens to."""
+    counts: dict[str, int] = {}
+    answers: dict[str, Coherence] = {}
+    speeds, heights, minutes = [], [], 0.0
+    for motion, voice in performances:
+        motion = motion.part(slice(0, voice.frames))
+        minutes += motion.frames / 25 / 60
+        habits = measures.habits(head, motion)
+        speeds.append(habits["head_degrees_per_second"])
+        heights.append(habits["brow_raise_height"])
+        everywhere = np.ones(motion.frames, bool)
+        ends = np.array([end for _, end in voice.phrases])
+        for name, frames in events(head, motion).items():
+            counts[name] = counts.get(name, 0) + len(frames)
+            for what, marks, (late, reach) in (("accents", voice.accents, AFTER_ACCENT), ("phrase ends", ends, AFTER_END)):
+                key = f"{name} after {what}"
+                answers[key] = answers.get(key, Coherence()) + coherence(frames, np.asarray(marks) + late, everywhere, reach)
+    figures = {f"{name} a minute": f"{count / minutes:.1f}" for name, count in counts.items()}
+    figures |= {"head, °/s": f"{np.mean(speeds):.1f}", "brow raise height": f"{np.mean(heights):.2f}"}
+    for key, value in answers.items():
+        figures[key] = f"{value.ratio:.2f} × shuffled ({value.hits:.0f} of {value.expected:.0f})"
+    return figures
+
+
+def add_arguments(p: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_shared(p, "data", "steps", "seed", "weights", "results")
+    p.add_argument("--takes", type=int, default=8, help="of each voice")
+    p.add_argument("--guidance", type=float, default=1.0)
+    p.add_argument("--spread", type=float, default=0.5, help="how far takes go from what is asked, of weights that know directions")
+
+
+def run(args: Namespace) -> None:
+    """Print the table and write it to research/results."""
+    lips = required(args.data / "lips", "the folder of recorded voices with phones")
+    engine = Engine.load(args.weights, device="cpu")
+    channels, phones = list(engine.head.expression_names), aligned_phones(lips)
+    asked = Asked(np.zeros((1, len(DIRECTION_NAMES)), np.float32), args.spread) if engine.thunder.knows_styles else None
+    systems: dict[str, list[tuple[Motion, Prosody]]] = {"teacher listens": [], "takes listen": [], "takes listen to silence": []}
+    for name in sorted(phones):
+        speech = read_sound(lips / f"{name}.wav")
+        loud = loudness(torch.from_numpy(speech.samples), speech.frames).numpy()
+        pitch = semitones(speech.samples, speech.frames)
+        voice = prosody(phones[name], loud, pitch)
+        for seed in range(args.seed, args.seed + args.takes):
+            taught = perform(phones[name], loud, channels, np.random.default_rng([seed, len(loud)]), None, pitch, listens=True)
+            systems["teacher listens"].append((taught, voice))
+        for system, sound in (("takes listen", speech), ("takes listen to silence", Speech(np.zeros_like(speech.samples)))):
+            takes = engine.generate(
+                sound, Request(args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked, listening=True)
+            )
+            systems[system] += [(take.motion, voice) for take in takes]
+    columns = {name: measure(engine.head, performances) for name, performances in systems.items()}
+    names = list(columns["takes listen"])
+    lines = [
+        f"Faces that listen to {len(phones)} recorded voices; weights {engine.weights}, {args.takes} takes of each, {effort(args.steps)}, "
+        f"spread {args.spread:g}, seed {args.seed}",
+        f"An answer lies {AFTER_ACCENT[0]:g} s ± {AFTER_ACCENT[1] / 25:.2g} s after an accent, "
+        f"{AFTER_END[0]:g} s ± {AFTER_END[1] / 25:.2g} s after the end of a phrase.",
+        "", "| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns),
+        *(f"| {name} | " + " | ".join(column[name] for column in columns.values()) + " |" for name in names),
+    ]  # fmt: skip
+    report(results_file(args.results, "listeners.txt", True), lines)

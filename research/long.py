@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures memory and time for voices of up to an hour: bakes artificial recordings and watches both processes.
+
+`python -m research long BLENDER_PYTHON [--minutes 5 10 20 60] [--takes 8] [--steps 1] [--limit SECONDS]`, with the engine's Python (Linux).
+A recording repeats assets/sample.wav with pauses, 48 kHz stereo. Memory does not depend on the sampling steps; time does. Resident memory
+is read from /proc twice a second, the peak from VmHWM, which is exact. A bake that takes longer than --limit is ended, and the measurements
+until then are kept. Leaves research/results/long.txt, long.json (each length is measured again or kept from the last time) and
+docs/pictures/memory.png.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from research.harness import add_shared, keep, ROOT, SAMPLE
+
+RATE, EVERY = 48000, 0.5  # sample rate of the recordings, Hz; interval between two readings of memory, s
+PAUSES = (0.4, 1.7, 0.9, 6.0)  # seconds between the lines, in turn
+BAR = 2.5  # GB that either process may use
+TARGET = Path("research/results/long.json")
+
+
+def record(path: Path, seconds: float) -> None:
+    """Write a synthetic recording of a voice, 48 kHz stereo, block by block."""
+    line = np.repeat(soundfile.read(SAMPLE, dtype="float32")[0], RATE // 16000)
+    left, number = round(seconds * RATE), 0
+    with soundfile.SoundFile(path, "w", RATE, 2, subtype="PCM_16") as file:
+        while left > 0:
+            block = np.concatenate([line * (0.6 + 0.1 * (number % 5)), np.zeros(round(PAUSES[number % 4] * RATE), np.float32)])[:left]
+            file.write(np.stack([block, 0.8 * block], axis=1))
+            left, number = left - len(block), number + 1
+
+
+def memory(pid: int) -> tuple[float, float] | None:
+    """Resident memory of a process and the most it ever was, GB; None for one that is gone."""
+    try:
+        text = Path(f"/proc/{pid}/status").read_text()
+        return tuple(int(re.search(rf"{name}:\s+(\d+)", text)[1]) / 1e6 for name in ("VmRSS", "VmHWM"))
+    except (OSError, TypeError):
+        return None
+
+
+def processor_seconds(pid: int) -> float:
+    """Processor time of a process and of its children that have ended, in seconds; 0 for one that is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    except OSError:
+        return 0.0
+
+
+def worker_of(pid: int) -> int | None:
+    """The engine that a process started."""
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            for child in map(int, task.read_text().split()):
+                if b"thunder_core.engine.worker" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return child
+        except OSError:
+            continue
+    return None
+
+
+def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: float) -> dict:
+    """Bake a recording of `minutes`; returns its entry in long.json. steps: None for the usual quality."""
+    with tempfile.TemporaryDirectory() as folder:
+        sound = Path(folder, "long.wav")
+        record(sound, 60 * minutes)
+        command = [blender, str(ROOT / "bake.py"), "--audio", str(sound), "--out", str(Path(folder, "out")), "--takes", str(takes),
+                   *(["--steps", str(steps)] if steps else []), "--engine", sys.executable]  # fmt: skip
+        environment = os.environ | {"BLENDER_USER_RESOURCES": str(Path(folder, "home"))}
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+        output, keyed = [], []
+
+        def listen() -> None:
+            for line in process.stdout:
+                output.append(line.rstrip())
+                match = re.search(r"Keyed (\d+) of", line)
+                if match:
+                    keyed.append((round(time.monotonic() - began, 1), int(match[1])))
+
+        listener = threading.Thread(target=listen, daemon=True)
+        listener.start()
+        seen, most, used, worker = [], {"blender": 0.0, "engine": 0.0}, {"blender": 0.0, "engine": 0.0}, None
+        while process.poll() is None:
+            worker = worker or worker_of(process.pid)
+            now = [memory(process.pid), memory(worker) if worker else None]
+            for name, reading in zip(most, now):
+                if reading:
+                    most[name] = max(most[name], reading[1])
+            for name, pid in zip(used, (process.pid, worker)):
+                used[name] = max(used[name], processor_seconds(pid) if pid else 0.0)
+            seen.append([round(time.monotonic() - began, 1), *(round(reading[0], 3) if reading else 0.0 for reading in now)])
+            if time.monotonic() - began > limit:
+                process.terminate()
+                break
+            time.sleep(EVERY)
+        process.wait()
+        listener.join(5)
+        if process.returncode and time.monotonic() - began <= limit:
+            raise SystemExit(f"the bake of {minutes:g} minutes failed: " + "\n".join(output[-5:]))
+        blend = Path(folder, "out", "long.blend")
+        return {
+            "minutes": minutes, "takes": takes, "steps": steps, "finished": process.returncode == 0,
+            "takes_keyed": keyed[-1][1] if keyed else 0, "seconds": round(time.monotonic() - began, 1),
+            "blend_mb": round(blend.stat().st_size / 1e6, 1) if blend.exists() else None,
+            "most_gb": {name: round(value, 2) for name, value in most.items()},
+            "processor_seconds": {name: round(value, 1) for name, value in used.items()}, "seen": seen[:: max(1, len(seen) // 400)],
+            "keyed": keyed,
+        }  # fmt: skip
+
+
+def table(results: list[dict]) -> list[str]:
+    """Lines of text: a row for each length."""
+    lines = [
+        "voices of some length, 48 kHz stereo; highest resident memory of each process; the bar is 2.5 GB",
+        "processor time is of both processes, all threads, per minute of voice: other work on the machine changes it little",
+        f"{'minutes':>8}{'takes':>7}{'steps':>7}{'engine GB':>11}{'Blender GB':>12}{'seconds':>9}{'processor s/min':>17}{'.blend MB':>11}",
+    ]
+    for each in results:
+        most = each["most_gb"]
+        lines.append(
+            f"{each['minutes']:>8g}{each['takes']:>7}{each['steps']:>7}{most['engine']:>11.2f}{most['blender']:>12.2f}"
+            f"{each['seconds']:>9.0f}{sum(each['processor_seconds'].values()) / each['minutes']:>17.1f}{each['blend_mb'] or 0:>11.1f}"
+            + ("" if each["finished"] else f"  ended after {each['takes_keyed']} takes, at the time limit")
+        )
+    return lines
+
+
+def plot(result: dict, path: Path) -> None:
+    """Memory of both processes over a bake."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    seen = np.array(result["seen"])
+    figure, axes = pyplot.subplots(figsize=(8, 3.6), layout="constrained")
+    axes.plot(seen[:, 0] / 60, seen[:, 2], label="engine")
+    axes.plot(seen[:, 0] / 60, seen[:, 1], label="Blender")
+    axes.axhline(BAR, color="0.6", linestyle="--", label=f"bar, {BAR} GB")
+    for at, number in result["keyed"]:
+        axes.axvline(at / 60, color="0.9", zorder=0)
+    axes.set(
+        xlabel="minutes of work",
+        ylabel="resident memory, GB",
+        ylim=(0, BAR * 1.1),
+        title=f"{result['minutes']:g} minutes of voice, {result['takes_keyed']} takes (grey: one is keyed), {result['steps']} steps",
+    )
+    axes.legend(loc="lower right")
+    figure.savefig(path, dpi=110)
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_shared(parser, steps=1, results=ROOT / TARGET)
+    parser.add_argument("blender", help="a Python that has bpy")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[5, 10, 20, 60])
+    parser.add_argument("--takes", type=int, default=8)
+    parser.add_argument("--limit", type=float, default=7200.0, help="seconds after which a bake is ended")
+
+
+def run(args: Namespace) -> None:
+    """Measure the requested lengths; write the table, long.json and the picture."""
+    target = args.results
+    results = json.loads(target.read_text()) if target.exists() else []
+    for minutes in args.minutes:
+        result = measure(args.blender, minutes, args.takes, args.steps, args.limit)
+        same = ("minutes", "takes", "steps")
+        results = json.loads(target.read_text()) if target.exists() else []  # another run may have written meanwhile
+        results = [each for each in results if any(each[name] != result[name] for name in same)] + [result]
+        results.sort(key=lambda each: [each[name] for name in same])
+        keep(target, [json.dumps(results)])
+        print(keep(target.with_suffix(".txt"), table(results)), flush=True)
+    picture = ROOT / "docs" / "pictures" / "memory.png" if target == ROOT / TARGET else target.with_suffix(".png")
+    plot(max(results, key=lambda each: (each["minutes"], each["takes_keyed"])), picture)

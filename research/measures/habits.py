@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures non-verbal behaviour of a face in the same way for real people, the teacher and takes.
+
+`habits` describes a performance in numbers; the other measures relate movements to speech: strokes of brows and head to accents, gaze
+shifts to phrase boundaries, and behaviour in pauses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import find_peaks
+
+from thunder_core.animation.played import lids, shifts, starts
+from thunder_core.face.head import Head
+from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.rotation import angular_speed
+from thunder_core.train.prosody import inside, Prosody
+from thunder_core.types import FPS, Motion
+
+NOD, RAISE = 5.0, 0.35  # speeds above which a movement is a stroke: degrees per second, brow units per second
+ACCENT_REACH, BOUNDARY_REACH = 4, 5  # distance of a movement from its accent or boundary, frames (.16 and .20 s)
+PAUSES = (0.4, 2.0)  # shortest and longest pause, s
+REST_DEGREES, FASTEST = 1.5, 40.0  # limits for a head that rests in a pause: turn, degrees; speed per axis, degrees per second
+SHARED = 0.75  # share of the performances of a sound that move at a moment, from which it is common to them
+LOW, HIGH = 3.0, 0.06  # nods and raised brows that are seen: degrees, channel value
+BREATH = 0.5  # time before a phrase in which lips may open, s
+ONSET = 0.2  # time before a phrase in which lips open for its first sound, s
+OPEN_MM = 0.25  # least gap at which lips count as open
+
+
+def correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Pearson's r of the frames where both are numbers; NaN where there are too few or one does not change."""
+    ok = np.isfinite(x) & np.isfinite(y)
+    return float(np.corrcoef(x[ok], y[ok])[0, 1]) if ok.sum() > 10 and x[ok].std() > 0 and y[ok].std() > 0 else float("nan")
+
+
+def brow(head: Head, motion: Motion) -> np.ndarray:
+    """Height of the brows [T]."""
+    return motion.expression[:, [head.channel(n) for n in ("browInnerUp", "browOuterUpLeft", "browOuterUpRight")]].mean(1).astype(float)
+
+
+def habits(head: Head, motion: Motion) -> dict[str, float]:
+    """Non-verbal behaviour of a face in numbers (rad, mm, s, per minute)."""
+    seconds = motion.frames / FPS
+    blink, raised = lids(head, motion), brow(head, motion)
+    shut = starts(blink > 0.5)
+    lasting = [int(np.argmin(np.append(blink[a:] > 0.3, False))) / FPS for a in shut]
+    gap, width = opening_mm(motion, head).astype(float), width_mm(motion, head).astype(float)
+    jaw_mm = opening_mm(Motion(np.zeros_like(motion.expression), motion.jaw), head).astype(float)
+    turn = np.degrees(angular_speed(motion.head))
+    return {
+        "seconds": seconds,
+        "blinks_per_minute": 60 * len(shut) / seconds,
+        "blink_seconds": float(np.median(lasting)) if lasting else float("nan"),
+        "brow_deviation": float(raised.std()),
+        "brow_raises_per_minute": 60 * len(starts(raised - np.median(raised) > 0.1)) / seconds,
+        "brow_raise_height": float(np.quantile(raised, 0.98) - np.median(raised)),
+        **{f"head_deviation_{a}": float(motion.head[:, k].std()) for k, a in enumerate("xyz")},
+        "head_degrees_per_second": float(turn.mean()),
+        **{f"gaze_deviation_{a}": float(motion.eyes[:, k].std()) for k, a in enumerate("xy")},
+        "gaze_shifts_per_minute": 60 * len(shifts(motion)) / seconds,
+        "opening_mean_mm": float(gap.mean()),
+        "opening_deviation_mm": float(gap.std()),
+        "opening_mm_per_second": float(np.abs(np.diff(gap)).mean() * FPS),
+        "width_deviation_mm": float(width.std()),
+        "jaw_share": float(np.polyfit(gap, jaw_mm, 1)[0]) if gap.std() > 0.1 else float("nan"),
+        "jaw_follows_opening_r": correlation(jaw_mm, gap),
+    }
+
+
+def strokes(values: np.ndarray, least: float) -> np.ndarray:
+    """Frames at which a curve [T] rises fastest, wherever it rises by at least `least` per second."""
+    speed = np.gradient(gaussian_filter1d(np.asarray(values, float), 1.0)) * FPS
+    return find_peaks(np.pad(speed, 1), height=least, distance=5)[0] - 1
+
+
+def nods(motion: Motion) -> np.ndarray:
+    """Frames of the strokes with which the head nods down."""
+    return strokes(np.degrees(motion.head[:, 0]), NOD)
+
+
+def raises(head: Head, motion: Motion) -> np.ndarray:
+    """Frames of the strokes with which brows rise."""
+    return strokes(brow(head, motion), RAISE)
+
+
+@dataclass(frozen=True)
+class Coherence:
+    """Coincidence of movements with marks in time: number near a mark, and number expected if they were shuffled; sums over clips."""
+
+    hits: float = 0.0
+    expected: float = 0.0
+
+    def __add__(self, other: Coherence) -> Coherence:
+        return Coherence(self.hits + other.hits, self.expected + other.expected)
+
+    @property
+    def ratio(self) -> float:
+        """Observed hits over those expected by chance: 1 where movements ignore the marks; NaN without marks."""
+        return self.hits / self.expected if self.expected > 0 else float("nan")
+
+
+def peaks(values: np.ndarray, least: float) -> np.ndarray:
+    """Frames at which a curve [T] has come up by at least `least` from both sides, wherever it does."""
+    return find_peaks(np.asarray(values, float), prominence=least, distance=5)[0]
+
+
+def shared(events: Sequence[np.ndarray], frames: int) -> Coherence:
+    """How many of the movements [frames] of performances of one sound are where most of them have one: hits, and `expected` all of them."""
+    near = np.zeros((len(events), frames), bool)
+    for row, some in zip(near, events):
+        for at in np.asarray(some, int):
+            row[max(0, at - ACCENT_REACH) : at + ACCENT_REACH + 1] = True
+    common = np.flatnonzero(near.mean(0) >= SHARED)
+    hits = sum(int(np.abs(common - at).min(initial=frames) <= ACCENT_REACH) for some in events for at in some)
+    return Coherence(float(hits), float(sum(len(some) for some in events)))
+
+
+def low_points(motion: Motion) -> np.ndarray:
+    """Frames at which a nod has come down."""
+    return peaks(np.degrees(motion.head[:, 0]), LOW)
+
+
+def high_points(head: Head, motion: Motion) -> np.ndarray:
+    """Frames at which the brows are up."""
+    return peaks(brow(head, motion), HIGH)
+
+
+def coherence(events: np.ndarray, marks: np.ndarray, among: np.ndarray, reach: int) -> Coherence:
+    """Coherence of events (frames) within `reach` frames of a mark (s), among the frames `among` bool [T].
+
+    A shuffled event falls on each of these frames with equal probability, so the expectation is the share of frames near a mark.
+    """
+    near = np.zeros(len(among), bool)
+    for mark in np.round(np.asarray(marks) * FPS).astype(int):
+        near[max(0, mark - reach) : max(0, mark + reach + 1)] = True
+    events = np.asarray(events, int)
+    events = events[among[events]]
+    if not among.any() or not len(events):
+        return Coherence()
+    return Coherence(float(near[events].sum()), float(len(events) * near[among].mean()))
+
+
+def timing(head: Head, motion: Motion, voice: Prosody) -> dict[str, Coherence]:
+    """Coherence of nods and brow raises with accents (in speech), of gaze shifts and blinks with phrase boundaries (everywhere)."""
+    frames = min(motion.frames, voice.frames)
+    motion, everywhere = motion.part(slice(0, frames)), np.ones(frames, bool)
+    marks = voice.boundaries
+    return {
+        "nods with accents": coherence(nods(motion), voice.accents, voice.spoken[:frames], ACCENT_REACH),
+        "brows with accents": coherence(raises(head, motion), voice.accents, voice.spoken[:frames], ACCENT_REACH),
+        "gaze with boundaries": coherence(shifts(motion), marks, everywhere, BOUNDARY_REACH),
+        "blinks with boundaries": coherence(starts(lids(head, motion) > 0.5), marks, everywhere, BOUNDARY_REACH),
+    }
+
+
+def spans(voice: Prosody) -> list[slice]:
+    """Frames of pauses of a length within PAUSES, from the last frame of the phrase before to the first of the one after."""
+    pauses = [slice(int(np.floor(a * FPS)), int(np.ceil(b * FPS)) + 1) for a, b in voice.pauses if PAUSES[0] <= b - a <= PAUSES[1]]
+    return [span for span in pauses if span.stop <= voice.frames]
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Behaviour of a face in one pause.
+
+    turned: degrees between the head's pose at its end and at its start.  fastest: degrees per second of the fastest axis.
+    blinks, looks: counts.  moved: degrees of the head's path.
+    """
+
+    turned: float
+    fastest: float
+    blinks: int
+    looks: int
+    moved: float
+
+
+def pauses(head: Head, motion: Motion, voice: Prosody) -> list[Pause]:
+    """Every pause of a performance that `spans` knows."""
+    shut, looked, result = starts(lids(head, motion) > 0.5), shifts(motion), []
+    for span in spans(voice):
+        pose = np.degrees(motion.head[span].astype(float))
+        if len(pose) < 3:
+            continue
+        speed = np.diff(pose, axis=0)
+        result.append(Pause(
+            float(np.linalg.norm(pose[-1] - pose[0])), float(np.abs(speed).max() * FPS),
+            int(((shut >= span.start) & (shut < span.stop)).sum()), int(((looked >= span.start) & (looked < span.stop)).sum()),
+            float(np.linalg.norm(speed, axis=1).sum()),
+        ))  # fmt: skip
+    return result
+
+
+def pose_spread(motions: list[Motion], voice: Prosody) -> tuple[float, float]:
+    """Mean angle, degrees, between the heads of two performances of one sound: in its pauses, and in its speech; NaN without pauses."""
+    frames = min([voice.frames, *(m.frames for m in motions)])
+    poses = np.degrees(np.stack([m.head[:frames].astype(float) for m in motions]))
+    first, second = np.triu_indices(len(poses), 1)
+    apart = np.linalg.norm(poses[first] - poses[second], axis=2).mean(0)
+    quiet = np.zeros(frames, bool)
+    for span in spans(voice):
+        quiet[span] = True
+    spoken = voice.spoken[:frames] & ~quiet
+    return tuple(float(apart[some].mean()) if some.any() else float("nan") for some in (quiet, spoken))  # type: ignore[return-value]
+
+
+def breaths(head: Head, motion: Motion, voice: Prosody) -> tuple[int, int]:
+    """(phrases before which lips part, phrases) of those that follow a silence of at least as long as a pause that counts."""
+    gap, count, phrases, before = opening_mm(motion, head), 0, 0, 0.0
+    for start, end in voice.phrases:
+        if start - before >= PAUSES[0]:
+            window = gap[max(0, int((start - BREATH) * FPS)) : max(1, int((start - ONSET) * FPS))]
+            phrases += 1
+            count += bool(len(window) and window.max() > OPEN_MM)
+        before = end
+    return count, phrases
+
+
+def silent_opening(head: Head, motion: Motion, voice: Prosody, margin: float = 0.4) -> np.ndarray:
+    """Opening, mm, of the frames in silence: from `margin` s behind a phrase to where breath may begin before the next."""
+    near = inside([(start - BREATH - 1 / FPS, end + margin) for start, end in voice.phrases], motion.frames)
+    return opening_mm(motion, head)[~near]

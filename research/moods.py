@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Tests whether moods are recognisable: a classifier of movement, trained on the teacher, applied to held-out voices.
+
+CACHE is a folder in which `corpus` and `hear` were run. The teacher performs lines of training voices in every mood, each time
+in the style of another speaker; a linear discriminant learns the mood from the movement of channels and joints: their deviation, speed and
+skewness, without and with the mean pose. It then classifies lines of held-out voices:
+of the teacher (`--who teacher`) or of takes with a requested mood (`--who takes`). Chance is 1 in 12. The table has the share of correct
+answers, by the whole face and by mouth, jaw, cheeks and nose alone; below it, how far the lips are apart where nobody speaks, outside of
+breaths. Written to research/results/moods_WHO.txt.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+import numpy as np
+
+from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
+from research.harness import effort, report, results_file
+from research.measures.habits import silent_opening
+from thunder_core.channels import Columns, in_group, MOUTH
+from thunder_core.direction import Direction, MOODS, Style
+from thunder_core.engine.engine import Engine
+from thunder_core.types import Motion, pack, unpack
+
+NAMES = list(MOODS)
+_PULL = 0.15  # shrinkage of the discriminant towards independent features
+_STILL = 1e-4  # standard deviation below which a channel is constant
+
+
+def movement(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(features of how a motion [T, C] moves, its mean pose [C])."""
+    pose = x.mean(0)
+    x = x - pose
+    deviation = x.std(0) + _STILL
+    speed = np.abs(np.diff(x, axis=0)).mean(0) + _STILL
+    return np.concatenate([np.log(deviation), np.log(speed), (x**3).mean(0) / deviation**3]), pose
+
+
+class Discriminant:
+    """Linear discriminant analysis of features [N, d] with labels [N]."""
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray):
+        self.mean, self.deviation = features.mean(0), features.std(0) + 1e-6
+        z = (features - self.mean) / self.deviation
+        means = np.stack([z[labels == label].mean(0) for label in range(len(NAMES))])
+        rest = z - means[labels]
+        self.weights = np.linalg.solve(rest.T @ rest / len(rest) + _PULL * np.eye(z.shape[1]), means.T)
+        self.offset = -0.5 * (means.T * self.weights).sum(0)
+
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """Labels [N]."""
+        return ((features - self.mean) / self.deviation @ self.weights + self.offset).argmax(1)
+
+
+def packed(lines: list[Line], who: str, seed: int, strength: float, steps: int) -> tuple[list[np.ndarray], np.ndarray]:
+    """(motions [T, C] of every line in every mood, the moods' numbers)."""
+    motions, moods = [], []
+    for number, line in enumerate(lines):
+        performances = []
+        for mood, name in enumerate(NAMES):
+            rng = np.random.default_rng([seed, number, mood])
+            style = Style.of_speaker(f"{seed} {number} {mood}").reading(rng)
+            performances.append((Direction(style, name, strength), rng))
+        if who == "teacher":
+            played = line.taught(performances)
+        else:
+            played = [
+                line.sampled(direction.vector()[None], 1, 100 * number + mood, steps)[0] for mood, (direction, _) in enumerate(performances)
+            ]
+        motions += [pack(motion).astype(float) for motion in played]
+        moods += range(len(NAMES))
+    return motions, np.array(moods)
+
+
+def silent_gaps(lines: list[Line], motions: list[Motion]) -> list[np.ndarray]:
+    """Openings [frames], mm, of every mood's motions in the silences of their lines; motions in the order of `packed`."""
+    gaps: list[list[np.ndarray]] = [[] for _ in NAMES]
+    for number, line in enumerate(lines):
+        for mood, motion in enumerate(motions[number * len(NAMES) : (number + 1) * len(NAMES)]):
+            gaps[mood].append(silent_opening(line.engine.head, motion, line.prosody))
+    return [np.concatenate(each) for each in gaps]
+
+
+def add_arguments(p: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_line_arguments(p)
+    p.add_argument("--learn", type=int, default=80, help="lines of training voices that the classifier learns from")
+    p.add_argument("--strength", type=float, default=1.0)
+
+
+def run(args: Namespace) -> None:
+    """Train the classifier on the known voices, ask it about the unseen ones; write the table."""
+    corpus = open_corpus(args.cache)
+    engine = Engine.load(args.weights)
+    known, unseen = (
+        [Line.of(corpus, clip, engine) for clip in clips_of(corpus, split, count)]
+        for split, count in (("train", args.learn), (args.split, args.voices))
+    )
+    learned, labels = packed(known, "teacher", 1, args.strength, args.steps)
+    asked, truth = packed(unseen, args.who, 2, args.strength, args.steps)
+
+    n = engine.head.channels
+    lower = in_group(engine.head.expression_names, (*MOUTH, "cheek", "nose"))
+    columns = {"whole face": np.arange(Columns(n).count), "lower face": np.concatenate([np.flatnonzero(lower), [n, n + 1]])}
+    lines = [
+        f"{args.who}: {len(unseen)} lines of {args.split}, every mood at strength {args.strength:g}; learned from {len(labels)} "
+        "performances of the teacher" + (f"; {effort(args.steps)}, weights {engine.weights}" if args.who == "takes" else ""),
+        "",
+        f"{'share named rightly':28s}" + f"{'all':>7s}" + "".join(f"{name[:8]:>9s}" for name in NAMES),
+    ]
+    for title, some in columns.items():
+        of_learned, of_asked = ([movement(x[:, some]) for x in motions] for motions in (learned, asked))
+        for basis in ("movement", "with pose"):
+            both = [
+                np.array([m if basis == "movement" else np.concatenate([m, pose]) for m, pose in rows]) for rows in (of_learned, of_asked)
+            ]
+            right = Discriminant(both[0], labels)(both[1]) == truth
+            each = "".join(f"{right[truth == mood].mean():9.2f}" for mood in range(len(NAMES)))
+            lines.append(f"{title + ', ' + basis:28s}{right.mean():7.2f}{each}")
+    gaps = silent_gaps(unseen, [unpack(x, n) for x in asked])
+    gaps = [gap if len(gap) else np.array([np.nan]) for gap in gaps]  # lines without silence
+    for title, of in (("opening in silence, mm", np.mean), ("its 95 % quantile", lambda gap: np.quantile(gap, 0.95))):
+        lines.append(f"{title:28s}{of(np.concatenate(gaps)):7.2f}" + "".join(f"{of(gap):9.2f}" for gap in gaps))
+    lines += ["", "bars: movement .80, with pose .90; opening in silence .5 mm"]
+    report(results_file(args.results, f"moods_{args.who}.txt", args.split == "test"), lines)

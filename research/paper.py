@@ -1,0 +1,506 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The paper's Tables 2 and 3 for the systems that `python -m research train paper` trained.
+
+S = 32 samples of each clip of unseen speakers, up to 5 s, against the teacher's performance of it, which the systems learned from:
+not the paper's data, so only changes within a table compare. Figures are kept for every clip beside the weights they are of, and
+measured once. `_sd` is the spread between seeds, `_ci` the 95 % interval of the mean over clips (bootstrap); intervals of changes are
+over clips and seeds. A change is of the seeds that both rows have, each pair from one base.
+
+--people measures against real faces instead, several numbers of --steps compare samplers; both have tables of their own. NAME=FOLDER,FOLDER
+adds a row of weights folders of the diffusion model, one per seed. To research/results/table2.json (--heads: table3.json) and as Markdown
+into docs/paper.md, if at least 40 clips with 32 samples each were measured; else --results and --docs say where to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import t as student
+
+from research import beats
+from research.harness import add_shared, keep, keep_json, put_into, required, RESULTS, ROOT
+from research.measures.evaluate import (
+    Clip,
+    clips_of,
+    Compared,
+    Contestant,
+    FIGURES,
+    Figures,
+    figures,
+    Measured,
+    people,
+    Person,
+    SAMPLES,
+    TeacherAgain,
+    Trained,
+)
+from research.measures.metrics import kinematic_beats, pose_diversity
+from research.paper_rows import CLAIMED, MASKED, PAPER2, PAPER3, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
+from research.train.paper import folder_of, MASKED as MASKED_ENDING, named, NETWORK, STAGES
+from thunder_core.channels import Columns
+from thunder_core.engine.systems.clip_images import ClipImages
+from thunder_core.face.head import Head, load_head
+from thunder_core.files import write_file
+from thunder_core.train.corpus import Corpus
+from thunder_core.train.flame_basis import FlameBasis
+from thunder_core.train.motions import MotionSet
+
+PROTOCOL_CLIPS = 40
+SOLVER_STEPS = 10  # steps of DPM-Solver++
+BOOTSTRAP = 2000
+LEAST_CLIPS = 10  # clips below which a bootstrap's interval says nothing
+TOO_FEW = "too few clips"
+TEACHER = "teacher"
+_CHAIN = "python -m research train paper"
+PEOPLE = "people"  # name used instead of a split for real faces
+HEADS = "heads"  # second data set, with heads drawn from people's statistics
+PAGE = ROOT / "docs" / "paper.md"
+KEPT = "figures.json"  # file next to a network: figures of each clip, and the network's checksum
+# What the paper says that L_m2s does to lips: {figure: (sign, the claim, title of its column)}
+LIP_CLAIMS = {
+    "lve": (-1, "L_m2s lowers LVE", "LVE ↓"),
+    "dtw": (-1, "L_m2s lowers DTW", "DTW ↓"),
+    "l_ccc": (1, "L_m2s raises L-CCC", "L-CCC ↑"),
+    "l_pcc": (1, "L_m2s raises L-PCC", "L-PCC ↑"),
+    "sdiv_l": (-1, "L_m2s lowers S-DIV of the lips", "S-DIV-L ↓"),
+}
+GAP_CLAIM = "S-DIV of the upper face falls less than that of the lips (points)"
+SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
+
+
+# ---- measuring, resumably
+
+
+def measure(perform: Contestant, measured: Measured, clips: Sequence[Compared], samples: int, path: Path, of: str) -> Figures:
+    """{name: FIGURES} of clips, from `path` where they were measured before with as many samples; what is new is added there.
+
+    of: what was measured; figures of anything else in that file are dropped.
+    """
+    about = json.loads(path.read_text()) if path.is_file() else {}
+    if (about.get("of"), about.get("samples")) != (of, samples):
+        about = {"of": of, "samples": samples, "clips": {}}
+    for clip in clips:
+        if clip.name not in about["clips"]:
+            about["clips"][clip.name] = {k: round(v, 6) for k, v in figures(measured, perform(clip, samples), clip).items()}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_file(path, json.dumps(about) + "\n")
+    return {clip.name: about["clips"][clip.name] for clip in clips}
+
+
+def digest_of(folder: Path) -> str:
+    """The SHA-256 of a folder's networks, in short."""
+    files = sorted(path for path in folder.glob("*.safetensors"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
+
+
+# ---- statistics
+
+Rows = dict[str, dict[int, Figures]]  # of each system, the figures of every seed, all of the same clips
+
+
+def table(rows: Rows, columns: tuple[str, ...], order: tuple[str, ...]) -> list[dict]:
+    """Rows of a table: mean over clips and seeds, `_sd` between seeds (None for one), `_ci` over clips [low, high] (None for one clip)."""
+    result = []
+    for name in [*(n for n in order if n in rows), *(n for n in rows if n not in order)]:
+        seeds = list(rows[name].values())
+        row = {"system": name, "seeds": len(seeds), "clips": len(seeds[0])}
+        for column in columns:
+            values = _values(seeds, column)
+            row[column] = _number(np.nanmean(values))
+            row[f"{column}_sd"] = _number(np.nanmean(values, 1).std(ddof=1)) if len(values) > 1 else None
+            row[f"{column}_ci"] = _interval(np.nanmean(values, 0)) if values.shape[1] > 1 else None
+        result.append(row)
+    return result
+
+
+def _values(seeds: list[Figures], column: str) -> np.ndarray:
+    """A figure [seeds, clips]."""
+    return np.array([[clip[column] for clip in figures.values()] for figures in seeds], float)
+
+
+def _draws(count: int) -> np.ndarray:
+    """Clips of each bootstrap draw [BOOTSTRAP, count]: the same for every system, so that differences are paired."""
+    return np.random.default_rng(0).integers(0, count, (BOOTSTRAP, count))
+
+
+def _interval(values: np.ndarray) -> list[float]:
+    return _middle(values[_draws(len(values))].mean(1))
+
+
+def _number(value: float) -> float:
+    return float(f"{value:.5g}")
+
+
+Paper = Mapping[str, Mapping[str, float]]  # the paper's own figures of each row
+
+
+def claims(rows: Rows, paper: Paper = PAPER2) -> list[dict]:
+    """What L_m2s changes, per cent of each figure of CLAIMED, for every system measured with and without it; the paper's beside it.
+
+    Then what masking it changes. `_ci`: 95 % interval over clips and seeds; `_seeds`: the change of each seed.
+    """
+    pairs = [(n.split("+")[0], n) for n in TABLE2_ROWS if "+" in n]
+    return [_changes(rows, first, second, paper) for first, second in [*pairs, *MASKED] if _common(rows, first, second)]
+
+
+def _changes(rows: Rows, plain: str, name: str, paper: Paper) -> dict:
+    row = {"system": name, "against": plain, "seeds": _common(rows, plain, name)}
+    for column in CLAIMED:
+        change, row[f"{column}_ci"] = _change(rows, plain, name, column)
+        row[column], row[f"{column}_seeds"] = _number(change), _by_seed(rows, plain, name, column)
+        stated = _stated(paper, plain, _everywhere(name), column)  # the paper does not say whether it masks
+        if stated is not None:
+            row[f"{column}_paper"] = _number(stated)
+    return row
+
+
+def _stated(paper: Paper, first: str, second: str, column: str) -> float | None:
+    """By how many per cent a figure of the paper's differs between two rows; None where it does not have both."""
+    if first == second or any(column not in paper.get(name, {}) for name in (first, second)):
+        return None
+    return 100 * (paper[second][column] / paper[first][column] - 1)
+
+
+def _everywhere(name: str) -> str:
+    """The row in which L_m2s counts everywhere, of one in which it may be masked."""
+    return name.removesuffix(MASKED_ENDING)
+
+
+def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dict]:
+    """What the paper says, what its own table says of it, and what ours does: per cent, a 95 % interval, and a verdict.
+
+    A direction is reproduced if the whole interval is on its side, contradicted if it is on the other, and otherwise open. Fewer than
+    LEAST_CLIPS clips are too few for any of the three. `seeds_agree`: whether the 95 % t-interval of the mean over seeds does not reach 0
+    either, which is much wider for two or three; never of one seed.
+    """
+    changes = [row for row in changes if (row["against"], row["system"]) not in MASKED]  # no claim of the paper's
+    result = []
+    clips = min((len(figures) for seeds in rows.values() for figures in seeds.values()), default=0)
+    for column, (sign, words, _) in LIP_CLAIMS.items():
+        for row in changes:
+            verdict = _verdict(words, row["system"], row[column], row[f"{column}_ci"], sign, row.get(f"{column}_paper"))
+            result.append(verdict | {"change_seeds": row[f"{column}_seeds"]})
+    lips = "sdiv_l"
+    measures = any(lips in figures for figures in paper.values())  # the paper's table has S-DIV
+    for row in changes:  # loss of the lips minus loss of the upper face
+        if f"{lips}_paper" in row or not measures:
+            gap, stated = row[lips] - row["sdiv_u"], row[f"{lips}_paper"] - row["sdiv_u_paper"] if measures else None
+            interval = _change_gap(rows, row["against"], row["system"])
+            seeds = [_number(a - b) for a, b in zip(row[f"{lips}_seeds"], row["sdiv_u_seeds"])]
+            result.append(_verdict(GAP_CLAIM, row["system"], gap, interval, -1, stated) | {"change_seeds": seeds})
+    for first, second, words in (
+        ("thunder+face2s", "thunder+mouth2s", "mouth2s is better than face2s (LVE)"),
+        ("thunder+exp2s", "thunder+mouth2s", "mouth2s is better than exp2s (LVE)"),
+        ("thunder", "thunder-t", "-T is better than -F without L_m2s (LVE)"),
+        ("thunder+mouth2s", "thunder-t+mouth2s", "-T is better than -F with mouth2s (LVE)"),
+    ):
+        stated = _stated(paper, first, second, "lve")
+        for a, b in ((first, second), *([(first + MASKED_ENDING, second + MASKED_ENDING)] if "+" in first else [])):
+            if _common(rows, a, b):
+                verdict = _verdict(words, b, *_change(rows, a, b, "lve"), -1, stated)
+                result.append(verdict | {"change_seeds": _by_seed(rows, a, b, "lve")})
+    result = [row | {"seeds_agree": _seeds_agree(row["change_seeds"])} for row in result]
+    return result if clips >= LEAST_CLIPS else [row | {"verdict": TOO_FEW} for row in result]
+
+
+def _seeds_agree(changes: Sequence[float]) -> bool:
+    """Whether the 95 % t-interval of the mean of some seeds' changes leaves 0 out."""
+    if len(changes) < 2:
+        return False
+    half = float(student.ppf(0.975, len(changes) - 1)) * float(np.std(changes, ddof=1)) / len(changes) ** 0.5
+    return abs(float(np.mean(changes))) > half
+
+
+def _verdict(claim: str, system: str, change: float, interval: list[float], sign: int, stated: float | None) -> dict:
+    low, high = sorted(sign * x for x in interval)
+    verdict = "reproduced" if low > 0 else "contradicted" if high < 0 else "open"
+    row = {"claim": claim, "system": system, "change": _number(change), "change_ci": interval, "verdict": verdict}
+    if stated is not None:
+        row |= {"paper": _number(stated), "paper_agrees": bool(sign * stated > 0)}
+    return row
+
+
+def _common(rows: Rows, first: str, second: str) -> list[int]:
+    """The seeds that two rows both have."""
+    return sorted(rows.get(first, {}).keys() & rows.get(second, {}).keys())
+
+
+def _pair(rows: Rows, first: str, second: str, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """A figure of two rows [seeds, clips], of the seeds that both have."""
+    seeds = _common(rows, first, second)
+    return _values([rows[first][seed] for seed in seeds], column), _values([rows[second][seed] for seed in seeds], column)
+
+
+def _by_seed(rows: Rows, first: str, second: str, column: str) -> list[float]:
+    """By how many per cent a figure of a row differs from another's, for each seed that both have."""
+    a, b = (np.nanmean(x, 1) for x in _pair(rows, first, second, column))
+    return [_number(x) for x in 100 * (b / a - 1)]
+
+
+def _drawn_changes(rows: Rows, first: str, second: str, column: str) -> np.ndarray:
+    """Changes in per cent [BOOTSTRAP], each of clips and seeds drawn with replacement, the same for both rows."""
+    a, b = _pair(rows, first, second, column)
+    clips, count = _draws(a.shape[1]), len(a)
+    seeds = np.random.default_rng(1).integers(0, count, (BOOTSTRAP, count))
+    at = (seeds[:, :, None], clips[:, None])
+    return 100 * (np.nanmean(b[at], (1, 2)) / np.nanmean(a[at], (1, 2)) - 1)
+
+
+def _change(rows: Rows, first: str, second: str, column: str) -> tuple[float, list[float]]:
+    """By how many per cent a figure of a row differs from another's, and the 95 % interval over clips and seeds."""
+    a, b = _pair(rows, first, second, column)
+    return 100 * (np.nanmean(b) / np.nanmean(a) - 1), _middle(_drawn_changes(rows, first, second, column))
+
+
+def _change_gap(rows: Rows, first: str, second: str) -> list[float]:
+    """The 95 % interval of the change of S-DIV of the lips less that of the upper face, points of per cent."""
+    lips, upper = (_drawn_changes(rows, first, second, column) for column in ("sdiv_l", "sdiv_u"))
+    return _middle(lips - upper)
+
+
+def _middle(draws: np.ndarray) -> list[float]:
+    return [_number(x) for x in np.nanpercentile(draws, (2.5, 97.5))]
+
+
+# ---- Markdown
+
+
+def markdown(rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...], paper: Paper) -> list[str]:
+    """Lines of a table: ours with ± half the interval over clips and the number of seeds, the paper's below it; what is missing says so."""
+    known = {row["system"]: row for row in rows}
+    lines = ["| | | " + " | ".join(TITLES[c] for c in columns) + " |", "|---|---|" + "---|" * len(columns)]
+    for name in [*order, *(n for n in known if n not in order)]:
+        ours = [_cell(known[name], c) for c in columns] if name in known else ["not trained"] + [""] * (len(columns) - 1)
+        seeds = known[name]["seeds"] if name in known else 1
+        lines.append(f"| {name} | here{f', {seeds} seeds' if seeds > 1 else ''} | " + " | ".join(ours) + " |")
+        if name in paper:
+            theirs = (f"{paper[name][c]:.3g}" if c in paper[name] else "" for c in columns)
+            lines.append("| | paper | " + " | ".join(theirs) + " |")
+    return lines
+
+
+def _cell(row: dict, column: str) -> str:
+    interval = row[f"{column}_ci"]
+    return f"{row[column]:.3g}" + (f" ±{(interval[1] - interval[0]) / 2:.2g}" if interval else "")
+
+
+def verdicts_markdown(made: list[dict]) -> list[str]:
+    """Lines of two tables of the paper's claims: what L_m2s changes in each system, and how systems compare.
+
+    L_m2s counts only where the model has the sound, or in every row of a batch. ✓: reproduced, ✗: contradicted, neither: open.
+    Where there are too few clips for that it says so instead.
+    """
+    titles = {words: title for _, words, title in LIP_CLAIMS.values()} | {GAP_CLAIM: "S-DIV-L less S-DIV-U ↓"}
+    known = {(row["claim"], row["system"]): row for row in made}
+    lines = ["| change, % | loss | " + " | ".join(titles.values()) + " |", "|---|---|" + "---|" * len(titles)]
+    for system in dict.fromkeys(_everywhere(row["system"]) for row in made if row["claim"] in titles):
+        for name, kind in ((f"{system}{MASKED_ENDING}", "only with sound"), (system, "in every row")):
+            rows = [known.get((claim, name)) for claim in titles]
+            if any(rows):
+                lines.append(f"| {system} | {kind}{_count(rows)} | " + " | ".join(_changed(row) for row in rows) + " |")
+        rows = [known.get((claim, system)) or known.get((claim, f"{system}{MASKED_ENDING}")) for claim in titles]
+        if any(row and "paper" in row for row in rows):
+            lines.append("| | paper | " + " | ".join(_paper_s(row) for row in rows) + " |")
+    compared = [row for row in made if row["claim"] not in titles]
+    if compared:
+        lines += ["", "| claim | paper, % | only with sound | in every row, or without the loss |", "|---|---|---|---|"]
+    for claim in dict.fromkeys(row["claim"] for row in compared):
+        by_kind = {row["system"].endswith(MASKED_ENDING): row for row in compared if row["claim"] == claim}
+        stated = _paper_s(next(iter(by_kind.values())))
+        lines.append(f"| {claim} | {stated} | {_changed(by_kind.get(True))} | {_changed(by_kind.get(False))} |")
+    return lines
+
+
+def _count(rows: Sequence[dict | None]) -> str:
+    """How many seeds the changes of a line are of, where there are several."""
+    count = max(len(row.get("change_seeds", [])) for row in rows if row)
+    return f", {count} seeds" if count > 1 else ""
+
+
+def _changed(row: dict | None) -> str:
+    """A change with its interval and verdict; empty for none."""
+    if row is None:
+        return ""
+    low, high = row["change_ci"]
+    sign = {"reproduced": "✓", "contradicted": "✗", "open": "", TOO_FEW: f", {TOO_FEW}"}[row["verdict"]]
+    if row["verdict"] in ("reproduced", "contradicted"):
+        sign = f" {sign}" if row.get("seeds_agree") else f" ({sign})"
+    return f"{row['change']:+.1f} ({low:+.1f} … {high:+.1f}){sign}"
+
+
+def _paper_s(row: dict | None) -> str:
+    """The paper's own change; ✗ where its table contradicts its claim."""
+    if row is None or "paper" not in row:
+        return ""
+    return f"{row['paper']:+.1f}" + ("" if row["paper_agrees"] else " ✗")
+
+
+@dataclass(frozen=True)
+class Printed:
+    """One of the paper's tables: its number, columns and rows in their order, and the paper's own figures by their names.
+
+    suffix: of file and mark of what does not bear its number.
+    """
+
+    number: int
+    columns: tuple[str, ...]
+    order: tuple[str, ...]
+    paper: Paper
+    suffix: str = ""
+
+
+SECOND = Printed(2, TABLE2_COLUMNS, TABLE2_ROWS, PAPER2)
+THIRD = Printed(3, (*TABLE3_COLUMNS, "sdiv_l"), TABLE3_ROWS, PAPER3, f"_{HEADS}")
+
+
+def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Printed = SECOND) -> None:
+    """Write a table, what it says of the paper's claims, and the figures of every clip into a folder; the same into a Markdown page."""
+    made = table(rows, FIGURES, printed.order)
+    changes = claims(rows, printed.paper)
+    said = verdicts(changes, rows, printed.paper)
+    missing = [name for name in printed.order if name not in rows]
+    about = about | {"missing": missing, "claims": changes, "verdicts": said, "rows": made}
+    keep_json(folder / f"table{printed.number}.json", about)
+    keep(folder / f"paper_clips{printed.suffix}.json", [json.dumps(rows)])
+    if page is not None:
+        put_into(page, f"table {printed.number}", markdown(made, printed.columns, printed.order, printed.paper))
+        put_into(page, "claims" + printed.suffix.replace("_", " "), verdicts_markdown(said))
+
+
+# ---- the command
+
+
+def add_arguments(p: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_shared(p, "cache", "runs", "solved", "weights", "results")
+    p.add_argument("systems", nargs="*", help="NAME=FOLDER,FOLDER: a row of its own, one weights folder per seed")
+    p.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="chains to measure; those that are not there are left out")
+    p.add_argument("--only", nargs="+", help="only these rows (“thunder*”: all whose names begin so)")
+    p.add_argument("--clips", type=int, default=PROTOCOL_CLIPS)
+    p.add_argument("--samples", type=int, default=SAMPLES)
+    p.add_argument(
+        "--steps",
+        type=int,
+        nargs="+",
+        default=[SOLVER_STEPS],
+        help="of DPM-Solver++; 1000: all of them, sampled as the paper does; several: compared",
+    )
+    p.add_argument("--flame", type=Path, help="the FLAME file in whose expression space the systems were trained")
+    p.add_argument("--clip", type=Path, help="the CLIP folder that Media2Face was trained with")
+    p.add_argument("--guidance", type=float, default=1.0, help="s_a of classifier-free guidance")
+    p.add_argument("--split", default="test", choices=("test", "validation"), help="validation: to select, before anything is said of test")
+    p.add_argument("--people", type=Path, help="folder with lips/: measure against its real faces of the split `check` instead")
+    p.add_argument("--heads", action="store_true", help="CACHE is of the stage `heads`: Table 3, or with --people its networks")
+    p.add_argument("--docs", type=Path, help="page to write them into (default: docs/paper.md, likewise)")
+
+
+def run(args: Namespace) -> None:
+    """Measure what is not measured yet; write the tables."""
+    required(args.cache / "motions" / "rows.json", "the motions of a training cache (python -m thunder_core.train animate)")
+    chosen = entrants(args)
+    if not chosen.keys() - {TEACHER} and not args.only:
+        raise SystemExit(f"{args.runs / 'paper'} is missing what {_CHAIN} makes. Nothing was measured, and research/results is as it was.")
+    basis = FlameBasis(args.flame) if args.flame else None
+    head = basis.head if basis else load_head()
+    clip = ClipImages(args.clip) if args.clip else None
+    clips = of_people(args, head) if args.people else of_corpus(args)
+    rows: Rows = {}
+    measured = Measured(head)
+    for name, folders in chosen.items():
+        for steps in args.steps:
+            row = name if len(args.steps) == 1 else f"{name}, {steps} steps"
+            for seed, folder in folders.items():
+                perform, of = contestant(name, folder, head, steps, args.guidance, basis, clip)
+                made = measure(perform, measured, clips, args.samples, kept_in(args, name, folder, steps), of)
+                rows.setdefault(row, {})[seed] = made
+                print(row, {k: _number(np.nanmean(_values([made], k))) for k in FIGURES}, flush=True)
+    about = {"clips": len(clips), "split": PEOPLE if args.people else args.split, "samples": args.samples, "guidance": args.guidance}
+    about |= {"steps": args.steps[0]} if len(args.steps) == 1 else {"steps": args.steps}
+    if args.heads and not args.people:
+        about |= {"data": {"ba": beat_alignment(clips, head), "div": diversity(clips, head)}}
+    place(args, rows, about)
+
+
+def place(args: Namespace, rows: Rows, about: dict) -> None:
+    """Write the tables where they belong: those of the paper's protocol, of real people, of other heads and of several numbers of steps
+    apart."""
+    apart = PEOPLE if args.people else HEADS if args.heads else "steps" if len(args.steps) > 1 else ""
+    kept = args.guidance == 1.0 and (len(args.steps) > 1 or not args.only)
+    if apart in ("", HEADS):
+        kept = (
+            kept and args.split == "test" and about["clips"] >= PROTOCOL_CLIPS and args.samples >= SAMPLES and args.steps == [SOLVER_STEPS]
+        )
+    folder, page = args.results or (RESULTS if kept else None), args.docs or (PAGE if kept else None)
+    if folder is None:
+        print("Not written to research/results: the paper's protocol was not kept. Name a folder with --results to keep the tables.")
+        return
+    printed = THIRD if args.heads else SECOND
+    if apart and apart != HEADS:
+        made = table(rows, FIGURES, TABLE2_ROWS)
+        about = about | {"claims": claims(rows, printed.paper), "rows": made}
+        keep_json(folder / f"table{printed.number}_{apart}.json", about)
+        if page is not None:
+            put_into(page, apart + printed.suffix.replace("_", " "), markdown(made, printed.columns if args.heads else FIGURES, (), {}))
+    else:
+        write(folder, page, rows, about, printed)
+    print(f"tables → {folder}" + (f", {page}" if page else ""))
+
+
+def of_corpus(args: Namespace) -> list[Clip]:
+    """Clips of unseen speakers, performed by the teacher."""
+    motions = MotionSet(Corpus(args.cache / "corpus"), args.cache / "motions")
+    return [Clip.of(motions, number) for number in clips_of(motions, args.split, args.clips)]
+
+
+def of_people(args: Namespace, head: Head) -> list[Person]:
+    """Stretches of real faces that calibrated no lips."""
+    lips = required(args.people / "lips", "the folder of clips with measured lips")
+    return people(required(args.solved / "check", "what research/real.py solves"), lips, head, args.weights)
+
+
+def diversity(clips: Sequence[Clip], head: Head) -> float:
+    """Mean distance, in degrees, between head poses of the data's own performances of one sound (DIV); mean over clips."""
+    columns = Columns(head.channels).head
+    rows = [(clip.motions.motions, clip.motions.rows[clip.number].start, clip.frames) for clip in clips]
+    return _number(np.mean([pose_diversity(motions[:, at : at + frames, columns]) for motions, at, frames in rows]))
+
+
+def beat_alignment(clips: Sequence[Compared], head: Head) -> dict[str, float]:
+    """BA of the data's own heads, with their own sound and with another's."""
+    return beats.measured(beats.of_clips(clips, Columns(head.channels).head), kinematic_beats)
+
+
+def contestant(
+    name: str, folder: Path, head: Head, steps: int, guidance: float, basis: FlameBasis | None, clip: ClipImages | None
+) -> tuple[Contestant, str]:  # fmt: skip
+    """A system of a folder, and a short description."""
+    if name == TEACHER:
+        return TeacherAgain(list((load_head() if basis else head).expression_names), basis), TEACHER
+    return Trained(SYSTEM_OF.get(name, "thunder"), folder, head, steps, guidance, clip), digest_of(folder)
+
+
+def kept_in(args: Namespace, name: str, folder: Path, steps: int) -> Path:
+    """The file of a system's figures of each clip. With fewer samples than the paper's it is another one."""
+    kind = TEACHER if name == TEACHER else f"{steps}steps-{args.guidance:g}"
+    few = "" if args.samples == SAMPLES else f"-{args.samples}samples"
+    return folder / f"{PEOPLE if args.people else args.split}-{kind}{few}-{KEPT}"
+
+
+def entrants(args: Namespace) -> dict[str, dict[int, Path]]:
+    """Every row to be measured and the folder of each of its seeds. Raises SystemExit for a name in --only that is no such row's."""
+    result: dict[str, dict[int, Path]] = {}
+    for name in TABLE2_ROWS[:-1]:
+        folders = {seed: folder_of(args.runs, seed, name) for seed in args.seeds}
+        if there := {seed: folder for seed, folder in folders.items() if (folder / f"{NETWORK}.json").is_file()}:
+            result[name] = there
+    result[TEACHER] = {1: args.runs / "paper"}
+    for entry in args.systems:
+        name, _, folders = entry.partition("=")
+        result[name] = {number: Path(folder) for number, folder in enumerate(folders.split(","), 1)}
+    return {name: result[name] for name in named(args.only or (), result, " to be measured")}

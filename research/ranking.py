@@ -1,0 +1,404 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measures how well the lip-sync score orders usable takes, and separates spoiled takes from them.
+
+`python -m research ranking --cache CACHE [--data DATA] [--split test]`; CACHE is a training cache, DATA a folder with `lips/`.
+
+Order: 16 takes of every line at *Spread* .5, whose lips are compared with the teacher's performance of the same sound in the
+take's own direction, as large as the take is (`train.judge.lip_error`), without the take's stresses and with them; Spearman of score and
+error within a line, what the best by score gains against the average take and the best possible choice, and what scores say between
+lines. Style: scores of takes at *Spread* .5 and of takes of the same seeds whose readings were requested. Real lips: the same
+takes' r with the measured mouths of DATA's split `check`. The yardstick is the correlation of a take's opening with a linear map's
+prediction from the speech features; mesh2speech is the evidence that mesh-to-speech reads off a take for the sound's units. Spoiled
+takes: AUC of the score against that of the same takes late, early, damped … To stdout and, with a cache, research/results/ranking.txt.
+Without a cache the shipped sample's takes are spoiled and the table is only printed.
+
+Grades: `--grades` alone, with DATA's `speech/`, how takes of recordings of the split are graded (`thunder_core.grades`) as they are, with
+faults planted in them, and on faces with fewer keys. To stdout and research/results/grades.txt.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+import tempfile
+from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+from scipy.ndimage import gaussian_filter1d
+from scipy.stats import spearmanr
+
+from research.corpus_lines import clips_of, LEAST_SECONDS, Line, MOST_SECONDS
+from research.harness import add_shared, DATA, effort, report, required, results_file, SAMPLE
+from thunder_core.channels import in_group, SPEECH, TONGUE
+from thunder_core.direction import Asked, Direction
+from thunder_core.engine.engine import Engine
+from thunder_core.engine.m2s.score import DAMPED, shift_frames, voiced
+from thunder_core.engine.readings import emphasised, reading
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.face import conventions
+from thunder_core.face.jaw_balance import balanced
+from thunder_core.face.lips import opening_mm
+from thunder_core.face.mapping import Mapping, Rule, Sum, Sums, Target, Track, visible
+from thunder_core.grades import CHECK, GOOD, graded, POOR
+from thunder_core.request import Request
+from thunder_core.train.corpus import Corpus, split_of
+from thunder_core.train.judge import allowed, energy_of, lip_error, size_of, without_closures
+from thunder_core.train.lip_kernels import fitted_to, identity
+from thunder_core.train.sampled import taught
+from thunder_core.types import FPS, pack, RATE, Speech, Take, unpack
+
+TAKES, SPREAD = 16, 0.5
+STYLES = 4  # takes of a line that are compared with the same readings requested
+WITHOUT, WITH = "without its stresses", "with its stresses"
+SHIFTS = (2, 3, 5)  # frames of 40 ms
+GRADES = (GOOD, CHECK, POOR)
+FAULTS = (
+    "120 ms late", "120 ms early", "200 ms late", "200 ms early", "never closing", "stops for 1 s", "stops for 2 s",
+    "stops after a half", "stops after a quarter", "still",
+)  # fmt: skip
+UNKNOWN = ("as it is", "120 ms late", "never closing", "stops for 2 s", f"damped to {DAMPED:.0%}")  # scored without a direction, too
+ALLOWED = ("damped to 60 %", "exaggerated by half")  # changes that *Energy* can request, so not faults
+
+
+def generated(engine: Engine, speech: Speech, takes: int, seed: int, spread: float, steps: int) -> list[Take]:
+    """Takes around the usual direction, in the order of their seeds."""
+    # Weights without styles, as in a user's own folder, sample in any style.
+    asked = Asked(Direction().vector()[None], spread, as_asked=False) if engine.thunder.knows_styles else None
+    return sorted(engine.generate(speech, Request(takes, seed, steps=steps, direction=asked)), key=lambda take: take.seed)
+
+
+def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
+    """Correlation [K] of each take's opening with a linear map's prediction from the sound, where there is sound."""
+    features = engine.thunder.encoder.features(torch.from_numpy(speech.samples), speech.frames)
+    expected = engine.judge.predicted(features[None])[0, 0].numpy()
+    loud = voiced(features[:, -LOUDNESS:]).numpy() > 0
+    return np.array([np.corrcoef(take.opening[loud], expected[loud])[0, 1] for take in takes])
+
+
+def readable(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
+    """Mean evidence [K] that mesh-to-speech reads off each take's mouth for the units of the sound, nats, where there is sound."""
+    voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
+    loud = voiced(voice.features[:, -LOUDNESS:]).numpy() > 0
+    return np.array([engine.scorer.evidence_of(take.motion, voice)[loud].mean() for take in takes])
+
+
+@dataclass(frozen=True)
+class Ordered:
+    """Takes of one line, [K] each. score; yard: of `yardstick`; read: of `readable`.  good: more is better, minus the lip error or the r
+    with a real mouth.  weight: of the line."""
+
+    score: np.ndarray
+    yard: np.ndarray
+    read: np.ndarray
+    good: np.ndarray
+    weight: float = 1.0
+
+
+def order_table(lines: list[Ordered], what: str) -> list[str]:
+    """Table of how well scores and the yardstick order the takes of each line."""
+    weights = np.array([line.weight for line in lines])
+
+    def mean(values: Iterable[float]) -> float:
+        return float(np.average(list(values), weights=weights))
+
+    def row(name: str, which) -> str:
+        ranks = [spearmanr(which(line), line.good).statistic for line in lines]
+        average = mean(line.good.mean() for line in lines)
+        best, possible = mean(line.good[which(line).argmax()] for line in lines), mean(line.good.max() for line in lines)
+        share = (best - average) / max(1e-9, possible - average)
+        return f"{name:12s} {mean(ranks):9.2f} {np.min(ranks):7.2f} {average:9.3f} {best:9.3f} {possible:9.3f} {share:9.2f}"
+
+    return [
+        f"\n#### {what}: {len(lines)} lines, {len(lines[0].score)} takes of each",
+        f"{'':12s} {'Spearman':>9s} {'worst':>7s} {'average':>9s} {'its best':>9s} {'possible':>9s} {'of gain':>9s}",
+        row("score", lambda line: line.score),
+        row("yardstick", lambda line: line.yard),
+        row("mesh2speech", lambda line: line.read),
+    ]
+
+
+def calibration(lines: list[Ordered]) -> list[str]:
+    """Relation between a score and a take's lip error over all lines."""
+    score, error = np.concatenate([line.score for line in lines]), -np.concatenate([line.good for line in lines])
+    means = np.array([(line.score.mean(), -line.good.mean()) for line in lines])
+    bounds = np.quantile(score, np.linspace(0, 1, 6))
+    fifths = np.digitize(score, bounds[1:-1])
+    rows = [f"{score[fifths == i].mean():8.1f} {error[fifths == i].mean():8.3f} {error[fifths == i].std():8.3f}" for i in range(5)]
+    return [
+        "\n#### Between lines: all takes in fifths by score",
+        f"{'score':>8s} {'error':>8s} {'±':>8s}", *rows,
+        f"Spearman of the lines' mean scores and errors {spearmanr(means[:, 0], -means[:, 1]).statistic:.2f}; of all takes "
+        f"{spearmanr(score, -error).statistic:.2f}; mean score {score.mean():.0f}, deviation between lines {means[:, 0].std():.1f}, "
+        f"within {np.mean([line.score.std() for line in lines]):.1f}",
+    ]  # fmt: skip
+
+
+def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, steps: int) -> dict[str, list[Ordered]]:
+    """Takes of lines of unseen voices, and how far their lips are from the teacher's in each take's direction, without the take's stresses
+    and with them."""
+    lip, result, channels = ~engine.mouth.inner, {WITHOUT: [], WITH: []}, list(engine.head.expression_names)
+    aligned, before = identity(engine.thunder.encoder) == fitted_to(), None
+    for number, clip in enumerate(clips_of(corpus, split, voices)):
+        line = Line.of(corpus, clip, engine)
+        takes = generated(engine, line.speech, TAKES, number * TAKES, SPREAD, steps)
+        voice = engine.thunder.analyse(torch.from_numpy(line.speech.samples), line.speech.frames)
+        vectors = [reading(Direction().vector()[None], take.seed, SPREAD)[0] for take in takes]
+        directions = {
+            WITHOUT: [v[None] for v in vectors],
+            WITH: [emphasised(v[None], take.seed, SPREAD, voice.accents) for v, take in zip(vectors, takes)],
+        }
+        by = np.array([take.score.total for take in takes]), yardstick(engine, line.speech, takes), readable(engine, line.speech, takes)
+        taken = seen(engine, np.stack([pack(take.motion) for take in takes]))
+        loud, other = voiced(voice.features[:, -LOUDNESS:]) > 0, None
+        for name, played in directions.items():
+            truth = np.stack([taught(line.phones, line.speech.samples, voice, channels, each, aligned) for each in played])
+            if other is None:  # of the first line: its own backwards
+                other = truth[:1, ::-1] if before is None else np.resize(before, truth[:1].shape)
+                before = truth[:1]
+            true, wrong = seen(engine, truth), seen(engine, other)
+            size = allowed_sizes(engine, taken, true, loud, vectors)
+            error = lip_error(taken[:, :, lip], true[:, :, lip], wrong[:, :, lip], size)
+            result[name].append(Ordered(*by, -error[:, loud].mean(1).numpy()))
+    return result
+
+
+def allowed_sizes(
+    engine: Engine, taken: torch.Tensor, true: torch.Tensor, loud: torch.Tensor, vectors: Sequence[np.ndarray]
+) -> torch.Tensor:
+    """Sizes [K, 1] of the teacher's lips that takes played in some directions are compared with. taken, true: mouths [K, T, n, 3]."""
+    sizes = size_of(taken[:, :, engine.mouth.lips], true[:, :, engine.mouth.lips], loud).numpy()
+    return torch.from_numpy(np.array([allowed(size, energy_of(v)) for size, v in zip(sizes, vectors)], np.float32))[:, None]
+
+
+def seen(engine: Engine, motions: np.ndarray) -> torch.Tensor:
+    """Vertices of the mouth in packed motions [K, T, C]."""
+    return engine.mouth.of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)))
+
+
+def style_table(engine: Engine, sounds: list[Speech], steps: int) -> list[str]:
+    """Scores of takes in readings of their own, and of takes of the same seeds whose readings were requested."""
+    own, requested, far = [], [], []
+    usual = Direction().vector()
+    for number, speech in enumerate(sounds):
+        takes = generated(engine, speech, STYLES, number * TAKES, SPREAD, steps)
+        readings = [reading(usual[None], take.seed, SPREAD) for take in takes]
+        own.append([take.score.total for take in takes])
+        requested.append(
+            [
+                engine.generate(speech, Request(1, t.seed, steps=steps, direction=Asked(r, 0.0)))[0].score.total
+                for t, r in zip(takes, readings)
+            ]
+        )
+        far.append([float(np.linalg.norm(r - usual)) for r in readings])
+    a, b, d = np.array(own), np.array(requested), np.array(far)
+    return [
+        f"\n#### Style: {len(sounds)} lines, {STYLES} takes of each in readings of their own, and the same readings requested",
+        f"mean score {a.mean():.1f} and {b.mean():.1f}; difference {(a - b).mean():.1f}, of a take ± {(a - b).std():.1f}; r of a take's "
+        f"score with the distance of its reading from the request, within lines, {_within(a, d):.2f} and {_within(b, d):.2f}",
+    ]
+
+
+def _within(a: np.ndarray, b: np.ndarray) -> float:
+    """Correlation of [lines, takes] with each other, less the means of the lines."""
+    a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
+    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-12))
+
+
+def ordered_by_people(engine: Engine, lips: Path, split: str, steps: int) -> list[Ordered]:
+    """Takes of clips of real speakers, and the r of their opening with the measured one."""
+    clips, result = {}, []
+    with tempfile.TemporaryDirectory() as temporary:
+        for wav in sorted(lips.glob("*.wav")):
+            speech = read_sound(wav)
+            takes = generated(engine, speech, TAKES, 1, SPREAD, steps)
+            clips[wav.stem] = takes, yardstick(engine, speech, takes), readable(engine, speech, takes), speech.seconds
+            for number, take in enumerate(takes):
+                folder = Path(temporary) / str(number)
+                folder.mkdir(exist_ok=True)
+                np.savez(folder / f"{wav.stem}.npz", opening=take.opening, width=take.width)
+        measured = []
+        for number in range(TAKES):
+            out = Path(temporary) / f"{number}.json"
+            folder = Path(temporary) / str(number)
+            command = [sys.executable, str(lips / "score.py"), str(folder), "--split", split, "--no-baselines", "--json", str(out)]
+            subprocess.run(command, capture_output=True, check=True)
+            measured.append(json.loads(out.read_text())["system"])
+    for name in measured[0]:
+        takes, *others, seconds = clips[name]
+        r = np.array([each[name]["r"] for each in measured])
+        result.append(Ordered(np.array([take.score.total for take in takes]), *others, r, seconds))
+    return result
+
+
+def spoiled(engine: Engine, x: np.ndarray, other: np.ndarray) -> dict[str, np.ndarray]:
+    """Versions of a packed motion [T, C] that are spoiled, and two that are not."""
+    n, names = engine.head.channels, engine.head.expression_names
+    tongue = np.append(in_group(names, TONGUE), [False] * 9)
+    mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
+    opening = opening_mm(unpack(x, n), engine.head)
+    made = {"as it is": x}
+    for s in SHIFTS:
+        made[f"{40 * s} ms late"], made[f"{40 * s} ms early"] = shift_frames(x, s), shift_frames(x, -s)
+    made[f"damped to {DAMPED:.0%}"] = np.where(mouth, DAMPED * x, x)
+    made["two and a half times as large"] = np.where(mouth, 2.5 * x, x)
+    made["never closing"] = np.where(mouth, without_closures(x, opening), x)
+    made["smoothed over 80 ms"] = np.where(mouth, gaussian_filter1d(x, 2.0, axis=0), x)
+    made["another sentence"] = np.where(mouth, np.resize(other, x.shape), x)
+    made["right tongue, still lips"] = np.where(tongue | ~mouth, x, 0.0)
+    made["still"] = np.where(mouth, 0.0, x)
+    made[ALLOWED[0]], made[ALLOWED[1]] = np.where(mouth, 0.6 * x, x), np.where(mouth, 1.5 * x, x)
+    return {k: v.astype(np.float32) for k, v in made.items()}
+
+
+def auc(right: np.ndarray, wrong: np.ndarray) -> float:
+    """Share of pairs in which the right one scores higher, ties half."""
+    return float(np.mean(right[:, None] > wrong[None]) + 0.5 * np.mean(right[:, None] == wrong[None]))
+
+
+def spoiled_table(engine: Engine, sounds: list[Speech], takes: int, steps: int) -> list[str]:
+    """Scores of takes just as the usual direction asks, as they are and spoiled."""
+    points: dict[str, list[list[float]]] = {}  # line by line, take by take
+    before = None
+    for number, speech in enumerate(sounds):
+        line: dict[str, list[float]] = {}
+        for take in generated(engine, speech, takes, number * takes, 0.0, steps):
+            x = pack(take.motion)
+            for name, y in spoiled(engine, x, x[::-1] if before is None else before).items():
+                line.setdefault(name, []).append(engine.score(speech, unpack(y, engine.head.channels)).total)
+        before = x
+        for name, scores in line.items():
+            points.setdefault(name, []).append(scores)
+    right = np.array(points["as it is"])
+    lines = [f"\n#### Spoiled takes: {len(sounds)} lines, {takes} takes of each", f"{'':30s} {'mean':>6s} {'AUC':>6s} {'paired':>7s}"]
+    for name, values in points.items():
+        v = np.array(values)
+        note = "   (not a fault)" if name in ALLOWED else ""
+        lines.append(f"{name:30s} {v.mean():6.1f} {auc(right.ravel(), v.ravel()):6.3f} {np.mean(right > v):7.3f}{note}")
+    return lines
+
+
+def recordings(data: Path, split: str, count: int) -> list[Path]:
+    """As many recordings of at least 5 s of a split's voices as there are, one of every voice before another of any."""
+    ranked, turns = [], {}
+    for table in sorted((data / "speech").glob("*/transcripts.tsv")):
+        for name, speaker, _ in csv.reader(table.read_text(encoding="utf-8").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE):
+            path = table.parent / name
+            if split_of(speaker) == split and soundfile.info(path).duration >= LEAST_SECONDS:
+                turns[speaker] = turns.get(speaker, 0) + 1
+                ranked.append((turns[speaker], name, path))
+    return [path for *_, path in sorted(ranked)[:count]]
+
+
+def stopped(x: np.ndarray, mouth: np.ndarray, loud: np.ndarray) -> dict[str, np.ndarray]:
+    """Versions of a packed motion [T, C] whose mouth stops while somebody speaks (loud [T])."""
+
+    def held(start: int, end: int) -> np.ndarray:
+        y = x.copy()
+        y[start:end, mouth] = x[start, mouth]
+        return y
+
+    made = {f"stops after {share}": held(len(x) // by, len(x)) for share, by in (("a half", 2), ("a quarter", 4))}
+    for seconds in (1, 2):
+        spoken = np.convolve(loud, np.ones(round(seconds * FPS)), "valid")
+        made[f"stops for {seconds} s"] = held(int(spoken.argmax()), int(spoken.argmax()) + round(seconds * FPS))
+    return made
+
+
+def faces() -> dict[str, Sums]:
+    """What faces that have a convention's shape keys and no bones, and one that has five vowels alone, show of a motion."""
+    of = {convention.name: convention for convention in conventions.conventions()}
+    keys = {name: tuple(dict.fromkeys(key for options in of[name].keys.values() for key in options[0])) for name in ("arkit", "vrm")}
+    result = {}
+    for face, name, having in (("ARKit", "arkit", keys["arkit"]), ("VRoid", "vrm", keys["vrm"]), ("five vowels", "vrm", tuple("AIUEO"))):
+        shapes = conventions.explain(of[name], having).shapes
+        plan = balanced(Mapping("", tuple(Rule(c, Target("KEY", key), w) for c, moved in shapes.items() for key, w in moved.items()), ()))
+        tracks = list(dict.fromkeys(rule.target.name for rule in plan.rules))
+        parts = [(rule.source, tracks.index(rule.target.name), rule.weight) for rule in plan.rules]
+        result[face] = Sum([Track(0, track) for track in tracks], parts).sums
+    return result
+
+
+def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
+    """How takes are graded as they are (the first of each line as asked, the others in readings of their own) and with planted faults."""
+    n, names = engine.head.channels, engine.head.expression_names
+    mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
+    found: dict[str, list[tuple[str, float]]] = {}
+    shown_on = faces()
+    for number, speech in enumerate(sounds):
+        voice, seed = engine.analyse(speech), 5000 + TAKES * number
+        loud = voiced(voice.features[:, -LOUDNESS:]).numpy()
+        asked = Asked(Direction().vector()[None], SPREAD)
+        for take in engine.generate(speech, Request(STYLES, seed, direction=asked)):
+            x, is_first = pack(take.motion), take.seed == seed
+            made = {name: unpack(y, n) for name, y in (spoiled(engine, x, x[::-1]) | stopped(x, mouth, loud)).items()}
+            made |= {f"on {face}": visible(take.motion, names, sums) for face, sums in shown_on.items()}
+            of_take = replace(asked, as_asked=is_first)
+            for name, motion in made.items():
+                score = engine.score(speech, motion, of_take, take.seed)
+                what = name if name != "as it is" else "as asked" if is_first else "in readings of their own"
+                found.setdefault(what, []).append((graded(score.total, score.per_frame)[0], score.total))
+                if name in UNKNOWN:
+                    score = engine.score(speech, motion)
+                    found.setdefault(f"{name}, direction not known", []).append((graded(score.total, score.per_frame)[0], score.total))
+    rows = [
+        f"\n#### Grades: {len(sounds)} lines, {STYLES} takes of each",
+        f"{'':44s} {'takes':>6s}" + "".join(f"{g:>7s}" for g in GRADES) + "  score",
+    ]
+    for name, of in found.items():
+        shares = "".join(f"{np.mean([grade == g for grade, _ in of]):7.3f}" for g in GRADES)
+        rows.append(f"{name:44s} {len(of):6d}{shares} {np.mean([total for _, total in of]):6.1f}")
+    faults = [grade for name in FAULTS for grade, _ in found[name]]
+    rows.append(
+        f"planted faults ({', '.join(FAULTS)}): {len(faults)}, poor {np.mean([g == POOR for g in faults]):.3f}, "
+        f"good {sum(g == GOOD for g in faults)}"
+    )
+    return rows
+
+
+def add_arguments(p: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_shared(p, "cache", "weights", "steps", "results", data=DATA)
+    p.add_argument("--split", choices=("validation", "test"), default="validation", help="whose voices; test for final figures")
+    p.add_argument("--voices", type=int, default=20, help="lines by unseen voices")
+    p.add_argument("--takes", type=int, default=2, help="of each line that are spoiled")
+    p.add_argument("--grades", action="store_true", help="only the grades of takes of DATA's recordings")
+
+
+def run(args: Namespace) -> None:
+    if args.grades:
+        required((args.data or Path("DATA")) / "speech", "the folder of recordings")
+    engine = Engine.load(args.weights, device="cpu")
+    if args.grades:
+        paths = recordings(args.data, args.split, args.voices)
+        sounds = [Speech(read_sound(path).samples[: int(MOST_SECONDS * RATE)]) for path in paths]
+        lines = [f"weights {engine.weights}; recordings of the split {args.split}; {effort(args.steps)}", *grade_table(engine, sounds)]
+        report(results_file(args.results, "grades.txt", args.split == "test"), lines)
+        return
+    cached = (args.cache / "corpus" / "clips.json").exists()
+    whose = f"voices of the split {args.split}" if cached else "the shipped sample, a synthetic voice"
+    lines = [f"weights {engine.weights}; {whose}; {effort(args.steps)}"]
+    if cached:
+        corpus = Corpus(args.cache / "corpus")
+        taken = ordered_by_teacher(engine, corpus, args.split, args.voices, args.steps)
+        for name, items in taken.items():
+            lines += order_table(items, f"Order: minus the lip error against the teacher in the take's direction, {name}") + calibration(
+                items
+            )
+        sounds = [Line.of(corpus, clip, engine).speech for clip in clips_of(corpus, args.split, args.voices)]
+    else:
+        sounds = [read_sound(SAMPLE)]
+    if args.data is not None:
+        lips = required(args.data / "lips", "the folder of clips with measured lips")
+        lines += order_table(ordered_by_people(engine, lips, "check", args.steps), "Order: r of the opening with real mouths, by seconds")
+    if engine.thunder.knows_styles:
+        lines += style_table(engine, sounds, args.steps)
+    lines += spoiled_table(engine, sounds, args.takes, args.steps)
+    report(results_file(args.results, "ranking.txt", cached), lines)

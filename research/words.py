@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a take's words agree with what it shows, and the scale that they are compared by.
+
+CACHE is a folder in which `corpus` was run. Eight takes of every voice are sampled without a request at Spread 0.5; for each word the
+finished take is measured (`thunder_core/animation/shown.py`). The table counts words whose take is on the other side of usual takes (on the
+lips: of what the model expects of the line), on the other side of the mean of its own batch, and that another take of the batch without the
+word deserves more, by as much as people differ by; as words would be without the measurement, as each take alone would be described, and as
+takes of a batch are listed. Then come how many words more than a third of a batch has, how many takes have no word, and how many carry
+brows or head throughout in a way that is seen and have no word for it. Below it is the scale that these takes would lay, for USUAL and
+BEYOND_EXPECTED of that file: take it from `validation`; `--seconds 3` cuts the lines, for the scale of short ones. `--role` has faces
+listen to these voices, or idle for 8 s, for QUIET. Written to research/results/words.txt, words_listens.txt or words_idle.txt.
+"""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser, Namespace
+
+import numpy as np
+import torch
+
+from research.corpus_lines import add_line_arguments, clips_of, Line, MOST_SECONDS, open_corpus
+from research.harness import effort, report, results_file
+from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line as SpokenLine, QUIET, shown, shown_quiet, USUAL
+from thunder_core.direction import Asked, Direction, DIRECTION_NAMES
+from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, NEARLY, REMARKABLY_CARRIED, words, words_of_takes
+from thunder_core.engine.engine import Engine
+from thunder_core.request import Request
+from thunder_core.types import FPS, IDLE, LISTENS, RATE, SPEAKS, Speech
+
+COUNTS = ("words", "other side of usual", "other side of the batch", "another take's more")
+BY = 1.0  # deviations by which another take deserves a word more
+STEPS = USUAL | BEYOND_EXPECTED
+IDLE_SECONDS = 8.0
+OF_WHOM = {SPEAKS: "of {} voices of {}", LISTENS: "that listen to {} voices of {}", IDLE: "of idle faces, {} batches,"}
+
+
+def scale(asked: np.ndarray, values: dict[str, np.ndarray], batch: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The scale as takes lay it: median, and deviation within batches relative to that of what was asked [n, DIRECTION_NAMES]."""
+    axis_of = {measure: axis for axis, measures in MEASURES.items() for measure in measures}
+    result = {}
+    for name, own in values.items():
+        if name not in axis_of:  # nobody asks how a head is carried
+            result[name] = (round(float(np.median(own)), 3), round(float(own.std()), 3))
+            continue
+        there = np.isfinite(own)
+        by, own, of = asked[there, DIRECTION_NAMES.index(axis_of[name])], own[there], batch[there]
+        by, within = (x - np.array([x[of == b].mean() for b in of]) for x in (by, own))
+        result[name] = (round(float(np.median(own)), 3), round(float(within.std() / by.std()), 3))
+    return result
+
+
+def counted(listed: list[str], shows: list[dict[str, float]], batch: np.ndarray) -> dict[str, np.ndarray]:
+    """{axis or measure of CARRIED: COUNTS [4]} of the words of takes with what they show, as `animation.shown` (its rounding apart)."""
+    pairs = AXIS_WORDS | CARRIED_WORDS
+    said = np.array([[next((side for side, word in zip((-1, 1), pair) if word in each.split(", ")), 0) for pair in pairs.values()]
+                     for each in listed])  # fmt: skip
+    result = {}
+    for place, trait in enumerate(pairs):
+        seen = np.array([[take.get(name, np.nan) for name in MEASURES.get(trait, (trait,))] for take in shows])
+        counts = np.zeros(len(COUNTS), int)
+        for own, side, of in zip(seen, said[:, place], batch):
+            if side:
+                batch_mean = np.nanmean(seen[batch == of], axis=0)
+                others = seen[(batch == of) & (said[:, place] != side)]
+                more = (side * (others - own) > BY).all(axis=1).any()
+                counts += [1, (side * own < 0).any(), (side * (own - batch_mean) < 0).any(), more]
+        result[trait] = counts
+    return result
+
+
+def shared(listed: list[str], batch: np.ndarray) -> int:
+    """How many words more than a third of the takes of a batch have."""
+    count = 0
+    for number in np.unique(batch):
+        takes = [each.split(", ") for each, of in zip(listed, batch) if of == number]
+        pairs = [*AXIS_WORDS.values(), *CARRIED_WORDS.values()]
+        count += sum(sum(word in take for take in takes) > len(takes) / 3 for pair in pairs for word in pair)
+    return count
+
+
+def add_arguments(p: ArgumentParser) -> None:
+    """Add this bench's options."""
+    add_line_arguments(p)
+    p.add_argument("--takes", type=int, default=8)
+    p.add_argument("--seconds", type=float, default=MOST_SECONDS, help="at most, of each line")
+    p.add_argument("--role", choices=(SPEAKS, LISTENS, IDLE), default=SPEAKS)
+
+
+def run(args: Namespace) -> None:
+    """Sample, measure and count; write the table."""
+    corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
+    usual, speaks = Asked(Direction().vector()[None], 0.5, as_asked=False), args.role == SPEAKS
+    names = list(STEPS if speaks else QUIET[args.role])
+    asked, values, shows, batch, plain, alone, listed = [], {name: [] for name in names}, [], [], [], [], []
+    for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
+        speech = Speech(Line.of(corpus, clip, engine).speech.samples[: round(args.seconds * RATE)])
+        if args.role == IDLE:
+            speech = Speech(np.zeros(round(min(IDLE_SECONDS, args.seconds) * RATE), np.float32))
+        takes = engine.generate(
+            speech, Request(args.takes, 100 * number + 1, steps=args.steps, direction=usual, listening=args.role == LISTENS)
+        )
+        expected = engine.expected_measures(speech, usual) if speaks else {}
+        voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
+        line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
+        for take in takes:
+            reading, own = np.array(take.provenance["reading"]), engine.measures(speech, take.motion, args.role)
+            for name in names:
+                level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
+                values[name].append(own.get(name, np.nan) - level)
+            asked.append(reading)
+            shows.append(shown(own, expected, line) if speaks else shown_quiet(own, args.role, line.seconds))
+            batch.append(number)
+            plain.append(words(reading, usual.vectors, speaks=speaks))
+            alone.append(words(reading, usual.vectors, speaks=speaks, shown=take.provenance["shown"]))
+        direction = {"direction": usual.vectors.tolist()}
+        listed += words_of_takes([take.provenance | direction for take in takes])
+    asked, batch = np.array(asked), np.array(batch)
+    lines = [
+        f"{len(batch)} takes {OF_WHOM[args.role].format(args.voices, args.split)} at spread 0.5, of at most {args.seconds:g} s each, "
+        f"{effort(args.steps)}, weights {engine.weights}",
+        "",
+        f"{'':28s}" + "".join(f"{name:>26s}" for name in COUNTS),
+    ]
+    for title, said in (("as asked", plain), ("each alone", alone), ("as listed", listed)):
+        rows = counted(said, shows, batch)
+        rows["together"] = np.sum(list(rows.values()), axis=0)
+        lines += [f"{title + ', ' + axis:28s}" + "".join(f"{x:26d}" for x in row) for axis, row in rows.items()]
+        lines += [f"{title}: {shared(said, batch)} words that more than a third of a batch has", ""]
+    said = {word: sum(word in each.split(", ") for each in listed) for word in ("still head", "lively head", "still eyes", "busy eyes")}
+    carry = np.array([max(abs(take[name]) for name in CARRIED) >= REMARKABLY_CARRIED for take in shows])
+    carried_words = {word for pair in CARRIED_WORDS.values() for word in pair}
+    for title, all_words in (("each alone", alone), ("as listed", listed)):
+        wordless = sum(each in ("usual", NEARLY) for each in all_words)
+        unsaid = sum(seen and not carried_words & set(each.split(", ")) for each, seen in zip(all_words, carry))
+        lines += [f"{title}: {wordless} takes have no word; {unsaid} of {carry.sum()} that carry brows or head visibly have none for it"]
+    lines += ["", "takes that are said to have: " + ", ".join(f"{word} {count}" for word, count in said.items()), ""]
+    lines += [f"scale of these takes: {scale(asked, {name: np.array(own) for name, own in values.items()}, batch)}"]
+    name = "words.txt" if speaks else f"words_{args.role}.txt"
+    report(results_file(args.results, name, args.split == "test"), lines)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Python API makes what the panel makes, bit for bit: the same sound, seed and settings give the same files."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from performances import read_wav, write_wav
+from running_engine import connection, scene, stop_engine  # noqa: F401
+from thunder.cli import products
+from thunder.scene.heads import head
+from thunder.scene.takes import provenance
+from thunder.scene.takes.direction import sliders
+
+pytestmark = pytest.mark.one_blender
+
+ROOT = Path(__file__).resolve().parents[2]
+PERFORM = """
+import json, sys
+import thunder_core as thunder
+sound, out, settings = sys.argv[1:]
+takes = thunder.perform(thunder.load(sound), **json.loads(settings))
+for rank, take in enumerate(takes, start=1):
+    take.save(f"{out}/api_{rank:02d}.npz")
+    take.save(f"{out}/api_{rank:02d}.csv")
+print([take.seed for take in takes])
+"""
+
+
+@pytest.fixture
+def voice(tmp_path):
+    """The path of two seconds of the sample voice."""
+    samples, rate = read_wav(ROOT / "assets" / "sample.wav")
+    return write_wav(tmp_path / "Anna.wav", samples[8000 : 8000 + 2 * rate], rate)
+
+
+def performed(voice, folder, **settings):
+    """Save takes of the Python API, made by the engine's Python, as api_01.npz …; their seeds, best take first."""
+    python = importlib.import_module("thunder.thunder_core.engine_python").find_engine_python()
+    done = subprocess.run(
+        [python, "-c", PERFORM, str(voice), str(folder), json.dumps(settings)],
+        capture_output=True,
+        text=True,
+        timeout=150,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("mood", [None, "warm"])
+def test_the_api_makes_the_takes_of_the_panel_bit_for_bit(blender, scene, voice, tmp_path, mood):
+    scene.thunder.property_unset("seed")
+    scene.thunder.source, scene.thunder.sound_file = "FILE", str(voice)
+    if mood is not None:
+        sliders.ensure(head.find(scene).owner).mood = mood
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    entries = list(scene.thunder.takes)
+    settings = {} if mood is None else {"mood": mood}
+    assert performed(voice, tmp_path, takes=2, **settings) == [entry.seed for entry in entries]
+    for rank, entry in enumerate(entries, start=1):
+        products.write_npz(str(tmp_path / "panel.npz"), provenance.load(entry.action))
+        assert (tmp_path / "panel.npz").read_bytes() == (tmp_path / f"api_{rank:02d}.npz").read_bytes()
+    with np.load(tmp_path / "panel.npz") as take:
+        assert np.ptp(take["jaw"][:, 0]) > 0.02
+
+
+@pytest.mark.slow
+def test_the_api_saves_the_files_of_a_bake(voice, tmp_path, blender):
+    settings = ["--takes", 2, "--seed", 5, "--mood", "sad=.8", "--energy", 1.4, "--npz", "--outputs", "csv", "--fps", 60]
+    done = subprocess.run(
+        [sys.executable, *map(str, [ROOT / "bake.py", "--audio", voice, *settings, "--out", tmp_path / "o"])],
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr
+    performed(voice, tmp_path, takes=2, seed=5, mood="sad", strength=0.8, energy=1.4)
+    for rank in (1, 2):
+        baked, own = (folder / f"{name}_{rank:02d}" for folder, name in ((tmp_path / "o", "take"), (tmp_path, "api")))
+        assert baked.with_suffix(".npz").read_bytes() == own.with_suffix(".npz").read_bytes()
+        rows = [path.with_suffix(".csv").read_text().splitlines() for path in (baked, own)]
+        assert rows[0][0] == rows[1][0] and abs(len(rows[0]) - len(rows[1])) <= 2
+        values = [np.array([row.split(",")[2:] for row in each[1:118]], float) for each in rows]
+        assert values[0].std() > 0.05 and np.median(np.abs(values[0] - values[1]).max(1)) < 1e-3

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Python API: its examples, what it refuses, and that importing it loads nothing heavy."""
+
+import doctest
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+import thunder_core as thunder
+from thunder_core import api, errors
+from thunder_core.animation import motion_file
+from thunder_core.channels import JAW_OPEN_RADIANS
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.face import livelink
+from thunder_core.first_seed import of_voice
+from thunder_core.shipped import SAMPLE
+
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = [example for example in doctest.DocTestFinder(exclude_empty=True).find(api, "api") if example.examples]
+PERFORMING = ("api", "api.perform", "api.score", "api.speak", "api.Take", "api.Take.save", "api.Takes")  # each needs takes
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder with line.wav, two seconds of the sample voice."""
+    folder = tmp_path_factory.mktemp("line")
+    samples, rate = soundfile.read(SAMPLE)
+    soundfile.write(folder / "line.wav", samples[8000 : 8000 + 2 * rate], rate)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def voice(folder):
+    return thunder.load(folder / "line.wav")
+
+
+@pytest.fixture(scope="module")
+def takes(voice):
+    return thunder.perform(voice, takes=2, mood="warm", seed=1)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_the_examples_in_docstrings_do_what_they_say(example, folder, request, monkeypatch):
+    monkeypatch.chdir(folder)
+    for name in ("", ".errors"):
+        monkeypatch.setitem(sys.modules, f"thunder_takes{name}", sys.modules[f"thunder_core{name}"])
+    example.globs = {"thunder": thunder, "np": np}
+    if example.name != "api":
+        example.globs |= {"voice": request.getfixturevalue("voice")}
+    if example.name in PERFORMING[1:]:
+        example.globs |= {"takes": request.getfixturevalue("takes")}
+    told = []
+    runner = doctest.DocTestRunner()
+    for each in example.examples:  # errors are named as a user sees them
+        if each.exc_msg:
+            each.exc_msg = each.exc_msg.replace("thunder_takes.errors", "thunder_core.errors")
+    failed = runner.run(example, out=told.append, clear_globs=False).failed
+    assert not failed, "".join(told)
+
+
+def test_every_function_has_an_example():
+    public = {f"api.{name}" for name in thunder.__all__ if inspect.isfunction(getattr(thunder, name))}
+    assert len(public) == 5 and public | set(PERFORMING) <= {example.name for example in EXAMPLES}
+
+
+def test_importing_the_package_loads_neither_numpy_nor_torch():
+    code = (
+        "import sys, thunder_core; print([name for name in ('numpy', 'torch', 'thunder_core.api') if name in sys.modules]); thunder_core.no"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "set()\n" and "has no attribute 'no'" in done.stderr
+    assert set(thunder.__all__) <= set(dir(thunder))
+
+
+@pytest.mark.parametrize(
+    "arguments, sentence",
+    [
+        (dict(mood="hapy"), "no mood “hapy”: The moods are neutral, warm"),
+        (dict(enrgy=1.2), "no slider “enrgy”: did you mean energy? The sliders are energy, jaw"),
+        (dict(energy=9), "“energy” is 9 but must be a number from 0.35 to 2"),
+        (dict(energy="high"), "“energy” is 'high' but must be a number"),
+        (dict(preset="Villian"), "no preset “Villian”: choose .*Villain"),
+        (dict(strength=0.5), "A strength is of a mood: add one"),
+        (dict(mood="warm", strength=2), "“strength” is 2 but must be a number from 0 to 1"),
+        (dict(spread=-1), "“spread” is -1 but must be a number"),
+        (dict(takes=0), "“takes” is 0 but must be a whole number from 1 to 256"),
+        (dict(seed=-1), "“seed” is -1 but must be a whole number"),
+        (dict(seed=0.5), "“seed” is 0.5 but must be a whole number"),
+        (dict(quality="best"), "“quality” is 'best' but must be one of draft, normal, final"),
+        (dict(system="faceformer"), "no engine “faceformer”: choose one of thunder"),
+        (dict(system="flameformer", mood="warm"), "FlameFormer cannot be directed"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_a_sentence(voice, arguments, sentence):
+    with pytest.raises(errors.BadRequest, match=sentence.replace("?", r"\?")):
+        thunder.perform(voice, **arguments)
+
+
+@pytest.mark.parametrize(
+    "sound, rate, sentence",
+    [
+        ("no.wav", None, "There is no sound file “no.wav”"),
+        ("empty.wav", None, "“empty.wav” holds 0.00 s of sound"),
+        ("text.wav", None, "“text.wav” is not a sound that can be read here"),
+        (np.zeros(0), 16000, "“voice” has no samples of a sound"),
+        (np.zeros((4, 4, 4)), 16000, "“voice” has no samples of a sound"),
+        (np.array(["a"]), 16000, "“voice” has no samples of a sound"),
+        (np.full(16000, np.nan), 16000, "holds values that are not numbers"),
+        (np.zeros(16000), 7, "claims 7 samples a second"),
+    ],
+)
+def test_a_sound_that_cannot_be_used_is_refused_with_a_sentence(tmp_path, sound, rate, sentence):
+    soundfile.write(tmp_path / "empty.wav", np.zeros(0), 16000)
+    (tmp_path / "text.wav").write_text("no sound")
+    with pytest.raises(errors.BadSound, match=sentence):
+        thunder.load(tmp_path / sound if isinstance(sound, str) else sound, rate)
+
+
+def test_what_is_no_voice_and_a_rate_that_is_missing_or_too_much_are_refused(folder):
+    with pytest.raises(errors.BadRequest, match="made of a voice, not of str: read it with load"):
+        thunder.perform("line.wav")
+    with pytest.raises(errors.BadRequest, match="add rate"):
+        thunder.load(np.zeros(16000))
+    with pytest.raises(errors.BadRequest, match="leave rate out"):
+        thunder.load(folder / "line.wav", 16000)
+
+
+def test_samples_are_the_sound_that_a_file_of_them_is(tmp_path):
+    rng = np.random.default_rng(0)
+    stereo = (0.3 * rng.standard_normal((44100, 2))).clip(-1, 1)
+    soundfile.write(tmp_path / "x.wav", stereo, 44100, subtype="PCM_16")
+    whole, rate = soundfile.read(tmp_path / "x.wav", dtype="int16")
+    expected = read_sound(tmp_path / "x.wav").samples
+    assert np.abs(expected).max() > 0.1 and np.array_equal(thunder.load(whole, rate).samples, expected)
+    assert np.array_equal(thunder.load(whole / 2**15, rate).samples, expected)
+    quiet = thunder.load(np.full(16000, 128, np.uint8), 16000)
+    assert not quiet.samples.any() and quiet.name == "voice"
+
+
+def test_without_a_seed_takes_begin_where_the_panels_do(voice):
+    (take,) = thunder.perform(voice, takes=1, quality="draft")
+    assert take.seed == of_voice("line.wav") and take.provenance["as_asked"] and take.provenance["spread"] == 0.5
+
+
+def test_a_mood_a_preset_and_sliders_reach_the_takes(voice):
+    def direction(**how):
+        return thunder.perform(voice, takes=1, seed=1, quality="draft", **how)[0].direction
+
+    warm, preset = direction(mood="warm"), direction(preset="newsreader", energy=1.5)
+    names = list(api.MOODS)[1:]
+    assert warm.vectors[0, len(api.AXES) + names.index("warm")] == pytest.approx(0.6), "the panel's strength"
+    shipped = api.Preset.read(ROOT / "thunder_core" / "directions" / "Newsreader.json").direction.vector()
+    assert preset.vectors[0, 0] == pytest.approx(api.AXES[0].deviations(1.5)) and preset.vectors[0, 1:] == pytest.approx(shipped[1:])
+    assert direction(spread=0.2, as_asked=False).spread == 0.2
+
+
+def test_nobody_speaking_is_a_warning_and_gives_idle_takes_without_a_score():
+    silence = thunder.load(np.zeros(32000), 16000)
+    with pytest.warns(UserWarning, match="Nobody speaks in “voice”, so its takes show an idle face") as seen:
+        takes = thunder.perform(silence, takes=1, seed=1)
+    assert seen[0].filename == __file__ and takes.best.score is None and takes.best.curves["jawOpen"].max() < 0.02
+    assert "idle" in repr(takes.best)
+
+
+def test_curves_are_the_motions_values_by_name(takes):
+    take = takes.best
+    assert np.allclose(take.curves["jawOpen"], take.motion.jaw[:, 0] / JAW_OPEN_RADIANS)
+    assert np.array_equal(take.curves["mouthPucker"], take.motion.expression[:, take.channels.index("mouthPucker")])
+    assert set(livelink.NAMES) | set(take.channels) == set(take.curves)
+    assert np.ptp(take.curves["headPitch"]) > 0.001 and all(x.dtype == np.float32 and x.shape == (50,) for x in take.curves.values())
+
+
+def test_saved_files_are_read_as_the_take(takes, tmp_path):
+    take = takes.best
+    take.save(tmp_path / "take.npz")
+    motion, channels = motion_file.read(tmp_path / "take.npz")
+    assert channels == take.channels and np.array_equal(motion.jaw, take.motion.jaw) and np.array_equal(motion.head, take.motion.head)
+    take.save(tmp_path / "take.CSV")
+    rows = (tmp_path / "take.CSV").read_text().splitlines()
+    assert len(rows) == 1 + 118 and rows[1].startswith("00:00:00:00.000,61,")  # 49 of 1/25 s, at 60 a second
+    again = livelink.read(tmp_path / "take.CSV", take.channels)
+    apart = np.abs(again.jaw[:, 0] - take.motion.jaw[:, 0])
+    assert again.frames == 50 and np.median(apart) < 1e-3 and apart.max() < 0.02
+    with pytest.raises(errors.BadRequest, match="cannot be written .*choose another folder"):
+        take.save(tmp_path / "missing" / "take.npz")
+
+
+def test_a_take_speaks_in_the_voice_that_is_given(takes, voice, tmp_path):
+    plain, own = thunder.speak(takes.best), thunder.speak(takes.best, voice)
+    assert plain.seconds == pytest.approx(2.0) and np.abs(plain.samples - own.samples).max() > 0.01
+    own.save(tmp_path / "own.wav")
+    assert np.abs(read_sound(tmp_path / "own.wav").samples - own.samples).max() < 1e-4
+
+
+def test_another_engine_is_used_where_one_is_given(voice, takes):
+    engine = thunder.Engine.load(device="cpu")
+    same = thunder.perform(voice, takes=1, mood="warm", seed=1, engine=engine)[0]
+    assert engine._known, "it heard the voice"
+    first = next(take for take in takes if take.seed == 1)
+    assert np.array_equal(same.motion.expression, first.motion.expression)

@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps after sampling: their order, what no face does whatever was sampled, and what is said of a frame."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings, strategies
+from made_voice import made_voice
+
+from thunder_core.channels import LARGEST_VALUE
+from thunder_core.direction import AXES, Direction, MOODS, Style
+from thunder_core.engine.explain import explain
+from thunder_core.engine.gestures.making import layer_of
+from thunder_core.engine.pipeline import Kept, Part, Pipeline
+from thunder_core.engine.speech.phrasing import Phrasing
+from thunder_core.explanation import in_words
+from thunder_core.face.articulators import bundled_articulators
+from thunder_core.face.mechanics import Sounds
+from thunder_core.steps import CONSTRAINT, REASONS, STEPS, traced
+
+FRAMES = 100
+PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators())
+NAMES = PIPELINE.channels
+COLUMN = {name: i for i, name in enumerate(NAMES)}
+# Every step of a directed take in the order in which it runs.
+ORDER = """turn to its side, keep in bounds, rest without speech, breathe, hold tongue, close lips, boost pucker,
+keep vowels between closures, compress high vowels, limit opening peaks, close after last sound, round lips, show teeth and tongue,
+turn jaw, tuck lip, unroll lip for tongue, set lips, put tongue out, make room for rolled lip, limit lip roll, limit tongue rate,
+apply moods, make room for rolled lip, calm between accents, hold head in pauses, keep gaze, gesture with brows, blink lids, widen lids,
+rest lower face, turn head, look about, glance away, return gaze, limit brow speed, limit head speed, keep gaze, keep fixed part"""
+
+
+def phrased(frames: int = FRAMES) -> Phrasing:
+    accents = np.array([15, 30, 60, 80])
+    return Phrasing(frames, accents, np.array([0.5, 1.0, 0.3, 0.8]), np.array([[10, 45], [55, 95]]))
+
+
+def voice_of(shut, s, f, th, alive, listens=False):
+    """A voice with these curves [FRAMES], as the pipeline reads it."""
+    only = 1 - shut  # as `articulate.sounds_of` has them: closed lips win
+    sounds = Sounds(alive.astype(float), s * only, f * only, th * only * (1 - s * only))
+    voice = made_voice(sounds, shut=shut)
+    nothing = np.zeros(FRAMES)
+    more = SimpleNamespace(
+        alive=alive.astype(np.float32), quiet=1 - alive, still=nothing, accents=nothing, listens=listens, phrasing=phrased()
+    )
+    voice.__dict__.update(more.__dict__)
+    return voice
+
+
+def bumps(rng, count: int, width: float = 2.5) -> np.ndarray:
+    """A curve [FRAMES] 0 … 1 with some short bumps to 1, as sounds have them."""
+    t, result = np.arange(FRAMES), np.zeros(FRAMES)
+    for at in rng.uniform(5, FRAMES - 5, count):
+        result = np.maximum(result, np.clip(2.2 - np.abs(t - at) / width * 1.2, 0, 1))
+    return result
+
+
+def style_of(rng) -> np.ndarray:
+    """A direction at the ends of its sliders, in one mood at full strength."""
+    ends = {axis.name: (axis.least, axis.most)[rng.integers(2)] for axis in AXES}
+    return Direction(Style(**ends), list(MOODS)[rng.integers(len(MOODS))], 1.0).vector()[None]
+
+
+def made(seed: int, listens: bool = False):
+    """(sampled motion that no model would make, voice, part) by a seed."""
+    rng = np.random.default_rng(seed)
+    alive = np.clip(1.5 - np.abs(np.arange(FRAMES) - 50) / 30, 0, 1)
+    voice = voice_of(bumps(rng, 4), bumps(rng, 3), bumps(rng, 3), bumps(rng, 2), alive, listens)
+    noise = rng.standard_normal((FRAMES, PIPELINE.columns.count))
+    sampled = (0.2 + 0.35 * noise).astype(np.float32)
+    # Jaw, head and eyes of up to some 15 degrees that shake from frame to frame.
+    sampled[:, len(NAMES) :] = 0.1 * np.sin(np.cumsum(noise[:, len(NAMES) :], axis=0)) + 0.03 * noise[:, len(NAMES) :].clip(-2, 2)
+    style = style_of(rng)
+    return sampled, voice, Part(style, layer_of(phrased(), seed, 1.0, style, listens, bool(seed % 2)), mirrored=bool(seed % 2))
+
+
+def test_a_take_passes_through_all_steps_in_this_order():
+    sampled, voice, part = made(1)
+    kept = Kept(np.zeros(sampled.shape, bool), sampled, np.ones(sampled.shape, np.float32))
+    with traced() as trace:
+        PIPELINE.finish(sampled, voice, Part(part.style, part.gestures, kept=kept))
+    ran = [change.step.name for change in trace.changes]
+    assert [name for i, name in enumerate(ran) if i == 0 or ran[i - 1] != name] == ORDER.replace("\n", " ").split(", ")
+    only_of_listeners = {"listen"}
+    assert {each.name for each in STEPS.values()} == set(ran) | only_of_listeners and {each.reason for each in STEPS.values()} == set(
+        REASONS
+    )
+
+
+def test_nothing_is_recorded_and_nothing_changes_without_a_trace():
+    sampled, voice, part = made(2)
+    before = sampled.copy()
+    plain = PIPELINE.finish(sampled, voice, made(2)[2])
+    with traced() as trace:
+        recorded = PIPELINE.finish(sampled, voice, part)
+    assert np.array_equal(plain, recorded) and np.array_equal(sampled, before) and plain.dtype == np.float32
+    with traced() as empty:
+        pass
+    assert trace.changes and not empty.changes
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(seed=strategies.integers(0, 10**6), listens=strategies.booleans())
+def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
+    sampled, voice, part = made(seed, listens)
+    result = PIPELINE.finish(sampled, voice, part)
+    x, columns, articulators = result[:, : len(NAMES)], PIPELINE.columns, PIPELINE.mechanics.articulators
+    jaw = result[:, columns.jaw]
+    assert np.isfinite(result).all() and x.min() >= 0 and x.max() <= LARGEST_VALUE + 1e-6 and jaw[:, 0].min() >= 0
+    roll, out = x[:, COLUMN["mouthRollLower"]], x[:, COLUMN["tongueOut"]]
+    assert np.abs(out[roll > 0.45]).max(initial=0) < 0.01, "a tongue does not come through a rolled lip"
+    assert np.abs(np.diff(x[:, COLUMN["tongueTipUp"]])).max() <= 0.35 + 1e-5
+    turned = sampled if not part.mirrored else PIPELINE.mirror(sampled, False)
+    assert (np.abs(result[:, columns.eyes]) <= np.maximum(np.radians(24), np.abs(turned[:, columns.eyes])) + np.radians(9)).all()
+    teeth = voice.sounds.sibilant + voice.sounds.labiodental + voice.sounds.dental
+    closed = (voice.shut == 1) & (voice.alive == 1) & (teeth < 1e-6)
+    bounded = PIPELINE.keep_in_bounds(sampled[:, : len(NAMES)], sampled[:, columns.jaw])
+    gap = articulators.shape(*PIPELINE.articulate(*bounded, voice, part.style)).gap
+    assert gap[closed].max(initial=0) < 2.0, "lips meet on m, b and p, but for what noise in all channels leaves of some 10 mm"
+
+
+def test_lips_rest_where_nobody_speaks():
+    sampled, _, _ = made(3)
+    nothing = np.zeros(FRAMES)
+    silent = voice_of(nothing, nothing, nothing, nothing, nothing)
+    result = PIPELINE.finish(sampled, silent, Part())
+    speaking = result[:, : len(NAMES)][:, PIPELINE.speaking]
+    assert (speaking == 0).all() and (result[:, PIPELINE.columns.jaw] == 0).all()
+
+
+def test_what_is_kept_stays_to_the_bit():
+    sampled, voice, part = made(4)
+    mask = np.zeros(sampled.shape, bool)
+    mask[40:60] = True
+    values = np.random.default_rng(0).random(sampled.shape).astype(np.float32)
+    result = PIPELINE.finish(sampled, voice, Part(part.style, part.gestures, kept=Kept(mask, values, np.ones_like(values))))
+    assert np.array_equal(result[40:60], values[40:60]) and not np.array_equal(result[:40], values[:40])
+
+
+@pytest.fixture(scope="module")
+def trace():
+    sampled, voice, part = made(7)
+    with traced() as made_trace:
+        result = PIPELINE.finish(sampled, voice, part)
+    return sampled, voice, part, made_trace, result
+
+
+def test_a_frame_is_explained_by_the_steps_that_changed_it(trace):
+    sampled, voice, part, made_trace, result = trace
+    frame = int(np.argmax(voice.shut * (voice.alive == 1)))
+    said = explain(made_trace, NAMES, frame)
+    names = [each["step"] for each in said["steps"]]
+    assert said["seconds"] == frame / 25 and "close lips" in names and "compress high vowels" not in names
+    closing = said["steps"][names.index("close lips")]
+    assert closing["causes"] == [["m, b or p", 1.0]] and closing["reason"] != CONSTRAINT
+    strongest = max((i for i, name in enumerate(NAMES)), key=lambda i: abs(sampled[frame, i]))
+    assert next(iter(said["sampled"])) == NAMES[strongest]
+    assert said["sampled"][NAMES[strongest]] == pytest.approx(float(sampled[frame, strongest]), abs=1e-3)
+
+
+def test_the_steps_of_a_channel_lead_from_what_was_sampled_to_the_take(trace):
+    sampled, _, part, made_trace, result = trace
+    column, name = COLUMN["browInnerUp"], "browInnerUp"
+    for frame in range(0, FRAMES, 7):
+        value = float(PIPELINE.mirror(sampled, part.brows_too)[frame, column]) if part.mirrored else float(sampled[frame, column])
+        for each in explain(made_trace, NAMES, frame)["steps"]:
+            if name in each["changes"]:
+                before, after = each["changes"][name]
+                assert before == pytest.approx(value, abs=0.06), each["step"]  # smaller changes are not told
+                value = after
+        assert value == pytest.approx(float(result[frame, column]), abs=0.06)
+
+
+def test_gestures_are_named_where_they_are(trace):
+    _, _, part, made_trace, _ = trace
+    event = next(each for each in part.gestures.events if each.part == "head" and "accent" in each.what and 0 < each.start < each.end)
+    inside = (event.start + min(event.end, FRAMES)) // 2
+    said = {each["step"]: [what for what, _ in each["causes"]] for each in explain(made_trace, NAMES, inside)["steps"]}
+    assert event.what in said["turn head"]
+
+
+def test_an_explanation_reads_as_lines(trace):
+    lines = in_words(explain(trace[3], NAMES, 30))
+    assert lines[0].startswith("The model sampled ") and len(lines) > 5
+    assert all("→" in line and line.endswith("]") for line in lines[1:])
+    assert any(line.startswith("Apply moods") for line in lines)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calibration: what a made face does is recovered from its sound, and what ships is within the limits of its data."""
+
+import copy
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from research.faces.calibrate import calibrate
+from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.engine.speech.phones import phone_index, PHONES
+from thunder_core.engine.weights import SHIPPED
+from thunder_core.train.lip_kernels import around, believed, count, fitted_to, identity, KERNELS, Kernels, kernels, map_features, occupancy
+
+MOST_NUMBERS = 3500  # that may be measured on the recordings of real faces
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return SpeechEncoder.load(SHIPPED)
+
+
+def made_clip(folder: Path, name: str, seed: int) -> list[str]:
+    """A face that opens with the loudness of its sound, 4 s; the rows of its phones."""
+    rng = np.random.default_rng(seed)
+    frames = 100
+    open_ = np.repeat(rng.random(frames // 5) > 0.5, 5)
+    loud = np.convolve(np.repeat(open_, 640), np.ones(640) / 640, "same")
+    t = np.arange(frames * 640) / 16000
+    voice = sum(np.sin(2 * np.pi * 140 * h * t) / h for h in range(1, 20))
+    soundfile.write(folder / f"{name}.wav", 0.1 * loud * voice + 1e-4 * rng.standard_normal(len(t)), 16000)
+    opening = 0.03 + 0.05 * np.convolve(open_, [0.25, 0.5, 0.25], "same") + 0.002 * rng.standard_normal(frames)
+    opening[[3, 40]] = np.nan
+    np.savez(folder / f"{name}.npz", opening=opening, width=0.6 - opening, width_reliable=seed % 2 == 0)
+    phones = np.where(open_, "AA", "M")[::5]
+    return [f"{name}\t{i}\t{phone}\t{i * 0.2:.2f}\t{(i + 1) * 0.2:.2f}" for i, phone in enumerate(phones)]
+
+
+def made_folder(folder: Path, clips: int) -> None:
+    """A folder of measured lips whose last clip calibrates nothing."""
+    rows = [row for seed in range(clips) for row in made_clip(folder, f"clip{seed}", seed)]
+    (folder / "phones.tsv").write_text("\n".join(["clip\tnumber\tphone\tstart\tend", *rows]) + "\n")
+    fit = ", ".join(f'"clip{seed}"' for seed in range(clips - 1))
+    (folder / "split.toml").write_text(f'fit = [{fit}]\ncheck = ["clip{clips - 1}"]\n')
+
+
+@pytest.mark.slow
+def test_a_made_face_is_calibrated_from_its_sound_and_clips_that_were_left_out_say_how_well(tmp_path, encoder):
+    made_folder(tmp_path, 4)
+    out = tmp_path / "kernels.json"
+    figures = calibrate(tmp_path, encoder, out=out)
+    assert min(figures["opening_r_check"], figures["opening_r_left_out"]) > 0.8
+    assert "width_r_check" not in figures, "no reliable width in that split"
+    written = json.loads(out.read_text())
+    assert written["encoder"] == identity(encoder) and written["fitted_on"] == "fit"
+    assert np.shape(written["opening"]["phones"]) == (9, len(PHONES))
+
+
+@pytest.mark.slow
+def test_all_clips_may_calibrate_what_ships_and_the_file_says_so(tmp_path, encoder):
+    made_folder(tmp_path, 3)
+    calibrate(tmp_path, encoder, everybody=True, out=tmp_path / "kernels.json")
+    assert json.loads((tmp_path / "kernels.json").read_text())["fitted_on"] == "all clips"
+
+
+def test_one_face_is_too_few(tmp_path, encoder):
+    made_folder(tmp_path, 2)
+    with pytest.raises(ValueError, match="at least two clips whose opening"):
+        calibrate(tmp_path, encoder, out=tmp_path / "kernels.json")
+
+
+def test_an_encoder_is_the_same_where_filter_banks_differ_in_their_last_bits(encoder):
+    other = copy.deepcopy(encoder)
+    other.log_mel.mel.mel_scale.fb *= 1 + 1e-6
+    assert identity(other) == identity(encoder)
+    next(other.parameters()).data += 1e-3
+    assert identity(other) != identity(encoder)
+
+
+def test_the_shipped_constants_are_those_of_the_shipped_encoder_and_few_enough(encoder):
+    assert fitted_to() == identity(encoder)
+    assert count() <= MOST_NUMBERS
+    figures = json.loads(KERNELS.read_text())["figures"]
+    assert figures["opening_r_left_out"] > figures["opening_r_left_out_phones_alone"] + 0.05, "the map is worth its numbers"
+    assert kernels()["width"].map is None, "widths are told by phones better"
+
+
+def test_another_encoder_s_features_are_not_read(encoder):
+    other = SpeechEncoder(encoder.config)
+    import torch
+
+    assert map_features(other, torch.zeros(16000), 25) is None
+    assert map_features(encoder, torch.zeros(16000), 25).shape == (25, encoder.feature_width)
+
+
+def test_a_recording_that_the_encoder_hears_at_another_level_opens_as_far():
+    own = kernels()["opening"]
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((400, own.map.shape[1])).astype(np.float32)
+    speech = np.ones(400, bool)
+    shares = occupancy(np.full(1600, phone_index("AA"), np.uint8), 400)
+    usual = own.curve(shares, np.zeros((400, 2)), speech, features)
+    features[:, :100] = 1.5 * features[:, :100] + 0.7
+    shifted = own.curve(shares, np.zeros((400, 2)), speech, features)
+    raw = own.share * (around(features, 2) @ own.map.ravel()) / own.deviation_both
+    assert abs(shifted.mean() - usual.mean()) < 0.35 * abs(raw.mean() - usual.mean())
+    assert np.isfinite(shifted).all()
+
+
+def test_a_short_clip_of_one_open_vowel_stays_open():
+    own = kernels()["opening"]
+    shares = occupancy(np.full(40, phone_index("AA"), np.uint8), 10)
+    assert own.curve(shares, np.full((10, 2), 0.5), np.ones(10, bool)).mean() > 0.8
+
+
+def test_what_is_believed_are_probabilities(encoder):
+    import torch
+
+    belief = believed(encoder.features(torch.zeros(16000), 25).numpy())
+    assert belief.shape == (25, len(PHONES)) and np.allclose(belief.sum(1), 1, atol=1e-3)
+
+
+def test_kernels_of_phones_alone_need_no_features():
+    zero = Kernels(np.zeros((9, 40)), np.zeros((9, 2)), None, 0.0, 0.0, 1.0, 0.0, 1.0)
+    assert not zero.curve(np.zeros((5, 40)), np.zeros((5, 2)), np.ones(5, bool)).any()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("THUNDER_DATA" not in os.environ, reason="needs THUNDER_DATA, a folder of recordings")
+def test_the_shipped_constants_are_made_again_by_one_command(tmp_path, encoder):
+    out = tmp_path / "kernels.json"
+    figures = calibrate(Path(os.environ["THUNDER_DATA"]) / "lips", encoder, out=out)
+    shipped = json.loads(KERNELS.read_text())
+    assert figures == pytest.approx(shipped["figures"], abs=2e-3)

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every bench and every target of the Makefile runs, with as little to do as it can have."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from research.__main__ import parts
+from thunder_core import installer
+from thunder_core.engine.speech.audio import read_sound
+from thunder_core.train.corpus import can_synthesise
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = os.environ.get("THUNDER_DATA", "")
+CLIPS = {"fit": ["grid_bbaf2n", "grid_brbk7n", "vox_796100172"], "check": ["grid_lbbc2a", "grid_lrwp9a"]}
+RESEARCH = ("research", "train")
+CHAIN = ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2", "--only", "thunder", "thunder+mouth2s*", "media2face"]
+
+# {cache}, {runs}: of a training of seconds.  {heads}: the same with other heads.  {data}: a few of THUNDER_DATA's clips, {source}: all.
+OF_CORPUS = "--cache {cache} --voices 1 --results {out}/x.txt"
+BENCHES = {
+    "articulation": "--data {data} --quick --takes {out}/takes --results {out}/x.txt",
+    "beats": "--cache {cache} --heads {heads} --solved {solved} --results {out}/x.json",
+    "before_after": "--out {out}/x.webp",
+    "breaths": f"{OF_CORPUS} --takes 1",
+    "commit": "--data {data} --takes {out}/takes --results {out}/x.txt",
+    "commit_scores": "--data {data} --takes {out}/takes --results {out}/x.txt",
+    "curves": "--seconds 1 --out {out}/x.png",
+    "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
+    "engine": "--results {out}/x.txt",
+    "face_sheets": "poses --data {source} {out}",  # every sound, and a long pause
+    "faults": "--kills 1 --skip table,calls --results {out}",
+    "fine_axes": OF_CORPUS,
+    "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results {out}/x.txt",
+    "head_keys": "--data {data} --results {out}/x.txt",
+    "headroom": "--cache {cache} --runs {runs} --results {out}/x.json",
+    "heads": "--results {out}/x.txt",
+    "lips": "--data {data} --takes 2 --out {out} --results {out}/x.txt",
+    "listeners": "--data {data} --takes 1 --results {out}/x.txt",
+    "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
+    "moods": f"{OF_CORPUS} --learn 2",
+    "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results {out} --docs {out}/x.md",
+    "peaks": "--cache {cache} --data {data} --voices 1 --takes 1 --recordings 1 --results {out}/x.txt",
+    "pictures": "{runs}/paper/seed1/media2face --cache {cache} --frames 20 --results {out}/x.json",
+    "precision": f"{OF_CORPUS} --takes 2",
+    "ranking": "--cache {cache} --data {data} --voices 1 --takes 1 --results {out}/x.txt",
+    "ranking_limits": "--data {data} --takes {out}/takes --results {out}/x.txt",
+    "ranking_moods": OF_CORPUS,
+    "ranking_noise": OF_CORPUS,
+    "real": "--data {data} --solved {solved} --takes 2 --steps 2 --results {out}/x.txt",
+    "reduction": "--results {out}/x.txt",
+    "resting": f"{OF_CORPUS} --takes 4",
+    "slider_ends": OF_CORPUS,
+    "sounds": "--cache {cache} --data {data} --voices 1 --takes 1 --results {out}/x.txt",
+    "speech": "--cache {cache} --clips 1 --takes 1 --results {out}/x.txt",
+    "speed": "--quick --cache {cache}",
+    "stares": "--data {data} --solved {solved} --voices 1 --takes 1 --results {out}/x.txt",
+    "style_from": "--cache {cache} --spread 0 --takes 1 --results {out}/x.txt",
+    "system_sheet": "--cache {cache} --runs {runs} --clip 0 --steps 2 --out {out}/x.webp",
+    "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results {out}/x.json",
+    "teacher": "--data {data} --speakers 1 --out {out} --results {out}/x.txt",
+    "tradeoff": "--cache {cache} --runs {runs} --clips 1 --steps 2 --only thunder --results {out}",
+    "voices": "--cache {cache} --clips 1 --takes 1 --results {out}/x.txt",
+    "words": f"{OF_CORPUS} --takes 2",
+}
+IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
+OF_WINDOW = {"reduction"}
+LIBRARIES = {"harness", "corpus_lines", "ctc_words", "languages", "paper_rows", "peers", "lines_run"}  # others import them
+OVERNIGHT = {"speed_quality"}  # all 1000 steps
+CALLED = {"commit_in_blender", "heads_in_blender", "keying_in_blender", "takes_of_tree"}  # by commit, heads, speed
+DOWNLOADS = {"install"}  # 2.4 GB
+ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
+
+# Targets: the rest is the tests themselves, what CI runs, or needs the network.
+TARGETS = {
+    "demo": ["TAKES=1"],
+    "retrain": ["SPEECH={voices}", "TRAINED={out}/trained"] + [f"{name}_STEPS=2" for name in "DENOISER M2S TOGETHER DISTIL JUDGE".split()],
+    "engine": [], "develop": [], "package": [], "fuzz": ["MINUTES=0.05"],
+}  # fmt: skip
+ELSEWHERE = set(
+    "test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window "
+    "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations lint licences locks "
+    "platforms clean weight".split()
+)
+
+
+def test_every_bench_and_every_target_has_a_run_or_a_reason():
+    modules = {path.stem for path in (ROOT / "research").glob("[a-z]*.py")}
+    benches = {*BENCHES, *IN_BLENDER, *OVERNIGHT, *DOWNLOADS, *ALL_TESTS}
+    assert modules == {*benches, *LIBRARIES, *CALLED}
+    assert {name for name, _ in parts()} == {*benches, "sculpt", "study", "train"}
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()
+    assert set(phony) == {*TARGETS, *ELSEWHERE}
+
+
+def ran(command, **environment):
+    done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True, env=os.environ | environment)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+    return done.stdout
+
+
+def train(*words, of=("thunder_core.train",)):
+    return ran([sys.executable, "-m", *of, "--device", "cpu", *words])
+
+
+@pytest.fixture(scope="module")
+def voices(tmp_path_factory):
+    """Eight recordings by four speakers, stretches of the sample voice."""
+    folder = tmp_path_factory.mktemp("voices")
+    samples, rows = read_sound(ROOT / "assets" / "sample.wav").samples, ["file\tspeaker\ttext"]
+    for number, speaker in enumerate(("ada", "bob", "eve", "367")):
+        for name, start in ((f"{number}a.wav", 14000 * number), (f"{number}b.wav", 44000 - 14000 * number)):
+            soundfile.write(folder / name, samples[start : start + 84000], 16000)
+            rows.append(f"{name}\t{speaker}\t")
+    (folder / "transcripts.tsv").write_text("\n".join(rows) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(voices, tmp_path_factory):
+    """{cache}, {runs}, {heads}: what the benches of a training measure."""
+    folder = tmp_path_factory.mktemp("training")
+    places = ["--cache", folder / "cache", "--runs", folder / "runs"]
+    train(*places, "corpus", voices, "--synthetic-minutes", "0")
+    train(*places, "hear", "--same-units", "--quiet-clips", "2")
+    train("--seed", "5", *places, "animate")  # in which the one who validates plays strong moods
+    train(*places, "heads", "--to", folder / "heads", of=RESEARCH)
+    train(*places, *CHAIN, of=RESEARCH)
+    return {name: folder / name for name in ("cache", "runs", "heads")}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """{data}: a few clips of THUNDER_DATA; {solved}: where solved faces are kept."""
+    if not DATA:
+        pytest.skip("THUNDER_DATA names no folder of recordings")
+    source, folder = Path(DATA), tmp_path_factory.mktemp("data")
+    for place in ("lips", "lips/landmarks", "lips/baseline_ridge"):
+        (folder / place).mkdir()
+        for path in (source / place).iterdir():
+            if path.is_file() and (path.suffix not in (".npz", ".wav") or path.stem in sum(CLIPS.values(), [])):
+                (folder / place / path.name).symlink_to(path)
+    (folder / "lips" / "split.toml").unlink()
+    (folder / "lips" / "split.toml").write_text("".join(f"{name} = {clips}\n" for name, clips in CLIPS.items()))
+    rows = (source / "lips" / "phones.tsv").read_text().splitlines(keepends=True)
+    (folder / "lips" / "phones.tsv").unlink()
+    (folder / "lips" / "phones.tsv").write_text("".join(row for row in rows if row.split("\t")[0] in ("clip", *sum(CLIPS.values(), []))))
+    (folder / "speech").mkdir()
+    for name in ("heads", "channel_spread.tsv", "speech/librivox_pocketsphinx", "speech/librispeech_train5"):
+        (folder / name).symlink_to(source / name)
+    return {"source": source, "data": folder, "solved": tmp_path_factory.mktemp("solved")}
+
+
+@pytest.fixture
+def unchanged():
+    """Results, pages and constants of the repository stay as they are."""
+    status = ["git", "status", "--porcelain", "research/results", "docs", "weights", "*.json"]
+    before = ran(status)
+    yield
+    assert ran(status) == before
+
+
+def blender():
+    """The Python of the newest Blender that is there as a module."""
+    pythons = sorted(Path(installer.python_in(str(folder))) for folder in (ROOT / ".venv").glob("bpy-*"))
+    return pythons[-1] if pythons else pytest.skip("no Blender is among the environments (make test)")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*BENCHES, *IN_BLENDER])
+def test_a_bench_runs(name, request, tmp_path, unchanged):
+    words = BENCHES.get(name) or IN_BLENDER[name]
+    if name in OF_WINDOW and not os.environ.get("BLENDER"):
+        pytest.skip("BLENDER names no Blender with a window")
+    if name == "voices" and not can_synthesise():
+        pytest.skip("espeak-ng is not installed")
+    if name == "table1":
+        pytest.importorskip("pesq")
+    known = {"out": tmp_path}
+    for fixture, places in (("data", ("{data}", "{solved}", "{source}")), ("trained", ("{cache}", "{runs}", "{heads}"))):
+        if any(place in words for place in places):
+            known |= request.getfixturevalue(fixture)
+    if "{bpy}" in words:
+        known["bpy"] = blender()
+    python = blender() if name in IN_BLENDER else sys.executable
+    environment = {"BLENDER": ""} if name == "heads" else {}
+    if name == "faults":
+        environment["BPY_PYTHON"] = str(blender())
+    ran([python, "-m", "research", name, *words.format(**known).split()], **environment)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_runs(name, request, tmp_path, unchanged):
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    words = [word.format(out=tmp_path, voices=request.getfixturevalue("voices")) for word in TARGETS[name]]
+    ran(["make", name, *words], BLENDER="")

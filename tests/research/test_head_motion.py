@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Statistics of how heads turn: what is measured is what is drawn, and the second data set differs from the first in heads alone."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from made_motions import made_motions
+
+from research.__main__ import main
+from research.faces.head_motion import BINS, HeadStatistics, measured, REACH, spectrum_of, with_heads
+from thunder_core.channels import Columns
+from thunder_core.face.head import load_head
+from thunder_core.train.motions import MotionSet
+
+
+@pytest.fixture(scope="module")
+def people() -> HeadStatistics:
+    return HeadStatistics.load()
+
+
+def test_drawn_heads_have_the_spectrum_that_was_measured(people):
+    """On all axes and across them, but for what windows blur; a larger person's are as many times larger."""
+    silent = replace(people, kernel=np.zeros_like(people.kernel))
+    drawn = silent.drawn(np.zeros(60000), 1.0, np.random.default_rng(0))
+    spectrum = spectrum_of(drawn.astype(float))
+    apart = np.abs(spectrum - people.spectrum).max((1, 2)) / people.spectrum.trace(axis1=1, axis2=2)
+    assert np.median(apart) < 0.12 and spectrum.sum(0) == pytest.approx(people.spectrum.sum(0), abs=0.15 * people.spectrum.sum(0).trace())
+    larger = silent.drawn(np.zeros(500), 2.0, np.random.default_rng(1)) / silent.drawn(np.zeros(500), 1.0, np.random.default_rng(1))
+    assert np.allclose(larger, 2)
+
+
+def test_a_kernel_is_measured_where_loudness_moves_heads_and_none_where_it_does_not():
+    rng = np.random.default_rng(0)
+    loud = [np.repeat(rng.uniform(-1, 1, 100), 4) for _ in range(4)]
+    noise = [0.02 * rng.standard_normal((400, 3)) for _ in loud]
+    nodding = [x + 0.05 * np.stack([np.roll(y, 3), 0 * y, 0 * y], 1) for x, y in zip(noise, loud)]
+    moved, still = measured(nodding, loud), measured(noise, loud)
+    assert moved.explained > 0.3 and np.unravel_index(np.abs(moved.kernel).argmax(), moved.kernel.shape) == (REACH - 3, 0)
+    assert still.explained == 0 and not still.kernel.any()
+    again = moved.drawn(loud[0], 1.0, rng)
+    assert np.corrcoef(again[20:-20, 0], np.roll(loud[0], 3)[20:-20])[0, 1] > 0.6
+
+
+def test_what_ships_is_of_people_and_small(people):
+    assert people.people == 6 and people.spectrum.shape == (BINS, 3, 3) and np.linalg.eigvalsh(people.spectrum).min() > -1e-9
+    assert 0.5 < np.degrees(np.sqrt(people.spectrum.sum(0).trace())) < 10  # within three seconds, all axes
+    sizes = [people.size(f"someone {i}", 1) for i in range(300)]
+    assert people.size("ada", 1) == people.size("ada", 1) != people.size("bob", 1)
+    assert np.median(sizes) == pytest.approx(1, abs=0.2) and np.log(sizes).std() == pytest.approx(people.spread, rel=0.2)
+
+
+def test_the_second_data_set_has_other_heads_and_all_else_as_it_was(tmp_path, people, capsys):
+    head = load_head()
+    made = made_motions(tmp_path / "cache", head)
+    before = np.array(made.motions)
+    words = ["--cache", str(tmp_path / "cache"), "--runs", str(tmp_path), "--threads", "1", "heads"]
+    main(["train", *words, "--to", str(tmp_path / "second")])
+    assert "7 performances with heads of their own" in capsys.readouterr().out
+    second = MotionSet(made.corpus, tmp_path / "second" / "motions")
+    columns = Columns(head.channels)
+    others = np.ones(columns.count, bool)
+    others[columns.head] = False
+    assert np.array_equal(made.motions, before) and np.array_equal(second.motions[..., others], before[..., others])
+    turned = second.motions[..., columns.head].astype(float)
+    assert np.array_equal(second.features, made.features) and second.rows == made.rows
+    frames = second.rows[0].frames
+    assert all(np.abs(turned[0, :frames] - turned[v, :frames]).max() > 1e-3 for v in (1, 2))  # every performance has its own
+    main(["train", *words, "--to", str(tmp_path / "second")])
+    assert np.array_equal(MotionSet(made.corpus, tmp_path / "second" / "motions").motions[..., columns.head], turned)
+    with pytest.raises(SystemExit, match="another folder"):
+        with_heads(made, tmp_path / "cache" / "motions", tmp_path / "cache" / "motions", columns.head, people)
+    with pytest.raises(SystemExit, match="Nothing to do"):
+        main(["train", *words])
+
+
+def test_heads_that_listen_or_hear_nothing_stay(tmp_path, people):
+    made = made_motions(tmp_path / "cache", load_head())
+    made.rows[1] = replace(made.rows[1], listens=True)
+    made.rows[2] = replace(made.rows[2], clip=-1)
+    columns = Columns(load_head().channels)
+    assert with_heads(made, tmp_path / "cache" / "motions", tmp_path / "second", columns.head, people) == 5
+    kept = np.memmap(tmp_path / "second" / "motions.f16", np.float16, "r").reshape(made.motions.shape)
+    for number, row in enumerate(made.rows):
+        same = np.array_equal(kept[:, row.start : row.start + row.frames], made.motions[:, row.start : row.start + row.frames])
+        assert same == (number in (1, 2))

@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The paper's tables: their statistics on closed cases, their Markdown, and the whole command on a chain of seconds."""
+
+import argparse
+import json
+from argparse import Namespace
+
+import numpy as np
+import pytest
+import torch
+from made_motions import made_motions
+from scipy import stats
+
+from research import paper, paper_rows, pictures, tradeoff
+from research.__main__ import main
+from research.measures.evaluate import Clip, clips_of, FIGURES, figures, Measured, Person, stretches, TeacherAgain
+from research.train.paper import Budget, Chain, chosen, ROWS, train_chain
+from thunder_core.engine.systems.media2face import LABELS, Media2Face, Media2FaceConfig
+from thunder_core.engine.weights import save_weights, SHIPPED
+from thunder_core.face.head import load_head
+
+
+def of_clips(**columns):
+    """Figures of clips 0, 1 … from lists."""
+    count = len(next(iter(columns.values())))
+    return {str(i): {name: columns.get(name, [0.5] * count)[i] for name in FIGURES} for i in range(count)}
+
+
+def test_the_paper_s_figures_are_whole_and_changes_are_those_it_states():
+    assert set(paper_rows.TABLE2) <= set(paper_rows.TABLE2_ROWS) and set(paper_rows.TABLE2_ROWS[:-1]) == set(ROWS)
+    assert all(len(row) == len(paper_rows.TABLE2_COLUMNS) for row in paper_rows.TABLE2.values())
+    assert all(len(row) == len(paper_rows.TABLE3_COLUMNS) for row in paper_rows.TABLE3.values())
+    rows = paper.claims({name: {1: of_clips(lve=[1.0, 1.0])} for name in ("thunder", "thunder+mouth2s", "thunder+face2s")})
+    stated = {row["system"]: (round(row["lve_paper"], 1), round(row["dtw_paper"], 1)) for row in rows}
+    assert stated == {"thunder+mouth2s": (-8.8, -11.9), "thunder+face2s": (-8.5, -13.4)}
+
+
+def test_a_row_is_the_mean_over_clips_and_seeds_with_both_spreads():
+    seeds = {1: of_clips(lve=[1.0, 3.0]), 2: of_clips(lve=[2.0, 4.0])}
+    [row] = paper.table({"thunder": seeds}, ("lve", "dtw"), paper_rows.TABLE2_ROWS)
+    assert row["lve"] == 2.5 and row["lve_sd"] == pytest.approx(2**-0.5, rel=1e-3)  # seeds' means 2 and 3
+    assert row["lve_ci"] == [1.5, 3.5] and row["dtw_ci"] == [0.5, 0.5]  # of two clips' means, 1.5 and 3.5, all draws lie between
+    assert (row["seeds"], row["clips"]) == (2, 2)
+    [alone] = paper.table({"thunder": {1: seeds[1]}}, ("lve",), paper_rows.TABLE2_ROWS)
+    assert alone["lve_sd"] is None
+
+
+def test_the_interval_covers_the_true_mean_as_often_as_it_says():
+    rng, inside = np.random.default_rng(0), 0
+    for _ in range(60):
+        low, high = paper._interval(rng.standard_normal(40))
+        inside += low <= 0 <= high
+    assert 51 <= inside <= 60
+
+
+def test_changes_are_paired_by_clip():
+    """A gain of a tenth on every clip has no spread, however much clips differ."""
+    values = [0.5, 1.0, 3.0, 9.0]
+    plain, better = of_clips(lve=values), of_clips(lve=[0.9 * v for v in values])
+    [row] = paper.claims({"thunder": {1: plain}, "thunder+mouth2s": {1: better}})
+    assert row["lve"] == pytest.approx(-10) and row["lve_ci"] == [pytest.approx(-10)] * 2 and row["dtw"] == 0
+
+
+def test_a_claim_is_reproduced_where_its_whole_interval_is_on_its_side():
+    rng = np.random.default_rng(0)
+    base = 1 + rng.random(40)
+    better, same = of_clips(lve=list(0.9 * base), l_ccc=list(0.8 * base)), of_clips(lve=list(base * (1 + 0.2 * rng.standard_normal(40))))
+    rows = {"thunder": {1: of_clips(lve=list(base), l_ccc=list(base))}, "thunder+mouth2s": {1: better}, "thunder+exp2s": {1: same}}
+    made = {(v["claim"], v["system"]): v for v in paper.verdicts(paper.claims(rows), rows)}
+    lower = made["L_m2s lowers LVE", "thunder+mouth2s"]
+    assert lower["verdict"] == "reproduced" and lower["change"] == pytest.approx(-10) and lower["paper"] == pytest.approx(-8.76, abs=0.01)
+    assert made["L_m2s lowers LVE", "thunder+exp2s"]["verdict"] == "open"
+    assert made["L_m2s raises L-CCC", "thunder+mouth2s"]["verdict"] == "contradicted"
+    assert made["mouth2s is better than exp2s (LVE)", "thunder+mouth2s"]["verdict"] == "reproduced"
+    disagrees = paper._verdict("L_m2s lowers DTW", "diffposetalk+mouth2s", 1.0, [0.5, 1.5], -1, 0.4)  # the paper's own rises
+    assert disagrees["paper_agrees"] is False and paper.verdicts_markdown([disagrees])[-1] == "| | paper |  | +0.4 ✗ |  |  |  |  |"
+    assert "mouth2s is better than exp2s" in paper.verdicts_markdown(list(made.values()))[-1]
+
+
+def test_a_change_is_of_the_seeds_that_both_rows_have_and_its_interval_knows_how_they_differ():
+    """Of two seeds that gain 10 and 2 % on every clip the interval spans both; a third that only one row has counts for nothing."""
+    base = [1.0, 2.0, 4.0, 1.0, 2.0, 4.0, 1.0, 2.0, 4.0, 3.0]
+    rows = {
+        "thunder": {1: of_clips(lve=base), 2: of_clips(lve=base), 3: of_clips(lve=[9.0] * 10)},
+        "thunder+mouth2s": {1: of_clips(lve=[0.9 * v for v in base]), 2: of_clips(lve=[0.98 * v for v in base])},
+    }
+    [row] = paper.claims(rows)
+    assert row["seeds"] == [1, 2] and row["lve"] == pytest.approx(-6) and row["lve_seeds"] == pytest.approx([-10, -2])
+    assert row["lve_ci"] == pytest.approx([-10, -2])
+    [verdict] = [v for v in paper.verdicts([row], rows) if v["claim"] == "L_m2s lowers LVE"]
+    assert "| thunder+mouth2s | in every row, 2 seeds | -6.0 (-10.0 … -2.0) (✓) |" in paper.verdicts_markdown([verdict])[-2]
+    lines = paper.markdown(paper.table(rows, ("lve",), ()), ("lve",), ("thunder",), {})
+    assert lines[2].startswith("| thunder | here, 3 seeds |")
+    assert paper.claims({"thunder": rows["thunder"], "thunder+mouth2s": {4: of_clips(lve=base)}}) == []
+
+
+@pytest.mark.parametrize(
+    "count, verdict, cell", [(9, "too few clips", "-10.0 (-10.0 … -10.0), too few clips"), (10, "reproduced", "-10.0) (✓)")]
+)
+def test_of_few_clips_no_verdict_is_given(tmp_path, count, verdict, cell):
+    rows = {"thunder": {1: of_clips(lve=[1.0] * count)}, "thunder+mouth2s": {1: of_clips(lve=[0.9] * count)}}
+    paper.write(tmp_path, tmp_path / "page.md", rows, {})
+    made = json.loads((tmp_path / "table2.json").read_text())["verdicts"]
+    assert made[0]["verdict"] == verdict and cell in (tmp_path / "page.md").read_text()
+    assert count == 10 or ({v["verdict"] for v in made} == {verdict} and "✓" not in (tmp_path / "page.md").read_text())
+
+
+def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
+    plain, all_rows, masked = (of_clips(dtw=[value] * 10) for value in (1.0, 1.1, 0.99))
+    rows = {"thunder": {1: plain}, "thunder+mouth2s": {1: all_rows}, "thunder+mouth2s-masked": {1: masked}}
+    made = paper.claims(rows)
+    assert [(r["against"], r["system"], round(r["dtw"])) for r in made] == [
+        ("thunder", "thunder+mouth2s", 10), ("thunder", "thunder+mouth2s-masked", -1), ("thunder+mouth2s", "thunder+mouth2s-masked", -10),
+    ]  # fmt: skip
+    said = [v for v in paper.verdicts(made, rows) if v["claim"] == "L_m2s lowers DTW"]
+    assert [v["verdict"] for v in said] == ["contradicted", "reproduced"]
+    assert [round(v["paper"], 1) for v in said] == [-11.9, -11.9]  # the paper does not say which of the two it did
+    masked, everywhere, stated = paper.verdicts_markdown(said)[2:]
+    assert masked.startswith("| thunder+mouth2s | only with sound |  | -1.0 (-1.0 … -1.0) (✓) |")
+    assert everywhere.startswith("| thunder+mouth2s | in every row |  | +10.0 (+10.0 … +10.0) (✗) |")
+    assert stated.startswith("| | paper |  | -11.9 |")
+    rows |= {"thunder+face2s-masked": {1: of_clips(lve=[2.0] * 10)}}
+    better = [v["system"] for v in paper.verdicts([], rows) if "better than face2s" in v["claim"]]
+    assert better == ["thunder+mouth2s-masked"]
+
+
+def test_lip_error_is_compared_where_samples_vary_alike():
+    plain = [{"guidance": g, "sdiv_l": v, "lve": e} for g, v, e in ((0, 3.0, 6.0), (1, 2.0, 4.0), (2, 1.0, 3.0))]
+    with_loss = [{"guidance": g, "sdiv_l": v, "lve": e} for g, v, e in ((0, 2.5, 5.0), (1, 1.5, 2.8), (2, 0.5, 2.0))]
+    compared = tradeoff.at_equal_variety({"thunder": plain, "thunder+mouth2s": with_loss, "flameformer+mouth2s": with_loss[:1]})
+    assert compared == {"thunder+mouth2s": [{"guidance": 0, "change": 0.0}, {"guidance": 1, "change": -20.0}]}  # the last lies beyond
+
+
+def test_real_faces_are_cut_where_they_were_seen():
+    seen = np.ones(400, bool)
+    seen[130:140] = False
+    assert stretches(seen) == [(0, 125), (140, 125), (265, 125)]  # what is left of each part is shorter than 3 s
+    assert stretches(np.ones(74, bool)) == [] and stretches(np.ones(75, bool)) == [(0, 75)]
+
+
+def test_a_reference_is_of_another_part_of_the_recording():
+    whole = np.arange(200.0, dtype=np.float32)[:, None]
+    person = Person("someone 60", 75, 60, whole, np.zeros((75, 3)), np.zeros(75 * 640), np.zeros(800, np.uint8))
+    assert np.array_equal(person.truth[:, 0], np.arange(60, 135))
+    for seed in range(20):
+        first, last = person.reference(seed)[[0, -1], 0]
+        assert last < 60 or first >= 135
+    assert Person("short 0", 75, 0, whole[:100], None, None, None).reference(0) is None
+
+
+def test_the_page_says_what_is_missing_and_only_its_tables_change(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n<!-- table 2 -->\nold\n<!-- end table 2 -->\n\nAfter.\n")
+    rows = {"thunder": {1: of_clips(lve=[1.0, 2.0])}, "teacher": {1: of_clips(lve=[0.1, 0.2])}}
+    for _ in range(2):  # again: nothing is added twice
+        paper.write(tmp_path, page, rows, {"clips": 2})
+    text = page.read_text()
+    assert text.startswith("# Title\n\n<!-- table 2 -->\n| |") and "old" not in text and "\nAfter.\n" in text
+    assert text.count("<!-- claims -->") == 1 and "table 3" not in text
+    assert "| thunder | here | 1.5 ±0.5 |" in text and "| | paper | 0.879 |" in text and "| media2face | here | not trained |" in text
+    second = json.loads((tmp_path / "table2.json").read_text())
+    assert [row["system"] for row in second["rows"]] == ["thunder", "teacher"] and "media2face" in second["missing"]
+
+
+def test_the_second_data_set_has_a_table_and_verdicts_of_its_own_beside_the_paper_s_table_3(tmp_path):
+    rows = {"thunder": {1: of_clips(lve=[1.0, 2.0] * 5)}, "thunder+mouth2s-masked": {1: of_clips(lve=[0.9, 1.8] * 5)}}
+    rows |= {"media2face": {1: of_clips(lve=[1.0] * 10)}, "media2face+mouth2s": {1: of_clips(sdiv_l=[0.4] * 10)}}
+    (tmp_path / "table2.json").write_text("as it was")
+    paper.write(tmp_path, tmp_path / "page.md", rows, {"clips": 2}, paper.THIRD)
+    assert (tmp_path / "table2.json").read_text() == "as it was" and not (tmp_path / "paper_clips.json").exists()
+    made = json.loads((tmp_path / "table3.json").read_text())
+    assert {"ba", "div", "lve_sd", "div_ci"} <= set(made["rows"][0]) and "thunder-t+mouth2s" in made["missing"]
+    [lve] = [v for v in made["verdicts"] if v["claim"] == "L_m2s lowers LVE" and v["system"] == "thunder+mouth2s-masked"]
+    assert lve["verdict"] == "reproduced" and lve["paper"] == pytest.approx(-10.8, abs=0.05)  # 1.07 / 1.2, of Table 3
+    gap = [v for v in made["verdicts"] if "upper face" in v["claim"] and v["system"] == "media2face+mouth2s"]
+    assert [(v["change"], "paper" in v) for v in gap] == [(-20, False)]  # Table 3 does not have S-DIV
+    text = (tmp_path / "page.md").read_text()
+    assert "| thunder | here | 1.5 ±0.3 |" in text and "| | paper | 1.2 | 0.285 | 0.388 | 2.26 | 0.00602 | 3.07 |  |" in text
+    assert "| thunder-t | here | not trained |" in text and "<!-- claims heads -->" in text and "<!-- table 2 -->" not in text
+
+
+@pytest.fixture(scope="module")
+def motions(tmp_path_factory):
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("cache")
+    return folder / "set", made_motions(folder / "set", load_head())
+
+
+def test_figures_of_the_truth_itself_are_perfect(motions):
+    _, made = motions
+    clip, measured = Clip.of(made, 4), Measured(load_head())
+    assert clips_of(made, "test", 40) == [4, 5, 6] and clips_of(made, "test", 2) == [4, 6]
+    result = figures(measured, np.stack([clip.truth] * 2), clip)
+    assert result["lve"] == result["dtw"] == result["fdd_l"] == result["sdiv_l"] == result["tdiv_u"] == result["div"] == 0
+    assert result["l_ccc"] == pytest.approx(1) and result["l_pcc"] == pytest.approx(1)
+    moved = figures(measured, np.stack([clip.truth, clip.truth * 0.5]), clip)
+    assert moved["lve"] > 0 and moved["sdiv_l"] > 0 and moved["l_pcc"] > moved["l_ccc"]
+
+
+def test_the_teacher_performs_again_otherwise_and_of_its_seed(motions):
+    _, made = motions
+    clip, again = Clip.of(made, 4), TeacherAgain(list(load_head().expression_names))
+    one, other = again(clip, 2), again(clip, 2)
+    assert one.shape == (2, *clip.truth.shape) and np.array_equal(one, other) and not np.array_equal(one[0], one[1])
+
+
+@pytest.mark.slow
+def test_the_command_measures_once_and_again_only_what_is_new(motions, tmp_path, monkeypatch, capsys):
+    folder, made = motions
+    runs, results = tmp_path / "runs", tmp_path / "results"
+    train_chain(Chain(made, load_head(), SHIPPED, runs, Budget(1, 1, 2), seed=1), chosen(["flameformer"])[:2])
+    words = ["--cache", str(tmp_path / "cache"), "--runs", str(runs), "--samples", "2", "--clips", "2"]
+    (tmp_path / "cache").mkdir()
+    for name in ("corpus", "motions"):
+        (tmp_path / "cache" / name).symlink_to(folder / name)
+    main(["paper", *words])
+    assert "Not written to research/results" in capsys.readouterr().out
+    measured = []
+    monkeypatch.setattr(paper, "figures", lambda *a: measured.append(a) or figures(*a))
+    main(["paper", *words, "--results", str(results), "--docs", str(tmp_path / "page.md")])
+    assert not measured
+    rows = json.loads((results / "table2.json").read_text())["rows"]
+    assert [row["system"] for row in rows] == ["flameformer", "teacher"] and all(row["clips"] == 2 for row in rows)
+    kept = json.loads((results / "paper_clips.json").read_text())
+    assert set(kept["flameformer"]["1"]) == {"4", "6"} and set(kept["flameformer"]["1"]["4"]) == set(FIGURES)
+    main(["paper", *words[:-1], "3", "--only", "flameformer", "--results", str(results)])
+    assert len(measured) == 1  # the third clip
+    few = [*words[:4], "--clips", "1", "--samples", "1", "--only", "flameformer", "--steps", "2", "3"]
+    main(["paper", *few, "--results", str(results), "--docs", str(tmp_path / "page.md")])
+    apart = json.loads((results / "table2_steps.json").read_text())
+    assert [row["system"] for row in apart["rows"]] == ["flameformer, 2 steps", "flameformer, 3 steps"] and apart["steps"] == [2, 3]
+    assert json.loads((results / "table2.json").read_text())["clips"] == 3  # as it was
+    assert "flameformer, 3 steps" in (tmp_path / "page.md").read_text()
+
+    heads = [*words[:4], "--clips", "2", "--samples", "2", "--only", "flameformer", "--heads"]
+    main(["paper", *heads, "--results", str(results), "--docs", str(tmp_path / "page.md")])
+    apart = json.loads((results / "table3.json").read_text())
+    assert apart["data"]["div"] > 0 and [row["system"] for row in apart["rows"]] == ["flameformer"] and "ba" in apart["rows"][0]
+    assert "<!-- table 3 -->" in (tmp_path / "page.md").read_text()
+
+    main(["tradeoff", *words[:4], "--clips", "1", "--only", "flameformer", "--results", str(results)])
+    points = json.loads((results / "tradeoff.json").read_text())["rows"]["flameformer"]
+    assert [p["guidance"] for p in points] == [1.0] and points[0]["lve"] > 0 and (results / "tradeoff.png").stat().st_size > 1000
+
+
+def test_nothing_trained_replaces_no_table(motions, tmp_path):
+    folder, _ = motions
+    with pytest.raises(SystemExit, match="missing.*as it was"):
+        main(["paper", "--cache", str(folder), "--runs", str(tmp_path)])
+
+
+def test_a_row_that_is_not_there_is_refused_and_no_table_overwritten(tmp_path):
+    words = ["--cache", str(tmp_path), "--runs", str(tmp_path / "runs"), "--only", "thundr"]
+    parser = argparse.ArgumentParser()
+    paper.add_arguments(parser)
+    with pytest.raises(SystemExit, match="There is no row thundr to be measured: choose of .*teacher"):
+        paper.entrants(parser.parse_args(words))
+    assert list(paper.entrants(parser.parse_args([*words[:-1], "teach*"]))) == ["teacher"]
+
+
+def test_the_row_that_is_missing_at_equal_variety_is_the_one_that_was_named(tmp_path):
+    folder = tmp_path / "paper" / "seed1" / "flameformer"
+
+    def asked(*only):
+        return tradeoff.rows_of(Namespace(runs=tmp_path, seed=1, only=list(only)))
+
+    with pytest.raises(SystemExit, match="seed1 is missing: what python -m research train paper makes"):
+        asked("flameformer")
+    folder.mkdir(parents=True)
+    with pytest.raises(SystemExit, match="No row is trained in .*seed1"):
+        asked()
+    (folder / "network.json").touch()
+    assert asked() == asked("flame*") == ["flameformer"]
+    with pytest.raises(SystemExit, match="diffposetalk is not trained: python -m research train paper --only diffposetalk"):
+        asked("diffposetalk")
+    with pytest.raises(SystemExit, match="There is no row faceformer to be measured: choose of flameformer"):
+        asked("faceformer", "flameformer")
+
+
+def test_what_the_image_encoder_sees_is_measured_in_every_view(motions, tmp_path, monkeypatch):
+    _, made = motions
+    strong = np.zeros_like(made.directions)
+    strong[..., -len(LABELS) + 2] = 0.8
+    monkeypatch.setattr(made, "directions", strong)
+    torch.manual_seed(0)
+    for varied in (True, False):
+        network = Media2Face(Media2FaceConfig(motion=made.motions.shape[2], audio=made.features.shape[1], varied=varied))
+        save_weights(tmp_path / "network", network.state_dict(), network.settings(), {})
+        rows = pictures.measured(tmp_path, made, 12)
+        assert {"front", "3 pixels aside", "turned by 8°", "another person"} <= set(rows) and ("as it learned" in rows) != varied
+        assert all(row["right_by_linear_map"] == 1.0 and 0 <= row["right"] <= 1 for row in rows.values())  # there is but one mood
+    monkeypatch.setattr(made, "directions", np.zeros_like(strong))
+    with pytest.raises(SystemExit, match="No frame of the validation speakers"):
+        pictures.measured(tmp_path, made, 12)
+
+
+@pytest.mark.parametrize(
+    "changes, agree", [([-5.3, -6.8, -9.1], True), ([-3.1, -3.2, -7.1], False), ([-8.7, -1.2], False), ([-6.8], False)]
+)
+def test_seeds_agree_where_a_t_interval_of_their_changes_leaves_zero_out(changes, agree):
+    assert paper._seeds_agree(changes) is agree
+    if len(changes) > 1:
+        assert bool(stats.ttest_1samp(changes, 0).pvalue < 0.05) is agree

@@ -1,0 +1,312 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an animator would see at once if it were wrong: lips through teeth, lids that miss the eye, torn corners, messy loops."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial import ConvexHull
+
+from research.sculpt.form import EYE, EYE_RADIUS
+from thunder_core.engine.flame import FlameLayer
+from thunder_core.face.head import JAW, load_head
+
+RINGS, AROUND = 7, 40
+TEETH = ("Teeth", "Back Teeth")
+UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)
+TOUCH = 0.5  # mm: flesh that presses on a tooth or on flesh
+
+JAWS = (0.0, 0.02, 0.05, 0.10, 0.15, 0.20, 0.25)
+SPEECH = {
+    "rest": {},
+    "m": dict(mouthPress=0.45, mouthRollLower=0.18, mouthRollUpper=0.15),
+    "press": dict(mouthPress=1.0),
+    "f": dict(mouthRollLower=0.6, mouthUpperUp=0.12),
+    "hard f": dict(mouthRollLower=0.78, mouthUpperUp=0.12),
+    "oo": dict(mouthPucker=0.6, mouthFunnel=0.45),
+    "pucker": dict(mouthPucker=1.0),
+    "funnel": dict(mouthFunnel=1.0),
+    "ee": dict(mouthStretch=0.7, mouthSmile=0.3),
+    "stretch": dict(mouthStretch=1.0),
+    "smile": dict(mouthSmile=1.0),
+    "teeth": dict(mouthUpperUp=1.0, mouthLowerDown=1.0),
+    "upper": dict(mouthUpperUp=1.0),
+    "lower": dict(mouthLowerDown=1.0),
+    "roll upper": dict(mouthRollUpper=0.5),
+    "shrug": dict(mouthShrugLower=0.6, mouthShrugUpper=0.4),
+    "grin": dict(mouthSmile=0.8, mouthUpperUp=0.5, mouthLowerDown=0.5),
+}
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head()
+
+
+@pytest.fixture(scope="module")
+def pose(head):
+    """(jaw [rad], both sides' channels by name) → vertices [V, 3] mm."""
+    layer = FlameLayer(head, dtype=torch.float64)
+
+    def posed(jaw=0.0, **channels):
+        expression = torch.zeros(1, head.channels, dtype=torch.float64)
+        for name, value in channels.items():
+            for full in [name] if name in head.expression_names else [name + "Left", name + "Right"]:
+                expression[0, head.channel(full)] = value
+        return 1e3 * layer(expression, torch.tensor([[jaw, 0.0, 0.0]], dtype=torch.float64))[0].numpy()
+
+    return posed
+
+
+@pytest.fixture(scope="module")
+def teeth(head):
+    """Every crown's outside as planes [m, 4] at rest, its box, and whether it moves with the jaw."""
+    v = head.v_template.astype(float) * 1e3
+    left = {i for polygon in faces(head, *TEETH) for i in polygon}
+    neighbours = {i: set() for i in left}
+    for polygon in faces(head, *TEETH):
+        for i in polygon:
+            neighbours[i] |= set(polygon)
+    crowns = []
+    while left:
+        crown, edge = set(), {left.pop()}
+        while edge:
+            crown |= edge
+            edge = {j for i in edge for j in neighbours[i]} - crown
+        left -= crown
+        ids = sorted(crown)
+        crowns.append((ConvexHull(v[ids]).equations, v[ids].min(0) - 2, v[ids].max(0) + 2, head.weights[ids[0], JAW] == 1))
+    assert len(crowns) == 28
+    return crowns
+
+
+def faces(head, *materials):
+    names = np.array(head.material_names)[head.polygon_material]
+    return [[i for i in polygon if i >= 0] for polygon in head.polygons[np.isin(names, materials)].tolist()]
+
+
+def surface(v, polygons):
+    """Corners, edge middles and centres of polygons, [n, 3]."""
+    quads = np.array([p if len(p) == 4 else [*p, p[2]] for p in polygons])
+    corners = v[quads]
+    return np.concatenate([corners.reshape(-1, 3), 0.5 * (corners + np.roll(corners, 1, 1)).reshape(-1, 3), corners.mean(1)])
+
+
+def beyond(points, jaw, teeth, head, lower=None):
+    """Signed distance [n] mm of points to the nearest crown, negative inside it; far ones are 2."""
+    joint = head.joints[JAW] * 1e3
+    c, s = np.cos(jaw), np.sin(jaw)
+    with_jaw = (points - joint) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]]) + joint
+    nearest = np.full(len(points), 2.0)
+    for planes, low, high, moves in teeth:
+        if lower is None or moves == lower:
+            q = with_jaw if moves else points
+            near = ((q > low) & (q < high)).all(1)
+            if near.any():
+                nearest[near] = np.minimum(nearest[near], (q[near] @ planes[:, :3].T + planes[:, 3]).max(1))
+    return nearest
+
+
+@pytest.mark.parametrize("name", SPEECH)
+def test_lips_stay_out_of_the_teeth(head, pose, teeth, name):
+    rest = head.v_template.astype(float) * 1e3
+    lips = faces(head, "Lips") + [p for p in faces(head, "Mouth", "Mouth Lining") if rest[p, 2].min() > 80]
+    for jaw in JAWS:
+        for closed in {0.0, jaw / 0.30}:
+            points = surface(pose(jaw, mouthClose=closed, **SPEECH[name]), lips)
+            assert beyond(points, jaw, teeth, head).min() > -TOUCH, (jaw, closed)
+
+
+@pytest.mark.parametrize("name", [n for n in SPEECH if n not in ("upper", "lower", "teeth", "grin", "funnel", "oo")])
+def test_lips_stay_out_of_each_other(head, pose, name):
+    """Seen across the mouth, no ring of one lip lies within the closed outline of the other."""
+    ids = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)[1:]
+    for jaw in JAWS:
+        v = pose(jaw, mouthClose=jaw / 0.30, **SPEECH[name])
+        for a, b in zip(UPPER[1:-1], LOWER[1:-1]):
+            upper, lower = v[ids[:, a]][:, 1:], v[ids[:, b]][:, 1:]
+            assert max(sunk(upper, lower), sunk(lower, upper)) < 0.6, (jaw, a)
+
+
+def sunk(outline, points):
+    """How deep the deepest of points [n, 2] lies within a closed outline [m, 2], mm; 0 outside."""
+    a, b = outline, np.roll(outline, -1, 0)
+    crosses = (a[:, 1] > points[:, None, 1]) != (b[:, 1] > points[:, None, 1])
+    span = np.where(b[:, 1] == a[:, 1], 1e-12, b[:, 1] - a[:, 1])
+    at = a[:, 0] + (points[:, None, 1] - a[:, 1]) / span * (b[:, 0] - a[:, 0])
+    inside = (crosses & (points[:, None, 0] < at)).sum(1) % 2 == 1
+    t = np.clip(((points[:, None] - a) * (b - a)).sum(2) / np.maximum(((b - a) ** 2).sum(1), 1e-12), 0, 1)
+    apart = np.linalg.norm(points[:, None] - (a + t[..., None] * (b - a)), axis=2).min(1)
+    return np.where(inside, apart, 0).max()
+
+
+@pytest.mark.parametrize("jaw", [0.015, 0.02, 0.025, 0.03])
+def test_f_and_v_touch_the_upper_teeth(head, pose, teeth, jaw):
+    lower_lip = [p for p in faces(head, "Lips", "Mouth", "Mouth Lining") if head.weights[p, JAW].min() > 0.9]
+    points = surface(pose(jaw, **SPEECH["f"]), lower_lip)
+    assert -TOUCH < beyond(points, jaw, teeth, head, lower=False).min() < 0.5
+
+
+@pytest.mark.parametrize("jaw", [0.0, 0.05, 0.1])
+def test_the_mouths_lining_stays_behind_the_skin_of_a_lip_that_rolls_in(head, pose, jaw):
+    v = pose(jaw, mouthRollLower=0.6, mouthLowerDown=0.25)
+    ids = np.unique([i for p in faces(head, "Mouth", "Mouth Lining") for i in p])
+    rest = head.v_template.astype(float) * 1e3
+    ids = ids[(np.abs(rest[ids, 0]) < 9) & (rest[ids, 1] < -76) & (rest[ids, 2] > 75)]
+    skin = surface(v, [p for p in faces(head, "Skin") if np.abs(rest[p, 0]).max() < 20 and rest[p, 1].max() < -70])
+    near = np.linalg.norm(skin[None, :, :2] - v[ids, None, :2], axis=2) < 1.5
+    covered = near.any(1)
+    assert covered.sum() > 3
+    assert (np.where(near, skin[None, :, 2], -np.inf).max(1) - v[ids, 2])[covered].min() > 0.5
+
+
+@pytest.mark.parametrize("channel", ["none", "tongueTipUp", "tongueBladeUp", "tongueBack"])
+def test_the_tongue_stays_within_the_teeth(head, pose, teeth, channel):
+    for jaw in JAWS:
+        points = surface(pose(jaw, **({} if channel == "none" else {channel: 1.0})), faces(head, "Tongue"))
+        assert beyond(points, jaw, teeth, head).min() > -0.2, jaw
+
+
+@pytest.mark.parametrize("out", [0.4, 0.5, 0.6])
+def test_th_passes_between_the_teeth(head, pose, teeth, out):
+    for jaw in (0.08, 0.10, 0.15):
+        v = pose(jaw, tongueOut=out, tongueTipUp=0.1)
+        points = surface(v, faces(head, "Tongue"))
+        assert beyond(points, jaw, teeth, head).min() > -TOUCH, jaw
+        assert points[:, 2].max() > v[head.mouth_vertices[head.mouth_parts == 2], 2].max() + 2, "it does not reach past the lower teeth"
+
+
+@pytest.mark.parametrize(("jaw", "out"), [(0.032, 0.19), (0.036, 0.28), (0.034, 0.44), (0.062, 0.46)])
+def test_th_as_takes_say_it_presses_on_the_teeth_a_little(head, pose, teeth, jaw, out):
+    """Incisors 3 to 6 mm apart and the tip in front of them: the flesh that lies within a tooth is what the tooth would press in."""
+    points = surface(pose(jaw, tongueOut=out), faces(head, "Tongue"))
+    assert beyond(points, jaw, teeth, head).min() > -1.5
+
+
+def test_a_tongue_is_round_in_front_and_has_a_groove(head):
+    v = head.v_template.astype(float) * 1e3
+    points = surface(v, faces(head, "Tongue"))
+    ahead = points[:, 2].max() - points[:, 2]
+    widths = [2 * points[ahead < depth, 0].max() for depth in (0.8, 3.0, 8.0, 25.0)]
+    assert widths[0] < 8 and np.all(np.diff(widths) > 4), "its tip is cut off"
+    for z in (70, 62, 54, 46):
+        slice_ = points[np.abs(points[:, 2] - z) < 2.5]
+        middle, beside = (slice_[(np.abs(slice_[:, 0]) > a) & (np.abs(slice_[:, 0]) < b), 1].max() for a, b in ((-1, 1), (4, 9)))
+        assert 0.5 < beside - middle < 3.5, z
+        assert slice_[:, 1].max() - slice_[:, 1].min() > 4, "it is a sheet"
+
+
+# Vertex by what it is read for → rest, then its displacement by the channel that it is read for, millimetres.
+MEASURED_ON_THE_TONGUE = {
+    "tip": ("tongueOut", (0, -74.25, 78.2), (0, 6.3, 29.0)),
+    "tongueOut": ("tongueOut", (0, -73.0, 77.6), (0, 8.55, 34.625)),
+    "tongueTipUp": ("tongueTipUp", (0, -73.0, 77.6), (0, 10.2, 3.4)),
+    "tongueBladeUp": ("tongueBladeUp", (0, -72.9364, 59.4182), (0, 5.998, -0.6364)),
+    "tongueBack": ("tongueBack", (0, -73.0225, 41.2364), (0, 7.9151, -3.2218)),
+}
+
+
+@pytest.mark.parametrize("name", MEASURED_ON_THE_TONGUE)
+def test_what_takes_and_keys_measure_on_the_tongue_stays_where_it_was(head, name):
+    """Its tip places th in takes, and keys are reduced by what each channel moves most: another shape would make other takes."""
+    channel, rest, moved = MEASURED_ON_THE_TONGUE[name]
+    of_mouth = head.mouth_vertices[head.mouth_parts == 3]
+    if name == "tip":
+        vertex = of_mouth[head.v_template[of_mouth, 2].argmax()]
+    else:
+        vertex = (head.shapedirs[..., head.channel(name)] ** 2).sum(1).argmax()
+    assert 1e3 * head.v_template[vertex] == pytest.approx(rest, abs=2e-4)
+    assert 1e3 * head.shapedirs[vertex, :, head.channel(channel)] == pytest.approx(moved, abs=2e-4)
+    with_jaw = 1e3 * head.shapedirs[vertex, :, head.channel("jawForward")]
+    assert with_jaw == pytest.approx(head.weights[vertex, JAW] * np.array([0, -0.6, 6.5]), abs=1e-3)
+
+
+def test_corners_stay_attached_in_a_pucker(head, pose):
+    """The rings meet in the corners as they did at rest: nothing tears or folds there, and the lips stay shut up to them."""
+    rest, now = pose(), pose(mouthPucker=1.0)
+    ids = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)
+    for k in (0, 20):
+        before, after = (np.linalg.norm(np.diff(v[ids[:, k]], axis=0), axis=1) for v in (rest, now))
+        assert (after < 1.6 * before + 0.8).all() and (after > 0.3 * before - 0.2).all()
+    for ring in (5, 6):
+        assert np.abs(now[ids[ring, UPPER]] - now[ids[ring, LOWER]]).max() < 0.3
+    assert np.linalg.norm(now[ids[5, 0]] - now[ids[5, 20]]) < 35
+
+
+@pytest.mark.parametrize("side", [1, -1])
+def test_no_part_of_the_eyeball_shows_in_a_blink(head, pose, side):
+    """From the front, every point of the eyeball lies behind skin."""
+    v = pose(eyeBlink=1.0)
+    ball = np.flatnonzero(head.weights[:, 3 if side > 0 else 4] == 1)
+    points = surface(v, [p for p in faces(head, "Eye White", "Iris", "Limbus", "Pupil") if p[0] in set(ball.tolist())])
+    points = points[points[:, 2] > EYE[2]]
+    skin = v[[t for p in faces(head, "Skin") for t in ([p[:3], [p[0], p[2], p[3]]] if len(p) == 4 else [p])]]
+    skin = skin[(np.abs(skin[:, :, :2] - EYE[:2] * [side, 1]).max(2).min(1) < 22) & (skin[:, :, 2].min(1) > 40)]
+    a, b, c = (skin[:, i, :2] for i in range(3))
+    shown = 0
+    for point in points:
+        pa, pb, pc = a - point[:2], b - point[:2], c - point[:2]
+        w = np.stack([_cross(pb, pc), _cross(pc, pa), _cross(pa, pb)], 1)
+        total = w.sum(1)
+        over = ((w >= -1e-9).all(1) | (w <= 1e-9).all(1)) & (np.abs(total) > 1e-9)
+        depth = (w[over] * skin[over, :, 2]).sum(1) / total[over]
+        shown += not (depth > point[2] - 1e-6).any()
+    assert shown == 0
+
+
+def _cross(p, q):
+    return p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
+
+
+def test_loops_are_clean(head):
+    """Quads but for a handful, no vertex where too many edges meet, and every lip ring is one closed loop of edges."""
+    of_hairs = head.polygon_material == head.material_names.index("Brows")  # whose tips are triangles
+    assert (head.polygons[~of_hairs, 3] < 0).mean() < 0.03
+    skin = faces(head, "Skin", "Lips", "Mouth", "Mouth Lining")
+    edges = {frozenset(e) for p in skin for e in zip(p, p[1:] + p[:1])}
+    count = np.bincount([i for e in edges for i in e])
+    assert (count[count > 0] <= 5).mean() > 0.99
+    for ring in head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND).tolist():
+        assert all(frozenset(e) in edges for e in zip(ring, ring[1:] + ring[:1]))
+
+
+@pytest.mark.parametrize("look", [0.15, 0.3])
+def test_lids_follow_a_look_down_and_a_blink_on_top_of_it_only_shuts_them(head, look):
+    layer = FlameLayer(head, dtype=torch.float64)
+    rest = head.v_template.astype(float) * 1e3
+    ball = EYE + 0.0
+    lid = (np.abs(head.shapedirs[:, :, head.channel("eyeBlinkLeft")]).max(1) > 0) & (np.linalg.norm(rest - ball, axis=1) > EYE_RADIUS + 1)
+
+    def seen(blink, angle):
+        expression = torch.zeros(1, head.channels, dtype=torch.float64)
+        expression[0, head.channel("eyeBlinkLeft")] = blink
+        eyes = torch.tensor([[angle, 0.0, 0.0]], dtype=torch.float64)
+        return 1e3 * layer(expression, torch.zeros(1, 3, dtype=torch.float64), eyes=eyes)[0].numpy()
+
+    open_lid = lid & (rest[:, 1] > 4) & (np.abs(rest[:, 0] - EYE[0]) < 4)
+    assert (seen(0.0, 0.0) - seen(0.0, look))[open_lid, 1].max() > 8 * np.sin(look)
+    for blink in (0.0, 0.5, 1.0):
+        assert np.linalg.norm(seen(blink, look) - ball, axis=1)[lid].min() > EYE_RADIUS + 0.4
+    lower = (seen(1.0, 0.0) - seen(1.0, look))[open_lid, 1]
+    assert 0 < lower.max() < 6 * np.sin(look), "the shut upper lid goes with the lower one"
+
+
+def test_correctives_move_nothing_where_the_lips_meet_or_in_the_mouth(head):
+    still = {i for p in faces(head, *TEETH, "Gums", "Tongue", "Mouth", "Mouth Lining", "Eye White") for i in p}
+    contact = head.mouth_vertices[head.mouth_parts == 0].reshape(RINGS, AROUND)[5:].ravel()
+    assert len(head.corrective_pairs) >= 5 and np.abs(head.correctives).max() > 1e-3
+    assert not head.correctives[contact].any() and not head.correctives[sorted(still)].any()
+
+
+def test_correctives_come_in_with_the_product_of_both_keys(head):
+    blink, look = 0.7, 0.2
+    place = head.corrective_pairs.index(("eyeBlinkLeft", "eye_left"))
+    expression = torch.zeros(1, head.channels, dtype=torch.float64)
+    expression[0, head.channel("eyeBlinkLeft")] = blink
+    seen = []
+    for model in (head, replace(head, corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32))):
+        layer = FlameLayer(model, dtype=torch.float64)
+        eyes = torch.tensor([[look, 0.0, 0.0]], dtype=torch.float64)
+        seen.append(1e3 * layer(expression, torch.zeros(1, 3, dtype=torch.float64), eyes=eyes)[0].numpy())
+    assert np.allclose(seen[0] - seen[1], blink * np.sin(look) * 1e3 * head.correctives[:, :, place], atol=1e-4)

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Following a tracked face: a performance of our own head, seen as landmarks of a turning, noisy stranger, is found again."""
+
+import os
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial.transform import Rotation
+
+from research.faces import landmarks as table
+from research.faces.landmarks import aperture, contours, correspondence, Front, lip_rings
+from research.faces.real_faces import fit_figures, solve_folder, solved_clips
+from research.faces.solve import BadLandmarks, meet_gap, read_landmarks, solve
+from research.measures.habits import habits
+from thunder_core.engine.flame import FlameLayer
+from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head
+from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.types import Motion
+
+HEAD = load_head()
+NAMES = list(HEAD.expression_names)
+REST = HEAD.v_template.astype(np.float64)
+# Where the landmarks lie that no contour names, on our own head: x, y in mm.
+ELSEWHERE = {
+    6: (0, 2), 168: (0, 8), 197: (0, -8), 195: (0, -18), 5: (0, -28), 9: (0, 22), 8: (0, 14), 151: (0, 45), 10: (0, 80), 108: (-12, 45),
+    337: (12, 45), 127: (-71, 0), 356: (71, 0), 162: (-68, 20), 389: (68, 20), 21: (-65, 35), 251: (65, 35),
+    18: (0, -88), 83: (-8, -87), 313: (8, -87), 200: (0, -96), 201: (-10, -95), 421: (10, -95), 199: (0, -105), 208: (-12, -104), 428: (12, -104),  # noqa: E501
+    171: (-12, -110), 396: (12, -110), 148: (-12, -113), 377: (12, -113), 50: (-48, -39), 280: (48, -39), 101: (-33, -32), 330: (33, -32),
+    205: (-39, -47), 425: (39, -47), 207: (-44, -56), 427: (44, -56), 187: (-53, -52), 411: (53, -52), 216: (-35, -61), 436: (35, -61),
+    206: (-30, -52), 426: (30, -52), 212: (-38, -72), 432: (38, -72), 202: (-33, -80), 422: (33, -80), 214: (-46, -73), 434: (46, -73),
+    129: (-20, -41), 358: (20, -41), 98: (-16, -47), 327: (16, -47), 49: (-18, -39), 279: (18, -39), 164: (0, -52), 167: (-8, -52), 393: (8, -52),  # noqa: E501
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def known():
+    return contours(HEAD)
+
+
+def performance(frames=75):
+    t = np.arange(frames) / 25
+    x, jaw = np.zeros((frames, len(NAMES))), np.zeros((frames, 3))
+    jaw[:, 0] = 0.12 * (1 - np.cos(2 * np.pi * 2 * t))
+    shut = np.zeros(frames, bool)
+    for a in (8, 30, 52):
+        shut[a : a + 3] = True
+    jaw[shut, 0] = 0.08
+    x[:, NAMES.index("mouthClose")] = np.where(shut, 0.08 / 0.30, 0)
+    x[:, NAMES.index("mouthPucker")] = 0.4 * (1 - np.cos(2 * np.pi * 0.7 * t)) / 2
+    for side in ("Left", "Right"):
+        x[:, NAMES.index("mouthSmile" + side)] = 0.25 * (1 + np.sin(2 * np.pi * 0.4 * t))
+        x[:, NAMES.index("browOuterUp" + side)] = 0.5 * np.exp(-(((t - 2.2) / 0.3) ** 2))
+        x[20:24, NAMES.index("eyeBlink" + side)] = 1.0
+    eyes = np.stack([0 * t, 0.2 * np.sign(np.sin(2 * np.pi * 0.6 * t)), 0 * t], 1)
+    head = np.stack([0.08 * np.sin(2 * np.pi * 0.5 * t), 0.12 * np.sin(2 * np.pi * 0.3 * t), 0 * t], 1)
+    return Motion(x.astype(np.float32), jaw.astype(np.float32), head.astype(np.float32), eyes.astype(np.float32)), shut
+
+
+def tracked(motion, known, noise_mm=0.25, facing=(0.05, 0.3, 0.0), proportions=(1.0, 1.0, 1.0), seed=0):
+    """The 478 landmarks [T, 478, 3] a tracker would give of a motion: our axes, another unit, turned, noisy."""
+    layer = FlameLayer(HEAD, None, torch.float64)
+    with torch.no_grad():
+        moved = layer(*(torch.from_numpy(x.astype(np.float64)) for x in (motion.expression, motion.jaw))).numpy()
+    front = Front(HEAD, ("Brows",), without_eyes=True)
+    points = np.full((motion.frames, table.POINTS, 3), 0.1)
+    place = known.of(moved)
+    for row, ids in enumerate(known.landmarks):
+        points[:, list(ids)] = place[:, row, None]
+    for landmark, (x, y) in ELSEWHERE.items():
+        vertices, shares = front.spot(x / 1000, y / 1000)
+        points[:, landmark] = (moved[:, vertices] * shares[:, None]).sum(1)
+    for iris, joint in zip(table.IRISES, (EYE_RIGHT, EYE_LEFT)):
+        points[:, iris] = HEAD.joints[joint] + Rotation.from_rotvec(motion.eyes).apply([0, 0, 0.012])
+    rest = points[:1].copy()
+    points = rest * proportions + (points - rest)
+    points += np.random.default_rng(seed).normal(0, noise_mm / 1000, points.shape)
+    turned = Rotation.from_rotvec(facing) * Rotation.from_rotvec(motion.head)
+    return 11.0 * np.einsum("tcd,tkd->tkc", turned.as_matrix(), points) + (0.3, -0.2, 5.0)
+
+
+@pytest.fixture(scope="module")
+def found(known):
+    motion, shut = performance()
+    points = tracked(motion, known, proportions=(1.06, 0.95, 1.0))
+    points[40:42] = np.nan
+    return motion, shut, solve(HEAD, points, known)
+
+
+def r(x, y):
+    return np.corrcoef(x, y)[0, 1]
+
+
+def test_the_mouth_is_found_again(found):
+    true, shut, solved = found
+    ok = solved.seen
+    gap, real = opening_mm(solved.motion, HEAD), opening_mm(true, HEAD)
+    # the stranger's eyes are 6 % further apart than ours, and all is measured by them
+    assert np.abs(1.06 * gap - real)[ok].mean() < 0.8 and r(gap[ok], real[ok]) > 0.98
+    width, real = width_mm(solved.motion, HEAD), width_mm(true, HEAD)
+    assert r(width[ok], real[ok]) > 0.95
+    assert r(solved.motion.jaw[ok, 0], true.jaw[ok, 0]) > 0.9
+    slope = np.polyfit(true.jaw[ok, 0], solved.motion.jaw[ok, 0], 1)[0]
+    assert 0.7 < slope < 1.3
+
+
+def test_lips_that_met_meet(found):
+    _, shut, solved = found
+    assert opening_mm(solved.motion, HEAD)[shut & solved.seen].max() < 0.3
+
+
+def test_blinks_brows_gaze_and_head_are_found_again(found):
+    true, _, solved = found
+    m = solved.motion
+    blink = m.expression[:, NAMES.index("eyeBlinkLeft")]
+    assert blink[20:24].min() > 0.7 and np.delete(blink, np.s_[17:27]).max() < 0.35
+    brow = NAMES.index("browOuterUpLeft")
+    assert r(m.expression[:, brow], true.expression[:, brow]) > 0.9
+    awake = blink < 0.3
+    assert r(m.eyes[awake, 1], true.eyes[awake, 1]) > 0.9
+    for axis in (0, 1):
+        assert r(m.head[:, axis], true.head[:, axis]) > 0.97
+        assert np.ptp(m.head[:, axis]) == pytest.approx(np.ptp(true.head[:, axis]), rel=0.2)
+    assert np.abs(solved.facing - (0.05, 0.3, 0.0)).max() < 0.1
+
+
+def test_lost_frames_are_marked_and_bridged(found):
+    _, _, solved = found
+    assert np.flatnonzero(~solved.seen).tolist() == [40, 41]
+    for values in (solved.motion.expression, solved.motion.jaw, solved.motion.head, solved.motion.eyes):
+        before, after = values[39], values[42]
+        assert (values[40:42] >= np.minimum(before, after) - 1e-5).all() and (values[40:42] <= np.maximum(before, after) + 1e-5).all()
+    assert solved.motion.frames == 75 and len(solved.residual) == 73
+
+
+def test_residuals_are_as_small_as_the_noise_allows(found):
+    _, _, solved = found
+    figures = fit_figures(HEAD, solved, {})
+    assert figures["lips_outer"] < 1.0 and figures["lips_inner"] < 1.0 and figures["shut_mm"] < 0.3
+
+
+def test_a_resting_face_stays_at_rest(known):
+    still = Motion(np.zeros((40, len(NAMES))), np.zeros((40, 3)), np.zeros((40, 3)), np.zeros((40, 3)))
+    solved = solve(HEAD, tracked(still, known, noise_mm=0.15), known)
+    assert opening_mm(solved.motion, HEAD).max() < 0.8  # the tracker's noise
+    assert solved.motion.expression.mean() < 0.03 and np.abs(solved.motion.jaw[:, 0]).max() < 0.02
+
+
+def test_meeting_a_gap_changes_little_and_meets_it():
+    rng = np.random.default_rng(0)
+    x, jaw = 0.2 * rng.random((30, len(NAMES))), np.zeros((30, 3))
+    jaw[:, 0] = np.linspace(0.02, 0.2, 30)
+    wanted = np.where(np.arange(30) % 3 == 0, 0.0, np.linspace(1, 12, 30))
+    y = meet_gap(HEAD, x, jaw, wanted)
+    assert np.abs(opening_mm(Motion(y, jaw), HEAD) - wanted).max() < 0.3
+    changed = np.abs(y - x).max(0) > 0
+    assert {n for n, c in zip(NAMES, changed) if c} <= {"mouthClose"} | {
+        n for n in NAMES if n.startswith(("mouthLowerDown", "mouthUpperUp"))
+    }
+    assert y.min() >= 0 and y.max() <= 1
+
+
+def test_contours_lie_where_their_names_say(known):
+    p = dict(zip(known.names, 1000 * known.of(REST)))
+    outer, inner = lip_rings(HEAD)
+    assert not set(outer) & set(inner)
+    assert p["inner_upper_5"][:2] == pytest.approx((0, 1000 * REST[HEAD.inner_lip_upper_mid, 1]), abs=0.5)
+    assert p["outer_upper_0"][0] < -15 and p["outer_upper_10"][0] > 15
+    assert p["outer_upper_5"][1] > p["inner_upper_5"][1] + 2 and p["outer_lower_5"][1] < p["inner_lower_5"][1] - 2
+    for side, sign in (("right", -1), ("left", 1)):
+        assert sign * p[f"{side}_upper_lid_0"][0] > sign * p[f"{side}_upper_lid_8"][0] > 0
+        assert 4 < p[f"{side}_upper_lid_4"][1] - p[f"{side}_lower_lid_4"][1] < 18
+        assert p[f"{side}_brow_2"][1] > p[f"{side}_upper_lid_4"][1] + 5
+    assert p["nose_tip"][2] > p["chin"][2] and p["chin"][1] < p["outer_lower_5"][1] - 10
+    assert len(set(known.names)) == len(known)
+
+
+@pytest.mark.parametrize("side", ["Left", "Right"])
+def test_a_blink_brings_the_lids_spots_together(known, side):
+    shut = REST + HEAD.shapedirs[:, :, HEAD.channel("eyeBlink" + side)]
+    names = [f"{side.lower()}_{lid}_lid_4" for lid in ("upper", "lower")]
+    a, b = (known.names.index(n) for n in names)
+    apart = [np.linalg.norm(known.of(v)[a] - known.of(v)[b]) for v in (REST, shut)]
+    assert apart[1] < 0.35 * apart[0]
+
+
+def test_the_open_eye_is_seen_from_the_front():
+    x, low, high = aperture(HEAD, EYE_LEFT)
+    assert 0.018 < np.ptp(x) < 0.036 and 0.006 < (high - low).max() < 0.016
+
+
+def test_points_between_the_contours_are_mirrored_on_a_symmetric_face(known):
+    still = Motion(np.zeros((1, len(NAMES))), np.zeros((1, 3)), None, np.zeros((1, 3)))
+    neutral = tracked(Motion(still.expression, still.jaw, np.zeros((1, 3)), still.eyes), known, 0.0, (0, 0, 0))[0]
+    spots = correspondence(HEAD, neutral, known)
+    p = dict(zip(spots.names, 1000 * spots.of(REST)))
+    for a, b in ((50, 280), (205, 425), (207, 427)):
+        assert p[f"cheeks_{a}"] * (-1, 1, 1) == pytest.approx(p[f"cheeks_{b}"], abs=1.5)
+    assert set(spots.group) == {"lips_outer", "lips_inner", "lids", "brows", "chin", "cheeks", "nose"}
+
+
+def test_files_that_hold_no_face_get_a_sentence(tmp_path):
+    np.savez(tmp_path / "a.npz", points=np.zeros((9, 478, 3)))
+    with pytest.raises(BadLandmarks, match="named landmarks"):
+        read_landmarks(tmp_path / "a.npz")
+    np.savez(tmp_path / "b.npz", landmarks=np.zeros((9, 468, 3)), fps=25.0)
+    with pytest.raises(BadLandmarks, match="irises"):
+        read_landmarks(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", landmarks=np.full((9, 478, 3), np.nan), fps=25.0)
+    with pytest.raises(BadLandmarks, match="fewer than five"):
+        read_landmarks(tmp_path / "c.npz")
+
+
+def test_a_folder_of_faces_becomes_sequences_report_and_pictures(tmp_path, known):
+    motion, _ = performance(40)
+    (tmp_path / "lips" / "landmarks").mkdir(parents=True)
+    np.savez(tmp_path / "lips" / "landmarks" / "ada.npz", landmarks=tracked(motion, known) * (1, -1, -1), fps=25.0)
+    (tmp_path / "lips" / "split.toml").write_text("check = ['ada']\n")
+    report = solve_folder(tmp_path / "lips", tmp_path / "out", HEAD, pictures=1)
+    assert "ada" in report and (tmp_path / "out" / "report.txt").read_text() == report
+    assert (tmp_path / "out" / "overlays" / "ada.png").stat().st_size > 10_000
+    [(name, read, seen)] = solved_clips(tmp_path / "out" / "check", NAMES)
+    assert name == "ada" and read.frames == 40 and seen.all()
+    assert "blinks_per_minute" in (tmp_path / "out" / "habits.json").read_text()
+
+
+def test_habits_count_what_was_done():
+    motion, _ = performance()
+    figures = habits(HEAD, motion)
+    assert figures["blinks_per_minute"] == pytest.approx(60 / 3)
+    assert figures["blink_seconds"] == pytest.approx(0.16)
+    assert figures["head_deviation_y"] == pytest.approx(motion.head[:, 1].std())
+    assert figures["jaw_share"] == pytest.approx(1, abs=0.3)
+
+
+@pytest.mark.data
+def test_a_real_face_is_followed(known):
+    lips = Path(os.environ.get("THUNDER_DATA", "/nowhere")) / "lips"
+    if not (lips / "landmarks").is_dir():
+        pytest.skip("THUNDER_DATA holds no tracked faces")
+    assert "grid_brbk7n" in tomllib.loads((lips / "split.toml").read_text())["fit"]
+    points, _ = read_landmarks(lips / "landmarks" / "grid_brbk7n.npz")
+    figures = fit_figures(HEAD, solve(HEAD, points, known), dict(np.load(lips / "grid_brbk7n.npz")))
+    assert figures["opening_r"] > 0.97 and figures["width_r"] > 0.9 and figures["kept"] > 0.8
+    assert figures["lips_outer"] < 1.5 and figures["shut_mm"] < 0.3

@@ -1,0 +1,517 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The perceptual study: pairs are balanced and blind, votes are safe at once, the page works in a browser, the count is right."""
+
+import importlib.util
+import json
+import os
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import browser
+import numpy as np
+import pytest
+
+from research.__main__ import main
+from research.study import pairs, server, votes
+
+NAMES = ("secretone", "secrettwo", "secretthree")
+
+
+def clips(folder: Path, count: int) -> list[Path]:
+    made = [folder / f"line{number}.wav" for number in range(count)]
+    for number, clip in enumerate(made):
+        clip.write_bytes(b"sound %d" % number)
+    return made
+
+
+def systems(folder: Path, sounds: list[Path], names=NAMES) -> list[dict]:
+    for name in names:
+        (folder / name).mkdir()
+        for sound in sounds:
+            (folder / name / f"{sound.stem}.npz").write_bytes(b"motion")
+    return [pairs.system(f"{name}={folder / name}") for name in names]
+
+
+@pytest.fixture
+def study(tmp_path):
+    """A study of two systems on three clips, with films that are bytes, and one check."""
+    sounds = clips(tmp_path, 3)
+    plan = pairs.planned(sounds, systems(tmp_path, sounds, NAMES[:2]), 1, 5.0, 64, 1)
+    folder = tmp_path / "study"
+    pairs.begin(folder, plan)
+    for name in plan["films"]:
+        pairs.film_path(folder, name).write_bytes(bytes(range(256)))
+    pairs.publish(folder, plan)
+    return folder
+
+
+@pytest.fixture
+def address(study):
+    with server.serving(study) as serving:
+        threading.Thread(target=serving.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{serving.server_port}"
+        serving.shutdown()
+
+
+def get(url, **headers):
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as answer:
+        return answer.status, answer.headers, answer.read()
+
+
+def post(url, value, kind="application/json"):
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, data, {"Content-Type": kind}), timeout=10) as answer:
+            return answer.status, json.loads(answer.read())
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read())
+
+
+def answers(value=1):
+    return dict.fromkeys(pairs.QUESTIONS, value)
+
+
+# ---- pairs
+
+
+def test_every_two_systems_meet_on_every_clip_and_sides_are_balanced(tmp_path):
+    sounds = clips(tmp_path, 4)
+    plan = pairs.planned(sounds, systems(tmp_path, sounds), 0, 5.0, 64, 3)
+    met = [(frozenset(pair["systems"]), pair["clip"]) for pair in plan["pairs"].values()]
+    assert len(met) == len(set(met)) == 3 * 4
+    for first in NAMES:
+        for second in NAMES:
+            if first != second:
+                assert sum(pair["systems"] == [first, second] for pair in plan["pairs"].values()) == 2
+    for pair in plan["pairs"].values():
+        for side, system in zip(("left", "right"), pair["systems"]):
+            film = plan["films"][pair[side]]
+            assert (film["system"], film["clip"], film["of"]) == (system, pair["clip"], pair["clip"])
+
+
+def test_sides_depend_on_the_seed(tmp_path):
+    sounds = clips(tmp_path, 8)
+    both = systems(tmp_path, sounds, NAMES[:2])
+    sides = [[pair["systems"] for pair in pairs.planned(sounds, both, 0, 5.0, 64, seed)["pairs"].values()] for seed in (1, 2)]
+    assert sides[0] != sides[1]
+
+
+def test_what_is_served_does_not_say_which_system_is_where(study, address):
+    shown = (study / "public" / "pairs.json").read_text() + get(f"{address}/pairs?rater=ada")[2].decode() + get(address)[2].decode()
+    shown += " ".join(path.name for path in (study / "public").iterdir())
+    assert not any(name in shown for name in (*NAMES, "line0", '"check"'))
+    for path in ("/key.json", "/../key.json", "/films/../../key.json", "/films/..%2f..%2fkey.json", "/films/key.json", "/votes/ada.jsonl"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            get(address + path)
+
+
+def test_a_check_shows_the_motion_of_another_clip(tmp_path):
+    sounds = clips(tmp_path, 3)
+    plan = pairs.planned(sounds, systems(tmp_path, sounds, NAMES[:2]), 3, 5.0, 64, 1)
+    checks = [pair for pair in plan["pairs"].values() if pair["check"]]
+    assert len(checks) == 3
+    for pair in checks:
+        of = {system: plan["films"][pair[side]]["of"] for side, system in zip(("left", "right"), pair["systems"])}
+        assert of[NAMES[0]] == pair["clip"] != of[""]
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--clip", "{clip}", "--system", "a={a}"], "at least two"),
+        (["--clip", "{clip}", "--system", "a={a}", "--system", "a={a}"], "two systems called “a”"),
+        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={missing}"], "There is no folder"),
+        (["--clip", "{missing}.wav", "--system", "a={a}", "--system", "b={a}"], "no sound file"),
+        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},stepps=3"], "no setting"),
+        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},steps=none"], "is no steps"),
+        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},quality=best"], "is no quality"),
+        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a},take=3"], "not among 1"),
+        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={empty}"], "neither weights nor line0.npz"),
+        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a}", "--size", "63"], "even number"),
+        (["--clip", "{clip}", "--system", "a={a}", "--system", "b={a}", "--checks", "1"], "at least two clips"),
+    ],
+)
+def test_what_cannot_become_a_study_is_refused_with_a_sentence(tmp_path, words, sentence):
+    sounds = clips(tmp_path, 1)
+    systems(tmp_path, sounds, ["a"])
+    (tmp_path / "empty").mkdir()
+    given = dict(clip=sounds[0], a=tmp_path / "a", missing=tmp_path / "missing", empty=tmp_path / "empty")
+    with pytest.raises(SystemExit, match=sentence):
+        main(["study", "make", str(tmp_path / "study"), *(word.format(**given) for word in words)])
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.skipif(importlib.util.find_spec("bpy") is not None, reason="this Python has Blender")
+def test_nothing_is_begun_where_no_film_can_be_drawn(tmp_path):
+    sounds = clips(tmp_path, 1)
+    both = systems(tmp_path, sounds, NAMES[:2])
+    words = ["--clip", sounds[0], *(f"--system={each['name']}={each['folder']}" for each in both)]
+    with pytest.raises(SystemExit, match="no bpy: run `make`"):
+        main(["study", "make", str(tmp_path / "study"), *map(str, words)])
+    assert not (tmp_path / "study").exists()
+
+
+def test_a_study_is_gone_on_with_but_never_replaced_by_another(study, tmp_path):
+    plan = pairs.key_of(study)
+    pairs.begin(study, plan)
+    with pytest.raises(pairs.StudyError, match="another study"):
+        pairs.begin(study, plan | {"seed": 2})
+    assert pairs.key_of(study) == plan
+
+
+def test_a_study_whose_films_are_not_all_drawn_cannot_be_voted_on(study):
+    (study / "public" / "pairs.json").unlink()
+    with pytest.raises(pairs.StudyError, match="run its `make`"):
+        server.Study(study)
+    with pytest.raises(SystemExit, match="holds no study"):
+        main(["study", "count", str(study / "public")])
+
+
+# ---- votes
+
+
+def test_a_vote_is_on_the_disk_before_the_answer_and_the_rater_goes_on_after_it(study, address):
+    first = json.loads(get(f"{address}/pairs?rater=ada")[2])
+    assert len(first["pairs"]) == 4 and first["votes"] == {}
+    assert post(f"{address}/vote", {"rater": "ada", "pair": first["pairs"][0]["id"], "answers": answers(2)}) == (200, {"saved": True})
+    assert [vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")] == [answers(2)]
+    again = json.loads(get(f"{address}/pairs?rater=ada")[2])
+    assert again["pairs"] == first["pairs"] and again["votes"] == {first["pairs"][0]["id"]: answers(2)}
+    assert json.loads(get(f"{address}/pairs?rater=bob")[2])["votes"] == {}
+
+
+def test_raters_see_the_pairs_in_orders_of_their_own(address):
+    orders = {tuple(pair["id"] for pair in json.loads(get(f"{address}/pairs?rater=r{n}")[2])["pairs"]) for n in range(8)}
+    assert len(orders) > 3 and len({frozenset(order) for order in orders}) == 1
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"rater": "../key"}, "letters"),
+        ({"rater": ""}, "letters"),
+        ({"pair": "p0"}, "not in the study"),
+        ({"pair": ["p0"]}, None),
+        ({"answers": {"lip-sync": 1}}, "no answer"),
+        ({"answers": dict.fromkeys(pairs.QUESTIONS, 3)}, "scale"),
+        ({"answers": dict.fromkeys(pairs.QUESTIONS, 0.5)}, "scale"),
+        ({"answers": dict.fromkeys(pairs.QUESTIONS, True)}, "scale"),
+        (b"no json", "no vote"),
+        (b"[]", "no vote"),
+        (b"x" * 5000, "no vote"),
+    ],
+)
+def test_what_is_no_vote_is_refused_and_leaves_nothing(study, address, change, sentence):
+    pair = json.loads(get(f"{address}/pairs?rater=ada")[2])["pairs"][0]["id"]
+    vote = change if isinstance(change, bytes) else {"rater": "ada", "pair": pair, "answers": answers()} | change
+    code, answer = post(f"{address}/vote", vote)
+    assert code == 400 and (sentence or "reload") in answer["error"]
+    assert not any((study / "votes").iterdir())
+
+
+def test_another_sites_form_is_no_vote(study, address):
+    pair = json.loads(get(f"{address}/pairs?rater=ada")[2])["pairs"][0]["id"]
+    assert post(f"{address}/vote", {"rater": "ada", "pair": pair, "answers": answers()}, "text/plain")[0] == 415
+    assert not any((study / "votes").iterdir())
+
+
+def test_a_vote_that_cannot_be_written_is_not_called_saved(study, address):
+    pair = json.loads(get(f"{address}/pairs?rater=ada")[2])["pairs"][0]["id"]
+    (study / "votes" / "ada.jsonl").mkdir()
+    code, answer = post(f"{address}/vote", {"rater": "ada", "pair": pair, "answers": answers()})
+    assert code == 500 and "could not be saved" in answer["error"]
+
+
+def test_a_line_that_was_cut_off_costs_no_other_vote(study):
+    open_study = server.Study(study)
+    first, second, *_ = sorted(open_study.pairs)
+    open_study.save({"rater": "ada", "pair": first, "answers": answers(1)})
+    with (study / "votes" / "ada.jsonl").open("a") as file:
+        file.write('{"pair": "' + second)
+    open_study.save({"rater": "ada", "pair": second, "answers": answers(-1)})
+    assert open_study.for_rater("ada")["votes"] == {first: answers(1), second: answers(-1)}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"nothing", b"[" * 100_000, b'{"pair": 5000}', b'{"pair": "p", "answers": [["lip-sync"]]}', b"\xff\0", b'{"pair": ' + b"9" * 5000,
+        json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS, 99)}).encode(),
+        json.dumps({"pair": "PAIR", "answers": dict.fromkeys(pairs.QUESTIONS, float("inf"))}).encode(),
+        json.dumps({"pair": "PAIR", "answers": {"lip-sync": 1}}).encode(),
+    ],
+    ids=lambda line: repr(line[:24]),
+)  # fmt: skip
+def test_a_bad_line_costs_no_other_vote_and_is_named(study, line):
+    open_study = server.Study(study)
+    good, bad = [name for name, pair in pairs.key_of(study)["pairs"].items() if not pair["check"]][:2]
+    open_study.save({"rater": "ada", "pair": good, "answers": answers(1)})
+    with (study / "votes" / "ada.jsonl").open("ab") as file:
+        file.write(line.replace(b"PAIR", bad.encode()) + b"\n")
+    text = "\n".join(votes.report(study))
+    assert text.startswith("1 votes of 1 raters") and "no votes, and left out: ada.jsonl, line 2" in text
+    assert open_study.for_rater("ada")["votes"] == {good: answers(1)}
+
+
+def test_votes_follow_no_link_and_wait_for_no_pipe(study, tmp_path):
+    open_study, outside = server.Study(study), tmp_path / "private.txt"
+    outside.write_text("private\n")
+    (study / "votes" / "soft.jsonl").symlink_to(outside)
+    (study / "votes" / "new.jsonl").symlink_to(tmp_path / "made.txt")
+    os.link(outside, study / "votes" / "hard.jsonl")
+    os.mkfifo(study / "votes" / "pipe.jsonl")
+    for rater in ("soft", "new", "hard", "pipe"):
+        with pytest.raises(OSError):
+            open_study.save({"rater": rater, "pair": next(iter(open_study.pairs)), "answers": answers(1)})
+        assert open_study.for_rater(rater)["votes"] == {}
+    assert outside.read_text() == "private\n" and not (tmp_path / "made.txt").exists()
+    (study / "votes").rename(tmp_path / "elsewhere")
+    (study / "votes").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="link"):
+        open_study.save({"rater": "ada", "pair": next(iter(open_study.pairs)), "answers": answers(1)})
+
+
+def test_a_raters_file_does_not_grow_for_ever(study, monkeypatch):
+    monkeypatch.setattr(server, "LARGEST_FILE", server.LARGEST_VOTE + 100)
+    open_study = server.Study(study)
+    vote = {"rater": "ada", "pair": next(iter(open_study.pairs)), "answers": answers(1)}
+    open_study.save(vote)
+    with pytest.raises(server.BadVote, match="too many votes"):
+        open_study.save(vote)
+
+
+# ---- the connections
+
+
+def said(address, request: bytes, seconds=10.0) -> bytes:
+    """All that the server answers to some bytes before it closes the connection."""
+    with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2])), seconds) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+@pytest.mark.parametrize("host", [b"evil.example", b"evil.example:80", b"127.0.0.1.evil.example", b"10.0.0.1", b"[::1", b"", b"a b", None])
+def test_a_site_that_leads_a_browser_here_learns_and_changes_nothing(study, address, host):
+    pair = next(iter(server.Study(study).pairs))
+    vote = json.dumps({"rater": "ada", "pair": pair, "answers": answers(1)}).encode()
+    named = b"" if host is None else b"Host: " + host + b"\r\n"
+    for request in (b"GET / HTTP/1.1\r\n" + named + b"\r\n", b"GET /pairs?rater=ada HTTP/1.1\r\n" + named + b"\r\n"):
+        assert said(address, request).startswith(b"HTTP/1.1 421")
+    kind = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(vote)
+    assert said(address, b"POST /vote HTTP/1.1\r\n" + named + kind + vote).startswith(b"HTTP/1.1 421")
+    assert not any((study / "votes").iterdir())
+
+
+@pytest.mark.parametrize("host", [b"localhost:9000", b"127.0.0.1", b"LOCALHOST", b"[::1]:8712"])
+def test_the_machines_own_names_are_known(address, host):
+    assert said(address, b"GET / HTTP/1.1\r\nConnection: close\r\nHost: " + host + b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+
+
+def test_requests_that_are_not_finished_keep_neither_threads_nor_others(study, monkeypatch):
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 8)
+    monkeypatch.setattr(server, "LONGEST_REQUEST", 0.5)
+    with server.serving(study) as serving:
+        threading.Thread(target=serving.serve_forever, args=(0.05,), daemon=True).start()
+        before, port = threading.active_count(), serving.server_port
+        half = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(40)]
+        try:
+            for connection in half:
+                connection.sendall(
+                    b"POST /vote HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+                )
+            assert get(f"http://127.0.0.1:{port}/")[0] == 200
+            assert threading.active_count() <= before + 12
+            end = time.monotonic() + 5
+            while threading.active_count() > before and time.monotonic() < end:
+                half[-1].send(b" ")  # a letter now and then gains no time
+                time.sleep(0.05)
+        except OSError:
+            pass
+        finally:
+            for connection in half:
+                connection.close()
+            serving.shutdown()
+        assert threading.active_count() <= before
+
+
+@pytest.mark.parametrize("request_line", [b"GET http://[ HTTP/1.1", b"POST /vote HTTP/1.1\r\nContent-Length: \xb2"])
+def test_a_request_of_nonsense_gets_an_answer(address, request_line):
+    answer = said(address, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 400") and b"Traceback" not in answer
+
+
+def test_a_range_of_nonsense_is_a_whole_film(study, address):
+    film = next(iter(server.Study(study).films))
+    assert len(get(f"{address}/films/{film}.mp4", Range=f"bytes={'9' * 5000}-")[2]) == 256
+
+
+def test_votes_that_come_at_once_are_all_saved(study, address):
+    known = json.loads(get(f"{address}/pairs?rater=a")[2])["pairs"]
+    threads = [
+        threading.Thread(target=post, args=(f"{address}/vote", {"rater": "a", "pair": pair["id"], "answers": answers(n % 3)}))
+        for n in range(10)
+        for pair in known
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(server.read_votes(study / "votes" / "a.jsonl")) == 40
+
+
+def test_a_part_of_a_film_can_be_asked_for(study, address):
+    film = next(iter(server.Study(study).films))
+    status, headers, body = get(f"{address}/films/{film}.mp4", Range="bytes=10-19")
+    assert (status, headers["Content-Range"], body) == (206, "bytes 10-19/256", bytes(range(10, 20)))
+    assert get(f"{address}/films/{film}.mp4", Range="bytes=250-")[2] == bytes(range(250, 256))
+    assert get(f"{address}/films/{film}.mp4", Range="bytes=-4")[2] == bytes(range(252, 256))
+    assert len(get(f"{address}/films/{film}.mp4")[2]) == 256
+    with pytest.raises(urllib.error.HTTPError, match="416"):
+        get(f"{address}/films/{film}.mp4", Range="bytes=300-400")
+
+
+# ---- the page in a browser
+
+
+@pytest.mark.skipif(not browser.path(), reason="no Chromium is installed")
+def test_in_a_browser_the_pages_own_script_and_style_run_and_no_others(address, tmp_path):
+    with browser.Browser(tmp_path / "profile") as page:
+        page.open(f"{address}/#ada")
+        page.wait("!document.getElementById('pair').hidden")
+        assert page.run("getComputedStyle(document.getElementById('films')).display") == "grid"
+        assert not any("Security" in problem for problem in page.problems)
+        page.run("document.body.insertAdjacentHTML('beforeend', '<p onclick=\"document.title=1\" id=evil></p>')")
+        page.run("document.getElementById('evil').click()")
+        assert page.run("document.title") == "Talking heads: a study" and any("Security" in problem for problem in page.problems)
+
+
+@pytest.mark.skipif(not browser.path(), reason="no Chromium is installed")
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="no ffmpeg is installed, which makes the films")
+def test_in_a_browser_a_rater_votes_stops_and_goes_on(study, address, tmp_path):
+    film = tmp_path / "film.mp4"
+    source = ["-f", "lavfi", "-i", "testsrc=duration=0.4:size=64x64:rate=25", "-f", "lavfi", "-i", "sine=duration=0.4"]
+    subprocess.run(["ffmpeg", "-v", "error", *source, "-pix_fmt", "yuv420p", film], check=True)
+    for path in (study / "public").glob("*.mp4"):
+        shutil.copy(film, path)
+    with browser.Browser(tmp_path / "profile") as page:
+        page.open(f"{address}/")
+        page.wait("!document.getElementById('start').hidden")
+        page.run("document.getElementById('rater').value = 'ada'; document.querySelector('#start button').click()")
+        page.wait("!document.getElementById('pair').hidden")
+        assert page.run("document.querySelectorAll('fieldset').length") == len(pairs.QUESTIONS)
+        choose = "[...document.querySelectorAll('input[value=\"2\"]')].forEach(input => input.click())"
+        page.run(choose)
+        assert page.run("document.getElementById('next').disabled"), "both films must be seen first"
+        for side in ("left", "right"):
+            page.run(f"document.getElementById('{side}').play()")
+            page.wait(f"document.getElementById('{side}').ended")
+        page.wait("!document.getElementById('next').disabled")
+        page.run("document.getElementById('next').click()")
+        page.wait("document.getElementById('progress').textContent.startsWith('Pair 2 of 4')")
+        assert [vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")] == [answers(2)]
+        assert page.run("document.querySelectorAll('input:checked').length") == 0, "the next pair begins without answers"
+        # The page is closed and opened again: it goes on at the second pair, and the first keeps its answers.
+        page.open("about:blank#")
+        page.open(f"{address}/#ada")
+        page.wait("document.getElementById('progress').textContent.startsWith('Pair 2 of 4')")
+        page.run("document.getElementById('back').click()")
+        assert page.run("[...document.querySelectorAll('input:checked')].map(input => input.value)") == ["2"] * 4
+        # Where a vote cannot be saved the page says so and stays.
+        (study / "votes" / "ada.jsonl").rename(study / "kept")
+        (study / "votes" / "ada.jsonl").mkdir()
+        page.run("document.getElementById('next').click()")
+        page.wait("document.getElementById('message').textContent.includes('could not be saved')")
+        assert page.run("document.getElementById('progress').textContent").startswith("Pair 1")
+        (study / "votes" / "ada.jsonl").rmdir()
+        (study / "kept").rename(study / "votes" / "ada.jsonl")
+        page.run("document.getElementById('next').click()")
+        for number in (2, 3, 4):
+            page.wait(f"document.getElementById('progress').textContent.startsWith('Pair {number} of 4')")
+            for side in ("left", "right"):
+                page.run(f"document.getElementById('{side}').play()")
+                page.wait(f"document.getElementById('{side}').ended")
+            page.run(choose.replace("2", "-1"))
+            page.run("document.getElementById('next').click()")
+        page.wait("!document.getElementById('end').hidden")
+        outside = [url for url in page.requests if not url.startswith((address, "about:", "data:"))]
+        assert not outside, "the page asks for nothing from outside"
+        assert not [problem for problem in page.problems if "500" not in problem and "favicon" not in problem]
+    given = {vote["pair"]: vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")}
+    assert len(given) == 4 and sorted(value["lip-sync"] for value in given.values()) == [-1, -1, -1, 2]
+
+
+# ---- the count
+
+
+def vote(value, rater="a", clip=0):
+    return votes.Vote(rater, ("one", "two"), clip, answers(value))
+
+
+def test_shares_and_binomial_intervals_are_those_of_the_books():
+    given = [1] * 8 + [-2, -1] + [0] * 5
+    p = votes.preference([vote(value, clip=clip) for clip, value in enumerate(given)], "realism")
+    assert (p.first, p.equal, p.second, p.share) == (2, 5, 8, 0.8)
+    assert p.share_interval == pytest.approx((0.4902, 0.9433), abs=1e-3)  # Wilson's, of 8 in 10
+    assert p.chance == pytest.approx(2 * (45 + 10 + 1) / 1024)  # a fair coin
+    assert p.mean == pytest.approx((8 - 3) / 15)
+
+
+def test_votes_that_are_all_equal_say_nothing():
+    p = votes.preference([vote(0, rater, clip) for rater in "ab" for clip in range(3)], "dynamism")
+    assert np.isnan(p.share) and p.share_interval == (0.0, 1.0) and p.chance == 1.0
+    assert p.mean == 0 and p.mean_interval == (0.0, 0.0)
+
+
+def test_the_bootstrap_of_independent_votes_agrees_with_the_normal_interval():
+    rng = np.random.default_rng(0)
+    values = rng.integers(-2, 3, 400)
+    low, high = votes.bootstrap(["a"] * 400, list(range(400)), values)
+    half = 1.96 * values.std() / 20
+    assert low == pytest.approx(values.mean() - half, abs=0.02) and high == pytest.approx(values.mean() + half, abs=0.02)
+
+
+def test_raters_who_agree_with_themselves_alone_widen_the_interval():
+    raters, clips_ = [f"r{n // 20}" for n in range(200)], [n % 20 for n in range(200)]
+    by_rater = np.array([1 if n // 20 < 6 else -1 for n in range(200)])
+    low, high = votes.bootstrap(raters, clips_, by_rater)
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.96 / 10), rel=0.12)  # ten raters, not two hundred votes
+    one = votes.bootstrap(["a"] * 5, [0] * 5, np.array([1, 1, 1, 1, 1]))
+    assert one == (1.0, 1.0)
+
+
+def test_sides_are_told_apart_by_the_key(study):
+    """A rater who always prefers the second system, wherever it stands, and sees the check."""
+    key, open_study = pairs.key_of(study), server.Study(study)
+    for name, pair in key["pairs"].items():
+        liked = NAMES[0] if pair["check"] else NAMES[1]
+        value = 2 if pair["systems"][1] == liked else -2
+        open_study.save({"rater": "ada", "pair": name, "answers": answers(-value)})  # the last vote counts
+        open_study.save({"rater": "ada", "pair": name, "answers": answers(value)})
+    counted = votes.collected(study)
+    assert [v.answers["preference"] for v in counted if not v.check] == [2, 2, 2]
+    assert votes.attention(counted) == {"ada": (1, 1)}
+    text = "\n".join(votes.report(study))
+    assert f"{NAMES[0]} (first) or {NAMES[1]} (second)" in text and "3 votes of 1 raters on 3 clips" in text
+    assert "preference          0      0      3   1.00 [0.44, 1.00]" in text and "+2.00 [+2.00, +2.00]" in text
+
+
+def test_raters_who_miss_the_checks_can_be_left_out(study):
+    key, open_study = pairs.key_of(study), server.Study(study)
+    for rater, sees in (("good", True), ("bad", False)):
+        for name, pair in key["pairs"].items():
+            right = (NAMES[0] if sees else "") if pair["check"] else NAMES[1]
+            open_study.save({"rater": rater, "pair": name, "answers": answers(1 if pair["systems"][1] == right else -1)})
+    assert "6 votes of 2 raters" in "\n".join(votes.report(study))
+    text = "\n".join(votes.report(study, 0.5))
+    assert "3 votes of 1 raters" in text and "left out" in text and "right lips were preferred in 1 of 2" in text
+
+
+def test_a_study_without_votes_says_so(study):
+    with pytest.raises(SystemExit, match="no votes that count"):
+        main(["study", "count", str(study)])

@@ -1,0 +1,220 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Silent video to speech: the rasteriser draws what a slow one draws, lips, teeth and tongue can be told apart, and it trains."""
+
+import json
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+import torch
+
+from research.train import sv2s
+from research.train.lip_video import chosen, film, LipFilms, LipVideo, PIXELS
+from research.train.rasteriser import nearest_triangles, normals
+from thunder_core.channels import Columns, JAW_OPEN_RADIANS
+from thunder_core.engine.m2s.model import MeshToSpeech, MeshToSpeechConfig
+from thunder_core.engine.m2s.mouth import Lips, Mouth
+from thunder_core.face.head import load_head
+from thunder_core.train.corpus import Clip, Corpus
+from thunder_core.train.loop import Schedule
+from thunder_core.train.motions import MotionSet, Row, VARIANTS
+
+
+@pytest.fixture(scope="module")
+def head():
+    return load_head()
+
+
+def drawn_slowly(points, triangles, height, width):
+    """(the triangle of each pixel, whether that is beyond doubt): every triangle against every pixel, in double precision."""
+    shown, depth, next_depth = np.full((height, width), -1), np.full((height, width), -1e9), np.full((height, width), -1e9)
+    edge = np.full((height, width), np.inf)  # how near a pixel is to an edge of some triangle, in shares of it
+    y, x = np.mgrid[:height, :width]
+    pixels = np.stack([x, y, np.ones_like(x)]).reshape(3, -1)
+    for number, corners in enumerate(points[triangles].astype(float)):
+        frame = np.stack([*corners[:, :2].T, np.ones(3)])
+        if np.linalg.det(frame) >= -1e-9:  # y runs down: what is seen from outside has a negative one
+            continue
+        shares = np.linalg.solve(frame, pixels).reshape(3, height, width)
+        edge = np.minimum(edge, np.abs(shares).min(0))
+        inside = (shares >= 0).all(0)
+        z = np.tensordot(corners[:, 2], shares, (0, 0))
+        nearer = inside & (z >= depth)
+        next_depth = np.where(nearer, depth, np.where(inside, np.maximum(next_depth, z), next_depth))
+        shown[nearer], depth[nearer] = number, z[nearer]
+    return shown, (depth - next_depth > 1e-5 * np.ptp(points[:, 2])) | (shown < 0), edge > 1e-4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_triangles_are_drawn_as_a_slow_rasteriser_draws_them(seed):
+    rng = np.random.default_rng(seed)
+    size = (2, 40, 3)
+    points = rng.uniform(-4, 20, size).astype(np.float32)  # some of them outside the picture
+    triangles = rng.integers(0, 40, (90, 3))
+    fast = nearest_triangles(torch.from_numpy(points), torch.from_numpy(triangles), 14, 17).numpy()
+    for number in range(2):
+        slow, apart, inside = drawn_slowly(points[number], triangles, 14, 17)
+        sure = apart & inside
+        assert sure.mean() > 0.9 and (fast[number][sure] == slow[sure]).all() and len(np.unique(slow)) > 8
+
+
+def test_the_heads_mouth_is_drawn_as_a_slow_rasteriser_draws_it(head):
+    video = LipVideo(head)
+    motion = torch.zeros(1, 1, Columns(head.channels).count)
+    motion[..., Columns(head.channels).jaw.start] = 0.7 * JAW_OPEN_RADIANS
+    points = video.seen(video.layer(motion[0, :, video.columns.expression], motion[0, :, video.columns.jaw]))
+    fast = nearest_triangles(points, video.triangles, PIXELS, PIXELS)[0].numpy()
+    slow, apart, _ = drawn_slowly(points[0].numpy(), video.triangles.numpy(), PIXELS, PIXELS)
+    assert apart.mean() > 0.9 and (fast == slow)[apart].mean() > 0.999  # a pixel or two lie on an edge
+
+
+def test_what_faces_away_is_not_drawn_and_nothing_gives_an_empty_picture():
+    points = torch.tensor([[[0.0, 0, 0], [8, 0, 0], [0, 8, 0]]])
+    away, toward = torch.tensor([[0, 1, 2]]), torch.tensor([[0, 2, 1]])
+    assert (nearest_triangles(points, away, 9, 9) == -1).all()
+    shown = nearest_triangles(points, toward, 9, 9)[0]
+    assert shown[0, 0] == shown[4, 4] == shown[0, 8] == 0 and shown[5, 5] == -1  # an edge belongs to the triangle
+    assert (nearest_triangles(points - 100, toward, 9, 9) == -1).all()
+    assert (nearest_triangles(points, toward[:0], 9, 9) == -1).all()
+    # Seen from the front y runs up: the same triangle's normal points to the viewer.
+    assert normals(points * torch.tensor([1.0, -1, 1]), toward)[0, 0].tolist() == [0, 0, 1]
+
+
+def test_of_triangles_that_lie_over_each_other_the_nearest_is_shown_in_any_order():
+    corners = torch.tensor([[0.0, 0], [0, 9], [9, 0]])
+    points = torch.cat([torch.cat([corners, torch.full((3, 1), z)], 1) for z in (0.1, 0.3, 0.2)])[None]
+    triangles = torch.arange(9).view(3, 3)
+    assert set(nearest_triangles(points, triangles, 4, 4).flatten().tolist()) == {1}
+    assert set(nearest_triangles(points, triangles.flip(0), 4, 4).flatten().tolist()) == {1}
+
+
+def picture(head, jaw=0.0, **channels):
+    columns = Columns(head.channels)
+    x = torch.zeros(1, 1, columns.count)
+    x[..., columns.jaw.start] = jaw * JAW_OPEN_RADIANS
+    for name, value in channels.items():
+        x[..., head.channel(name)] = value
+    return LipVideo(head).of_packed(x)[0, 0].numpy()
+
+
+def test_lips_teeth_tongue_and_the_open_mouth_can_be_told_apart(head):
+    closed, opened = picture(head), picture(head, jaw=0.8)
+    tongue = picture(head, jaw=0.8, tongueOut=1.0)
+    middle = slice(PIXELS // 2 - 6, PIXELS // 2 + 6)
+    assert 0.12 < closed[:, middle].min() and closed.max() < 0.75, "closed lips: no teeth, no hole"
+    assert opened[:, middle].min() < 0.08, "an open mouth is dark"
+    assert opened[:, middle].max() > closed[:, middle].max() + 0.05, "its teeth are bright"
+    changed = np.abs(tongue - opened)[:, middle]
+    assert (changed > 0.05).mean() > 0.03, "a tongue that is put out is seen"
+    assert np.abs(picture(head, mouthPucker=1.0) - closed).mean() > 0.02
+
+
+def test_the_head_may_turn_and_the_film_stays(head):
+    columns = Columns(head.channels)
+    x = torch.zeros(1, 2, columns.count)
+    x[:, 1, columns.head] = 0.3
+    still, turned = LipVideo(head).of_packed(x)[0]
+    assert torch.equal(still, turned)
+
+
+def test_lips_alone_are_all_that_the_space_of_lips_sees(head):
+    rng = torch.Generator().manual_seed(0)
+    x = 0.3 * torch.rand(1, 3, Columns(head.channels).count, generator=rng)
+    mouth, lips = Mouth(head), Lips(head)
+    seen = lips.of_packed(x)
+    assert torch.equal(seen[:, :, ~lips.inner], mouth.of_packed(x)[:, :, ~lips.inner])
+    assert not seen[:, :, lips.inner].any() and mouth.of_packed(x)[:, :, lips.inner].any()
+    x[..., head.channel("tongueOut")] += 0.5
+    moved = (lips.of_packed(x) - seen).norm(dim=-1).amax()
+    assert moved < 5e-4, "half a millimetre: a tongue moves the lips a little where it lies on them"
+
+
+FRAMES = 15  # of a crop in these tests
+
+
+@pytest.fixture
+def motions(tmp_path, head):
+    """A set of six short clips of noise, with motions at random."""
+    rng, frames, columns = np.random.default_rng(0), FRAMES + 5, Columns(head.channels).count
+    speakers = ["a", "a", "a", "v", "t", "t"]
+    splits = ["train", "train", "train", "validation", "test", "test"]
+    corpus, folder = tmp_path / "corpus", tmp_path / "motions"
+    corpus.mkdir()
+    folder.mkdir()
+    samples = frames * 640
+    clips = [Clip(str(n), "c", speakers[n], splits[n], n * samples, samples) for n in range(6)]
+    (corpus / "clips.json").write_text(json.dumps([asdict(clip) for clip in clips]))
+    rng.integers(-3000, 3000, 6 * samples).astype("<i2").tofile(corpus / "samples.i16")
+    np.zeros(6 * samples // 160, np.uint8).tofile(corpus / "phones.u8")
+    rows = [asdict(Row(n * frames, frames, splits[n], speakers[n], n)) for n in range(6)]
+    (folder / "rows.json").write_text(json.dumps({"width": 1, "rows": rows}))
+    np.zeros((6 * frames, 1), np.float16).tofile(folder / "features.f16")
+    rng.integers(0, 200, (6 * frames, 2)).astype(np.uint8).tofile(folder / "units.u8")
+    (0.3 * rng.random((VARIANTS, 6 * frames, columns))).astype(np.float16).tofile(folder / "motions.f16")
+    np.save(folder / "directions.npy", np.zeros((VARIANTS, 6, 21), np.float32))
+    np.save(folder / "voices.npy", rng.standard_normal((6, 256)).astype(np.float32))
+    (folder / "quiet.i16").write_bytes(b"")
+    return MotionSet(Corpus(corpus), folder)
+
+
+def test_filming_goes_on_where_it_was_stopped(motions, head, tmp_path):
+    pairs = [(0, 1), (3, 0)]
+    whole = film(motions, head, pairs, tmp_path / "whole").pictures.copy()
+    assert whole.shape == (2 * FRAMES + 10, PIXELS, PIXELS) and whole.std() > 20
+    film(motions, head, pairs[:1], tmp_path / "part")
+    with (tmp_path / "part" / "lips.u8").open("ab") as file:
+        file.write(b"begun")  # what was not noted as done is drawn again
+    films = film(motions, head, pairs, tmp_path / "part")
+    assert np.array_equal(films.pictures, whole)
+    assert (
+        np.array_equal(films.crop(3, 0, 5, 2), whole[FRAMES + 10 : FRAMES + 12])
+        and films.variants(0) == [1]
+        and films.rows([0, 1, 3]) == [0, 3]
+    )
+    # Another choice begins again.
+    assert np.array_equal(film(motions, head, pairs[::-1], tmp_path / "part").pictures[: FRAMES + 5], whole[FRAMES + 5 :])
+
+
+def test_of_every_split_something_is_filmed_and_no_more_than_was_asked_for(motions):
+    minutes = 1.2 * (FRAMES + 5) / 1500  # a little more than one clip
+    pairs = chosen(motions, FRAMES, minutes, seed=1)
+    splits = [motions.rows[row].split for row, _ in pairs]
+    assert splits.count("train") == 2 and "validation" in splits and splits.count("test") == 1
+    assert pairs == chosen(motions, FRAMES, minutes, seed=1) != chosen(motions, FRAMES, minutes, seed=2)
+
+
+def test_it_trains_a_few_steps_from_mesh_to_speech_resumes_and_loads(motions, head, tmp_path, monkeypatch):
+    for name, value in (("FRAMES", FRAMES), ("BATCH", 2), ("HELD_OUT", 4)):
+        monkeypatch.setattr(sv2s, name, value)
+    films = film(motions, head, [(row, 0) for row in range(6)], tmp_path / "films")
+    start = MeshToSpeech(MeshToSpeechConfig(inputs=9, space="exp")).state_dict()
+    schedule = Schedule(steps=2, rate=1e-3, warmup=1, checkpoint_every=1)
+    network, figures = sv2s.train_sv2s(motions, films, tmp_path / "run", schedule, start=start)
+    assert all(np.isfinite(value) for value in figures.values()) and {"test_mel", "test_units"} <= set(figures)
+    again, same = sv2s.train_sv2s(motions, LipFilms(tmp_path / "films"), tmp_path / "run", schedule, start=start)
+    assert same == figures and torch.equal(again.unit_head.weight, network.unit_head.weight)
+    moved = (network.unit_head.weight - start["unit_head.weight"]).abs().max()
+    assert 0 < moved < 0.01, "its heads go on from those of mesh-to-speech"
+    logits, mel = network(torch.rand(1, 10, PIXELS, PIXELS), torch.zeros(1, 256))
+    assert logits.shape == (1, 20, 200) and mel.shape == (1, 40, 80)
+
+
+def test_its_weights_load_as_they_were_saved(tmp_path):
+    from thunder_core.engine.weights import save_weights
+
+    torch.manual_seed(0)
+    network = sv2s.VideoToSpeech(MeshToSpeechConfig(inputs=PIXELS**2, space="video")).eval()
+    save_weights(tmp_path / sv2s.NAME, network.state_dict(), network.settings(), {})
+    seen, voice = torch.rand(1, 5, PIXELS, PIXELS), torch.zeros(1, 256)
+    with torch.no_grad():
+        for ours, theirs in zip(network(seen, voice), sv2s.VideoToSpeech.load(tmp_path).eval()(seen, voice)):
+            assert torch.equal(ours, theirs)
+
+
+def test_crops_are_moved_by_two_pixels_at_most():
+    films = torch.zeros(6, 3, PIXELS, PIXELS)
+    films[:, :, 20, 30] = 1.0
+    moved = sv2s.varied(films, np.random.default_rng(0)) > 0.5
+    places = moved.nonzero()
+    assert len(places) == 18 and (places[:, 2:] - torch.tensor([20, 30])).abs().max() == 2
+    assert len({tuple(place) for place in places[:, [0, 2, 3]].tolist()}) == 6, "a film stays where it was put"

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a repository weighs is counted as `make weight` says."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = {
+    "README.md": "five words of a page",
+    "thunder_core/__init__.py": '"""A package."""\n',
+    "thunder_core/a.py": '''"""What a module is for: 17 is no number of it."""
+from __future__ import annotations
+import os
+from . import b
+from .b import f
+LIMITS = {"low": 0.25, "high": -3}  # two numbers
+STEP: float = 7.5
+lower = 4
+
+class A:
+    """Not counted."""
+    width = 2
+
+    def g(self):
+        """Not counted."""
+        from .inner import c
+        return c.h(9) + f(0) - 1 + 0.5 + True
+''',
+    "thunder_core/b.py": "def f(x):\n    return x\n",
+    "thunder_core/inner/__init__.py": "",
+    "thunder_core/inner/c.py": "from ..b import f\n\ndef h(x):\n    return f(x)\n",
+    "tests/test_a.py": "from thunder.thunder_core import a\nimport made\n",
+    "tests/made.py": "x = 12\n",
+    "tools/t.py": "from thunder_core import b\nfrom thunder_core.inner.c import h\n",
+    "tools/tests/test_t.py": "assert 3\n",
+    "out/ignored.py": "1 / 0\n",
+    ".gitignore": "out/\n",
+}
+
+
+@pytest.fixture(scope="module")
+def weight():
+    """setup/weight.py, which is a script and no package."""
+    spec = importlib.util.spec_from_file_location("weight", ROOT / "setup" / "weight.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def tree(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / "tree" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    subprocess.run(["git", "init", "-q", tmp_path / "tree"], check=True)
+    return tmp_path / "tree"
+
+
+def test_statements_modules_imports_numbers_and_words_of_each_folder(weight, tree):
+    counted = weight.figures_of(tree)
+    assert set(counted) == {".", "thunder_core", "tests", "tools"}
+    assert counted["."] == dict.fromkeys(weight.FIGURES, 0) | {"words": 5}
+    # a: 4 imports, 3 assignments, a class with one, a function with an import and a return; b and c: 2 and 3.
+    assert counted["thunder_core"] == {
+        "statements": 12 + 2 + 3, "modules": 5, "imports": 3, "named numbers": 3, "literals": 2, "words": 0,
+    }  # fmt: skip
+    assert counted["tests"] == {"statements": 4, "modules": 3, "imports": 2, "named numbers": 0, "literals": 2, "words": 0}
+    assert (counted["tools"]["modules"], counted["tools"]["imports"]) == (1, 2)
+    totals = weight.totals_of(counted)
+    assert [totals[name]["modules"] for name in weight.TOTALS] == [5, 1, 3] and totals["product without tests"]["words"] == 5
+
+
+def test_a_call_into_a_module_that_was_entered_before_is_a_reentry(weight, tree, monkeypatch):
+    monkeypatch.syspath_prepend(tree)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "thunder_core"]:
+        monkeypatch.delitem(sys.modules, name)
+    from thunder_core import a, b
+
+    trace = weight.Trace(tree / "thunder_core")
+    sys.setprofile(trace)
+    try:
+        b.f(1)
+        a.A().g()
+    finally:
+        sys.setprofile(None)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "thunder_core"]:
+            del sys.modules[name]
+    assert [Path(module).stem for module in trace.path] == ["b", "a", "c", "b", "b"]  # c is imported on the way, which is no entry
+    assert trace.figures() == {"modules": 3, "entries": 5, "re-entries": 2}
+
+
+def test_the_table_shows_how_much_more_it_is_than_the_base(weight):
+    def weighed(statements, modules):
+        counts = dict.fromkeys(weight.FIGURES, 0) | {"statements": statements, "modules": modules}
+        return {"commit": "abc1234", "day": "2026-01-01", "folders": {"scene": counts, "tests": counts, "bench": counts}}
+
+    lines = list(weight.table(weighed(1200, 9), weighed(1300, 9), "0.1.0"))
+    assert "0.1.0 (abc1234, 2026-01-01)" in lines[0]
+    for name in ("scene", "tests", *weight.TOTALS):
+        line = next(line for line in lines if line.startswith(f"{name} "))
+        assert line[22:].split()[:4] == ["1,200", "-100", "9", "+0"]
+
+
+def test_the_kept_figures_can_be_compared_with(weight):
+    for name, kept in json.loads(weight.KEPT.read_text(encoding="utf-8")).items():
+        assert kept["take"]["modules"] > 20, name
+        assert all(set(counts) == set(weight.FIGURES) for counts in kept["folders"].values()), name
+        assert weight.totals_of(kept["folders"])["product without tests"]["statements"] > 30_000, name

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes from Python, as the panel makes them; numpy at the surface.
+
+>>> import thunder_takes as thunder
+>>> voice = thunder.load("line.wav")
+>>> takes = thunder.perform(voice, takes=2, mood="warm", seed=1)
+>>> takes.best.save("line.npz")
+>>> takes.best.curves["jawOpen"].shape == (voice.frames,)
+True
+
+Whatever goes wrong is a `ThunderError` whose message says what to do.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from . import types
+from .animation import motion_file
+from .animation.timing import at_scene_frames, Clock
+from .direction import Asked, AXES, MOODS, NEUTRAL, STRENGTH
+from .direction_presets import Preset, Presets, SHIPPED
+from .engine.engine import Engine
+from .engine.speech.audio import read_sound, sound_of, write_sound
+from .errors import BadRequest, is_full_disk, NoSpace
+from .face import livelink
+from .files import part_of
+from .first_seed import of_voice
+from .progress import no_progress
+from .protocol import UNSPOKEN
+from .quality import NORMAL
+from .request import check_number, Request
+from .shipped import SAMPLE
+from .systems import DIRECTION, SYSTEMS
+from .types import FPS, LipSyncScore, pack, Speech, unpack
+
+Progress = Callable[[float, str], None]
+_SLIDERS = {axis.name: axis for axis in AXES}
+
+
+@dataclass(frozen=True, eq=False)
+class Voice(Speech):
+    """A sound: `samples` float32 [n] −1 … 1, `rate` 16000 Hz, `seconds`, `frames` at 25 fps. name: of its file."""
+
+    name: str = "voice"
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write it as a 16-bit WAV. Raises ThunderError."""
+        _write(path, lambda part: write_sound(part, self))
+
+    def __repr__(self) -> str:
+        return f"<Voice “{self.name}”, {self.seconds:.1f} s>"
+
+
+@dataclass(frozen=True, eq=False)
+class Take(types.Take):
+    """A performance: `curves`, `seed`, `score` (`.total` 0 … 100, `.per_frame` [T]; None where nobody speaks).
+
+    motion: the head's own channels and rotation vectors.  opening, width: of the mouth, float32 [T], millimetres.
+    provenance: what it was made from.  channels: names of the motion's expression.  direction: that it was sampled in.
+
+    >>> take = takes.best
+    >>> sorted(take.curves)[:2], take.curves["browDownLeft"].shape
+    (['browDownLeft', 'browDownRight'], (50,))
+    >>> [name for name in take.curves if name.startswith(("head", "leftEye"))]
+    ['headYaw', 'headPitch', 'headRoll', 'leftEyeYaw', 'leftEyePitch', 'leftEyeRoll']
+    """
+
+    channels: tuple[str, ...] = ()
+    direction: Asked | None = None
+
+    @cached_property
+    def curves(self) -> dict[str, np.ndarray]:
+        """Each channel by its ARKit name, float32 [T] at 25 fps, 1 is the key's full movement; angles of head and eyes in radians."""
+        return livelink.curves(self.motion, self.channels)
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return self.motion.frames
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the curves: 25."""
+        return self.motion.fps
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write it as .npz, as `bake.py --npz` does, or as .csv: ARKit curves at 60 rows a second, as Live Link Face writes them.
+
+        >>> takes.best.save("best.csv")
+        >>> takes.best.save("best.fbx")
+        Traceback (most recent call last):
+        thunder_takes.errors.BadRequest: “best.fbx” cannot be written: choose a name that ends with .npz or .csv
+
+        Raises BadRequest, NoSpace.
+        """
+        ending = os.path.splitext(path)[1].lower()
+        if ending not in (".npz", ".csv"):
+            raise BadRequest(f"“{os.path.basename(path)}” cannot be written: choose a name that ends with .npz or .csv")
+        _write(path, self._write_npz if ending == ".npz" else self._write_csv)
+
+    def _write_npz(self, path: str) -> None:
+        score = float("nan") if self.score is None else self.score.total
+        motion_file.write_take(path, self.motion, self.channels, self.provenance, self.opening, self.width, score, self.seed)
+
+    def _write_csv(self, path: str) -> None:
+        rows = np.arange(int((self.frames - 1) / FPS * livelink.RATE + 1e-6) + 1)
+        packed = at_scene_frames(Clock(0.0, livelink.RATE), pack(self.motion), rows, self.opening)
+        with open(path, "w", encoding="ascii", newline="\n") as file:
+            livelink.write(file, livelink.table(unpack(packed, len(self.channels)), self.channels), 0.0)
+
+    def __repr__(self) -> str:
+        what = self.provenance.get("role", "") if self.score is None else f"lip-sync {self.score.total:.0f}"
+        return f"<Take of seed {self.seed}, {self.frames / FPS:.1f} s, {what}>"
+
+
+class Takes(tuple[Take, ...]):
+    """Takes of one sound, best lip-sync first.
+
+    >>> len(takes), takes.best is takes[0]
+    (2, True)
+    """
+
+    @property
+    def best(self) -> Take:
+        """The first."""
+        return self[0]
+
+
+def load(sound: str | os.PathLike | np.ndarray, rate: int | None = None) -> Voice:
+    """A voice from a sound file (WAV, FLAC, OGG, MP3 …; with ffmpeg any other), or from samples [n] or [n, channels] at `rate` Hz.
+
+    >>> thunder.load("line.wav")
+    <Voice “line.wav”, 2.0 s>
+    >>> thunder.load(np.zeros(44100), rate=22050).seconds
+    2.0
+    >>> thunder.load("lime.wav")
+    Traceback (most recent call last):
+    thunder_takes.errors.BadSound: There is no sound file “lime.wav”: check that it was not moved or deleted
+
+    Raises BadSound.
+    """
+    if isinstance(sound, (str, os.PathLike)):
+        if rate is not None:
+            raise BadRequest("A sound file has a rate of its own: leave rate out")
+        speech, name = read_sound(sound, may_be_silent=True), os.path.basename(sound)
+    elif rate is None:
+        raise BadRequest("Samples do not tell their rate: add rate, such as rate=48000")
+    else:
+        speech, name = sound_of(sound, rate, "voice", may_be_silent=True), "voice"
+    return Voice(speech.samples, speech.rate, os.fsdecode(name))
+
+
+def sample() -> Voice:
+    """The sample voice that comes with THUNDER.
+
+    >>> thunder.sample()
+    <Voice “sample.wav”, 8.1 s>
+    """
+    return load(SAMPLE)
+
+
+def perform(  # noqa: PLR0913 (what the panel offers)
+    voice: Voice, takes: int = 8, seed: int | None = None, *, mood: str | None = None, strength: float | None = None,
+    preset: str | None = None, spread: float | None = None, as_asked: bool = True, quality: str = NORMAL, guidance: float = 1.0,
+    speech_guidance: float = 0.0, listening: bool = False, system: str = "thunder", engine: Engine | None = None,
+    progress: Progress = no_progress, **sliders: float,
+) -> Takes:  # fmt: skip
+    """Takes of a voice, best lip-sync first: those that the panel makes with the same settings, bit for bit.
+
+    takes: how many.  seed: of the first one; None: as the panel chooses it, by the name of the sound.
+    mood: one of MOODS, with a strength 0 … 1 (0.6).  preset: a direction of the Presets menu, which mood and sliders go before.
+    sliders: of the Direction panel, such as energy=1.3, smile=0.2.  spread: how far takes go from all this, 0 … 1 (0.5).
+    as_asked: whether the first seed's take follows the direction exactly.  quality: "draft", "normal" or "final".
+    guidance: Follow the Voice.  speech_guidance: Lip-Sync Pull.  listening: the face listens to the voice.
+    system: the engine's name.  engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card if there is one.
+    progress: gets (0 … 1, message) and may raise to stop.
+
+    Warns if nobody speaks in the sound, so that takes are idle, or not clearly.
+
+    >>> for take in thunder.perform(voice, takes=2, seed=1, energy=1.3, quality="draft"):
+    ...     print(take.seed, take.curves["jawOpen"].dtype)
+    1 float32
+    2 float32
+    >>> thunder.perform(voice, mood="wam")
+    Traceback (most recent call last):
+    thunder_takes.errors.BadRequest: There is no mood “wam”: did you mean warm? The moods are neutral, warm, amused, sad, tense, angry, \
+afraid, surprised, disgusted, contemptuous, doubtful, bored
+
+    Raises BadRequest, BadWeights, OutOfMemory.
+    """
+    if not isinstance(voice, Voice):
+        raise BadRequest(f"Takes are made of a voice, not of {type(voice).__name__}: read it with load")
+    direction = _direction(preset, mood, strength, spread, as_asked, sliders)
+    request = Request(
+        takes, of_voice(voice.name) if seed is None else seed, quality, guidance=guidance, speech_guidance=speech_guidance,
+        direction=direction, listening=listening, system=system,
+    )  # fmt: skip
+    engine = engine or _usual_engine()
+    notes: list[str] = []
+    made = engine.generate(voice, request, progress, noticed=notes.append)
+    for what in notes:
+        warnings.warn(_note(voice.name, what), stacklevel=2)
+    return Takes(_take(take, engine, direction) for take in made)
+
+
+def score(take: Take, voice: Voice, engine: Engine | None = None) -> LipSyncScore:
+    """Lip-sync of a take with a sound, 0 … 100: `.total`, and `.per_frame` float32 [T].
+
+    >>> abs(thunder.score(takes.best, voice).total - takes.best.score.total) < 0.05
+    True
+    """
+    return (engine or _usual_engine()).score(voice, take.motion, take.direction, take.seed)
+
+
+def speak(take: Take, voice: Voice | None = None, engine: Engine | None = None) -> Voice:
+    """The sound that a take's mouth makes, in the timbre of `voice`; None: an average one.
+
+    >>> thunder.speak(takes.best, voice).save("says.wav")
+    """
+    speech = (engine or _usual_engine()).listen(take.motion, voice)
+    return Voice(speech.samples, speech.rate, "speech")
+
+
+@lru_cache(maxsize=1)
+def _usual_engine() -> Engine:
+    return Engine.load()
+
+
+def _direction(
+    preset: str | None, mood: str | None, strength: float | None, spread: float | None, as_asked: bool, sliders: Mapping[str, float]
+) -> Asked | None:  # fmt: skip
+    """The direction that these settings describe, None without any. Raises BadRequest."""
+    if preset is None and mood is None and strength is None and spread is None and as_asked and not sliders:
+        return None
+    base = Preset("") if preset is None else _preset(preset)
+    for name in sliders.keys() - _SLIDERS.keys():
+        raise BadRequest(f"There is no slider “{name}”: {_meant(name, _SLIDERS)}The sliders are {', '.join(_SLIDERS)}")
+    values = {name: check_number(name, value, _SLIDERS[name].least, _SLIDERS[name].most) for name, value in sliders.items()}
+    if mood is not None and mood not in MOODS:
+        raise BadRequest(f"There is no mood “{mood}”: {_meant(mood, MOODS)}The moods are {', '.join(MOODS)}")
+    if strength is not None and (mood or base.direction.mood) == NEUTRAL:
+        raise BadRequest("A strength is of a mood: add one, such as mood='warm'")
+    if strength is None:
+        strength = base.direction.strength if mood is None else STRENGTH
+    named = (mood or base.direction.mood, check_number("strength", strength, 0.0, 1.0))
+    return base.asked(values, named, None if spread is None else check_number("spread", spread, 0.0, 1.0), as_asked)
+
+
+def _preset(name: str) -> Preset:
+    """A preset by its name, in letters of any case, or in a .json file. Raises BadRequest."""
+    if name.lower().endswith(".json"):
+        return Preset.read(Path(name))
+    presets = Presets(SHIPPED)
+    return presets.load(next((each for each in presets.names() if each.lower() == name.lower()), name))
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    """“did you mean …? ” if a name is close to one of the names, else ""."""
+    near = difflib.get_close_matches(str(name), names, 1)
+    return f"did you mean {near[0]}? " if near else ""
+
+
+def _take(take: types.Take, engine: Engine, asked: Asked | None) -> Take:
+    """An engine's take with its channels, and the direction that its score compares with."""
+    values, about = {field.name: getattr(take, field.name) for field in fields(types.Take)}, take.provenance
+    follows = SYSTEMS[about["engine"]].follows == DIRECTION and "as_asked" in about
+    direction = replace(asked or Asked(), as_asked=about["as_asked"]) if follows else None
+    return Take(**values, channels=tuple(engine.head.expression_names), direction=direction)
+
+
+def _note(name: str, what: str) -> str:
+    """A sentence on a sound of which takes are not as usual."""
+    if what == UNSPOKEN:
+        return f"Nobody speaks in “{name}”, so its takes show an idle face"
+    return f"“{name}” is hard to understand, so its takes may miss some m, b, p, f and v: use a cleaner recording"
+
+
+def _write(path: str | os.PathLike, write: Callable[[str], None]) -> None:
+    """Write a file whole or not at all. Raises BadRequest, NoSpace."""
+    try:
+        with part_of(path) as part:
+            write(part)
+    except OSError as error:
+        if is_full_disk(error):
+            raise NoSpace(f"No space is left for “{os.path.basename(path)}”: free some and try again") from error
+        raise BadRequest(f"“{os.fspath(path)}” cannot be written ({error.strerror}): choose another folder or name") from error

@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps after sampling, in their order: from the motion that a diffusion model has sampled to one that a face performs; numpy only.
+
+`Pipeline.finish` is the list. A step marked *constraint* is there because no face does otherwise, *untaught* because the model has not
+learned it yet, *added* because it adds behaviour to the model's (`steps`). `explain` says what each did to one frame, and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..channels import BROWS, Columns, in_group, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
+from ..direction import Direction, DIRECTION_NAMES
+from ..easing import smoothstep
+from ..face.articulators import Articulators, Shape
+from ..face.lip_closures import press_together
+from ..face.lips import CLOSED_MM
+from ..face.mechanics import lips_of, Mechanics, USUAL_GAP_MM
+from ..face.moods import MoodPoses
+from ..face.smoothing import limit_rate, limit_release, lower_peaks
+from ..filters import highest
+from ..steps import ADDED, CONSTRAINT, step, UNTAUGHT
+from .diffusion.pauses import hold_head_in_pauses, keep_gaze, limit_brow_speed, limit_head_speed
+from .diffusion.rounding import boost_pucker, round_lips
+from .diffusion.vowels import compress_high_vowels
+from .gestures.layer import Layer
+from .gestures.sides import Mirror
+from .gestures.speaker import calm_between_accents
+
+if TYPE_CHECKING:
+    from .systems.thunder import VoiceFeatures
+
+_LISTENER_HEAD, _LISTENER_BROWS = 0.22, 0.55  # a listener's head and brows in the model's motion, as a share of a speaker's
+_FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
+_UNROLLED = 0.45  # most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
+_TONGUE_STEP = 0.35  # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in two frames or more
+_OUT = 0.02  # tongueOut above which a tongue that is raised would come through the upper teeth
+_PARTS = 1  # frames around one of a closure's onset or release in which the opening that it leads from or to is looked for
+# Most by which the opening of one frame is above that of both its neighbours, mm, where lips open by USUAL_GAP_MM on average; and the range
+# of the factor for performances that open less or more. Measured people rarely exceed it and never by more than half.
+_PEAK_MM, _PEAK_SIZES = 4.0, (0.6, 1.3)
+_TONGUE_FITS = (0.02, 0.06)  # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
+_MOUTH_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name in ("jaw", "rounding") or name.startswith("mood.")]
+_ARTICULATION = DIRECTION_NAMES.index("articulation")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The part of a motion that is fixed while the rest is sampled.
+
+    mask: bool [T, C].  values: [T, C].  free: [T, C] 0 … 1, how far the rest is from it (`sampling.away_from_kept`).
+    """
+
+    mask: np.ndarray
+    values: np.ndarray
+    free: np.ndarray
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a take performs besides the voice.
+
+    style: [1 or T, DIRECTION_NAMES] that it was sampled in; None: any.  gestures: those that are added.  breaths: a layer of which only the
+    breath is added, where there are no gestures.  mirrored: whether head and gaze are those of the sampled motion's mirror image, and
+    brows_too whether brows and lids are.  acts: whether head, eyes and brows are performed too; else only the mouth is of use.
+    """
+
+    style: np.ndarray | None = None
+    gestures: Layer | None = None
+    breaths: Layer | None = None
+    kept: Kept | None = None
+    mirrored: bool = False
+    brows_too: bool = False
+    acts: bool = True
+
+
+class Pipeline:
+    """All steps for one head."""
+
+    def __init__(self, channels: Sequence[str], articulators: Articulators):
+        """channels: names of the expression's columns."""
+        self.channels, self.columns = tuple(channels), Columns(len(channels))
+        self.mechanics, self.moods, self.mirror = Mechanics(articulators), MoodPoses(channels, articulators), Mirror(channels)
+        # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
+        self.speaking = in_group(channels, SPEECH, but=MOODS)
+        self.brows = in_group(channels, BROWS)
+        self.close, self.tongue_out, self.roll = (self.channels.index(name) for name in (LIP_CLOSE, "tongueOut", "mouthRollLower"))
+
+    def finish(self, sampled: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> np.ndarray:
+        """A sampled motion [T, C] (`types.pack`) as a face performs it, float32."""
+        columns, style, layer = self.columns, part.style, part.gestures
+        x = self.turn_to_its_side(sampled.astype(np.float32), part.mirrored, part.brows_too)
+        expression, jaw = self.keep_in_bounds(x[:, columns.expression], x[:, columns.jaw])
+        expression, jaw = self.rest_without_speech(expression, jaw, voice.alive)
+        if (breathing := part.breaths or layer) is not None:
+            jaw = breathing.breathe(jaw)
+        expression, jaw = self.articulate(expression, jaw, voice, style)
+        jaw = jaw.astype(np.float32)
+        if style is not None:
+            felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
+            expression = self.moods.apply_moods(expression, jaw, style, voice.alive, felt, voice.quiet)
+            expression = self.mechanics.make_room_for_rolled_lip(expression)
+        head, eyes = x[:, columns.head], x[:, columns.eyes]
+        spoken = np.concatenate([expression.astype(np.float32), jaw, head, eyes], 1)
+        if not part.acts:
+            return spoken if part.kept is None else self.keep_fixed_part(spoken, spoken, part.kept)
+        acted = np.concatenate(self.act(spoken[:, columns.expression], jaw, head, eyes, voice, layer), 1).astype(np.float32)
+        return acted if part.kept is None else self.keep_fixed_part(acted, spoken, part.kept)
+
+    def articulate(
+        self, expression: np.ndarray, jaw: np.ndarray, voice: VoiceFeatures, style: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """Expression [T, n] and jaw [T, 3] of a speaking face: lips, teeth and tongue where the sounds have them."""
+        sounds, (lips, rounder) = voice.sounds, (1.0, 1.0) if style is None else _lips_of(style)
+        rounding = voice.rounding.times(rounder)
+        spread_teeth = 1 - sounds.labiodental  # lips at the teeth do not come forward
+        held = self.hold_tongue(expression, jaw)
+        x = self.close_lips(held, jaw, voice.shut)
+        x = boost_pucker(x, self.channels, rounding.heard * spread_teeth)
+        aim = self.mechanics.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
+        aim = self.keep_vowels_between_closures(aim, held, jaw, voice.shut)
+        aim = compress_high_vowels(aim, sounds.speech, voice.vowels)
+        aim = limit_opening_peaks(aim, sounds.speech)
+        aim = close_after_last_sound(aim, voice.end)
+        # After the aim: lips that come forward for themselves would open the mouth.
+        x = round_lips(x, self.channels, rounding.least * sounds.speech * spread_teeth)
+        x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
+        x = self.limit_lip_roll(x)
+        x = self.limit_tongue_rate(x)
+        return x, jaw
+
+    def act(  # noqa: PLR0913 (all that a face moves)
+        self, expression: np.ndarray, jaw: np.ndarray, head: np.ndarray, eyes: np.ndarray, voice: VoiceFeatures, layer: Layer | None
+    ) -> tuple[np.ndarray, ...]:  # fmt: skip
+        """(expression, jaw, head, eyes) whose head rests in pauses, that listens if it is to, with gestures."""
+        moved = head
+        if layer is not None:
+            expression, moved = calm_between_accents(expression, moved, voice.accents, self.brows, layer.lively, layer.marked)
+        moved = hold_head_in_pauses(moved, voice.still)
+        if voice.listens:
+            expression, moved = self.listen(expression, moved)
+        eyes = keep_gaze(eyes, head, moved)
+        if layer is not None:
+            expression, moved, eyes = layer.apply(expression, moved, eyes, self.channels)
+            expression = expression.copy()
+            expression[:, self.brows] = limit_brow_speed(expression[:, self.brows])
+        slower = limit_head_speed(moved)
+        eyes = keep_gaze(eyes, moved, slower)
+        return expression, jaw, slower, eyes
+
+    # ---- steps
+
+    @step(ADDED, "x")
+    def turn_to_its_side(self, x: np.ndarray, mirrored: bool, brows_too: bool) -> np.ndarray:
+        """A packed motion [T, C], or its mirror image: half of the takes incline to the other side."""
+        return self.mirror(x, brows_too) if mirrored else x
+
+    @step(CONSTRAINT, "expression jaw")
+    def keep_in_bounds(self, expression: np.ndarray, jaw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Channels are muscles: they pull or rest. A jaw does not close past its teeth."""
+        turn = jaw.copy()
+        turn[:, 0] = np.maximum(turn[:, 0], 0.0)
+        return np.clip(expression, 0.0, LARGEST_VALUE), turn
+
+    @step(CONSTRAINT, "expression jaw", {"alive": "speech"})
+    def rest_without_speech(self, expression: np.ndarray, jaw: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Lips, jaw and tongue rest where nobody speaks; alive: [T] 0 … 1."""
+        spoken = alive[:, None]
+        return expression * np.where(self.speaking, spoken, 1.0).astype(np.float32), jaw * spoken
+
+    @step(CONSTRAINT, "expression")
+    def hold_tongue(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+        """Expression [T, n] whose tongue comes out only where the jaw [T, 3] is open enough."""
+        x = expression.copy()
+        free = ((jaw[:, 0] - _TONGUE_FITS[0]) / (_TONGUE_FITS[1] - _TONGUE_FITS[0])).clip(0, 1)
+        x[:, self.tongue_out] *= smoothstep(free)
+        return x
+
+    @step(UNTAUGHT, "expression", {"shut": "m, b or p"})
+    def close_lips(self, expression: np.ndarray, jaw: np.ndarray, shut: np.ndarray) -> np.ndarray:
+        """Expression [T, n] whose lips meet where `shut` [T] is 1, whatever the jaw [T, 3] does; the rest blends."""
+        x = expression.copy()
+        shut = shut.astype(x.dtype)
+        press_together(x, self.channels, shut)
+        covers = (jaw[:, 0] * (1 / JAW_OPEN_RADIANS)).clip(0, 1)  # mouthClose that keeps lips together over an open jaw
+        x[:, self.close] += shut * (covers - x[:, self.close])
+        return x
+
+    @step(UNTAUGHT, "aim", {"shut": "m, b or p"})
+    def keep_vowels_between_closures(self, aim: Shape, before: np.ndarray, jaw: np.ndarray, shut: np.ndarray) -> Shape:
+        """The mouth's target; before: expression [T, n] whose lips the closures `shut` [T] have not shut yet.
+
+        The model opens and closes lips around a closure itself. Its opening is lowered there to the share that `shut` leaves of the widest
+        opening nearby, not of itself: otherwise a short vowel between two closures would be left with its loudest frame alone.
+        """
+        rows = np.flatnonzero(highest(shut, 2 * _PARTS + 1) > 0)
+        if not len(rows):
+            return aim
+        own = aim.gap.copy()
+        own[rows] = self.mechanics.articulators.shape(before[rows].astype(np.float64), jaw[rows].astype(np.float64)).gap
+        gap = np.where(shut > 0, np.maximum(aim.gap, np.minimum(own, (1 - shut) * highest(own, 2 * _PARTS + 1))), aim.gap)
+        return Shape(gap, aim.rise, aim.incisors)
+
+    @step(CONSTRAINT, "expression")
+    def limit_lip_roll(self, expression: np.ndarray) -> np.ndarray:
+        """Expression [T, n] whose lower lip takes its time to the teeth and back."""
+        x = expression.copy()
+        x[:, self.roll] = limit_release(x[:, self.roll], _UNROLLED)
+        return x
+
+    @step(CONSTRAINT, "expression")
+    def limit_tongue_rate(self, expression: np.ndarray) -> np.ndarray:
+        """Expression [T, n] whose tongue takes its time to the palate and back."""
+        x = expression.copy()
+        out = x[:, self.tongue_out] > _OUT
+        for column in self.mechanics.raised:
+            x[:, column] = limit_rate(x[:, column], _TONGUE_STEP, out)
+        return x
+
+    @step(ADDED, "expression head")
+    def listen(self, expression: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Brows and head of somebody who listens: they move less than the speaker's, as which they were sampled."""
+        return expression * np.where(self.brows, np.float32(_LISTENER_BROWS), np.float32(1)), _LISTENER_HEAD * head
+
+    @step(ADDED, "acted")
+    def keep_fixed_part(self, acted: np.ndarray, spoken: np.ndarray, kept: Kept) -> np.ndarray:
+        """A packed motion [T, C] with what is kept of another, to the bit. What is free has flowed into it: nothing is added to it there;
+        spoken: the motion without what was added."""
+        flowed = spoken + (acted - spoken) * kept.free
+        return np.where(kept.mask, kept.values, flowed)
+
+
+@step(UNTAUGHT, "aim")
+def limit_opening_peaks(aim: Shape, speech: np.ndarray) -> Shape:
+    """The mouth's target without peaks of a single frame, higher ones in a performance that opens more; speech: [T] 0 … 1."""
+    spoken = speech.sum()
+    size = float(np.clip((aim.gap * speech).sum() / spoken / USUAL_GAP_MM, *_PEAK_SIZES)) if spoken > 0 else 1.0
+    return Shape(lower_peaks(aim.gap, _PEAK_MM * size), aim.rise, lower_peaks(aim.incisors, _PEAK_MM * size))
+
+
+@step(UNTAUGHT, "aim")
+def close_after_last_sound(aim: Shape, end: int) -> Shape:
+    """The mouth's target, which from frame `end` on opens no further than before it, beyond what counts as closed."""
+    gap, incisors, last = aim.gap.copy(), aim.incisors.copy(), max(end - 1, 0)
+    for curve in (gap, incisors):
+        curve[last:] = np.minimum(curve[last:], np.maximum(np.minimum.accumulate(curve[last:]), CLOSED_MM))
+    return Shape(gap, aim.rise, incisors)
+
+
+def _lips_of(style: np.ndarray) -> tuple[float, float]:
+    """How much the lips move (`face.mechanics.lips_of`) and how far they come forward in a style [n, DIRECTION_NAMES], on average."""
+    some = style[:, _MOUTH_AND_MOODS]  # frames that are equal in these are evaluated once; stressed words differ in articulation alone
+    first, count = [0], None
+    if not (some == some[0]).all():
+        _, first, count = np.unique(some, axis=0, return_index=True, return_counts=True)
+    styles = style[first].copy()
+    styles[:, _ARTICULATION] = style[:, _ARTICULATION].mean()
+    played = [Direction.of_vector(each).played for each in styles]
+    return (
+        lips_of(float(np.average([each.jaw for each in played], weights=count))),
+        float(np.average([each.rounding * each.articulation for each in played], weights=count)),
+    )

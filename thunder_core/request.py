@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a request for takes says: one type for panel, bakes, benches and the Python API; numpy only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from .direction import Asked, check
+from .errors import BadRequest
+from .face.mapping import Sums
+from .quality import NORMAL, QUALITIES
+from .systems import DEFAULT, SYSTEMS
+from .types import Keep, pack
+
+MOST_TAKES = 256  # takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
+PutArray = Callable[[np.ndarray], str]
+LAST_SEED = 2**63 - 1
+MOST_STEPS = 1000
+MOST_GUIDANCE, MOST_SPEECH_GUIDANCE = 20.0, 5.0  # far beyond what is of use
+_LONGEST_VALUE = 40  # letters of a wrong value that are quoted
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Takes of a sound: take i has the seed `seed` + i. Raises BadRequest for values out of range.
+
+    quality: one of QUALITIES.  steps: of the whole diffusion model, instead of the quality's; 0: the quality's.
+    guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
+    direction: None: the neutral one, as the panel sends it; weights and systems that cannot be directed get none.
+    keep: the fixed part, into which the sampled rest blends.  listening: the sound is another person's voice, to which
+    the face listens.  system: which of SYSTEMS performs; each does only part of this (`systems.performing.check_request`).
+    reference: a packed motion [T, n + 9] whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood
+    Media2Face takes, or the moods [MOODS but neutral] that were read off one before.  sums: `mapping.Sum.sums` of the face
+    that will play the takes: scores and words are of what it shows (`mapping.visible`), while the takes have all channels;
+    None: it shows everything.
+    """
+
+    takes: int = 8
+    seed: int = 0
+    quality: str = NORMAL
+    steps: int = 0
+    guidance: float = 1.0
+    speech_guidance: float = 0.0
+    direction: Asked | None = None
+    keep: Keep | None = None
+    listening: bool = False
+    system: str = DEFAULT
+    reference: np.ndarray | None = None
+    picture: np.ndarray | None = None
+    sums: Sums | None = None
+
+    def __post_init__(self):
+        check_whole("takes", self.takes, 1, MOST_TAKES)
+        check_whole("seed", self.seed, 0, LAST_SEED)
+        check_one_of("quality", self.quality, QUALITIES)
+        check_whole("steps", self.steps, 0, MOST_STEPS)
+        check_number("guidance", self.guidance, -MOST_GUIDANCE, MOST_GUIDANCE)
+        check_number("speech_guidance", self.speech_guidance, 0.0, MOST_SPEECH_GUIDANCE)
+        check_flag("listening", self.listening)
+        if not isinstance(self.system, str) or self.system not in SYSTEMS:
+            raise BadRequest(f"There is no engine “{str(self.system)[:_LONGEST_VALUE]}”: choose one of {', '.join(SYSTEMS)}")
+        if self.direction is not None:
+            check(self.direction.vectors)
+
+    def arguments(self, put_array: PutArray) -> dict:
+        """As the protocol's “generate” takes them, besides the sound; `engine.arguments.request` is the inverse.
+
+        put_array: writes an array and returns its path.
+        """
+        values: dict = {"takes": self.takes, "seed": self.seed, "guidance": self.guidance, "speech_guidance": self.speech_guidance}
+        values |= {"steps": self.steps} if self.steps else {"quality": self.quality}
+        values |= {} if self.system == DEFAULT else {"system": self.system}
+        values |= {"listening": True} if self.listening else {}
+        values |= {} if self.sums is None else {"sums": self.sums}
+        values |= {} if self.direction is None else direction_arguments(self.direction, put_array)
+        if self.keep is not None:
+            values |= {"keep_motion": put_array(pack(self.keep.motion)), "keep_mask": put_array(self.keep.mask)}
+        arrays = {"reference": self.reference, "picture": self.picture}
+        return values | {name: put_array(array) for name, array in arrays.items() if array is not None}
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seed of each take."""
+        return [int(self.seed) + i for i in range(self.takes)]
+
+
+def direction_arguments(direction: Asked, put_array: PutArray) -> dict:
+    """A direction as the protocol's “generate” and “score” take it."""
+    values = {"direction": put_array(direction.vectors), "spread": direction.spread, "as_asked": direction.as_asked}
+    if direction.original is not None:
+        values["original"] = put_array(direction.original)
+    if direction.like:
+        values["like"] = [list(pair) for pair in direction.like]
+    return values
+
+
+def check_whole(name: str, value: object, low: int, high: int) -> int:
+    """The value, if it is a whole number from `low` to `high`. Raises BadRequest."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not low <= value <= high:
+        raise BadRequest(f"“{name}” is {_quoted(value)} but must be a whole number from {low} to {high}")
+    return int(value)
+
+
+def check_number(name: str, value: object, low: float, high: float) -> float:
+    """The value as float, if it is a number from `low` to `high`. Raises BadRequest."""
+    number = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+    if not number or not low <= float(value) <= high:  # type: ignore[arg-type]
+        raise BadRequest(f"“{name}” is {_quoted(value)} but must be a number from {low:g} to {high:g}")
+    return float(value)  # type: ignore[arg-type]
+
+
+def check_one_of(name: str, value: object, names: Sequence[str]) -> str:
+    """The value, if it is one of `names`. Raises BadRequest."""
+    if not isinstance(value, str) or value not in names:
+        raise BadRequest(f"“{name}” is {_quoted(value)} but must be one of {', '.join(names)}")
+    return value
+
+
+def check_flag(name: str, value: object) -> bool:
+    """The value, if it is true or false. Raises BadRequest."""
+    if not isinstance(value, bool):
+        raise BadRequest(f"“{name}” is {_quoted(value)} but must be true or false")
+    return value
+
+
+def _quoted(value: object) -> str:
+    return repr(value)[:_LONGEST_VALUE]

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finds the files that come with the code: weights and the sample voice; the standard library only.
+
+In the repository and in the extension their folders lie beside this package, in the Python package they lie in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def folder(name: str) -> Path:
+    """The folder “weights” or “assets” that came with this code."""
+    inside = _PACKAGE / name
+    return inside if inside.is_dir() else _PACKAGE.parent / name
+
+
+WEIGHTS = folder("weights")  # folder of the shipped weights and heads
+SAMPLE = folder("assets") / "sample.wav"  # the sample voice

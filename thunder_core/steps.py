@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Names the steps that change a sampled motion, and records what each changed; numpy only.
+
+A step is a function that takes curves over frames and returns them changed. `step` gives it a name, which is its own, and the reason why it
+is there. While a `Trace` is open on a thread, each step that runs on it leaves a record of its curves before and after.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import wraps
+from typing import TypeVar
+
+import numpy as np
+
+CONSTRAINT = "constraint"  # what no face does otherwise
+UNTAUGHT = "untaught"  # what people do and the model has not learned: goes once it has
+ADDED = "added"  # behaviour besides the model's
+REASONS = {
+    CONSTRAINT: "no face does otherwise",
+    UNTAUGHT: "the model has not learned it",
+    ADDED: "added to the model's motion",
+}
+
+F = TypeVar("F", bound=Callable)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step: its name as a verb, one of REASONS, and the arguments that it changes, in the order of its results."""
+
+    name: str
+    reason: str
+    changes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a step did to one of its arguments: curves [T, …] before and after, and why on each frame.
+
+    causes: what it followed → how much it was there [T], 0 … 1.
+    """
+
+    step: Step
+    what: str
+    before: np.ndarray
+    after: np.ndarray
+    causes: Mapping[str, np.ndarray]
+
+
+@dataclass
+class Trace:
+    """The changes of all steps that ran while it was open, in order."""
+
+    changes: list[Change] = field(default_factory=list)
+
+
+STEPS: dict[str, Step] = {}  # by the qualified names of their functions
+_open = threading.local()
+
+
+@contextmanager
+def traced() -> Iterator[Trace]:
+    """A Trace of the steps that run on this thread meanwhile."""
+    before, _open.trace = getattr(_open, "trace", None), Trace()
+    try:
+        yield _open.trace
+    finally:
+        _open.trace = before
+
+
+Causes = Mapping[str, str] | Callable[[Mapping], Mapping[str, np.ndarray]]
+
+
+def step(reason: str, changes: str, causes: Causes | None = None) -> Callable[[F], F]:
+    """Mark a function as a step.
+
+    changes: names of the arguments that it changes and returns, with blanks between them.  causes: name of an argument with a curve
+    [T] 0 … 1, or of a part of it as `sounds.dental` → what it is, in words; or a function that gets all arguments and returns such curves
+    by what they are.
+    """
+    if reason not in REASONS:
+        raise ValueError(f"{reason} is none of {', '.join(REASONS)}")
+    named = tuple(changes.split())
+
+    def mark(function: F) -> F:
+        signature = inspect.signature(function)
+        about = Step(function.__name__.strip("_").replace("_", " "), reason, named)
+        STEPS[f"{function.__module__}.{function.__qualname__}"] = about
+
+        @wraps(function)
+        def run(*args, **more):
+            trace = getattr(_open, "trace", None)
+            if trace is None:
+                return function(*args, **more)
+            given = signature.bind(*args, **more)
+            given.apply_defaults()
+            before = [_copies(given.arguments[name]) for name in named]
+            result = function(*args, **more)
+            why = _found(causes or {}, given.arguments)  # some are only found on the way
+            for name, was, now in zip(named, before, result if isinstance(result, tuple) else (result,)):
+                for part, after in _copies(now).items():
+                    trace.changes.append(Change(about, part or name, was[part], after, why))
+            return result
+
+        return run  # type: ignore[return-value]
+
+    return mark
+
+
+def _copies(curves) -> dict[str, np.ndarray]:
+    """Curves by their names: those of a dataclass, else one without a name."""
+    if is_dataclass(curves):
+        return {each.name: np.array(getattr(curves, each.name)) for each in fields(curves)}
+    return {"": np.array(curves)}
+
+
+def _found(causes: Causes, arguments: Mapping[str, object]) -> Mapping[str, np.ndarray]:
+    """The curves that a step followed, by what they are."""
+    if callable(causes):
+        return causes(arguments)
+    return {words: curve for path, words in causes.items() if (curve := _part(arguments, path)) is not None}
+
+
+def _part(arguments: Mapping[str, object], path: str) -> np.ndarray | None:
+    """An argument, or an attribute of one; None where there is none."""
+    value: object = arguments
+    for i, name in enumerate(path.split(".")):
+        value = arguments.get(name) if i == 0 else getattr(value, name)
+        if value is None:
+            return None
+    return np.asarray(value)
+
+
+def changes_at(changes: Sequence[Change], frame: int) -> list[tuple[Change, np.ndarray, np.ndarray]]:
+    """(change, before, after) of every change that reaches a frame; before and after as they are there."""
+    reached = [(each, each.before[frame], each.after[frame]) for each in changes if frame < len(each.after)]
+    return [(each, was, now) for each, was, now in reached if not np.array_equal(was, now)]
