@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from thunder_core.animation import keyframes
+from thunder_core.animation import keyframes, posing
 from thunder_core.animation.commit import drawing, fitting, planning
 from thunder_core.animation.commit.before import Before, Block, Curve, Strip, StripCurve, Take, TakeCurve
 from thunder_core.animation.commit.choice import Choice
@@ -277,6 +277,25 @@ def test_cycles_become_the_keys_that_they_repeat(mode):
     wanted = at(was, within) + (0.2 * number if mode == "REPEAT_OFFSET" else 0.0)
     assert np.abs(at(shape.keys, frames) - wanted).max() < 2e-3
     assert all(np.array_equal(keys[part], was[part]) for part in keys)
+
+
+def test_each_track_belongs_to_the_region_that_it_moves_most(meter):
+    assert tuple(result(posing.regions(meter))) == REGIONS
+
+
+def test_poses_share_frames_and_keep_what_the_animator_has_around_them(meter):
+    before = found(meter, acting())
+    _, _, made = drawn(before, choice(keys="POSES", error=0.6, markers=True))
+    curves = by_place(made.curves[0])
+    on_line = {place: {round(t) for t in one.keys["co"][:, 0] if FIRST < t < LAST} for place, one in curves.items()}
+    assert len(on_line[FUNNEL] & on_line[SMILE]) > 0.5 * len(on_line[SMILE]) > 1
+    assert len(on_line[FUNNEL] | on_line[SMILE]) < 0.6 * (LAST - FIRST)
+    inside = np.arange(FIRST, LAST + 1)
+    assert np.abs(at(curves[FUNNEL].keys, inside) - performed(TRACKS[0])(inside)).max() < 0.1
+    around = np.arange(LAST + 4, 150.0)
+    assert np.abs(at(curves[SMILE].keys, around) - acting()[SMILE].sampled(around)).max() < 1e-4
+    assert all(FIRST <= frame <= LAST and text in posing.LABELS for frame, text in made.labels)
+    assert made.score is not None and made.score.take == 80.0
 
 
 def test_a_report_counts_what_is_new_and_what_stays(meter):

@@ -29,7 +29,7 @@ Curves = Sequence[Sequence[NewCurve]]  # of each target
 
 def write(rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing) -> Generator[Step, None, tuple[list[bpy.types.Action], str]]:
     """Steps that write a commit into the file. Returns the actions with its keys, and the name of the one that still has what the animator
-    had there, or "". If it fails or is closed early, everything is as before."""
+    had there, or "". Closed early, or if the curves cannot be written, everything is as before."""
     yield Step(0.9, "Writing keys", busy=True)
     own, states = display.own_actions(rig), display.own_targets(rig)
     left = own if plan.keeps else []
@@ -93,7 +93,9 @@ class _Restore:
     """
 
     def __init__(self, rig: head.Rig, entry, own: list):
-        self.rig, self.entry, self.made, self.backups = rig, entry, [], {}  # type: ignore[var-annotated]
+        self.rig, self.entry = rig, entry
+        self.made: list = []
+        self.backups: dict = {}
         self._own = [(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))]
         self._nla_tracks = [_addresses(target) for target in rig.targets]
 

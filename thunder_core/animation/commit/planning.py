@@ -154,17 +154,14 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
     with_leads = choice
     spans: dict[Track, placing.Span] = {}
     if choice.how != "INSERT":
-        under, together = {}, set()
+        is_in_strip = is_above | (choice.to == "STRIP")
+        under: dict[Track, tuple[list, str]] = {}
         for number in np.flatnonzero(is_chosen).tolist():
-            track = tracks[number]
-            at = track.path, track.index
-            into_strip = choice.to == "STRIP" or is_above[number]
-            is_kept = takes_part and blocks[track.block].action is not None and choice.to != "NEW"
-            kept = curves[track.block].get(at) if is_kept else None
-            played = strips[track.block].get(at, []) if into_strip else []
-            under[track.block, *at] = ([*played] if kept is None else [*played, kept]), before.regions[number]
-            if into_strip:
-                together.add((track.block, *at))
+            track, at = tracks[number], (tracks[number].path, tracks[number].index)
+            played = strips[track.block].get(at, []) if is_in_strip[number] else []
+            kept = [curves[track.block][at]] if takes_part and choice.to != "NEW" and at in curves[track.block] else []
+            under[track.block, *at] = [*played, *kept], before.regions[number]
+        together = {(track.block, track.path, track.index) for track, chosen in zip(tracks, is_chosen & is_in_strip) if chosen}
         with_leads, spans = _with_leads(choice, take, under, together, known)
     return Plan(
         with_leads,
