@@ -114,6 +114,7 @@ def test_what_changes_the_file_can_be_undone(blender):
         "check_engine",
         "check_with_smplx",
         "delete_direction",
+        "explain_frame",
         "export_performance",
         "install_engine",
         "install_flame_extra",

@@ -18,8 +18,8 @@ from thunder_core.engine.gestures.glances import needed_glances, possible_glance
 from thunder_core.engine.gestures.idle import idleness
 from thunder_core.engine.gestures.layer import Layer
 from thunder_core.engine.gestures.making import layer_of
-from thunder_core.engine.gestures.manner import Directed, evenly, manner_of, Stream
-from thunder_core.engine.gestures.speaker import calm_between_accents, livelier
+from thunder_core.engine.gestures.manner import Directed, evenly, manner_of, Stream, UP
+from thunder_core.engine.gestures.speaker import calm_between_accents, livelier, turned
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
 from thunder_core.types import FPS, Motion
@@ -47,6 +47,14 @@ def test_gestures_depend_on_the_seed_alone_and_differ_between_seeds(voice, liste
     assert one.blinks.possible == again.blinks.possible and one.blinks.pauses == again.blinks.pauses
     heads = np.array([layer.head for layer in layers(voice, listens=listens)])
     assert heads.std(0).mean() > 0.4
+
+
+@pytest.mark.parametrize("kind", range(3))
+@pytest.mark.parametrize("u", [0.0, 0.5, 1.0])
+def test_every_stroke_lowers_the_head_but_the_one_that_raises_it_and_to_the_other_side_it_is_mirrored(kind, u):
+    left, right = (turned(kind, 5.0, side, u) for side in (1.0, -1.0))
+    assert (left[0] < 0) == (kind == UP) and 1 < abs(left[0]) <= 5 and left[0] == right[0]
+    assert np.allclose(left[1:], -right[1:]) or kind == 0
 
 
 def test_a_face_is_fully_idle_without_speech_and_not_at_all_in_it():
