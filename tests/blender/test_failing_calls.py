@@ -58,6 +58,9 @@ class RecordedClient:
     def forget(self, folder):
         pass
 
+    def put_array(self, array):
+        return os.path.join(self.folder, "asked.npy")  # which nobody reads: the takes are recorded
+
     def get_array(self, result, name):
         return None if name is None else self.arrays[name]
 
