@@ -24,7 +24,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from research import beats
-from research.harness import add_shared, keep, keep_json, put_into, required, RESULTS, ROOT
+from research.harness import add_shared, keep_json, put_into, required, RESULTS, ROOT
 from research.measures.evaluate import (
     Clip,
     clips_of,
@@ -367,7 +367,7 @@ def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Pri
     missing = [name for name in printed.order if name not in rows]
     about = about | {"missing": missing, "claims": changes, "verdicts": said, "rows": made}
     keep_json(folder / f"table{printed.number}.json", about)
-    keep(folder / f"paper_clips{printed.suffix}.json", [json.dumps(rows)])
+    keep_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
     if page is not None:
         put_into(page, f"table {printed.number}", markdown(made, printed.columns, printed.order, printed.paper))
         put_into(page, "claims" + printed.suffix.replace("_", " "), verdicts_markdown(said))
