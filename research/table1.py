@@ -293,7 +293,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--clips", type=int, default=40)
     p.add_argument("--seconds", type=float, nargs=2, default=(3.0, 12.0), help="shortest and longest line")
     p.add_argument("--kept", type=Path, help="figures of each line (default: CACHE/table1.json)")
-    p.add_argument("--docs", type=Path, help="page to write the table into, between its marks `<!-- table 1 -->` (docs/paper.md)")
+    p.add_argument("--docs", type=Path, help="page to write the table into (docs/reference/paper_tables.md)")
 
 
 def run(args: Namespace) -> None:

@@ -176,7 +176,7 @@ def blender():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*BENCHES, *IN_BLENDER])
 def test_a_bench_runs(name, request, tmp_path, unchanged):
-    words = BENCHES.get(name) or IN_BLENDER[name]
+    words = (BENCHES | IN_BLENDER)[name]
     if name in OF_WINDOW and not os.environ.get("BLENDER"):
         pytest.skip("BLENDER names no Blender with a window")
     if name == "voices" and not can_synthesise():
