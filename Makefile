@@ -12,6 +12,7 @@
 #   make bench         the tables README quotes, into research/results/ (real lips where THUNDER_DATA is set)
 #   make bench-speed   speed against the paper's sampler, an earlier commit and other designs: research/results/speed.json; some ten minutes
 #                      on an idle machine of two cores (CACHE=folder: a training cache, for what few steps cost in quality)
+#   make check-results which results are older than the code they measure; measures nothing
 #   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: research/results/
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
 #   make mutations     whether tests notice COUNT=150 changed operators, numbers and arguments of thunder_core, drawn by SEED:
@@ -54,7 +55,7 @@ WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean weight
+.PHONY: demo check-results faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean weight
 
 demo:
 	@$(WITH_ENGINE) && \
@@ -124,6 +125,9 @@ bench:
 
 bench-speed:
 	@$(WITH_DEVELOP) && "$$engine" -m research speed --cache "$(or $(CACHE),cache)"
+
+check-results:
+	@python3 -m research check_results
 
 fuzz:
 	@$(WITH_TESTED_ENGINE) && "$$engine" tests/faults/fuzz.py "$(MINUTES)"

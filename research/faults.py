@@ -17,14 +17,12 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from research.harness import add_shared, RESULTS as FOLDER, ROOT, use_tests
+from research.harness import add_shared, keep, keep_json, RESULTS as FOLDER, ROOT, use_tests
 
 use_tests("faults")
 
 from harness import RESULTS, summary
 from kills import blender_python
-
-from thunder_core.files import write_file
 
 
 def tests(python: str, *arguments: str, **environment: str) -> int:
@@ -41,10 +39,10 @@ def table(folder: Path) -> int:
         for python, path in ((sys.executable, "tests/faults/test_faults.py"), (blender_python(), "tests/blender/test_faults.py")):
             tests(python, path, **{RESULTS: str(lines), "THUNDER_PYTHON": sys.executable})
         rows = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
-    return keep(rows, folder)
+    return keep_rows(rows, folder)
 
 
-def keep(rows: list[dict], folder: Path) -> int:
+def keep_rows(rows: list[dict], folder: Path) -> int:
     """Write the results of all rows; returns 0 if all passed."""
     for row in rows:
         for name in ("sentence", "wrong"):  # paths of this machine are removed
@@ -52,10 +50,8 @@ def keep(rows: list[dict], folder: Path) -> int:
             row[name] = json.loads(text_of_row.replace(str(ROOT), "…").replace(tempfile.gettempdir(), "…"))
     if not rows:
         raise SystemExit("No row was tried, see above. research/results is as it was.")
-    text = "\n".join(summary(rows)) + "\n"
-    print(text, end="")
-    write_file(folder / "faults.txt", text)
-    write_file(folder / "faults.json", json.dumps(rows, indent=1, ensure_ascii=False) + "\n")
+    print(keep(folder / "faults.txt", summary(rows)), end="")
+    keep_json(folder / "faults.json", rows)
     return int(any(not row["right"] for row in rows))
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from argparse import ArgumentParser
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -64,17 +66,35 @@ def usual(spread: float = 0.0) -> Asked:
     return Asked(Direction().vector()[None], spread)
 
 
+def origin() -> dict[str, str]:
+    """The commit of this tree and today's date (UTC), which every result carries.
+
+    The commit ends in -dirty where other files than results and pages were changed since, and is "unknown" outside a clone.
+    """
+
+    def git(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True)
+
+    commit = git("rev-parse", "--short=10", "HEAD").stdout.strip()
+    changed = git("diff", "--quiet", "HEAD", "--", ".", ":!research/results", ":!docs").returncode
+    return {"commit": (commit + "-dirty" * bool(changed)) or "unknown", "date": f"{datetime.now(timezone.utc):%Y-%m-%d}"}
+
+
 def keep(path: Path, lines: list[str]) -> str:
-    """Write lines to a file whose folder need not be there; the text."""
+    """Write lines to a file whose folder need not be there, a table with its `origin` as the last of them; the text."""
+    if path.suffix == ".txt":
+        lines = [*lines, "commit {commit}, {date}".format_map(origin())]
     text = "\n".join(lines) + "\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
     return text
 
 
-def keep_json(path: Path, figures: object) -> None:
-    """`keep` figures as JSON."""
-    keep(path, [json.dumps(figures, indent=1, ensure_ascii=False)])
+def keep_json(path: Path, figures: dict | list, indent: int | None = 1) -> None:
+    """`keep` figures as JSON, with their `origin`; a list becomes "rows"."""
+    made = origin()
+    of = figures if isinstance(figures, dict) else {"rows": figures}
+    keep(path, [json.dumps(made | of | made, indent=indent, ensure_ascii=False)])
 
 
 def put(page: str, mark: str, lines: list[str]) -> str:

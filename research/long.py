@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from research.harness import add_shared, keep, ROOT, SAMPLE
+from research.harness import add_shared, keep, origin, ROOT, SAMPLE
 
 RATE, EVERY = 48000, 0.5  # sample rate of the recordings, Hz; interval between two readings of memory, s
 PAUSES = (0.4, 1.7, 0.9, 6.0)  # seconds between the lines, in turn
@@ -178,7 +178,7 @@ def run(args: Namespace) -> None:
     target = args.results
     results = json.loads(target.read_text()) if target.exists() else []
     for minutes in args.minutes:
-        result = measure(args.blender, minutes, args.takes, args.steps, args.limit)
+        result = origin() | measure(args.blender, minutes, args.takes, args.steps, args.limit)
         same = ("minutes", "takes", "steps")
         results = json.loads(target.read_text()) if target.exists() else []  # another run may have written meanwhile
         results = [each for each in results if any(each[name] != result[name] for name in same)] + [result]

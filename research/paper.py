@@ -8,7 +8,7 @@ over clips and seeds. A change is of the seeds that both rows have, each pair fr
 
 --people measures against real faces instead, several numbers of --steps compare samplers; both have tables of their own. NAME=FOLDER,FOLDER
 adds a row of weights folders of the diffusion model, one per seed. To research/results/table2.json (--heads: table3.json) and as Markdown
-into docs/paper.md, if at least 40 clips with 32 samples each were measured; else --results and --docs say where to.
+into docs/reference/paper_tables.md, if at least 40 clips with 32 samples each were measured; else --results and --docs say where to.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from research import beats
-from research.harness import add_shared, keep, keep_json, put_into, required, RESULTS, ROOT
+from research.harness import add_shared, keep_json, put_into, required, RESULTS, ROOT
 from research.measures.evaluate import (
     Clip,
     clips_of,
@@ -60,7 +60,7 @@ TEACHER = "teacher"
 _CHAIN = "python -m research train paper"
 PEOPLE = "people"  # name used instead of a split for real faces
 HEADS = "heads"  # second data set, with heads drawn from people's statistics
-PAGE = ROOT / "docs" / "paper.md"
+PAGE = ROOT / "docs" / "reference" / "paper_tables.md"
 KEPT = "figures.json"  # file next to a network: figures of each clip, and the network's checksum
 # What the paper says that L_m2s does to lips: {figure: (sign, the claim, title of its column)}
 LIP_CLAIMS = {
@@ -367,7 +367,7 @@ def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Pri
     missing = [name for name in printed.order if name not in rows]
     about = about | {"missing": missing, "claims": changes, "verdicts": said, "rows": made}
     keep_json(folder / f"table{printed.number}.json", about)
-    keep(folder / f"paper_clips{printed.suffix}.json", [json.dumps(rows)])
+    keep_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
     if page is not None:
         put_into(page, f"table {printed.number}", markdown(made, printed.columns, printed.order, printed.paper))
         put_into(page, "claims" + printed.suffix.replace("_", " "), verdicts_markdown(said))
@@ -397,7 +397,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--split", default="test", choices=("test", "validation"), help="validation: to select, before anything is said of test")
     p.add_argument("--people", type=Path, help="folder with lips/: measure against its real faces of the split `check` instead")
     p.add_argument("--heads", action="store_true", help="CACHE is of the stage `heads`: Table 3, or with --people its networks")
-    p.add_argument("--docs", type=Path, help="page to write them into (default: docs/paper.md, likewise)")
+    p.add_argument("--docs", type=Path, help="page to write them into (default: docs/reference/paper_tables.md, likewise)")
 
 
 def run(args: Namespace) -> None:

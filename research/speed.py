@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from research import peers, speed_quality
-from research.harness import add_shared, keep, keep_json, RESULTS, ROOT, SAMPLE, usual
+from research.harness import add_shared, keep, keep_json, origin, RESULTS, ROOT, SAMPLE, usual
 from research.heads import blenders
 from research.long import memory
 from thunder_core.client import Client
@@ -566,7 +566,7 @@ def table(figures: Figures) -> list[str]:
     rest = {
         k: v
         for k, v in figures.items()
-        if k not in BARS and not k.endswith("_error") and k not in ("machine", "load_before", "measured_on")
+        if k not in BARS and not k.endswith("_error") and k not in ("machine", "load_before", "measured_on", "commit", "date")
     }
     for name, value in rest.items():
         if isinstance(value, dict):
@@ -607,24 +607,12 @@ LABELS = {
 
 def page(figures: Figures) -> list[str]:
     """The figures as tables in Markdown."""
-    lines = [f"{figures.get('machine', 'Unknown machine')}. {_loads(figures)}.", ""]
-    lines += ["| | measured | wanted |", "|---|---|---|"]
+    lines = [f"{figures.get('machine', 'Unknown machine')}.", "", "| | measured | wanted |", "|---|---|---|"]
     for name, (bar, unit) in BARS.items():
         value, error = figures.get(name), figures.get(f"{name}_error")
         shown = "not measured" if value is None else f"{value:.3g}" + (f" ± {error:.1g}" if error is not None else "") + f" {unit}"
         wanted = f"{bar} {unit}".strip() if bar else ""
         lines.append(f"| {LABELS[name]} | {shown.strip()} | {wanted}{'' if value is None or meets(value, bar) else ': missed'} |")
-    if figures.get("profile_shares"):
-        lines += ["", f"| part of a request for {TAKES} takes | of its time |", "|---|---|"]
-        lines += [f"| {name} | {share:.0%} |" for name, share in figures["profile_shares"].items()]
-    kinds = [figures.get(f"denoiser_operations{name}") for name in ("", "_bfloat16")]
-    if kinds[0]:
-        names = list(kinds[0])
-        takes = figures.get("portion_takes", "several")
-        lines += ["", f"| an evaluation of the denoiser, {takes} takes | float32 | bfloat16 |", "|---|---|---|"]
-        for name in names:
-            shown = (_of_operations(name, None if kind is None else kind.get(name)) for kind in kinds)
-            lines.append(f"| {name} | {' | '.join(shown)} |")
     if figures.get("peers_seconds_per_second"):
         table = figures["peers_seconds_per_second"]
         counts = list(next(iter(table.values())))
@@ -650,13 +638,6 @@ def meets(value: float, bar: str) -> bool:
         return low <= value <= high
     limit = float(bar[1:])
     return value >= limit if bar[0] == "≥" else value <= limit
-
-
-def _of_operations(name: str, value: float | None) -> str:
-    """A figure of `Bench._operations` in a table."""
-    if value is None:
-        return ""
-    return f"{value:.3g}" if name == "milliseconds" else f"{value:.0%}"
 
 
 def write_page(path: Path, lines: list[str]) -> None:
@@ -705,6 +686,7 @@ def run(args: Namespace) -> None:
         busy = figures.setdefault("load_before", {})
         busy[section] = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
         figures.setdefault("measured_on", {})[section] = processor_name()
+        figures.setdefault("measured_at", {})[section] = "{commit}, {date}".format_map(origin())
         measured = getattr(bench, section)()
         if "left_out" in measured:
             left_out.append(measured.pop("left_out"))

@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from research import ctc_words
-from research.harness import add_shared, put_into, required, RESULTS
+from research.harness import add_shared, keep_json, put_into, required, RESULTS
 from research.speech import error, has, likeness, Line, Recognisers, test_lines
 from research.train.lip_video import LipVideo
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
@@ -293,7 +293,7 @@ def add_arguments(p: ArgumentParser) -> None:
     p.add_argument("--clips", type=int, default=40)
     p.add_argument("--seconds", type=float, nargs=2, default=(3.0, 12.0), help="shortest and longest line")
     p.add_argument("--kept", type=Path, help="figures of each line (default: CACHE/table1.json)")
-    p.add_argument("--docs", type=Path, help="page to write the table into, between its marks `<!-- table 1 -->` (docs/paper.md)")
+    p.add_argument("--docs", type=Path, help="page to write the table into (docs/reference/paper_tables.md)")
 
 
 def run(args: Namespace) -> None:
@@ -322,8 +322,7 @@ def run(args: Namespace) -> None:
         "command": f"python -m research table1 --cache CACHE --data DATA{others} --clips {args.clips} --seconds {shortest:g} {longest:g}",
     }  # fmt: skip
     paper = [{"system": name} | dict(zip(FIGURES, values)) for name, values in PAPER.items()]
-    args.results.parent.mkdir(parents=True, exist_ok=True)
-    write_file(args.results, json.dumps({"about": about, "rows": made, "differences": apart, "paper": paper}, indent=1) + "\n")
+    keep_json(args.results, {"about": about, "rows": made, "differences": apart, "paper": paper})
     print("\n".join(printed(made)))
     print("\n".join(compared(apart)))
     if args.docs:

@@ -98,12 +98,44 @@ def links(page):
 
 
 def pages():
-    return [path for path in tracked() if path.suffix == ".md" and (path.parent == ROOT or ROOT / "docs" in path.parents)]
+    folders = ROOT / "docs", ROOT / "research" / "notebook"
+    return [
+        path for path in tracked() if path.suffix == ".md" and (path.parent == ROOT or any(path.is_relative_to(one) for one in folders))
+    ]
 
 
 def test_a_link_of_a_page_leads_somewhere():
     for page in pages():
         assert {path.name for path in links(page) if not path.exists()} == set(), page.relative_to(ROOT)
+
+
+def anchors(page):
+    """The anchors that a page's headings have."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_a_link_to_a_heading_finds_it():
+    for page in pages():
+        for name, anchor in re.findall(r"\]\(([^)\s#:]*\.md|)#([^)\s]+)\)", page.read_text(encoding="utf-8")):
+            assert anchor in anchors((page.parent / name) if name else page), f"{page.relative_to(ROOT)}: {name}#{anchor}"
+
+
+def test_the_page_on_the_paper_lists_every_step_after_sampling_with_its_reason():
+    page = (ROOT / "docs" / "paper.md").read_text(encoding="utf-8")
+    steps = {}
+    for path in sorted((ROOT / "thunder_core").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for mark in getattr(node, "decorator_list", ()):
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "step":
+                    steps[node.name] = ast.unparse(mark.args[0]).lower()
+    assert len(steps) > 30
+    rows = dict(
+        row
+        for names, kind in re.findall(r"^\| (`[^|]*) \| (\w+) \|", page, re.M)
+        for row in ((n, kind) for n in re.findall(r"`(\w+)`", names))
+    )
+    assert rows == steps
 
 
 def test_every_page_of_the_docs_is_reached_from_readme():

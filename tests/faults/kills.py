@@ -30,6 +30,7 @@ sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).par
 
 from harness import alive, children_of, ROOT, SAMPLE
 
+from research.harness import keep, keep_json
 from thunder_core import files, private_folder
 from thunder_core.client import Client
 from thunder_core.errors import WorkerDied
@@ -541,8 +542,8 @@ def main() -> int:
         kept = Path(options.results) / "kills.json"
         earlier = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
         counts = {name: (earlier | counts)[name] for name in VICTIMS if name in earlier | counts}
-        files.write_file(kept, json.dumps(counts, indent=1, ensure_ascii=False) + "\n")
-        files.write_file(Path(options.results) / "kills.txt", "\n".join(table(counts)) + "\n")
+        keep_json(kept, counts)
+        keep(kept.with_suffix(".txt"), table(counts))
     print("\n".join(table(counts)))
     return code
 

@@ -29,6 +29,7 @@ BENCHES = {
     "beats": "--cache {cache} --heads {heads} --solved {solved} --results {out}/x.json",
     "before_after": "--out {out}/x.webp",
     "breaths": f"{OF_CORPUS} --takes 1",
+    "check_results": "",
     "commit": "--data {data} --takes {out}/takes --results {out}/x.txt",
     "commit_scores": "--data {data} --takes {out}/takes --results {out}/x.txt",
     "curves": "--seconds 1 --out {out}/x.png",
@@ -81,7 +82,7 @@ ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 TARGETS = {
     "demo": ["TAKES=1"],
     "retrain": ["SPEECH={voices}", "TRAINED={out}/trained"] + [f"{name}_STEPS=2" for name in "DENOISER M2S TOGETHER DISTIL JUDGE".split()],
-    "engine": [], "develop": [], "package": [], "fuzz": ["MINUTES=0.05"],
+    "engine": [], "develop": [], "package": [], "check-results": [], "fuzz": ["MINUTES=0.05"],
 }  # fmt: skip
 ELSEWHERE = set(
     "test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window "
@@ -175,7 +176,7 @@ def blender():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*BENCHES, *IN_BLENDER])
 def test_a_bench_runs(name, request, tmp_path, unchanged):
-    words = BENCHES.get(name) or IN_BLENDER[name]
+    words = (BENCHES | IN_BLENDER)[name]
     if name in OF_WINDOW and not os.environ.get("BLENDER"):
         pytest.skip("BLENDER names no Blender with a window")
     if name == "voices" and not can_synthesise():

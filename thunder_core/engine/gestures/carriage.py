@@ -2,8 +2,8 @@
 """Where a performer carries the brows: drawn together or apart as directed, and at a height of its own for each take.
 
 The model follows *Frown* too faintly to be seen, and below 0 not at all. Sampled in four steps it carries brows at more similar heights
-from take to take than in the paper's 1000 (`docs/speed.md`); a height for each take brings the difference back, without making brows
-move more.
+from take to take than in the paper's 1000 (`research/notebook/2026-11-22.md`); a height for each take brings the difference back, without
+making brows move more.
 """
 
 from __future__ import annotations

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lists results that are older than the code they measure, and results that a page names but that are not there.
+
+`make check-results` (`python -m research check_results`); nothing is measured, and it fails for nothing. A result is as old as the commit
+that it names; where it names none, or was made with changes that were not committed yet, as the commit that wrote it. Moved files count
+as unchanged.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from research.harness import RESULTS, ROOT
+
+_WEIGHTS = ("weights/*.safetensors",)
+_VOICE = ("thunder_core/engine/speech/", "weights/encoder.safetensors")
+_TAKES = ("thunder_core/engine/", "thunder_core/face/", "thunder_core/channels.py", "thunder_core/direction.py", *_WEIGHTS)
+_TEACHER = ("thunder_core/train/teacher*.py", "thunder_core/train/lip_kernels*", "thunder_core/train/prosody.py", "thunder_core/face/")
+_HEAD = ("weights/head.npz", "thunder_core/face/", "scene/heads/")
+_COMMIT = ("thunder_core/animation/", "scene/takes/commit/", "scene/animation/")
+_SPEECH = ("thunder_core/engine/m2s/", "weights/m2s.safetensors", "weights/vocoder.safetensors", *_TEACHER)
+_PAPER = (
+    "research/train/", "research/measures/", "thunder_core/engine/systems/", "thunder_core/engine/diffusion/denoiser.py",
+    "thunder_core/engine/diffusion/sampling.py", "thunder_core/engine/m2s/model.py", "thunder_core/train/denoiser.py",
+    "thunder_core/train/loop.py", *_TEACHER,
+)  # fmt: skip
+_SCORE = ("thunder_core/engine/scorer.py", "thunder_core/grades.py", *_TAKES)
+_FAULTS = ("thunder_core/", "scene/", "operators/", "cli/", "bake.py", "tests/faults/")
+
+MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files and folders (with /) that it measures
+    "articulation": _TAKES,
+    "beats": ("research/measures/", *_TEACHER),
+    "breaths": _TAKES,
+    "commit": (*_COMMIT, *_TAKES),
+    "commit_scores": (*_COMMIT, *_SCORE),
+    "direction_takes": _TAKES,
+    "direction_teacher": _TEACHER,
+    "engine": _SCORE,
+    "face_sheets*": (*_HEAD, *_TAKES),
+    "faults": _FAULTS,
+    "fine_axes": _TAKES,
+    "grades": _SCORE,
+    "habits": (*_TAKES, *_TEACHER),
+    "head_keys": _HEAD,
+    "headroom*": _PAPER,
+    "heads": (*_HEAD, "scene/media/"),
+    "install": ("thunder_core/installer.py", "requirements/engine.txt"),
+    "kills": _FAULTS,
+    "lips": (*_TAKES, *_TEACHER),
+    "listeners": _TAKES,
+    "long": ("bake.py", "cli/", "scene/", *_TAKES),
+    "moods_takes": (*_TAKES, *_TEACHER),
+    "moods_teacher": _TEACHER,
+    "mutations_*": ("thunder_core/", "tests/"),
+    "paper_clips*": _PAPER,
+    "peaks": (*_TAKES, *_TEACHER),
+    "pictures": ("research/train/", "thunder_core/engine/systems/media2face.py"),
+    "precision": _TAKES,
+    "ranking*": _SCORE,
+    "real": (*_TAKES, *_TEACHER),
+    "reduction": ("thunder_core/animation/",),
+    "resting": _TAKES,
+    "slider_ends": _TAKES,
+    "sounds": (*_TAKES, *_TEACHER),
+    "speech": (*_SPEECH, *_TAKES),
+    "speed": ("scene/animation/", *_TAKES),
+    "stares": _TAKES,
+    "style_from": ("thunder_core/animation/", *_TEACHER),
+    "table1": _SPEECH,
+    "table[23]*": _PAPER,
+    "teacher": (*_TEACHER, *_VOICE),
+    "tradeoff": _PAPER,
+    "voices": (*_TAKES, *_TEACHER),
+    "words*": ("thunder_core/animation/shown.py", *_TAKES),
+}
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One of the repository's commits: its hash, day, parents, and the changed files by their names of today, also those `written` where
+    they are, not moved there."""
+
+    sha: str
+    day: str
+    parents: tuple[str, ...]
+    changed: frozenset[str]
+    written: frozenset[str]
+
+
+def history(tree: Path) -> dict[str, Commit]:
+    """{hash: commit} of all commits that the tree's own follows, newest first. Raises SystemExit outside a clone."""
+    command = ["git", "-C", str(tree), "-c", "core.quotePath=false", "log", "--topo-order", "--name-status", "-M", "--format=%x01%H %as %P"]
+    listed = subprocess.run(command, capture_output=True, text=True)
+    if listed.returncode:
+        raise SystemExit("This is no clone of the repository: nobody knows how old results and code are.")
+    today: dict[str, str] = {}  # earlier name of a moved file → that of today
+    commits = {}
+    for block in listed.stdout.split("\1")[1:]:
+        first, *rows = block.splitlines()
+        sha, day, *parents = first.split()
+        changed, written = set(), set()
+        for kind, *names in (row.split("\t") for row in rows if row):
+            name = today.get(names[-1], names[-1])
+            if kind[0] == "R":
+                today[names[0]] = name
+            else:
+                written.add(name)
+            if kind != "R100":
+                changed.add(name)
+        commits[sha] = Commit(sha, day, tuple(parents), frozenset(changed), frozenset(written))
+    return commits
+
+
+def before(commits: dict[str, Commit], sha: str) -> set[str]:
+    """The hashes of a commit and of all that it follows."""
+    seen, left = set(), [sha]
+    while left:
+        if (one := left.pop()) not in seen and one in commits:
+            seen.add(one)
+            left += commits[one].parents
+    return seen
+
+
+def named_commit(result: Path) -> str:
+    """The hash that a result says it was made from; "" if it says none, or that files were changed besides."""
+    text = result.read_text(encoding="utf-8")
+    if result.suffix != ".json":
+        found = re.findall(r"^commit (\S+?),?(?:\s|$)", text, re.M)
+        named = found[-1] if found else ""
+    else:
+        made = json.loads(text)
+        made = made[0] if isinstance(made, list) and made else made
+        named = str(made.get("commit", "")) if isinstance(made, dict) else ""
+    return named if re.fullmatch(r"[0-9a-f]{7,40}", named) else ""
+
+
+def measured_by(name: str) -> tuple[str, ...]:
+    """Files and folders that a result (its name without ending) measures. Raises SystemExit for one without a row in MEASURES."""
+    for pattern, places in MEASURES.items():
+        if fnmatch(name, pattern):
+            return places
+    raise SystemExit(f"{name} has no row in MEASURES of research/check_results.py: say there which code it measures")
+
+
+def is_in(path: str, places: tuple[str, ...]) -> bool:
+    """Whether a file is one of these or in one of these folders."""
+    return any(path.startswith(place) if place.endswith("/") else fnmatch(path, place) for place in places)
+
+
+def older(tree: Path, results: Path) -> Iterator[str]:
+    """A line for each result of a folder of the tree that is older than the code it measures."""
+    commits = history(tree)
+    for result in sorted(path for path in results.iterdir() if path.suffix in (".txt", ".json")):
+        own = result.relative_to(tree).as_posix()
+        named, places = named_commit(result), measured_by(result.stem)
+        made = next((sha for sha in commits if named and sha.startswith(named)), None)
+        made = made or next((sha for sha, commit in commits.items() if own in commit.written), None)
+        if made is None:
+            continue  # not committed yet
+        known = before(commits, made)
+        since = [one for one in commits.values() if one.sha not in known and any(is_in(path, places) for path in one.changed)]
+        if since:
+            last = since[0]
+            yield (
+                f"{result.name:30s} {commits[made].day} {made[:10]}   {len(since):4d} commits since changed what it measures, "
+                f"the last {last.day} {last.sha[:10]}"
+            )
+
+
+def missing(tree: Path, results: Path) -> Iterator[str]:
+    """A line for each result that a page of the tree names and that is not in the folder."""
+    listed = subprocess.run(["git", "-C", str(tree), "ls-files", "-z", "*.md"], capture_output=True, text=True).stdout
+    for page in sorted(filter(None, listed.split("\0"))):
+        text = (tree / page).read_text(encoding="utf-8") if (tree / page).is_file() else ""
+        for name in sorted(set(re.findall(r"\bresults/([\w.-]+\.(?:txt|json))\b", text))):
+            if not (results / name).is_file():
+                yield f"{page} names {name}, which is not there"
+
+
+def run(args: Namespace) -> None:
+    """Print both lists."""
+    old, gone = list(older(ROOT, RESULTS)), list(missing(ROOT, RESULTS))
+    count = sum(path.suffix in (".txt", ".json") for path in RESULTS.iterdir())
+    print("\n".join([f"{len(old)} of {count} results are older than the code they measure", *old]))
+    print("\n".join([f"{len(gone)} results are named and not there", *gone]))
