@@ -132,14 +132,6 @@ def _remove_arrays(request: dict) -> None:
             os.remove(path)
 
 
-def _arguments(client: Client, sound: str, count: int, seed: int, sampling: Sampling) -> dict:
-    """The arguments by which the engine samples takes of a sound from a seed on. Raises BadRequest, NoSpace."""
-    reference, seen = _reference(sampling.style_from) if sampling.style_from else None, None
-    if sampling.picture or sampling.moods:
-        seen = np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture)
-    return {"sound": sound, **sampling.request(count, seed, reference, seen).arguments(client.put_array)}
-
-
 def unspoken(name: str, is_silent: bool) -> str:
     """The sentence that nobody speaks in a voice of that name, whose takes are going to be idle."""
     what = f"“{name}” is silent" if is_silent else f"Nobody speaks in “{name}”"
