@@ -197,8 +197,8 @@ class Player:
                     self.log.write(f"  said: {error}\n")
         if name == "mix_takes":
             with self.hand.context():
-                actions = [candidate.action.name for candidate in mix.candidates(bpy.context)]
-                for part in ("mouth", "upper_face", "head"):
+                for part in ("mouth", "upper_face", "head"):  # an earlier take is one to choose only while a part is of it
+                    actions = [candidate.action.name for candidate in mix.candidates(bpy.context)]
                     try:
                         button(bpy.ops.thunder.choose_part, part=part, take=self.dice.choice(actions))
                     except RuntimeError as error:
