@@ -27,7 +27,7 @@ from thunder.scene.host import compat
 from thunder.scene.takes import dialogue, keep
 from thunder.scene.takes.direction import sliders
 from thunder.scene.takes.direction.live import live
-from thunder.scene.voice import strip
+from thunder.scene.voice import fingerprint, strip
 
 
 def of_operator(name, **options):
@@ -149,6 +149,9 @@ def session_ends(hand, key):
 
 def drag_slider(hand, key, number):
     """Steps that press a key while the shown take follows a slider, and say what went wrong."""
+    if any(fingerprint.change(hand.window.scene, entry) for entry in hand.window.scene.thunder.takes):
+        of_operator("resync")(hand)  # Esc in an earlier one has left takes behind their voice, which follow no slider
+        yield from done()
     scene = hand.window.scene
     entry = next(entry for entry in scene.thunder.takes if entry.voice == "dialogue" and entry.kind == "SAMPLED")
     scene.thunder.active_take = list(scene.thunder.takes).index(entry)
@@ -183,6 +186,8 @@ def drag_slider(hand, key, number):
     if live.sentence:
         wrong.append(live.sentence)
     next(each for each in hand.window.scene.thunder.takes if each.action.session_uid == uid).star = True
+    with hand.context():
+        bpy.ops.ed.undo_push(message="Star")  # which the next undo does not take back
     return [f"Live, {key}: {each}" for each in wrong]
 
 
