@@ -107,9 +107,10 @@ def put(page: str, mark: str, lines: list[str]) -> str:
 
 
 def put_into(page: Path, mark: str, lines: list[str]) -> None:
-    """`put` into a file, which need not be there."""
+    """`put` into a file, which need not be there, with the lines' `origin` below them."""
     from thunder_core.files import write_file
 
+    lines = [*lines, "", "Commit {commit}, {date}.".format_map(origin())]
     write_file(page, put(page.read_text(encoding="utf-8") if page.is_file() else "", mark, lines))
 
 
