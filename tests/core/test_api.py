@@ -22,7 +22,7 @@ from thunder_core.shipped import SAMPLE
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = [example for example in doctest.DocTestFinder(exclude_empty=True).find(api, "api") if example.examples]
-PERFORMING = ("api", "api.perform", "api.score", "api.speak", "api.Take", "api.Take.save", "api.Takes")  # each needs takes
+PERFORMING = ("api", "api.perform", "api.explain", "api.score", "api.speak", "api.Take", "api.Take.save", "api.Takes")  # each needs takes
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_the_examples_in_docstrings_do_what_they_say(example, folder, request, m
 
 def test_every_function_has_an_example():
     public = {f"api.{name}" for name in thunder.__all__ if inspect.isfunction(getattr(thunder, name))}
-    assert len(public) == 5 and public | set(PERFORMING) <= {example.name for example in EXAMPLES}
+    assert len(public) == 6 and public | set(PERFORMING) <= {example.name for example in EXAMPLES}
 
 
 def test_importing_the_package_loads_neither_numpy_nor_torch():
