@@ -34,7 +34,7 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
                 for place, part in enumerate(textwrap.wrap(line, LETTERS)):
                     column.label(text=part, icon="BLANK1" if place else "DOT")
 
-        self.report({"INFO"}, "\n".join([self.title, *lines]))
+        self.report({"INFO"}, f"{self.title}: {lines[0]}")
         if not bpy.app.background and context.window is not None:
             context.window_manager.popup_menu(draw, title=self.title, icon="QUESTION")
         return {"FINISHED"}

@@ -65,10 +65,13 @@ class _AddsVoice:
         if not strip.has_audio():
             settings.source, settings.sound_file = "FILE", path
             return {"FINISHED"}
+        added = None
         try:
             added = strip.add(scene, path, name, strip.free_frame(scene))
             strip.of_strip(scene, added)
         except (ThunderError, RuntimeError) as error:
+            if added is not None:
+                strip.remove(scene, added)
             self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
             return {"CANCELLED"}
         settings.source, settings.voice = "STRIP", added.name

@@ -9,7 +9,7 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.takes import generation, take_list
 from ..scene.takes.direction import asking
-from ..scene.takes.first_seed import unused_seed
+from ..scene.takes.first_seed import is_sampled, unused_seed
 from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
 from ..thunder_core.errors import Cancelled, ThunderError
@@ -60,8 +60,10 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         client = connection.client()
         client.start()
         self.takes, self.asked, self.voice, self.warning = [], settings.count, voice.name, strip.warning(voice)
+        self.strip = voice.strip
         sampling = asking.directed(self._sampling(settings), rig.owner, voice)
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
+        self.again = is_sampled(context.scene, rig.mesh, voice.name, seed, sampling)
         steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append)
         return "Generating takes", steps
 
@@ -86,6 +88,13 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
         if self.warning:
             self.report({"WARNING"}, self.warning)
+        if self.again:
+            self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
+        if self.strip and strip.named(context.scene, self.strip) is None:
+            sentence = (
+                f"The strip “{self.strip}” is gone: it was deleted, or its adding undone, while takes arrived. Choose its sound again"
+            )
+            self.report({"WARNING"}, sentence)
         return {"FINISHED"}
 
 

@@ -101,12 +101,12 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         if len(batches) < 2:
             return
         column = layout.column(align=True)
-        for batch in batches:
+        for batch, text in zip(batches, take_list.headings(batches)):
             row = column.row(align=True)
             heading = row.row(align=True)
             heading.alignment = "LEFT"
             icon = "RIGHTARROW" if batch[0].folded else "DOWNARROW_HLT"
-            heading.operator("thunder.fold_takes", text=take_list.heading(batch), icon=icon, emboss=False).batch = batch[0].batch
+            heading.operator("thunder.fold_takes", text=text, icon=icon, emboss=False).batch = batch[0].batch
             count = row.row(align=True)
             count.alignment, count.active = "RIGHT", False
             count.label(text=f"{len(batch)} take{'s' * (len(batch) > 1)}")

@@ -23,10 +23,12 @@ def drifts(total: float, per_frame: np.ndarray) -> list[np.ndarray]:
 
 
 def graded(total: float, per_frame: np.ndarray) -> tuple[str, int]:
-    """GOOD, CHECK or POOR for a take with this score and these of its frames [T], and the frame that is worst."""
+    """GOOD, CHECK or POOR for a take with this score and these of its frames [T], and the frame that is worst: in the longest run of wrong
+    ones, else where lips drift."""
     wrong = np.flatnonzero(per_frame < WRONG)
     run = max(np.split(wrong, np.flatnonzero(np.diff(wrong) > 1) + 1), key=len)
-    place = run[per_frame[run].argmin()] if len(run) else np.argmin(per_frame)
+    places = run if len(run) else np.concatenate(drifts(total, per_frame) or [np.arange(len(per_frame))])
+    place = places[per_frame[places].argmin()]
     if len(run) >= _POOR_FRAMES:
         return POOR, int(place)
     return (GOOD if len(run) < _CHECK_FRAMES and total >= _LEAST_GOOD else CHECK), int(place)

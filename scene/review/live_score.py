@@ -75,8 +75,8 @@ class SyncScore:
         ]
 
     def worst(self) -> int | None:
-        """Scene frame of the worst moment of all drifts."""
-        return self.frame(int(np.argmin(self.per_frame))) if self.drifts() else None
+        """Scene frame of the worst moment of all drifts, as the grade has it."""
+        return self.frame(grades.graded(self.total, self.per_frame)[1]) if self.drifts() else None
 
     @property
     def grade(self) -> grading.Grade | None:

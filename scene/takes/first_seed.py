@@ -57,9 +57,13 @@ def unused_seed(scene, mesh: bpy.types.Object, voice: strip.Voice, sampling: Sam
     seed = first_seed(scene, mesh, voice)
     if scene.thunder.is_property_set("seed"):
         return seed
-    same = (entry for entry in scene.thunder.takes if (entry.head, entry.voice, entry.seed) == (mesh, voice.name, seed))
-    is_listed = any(entry.action is not None and sampling.is_of(provenance.about_of(entry.action)) for entry in same)
-    return next_seed(scene, mesh, voice.name) if is_listed else seed
+    return next_seed(scene, mesh, voice.name) if is_sampled(scene, mesh, voice.name, seed, sampling) else seed
+
+
+def is_sampled(scene, mesh: bpy.types.Object, voice: str, seed: int, sampling: Sampling) -> bool:
+    """Whether the take of a seed is listed that was sampled in this way."""
+    same = (entry for entry in scene.thunder.takes if (entry.head, entry.voice, entry.seed) == (mesh, voice, seed))
+    return any(entry.action is not None and sampling.is_of(provenance.about_of(entry.action)) for entry in same)
 
 
 def remember(scene, mesh: bpy.types.Object, voice: strip.Voice, seed: int) -> None:

@@ -244,12 +244,17 @@ def batches(context) -> list[list]:
     return [result[number] for number in sorted(result, reverse=True)]
 
 
-def heading(batch: list) -> str:
-    """When the takes of a batch were made, and what was asked of them."""
+def headings(found: list[list]) -> list[str]:
+    """When the takes of each batch were made, and what was asked of them; to the second where two would be the same."""
+    texts = [_heading(batch) for batch in found]
+    return [_heading(batch, ":%S") if texts.count(text) > 1 else text for batch, text in zip(found, texts)]
+
+
+def _heading(batch: list, seconds: str = "") -> str:
     first = min(batch, key=lambda entry: entry.made)
     at = time.localtime(first.made)
     today = at[:3] == time.localtime()[:3]
-    when = time.strftime("%H:%M" if today else "%d %b %H:%M", at) if first.made else ""
+    when = time.strftime(("%H:%M" if today else "%d %b %H:%M") + seconds, at) if first.made else ""
     return ", ".join(filter(None, (when, first.asked))) or "Earlier"
 
 

@@ -301,6 +301,14 @@ def add(scene, path: str, name: str, start: int, channel: int | None = None):
     return strip
 
 
+def remove(scene, strip) -> None:
+    """Take a sound strip out of a scene, and its sound out of the file if nothing else uses it."""
+    sound = strip.sound
+    compat.strips(scene.sequence_editor).remove(strip)
+    if sound is not None and not sound.users:
+        bpy.data.sounds.remove(sound)
+
+
 def move(strip, start: float) -> None:
     """Let the content of a strip begin at a scene frame, fraction included."""
     if hasattr(strip, "content_start"):

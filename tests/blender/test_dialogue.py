@@ -320,10 +320,14 @@ def test_a_recording_of_ones_own_becomes_the_voice_or_is_refused(blender, tmp_pa
     with pytest.raises(RuntimeError, match="There is no file"):
         blender.ops.thunder.own_voice(filepath=str(tmp_path / "none.wav"))
     if strip.has_audio():
+        names, sounds = [each.name for each in strip.sound_strips(scene)], len(blender.data.sounds)
         (tmp_path / "text.wav").write_text("no sound at all")
-        with pytest.raises(RuntimeError):
-            blender.ops.thunder.own_voice(filepath=str(tmp_path / "text.wav"))
+        (tmp_path / "picture.wav").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(400))
+        for name in ("text.wav", "picture.wav"):
+            with pytest.raises(RuntimeError):
+                blender.ops.thunder.own_voice(filepath=str(tmp_path / name))
         assert scene.thunder.voice.startswith("mine")
+        assert [each.name for each in strip.sound_strips(scene)] == names and len(blender.data.sounds) == sounds
 
 
 def test_another_recording_goes_to_the_playhead_or_after_the_last(blender, tmp_path, needs_sound):

@@ -192,10 +192,12 @@ def test_takes_of_earlier_versions_are_one_batch_and_unfolded(blender, scene, tm
 
 def test_a_heading_says_when_and_what_was_asked(blender, scene):
     entries = [SimpleNamespace(made=made, asked="warm, calm") for made in (time.time(), time.time() - 60)]
-    assert take_list.heading(entries) == time.strftime("%H:%M, warm, calm", time.localtime(entries[1].made))
+    assert take_list.headings([entries])[0] == time.strftime("%H:%M, warm, calm", time.localtime(entries[1].made))
     entries[0].made = 1.7e9
-    assert take_list.heading(entries[:1]) == time.strftime("%d %b %H:%M, warm, calm", time.localtime(1.7e9))
-    assert take_list.heading([SimpleNamespace(made=0, asked="")]) == "Earlier"
+    assert take_list.headings([entries[:1]])[0] == time.strftime("%d %b %H:%M, warm, calm", time.localtime(1.7e9))
+    assert take_list.headings([[SimpleNamespace(made=0, asked="")]]) == ["Earlier"]
+    twice = [[SimpleNamespace(made=int(time.time()) // 60 * 60 + after, asked="sad")] for after in (1, 20)]
+    assert [text[5:] for text in take_list.headings(twice)] == [":01, sad", ":20, sad"], "two of one minute are told apart"
 
 
 def test_a_batch_knows_what_was_asked_of_it(blender, scene, tmp_path, monkeypatch):

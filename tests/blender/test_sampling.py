@@ -13,7 +13,7 @@ from thunder.cli import bake
 from thunder.scene.animation import display
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
-from thunder.scene.host import jobs
+from thunder.scene.host import compat, jobs
 from thunder.scene.takes import generation, picture, provenance, sampling, take_list
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
@@ -112,6 +112,26 @@ def test_generate_again_takes_the_next_seeds_unless_something_changed_or_the_see
     settings.quality = str(CHOSEN["quality"]).upper()
     generate()
     assert max(entry.seed for entry in settings.takes) == own + 7
+
+
+def test_generate_says_that_the_same_takes_were_made_again(blender, scene, client, capsys):
+    scene.thunder.first_seed = 7
+    for sentence in ("", "unlock the seed"):
+        blender.ops.thunder.generate()
+        assert sentence in capsys.readouterr().out
+
+
+def test_generate_says_if_its_strip_went_while_takes_arrived(blender, scene, client, voice, needs_sound, capsys):
+    def undo_its_adding(_):
+        strips = compat.strips(scene.sequence_editor)
+        for each in list(strips):
+            strips.remove(each)
+
+    scene.thunder.source = "STRIP"
+    assert blender.ops.thunder.own_voice(filepath=voice) == {"FINISHED"}
+    client.forget = undo_its_adding
+    blender.ops.thunder.generate()
+    assert len(scene.thunder.takes) == 2 and "is gone: it was deleted, or its adding undone" in capsys.readouterr().out
 
 
 def test_generate_again_in_another_direction_keeps_the_seed(blender, scene, client):
