@@ -26,6 +26,7 @@ from scipy.stats import spearmanr
 
 from research.faces.calibrate import Clip, read_clips, Regressions
 from research.harness import add_shared, keep, required, RESULTS, ROOT
+from research.train.opening import directions_of, fit_kernel, inner_features
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.judge import opening_and_width, PLAIN
@@ -37,7 +38,6 @@ from thunder_core.engine.speech.opening_map import REACH
 from thunder_core.face.lips import opening_mm
 from thunder_core.request import Request
 from thunder_core.train.lip_kernels import around, kernels, MAP_REACH
-from thunder_core.train.opening import directions_of, fit_kernel, inner_features
 from thunder_core.train.tracked import facegood_motion, resample
 from thunder_core.types import FPS, RATE, Speech
 

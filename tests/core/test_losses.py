@@ -8,7 +8,10 @@ import pytest
 import torch
 from made_motions import FEATURES, made_motions
 
+from research.train import encoder as encoding
+from research.train.discriminators import discriminator_loss, vocoder_loss
 from research.train.systems import build_learner, LabelledBatches, Labels
+from research.train.vocoder import AdversarialVocoder, view_distance, VocoderLoss
 from thunder_core.channels import Columns
 from thunder_core.direction import DIRECTION_NAMES
 from thunder_core.engine.diffusion.denoiser import Denoiser, DenoiserConfig
@@ -18,12 +21,10 @@ from thunder_core.engine.speech.encoder import EncoderConfig
 from thunder_core.engine.systems.flameselftalk import text_loss
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
-from thunder_core.train import distil as distilling, encoder as encoding
+from thunder_core.train import distil as distilling
 from thunder_core.train.denoiser import DenoiserLoss, FRAMES
-from thunder_core.train.discriminators import discriminator_loss, vocoder_loss
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import speech_figures, speech_loss, SpeechBatches
-from thunder_core.train.vocoder import AdversarialVocoder, view_distance, VocoderLoss
 
 
 @pytest.fixture(scope="module")

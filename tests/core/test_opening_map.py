@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from research.train.opening import fit_kernel, inner_features, LAYERS, main_directions, r_at_best_lag
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech import encoder as encoder_module
@@ -15,7 +16,6 @@ from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.engine.speech.opening_map import opening_map, OpeningMap, OpeningMapConfig, PredictedOpening, REACH
 from thunder_core.errors import BadWeights
 from thunder_core.train.lip_kernels import around
-from thunder_core.train.opening import fit_kernel, inner_features, LAYERS, main_directions, r_at_best_lag
 from thunder_core.types import RATE
 
 

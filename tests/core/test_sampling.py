@@ -156,6 +156,16 @@ def test_what_is_missed_at_a_border_is_carried_on_alike_to_both_sides_and_fades(
     assert x[19] > x[20] and (x[14:20].diff() > 0).all() and x[:15].abs().max() < 1e-6  # value and slope; gone within EASE frames
 
 
+def test_in_a_short_gap_each_side_fades_over_half_of_it():
+    """Between 1 before frame 16 and 3 from frame 24 on, of an estimate of nothing."""
+    t = torch.arange(40)[:, None]
+    kept = Inpainting((t < 16) | (t >= 24), torch.where(t < 20, 1.0, 3.0))
+    x = inpaint(lambda x, step: torch.zeros_like(x), kept)(torch.zeros(1, 40, 1), torch.tensor([500]))[0, :, 0]
+    share = torch.arange(1, 5) / 4.5  # the kept frames are 9 apart
+    fading = 1 - share * share * (3 - 2 * share)
+    assert torch.allclose(x[16:20], fading) and torch.allclose(x[20:24], 3 * fading.flip(0))
+
+
 def test_far_from_what_is_kept_samples_keep_their_spread():
     kept = kept_ranges(1)
     x = sample(inpaint(smooth_denoiser, kept), seeded_noise(range(200), FRAMES, 1), 20)

@@ -8,13 +8,13 @@ import pytest
 import torch
 from made_motions import made_motions
 
+from research.train import encoder
+from research.train.encoder import CROP, PhoneBatches
 from research.train.systems import _pairs, FlameFormerLearner, REFERENCE
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import load_head
-from thunder_core.train import encoder
 from thunder_core.train.corpus import LABEL_HOP
 from thunder_core.train.distil import _line, FRAMES
-from thunder_core.train.encoder import CROP, PhoneBatches
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from thunder_core.engine.m2s.vocoder import _bands_to_bins, LOG_FLOOR, pulse_train, tamed, turns, Vocoder, VocoderConfig
-from thunder_core.engine.speech.mel import FLOOR, LogMel
-from thunder_core.engine.speech.pitch import class_of, CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path, track
-from thunder_core.engine.weights import save_weights
-from thunder_core.errors import BadWeights
-from thunder_core.train.discriminators import Discriminators
-from thunder_core.train.loop import fit, Schedule
-from thunder_core.train.vocoder import (
+from research.train.discriminators import Discriminators
+from research.train.vocoder import (
     adversarial_terms,
     AdversarialVocoder,
     blurred,
@@ -26,6 +20,12 @@ from thunder_core.train.vocoder import (
     SpectralViews,
     view_distance,
 )
+from thunder_core.engine.m2s.vocoder import _bands_to_bins, LOG_FLOOR, pulse_train, tamed, turns, Vocoder, VocoderConfig
+from thunder_core.engine.speech.mel import FLOOR, LogMel
+from thunder_core.engine.speech.pitch import class_of, CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path, track
+from thunder_core.engine.weights import save_weights
+from thunder_core.errors import BadWeights
+from thunder_core.train.loop import fit, Schedule
 from thunder_core.types import RATE
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m thunder_core.train STAGE`: all stages of training, resumable, seeded, in this order:
 
-corpus → encoder → hear → animate → m2s → vocoder → denoiser → denoiser --m2s → distil → opening → takes → judge;
-each exports what the next one needs.
+corpus → hear → animate → m2s → denoiser → denoiser --m2s → distil → takes → judge;
+each exports what the next one needs. Encoder, vocoder and speaker network are trained by `python -m research train`.
 """
 
 from __future__ import annotations

@@ -52,17 +52,17 @@ main directions of these layers within ±120 ms) was fitted to the split `fit` f
 
 ```
 python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv
-python -m thunder_core.train speaker resemblyzer/pretrained.pt
-torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 encoder --steps {encoder}
+python -m research train speaker resemblyzer/pretrained.pt
+torchrun --nproc-per-node 2 -m -- research train --threads 1 encoder --steps {encoder}
 python -m research train calibrate LIPS            # optional: the constants are in the repository
 python -m thunder_core.train hear --same-units --listened 200
 python -m thunder_core.train animate
 python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4
-python -m thunder_core.train vocoder --steps {vocoder}
+python -m research train vocoder --steps {vocoder}
 python -m thunder_core.train denoiser --start weights --steps 4200
 python -m thunder_core.train denoiser --m2s mouth --m2s-everywhere --start weights --steps {denoiser} --rate 4e-4
 python -m thunder_core.train distil --steps {distilled}
-python -m thunder_core.train opening LIPS
+python -m research train opening LIPS
 python -m thunder_core.train takes --clips 240
 python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train card

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
-from research.train.stages import calibrate, heads, paper, solve, sv2s
+from research.train.stages import calibrate, encoder, heads, opening, paper, solve, speaker, sv2s, vocoder
 
-STAGES = {"calibrate": calibrate, "solve": solve, "paper": paper, "sv2s": sv2s, "heads": heads}
+STAGES = {
+    "speaker": speaker, "encoder": encoder, "vocoder": vocoder, "opening": opening,
+    "calibrate": calibrate, "solve": solve, "paper": paper, "sv2s": sv2s, "heads": heads,
+}  # fmt: skip

@@ -13,12 +13,13 @@ from ...filters import highest, smooth
 from ...steps import step, UNTAUGHT
 from ..speech.belief import likely, over_frames
 from ..speech.closure_envelope import closure
-from ..speech.phones import PHONES, ROUNDED
+from ..speech.phones import PHONES
 
-# Least mouthPucker on a sound at usual Rounding and Articulation: what the teacher has on all but the least rounded quarter of these sounds
-# of validation voices, where the model has up to a half less. People narrow the mouth as far (1 is 18 mm); on er, sh, ch and j not.
-_LEAST = ((0.20, ("W", "UW", "OW", "OY", "AO")), (0.12, ("UH",)), (0.10, ("R",)))
-_MOST = _LEAST[0][0]
+# Sounds that round the lips, with the least mouthPucker on them at usual Rounding and Articulation: what the teacher has on all but the
+# least rounded quarter of these sounds of validation voices, where the model has up to a half less. People narrow the mouth as far (1 is
+# 18 mm); on er, sh, ch and j not. On those named first, not on those named last, slightly rounded lips come further in (`boost_pucker`).
+_ROUNDED = ((0.20, "UW OW W", "OY AO"), (0.12, "UH", ""), (0.10, "R", ""))
+_MOST = max(least for least, _, _ in _ROUNDED)
 _STRETCHES = ("mouthStretch",)  # channels that draw the corners apart
 _LIKELY = 0.4  # probability above which the encoder hears one of them
 _BEFORE, _AFTER = 0.15, 0.12  # seconds in which lips come forward ahead of a sound, and go back after it
@@ -50,11 +51,12 @@ class Rounding:
 
 def believed_rounding(belief: np.ndarray, frames: int) -> Rounding:
     """Rounding over animation frames, from phone probabilities [N, 40] at 50 Hz."""
-    heard = smooth(highest(over_frames(belief, ROUNDED, frames), 2 * _ROUND_REACH + 1), _ROUND_EASE)
-    least = np.zeros(frames)
-    for value, names in _LEAST:
-        spoken = likely(belief, [PHONES.index(name) for name in names], _LIKELY)
-        least = np.maximum(least, value * closure(spoken, frames, _BEFORE, _AFTER))
+    least, boosted = np.zeros(frames), []
+    for value, *names in _ROUNDED:
+        further, as_far = ([PHONES.index(name) for name in each.split()] for each in names)
+        least = np.maximum(least, value * closure(likely(belief, further + as_far, _LIKELY), frames, _BEFORE, _AFTER))
+        boosted += further
+    heard = smooth(highest(over_frames(belief, boosted, frames), 2 * _ROUND_REACH + 1), _ROUND_EASE)
     return Rounding(heard, least)
 
 

@@ -2,7 +2,8 @@
 """Predicts how lips open from inner layers of the speech encoder.
 
 Its last layer knows phones; layers before it still know how strongly a vowel is said. A linear map of two of them, fitted to measured
-lips (`train.opening`), errs elsewhere than the model and the teacher, which read the last layer, so it can tell takes apart (`m2s.judge`).
+lips (`research.train.opening`), errs elsewhere than the model and the teacher, which read the last layer, so it can tell takes apart
+(`m2s.judge`).
 """
 
 from __future__ import annotations

@@ -10,20 +10,15 @@ from . import (
     corpus,
     denoiser,
     distil,
-    encoder,
     facegood,
     hear,
     judge,
     m2s,
-    opening,
-    speaker,
     takes,
-    vocoder,
 )
 
 # In the order of a complete run; the stages after `card` are independent.
 STAGES = {
-    "corpus": corpus, "speaker": speaker, "encoder": encoder, "hear": hear, "animate": animate, "m2s": m2s,
-    "vocoder": vocoder, "denoiser": denoiser, "distil": distil, "opening": opening, "takes": takes, "judge": judge, "card": card,
-    "adapt": adapt, "facegood": facegood,
+    "corpus": corpus, "hear": hear, "animate": animate, "m2s": m2s, "denoiser": denoiser, "distil": distil, "takes": takes,
+    "judge": judge, "card": card, "adapt": adapt, "facegood": facegood,
 }  # fmt: skip

@@ -15,16 +15,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ..engine.m2s.model import MeshToSpeech
-from ..engine.m2s.mouth import SPACES
-from ..engine.m2s.vocoder import LOG_FLOOR, tamed, turns, Vocoder, VocoderConfig
-from ..engine.speech.mel import LogMel
-from ..engine.speech.pitch import class_of, CLASSES, hertz_along, smooth_path, track
-from ..face.head import Head
-from .discriminators import discriminator_loss, Discriminators, vocoder_loss
-from .loop import fit, Schedule
-from .m2s import SpeechBatches
-from .motions import MotionSet, UNITS
+from research.train.discriminators import discriminator_loss, Discriminators, vocoder_loss
+from thunder_core.engine.m2s.model import MeshToSpeech
+from thunder_core.engine.m2s.mouth import SPACES
+from thunder_core.engine.m2s.vocoder import LOG_FLOOR, tamed, turns, Vocoder, VocoderConfig
+from thunder_core.engine.speech.mel import LogMel
+from thunder_core.engine.speech.pitch import class_of, CLASSES, hertz_along, smooth_path, track
+from thunder_core.face.head import Head
+from thunder_core.train.loop import fit, Schedule
+from thunder_core.train.m2s import SpeechBatches
+from thunder_core.train.motions import MotionSet, UNITS
 
 FRAMES = 32  # 1.28 s
 BATCH = 16

@@ -6,8 +6,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ..speaker import import_resemblyzer
-from .workspace import without_buffers, Workspace
+from research.train.speaker import import_resemblyzer
+from thunder_core.train.stages.workspace import without_buffers, Workspace
 
 HELP = "import Resemblyzer's speaker network"
 

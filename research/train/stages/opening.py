@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ...engine.speech.encoder import SpeechEncoder
-from ...engine.speech.opening_map import NAME
-from ...files import hash_of
-from ...types import RATE
-from ..opening import fit_opening
-from .workspace import Workspace
+from research.train.opening import fit_opening
+from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.engine.speech.opening_map import NAME
+from thunder_core.files import hash_of
+from thunder_core.train.stages.workspace import Workspace
+from thunder_core.types import RATE
 
 HELP = "fit what the encoder's inner layers tell of measured lips, for the score"
 _MOST_SECONDS = 12  # of each recording of the corpus

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ...engine.m2s.model import MeshToSpeech
-from ...engine.weights import load_weights
-from ..loop import Schedule
-from ..vocoder import train_vocoder
-from .workspace import add_optimisation, Workspace
+from research.train.vocoder import train_vocoder
+from thunder_core.engine.m2s.model import MeshToSpeech
+from thunder_core.engine.weights import load_weights
+from thunder_core.train.loop import Schedule
+from thunder_core.train.stages.workspace import add_optimisation, Workspace
 
 HELP = "train the vocoder, on mels of the exported mesh-to-speech too, if there is one"
 

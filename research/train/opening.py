@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.speech.encoder import at_frames, SpeechEncoder
-from ..engine.speech.opening_map import OpeningMap, OpeningMapConfig, REACH
-from .lip_kernels import around
-from .recording import read_recording
+from thunder_core.engine.speech.encoder import at_frames, SpeechEncoder
+from thunder_core.engine.speech.opening_map import OpeningMap, OpeningMapConfig, REACH
+from thunder_core.train.lip_kernels import around
+from thunder_core.train.recording import read_recording
 
 LAYERS = (1, 3)
 DIRECTIONS = 32  # of each layer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from ..engine.speech.speaker import SpeakerEncoder
+from thunder_core.engine.speech.speaker import SpeakerEncoder
 
 
 def import_resemblyzer(checkpoint: Path) -> SpeakerEncoder:

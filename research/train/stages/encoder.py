@@ -6,10 +6,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ...engine.speech.encoder import EncoderConfig
-from ..encoder import SMALL_WAVE, train_encoder
-from ..loop import Schedule
-from .workspace import add_optimisation, without_buffers, Workspace
+from research.train.encoder import SMALL_WAVE, train_encoder
+from thunder_core.engine.speech.encoder import EncoderConfig
+from thunder_core.train.loop import Schedule
+from thunder_core.train.stages.workspace import add_optimisation, without_buffers, Workspace
 
 HELP = "train the speech encoder"
 

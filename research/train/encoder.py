@@ -10,13 +10,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..engine.speech.encoder import EncoderConfig, SpeechEncoder
-from ..engine.speech.mel import gain, level
-from ..engine.speech.phones import SILENCE
-from ..types import RATE
-from .augment import augment, change_speed, voiceless
-from .corpus import Clip, Corpus, LABEL_HOP
-from .loop import fit, own_part, Schedule
+from thunder_core.engine.speech.encoder import EncoderConfig, SpeechEncoder
+from thunder_core.engine.speech.mel import gain, level
+from thunder_core.engine.speech.phones import SILENCE
+from thunder_core.train.augment import augment, change_speed, voiceless
+from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
+from thunder_core.train.loop import fit, own_part, Schedule
+from thunder_core.types import RATE
 
 CROP = 160  # feature frames, 3.2 s
 BATCH = 16
