@@ -63,6 +63,7 @@ class SlicedWork:
             renames.follow(context.scene)
             jobs.begin(*self.begin(context), self.goes_on)
         except Exception as error:
+            jobs.end()
             return self.fail(error)
         self.timer = context.window_manager.event_timer_add(TICK_SECONDS, window=context.window)
         context.window_manager.modal_handler_add(self)

@@ -104,14 +104,15 @@ class Pace:
 class Job:
     """A running generator of Steps; at most one runs in a session (session.job).
 
-    goes_on: whether it does after an undo or redo; otherwise that cancels it.  value: what the generator returned, None until it has ended.
+    goes_on: whether it does after an undo or redo; otherwise that cancels it.  over: whether the generator has ended, and value: what it
+    returned.
     note: the last note of a step, "" before there is one.
     """
 
     def __init__(self, title: str, steps: Generator[Step, None, object], goes_on: bool = False):
         self.title, self.steps, self.goes_on = title, steps, goes_on
         self.undone: Undone | None = None
-        self.value: object = None
+        self.over, self.value = False, None  # type: bool, object
         self.step, self.note = Step(0.0, title), ""
         self.started = time.monotonic()
         self.pace = Pace()
@@ -124,12 +125,12 @@ class Job:
         return self.pace.time_left(self.step.fraction)
 
     def advance(self, seconds: float | None = None) -> bool:
-        """Run for about `seconds`, or as long as the window may be blocked; True when the job has ended, with its `value` set."""
+        """Run for about `seconds`, or as long as the window may be blocked. Returns whether the job is over."""
         if seconds is None:
             seconds = max(SLICE_SECONDS, BUSY_SECONDS - self.longest) if self.step.busy else SLICE_SECONDS
         now = time.monotonic()
         end = now + seconds
-        while True:
+        while not self.over:
             if self.undone is not None:
                 raise self.undone
             if self.asked_to_stop:
@@ -139,15 +140,16 @@ class Job:
             try:
                 self.step = next(self.steps)
             except StopIteration as stop:
-                self.value = stop.value
-                return True
+                self.over, self.value = True, stop.value
+                break
             self.note = self.step.note or self.note
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
             self.pace.note(self.step.fraction, self.step.begins)
             # Steps that only wait for the engine end the slice at once, because there is nothing to do. So does the first step that is no
             # longer busy, because the animator's input has been waiting.
             if now >= end or (not self.step.busy and (self.step == before or before.busy)):
-                return False
+                break
+        return self.over
 
     def close(self) -> None:
         """Stop where it is; the generator's own clean-up runs."""
@@ -163,8 +165,14 @@ class Job:
 
 
 def begin(title: str, steps: Generator[Step, None, object], goes_on: bool = False) -> Job:
-    """Make a job the one that runs (session.job); `end` must follow, whatever happens. goes_on: as of `Job`."""
+    """Make a job the one that runs (session.job); `end` must follow, whatever happens, also where this raises.
+
+    goes_on: as of `Job`. One that goes on takes its first step here, in which it notes names of the data that it was given: an undo
+    may come before the next.
+    """
     session.job = Job(title, steps, goes_on)
+    if goes_on:
+        session.job.advance(0.0)
     return session.job
 
 

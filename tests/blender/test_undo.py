@@ -16,7 +16,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
-from thunder.scene.takes import dialogue, keep, manual_closures, mix, resync, take_list
+from thunder.scene.takes import dialogue, generation, keep, manual_closures, mix, resync, take_list
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.choice import chosen
 from thunder.scene.takes.direction import looking
@@ -87,7 +87,12 @@ def play_all(blender, client):
     return grid.build(scene, rig, list(scene.thunder.takes))
 
 
-GO_ON = {"generate all": generate_all, "keep": lambda blender, client: keep.resample(client, blender.context)}
+def generate(blender, client):
+    scene, rig, entry = shown(blender)
+    return generation.generate(client, strip.meant(scene, strip.named(scene, "two")), scene, rig, 2, 50, Sampling())
+
+
+GO_ON = {"generate": generate, "generate all": generate_all, "keep": lambda blender, client: keep.resample(client, blender.context)}
 ARE_CANCELLED = {
     "mix": lambda blender, client: jobs.stage(mix.mix(blender.context), "Mixing"),
     "commit": commit,
@@ -165,15 +170,16 @@ def test_an_undo_between_any_two_slices_cancels_the_work_and_nothing_is_lost(sho
 @pytest.mark.parametrize("name", GO_ON)
 def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, name):
     blender, client = shot
-    before, seen, redo = state(blender)[0], set(), False
+    before, seen, redo = state(blender)[0], set(), True
     job = jobs.begin(name, GO_ON[name](blender, client), goes_on=True)
+    undo_and_redo(blender, redo=False)
     while to_new_place(job, seen):
         undo_and_redo(blender, redo)
         redo = not redo
         assert job.undone is None
     jobs.end()
     scene = blender.context.scene
-    wanted = {"generate all": [("one", 2), ("two", 2)], "keep": [("two", 2)]}[name]
+    wanted = {"generate": [("two", 2)], "generate all": [("one", 2), ("two", 2)], "keep": [("two", 2)]}[name]
     made = [entry for entry in scene.thunder.takes if (entry.name, entry.voice) not in {(each[0], each[1]) for each in before}]
     assert [(voice, sum(entry.voice == voice for entry in made)) for voice, _ in wanted] == wanted, state(blender)[0]
     assert all(len(compat.all_curves(entry.action)) > 10 for entry in scene.thunder.takes)
