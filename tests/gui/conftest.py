@@ -84,6 +84,7 @@ class RealBlender:
         if not (place / "thunder").exists():
             (place / "thunder").symlink_to(ROOT, target_is_directory=True)
         folder = self.scratch / scenario
+        shutil.rmtree(folder, ignore_errors=True)  # of another seed of the scenario
         folder.mkdir()
         blender = ["blender"] if self.wrapped else [self.path]
         command = [
