@@ -235,7 +235,6 @@ def bake(
         "blender": bpy.app.version_string,
         "blend": f"{name}.blend" if "blend" in wanted.outputs else None,
         "weights": performances[0].provenance["weights"],
-        "precision": performances[0].provenance["precision"],
         "warnings": warnings,
         "notes": [],
         **({"explained": {"frame": chosen.explain, "lines": explained}} if explained else {}),

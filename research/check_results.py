@@ -62,7 +62,6 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "paper_clips*": _PAPER,
     "peaks": (*_TAKES, *_TEACHER),
     "pictures": ("research/train/", "thunder_core/engine/systems/media2face.py"),
-    "precision": _TAKES,
     "ranking*": _SCORE,
     "real": (*_TAKES, *_TEACHER),
     "reduction": ("thunder_core/animation/",),

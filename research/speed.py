@@ -32,10 +32,9 @@ from research.long import memory
 from thunder_core.client import Client
 from thunder_core.direction import Direction
 from thunder_core.engine.diffusion.ancestral import ancestral_sample
-from thunder_core.engine.diffusion.denoiser import Denoiser, load_denoiser
+from thunder_core.engine.diffusion.denoiser import Denoiser
 from thunder_core.engine.diffusion.sampling import sample, seeded_noise, STEPS
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.precision import BFLOAT16, FLOAT32, multiplies_bfloat16, use_precision
 from thunder_core.engine.request import portions
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.quality import NORMAL, QUALITIES
@@ -144,7 +143,7 @@ class Bench:
         figures: Figures = {
             "sampler_speedup_vs_ddpm1000": sum(theirs) / statistics.median(ours),
             "sampler_weights": "distilled" if denoiser is not whole else "those of the whole model",
-            "sampler_steps": len(steps.times), "sampler_batch": f"{takes} takes of {frames} frames, {self.engine.thunder.precision}",
+            "sampler_steps": len(steps.times), "sampler_batch": f"{takes} takes of {frames} frames",
             "sampler_seconds": statistics.median(ours), "ddpm1000_seconds": sum(theirs),
         }  # fmt: skip
         return figures | self._quality(denoiser, steps)
@@ -200,9 +199,7 @@ class Bench:
             return {"left_out": f"network: this is no clone of the repository that has commit {BEFORE}"}
         torch.set_num_threads(1)
         try:
-            figures = self._fraction(FLOAT32, "")
-            if multiplies_bfloat16():
-                figures |= self._fraction(BFLOAT16, "_bfloat16")
+            figures = self._fraction()
         finally:
             torch.set_num_threads(self.threads)
         of_frame = [[side["network_processor"] / side["network_frames"] for side in pair] for pair in answers[TAKES]]
@@ -211,32 +208,29 @@ class Bench:
             "network_frame_speedup_vs_f80d428": statistics.median(then / now for now, then in of_frame),
         }  # fmt: skip
 
-    def _denoiser(self, precision: str) -> Denoiser:
-        """The network of normal quality in a precision, as the engine calls it."""
-        denoiser = load_denoiser(self.engine.folder, "distilled" if self.engine.thunder.distilled is not None else "denoiser")
-        use_precision(denoiser, precision)
-        denoiser.finish()
-        return denoiser
+    def _denoiser(self) -> Denoiser:
+        """The network of normal quality, as the engine calls it."""
+        return self.engine.thunder.distilled or self.engine.thunder.denoiser
 
-    def _fraction(self, precision: str, name: str) -> Figures:
-        """What the denoiser reaches by one thread in a precision, beside matmuls of the same; name: end of the figures' names.
+    def _fraction(self) -> Figures:
+        """What the denoiser reaches by one thread, beside matmuls of torch.
 
         Of the largest portion of a request for TAKES takes, and of one take. Network and matmuls take turns, and the fraction is the median
         of all turns: other programs affect both sides of a turn equally.
         """
-        denoiser, frames = self._denoiser(precision), round(SECONDS * FPS)
+        denoiser, frames = self._denoiser(), round(SECONDS * FPS)
         flop, best, result = self._flop_of_a_frame(frames), 0.0, {}
-        for takes, of in ((largest_portion(frames), name), (1, f"_one_take{name}")):
+        for takes, of in ((largest_portion(frames), ""), (1, "_one_take")):
             call, peaks, rates = self._evaluation(denoiser, takes, frames), [], []
             for _ in range(2 if self.quick else 12):
-                peaks.append(matmul_gflops((512, 1024), 2, getattr(torch, precision)))
+                peaks.append(matmul_gflops((512, 1024), 2, torch.float32))
                 rates.append([1e-9 * flop * takes * frames / processor_seconds_of(call) for _ in range(5)])
             typical, best = [statistics.median(each) for each in rates], max(best, *peaks)
             result |= {
                 f"denoiser_gflops{of}": statistics.median(typical), f"denoiser_gflops_best{of}": max(map(max, rates)),
                 f"matmul_fraction{of}": statistics.median(rate / peak for rate, peak in zip(typical, peaks)),
             }  # fmt: skip
-        return result | {f"matmul_gflops_one_thread{name}": best, "portion_takes": largest_portion(frames)}
+        return result | {"matmul_gflops_one_thread": best, "portion_takes": largest_portion(frames)}
 
     @staticmethod
     def _evaluation(denoiser: Denoiser, takes: int, frames: int) -> Callable[[], torch.Tensor]:
@@ -244,51 +238,8 @@ class Bench:
         config, step = denoiser.config, torch.tensor([500])
         with torch.inference_mode():
             x, style = torch.randn(takes, frames, config.motion), torch.randn(takes, 1, config.style) if config.style else None
-            known = denoiser.conditions(torch.randn(1, frames, config.audio), frames, style=style)
-        return torch.inference_mode()(lambda: denoiser.estimate(x, step, known))
-
-    def operations(self) -> Figures:
-        """Where an evaluation of the denoiser by one thread spends its time, by operation, in both precisions."""
-        torch.set_num_threads(1)
-        try:
-            figures: Figures = {"denoiser_operations": self._operations(FLOAT32)}
-            if multiplies_bfloat16():
-                figures["denoiser_operations_bfloat16"] = self._operations(BFLOAT16)
-        finally:
-            torch.set_num_threads(self.threads)
-        return figures
-
-    @torch.inference_mode()
-    def _operations(self, precision: str) -> dict[str, float]:
-        """{operation: its share of the time}, "milliseconds" of all, and shares of the matmuls' peak that each kind of product reaches.
-
-        Of the largest portion of a request for TAKES takes. An operation's time is the lower quartile of its calls with inputs of the same
-        shapes, which leaves out what other programs took.
-        """
-        from torch.profiler import profile, ProfilerActivity
-
-        frames, calls, runs = round(SECONDS * FPS), {}, 3 if self.quick else 20
-        takes, denoiser = largest_portion(frames), self._denoiser(precision)
-        evaluate = self._evaluation(denoiser, takes, frames)
-        peak = max(matmul_gflops((512, 1024), 5, getattr(torch, precision)) for _ in range(3))
-        evaluate()
-        with profile(activities=[ProfilerActivity.CPU], record_shapes=True) as seen:
-            for _ in range(runs):
-                evaluate()
-        for event in seen.events():
-            of_kind = calls.setdefault(OPERATIONS.get(event.name.removeprefix("aten::"), "the rest"), {})
-            of_kind.setdefault((event.name, str(event.input_shapes)), []).append(event.self_cpu_time_total)
-        spent = {
-            kind: sum(len(each) / runs * float(np.quantile(each, 0.25)) for each in of.values()) / 1e3 for kind, of in calls.items()
-        }  # milliseconds
-        whole = sum(spent.values())
-        attention = 4e-6 * takes * frames**2 * denoiser.config.width * denoiser.config.layers
-        products = 1e-6 * self._flop_of_a_frame(frames) * takes * frames - attention
-        shares = {kind: value / whole for kind, value in sorted(spent.items(), key=lambda item: -item[1])}
-        return shares | {
-            "milliseconds": whole, "linear layers, of the peak": products / spent["linear layers"] / peak,
-            "attention, of the peak": attention / spent["attention"] / peak,
-        }  # fmt: skip
+            audio = torch.randn(1, frames, config.audio)
+        return torch.inference_mode()(lambda: denoiser.estimate(x, step, audio, style=style))
 
     def _turns(self, threads: int, runs: dict[int, int]) -> dict[int, list[tuple[dict, dict]]]:
         """{takes: [(today's answer, that of BEFORE)]} of research/takes_of_tree.py, of each number of takes as often as `runs` says.
@@ -347,18 +298,15 @@ class Bench:
         """Floating-point operations of matmuls and attention that the denoiser needs for one frame of a line of `frames` in one step."""
         from torch.utils.flop_counter import FlopCounterMode
 
-        denoiser = self._denoiser(FLOAT32)
+        denoiser = self._denoiser()
         config = denoiser.config
-        with torch.no_grad():
-            known = denoiser.conditions(torch.randn(1, frames, config.audio), frames)
 
         def attention(query, key, value, *rest, **more) -> int:  # of these shapes: the counter does not know the processor's own
             return 4 * math.prod(query) * key[-2]
 
         known_too = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: attention}
-        # Without gradients the network adds in place, with operations that are not counted.
-        with FlopCounterMode(display=False, custom_mapping=known_too) as counter:
-            denoiser.estimate(torch.randn(TAKES, frames, config.motion), torch.tensor([500]), known)
+        with torch.no_grad(), FlopCounterMode(display=False, custom_mapping=known_too) as counter:
+            denoiser(torch.randn(TAKES, frames, config.motion), torch.tensor([500]), torch.randn(1, frames, config.audio))
         return counter.get_total_flops() / (TAKES * frames)
 
     def start(self) -> Figures:
@@ -544,12 +492,11 @@ OPERATIONS = {  # torch's names of operations, and what they are in the denoiser
     "sum": "attention", "div": "attention", "aminmax": "attention", "gelu_": "GELU", "gelu": "GELU", "native_layer_norm": "norms",
     "copy_": "casts and copies", "_to_copy": "casts and copies", "cat": "casts and copies", "add_": "sums over layers",
 }  # fmt: skip
-SECTIONS = ("machine", "sampler", "takes", "network", "operations", "start", "keying", "peers", "profile", "quality", "curves", "hour")
+SECTIONS = ("machine", "sampler", "takes", "network", "start", "keying", "peers", "profile", "quality", "curves", "hour")
 BARS = {  # (the least or most that is wanted, unit)
     "sampler_speedup_vs_ddpm1000": ("≥ 200", "×"), "lve_ratio": (".98 … 1.02", ""), "sdiv_lip_ratio": (".95 … 1.05", ""),
     "sdiv_upper_ratio": (".95 … 1.05", ""), "takes8_10s_seconds": ("", "s"), "takes8_speedup_vs_f80d428": ("≥ 3.4", "×"),
     "one_take_seconds": ("", "s"), "one_take_speedup_vs_f80d428": ("≥ 4", "×"), "matmul_fraction": ("≥ .60", ""),
-    "matmul_fraction_bfloat16": ("", ""),
     "worker_ready_seconds": ("≤ 4", "s"), "first_take_seconds": ("≤ 2", "s"), "keying_seconds": ("≤ .5", "s"),
     "blend_mb_per_take_minute": ("≤ 1", "MB"), "hour_minutes": ("≤ 20", "min"), "peak_rss_1h_gb": ("≤ 2.5", "GB"),
 }  # fmt: skip
@@ -597,7 +544,7 @@ LABELS = {
     "sdiv_lip_ratio": "S-DIV-L, over that of 1000 steps", "sdiv_upper_ratio": "S-DIV-U, over that of 1000 steps",
     "takes8_10s_seconds": "eight takes of 10 s", "takes8_speedup_vs_f80d428": "the same, against f80d428",
     "one_take_seconds": "one take of 10 s", "one_take_speedup_vs_f80d428": "the same, against f80d428",
-    "matmul_fraction": "denoiser, of a matmul's peak by one thread, float32", "matmul_fraction_bfloat16": "the same in bfloat16",
+    "matmul_fraction": "denoiser, of a matmul's peak by one thread, float32",
     "worker_ready_seconds": "engine ready, from cold",
     "first_take_seconds": "first of eight takes, after the click", "keying_seconds": "keying eight takes of a minute",
     "blend_mb_per_take_minute": "compressed file, per minute of a take", "hour_minutes": "an hour of dialogue, eight takes",

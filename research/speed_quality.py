@@ -74,12 +74,9 @@ def readings(samples: int) -> torch.Tensor:
 
 
 def estimates(denoiser: Denoiser, audio: torch.Tensor, samples: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The function (noisy x, step) → x̂_0 of so many samples that a sampler calls; the step is the same for the whole batch.
-
-    What no step changes is computed once, as the product does.
-    """
-    known = denoiser.conditions(audio, audio.shape[1], style=readings(samples) if denoiser.config.style else None)
-    return lambda x, step: denoiser.estimate(x, step[:1], known)
+    """The function (noisy x, step) → x̂_0 of so many samples that a sampler calls; the step is the same for the whole batch."""
+    style = readings(samples) if denoiser.config.style else None
+    return lambda x, step: denoiser.estimate(x, step[:1], audio, style=style)
 
 
 def with_carried_brows(x: np.ndarray, names: Sequence[str]) -> np.ndarray:

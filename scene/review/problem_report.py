@@ -110,7 +110,7 @@ def _engine() -> str:
     versions = {**state.versions, **(_packages(python) if exists else {}), **about.get("versions", {})}
     lines = {
         "State": "A custom Python environment" if custom and exists else "The custom Python is missing" if custom else state.text,
-        "Running": f"yes, on {about['device']}, {about.get('precision')}" if about.get("device") else "not started in this session",
+        "Running": f"yes, on {about['device']}" if about.get("device") else "not started in this session",
         "Device Chosen": chosen.bl_rna.properties["device"].enum_items[chosen.device].name if chosen else "Automatic",
         "Weights": ("custom" if chosen and chosen.weights else "bundled") + (f" ({about['weights']})" if about.get("weights") else ""),
         "Packages": ", ".join(f"{name} {versions[name]}" for name in _PACKAGES if name in versions) or "none found",

@@ -183,7 +183,6 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
     about = {
         "engine": event.get("engine", "thunder"),
         "weights": event.get("weights", ""),
-        "precision": str(made.get("precision", "")),
         "audio": event.get("audio", ""),
         "head": "thunder",
         **sampling.provenance(made),

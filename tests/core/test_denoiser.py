@@ -133,45 +133,6 @@ def test_takes_of_several_styles_do_not_see_each_other():
     assert torch.allclose(together, alone, atol=1e-5)
 
 
-def test_sampling_without_gradients_equals_training():
-    """Without gradients sums are made in place and the conditions are known before: the same numbers but for rounding."""
-    model, x, audio, style = taught(), torch.randn(3, 9, 6), torch.randn(1, 9, 5), torch.randn(3, 1, 3)
-    kept = x.clone()
-    for step in (torch.tensor([300]), torch.tensor([10, 500, 900])):
-        trained = model(x, step, audio, style=style)
-        assert trained.requires_grad
-        with torch.no_grad():
-            known = model.conditions(audio, 9, style=style)
-            first, again = (model.estimate(x, step, known) for _ in range(2))
-        assert torch.allclose(first, trained, atol=1e-5) and torch.equal(first, again), "conditions are not changed by their use"
-    assert torch.equal(x, kept)
-
-
-def test_a_finished_network_computes_the_same_and_keeps_what_layers_read_of_a_step_bit_for_bit():
-    plain, kept, fresh = taught(), taught(), taught()
-    for model in (kept, fresh):
-        model.load_state_dict(plain.state_dict())
-        model.finish()
-    x, audio, style = torch.randn(3, 9, 6), torch.randn(1, 9, 5), torch.randn(3, 1, 3)
-    with torch.no_grad():
-        for step in (300, 10, 300, 999, *range(100, 140), 300):  # more of them than are kept
-            step = torch.tensor([step])
-            result = kept(x, step, audio, style=style)
-            fresh.finish()  # keeps nothing of the steps before
-            assert torch.equal(result, fresh(x, step, audio, style=style))
-            assert torch.allclose(result, plain(x, step, audio, style=style), atol=1e-5)
-        several = torch.tensor([10, 300, 900])
-        assert torch.allclose(kept(x, several, audio, style=style), plain(x, several, audio, style=style), atol=1e-5)
-
-
-def test_a_finished_network_still_gives_gradients():
-    model = taught()
-    model.finish()
-    x = torch.randn(2, 9, 6, requires_grad=True)
-    model(x, torch.tensor([300]), torch.randn(1, 9, 5)).sum().backward()
-    assert x.grad.abs().max() > 0
-
-
 @pytest.mark.parametrize("gradients", [True, False])
 def test_half_precision_is_near(gradients):
     model, x, audio, style, step = taught(), torch.randn(3, 9, 6), torch.randn(1, 9, 5), torch.randn(3, 1, 3), torch.tensor([300])

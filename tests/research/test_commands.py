@@ -49,7 +49,6 @@ BENCHES = {
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results {out} --docs {out}/x.md",
     "peaks": "--cache {cache} --data {data} --voices 1 --takes 1 --recordings 1 --results {out}/x.txt",
     "pictures": "{runs}/paper/seed1/media2face --cache {cache} --frames 20 --results {out}/x.json",
-    "precision": f"{OF_CORPUS} --takes 2",
     "ranking": "--cache {cache} --data {data} --voices 1 --takes 1 --results {out}/x.txt",
     "ranking_limits": "--data {data} --takes {out}/takes --results {out}/x.txt",
     "ranking_moods": OF_CORPUS,

@@ -44,20 +44,10 @@ class SharedProgress:
 
 
 class Run:
-    """Works on parts of one task, on the caller's thread and, where there is one, on a thread beside it."""
+    """Work that is needed later: on a thread beside the caller's, where there is one."""
 
     def __init__(self, beside: ThreadPoolExecutor | None = None):
         self._beside = beside
-
-    def __call__(self, work: Callable[[int], T], count: int) -> list[T]:
-        """`work` of 0 … count − 1, in order."""
-        if self._beside is None:
-            return [work(i) for i in range(count)]
-        others = {i: self._beside.submit(work, i) for i in range(1, count)}
-        own = {0: work(0)}
-        # What no thread has begun by now, on a machine that is busy with other things, waits for none.
-        own |= {i: work(i) for i, other in others.items() if other.cancel()}
-        return [own[i] if i in own else others[i].result() for i in range(count)]
 
     def begin(self, work: Callable[[], T]) -> Callable[[], T]:
         """Let the other thread begin with work that is needed later; to be called once, for its result."""

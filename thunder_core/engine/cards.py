@@ -14,7 +14,8 @@ from ..files import not_a_file
 from ..shipped import WEIGHTS as SHIPPED
 
 SUMS = "SHA256SUMS"  # checksums of the weights in a folder, in the format of sha256sum
-ENDINGS = (".safetensors", ".json", ".npz")  # endings of weight files
+GRAPH = ".onnx"  # ending of a network's graph, which follows from the sizes in its card
+ENDINGS = (".safetensors", ".json", ".npz", GRAPH)  # endings of weight files
 _LONGEST_CARD = 2**20  # bytes
 _WIDEST, _DEEPEST = 2**16, 100  # upper bounds of a network's sizes, and of its number of layers
 _LONGEST_REASON = 120  # letters quoted of a library's error message

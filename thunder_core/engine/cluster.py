@@ -71,11 +71,9 @@ class NodeBaker:
     What its methods name has to be in Python's standard library: a machine knows the add-on only once `ready` has said where it is.
     """
 
-    def __init__(self, root: str, command: list[str], threads: int, precision: str = ""):
+    def __init__(self, root: str, command: list[str], threads: int):
         self.root, self.module, self.transfer = root, None, None
         self.command, self.environment = command, {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
-        if precision:  # of the process that asks, so that machines of different kinds make the same takes
-            self.environment["THUNDER_PRECISION"] = precision
         self.baker = None
 
     def ready(self) -> tuple[dict, str]:
@@ -206,9 +204,7 @@ class Spread:
                 "scheduling_strategy": NodeAffinitySchedulingStrategy(node_id=slot.node, soft=False),
             }
             actor = (
-                self.ray.remote(NodeBaker)
-                .options(**options)
-                .remote(self.request["root"], self.request["command"], self.request["cpus"], os.environ.get("THUNDER_PRECISION", ""))
+                self.ray.remote(NodeBaker).options(**options).remote(self.request["root"], self.request["command"], self.request["cpus"])
             )
             self.starting[actor.ready.options(num_returns=1).remote()] = (slot, actor, time.monotonic())
 

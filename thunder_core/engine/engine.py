@@ -33,7 +33,6 @@ from .m2s.model import MeshToSpeech
 from .m2s.mouth import MARGIN, Mouth
 from .m2s.vocoder import Vocoder
 from .measures import Measures, SPOKEN
-from .precision import chosen_precision, FLOAT32
 from .readings import emphasised, reading
 from .request import RunningRequest, tidy
 from .scorer import Progress, Scorer, Turn
@@ -79,14 +78,14 @@ def _ignore(what: object) -> None:
 class Engine:
     """Everything that is loaded: head, encoder, diffusion model, mesh-to-speech with its judge and vocoder, speaker network."""
 
-    def __init__(self, folder: Path, device: str, precision: str = FLOAT32):
+    def __init__(self, folder: Path, device: str):
         self.folder, self.device = folder, device
         check_regular(folder)
         # Files are read for their checksums in parallel to loading; access to the identity waits for the result.
         self._identity: Future[Identity] = Future()
         threading.Thread(target=_resolve, args=(self._identity, folder), name="identity", daemon=True).start()
         self.head = _head_of(folder)
-        self.thunder = Thunder(folder, device, self.head, precision)
+        self.thunder = Thunder(folder, device, self.head)
         self.m2s = MeshToSpeech.load(folder).to(device)
         self.mouth = Mouth(self.m2s.mouth or self.head).to(device)
         self.judge = Judge.load(folder).to(device)
@@ -108,14 +107,13 @@ class Engine:
         return self.identity.fingerprint
 
     @classmethod
-    def load(cls, weights: str | Path | None = None, device: str | None = None, precision: str | None = None) -> Engine:
+    def load(cls, weights: str | Path | None = None, device: str | None = None) -> Engine:
         """Load the weights in a folder (default: the embedded ones) on "cpu", "cuda:0" … (default: GPU if there is one).
 
-        precision: of `engine.precision`; None: what the environment variable says, otherwise what suits the device.
-        Raises BadWeights, BadRequest.
+        Raises BadWeights.
         """
         device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
-        return cls(Path(weights) if weights else SHIPPED, device, precision or chosen_precision(device))
+        return cls(Path(weights) if weights else SHIPPED, device)
 
     def _check_that_all_fit(self) -> None:
         """Raise BadWeights if networks of one folder were not trained for each other."""
@@ -159,13 +157,12 @@ class Engine:
         return {
             "engine": self.thunder.name,
             "device": self.device,
-            "precision": self.thunder.precision,
             "weights": self.weights,
             "weights_origin": self.identity.origin,
             "weights_note": self.identity.sentence,
             "channels": list(self.head.expression_names),
             "knows_styles": self.thunder.knows_styles,
-            "versions": {name: importlib.metadata.version(name) for name in ("torch", "torchaudio")},
+            "versions": {name: importlib.metadata.version(name) for name in ("onnxruntime", "torch", "torchaudio")},
         }
 
     def generate(
@@ -223,7 +220,7 @@ class Engine:
         guidance = float(request.guidance)
         about = {
             "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound,
-            "precision": self.thunder.precision, "guidance": guidance, "speech_guidance": pull,
+            "guidance": guidance, "speech_guidance": pull,
             **({"steps": request.steps} if request.steps else {"quality": request.quality}),
         }  # fmt: skip
         if role == IDLE:

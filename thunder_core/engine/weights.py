@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import BadWeights
 from ..files import hash_of, part_of, write_file
-from .cards import damaged, ENDINGS, read_config, SHIPPED, SUMS, unusable
+from .cards import damaged, ENDINGS, GRAPH, read_config, SHIPPED, SUMS, unusable
 
 _LONGEST_SUMS = 2**20  # bytes
 _LARGEST = 1e6  # largest weight accepted; the shipped ones stay below 100, and far larger ones overflow
@@ -165,7 +165,7 @@ def _misfit(path: Path) -> BadWeights:
 class Identity:
     """Identity of the weights in a folder.
 
-    fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file, in name order.
+    fingerprint: first 16 hexadecimal digits of the SHA-256 over every weights file but the graphs, in name order.
     origin: "shipped" (all files as released), "own" (another folder with other weights, which is fine) or "changed" (the folder differs
     from its own SHA256SUMS, or the extension's folder from the release).
     different: names of the files that are missing or differ from the release.
@@ -194,8 +194,9 @@ def identify(folder: Path) -> Identity:
     whole, sums = hashlib.sha256(), {}
     for path in _files(folder):
         content = path.read_bytes()
-        whole.update(path.name.encode())
-        whole.update(content)
+        if path.suffix != GRAPH:  # takes are known by their weights
+            whole.update(path.name.encode())
+            whole.update(content)
         sums[path.name] = hashlib.sha256(content).hexdigest()
     released = _sums_in(SHIPPED)
     different = tuple(sorted(name for name in sums.keys() | released.keys() if sums.get(name) != released.get(name)))

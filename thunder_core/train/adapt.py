@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..engine.cards import ENDINGS
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.speech.encoder import SpeechEncoder
 from ..engine.speech.speaker import SpeakerEncoder
@@ -86,6 +87,6 @@ def adapt(
     performer, after = train_denoiser(motions, head, runs / "denoiser", schedule, m2s, start, device=device, directed=False)
     out.mkdir(parents=True, exist_ok=True)
     for path in weights.iterdir():
-        if path.stem != "distilled" and path.suffix in (".safetensors", ".json", ".npz") and path.resolve().parent != out.resolve():
+        if path.stem != "distilled" and path.suffix in ENDINGS and path.resolve().parent != out.resolve():
             shutil.copyfile(path, out / path.name)
     return performer, before, after

@@ -65,6 +65,7 @@ python -m thunder_core.train distil --steps {distilled}
 python -m research train opening LIPS
 python -m thunder_core.train takes --clips 240
 python -m thunder_core.train judge --steps {judge}
+python -m thunder_core.train graphs
 python -m thunder_core.train card
 ```
 

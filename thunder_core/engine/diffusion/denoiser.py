@@ -12,17 +12,16 @@ import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn, Tensor
 
 from ...direction import DIRECTION_NAMES
-from ...recent import Recent
-from ..precision import Linear
+from ..attention import attention
+from ..graph import Graph
 from ..weights import load_network, typed
-from .finished import cross_attended, FinishedLayers, Read, self_attended
 
 _EYES = DIRECTION_NAMES.index("eyes")
-_STEPS_KEPT = 32  # diffusion steps of which a finished network keeps what its layers read
 
 
 @dataclass(frozen=True)
@@ -67,16 +66,13 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.qkv = Linear(width, 3 * width)
-        self.out = Linear(width, width)
-
-    def attend(self, x: Tensor, bias: Tensor) -> Tensor:
-        """Attention [B, T, width] of all frames to all; bias [heads, T, T] is added to the logits."""
-        return self_attended(self.qkv(x), self.heads, bias)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """The layer's output [B, T, width]; bias [heads, T, T]."""
-        return self.out(self.attend(x, bias))
+        """The layer's output [B, T, width]; bias [heads, T, T] is added to the logits."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+        return self.out(attention(q, k, v, bias).transpose(1, 2).flatten(2))
 
 
 class DiagonalCrossAttention(nn.Module):
@@ -88,23 +84,21 @@ class DiagonalCrossAttention(nn.Module):
 
     def __init__(self, width: int, heads: int):
         super().__init__()
-        self.heads = heads
-        self.q = Linear(width, width)
-        self.kv = Linear(width, 2 * width)
-        self.out = Linear(width, width)
+        self.heads, self.scale = heads, (width // heads) ** -0.5
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
 
-    def read(self, source: Tensor) -> Read:
+    def read(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Key and value [B, T, heads, width / heads] of each row of a source [B, T, width]."""
-        key, value = self.kv(source).unflatten(-1, (2, self.heads, -1)).unbind(-3)
-        return key / math.sqrt(key.shape[-1]), value
-
-    def attend(self, x: Tensor, audio: Read, step: Read) -> Tensor:
-        """Attention of every frame of x [B, T, width] to keys and values of its audio [B or 1, T] and of the step [B or 1, 1]."""
-        return cross_attended(self.q(x).unflatten(-1, (self.heads, -1)), audio, step)
+        return self.kv(source).unflatten(-1, (2, self.heads, -1)).unbind(-3)
 
     def forward(self, x: Tensor, audio: Tensor, step: Tensor) -> Tensor:
-        """x [B, T, width], audio [B, T, width] (or [1, T, width]: shared by the batch), step [B, width] → [B, T, width]."""
-        return self.out(self.attend(x, self.read(audio), self.read(step[:, None])))
+        """x [B, T, width], audio [B or 1, T, width], step [B or 1, width] → [B, T, width]."""
+        query = self.q(x).unflatten(-1, (self.heads, -1))
+        (key, value), (key_of_step, value_of_step) = self.read(audio), self.read(step[:, None])
+        logit = (query * (key - key_of_step)).sum(-1, keepdim=True) * self.scale
+        return self.out((value_of_step + logit.sigmoid() * (value - value_of_step)).flatten(-2))
 
 
 class DecoderLayer(nn.Module):
@@ -117,28 +111,15 @@ class DecoderLayer(nn.Module):
         self.self_attention = SelfAttention(w, config.heads)
         self.cross_attention = DiagonalCrossAttention(w, config.heads)
         self.feedforward = nn.Sequential(
-            Linear(w, config.feedforward), nn.GELU(), nn.Dropout(config.dropout), Linear(config.feedforward, w)
+            nn.Linear(w, config.feedforward), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(config.feedforward, w)
         )
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, audio: Read, step: Read, bias: Tensor) -> Tensor:
-        """x [B, T, width], what the cross-attention read of the audio and of the step, bias [heads, T, T] → [B, T, width]."""
+    def forward(self, x: Tensor, audio: Tensor, step: Tensor, bias: Tensor) -> Tensor:
+        """x [B, T, width], features of the audio [B or 1, T, width] and of the step [B or 1, width], bias [heads, T, T] → [B, T, width]."""
         x = x + self.dropout(self.self_attention(self.norms[0](x), bias))
-        x = x + self.dropout(self.cross_attention.out(self.cross_attention.attend(self.norms[1](x), audio, step)))
+        x = x + self.dropout(self.cross_attention(self.norms[1](x), audio, step))
         return x + self.dropout(self.feedforward(self.norms[2](x)))
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """Inputs of a denoiser that are the same at every step, computed once per sampling.
-
-    offset: [B or 1, T, width], the style's addition to the motion's features; None: nothing.  audio: for every layer, key and value of
-    the audio, [B or 1, T, heads, width / heads] each.  bias: [heads, T, T] of the self-attention.
-    """
-
-    offset: Tensor | None
-    audio: list[Read]
-    bias: Tensor
 
 
 class Denoiser(nn.Module):
@@ -147,6 +128,7 @@ class Denoiser(nn.Module):
     def __init__(self, config: DenoiserConfig):
         super().__init__()
         self.config = config
+        self.graph: Graph | None = None  # what computes it on the processor (`graph.graph_of`)
         self.motion_in = nn.Linear(config.motion, config.width)
         self.audio_in = nn.Linear(config.audio, config.width)
         self.step_in = nn.Sequential(nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
@@ -160,9 +142,6 @@ class Denoiser(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.motion_out = nn.Linear(config.width, config.motion)
         self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
-        self._biases: Recent[tuple[int, torch.dtype, torch.device], Tensor] = Recent(2)
-        self._finished: FinishedLayers | None = None  # once the weights do not change any more
-        self._read_before: Recent[int, list[Read]] = Recent(_STEPS_KEPT)  # by diffusion step; of a finished network
         # Standardisation of motion and of speech features over the training set.
         self.register_buffer("motion_mean", torch.zeros(config.motion))
         self.register_buffer("motion_std", torch.ones(config.motion))
@@ -181,77 +160,39 @@ class Denoiser(nn.Module):
         self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None,
         free: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
-        """Estimate x̂_0 [B, T, motion] of a noisy motion x.
+        """Estimate x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1].
 
-        silent: bool [B], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
+        audio: [B or 1, T, audio].  silent: bool [B or 1], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
         style: [B, T, style], or of length 1 where it is broadcast; None: any style, like the rows where `free` [B] is true.
         """
-        return self.estimate(x, step, self.conditions(audio, x.shape[1], silent, style, free))
-
-    def conditions(
-        self, audio: Tensor, frames: int, silent: Tensor | None = None, style: Tensor | None = None, free: Tensor | None = None
-    ) -> Conditions:  # fmt: skip
-        """Conditions for `estimate` from the arguments of `forward` that are the same at every step."""
         audio = (audio - self.audio_mean) / self.audio_std
         if silent is not None:
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
-        features, offset = self.audio_in(audio), None
+        features, y = self.audio_in(audio), self.motion_in(x)
         if self.config.style:  # else a style has no effect
             # The style scales and shifts the speech features (FiLM, Perez et al. 2018), and is added to the motion's own features.
             # Per frame even where it is the same for all: a matrix of one row is rounded differently from one of several, and a take
             # would depend on how many takes are sampled with it.
             known = self._standard_style(style, free)
-            scale, shift, offset = self.style_in(known.expand(-1, frames, -1)).chunk(3, -1)
-            features = features * (1 + scale) + shift
-        return Conditions(offset, self._read(features), self._bias(frames, self.layers[0].self_attention.qkv.weight.dtype))
-
-    def _bias(self, frames: int, kind: torch.dtype) -> Tensor:
-        """`alibi_bias` in the numbers of the layers; the last few are kept, since windows and takes have the same lengths."""
-        key = frames, kind, self.slopes.device
-        known = self._biases.get(key)
-        if known is None:
-            with torch.inference_mode(False), torch.no_grad():  # of use to training, too
-                known = self._biases[key] = alibi_bias(frames, self.slopes).to(kind)
-        return known
-
-    def estimate(self, x: Tensor, step: Tensor, known: Conditions) -> Tensor:
-        """x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1], under conditions."""
-        y = self.motion_in(x)
-        if known.offset is not None:
-            y = y + known.offset
-        if (finished := self._in_place) is not None:
-            y = finished(y, known.audio, self._read_step(step), known.bias)
-        else:
-            for layer, audio, token in zip(self.layers, known.audio, self._read_step(step)):
-                y = layer(y, audio, token, known.bias)
+            scale, shift, offset = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
+            features, y = features * (1 + scale) + shift, y + offset
+        token, bias = self.step_in(step_embedding(step, self.config.width)), alibi_bias(x.shape[1], self.slopes)
+        for layer in self.layers:
+            y = layer(y, features, token, bias)
         return self.motion_out(self.norm(y))
 
-    def finish(self) -> None:
-        """Compute as `finished` does from now on, where no gradients are wanted, and keep what every layer reads of a step. To be called
-        once the weights do not change any more, not even their type or device."""
-        self._finished = FinishedLayers([layer for layer in self.layers if isinstance(layer, DecoderLayer)])
-        self._read_before.clear()
-
-    @property
-    def _in_place(self) -> FinishedLayers | None:
-        """The finished layers, if there are any and no gradients are kept."""
-        return None if torch.is_grad_enabled() else self._finished
-
-    def _read(self, source: Tensor) -> list[Read]:
-        """Key and value that every layer's cross-attention has of a source [B, T, width]."""
-        finished = self._in_place
-        return [layer.cross_attention.read(source) for layer in self.layers] if finished is None else finished.read(source)
-
-    def _read_step(self, step: Tensor) -> list[Read]:
-        """Key and value [B or 1, 1, heads, width / heads] that every layer's cross-attention has of steps [B or 1]."""
-        # Of several steps nothing is kept, and neither on a graphics card, which would be waited for.
-        kept = self._finished is not None and len(step) == 1 and step.device.type == "cpu"
-        known = self._read_before.get(int(step)) if kept else None
-        if known is None:
-            known = self._read(self.step_in(step_embedding(step, self.config.width))[:, None])
-            if kept:
-                self._read_before[int(step)] = known
-        return known
+    def estimate(
+        self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None
+    ) -> Tensor:  # fmt: skip
+        """As `forward` without gradients, by the graph where there is one."""
+        if self.graph is None:
+            return self(x, step, audio, silent, style)
+        free = style is None
+        inputs = {
+            "x": x.numpy(), "step": step.numpy(), "audio": audio.numpy(), "silent": np.zeros(1) if silent is None else silent.numpy(),
+            "style": np.zeros((1, 1, self.config.style)) if free else style.numpy(), "free": np.full(1, free),
+        }  # fmt: skip
+        return torch.from_numpy(self.graph(**inputs)[0])
 
     def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:
         """The style in units of its spread over the training set; the learned "any style" for rows that are free."""

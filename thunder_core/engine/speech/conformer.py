@@ -8,21 +8,14 @@ importing transformers takes longer than starting everything else in the engine.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from itertools import pairwise
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
 from ..attention import attention
-from ..batches import in_turn, Run
-from ..precision import Linear, Pointwise
 
-_Projected = tuple[Tensor, tuple[Tensor, Tensor, Tensor]]
 _ROTARY_BASE = 10000.0
-_PARTED_FROM = 100  # frames: fewer are not worth the waiting
 _INITIAL_DEVIATION = 0.02  # standard deviation of the initial weights of linear layers
 
 
@@ -57,8 +50,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, width: int):
         super().__init__()
-        self.intermediate_dense = Linear(width, 4 * width)
-        self.output_dense = Linear(4 * width, width)
+        self.intermediate_dense = nn.Linear(width, 4 * width)
+        self.output_dense = nn.Linear(4 * width, width)
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, N, width] → [B, N, width]."""
@@ -71,23 +64,30 @@ class SelfAttention(nn.Module):
     def __init__(self, width: int, heads: int):
         super().__init__()
         self.heads = heads
-        self.linear_q = Linear(width, width)
-        self.linear_k = Linear(width, width)
-        self.linear_v = Linear(width, width)
-        self.linear_out = Linear(width, width)
+        self.linear_q = nn.Linear(width, width)
+        self.linear_k = nn.Linear(width, width)
+        self.linear_v = nn.Linear(width, width)
+        self.linear_out = nn.Linear(width, width)
 
-    def project(self, x: Tensor, cosine: Tensor, sine: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Query, key and value [B, heads, N, width / heads] of x [B, N, width]. cosine, sine: of its positions, as `rotate` takes them."""
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]. cosine, sine: of its positions, as `rotate` takes them."""
         turned = rotate(x.unflatten(-1, (self.heads, -1)), cosine, sine).flatten(2)
         q, k, v = (
             layer(y).unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for layer, y in ((self.linear_q, turned), (self.linear_k, turned), (self.linear_v, x))
         )
-        return q, k, v
-
-    def attend(self, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Attention [B, n, width] of frames with queries q [B, heads, n, ·] to all keys and values [B, heads, N, ·]."""
         return self.linear_out(attention(q, k, v).transpose(1, 2).flatten(2))
+
+
+class Pointwise(nn.Conv1d):
+    """A convolution of one frame, computed as the linear layer that it is. Its weights have the shape of a convolution's."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [..., inputs] → [..., outputs]."""
+        return F.linear(x, self.weight[..., 0])
 
 
 class Convolution(nn.Module):
@@ -101,18 +101,10 @@ class Convolution(nn.Module):
         self.depthwise_layer_norm = nn.LayerNorm(width)
         self.pointwise_conv2 = Pointwise(width, width)
 
-    @property
-    def reach(self) -> int:
-        """Frames before its own that a frame depends on."""
-        return self.depthwise_conv.kernel_size[0] - 1
-
-    def gate(self, x: Tensor) -> Tensor:
-        """Input of the convolution over frames, [B, N, width], from x [B, N, width]."""
-        return F.glu(self.pointwise_conv1(self.layer_norm(x)), -1)
-
-    def mix(self, gated: Tensor) -> Tensor:
-        """The result [B, N, width] for the last N of gated frames [B, reach + N, width]."""
-        x = self.depthwise_conv(gated.to(self.depthwise_conv.weight.dtype).transpose(1, 2)).transpose(1, 2)
+    def forward(self, x: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]."""
+        x = F.glu(self.pointwise_conv1(self.layer_norm(x)), -1).transpose(1, 2)
+        x = self.depthwise_conv(F.pad(x, (self.depthwise_conv.kernel_size[0] - 1, 0))).transpose(1, 2)
         return self.pointwise_conv2(F.silu(self.depthwise_layer_norm(x)))
 
 
@@ -130,30 +122,12 @@ class Layer(nn.Module):
         self.ffn2 = FeedForward(width)
         self.final_layer_norm = nn.LayerNorm(width)
 
-    def project(self, x: Tensor, angles: tuple[Tensor, Tensor]) -> _Projected:
-        """x [B, n, width] after half a perceptron, and its queries, keys and values. angles: of its positions, as `rotate` takes them."""
+    def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+        """x [B, N, width] → [B, N, width]. cosine, sine: of its positions, as `rotate` takes them."""
         x = x + 0.5 * self.ffn1(self.ffn1_layer_norm(x))
-        return x, self.self_attn.project(self.self_attn_layer_norm(x), *angles)
-
-    def attended(self, projected: Sequence[_Projected], run: Run) -> Callable[[int], Tensor]:
-        """A function of i: the layer's result [B, n, width] for part i of x. projected: parts one after the other in time, by `project`."""
-        keys, values = (torch.cat([qkv[which] for _, qkv in projected], 2) for which in (1, 2))
-
-        def attend(i: int) -> tuple[Tensor, Tensor]:
-            x, (query, _, _) = projected[i]
-            x = x + self.self_attn.attend(query, keys, values)
-            return x, self.conv_module.gate(x)
-
-        parts, reach = run(attend, len(projected)), self.conv_module.reach
-        gated = F.pad(torch.cat([gate for _, gate in parts], 1), (0, 0, reach, 0))
-        ends = np.cumsum([x.shape[1] for x, _ in parts])
-
-        def convolve(i: int) -> Tensor:
-            x = parts[i][0]
-            x = x + self.conv_module.mix(gated[:, ends[i] - x.shape[1] : ends[i] + reach])
-            return self.final_layer_norm(x + 0.5 * self.ffn2(self.ffn2_layer_norm(x)))
-
-        return convolve
+        x = x + self.self_attn(self.self_attn_layer_norm(x), cosine, sine)
+        x = x + self.conv_module(x)
+        return self.final_layer_norm(x + 0.5 * self.ffn2(self.ffn2_layer_norm(x)))
 
 
 class Conformer(nn.Module):
@@ -173,25 +147,12 @@ class Conformer(nn.Module):
         nn.init.uniform_(self.feature_projection.projection.weight, -bound, bound)
         nn.init.uniform_(self.feature_projection.projection.bias, -bound, bound)
 
-    def forward(self, x: Tensor, run: Run | None = None, inner: dict[int, Tensor] | None = None) -> Tensor:
-        """Features [B, N, width] of stacked spectra [B, N, inputs].
-
-        run: works on two parts of the frames, which wait for each other twice a layer. The result is the same but for rounding.
-        inner: its keys are numbers of layers before the last one, from 0; their outputs [B, N, width] are put in.
-        """
-        parts = [x] if run is None or x.shape[1] < _PARTED_FROM else list(x.tensor_split(2, 1))
-        run, count, layers = run or in_turn, len(parts), list(self.encoder.layers)
-        lengths = [part.shape[1] for part in parts]
-        angles = list(zip(*(each.split(lengths) for each in rotary_angles(x.shape[1], self.head_width, x))))
-        projected = run(lambda i: layers[0].project(self.feature_projection(parts[i]), angles[i]), count)
-        for number, (layer, following) in enumerate(pairwise(layers)):
-            result = layer.attended(projected, run)
-            if inner is not None and number in inner:
-                outputs = run(result, count)
-                inner[number], result = torch.cat(outputs, 1), outputs.__getitem__
-            # With the next layer's projection, for which no part needs another.
-            projected = run(lambda i, result=result, following=following: following.project(result(i), angles[i]), count)
-        return torch.cat(run(layers[-1].attended(projected, run), count), 1)
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Output [B, N, width] of every layer, of stacked spectra [B, N, inputs]; the last one's are the features."""
+        angles, outputs = rotary_angles(x.shape[1], self.head_width, x), [self.feature_projection(x)]
+        for layer in self.encoder.layers:
+            outputs.append(layer(outputs[-1], *angles))
+        return outputs[1:]
 
 
 def _initialise(module: nn.Module) -> None:

@@ -21,7 +21,7 @@ from torch import nn, Tensor
 
 from ...errors import BadWeights
 from ...types import FPS, RATE
-from ..batches import Run
+from ..graph import Graph
 from ..weights import load_network, typed
 from .conformer import Conformer
 from .mel import BINS, HOP, level, LogMel, PIECE
@@ -105,6 +105,7 @@ class SpeechEncoder(nn.Module):
     def __init__(self, config: EncoderConfig = EncoderConfig()):
         super().__init__()
         self.config = config
+        self.graph: Graph | None = None  # what computes it on the processor (`graph.graph_of`)
         self.log_mel = LogMel(400)
         self.register_buffer("mel_std", torch.full((BINS,), 1.5))
         if config.body:
@@ -167,34 +168,38 @@ class SpeechEncoder(nn.Module):
         loud = torch.sigmoid(2 * (energy - peak + _LOUD))
         return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
 
-    def encode(
-        self, prepared: Tensor, run: Run | None = None, inner: dict[int, Tensor] | None = None
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40]).
+    def forward(self, prepared: Tensor) -> tuple[Tensor, ...]:
+        """Result of `prepare` → hidden [B, N, width], phone logits [B, N, 40], and the outputs of all inner layers.
 
-        run, inner: see `Conformer.forward`; outputs of inner layers have `ahead` frames more, since they see the sound that much earlier.
+        Those have `ahead` frames more, [B, N + ahead, width] each, since they see the sound that much earlier; of networks that read the
+        waveform there are none.
         """
         if self.config.body:
             # Its first layers see 25 ms: half of the missing samples are padded on either side, so that N steps give N frames.
             hidden = self.body(F.pad(prepared.flatten(1), (_LACKS, _LACKS))).last_hidden_state
             return hidden, self.phone_head(hidden)
-        mel = prepared
         ahead = self.config.ahead
-        around = F.pad(mel, (0, 0, 1, 1 + 2 * ahead), mode="replicate")  # frame 2i−1 … 2i+2 for feature frame i
-        stacked = around.unfold(1, 4, 2).transpose(2, 3).flatten(2)
-        hidden = self.body(stacked, run, inner)[:, ahead:]
-        return hidden, self.phone_head(hidden)
+        # Frames 2i − 1 … 2i + 2 for feature frame i, those beyond the ends as the first and the last one.
+        around = torch.cat([prepared[:, :1], prepared, prepared[:, -1:].expand(-1, 1 + 2 * ahead, -1)], 1)
+        stacked = torch.cat([around[:, i : around.shape[1] - 3 + i : 2] for i in range(4)], -1)
+        *inner, last = self.body(stacked)
+        hidden = last[:, ahead:]
+        return hidden, self.phone_head(hidden), *inner
+
+    def encode(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40])."""
+        hidden, logits, *_ = self(prepared)
+        return hidden, logits
 
     @torch.no_grad()
     def analyse(
-        self, samples: Tensor, progress: Callable[[float], None] = lambda fraction: None, run: Run | None = None,
-        readers: Sequence[LayerReader] = (),
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
+        self, samples: Tensor, progress: Callable[[float], None] = lambda fraction: None, readers: Sequence[LayerReader] = ()
+    ) -> tuple[Tensor, Tensor]:
         """Any length: waveform [samples] → (hidden [N, width], phone logits [N, 40]) at 50 Hz, in bounded memory.
 
-        `progress`, `run` and `readers` as for `encode_in_pieces`.
+        `progress` and `readers` as for `encode_in_pieces`.
         """
-        return self.encode_in_pieces(self.input_of(samples), progress, run, readers)
+        return self.encode_in_pieces(self.input_of(samples), progress, readers)
 
     @torch.no_grad()
     def input_of(self, samples: Tensor) -> Tensor:
@@ -206,12 +211,11 @@ class SpeechEncoder(nn.Module):
 
     @torch.no_grad()
     def encode_in_pieces(
-        self, prepared: Tensor, progress: Callable[[float], None] = lambda fraction: None, run: Run | None = None,
-        readers: Sequence[LayerReader] = (),
-    ) -> tuple[Tensor, Tensor]:  # fmt: skip
-        """As `encode`, for one sound of any length, without the batch's dimension.
+        self, prepared: Tensor, progress: Callable[[float], None] = lambda fraction: None, readers: Sequence[LayerReader] = ()
+    ) -> tuple[Tensor, Tensor]:
+        """As `encode`, for one sound of any length, without the batch's dimension, by the graph where there is one.
 
-        `progress` is called with 0 … 1 before each 20 s and may raise to stop. run: see `Conformer.forward`.
+        `progress` is called with 0 … 1 before each 20 s and may raise to stop.
         readers: get the outputs of inner layers, 20 s after 20 s.
         """
         each = 1 if self.config.body else 2  # rows per feature frame
@@ -220,14 +224,18 @@ class SpeechEncoder(nn.Module):
         for start in range(0, n, _CHUNK):
             progress(start / n)
             a, b = max(0, start - _MARGIN), min(n, start + _CHUNK + _MARGIN)
-            inner = {number: prepared for reader in readers for number in reader.layers}
-            h, p = self.encode(prepared[:, each * a : each * b], run, inner)
+            h, p, *inner = self._compute(prepared[:, each * a : each * b])
             inside = slice(start - a, min(start + _CHUNK, n) - a)
             for reader in readers:
                 reader.read(torch.cat([inner[number][0, reader.ahead :][inside] for number in reader.layers], -1))
             hidden.append(h[0, inside])
             logits.append(p[0, inside])
         return torch.cat(hidden), torch.cat(logits)
+
+    def _compute(self, prepared: Tensor) -> tuple[Tensor, ...]:
+        if self.graph is None:
+            return self(prepared)
+        return tuple(map(torch.from_numpy, self.graph(mel=prepared.numpy())))
 
     @torch.no_grad()
     def features(self, samples: Tensor, frames: int) -> Tensor:

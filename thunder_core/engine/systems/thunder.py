@@ -27,20 +27,19 @@ from ...types import Motion, unpack
 from ..batches import at_once, in_turn, Run
 from ..cards import unusable
 from ..diffusion.articulate import believed_sounds, demanded_closures, last_sound
-from ..diffusion.denoiser import Conditions, Denoiser, DenoiserConfig, load_denoiser
+from ..diffusion.denoiser import Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.pauses import stillness
-from ..diffusion.replay import Estimate, Replayed, wanted
 from ..diffusion.rounding import believed_rounding, Rounding, unrounded
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..diffusion.vowels import believed_vowels, no_vowels, Vowels
 from ..gestures.layer import Layer
 from ..gestures.making import breaths_of, layer_of
 from ..gestures.sides import doubts, mirrored, mirrored_as
+from ..graph import graph_of
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
 from ..pipeline import Kept, Part, Pipeline
-from ..precision import FLOAT32, use_precision
 from ..speech.accents import accent_curve
 from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
 from ..speech.opening_map import opening_map, PredictedOpening
@@ -50,7 +49,6 @@ from ..speech.units import Units
 
 _LATE = 7  # delay of a listener's reaction, frames
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
-_REMEMBERED = 8000  # frames of all takes whose conditions are cached between steps (90 MB)
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
 _NO_TURN = contextlib.nullcontext()
@@ -67,6 +65,11 @@ def _distilled(folder: Path, whole: DenoiserConfig) -> Denoiser | None:
     if model.config.steps < 1 or replace(model.config, steps=0, least_noise=0.0, whole="") != whole:
         raise unusable(folder / "distilled.json", "does not fit the diffusion model beside it")
     return model
+
+
+def _over(style: Tensor | None, a: int, b: int) -> Tensor | None:
+    """Frames a … b of styles [B, T or 1, style]."""
+    return style if style is None or style.shape[1] == 1 else style[:, a:b]
 
 
 @dataclass(frozen=True)
@@ -151,8 +154,7 @@ class Thunder:
 
     name = "thunder"
 
-    def __init__(self, folder: Path, device: str, head: Head, precision: str = FLOAT32):
-        """precision: of the linear layers of encoder and denoiser (`engine.precision`)."""
+    def __init__(self, folder: Path, device: str, head: Head):
         channel_names = head.expression_names
         self.channel_names = list(channel_names)
         self.device, self.channels, self.columns = device, len(channel_names), Columns(len(channel_names))
@@ -172,14 +174,11 @@ class Thunder:
         self.distilled = _distilled(folder, self.denoiser.config)
         if self.distilled is not None:
             self.distilled.to(device)
-        self.precision = precision
-        self._replayed: dict[Denoiser, Replayed] = {}
-        for network in (self.encoder, self.feature_encoder, self.denoiser, self.distilled):
+        # Takes are sampled beside each other, each by one thread; sounds are analysed one at a time.
+        networks = {"denoiser": self.denoiser, "distilled": self.distilled, "encoder": self.encoder, "encoder-t": self.feature_encoder}
+        for name, network in networks.items():
             if network is not None:
-                use_precision(network, precision)
-        for denoiser in (self.denoiser, self.distilled):
-            if denoiser is not None:
-                denoiser.finish()
+                network.graph = graph_of(folder / name, device, torch.get_num_threads() if "encoder" in name else 1)
 
     @property
     def knows_styles(self) -> bool:
@@ -197,8 +196,8 @@ class Thunder:
         with at_once(min(2, torch.get_num_threads())) if self.device == "cpu" else contextlib.nullcontext(None) as run:
             pitch = (run or in_turn).begin(lambda: semitones(samples, frames))  # the encoder does not need it
             openings = [PredictedOpening(self.opening)] if self.opening is not None else []
-            hidden, logits = self.encoder.analyse(samples, progress, run, openings)
-            analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress, run)
+            hidden, logits = self.encoder.analyse(samples, progress, openings)
+            analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
             belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
             speaking = present.cpu().numpy()
             articulation = (run or in_turn).begin(
@@ -291,26 +290,14 @@ class Thunder:
         def count(step: int, _: int) -> None:
             at["step"] = step
 
-        known: dict[tuple[int, bool], Conditions] = {}  # of the takes in work, by window and whether its sound is hidden
-
-        def conditions(takes: int, a: int, b: int, silent: Tensor | None) -> Conditions:
-            """Conditions of the current takes over frames a … b; the same at every step."""
-            key = (a, silent is not None)
-            if key not in known:
-                style = None if played is None else played[at["before"] : at["before"] + takes]
-                style = style if style is None or style.shape[1] == 1 else style[:, a:b]
-                # The sound is the same for all takes: computed once, in one way for any number of them.
-                known[key] = denoiser.conditions(voice.features[None, a:b], b - a, silent, style)
-            return known[key] if takes * frames <= _REMEMBERED else known.pop(key)
-
-        estimate = self._estimate_of(denoiser)
-
         def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
             progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
-            step = step[:1]  # as the sound
-            x0 = estimate(x, step, conditions(len(x), a, b, None))
+            style = None if played is None else _over(played[at["before"] : at["before"] + len(x)], a, b)
+            # Step and sound are the same for all takes: computed once, in one way for any number of them.
+            step, audio = step[:1], voice.features[None, a:b]
+            x0 = denoiser.estimate(x, step, audio, style=style)
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * estimate(x, step, conditions(len(x), a, b, hide))
+                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, audio, hide, style)
             return x0 if guide is None else guide(x0, a, b)
 
         def gestures_of(i: int) -> Callable[[], Layer]:
@@ -319,7 +306,6 @@ class Thunder:
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             at.update(before=start, takes=len(some))
-            known.clear()
             gestures = [run.begin(gestures_of(i)) for i in range(start, start + len(some))]
             noise = seeded_noise(some, frames, self.denoiser.config.motion, like).to(self.device)
             noise = self.denoiser.first_noise(noise, None if played is None else played[start : start + len(some)])
@@ -351,12 +337,6 @@ class Thunder:
         mask, values = self.pipeline.mirror.places(kept.mask.numpy(), True), self.pipeline.mirror(kept.values.numpy(), True)
         return torch.from_numpy(mask), torch.from_numpy(values)
 
-    def _estimate_of(self, denoiser: Denoiser) -> Estimate:
-        """`estimate` of one of the models, recorded and replayed where that is wanted."""
-        if not wanted(self.device):
-            return denoiser.estimate
-        return self._replayed.setdefault(denoiser, Replayed(denoiser.estimate))
-
     def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
         """The model for sampling, and its steps. plain: in a style, without guidance and without kept parts.
 
@@ -383,9 +363,7 @@ class Thunder:
             style = torch.from_numpy(some).to(self.device) if self.knows_styles else None
 
             def denoise(x: Tensor, step: Tensor, a: int, b: int, style=style) -> Tensor:
-                here = style if style is None or style.shape[1] == 1 else style[:, a:b]
-                known = self.denoiser.conditions(voice.features[None, a:b], b - a, style=here)
-                return self.denoiser.estimate(x, step, known)
+                return self.denoiser.estimate(x, step, voice.features[None, a:b], style=_over(style, a, b))
 
             x = in_windows(denoise, voice.frames)(noise.expand(len(some), -1, -1), step)
             asked = [reading if self.knows_styles else None for reading in some]

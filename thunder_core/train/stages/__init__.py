@@ -11,6 +11,7 @@ from . import (
     denoiser,
     distil,
     facegood,
+    graphs,
     hear,
     judge,
     m2s,
@@ -20,5 +21,5 @@ from . import (
 # In the order of a complete run; the stages after `card` are independent.
 STAGES = {
     "corpus": corpus, "hear": hear, "animate": animate, "m2s": m2s, "denoiser": denoiser, "distil": distil, "takes": takes,
-    "judge": judge, "card": card, "adapt": adapt, "facegood": facegood,
+    "judge": judge, "graphs": graphs, "card": card, "adapt": adapt, "facegood": facegood,
 }  # fmt: skip

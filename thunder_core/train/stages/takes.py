@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ...engine.precision import chosen_precision
 from ...engine.systems.thunder import Thunder
 from ..sampled import folder_of, MOODS_SPLIT, sample_takes, watched_split
 from .workspace import Workspace
@@ -21,7 +20,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(workspace: Workspace, args: Namespace) -> str:
     folder = folder_of(workspace.cache, workspace.weights, workspace.seed)
-    thunder = Thunder(workspace.weights, workspace.device, workspace.head, chosen_precision(workspace.device))
+    thunder = Thunder(workspace.weights, workspace.device, workspace.head)
     corpus = workspace.corpus()
     clips = {watched_split(corpus): args.watched, MOODS_SPLIT: args.moods, "train": args.clips}
     sample_takes(corpus, thunder, workspace.channels, folder, clips, workspace.seed)
