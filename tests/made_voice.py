@@ -5,8 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from thunder_core.engine.diffusion.rounding import unrounded
-from thunder_core.engine.diffusion.vowels import no_vowels
+from thunder_core.engine.speech.cues import no_vowels, unrounded
 
 
 def made_voice(sounds, shut=None, rounding=None, vowels=None, end=None):

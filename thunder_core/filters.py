@@ -1,16 +1,31 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of curves in numpy: smoothing, largest and smallest neighbours, a low-pass, a spline and peaks.
+"""Filters of curves in numpy: easing, smoothing, limits of speed, largest and smallest neighbours, a low-pass, a spline and peaks.
 
-The same as scipy's (tests/core/test_filters.py), which users do not install: it would add 0.14 GB for these few.
+Those that scipy has are the same as its own (tests/core/test_filters.py), which users do not install: it would add 0.14 GB for these few.
 """
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
+Values = Any  # a float, a numpy array or a torch tensor
 _PADDING: dict[str, Literal["symmetric", "edge"]] = {"reflect": "symmetric", "nearest": "edge"}  # scipy's names of how ends go on → numpy's
+
+
+def smoothstep(x: Values) -> Values:
+    """0 … 1 eased: the cubic 3x² − 2x³, level at both ends. x must lie within 0 … 1; the caller clips."""
+    return x * x * (3 - 2 * x)
+
+
+def hermite(x: Values) -> tuple[Values, Values, Values, Values]:
+    """Weights of (value before, value after, slope before, slope after) in the cubic at x (0 … 1) between two keys.
+
+    Slopes are per length of the segment: a slope per frame is to be multiplied by the segment's frames.
+    """
+    y = 1 - x
+    return (1 + 2 * x) * y * y, smoothstep(x), x * y * y, -x * x * y
 
 
 def gaussian_kernel(deviation: float, reach: int) -> np.ndarray:
@@ -112,3 +127,40 @@ def _prominence(values: np.ndarray, peak: int) -> float:
     left = values[before[-1] + 1 if len(before) else 0 : peak + 1].min()
     right = values[peak : after[0] if len(after) else len(values)].min()
     return float(values[peak] - max(left, right))
+
+
+def slowed(values: np.ndarray, changes: tuple[float, float], near: int, deviation: float) -> np.ndarray:
+    """Curves [T, c] that are smoothed by a Gaussian of a deviation in frames, fully `near` frames around changes from frame to frame of
+    the second of `changes`, and not at all where they are below the first."""
+    if len(values) < 2:
+        return values
+    speed = np.abs(np.diff(values, axis=0, prepend=values[:1])).max(1)
+    share = smooth(highest(np.clip((speed - changes[0]) / (changes[1] - changes[0]), 0.0, 1.0), 2 * near + 1), near / 2)[:, None]
+    return (values + share * (smooth(values, deviation) - values)).astype(values.dtype)
+
+
+def limit_release(values: np.ndarray, most: float) -> np.ndarray:
+    """A curve [T] that is reached and left by steps of at most `most` from frame to frame: raised around its peaks, lowered nowhere."""
+    result = np.array(values)
+    for _ in range(int(np.ceil(np.ptp(values) / most)) if len(values) else 0):
+        result[1:] = np.maximum(result[1:], result[:-1] - most)
+        result[:-1] = np.maximum(result[:-1], result[1:] - most)
+    return result
+
+
+def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndarray:
+    """A curve [T] that changes by at most `most` from frame to frame: raised around its peaks, but not where `kept_low`, bool [T], whose
+    values it leaves and reaches by coming down in time."""
+    if not len(values):
+        return values
+    ceiling = -limit_release(-np.where(kept_low, values, values.max()), most)
+    return np.minimum(limit_release(values, most), ceiling)
+
+
+def lower_peaks(values: np.ndarray, most: float) -> np.ndarray:
+    """A curve [T] whose peaks of a single frame are lowered to at most `most` above the higher of their neighbours."""
+    if len(values) < 3:
+        return values
+    result = values.copy()
+    result[1:-1] = np.minimum(values[1:-1], np.maximum(values[:-2], values[2:]) + most)
+    return result

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from thunder_core.easing import smoothstep
+from thunder_core.filters import smoothstep
 
 MATERIALS = ("Skin", "Lips", "Mouth", "Gums", "Teeth", "Tongue", "Eye White", "Iris", "Pupil", "Brows",
              "Limbus", "Mouth Lining", "Back Teeth")

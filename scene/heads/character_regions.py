@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...thunder_core.channels import region_of, REGIONS
-from ...thunder_core.easing import smoothstep
+from ...thunder_core.filters import smoothstep
 from . import rna_paths
 from .character import Character
 from .family import deforms, key_points

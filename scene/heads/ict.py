@@ -9,9 +9,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import obj_mesh
+from ...thunder_core.filters import smoothstep
 from .build import flame_to_blender, place_bone, SLIDER
 
 NEUTRAL = "generic_neutral_mesh.obj"

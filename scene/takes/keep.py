@@ -15,9 +15,9 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.batch.settings import LARGEST_SEED
 from ...thunder_core.channels import Columns, region_of
 from ...thunder_core.client import Client
-from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadRequest, NoEngine
 from ...thunder_core.face.mixing import PART_OF, PARTS
+from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import scaled
 from ...thunder_core.systems import DEFAULT
 from ...thunder_core.types import FPS, LISTENS, Motion, pack

@@ -12,9 +12,9 @@ import numpy as np
 
 from ...thunder_core.animation.timing import Clock, monotone_cubic
 from ...thunder_core.client import Client
-from ...thunder_core.easing import smoothstep
 from ...thunder_core.errors import BadSound
 from ...thunder_core.face.lips import opening_mm, width_mm
+from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import mapped, scaled
 from ...thunder_core.types import FPS, LISTENS, Motion, pack, unpack
 from ..animation import display, keying

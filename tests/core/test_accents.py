@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.engine.speech.accents import accent_curve, accents
+from thunder_core.engine.speech.phrasing import accent_curve, accents
 from thunder_core.engine.speech.pitch import semitones
 from thunder_core.train.prosody import prosody
 

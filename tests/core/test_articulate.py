@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 from made_voice import made_voice
 
-from thunder_core.engine.diffusion.articulate import demanded_closures, last_sound
 from thunder_core.engine.pipeline import Pipeline
+from thunder_core.engine.speech.cues import demanded_closures, last_sound
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
-from thunder_core.face.smoothing import limit_rate, limit_release, lower_peaks
+from thunder_core.filters import limit_rate, limit_release, lower_peaks
 from thunder_core.types import Motion
 
 FRAMES = 50

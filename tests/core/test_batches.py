@@ -211,11 +211,11 @@ def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(e
         usual = engine.generate(speech, Request(4, 1, steps=2))
         sizes, estimate = [], engine.thunder.denoiser.estimate
 
-        def fail_once(x, *rest):
+        def fail_once(x, *rest, **more):
             sizes.append(len(x))
             if len(sizes) == 1:
                 raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
-            return estimate(x, *rest)
+            return estimate(x, *rest, **more)
 
         monkeypatch.setattr(engine.thunder.denoiser, "estimate", fail_once)
         arrived = []

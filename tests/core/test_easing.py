@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.interpolate import CubicHermiteSpline
 
-from thunder_core.easing import hermite, smoothstep
+from thunder_core.filters import hermite, smoothstep
 
 X = np.linspace(0, 1, 101)
 

@@ -14,7 +14,6 @@ from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, AXES, check, Direction, DIRECTION_NAMES, MOODS, Style
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.curves import Guesses, LAGS
 from thunder_core.engine.m2s.judge import (
     _distance,
     FLOOR,
@@ -28,7 +27,7 @@ from thunder_core.engine.m2s.judge import (
     TAPS,
     too_small,
 )
-from thunder_core.engine.m2s.score import DAMPED, OFF_FRAMES, shift_frames
+from thunder_core.engine.m2s.score import DAMPED, Guesses, LAGS, OFF_FRAMES, shift_frames
 from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS

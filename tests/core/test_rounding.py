@@ -6,8 +6,9 @@ import pytest
 from made_voice import made_voice
 
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.diffusion.rounding import believed_rounding, boost_pucker, round_lips, unrounded
+from thunder_core.engine.corrections import boost_pucker, round_lips
 from thunder_core.engine.pipeline import _lips_of, Pipeline
+from thunder_core.engine.speech.cues import believed_rounding, unrounded
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips, width_mm

@@ -6,8 +6,7 @@ import pytest
 
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.gestures.making import layer_of
-from thunder_core.engine.gestures.sides import Mirror, mirrored, mirrored_as
+from thunder_core.engine.gestures.making import layer_of, Mirror, mirrored, mirrored_as
 from thunder_core.engine.speech.phrasing import Phrasing
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head

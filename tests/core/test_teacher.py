@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.speech.closure_envelope import closure, segments
+from thunder_core.engine.speech.cues import closure, segments
 from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from thunder_core.engine.diffusion.articulate import sounds_of
+from thunder_core.engine.speech.cues import sounds_of
 from thunder_core.face import mechanics as mechanics_module
 from thunder_core.face.articulators import Articulators
 from thunder_core.face.head import load_head

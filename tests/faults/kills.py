@@ -215,9 +215,17 @@ def run_jobs(python: str, jobs: Path, out: Path, takes: int, temporary: Path):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
+def command_of(pid: int | str) -> bytes:
+    """The command line of a process, empty once it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def bakers(parent: int) -> set[int]:
     """The processes that bake for a run."""
-    return {pid for pid in children_of(parent) if b"--baker" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+    return {pid for pid in children_of(parent) if b"--baker" in command_of(pid)}
 
 
 def kill_batches(count: int, draw: random.Random, place: Path, tally: Tally) -> None:
@@ -277,10 +285,7 @@ def worker_pids(temporary: Path) -> set[int]:
     result = set()
     for entry in os.scandir("/proc"):
         if entry.name.isdigit():
-            try:
-                command = Path(f"/proc/{entry.name}/cmdline").read_bytes()
-            except OSError:
-                continue
+            command = command_of(entry.name)
             if b"thunder_core.engine.worker" in command and os.fsencode(temporary) in command:
                 result.add(int(entry.name))
     return result

@@ -100,12 +100,14 @@ def test_every_matmul_and_attention_of_the_network_is_counted():
     frames, denoiser = 60, bench.engine.thunder.way(NORMAL, True)[0]
     config = denoiser.config
     of_layer = (6 * config.width + 2 * config.feedforward) * config.width + 2 * frames * config.width
-    wanted = 2 * (config.layers * of_layer + 2 * config.motion * config.width)
+    # Of the sound, which all takes share: its features, the style that scales them, and every layer's keys and values.
+    of_sound = (config.audio + config.style + 3 * config.width + 2 * config.layers * config.width) * config.width / speed.TAKES
+    wanted = 2 * (config.layers * of_layer + 2 * config.motion * config.width + of_sound)
     assert bench._flop_of_a_frame(frames) == pytest.approx(wanted, rel=0.01)  # the step's own, shared by all frames, is little
 
 
 def test_the_fraction_of_the_peak_is_of_the_largest_portion_and_of_one_take():
     assert speed.largest_portion(round(speed.SECONDS * speed.FPS)) == 4
-    figures = speed.Bench(SimpleNamespace(quick=True))._fraction("float32", "")
+    figures = speed.Bench(SimpleNamespace(quick=True))._fraction()
     assert figures["portion_takes"] == 4
     assert 0 < figures["matmul_fraction_one_take"] < 1.2 and 0 < figures["matmul_fraction"] < 1.2

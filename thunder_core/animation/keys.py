@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..easing import hermite
+from ..filters import hermite
 
 SAMPLES = 8  # samples per frame at which a take is read and its error measured, for motion blur and retiming
 LONGEST_HANDLE = 3.0  # length of a handle without effect, frames: beyond the outer keys and on holds

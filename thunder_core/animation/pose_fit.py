@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..easing import hermite
+from ..filters import hermite
 from .pose_keys import BULGE, LEAST, ROWS, SAMPLES, share_off
 
 _REWEIGHTED, _ITERATIONS, _PENALTY = 10, 15, 0.3  # rounds of reweighting, solver iterations in each, and the solver's penalty

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import numpy as np
 
-from ..easing import hermite
+from ..filters import hermite
 from .keys import turning_points
 from .pose_keys import SAMPLES, share_off, STILL
 

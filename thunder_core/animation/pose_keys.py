@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..easing import hermite
+from ..filters import hermite
 from .keys import handles, SAMPLES
 
 STILL = 0.2  # share of the allowed error: a region that moves by less holds

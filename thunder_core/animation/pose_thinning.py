@@ -10,7 +10,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..easing import hermite
+from ..filters import hermite
 from .pose_fit import fit_values, Fitted
 from .pose_frames import cheapest_path
 from .pose_keys import BULGE, LEAST, PoseKeys, ROWS, SAMPLES, share_off, STILL

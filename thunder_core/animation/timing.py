@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..easing import hermite, smoothstep
 from ..face.lips import CLOSED_MM
+from ..filters import hermite, smoothstep
 from ..types import FPS
 
 _BESIDE = 3  # frames on either side of a closure in which the nearest output frame lies

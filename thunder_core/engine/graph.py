@@ -21,6 +21,9 @@ _LARGEST = 2**21  # bytes of a graph: it holds no weights
 _KINDS = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
 
 
+onnxruntime.disable_telemetry_events()  # Windows' own records of events
+
+
 class Graph:
     """A network on the processor: float32 arrays in and out. Threads may call it beside each other."""
 

@@ -15,20 +15,16 @@ import numpy as np
 
 from ..channels import BROWS, Columns, in_group, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
 from ..direction import Direction, DIRECTION_NAMES
-from ..easing import smoothstep
 from ..face.articulators import Articulators, Shape
 from ..face.lip_closures import press_together
 from ..face.lips import CLOSED_MM
 from ..face.mechanics import lips_of, Mechanics, USUAL_GAP_MM
 from ..face.moods import MoodPoses
-from ..face.smoothing import limit_rate, limit_release, lower_peaks
-from ..filters import highest
+from ..filters import highest, limit_rate, limit_release, lower_peaks, smoothstep
 from ..steps import ADDED, CONSTRAINT, step, UNTAUGHT
-from .diffusion.pauses import hold_head_in_pauses, keep_gaze, limit_brow_speed, limit_head_speed
-from .diffusion.rounding import boost_pucker, round_lips
-from .diffusion.vowels import compress_high_vowels
+from .corrections import boost_pucker, compress_high_vowels, hold_head_in_pauses, keep_gaze, limit_brow_speed, limit_head_speed, round_lips
 from .gestures.layer import Layer
-from .gestures.sides import Mirror
+from .gestures.making import Mirror
 from .gestures.speaker import calm_between_accents
 
 if TYPE_CHECKING:

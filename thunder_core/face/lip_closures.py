@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..channels import in_group, LIP_CLOSE, LIP_OPENERS, LIP_PRESS, MOUTH
-from ..easing import smoothstep
 from ..errors import BadRequest
+from ..filters import smoothstep
 from ..types import Motion
 from .lips import bundled_lips, Lips, TOUCH_MM
 

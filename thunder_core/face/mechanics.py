@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..channels import LARGEST_VALUE
-from ..easing import smoothstep
-from ..filters import highest, smooth
+from ..filters import highest, smooth, smoothstep
 from ..rotation import rotvec_to_matrix
 from ..steps import CONSTRAINT, step
 from .articulators import Articulators, Shape

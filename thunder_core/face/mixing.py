@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..channels import BLINKS, GAZE, region_of, SPEECH
-from ..easing import smoothstep
+from ..filters import smoothstep
 from ..types import Motion
 from . import lip_closures
 from .head import load_head

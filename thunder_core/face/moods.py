@@ -18,12 +18,10 @@ import numpy as np
 
 from ..channels import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
 from ..direction import AXES, DIRECTION_NAMES, MOODS
-from ..easing import smoothstep
-from ..filters import highest, smooth
+from ..filters import highest, slowed, smooth, smoothstep
 from ..steps import ADDED, step
 from .articulators import Articulators
 from .lip_closures import press_together
-from .smoothing import slowed
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
 _AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2  # reach and deviation by which a mood makes way before closures, rounded sounds and speech

@@ -21,11 +21,10 @@ from tqdm import tqdm
 
 from ..channels import in_group, SPEECH
 from ..direction import AXES, Direction, MOODS, NEUTRAL
-from ..engine.m2s.curves import mean
 from ..engine.m2s.judge import counted, FLOOR, Judge, JudgeConfig, left_open, opening_and_width, PLAIN, STRESSED, TAPS
 from ..engine.m2s.model import MeshToSpeech
 from ..engine.m2s.mouth import Mouth
-from ..engine.m2s.score import DAMPED, evidence, OFF_FRAMES, Scale, shift_frames, smoothed, voiced
+from ..engine.m2s.score import DAMPED, evidence, mean, OFF_FRAMES, Scale, shift_frames, smoothed, voiced
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap

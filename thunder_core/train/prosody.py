@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from .. import filters
-from ..engine.speech.closure_envelope import LABELS_PER_SECOND, segments
+from ..engine.speech.cues import LABELS_PER_SECOND, segments
 from ..engine.speech.mel import level
 from ..engine.speech.phones import SILENCE
 from ..engine.speech.pitch import track

@@ -39,7 +39,7 @@ SPREAD, GUIDANCE = 0.5, 1.0  # the user's defaults, at normal quality: for the c
 _SPREADS, _STEPS, _GUIDANCES = (0.0, 0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)
 _OTHERS = (
     "engine/readings.py",
-    "engine/speech/accents.py",
+    "engine/speech/phrasing.py",
     "direction.py",
     "face/mechanics.py",
     "train/prosody.py",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..direction import Direction
-from ..engine.speech.closure_envelope import closure
+from ..engine.speech.cues import closure
 from ..engine.speech.phones import BILABIALS, SILENCE
 from ..types import Motion
 from .prosody import prosody

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..direction import Direction, MOODS
-from ..easing import smoothstep
-from ..engine.speech.closure_envelope import closure, segments
+from ..engine.speech.cues import closure, segments
 from ..engine.speech.phones import PHONES
+from ..filters import smoothstep
 from ..types import FPS
 from .teacher_timing import wander
 
@@ -109,7 +109,6 @@ OF_MOODS: dict[str, Sequence[Part]] = {
 SMILE, FROWN, ASYMMETRY = 0.7, 0.6, 0.25  # channel values at a style value of 1
 _CHUCKLE, _TREMBLE = 4.6, 6.0  # Hz
 _VARIES = 0.25  # standard deviation between performances of an amount's logarithm
-_LASTING = ("always", "drift")  # cues that do not need a sound
 
 
 def sides(channel: str, names: Sequence[str]) -> tuple[str, ...]:

@@ -14,8 +14,7 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction
-from ..engine.diffusion.articulate import sounds_of
-from ..engine.speech.closure_envelope import closure, segments
+from ..engine.speech.cues import closure, segments, sounds_of
 from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
 from ..face.articulators import bundled_articulators, Shape

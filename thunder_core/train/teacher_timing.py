@@ -6,9 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from .. import filters
-from ..easing import smoothstep
-from ..engine.speech.closure_envelope import segments
+from ..engine.speech.cues import segments
 from ..engine.speech.phones import SILENCE
+from ..filters import smoothstep
 from ..types import FPS
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ...easing import smoothstep
+from ...filters import smoothstep
 
 STEPS = 1000  # D of the paper
 BETA = (1e-4, 0.02)  # linear schedule of the paper

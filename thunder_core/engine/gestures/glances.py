@@ -15,7 +15,7 @@ import numpy as np
 
 from ...animation.played import SACCADE, starts
 from ...direction import over_frames
-from ...easing import smoothstep
+from ...filters import smoothstep
 from ...rotation import angular_speed
 from ...types import FPS
 from ..speech.phrasing import Phrasing

@@ -33,8 +33,7 @@ from ...face.lips import CLOSED_MM
 from ..speech.encoder import LOUDNESS
 from ..speech.phones import PHONES, SILENCE
 from ..weights import load_network, typed
-from .curves import Guesses, LAGS, mean, standard
-from .score import hann, OFF_FRAMES, smoothed, voiced
+from .score import Guesses, hann, LAGS, mean, OFF_FRAMES, smoothed, standard, voiced
 
 STRESSED, PLAIN = 0, 1  # the opinions: where a take's own stresses are no errors, and where they are
 FLOOR = 0.1  # added to the relative error before the logarithm; smaller errors hardly count

@@ -26,24 +26,30 @@ from ...quality import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..batches import at_once, in_turn, Run
 from ..cards import unusable
-from ..diffusion.articulate import believed_sounds, demanded_closures, last_sound
 from ..diffusion.denoiser import Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
-from ..diffusion.pauses import stillness
-from ..diffusion.rounding import believed_rounding, Rounding, unrounded
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
-from ..diffusion.vowels import believed_vowels, no_vowels, Vowels
 from ..gestures.layer import Layer
-from ..gestures.making import breaths_of, layer_of
-from ..gestures.sides import doubts, mirrored, mirrored_as
+from ..gestures.making import breaths_of, doubts, layer_of, mirrored, mirrored_as
 from ..graph import graph_of
 from ..m2s.model import MeshToSpeech
 from ..m2s.mouth import Mouth
 from ..pipeline import Kept, Part, Pipeline
-from ..speech.accents import accent_curve
+from ..speech.cues import (
+    believed_rounding,
+    believed_sounds,
+    believed_vowels,
+    demanded_closures,
+    last_sound,
+    no_vowels,
+    Rounding,
+    stillness,
+    unrounded,
+    Vowels,
+)
 from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
 from ..speech.opening_map import opening_map, PredictedOpening
-from ..speech.phrasing import Phrasing, phrasing, silent
+from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
 from ..speech.units import Units
 
