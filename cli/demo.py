@@ -33,7 +33,7 @@ from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_takes
-from ..thunder_core.quality import NORMAL, QUALITIES
+from ..thunder_core.request import NORMAL, QUALITIES
 from . import bake, products
 from .script import file_path, quiet, run, say, takes_in_words, warn, whole
 

@@ -18,8 +18,7 @@ from research.harness import add_shared, keep, RESULTS, SAMPLE, usual
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.score import DAMPED
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.quality import DRAFT, FINAL, QUALITIES
-from thunder_core.request import Request
+from thunder_core.request import DRAFT, FINAL, QUALITIES, Request
 from thunder_core.types import Motion, RATE, Speech
 
 SPREAD = 0.5  # of the takes, as the add-on asks for by default

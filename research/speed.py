@@ -37,8 +37,7 @@ from thunder_core.engine.diffusion.sampling import sample, seeded_noise, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import portions
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.quality import NORMAL, QUALITIES
-from thunder_core.request import Request
+from thunder_core.request import NORMAL, QUALITIES, Request
 from thunder_core.types import FPS, RATE, Speech
 
 BEFORE = "f80d428"  # commit whose takes are compared

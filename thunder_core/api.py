@@ -36,8 +36,7 @@ from .files import part_of
 from .first_seed import of_voice
 from .progress import no_progress
 from .protocol import UNSPOKEN
-from .quality import NORMAL
-from .request import check_number, Request
+from .request import check_number, NORMAL, Request
 from .shipped import SAMPLE
 from .systems import DIRECTION, SYSTEMS
 from .types import FPS, LipSyncScore, LISTENS, pack, Speech, unpack

@@ -11,10 +11,11 @@ import numpy as np
 from .direction import Asked, check
 from .errors import BadRequest
 from .face.mapping import Sums
-from .quality import NORMAL, QUALITIES
 from .systems import DEFAULT, SYSTEMS
 from .types import Keep, pack
 
+DRAFT, NORMAL, FINAL = "draft", "normal", "final"
+QUALITIES = (DRAFT, NORMAL, FINAL)
 MOST_TAKES = 256  # takes per request, a memory bound; the panel and bakes allow 64 (batch/settings.py)
 PutArray = Callable[[np.ndarray], str]
 LAST_SEED = 2**63 - 1

@@ -14,7 +14,7 @@ import os
 import random
 from pathlib import Path
 
-from thunder_core.quality import NORMAL, QUALITIES
+from thunder_core.request import NORMAL, QUALITIES
 
 KEY, PUBLIC, PAIRS, VOTES = "key.json", "public", "pairs.json", "votes"
 QUESTIONS = {

@@ -12,8 +12,7 @@ from ...thunder_core import records
 from ...thunder_core.direction import Asked, AXES, check, DIRECTION_NAMES, MOODS
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.mapping import Sums
-from ...thunder_core.quality import NORMAL, QUALITIES
-from ...thunder_core.request import Request
+from ...thunder_core.request import NORMAL, QUALITIES, Request
 from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, SYSTEMS
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
 

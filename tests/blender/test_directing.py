@@ -20,7 +20,7 @@ from thunder.scene.takes.direction import presets, similar, sliders
 from thunder.scene.takes.direction.live import live, PENDING
 from thunder.scene.voice import strip, voice_cache
 from thunder.thunder_core import direction as core
-from thunder.thunder_core.quality import DRAFT, NORMAL
+from thunder.thunder_core.request import DRAFT, NORMAL
 from timing import keeps
 
 pytestmark = pytest.mark.one_blender

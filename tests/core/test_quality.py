@@ -16,8 +16,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems import thunder as system
 from thunder_core.errors import BadWeights
-from thunder_core.quality import DRAFT, FINAL, NORMAL
-from thunder_core.request import Request
+from thunder_core.request import DRAFT, FINAL, NORMAL, Request
 
 ROOT = Path(__file__).resolve().parents[2]
 WEIGHTS = ROOT / "weights"

@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 from research import peers, speed, speed_quality
 from thunder_core.engine.diffusion.sampling import alpha_bar
 from thunder_core.face.head import load_head
-from thunder_core.quality import NORMAL
+from thunder_core.request import NORMAL
 
 WANTED = (
     "sampler_speedup_vs_ddpm1000 lve_ratio sdiv_lip_ratio sdiv_upper_ratio takes8_10s_seconds takes8_speedup_vs_f80d428 "

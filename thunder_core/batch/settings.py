@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..direction import AXES, MOODS
-from ..quality import NORMAL, QUALITIES
+from ..request import NORMAL, QUALITIES
 from ..systems import SYSTEMS
 
 LAST_FRAME = 1_048_574  # Blender's largest frame number

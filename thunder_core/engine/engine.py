@@ -32,10 +32,9 @@ from .m2s.judge import Judge
 from .m2s.model import MeshToSpeech
 from .m2s.mouth import MARGIN, Mouth
 from .m2s.vocoder import Vocoder
-from .measures import Measures, SPOKEN
 from .readings import emphasised, reading
 from .request import RunningRequest, tidy
-from .scorer import Progress, Scorer, Turn
+from .scorer import Measures, Progress, Scorer, SPOKEN, Turn
 from .speech import transcript
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS

@@ -22,9 +22,8 @@ from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
 from .batches import in_portions, in_turn, Run, SharedProgress, side_by_side
 from .diffusion.sampling import WINDOW
-from .measures import Measures
 from .readings import emphasised
-from .scorer import Expectation, NO_TURN, Scorer, Turn
+from .scorer import Expectation, Measures, NO_TURN, Scorer, Turn
 from .systems.thunder import VoiceFeatures
 
 _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, more delays the first take

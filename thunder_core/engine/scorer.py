@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scores motions of a sound: works out what the model expects of it, asks the judge, and lays its opinion on the scale."""
+"""Scores motions of a sound (works out what the model expects of it, asks the judge, and lays its opinion on the scale), and measures what
+they show."""
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..animation.played import Played
+from ..animation.shown import measured, measured_quiet
 from ..animation.style_of_motion import style_of_mouth
 from ..direction import Asked, Direction, over_frames
 from ..face.head import Head
+from ..face.lips import Lips
 from ..progress import no_progress
 from ..types import FPS, LipSyncScore, Motion
 from .m2s.judge import counted, doubt, Judge, opening_and_width, PLAIN, Reference, silence, SILENT, STRESSED, UNCLEAR
@@ -28,6 +33,7 @@ Progress = Callable[[float, str], None]
 Turn = contextlib.AbstractContextManager[object]
 NO_TURN: Turn = contextlib.nullcontext()
 _KNOWN_AHEAD = 3000  # frames up to which a take's `Reference` is worked out beside sampling: it is held until then, with 440 bytes a frame
+SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 
 
 @dataclass(frozen=True)
@@ -164,3 +170,31 @@ class Scorer:
             log_odds.append(evidence(said, voice.units[at : at + said.shape[1]], self.m2s.unit_log_prior))
             at += said.shape[1]
         return torch.cat(features, 1), torch.cat(lips, 1), torch.cat(log_odds, 1)
+
+
+class Measures:
+    """Measures of motions of one head; what they need of the head is worked out on first use."""
+
+    def __init__(self, head: Head):
+        self._head = head
+
+    @cached_property
+    def _margins(self) -> Lips:
+        """The margins of the head's lips. Raises BadHead if they are not known."""
+        return Lips.of(self._head)
+
+    @cached_property
+    def _played(self) -> Played:
+        return Played.of(self._head)
+
+    def opening_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+        """As `face.lips.opening_mm` and `width_mm` measure a motion, each float32 [T]."""
+        return self._margins.opening(motion).astype(np.float32), self._margins.width(motion).astype(np.float32)
+
+    def of_style(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
+        """What a motion of this sound shows, as `animation.shown.measured`."""
+        return measured(self._played, motion, voice.presence.cpu().numpy() > SPOKEN)
+
+    def of_quiet(self, motion: Motion) -> dict[str, float]:
+        """What a motion of a face that does not speak shows, as `animation.shown.measured_quiet`."""
+        return measured_quiet(self._played, motion)

@@ -23,7 +23,7 @@ from ..engine.readings import emphasised, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Thunder, VoiceFeatures
 from ..files import part_of
-from ..quality import NORMAL
+from ..request import NORMAL
 from ..types import FPS, pack, RATE
 from .corpus import Clip, Corpus
 from .lip_kernels import fitted_to, identity, KERNELS

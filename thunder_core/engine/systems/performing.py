@@ -14,7 +14,7 @@ import torch
 from ...direction import Asked, AXES, Direction, MOODS
 from ...errors import BadRequest
 from ...files import hash_of
-from ...quality import DRAFT, FINAL, NORMAL
+from ...request import DRAFT, FINAL, NORMAL
 from ...systems import available, FOLDER, FROM_MOTION, FROM_PICTURE, LEAST_PICTURE, MOOD, NOTHING, System, SYSTEMS
 from ...types import Motion
 from ..cards import unusable

@@ -22,7 +22,7 @@ from ...face.head import Head
 from ...face.mechanics import Sounds
 from ...files import hash_of
 from ...filters import highest, smooth
-from ...quality import DRAFT, FINAL, NORMAL
+from ...request import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..batches import at_once, in_turn, Run
 from ..cards import unusable
