@@ -69,6 +69,60 @@ def written(name: str, weights=lambda data: data, card=lambda text: text):
     return make
 
 
+def load_graph(case: Case):
+    """Open the graph of the files in the case's folder."""
+    return import_module("thunder_core.engine.graph").Graph(case.folder / case.given)
+
+
+def graph(change):
+    """Makes the files of the distilled model, the bytes of its graph changed."""
+
+    def make(folder):
+        for suffix in ("safetensors", "onnx"):
+            content = (ROOT / "weights" / f"distilled.{suffix}").read_bytes()
+            (folder / f"distilled.{suffix}").write_bytes(change(content) if suffix == "onnx" else content)
+        return "distilled"
+
+    return make
+
+
+def _node(**change):
+    """Changes the first addition of a graph: its operator, domain or attributes."""
+
+    def changed_graph(content):
+        import onnx
+
+        model = onnx.load_from_string(content)
+        node = next(node for node in model.graph.node if node.op_type == "Add")
+        for name, value in change.items():
+            if name == "branch":
+                node.attribute.append(onnx.helper.make_attribute(name, onnx.helper.make_graph([], value, [], [])))
+            else:
+                setattr(node, name, value)
+        return model.SerializeToString()
+
+    return changed_graph
+
+
+def _enormous(content):
+    """The graph with a constant of four terabytes before its first node."""
+    import onnx
+
+    model, helper = onnx.load_from_string(content), onnx.helper
+    size = helper.make_tensor("size", onnx.TensorProto.INT64, [1], [2**40])
+    more = [helper.make_node("ConstantOfShape", ["size"], ["bomb"]), helper.make_node("Add", ["bomb", "x"], ["more"])]
+    model.graph.initializer.append(size)
+    nodes = [*more, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.output[0].CopyFrom(helper.make_tensor_value_info("more", onnx.TensorProto.FLOAT, None))
+    return model.SerializeToString()
+
+
+def _encoders(content):
+    return (ROOT / "weights" / "encoder.onnx").read_bytes()
+
+
 def _largest(tensors):
     return max((key for key in tensors if tensors[key].is_floating_point()), key=lambda key: tensors[key].numel())
 
@@ -167,6 +221,20 @@ def _rows():
         ("has a width for a larger network", _configured(width=60_000)),
     ):
         yield Fault("weights", f"judge: a card that {what}", written("judge", card=card), load, "BadWeights", _named("judge.json"))
+
+    for what, change, says in (
+        ("that is empty", lambda data: b"", "is no graph"),
+        ("that is cut off", _cut, "(is damaged|is cut off)"),
+        ("of 3 MB", lambda data: data + bytes(3 << 20), "is larger than 2 MB"),
+        ("that is a pickle", lambda data: b"\x80\x04cos\nsystem\n(S'exit 3'\ntR.", "(is damaged|is cut off|is no graph)"),
+        ("of another network", _encoders, "does not fit the weights"),
+        ("with an operator nobody knows", _node(op_type="Shell"), "an operator that no network here has"),
+        ("with a loop", _node(op_type="Loop"), "an operator that no network here has"),
+        ("with another domain's operator", _node(domain="com.example"), "not ONNX's own"),
+        ("with a branch", _node(branch="inner"), "loops or branches"),
+        ("that asks for four terabytes", _enormous, "is no graph"),
+    ):
+        yield Fault("weights", f"distilled: a graph {what}", graph(change), load_graph, "BadWeights", _named("distilled.onnx", says))
 
 
 ROWS = list(_rows())
