@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 from torch import nn, Tensor
+from torch.onnx import symbolic_helper
 
 from ..engine.cards import GRAPH
 from ..engine.diffusion.denoiser import Denoiser, load_denoiser
@@ -76,6 +77,26 @@ def write_graphs(folder: Path) -> list[Path]:
     return written
 
 
+def _reshape(graph, x, shape: list[int]):
+    """x in another shape, 0 for axes that stay as they are."""
+    return graph.op("Reshape", x, graph.op("Constant", value_t=torch.tensor(shape)))
+
+
+@symbolic_helper.parse_args("v", "i", "is")
+def _unflatten(graph, x, axis: int, sizes: list[int]):
+    """The last axis of x as several: torch would compute all lengths again at every call."""
+    assert axis == -1
+    return _reshape(graph, x, [0] * (symbolic_helper._get_tensor_rank(x) - 1) + sizes)
+
+
+@symbolic_helper.parse_args("v", "i", "i")
+def _flatten(graph, x, first: int, last: int):
+    """The last axes of x as one."""
+    rank = symbolic_helper._get_tensor_rank(x)
+    assert last in (-1, rank - 1)
+    return _reshape(graph, x, [0] * (first % rank) + [-1])
+
+
 def graph_of(network: nn.Module, traced: _Traced) -> bytes:
     """The graph of a network, whose weights are named as in its state_dict and left out."""
     import onnx
@@ -85,6 +106,8 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
     with torch.no_grad():
         for value in stored.values():  # those that are equal by chance would become one
             value.copy_(torch.rand_like(value) + 0.5)
+    for name, symbolic in (("aten::unflatten", _unflatten), ("aten::flatten", _flatten)):
+        torch.onnx.register_custom_op_symbolic(name, symbolic, _OPERATORS)
     made = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")

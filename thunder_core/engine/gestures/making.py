@@ -86,7 +86,7 @@ def layer_of(
     """The gestures of a seed's take for a voice that the face speaks, or `listens` to.
 
     spread: 0 … 1, variation of takes around the request.  styles: [1 or T, DIRECTION_NAMES], the take's direction; None: the usual one.
-    turned: the take doubts with the other side than the model (`sides.mirrored`).
+    turned: the take doubts with the other side than the model (`mirrored`).
     """
     layer, manner, directed = Layer.of(phrasing.frames), manner_of(seed, spread), Directed.of(styles, turned)
     (answered if listens else marked)(layer, phrasing, seed, manner, directed)
