@@ -13,7 +13,9 @@ from thunder_core.engine.diffusion.denoiser import load_denoiser
 from thunder_core.engine.graph import Graph, graph_of
 from thunder_core.engine.graph_file import BadGraph, weights_of
 from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.engine.systems.thunder import Thunder
 from thunder_core.errors import BadWeights
+from thunder_core.face.head import load_head
 from thunder_core.train.graphs import NETWORKS, write_graphs
 
 onnx = pytest.importorskip("onnx")
@@ -67,6 +69,20 @@ def test_the_graphs_of_the_shipped_weights_are_up_to_date(tmp_path):
 def test_weights_without_a_graph_and_graphics_cards_go_without():
     assert graph_of(SHIPPED / "m2s_mouth", "cpu") is None and graph_of(SHIPPED / "encoder", "cuda:0") is None
     assert isinstance(graph_of(SHIPPED / "encoder", "cpu"), Graph)
+
+
+def test_the_first_sound_opens_the_graphs_and_a_damaged_one_is_said_then(tmp_path):
+    for path in SHIPPED.iterdir():
+        shutil.copy(path, tmp_path)
+    thunder = Thunder(tmp_path, "cpu", load_head())
+    networks = thunder.encoder, thunder.distilled, thunder.denoiser
+    assert all(network.graph is None for network in networks)
+    (tmp_path / "denoiser.onnx").write_bytes(b"no graph")
+    for _ in range(2):
+        with pytest.raises(BadWeights, match="denoiser.onnx"):
+            thunder.analyse(torch.zeros(8000), 12)
+    shutil.copy(SHIPPED / "denoiser.onnx", tmp_path)
+    assert thunder.analyse(torch.zeros(8000), 12).frames == 12 and all(isinstance(network.graph, Graph) for network in networks)
 
 
 def model_of(*nodes, **more):

@@ -312,6 +312,7 @@ class Engine:
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
         """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts, and its words, in seconds."""
+        self.thunder.open_graphs()
         _, logits = self.thunder.encoder.analyse(self._samples(speech).to(self.device))
         belief = logits.float().softmax(-1).cpu().numpy()
         closures, words = transcript.closures_and_words(belief, text)

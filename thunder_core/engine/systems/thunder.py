@@ -180,11 +180,22 @@ class Thunder:
         self.distilled = _distilled(folder, self.denoiser.config)
         if self.distilled is not None:
             self.distilled.to(device)
-        # Takes are sampled beside each other, each by one thread; sounds are analysed one at a time.
-        networks = {"denoiser": self.denoiser, "distilled": self.distilled, "encoder": self.encoder, "encoder-t": self.feature_encoder}
-        for name, network in networks.items():
+        self.folder = folder
+        self._without_graph = {
+            "encoder": self.encoder, "encoder-t": self.feature_encoder, "distilled": self.distilled, "denoiser": self.denoiser,
+        }  # fmt: skip
+
+    def open_graphs(self) -> None:
+        """Have ONNX Runtime compute the networks from now on, where it can. Takes tenths of a second, and nothing when called again.
+
+        Raises BadWeights.
+        """
+        while self._without_graph:
+            name, network = next(iter(self._without_graph.items()))
             if network is not None:
-                network.graph = graph_of(folder / name, device, torch.get_num_threads() if "encoder" in name else 1)
+                # Takes are sampled beside each other, each by one thread; sounds are analysed one at a time.
+                network.graph = graph_of(self.folder / name, self.device, torch.get_num_threads() if "encoder" in name else 1)
+            self._without_graph.pop(name, None)
 
     @property
     def knows_styles(self) -> bool:
@@ -198,6 +209,7 @@ class Thunder:
 
     def analyse(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
         """Features of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
+        self.open_graphs()
         samples = samples.to(self.device)
         with at_once(min(2, torch.get_num_threads())) if self.device == "cpu" else contextlib.nullcontext(None) as run:
             pitch = (run or in_turn).begin(lambda: semitones(samples, frames))  # the encoder does not need it
