@@ -10,12 +10,16 @@ import torch
 
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.diffusion.denoiser import load_denoiser
+from thunder_core.engine.engine import Engine
 from thunder_core.engine.graph import Graph, graph_of
 from thunder_core.engine.graph_file import BadGraph, weights_of
+from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.engine.systems.thunder import Thunder
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
+from thunder_core.request import QUALITIES, Request
+from thunder_core.shipped import SAMPLE
 from thunder_core.train.graphs import NETWORKS, write_graphs
 
 onnx = pytest.importorskip("onnx")
@@ -83,6 +87,20 @@ def test_the_first_sound_opens_the_graphs_and_a_damaged_one_is_said_then(tmp_pat
             thunder.analyse(torch.zeros(8000), 12)
     shutil.copy(SHIPPED / "denoiser.onnx", tmp_path)
     assert thunder.analyse(torch.zeros(8000), 12).frames == 12 and all(isinstance(network.graph, Graph) for network in networks)
+
+
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_weights_without_graphs_give_the_same_takes_by_torch(tmp_path, quality):
+    for path in SHIPPED.iterdir():
+        if path.suffix != ".onnx":
+            shutil.copy(path, tmp_path)
+    engines, speech = [Engine.load(folder, "cpu") for folder in (SHIPPED, tmp_path)], read_sound(SAMPLE)
+    pairs = zip(*(engine.generate(speech, Request(2, 1, quality=quality)) for engine in engines))
+    for one, other in pairs:
+        lips = [engines[0].scorer.lips(take.motion) for take in (one, other)]
+        assert one.seed == other.seed and (lips[0] - lips[1]).norm(dim=-1).max() < 1e-5, "a hundredth of a millimetre"
+        assert abs(one.score.total - other.score.total) < 0.2
+    assert engines[0].thunder.distilled.graph is not None and engines[1].thunder.distilled.graph is None
 
 
 def model_of(*nodes, **more):
