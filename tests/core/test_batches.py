@@ -2,7 +2,6 @@
 """Portions of takes: the same takes by any number of threads, and where a graphics card's memory does not hold as many at once."""
 
 import contextlib
-import threading
 import time
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 import torch
 
 from thunder_core.direction import Asked, Direction
-from thunder_core.engine.batches import at_once, in_portions, in_turn, SharedProgress, side_by_side
+from thunder_core.engine.batches import in_portions, SharedProgress, side_by_side
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import memory_of_portion
 from thunder_core.errors import Cancelled, is_out_of_device_memory
@@ -124,28 +123,10 @@ def test_an_error_of_one_task_stops_those_at_work_and_drops_the_others():
 
     began, results = time.monotonic(), []
     with pytest.raises(ValueError, match="broken"):
-        results.extend(side_by_side([lambda run, i=i: task(i) for i in range(8)], 2, report.stop))
+        results.extend(side_by_side([lambda i=i: task(i) for i in range(8)], 2, report.stop))
     assert time.monotonic() - began < 5 and len(begun) < 8
     with pytest.raises(Cancelled):
         report([5], 0.7, "")
-
-
-def test_work_begun_beside_the_caller_is_done_by_whoever_comes_to_it():
-    held, free = threading.Event(), threading.Event()
-
-    def where():
-        return threading.current_thread() is threading.main_thread()
-
-    assert in_turn.begin(where)()
-    with at_once(2) as run:
-        began = run.begin(lambda: (held.set(), where())[1])
-        assert held.wait(10) and not began()
-        blocked, waiting = run.begin(lambda: free.wait(10)), run.begin(where)
-        assert waiting(), "the other thread is busy"
-        free.set()
-        assert blocked()
-        with pytest.raises(ZeroDivisionError):
-            run.begin(lambda: 1 / 0)()
 
 
 def work_with_space_for(most, tried):
@@ -223,22 +204,3 @@ def test_an_engine_whose_denoiser_runs_out_of_memory_once_gives_the_same_takes(e
     assert sizes[0] == 4 and set(sizes[1:]) <= {1, 2} and 2 in sizes
     assert arrived == [1, 2, 3, 4] and [take.seed for take in takes] == [take.seed for take in usual]
     assert all(np.array_equal(a.motion.expression, b.motion.expression) for a, b in zip(takes, usual))
-
-
-def test_a_thread_without_a_task_takes_over_what_another_begins():
-    done = threading.Event()
-
-    def name():
-        return threading.current_thread().name
-
-    def begins(run):
-        done.wait(10)  # until the other thread has no task left
-        held = threading.Event()
-        began = run.begin(lambda: (held.set(), name())[1])
-        return held.wait(10) and began() != name()
-
-    def ends(run):
-        done.set()
-        return True
-
-    assert list(side_by_side([begins, ends], 2, lambda: None)) == [True, True]

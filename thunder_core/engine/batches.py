@@ -43,34 +43,14 @@ class SharedProgress:
         self._stopped = True
 
 
-class Run:
-    """Work that is needed later: on a thread beside the caller's, where there is one."""
-
-    def __init__(self, beside: ThreadPoolExecutor | None = None):
-        self._beside = beside
-
-    def begin(self, work: Callable[[], T]) -> Callable[[], T]:
-        """Let the other thread begin with work that is needed later; to be called once, for its result."""
-        if self._beside is None:
-            return work
-        begun = self._beside.submit(work)
-        return lambda: work() if begun.cancel() else begun.result()
-
-
-in_turn = Run()  # on the caller's thread alone
-
-
-def side_by_side(tasks: Sequence[Callable[[Run], T]], threads: int, stop: Callable[[], None]) -> Generator[T, None, None]:
+def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[[], None]) -> Generator[T, None, None]:
     """Run tasks on `threads` threads and yield their results in the order of `tasks`.
 
-    Each task uses one torch thread: our operations are too short to share, and results do not depend on the number of threads. It gets a
-    `Run` for parts of it that a thread may take over which has no task left.
+    Each task uses one torch thread: our operations are too short to share, and results do not depend on the number of threads.
     If a task raises or the caller stops, `stop` is called, tasks not started are dropped and running ones are awaited.
     """
-    with _one_torch_thread():
-        pool = _threads("takes", threads)
-        run = Run(pool)
-        begun = [pool.submit(task, run) for task in tasks]
+    with one_torch_thread():
+        begun = [_threads(threads).submit(task) for task in tasks]
         waiting = deque(begun)
         try:
             while waiting:
@@ -83,18 +63,10 @@ def side_by_side(tasks: Sequence[Callable[[Run], T]], threads: int, stop: Callab
             wait(begun)
 
 
-@contextlib.contextmanager
-def at_once(threads: int) -> Iterator[Run]:
-    """A `Run` for short parts of one task, with threads beside the caller's. torch uses one thread for each part, so that the result does
-    not depend on how many threads there are."""
-    with _one_torch_thread():
-        yield in_turn if threads == 1 else Run(_threads("parts", threads - 1))
-
-
 @lru_cache(maxsize=None)
-def _threads(name: str, count: int) -> ThreadPoolExecutor:
+def _threads(count: int) -> ThreadPoolExecutor:
     """Threads that compute no gradients. They wait for the next request, since to start them takes milliseconds."""
-    return ThreadPoolExecutor(count, name, _begin)
+    return ThreadPoolExecutor(count, "takes", _begin)
 
 
 def _begin() -> None:
@@ -104,7 +76,7 @@ def _begin() -> None:
 
 
 @contextlib.contextmanager
-def _one_torch_thread() -> Iterator[None]:
+def one_torch_thread() -> Iterator[None]:
     """Within it torch's operations use one thread each, and Python's lock is handed on soon."""
     before, interval = torch.get_num_threads(), sys.getswitchinterval()
     torch.set_num_threads(1)

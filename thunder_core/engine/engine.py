@@ -24,7 +24,7 @@ from ..request import Request
 from ..steps import traced
 from ..systems import DEFAULT, DIRECTION, MOOD, NOTHING, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
-from .batches import Run, SharedProgress
+from .batches import SharedProgress
 from .cards import advice, check_regular, unusable
 from .diffusion.sampling import Inpainting
 from .explain import explain
@@ -235,11 +235,11 @@ class Engine:
 
         def draw(
             seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None,
-            gestures: list[tuple[int, float]] | None, turn: Turn, run: Run,
+            gestures: list[tuple[int, float]] | None, turn: Turn,
         ) -> list[Motion]:  # fmt: skip
             if other is None:
                 effort, like = request.steps or request.quality, () if asked is None else tuple(whose for whose, _ in asked.like)
-                return self.thunder.perform(voice, seeds, effort, guidance, tell, kept, guide, styles, gestures, like, turn, run)
+                return self.thunder.perform(voice, seeds, effort, guidance, tell, kept, guide, styles, gestures, like, turn)
             return other.perform(voice, seeds, request.steps or STEPS_OF[request.quality], guidance, tell, styles, request.reference)
 
         return RunningRequest(

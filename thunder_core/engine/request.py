@@ -20,7 +20,7 @@ from ..direction import Asked
 from ..face.mapping import Sums, visible
 from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
-from .batches import in_portions, in_turn, Run, SharedProgress, side_by_side
+from .batches import in_portions, SharedProgress, side_by_side
 from .diffusion.sampling import WINDOW
 from .readings import emphasised
 from .scorer import Expectation, Measures, NO_TURN, Scorer, Turn
@@ -30,7 +30,7 @@ _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, mor
 _FRAMES_AT_WORK = 150_000  # bound for takes that are articulated or scored in parallel: two of an hour need 2.5 GB
 _FRAMES_SAMPLED = 200_000  # the same for takes that are sampled, which needs a tenth of that memory
 _LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a fifth less
-_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[tuple[int, float]] | None, Turn, Run], list[Motion]]
+_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[tuple[int, float]] | None, Turn], list[Motion]]
 
 
 def threads_for(frames: int, threads: int, most: int = _FRAMES_AT_WORK) -> int:
@@ -76,7 +76,7 @@ class Requested:
 class RunningRequest:
     """A request for takes at work; samples and scores portions of it on any thread.
 
-    draw: (seeds, progress, direction of each, seed and spread of each one's gestures, turn, run) → a motion for each seed.
+    draw: (seeds, progress, direction of each, seed and spread of each one's gestures, turn) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
     directions that are known before.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which
     needs memory.  sums: of the face that plays the takes, as `Request`'s.  requested: of `_requested`, once it is known;
@@ -124,11 +124,11 @@ class RunningRequest:
         """A portion's takes, one step after the other."""
         return self._finished(seeds, self.sample(seeds), self._expected(seeds))
 
-    def _tasks(self, seeds: list[int]) -> list[Callable[[Run], list[Take]]]:
+    def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
         """Two tasks for a portion, run in parallel: one computes the expectation, the other samples and then waits for it."""
         expectations: Future[list[Expectation] | None] = Future()
 
-        def expect(_: Run) -> list[Take]:
+        def expect() -> list[Take]:
             try:
                 expectations.set_result(self._expected(seeds))
             except BaseException as error:
@@ -137,11 +137,10 @@ class RunningRequest:
             tidy(self.voice.frames)
             return []
 
-        def sample(run: Run) -> list[Take]:
-            motions, expected = self.sample(seeds, run), expectations.result()
+        def sample() -> list[Take]:
+            motions, expected = self.sample(seeds), expectations.result()
             with self.turn:
-                # Of long takes one thing at a time is measured, for the memory that each needs.
-                takes = self._finished(seeds, motions, expected, run if len(seeds) * self.voice.frames <= _PORTION_FRAMES else in_turn)
+                takes = self._finished(seeds, motions, expected)
             tidy(self.voice.frames)
             return takes
 
@@ -150,7 +149,7 @@ class RunningRequest:
     def _spread(self, seed: int) -> float:
         return self.asked.spread_of(seed, self.seeds[0])
 
-    def sample(self, seeds: list[int], run: Run = in_turn) -> list[Motion]:
+    def sample(self, seeds: list[int]) -> list[Motion]:
         """The motions of some seeds, finished and not scored."""
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
 
@@ -158,8 +157,8 @@ class RunningRequest:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}")
 
         if self.asked is None:
-            return self.draw(seeds, tell, None, None, self.turn, run)
-        return self.draw(seeds, tell, self._played(seeds), self._gestures(seeds), self.turn, run)
+            return self.draw(seeds, tell, None, None, self.turn)
+        return self.draw(seeds, tell, self._played(seeds), self._gestures(seeds), self.turn)
 
     def _played(self, seeds: list[int]) -> list[np.ndarray]:
         """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each."""
@@ -194,17 +193,15 @@ class RunningRequest:
         """A motion and, if that is another, what the face shows of it."""
         return [motion] if self.sums is None else [motion, self._seen(motion)]
 
-    def _finished(
-        self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None, run: Run = in_turn
-    ) -> list[Take]:  # fmt: skip
-        """Takes with their scores and what is told of them, which `run` may begin beside the scores."""
-        described = run.begin(lambda: [self._described(seed, motion) for seed, motion in zip(seeds, motions)])
+    def _finished(self, seeds: list[int], motions: list[Motion], expectations: list[Expectation] | None) -> list[Take]:
+        """Takes with their scores and what is told of them."""
         scores: list[LipSyncScore | None] = [None] * len(motions)
         if self.scored:
             seen = [self._seen(motion) for motion in motions]
             scores = [*self.scorer.grade(seen, self.voice, expectations, self.asked, lambda *how_far: self.report(seeds, *how_far))]
         takes = []
-        for motion, seed, score, (opening, width, more) in zip(motions, seeds, scores, described()):
+        for motion, seed, score in zip(motions, seeds, scores):
+            opening, width, more = self._described(seed, motion)
             about = self.about | {"seed": seed} | ({} if score is None else {"score": score.total})
             if self.asked is not None:
                 played_so = self.asked.is_as_asked(seed, self.seeds[0])

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +24,11 @@ from ...files import hash_of
 from ...filters import highest, smooth
 from ...request import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
-from ..batches import at_once, in_turn, Run
+from ..batches import one_torch_thread
 from ..cards import unusable
 from ..diffusion.denoiser import Denoiser, DenoiserConfig, load_denoiser
 from ..diffusion.guidance import SpeechGuidance
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
-from ..gestures.layer import Layer
 from ..gestures.making import breaths_of, doubts, layer_of, mirrored, mirrored_as
 from ..graph import graph_of
 from ..m2s.model import MeshToSpeech
@@ -211,31 +210,21 @@ class Thunder:
         """Features of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
         self.open_graphs()
         samples = samples.to(self.device)
-        with at_once(min(2, torch.get_num_threads())) if self.device == "cpu" else contextlib.nullcontext(None) as run:
-            pitch = (run or in_turn).begin(lambda: semitones(samples, frames))  # the encoder does not need it
+        # Of one thread, so that the result does not depend on how many there are.
+        with one_torch_thread() if self.device == "cpu" else contextlib.nullcontext():
             openings = [PredictedOpening(self.opening)] if self.opening is not None else []
             hidden, logits = self.encoder.analyse(samples, progress, openings)
             analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
             belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
             speaking = present.cpu().numpy()
-            articulation = (run or in_turn).begin(
-                lambda: (
-                    demanded_closures(belief, frames),
-                    believed_sounds(belief, speaking),
-                    believed_rounding(belief, frames),
-                    believed_vowels(belief, frames),
-                    last_sound(belief, frames),
-                    stillness(belief, frames),
-                    self.units.over(hidden, frames),
-                )
-            )
             features = speech_features(*analysed, samples, frames)
-            marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, pitch())
+            marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, semitones(samples, frames))
             opening = openings[0].over(frames) if openings else torch.zeros_like(present)
-            shut, sounds, rounding, vowels, end, still, units = articulation()
-        return VoiceFeatures(
-            features, units, present, opening, shut, sounds, rounding, vowels, end, still, accent_curve(marks.accents, frames), marks
-        )
+            return VoiceFeatures(
+                features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
+                believed_sounds(belief, speaking), believed_rounding(belief, frames), believed_vowels(belief, frames),
+                last_sound(belief, frames), stillness(belief, frames), accent_curve(marks.accents, frames), marks,
+            )  # fmt: skip
 
     @staticmethod
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:
@@ -255,7 +244,7 @@ class Thunder:
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
         styles: Sequence[np.ndarray] | None = None, drawn_by: Sequence[tuple[int, float]] | None = None, like: Sequence[int] = (),
-        turn: AbstractContextManager[object] = _NO_TURN, run: Run = in_turn,
+        turn: AbstractContextManager[object] = _NO_TURN,
     ) -> list[Motion]:  # fmt: skip
         """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
@@ -266,7 +255,6 @@ class Thunder:
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
         window of each step and may raise to stop.  turn: held while a motion is articulated, which needs more memory than sampling it.
-        run: begins with the gestures, which do not need the motion.
         """
 
         def style_of(i: int) -> np.ndarray | None:
@@ -286,7 +274,7 @@ class Thunder:
                     progress(before + share * fraction)
 
                 whose = [seeds[i] for i in some]
-                motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like, turn, run)
+                motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like, turn)
                 made |= dict(zip(some, motions))
             return [made[i] for i in range(len(seeds))]
         frames, drawn = len(voice.features), []
@@ -318,20 +306,17 @@ class Thunder:
                 x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, audio, hide, style)
             return x0 if guide is None else guide(x0, a, b)
 
-        def gestures_of(i: int) -> Callable[[], Layer]:
-            return partial(layer_of, voice.phrasing, *drawn_by[i], style_of(i), voice.listens, turned[i])
-
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             at.update(before=start, takes=len(some))
-            gestures = [run.begin(gestures_of(i)) for i in range(start, start + len(some))]
             noise = seeded_noise(some, frames, self.denoiser.config.motion, like).to(self.device)
             noise = self.denoiser.first_noise(noise, None if played is None else played[start : start + len(some)])
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             for i, m in enumerate(self.denoiser.restore(x).cpu().numpy(), start):
                 with turn:
-                    style, layer = style_of(i), gestures[i - start]()
+                    style = style_of(i)
+                    layer = layer_of(voice.phrasing, *drawn_by[i], style, voice.listens, turned[i])
                     part = Part(style, layer, None, held, turned[i], self._brows_too(kept, style))
                     drawn.append(self._motion(m, voice, part))
         return drawn
