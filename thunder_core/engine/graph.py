@@ -17,10 +17,9 @@ from safetensors.numpy import load_file
 from .cards import damaged, GRAPH, unusable
 from .graph_file import BadGraph, weights_of
 
-TURNED = " transposed"  # end of the names of weights that a graph is handed transposed
+TRANSPOSED = " transposed"  # end of the names of weights that a graph is handed transposed
 _LARGEST = 2**21  # bytes of a graph: it holds no weights
 _KINDS = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}
-
 
 onnxruntime.disable_telemetry_events()  # Windows' own records of events
 
@@ -41,7 +40,7 @@ class Graph:
                 raise BadGraph(f"is larger than {_LARGEST >> 20} MB")
             content, stored = file.read_bytes(), load_file(path.with_suffix(".safetensors"))
             wanted = weights_of(content)
-            stored |= {name + TURNED: weight.T for name, weight in stored.items()}
+            stored |= {name + TRANSPOSED: weight.T for name, weight in stored.items()}
             if any(name not in stored or stored[name].shape != shape for name, shape in wanted.items()):
                 raise BadGraph("does not fit the weights beside it")
             self._weights = [np.ascontiguousarray(stored[name], np.float32) for name in wanted]  # which the session does not copy

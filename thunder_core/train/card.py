@@ -13,7 +13,7 @@ from .lip_kernels import count, KERNELS
 
 HEAD = """# Weights
 
-Made by `python -m thunder_core.train`, stage by stage; nothing pretrained but the speaker network. Files are
+Made by `python -m thunder_core.train` and `python -m research train`, stage by stage; nothing pretrained but the speaker network. Files are
 safetensors beside a JSON with configuration and card; reading them runs no code. `head.npz` is the default head in
 FLAME layout, `head_*.npz` are other people with the same mesh and keys; every array is regenerated bit for bit by
 `python -m research sculpt`.

@@ -16,7 +16,7 @@ from torch.onnx import symbolic_helper
 
 from ..engine.cards import GRAPH
 from ..engine.diffusion.denoiser import Denoiser, load_denoiser
-from ..engine.graph import TURNED
+from ..engine.graph import TRANSPOSED
 from ..engine.speech.encoder import COMPUTED, SpeechEncoder
 from ..engine.speech.mel import BINS
 from ..files import write_file
@@ -98,19 +98,19 @@ def _flatten(graph, x, first: int, last: int):
     return _reshape(graph, x, [0] * (first % rank) + [-1])
 
 
-def _turn_weights(graph, stored: Collection[str]) -> None:
+def _transpose_weights(graph, stored: Collection[str]) -> None:
     """Have matrices that linear layers multiply with handed over transposed, instead of transposing them at every call."""
     matrices = {tensor.name: tensor for tensor in graph.initializer if tensor.name in stored and len(tensor.dims) == 2}
-    turns = {node.output[0]: node for node in graph.node if node.op_type == "Transpose" and node.input[0] in matrices}
-    for name in {node.input[0] for node in turns.values()}:  # nothing else reads them, or the graph would not be whole any more
+    transposes = {node.output[0]: node for node in graph.node if node.op_type == "Transpose" and node.input[0] in matrices}
+    for name in {node.input[0] for node in transposes.values()}:  # nothing else reads them, or the graph would not be whole any more
         matrices[name].dims[:] = matrices[name].dims[::-1]
-        matrices[name].name += TURNED
-    for node in turns.values():
+        matrices[name].name += TRANSPOSED
+    for node in transposes.values():
         graph.node.remove(node)
     for node in graph.node:
         for place, name in enumerate(node.input):
-            if name in turns:
-                node.input[place] = turns[name].input[0] + TURNED
+            if name in transposes:
+                node.input[place] = transposes[name].input[0] + TRANSPOSED
 
 
 def graph_of(network: nn.Module, traced: _Traced) -> bytes:
@@ -132,9 +132,9 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
             dynamic_axes=traced.axes, opset_version=_OPERATORS, do_constant_folding=False, dynamo=False,
         )  # fmt: skip
     model = onnx.load_from_string(made.getvalue())
-    _turn_weights(model.graph, stored)
+    _transpose_weights(model.graph, stored)
     for tensor in model.graph.initializer:
-        if tensor.name.removesuffix(TURNED) in stored:
+        if tensor.name.removesuffix(TRANSPOSED) in stored:
             tensor.ClearField("raw_data")
             tensor.data_location = onnx.TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value="weights")

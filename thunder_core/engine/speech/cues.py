@@ -50,8 +50,7 @@ def likely(belief: np.ndarray, phones: Sequence[int], above: float) -> np.ndarra
 
 def segments(mask: np.ndarray) -> list[tuple[int, int]]:
     """(first, behind last) of every run of True in [N]."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(mask).astype(int), [0]])))
-    return list(zip(edges[::2], edges[1::2]))
+    return [(start, end) for start, end in runs(np.asarray(mask, bool))]
 
 
 def closure(demanded: np.ndarray, frames: int, before: float = 0.07, after: float = 0.06) -> np.ndarray:
