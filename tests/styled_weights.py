@@ -8,8 +8,9 @@ from pathlib import Path
 import torch
 
 from thunder_core.direction import DIRECTION_NAMES
-from thunder_core.engine.diffusion.denoiser import Denoiser, DenoiserConfig
-from thunder_core.engine.weights import load_weights, save_weights, SHIPPED, write_sums
+from thunder_core.engine.weights import SHIPPED, write_sums
+from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
+from thunder_core.networks.weights import load_weights, save_weights
 
 
 def weights_with_styles(folder: Path, style: int = len(DIRECTION_NAMES), seed: int = 3, strength: float = 0.03) -> Path:

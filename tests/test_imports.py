@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("cli", "operators", "panels", "scene")
-ENGINE_SIDE = ("engine", "train", "api")  # parts of thunder_core that may import torch and the rest of the engine's libraries
+ENGINE_SIDE = ("engine", "networks", "train", "api")  # parts of thunder_core that may import torch and the rest of the engine's libraries
 BLENDER_HAS = {"bpy", "bpy_extras", "mathutils", "addon_utils", "aud", "blf", "gpu", "gpu_extras", "numpy"}
 
 

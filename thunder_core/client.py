@@ -16,7 +16,7 @@ import threading
 
 import numpy as np
 
-from .engine_python import another_python, find_engine_python
+from .engine_python import another_python, find_engine
 from .errors import (
     BadWeights,
     NoSpace,
@@ -30,7 +30,7 @@ from .worker_process import was_stopped, WorkerProcess
 class Client:
     """One worker process and the private folder it shares; starts the process at the first request, again after a crash.
 
-    python:  executable or virtual environment of the engine, None to look for it (find_engine_python).
+    python:  executable or virtual environment of the engine, None to look for it (find_engine).
     venvs:   further virtual environments to look in.
     weights: folder of the model files, None for those shipped with this package.
     device: "cpu", "cuda:0" …, None for the best available.
@@ -88,17 +88,18 @@ class Client:
                 self._start(folder)
 
     def _start(self, folder: str) -> None:
-        python = find_engine_python(self.python, self.venvs, self.option)
+        python = find_engine(self.python, self.venvs, self.option)
         if self.weights and not os.path.isdir(self.weights):
             raise BadWeights(f"There is no weights folder at “{self.weights}”: choose another, or leave it empty to use the bundled ones")
-        command = [python, "-m", __package__.rpartition(".")[2] + ".engine.worker", "--folder", folder]
+        command = [python.executable, "-m", __package__.rpartition(".")[2] + ".engine.worker", "--folder", folder]
         if self.weights:
             command += ["--weights", os.path.abspath(self.weights)]
         if self.device:
             command += ["--device", self.device]
         if self._process is not None:
             self._last_log = self._process.log
-        self._process = WorkerProcess(command, folder, self._send_again, another_python(self.python, self.option))
+        advice = another_python(self.python, self.option)
+        self._process = WorkerProcess(command, folder, self._send_again, advice, python.libraries)
 
     def request(self, verb: str, **args) -> Pending:
         """Sends a request and returns at once. “generate” gets a new folder for its arrays if none is given.

@@ -1,23 +1,41 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the Python that runs the engine: the named one, or that of an environment made for it."""
+"""Finds the Python that runs the engine: the named one, that of an environment made for it, or Blender's own with a package's libraries."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sys
+from typing import NamedTuple
 
 from .errors import NoEngine
 from .installer import python_in
+from .shipped import VENDOR
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MADE_FOR = VENDOR / "made_for.json"  # file that names the Python that a package's libraries are for
+
+
+class EnginePython(NamedTuple):
+    """The Python that runs the engine. libraries: folder that goes on its path, and on no other's; "" where it has all it needs."""
+
+    executable: str
+    libraries: str = ""
 
 
 def find_engine_python(python: str | None = None, venvs=(), option: str = "") -> str:
-    """Path of the Python that runs the engine.
+    """Path of the Python that runs the engine (`find_engine`). Raises NoEngine."""
+    return find_engine(python, venvs, option).executable
+
+
+def find_engine(python: str | None = None, venvs=(), option: str = "") -> EnginePython:
+    """The Python that runs the engine, and where its libraries are.
 
     In this order: `python` (an executable or the folder of a virtual environment; named in the preferences, or by the command
-    line's `option`), the environment variable THUNDER_PYTHON, the virtual environments `venvs`, the one beside this
-    extension. Raises NoEngine when the named one does not exist, or none does.
+    line's `option`), the environment variable THUNDER_PYTHON, the virtual environments `venvs`, this process's own Python with the
+    libraries that came with a package, the environment beside this extension. Raises NoEngine when the named one does not exist, or none
+    does, or the package is for another Python.
     """
     for given, source in ((python, "in the preferences"), (os.environ.get("THUNDER_PYTHON"), "in THUNDER_PYTHON")):
         if given:
@@ -26,19 +44,59 @@ def find_engine_python(python: str | None = None, venvs=(), option: str = "") ->
                 if python and option:
                     raise NoEngine(f"There is no Python at “{given}”: {another_python(python, option)}")
                 raise NoEngine(f"There is no Python at “{given}”, named {source}: correct it or install the engine")
-            return executable
-    for venv in (*venvs, os.path.join(ROOT, ".venv", "engine")):
+            return EnginePython(executable)
+    for venv in venvs:
         executable = _python_of(venv)
         if executable is not None:
-            return executable
+            return EnginePython(executable)
+    if wanted := packaged_for():
+        return EnginePython(_own_python(wanted), str(VENDOR))
+    executable = _python_of(os.path.join(ROOT, ".venv", "engine"))
+    if executable is not None:
+        return EnginePython(executable)
     raise NoEngine("The engine is not installed: install it, or name its Python in the preferences or in THUNDER_PYTHON")
+
+
+def packaged_for() -> str:
+    """The Python ("3.11") that the libraries are for that came with this package, "" for a clone, which has none. Quick: for panels."""
+    try:
+        with open(MADE_FOR, encoding="utf-8") as file:
+            return str(json.load(file)["python"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
+def packaged_fits() -> bool:
+    """Whether libraries came with this package and are for this process's Python. Quick: for panels."""
+    return packaged_for() == _version()
+
+
+def _version() -> str:
+    return "{}.{}".format(*sys.version_info)
+
+
+def _own_python(wanted: str) -> str:
+    """This process's Python as a program: in Blender the one that it brings, or its system's, never Blender itself. Raises NoEngine."""
+    if wanted != _version():
+        raise NoEngine(
+            f"This package of Thunder is for Python {wanted} and this Blender has Python {_version()}: install the package whose name ends "
+            f"with py{_version().replace('.', '')}"
+        )
+    program = "python" + _version()
+    candidates = (sys.executable, *(os.path.join(sys.prefix, *each) for each in (("bin", program), ("bin", "python.exe"), ("python.exe",))))
+    for path in candidates:
+        if path and os.path.basename(path).lower().startswith("python") and os.path.isfile(path):
+            return os.path.abspath(path)
+    raise NoEngine(f"Blender's own Python was not found in “{sys.prefix}”: reinstall Blender, or choose another Python in the preferences")
 
 
 def another_python(python: str | None, option: str) -> str:
     """Advice about an engine's Python that cannot run it, as the end of a sentence; it depends on where it was set."""
     if python:
         return f"name another with {option}" if option else "choose another Python in the preferences"
-    return "correct THUNDER_PYTHON" if os.environ.get("THUNDER_PYTHON") else "reinstall the engine"
+    if os.environ.get("THUNDER_PYTHON"):
+        return "correct THUNDER_PYTHON"
+    return "reinstall the extension" if packaged_for() else "reinstall the engine"
 
 
 def _python_of(path: str) -> str | None:

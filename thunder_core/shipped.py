@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the files that come with the code: weights and the sample voice; the standard library only.
+"""Finds the files that come with the code: weights, the sample voice, a package's libraries; the standard library only.
 
 In the repository and in the extension their folders lie beside this package, in the Python package they lie in it.
 """
@@ -19,3 +19,4 @@ def folder(name: str) -> Path:
 
 WEIGHTS = folder("weights")  # folder of the shipped weights and heads
 SAMPLE = folder("assets") / "sample.wav"  # the sample voice
+VENDOR = folder("vendor")  # folder of the engine's libraries in a package; a clone has none

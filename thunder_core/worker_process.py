@@ -42,9 +42,10 @@ class WorkerProcess:
 
     send_again(process, pendings): called when the worker was ended, with the requests that it had not begun.
     advice: what to do if its Python cannot run the engine, as the end of a sentence.
+    libraries: folder of packages for this process alone, "" for none.
     """
 
-    def __init__(self, command: list[str], folder: str, send_again, advice: str):
+    def __init__(self, command: list[str], folder: str, send_again, advice: str, libraries: str = ""):
         self.owed: dict[int, Pending] = {}
         self.cancelled: dict[int, float] = {}  # requests that were cancelled and may still be at work → seconds since
         self.working: int | None = None  # the request that the worker works on, by its own report
@@ -63,7 +64,7 @@ class WorkerProcess:
             self.popen = subprocess.Popen(
                 command,
                 cwd=folder,
-                env=_environment(),
+                env=_environment(libraries),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -343,12 +344,13 @@ def was_stopped(log: str) -> WorkerDied:
     return WorkerDied("The engine was stopped before it could answer: ask again", log)
 
 
-def _environment() -> dict[str, str]:
-    """This process's environment, without variables that mislead another Python, and with model hubs switched off."""
+def _environment(libraries: str) -> dict[str, str]:
+    """This process's environment, without variables that mislead another Python, with model hubs switched off, and with a folder of
+    packages ("" for none) on the path."""
     removed = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
     environment = {name: value for name, value in os.environ.items() if name not in removed}
     environment.update(
-        PYTHONPATH=ROOT,
+        PYTHONPATH=os.pathsep.join(filter(None, (ROOT, libraries))),
         PYTHONNOUSERSITE="1",
         PYTHONSAFEPATH="1",
         PYTHONUTF8="1",

@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from thunder_core.engine.attention import attention
-from thunder_core.engine.diffusion.denoiser import alibi_bias, alibi_slopes
-from thunder_core.engine.systems.flameformer import causal_bias
+from thunder_core.networks.attention import attention
+from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
+from thunder_core.networks.systems.flameformer import causal_bias
 
 
 @pytest.mark.parametrize("bias", [None, "alibi", "causal"])

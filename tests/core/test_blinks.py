@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from thunder_core.direction import DIRECTION_NAMES
-from thunder_core.engine.diffusion.denoiser import Denoiser, DenoiserConfig
 from thunder_core.engine.diffusion.sampling import alpha_bar, sample
-from thunder_core.engine.weights import load_weights, SHIPPED
+from thunder_core.engine.weights import SHIPPED
+from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
+from thunder_core.networks.weights import load_weights
 from thunder_core.train.blinks import bisected, blinks_a_minute
 
 MEAN, DEVIATION = 0.2, 0.2
@@ -17,9 +18,9 @@ MEAN, DEVIATION = 0.2, 0.2
 
 def gaussian(x, step):
     """E[x_0 | x] for x_0 ~ N(MEAN, DEVIATION²)."""
-    a = alpha_bar()[step][:, None, None]
-    gain = a.sqrt() * DEVIATION**2 / (a * DEVIATION**2 + 1 - a)
-    return MEAN + gain * (x - a.sqrt() * MEAN)
+    a = float(alpha_bar()[step])
+    gain = a**0.5 * DEVIATION**2 / (a * DEVIATION**2 + 1 - a)
+    return MEAN + gain * (x - a**0.5 * MEAN)
 
 
 def test_blinks_are_counted_where_lids_begin_to_close():

@@ -440,7 +440,7 @@ def limited_memory(tmp_path, kilobytes):
     return str(limited)
 
 
-@pytest.mark.parametrize("kilobytes, sentence", [(20_000, "memory ran out"), (400_000, "too little memory to load the engine")])
+@pytest.mark.parametrize("kilobytes, sentence", [(20_000, "memory ran out"), (200_000, "too little memory to load the engine")])
 def test_too_little_memory_to_load_the_engine_is_said_to_be_that(tmp_path, kilobytes, sentence):
     with Client(limited_memory(tmp_path, kilobytes)) as client, pytest.raises(errors.OutOfMemory, match=sentence):
         client.request("hello").wait(timeout=120)

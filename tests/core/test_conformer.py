@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from thunder_core.engine.cards import SHIPPED
-from thunder_core.engine.speech.conformer import Conformer
-from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.networks.conformer import Conformer
+from thunder_core.networks.encoder import SpeechEncoder
 
 
 def reference(inputs, width, layers, heads, kernel):

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from thunder_core.engine.diffusion.denoiser import alibi_bias, alibi_slopes, Denoiser, DenoiserConfig, DiagonalCrossAttention
+from thunder_core.networks.denoiser import alibi_bias, alibi_slopes, Denoiser, DenoiserConfig, DiagonalCrossAttention
 
 
 def masked_cross_attention(layer, x, audio, step):

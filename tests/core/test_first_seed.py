@@ -4,7 +4,8 @@
 import pytest
 
 from thunder_core.direction import Direction
-from thunder_core.engine.readings import _POINTS, reading
+from thunder_core.engine.readings import reading
+from thunder_core.engine.sobol import POINTS
 from thunder_core.first_seed import of_voice
 
 USUAL = Direction().vector()[None]
@@ -17,7 +18,7 @@ def test_a_voice_has_the_same_seed_everywhere():
 def test_lines_of_a_scene_are_played_by_different_people():
     names = [f"line_{i:02d}.wav" for i in range(20)] + ["rec.001.wav", "rec.002.wav", "rec"]
     seeds = [of_voice(name) for name in names]
-    assert len(set(seeds)) == len(names) and all(0 <= seed <= _POINTS - 8 and seed % 8 == 0 for seed in seeds)
+    assert len(set(seeds)) == len(names) and all(0 <= seed <= POINTS - 8 and seed % 8 == 0 for seed in seeds)
     one, other = (reading(USUAL, seed + 1, 0.5) for seed in seeds[:2])
     assert abs(one - other).max() > 0.3
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 from made_flame import made_flame
 
-from thunder_core.engine import flame_check
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.errors import BadRequest, NoEngine
 from thunder_core.face.head import HEAD_FILE, load_head
+from thunder_core.networks import flame_check
+from thunder_core.networks.flame import FlameLayer
 
 
 @pytest.fixture(scope="module")

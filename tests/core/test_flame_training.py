@@ -17,14 +17,14 @@ from research.measures.evaluate import Clip, figures as figures_of, Measured, Te
 from research.train import paper
 from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
 from thunder_core.channels import Columns
-from thunder_core.engine import smplx_layer
-from thunder_core.engine.flame import FlameLayer
-from thunder_core.engine.smplx_layer import SmplxLayer, vertex_layer
-from thunder_core.engine.systems.base import load_system
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadHead
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm
+from thunder_core.networks import smplx_layer
+from thunder_core.networks.flame import FlameLayer
+from thunder_core.networks.smplx_layer import SmplxLayer, vertex_layer
+from thunder_core.networks.systems.base import load_system
 from thunder_core.train import __main__ as train
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.loop import Schedule

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from research.measures.habits import nods
 from thunder_core.animation.played import shifts
@@ -279,9 +278,9 @@ def test_a_layer_keeps_channels_within_bounds_eyes_on_their_point_and_blinks_who
 
 
 def test_nothing_is_added_near_what_is_kept():
-    mask = torch.zeros(40, 2, dtype=torch.bool)
+    mask = np.zeros((40, 2), bool)
     mask[10:20, 0] = True
-    free = away_from_kept(mask).numpy()
+    free = away_from_kept(mask)
     assert not free[10:20, 0].any() and (free[:, 1] == 1).all() and free[20 + EASE, 0] == 1 and free[10 - 1 - EASE, 0] == 1
     assert (np.diff(free[19 : 21 + EASE, 0]) >= 0).all() and free[20, 0] < 0.2
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the judge of lip-sync learns from: takes beside the teacher in their own direction, and spoiled ones; and its score is absolute."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,29 +15,27 @@ from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, AXES, check, Direction, DIRECTION_NAMES, MOODS, Style
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.judge import (
-    _distance,
-    FLOOR,
-    held_smile,
-    Judge,
-    JudgeConfig,
-    left_open,
-    PLAIN,
-    quiet,
-    STRESSED,
-    TAPS,
-    too_small,
-)
-from thunder_core.engine.m2s.score import DAMPED, Guesses, LAGS, OFF_FRAMES, shift_frames
+from thunder_core.engine.m2s import judge as asked_judge, score
+from thunder_core.engine.m2s.judge import JudgeConfig, opening_and_width, PLAIN, STRESSED
+from thunder_core.engine.m2s.mouth import trained_mouth
+from thunder_core.engine.m2s.score import DAMPED, OFF_FRAMES, shift_frames
 from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.stresses import stressed, stresses
+from thunder_core.errors import BadWeights
 from thunder_core.face.mapping import visible
+from thunder_core.networks import curves
+from thunder_core.networks.curves import Guesses, LAGS
+from thunder_core.networks.judge import _distance, counted, doubt, FLOOR, held_smile, Judge, left_open, quiet, TAPS, too_small
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.mouth import Mouth
+from thunder_core.networks.weights import save_weights
 from thunder_core.request import Request
 from thunder_core.train import judge as judging, sampled
 from thunder_core.train.corpus import build, Corpus, split_of
+from thunder_core.train.graphs import write_graphs
 from thunder_core.train.judge import (
     allowed,
     collated,
@@ -55,13 +54,19 @@ from thunder_core.train.sampled import clips_of, MOODS_SPLIT, sample_takes, Samp
 from thunder_core.types import LipSyncScore, pack, Speech, unpack
 
 ROOT = Path(__file__).resolve().parents[2]
+WEIGHTS = ROOT / "weights"
 USUAL = Asked(spread=0.0)
-LOUDNESS = 2
 
 
 @pytest.fixture(scope="module")
 def engine():
     return Engine.load(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def judge():
+    """The shipped judge in torch, as training has it."""
+    return Judge.load(WEIGHTS)
 
 
 @pytest.fixture(scope="module")
@@ -77,18 +82,24 @@ def takes(engine, speech):
 @pytest.fixture(scope="module")
 def clip(engine, speech, takes):
     """The takes as a clip that they were sampled for, whose teacher does the very same."""
-    voice, x = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames), np.stack([pack(take.motion) for take in takes])
+    voice, x = engine.thunder.analyse(speech.samples, speech.frames), np.stack([pack(take.motion) for take in takes])
     readings = np.tile(Direction().vector(), (2, 1))
     expected = np.stack([pack(motion) for motion in engine.thunder.expected(voice, readings)])
     return SampledClip(
         takes=x, teacher=x, plain=x, expected=expected, asked=expected, readings=readings, steps=np.full(2, 5), guidance=np.ones(2),
-        features=voice.features.numpy(), units=voice.units.numpy().astype(np.uint8), opening=voice.opening.numpy(),
+        features=voice.features, units=voice.units.astype(np.uint8), opening=voice.opening,
     )  # fmt: skip
+
+
+def mouth(engine):
+    """The mouth that mesh-to-speech reads, in torch."""
+    return Mouth(trained_mouth(WEIGHTS) or engine.head)
 
 
 @pytest.fixture(scope="module")
 def lessons(engine):
-    return Lessons(engine.mouth, engine.m2s if engine.judge.config.heard else None, list(engine.head.expression_names))
+    m2s = MeshToSpeech.load(WEIGHTS) if engine.judge.config.heard else None
+    return Lessons(mouth(engine), m2s, list(engine.head.expression_names))
 
 
 # ---- what is wrong with lips
@@ -220,23 +231,23 @@ def test_the_prediction_is_the_calibrated_one(engine):
     assert judge.predicted(torch.from_numpy(features).float()[None])[0, 0].numpy() == pytest.approx(phones_alone, abs=1e-4)
 
 
-def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(engine, lessons, clip, takes, speech):
+def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(engine, judge, lessons, clip, takes, speech):
     lesson = lessons.of(clip, clip, [[], []], np.random.default_rng(0))
     voice = engine.analyse(speech)
     with torch.no_grad():
-        trained_on = opinion(engine.judge, collated([lesson])).numpy()
-        expected = engine.scorer.expect(voice, list(clip.readings))
-        scored = [engine.scorer.opinion(take.motion, voice, each)[0][0].numpy() for take, each in zip(takes, expected)]
+        trained_on = opinion(judge, collated([lesson])).numpy()
+    expected = engine.scorer.expect(voice, list(clip.readings))
+    scored = [engine.scorer.opinion(take.motion, voice, each).frames for take, each in zip(takes, expected)]
     assert np.stack(scored) == pytest.approx(trained_on, abs=5e-3)  # mesh-to-speech's features are kept in half precision
 
 
-def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(engine, lessons, clip):
+def test_a_clip_in_a_batch_with_a_longer_one_is_judged_as_alone(judge, lessons, clip):
     lesson = lessons.of(clip, clip, [["off"], []], np.random.default_rng(0))
     motions = {name: getattr(clip, name)[:, :60] for name in ("takes", "teacher", "plain", "expected", "asked")}
     short = replace(clip, **motions, features=clip.features[:60], units=clip.units[:120], opening=clip.opening[:60])
     cut = lessons.of(short, short, [[], []], np.random.default_rng(0))
     with torch.no_grad():
-        alone, together = opinion(engine.judge, collated([cut])), opinion(engine.judge, collated([lesson, cut]))
+        alone, together = opinion(judge, collated([cut])), opinion(judge, collated([lesson, cut]))
     assert together[3:, :60].numpy() == pytest.approx(alone.numpy(), abs=1e-3)
 
 
@@ -261,6 +272,87 @@ def test_a_judge_minimises_errors_and_twice_what_is_wrong_about_differences_betw
     assert float(terms["moments"]) == pytest.approx(float(smooth_l1_loss(apart, truly, beta=0.1)), rel=1e-4)
     expected = terms["frames"] + 2 * terms["moments"] + 2 * terms["rank"] + terms["hard"]
     assert float(terms["total"]) == pytest.approx(float(expected), rel=1e-5) and min(map(float, terms.values())) > 0
+
+
+# ---- what the engine asks it
+
+VOICED = [0.0, -2.0]  # loudness of a frame that sounds, and of one that does not
+
+
+def heard_sound(frames, seed=0):
+    """Speech features [T, d], of which every fifth frame is silent, opening [T], and four lips [T, 4, 3]."""
+    rng = np.random.default_rng(seed)
+    speech = rng.standard_normal((frames, JudgeConfig().speech)).astype(np.float32)
+    speech[:, -42:-2] = rng.dirichlet(np.full(len(PHONES), 0.1), frames)
+    speech[:, -1] = np.where(np.arange(frames) % 5, *VOICED)
+    lips = {name: (3e-3 * rng.standard_normal((frames, 4, 3))).astype(np.float32) for name in ("lips", "expected", "asked", "plain")}
+    return speech, rng.standard_normal(frames).astype(np.float32), lips
+
+
+def batch_of_one(*arrays):
+    return [torch.from_numpy(each)[None] for each in arrays]
+
+
+def test_doubt_and_the_frames_that_count_are_those_of_training():
+    for speech in (heard_sound(80)[0], np.tile(heard_sound(1)[0], (9, 1)), heard_sound(1)[0] - np.float32(3)):
+        (sound,) = batch_of_one(speech)
+        weight = score.voiced(speech[:, -LOUDNESS:])
+        of_training = counted(sound, torch.ones(sound.shape[:2], dtype=torch.bool))
+        assert weight.dtype == np.float32 and np.array_equal(weight, of_training[0].numpy())
+        assert asked_judge.doubt(speech, weight) == pytest.approx(float(doubt(sound, of_training)), rel=1e-5)
+
+
+def test_opening_and_width_are_the_same_of_arrays_and_tensors():
+    _, _, lips = heard_sound(30)
+    theirs = opening_and_width(torch.from_numpy(lips["lips"]))
+    for ours, other in zip(opening_and_width(lips["lips"]), theirs):
+        assert ours.dtype == np.float32 and ours.shape == (30,) and np.array_equal(ours, other.numpy())
+    assert ours == pytest.approx(1e3 * (lips["lips"][:, 2, 0] - lips["lips"][:, 3, 0]), abs=1e-5)
+
+
+def test_evidence_is_that_of_training_however_large_the_logits():
+    rng = np.random.default_rng(0)
+    logits = (rng.standard_normal((40, 7)) * np.repeat([1, 100], 20)[:, None]).astype(np.float32)
+    units, prior = rng.integers(0, 7, 40), np.log(rng.dirichlet(np.ones(7))).astype(np.float32)
+    ours = score.evidence(logits, units, prior)
+    theirs = curves.evidence(torch.from_numpy(logits)[None], torch.from_numpy(units), torch.from_numpy(prior))[0].numpy()
+    assert ours.dtype == np.float32 and ours.shape == (20,) and np.allclose(ours, theirs, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("frames", [1, 3, 90])
+def test_an_opinion_is_that_of_the_network(judge, frames):
+    speech, opening, lips = heard_sound(frames, 1)
+    ours = asked_judge.Judge(WEIGHTS, "cpu").opinion(speech, lips.pop("lips"), opening, **lips)
+    lips = heard_sound(frames, 1)[2]
+    sound, seen, expected, asked, plain, curve = batch_of_one(speech, *lips.values(), opening)
+    with torch.no_grad():
+        of_frames, hard = judge(sound, seen, expected, asked)[0].numpy(), judge.hard(sound, expected)[0].numpy()
+        in_all = float(judge.in_all(sound, seen, plain, curve))
+    assert ours.frames.shape == (frames, 2) and np.allclose(ours.frames, of_frames, atol=1e-5)
+    assert ours.hard.shape == (frames,) and np.allclose(ours.hard, hard, atol=1e-5)
+    assert isinstance(ours.in_all, float) and ours.in_all == pytest.approx(in_all, abs=1e-5)
+
+
+@pytest.mark.parametrize("graph", [True, False])
+def test_a_judge_that_mesh_to_speech_tells_of_the_lips_hears_it_by_a_graph_and_by_torch(tmp_path, graph):
+    torch.manual_seed(0)
+    made = Judge(JudgeConfig(heard=6, width=16)).eval()
+    save_weights(tmp_path / "judge", made.state_dict(), made.settings(), {})
+    if graph:
+        pytest.importorskip("onnx")
+        write_graphs(tmp_path)
+    speech, opening, lips = heard_sound(50, 2)
+    rng = np.random.default_rng(3)
+    more = {"features": rng.standard_normal((50, 6)).astype(np.float32), "evidence": rng.standard_normal(50).astype(np.float32)}
+    asking = asked_judge.Judge(tmp_path, "cpu")
+    seen = lips.pop("lips")
+    ours = asking.opinion(speech, seen, opening, **lips, **more)
+    with torch.no_grad():
+        theirs = made(*batch_of_one(speech, seen, lips["expected"], lips["asked"], *more.values()))[0].numpy()
+    assert type(asking.network._run).__name__ == ("Graph" if graph else "TorchNetwork")
+    assert np.allclose(ours.frames, theirs, atol=1e-5)
+    deaf = asking.opinion(speech, seen, opening, **lips, **{name: 0 * x for name, x in more.items()})
+    assert np.abs(deaf.frames - ours.frames).max() > 0.01
 
 
 # ---- an absolute score
@@ -293,7 +385,7 @@ def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(en
     for take in own:
         style = emphasised(reading(usual, take.seed, 0.5), take.seed, 0.5, voice.accents)
         same = engine.score(speech, take.motion, Asked(style, 0.0))
-        speaks = np.convolve(voice.features[:, -1].cpu().numpy() > -1, np.ones(13), "same") > 6.5  # other frames have the score of the line
+        speaks = np.convolve(voice.features[:, -1] > -1, np.ones(13), "same") > 6.5  # other frames have the score of the line
         speaks[:15] = False  # where the breath of the take's own fades, which a style does not tell
         apart = take.score.per_frame[speaks] - same.per_frame[speaks]  # the network knows what was requested, for the total
         assert np.abs(apart).mean() < 4 and abs(apart.mean()) < 3 and np.abs(apart).max() < 20
@@ -356,7 +448,7 @@ def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, spe
     assert np.mean(read) > np.mean(without) + 1
 
 
-def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_stays(engine, speech, monkeypatch):
+def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_stays(engine, speech, monkeypatch, tmp_path):
     warm = Direction(mood="warm", strength=0.5).vector()[None]
     of_moods = tuple(0.4 if name == "mood.warm" else 0.0 for name in DIRECTION_NAMES[len(AXES) :])
 
@@ -377,6 +469,11 @@ def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_s
     assert again.total == pytest.approx(take.score.total, abs=0.05)
     with pytest.raises(ValueError):
         Judge(JudgeConfig(moods=(0.1, 0.2)))
+    card = json.loads((WEIGHTS / "judge.json").read_text())
+    card["config"] |= {"moods": [0.1, 0.2]}
+    (tmp_path / "judge.json").write_text(json.dumps(card))
+    with pytest.raises(BadWeights, match="judge.* does not fit"):
+        asked_judge.Judge(tmp_path, "cpu")
 
 
 def test_a_louder_word_is_a_stress_and_a_louder_line_is_not():
@@ -446,8 +543,8 @@ def test_moods_are_laid_so_that_they_cost_what_they_add_to_the_error(corpus, eng
     sample_takes(corpus, engine.thunder, channels, tmp_path / "some", {MOODS_SPLIT: 1})
     clips = load_clips([tmp_path / "some"], MOODS_SPLIT)
     assert len(clips) == 1 and len(clips[0].takes) == 2 * len(MOODS)
-    lessons = Lessons(engine.mouth, None, channels)
-    judge, points = lay_moods(Judge.load(ROOT / "weights").requires_grad_(), lessons, clips)  # as it is after training
+    lessons = Lessons(mouth(engine), None, channels)
+    judge, points = lay_moods(Judge.load(WEIGHTS).requires_grad_(), lessons, clips)  # as it is after training
     assert len(judge.config.moods) == len(judge.config.moods_near) == len(MOODS) - 1
     _, again = lay_moods(judge, lessons, clips)
     assert again == points, "what was laid before does not count"
@@ -469,8 +566,8 @@ def test_a_pose_that_lips_hold_is_left_out_of_the_error_where_it_is_asked_for(en
 
 
 def test_the_teacher_plays_the_direction_that_a_take_is_compared_in(engine, speech):
-    voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
-    phones = np.repeat(voice.features.numpy()[:, -42:-2].argmax(1), 4).astype(np.uint8)
+    voice = engine.thunder.analyse(speech.samples, speech.frames)
+    phones = np.repeat(voice.features[:, -42:-2].argmax(1), 4).astype(np.uint8)
     names = list(engine.head.expression_names)
     both = [Direction(Style(energy=by)).vector() for by in (0.5, 1.6)]
     calm, wild = (sampled.taught(phones, speech.samples, voice, names, one[None], True) for one in both)
@@ -564,3 +661,15 @@ def test_correlations_with_all_guesses_and_delays_at_once_are_those_one_by_one()
         means = [(window * z).sum() / window.sum() for z in (x, y, x * y, x * x, y * y)]
         wanted = (means[2] - means[0] * means[1]) / np.sqrt((means[3] - means[0] ** 2) * (means[4] - means[1] ** 2) + 0.01)
         assert float(near[clip, curve, guess, 30]) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_mean_over_half_a_second_holds_the_ends_and_a_standard_curve_counts_what_is_heard():
+    rng = np.random.default_rng(0)
+    x, weight = rng.standard_normal(40), (rng.random(40) > 0.3).astype(float)
+    window = np.hanning(score.SMOOTH + 2)[1:-1]
+    wanted = np.convolve(np.pad(x, score.SMOOTH // 2, "edge"), window / window.sum(), "valid")
+    assert curves.smoothed(torch.from_numpy(x)[None])[0].numpy() == pytest.approx(wanted, abs=1e-6)
+    made, middle, deviation = (each[0].numpy() for each in curves.standard(torch.from_numpy(x)[None], torch.from_numpy(weight)[None]))
+    heard = x[weight > 0]
+    assert middle == pytest.approx(heard.mean()) and deviation == pytest.approx(heard.std())
+    assert made == pytest.approx((x - heard.mean()) / heard.std())

@@ -14,13 +14,13 @@ from research.train.systems import build_learner, LabelledBatches, Labels
 from research.train.vocoder import AdversarialVocoder, view_distance, VocoderLoss
 from thunder_core.channels import Columns
 from thunder_core.direction import DIRECTION_NAMES
-from thunder_core.engine.diffusion.denoiser import Denoiser, DenoiserConfig
-from thunder_core.engine.m2s.model import MeshToSpeech
-from thunder_core.engine.m2s.vocoder import Vocoder, VocoderConfig
 from thunder_core.engine.speech.encoder import EncoderConfig
-from thunder_core.engine.systems.flameselftalk import text_loss
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
+from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.systems.flameselftalk import text_loss
+from thunder_core.networks.vocoder import Vocoder, VocoderConfig
 from thunder_core.train import distil as distilling
 from thunder_core.train.denoiser import DenoiserLoss, FRAMES
 from thunder_core.train.loop import Schedule

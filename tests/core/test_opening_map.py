@@ -35,15 +35,15 @@ def samples():
 def read(encoder, by, samples, frames):
     """The opening [frames] that a map predicts."""
     reader = PredictedOpening(by)
-    encoder.analyse(torch.from_numpy(samples), readers=[reader])
-    return reader.over(frames).numpy()
+    encoder.analyse(samples, readers=[reader])
+    return reader.over(frames)
 
 
 def test_a_prediction_is_the_kernel_over_the_frames_around(encoder, samples, monkeypatch):
-    by = OpeningMap(OpeningMapConfig(LAYERS))
-    by.kernel.normal_(generator=torch.Generator().manual_seed(0))
+    kernel = torch.randn(2 * REACH + 1, 2 * 192, generator=torch.Generator().manual_seed(0)).numpy()
+    by = OpeningMap(OpeningMapConfig(LAYERS), kernel)
     features = inner_features(encoder, samples, 150)
-    wanted = around(features, REACH) @ by.kernel.numpy().ravel()
+    wanted = around(features, REACH) @ kernel.ravel()
     got = read(encoder, by, samples, 150)
     assert got == pytest.approx(wanted, abs=1e-3 * float(np.abs(wanted).max()))
     monkeypatch.setattr(encoder_module, "_CHUNK", 100)  # as of a long sound
@@ -75,7 +75,7 @@ def test_a_map_of_another_encoder_is_not_read_and_without_one_nothing_is_predict
     (folder / "opening.safetensors").unlink()
     thunder = Engine.load(folder, device="cpu").thunder
     assert thunder.opening is None
-    assert not thunder.analyse(torch.zeros(RATE), 25).opening.any()
+    assert not thunder.analyse(np.zeros(RATE, np.float32), 25).opening.any()
 
 
 def test_a_kernel_that_made_the_lips_is_fitted_again():

@@ -36,14 +36,14 @@ def phrased(frames: int = FRAMES) -> Phrasing:
     return Phrasing(frames, accents, np.array([0.5, 1.0, 0.3, 0.8]), np.array([[10, 45], [55, 95]]))
 
 
-def voice_of(shut, s, f, th, alive, listens=False):
+def voice_of(shut, s, f, th, present, listens=False):
     """A voice with these curves [FRAMES], as the pipeline reads it."""
     only = 1 - shut  # as `articulate.sounds_of` has them: closed lips win
-    sounds = Sounds(alive.astype(float), s * only, f * only, th * only * (1 - s * only))
+    sounds = Sounds(present.astype(float), s * only, f * only, th * only * (1 - s * only))
     voice = made_voice(sounds, shut=shut)
     nothing = np.zeros(FRAMES)
     more = SimpleNamespace(
-        alive=alive.astype(np.float32), quiet=1 - alive, still=nothing, accents=nothing, listens=listens, phrasing=phrased()
+        presence=present.astype(np.float32), quiet=1 - present, still=nothing, accents=nothing, listens=listens, phrasing=phrased()
     )
     voice.__dict__.update(more.__dict__)
     return voice
@@ -66,8 +66,8 @@ def style_of(rng) -> np.ndarray:
 def made(seed: int, listens: bool = False):
     """(sampled motion that no model would make, voice, part) by a seed."""
     rng = np.random.default_rng(seed)
-    alive = np.clip(1.5 - np.abs(np.arange(FRAMES) - 50) / 30, 0, 1)
-    voice = voice_of(bumps(rng, 4), bumps(rng, 3), bumps(rng, 3), bumps(rng, 2), alive, listens)
+    present = np.clip(1.5 - np.abs(np.arange(FRAMES) - 50) / 30, 0, 1)
+    voice = voice_of(bumps(rng, 4), bumps(rng, 3), bumps(rng, 3), bumps(rng, 2), present, listens)
     noise = rng.standard_normal((FRAMES, PIPELINE.columns.count))
     sampled = (0.2 + 0.35 * noise).astype(np.float32)
     # Jaw, head and eyes of up to some 15 degrees that shake from frame to frame.
@@ -115,7 +115,7 @@ def test_constraints_hold_whatever_was_sampled_and_directed(seed, listens):
     turned = sampled if not part.mirrored else PIPELINE.mirror(sampled, False)
     assert (np.abs(result[:, columns.eyes]) <= np.maximum(np.radians(24), np.abs(turned[:, columns.eyes])) + np.radians(9)).all()
     teeth = voice.sounds.sibilant + voice.sounds.labiodental + voice.sounds.dental
-    closed = (voice.shut == 1) & (voice.alive == 1) & (teeth < 1e-6)
+    closed = (voice.shut == 1) & (voice.presence == 1) & (teeth < 1e-6)
     bounded = PIPELINE.keep_in_bounds(sampled[:, : len(NAMES)], sampled[:, columns.jaw])
     gap = articulators.shape(*PIPELINE.articulate(*bounded, voice, part.style)).gap
     assert gap[closed].max(initial=0) < 2.0, "lips meet on m, b and p, but for what noise in all channels leaves of some 10 mm"
@@ -149,7 +149,7 @@ def trace():
 
 def test_a_frame_is_explained_by_the_steps_that_changed_it(trace):
     sampled, voice, part, made_trace, result = trace
-    frame = int(np.argmax(voice.shut * (voice.alive == 1)))
+    frame = int(np.argmax(voice.shut * (voice.presence == 1)))
     said = explain(made_trace, NAMES, frame)
     names = [each["step"] for each in said["steps"]]
     assert said["seconds"] == frame / 25 and "close lips" in names and "compress high vowels" not in names

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from safetensors.torch import load_file, save_file
 
 from thunder_core.direction import Asked, Direction
-from thunder_core.engine.diffusion.sampling import sample, seeded_noise, solver_steps
+from thunder_core.engine.diffusion.noise import seeded_noise
+from thunder_core.engine.diffusion.sampling import sample, solver_steps
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems import thunder as system
@@ -87,14 +87,14 @@ def folder(tmp_path):
 
 
 def test_what_was_distilled_from_another_model_is_left_aside(engine, folder):
-    whole = engine.thunder.denoiser.config
-    assert system._distilled(folder, whole) is not None
+    whole = engine.thunder.denoiser
+    assert system._distilled(folder, "cpu", whole) is not None
     tensors = load_file(folder / "denoiser.safetensors")
     tensors["motion_out.bias"] = tensors["motion_out.bias"] + 1e-3
     save_file(tensors, folder / "denoiser.safetensors")
-    assert system._distilled(folder, whole) is None
+    assert system._distilled(folder, "cpu", whole) is None
     (folder / "distilled.json").unlink()
-    assert system._distilled(folder, whole) is None
+    assert system._distilled(folder, "cpu", whole) is None
 
 
 @pytest.mark.parametrize("changed", [{"steps": 0}, {"blinks_by_eyes": 0.5}])
@@ -103,12 +103,12 @@ def test_distilled_weights_with_a_configuration_that_does_not_fit_are_refused(en
     card["config"] |= changed
     (folder / "distilled.json").write_text(json.dumps(card))
     with pytest.raises(BadWeights, match="distilled.json.*does not fit"):
-        system._distilled(folder, engine.thunder.denoiser.config)
+        system._distilled(folder, "cpu", engine.thunder.denoiser)
 
 
 def test_steps_may_end_at_a_noise_of_ones_choice():
     steps = solver_steps(4, 0.3)
     assert len(steps.times) == 4 and steps.noise[-2] == pytest.approx(0.3) and steps.noise[-1] == 0
     # A distribution that is one point is reached by any steps.
-    point = torch.full((2, 5, 3), 0.7)
-    assert torch.allclose(sample(lambda x, step: point, seeded_noise([1, 2], 5, 3), steps), point)
+    point = np.full((2, 6, 3), 0.7, np.float32)
+    assert np.allclose(sample(lambda x, step: point, seeded_noise([1, 2], 6, 3), steps), point)

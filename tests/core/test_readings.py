@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOODS, NEUTRAL, Style
-from thunder_core.engine.readings import emphases, emphasised, point, reading
+from thunder_core.engine.readings import emphases, emphasised, reading
 
 USUAL = Direction().vector()[None]
 
@@ -19,14 +19,6 @@ def test_a_reading_depends_on_its_seed_alone():
     first, again, other = (reading(USUAL, seed, 0.5) for seed in (12, 12, 13))
     assert np.array_equal(first, again) and not np.allclose(first, other)
     assert np.array_equal(USUAL, Direction().vector()[None])  # what was asked is not written to
-
-
-@pytest.mark.parametrize("start", [0, 1000, 123_456_789])
-def test_consecutive_seeds_fill_the_space_more_evenly_than_chance(start):
-    """The largest empty stretch of any axis among 16 takes; among 16 random numbers it is .2 on average."""
-    points = np.sort([point(start + i) for i in range(16)], axis=0)
-    gaps = np.diff(np.concatenate([np.zeros((1, points.shape[1])), points, np.ones((1, points.shape[1]))]), axis=0).max(0)
-    assert gaps.mean() < 0.15
 
 
 def test_eight_takes_differ_as_speakers_do_at_the_usual_spread():

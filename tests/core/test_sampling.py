@@ -1,48 +1,49 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sampler on distributions whose denoiser is known in closed form."""
 
+import numpy as np
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler
 
+from thunder_core.engine.diffusion.noise import Normal, seeded_noise
 from thunder_core.engine.diffusion.sampling import (
     alpha_bar,
     BETA,
     in_windows,
     inpaint,
     Inpainting,
-    noisy,
     OVERLAP,
     sample,
-    seeded_noise,
     STEPS,
     WINDOW,
     windows,
 )
+from thunder_core.networks.denoiser import noisy
 
-MEAN, DEVIATION = torch.tensor([1.5, -0.7, 0.0]), torch.tensor([0.8, 0.2, 1.4])
+MEAN, DEVIATION = np.array([1.5, -0.7, 0.0], np.float32), np.array([0.8, 0.2, 1.4], np.float32)
 
 
 def gaussian_denoiser(x, step):
     """E[x_0 | x̃] for x_0 ~ N(MEAN, DEVIATION²), exactly."""
-    a = alpha_bar()[step][:, None, None]
-    gain = a.sqrt() * DEVIATION**2 / (a * DEVIATION**2 + 1 - a)
-    return MEAN + gain * (x - a.sqrt() * MEAN)
+    a = alpha_bar()[step]
+    gain = np.sqrt(a) * DEVIATION**2 / (a * DEVIATION**2 + 1 - a)
+    return MEAN + gain * (x - np.sqrt(a) * MEAN)
 
 
 @pytest.mark.parametrize("steps", [20, 50])
 def test_a_gaussian_is_sampled_with_its_mean_and_spread(steps):
-    noise = torch.randn(400, 50, 3, generator=torch.Generator().manual_seed(0))
-    x = sample(gaussian_denoiser, noise, steps).flatten(0, 1)
-    assert torch.allclose(x.mean(0), MEAN, atol=0.02)
-    assert torch.allclose(x.std(0), DEVIATION, rtol=0.05)
+    x = sample(gaussian_denoiser, Normal(0).draw(400, 50, 3), steps).reshape(-1, 3)
+    assert x.dtype == np.float32
+    assert np.allclose(x.mean(0), MEAN, atol=0.02)
+    assert np.allclose(x.std(0), DEVIATION, rtol=0.05)
 
 
 def test_the_ode_maps_each_noise_to_its_own_quantile():
     """For a Gaussian the probability-flow solution is x_0 = mean + deviation · ε, point by point."""
-    noise = torch.randn(1, 200, 3, generator=torch.Generator().manual_seed(1))
+    noise = Normal(1).draw(1, 200, 3)
     x = sample(gaussian_denoiser, noise, 50)
-    assert (x - (MEAN + DEVIATION * noise)).abs().max() < 0.12
+    assert np.abs(x - (MEAN + DEVIATION * noise)).max() < 0.12
 
 
 @pytest.mark.parametrize("steps", [1, 2, 4, 10, 20, 50])
@@ -57,28 +58,30 @@ def test_the_solver_is_that_of_diffusers(steps):
     asked = []
 
     def denoise(x, step):
-        asked.append(int(step[0]))
-        return torch.tanh(x @ mixing) * (1 - step[:, None, None] / 1500)
+        asked.append(int(step))
+        return torch.tanh(x @ mixing) * (1 - int(step) / 1500)
 
     expected = noise
     for step in reference.timesteps:
-        expected = reference.step(denoise(expected, step.expand(2)), step, expected).prev_sample
+        expected = reference.step(denoise(expected, step), step, expected).prev_sample
     wanted, asked[:] = asked[:], []
-    assert (sample(denoise, noise, steps) - expected).abs().max() < 1e-5
+    assert (sample(denoise, noise, steps) - expected).abs().max() < 1e-5, "of tensors, which training samples"
     assert asked == wanted
+    of_arrays = sample(lambda x, step: denoise(torch.from_numpy(x), step).numpy(), noise.numpy(), steps)
+    assert of_arrays.dtype == np.float32 and np.abs(of_arrays - expected.numpy()).max() < 1e-5
 
 
 def test_forward_process_has_unit_variance_at_its_end():
     a = alpha_bar()
     assert a[0] > 0.999 and a[-1] < 1e-4
-    x = noisy(torch.full((1, 1000, 1), 5.0), torch.randn(1, 1000, 1), torch.tensor([999]), a)
+    x = noisy(torch.full((1, 1000, 1), 5.0), torch.randn(1, 1000, 1), torch.tensor([999]), torch.from_numpy(a))
     assert abs(x.mean()) < 0.2 and abs(x.std() - 1) < 0.1
 
 
 def test_noise_depends_on_the_seed_alone():
     many, one = seeded_noise([3, 4, 5], 20, 6), seeded_noise([4], 20, 6)
-    assert torch.equal(many[1], one[0])
-    assert not torch.equal(many[0], many[1])
+    assert np.array_equal(many[1], one[0])
+    assert not np.array_equal(many[0], many[1])
 
 
 @pytest.mark.parametrize("frames", [1, WINDOW, WINDOW + 1, 2 * WINDOW - OVERLAP, 3017])
@@ -91,19 +94,18 @@ def test_windows_cover_every_frame_and_share_their_borders(frames):
 
 
 def test_windows_that_agree_change_nothing():
-    noise = torch.randn(2, 1300, 3, generator=torch.Generator().manual_seed(2))
+    noise = Normal(2).draw(2, 1300, 3)
     whole = sample(gaussian_denoiser, noise, 10)
     pieces = sample(in_windows(lambda x, step, a, b: gaussian_denoiser(x, step), 1300), noise, 10)
-    assert torch.allclose(whole, pieces, atol=1e-4)
+    assert pieces.dtype == np.float32 and np.allclose(whole, pieces, atol=1e-4)
 
 
 def test_windows_that_disagree_are_cross_faded():
     """A denoiser whose answer is the window's own start must ramp, not jump, from one window to the next."""
     frames = 900
-    step = torch.zeros(1, dtype=torch.long)
-    x0 = in_windows(lambda x, step, a, b: torch.full_like(x, float(a)), frames)(torch.zeros(1, frames, 1), step)[0, :, 0]
+    x0 = in_windows(lambda x, step, a, b: np.full_like(x, a), frames)(np.zeros((1, frames, 1), np.float32), 0)[0, :, 0]
     assert x0[0] == 0 and x0[-1] == frames - WINDOW
-    assert x0.diff().abs().max() < 1.5 * (frames - WINDOW) / OVERLAP
+    assert np.abs(np.diff(x0)).max() < 1.5 * (frames - WINDOW) / OVERLAP
 
 
 def test_a_callback_can_stop_the_sampler():
@@ -115,25 +117,25 @@ def test_a_callback_can_stop_the_sampler():
             raise Stop
 
     with pytest.raises(Stop):
-        sample(gaussian_denoiser, torch.randn(1, 4, 3), 10, stop)
+        sample(gaussian_denoiser, Normal(0).draw(1, 8, 3), 10, stop)
 
 
 FRAMES = 80
-COVARIANCE = torch.exp(-0.5 * ((torch.arange(FRAMES)[:, None] - torch.arange(FRAMES)[None]) / 4.0) ** 2) + 1e-5 * torch.eye(FRAMES)
+COVARIANCE = np.exp(-0.5 * ((np.arange(FRAMES)[:, None] - np.arange(FRAMES)) / 4.0) ** 2) + 1e-5 * np.eye(FRAMES)
 
 
 def smooth_denoiser(x, step):
     """E[x_0 | x̃] for a smooth Gaussian process over time, exactly."""
-    a = alpha_bar()[step[0]]
-    gain = a.sqrt() * COVARIANCE @ torch.linalg.inv(a * COVARIANCE + (1 - a) * torch.eye(FRAMES))
-    return gain @ x
+    a = float(alpha_bar()[step])
+    gain = a**0.5 * COVARIANCE @ np.linalg.inv(a * COVARIANCE + (1 - a) * np.eye(FRAMES))
+    return gain.astype(np.float32) @ x
 
 
 def kept_ranges(channels: int) -> Inpainting:
-    mask = torch.zeros(FRAMES, channels, dtype=torch.bool)
+    mask = np.zeros((FRAMES, channels), bool)
     mask[20:40] = True
     mask[55, 0] = True  # one key of one channel
-    values = torch.linalg.cholesky(COVARIANCE.double()).float() @ torch.randn(FRAMES, channels, generator=torch.Generator().manual_seed(5))
+    values = np.linalg.cholesky(COVARIANCE).astype(np.float32) @ Normal(5).draw(FRAMES, channels)
     return Inpainting(mask, values)
 
 
@@ -141,38 +143,38 @@ def test_what_is_kept_comes_out_and_the_rest_flows_into_it():
     kept = kept_ranges(2)
     noise = seeded_noise(range(40), FRAMES, 2)
     free, x = sample(smooth_denoiser, noise, 20), sample(inpaint(smooth_denoiser, kept), noise, 20)
-    assert torch.allclose(x[:, kept.mask], kept.values[kept.mask].expand(40, -1), atol=1e-3)
-    bend = free.diff(dim=1, n=2).abs().flatten().quantile(0.95)
+    assert x.dtype == np.float32 and np.allclose(x[:, kept.mask], kept.values[kept.mask], atol=1e-3)
+    bend = np.quantile(np.abs(np.diff(free, 2, 1)), 0.95)
     for border in (20, 40):  # value and slope go on across it
-        assert x.diff(dim=1, n=2)[:, border - 3 : border + 2].abs().flatten().quantile(0.9) < 1.5 * bend
+        assert np.quantile(np.abs(np.diff(x, 2, 1)[:, border - 3 : border + 2]), 0.9) < 1.5 * bend
 
 
 def test_what_is_missed_at_a_border_is_carried_on_alike_to_both_sides_and_fades():
     """An estimate of nothing beside kept values that rise outwards."""
-    t = torch.arange(60.0)[:, None]
-    kept = Inpainting((t >= 20) & (t < 40), (t - 29.5).abs() / 10)
-    x = inpaint(lambda x, step: torch.zeros_like(x), kept)(torch.zeros(1, 60, 1), torch.tensor([500]))[0, :, 0]
-    assert torch.allclose(x, x.flip(0)) and torch.equal(x[20:40], kept.values[20:40, 0])
-    assert x[19] > x[20] and (x[14:20].diff() > 0).all() and x[:15].abs().max() < 1e-6  # value and slope; gone within EASE frames
+    t = np.arange(60, dtype=np.float32)[:, None]
+    kept = Inpainting((t >= 20) & (t < 40), np.abs(t - 29.5) / 10)
+    x = inpaint(lambda x, step: np.zeros_like(x), kept)(np.zeros((1, 60, 1), np.float32), 500)[0, :, 0]
+    assert np.allclose(x, x[::-1]) and np.array_equal(x[20:40], kept.values[20:40, 0])
+    assert x[19] > x[20] and (np.diff(x[14:20]) > 0).all() and np.abs(x[:15]).max() < 1e-6  # value and slope; gone within EASE frames
 
 
 def test_in_a_short_gap_each_side_fades_over_half_of_it():
     """Between 1 before frame 16 and 3 from frame 24 on, of an estimate of nothing."""
-    t = torch.arange(40)[:, None]
-    kept = Inpainting((t < 16) | (t >= 24), torch.where(t < 20, 1.0, 3.0))
-    x = inpaint(lambda x, step: torch.zeros_like(x), kept)(torch.zeros(1, 40, 1), torch.tensor([500]))[0, :, 0]
-    share = torch.arange(1, 5) / 4.5  # the kept frames are 9 apart
+    t = np.arange(40)[:, None]
+    kept = Inpainting((t < 16) | (t >= 24), np.where(t < 20, np.float32(1), np.float32(3)))
+    x = inpaint(lambda x, step: np.zeros_like(x), kept)(np.zeros((1, 40, 1), np.float32), 500)[0, :, 0]
+    share = np.arange(1, 5) / 4.5  # the kept frames are 9 apart
     fading = 1 - share * share * (3 - 2 * share)
-    assert torch.allclose(x[16:20], fading) and torch.allclose(x[20:24], 3 * fading.flip(0))
+    assert np.allclose(x[16:20], fading) and np.allclose(x[20:24], 3 * fading[::-1])
 
 
 def test_far_from_what_is_kept_samples_keep_their_spread():
     kept = kept_ranges(1)
     x = sample(inpaint(smooth_denoiser, kept), seeded_noise(range(200), FRAMES, 1), 20)
-    assert torch.allclose(x[:, 68:].std(0), torch.ones(12, 1), atol=0.2)
+    assert np.allclose(x[:, 68:].std(0), 1, atol=0.2)
 
 
 def test_keeping_nothing_changes_nothing():
     noise = seeded_noise([1], FRAMES, 2)
-    nothing = Inpainting(torch.zeros(FRAMES, 2, dtype=torch.bool), torch.zeros(FRAMES, 2))
-    assert torch.equal(sample(smooth_denoiser, noise, 8), sample(inpaint(smooth_denoiser, nothing), noise, 8))
+    nothing = Inpainting(np.zeros((FRAMES, 2), bool), np.zeros((FRAMES, 2), np.float32))
+    assert np.array_equal(sample(smooth_denoiser, noise, 8), sample(inpaint(smooth_denoiser, nothing), noise, 8))

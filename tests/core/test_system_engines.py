@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from thunder_core.direction import Asked, AXES, Direction, MOODS, Style
-from thunder_core.engine.diffusion.denoiser import DenoiserConfig
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.systems.base import network_class
 from thunder_core.engine.systems.performing import over_picture
-from thunder_core.engine.weights import save_weights, SHIPPED
+from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
+from thunder_core.networks.denoiser import DenoiserConfig, load_denoiser
+from thunder_core.networks.systems.base import network_class
+from thunder_core.networks.weights import save_weights
 from thunder_core.request import Request
 from thunder_core.systems import SYSTEMS
 from thunder_core.types import Keep, pack, Speech
@@ -32,7 +33,7 @@ def engine(tmp_path_factory):
         if path.is_file():
             shutil.copy(path, folder)
     engine = Engine.load(folder, device="cpu")
-    config = engine.thunder.denoiser.config
+    config, known = engine.thunder.denoiser.config, load_denoiser(SHIPPED)
     for name in OTHERS:
         if not SYSTEMS[name].trained:
             continue
@@ -40,10 +41,8 @@ def engine(tmp_path_factory):
         kind = network_class(name)
         more = {"speakers": 9} if name in ("flameformer", "flameselftalk") else {}
         network = kind(kind.Config(motion=config.motion, audio=config.audio, **SMALL, **more))
-        network.audio_mean.copy_(engine.thunder.denoiser.audio_mean)
-        network.audio_std.copy_(engine.thunder.denoiser.audio_std)
-        network.motion_mean.copy_(engine.thunder.denoiser.motion_mean)
-        network.motion_std.copy_(engine.thunder.denoiser.motion_std)
+        for what in ("audio_mean", "audio_std", "motion_mean", "motion_std"):
+            getattr(network, what).copy_(getattr(known, what))
         save_weights(folder / "systems" / name, network.state_dict(), network.settings(), {})
     return engine
 

@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_own_estimates_take_the_truths_place_where_asked_and_only_under_noise():
     truth, guess = torch.zeros(2, 3, 4), torch.ones(2, 3, 4)
     own = torch.tensor([True, False])[:, None, None] & torch.tensor([True, True, False, False])
-    alpha = alpha_bar()
+    alpha = torch.from_numpy(alpha_bar())
     mixed = as_sampled(truth, guess, torch.tensor([STEPS - 1, STEPS - 1]), alpha, own)
     assert mixed[0, :, :2].min() > 0.99  # where nothing is left of the truth it is all the model's own
     assert mixed[0, :, 2:].abs().max() == 0 and mixed[1].abs().max() == 0

@@ -2,13 +2,11 @@
 """The vocoder sings the pitch it is given, is silent on silence, and nothing that goes in makes it click or scream."""
 
 import copy
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
 
 from research.train.discriminators import Discriminators
 from research.train.vocoder import (
@@ -18,38 +16,67 @@ from research.train.vocoder import (
     corrupt_units,
     pitch_loss,
     SpectralViews,
+    tracked,
     view_distance,
 )
-from thunder_core.engine.m2s.vocoder import _bands_to_bins, LOG_FLOOR, pulse_train, tamed, turns, Vocoder, VocoderConfig
-from thunder_core.engine.speech.mel import FLOOR, LogMel
+from thunder_core.engine.m2s.vocoder import (
+    bands_to_bins,
+    LOG_FLOOR,
+    pitch_of,
+    pulse_train,
+    shaped_sound,
+    tamed,
+    turns,
+    unit_noise,
+    Vocoder,
+    VocoderConfig,
+)
+from thunder_core.engine.speech.mel import FLOOR, log_mel
 from thunder_core.engine.speech.pitch import class_of, CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path, track
-from thunder_core.engine.weights import save_weights
+from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
+from thunder_core.networks import vocoder as networks
+from thunder_core.networks.weights import save_weights
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.types import RATE
 
 
+def speaking(network: networks.Vocoder) -> Vocoder:
+    """The engine's vocoder of a network in torch."""
+
+    @torch.no_grad()
+    def shape(**inputs: np.ndarray) -> list[np.ndarray]:
+        return [made.numpy() for made in network.shape(**{name: torch.from_numpy(value) for name, value in inputs.items()})]
+
+    return Vocoder(network.config, shape)
+
+
 @pytest.fixture(scope="module")
-def vocoder():
+def network():
     torch.manual_seed(0)
-    network = Vocoder(VocoderConfig(width=32, layers=2)).eval()
+    network = networks.Vocoder(VocoderConfig(width=32, layers=2)).eval()
     for p in network.parameters():  # whatever it has learnt
         p.data += 0.3 * torch.randn_like(p)
     return network
 
 
 @pytest.fixture(scope="module")
+def vocoder(network):
+    return speaking(network)
+
+
+@pytest.fixture(scope="module")
 def small():
     """A voice of no one in particular: speaker [256], units for two seconds."""
-    return torch.full((256,), 1 / 16), torch.arange(100) % 200
+    return np.full(256, 1 / 16, np.float32), np.arange(100) % 200
 
 
-def voice(seconds: float = 2.0) -> torch.Tensor:
+def voice(seconds: float = 2.0) -> np.ndarray:
     """A buzzing vowel whose pitch glides from 110 to 180 Hz, with pauses, at speech level."""
-    t = torch.arange(int(seconds * RATE)) / RATE
-    phase = torch.cumsum((110 + 35 * t) / RATE, 0)
-    buzz = sum(torch.sin(2 * torch.pi * k * phase) / k for k in range(1, 20))
-    return 0.08 * buzz * (torch.sin(2 * torch.pi * 1.5 * t) > -0.5)
+    t = np.arange(int(seconds * RATE)) / RATE
+    phase = np.cumsum((110 + 35 * t) / RATE)
+    buzz = sum(np.sin(2 * np.pi * k * phase) / k for k in range(1, 20))
+    return (0.08 * buzz * (np.sin(2 * np.pi * 1.5 * t) > -0.5)).astype(np.float32)
 
 
 def test_log_floor_is_the_mels_own():
@@ -59,143 +86,168 @@ def test_log_floor_is_the_mels_own():
 def test_as_many_samples_as_the_mel_has_hops(vocoder, small):
     speaker, units = small
     for frames in (1, 2, 3, 7, 50, 199):
-        assert len(vocoder.speak(torch.full((frames, 80), -5.0), units[: max(1, frames // 2)], speaker)) == 160 * frames
-    assert len(vocoder.speak(torch.zeros(0, 80), units, speaker)) == 0
+        sound = vocoder.speak(np.full((frames, 80), -5.0, np.float32), units[: max(1, frames // 2)], speaker)
+        assert sound.shape == (160 * frames,) and sound.dtype == np.float32
+    assert len(vocoder.speak(np.zeros((0, 80), np.float32), units, speaker)) == 0
+    assert len(vocoder.speak(np.zeros((10, 80), np.float32), units[:0], speaker)) == 1600
 
 
 def test_silence_stays_silent(vocoder, small):
     speaker, units = small
-    assert vocoder.speak(torch.full((200, 80), LOG_FLOOR), units, speaker).abs().max() == 0
-    assert vocoder.speak(torch.full((200, 80), -40.0), units, speaker).abs().max() == 0
+    for level in (LOG_FLOOR, -40.0):
+        assert not vocoder.speak(np.full((200, 80), level, np.float32), units, speaker).any()
 
 
 @pytest.mark.parametrize("odd", ["random", "huge", "not numbers", "checkers", "one frame", "one band", "minus infinity"])
 def test_no_input_makes_it_click_or_scream(vocoder, small, odd):
     speaker, units = small
-    torch.manual_seed(1)
-    mel = {
-        "random": lambda: 8 * torch.randn(200, 80) - 4,
-        "huge": lambda: torch.full((200, 80), 1e30),
-        "not numbers": lambda: torch.full((200, 80), float("nan")).index_fill(0, torch.arange(50), float("inf")),
-        "checkers": lambda: torch.where((torch.arange(200)[:, None] + torch.arange(80)) % 2 > 0, 5.0, -11.5),
-        "one frame": lambda: torch.full((200, 80), LOG_FLOOR).index_fill(0, torch.tensor([100]), 10.0),
-        "one band": lambda: torch.full((200, 80), LOG_FLOOR).index_fill(1, torch.tensor([60]), 10.0),
-        "minus infinity": lambda: torch.full((200, 80), float("-inf")),
-    }[odd]()
-    sound = vocoder.speak(mel, units * 1000 - 7, torch.full((256,), float("nan")) if odd == "not numbers" else speaker)
-    assert torch.isfinite(sound).all()
-    assert sound.abs().max() <= 0.9 + 1e-6
+    rng, mel = np.random.default_rng(1), np.full((200, 80), LOG_FLOOR)
+    if odd == "random":
+        mel = 8 * rng.standard_normal((200, 80)) - 4
+    elif odd == "huge":
+        mel[:] = 1e30
+    elif odd == "not numbers":
+        mel[:50], mel[50:], speaker = np.inf, np.nan, np.full(256, np.nan, np.float32)
+    elif odd == "checkers":
+        mel = np.where((np.arange(200)[:, None] + np.arange(80)) % 2 > 0, 5.0, -11.5)
+    elif odd == "one frame":
+        mel[100] = 10.0
+    elif odd == "one band":
+        mel[:, 60] = 10.0
+    else:
+        mel[:] = -np.inf
+    sound = vocoder.speak(mel.astype(np.float32), units * 1000 - 7, speaker)
+    assert np.isfinite(sound).all()
+    assert np.abs(sound).max() <= 0.9 + 1e-6
     # No 40 ms are louder than a shout at speech level, whatever the mel asks for.
-    assert sound.unfold(0, 640, 160).square().mean(-1).sqrt().max() < 0.5
+    assert np.sqrt(np.square(np.lib.stride_tricks.sliding_window_view(sound, 640)[::160]).mean(-1)).max() < 0.5
 
 
 def test_what_is_louder_than_speech_is_turned_down_to_it():
-    mel = LogMel(640)(voice()[None])[0]
-    assert torch.equal(tamed(mel), mel.clamp_min(LOG_FLOOR))
-    assert torch.logsumexp(2 * tamed(mel + 6), -1).max() < 2.11
+    mel = log_mel(voice(), 640)
+    assert np.array_equal(tamed(mel), np.maximum(mel, np.float32(LOG_FLOOR)))
+    assert np.log(np.exp(2 * tamed(mel + 6)).sum(-1)).max() < 2.11
 
 
 def test_same_input_same_sound_and_seams_are_not_heard(vocoder, small, monkeypatch):
     speaker, units = small
-    mel = LogMel(640)(voice()[None])[0, :200]
+    mel = log_mel(voice(), 640)[:200]
     whole = vocoder.speak(mel, units, speaker)
-    assert torch.equal(whole, vocoder.speak(mel, units, speaker))
+    assert np.array_equal(whole, vocoder.speak(mel, units, speaker))
     monkeypatch.setattr("thunder_core.engine.m2s.vocoder._CHUNK", 60)
-    assert torch.allclose(vocoder.speak(mel, units, speaker), whole, atol=2e-4)
+    assert np.allclose(vocoder.speak(mel, units, speaker), whole, atol=2e-4)
+
+
+def test_the_engine_s_sound_is_the_one_that_training_heard(network, small):
+    rng = np.random.default_rng(0)
+    speaker, units = small
+    mel = torch.from_numpy(log_mel(voice(), 640)[None, :200])
+    with torch.no_grad():
+        score, amplitude = network.shape(mel, torch.from_numpy(units)[None], torch.from_numpy(speaker)[None])
+    hertz, noise = pitch_of(score[0].numpy()), unit_noise()[: 160 * 200]
+    turned = networks.turns(torch.from_numpy(hertz)[None])
+    assert np.array_equal(turns(hertz), turned[0])
+    assert np.allclose(pulse_train(hertz, turns(hertz)), networks.pulse_train(torch.from_numpy(hertz)[None], turned)[0], atol=1e-6)
+    expected = network.sound(amplitude, torch.from_numpy(hertz)[None], turned, torch.from_numpy(noise)[None])[0]
+    made = shaped_sound(amplitude[0].numpy(), hertz, turns(hertz), noise)
+    assert np.allclose(made, expected, atol=2e-6) and np.abs(made).max() > 0.05
+    wild = rng.normal(-4, 8, (50, 80)).astype(np.float32)
+    wild[:3] = [[np.nan], [np.inf], [-np.inf]]
+    assert np.allclose(tamed(wild), networks.tamed(torch.from_numpy(wild)), atol=1e-5)
+
+
+def test_noise_is_torch_s():
+    assert np.allclose(unit_noise(), torch.randn(1 << 17, generator=torch.Generator().manual_seed(1)), atol=2e-6)
 
 
 def test_pulses_have_the_pitch_asked_for_and_one_loudness_at_every_pitch():
     window = torch.hann_window(640)
     for hertz in (60.0, 131.0, 250.0, 480.0):
-        pitch = torch.full((1, 100), hertz)
+        pitch = np.full(100, hertz, np.float32)
         pulses = pulse_train(pitch, turns(pitch))
-        assert torch.isfinite(pulses).all()
-        spectrum = torch.fft.rfft(pulses[0]).abs()
-        assert spectrum[: int(1.5 * hertz)].argmax().item() == pytest.approx(hertz, abs=1)
-        mean = torch.stft(pulses, 640, 160, 640, window, return_complex=True).abs()[0, 10:290, 20:80].mean()
+        assert np.isfinite(pulses).all()
+        assert np.abs(np.fft.rfft(pulses))[: int(1.5 * hertz)].argmax() == pytest.approx(hertz, abs=1)
+        mean = torch.stft(torch.from_numpy(pulses), 640, 160, 640, window, return_complex=True).abs()[10:290, 20:80].mean()
         assert mean.item() == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_gliding_pitch_keeps_its_phase_from_frame_to_frame():
-    pitch = torch.linspace(80, 300, 120)[None]
-    pulses = pulse_train(pitch, turns(pitch))[0]
+    pitch = np.linspace(80, 300, 120)
+    pulses = pulse_train(pitch, turns(pitch))
     # One pulse per period: the number of peaks is the number of turns.
-    high = pulses > 0.5 * pulses.unfold(0, 400, 1).amax(-1).median()
-    assert int((high[1:] & ~high[:-1]).sum()) == pytest.approx(float(turns(pitch)[0, -1]) + 300 * 160 / RATE, abs=1)
+    high = pulses > 0.5 * np.median(np.lib.stride_tricks.sliding_window_view(pulses, 400).max(-1))
+    assert np.count_nonzero(high[1:] & ~high[:-1]) == pytest.approx(turns(pitch)[-1] + 300 * 160 / RATE, abs=1)
 
 
 def test_pulses_are_all_harmonics_of_a_gliding_pitch_added_one_by_one():
-    frames = torch.linspace(90, 460, 30)
-    pitch = torch.from_numpy(np.interp(np.arange(29 * 160) / 160, np.arange(30), frames.double().numpy()))
-    turn, top = F.pad(pitch.cumsum(0)[:-1] / RATE, (1, 0)), 7600 / pitch
-    expected = torch.zeros_like(pitch)
+    frames = np.linspace(90, 460, 30)
+    pitch = np.interp(np.arange(29 * 160) / 160, np.arange(30), frames)
+    turn, top = np.append(0.0, np.cumsum(pitch)[:-1] / RATE), 7600 / pitch
+    expected = np.zeros_like(pitch)
     for harmonic in range(1, 86):  # the last one in part, so that none begins with a click
-        expected += (top - harmonic + 1).clamp(0, 1) * torch.cos(2 * torch.pi * harmonic * turn)
-    made = pulse_train(frames[None], turns(frames[None]))[0, : len(pitch)].double()
-    assert (made - expected * pitch / (RATE / 2)).abs().max() < 0.01 * made.abs().max()
+        expected += (top - harmonic + 1).clip(0, 1) * np.cos(2 * np.pi * harmonic * turn)
+    made = pulse_train(frames, turns(frames))[: len(pitch)]
+    assert np.abs(made - expected * pitch / (RATE / 2)).max() < 0.01 * np.abs(made).max()
 
 
 def test_levels_between_the_middles_of_mel_bands_are_interpolated():
-    spread = _bands_to_bins().numpy()
+    spread = bands_to_bins()
     assert np.allclose(spread.sum(0), 1, atol=1e-6) and ((spread > 0).sum(0) <= 2).all()
     assert (np.diff(np.arange(80) @ spread) >= 0).all(), "each bin lies between its two bands"
 
 
 def test_the_smoothest_path_is_the_best_of_all_paths():
-    torch.manual_seed(0)
-    score = torch.full((1, 4, CLASSES), -50.0)
+    score = np.full((4, CLASSES), -50.0, np.float32)
     few = [10, 12, 40]
-    score[0, :, few] = 3 * torch.randn(4, 3)
+    score[:, few] = 3 * np.random.default_rng(0).standard_normal((4, 3))
     leap = 0.2
     paths = [(a, b, c, d) for a in few for b in few for c in few for d in few]
 
     def total(path):
-        return sum(score[0, i, p].item() for i, p in enumerate(path)) - leap * sum(abs(a - b) for a, b in zip(path, path[1:]))
+        return sum(score[i, p] for i, p in enumerate(path)) - leap * sum(abs(a - b) for a, b in zip(path, path[1:]))
 
-    assert tuple(smooth_path(score, leap)[0].tolist()) == max(paths, key=total)
+    assert tuple(smooth_path(score, leap).tolist()) == max(paths, key=total)
 
 
 def test_pitch_classes_and_their_numbers_agree():
     assert classes()[0] == pytest.approx(LOWEST) and classes()[-1] == pytest.approx(HIGHEST, rel=1e-4)
-    assert torch.allclose(class_of(classes()), torch.arange(CLASSES).float(), atol=1e-3)
-    score = -((torch.arange(CLASSES) - class_of(torch.tensor(200.0))) ** 2)[None, None]
-    assert hertz_along(score, score.argmax(-1)).item() == pytest.approx(200, rel=0.005)
+    assert np.allclose(class_of(classes()), np.arange(CLASSES), atol=1e-3)
+    score = -((np.arange(CLASSES) - class_of(np.array(200.0))) ** 2)[None]
+    assert hertz_along(score, score.argmax(-1))[0] == pytest.approx(200, rel=0.005)
 
 
 def test_the_pitch_of_a_voice_is_tracked_and_noise_has_none():
-    t = torch.arange(2 * RATE) / RATE
+    t = np.arange(2 * RATE) / RATE
     for hertz in (70.0, 131.0, 233.0, 400.0):
-        tone = 0.05 * sum(torch.sin(2 * torch.pi * hertz * k * t) / k for k in range(1, 8))
-        pitch, voiced = track(tone[None])
-        assert voiced[0, 5:-5].all()
-        assert pitch[0, 5:-5].median().item() == pytest.approx(hertz, rel=0.01)
-    torch.manual_seed(0)
-    assert track(0.1 * torch.randn(1, RATE))[1].float().mean() < 0.05
-    assert not track(torch.zeros(1, RATE))[1].any()
+        tone = 0.05 * sum(np.sin(2 * np.pi * hertz * k * t) / k for k in range(1, 8))
+        pitch, voiced = track(tone)
+        assert voiced[5:-5].all()
+        assert np.median(pitch[5:-5]) == pytest.approx(hertz, rel=0.01)
+    assert track(0.1 * np.random.default_rng(0).standard_normal(RATE))[1].mean() < 0.05
+    assert not track(np.zeros(RATE))[1].any()
 
 
 def test_spectra_at_the_first_step_have_the_mels_own_level(small):
     """Before any training the level is right within 6 dB: the mel gives it, not the network."""
     torch.manual_seed(0)
     speaker, units = small
-    mel = LogMel(640)(voice()[None])[0, :200]
-    again = LogMel(640)(Vocoder().eval().speak(mel, units, speaker)[None])[0, :200]
-    loud = mel > -6
-    assert abs((again - mel)[loud].mean()) < 0.7
+    mel = log_mel(voice(), 640)[:200]
+    again = log_mel(speaking(networks.Vocoder().eval()).speak(mel, units, speaker), 640)[:200]
+    assert abs((again - mel)[mel > -6].mean()) < 0.7
 
 
 def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, small):
     """A few steps on one sound bring its spectra nearer, in all the loss hears, and find its pitch."""
     torch.manual_seed(0)
-    speaker, units = small
-    sound, views = voice(0.8), SpectralViews()
-    mel = LogMel(640)(sound[None])[:, :80]
-    hertz, voiced = track(sound[None])
-    model, log = AdversarialVocoder(Vocoder(VocoderConfig(width=32, layers=1)), adversarial=False), []
+    speaker, units = map(torch.from_numpy, small)
+    sound, views = torch.from_numpy(voice(0.8)), SpectralViews()
+    mel = torch.from_numpy(log_mel(voice(0.8), 640)[None, :80])
+    hertz, voiced = tracked(sound[None])
+    model, log = AdversarialVocoder(networks.Vocoder(VocoderConfig(width=32, layers=1)), adversarial=False), []
 
     def loss(model, item, rng):
         score, amplitude = model.vocoder.shape(mel, units[None], speaker[None])
-        made = model.vocoder.sound(amplitude, hertz, turns(hertz), torch.randn(1, len(sound)))
+        made = model.vocoder.sound(amplitude, hertz, networks.turns(hertz), torch.randn(1, len(sound)))
         terms = {"near": view_distance(views(made), views(sound[None])), "pitch": pitch_loss(score, hertz, voiced)}
         log.append({k: v.item() for k, v in terms.items()})
         return terms | {"total": terms["near"] + terms["pitch"]}
@@ -206,11 +258,11 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, small):
 
 def test_discriminators_and_vocoder_pull_their_own_weights_alone(small):
     torch.manual_seed(0)
-    speaker, units = small
-    model, sound = AdversarialVocoder(Vocoder(VocoderConfig(width=16, layers=1)), adversarial=True), voice(0.64)
-    mel, pitch = LogMel(640)(sound[None])[:, :64], torch.full((1, 64), 120.0)
+    speaker, units = map(torch.from_numpy, small)
+    model = AdversarialVocoder(networks.Vocoder(VocoderConfig(width=16, layers=1)), adversarial=True)
+    sound, mel, pitch = torch.from_numpy(voice(0.64)), torch.from_numpy(log_mel(voice(0.64), 640)[None, :64]), torch.full((1, 64), 120.0)
     amplitude = model.vocoder.shape(mel, units[None, :32], speaker[None])[1]
-    made = model.vocoder.sound(amplitude, pitch, turns(pitch), torch.randn(1, len(sound)))
+    made = model.vocoder.sound(amplitude, pitch, networks.turns(pitch), torch.randn(1, len(sound)))
     terms = adversarial_terms(model.discriminators, sound[None], made)
     terms["discriminators"].backward(retain_graph=True)
     assert model.vocoder.share_head.weight.grad is None
@@ -222,19 +274,19 @@ def test_discriminators_and_vocoder_pull_their_own_weights_alone(small):
     assert isinstance(model.discriminators, Discriminators) and all(p.requires_grad for p in model.discriminators.parameters())
 
 
-def test_a_mel_is_read_in_units_of_the_spread_that_training_measured(vocoder, small):
+def test_a_mel_is_read_in_units_of_the_spread_that_training_measured(network, small):
     torch.manual_seed(0)
-    speaker, units = small
+    speaker, units = map(torch.from_numpy, small)
     mel, mean, std = torch.randn(1, 40, 80), 3 * torch.randn(80), torch.rand(80) + 0.5
-    trained = copy.deepcopy(vocoder)
+    trained = copy.deepcopy(network)
     trained.mel_mean.copy_(mean)
     trained.mel_std.copy_(std)
-    score, again = (network.shape(x, units[None], speaker[None])[0] for network, x in ((vocoder, mel), (trained, mel * std + mean)))
+    score, again = (each.shape(x, units[None], speaker[None])[0] for each, x in ((network, mel), (trained, mel * std + mean)))
     assert torch.allclose(score, again, atol=1e-4) and score.std() > 0.1
 
 
 def test_blurred_mels_are_further_from_the_truth_but_not_lost():
-    mel = LogMel(640)(voice()[None])[:, :200]
+    mel = torch.from_numpy(log_mel(voice(), 640)[None, :200])
     torch.manual_seed(0)
     rng = np.random.default_rng(0)
     distance = [float((blurred(mel, rng) - mel).abs().mean()) for _ in range(20)]
@@ -248,13 +300,21 @@ def test_some_units_are_replaced_and_most_are_not():
     assert max(shares) < 0.45 and max(shares) > 0.1 and min(shares) < 0.1
 
 
-def test_weights_come_back_and_a_wrong_shape_is_refused(tmp_path, vocoder, small):
+def test_weights_come_back_and_a_wrong_configuration_is_refused(tmp_path, network, small):
     speaker, units = small
-    save_weights(tmp_path / "vocoder", vocoder.state_dict(), vocoder.settings(), {})
-    again, mel = Vocoder.load(tmp_path), torch.full((50, 80), -4.0)
-    assert torch.equal(again.speak(mel, units, speaker), vocoder.speak(mel, units, speaker))
-    card = json.loads((tmp_path / "vocoder.json").read_text())
-    card["config"]["width"] = 64
-    (tmp_path / "vocoder.json").write_text(json.dumps(card))
+    save_weights(tmp_path / "vocoder", network.state_dict(), network.settings(), {})
+    mel = np.full((50, 80), -4.0, np.float32)
+    assert np.array_equal(Vocoder.load(tmp_path).speak(mel, units, speaker), speaking(network).speak(mel, units, speaker))
+    save_weights(tmp_path / "vocoder", network.state_dict(), network.settings() | {"width": 64}, {})
     with pytest.raises(BadWeights, match="vocoder"):
+        Vocoder.load(tmp_path).speak(mel, units, speaker)
+    save_weights(tmp_path / "vocoder", network.state_dict(), network.settings() | {"width": "wide"}, {})
+    with pytest.raises(BadWeights, match="wrong kind of “width”"):
         Vocoder.load(tmp_path)
+
+
+def test_the_shipped_voice_is_the_network_s(small):
+    speaker, units = small
+    mel = log_mel(voice(), 640)[:200]
+    expected = speaking(networks.Vocoder.load(SHIPPED)).speak(mel, units, speaker)
+    assert np.abs(Vocoder.load(SHIPPED).speak(mel, units, speaker) - expected).max() < 2e-3 and np.abs(expected).max() > 0.05

@@ -15,17 +15,18 @@ from safetensors.torch import load_file, save_file
 
 from thunder_core.engine import cards, weights, worker
 from thunder_core.engine.cards import ENDINGS
-from thunder_core.engine.diffusion.denoiser import load_denoiser
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.judge import Judge
-from thunder_core.engine.m2s.model import MeshToSpeech
-from thunder_core.engine.m2s.vocoder import Vocoder
-from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.engine.speech.opening_map import OpeningMap
-from thunder_core.engine.speech.speaker import SpeakerEncoder
 from thunder_core.engine.speech.units import Units
-from thunder_core.engine.weights import identify, load_weights, save_weights, SHIPPED, SUMS, write_sums
+from thunder_core.engine.weights import identify, SHIPPED, SUMS, write_sums
 from thunder_core.errors import BadWeights
+from thunder_core.networks.denoiser import load_denoiser
+from thunder_core.networks.encoder import SpeechEncoder
+from thunder_core.networks.judge import Judge
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.speaker import SpeakerEncoder
+from thunder_core.networks.vocoder import Vocoder
+from thunder_core.networks.weights import load_weights, save_weights
 
 LOADERS = {
     "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load, "m2s": MeshToSpeech.load, "judge": Judge.load,
@@ -104,7 +105,7 @@ def test_a_spread_of_zero_or_less_is_refused(tmp_path, name, key):
         ("denoiser", {"width": [1]}, "wrong kind of “width”"),
         ("denoiser", {"motion": 10**40}, "has a “motion” that makes no sense"),
         ("denoiser", {"width": 60_000}, "larger network than the file"),
-        ("units", {"count": 65_000, "width": 65_000}, "larger network than the file"),
+        ("units", {"count": 65_000, "width": 65_000}, "does not fit"),
         ("units", {"count": None}, "wrong kind of “count”"),
         ("m2s", {"inputs": 65_000}, "larger network than the file|does not fit"),
         ("m2s", {"space": ["mouth"]}, "wrong kind of “space”"),
@@ -189,9 +190,7 @@ def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monk
 def test_networks_of_two_trainings_are_not_put_together(tmp_path):
     for path in SHIPPED.iterdir():
         shutil.copy(path, tmp_path / path.name)
-    units = Units(100, 192)
-    units.centroids.copy_(FILES["units"][0]["centroids"][:100])
-    save_weights(tmp_path / "units", units.state_dict(), {"count": 100, "width": 192}, {})
+    save_weights(tmp_path / "units", {"centroids": FILES["units"][0]["centroids"][:100]}, {"count": 100, "width": 192}, {})
     with pytest.raises(BadWeights, match="m2s and units were not trained together"):
         Engine.load(tmp_path, device="cpu")
 

@@ -19,9 +19,10 @@ from styled_weights import weights_with_styles
 from timing import keeps
 
 from thunder_core import errors
-from thunder_core.client import Client, find_engine_python
+from thunder_core.client import Client
 from thunder_core.direction import Direction, DIRECTION_NAMES, Style
 from thunder_core.engine import worker
+from thunder_core.engine_python import find_engine_python
 from thunder_core.private_folder import PrivateFolder, sweep, YOUNG
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,10 +10,10 @@ import pytest
 import torch
 from timing import keeps
 
-from thunder_core.engine.flame import BLOCK, FlameLayer, rotation_matrix
 from thunder_core.errors import BadHead
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.networks.flame import BLOCK, FlameLayer, rotation_matrix
 
 BATCH = 4
 

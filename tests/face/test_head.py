@@ -9,11 +9,11 @@ import torch
 
 from research.sculpt import head as sculptor
 from research.sculpt.form import EYE, EYE_RADIUS
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.errors import BadHead
 from thunder_core.face import head as head_module
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.networks.flame import FlameLayer
 
 RINGS, AROUND = 7, 40  # the lips among mouth_vertices: rings from outside in, each from the left corner over the top
 UPPER, LOWER = np.arange(1, 20), np.arange(39, 20, -1)  # opposite each other

@@ -8,10 +8,10 @@ import pytest
 import torch
 from made_flame import made_flame
 
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.errors import BadRequest, NoSpace
 from thunder_core.face import parameters
 from thunder_core.face.head import load_head
+from thunder_core.networks.flame import FlameLayer
 
 FRAMES = 5
 

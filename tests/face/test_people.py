@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from research.sculpt.people import PEOPLE
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import HEAD_FILE, JAW, load_head
+from thunder_core.networks.flame import FlameLayer
 
 OTHERS = [person.name for person in PEOPLE[1:]]
 

@@ -8,13 +8,13 @@ import pytest
 import torch
 from made_flame import made_flame
 
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.errors import BadHead
 from thunder_core.face import regions, retarget
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.face.mapping import Mapping, Rule, Sum, Target, Track
 from thunder_core.face.seam import find_seam
+from thunder_core.networks.flame import FlameLayer
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 

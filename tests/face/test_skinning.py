@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.displacement import face_meter
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips, opening_mm, width_mm
 from thunder_core.face.skinning import SkinnedPoints
+from thunder_core.networks.flame import FlameLayer
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 

@@ -214,6 +214,6 @@ ROWS = [
             "memory",
             slow=megabytes == 150,  # where Python itself may fail with an error that names no memory
         )
-        for megabytes in (20, 150, 600, 1200)
+        for megabytes in (20, 150, 300, 400)
     ),
 ]

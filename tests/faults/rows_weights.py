@@ -5,36 +5,31 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import struct
 from importlib import import_module
 
 from harness import Case, Fault, ROOT
 
-import thunder_core.engine.weights  # noqa: F401 — imports torch first, so that no row is charged with its memory
+import thunder_core.networks.running  # noqa: F401 — imports torch first, so that no row is charged with its memory
 
-# file without suffix → where its network is loaded
-NETWORKS = {
-    "encoder": ("speech.encoder", "SpeechEncoder"),
-    "units": ("speech.units", "Units"),
-    "speaker": ("speech.speaker", "SpeakerEncoder"),
-    "m2s": ("m2s.model", "MeshToSpeech"),
-    "judge": ("m2s.judge", "Judge"),
-    "vocoder": ("m2s.vocoder", "Vocoder"),
-    "denoiser": ("diffusion.denoiser", "Denoiser"),
-}
+NETWORKS = ("encoder", "units", "speaker", "m2s", "judge", "vocoder", "denoiser")
 
 
 def load(case: Case):
-    """Load the network of the files in the case's folder."""
-    from thunder_core.engine.weights import load_network
+    """Load the network of the files in the case's folder as torch computes it."""
+    if case.given == "units":
+        return import_module("thunder_core.engine.speech.units").Units.load(case.folder)
+    return import_module("thunder_core.networks.running").LOADED[case.given](case.folder, case.given)
 
-    name = case.given
-    module, kind = NETWORKS[name]
-    network = getattr(import_module(f"thunder_core.engine.{module}"), kind)
-    if name == "denoiser":  # the engine itself loads this one so
-        config = import_module("thunder_core.engine.diffusion.denoiser").DenoiserConfig
-        return load_network(case.folder / name, lambda given: network(config(**given)))
-    return network.load(case.folder)
+
+def open_judge(case: Case):
+    """Load the judge of the files in the case's folder as ONNX Runtime computes it."""
+    shutil.copy(ROOT / "weights" / "judge.onnx", case.folder)
+    try:
+        import_module("thunder_core.engine.m2s.judge").Judge(case.folder, "cpu").network.open()
+    finally:
+        (case.folder / "judge.onnx").unlink()
 
 
 def changed(name: str, change):
@@ -78,7 +73,7 @@ def graph(change):
     """Makes the files of the distilled model, the bytes of its graph changed."""
 
     def make(folder):
-        for suffix in ("safetensors", "onnx"):
+        for suffix in ("json", "safetensors", "onnx"):
             content = (ROOT / "weights" / f"distilled.{suffix}").read_bytes()
             (folder / f"distilled.{suffix}").write_bytes(change(content) if suffix == "onnx" else content)
         return "distilled"
@@ -172,7 +167,7 @@ def _configured(**values):
 
 def _named(file, says=""):
     """The pattern of a sentence that names the damaged file and its folder, and what to do about a folder of one's own."""
-    return rf"^The weights file {re.escape(file)} in “/[^”]+” .*{says}.*: choose another weights folder$"
+    return rf"^The weights file {re.escape(file)}[a-z]* in “/[^”]+” .*{says}.*: choose another weights folder$"
 
 
 def _rows():
@@ -221,6 +216,19 @@ def _rows():
         ("has a width for a larger network", _configured(width=60_000)),
     ):
         yield Fault("weights", f"judge: a card that {what}", written("judge", card=card), load, "BadWeights", _named("judge.json"))
+
+    for what, make in (
+        ("a number that is not one", changed("judge", _nan)),
+        ("an infinite number", changed("judge", _infinite)),
+        ("whole numbers", changed("judge", _whole)),
+        ("another shape", changed("judge", _misshapen)),
+        ("a tensor that is missing", changed("judge", _lacking)),
+        ("half of the file", written("judge", weights=_cut)),
+        ("no card", written("judge", card=lambda text: None)),
+        ("a card that is a list", written("judge", card=lambda text: b"[]")),
+        ("a card that has a width of text", written("judge", card=_configured(width="wide"))),
+    ):
+        yield Fault("weights", f"judge by its graph: {what}", make, open_judge, "BadWeights", _named("judge.", ""))
 
     for what, change, says in (
         ("that is empty", lambda data: b"", "is no graph"),

@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import TypeVar
 
-import torch
-
 from ..errors import Cancelled, is_out_of_device_memory
 
 T = TypeVar("T")
@@ -46,10 +44,9 @@ class SharedProgress:
 def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[[], None]) -> Generator[T, None, None]:
     """Run tasks on `threads` threads and yield their results in the order of `tasks`.
 
-    Each task uses one torch thread: our operations are too short to share, and results do not depend on the number of threads.
     If a task raises or the caller stops, `stop` is called, tasks not started are dropped and running ones are awaited.
     """
-    with one_torch_thread():
+    with _lock_handed_on_soon():
         begun = [_threads(threads).submit(task) for task in tasks]
         waiting = deque(begun)
         try:
@@ -65,27 +62,19 @@ def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[
 
 @lru_cache(maxsize=None)
 def _threads(count: int) -> ThreadPoolExecutor:
-    """Threads that compute no gradients. They wait for the next request, since to start them takes milliseconds."""
-    return ThreadPoolExecutor(count, "takes", _begin)
-
-
-def _begin() -> None:
-    """Initialise a thread for work on takes."""
-    torch.set_num_threads(1)
-    torch.set_grad_enabled(False)
+    """Threads that wait for the next request, since to start them takes milliseconds."""
+    return ThreadPoolExecutor(count, "takes")
 
 
 @contextlib.contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Within it torch's operations use one thread each, and Python's lock is handed on soon."""
-    before, interval = torch.get_num_threads(), sys.getswitchinterval()
-    torch.set_num_threads(1)
+def _lock_handed_on_soon() -> Iterator[None]:
+    """Within it Python's lock is handed on soon."""
+    interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         yield
     finally:
         sys.setswitchinterval(interval)
-        torch.set_num_threads(before)
 
 
 def in_portions(

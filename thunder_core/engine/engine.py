@@ -9,11 +9,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from importlib.util import find_spec
 from pathlib import Path
+from typing import cast
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..direction import Asked, AXES, check, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
@@ -26,22 +26,24 @@ from ..systems import DEFAULT, DIRECTION, MOOD, NOTHING, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .batches import SharedProgress
 from .cards import advice, check_regular, unusable
+from .diffusion.noise import Normal
 from .diffusion.sampling import Inpainting
 from .explain import explain
 from .m2s.judge import Judge
-from .m2s.model import MeshToSpeech
-from .m2s.mouth import MARGIN, Mouth
+from .m2s.listening import MeshToSpeech
+from .m2s.mouth import MARGIN, Mouth, trained_mouth
 from .m2s.vocoder import Vocoder
+from .network import best_device, CPU, processors
 from .readings import emphasised, reading
 from .request import RunningRequest, tidy
 from .scorer import Measures, Progress, Scorer, SPOKEN, Turn
 from .speech import transcript
 from .speech.audio import sound_hash
-from .speech.encoder import LOUDNESS
+from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
 from .speech.speaker import SpeakerEncoder, WIDTH as SPEAKER
 from .speech.transcript import Closure
-from .systems.performing import check_request, NetworkPerformer, open_performer, over_picture, Performer, STEPS_OF
+from .systems.performing import check_request, open_performer, over_picture, Performer, PicturePerformer, STEPS_OF
 from .systems.thunder import Thunder, VoiceFeatures
 from .weights import identify, Identity, SHIPPED
 
@@ -85,11 +87,11 @@ class Engine:
         threading.Thread(target=_resolve, args=(self._identity, folder), name="identity", daemon=True).start()
         self.head = _head_of(folder)
         self.thunder = Thunder(folder, device, self.head)
-        self.m2s = MeshToSpeech.load(folder).to(device)
-        self.mouth = Mouth(self.m2s.mouth or self.head).to(device)
-        self.judge = Judge.load(folder).to(device)
-        self.vocoder = Vocoder.load(folder).to(device)
-        self.speaker = SpeakerEncoder.load(folder).to(device)
+        self.m2s = MeshToSpeech(folder, device)
+        self.mouth = Mouth(trained_mouth(folder) or self.head)
+        self.judge = Judge(folder, device)
+        self.vocoder = Vocoder.load(folder, device)
+        self.speaker = SpeakerEncoder.load(folder, device)
         self.scorer, self._measures = Scorer(self.head, self.thunder, self.m2s, self.mouth, self.judge), Measures(self.head)
         self._check_that_all_fit()
         self._known: dict[str, VoiceFeatures] = {}
@@ -111,8 +113,7 @@ class Engine:
 
         Raises BadWeights.
         """
-        device = device or ("cuda:0" if torch.cuda.is_available() else "cpu")
-        return cls(Path(weights) if weights else SHIPPED, device)
+        return cls(Path(weights) if weights else SHIPPED, device or best_device())
 
     def _check_that_all_fit(self) -> None:
         """Raise BadWeights if networks of one folder were not trained for each other."""
@@ -138,17 +139,23 @@ class Engine:
     def prepare(self) -> Iterator[None]:
         """Load what only the first takes need, one part per `yield`. Does nothing once there were takes.
 
-        Each network runs once on a short noise, because torch allocates memory and compiles kernels at the first call.
+        Each network runs once on a short noise, because memory is allocated at the first call.
         """
         if self._known:
             return
+        self._open_networks()
         importlib.import_module("soundfile")
         yield
         frames = 2 * MARGIN
-        noise = torch.randn(int(frames / FPS * RATE), generator=torch.Generator().manual_seed(0))
-        voice = self.thunder.analyse(0.1 * noise, frames)
+        voice = self.thunder.analyse(0.1 * Normal(0).draw(int(frames / FPS * RATE)), frames)
         yield
         self.scorer.grade(self.thunder.perform(voice, [0], 1, 1.0, lambda fraction: None), voice, None)
+
+    def _open_networks(self) -> None:
+        """Begin to open the networks that usual takes are made and scored with, beside each other."""
+        networks: list = [self.thunder.encoder.network, self.thunder.denoiser.network, self.judge.network]
+        for network in networks + ([] if self.thunder.distilled is None else [self.thunder.distilled.network]):
+            network.begin()
 
     def info(self) -> dict:
         """The answer to hello: engine, device, fingerprint and origin of the weights and whether they can be directed, channel
@@ -161,7 +168,7 @@ class Engine:
             "weights_note": self.identity.sentence,
             "channels": list(self.head.expression_names),
             "knows_styles": self.thunder.knows_styles,
-            "versions": {name: importlib.metadata.version(name) for name in ("onnxruntime", "torch", "torchaudio")},
+            "versions": {name: importlib.metadata.version(name) for name in ("onnxruntime", "torch", "torchaudio") if find_spec(name)},
         }
 
     def generate(
@@ -177,7 +184,7 @@ class Engine:
         if its phones are hard to recognise. Raises BadRequest.
         """
         running = self._begin(speech, request, progress, noticed)
-        threads = torch.get_num_threads() if self.device == "cpu" and request.system == DEFAULT else 1
+        threads = processors() if self.device == CPU and request.system == DEFAULT else 1
         result = []
         with contextlib.closing(running.takes(threads)) as made:
             for take in made:
@@ -203,19 +210,19 @@ class Engine:
         """A request with all that its takes are made of. Raises BadRequest."""
         asked, other, shown = self._direction(request), self._other_system(request), None
         if request.picture is not None:
-            assert isinstance(other, NetworkPerformer)  # `check_request` accepts a picture for Media2Face alone
-            shown = other.moods_of(request.picture)
+            shown = cast(PicturePerformer, other).moods_of(request.picture)  # `check_request` accepts a picture for Media2Face alone
             asked = over_picture(asked, shown)
         seeds, follows = request.seeds, SYSTEMS[request.system].follows
         readings = {} if asked is None else self._readings(asked, seeds, speech.frames)
         if follows == MOOD:
             for style in readings.values():
                 style[:, : len(AXES)] = 0.0
+        self._open_networks()
         sound = sound_hash(speech)
         voice, role = self._voice_and_role(speech, sound, request.listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
         kept = None if request.keep is None else self._kept(request.keep, speech.frames)
         pull = float(request.speech_guidance)
-        guide = self.thunder.speech_guidance(self.m2s, self.mouth, voice, pull) if pull and role == SPEAKS else None
+        guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
         guidance = float(request.guidance)
         about = {
             "engine": self.thunder.name, "weights": self.weights, "weights_origin": self.identity.origin, "audio": sound,
@@ -246,6 +253,17 @@ class Engine:
             self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
             SharedProgress(len(seeds), lambda fraction, message: progress(0.08 + 0.92 * fraction, message)),
             role == SPEAKS, asked is not None and follows == DIRECTION, request.sums,
+        )  # fmt: skip
+
+    def _speech_guidance(self, voice: VoiceFeatures, strength: float) -> Callable[[np.ndarray, int, int], np.ndarray]:
+        """The pull of mesh-to-speech for `Thunder.perform`. Raises BadRequest without torch, which takes its gradients."""
+        if not find_spec("torch"):
+            raise BadRequest("Lip-Sync Pull needs the engine for graphics cards: install it in the preferences, or set Lip-Sync Pull to 0")
+        from ..networks.guidance import SpeechGuidance
+
+        known = self.thunder.denoiser
+        return SpeechGuidance.load(
+            self.folder, self.head, voice.units, voice.presence, known.mean, known.deviation, strength, self.device
         )  # fmt: skip
 
     def _direction(self, request: Request) -> Asked | None:
@@ -312,9 +330,8 @@ class Engine:
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
         """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts, and its words, in seconds."""
-        self.thunder.open_graphs()
-        _, logits = self.thunder.encoder.analyse(self._samples(speech).to(self.device))
-        belief = logits.float().softmax(-1).cpu().numpy()
+        _, logits = self.thunder.encoder.analyse(self._samples(speech))
+        belief = softmax(logits)
         closures, words = transcript.closures_and_words(belief, text)
         return closures, transcript.pauses(belief), words
 
@@ -322,21 +339,20 @@ class Engine:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the same length."""
         motion = self._checked(motion)
         if voice is None:
-            speaker = torch.full((256,), 256**-0.5, device=self.device)
+            speaker = np.full(SPEAKER, SPEAKER**-0.5, np.float32)
         else:
-            speaker = self.speaker.embed(self._samples(voice).to(self.device))
+            speaker = self.speaker.embed(self._samples(voice))
         sound = self.vocoder.speak(*self._draw(motion, speaker), speaker)[: round(motion.frames / FPS * RATE)]
-        return Speech(sound.cpu().numpy().astype(np.float32), RATE)
+        return Speech(sound, RATE)
 
-    @torch.no_grad()
-    def _draw(self, motion: Motion, speaker: Tensor) -> tuple[Tensor, Tensor]:
+    def _draw(self, motion: Motion, speaker: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Motion → log-mel [4T, 80] and speech units [2T] of its speech."""
         mels, units = [], []
         for seen, keep in self.mouth.windows(motion):
-            logits, mel = self.m2s(seen, speaker[None])
-            mels.append(mel[0, 4 * keep.start : 4 * keep.stop])
-            units.append(logits[0, 2 * keep.start : 2 * keep.stop].argmax(-1))
-        return torch.cat(mels), torch.cat(units)
+            _, logits, mel = self.m2s(seen, speaker)
+            mels.append(mel[4 * keep.start : 4 * keep.stop])
+            units.append(logits[2 * keep.start : 2 * keep.stop].argmax(-1))
+        return np.concatenate(mels), np.concatenate(units)
 
     def analyse(self, speech: Speech, sound: str = "", progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
         """The features of a sound; the last few are cached, of long sounds fewer.  sound: its `sound_hash`, if it is known."""
@@ -366,12 +382,13 @@ class Engine:
         x, mask = pack(self._checked(keep.motion)), np.asarray(keep.mask, bool)
         if mask.shape != x.shape or len(x) != frames:
             raise BadRequest(f"The kept part has {len(x)} frames, the sound {frames}: choose the take of this sound")
-        return Inpainting(torch.from_numpy(mask), torch.from_numpy(x))
+        return Inpainting(mask, x)
 
-    def _samples(self, speech: Speech) -> Tensor:
+    @staticmethod
+    def _samples(speech: Speech) -> np.ndarray:
         if speech.rate != RATE:
             raise BadRequest(f"The engine hears sound at {RATE} Hz, this one has {speech.rate}: read it with read_sound")
-        return torch.from_numpy(np.ascontiguousarray(speech.samples, np.float32))
+        return np.ascontiguousarray(speech.samples, np.float32)
 
     def _checked(self, motion: Motion) -> Motion:
         n = self.head.channels

@@ -6,16 +6,15 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
 
+from ..errors import BadWeights
 from .cards import damaged, GRAPH, unusable
 from .graph_file import BadGraph, weights_of
+from .weights import read_weights
 
 TRANSPOSED = " transposed"  # end of the names of weights that a graph is handed transposed
 _LARGEST = 2**21  # bytes of a graph: it holds no weights
@@ -38,18 +37,20 @@ class Graph:
         try:
             if file.stat().st_size > _LARGEST:
                 raise BadGraph(f"is larger than {_LARGEST >> 20} MB")
-            content, stored = file.read_bytes(), load_file(path.with_suffix(".safetensors"))
+            content, (stored, _) = file.read_bytes(), read_weights(path)
             wanted = weights_of(content)
             stored |= {name + TRANSPOSED: weight.T for name, weight in stored.items()}
             if any(name not in stored or stored[name].shape != shape for name, shape in wanted.items()):
                 raise BadGraph("does not fit the weights beside it")
-            self._weights = [np.ascontiguousarray(stored[name], np.float32) for name in wanted]  # which the session does not copy
+            self._weights = [np.asarray(stored[name], np.float32, "C") for name in wanted]  # which the session does not copy
             options.add_external_initializers(list(wanted), [onnxruntime.OrtValue.ortvalue_from_numpy(each) for each in self._weights])
             # From memory: what a graph says of files beside it is never read.
             self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
         except BadGraph as reason:
             raise unusable(file, str(reason)) from None
-        except (OSError, SafetensorError) as error:
+        except BadWeights:
+            raise
+        except OSError as error:
             raise damaged(file, error) from error
         except Exception as error:  # ONNX Runtime's, which share no class of their own
             raise unusable(file, "is no graph that ONNX Runtime can compute") from error
@@ -57,10 +58,5 @@ class Graph:
 
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
         """Outputs for inputs by name; those that the network does not have are ignored."""
-        given = {name: np.ascontiguousarray(inputs[name], kind) for name, kind in self._inputs.items()}
+        given: dict[str, np.ndarray] = {name: np.ascontiguousarray(inputs[name], kind) for name, kind in self._inputs.items()}
         return self._session.run(None, given)
-
-
-def graph_of(path: Path, device: str, threads: int = 1) -> Graph | None:
-    """The graph of a network, None where there is none or it is to run on a graphics card. Raises BadWeights."""
-    return Graph(path, threads) if device == "cpu" and os.path.exists(path.with_suffix(GRAPH)) else None

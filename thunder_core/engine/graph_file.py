@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 OPERATORS = frozenset(
-    "Abs Add Cast Concat Constant ConstantOfShape Conv Cos Div Equal Erf Exp Expand Gather Gemm LayerNormalization MatMul Mod Mul Neg Pad "
-    "Pow Range ReduceSum Reshape Shape Sigmoid Sin Slice Softmax Split Sqrt Squeeze Sub Tile Transpose Unsqueeze Where".split()
+    (
+        "Abs Add And AveragePool Cast Clip Concat Constant ConstantOfShape Conv Cos Div Equal Erf Exp Expand Gather Gemm Greater "
+        "GreaterOrEqual InstanceNormalization LSTM LayerNormalization Less LessOrEqual Log MatMul MaxPool Min Mod Mul Neg Not Or Pad Pow "
+        "Range ReduceL2 ReduceMax ReduceMean ReduceSum Relu Reshape Shape Sigmoid Sin Slice Softmax Split Sqrt Squeeze Sub Tile "
+        "Transpose Unsqueeze Where"
+    ).split()
 )
 _GRAPH, _FUNCTIONS = 7, 25  # fields of a model
 _NODE, _INITIALIZER, _SPARSE = 1, 5, 15  # of a graph

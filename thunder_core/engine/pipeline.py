@@ -91,14 +91,14 @@ class Pipeline:
         columns, style, layer = self.columns, part.style, part.gestures
         x = self.turn_to_its_side(sampled.astype(np.float32), part.mirrored, part.brows_too)
         expression, jaw = self.keep_in_bounds(x[:, columns.expression], x[:, columns.jaw])
-        expression, jaw = self.rest_without_speech(expression, jaw, voice.alive)
+        expression, jaw = self.rest_without_speech(expression, jaw, voice.presence)
         if (breathing := part.breaths or layer) is not None:
             jaw = breathing.breathe(jaw)
         expression, jaw = self.articulate(expression, jaw, voice, style)
         jaw = jaw.astype(np.float32)
         if style is not None:
             felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
-            expression = self.moods.apply_moods(expression, jaw, style, voice.alive, felt, voice.quiet)
+            expression = self.moods.apply_moods(expression, jaw, style, voice.presence, felt, voice.quiet)
             expression = self.mechanics.make_room_for_rolled_lip(expression)
         head, eyes = x[:, columns.head], x[:, columns.eyes]
         spoken = np.concatenate([expression.astype(np.float32), jaw, head, eyes], 1)

@@ -7,14 +7,14 @@ Each take has a style for the whole line (`reading`) and its own stressed words 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import NormalDist
 
 import numpy as np
-import torch
 
 from ..direction import AXES, DIRECTION_NAMES, MOODS, NEUTRAL
+from .sobol import sobol_point
 
-_SCRAMBLE = 7  # seed of the Sobol scrambling; another value changes the readings of all seeds
-_POINTS = 1 << 16  # points of the sequence in use; larger seeds start over
+_WORDS = 7  # part of the seed of stressed words; another value changes those of all seeds
 _AXIS_SPREAD = 2.0  # spread of an axis at *Spread* 1, in standard deviations between speakers
 _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averages part of it out
 _FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Spread*
@@ -39,12 +39,6 @@ _LEAST = np.array([axis.deviations(axis.least) for axis in AXES])
 _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
 
 
-def point(seed: int) -> np.ndarray:
-    """A seed's point of the scrambled Sobol sequence [len(AXES) + 2], 0 … 1: those of consecutive seeds fill space evenly."""
-    sequence = torch.quasirandom.SobolEngine(len(AXES) + 2, scramble=True, seed=_SCRAMBLE)
-    return sequence.fast_forward(seed % _POINTS).draw(1, dtype=torch.float64)[0].numpy()
-
-
 def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     """The direction of a seed's take: float32 [n, DIRECTION_NAMES].
 
@@ -55,8 +49,8 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     asked = np.array(asked, np.float32)
     if spread <= 0:
         return asked
-    x = point(seed)
-    normal = torch.special.ndtri(torch.from_numpy(x[: len(AXES)])).numpy().clip(-_FURTHEST, _FURTHEST)
+    x = sobol_point(seed)  # those of consecutive seeds fill space evenly; axes, a mood, a strength
+    normal = np.array([NormalDist().inv_cdf(share) for share in x[: len(AXES)]]).clip(-_FURTHEST, _FURTHEST)
     style, moods = asked[:, : len(AXES)], asked[:, len(AXES) :]
     by, asked_by = spread * _SPREADS * normal, np.abs(style)
     most = np.maximum(_AGAINST_SLIDER * asked_by, _FURTHEST * (spread * _SPREADS - asked_by))
@@ -75,7 +69,7 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
 
 def emphases(seed: int, frames: int) -> np.ndarray:
     """Additional emphasis of each frame [frames] of a line in a seed's take: mean 0, deviation about 1."""
-    rng = np.random.default_rng([_SCRAMBLE, seed % (1 << 32)])
+    rng = np.random.default_rng([_WORDS, seed % (1 << 32)])
     count = frames // _WORD_FRAMES + 4
     at = (np.arange(count) - 1.5 + rng.random() + rng.uniform(-0.3, 0.3, count)) * _WORD_FRAMES
     ease = np.hanning(_WORD_FRAMES + 2)[1:-1]

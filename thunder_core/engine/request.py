@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import importlib
 import sys
 import threading
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from types import ModuleType
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..animation.shown import agreed, Line, shown, shown_quiet
 from ..direction import Asked
@@ -22,6 +22,7 @@ from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
 from .batches import in_portions, SharedProgress, side_by_side
 from .diffusion.sampling import WINDOW
+from .network import CPU
 from .readings import emphasised
 from .scorer import Expectation, Measures, NO_TURN, Scorer, Turn
 from .systems.thunder import VoiceFeatures
@@ -44,7 +45,7 @@ def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> li
     On a CPU each of `threads` threads works on one portion at a time. On a GPU 16 takes cost little more than one, so a
     portion has up to 16.
     """
-    if device == "cpu" and threads > 1 and len(seeds) > threads:  # the animator waits for the first take, so it is sampled alone
+    if device == CPU and threads > 1 and len(seeds) > threads:  # the animator waits for the first take, so it is sampled alone
         return [seeds[:1], *_evenly(seeds[1:], frames, device, threads)]
     return _evenly(seeds, frames, device, threads)
 
@@ -52,7 +53,7 @@ def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> li
 def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[list[int]]:
     """Seeds in portions of nearly equal size, larger ones first, so that threads finish at about the same time."""
     most = 16
-    if device == "cpu":
+    if device == CPU:
         together = frames if threads > 1 else min(frames, WINDOW)  # parallel portions keep all frames of their takes in memory
         most = min(16, max(1, round(_PORTION_FRAMES / together)), -(-len(seeds) // threads))
     count = -(-len(seeds) // most)
@@ -67,7 +68,7 @@ class Requested:
     lips: as `Expectation`'s.  measures: as `animation.shown.measured`.  seen: the same of what the face shows of it.
     """
 
-    lips: Tensor
+    lips: np.ndarray
     measures: dict[str, float]
     seen: dict[str, float]
 
@@ -152,9 +153,10 @@ class RunningRequest:
     def sample(self, seeds: list[int]) -> list[Motion]:
         """The motions of some seeds, finished and not scored."""
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
+        on = "" if self.scorer.thunder.device == CPU else " on the graphics card"
 
         def tell(fraction: float) -> None:
-            self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}")
+            self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}{on}")
 
         if self.asked is None:
             return self.draw(seeds, tell, None, None, self.turn)
@@ -237,12 +239,18 @@ def _give_memory_back(device: str) -> None:
     """Let the device have the memory that torch keeps for later."""
     gc.collect()
     if device.startswith("cuda"):
-        torch.cuda.empty_cache()
+        _torch().cuda.empty_cache()
+
+
+def _torch() -> ModuleType:
+    """torch, which computes on cards; without one it is not loaded."""
+    return importlib.import_module("torch")
 
 
 def _report_memory(device: str, seeds: list[int], frames: int) -> None:
     """Write to the log how much of a card's memory a portion of takes needed at most, and forget it."""
     if device.startswith("cuda"):
+        torch = _torch()
         most = torch.cuda.max_memory_allocated(device) / 1e6
         print(memory_of_portion(len(seeds), frames, most), file=sys.stderr)
         torch.cuda.reset_peak_memory_stats(device)

@@ -2,7 +2,7 @@
 """The engine's process: reads requests as JSON lines from stdin, answers on stdout, and ends with its client.
 
 Started by thunder_core/client.py; docs/reference/protocol.md documents the lines. Only the standard library is imported before the
-first request, so that a Python without torch can still report what is missing.
+first request, so that a Python without the engine's libraries can still report what is missing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ..errors import (
 )
 from ..private_folder import remove_if_orphaned
 from ..protocol import HEARTBEAT, PROTOCOL, UNCLEAR, UNSPOKEN
-from ..shipped import WEIGHTS
+from ..shipped import VENDOR, WEIGHTS
 from ..system_calls import memory_used
 from . import arguments
 
@@ -46,6 +46,7 @@ GRACE = 1.0  # seconds a running request has to end when the client is gone
 LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
 LAST_FRAME = 10_000_000  # of a take, at 25 a second
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
+_TOO_LITTLE_TO_LOAD = "There is too little memory to load the engine: close other programs and try again"
 PROGRESS_EVERY = 0.05  # seconds between progress events; Blender's timer does not read them more often
 
 
@@ -60,7 +61,7 @@ class Worker:
         self.device = device  # None: the best there is
         self.engine = None
         self.preparation = iter(())  # remaining loading for the first takes, one part per step
-        self.waiting = queue.Queue()  # requests in order; None ends the work
+        self.waiting: queue.Queue = queue.Queue()  # requests in order; None ends the work
         self.cancelled = {}  # request id → threading.Event
         self.answered = set()  # ids whose last event is out
         self.lock = threading.Lock()  # guards replies, answered, cancelled
@@ -244,7 +245,7 @@ class Worker:
                 raise
             except Exception as error:
                 if is_out_of_memory(error):
-                    raise
+                    raise OutOfMemory(_TOO_LITTLE_TO_LOAD) from error
                 raise BadWeights(
                     f"The weights in “{self.weights}” cannot be loaded ({_brief(error)}): {advice(Path(self.weights))}"
                 ) from error
@@ -378,7 +379,7 @@ class Worker:
             raise BadRequest("The request lacks “arrays”: the extension and its engine differ in version")
         arrays = {name: arguments.array(files, name) for name in files}
         progress(0.1, "Loading smplx")
-        from .flame_check import check
+        from ..networks.flame_check import check
 
         return check(arrays)
 
@@ -464,7 +465,7 @@ class _Progress:
 
 def _save_take(take, folder, number):
     """Write a take's arrays to files; returns the take's entry for the client."""
-    motion, arrays = take.motion, {}
+    motion, arrays = take.motion, dict[str, str]()
     for name, array in (
         ("expression", motion.expression),
         ("jaw", motion.jaw),
@@ -493,7 +494,7 @@ def import_engine():
         from .engine import Engine
     except Exception as error:
         if is_out_of_memory(error):
-            raise OutOfMemory("There is too little memory to load the engine: close other programs and try again") from error
+            raise OutOfMemory(_TOO_LITTLE_TO_LOAD) from error
         if isinstance(error, ImportError):
             raise _lacks(error) from error
         raise
@@ -531,6 +532,10 @@ def _lacks(error):
         what = f"has no “{module.split('.')[0]}”"
     else:
         what = f"cannot load the engine ({_brief(error)})"
+    if str(VENDOR) in sys.path:
+        return NoEngine(
+            f"Blender's Python {what}, which came with the extension: let no antivirus program remove it, and reinstall the extension"
+        )
     return NoEngine(f"The Python at “{sys.executable}” {what}: install the engine into it, or choose another Python")
 
 
@@ -554,7 +559,7 @@ def _versions():
     from importlib import metadata
 
     versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in ("torch", "torchaudio", "numpy"):
+    for package in ("onnxruntime", "torch", "numpy"):
         try:
             versions[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
@@ -572,6 +577,10 @@ def main():
         help="cpu, cuda:0 (NVIDIA, or AMD by ROCm) or mps (Apple; not tested); default: cuda:0 if there is one, else cpu",
     )
     options = parser.parse_args()
+
+    # Takes are worked on beside each other, and results must not depend on the number of cores. numpy reads these when it is loaded.
+    for limit in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
+        os.environ.setdefault(limit, "1")
 
     # The pipes become private: libraries print to stderr, and child processes get an empty stdin.
     requests = os.fdopen(os.dup(0), "rb")

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.cards import ENDINGS
-from ..engine.m2s.model import MeshToSpeech
 from ..engine.speech.encoder import SpeechEncoder
 from ..engine.speech.speaker import SpeakerEncoder
 from ..engine.speech.units import Units
-from ..engine.weights import load_weights
 from ..face.head import Head
+from ..networks.m2s import MeshToSpeech
+from ..networks.weights import load_weights
 from .corpus import BadCorpus, build, Clip
 from .denoiser import train_denoiser
 from .label import Labeller

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from ..channels import BLINKS, in_group
 from ..direction import AXES
-from ..engine.diffusion.denoiser import Denoiser
 from ..engine.diffusion.sampling import sample
 from ..face.head import Head
+from ..networks.denoiser import Denoiser
 from ..types import FPS
 from .m2s import SpeechBatches
 from .motions import MotionSet
@@ -74,7 +74,11 @@ def match_blinks(denoiser: Denoiser, motions: MotionSet, head: Head) -> dict[str
     def rate(shift: float) -> float:
         denoiser.noise_mean[lids] = shift
         start = denoiser.first_noise(noise, style)
-        x = sample(lambda x, step: denoiser(x, step, item["features"], style=style, free=free), start, STEPS)
+
+        def denoise(x: torch.Tensor, step: int) -> torch.Tensor:
+            return denoiser(x, torch.full((len(x),), step, device=device), item["features"], style=style, free=free)
+
+        x = sample(denoise, start, STEPS)
         return blinks_a_minute(denoiser.restore(x)[calm], lids)
 
     wanted, before = blinks_a_minute(item["motion"][calm], lids), rate(0.0)

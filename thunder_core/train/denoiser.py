@@ -16,12 +16,13 @@ from torch import nn, Tensor
 
 from ..channels import COEFFICIENTS, Columns, in_group, MOUTH
 from ..direction import DIRECTION_NAMES
-from ..engine.diffusion.denoiser import Denoiser, DenoiserConfig
-from ..engine.diffusion.sampling import alpha_bar, noisy, STEPS
-from ..engine.m2s.model import MeshToSpeech
-from ..engine.m2s.mouth import Mouth, SPACES
-from ..engine.speech.encoder import LOUDNESS, phonetic, SpeechEncoder
+from ..engine.diffusion.sampling import alpha_bar, STEPS
+from ..engine.speech.encoder import LOUDNESS
 from ..face.head import Head
+from ..networks.denoiser import Denoiser, DenoiserConfig, noisy
+from ..networks.encoder import phonetic, SpeechEncoder
+from ..networks.m2s import MeshToSpeech
+from ..networks.mouth import Mouth, SPACES
 from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches
 from .motions import MotionSet
@@ -86,7 +87,7 @@ class DenoiserLoss:
         self, head: Head, denoiser: Denoiser, batches: SpeechBatches, m2s: MeshToSpeech | None, m2s_weight: float, device: str,
         masked: bool = False,
     ):  # fmt: skip
-        self.device, self.alpha, self.masked = device, alpha_bar(), masked
+        self.device, self.alpha, self.masked = device, torch.from_numpy(alpha_bar()), masked
         self.columns, self.mouth = Columns(head.channels), Mouth(head).to(device)
         # For brows, eyes and head, which the voice does not determine, variety matters more than fidelity.
         names = [*head.expression_names, *["jaw"] * 3, *[""] * 6]

@@ -18,11 +18,12 @@ from torch import nn, Tensor
 from tqdm import tqdm
 
 from ..direction import Direction
-from ..engine.diffusion.denoiser import Denoiser
-from ..engine.diffusion.sampling import sample, seeded_noise, solver_steps
+from ..engine.diffusion.noise import seeded_noise
+from ..engine.diffusion.sampling import sample, solver_steps
 from ..engine.readings import reading
 from ..face.head import Head
 from ..files import part_of
+from ..networks.denoiser import Denoiser
 from .denoiser import DenoiserLoss
 from .loop import fit, Schedule
 from .m2s import SpeechBatches
@@ -57,7 +58,7 @@ class Lines:
         item = {name: torch.from_numpy(getattr(self, name)[at]) for name in ("features", "style", "free", "takes")}
         item = {name: value.float() if value.is_floating_point() else value for name, value in item.items()}
         item["style"] = item["style"][:, None]
-        return item | {"noise": seeded_noise(self.seed[at].tolist(), *self.takes.shape[1:])}
+        return item | {"noise": torch.from_numpy(seeded_noise(self.seed[at].tolist(), *self.takes.shape[1:]))}
 
 
 def _line(motions: MotionSet, by_voice: dict[str, list[int]], rng: np.random.Generator) -> np.ndarray:
@@ -105,8 +106,8 @@ def from_noise(denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_no
     style, free = (item["style"], item["free"]) if styled else (None, None)
     estimates: list[Tensor] = []
 
-    def denoise(x: Tensor, step: Tensor) -> Tensor:
-        estimates.append(denoiser(x, step, item["features"], style=style, free=free))
+    def denoise(x: Tensor, step: int) -> Tensor:
+        estimates.append(denoiser(x, torch.full((len(x),), step, device=x.device), item["features"], style=style, free=free))
         return estimates[-1]
 
     start = item["noise"] if not styled else denoiser.first_noise(item["noise"], torch.where(free[:, None, None], 0.0, style))

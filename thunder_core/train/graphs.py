@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import io
+import tempfile
 import warnings
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -15,14 +16,17 @@ from torch import nn, Tensor
 from torch.onnx import symbolic_helper
 
 from ..engine.cards import GRAPH
-from ..engine.diffusion.denoiser import Denoiser, load_denoiser
 from ..engine.graph import TRANSPOSED
-from ..engine.speech.encoder import COMPUTED, SpeechEncoder
 from ..engine.speech.mel import BINS
 from ..files import write_file
+from ..networks.denoiser import Denoiser
+from ..networks.encoder import COMPUTED, SpeechEncoder
+from ..networks.running import JudgeOfLips, LOADED, SeenMouth, ShapedSound
+from ..networks.speaker import SpeakerEncoder
 
 _OPERATORS = 17  # version of ONNX's operators
 _FRAMES, _TAKES = 40, 2  # of the inputs that a network is traced with; it takes any number
+_COMPUTED = (COMPUTED, "mel.")  # beginnings of the names of tensors that networks make themselves
 Axes = dict[str, dict[int, str]]
 
 
@@ -48,33 +52,59 @@ def _denoiser(network: Denoiser) -> _Traced:
     return _Traced(inputs, ["estimate"], axes)
 
 
-def _encoder(network: SpeechEncoder) -> _Traced:
+def _encoder(network: SpeechEncoder) -> _Traced | None:
+    if network.config.body:  # networks of the waveform run in torch
+        return None
     inner = [f"layer{number}" for number in range(network.config.layers - 1)]
     axes: Axes = {"mel": {1: "rows"}, "hidden": {1: "frames"}, "phones": {1: "frames"}} | {name: {1: "more frames"} for name in inner}
     return _Traced({"mel": torch.randn(1, 2 * _FRAMES, BINS)}, ["hidden", "phones", *inner], axes)
 
 
-def _load_encoder(folder: Path, name: str) -> SpeechEncoder | None:
-    network = SpeechEncoder.load(folder, name)
-    return None if network.config.body else network  # networks of the waveform run in torch
+def _judge(network: JudgeOfLips) -> _Traced:
+    known = network.config
+    lips = {name: 1e-3 * torch.randn(1, _FRAMES, 4, 3) for name in ("lips", "expected", "asked", "plain")}
+    inputs = {"speech": torch.rand(1, _FRAMES, known.speech), **lips, "opening": torch.randn(1, _FRAMES)}
+    if known.heard:
+        inputs |= {"features": torch.randn(1, _FRAMES, known.heard), "evidence": torch.randn(1, _FRAMES)}
+    outputs = ["opinions", "in_all", "hard"]
+    return _Traced(inputs, outputs, {name: {1: "frames"} for name in (*inputs, "opinions", "hard")})
 
 
-NETWORKS: dict[str, tuple[Callable[[Path, str], nn.Module | None], Callable]] = {
-    "denoiser": (load_denoiser, _denoiser),
-    "distilled": (load_denoiser, _denoiser),
-    "encoder": (_load_encoder, _encoder),
-    "encoder-t": (_load_encoder, _encoder),
-}
+def _m2s(network: SeenMouth) -> _Traced:
+    known = network.config
+    inputs = {"mouths": 1e-3 * torch.randn(1, _FRAMES, known.inputs), "speaker": torch.randn(1, known.speaker)}
+    axes: Axes = {"mouths": {1: "frames"}, "features": {1: "frames"}, "units": {1: "half frames"}, "mel": {1: "rows"}}
+    return _Traced(inputs, ["features", "units", "mel"], axes)
+
+
+def _vocoder(network: ShapedSound) -> _Traced:
+    known = network.config
+    inputs = {
+        "mel": torch.randn(1, 2 * _FRAMES, BINS), "units": torch.zeros(1, _FRAMES, dtype=torch.int64),
+        "speaker": torch.randn(1, known.speaker),
+    }  # fmt: skip
+    return _Traced(inputs, ["scores", "amplitudes"], {name: {1: name} for name in ("mel", "units", "scores", "amplitudes")})
+
+
+def _speaker(network: SpeakerEncoder) -> _Traced:
+    return _Traced({"mels": torch.rand(_TAKES, 160, 40)}, ["speakers"], {"mels": {0: "parts"}, "speakers": {0: "parts"}})
+
+
+TRACED: dict[str, Callable[..., _Traced | None]] = {
+    "denoiser": _denoiser, "distilled": _denoiser, "encoder": _encoder, "encoder-t": _encoder,
+    "judge": _judge, "m2s": _m2s, "vocoder": _vocoder, "speaker": _speaker,
+}  # fmt: skip
 
 
 def write_graphs(folder: Path) -> list[Path]:
     """Write the graph of every network of a folder of weights that has one; returns the files."""
     written = []
-    for name, (load, traced) in NETWORKS.items():
-        network = load(folder, name) if (folder / f"{name}.json").exists() else None
-        if network is not None:
+    for name, trace in TRACED.items():
+        network = LOADED[name](folder, name) if (folder / f"{name}.json").exists() else None
+        traced = None if network is None else trace(network)
+        if traced is not None:
             written.append((folder / name).with_suffix(GRAPH))
-            write_file(written[-1], graph_of(network, traced(network)))
+            write_file(written[-1], graph_of(network, traced))
     return written
 
 
@@ -83,11 +113,19 @@ def _reshape(graph, x, shape: list[int]):
     return graph.op("Reshape", x, graph.op("Constant", value_t=torch.tensor(shape)))
 
 
-@symbolic_helper.parse_args("v", "i", "is")
-def _unflatten(graph, x, axis: int, sizes: list[int]):
-    """The last axis of x as several: torch would compute all lengths again at every call."""
-    assert axis == -1
-    return _reshape(graph, x, [0] * (symbolic_helper._get_tensor_rank(x) - 1) + sizes)
+def _unflatten(graph, x, axis, sizes):
+    """An axis of x as several, behind which there is at most one: torch would compute all lengths again at every call."""
+    rank, axis = symbolic_helper._get_tensor_rank(x), symbolic_helper._parse_arg(axis, "i")
+    if symbolic_helper._is_packed_list(sizes):
+        sizes = [symbolic_helper._maybe_get_const(size, "i") for size in symbolic_helper._unpack_list(sizes)]
+    else:
+        sizes = symbolic_helper._parse_arg(sizes, "is")
+    sizes = [size if isinstance(size, int) else -1 for size in sizes]  # one may be computed
+    behind = rank - 1 - axis % rank
+    if not behind and -1 not in sizes:
+        sizes[-1] = -1  # torch's own check of shapes wants one
+    assert behind + sizes.count(-1) <= 1
+    return _reshape(graph, x, [0] * (axis % rank) + sizes + [-1] * behind)
 
 
 @symbolic_helper.parse_args("v", "i", "i")
@@ -118,7 +156,7 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
     import onnx
 
     network = copy.deepcopy(network)
-    stored = {name: value for name, value in network.state_dict().items() if not name.startswith(COMPUTED)}
+    stored = {name: value for name, value in network.state_dict().items() if not name.startswith(_COMPUTED)}
     with torch.no_grad():
         for value in stored.values():  # those that are equal by chance would become one
             value.copy_(torch.rand_like(value) + 0.5)
@@ -133,13 +171,37 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
         )  # fmt: skip
     model = onnx.load_from_string(made.getvalue())
     _transpose_weights(model.graph, stored)
-    for tensor in model.graph.initializer:
-        if tensor.name.removesuffix(TRANSPOSED) in stored:
-            tensor.ClearField("raw_data")
-            tensor.data_location = onnx.TensorProto.EXTERNAL
-            tensor.external_data.add(key="location", value="weights")
+    weights = [tensor for tensor in model.graph.initializer if tensor.name.removesuffix(TRANSPOSED) in stored]
+    model = _simplified(model, weights)
+    for tensor in weights:
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="weights")
+        model.graph.initializer.append(tensor)
     del model.metadata_props[:]
     model.doc_string = ""
     for node in model.graph.node:
         node.ClearField("doc_string")
+        node.ClearField("name")
     return model.SerializeToString()
+
+
+def _simplified(model, weights: list):
+    """A model without these weights, in which what follows from its own constants is worked out: once, and not whenever it is opened."""
+    import onnx
+    import onnxruntime
+
+    for tensor in weights:
+        model.graph.initializer.remove(tensor)
+        model.graph.input.append(onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, list(tensor.dims)))
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC  # for any processor
+    with tempfile.TemporaryDirectory() as folder:
+        options.optimized_model_filepath = f"{folder}/simple{GRAPH}"
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        simple = onnx.load(options.optimized_model_filepath)
+    names = {tensor.name for tensor in weights}
+    inputs = [value for value in simple.graph.input if value.name not in names]
+    del simple.graph.input[:], simple.opset_import[1:]  # ONNX's own operators come first
+    simple.graph.input.extend(inputs)
+    return simple

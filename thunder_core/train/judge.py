@@ -21,13 +21,15 @@ from tqdm import tqdm
 
 from ..channels import in_group, SPEECH
 from ..direction import AXES, Direction, MOODS, NEUTRAL
-from ..engine.m2s.judge import counted, FLOOR, Judge, JudgeConfig, left_open, opening_and_width, PLAIN, STRESSED, TAPS
-from ..engine.m2s.model import MeshToSpeech
-from ..engine.m2s.mouth import Mouth
-from ..engine.m2s.score import DAMPED, evidence, mean, OFF_FRAMES, Scale, shift_frames, smoothed, voiced
+from ..engine.m2s.judge import JudgeConfig, opening_and_width, PLAIN, STRESSED
+from ..engine.m2s.score import DAMPED, OFF_FRAMES, Scale, shift_frames, voiced
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
+from ..networks.curves import evidence, mean, smoothed
+from ..networks.judge import counted, FLOOR, Judge, left_open, TAPS
+from ..networks.m2s import MeshToSpeech
+from ..networks.mouth import Mouth
 from .lip_kernels import Kernels, kernels, MAP_REACH, REACH
 from .loop import fit, Schedule
 from .sampled import SampledClip
@@ -182,7 +184,7 @@ class Lessons:
     @staticmethod
     def _spoken(clip: SampledClip) -> Tensor:
         """Weight [T] of frames that sound."""
-        return voiced(torch.from_numpy(clip.features[:, -LOUDNESS:].astype(np.float32)))
+        return torch.from_numpy(voiced(clip.features[:, -LOUDNESS:].astype(np.float32)))
 
     @torch.no_grad()
     def of(
@@ -332,7 +334,7 @@ def measure(judge: Judge, lessons: list[Lesson], device: str = "cpu", by: int = 
         own = lesson.as_sampled
         ranks.append(spearmanr(-merit[own], error[own]).statistic)
         of_clips.append((-float(merit[own].mean()), float(error[own].mean())))
-        loud = voiced(lesson.speech[:, -LOUDNESS:]) > 0
+        loud = voiced(lesson.speech[:, -LOUDNESS:].numpy()) > 0
         openings = opening_and_width(lesson.lips[own])[0][:, loud]
         predicted = judge.predicted(batch["speech"][:1])[0, :1, loud].cpu().expand_as(openings)
         for ranks_of, expected in ((yardsticks, predicted), (by_model, opening_and_width(lesson.asked[own])[0][:, loud])):
@@ -392,10 +394,9 @@ def lay_moods(judge: Judge, lessons: Lessons, clips: list[SampledClip], device: 
         judge.config, moods=tuple(float(x) for x in costs[:, PLAIN]), moods_near=tuple(float(x) for x in costs[:, STRESSED])
     )
     points = Scale((judge.config.off, judge.config.damped, judge.config.right))
-    merit = -torch.from_numpy(opinions[..., PLAIN])
-    allowed = torch.from_numpy(np.insert(costs[:, PLAIN], neutral, 0.0))
+    merit, allowed = -opinions[..., PLAIN], np.insert(costs[:, PLAIN], neutral, 0.0)
     before, now = ((each[:, neutral, None] - each).mean(0) for each in (points(merit), points(merit + allowed)))
-    moods = torch.arange(len(names)) != neutral
+    moods = np.arange(len(names)) != neutral
     return judge, {
         f"{which}_mood{when}": round(float(value), 1)
         for when, cost in (("_before", before[moods]), ("", now[moods]))

@@ -8,9 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from ..engine.speech.encoder import ENCODER_RATE, SpeechEncoder
+from ..engine.speech.encoder import ENCODER_RATE, softmax, SpeechEncoder
 from ..engine.speech.phones import PHONES
 
 _CHANGE = 4.0  # cost of a change of phone in the Viterbi path, nats
@@ -41,9 +40,9 @@ def align(samples: np.ndarray, text: str) -> list[tuple[str, float, float]] | No
     return [(p.name, p.start / 100, (p.start + p.duration) / 100) for word in alignment for p in word] if alignment else None
 
 
-def best_path(logits: torch.Tensor, change: float = _CHANGE) -> np.ndarray:
+def best_path(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
     """Viterbi through phone log-probabilities of [N, 40] logits where every change of phone costs `change` nats: [N]."""
-    score = logits.float().log_softmax(-1).numpy()
+    score = np.log(softmax(logits).clip(1e-30, None))
     came = np.zeros(score.shape, np.int16)
     total = score[0].copy()
     stay = np.arange(score.shape[1])
@@ -79,5 +78,5 @@ class Labeller:
     def __call__(self, samples: np.ndarray, text: str = "") -> list[tuple[str, float, float]]:
         if text and (result := align(samples, text)):
             return result
-        _, logits = self.encoder.analyse(torch.from_numpy(np.ascontiguousarray(samples, np.float32)))
+        _, logits = self.encoder.analyse(np.ascontiguousarray(samples, np.float32))
         return segments(best_path(logits))

@@ -14,10 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
-from ..engine.speech.encoder import COMPUTED, LOUDNESS, SpeechEncoder
+from ..engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
 from ..engine.speech.phones import PHONES
+from ..engine.weights import read_weights
 
 REACH, MAP_REACH = 4, 2  # reach in frames of 40 ms to either side: phones and loudness; encoder features
 TAPS, MAP_TAPS = 2 * REACH + 1, 2 * MAP_REACH + 1
@@ -44,11 +44,10 @@ def believed(features: np.ndarray) -> np.ndarray:
 
 
 def identity(encoder: SpeechEncoder) -> str:
-    """A short name of an encoder's trained weights, the same on any machine: a map fitted to one is not valid for another's features."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(encoder.state_dict().items()):
-        if not name.startswith(COMPUTED):
-            digest.update(name.encode() + tensor.detach().float().cpu().numpy().tobytes())
+    """A short name of an encoder's trained weights: a map fitted to one is not valid for another's features."""
+    digest, (arrays, _) = hashlib.sha256(), read_weights(encoder.network.path)
+    for name, array in sorted(arrays.items()):
+        digest.update(name.encode() + array.astype(np.float32).tobytes())
     return digest.hexdigest()[:16]
 
 
@@ -115,11 +114,9 @@ def fitted_to(path: Path = KERNELS) -> str:
     return json.loads(path.read_text())["encoder"]
 
 
-def map_features(encoder: SpeechEncoder, samples: Tensor, frames: int) -> np.ndarray | None:
+def map_features(encoder: SpeechEncoder, samples: np.ndarray, frames: int) -> np.ndarray | None:
     """Speech features [frames, d] of a sound [samples] that the map can read; None of an encoder that it was not fitted to."""
-    if identity(encoder) != fitted_to():
-        return None
-    return encoder.features(samples.to(next(encoder.parameters()).device), frames).cpu().numpy()
+    return speech_features(*encoder.analyse(samples), samples, frames) if identity(encoder) == fitted_to() else None
 
 
 def count(path: Path = KERNELS) -> int:

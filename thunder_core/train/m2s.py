@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..engine.m2s.model import MeshToSpeech, MeshToSpeechConfig
-from ..engine.m2s.mouth import SPACES
-from ..engine.m2s.score import evidence
-from ..engine.speech.mel import gain, LogMel
 from ..face.head import Head
+from ..networks.curves import evidence
+from ..networks.m2s import MeshToSpeech, MeshToSpeechConfig
+from ..networks.mel import gain, LogMel
+from ..networks.mouth import SPACES
 from ..types import FPS
 from .corpus import LONGEST_CROP
 from .loop import fit, own_part, Schedule

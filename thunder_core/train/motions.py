@@ -7,27 +7,24 @@ units two per row.
 
 from __future__ import annotations
 
-import copy
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 from tqdm import tqdm
 
+from ..engine.network import processors
 from ..engine.speech.encoder import speech_features, SpeechEncoder
 from ..engine.speech.speaker import SpeakerEncoder
-from ..engine.speech.units import fit_units, Units
+from ..engine.speech.units import Units
 from ..types import FPS, RATE
 from .augment import noise
 from .corpus import Corpus
 from .lip_kernels import identity
-from .loop import half_precision
+from .units import fit_units
 
 VARIANTS = 3  # performances per clip
 LISTENED = 240  # clips used a second time as another person's voice that the face listens to
@@ -56,35 +53,26 @@ class _Analysis:
 
     def __init__(self, encoder: SpeechEncoder, speaker: SpeakerEncoder, units: Units | None):
         self._encoder, self._speaker, self.units = encoder, speaker, units
-        self._local = threading.local()  # the encoder remembers the length it was given last: every thread needs its own copy
-
-    def encode(self, samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Hidden states [N, d] and phone logits [N, 40] of a sound [samples]."""
-        if not hasattr(self._local, "encoder"):
-            self._local.encoder = copy.deepcopy(self._encoder)
-        with torch.no_grad(), half_precision("cpu"):
-            hidden, logits = self._local.encoder.analyse(samples)
-        return hidden.float(), logits.float()
 
     def fit_units(self, corpus: Corpus, rng: np.random.Generator, seed: int) -> None:
         """Fit the speech units on at most 200 training clips."""
         clips = corpus.of("train")
         clips = [clips[i] for i in rng.choice(len(clips), min(200, len(clips)), replace=False)]
-        self.units = fit_units(torch.cat([self.encode(torch.from_numpy(corpus.samples(c)))[0] for c in clips])[::2], UNITS, seed)
+        self.units = fit_units(np.concatenate([self._encoder.analyse(corpus.samples(c))[0] for c in clips])[::2], UNITS, seed)
 
-    def __call__(self, sound: tuple[Tensor, bool]) -> tuple[int, Tensor, Tensor, Tensor]:
+    def __call__(self, sound: tuple[np.ndarray, bool]) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
         """(frames, features float16 [frames, d], units uint8 [2 · frames], voice [256]) of (samples, whether the face listens to it)."""
         samples, listens = sound
         frames = len(samples) // SAMPLES_PER_FRAME
-        hidden, logits = self.encode(torch.zeros_like(samples) if listens else samples)
-        features = speech_features(hidden, logits, samples, frames)
-        units = self.units.over(hidden, frames).to(torch.uint8)
-        return frames, features.half(), units, self._speaker.embed(samples, most_partials=2)
+        hidden, logits = self._encoder.analyse(np.zeros_like(samples) if listens else samples)
+        features = speech_features(hidden, logits, samples, frames).astype(np.float16)
+        units = self.units.over(hidden, frames).astype(np.uint8)
+        return frames, features, units, self._speaker.embed(samples, most_partials=2)
 
 
-def _quiet_sounds(count: int, rng: np.random.Generator) -> list[Tensor]:
+def _quiet_sounds(count: int, rng: np.random.Generator) -> list[np.ndarray]:
     """`count` sounds of noise without a voice, 3 … 8 s long, at any level."""
-    return [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(count)]
+    return [noise(int(rng.integers(3, 9)) * RATE, rng).numpy() * float(10 ** rng.uniform(-5, -1.3)) for _ in range(count)]
 
 
 def extract_features(
@@ -104,34 +92,31 @@ def extract_features(
 
     chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
     quiet = _quiet_sounds(quiet_clips, rng)
-    (folder / "quiet.i16").write_bytes((torch.cat(quiet).clamp(-1, 1) * 32767).short().numpy().tobytes() if quiet else b"")
+    (folder / "quiet.i16").write_bytes((np.concatenate(quiet).clip(-1, 1) * 32767).astype(np.int16).tobytes() if quiet else b"")
 
     train = [i for i in chosen if corpus.clips[i].split == "train"]
     others = [int(i) for i in np.random.default_rng([seed, 1]).permutation(train)[:listened]]
 
-    def sounds() -> Iterator[tuple[Tensor, bool]]:
+    def sounds() -> Iterator[tuple[np.ndarray, bool]]:
         for i, listens in [*((i, False) for i in chosen), *((i, True) for i in others)]:
-            yield torch.from_numpy(corpus.samples(corpus.clips[i])), listens
+            yield corpus.samples(corpus.clips[i]), listens
         yield from ((x, False) for x in quiet)
 
     names = [(corpus.clips[i].split, corpus.clips[i].speaker, i, False) for i in chosen]
     names += [("train", "listener", i, True) for i in others] + [("train", "quiet", -1, False)] * len(quiet)
     rows, voices, start = [], [], 0
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # one clip per thread: the networks are too small to be worth splitting
     with (
         (folder / "features.f16").open("wb") as features_file,
         (folder / "units.u8").open("wb") as units_file,
-        ThreadPool(threads) as pool,
+        ThreadPool(processors()) as pool,
     ):
         analysed = tqdm(pool.imap(analysis, sounds()), total=len(names), desc="analysing the corpus", mininterval=10)
         for (split, name, clip, listens), (frames, features, clip_units, voice) in zip(names, analysed):
-            features_file.write(features.numpy().tobytes())
-            units_file.write(clip_units.numpy().tobytes())
+            features_file.write(features.tobytes())
+            units_file.write(clip_units.tobytes())
             rows.append(asdict(Row(start, frames, split, name, clip, listens)))
-            voices.append(voice.numpy())
+            voices.append(voice)
             start += frames
-    torch.set_num_threads(threads)
     np.save(folder / "voices.npy", np.stack(voices))
     about = {"width": encoder.feature_width, "encoder": identity(encoder), "rows": rows}
     (folder / "rows.json").write_text(json.dumps(about))

@@ -165,7 +165,7 @@ def _perform(job: Job, given: _Set, number: int) -> tuple[np.ndarray, np.ndarray
     else:
         clip = given.corpus.clips[row.clip]
         phones, samples = given.corpus.phones(clip), given.corpus.samples(clip)
-        heard, pitch = loudness(torch.from_numpy(samples), row.frames).numpy(), semitones(samples, row.frames)
+        heard, pitch = loudness(samples, row.frames), semitones(samples, row.frames)
         captured = None if row.listens else given.corpus.tracked(clip, columns)
         if row.listens:
             speaker = f"{speaker} {number}"  # the listener is another person than the speaker

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from .. import filters
 from ..engine.speech.cues import LABELS_PER_SECOND, segments
@@ -63,7 +62,7 @@ def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
     """Pitch [frames] of float32 samples at 16 kHz: semitones above the voice's median, 0 where nothing is voiced."""
     if len(samples) < 1600:
         return np.zeros(frames)
-    hertz, voiced = (x[0].numpy() for x in track(level(torch.from_numpy(np.ascontiguousarray(samples, np.float32))[None])))
+    hertz, voiced = track(level(samples))
     if not voiced.any():
         return np.zeros(frames)
     above = 12 * np.log2(hertz / np.median(hertz[voiced]))

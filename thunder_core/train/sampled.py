@@ -15,7 +15,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from ..direction import AXES, Direction, DIRECTION_NAMES, MOODS
@@ -181,7 +180,7 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
     """
     frames = min(MOST_FRAMES, int(clip.length * FPS / RATE))
     samples = corpus.samples(clip)[: round(frames * RATE / FPS)]
-    voice = thunder.analyse(torch.from_numpy(samples), frames)
+    voice = thunder.analyse(samples, frames)
     styled = thunder.knows_styles
     takes, seeds, asked, readings, played, steps, guidance = [], [], [], [], [], [], []
     for plan in plans:
@@ -203,8 +202,8 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
     return SampledClip(
         *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, plain, expected, requested)),
         np.concatenate(readings).astype(np.float32), np.array(steps), np.array(guidance),
-        voice.features.cpu().numpy().astype(np.float16), voice.units.cpu().numpy().astype(np.uint8),
-        voice.opening.cpu().numpy().astype(np.float32),
+        voice.features.astype(np.float16), voice.units.astype(np.uint8),
+        voice.opening.astype(np.float32),
     )  # fmt: skip
 
 
@@ -217,7 +216,7 @@ def taught(
     energetic frame's direction, as far as its own energy is.
     """
     assert played.shape[1] == len(DIRECTION_NAMES)
-    features = voice.features.cpu().numpy()
+    features = voice.features
     heard, pitch = features[:, -LOUDNESS:], semitones(samples, voice.frames)
 
     def performance(direction: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from ..direction import Direction
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
-from ..engine.systems.base import Progress
+from ..engine.systems.performing import Progress
 from ..engine.systems.thunder import Thunder, VoiceFeatures
 from ..types import FPS, Motion
 from .label import best_path
@@ -38,9 +38,9 @@ class TeacherPerformer:
         styles: Sequence[np.ndarray] | None = None, reference: np.ndarray | None = None,
     ) -> list[Motion]:  # fmt: skip
         """As `Performer`; a direction that changes within the line is played as its mean."""
-        features = voice.features.cpu().numpy().astype(np.float32)
-        belief = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS].cpu()
-        phones = best_path(belief.clamp_min(1e-6).log(), _CHANGE).astype(np.uint8).repeat(_LABELS)
+        features = voice.features
+        belief = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
+        phones = best_path(np.log(belief.clip(1e-6, None)), _CHANGE).astype(np.uint8).repeat(_LABELS)
         motions = []
         for i, seed in enumerate(seeds):
             progress(i / len(seeds))

@@ -4,33 +4,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ...filters import smoothstep
 
 STEPS = 1000  # D of the paper
 BETA = (1e-4, 0.02)  # linear schedule of the paper
 
-Denoise = Callable[[Tensor, Tensor], Tensor]  # (noisy x [B, T, C], step [B]) → x̂_0 [B, T, C]
+Values = Any  # arrays of numpy; for `sample` also tensors of torch, which training takes gradients of
+Denoise = Callable[[Values, int], Values]  # (noisy x [B, T, C], step) → x̂_0 [B, T, C]
 
 WINDOW = 500  # frames denoised at once; longer clips are covered by overlapping windows
 OVERLAP = 100  # frames shared by neighbours and cross-faded at every step
 
 
-def alpha_bar() -> Tensor:
-    """ᾱ_d [1000] of the linear schedule."""
-    return torch.cumprod(1 - torch.linspace(*BETA, STEPS, dtype=torch.float64), 0).float()
-
-
-def noisy(x: Tensor, noise: Tensor, step: Tensor, alpha: Tensor) -> Tensor:
-    """x̃_d = √ᾱ_d x + √(1−ᾱ_d) ε for x, ε [B, T, C] and step [B]."""
-    a = alpha.to(x.device)[step][:, None, None]
-    return a.sqrt() * x + (1 - a).sqrt() * noise
+def alpha_bar() -> np.ndarray:
+    """ᾱ_d float32 [1000] of the linear schedule."""
+    return np.cumprod(1 - np.linspace(*BETA, STEPS)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -40,13 +34,13 @@ class Steps:
     times: int64 [n], diffusion steps at which the network is evaluated.  noise: float64 [n + 1], σ/α of each and, 0, of the result.
     """
 
-    times: Tensor
-    noise: Tensor
+    times: np.ndarray
+    noise: np.ndarray
 
     @property
     def signal_scales(self) -> list[float]:
         """α of each level, n + 1."""
-        return [float(x) for x in (1 + self.noise.square()).rsqrt()]
+        return (1 / np.sqrt(1 + self.noise**2)).tolist()
 
 
 def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
@@ -56,35 +50,16 @@ def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
     Even spacing in time leaves so few steps at low noise that narrow distributions come out narrower still (a Gaussian
     of deviation 0.1 keeps half its spread at 20 steps); even spacing in log-SNR keeps it within 2 %.
     """
-    alpha = alpha_bar().double()
-    known = ((1 - alpha) / alpha).log().div(2).numpy()  # of all diffusion steps, ascending
+    alpha = alpha_bar().astype(np.float64)
+    known = np.log((1 - alpha) / alpha) / 2  # of all diffusion steps, ascending
     wanted = np.linspace(known[-1], max(known[0], math.log(least_noise)) if least_noise else known[0], count)
     times = np.interp(wanted, known, np.arange(STEPS)).round().astype(np.int64)
-    return Steps(torch.from_numpy(times), torch.from_numpy(np.append(np.exp(wanted), 0.0)))
-
-
-_APART = 0.5  # weight of its own noise in that of a take that is sampled around another
-
-
-def seeded_noise(seeds: Sequence[int], frames: int, channels: int, like: Sequence[int] = ()) -> Tensor:
-    """ε [takes, frames, channels], drawn on the CPU from each take's own seed: the same take on every device type,
-    whatever its neighbours are.  like: seeds of takes, each sampled around the one before, around the last of which these are."""
-
-    def drawn(seed: int) -> Tensor:
-        return torch.randn(frames, channels, generator=torch.Generator().manual_seed(int(seed) % 2**63))
-
-    def around(near: Tensor | None, seed: int) -> Tensor:
-        return drawn(seed) if near is None else math.sqrt(1 - _APART**2) * near + _APART * drawn(seed)  # of deviation 1 again
-
-    near = None
-    for seed in like:
-        near = around(near, seed)
-    return torch.stack([around(near, seed) for seed in seeds])
+    return Steps(times, np.append(np.exp(wanted), 0.0))
 
 
 def sample(
-    denoise: Denoise, noise: Tensor, steps: int | Steps = 20, callback: Callable[[int, int], None] | None = None
-) -> Tensor:  # fmt: skip
+    denoise: Denoise, noise: Values, steps: int | Steps = 20, callback: Callable[[int, int], None] | None = None
+) -> Values:  # fmt: skip
     """Integrate from ε [B, T, C] to x_0 [B, T, C]. `callback(done, steps)` runs before each evaluation and may raise.
 
     DPM-Solver++ (2M) for a network that predicts x_0 (Lu et al. 2022, algorithm 2): its estimate is extrapolated in log-SNR from the last
@@ -93,10 +68,10 @@ def sample(
     levels = solver_steps(steps) if isinstance(steps, int) else steps
     count, signal, noise_level = len(levels.times), levels.signal_scales, levels.noise.tolist()
     x, before, step_before = noise, None, 0.0
-    for i, time in enumerate(levels.times):
+    for i, time in enumerate(levels.times.tolist()):
         if callback:
             callback(i, count)
-        x0 = denoise(x, time.expand(len(x)).to(x.device))
+        x0 = denoise(x, time)
         if i == count - 1:  # without noise the factor of x is 0
             return x0
         step = math.log(noise_level[i]) - math.log(noise_level[i + 1])  # in log-SNR / 2
@@ -114,29 +89,28 @@ class Inpainting:
     mask: bool [T, C], True where the result must equal `values` [T, C] (of x_0, standardised).
     """
 
-    mask: Tensor
-    values: Tensor
+    mask: np.ndarray
+    values: np.ndarray
 
 
 EASE = 6  # frames of the blend between free and kept values
 
 
-def _nearest_kept(mask: Tensor) -> tuple[Tensor, Tensor]:
+def _nearest_kept(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Index of the last kept frame at or before each frame of [T, C], −1 for none; and of the first at or after, T for none."""
     frames = len(mask)
-    t = torch.arange(frames, device=mask.device)[:, None]
-    before = torch.where(mask, t, torch.full_like(t, -1)).cummax(0).values
-    after = torch.where(mask, t, torch.full_like(t, frames)).flip(0).cummin(0).values.flip(0)
+    t = np.arange(frames)[:, None]
+    before = np.maximum.accumulate(np.where(mask, t, -1), 0)
+    after = np.minimum.accumulate(np.where(mask, t, frames)[::-1], 0)[::-1]
     return before, after
 
 
-def away_from_kept(mask: Tensor) -> Tensor:
-    """How far each free frame of [T, C] is from what is kept, 0 … 1, eased: 0 there, 1 from `EASE` frames on."""
+def away_from_kept(mask: np.ndarray) -> np.ndarray:
+    """How far each free frame of [T, C] is from what is kept, float32 0 … 1, eased: 0 there, 1 from `EASE` frames on."""
     before, after = _nearest_kept(mask)
-    t = torch.arange(len(mask), device=mask.device)[:, None]
-    far = torch.full_like(before, EASE)
-    distance = torch.minimum(torch.where(before >= 0, t - before, far), torch.where(after < len(mask), after - t, far))
-    return smoothstep((distance / EASE).clamp(0, 1))
+    t = np.arange(len(mask))[:, None]
+    distance = np.minimum(np.where(before >= 0, t - before, EASE), np.where(after < len(mask), after - t, EASE))
+    return smoothstep((distance / EASE).clip(0, 1)).astype(np.float32)
 
 
 def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
@@ -148,31 +122,32 @@ def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
     mask, values = kept.mask, kept.values
     frames = len(mask)
     before, after = _nearest_kept(mask)
-    t = torch.arange(frames, device=mask.device)[:, None].expand_as(before)
-    span = torch.where((before >= 0) & (after < frames), (after - before) / 2.0, torch.full_like(before, EASE).float()).clamp(max=EASE)
+    t = np.arange(frames)[:, None]
+    span = np.minimum(np.where((before >= 0) & (after < frames), (after - before) / 2.0, EASE), EASE)
 
-    def fade(distance: Tensor, there: Tensor) -> Tensor:
-        x = (distance / span.clamp_min(1e-6)).clamp(0, 1)
-        return torch.where(there & ~mask, 1 - smoothstep(x), torch.zeros_like(x))
+    def fade(distance: np.ndarray, there: np.ndarray) -> np.ndarray:
+        x = (distance / np.maximum(span, 1e-6)).clip(0, 1)
+        return np.where(there & ~mask, 1 - smoothstep(x), 0.0).astype(np.float32)
 
-    from_left, from_right = fade((t - before).float(), before >= 0), fade((after - t).float(), after < frames)
-    left, right = before.clamp_min(0), after.clamp_max(frames - 1)
+    from_left, from_right = fade(t - before, before >= 0), fade(after - t, after < frames)
+    left, right = before.clip(0, None), after.clip(None, frames - 1)
     # The slope of the remaining error, from the kept neighbour further inside, if there is one.
-    further_left, further_right = (left - 1).clamp_min(0), (right + 1).clamp_max(frames - 1)
-    sloped_left = mask.gather(0, further_left) & (left > 0)
-    sloped_right = mask.gather(0, further_right) & (right < frames - 1)
+    further_left, further_right = (left - 1).clip(0, None), (right + 1).clip(None, frames - 1)
+    sloped_left = np.take_along_axis(mask, further_left, 0) & (left > 0)
+    sloped_right = np.take_along_axis(mask, further_right, 0) & (right < frames - 1)
+    to_left, to_right = (t - before).astype(np.float32), (after - t).astype(np.float32)
 
-    def fitted(x: Tensor, step: Tensor) -> Tensor:
+    def fitted(x: np.ndarray, step: int) -> np.ndarray:
         guess = denoise(x, step)
-        missed = torch.where(mask, values - guess, torch.zeros_like(guess))
+        missed = np.where(mask, values - guess, np.float32(0))
 
-        def at(index: Tensor) -> Tensor:
-            return missed.gather(1, index.expand_as(missed))
+        def at(index: np.ndarray) -> np.ndarray:
+            return np.take_along_axis(missed, index[None], 1)
 
-        slope_left = torch.where(sloped_left, at(left) - at(further_left), torch.zeros_like(missed))
-        slope_right = torch.where(sloped_right, at(right) - at(further_right), torch.zeros_like(missed))
-        carried = from_left * (at(left) + slope_left * (t - before)) + from_right * (at(right) + slope_right * (after - t))
-        return torch.where(mask, values, guess + carried)
+        slope_left = np.where(sloped_left, at(left) - at(further_left), np.float32(0))
+        slope_right = np.where(sloped_right, at(right) - at(further_right), np.float32(0))
+        carried = from_left * (at(left) + slope_left * to_left) + from_right * (at(right) + slope_right * to_right)
+        return np.where(mask, values, guess + carried)
 
     return fitted
 
@@ -185,7 +160,7 @@ def windows(frames: int) -> list[tuple[int, int]]:
     return [(s, s + WINDOW) for s in starts]
 
 
-def in_windows(denoise: Callable[[Tensor, Tensor, int, int], Tensor], frames: int) -> Denoise:
+def in_windows(denoise: Callable[[np.ndarray, int, int, int], np.ndarray], frames: int) -> Denoise:
     """Denoise long clips window by window, cross-fading x̂_0 where they overlap, at every step.
 
     Because all windows see the same noisy x and agree on their overlap at each step, no seam can form, and memory grows
@@ -195,15 +170,15 @@ def in_windows(denoise: Callable[[Tensor, Tensor, int, int], Tensor], frames: in
     if len(spans) == 1:
         return lambda x, step: denoise(x, step, 0, frames)
 
-    def whole(x: Tensor, step: Tensor) -> Tensor:
-        total, weight = torch.zeros_like(x), torch.zeros(frames, 1, device=x.device)
+    def whole(x: np.ndarray, step: int) -> np.ndarray:
+        total, weight = np.zeros_like(x), np.zeros((frames, 1), np.float32)
+        fade = np.linspace(0, 1, OVERLAP + 2, dtype=np.float32)[1:-1, None]
         for a, b in spans:
-            ramp = torch.ones(b - a, 1, device=x.device)
-            fade = torch.linspace(0, 1, OVERLAP + 2, device=x.device)[1:-1, None]
+            ramp = np.ones((b - a, 1), np.float32)
             if a > 0:
                 ramp[:OVERLAP] = fade
             if b < frames:
-                ramp[-OVERLAP:] = fade.flip(0)
+                ramp[-OVERLAP:] = fade[::-1]
             total[:, a:b] += ramp * denoise(x[:, a:b], step, a, b)
             weight[a:b] += ramp
         return total / weight

@@ -83,7 +83,7 @@ class Blinks:
 
         ends: whether a blink was taken from the beginning and from the end, which come a little further inside.
         """
-        frames, result = len(lids), []
+        frames, result = len(lids), list[float]()
         own, latest = starts(lids > BLINKED).tolist(), frames - EDGE - length
         for was, first, last in ((ends[0], EDGE, EDGE + _MOVED * FPS), (ends[1], latest - _MOVED * FPS, latest)):
             some = [each for each in self.possible if max(first, EDGE) <= each.at <= min(last, latest) and _clear(each.at, [*own, *result])]

@@ -1,38 +1,39 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The vocoder: sound from a mel spectrogram, speech units and a speaker, by an inverse-STFT network that shapes a pulse train and noise.
+"""The vocoder: sound from a mel spectrogram, speech units and a speaker, by shaping a pulse train and noise in the Fourier domain.
 
-A network that draws each spectral frame for itself cannot know how far a tone's phase has moved since the last one, nor do
-mesh-to-speech's soft mels show it. So the pitch is predicted from the frames, its phase is summed up over time, and the network (ConvNeXt
-blocks at 100 Hz) decides how loud the pulses and how loud the noise sound in every band of every frame. Both are products in
-the short-time Fourier domain and come back by one inverse transform. The mel itself sets the level and the network can add at
-most 13 dB to it, so no input makes the sound dangerously loud.
+A network (`networks.vocoder`) predicts the pitch and how loud pulses and noise sound in every band of every frame of 10 ms. Here the
+phase of the pitch is summed up over time, and the products of both spectra come back by one inverse transform. The mel itself sets the
+level and the network can add at most 13 dB to it, so no input makes the sound dangerously loud.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-import torchaudio
-from torch import nn, Tensor
+import numpy as np
 
 from ...types import RATE
-from ..speech.mel import BINS, FLOOR, HOP
-from ..speech.pitch import CLASSES, hertz_along, smooth_path
-from ..weights import load_network, typed
+from ..diffusion.noise import Normal
+from ..network import open_network
+from ..speech.mel import BINS, FLOOR, hann, HOP, mel_filters, transform
+from ..speech.pitch import hertz_along, smooth_path
+from ..weights import read_sizes
 
 WINDOW = 640  # samples, 40 ms: window of mesh-to-speech's spectrogram
 LOG_FLOOR = math.log(FLOOR)
-_SPECTRUM = WINDOW // 2 + 1
-_TOP = 7600.0  # Hz: the highest harmonic; the next one fades in below it to avoid clicks
-_LOUDEST = 2.1  # logsumexp of twice a frame's log-mel, for the loudest of 12 800 frames of levelled speech
-_MOST = 1.5  # nats (13 dB) that the network may add to the mel's own level
-_SILENT = -200.0  # log amplitude of a band at the floor: digital silence
-_NOISE_SEAM = 1 << 17  # samples after which the noise repeats (8 s)
+TOP = 7600.0  # Hz: the highest harmonic; the next one fades in below it to avoid clicks
+LOUDEST = 2.1  # logsumexp of twice a frame's log-mel, for the loudest of 12 800 frames of levelled speech
+BREATH = 0.886 * 240**0.5  # mean magnitude of unit noise under this window
+TO_BINS = 3.219  # ln 25: from the mel filters' area to one bin
+DEEPEST = -9.0  # log magnitude below which no filter's phase follows
+NOISE_SEAM = 1 << 17  # samples after which the noise repeats (8 s)
 _LEAP = 0.35  # path cost in nats per pitch class and frame
+_SPECTRUM = WINDOW // 2 + 1
+_SILENT = -200.0  # log amplitude of a band at the floor: digital silence
 _CHUNK, _MARGIN = 3000, 40  # mel frames synthesised at once, and the context on either side (more than the network's reach)
 
 
@@ -48,168 +49,141 @@ class VocoderConfig:
     kernel: int = 7  # frames of 10 ms
 
 
-class Block(nn.Module):
-    """ConvNeXt in one dimension: a depthwise convolution over time, then a two-layer perceptron per frame, added to the input."""
+class Vocoder:
+    """The vocoder of a folder of weights.
 
-    def __init__(self, width: int, kernel: int, expansion: int, scale: float):
-        super().__init__()
-        self.over_time = nn.Conv1d(width, width, kernel, padding=kernel // 2, groups=width)
-        self.norm = nn.LayerNorm(width)
-        self.up, self.down = nn.Linear(width, expansion * width), nn.Linear(expansion * width, width)
-        self.scale = nn.Parameter(torch.full((width,), scale))
+    network: from mel [1, N, 80], units [1, M] and speaker [1, 256] to pitch scores [1, N, 96] and log amplitudes [1, N, 2, 80] of pulses
+    and noise.
+    """
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, N, width] → [B, N, width]."""
-        y = self.norm(self.over_time(x.transpose(1, 2)).transpose(1, 2))
-        return x + self.scale * self.down(F.gelu(self.up(y)))
-
-
-class Vocoder(nn.Module):
-    """Log-mel [B, N, 80] at 100 Hz, units [B, N / 2] at 50 Hz and speaker [B, 256] → waveform [B, 160 N] at 16 kHz."""
-
-    def __init__(self, config: VocoderConfig = VocoderConfig()):
-        super().__init__()
-        self.config = config
-        w = config.width
-        self.register_buffer("mel_mean", torch.zeros(BINS))
-        self.register_buffer("mel_std", torch.ones(BINS))
-        self.mel_in = nn.Conv1d(BINS, w, config.kernel, padding=config.kernel // 2)
-        self.unit_in = nn.Embedding(config.units, w)
-        self.speaker_in = nn.Linear(config.speaker, w)
-        self.norm_in = nn.LayerNorm(w)
-        self.blocks = nn.ModuleList(Block(w, config.kernel, config.expansion, 1 / config.layers) for _ in range(config.layers))
-        self.norm_out = nn.LayerNorm(w)
-        self.pitch_head = nn.Linear(w, CLASSES)
-        self.share_head = nn.Linear(w, 2 * BINS)
-        nn.init.normal_(self.unit_in.weight, std=0.3)
-        nn.init.zeros_(self.share_head.weight)
-        nn.init.constant_(self.share_head.bias, -1.8)  # pulses and noise start at two thirds of the mel's level each
-        self.register_buffer("window", torch.hann_window(WINDOW), persistent=False)
-        self.register_buffer("spread", _bands_to_bins(), persistent=False)
-        noise = torch.randn(_NOISE_SEAM, generator=torch.Generator().manual_seed(1))
-        self.register_buffer("noise", noise, persistent=False)
+    def __init__(self, config: VocoderConfig, network: Callable[..., list[np.ndarray]]):
+        self.config, self.network = config, network
 
     @classmethod
-    def load(cls, folder: Path) -> Vocoder:
-        """The network among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / "vocoder", lambda config: cls(typed(VocoderConfig, config)))
+    def load(cls, folder: Path, device: str = "cpu") -> Vocoder:
+        """Raises BadWeights, and `speak` does where the card alone is good."""
+        return cls(read_sizes(folder / "vocoder", VocoderConfig), open_network(folder / "vocoder", device))
 
-    def settings(self) -> dict:
-        """The configuration, for the card."""
-        return asdict(self.config)
+    def speak(self, mel: np.ndarray, units: np.ndarray, speaker: np.ndarray) -> np.ndarray:
+        """Log-mel [N, 80], units [N / 2] and speaker [256] → waveform float32 [160 N] at 16 kHz, peak at most 0.9. Deterministic.
 
-    def shape(self, mel: Tensor, units: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
-        """Spectrum of each frame: pitch scores [B, N, 96] and log amplitudes [B, N, 2, 80] of pulses and noise."""
-        x = self.mel_in(((mel - self.mel_mean) / self.mel_std).transpose(1, 2)).transpose(1, 2)
-        at = (torch.arange(mel.shape[1], device=mel.device) // 2).clamp(max=units.shape[1] - 1)
-        x = self.norm_in(x + self.unit_in(units)[:, at] + self.speaker_in(speaker)[:, None])
-        for block in self.blocks:
-            x = block(x)
-        x = self.norm_out(x)
-        share = F.logsigmoid(self.share_head(x).float()).unflatten(-1, (2, BINS)) + _MOST
-        return self.pitch_head(x).float(), share + mel.float()[:, :, None]
-
-    def sound(self, amplitude: Tensor, hertz: Tensor, turned: Tensor, noise: Tensor) -> Tensor:
-        """Waveform [B, 160 N] of log amplitudes [B, N, 2, 80], a pitch [B, N] in Hz whose phase at every frame is `turned`
-        [B, N] (float64, whole turns), and noise [B, 160 N] of unit variance."""
-        pulses = self._spectrum(pulse_train(hertz, turned))
-        hiss = self._spectrum(noise) / (0.886 * 240**0.5)  # mean magnitude of unit noise under this window
-        log = torch.cat([amplitude, amplitude[:, -1:]], 1) + 3.219  # ln(1 / 25): from the mel filters' area to one bin
-        log = (log @ self.spread).transpose(1, 3)  # [B, 321, 2, N + 1]
-        voiced, breath = log.exp().unbind(2)
-        spectrum = pulses * torch.polar(voiced, _minimum_phase(log[:, :, 0])) + hiss * breath
-        return torch.istft(spectrum, WINDOW, HOP, WINDOW, self.window, length=noise.shape[-1])
-
-    def _spectrum(self, sound: Tensor) -> Tensor:
-        """Short-time Fourier transform [B, 321, N + 1] of a waveform [B, 160 N]."""
-        return torch.stft(sound, WINDOW, HOP, WINDOW, self.window, pad_mode="constant", return_complex=True)
-
-    @torch.no_grad()
-    def speak(self, mel: Tensor, units: Tensor, speaker: Tensor) -> Tensor:
-        """Log-mel [N, 80], units [N / 2] and speaker [256] → waveform [160 N] at 16 kHz, peak at most 0.9. Deterministic.
-
-        Any values are accepted: NaN becomes silence, and levels above speech are reduced.
+        Any values are accepted: NaN becomes silence, and levels above speech are reduced. Raises BadWeights.
         """
-        if not len(mel):
-            return mel.new_zeros(0)
-        mel = tamed(mel)
-        speaker = torch.nan_to_num(speaker.float(), 0.0, 0.0, 0.0)[None]
-        if not len(units):
-            units = torch.zeros(1, dtype=torch.long, device=mel.device)
-        units = units.long().clamp(0, self.config.units - 1)
         count = len(mel)
-        scores, amplitudes, spans = [], [], []
+        if not count:
+            return np.zeros(0, np.float32)
+        mel = tamed(mel)
+        speaker = np.nan_to_num(np.asarray(speaker, np.float32), nan=0.0, posinf=0.0, neginf=0.0)[None]
+        units = np.asarray(units, np.int64).clip(0, self.config.units - 1) if len(units) else np.zeros(1, np.int64)
+        spans = []
         for start in range(0, count, _CHUNK):
             end = min(start + _CHUNK, count)
-            a, b = max(0, start - _MARGIN), min(count, end + _MARGIN)  # both even, as units are two frames long
-            score, amplitude = self.shape(mel[None, a:b], units[None, min(a // 2, len(units) - 1) : -(-b // 2)], speaker)
+            spans.append((start, end, max(0, start - _MARGIN), min(count, end + _MARGIN)))  # even, as units are two frames long
+        scores, amplitudes = [], []
+        for start, end, a, b in spans:
+            some = units[min(a // 2, len(units) - 1) : -(-b // 2)]
+            score, amplitude = self.network(mel=mel[None, a:b], units=some[None], speaker=speaker)
             scores.append(score[0, start - a : end - a])
             amplitudes.append(amplitude[0, start - a : end - a])
-            spans.append((start, end, a, b))
-        score, amplitude = torch.cat(scores)[None], torch.cat(amplitudes)
-        hertz = hertz_along(score, smooth_path(score.log_softmax(-1), _LEAP).to(score.device))[0]
-        amplitude = torch.where(mel[:, None] <= LOG_FLOOR + 0.4, _SILENT, amplitude)
-        turned = turns(hertz[None])
+        hertz = pitch_of(np.concatenate(scores))
+        amplitude = np.where(mel[:, None] <= LOG_FLOOR + 0.4, np.float32(_SILENT), np.concatenate(amplitudes))
+        turned, noise = turns(hertz), unit_noise()
         pieces = []
         for start, end, a, b in spans:
-            t = torch.arange(a * HOP, b * HOP, device=mel.device) % _NOISE_SEAM
-            made = self.sound(amplitude[None, a:b], hertz[None, a:b], turned[:, a:b], self.noise[t][None])
-            pieces.append(made[0, (start - a) * HOP : (end - a) * HOP])
-        sound = torch.cat(pieces)
-        return sound * (0.9 / sound.abs().max().clamp_min(0.9))
+            hiss = noise[np.arange(a * HOP, b * HOP) % NOISE_SEAM]
+            made = shaped_sound(amplitude[a:b], hertz[a:b], turned[a:b], hiss)
+            pieces.append(made[(start - a) * HOP : (end - a) * HOP])
+        sound = np.concatenate(pieces)
+        return sound * np.float32(0.9 / max(0.9, np.abs(sound).max()))
 
 
-def tamed(mel: Tensor) -> Tensor:
-    """Log-mel [N, 80] in the range of voices: no missing numbers, nothing under the floor, no frame louder than speech."""
-    mel = torch.nan_to_num(mel.float(), LOG_FLOOR, 20.0, LOG_FLOOR).clamp(LOG_FLOOR, 20.0)
-    loud = torch.logsumexp(2 * mel, -1, keepdim=True)
-    return (mel - (loud - _LOUDEST).clamp_min(0) / 2).clamp_min(LOG_FLOOR)
+def tamed(mel: np.ndarray) -> np.ndarray:
+    """Log-mel float32 [N, 80] in the range of voices: no missing numbers, nothing under the floor, no frame louder than speech."""
+    mel = np.nan_to_num(np.asarray(mel, np.float32), nan=LOG_FLOOR, posinf=20.0, neginf=LOG_FLOOR).clip(LOG_FLOOR, 20.0)
+    return np.maximum(mel - np.maximum(_log_sum_exp(2 * mel) - LOUDEST, 0) / 2, LOG_FLOOR)
 
 
-def turns(hertz: Tensor) -> Tensor:
-    """Phase [B, N] in whole turns, float64, at every frame of a pitch [B, N] in Hz that is linear between frames."""
-    here = hertz.double()
-    step = (HOP * here[:, :-1] + (HOP - 1) / 2 * here.diff(dim=1)) / RATE
-    return F.pad(step.cumsum(1), (1, 0))
+def _log_sum_exp(x: np.ndarray) -> np.ndarray:
+    """Logarithm [N, 1] of the sum of exp of rows [N, n]."""
+    highest = x.max(-1, keepdims=True)
+    return highest + np.log(np.exp(x - highest).sum(-1, keepdims=True))
 
 
-def pulse_train(hertz: Tensor, turned: Tensor) -> Tensor:
-    """Pulses [B, 160 N] at a pitch [B, N]: all its harmonics up to 7.6 kHz at one amplitude, such that the mean magnitude of their
-    short-time spectrum is 1 whatever the pitch. Closed form (Dirichlet's kernel), so that cost does not grow with their number."""
-    i = torch.arange(HOP, device=hertz.device, dtype=torch.float64)
-    here = hertz.double()[..., None]
-    rise = F.pad(here[:, 1:] - here[:, :-1], (0, 0, 0, 1))
-    angle = turned[..., None] + (i * here + rise * i * (i - 1) / (2 * HOP)) / RATE
-    angle = ((angle - angle.round()) * (2 * torch.pi)).flatten(1).float()
-    pitch = (here + rise * i / HOP).flatten(1).float()
-    count = (_TOP / pitch).floor()
-    half = torch.sin(angle / 2)
-    near = half.abs() < 1e-4
-    kernel = torch.where(near, count, torch.sin((count + 0.5) * angle) / torch.where(near, 1.0, 2 * half) - 0.5)
-    last = (_TOP / pitch - count) * torch.cos((count + 1) * angle)
+def pitch_of(score: np.ndarray) -> np.ndarray:
+    """Pitch float32 [N] in Hz along the smoothest path through scores [N, 96] of its classes."""
+    return hertz_along(score, smooth_path(score - _log_sum_exp(score), _LEAP))
+
+
+def turns(hertz: np.ndarray) -> np.ndarray:
+    """Phase [N] in whole turns, float64, at every frame of a pitch [N] in Hz that is linear between frames."""
+    pitch = np.asarray(hertz, np.float64)
+    step = (HOP * pitch[:-1] + (HOP - 1) / 2 * np.diff(pitch)) / RATE
+    return np.append(0.0, np.cumsum(step))
+
+
+def pulse_train(hertz: np.ndarray, turned: np.ndarray) -> np.ndarray:
+    """Pulses float32 [160 N] at a pitch [N] in Hz whose phase at every frame is `turned` [N]: all its harmonics up to 7.6 kHz at one
+    amplitude, such that the mean magnitude of their short-time spectrum is 1 whatever the pitch.
+
+    Closed form (Dirichlet's kernel), so that cost does not grow with the number of harmonics.
+    """
+    i = np.arange(HOP, dtype=np.float64)
+    at_frame = np.asarray(hertz, np.float64)[:, None]
+    rise = np.diff(at_frame, axis=0, append=at_frame[-1:])
+    angle = turned[:, None] + (i * at_frame + rise * i * (i - 1) / (2 * HOP)) / RATE
+    angle = ((angle - np.round(angle)) * (2 * math.pi)).ravel().astype(np.float32)
+    pitch = (at_frame + rise * i / HOP).ravel().astype(np.float32)
+    count = np.floor(TOP / pitch)
+    half = np.sin(angle / 2)
+    near = np.abs(half) < 1e-4
+    kernel = np.where(near, count, np.sin((count + 0.5) * angle) / np.where(near, 1, 2 * half) - 0.5)
+    last = (TOP / pitch - count) * np.cos((count + 1) * angle)
     return (kernel + last) * (pitch / (RATE / 2))
 
 
-def _minimum_phase(log: Tensor) -> Tensor:
-    """Phase [B, 321, ...] of the minimum-phase filter with log magnitudes [B, 321, ...]: a pulse rings after it, not before. Without
-    gradient, since magnitudes are fitted."""
-    with torch.no_grad():
-        cepstrum = torch.fft.irfft(log.clamp_min(-9.0), WINDOW, 1)
-        fold = torch.zeros(WINDOW, 1, device=log.device)
-        fold[0], fold[1 : WINDOW // 2], fold[WINDOW // 2] = 1, 2, 1
-        return torch.fft.rfft(cepstrum * fold, WINDOW, 1).imag
+def shaped_sound(amplitude: np.ndarray, hertz: np.ndarray, turned: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Waveform float32 [160 N] of log amplitudes [N, 2, 80] of pulses and noise, a pitch [N] in Hz whose phase at every frame is `turned`
+    [N] (float64, whole turns), and noise [160 N] of unit variance."""
+    pulses, hiss = (transform(sound, WINDOW, WINDOW, "constant") for sound in (pulse_train(hertz, turned), noise))
+    log = np.concatenate([amplitude, amplitude[-1:]]) + np.float32(TO_BINS)
+    voiced, breath = (log[:, kind] @ bands_to_bins() for kind in (0, 1))
+    loud, phase = np.exp(voiced), _minimum_phase(voiced)
+    filters = np.empty_like(pulses)
+    filters.real, filters.imag = loud * np.cos(phase), loud * np.sin(phase)
+    return _inverse_transform(pulses * filters + hiss * (np.exp(breath) / np.float32(BREATH)))
 
 
-def _bands_to_bins() -> Tensor:
-    """[80, 321]: linear interpolation between the mel bands' middles at the frequencies of the spectrum's bins."""
-    filters = torchaudio.functional.melscale_fbanks(RATE // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney")
-    middles = filters.argmax(0).double()  # Hz, on a grid of 1 Hz
-    bins = torch.arange(_SPECTRUM, dtype=torch.float64) * (RATE / WINDOW)
-    above = torch.searchsorted(middles, bins).clamp(1, BINS - 1)
-    share = ((bins - middles[above - 1]) / (middles[above] - middles[above - 1])).clamp(0, 1)
-    return (
-        torch.zeros(BINS, _SPECTRUM, dtype=torch.float64)
-        .scatter_add(0, (above - 1)[None], (1 - share)[None])
-        .scatter_add(0, above[None], share[None])
-        .float()
-    )
+def _minimum_phase(log: np.ndarray) -> np.ndarray:
+    """Phase float32 [N, 321] of the minimum-phase filters with log magnitudes [N, 321]: a pulse rings after it, not before."""
+    cepstrum = np.fft.irfft(np.maximum(log, DEEPEST), WINDOW)
+    cepstrum[:, 1 : WINDOW // 2] *= 2
+    cepstrum[:, WINDOW // 2 + 1 :] = 0
+    return np.fft.rfft(cepstrum).imag.astype(np.float32, copy=False)
+
+
+def _inverse_transform(spectrum: np.ndarray) -> np.ndarray:
+    """The sound float32 [160 N] whose short-time transform (`mel.transform`) is nearest to [N + 1, 321]."""
+    window, parts = hann(WINDOW), WINDOW // HOP
+    frames = (np.fft.irfft(spectrum, WINDOW) * window).reshape(-1, parts, HOP).astype(np.float32, copy=False)
+    square = np.square(window).reshape(parts, HOP)
+    total = np.zeros((len(frames) + parts - 1, HOP), np.float32)
+    weight = np.zeros_like(total)
+    for part in range(parts):
+        total[part : part + len(frames)] += frames[:, part]
+        weight[part : part + len(frames)] += square[part]
+    inner = slice(parts // 2, parts // 2 + len(frames) - 1)  # from the middle of the first frame to that of the last
+    return (total[inner] / weight[inner]).ravel()
+
+
+@lru_cache
+def bands_to_bins() -> np.ndarray:
+    """Float32 [80, 321]: linear interpolation between the mel bands' middles at the frequencies of the spectrum's bins."""
+    middles = mel_filters(RATE // 2 + 1, BINS).argmax(0)  # Hz, on a grid of 1 Hz
+    bins = np.arange(_SPECTRUM) * (RATE / WINDOW)
+    return np.stack([np.interp(bins, middles, band) for band in np.eye(BINS)]).astype(np.float32)
+
+
+@lru_cache
+def unit_noise() -> np.ndarray:
+    """The noise float32 [NOISE_SEAM] of every sound, of unit variance."""
+    return Normal(1).draw(NOISE_SEAM)

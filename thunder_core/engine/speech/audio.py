@@ -15,11 +15,8 @@ import threading
 import time
 import wave
 from collections.abc import Callable, Iterator
-from fractions import Fraction
 
 import numpy as np
-import torch
-import torchaudio
 
 from ... import child_process
 from ...errors import BadSound, NoVoice
@@ -31,11 +28,6 @@ LONGEST = 60 * 60  # seconds; more than an hour of one strip is a mistake
 SILENCE = 1e-4  # peak deviation from the mean below which nothing can be heard (−80 dB)
 LOWEST_RATE = 4000  # Hz; below it no speech survives (telephone: 8000)
 HIGHEST_RATE = 768000  # Hz; no recorder goes beyond, damaged headers do
-# The ratio of a file's rate to 16 kHz is approximated by integers up to this, exactly for usual rates. The filter has a row for each
-# phase of the ratio: without a limit it would need gigabytes at 44,099 Hz. The sound is shorter or longer by 11 ms an hour at most.
-LARGEST_RATIO = 1000
-CROSSINGS = 10  # zero crossings of the resampling filter on either side
-BLOCK = 10  # seconds resampled at once, so that an hour needs no more memory than its result
 DECODED = 1 << 18  # samples, of all channels together, decoded at once, however many channels a file has
 STALLED = 60  # seconds without a sample after which ffmpeg is ended
 POLL = 0.05  # seconds between two checks for cancellation while ffmpeg is silent
@@ -110,8 +102,8 @@ def _checked(sound: _Mono, name: str, may_be_silent: bool, progress: Progress = 
     if seconds < SHORTEST:
         raise BadSound(f"“{name}” holds {seconds:.2f} s of sound: choose one of at least {SHORTEST} s")
     lowest, highest = float(mono.min()), float(mono.max())
-    if not math.isfinite(lowest + highest):
-        at = int(np.argmin(np.isfinite(mono))) / RATE
+    if sound.first_bad is not None or not math.isfinite(lowest + highest):  # the latter: of numbers that the filter cannot add up
+        at = int(np.argmin(np.isfinite(mono))) / RATE if sound.first_bad is None else sound.first_bad
         raise BadSound(f"“{name}” holds values that are not numbers (first at {at:.2f} s): export the sound again")
     mean = float(mono.mean(dtype=np.float64))
     if max(highest - mean, mean - lowest) < SILENCE:
@@ -157,53 +149,43 @@ def _peak_but_for_spikes(mono: np.ndarray) -> float:
 class _Mono:
     """Collects blocks of a sound [n, channels] at `rate` as mono samples at 16 kHz.
 
-    A polyphase filter (Kaiser window) reaches a fixed distance, so each piece is filtered with that much
-    of its neighbours around it and the seams are exact. Only the pieces in work are kept at the file's own rate.
-    swing: half the widest swing of any channel.
+    swing: half the widest swing of any channel.  first_bad: seconds before the first sample that is not a number, None if all are.
     """
 
     def __init__(self, rate: int, name: str):
         self.rate, self.name = rate, name
-        self.up, self.down = Fraction(RATE, rate).limit_denominator(LARGEST_RATIO).as_integer_ratio()
-        # A multiple of `down`: whole output samples.
-        self.reach = self.down * (math.ceil(CROSSINGS * max(self.up, self.down) / self.up / self.down) + 1)
-        self.size = BLOCK * rate // self.down * self.down  # frames of a piece: also a multiple of `down`
-        self.filter = torchaudio.transforms.Resample(
-            self.down, self.up, resampling_method="sinc_interp_kaiser", lowpass_filter_width=CROSSINGS, rolloff=1.0, beta=5.0
-        )
+        self.resampler = None
+        if rate != RATE:
+            import soxr
+
+            self.resampler = soxr.ResampleStream(rate, RATE, 1, "float32", "HQ")
         self.frames = 0
         self.lowest = self.highest = None
-        self.waiting: list[np.ndarray] = []  # of the current piece
-        self.waiting_frames = 0
-        self.piece: np.ndarray | None = None  # complete, filtered once its successor is known
-        self.before = np.zeros(0, np.float32)  # samples before that piece, within the filter's reach
+        self.first_bad: float | None = None
         self.done: list[np.ndarray] = []
 
     def add(self, block: np.ndarray) -> None:
         """Take in float32 [n, channels]. Raises BadSound when the sound has become too long."""
-        self.frames += len(block)
+        before, self.frames = self.frames, self.frames + len(block)
         if self.frames > LONGEST * self.rate:
             raise BadSound(f"“{self.name}” is longer than {LONGEST // 60} minutes: cut it into shorter strips")
         low, high = block.min(axis=0), block.max(axis=0)
         self.lowest = low if self.lowest is None else np.fmin(self.lowest, low)
         self.highest = high if self.highest is None else np.fmax(self.highest, high)
         mono = block.mean(axis=1)
-        while len(mono):
-            part = mono[: self.size - self.waiting_frames]
-            mono = mono[len(part) :]
-            self.waiting.append(part)
-            self.waiting_frames += len(part)
-            if self.waiting_frames == self.size:
-                self._next()
+        # Before the filter, which spreads such a sample over those around it.
+        if self.first_bad is None and not (finite := np.isfinite(mono)).all():
+            self.first_bad = (before + int(np.argmin(finite))) / self.rate
+        self.done.append(mono if self.resampler is None else self.resampler.resample_chunk(mono))
 
     def samples(self) -> np.ndarray:
         """All of it, float32 [ceil(n · 16000 / rate)]. To be called once, at the end."""
-        self._next()
-        self._next()
-        out, at = np.empty(sum(map(len, self.done)), np.float32), 0
+        if self.resampler is not None:
+            self.done.append(self.resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+        out, at = np.zeros(-(-self.frames * RATE // self.rate), np.float32), 0
         self.done.reverse()
         while self.done:  # each freed as soon as it is copied: never twice the result
-            part = self.done.pop()
+            part = self.done.pop()[: len(out) - at]  # the filter's own length is up to two samples off
             out[at : at + len(part)] = part
             at += len(part)
         return out
@@ -212,25 +194,6 @@ class _Mono:
     def swing(self) -> float:
         """Half the widest swing of any channel, 0 before anything was added."""
         return 0.0 if self.lowest is None else float(np.max(self.highest - self.lowest)) / 2
-
-    def _next(self) -> None:
-        """The collected piece is complete: filter the one before it."""
-        piece = np.concatenate(self.waiting) if self.waiting else np.zeros(0, np.float32)
-        self.waiting, self.waiting_frames = [], 0
-        if self.piece is not None and len(self.piece):
-            self.done.append(self._filtered(self.piece, piece[: self.reach]))
-            before = np.concatenate([self.before, self.piece])[-self.reach :]
-            self.before = before[len(before) % self.down :]
-        self.piece = piece
-
-    def _filtered(self, piece: np.ndarray, after: np.ndarray) -> np.ndarray:
-        """The piece [n] at 16 kHz; `after` are the samples that follow it."""
-        if self.rate == RATE:
-            return piece
-        around = np.concatenate([self.before, piece, after])
-        start = len(self.before) * self.up // self.down
-        count = math.ceil(len(piece) * self.up / self.down)
-        return self.filter(torch.from_numpy(around)).numpy()[start : start + count]
 
 
 def _read_with_soundfile(path: str, name: str, progress: Progress) -> _Mono | None:

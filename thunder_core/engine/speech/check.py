@@ -36,7 +36,7 @@ def problem(path: str) -> str:
     if is_plain(path):
         return ""
     from ...errors import ThunderError
-    from .audio import read_sound  # brings torch, which takes a second
+    from .audio import read_sound
 
     try:
         read_sound(path, may_be_silent=True)

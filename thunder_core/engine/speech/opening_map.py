@@ -8,14 +8,13 @@ lips (`research.train.opening`), errs elsewhere than the model and the teacher, 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import nn, Tensor
+import numpy as np
 
 from ...files import hash_of
-from ..weights import load_network, typed, unusable
+from ..weights import check_shapes, misfit, read_weights, sizes_of, unusable
 from .encoder import at_frames, EncoderConfig
 
 NAME = "opening"
@@ -31,22 +30,23 @@ class OpeningMapConfig:
     encoder: str = ""
 
 
-class OpeningMap(nn.Module):
-    """kernel [2 · REACH + 1, layers · width]: what each frame around adds to a frame's opening."""
+@dataclass(frozen=True)
+class OpeningMap:
+    """kernel float32 [2 · REACH + 1, layers · width]: what each frame around adds to a frame's opening."""
 
-    def __init__(self, config: OpeningMapConfig = OpeningMapConfig()):
-        super().__init__()
-        self.config = config
-        self.register_buffer("kernel", torch.zeros(2 * REACH + 1, len(config.layers) * config.width))
+    config: OpeningMapConfig
+    kernel: np.ndarray
 
     @classmethod
     def load(cls, folder: Path) -> OpeningMap:
         """The map among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / NAME, lambda config: cls(typed(OpeningMapConfig, config)))
-
-    def settings(self) -> dict:
-        """The configuration, for the card."""
-        return asdict(self.config)
+        path = folder / NAME
+        arrays, config = read_weights(path)
+        sizes: OpeningMapConfig = sizes_of(path, config, OpeningMapConfig)
+        check_shapes(path, arrays, kernel=(2 * REACH + 1, len(sizes.layers) * sizes.width))
+        if len(arrays) > 1 or arrays["kernel"].dtype != np.float32:
+            raise misfit(path)
+        return cls(sizes, arrays["kernel"])
 
 
 def opening_map(folder: Path, encoder: EncoderConfig) -> OpeningMap | None:
@@ -69,15 +69,13 @@ class PredictedOpening:
 
     def __init__(self, by: OpeningMap):
         self.layers, self._kernel = by.config.layers, by.kernel
-        self._parts: list[Tensor] = []
+        self._parts: list[np.ndarray] = []
 
-    def read(self, outputs: Tensor) -> None:
+    def read(self, outputs: np.ndarray) -> None:
         """See `encoder.LayerReader`."""
-        self._parts.append(outputs.float() @ self._kernel.T)
+        self._parts.append(outputs @ self._kernel.T)
 
-    def over(self, frames: int) -> Tensor:
-        """The opening [frames] at 25 fps, in deviations; only its course counts, not its mean."""
-        taps = at_frames(torch.cat(self._parts), frames)
-        around = torch.arange(-REACH, REACH + 1, device=taps.device)
-        at = (torch.arange(frames, device=taps.device)[:, None] + around).clamp(0, frames - 1)
-        return taps.gather(0, at).sum(1)
+    def over(self, frames: int) -> np.ndarray:
+        """The opening float32 [frames] at 25 fps, in deviations; only its course counts, not its mean."""
+        taps = np.pad(at_frames(np.concatenate(self._parts), frames), ((REACH, REACH), (0, 0)), "edge")
+        return sum(taps[tap : tap + frames, tap] for tap in range(2 * REACH + 1))

@@ -1,59 +1,53 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The speaker embedding 𝒮(w): the GE2E network of Resemblyzer (Apache-2.0), the very one the paper names."""
+"""The speaker embedding 𝒮(w) of a sound, by Resemblyzer's GE2E network (`networks.speaker`), the very one the paper names."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
-import torch
-import torch.nn.functional as F
-import torchaudio
-from torch import nn, Tensor
+import numpy as np
 
-from ...types import RATE
-from ..weights import load_network
-from .mel import active_level
+from ..network import open_network
+from .mel import active_level, frame_rms, HOP, mel_filters, transform
 
 WIDTH = 256
+_WINDOW, _MELS = 400, 40  # samples (25 ms) of the network's spectrogram, and its bands
 _PARTIAL = 160  # mel frames (1.6 s) per partial utterance
 _STRIDE = 77  # 1.3 partials a second
+_LOUDNESS = 10 ** (-30 / 20)  # RMS that a sound is brought to
+_VOICED = 0.2  # of the level of speech: a partial below it holds no voice
 
 
-class SpeakerEncoder(nn.Module):
-    """Waveform [samples] at 16 kHz → unit vector [256]: three LSTM layers over 40 mels, averaged over partials.
+class SpeakerEncoder:
+    """The speaker network of a folder of weights.
 
-    Resemblyzer trims silence with a compiled voice detector before embedding; here partials without voice are left out
-    by their level, which needs nothing compiled.
+    network: from power mels [B, 160, 40] to unit vectors [B, 256]. Resemblyzer trims silence with a compiled voice detector before
+    embedding; here partials without voice are left out by their level, which needs nothing compiled.
     """
 
-    def __init__(self):
-        super().__init__()
-        self.lstm = nn.LSTM(40, WIDTH, 3, batch_first=True)
-        self.linear = nn.Linear(WIDTH, WIDTH)
-        self.mel = torchaudio.transforms.MelSpectrogram(
-            RATE, n_fft=400, hop_length=160, n_mels=40, f_min=0.0, f_max=RATE / 2, power=2.0, norm="slaney", mel_scale="slaney"
-        )
+    def __init__(self, network: Callable[..., list[np.ndarray]]):
+        self.network = network
 
     @classmethod
-    def load(cls, folder: Path) -> SpeakerEncoder:
-        """The speaker network among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / "speaker", lambda config: cls(), computed="mel.")
+    def load(cls, folder: Path, device: str = "cpu") -> SpeakerEncoder:
+        """The network is read at the first use."""
+        return cls(open_network(folder / "speaker", device))
 
-    def forward(self, mels: Tensor) -> Tensor:
-        """Power mels [B, 160, 40] → unit vectors [B, 256]."""
-        _, (hidden, _) = self.lstm(mels)
-        return F.normalize(F.relu(self.linear(hidden[-1])), dim=-1)
+    def embed(self, samples: np.ndarray, most_partials: int = 40) -> np.ndarray:
+        """Sound [n] at 16 kHz → unit vector float32 [256], the mean over partials.
 
-    @torch.no_grad()
-    def embed(self, samples: Tensor, most_partials: int = 40) -> Tensor:
-        """[samples] → [256]. Sounds shorter than 1.6 s are repeated; long ones are embedded at `most_partials` places."""
-        least = _PARTIAL * 160
+        Sounds shorter than 1.6 s are repeated; long ones are embedded at `most_partials` places. Raises BadWeights.
+        """
+        samples, least = np.asarray(samples, np.float32), _PARTIAL * HOP
         if len(samples) < least:
-            samples = samples.repeat(-(-least // max(1, len(samples))))
-        samples = samples * (10 ** (-30 / 20) / samples.square().mean().sqrt().clamp_min(1e-7))
-        voiced = active_level(samples[None])[0, 0]
-        starts = range(0, len(samples) - least + 1, max(_STRIDE * 160, (len(samples) - least) // most_partials + 1))
-        parts = [samples[s : s + least] for s in starts]
-        loud = [p for p in parts if p.square().mean().sqrt() > 0.2 * voiced] or parts
-        mels = self.mel(torch.stack(loud))[:, :, :_PARTIAL].transpose(1, 2)
-        return F.normalize(self(mels).mean(0), dim=-1)
+            samples = np.tile(samples, -(-least // max(1, len(samples))))
+        samples = samples * np.float32(_LOUDNESS / max(1e-7, float(frame_rms(samples[None])[0])))
+        apart = max(_STRIDE * HOP, (len(samples) - least) // most_partials + 1)
+        partials = np.lib.stride_tricks.sliding_window_view(samples, least)[::apart]
+        loud = frame_rms(partials) > _VOICED * active_level(samples)
+        filters = mel_filters(_WINDOW // 2 + 1, _MELS)
+        spectra = [transform(partial, _WINDOW, _WINDOW)[:_PARTIAL] for partial in (partials[loud] if loud.any() else partials)]
+        (vectors,) = self.network(mels=np.stack([np.square(np.abs(spectrum)) @ filters for spectrum in spectra]))
+        mean = vectors.mean(0)
+        return mean / max(1e-12, float(np.linalg.norm(mean)))

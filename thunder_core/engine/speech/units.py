@@ -3,53 +3,53 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from torch import nn, Tensor
+import numpy as np
 
-from ..weights import load_network, typed
+from ..weights import check_shapes, misfit, read_weights, sizes_of
 
-_PIECE = 6000  # features classified at once
+_PIECE = 6000  # features classified at once: the distances of an hour to all centroids would be larger than its features
 
 
-class Units(nn.Module):
-    """Hidden features [N, width] → nearest of `count` centroids [N] (int64)."""
+@dataclass(frozen=True)
+class UnitsConfig:
+    """Sizes of the units, as their card stores them."""
 
-    def __init__(self, count: int, width: int):
-        super().__init__()
-        self.register_buffer("centroids", torch.zeros(count, width))
+    count: int
+    width: int
+
+
+class Units:
+    """Hidden features [N, width] → nearest of `count` centroids."""
+
+    def __init__(self, centroids: np.ndarray):
+        """centroids: float32 [count, width]."""
+        self.centroids = centroids
 
     @classmethod
     def load(cls, folder: Path) -> Units:
         """The units among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / "units", lambda config: typed(cls, config, count=int, width=int))
+        path = folder / "units"
+        arrays, config = read_weights(path)
+        sizes: UnitsConfig = sizes_of(path, config, UnitsConfig)
+        check_shapes(path, arrays, centroids=(sizes.count, sizes.width))
+        if len(arrays) > 1 or arrays["centroids"].dtype != np.float32:
+            raise misfit(path)
+        return cls(arrays["centroids"])
 
-    def forward(self, hidden: Tensor) -> Tensor:
+    def __call__(self, hidden: np.ndarray) -> np.ndarray:
         """Units int64 [N] of hidden features [N, width]."""
-        # In pieces: the distances of an hour to all centroids would be larger than its features.
-        return torch.cat([torch.cdist(part.float(), self.centroids).argmin(-1) for part in hidden.split(_PIECE)])
+        lengths = np.square(self.centroids).sum(1) / 2
+        parts = [hidden[start : start + _PIECE] for start in range(0, len(hidden), _PIECE)]
+        return np.concatenate([(lengths - part @ self.centroids.T).argmin(1) for part in parts])
 
-    def over(self, hidden: Tensor, frames: int) -> Tensor:
+    def over(self, hidden: np.ndarray, frames: int) -> np.ndarray:
         """Units [2 · frames] of the sound behind hidden features [N, width], the last one held where they end early."""
-        return self(hidden)[torch.arange(2 * frames, device=hidden.device).clamp(max=len(hidden) - 1)]
+        return self(hidden)[np.minimum(np.arange(2 * frames), len(hidden) - 1)]
 
     @property
     def count(self) -> int:
         """Number of units."""
         return len(self.centroids)
-
-
-def fit_units(features: Tensor, count: int, seed: int, rounds: int = 30) -> Units:
-    """Lloyd's algorithm on features [M, width]; empty classes restart on random points."""
-    generator = torch.Generator().manual_seed(seed)
-    units = Units(count, features.shape[1])
-    first = torch.randperm(len(features), generator=generator)[torch.arange(count) % len(features)]  # a few seconds have fewer
-    units.centroids.copy_(features[first])
-    for _ in range(rounds):
-        labels = units(features)
-        sums = torch.zeros_like(units.centroids).index_add_(0, labels, features)
-        sizes = torch.bincount(labels, minlength=count)
-        fresh = features[torch.randint(len(features), (count,), generator=generator)]
-        units.centroids.copy_(torch.where(sizes[:, None] > 0, sums / sizes.clamp_min(1)[:, None], fresh))
-    return units

@@ -11,8 +11,6 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ...channels import Columns
 from ...direction import DIRECTION_NAMES
@@ -24,15 +22,12 @@ from ...files import hash_of
 from ...filters import highest, smooth
 from ...request import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
-from ..batches import one_torch_thread
 from ..cards import unusable
-from ..diffusion.denoiser import Denoiser, DenoiserConfig, load_denoiser
-from ..diffusion.guidance import SpeechGuidance
-from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
+from ..diffusion.denoiser import Denoiser
+from ..diffusion.noise import seeded_noise
+from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, solver_steps, STEPS, Steps
 from ..gestures.making import breaths_of, doubts, layer_of, mirrored, mirrored_as
-from ..graph import graph_of
-from ..m2s.model import MeshToSpeech
-from ..m2s.mouth import Mouth
+from ..network import processors
 from ..pipeline import Kept, Part, Pipeline
 from ..speech.cues import (
     believed_rounding,
@@ -46,7 +41,7 @@ from ..speech.cues import (
     unrounded,
     Vowels,
 )
-from ..speech.encoder import LOUDNESS, presence, speech_features, SpeechEncoder
+from ..speech.encoder import LOUDNESS, presence, softmax, speech_features, SpeechEncoder
 from ..speech.opening_map import opening_map, PredictedOpening
 from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
@@ -60,19 +55,19 @@ _NO_TURN = contextlib.nullcontext()
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
 
 
-def _distilled(folder: Path, whole: DenoiserConfig) -> Denoiser | None:
+def _distilled(folder: Path, device: str, whole: Denoiser) -> Denoiser | None:
     """The distilled model in a folder of weights, None if there is none or it was distilled from another model. Raises BadWeights."""
     if not (folder / "distilled.json").exists():
         return None
-    model = load_denoiser(folder, "distilled")
+    model = Denoiser(folder, device, "distilled")
     if model.config.whole != hash_of(folder / "denoiser.safetensors"):
         return None
-    if model.config.steps < 1 or replace(model.config, steps=0, least_noise=0.0, whole="") != whole:
+    if model.config.steps < 1 or replace(model.config, steps=0, least_noise=0.0, whole="") != whole.config:
         raise unusable(folder / "distilled.json", "does not fit the diffusion model beside it")
     return model
 
 
-def _over(style: Tensor | None, a: int, b: int) -> Tensor | None:
+def _over(style: np.ndarray | None, a: int, b: int) -> np.ndarray | None:
     """Frames a … b of styles [B, T or 1, style]."""
     return style if style is None or style.shape[1] == 1 else style[:, a:b]
 
@@ -90,10 +85,10 @@ class VoiceFeatures:
     phrasing: accents and phrases of the voice that the face speaks or listens to.  listens: the face listens instead of speaking.
     """
 
-    features: Tensor
-    units: Tensor
-    presence: Tensor
-    opening: Tensor
+    features: np.ndarray
+    units: np.ndarray
+    presence: np.ndarray
+    opening: np.ndarray
     shut: np.ndarray
     sounds: Sounds
     rounding: Rounding
@@ -109,17 +104,12 @@ class VoiceFeatures:
         return len(self.presence)
 
     @cached_property
-    def alive(self) -> np.ndarray:
-        """Whether somebody speaks [T] 0 … 1, float32."""
-        return self.presence.cpu().numpy()
-
-    @cached_property
     def quiet(self) -> np.ndarray:
         """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too short for `presence` to fall.
 
         `m2s.judge.quiet` tells it from the features alone, and says why.
         """
-        nobody = 1 - self.presence.cpu().numpy().astype(float)
+        nobody = 1 - self.presence.astype(float)
         for start, end in self.phrasing.silences:
             nobody[start:end] = 1.0
         return smooth(highest(nobody, 2 * _QUIET_REACH + 1), _QUIET_EASE)
@@ -144,8 +134,8 @@ class VoiceFeatures:
 
     def unspoken(self, late: int = 0) -> VoiceFeatures:
         """The same for a face that does not speak: no articulation, and features and accents delayed by `late` frames."""
-        nothing, nobody = np.zeros(self.frames), torch.zeros_like(self.presence)
-        features = torch.cat([self.features[:1].expand(late, -1), self.features])[: self.frames]
+        nothing, nobody = np.zeros(self.frames), np.zeros_like(self.presence)
+        features = np.concatenate([self.features[:1].repeat(late, 0), self.features])[: self.frames]
         accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
         sounds, marks = Sounds(nothing, nothing, nothing, nothing), self.phrasing if late else silent(self.frames)
         rounding, vowels = unrounded(self.frames), no_vowels(self.frames)
@@ -164,37 +154,20 @@ class Thunder:
         self.channel_names = list(channel_names)
         self.device, self.channels, self.columns = device, len(channel_names), Columns(len(channel_names))
         self.pipeline = Pipeline(channel_names, Articulators.of(head))
-        self.encoder = SpeechEncoder.load(folder).to(device)
+        threads = processors()  # sounds are analysed one at a time; takes are sampled beside each other, each by one thread
+        self.encoder = SpeechEncoder.load(folder, "encoder", device, threads)
         # THUNDER-T has its own encoder for the features; phones come from the shared one.
-        self.feature_encoder = SpeechEncoder.load(folder, "encoder-t").to(device) if (folder / "encoder-t.json").exists() else None
+        own = (folder / "encoder-t.json").exists()
+        self.feature_encoder = SpeechEncoder.load(folder, "encoder-t", device, threads) if own else None
         self.opening = opening_map(folder, self.encoder.config)
-        if self.opening is not None:
-            self.opening.to(device)
-        self.units = Units.load(folder).to(device)
-        self.denoiser: Denoiser = load_denoiser(folder).to(device)
+        self.units = Units.load(folder)
+        self.denoiser = Denoiser(folder, device)
         if self.denoiser.config.motion != self.columns.count:
             raise unusable(folder / "denoiser.safetensors", "was made for another head")
         if self.denoiser.config.style not in (0, len(DIRECTION_NAMES)):
             raise unusable(folder / "denoiser.safetensors", "was trained with other styles than this version knows")
-        self.distilled = _distilled(folder, self.denoiser.config)
-        if self.distilled is not None:
-            self.distilled.to(device)
+        self.distilled = _distilled(folder, device, self.denoiser)
         self.folder = folder
-        self._without_graph = {
-            "encoder": self.encoder, "encoder-t": self.feature_encoder, "distilled": self.distilled, "denoiser": self.denoiser,
-        }  # fmt: skip
-
-    def open_graphs(self) -> None:
-        """Have ONNX Runtime compute the networks from now on, where it can. Takes tenths of a second, and nothing when called again.
-
-        Raises BadWeights.
-        """
-        while self._without_graph:
-            name, network = next(iter(self._without_graph.items()))
-            if network is not None:
-                # Takes are sampled beside each other, each by one thread; sounds are analysed one at a time.
-                network.graph = graph_of(self.folder / name, self.device, torch.get_num_threads() if "encoder" in name else 1)
-            self._without_graph.pop(name, None)
 
     @property
     def knows_styles(self) -> bool:
@@ -206,25 +179,20 @@ class Thunder:
         if not self.knows_styles:
             raise BadRequest("These weights were trained without styles and take no direction: generate without one, or choose others")
 
-    def analyse(self, samples: Tensor, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
+    def analyse(self, samples: np.ndarray, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
         """Features of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
-        self.open_graphs()
-        samples = samples.to(self.device)
-        # Of one thread, so that the result does not depend on how many there are.
-        with one_torch_thread() if self.device == "cpu" else contextlib.nullcontext():
-            openings = [PredictedOpening(self.opening)] if self.opening is not None else []
-            hidden, logits = self.encoder.analyse(samples, progress, openings)
-            analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
-            belief, present = logits.float().softmax(-1).cpu().numpy(), presence(logits, frames)
-            speaking = present.cpu().numpy()
-            features = speech_features(*analysed, samples, frames)
-            marks = phrasing(features[:, -LOUDNESS].cpu().numpy(), speaking, belief, semitones(samples, frames))
-            opening = openings[0].over(frames) if openings else torch.zeros_like(present)
-            return VoiceFeatures(
-                features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
-                believed_sounds(belief, speaking), believed_rounding(belief, frames), believed_vowels(belief, frames),
-                last_sound(belief, frames), stillness(belief, frames), accent_curve(marks.accents, frames), marks,
-            )  # fmt: skip
+        openings = [PredictedOpening(self.opening)] if self.opening is not None else []
+        hidden, logits = self.encoder.analyse(samples, progress, openings)
+        analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
+        belief, present = softmax(logits), presence(logits, frames)
+        features = speech_features(*analysed, samples, frames)
+        marks = phrasing(features[:, -LOUDNESS], present, belief, semitones(samples, frames))
+        opening = openings[0].over(frames) if openings else np.zeros_like(present)
+        return VoiceFeatures(
+            features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
+            believed_sounds(belief, present), believed_rounding(belief, frames), believed_vowels(belief, frames),
+            last_sound(belief, frames), stillness(belief, frames), accent_curve(marks.accents, frames), marks,
+        )  # fmt: skip
 
     @staticmethod
     def overhear(voice: VoiceFeatures) -> VoiceFeatures:
@@ -234,15 +202,9 @@ class Thunder:
         """
         return voice.unspoken(_LATE)
 
-    def speech_guidance(self, m2s: MeshToSpeech, mouth: Mouth, voice: VoiceFeatures, strength: float) -> SpeechGuidance:
-        """The pull of mesh-to-speech for `perform`."""
-        d = self.denoiser
-        return SpeechGuidance(m2s, mouth, voice.units, voice.presence, d.motion_mean, d.motion_std, strength)
-
-    @torch.no_grad()
     def perform(  # noqa: PLR0913 (what one request says)
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
-        kept: Inpainting | None = None, guide: Callable[[Tensor, int, int], Tensor] | None = None,
+        kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
         styles: Sequence[np.ndarray] | None = None, drawn_by: Sequence[tuple[int, float]] | None = None, like: Sequence[int] = (),
         turn: AbstractContextManager[object] = _NO_TURN,
     ) -> list[Motion]:  # fmt: skip
@@ -278,42 +240,39 @@ class Thunder:
                 made |= dict(zip(some, motions))
             return [made[i] for i in range(len(seeds))]
         frames, drawn = len(voice.features), []
-        hide = torch.ones(1, dtype=torch.bool, device=self.device)
         fixed = None
         if kept is not None:
             mask, values = self._reflected(kept) if any(turned) else (kept.mask, kept.values)
-            fixed = Inpainting(mask.to(self.device), self.denoiser.standardise(values.to(self.device)))
+            fixed = Inpainting(mask, self.denoiser.standardise(values))
 
-        held = None if kept is None else Kept(kept.mask.numpy(), kept.values.numpy(), away_from_kept(kept.mask).numpy())
+        held = None if kept is None else Kept(kept.mask, kept.values, away_from_kept(kept.mask))
         directed = styles is not None or not self.knows_styles
         plain = directed and guidance == 1.0 and kept is None and guide is None
         denoiser, steps = self.way(effort, plain)
         if styles is not None:
             self.check_style()
-        played = None if styles is None else torch.from_numpy(np.stack(styles).astype(np.float32)).to(self.device)
+        played = None if styles is None else np.stack(styles).astype(np.float32)
         at = {"step": 0, "before": 0, "takes": 0}  # the step; takes that are done, takes in work
 
         def count(step: int, _: int) -> None:
             at["step"] = step
 
-        def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
+        def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
             progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
             style = None if played is None else _over(played[at["before"] : at["before"] + len(x)], a, b)
-            # Step and sound are the same for all takes: computed once, in one way for any number of them.
-            step, audio = step[:1], voice.features[None, a:b]
-            x0 = denoiser.estimate(x, step, audio, style=style)
+            x0 = denoiser.estimate(x, step, voice.features[a:b], style=style)
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, audio, hide, style)
+                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, voice.features[a:b], True, style)
             return x0 if guide is None else guide(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             at.update(before=start, takes=len(some))
-            noise = seeded_noise(some, frames, self.denoiser.config.motion, like).to(self.device)
+            noise = seeded_noise(some, frames, self.denoiser.config.motion, like)
             noise = self.denoiser.first_noise(noise, None if played is None else played[start : start + len(some)])
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
-            for i, m in enumerate(self.denoiser.restore(x).cpu().numpy(), start):
+            for i, m in enumerate(self.denoiser.restore(x), start):
                 with turn:
                     style = style_of(i)
                     layer = layer_of(voice.phrasing, *drawn_by[i], style, voice.listens, turned[i])
@@ -325,7 +284,7 @@ class Thunder:
         """Whether a seed's take is the mirror image of what the model makes in a style: as a head that is kept, if its side can be seen."""
         if kept is not None:
             columns = self.columns.head
-            as_kept = mirrored_as(kept.values[:, columns].numpy(), kept.mask[:, columns].numpy().any(1), style)
+            as_kept = mirrored_as(kept.values[:, columns], kept.mask[:, columns].any(1), style)
             if as_kept is not None:
                 return as_kept
         return mirrored(seed, style)
@@ -335,10 +294,9 @@ class Thunder:
         """Whether the brows of a take are mirrored with its head: beside kept ones, whatever the take's style."""
         return kept is not None or (style is not None and doubts(style))
 
-    def _reflected(self, kept: Inpainting) -> tuple[Tensor, Tensor]:
+    def _reflected(self, kept: Inpainting) -> tuple[np.ndarray, np.ndarray]:
         """Mask and values of what is kept, mirrored."""
-        mask, values = self.pipeline.mirror.places(kept.mask.numpy(), True), self.pipeline.mirror(kept.values.numpy(), True)
-        return torch.from_numpy(mask), torch.from_numpy(values)
+        return self.pipeline.mirror.places(kept.mask, True), self.pipeline.mirror(kept.values, True)
 
     def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
         """The model for sampling, and its steps. plain: in a style, without guidance and without kept parts.
@@ -351,7 +309,6 @@ class Thunder:
             return self.distilled, solver_steps(min(_DRAFT_STEPS, own.steps) if effort == DRAFT else own.steps, own.least_noise)
         return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
-    @torch.no_grad()
     def expected(
         self, voice: VoiceFeatures, readings: Sequence[np.ndarray], turn: AbstractContextManager[object] = _NO_TURN,
         seeds: Sequence[int] = (),
@@ -359,18 +316,17 @@ class Thunder:
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
         one step, about the mean of all its performances in that direction. Head, eyes and brows are as the model has them. turn: as for
         `perform`.  seeds: of each, if it is to draw the breaths of that seed's take."""
-        noise = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion).to(self.device))
-        step, result = torch.tensor([STEPS - 1], device=self.device), []
+        noise, result = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion)), []
         for start in range(0, len(readings), _BATCH):
             some = np.stack([np.atleast_2d(reading) for reading in readings[start : start + _BATCH]]).astype(np.float32)
-            style = torch.from_numpy(some).to(self.device) if self.knows_styles else None
+            style = some if self.knows_styles else None
 
-            def denoise(x: Tensor, step: Tensor, a: int, b: int, style=style) -> Tensor:
-                return self.denoiser.estimate(x, step, voice.features[None, a:b], style=_over(style, a, b))
+            def denoise(x: np.ndarray, step: int, a: int, b: int, style=style) -> np.ndarray:
+                return self.denoiser.estimate(x, step, voice.features[a:b], style=_over(style, a, b))
 
-            x = in_windows(denoise, voice.frames)(noise.expand(len(some), -1, -1), step)
+            x = in_windows(denoise, voice.frames)(np.broadcast_to(noise, (len(some), *noise.shape[1:])), STEPS - 1)
             asked = [reading if self.knows_styles else None for reading in some]
-            for i, (m, one) in enumerate(zip(self.denoiser.restore(x).cpu().numpy(), asked), start):
+            for i, (m, one) in enumerate(zip(self.denoiser.restore(x), asked), start):
                 breaths = breaths_of(voice.phrasing, seeds[i]) if seeds and not voice.listens else None
                 with turn:
                     result.append(self._motion(m, voice, Part(one, breaths=breaths, acts=False)))

@@ -6,10 +6,10 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from ...engine.m2s.model import MeshToSpeech
-from ...engine.m2s.mouth import SPACES, weights_name
-from ...engine.speech.encoder import SpeechEncoder
-from ...engine.weights import load_weights
+from ...networks.encoder import SpeechEncoder
+from ...networks.m2s import MeshToSpeech
+from ...networks.mouth import SPACES, weights_name
+from ...networks.weights import load_weights
 from ..blinks import match_blinks
 from ..denoiser import M2S_WEIGHT, train_denoiser
 from ..loop import Schedule

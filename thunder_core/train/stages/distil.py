@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
-from ...engine.diffusion.denoiser import load_denoiser
 from ...files import hash_of
+from ...networks.denoiser import load_denoiser
 from ..distil import distil
 from ..loop import Schedule
 from .workspace import add_optimisation, Workspace

@@ -6,10 +6,10 @@ from __future__ import annotations
 import json
 from argparse import ArgumentParser, Namespace
 
-from ...engine.m2s.judge import Judge
-from ...engine.m2s.model import MeshToSpeech
-from ...engine.m2s.mouth import Mouth
 from ...engine.speech.encoder import SpeechEncoder
+from ...networks.judge import Judge
+from ...networks.m2s import MeshToSpeech
+from ...networks.mouth import Mouth
 from ..judge import drawn, finish, lay_moods, Lessons, load_clips, train_judge, watched
 from ..lip_kernels import fitted_to, identity
 from ..loop import Schedule

@@ -6,11 +6,13 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
+import numpy as np
 from torch import Tensor
 
-from ...engine.m2s.mouth import save_trained_mouth, SPACES, weights_name
+from ...engine.m2s.mouth import save_trained_mouth
 from ...engine.speech.units import Units
-from ...engine.weights import load_weights
+from ...networks.mouth import SPACES, weights_name
+from ...networks.weights import load_weights
 from ..loop import Schedule
 from ..m2s import train_m2s
 from .workspace import add_optimisation, Workspace
@@ -48,6 +50,6 @@ def start_file(folder: Path | None) -> Path | None:
 def start_weights(folder: Path, weights: Path) -> dict[str, Tensor]:
     """Mesh-to-speech's weights in a folder, without the layer that names units where those of `weights` are others."""
     state = load_weights(folder / "m2s")[0]
-    if Units.load(folder).centroids.equal(Units.load(weights).centroids):
+    if np.array_equal(Units.load(folder).centroids, Units.load(weights).centroids):
         return state
     return {name: value for name, value in state.items() if not name.startswith("unit_head.")}

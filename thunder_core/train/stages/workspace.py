@@ -12,9 +12,9 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ...engine.weights import save_weights
 from ...face.head import Head, load_head
 from ...files import hash_of
+from ...networks.weights import save_weights
 from ..corpus import Corpus
 from ..flame_basis import FlameBasis
 from ..loop import Schedule

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ..diffusion.denoiser import alibi_bias, alibi_slopes
+from ..denoiser import alibi_bias, alibi_slopes
 from .conditioned import ConditionedConfig, ConditionedDenoiser
 from .flameselftalk import ParallelLayer
 

@@ -10,13 +10,15 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import nn, Tensor
 
+from ...engine.diffusion.ancestral import ancestral_sample
+from ...engine.diffusion.noise import Normal, seeded_noise
+from ...engine.diffusion.sampling import in_windows, sample, STEPS
 from ...progress import no_progress
-from ..diffusion.ancestral import ancestral_sample
-from ..diffusion.denoiser import alibi_bias, alibi_slopes, SelfAttention, step_embedding
-from ..diffusion.sampling import in_windows, sample, seeded_noise, STEPS
+from ..denoiser import alibi_bias, alibi_slopes, SelfAttention, step_embedding
 from .base import Progress, Standardised
 
 
@@ -127,24 +129,26 @@ def sample_denoised(
     condition: [S or 1, T or 1, c], None for any.  steps: of the solver; STEPS are all there are, sampled as the paper does, one draw
     after the other (then a motion depends on how many are sampled with it).
     """
-    frames, at = audio.shape[1], {"step": 0}
-    hide = torch.ones(1, dtype=torch.bool, device=audio.device)
+    frames, at, device = audio.shape[1], {"step": 0}, audio.device
+    hide = torch.ones(1, dtype=torch.bool, device=device)
     per_frame = condition is not None and condition.shape[1] > 1
 
-    def denoise(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
+    def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
         progress((at["step"] + a / frames) / steps)
         some = condition[:, a:b] if per_frame else condition
-        x0 = network(x, step[:1], audio[:, a:b], style=some)
-        return x0 if guidance == 1.0 else guidance * x0 + (1 - guidance) * network(x, step[:1], audio[:, a:b], hide, some)
+        mixed, now = torch.from_numpy(np.ascontiguousarray(x)).to(device), torch.tensor([step], device=device)
+        x0 = network(mixed, now, audio[:, a:b], style=some)
+        if guidance != 1.0:
+            x0 = guidance * x0 + (1 - guidance) * network(mixed, now, audio[:, a:b], hide, some)
+        return x0.cpu().numpy()
 
-    noise = seeded_noise(seeds, frames, network.config.motion).to(audio.device)
+    noise = seeded_noise(seeds, frames, network.config.motion)
     if hasattr(network, "first_noise"):  # of weights that perform in Blender: shifted, so that faces blink
-        noise = network.first_noise(noise)
+        noise = network.first_noise(torch.from_numpy(noise).to(device)).cpu().numpy()
     whole = in_windows(denoise, frames)
 
     def count(step: int, _: int) -> None:
         at["step"] = step
 
-    if steps == STEPS:
-        return network.restore(ancestral_sample(whole, noise, torch.Generator().manual_seed(int(seeds[0]) % 2**63), count))
-    return network.restore(sample(whole, noise, steps, count))
+    made = ancestral_sample(whole, noise, Normal(seeds[0]), count) if steps == STEPS else sample(whole, noise, steps, count)
+    return network.restore(torch.from_numpy(made).to(device))

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ..attention import attention
+from .attention import attention
 
 _ROTARY_BASE = 10000.0
 _INITIAL_DEVIATION = 0.02  # standard deviation of the initial weights of linear layers

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..m2s.model import MeshToSpeech
-from ..m2s.mouth import Mouth
+from ..face.head import Head
+from .m2s import MeshToSpeech
+from .mouth import Mouth
 
 STEP = 0.03  # standard deviations that an average channel moves per sampling step at strength 1; .1 already says less, not more
 
@@ -23,8 +27,22 @@ class SpeechGuidance:
         self.m2s, self.mouth, self.units, self.weight = m2s, mouth, units, weight
         self.mean, self.std, self.strength = mean, std, strength
 
-    def __call__(self, x0: Tensor, a: int, b: int) -> Tensor:
+    @classmethod
+    def load(
+        cls, folder: Path, head: Head, units: np.ndarray, weight: np.ndarray, mean: np.ndarray, std: np.ndarray, strength: float,
+        device: str,
+    ) -> SpeechGuidance:  # fmt: skip
+        """By the mesh-to-speech in a folder of weights. Raises BadWeights."""
+        m2s = MeshToSpeech.load(folder).to(device)
+        arrays = (torch.from_numpy(np.ascontiguousarray(each)).to(device) for each in (units, weight, mean, std))
+        return cls(m2s, Mouth(m2s.mouth or head).to(device), *arrays, strength)
+
+    def __call__(self, x0: np.ndarray, a: int, b: int) -> np.ndarray:
         """x̂_0 [B, b − a, C] of the frames a … b, pulled."""
+        return self.pull(torch.from_numpy(np.ascontiguousarray(x0)).to(self.mean.device), a, b).cpu().numpy()
+
+    def pull(self, x0: Tensor, a: int, b: int) -> Tensor:
+        """The same of a tensor."""
         with torch.enable_grad():
             x = x0.detach().requires_grad_()
             motion = x * self.std + self.mean

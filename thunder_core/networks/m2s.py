@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -11,26 +11,12 @@ import torch.nn.functional as F
 import torchaudio
 from torch import nn, Tensor
 
-from ...face.head import Head
-from ..speech.mel import BINS
-from ..weights import load_network, typed
+from ..engine.m2s.listening import MeshToSpeechConfig
+from ..engine.weights import typed
+from ..face.head import Head
+from .mel import BINS
 from .mouth import trained_mouth
-
-
-@dataclass(frozen=True)
-class MeshToSpeechConfig:
-    """Sizes of a mesh-to-speech network, as its card stores them."""
-
-    inputs: int  # input values per frame
-    space: str = "mouth"  # entry of `mouth.SPACES`
-    units: int = 200
-    speaker: int = 256
-    width: int = 192
-    layers: int = 4
-    heads: int = 4
-    feedforward: int = 768
-    kernel: int = 15  # width of the depthwise convolution, frames of 40 ms
-    dropout: float = 0.1
+from .weights import load_network
 
 
 class MeshToSpeech(nn.Module):
@@ -77,14 +63,20 @@ class MeshToSpeech(nn.Module):
     def encode(self, mouths: Tensor) -> tuple[Tensor, Tensor]:
         """Features of the mouth's speech: [B, T, width] at 25 fps, and [B, 2T, width] at 50 Hz."""
         x = self.look(mouths)
-        x, _ = self.body(x, torch.full((len(x),), x.shape[1], device=x.device))
-        twice = x.repeat_interleave(2, 1)
+        x = x.transpose(0, 1)
+        for layer in self.body.conformer_layers:  # as the conformer itself, which would mask frames beyond a batch's shorter ones
+            x = layer(x, None)
+        x = x.transpose(0, 1)
+        twice = torch.stack([x, x], 2).reshape(len(x), -1, x.shape[2])
         return x, twice + F.gelu(self.between(twice.transpose(1, 2)).transpose(1, 2))
 
     def forward(self, mouths: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor]:
         """Unit logits [B, 2T, units] and log-mel [B, 4T, 80] of inputs [B, T, …] and a speaker [B, 256]."""
-        _, x = self.encode(mouths)
-        logits = self.unit_head(x)
-        voiced = torch.cat([x, speaker[:, None].expand(-1, x.shape[1], -1)], -1)
+        _, twice = self.encode(mouths)
+        return self.unit_head(twice), self.mel_of(twice, speaker)
+
+    def mel_of(self, twice: Tensor, speaker: Tensor) -> Tensor:
+        """Log-mel [B, 4T, 80] of features at 50 Hz [B, 2T, width], in the voice of a speaker [B, 256]."""
+        voiced = torch.cat([twice, speaker[:, None].expand(-1, twice.shape[1], -1)], -1)
         mel = self.mel_head(voiced.transpose(1, 2)).transpose(1, 2)  # [B, 2T, 2·80]: two 10 ms frames each
-        return logits, mel.unflatten(-1, (2, BINS)).flatten(1, 2) * self.mel_std + self.mel_mean
+        return mel.reshape(len(mel), -1, BINS) * self.mel_std + self.mel_mean

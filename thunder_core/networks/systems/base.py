@@ -12,10 +12,11 @@ from typing import ClassVar, Protocol
 import torch
 from torch import nn, Tensor
 
+from ...engine.weights import typed
 from ...errors import BadRequest
 from ...progress import no_progress
 from ...systems import DEFAULT, FOLDER, SYSTEMS
-from ..weights import load_network, typed
+from ..weights import load_network
 
 Progress = Callable[[float], None]
 

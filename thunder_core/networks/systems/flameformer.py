@@ -17,7 +17,7 @@ from torch import nn, Tensor
 
 from ...progress import no_progress
 from ..attention import attention
-from ..diffusion.denoiser import alibi_slopes
+from ..denoiser import alibi_slopes
 from .base import Progress, speakers_of, Standardised
 
 CONTEXT = 500  # frames that attention looks back at most, so that memory and time stay bounded on long lines

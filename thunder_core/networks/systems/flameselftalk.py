@@ -10,14 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
+from ...engine.diffusion.sampling import in_windows
+from ...engine.speech.phones import PHONES, SILENCE
 from ...progress import no_progress
-from ..diffusion.denoiser import alibi_bias, alibi_slopes, SelfAttention
-from ..diffusion.sampling import in_windows
-from ..speech.phones import PHONES, SILENCE
+from ..denoiser import alibi_bias, alibi_slopes, SelfAttention
 from .base import Progress, speakers_of, Standardised
 from .flameformer import AlignedCrossAttention
 
@@ -83,12 +84,12 @@ class FlameSelfTalk(Standardised):
         """Packed motions [S, T, C]: every seed draws a training speaker, and nothing else is random (`base.SystemNetwork`)."""
         speakers, frames = speakers_of(seeds, self.config.speakers).to(audio.device), audio.shape[1]
 
-        def window(x: Tensor, step: Tensor, a: int, b: int) -> Tensor:
+        def window(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
             progress(a / frames)
-            return self(audio[:, a:b].expand(len(speakers), -1, -1), speakers)
+            return self(audio[:, a:b].expand(len(speakers), -1, -1), speakers).cpu().numpy()
 
-        blank = audio.new_zeros(len(speakers), frames, self.config.motion)
-        return self.restore(in_windows(window, frames)(blank, speakers))
+        blank = np.zeros((len(speakers), frames, self.config.motion), np.float32)
+        return self.restore(torch.from_numpy(in_windows(window, frames)(blank, 0)).to(audio.device))
 
 
 class LipReader(nn.Module):

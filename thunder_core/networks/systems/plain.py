@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ...progress import no_progress
-from ..diffusion.denoiser import Denoiser, DenoiserConfig
+from ..denoiser import Denoiser, DenoiserConfig
 from .base import Progress
 from .conditioned import sample_denoised
 

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's mouth moves as the mouth that mesh-to-speech learns from."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from thunder_core.engine.m2s.mouth import MARGIN, Mouth, trained_mouth
+from thunder_core.engine.weights import SHIPPED
+from thunder_core.face.head import load_head
+from thunder_core.networks import mouth as networks
+from thunder_core.types import Motion
+
+FRAMES = 60
+
+
+@pytest.fixture(scope="module", params=["bundled head", "trained mouth"])
+def head(request):
+    return load_head() if request.param == "bundled head" else trained_mouth(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def motion(head):
+    """Everything moves at once, the jaw in all directions, so that shapes of two keys do too."""
+    rng = np.random.default_rng(0)
+    expression, jaw = rng.uniform(-0.3, 1.2, (FRAMES, head.channels)), rng.normal(0, 0.15, (FRAMES, 3))
+    jaw[0] = expression[0] = 0.0
+    return Motion(expression.astype(np.float32), jaw.astype(np.float32))
+
+
+def test_vertices_are_those_of_training(head, motion):
+    ours, theirs = Mouth(head), networks.Mouth(head)
+    with torch.no_grad():
+        expected = theirs(torch.from_numpy(motion.expression)[None], torch.from_numpy(motion.jaw)[None])[0].numpy()
+    made = ours.vertices(motion.expression, motion.jaw)
+    assert made.dtype == np.float32 and made[0].size == ours.size == theirs.size
+    assert np.abs(made - expected).max() < 1e-6 and np.abs(expected).max() > 0.01
+    assert not made[0].any(), "at rest"
+
+
+def test_lip_points_are_four_of_the_vertices(head, motion):
+    mouth = Mouth(head)
+    points = mouth.lip_points(motion.expression, motion.jaw)
+    assert points.shape == (FRAMES, 4, 3) and points.dtype == np.float32
+    assert np.abs(points - mouth.vertices(motion.expression, motion.jaw)[:, mouth.lips]).max() < 1e-7
+    upper, lower, left, right = head.v_template[head.mouth_vertices[mouth.lips]]
+    assert upper[1] >= lower[1] and left[0] > right[0]
+
+
+def test_shapes_of_two_keys_move_the_mouth(head, motion):
+    mouth, without = Mouth(head), Mouth(replace(head, corrective_pairs=()))
+    apart = mouth.vertices(motion.expression, motion.jaw) - without.vertices(motion.expression, motion.jaw)
+    assert np.abs(apart).max() > 1e-4
+
+
+@pytest.mark.parametrize("frames", [1, 499, 500, 501, 1234])
+def test_windows_cover_a_motion_once_with_context_on_either_side(head, frames):
+    jaw = np.zeros((frames, 3), np.float32)
+    jaw[:, 0] = np.linspace(0, 0.3, frames)
+    motion = Motion(np.zeros((frames, head.channels), np.float32), jaw)
+    mouth = Mouth(head)
+    kept = [(seen[keep], len(seen), keep) for seen, keep in mouth.windows(motion)]
+    whole = mouth.vertices(motion.expression, motion.jaw)
+    assert np.allclose(np.concatenate([seen for seen, _, _ in kept]), whole, atol=1e-7)
+    assert all(keep.start == MARGIN for _, _, keep in kept[1:]) and all(length - keep.stop <= MARGIN for _, length, keep in kept)

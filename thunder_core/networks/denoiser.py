@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The denoiser 𝒟(x̃_d, d, a) → x̂_0 of THUNDER (§4.2): a transformer decoder over animation frames.
+
+Queries are the noisy motion; keys and values are the speech features and one token of the diffusion step. Self-attention
+is biased by symmetric ALiBi (no other positional code, so any length can be sampled); cross-attention sees, from frame t,
+only the speech of frame t and the step token.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import nn, Tensor
+
+from ..engine.diffusion.denoiser import DenoiserConfig, first_noise
+from ..engine.weights import typed
+from .attention import attention
+from .weights import load_network
+
+
+def alibi_slopes(heads: int) -> Tensor:
+    """[heads] slopes 2^(−8(h+1)/heads) of Press et al. 2022."""
+    return torch.tensor([2.0 ** (-8.0 * (h + 1) / heads) for h in range(heads)])
+
+
+def alibi_bias(frames: int, slopes: Tensor) -> Tensor:
+    """[heads, frames, frames]: −slope · |i − j|, symmetric because animation may look ahead."""
+    t = torch.arange(frames, device=slopes.device)
+    return -slopes[:, None, None] * (t[:, None] - t[None]).abs()
+
+
+def step_embedding(step: Tensor, width: int) -> Tensor:
+    """Sinusoidal code [B, width] of diffusion steps [B]."""
+    frequency = torch.exp(-math.log(10000.0) * torch.arange(width // 2, device=step.device) / (width // 2))
+    angle = step.float()[:, None] * frequency
+    return torch.cat([angle.sin(), angle.cos()], -1)
+
+
+def noisy(x: Tensor, noise: Tensor, step: Tensor, alpha: Tensor) -> Tensor:
+    """x̃_d = √ᾱ_d x + √(1−ᾱ_d) ε for x, ε [B, T, C], step [B] and ᾱ [1000]."""
+    a = alpha.to(x.device)[step][:, None, None]
+    return a.sqrt() * x + (1 - a).sqrt() * noise
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention [B, T, width] → the same, with an additive bias [heads, T, T]."""
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
+        """The layer's output [B, T, width]; bias [heads, T, T] is added to the logits."""
+        q, k, v = self.qkv(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4).unbind()
+        return self.out(attention(q, k, v, bias).transpose(1, 2).flatten(2))
+
+
+class DiagonalCrossAttention(nn.Module):
+    """Attention of frame t to exactly two keys, its own audio frame and the step token, in closed form.
+
+    The paper masks a T × (T + 1) attention down to a diagonal and one column. A softmax over two logits is a sigmoid of
+    their difference, so no T × T matrix is needed: out_t = v_step + σ((q_t·k_t − q_t·k_step)/√d) (v_t − v_step).
+    """
+
+    def __init__(self, width: int, heads: int):
+        super().__init__()
+        self.heads, self.scale = heads, (width // heads) ** -0.5
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.out = nn.Linear(width, width)
+
+    def read(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Key and value [B, T, heads, width / heads] of each row of a source [B, T, width]."""
+        return self.kv(source).unflatten(-1, (2, self.heads, -1)).unbind(-3)
+
+    def forward(self, x: Tensor, audio: Tensor, step: Tensor) -> Tensor:
+        """x [B, T, width], audio [B or 1, T, width], step [B or 1, width] → [B, T, width]."""
+        query = self.q(x).unflatten(-1, (self.heads, -1))
+        (key, value), (key_of_step, value_of_step) = self.read(audio), self.read(step[:, None])
+        logit = (query * (key - key_of_step)).sum(-1, keepdim=True) * self.scale
+        return self.out((value_of_step + logit.sigmoid() * (value - value_of_step)).flatten(-2))
+
+
+class DecoderLayer(nn.Module):
+    """Self-attention over frames, cross-attention to speech and step, and a perceptron; each normalised first and added."""
+
+    def __init__(self, config: DenoiserConfig):
+        super().__init__()
+        w = config.width
+        self.norms = nn.ModuleList(nn.LayerNorm(w) for _ in range(3))
+        self.self_attention = SelfAttention(w, config.heads)
+        self.cross_attention = DiagonalCrossAttention(w, config.heads)
+        self.feedforward = nn.Sequential(
+            nn.Linear(w, config.feedforward), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(config.feedforward, w)
+        )
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, audio: Tensor, step: Tensor, bias: Tensor) -> Tensor:
+        """x [B, T, width], features of the audio [B or 1, T, width] and of the step [B or 1, width], bias [heads, T, T] → [B, T, width]."""
+        x = x + self.dropout(self.self_attention(self.norms[0](x), bias))
+        x = x + self.dropout(self.cross_attention(self.norms[1](x), audio, step))
+        return x + self.dropout(self.feedforward(self.norms[2](x)))
+
+
+class Denoiser(nn.Module):
+    """Noisy standardised motion [B, T, motion], step [B], speech features [B, T, audio] → x̂_0 [B, T, motion]."""
+
+    def __init__(self, config: DenoiserConfig):
+        super().__init__()
+        self.config = config
+        self.motion_in = nn.Linear(config.motion, config.width)
+        self.audio_in = nn.Linear(config.audio, config.width)
+        self.step_in = nn.Sequential(nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
+        self.no_audio = nn.Parameter(torch.zeros(config.audio))  # the input where guidance hides the sound
+        if config.style:
+            self.no_style = nn.Parameter(torch.zeros(config.style))  # "any style", for performances without a direction
+            self.style_in = nn.Sequential(nn.Linear(config.style, config.width), nn.SiLU(), nn.Linear(config.width, 3 * config.width))
+            nn.init.zeros_(self.style_in[-1].weight)  # a new model with styles behaves like one without
+            nn.init.zeros_(self.style_in[-1].bias)
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(config.width)
+        self.motion_out = nn.Linear(config.width, config.motion)
+        self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
+        # Standardisation of motion and of speech features over the training set.
+        self.register_buffer("motion_mean", torch.zeros(config.motion))
+        self.register_buffer("motion_std", torch.ones(config.motion))
+        self.register_buffer("audio_mean", torch.zeros(config.audio))
+        self.register_buffer("audio_std", torch.ones(config.audio))
+        if config.style:
+            self.register_buffer("style_mean", torch.zeros(config.style))
+            self.register_buffer("style_std", torch.ones(config.style))
+            self.register_buffer("noise_mean", torch.zeros(config.motion))  # for the initial noise of sampling (train/blinks.py)
+
+    def settings(self) -> dict:
+        """The configuration, for the card."""
+        return asdict(self.config)
+
+    def forward(
+        self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None,
+        free: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Estimate x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1].
+
+        audio: [B or 1, T, audio].  silent: bool [B or 1], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
+        style: [B, T, style], or of length 1 where it is broadcast; None: any style, like the rows where `free` [B] is true.
+        """
+        audio = (audio - self.audio_mean) / self.audio_std
+        if silent is not None:
+            audio = torch.where(silent[:, None, None], self.no_audio, audio)
+        features, y = self.audio_in(audio), self.motion_in(x)
+        if self.config.style:  # else a style has no effect
+            # The style scales and shifts the speech features (FiLM, Perez et al. 2018), and is added to the motion's own features.
+            # Per frame even where it is the same for all: a matrix of one row is rounded differently from one of several, and a take
+            # would depend on how many takes are sampled with it.
+            known = self._standard_style(style, free)
+            scale, shift, offset = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
+            features, y = features * (1 + scale) + shift, y + offset
+        token, bias = self.step_in(step_embedding(step, self.config.width)), alibi_bias(x.shape[1], self.slopes)
+        for layer in self.layers:
+            y = layer(y, features, token, bias)
+        return self.motion_out(self.norm(y))
+
+    def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:
+        """The style in units of its spread over the training set; the learned "any style" for rows that are free."""
+        if style is None:
+            return self.no_style[None, None]
+        style = (style - self.style_mean) / self.style_std
+        return style if free is None else torch.where(free[:, None, None], self.no_style, style)
+
+    def first_noise(self, noise: Tensor, style: Tensor | None = None) -> Tensor:
+        """The start of sampling [B, T, motion], from normal noise.  style: [B, T or 1, style], None for any style."""
+        return first_noise(self.config, self.noise_mean, noise, style) if self.config.style else noise
+
+    def standardise(self, motion: Tensor) -> Tensor:
+        """Packed motion [B, T, motion] in the units of the network: mean 0, deviation 1 over the training set."""
+        return (motion - self.motion_mean) / self.motion_std
+
+    def restore(self, x: Tensor) -> Tensor:
+        """The inverse of `standardise`."""
+        return x * self.motion_std + self.motion_mean
+
+
+def load_denoiser(folder: Path, name: str = "denoiser") -> Denoiser:
+    """A denoiser among the weights of a folder, frozen. Raises BadWeights."""
+    return load_network(folder / name, lambda config: Denoiser(typed(DenoiserConfig, config)))

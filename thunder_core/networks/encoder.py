@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The network of the speech encoder: of a small wav2vec 2.0 family (filter banks in, conformer), trained to recognise phones.
+
+`engine.speech.encoder` says what it is for, and reads sounds with it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn, Tensor
+
+from ..engine.speech import encoder as speech
+from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET
+from ..engine.speech.phones import PHONES
+from ..engine.weights import typed
+from ..errors import BadWeights
+from ..types import FPS
+from .conformer import Conformer
+from .mel import BINS, HOP, LogMel
+from .weights import load_network
+
+if TYPE_CHECKING:  # it takes seconds to import, and only networks of the waveform need it
+    from transformers import PretrainedConfig
+
+COMPUTED = "log_mel."  # beginning of the names of tensors that are computed, not trained: their last bits depend on the machine
+_LACKS = 40  # samples
+_BODIES = ("wav2vec2", "hubert", "wavlm")
+_NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")  # ignored: could name code or files elsewhere
+
+
+def _transformers() -> ModuleType:
+    """The package, which most users do without. Raises BadWeights if it is not installed."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise BadWeights(
+            "These weights have a speech network of the package transformers, which is not installed: install the waveform extra in the "
+            "preferences, or requirements/waveform.txt into the engine's Python"
+        ) from error
+    return transformers
+
+
+def _body_config(body: dict) -> PretrainedConfig:
+    """The configuration of a transformers network of the waveform, from the settings that its kind knows and no others.
+
+    Raises ValueError for another kind of network, BadWeights without the package transformers.
+    """
+    AutoConfig = _transformers().AutoConfig
+
+    kind = body.get("model_type")
+    if kind not in _BODIES:
+        raise ValueError(f"a speech network of the kind {str(kind)[:40]!r}")
+    known = AutoConfig.for_model(kind).to_dict().keys()
+    settings = {name: value for name, value in body.items() if name in known and name[0] != "_" and name not in _NOT_ITS_SHAPE}
+    return AutoConfig.for_model(**settings | {"model_type": kind})
+
+
+class SpeechEncoder(nn.Module):
+    """Waveform [B, samples] at 16 kHz → hidden features [B, N, width] at 50 Hz and phone logits [B, N, 40]."""
+
+    def __init__(self, config: EncoderConfig = EncoderConfig()):
+        super().__init__()
+        self.config = config
+        self.log_mel = LogMel(400)
+        self.register_buffer("mel_std", torch.full((BINS,), 1.5))
+        if config.body:
+            self.body = _transformers().AutoModel.from_config(_body_config(config.body))
+        else:
+            self.body = Conformer(4 * BINS, config.width, config.layers, config.heads, config.kernel)
+        self.phone_head = nn.Linear(config.width, len(PHONES))
+        self.ctc_head = nn.Linear(config.width, len(PHONES))  # silence is its blank
+
+    @classmethod
+    def adopt(cls, folder: Path) -> SpeechEncoder:
+        """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its heads are untrained.
+
+        Raises BadWeights.
+        """
+        AutoModel = _transformers().AutoModel
+        try:
+            body = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise BadWeights(f"“{folder}” holds no speech network that transformers can read ({error}): choose its folder") from error
+        config = body.config.to_dict()
+        if not getattr(body.config, "conv_stride", None) or math.prod(body.config.conv_stride) != 2 * HOP:
+            raise BadWeights(f"“{folder}” does not read the waveform in steps of 20 ms: choose a Wav2Vec2, HuBERT or WavLM network")
+        body.config.apply_spec_augment = False
+        encoder = cls(
+            EncoderConfig(
+                width=body.config.hidden_size, body={"model_type": config["model_type"]} | json.loads(body.config.to_json_string())
+            )
+        )
+        encoder.body.load_state_dict(body.state_dict())
+        return encoder
+
+    @classmethod
+    def load(cls, folder: Path, name: str = "encoder") -> SpeechEncoder:
+        """An encoder among the weights of a folder. Raises BadWeights."""
+        return load_network(folder / name, lambda config: cls(typed(EncoderConfig, config)), computed=COMPUTED)
+
+    def settings(self) -> dict:
+        """The configuration, for the card."""
+        return asdict(self.config)
+
+    def prepare(self, samples: Tensor) -> Tensor:
+        """Input of `encode` from [B, samples]: log-mel [B, 2N, 80], or [B, N, 320] for a network that reads the waveform."""
+        if not self.config.body:
+            return self.spectrogram(samples)
+        n = samples.shape[-1] // (2 * HOP)
+        x = samples[:, : n * 2 * HOP]
+        x = (x - x.mean(-1, keepdim=True)) / (x.std(-1, keepdim=True) + 1e-5)
+        return x.unflatten(-1, (n, 2 * HOP))
+
+    def spectrogram(self, samples: Tensor) -> Tensor:
+        """Standardised log-mel [B, 2N, 80] of [B, samples], an even number of 10 ms frames, two per feature frame.
+
+        The mean over the clip's loud frames is taken away, and with it the microphone, the room's colour and the gain.
+        """
+        n = samples.shape[-1] // (2 * HOP)
+        mel = self.log_mel(samples)[:, : 2 * n]
+        energy = mel.mean(-1, keepdim=True)
+        peak = torch.quantile(energy, 0.95, dim=1, keepdim=True)
+        loud = torch.sigmoid(2 * (energy - peak + LOUD))
+        return (mel - (loud * mel).sum(1, keepdim=True) / loud.sum(1, keepdim=True)) / self.mel_std
+
+    def forward(self, mel: Tensor) -> tuple[Tensor, ...]:
+        """Result of `prepare` → hidden [B, N, width], phone logits [B, N, 40], and the outputs of all inner layers.
+
+        Those have `ahead` frames more, [B, N + ahead, width] each, since they see the sound that much earlier; of networks that read the
+        waveform there are none.
+        """
+        if self.config.body:
+            # Its first layers see 25 ms: half of the missing samples are padded on either side, so that N steps give N frames.
+            hidden = self.body(F.pad(mel.flatten(1), (_LACKS, _LACKS))).last_hidden_state
+            return hidden, self.phone_head(hidden)
+        ahead = self.config.ahead
+        # Frames 2i − 1 … 2i + 2 for feature frame i, those beyond the ends as the first and the last one.
+        around = torch.cat([mel[:, :1], mel, mel[:, -1:].expand(-1, 1 + 2 * ahead, -1)], 1)
+        stacked = torch.cat([around[:, i : around.shape[1] - 3 + i : 2] for i in range(4)], -1)
+        *inner, last = self.body(stacked)
+        hidden = last[:, ahead:]
+        return hidden, self.phone_head(hidden), *inner
+
+    def encode(self, prepared: Tensor) -> tuple[Tensor, Tensor]:
+        """Result of `prepare` → (hidden [B, N, width], phone logits [B, N, 40])."""
+        hidden, logits, *_ = self(prepared)
+        return hidden, logits
+
+    def reader(self) -> speech.SpeechEncoder:
+        """What reads sounds of any length with this network, as the engine does."""
+        return speech.SpeechEncoder(self.config, self.mel_std.cpu().numpy(), self._of_arrays)
+
+    @torch.no_grad()
+    def _of_arrays(self, mel: np.ndarray) -> list[np.ndarray]:
+        return [each.float().cpu().numpy() for each in self(torch.from_numpy(mel).to(self.mel_std.device))]
+
+
+def at_frames(features: Tensor, frames: int) -> Tensor:
+    """Linear interpolation of 50 Hz features [..., N, d] at the times t/25 s of animation frames → [..., frames, d], with gradients."""
+    last = features.shape[-2] - 1
+    t = (torch.arange(frames, device=features.device) / FPS - OFFSET) * ENCODER_RATE
+    t = t.clamp(0, last)
+    i = t.floor().long().clamp(max=max(0, last - 1))
+    w = (t - i)[:, None].to(features.dtype)
+    return features[..., i, :] * (1 - w) + features[..., (i + 1).clamp(max=last), :] * w
+
+
+def phonetic(hidden: Tensor, logits: Tensor, frames: int) -> Tensor:
+    """Hidden features [..., N, width] and how likely each phone is, from logits [..., N, 40] → [..., frames, width + 40]."""
+    return at_frames(torch.cat([hidden, logits.softmax(-1)], -1).float(), frames)

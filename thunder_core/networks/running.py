@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Networks as the engine calls them, computed by torch: arrays in and out, by the names that their graphs have."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn, Tensor
+
+from ..engine.m2s.judge import JudgeConfig
+from ..engine.m2s.vocoder import VocoderConfig
+from ..engine.weights import typed
+from .denoiser import load_denoiser
+from .encoder import SpeechEncoder
+from .judge import Judge
+from .m2s import MeshToSpeech, MeshToSpeechConfig
+from .speaker import SpeakerEncoder
+from .vocoder import Vocoder
+from .weights import load_network
+
+
+class JudgeOfLips(Judge):
+    """A judge that gives all that the engine asks of it at once."""
+
+    def forward(  # type: ignore[override]
+        self, speech: Tensor, lips: Tensor, expected: Tensor, asked: Tensor, plain: Tensor, opening: Tensor,
+        features: Tensor | None = None, evidence: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        """Arguments as `m2s.judge.Judge.opinion`, with a batch's dimension → opinions [B, T, 2], in_all [B], hard [B, T]."""
+        known = self.reference(speech, expected, asked)
+        return self.opinion(lips, known, features, evidence), self.in_all(speech, lips, plain, opening), self.hard(speech, expected)
+
+
+class SeenMouth(MeshToSpeech):
+    """Mesh-to-speech that gives its features too."""
+
+    def forward(self, mouths: Tensor, speaker: Tensor) -> tuple[Tensor, Tensor, Tensor]:  # type: ignore[override]
+        """Mouths [B, T, …] and a speaker [B, 256] → features [B, T, width], unit logits [B, 2T, units], log-mel [B, 4T, 80]."""
+        once, twice = self.encode(mouths)
+        return once, self.unit_head(twice), self.mel_of(twice, speaker)
+
+
+class ShapedSound(Vocoder):
+    """A vocoder up to the spectra, from which arrays go on."""
+
+    forward = Vocoder.shape
+
+
+def _judge(folder: Path, name: str) -> nn.Module:
+    return load_network(folder / name, lambda config: JudgeOfLips(typed(JudgeConfig, config)))
+
+
+def _m2s(folder: Path, name: str) -> nn.Module:
+    return load_network(folder / name, lambda config: SeenMouth(typed(MeshToSpeechConfig, config)))
+
+
+def _vocoder(folder: Path, name: str) -> nn.Module:
+    return load_network(folder / name, lambda config: ShapedSound(typed(VocoderConfig, config)))
+
+
+LOADED: dict[str, Callable[[Path, str], nn.Module]] = {
+    "denoiser": load_denoiser,
+    "distilled": load_denoiser,
+    "encoder": SpeechEncoder.load,
+    "encoder-t": SpeechEncoder.load,
+    "judge": _judge,
+    "m2s": _m2s,
+    "vocoder": _vocoder,
+    "speaker": lambda folder, name: SpeakerEncoder.load(folder),
+}
+
+
+class TorchNetwork:
+    """A network of a folder of weights on a device of torch's; called as `engine.graph.Graph`."""
+
+    def __init__(self, path: Path, device: str):
+        """path: of NAME.safetensors, without the ending. Raises BadWeights."""
+        self._network, self._device = LOADED[path.name](path.parent, path.name).to(device), device
+        self._inputs = inspect.signature(self._network.forward).parameters
+
+    @torch.no_grad()
+    def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
+        """Outputs for inputs by name; those that the network does not have are ignored."""
+        given = {name: torch.from_numpy(np.require(value, None, "CW")) for name, value in inputs.items() if name in self._inputs}
+        # Of one thread, so that the result does not depend on how many there are; takes are sampled beside each other.
+        with one_torch_thread() if self._device == "cpu" else contextlib.nullcontext():
+            made = self._network(**{name: value.to(self._device) for name, value in given.items()})
+        return [each.cpu().numpy() for each in (made if isinstance(made, (tuple, list)) else [made])]
+
+
+@contextlib.contextmanager
+def one_torch_thread() -> Iterator[None]:
+    """Within it torch's operations in this thread of Python use one thread each."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

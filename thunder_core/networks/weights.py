@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Weight files for torch: what training writes, and networks filled from what `engine.weights` reads."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import nn, Tensor
+from torch.overrides import TorchFunctionMode
+
+from ..engine.cards import GRAPH, unusable
+from ..engine.weights import misfit, read_weights, Unusable
+from ..errors import BadWeights
+from ..files import part_of, write_file
+
+_SPARE = 2**26  # bytes that a network may allocate beyond its file (filter banks, windows, noise)
+
+
+def save_weights(path: Path, tensors: dict[str, Tensor], config: dict, card: dict) -> None:
+    """Write `path`.safetensors (float tensors as given, contiguous copies) and `path`.json with config and card.
+
+    A graph beside it is removed, because it may be of a network of other sizes: `train.graphs` writes one of this.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(GRAPH).unlink(missing_ok=True)
+    with part_of(path.with_suffix(".safetensors")) as part:
+        save_file({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, part)
+    write_file(path.with_suffix(".json"), json.dumps({"config": config, "card": card}, indent=1) + "\n")
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], dict]:
+    """As `engine.weights.read_weights`, in torch. Raises BadWeights."""
+    arrays, config = read_weights(path)
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}, config
+
+
+_DRAWN = {getattr(torch.nn.init, name) for name in ("uniform_", "normal_", "trunc_normal_", "kaiming_uniform_", "kaiming_normal_",
+                                                    "xavier_uniform_", "xavier_normal_", "orthogonal_")}  # fmt: skip
+
+
+class _Bounded(TorchFunctionMode):
+    """Context in which tensors of a limited total size can be made, and a network's initial weights are not drawn, since those of a file
+    replace them."""
+
+    def __init__(self, most_bytes: int):
+        super().__init__()
+        self.left = most_bytes
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function in _DRAWN:
+            return (kwargs or {}).get("tensor", args[0] if args else None)
+        if function in (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn):
+            size = (kwargs or {}).get("size", args[0] if args and isinstance(args[0], (tuple, list)) else args)
+            self.left -= 4 * math.prod(int(n) for n in size)
+            if self.left < 0:
+                raise Unusable("has a configuration for a larger network than the file of weights holds")
+        return function(*args, **(kwargs or {}))
+
+
+def load_network(path: Path, make: Callable[[dict], nn.Module], computed: str = "") -> nn.Module:
+    """The network that `make` builds from the configuration of `path`, filled, frozen and in eval mode.
+
+    Tensors whose names start with `computed` (filter banks) are made by the network itself and not stored. Every other
+    tensor of the network must be in the file with exactly its shape and kind of number, and nothing else may be.
+    Raises BadWeights when the file is missing, damaged or made for another shape.
+    """
+    tensors, config = load_weights(path)
+    try:
+        with _Bounded(2 * sum(tensor.numel() * 4 for tensor in tensors.values()) + _SPARE):
+            network = make(config)
+        wanted = {name: tensor for name, tensor in network.state_dict().items() if not computed or not name.startswith(computed)}
+        if wanted.keys() != tensors.keys() or any(
+            wanted[name].shape != tensor.shape or wanted[name].dtype != tensor.dtype for name, tensor in tensors.items()
+        ):
+            raise misfit(path)
+        network.load_state_dict(tensors, strict=False)
+    except Unusable as reason:
+        raise unusable(path.with_suffix(".json"), str(reason)) from None
+    except (BadWeights, MemoryError):
+        raise
+    except Exception as error:  # a configuration that makes no sense can fail anywhere in a network
+        raise misfit(path) from error
+    return network.eval().requires_grad_(False)
