@@ -345,12 +345,10 @@ _PHONE: dict[str, int] = {}
 
 def performances(data: Path, takes: Path, quick: bool):
     """(motions of takes, of the teacher, phone probabilities [T, 40] of the encoder) by voice."""
-    import torch
-
     from research.faces.calibrate import aligned_phones
     from thunder_core.direction import Direction
     from thunder_core.engine.speech.audio import read_sound
-    from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
+    from thunder_core.engine.speech.encoder import loudness, softmax, SpeechEncoder
     from thunder_core.engine.speech.phones import PHONES
     from thunder_core.engine.weights import SHIPPED
     from thunder_core.train.lip_kernels import map_features
@@ -366,12 +364,11 @@ def performances(data: Path, takes: Path, quick: bool):
             motion = Motion(archive["expression"], archive["jaw"])
         if quick and motion.frames > 300:
             continue
-        sound = torch.from_numpy(read_sound(wav).samples)
-        with torch.no_grad():
-            belief = encoder.analyse(sound)[1].float().softmax(-1).numpy()
+        sound = read_sound(wav).samples
+        belief = softmax(encoder.analyse(sound)[1])
         at = np.minimum(2 * np.arange(motion.frames)[:, None] + [0, 1], len(belief) - 1)
         sampled[wav.stem], beliefs[wav.stem] = motion, belief[at].max(1)
-        loud, features = loudness(sound, motion.frames).numpy(), map_features(encoder, sound, motion.frames)
+        loud, features = loudness(sound, motion.frames), map_features(encoder, sound, motion.frames)
         taught[wav.stem] = perform(phones[wav.stem], loud, channels, np.random.default_rng(1), Direction(), features=features)
     return sampled, taught, beliefs
 

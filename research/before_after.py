@@ -34,7 +34,7 @@ def sample(tree: Path, sound: Path, seed: int, path: Path) -> None:
 
     if (tree / "thunder_core" / "engine").is_dir():
         from thunder_core.engine.engine import Engine
-        from thunder_core.engine.flame import FlameLayer
+        from thunder_core.networks.flame import FlameLayer
         from thunder_core.request import Request
 
         request = (Request(TAKES, seed),)

@@ -25,13 +25,12 @@ _TAKES = ("thunder_core/engine/", "thunder_core/face/", "thunder_core/channels.p
 _TEACHER = ("thunder_core/train/teacher*.py", "thunder_core/train/lip_kernels*", "thunder_core/train/prosody.py", "thunder_core/face/")
 _HEAD = ("weights/head.npz", "thunder_core/face/", "scene/heads/")
 _COMMIT = ("thunder_core/animation/", "scene/takes/commit/", "scene/animation/")
-_SPEECH = ("thunder_core/engine/m2s/", "weights/m2s.safetensors", "weights/vocoder.safetensors", *_TEACHER)
+_SPEECH = ("thunder_core/engine/m2s/", "thunder_core/networks/m2s.py", "weights/m2s.safetensors", "weights/vocoder.safetensors", *_TEACHER)
 _PAPER = (
-    "research/train/", "research/measures/", "thunder_core/engine/systems/", "thunder_core/engine/diffusion/denoiser.py",
-    "thunder_core/engine/diffusion/sampling.py", "thunder_core/engine/m2s/model.py", "thunder_core/train/denoiser.py",
-    "thunder_core/train/loop.py", *_TEACHER,
+    "research/train/", "research/measures/", "thunder_core/networks/", "thunder_core/engine/diffusion/sampling.py",
+    "thunder_core/train/denoiser.py", "thunder_core/train/loop.py", *_TEACHER,
 )  # fmt: skip
-_SCORE = ("thunder_core/engine/scorer.py", "thunder_core/grades.py", *_TAKES)
+_SCORE = ("thunder_core/engine/scorer.py", "thunder_core/networks/judge.py", "thunder_core/grades.py", *_TAKES)
 _FAULTS = ("thunder_core/", "scene/", "operators/", "cli/", "bake.py", "tests/faults/")
 
 MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files and folders (with /) that it measures
@@ -61,7 +60,7 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "mutations_*": ("thunder_core/", "tests/"),
     "paper_clips*": _PAPER,
     "peaks": (*_TAKES, *_TEACHER),
-    "pictures": ("research/train/", "thunder_core/engine/systems/media2face.py"),
+    "pictures": ("research/train/", "thunder_core/networks/systems/media2face.py"),
     "ranking*": _SCORE,
     "real": (*_TAKES, *_TEACHER),
     "reduction": ("thunder_core/animation/",),

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from research.harness import add_shared, required
 from thunder_core.direction import Asked, Direction
@@ -72,14 +71,13 @@ class Line:
     @property
     def prosody(self) -> Prosody:
         """Its phrases and pauses, by the phones."""
-        return prosody(self.phones, loudness(torch.from_numpy(self.speech.samples), self.frames).numpy())
+        return prosody(self.phones, loudness(self.speech.samples, self.frames))
 
     def taught(self, performances: list[tuple[Direction, np.random.Generator]]) -> list[Motion]:
         """The teacher's performance in each direction."""
         samples, frames = self.speech.samples, self.frames
-        sound, channels = torch.from_numpy(samples), list(self.engine.head.expression_names)
-        loud, pitch = loudness(sound, frames).numpy(), semitones(samples, frames)
-        features = map_features(self.engine.thunder.encoder, sound, frames)
+        channels, features = list(self.engine.head.expression_names), map_features(self.engine.thunder.encoder, samples, frames)
+        loud, pitch = loudness(samples, frames), semitones(samples, frames)
         return [perform(self.phones, loud, channels, rng, direction, pitch, features=features) for direction, rng in performances]
 
     def sampled(self, vector: np.ndarray, takes: int, seed: int, steps: int) -> list[Motion]:
@@ -90,7 +88,7 @@ class Line:
         """A take in each direction vector [1, DIRECTION_NAMES], of its seed and with stresses of its spread, without a score; and where
         somebody speaks, bool [T]."""
         thunder = self.engine.thunder
-        voice = thunder.analyse(torch.from_numpy(self.speech.samples), self.speech.frames)
+        voice = thunder.analyse(self.speech.samples, self.speech.frames)
         styles = [emphasised(vector, seed, spread, voice.accents) for vector, seed, spread in zip(vectors, seeds, spreads)]
         motions = thunder.perform(voice, seeds, NORMAL, 1.0, lambda fraction: None, styles=styles, drawn_by=list(zip(seeds, spreads)))
-        return motions, voice.presence.cpu().numpy() > 0.5
+        return motions, voice.presence > 0.5

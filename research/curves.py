@@ -17,7 +17,6 @@ from research.harness import add_shared, ROOT, SAMPLE
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
-import torch
 
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
@@ -40,10 +39,9 @@ def add_arguments(p: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Draw the picture."""
     engine, speech = Engine.load(args.weights, device="cpu"), read_sound(SAMPLE)
-    sound = torch.from_numpy(speech.samples)
-    path = best_path(engine.thunder.encoder.analyse(sound)[1])
-    loud = loudness(sound, speech.frames).numpy()
-    phones, features = np.repeat(path, 2).astype(np.uint8), map_features(engine.thunder.encoder, sound, speech.frames)
+    path = best_path(engine.thunder.encoder.analyse(speech.samples)[1])
+    loud = loudness(speech.samples, speech.frames)
+    phones, features = np.repeat(path, 2).astype(np.uint8), map_features(engine.thunder.encoder, speech.samples, speech.frames)
     teacher = perform(phones, loud, list(engine.head.expression_names), np.random.default_rng(1), Direction(), features=features)
     takes = engine.generate(speech, Request(8, 1, direction=Asked(Direction().vector()[None])))
     at = np.arange(speech.frames) / 25

@@ -46,7 +46,7 @@ def speed(engine: Engine, speech: Speech, take: Motion):
         ("8 takes, final quality", lambda: engine.generate(speech, Request(8, 1, quality=FINAL, direction=asked))),
         ("score a take", lambda: engine.score(speech, take)),
         ("listen to a take", lambda: engine.listen(take, speech)),
-        ("hear (encoder)", lambda: engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)),
+        ("hear (encoder)", lambda: engine.thunder.analyse(speech.samples, speech.frames)),
     ):
         seconds = timed(action)
         yield f"  {name:24s} {speech.seconds / seconds:7.1f} ×   ({seconds:.2f} s for {speech.seconds:.1f} s)"

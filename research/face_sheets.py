@@ -139,10 +139,9 @@ def poses(data: Path, out: Path) -> None:
 
 def _belief(engine, sound) -> np.ndarray:
     """Phone probabilities [N, 40] at 50 Hz, as the engine's encoder has them."""
-    import torch
+    from thunder_core.engine.speech.encoder import softmax
 
-    with torch.no_grad():
-        return engine.thunder.encoder.analyse(torch.from_numpy(sound.samples))[1].float().softmax(-1).numpy()
+    return softmax(engine.thunder.encoder.analyse(sound.samples)[1])
 
 
 def write_ict(data: Path, folder: Path) -> Path:

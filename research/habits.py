@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from research.faces.calibrate import aligned_phones
 from research.faces.real_faces import solve_folder, solved_clips
@@ -80,13 +79,9 @@ def read_clips(lips: Path, solved: Path, head: Head, names: list[str] | None, we
     for name in wanted:
         speech = read_sound(lips / f"{name}.wav")
         frames = min(speech.frames, people[name].frames)
-        sound = torch.from_numpy(speech.samples)
-        loud = loudness(sound, frames).numpy()
-        pitch = semitones(speech.samples, frames)
-        voice = prosody(phones[name], loud, pitch)
-        clips.append(
-            Clip(name, speech, phones[name], loud, pitch, map_features(encoder, sound, frames), voice, people[name].part(slice(0, frames)))
-        )
+        loud, pitch = loudness(speech.samples, frames), semitones(speech.samples, frames)
+        voice, features = prosody(phones[name], loud, pitch), map_features(encoder, speech.samples, frames)
+        clips.append(Clip(name, speech, phones[name], loud, pitch, features, voice, people[name].part(slice(0, frames))))
     return clips
 
 

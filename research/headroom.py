@@ -16,11 +16,12 @@ import torch
 
 from research.harness import add_shared, keep_json, required, RESULTS
 from research.train.paper import folder_of, NETWORK
-from thunder_core.engine.diffusion.sampling import alpha_bar, noisy, STEPS
-from thunder_core.engine.m2s.model import MeshToSpeech
-from thunder_core.engine.m2s.mouth import Mouth, SPACES, weights_name
-from thunder_core.engine.systems.base import load_system
+from thunder_core.engine.diffusion.sampling import alpha_bar, STEPS
 from thunder_core.face.head import Head, load_head
+from thunder_core.networks.denoiser import noisy
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.mouth import Mouth, SPACES, weights_name
+from thunder_core.networks.systems.base import load_system
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.denoiser import FRAMES
 from thunder_core.train.m2s import speech_loss, SpeechBatches
@@ -35,7 +36,7 @@ TRAINED_ON, TRIED_ON = 150, 40  # training and test clips of the linear map
 def losses(motions: MotionSet, head: Head, weights: Path, runs: Path, seed: int) -> dict[str, dict]:
     """L_m2s of each space: of the truth, of another line's motion, and of THUNDER before, without and with it."""
     item = SpeechBatches(motions, motions.watched(FRAMES), FRAMES, 32)(np.random.default_rng(0))
-    mouth, alpha, result = Mouth(head), alpha_bar(), {}
+    mouth, alpha, result = Mouth(head), torch.from_numpy(alpha_bar()), {}
     truth = item["motion"]
     for space in ("mouth", "exp", "face"):
         if not (weights / f"{weights_name(space)}.json").is_file():

@@ -22,8 +22,8 @@ import torch
 
 from research.harness import add_shared, keep, RESULTS, ROOT, use_tests
 from thunder_core import installer
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import HEAD_FILE, load_head
+from thunder_core.networks.flame import FlameLayer
 
 WINDOW = ROOT / "out" / "window" / "plays"
 TAKES, FRAMES = 8, 250

@@ -101,8 +101,8 @@ class Differences:
 
 def taught(engine: Engine, speech: Speech, phones: np.ndarray) -> Motion:
     """The teacher's usual performance of a clip's aligned phones."""
-    sound, channels = torch.from_numpy(speech.samples), list(engine.head.expression_names)
-    loud, features = loudness(sound, speech.frames).numpy(), map_features(engine.thunder.encoder, sound, speech.frames)
+    channels, loud = list(engine.head.expression_names), loudness(speech.samples, speech.frames)
+    features = map_features(engine.thunder.encoder, speech.samples, speech.frames)
     return perform(phones, loud, channels, np.random.default_rng(1), Direction(), features=features)
 
 

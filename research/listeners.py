@@ -11,7 +11,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
-import torch
 
 from research.faces.calibrate import aligned_phones
 from research.harness import add_shared, effort, report, required, results_file
@@ -84,7 +83,7 @@ def run(args: Namespace) -> None:
     systems: dict[str, list[tuple[Motion, Prosody]]] = {"teacher listens": [], "takes listen": [], "takes listen to silence": []}
     for name in sorted(phones):
         speech = read_sound(lips / f"{name}.wav")
-        loud = loudness(torch.from_numpy(speech.samples), speech.frames).numpy()
+        loud = loudness(speech.samples, speech.frames)
         pitch = semitones(speech.samples, speech.frames)
         voice = prosody(phones[name], loud, pitch)
         for seed in range(args.seed, args.seed + args.takes):

@@ -44,9 +44,9 @@ from research.measures.metrics import kinematic_beats, pose_diversity
 from research.paper_rows import CLAIMED, MASKED, PAPER2, PAPER3, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
 from research.train.paper import folder_of, MASKED as MASKED_ENDING, named, NETWORK, STAGES
 from thunder_core.channels import Columns
-from thunder_core.engine.systems.clip_images import ClipImages
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
+from thunder_core.networks.systems.clip_images import ClipImages
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.motions import MotionSet

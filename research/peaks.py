@@ -13,7 +13,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
-import torch
 
 from research.corpus_lines import add_line_arguments, clips_of, MOST_SECONDS, open_corpus
 from research.faces.calibrate import aligned_phones
@@ -52,7 +51,7 @@ def row(name: str, openings: list[np.ndarray], kept: str = "–") -> str:
 def takes_of(engine: Engine, speech: Speech, takes: int, seed: int, steps: int) -> tuple[list[np.ndarray], np.ndarray]:
     """Openings of takes of a sound, [T] mm each, and (frames that are to be shut, those that are)."""
     made = engine.generate(speech, Request(takes, seed, steps=steps, direction=usual(0.5)))
-    voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
+    voice = engine.thunder.analyse(speech.samples, speech.frames)
     openings = [opening_mm(take.motion, engine.head).astype(float) for take in made]
     shut = voice.shut > 0.99
     return openings, np.array([shut.sum() * len(made), sum((opening[shut] <= TOUCH_MM).sum() for opening in openings)])
@@ -74,9 +73,8 @@ def run(args: Namespace) -> None:
     taught = []
     for name in tracked:
         speech = read_sound(lips / f"{name}.wav")
-        sound = torch.from_numpy(speech.samples)
-        loud, pitch = loudness(sound, speech.frames).numpy(), semitones(speech.samples, speech.frames)
-        features = map_features(engine.thunder.encoder, sound, speech.frames)
+        loud, pitch = loudness(speech.samples, speech.frames), semitones(speech.samples, speech.frames)
+        features = map_features(engine.thunder.encoder, speech.samples, speech.frames)
         for seed in range(TEACHER_SEEDS):
             rng = np.random.default_rng([seed, len(loud)])
             motion = perform(phones[name], loud, channels, rng, None, pitch, features=features)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
@@ -93,17 +94,17 @@ class ARTalk(nn.Module):
         return bits
 
 
-def ddim_sample(denoise: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int = 50) -> Tensor:
+def ddim_sample(denoise: Callable[[np.ndarray, int], np.ndarray], noise: np.ndarray, steps: int = 50) -> np.ndarray:
     """DDIM without noise (Song et al. 2021), steps evenly spaced in time: ε [B, T, C] → x_0."""
     from thunder_core.engine.diffusion.sampling import alpha_bar, STEPS
 
-    alpha, x = alpha_bar().double(), noise
-    times = torch.linspace(STEPS - 1, 0, steps).round().long().tolist()
+    alpha, x = alpha_bar().astype(float).tolist(), noise
+    times = np.linspace(STEPS - 1, 0, steps).round().astype(int).tolist()
     for now, then in zip(times, [*times[1:], -1]):
-        x0 = denoise(x, torch.full((len(x),), now))
+        x0 = denoise(x, now)
         if then < 0:
             return x0
-        a, b = float(alpha[now]), float(alpha[then])
+        a, b = alpha[now], alpha[then]
         x = b**0.5 * x0 + (1 - b) ** 0.5 / (1 - a) ** 0.5 * (x - a**0.5 * x0)
     return x
 

@@ -26,6 +26,7 @@ import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +40,18 @@ from research.harness import add_shared, DATA, effort, report, required, results
 from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.m2s.mouth import trained_mouth
 from thunder_core.engine.m2s.score import DAMPED, shift_frames, voiced
 from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import LOUDNESS
+from thunder_core.engine.speech.encoder import LOUDNESS, speech_features
 from thunder_core.face import conventions
 from thunder_core.face.jaw_balance import balanced
 from thunder_core.face.lips import opening_mm
 from thunder_core.face.mapping import Mapping, Rule, Sum, Sums, Target, Track, visible
 from thunder_core.grades import CHECK, GOOD, graded, POOR
+from thunder_core.networks.judge import Judge
+from thunder_core.networks.mouth import Mouth
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, split_of
 from thunder_core.train.judge import allowed, energy_of, lip_error, size_of, without_closures
@@ -77,16 +81,17 @@ def generated(engine: Engine, speech: Speech, takes: int, seed: int, spread: flo
 
 def yardstick(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     """Correlation [K] of each take's opening with a linear map's prediction from the sound, where there is sound."""
-    features = engine.thunder.encoder.features(torch.from_numpy(speech.samples), speech.frames)
-    expected = engine.judge.predicted(features[None])[0, 0].numpy()
-    loud = voiced(features[:, -LOUDNESS:]).numpy() > 0
+    features = speech_features(*engine.thunder.encoder.analyse(speech.samples), speech.samples, speech.frames)
+    with torch.no_grad():
+        expected = Judge.load(engine.folder).predicted(torch.from_numpy(features)[None])[0, 0].numpy()
+    loud = voiced(features[:, -LOUDNESS:]) > 0
     return np.array([np.corrcoef(take.opening[loud], expected[loud])[0, 1] for take in takes])
 
 
 def readable(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     """Mean evidence [K] that mesh-to-speech reads off each take's mouth for the units of the sound, nats, where there is sound."""
-    voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
-    loud = voiced(voice.features[:, -LOUDNESS:]).numpy() > 0
+    voice = engine.thunder.analyse(speech.samples, speech.frames)
+    loud = voiced(voice.features[:, -LOUDNESS:]) > 0
     return np.array([engine.scorer.evidence_of(take.motion, voice)[loud].mean() for take in takes])
 
 
@@ -144,12 +149,12 @@ def calibration(lines: list[Ordered]) -> list[str]:
 def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, steps: int) -> dict[str, list[Ordered]]:
     """Takes of lines of unseen voices, and how far their lips are from the teacher's in each take's direction, without the take's stresses
     and with them."""
-    lip, result, channels = ~engine.mouth.inner, {WITHOUT: [], WITH: []}, list(engine.head.expression_names)
+    lip, result, channels = ~mouth_of(engine).inner, {WITHOUT: [], WITH: []}, list(engine.head.expression_names)
     aligned, before = identity(engine.thunder.encoder) == fitted_to(), None
     for number, clip in enumerate(clips_of(corpus, split, voices)):
         line = Line.of(corpus, clip, engine)
         takes = generated(engine, line.speech, TAKES, number * TAKES, SPREAD, steps)
-        voice = engine.thunder.analyse(torch.from_numpy(line.speech.samples), line.speech.frames)
+        voice = engine.thunder.analyse(line.speech.samples, line.speech.frames)
         vectors = [reading(Direction().vector()[None], take.seed, SPREAD)[0] for take in takes]
         directions = {
             WITHOUT: [v[None] for v in vectors],
@@ -174,13 +179,19 @@ def allowed_sizes(
     engine: Engine, taken: torch.Tensor, true: torch.Tensor, loud: torch.Tensor, vectors: Sequence[np.ndarray]
 ) -> torch.Tensor:
     """Sizes [K, 1] of the teacher's lips that takes played in some directions are compared with. taken, true: mouths [K, T, n, 3]."""
-    sizes = size_of(taken[:, :, engine.mouth.lips], true[:, :, engine.mouth.lips], loud).numpy()
+    sizes = size_of(taken[:, :, mouth_of(engine).lips], true[:, :, mouth_of(engine).lips], loud).numpy()
     return torch.from_numpy(np.array([allowed(size, energy_of(v)) for size, v in zip(sizes, vectors)], np.float32))[:, None]
+
+
+@lru_cache(maxsize=1)
+def mouth_of(engine: Engine) -> Mouth:
+    """The mouth that the engine's mesh-to-speech reads, in torch."""
+    return Mouth(trained_mouth(engine.folder) or engine.head)
 
 
 def seen(engine: Engine, motions: np.ndarray) -> torch.Tensor:
     """Vertices of the mouth in packed motions [K, T, C]."""
-    return engine.mouth.of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)))
+    return mouth_of(engine).of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)))
 
 
 def style_table(engine: Engine, sounds: list[Speech], steps: int) -> list[str]:
@@ -334,7 +345,7 @@ def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
     shown_on = faces()
     for number, speech in enumerate(sounds):
         voice, seed = engine.analyse(speech), 5000 + TAKES * number
-        loud = voiced(voice.features[:, -LOUDNESS:]).numpy()
+        loud = voiced(voice.features[:, -LOUDNESS:])
         asked = Asked(Direction().vector()[None], SPREAD)
         for take in engine.generate(speech, Request(STYLES, seed, direction=asked)):
             x, is_first = pack(take.motion), take.seed == seed

@@ -36,6 +36,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.opening_map import REACH
 from thunder_core.face.lips import opening_mm
+from thunder_core.networks.judge import Judge
 from thunder_core.request import Request
 from thunder_core.train.lip_kernels import around, kernels, MAP_REACH
 from thunder_core.train.tracked import facegood_motion, resample
@@ -83,23 +84,22 @@ def sampled(engine: Engine, speech: Speech, takes: int, seed: int, path: Path) -
         made = engine.generate(speech, Request(takes, seed, direction=Asked(usual[None], SPREAD, as_asked=False)))
         made = sorted(made, key=lambda take: take.seed)
         voice = engine.analyse(speech)
-        with torch.no_grad():
-            requested = engine.scorer.expected_lips(voice, [usual])[0]
-            played = [emphasised(reading(usual[None], t.seed, SPREAD), t.seed, SPREAD, voice.accents) for t in made]
-            expected = engine.scorer.expect(voice, played, [True] * len(made), lambda: requested, seeds=[take.seed for take in made])
-            opinion = torch.cat([engine.scorer.opinion(take.motion, voice, each)[0] for take, each in zip(made, expected)])[..., PLAIN]
+        requested = engine.scorer.expected_lips(voice, [usual])[0]
+        played = [emphasised(reading(usual[None], t.seed, SPREAD), t.seed, SPREAD, voice.accents) for t in made]
+        expected = engine.scorer.expect(voice, played, [True] * len(made), lambda: requested, seeds=[take.seed for take in made])
+        opinion = np.stack([engine.scorer.opinion(take.motion, voice, each).frames[:, PLAIN] for take, each in zip(made, expected)])
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(
-            path, opening=np.stack([take.opening for take in made]), asked=opening_and_width(requested)[0][0].numpy(),
-            opinion=opinion.numpy(), features=voice.features.numpy(), inner=voice.opening.numpy(),
+            path, opening=np.stack([take.opening for take in made]), asked=opening_and_width(requested)[0],
+            opinion=opinion, features=voice.features, inner=voice.opening,
             layers=inner_features(engine.thunder.encoder, speech.samples, speech.frames).astype(np.float16),
         )  # fmt: skip
     with np.load(path) as file:
-        features = torch.from_numpy(file["features"])
-        loud = voiced(features[:, -LOUDNESS:]).numpy() > 0
+        features, judge = file["features"], Judge.load(engine.folder)
+        loud = voiced(features[:, -LOUDNESS:]) > 0
         with torch.no_grad():
-            mapped = engine.judge.predicted(features[None])[0, 0].numpy()
-        by_model, by_layers = engine.judge.by_correlation.tolist()
+            mapped = judge.predicted(torch.from_numpy(features)[None])[0, 0].numpy()
+        by_model, by_layers = judge.by_correlation.tolist()
         return Taken(
             file["opening"].astype(float), file["asked"].astype(float), file["opinion"], mapped, file["layers"].astype(float),
             file["inner"].astype(float), loud, (by_model, by_layers),

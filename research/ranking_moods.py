@@ -14,12 +14,11 @@ from __future__ import annotations
 from argparse import Namespace
 
 import numpy as np
-import torch
 from scipy.stats import spearmanr
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
 from research.harness import effort, report, RESULTS
-from research.ranking import allowed_sizes, auc, seen, spoiled, SPREAD
+from research.ranking import allowed_sizes, auc, mouth_of, seen, spoiled, SPREAD
 from thunder_core.direction import Asked, Direction, MOODS, NEUTRAL
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.score import DAMPED, voiced
@@ -52,11 +51,11 @@ def play(engine: Engine, line: Line, before: np.ndarray, mood: str, seed: int, s
     vector = Direction(mood=mood).vector()
     asked, exact = Asked(vector[None], SPREAD), Asked(vector[None], 0.0)
     takes = sorted(engine.generate(line.speech, Request(TAKES, seed, steps=steps, direction=asked)), key=lambda take: take.seed)
-    voice = engine.thunder.analyse(torch.from_numpy(line.speech.samples), line.frames)
+    voice = engine.thunder.analyse(line.speech.samples, line.frames)
     loud = voiced(voice.features[:, -LOUDNESS:]) > 0
     played = [vector, *(reading(vector[None], take.seed, SPREAD)[0] for take in takes[1:])]
     truth = np.stack([taught(line.phones, line.speech.samples, voice, names, each[None], aligned) for each in played])
-    motions, lip = np.stack([pack(take.motion) for take in takes]), ~engine.mouth.inner
+    motions, lip = np.stack([pack(take.motion) for take in takes]), ~mouth_of(engine).inner
     taken, true, wrong = (seen(engine, x) for x in (motions, truth, np.resize(before, truth[:1].shape)))
     size = allowed_sizes(engine, taken, true, loud, played)
     mouths = [x[:, :, lip] for x in (taken, true, wrong)]

@@ -14,12 +14,11 @@ from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
-import torch
 from scipy.stats import spearmanr
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
 from research.harness import effort, report, RESULTS
-from research.ranking import allowed_sizes, seen, SPREAD
+from research.ranking import allowed_sizes, mouth_of, seen, SPREAD
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s.score import voiced
@@ -50,8 +49,8 @@ def play(engine: Engine, line: Line, before: np.ndarray | None, seed: int, steps
 
     before: that of another line; None: its own backwards."""
     names, aligned = list(engine.head.expression_names), identity(engine.thunder.encoder) == fitted_to()
-    usual, lip = Direction().vector(), ~engine.mouth.inner
-    voice = engine.thunder.analyse(torch.from_numpy(line.speech.samples), line.frames)
+    usual, lip = Direction().vector(), ~mouth_of(engine).inner
+    voice = engine.thunder.analyse(line.speech.samples, line.frames)
     loud = voiced(voice.features[:, -LOUDNESS:]) > 0
     played = [usual, *(reading(usual[None], seed + i, SPREAD)[0] for i in range(1, TAKES))]
     truth = np.stack([taught(line.phones, line.speech.samples, voice, names, each[None], aligned) for each in played])

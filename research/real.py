@@ -16,7 +16,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from research.faces.calibrate import aligned_phones
 from research.faces.real_faces import solve_folder, solved_clips
@@ -57,9 +56,8 @@ def performances(
 ) -> dict[str, list[np.ndarray]]:
     """Every system's packed motions [T, C] of one clip, cut or held to the real one's T frames."""
     speech, frames = read_sound(wav), len(real)
-    sound = torch.from_numpy(speech.samples)
-    loud = loudness(sound, speech.frames).numpy()
-    features = map_features(SpeechEncoder.load(args.weights), sound, speech.frames)
+    loud = loudness(speech.samples, speech.frames)
+    features = map_features(SpeechEncoder.load(args.weights), speech.samples, speech.frames)
     teacher = perform(labels, loud, list(head.expression_names), np.random.default_rng(args.seed), Direction(), features=features)
     still = Motion(np.zeros((1, head.channels)), np.zeros((1, 3)))
     candidates = {"teacher": [teacher], "still": [still]}

@@ -19,13 +19,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
 from research.faces.landmarks import LIP_ACROSS, OUTER_EYES
 from research.harness import add_shared, report, required, results_file
 from thunder_core.direction import Asked, Direction, Style
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import Articulators
 from thunder_core.face.lips import Lips
@@ -227,8 +227,7 @@ def run(args: Namespace) -> None:
     margins = Lips.of(engine.head)
     for number, clip in enumerate(clips_of(corpus, args.split, args.voices)):
         line = Line.of(corpus, clip, engine)
-        _, logits = engine.thunder.encoder.analyse(torch.from_numpy(line.speech.samples))
-        belief = logits.float().softmax(-1).numpy()
+        belief = softmax(engine.thunder.encoder.analyse(line.speech.samples)[1])
         frames = np.minimum(2 * np.arange(line.frames), len(belief) - 1)
         sounds = sounds_of(line.phones, belief, line.frames)
         for energy in ENERGIES:

@@ -26,13 +26,13 @@ import torchaudio
 from research.harness import add_shared, DATA, report, results_file, SAMPLE, usual
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.model import MeshToSpeech
-from thunder_core.engine.m2s.mouth import SPACES, weights_name
-from thunder_core.engine.m2s.vocoder import WINDOW
 from thunder_core.engine.speech.audio import read_sound, write_sound
 from thunder_core.engine.speech.encoder import loudness
-from thunder_core.engine.speech.mel import BINS, FLOOR, HOP, level, LogMel
+from thunder_core.engine.speech.mel import BINS, FLOOR, HOP, level, log_mel
 from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.mouth import SPACES, weights_name
+from thunder_core.networks.vocoder import WINDOW
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, labels
 from thunder_core.train.label import best_path, Labeller
@@ -70,7 +70,7 @@ def has(package: str) -> bool:
 def levelled(samples: np.ndarray) -> np.ndarray:
     """Whole animation frames of a recording, at the level that mesh-to-speech draws."""
     n = len(samples) // 640 * 640
-    return level(torch.from_numpy(np.ascontiguousarray(samples[:n], np.float32))[None])[0].numpy()
+    return level(samples[:n])
 
 
 def transcripts(data: Path | None) -> dict[tuple[str, str], str]:
@@ -130,35 +130,36 @@ class Speaking:
 
     def __init__(self, weights: Path | None, seed: int, takes: int, spaces: Path | None = None):
         self.engine, self.seed, self.takes = Engine.load(weights), seed, takes
-        self.spaces = {"mouth": (self.engine.mouth, self.engine.m2s)}  # input space → view of a motion, mesh-to-speech
+        shipped = MeshToSpeech.load(self.engine.folder).to(self.engine.device)
+        mouth = SPACES["mouth"](shipped.mouth or self.engine.head).to(self.engine.device)
+        self.spaces = {"mouth": (mouth, shipped)}  # input space → view of a motion, mesh-to-speech
         for space in SPACES if spaces else ():
             if space != "mouth" and (spaces / f"{weights_name(space)}.json").exists():
                 m2s = MeshToSpeech.load(spaces, weights_name(space)).to(self.engine.device).eval()
                 self.spaces[space] = SPACES[space](self.engine.head).to(self.engine.device), m2s
         self.vocoder = self.engine.vocoder
-        self.log_mel = LogMel(640)
         self.spent = self.spoken = 0.0
 
-    def vocode(self, mel: torch.Tensor, units: torch.Tensor, speaker: torch.Tensor) -> np.ndarray:
+    def vocode(self, mel: np.ndarray, units: np.ndarray, speaker: np.ndarray) -> np.ndarray:
         """The vocoder's sound [160 N]; its processor time is added up."""
         began = time.process_time()
         sound = self.vocoder.speak(mel, units, speaker)
         self.spent, self.spoken = self.spent + time.process_time() - began, self.spoken + len(sound) / RATE
-        return sound.cpu().numpy()
+        return sound
 
     @torch.no_grad()
-    def say(self, motion: Motion, speaker: torch.Tensor, space: str = "mouth") -> tuple[torch.Tensor, torch.Tensor]:
+    def say(self, motion: Motion, speaker: np.ndarray, space: str = "mouth") -> tuple[np.ndarray, np.ndarray]:
         """Mel [4T, 80] and units [2T] of a motion, predicted by the mesh-to-speech of an input space."""
         device, (look, m2s) = self.engine.device, self.spaces[space]
         mouths = look(*(torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(device)[None] for x in (motion.expression, motion.jaw)))
-        logits, mel = m2s(mouths, speaker[None])
-        return mel[0], logits[0].argmax(-1)
+        logits, mel = m2s(mouths, torch.from_numpy(speaker)[None].to(device))
+        return mel[0].cpu().numpy(), logits[0].argmax(-1).cpu().numpy()
 
     def performed(self, line: Line, number: int) -> Motion:
         """The teacher's performance of a line: the true motion of the data that mesh-to-speech is trained on."""
         frames = len(line.samples) // 640
-        sound, channels = torch.from_numpy(line.samples), list(self.engine.head.expression_names)
-        loud, features = loudness(sound, frames).numpy(), map_features(self.engine.thunder.encoder, sound, frames)
+        channels, loud = list(self.engine.head.expression_names), loudness(line.samples, frames)
+        features = map_features(self.engine.thunder.encoder, line.samples, frames)
         return perform(line.phones, loud, channels, np.random.default_rng([self.seed, number]), Direction(), features=features)
 
     @torch.no_grad()
@@ -167,11 +168,11 @@ class Speaking:
         e = self.engine
         true = [self.performed(line, i) for i, line in enumerate(lines)]
         for i, line in enumerate(lines):
-            samples, frames = torch.from_numpy(line.samples), len(line.samples) // 640
-            speaker = e.speaker.embed(samples.to(e.device))
-            mel = self.log_mel(samples[None])[0, : 4 * frames].to(e.device)
-            made = {"natural": line.samples, "vocoded truth": self.vocode(mel, e.thunder.analyse(samples, frames).units, speaker)}
-            made["Griffin-Lim truth"] = griffin_lim(mel).cpu().numpy()
+            samples, frames = line.samples, len(line.samples) // 640
+            speaker = e.speaker.embed(samples)
+            mel = log_mel(samples, WINDOW)[: 4 * frames]
+            made = {"natural": samples, "vocoded truth": self.vocode(mel, e.thunder.analyse(samples, frames).units, speaker)}
+            made["Griffin-Lim truth"] = griffin_lim(torch.from_numpy(mel)).numpy()
             drawn = self.say(true[i], speaker)
             made["M2S on true motion"] = self.vocode(*drawn, speaker)
             for space in self.spaces:
@@ -221,8 +222,8 @@ class Recognisers:
 
     def phones(self, sound: np.ndarray) -> str:
         """The phones of a sound [n] at 16 kHz, separated by spaces."""
-        _, logits = self.engine.thunder.encoder.analyse(torch.from_numpy(np.ascontiguousarray(sound)).to(self.engine.device))
-        return sounds_of(best_path(logits.cpu()))
+        _, logits = self.engine.thunder.encoder.analyse(sound)
+        return sounds_of(best_path(logits))
 
     def words(self, sound: np.ndarray) -> str:
         """The words of a sound [n] at 16 kHz, "" if none. Needs pocketsphinx."""

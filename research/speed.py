@@ -33,10 +33,12 @@ from thunder_core.client import Client
 from thunder_core.direction import Direction
 from thunder_core.engine.diffusion.ancestral import ancestral_sample
 from thunder_core.engine.diffusion.denoiser import Denoiser
-from thunder_core.engine.diffusion.sampling import sample, seeded_noise, STEPS
+from thunder_core.engine.diffusion.noise import Normal, seeded_noise
+from thunder_core.engine.diffusion.sampling import sample, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import portions
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.networks.denoiser import load_denoiser
 from thunder_core.request import NORMAL, QUALITIES, Request
 from thunder_core.types import FPS, RATE, Speech
 
@@ -123,7 +125,7 @@ class Bench:
         denoiser, steps = self.engine.thunder.way(NORMAL, True)
         whole = self.engine.thunder.denoiser
         takes, frames = (2, 50) if self.quick else (TAKES, round(5 * FPS))
-        audio, noise = torch.randn(1, frames, whole.config.audio), seeded_noise(range(takes), frames, whole.config.motion)
+        audio, noise = Normal(0).draw(frames, whole.config.audio), seeded_noise(range(takes), frames, whole.config.motion)
         ours, theirs, every = [], [], STEPS // (5 if self.quick else 20)
         began = [0.0]
 
@@ -137,7 +139,7 @@ class Bench:
                 run_ours()
                 began[0] = time.perf_counter()
 
-        ancestral_sample(speed_quality.estimates(whole, audio, takes), noise, torch.Generator().manual_seed(0), take_turns)
+        ancestral_sample(speed_quality.estimates(whole, audio, takes), noise, Normal(0), take_turns)
         theirs.append(time.perf_counter() - began[0])
         figures: Figures = {
             "sampler_speedup_vs_ddpm1000": sum(theirs) / statistics.median(ours),
@@ -162,7 +164,7 @@ class Bench:
             noise = seeded_noise(range(len(reference)), speed_quality.FRAMES, denoiser.config.motion)
             start = denoiser.first_noise(noise, speed_quality.readings(len(reference)) if denoiser.config.style else None)
             x = sample(speed_quality.estimates(denoiser, clip.audio, len(reference)), start, steps)
-            drawn = denoiser.restore(x).numpy()
+            drawn = denoiser.restore(x)
             pairs.append((clip.truth, speed_quality.with_carried_brows(drawn, names), reference))
             plain.append((clip.truth, drawn, reference))
         quality = speed_quality.Quality()
@@ -232,13 +234,12 @@ class Bench:
         return result | {"matmul_gflops_one_thread": best, "portion_takes": largest_portion(frames)}
 
     @staticmethod
-    def _evaluation(denoiser: Denoiser, takes: int, frames: int) -> Callable[[], torch.Tensor]:
+    def _evaluation(denoiser: Denoiser, takes: int, frames: int) -> Callable[[], np.ndarray]:
         """A call of the network for takes of a sound, each in a direction of its own."""
-        config, step = denoiser.config, torch.tensor([500])
-        with torch.inference_mode():
-            x, style = torch.randn(takes, frames, config.motion), torch.randn(takes, 1, config.style) if config.style else None
-            audio = torch.randn(1, frames, config.audio)
-        return torch.inference_mode()(lambda: denoiser.estimate(x, step, audio, style=style))
+        config, normal = denoiser.config, Normal(0)
+        x, audio = normal.draw(takes, frames, config.motion), normal.draw(frames, config.audio)
+        style = normal.draw(takes, 1, config.style) if config.style else None
+        return lambda: denoiser.estimate(x, 500, audio, style=style)
 
     def _turns(self, threads: int, runs: dict[int, int]) -> dict[int, list[tuple[dict, dict]]]:
         """{takes: [(today's answer, that of BEFORE)]} of research/takes_of_tree.py, of each number of takes as often as `runs` says.
@@ -297,7 +298,7 @@ class Bench:
         """Floating-point operations of matmuls and attention that the denoiser needs for one frame of a line of `frames` in one step."""
         from torch.utils.flop_counter import FlopCounterMode
 
-        denoiser = self._denoiser()
+        denoiser = load_denoiser(self.engine.folder, self._denoiser().network.path.name)
         config = denoiser.config
 
         def attention(query, key, value, *rest, **more) -> int:  # of these shapes: the counter does not know the processor's own
@@ -364,14 +365,13 @@ class Bench:
         whole, seconds = self.engine.thunder.denoiser, 2.0 if self.quick else 5.0
         frames, table = round(seconds * FPS), {}
         for count in (1, 4) if self.quick else (1, 32):
-            audio, noise = torch.randn(1, frames, whole.config.audio), seeded_noise(range(count), frames, whole.config.motion)
+            audio, noise = Normal(0).draw(frames, whole.config.audio), seeded_noise(range(count), frames, whole.config.motion)
             full = speed_quality.estimates(whole, audio, count)
             # Only some of the 1000 steps are run, since each costs the same.
             some = 5 if self.quick else 20
-            step = torch.tensor([500])
             actions: dict[str, Callable[[], object]] = {
                 "this, normal quality": lambda a=audio, n=noise: sample(speed_quality.estimates(denoiser, a, len(n)), n, steps),
-                f"DDPM, {STEPS} steps": lambda f=full, n=noise: [f(n, step) for _ in range(some)],
+                f"DDPM, {STEPS} steps": lambda f=full, n=noise: [f(n, 500) for _ in range(some)],
                 "DDIM, 50 steps": lambda f=full, n=noise: peers.ddim_sample(f, n, 5 if self.quick else 50),
             }
             scale = {f"DDPM, {STEPS} steps": STEPS / some, "DDIM, 50 steps": 10.0 if self.quick else 1.0}
@@ -485,12 +485,6 @@ class Watched:
         self._thread.join()
 
 
-OPERATIONS = {  # torch's names of operations, and what they are in the denoiser
-    "addmm": "linear layers", "mm": "linear layers", "addmm_": "linear layers", "mkldnn_linear": "linear layers",
-    "_scaled_dot_product_flash_attention_for_cpu": "attention", "baddbmm": "attention", "bmm": "attention", "exp_": "attention",
-    "sum": "attention", "div": "attention", "aminmax": "attention", "gelu_": "GELU", "gelu": "GELU", "native_layer_norm": "norms",
-    "copy_": "casts and copies", "_to_copy": "casts and copies", "cat": "casts and copies", "add_": "sums over layers",
-}  # fmt: skip
 SECTIONS = ("machine", "sampler", "takes", "network", "start", "keying", "peers", "profile", "quality", "curves", "hour")
 BARS = {  # (the least or most that is wanted, unit)
     "sampler_speedup_vs_ddpm1000": ("≥ 200", "×"), "lve_ratio": (".98 … 1.02", ""), "sdiv_lip_ratio": (".95 … 1.05", ""),

@@ -8,7 +8,6 @@ minutes per clip, and keeps it in CACHE/ancestral under the hash of the diffusio
 
 from __future__ import annotations
 
-import os
 import time
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable, Sequence
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from research.harness import add_shared, required
 from research.measures import metrics
@@ -24,10 +22,11 @@ from research.measures.evaluate import Measured, SAMPLES
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
 from thunder_core.engine.diffusion.ancestral import ancestral_sample
-from thunder_core.engine.diffusion.denoiser import Denoiser, load_denoiser
-from thunder_core.engine.diffusion.sampling import seeded_noise
+from thunder_core.engine.diffusion.denoiser import Denoiser
+from thunder_core.engine.diffusion.noise import Normal, seeded_noise
 from thunder_core.engine.gestures.carriage import carried
 from thunder_core.engine.gestures.layer import Layer
+from thunder_core.engine.network import CPU
 from thunder_core.engine.readings import reading
 from thunder_core.face.head import load_head
 from thunder_core.files import hash_of, part_of
@@ -41,10 +40,10 @@ MEASURES = ("LVE", "S-DIV-L", "S-DIV-U")
 
 @dataclass(frozen=True)
 class Clip:
-    """A held-out clip: speech features [1, T, d], the teacher's performance [T, C], its number in the set."""
+    """A held-out clip: speech features [T, d], the teacher's performance [T, C], its number in the set."""
 
     number: int
-    audio: torch.Tensor
+    audio: np.ndarray
     truth: np.ndarray
 
 
@@ -56,8 +55,7 @@ def held_out_clips(cache: Path, count: int, split: str = "test") -> list[Clip]:
     clips = []
     for number in numbers[:: max(1, len(numbers) // count)][:count]:
         part = slice(motions.rows[number].start, motions.rows[number].start + FRAMES)
-        audio = torch.from_numpy(motions.features[part].astype(np.float32))[None]
-        clips.append(Clip(number, audio, motions.motions[0, part].astype(np.float32)))
+        clips.append(Clip(number, motions.features[part].astype(np.float32), motions.motions[0, part].astype(np.float32)))
     return clips
 
 
@@ -67,21 +65,21 @@ def reference_file(cache: Path, denoiser: Path, clip: Clip, samples: int) -> Pat
     return cache / "ancestral" / made_with / f"{clip.number:05d}-{FRAMES}-{samples}-{SPREAD:g}.npy"
 
 
-def readings(samples: int) -> torch.Tensor:
+def readings(samples: int) -> np.ndarray:
     """The direction [S, 1, DIRECTION_NAMES] that each of S samples is played in."""
     asked = Direction().vector()[None]
-    return torch.from_numpy(np.stack([reading(asked, seed, SPREAD) for seed in range(samples)]).astype(np.float32))
+    return np.stack([reading(asked, seed, SPREAD) for seed in range(samples)]).astype(np.float32)
 
 
-def estimates(denoiser: Denoiser, audio: torch.Tensor, samples: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-    """The function (noisy x, step) → x̂_0 of so many samples that a sampler calls; the step is the same for the whole batch."""
+def estimates(denoiser: Denoiser, audio: np.ndarray, samples: int) -> Callable[[np.ndarray, int], np.ndarray]:
+    """The function (noisy x, step) → x̂_0 of so many samples of speech features [T, d] that a sampler calls."""
     style = readings(samples) if denoiser.config.style else None
-    return lambda x, step: denoiser.estimate(x, step[:1], audio, style=style)
+    return lambda x, step: denoiser.estimate(x, step, audio, style=style)
 
 
 def with_carried_brows(x: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Samples [S, T, C] of seeds 0 … S − 1 with brows at the height that each seed's take carries them at; names: expression channels."""
-    columns, played, result = Columns(len(names)), readings(len(x)).numpy(), x.copy()
+    columns, played, result = Columns(len(names)), readings(len(x)), x.copy()
     for seed, motion in enumerate(result):
         layer = Layer.of(len(motion))
         carried(layer, seed, SPREAD, played[seed])
@@ -90,17 +88,16 @@ def with_carried_brows(x: np.ndarray, names: Sequence[str]) -> np.ndarray:
     return result
 
 
-@torch.inference_mode()
 def draw_ancestral(denoiser: Denoiser, clip: Clip, samples: int) -> np.ndarray:
     """`samples` motions [S, T, C] of a clip by all 1000 steps, seeds 0 … S − 1."""
     noise = seeded_noise(range(samples), FRAMES, denoiser.config.motion)
-    x = ancestral_sample(estimates(denoiser, clip.audio, samples), noise, torch.Generator().manual_seed(1))
-    return denoiser.restore(x).numpy()
+    x = ancestral_sample(estimates(denoiser, clip.audio, samples), noise, Normal(1))
+    return denoiser.restore(x)
 
 
 def make_references(cache: Path, weights: Path, clips: list[Clip], samples: int) -> None:
     """Draw missing 1000-step samples; each clip is saved when it is done."""
-    denoiser = load_denoiser(weights)
+    denoiser = Denoiser(weights, CPU)
     for clip in clips:
         path = reference_file(cache, weights / "denoiser.safetensors", clip, samples)
         if path.exists():
@@ -147,10 +144,8 @@ def add_arguments(p: ArgumentParser) -> None:
     add_shared(p, "cache", "weights")
     p.add_argument("--clips", type=int, default=CLIPS)
     p.add_argument("--samples", type=int, default=SAMPLES)
-    p.add_argument("--threads", type=int, default=os.cpu_count())
 
 
 def run(args: Namespace) -> None:
     """Draw the 1000-step samples of the comparison's clips."""
-    torch.set_num_threads(args.threads)
     make_references(args.cache, args.weights, held_out_clips(args.cache, args.clips), args.samples)

@@ -113,6 +113,5 @@ def run(args: Namespace) -> None:
 
 
 def _sound(speech: Speech):
-    import torch
 
-    return torch.from_numpy(speech.samples), speech.frames
+    return speech.samples, speech.frames

@@ -20,8 +20,8 @@ from research.paper import SYSTEM_OF
 from research.paper_rows import TABLE2_ROWS
 from research.train.paper import folder_of, NETWORK
 from thunder_core.channels import Columns
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import Head, load_head
+from thunder_core.networks.flame import FlameLayer
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.motions import MotionSet
 

@@ -32,10 +32,11 @@ from research.train.lip_video import LipVideo
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.model import MeshToSpeech
-from thunder_core.engine.m2s.mouth import Lips, SPACES, weights_name
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.files import hash_of, write_file
+from thunder_core.networks.encoder import SpeechEncoder
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.mouth import Lips, Mouth, SPACES, weights_name
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.prosody import semitones
@@ -73,14 +74,15 @@ class Listener:
 def listeners(engine: Engine, spaces: Path | None) -> tuple[dict[str, Listener], dict[str, str]]:
     """The systems with networks, and the training command of each other one."""
     head = engine.head
-    own = engine.m2s.mouth or head
-    shipped = engine.folder / "m2s"
-    there = {"mouth2s": Listener(engine.mouth.of_packed, engine.m2s, _digest(shipped), "as it ships")}
+    shipped, m2s = engine.folder / "m2s", MeshToSpeech.load(engine.folder).to(engine.device)
+    own = m2s.mouth or head
+    look = Mouth(own).to(engine.device).of_packed
+    there = {"mouth2s": Listener(look, m2s, _digest(shipped), "as it ships")}
     missing = {}
     if spaces and (spaces / "m2s.json").is_file() and _digest(spaces / "m2s") != _digest(shipped):
         there[SHIPPED] = there["mouth2s"]
         again = MeshToSpeech.load(spaces).to(engine.device).eval()
-        there["mouth2s"] = Listener(engine.mouth.of_packed, again, _digest(spaces / "m2s"), _note(spaces / "m2s"))
+        there["mouth2s"] = Listener(look, again, _digest(spaces / "m2s"), _note(spaces / "m2s"))
     for name, command in TRAIN.items():
         file = name if name == SV2S else weights_name(name.removeprefix("mouth2s-").removesuffix("2s"))
         path = spaces / file if spaces else Path(file)
@@ -92,7 +94,7 @@ def listeners(engine: Engine, spaces: Path | None) -> tuple[dict[str, Listener],
             )
         elif name == "mouth2s-lips":
             note = "mouth2s with teeth and tongue hidden, as in half of its training"
-            there[name] = Listener(Lips(own).to(engine.device).of_packed, engine.m2s, _digest(shipped) + " hidden", note)
+            there[name] = Listener(Lips(own).to(engine.device).of_packed, m2s, _digest(shipped) + " hidden", note)
         else:
             missing[name] = f"not trained: python -m {command}"
     return there, missing
@@ -116,31 +118,30 @@ def performed(engine: Engine, line: Line, number: int, voices: list[str], seed: 
     frames = len(line.samples) // 640
     rng = np.random.default_rng([seed, number])
     direction = Direction.of_clip(voices[int(rng.integers(len(voices)))], rng)
-    sound = torch.from_numpy(line.samples)
-    features = map_features(engine.thunder.encoder, sound, frames)
-    channels, loud = list(engine.head.expression_names), loudness(sound, frames).numpy()
+    features = map_features(engine.thunder.encoder, line.samples, frames)
+    channels, loud = list(engine.head.expression_names), loudness(line.samples, frames)
     return perform(line.phones, loud, channels, rng, direction, semitones(line.samples, frames), False, features)
 
 
 @torch.no_grad()
-def said(engine: Engine, listener: Listener, motion: Motion, voice: Tensor) -> np.ndarray:
+def said(engine: Engine, listener: Listener, motion: Motion, voice: np.ndarray) -> np.ndarray:
     """A system's speech for a motion, by the vocoder in a voice [256]: samples [640 · T]."""
     x = torch.from_numpy(pack(motion).astype(np.float32))[None].to(engine.device)
-    logits, mel = listener.network(listener.look(x), voice[None])
-    return engine.vocoder.speak(mel[0], logits[0].argmax(-1), voice).cpu().numpy()
+    logits, mel = listener.network(listener.look(x), torch.from_numpy(voice)[None].to(engine.device))
+    return engine.vocoder.speak(mel[0].cpu().numpy(), logits[0].argmax(-1).cpu().numpy(), voice)
 
 
 class Ears:
     """Both recognisers of words."""
 
     def __init__(self, engine: Engine):
-        self.encoder, self.device = engine.thunder.encoder, engine.device
+        self.encoder = SpeechEncoder.load(engine.folder)
         self.words, self.pocketsphinx = ctc_words.english(), Recognisers(engine)
 
     @torch.no_grad()
     def __call__(self, sound: np.ndarray) -> dict[str, str]:
-        hidden, _ = self.encoder.analyse(torch.from_numpy(np.ascontiguousarray(sound)).to(self.device))
-        logits = self.encoder.ctc_head(hidden).float().cpu().numpy()
+        hidden, _ = self.encoder.reader().analyse(sound)
+        logits = self.encoder.ctc_head(torch.from_numpy(hidden)).numpy()
         return {"wer": self.words.decode(logits), "wer_pocketsphinx": self.pocketsphinx.words(sound)}
 
 
@@ -157,7 +158,7 @@ def measure(engine: Engine, there: dict[str, Listener], lines: list[Line], motio
     vocoder = _digest(engine.folder / "vocoder")
     result: dict[str, list[dict]] = {}
     for number, line in enumerate(lines):
-        voice = engine.speaker.embed(torch.from_numpy(line.samples).to(engine.device))
+        voice = engine.speaker.embed(line.samples)
         other = motions[(number + 1) % len(lines)]
         at = np.arange(motions[number].frames) % other.frames
         parts = (other.expression, other.jaw, other.head, other.eyes)

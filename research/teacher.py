@@ -17,7 +17,6 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from research.faces.calibrate import aligned_phones
 from research.harness import add_shared, report, required, RESULTS, ROOT
@@ -25,7 +24,7 @@ from research.lips import scored
 from thunder_core.channels import JAW_OPEN_RADIANS, JAW_SIDE_RADIANS
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
+from thunder_core.engine.speech.encoder import loudness, speech_features, SpeechEncoder
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import Head, load_head
 from thunder_core.face.lips import opening_mm, width_mm
@@ -87,8 +86,8 @@ def run(args: Namespace) -> None:
     readings, silent, speeds, seconds = [], [], [], 0.0
     for wav in sorted(lips.glob("*.wav")):
         speech, labels = read_sound(wav), phones[wav.stem]
-        sound = torch.from_numpy(speech.samples)
-        loud, features = loudness(sound, speech.frames).numpy(), encoder.features(sound, speech.frames).numpy()
+        loud = loudness(speech.samples, speech.frames)
+        features = speech_features(*encoder.analyse(speech.samples), speech.samples, speech.frames)
         pitch = semitones(speech.samples, speech.frames)
         seconds += speech.seconds
         for kind in kinds:

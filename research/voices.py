@@ -14,7 +14,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
-import torch
 
 from research.harness import add_shared, keep, required, RESULTS, usual
 from research.languages import spoken
@@ -88,14 +87,13 @@ def run(args: Namespace) -> None:
         named, alone, mean, met, narrow = [], [], [], [], []
         for samples, phones in clips:
             speech = Speech(samples)
-            guess = engine.thunder.encoder.analyse(torch.from_numpy(samples))[1].argmax(-1).numpy().repeat(2)
+            guess = engine.thunder.encoder.analyse(samples)[1].argmax(-1).repeat(2)
             n = min(len(guess), len(phones))
             is_speech = phones[:n] != SILENCE
             named.append(float((guess[:n] == phones[:n])[is_speech].mean()))
             if group in GROUPS.values():  # the phones of other languages are only the nearest of the 40
                 np.add.at(confused, (phones[:n], guess[:n]), 1)
-            sound = torch.from_numpy(samples)
-            loud, features = loudness(sound, speech.frames).numpy(), map_features(engine.thunder.encoder, sound, speech.frames)
+            loud, features = loudness(samples, speech.frames), map_features(engine.thunder.encoder, samples, speech.frames)
             truth = [perform(phones, loud, names, np.random.default_rng(s), Direction(), features=features) for s in range(4)]
             widths = np.mean([width_mm(m, engine.head)[: speech.frames] for m in truth], 0)
             truth = np.mean([opening_mm(m, engine.head)[: speech.frames] for m in truth], 0)

@@ -16,7 +16,6 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 import numpy as np
-import torch
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, MOST_SECONDS, open_corpus
 from research.harness import effort, report, results_file
@@ -100,7 +99,7 @@ def run(args: Namespace) -> None:
             speech, Request(args.takes, 100 * number + 1, steps=args.steps, direction=usual, listening=args.role == LISTENS)
         )
         expected = engine.expected_measures(speech, usual) if speaks else {}
-        voice = engine.thunder.analyse(torch.from_numpy(speech.samples), speech.frames)
+        voice = engine.thunder.analyse(speech.samples, speech.frames)
         line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
             reading, own = np.array(take.provenance["reading"]), engine.measures(speech, take.motion, args.role)

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
+from thunder_core.engine.speech.encoder import loudness, speech_features, SpeechEncoder
 from thunder_core.engine.speech.phones import phone_index, PHONES, SILENCE
 from thunder_core.train.augment import augment, change_speed
 from thunder_core.train.lip_kernels import around, believed, identity, KERNELS, MAP_REACH, MAP_TAPS, occupancy, REACH, TAPS
@@ -109,19 +109,25 @@ def read_clips(lips: Path, encoder: SpeechEncoder, seed: int = 1) -> dict[str, C
     clips, rng = {}, np.random.default_rng(seed)
     for name, labels in aligned_phones(lips).items():
         data = np.load(lips / f"{name}.npz", allow_pickle=False)
-        sound, frames = torch.from_numpy(read_recording(lips / f"{name}.wav")), len(data["opening"])
+        samples, frames = read_recording(lips / f"{name}.wav"), len(data["opening"])
+        sound = torch.from_numpy(samples)
         curves = {"opening": data["opening"].astype(float)}
         if bool(data["width_reliable"]):
             curves["width"] = data["width"].astype(float)
-        versions = [Version(encoder.features(sound, frames).numpy(), curves)]
+        versions = [Version(_features(encoder, sound, frames), curves)]
         for speed in _SPEEDS:
             at = np.arange(round(frames / speed)) * speed
             faster = {what: np.interp(at, np.arange(frames), curve) for what, curve in curves.items()}
-            versions.append(Version(encoder.features(change_speed(sound, round(len(sound) / speed)), len(at)).numpy(), faster))
-        versions += [Version(encoder.features(augment(sound, rng), frames).numpy(), curves) for _ in range(_NOISY)]
+            versions.append(Version(_features(encoder, change_speed(sound, round(len(sound) / speed)), len(at)), faster))
+        versions += [Version(_features(encoder, augment(sound, rng), frames), curves) for _ in range(_NOISY)]
         shares = (occupancy(labels, frames), believed(versions[0].features))
-        clips[name] = Clip(name, shares, loudness(sound, frames).numpy(), versions)
+        clips[name] = Clip(name, shares, loudness(samples, frames), versions)
     return clips
+
+
+def _features(encoder: SpeechEncoder, sound: torch.Tensor, frames: int) -> np.ndarray:
+    samples = sound.numpy()
+    return speech_features(*encoder.analyse(samples), samples, frames)
 
 
 def _prior(table: dict[str, float]) -> np.ndarray:

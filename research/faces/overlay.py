@@ -10,9 +10,9 @@ import torch
 
 from research.faces.landmarks import MM
 from research.faces.solve import Solved
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import Head
 from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.networks.flame import FlameLayer
 
 _LINES = ("outer_upper", "outer_lower", "inner_upper", "inner_lower")
 

@@ -32,9 +32,9 @@ from research.faces.landmarks import (
     Spots,
 )
 from thunder_core.channels import in_group, JAW_OPEN_RADIANS, TONGUE
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.errors import ThunderError
 from thunder_core.face.head import Head
+from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Motion
 
 _GROUP_WEIGHT = {  # weights of a millimetre in x, y and z; depth from one camera is a guess

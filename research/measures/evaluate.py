@@ -17,14 +17,13 @@ from research.train.pictures import pictures_for
 from research.train.systems import REFERENCE
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.engine.m2s.mouth import LIPS
-from thunder_core.engine.speech.encoder import LOUDNESS, loudness, phonetic, SpeechEncoder
-from thunder_core.engine.speech.mel import level
+from thunder_core.engine.speech.encoder import LOUDNESS, loudness, phonetic, speech_features, SpeechEncoder
 from thunder_core.engine.speech.phones import SILENCE
-from thunder_core.engine.systems.base import load_system
-from thunder_core.engine.systems.clip_images import ClipImages
 from thunder_core.face.head import Head
+from thunder_core.networks.flame import FlameLayer
+from thunder_core.networks.systems.base import load_system
+from thunder_core.networks.systems.clip_images import ClipImages
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.lip_kernels import fitted_to
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
@@ -196,8 +195,8 @@ def people(solved: Path, lips: Path, head: Head, weights: Path) -> list[Person]:
         count = min(len(whole), len(samples) // SAMPLES_PER_FRAME)
         said = np.full(4 * count, SILENCE, np.uint8)
         said[: len(phones[name])] = phones[name][: len(said)]
-        with torch.no_grad():
-            features = encoder.features(torch.from_numpy(samples[: SAMPLES_PER_FRAME * count]), count).numpy()
+        sound = samples[: SAMPLES_PER_FRAME * count]
+        features = speech_features(*encoder.analyse(sound), sound, count)
         for first, frames in stretches(seen[:count]):
             part = slice(SAMPLES_PER_FRAME * first, SAMPLES_PER_FRAME * (first + frames))
             heard = features[first : first + frames]
@@ -251,13 +250,12 @@ class Trained:
 
     @torch.no_grad()
     def __call__(self, clip: Compared, samples: int) -> np.ndarray:
-        audio = torch.from_numpy(clip.features)
+        audio = clip.features
         if self.encoder is not None:
-            waves = level(torch.from_numpy(clip.samples)[None])  # as training has them, at one speech level
-            own = phonetic(*self.encoder.encode(self.encoder.prepare(waves)), clip.frames)[0]
-            audio = torch.cat([own, audio[:, -LOUDNESS:]], -1)
+            own = phonetic(*self.encoder.analyse(clip.samples), clip.frames)
+            audio = np.concatenate([own, audio[:, -LOUDNESS:]], -1)
         condition = _CONDITIONS.get(self.network.name, lambda *_: None)(self.network, clip, samples, self.head)
-        return self.network.sample(audio[None], range(samples), condition, self.steps, self.guidance).numpy()
+        return self.network.sample(torch.from_numpy(audio)[None], range(samples), condition, self.steps, self.guidance).numpy()
 
 
 def _style(network: torch.nn.Module, clip: Compared, samples: int, head: Head) -> torch.Tensor | None:
@@ -283,7 +281,7 @@ class TeacherAgain:
         self.channels, self.basis = channels, basis
 
     def __call__(self, clip: Compared, samples: int) -> np.ndarray:
-        loud, pitch = loudness(torch.from_numpy(clip.samples), clip.frames).numpy(), semitones(clip.samples, clip.frames)
+        loud, pitch = loudness(clip.samples, clip.frames), semitones(clip.samples, clip.frames)
         result, number = [], getattr(clip, "number", 0)
         for seed in range(samples):
             played, rng = clip.directed(seed), np.random.default_rng([seed, number, 1])

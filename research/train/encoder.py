@@ -10,9 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from thunder_core.engine.speech.encoder import EncoderConfig, SpeechEncoder
-from thunder_core.engine.speech.mel import gain, level
+from thunder_core.engine.speech.encoder import EncoderConfig
 from thunder_core.engine.speech.phones import SILENCE
+from thunder_core.networks.encoder import SpeechEncoder
+from thunder_core.networks.mel import gain, level
 from thunder_core.train.augment import augment, change_speed, voiceless
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, own_part, Schedule
@@ -106,14 +107,14 @@ def sequence_loss(logits: Tensor, labels: Tensor) -> Tensor:
 
 def phone_accuracy(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> float:
     """Share of non-silence 20 ms frames whose phone is named right (40 classes)."""
-    right = total = 0
+    reader, right, total = encoder.reader(), 0, 0
     for clip in clips:
-        truth = torch.from_numpy(frame_labels(corpus.phones(clip)))
-        _, logits = encoder.analyse(torch.from_numpy(corpus.samples(clip)))
+        truth = frame_labels(corpus.phones(clip))
+        _, logits = reader.analyse(corpus.samples(clip))
         n = min(len(truth), len(logits))
         spoken = truth[:n] != SILENCE
-        right += (logits[:n].argmax(-1)[spoken] == truth[:n][spoken]).sum().item()
-        total += spoken.sum().item()
+        right += int((logits[:n].argmax(-1)[spoken] == truth[:n][spoken]).sum())
+        total += int(spoken.sum())
     return right / max(1, total)
 
 

@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from thunder_core.engine.speech.encoder import at_frames, SpeechEncoder
 from thunder_core.engine.speech.opening_map import OpeningMap, OpeningMapConfig, REACH
@@ -33,21 +31,21 @@ class _Kept:
     layers, ahead = LAYERS, 0
 
     def __init__(self) -> None:
-        self._outputs: list[Tensor] = []
+        self._outputs: list[np.ndarray] = []
 
-    def read(self, outputs: Tensor) -> None:
-        self._outputs.append(outputs.float())
+    def read(self, outputs: np.ndarray) -> None:
+        self._outputs.append(outputs)
 
-    def over(self, frames: int) -> Tensor:
+    def over(self, frames: int) -> np.ndarray:
         """[frames, layers · width]."""
-        return at_frames(torch.cat(self._outputs), frames)
+        return at_frames(np.concatenate(self._outputs), frames)
 
 
 def inner_features(encoder: SpeechEncoder, samples: np.ndarray, frames: int) -> np.ndarray:
     """What the layers LAYERS give for a sound [samples], [frames, layers · width] at 25 fps."""
     kept = _Kept()
-    encoder.analyse(torch.from_numpy(np.ascontiguousarray(samples, np.float32)), readers=[kept])
-    return kept.over(frames).cpu().numpy()
+    encoder.analyse(samples, readers=[kept])
+    return kept.over(frames)
 
 
 def main_directions(features: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +112,6 @@ def fit_opening(lips: Path, encoder: SpeechEncoder, sounds: Iterable[np.ndarray]
         return round(float(np.average(values, weights=[len(clips[n][1]) for n in names])), 3)
 
     whole = kernel(split["fit"])
-    made = OpeningMap(OpeningMapConfig(LAYERS, outputs.shape[1] // len(LAYERS), encoder_hash))
-    made.kernel.copy_(torch.from_numpy(whole).float())
+    made = OpeningMap(OpeningMapConfig(LAYERS, outputs.shape[1] // len(LAYERS), encoder_hash), whole.astype(np.float32))
     left_out = r(split["fit"], lambda name: kernel([other for other in split["fit"] if other != name]))
-    return made.eval(), {"r_left_out": left_out, "r_check": r(split["check"], lambda name: whole)}
+    return made, {"r_left_out": left_out, "r_check": r(split["check"], lambda name: whole)}

@@ -17,13 +17,13 @@ import torch
 from torch import nn
 
 from research.train.systems import build_learner, LabelledBatches, Labels, REGRESSORS
-from thunder_core.engine.m2s.model import MeshToSpeech
-from thunder_core.engine.m2s.mouth import SPACES, weights_name
-from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.engine.systems.clip_images import ClipImages
-from thunder_core.engine.weights import save_weights
 from thunder_core.face.head import Head
 from thunder_core.files import hash_of
+from thunder_core.networks.encoder import SpeechEncoder
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.mouth import SPACES, weights_name
+from thunder_core.networks.systems.clip_images import ClipImages
+from thunder_core.networks.weights import save_weights
 from thunder_core.train.denoiser import FRAMES, M2S_WEIGHT
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.motions import MotionSet

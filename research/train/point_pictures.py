@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from thunder_core.channels import Columns
-from thunder_core.engine.flame import FlameLayer
-from thunder_core.engine.systems.media2face import PICTURE
 from thunder_core.face.head import Head
+from thunder_core.networks.flame import FlameLayer
+from thunder_core.networks.systems.media2face import PICTURE
 
 _LIGHT = (0.25, 0.35, 0.9)  # direction of the light: right, above, in front
 _AMBIENT = 0.25

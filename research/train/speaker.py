@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from thunder_core.engine.speech.speaker import SpeakerEncoder
+from thunder_core.networks.speaker import SpeakerEncoder
 
 
 def import_resemblyzer(checkpoint: Path) -> SpeakerEncoder:
@@ -16,6 +16,6 @@ def import_resemblyzer(checkpoint: Path) -> SpeakerEncoder:
     network = SpeakerEncoder()
     keep = {k: v for k, v in state.items() if k.startswith(("lstm.", "linear."))}
     missing, unexpected = network.load_state_dict(keep, strict=False)
-    if unexpected or any(not k.startswith("mel.") for k in missing):
+    if missing or unexpected:
         raise ValueError(f"{checkpoint} is not Resemblyzer's speaker network.")
     return network.eval()

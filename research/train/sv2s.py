@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.lip_video import LipFilms, PIXELS
-from thunder_core.engine.m2s.model import MeshToSpeech, MeshToSpeechConfig
-from thunder_core.engine.weights import load_network, typed
+from thunder_core.engine.weights import typed
+from thunder_core.networks.m2s import MeshToSpeech, MeshToSpeechConfig
+from thunder_core.networks.weights import load_network
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import calibrate, fit_and_measure, FRAMES, speech_loss, SpeechBatches, start_from
 from thunder_core.train.motions import MotionSet, UNITS

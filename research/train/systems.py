@@ -17,16 +17,16 @@ import torch
 from torch import nn, Tensor
 
 from research.train.pictures import pictures_for, toned, Views
-from thunder_core.engine.diffusion.denoiser import DenoiserConfig
-from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.engine.speech.phones import SILENCE
-from thunder_core.engine.systems.clip_images import ClipImages
-from thunder_core.engine.systems.diffposetalk import contrastive_loss, DiffPoseTalk, DiffPoseTalkConfig
-from thunder_core.engine.systems.flameformer import FlameFormer, FlameFormerConfig
-from thunder_core.engine.systems.flameselftalk import FlameSelfTalk, FlameSelfTalkConfig, LipReader, text_loss
-from thunder_core.engine.systems.media2face import LABELS, Media2Face, Media2FaceConfig
-from thunder_core.engine.systems.plain import PlainThunder
 from thunder_core.face.head import Head
+from thunder_core.networks.denoiser import DenoiserConfig
+from thunder_core.networks.encoder import SpeechEncoder
+from thunder_core.networks.systems.clip_images import ClipImages
+from thunder_core.networks.systems.diffposetalk import contrastive_loss, DiffPoseTalk, DiffPoseTalkConfig
+from thunder_core.networks.systems.flameformer import FlameFormer, FlameFormerConfig
+from thunder_core.networks.systems.flameselftalk import FlameSelfTalk, FlameSelfTalkConfig, LipReader, text_loss
+from thunder_core.networks.systems.media2face import LABELS, Media2Face, Media2FaceConfig
+from thunder_core.networks.systems.plain import PlainThunder
 from thunder_core.train.denoiser import DenoiserLoss, ESTIMATED, FRAMES, Performer, standardise
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches

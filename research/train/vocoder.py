@@ -16,12 +16,13 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.discriminators import discriminator_loss, Discriminators, vocoder_loss
-from thunder_core.engine.m2s.model import MeshToSpeech
-from thunder_core.engine.m2s.mouth import SPACES
-from thunder_core.engine.m2s.vocoder import LOG_FLOOR, tamed, turns, Vocoder, VocoderConfig
-from thunder_core.engine.speech.mel import LogMel
-from thunder_core.engine.speech.pitch import class_of, CLASSES, hertz_along, smooth_path, track
+from thunder_core.engine.m2s.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
+from thunder_core.engine.speech.pitch import class_of, CLASSES, track
 from thunder_core.face.head import Head
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.mel import LogMel
+from thunder_core.networks.mouth import SPACES
+from thunder_core.networks.vocoder import tamed, turns, Vocoder
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
 from thunder_core.train.motions import MotionSet, UNITS
@@ -93,10 +94,16 @@ def view_distance(a: list, b: list) -> Tensor:
     return torch.stack([w * (x - y).abs().mean() for (x, w), (y, _) in zip(a, b)]).sum()
 
 
+def tracked(sounds: Tensor) -> tuple[Tensor, Tensor]:
+    """Pitch [B, N] in Hz of recordings [B, 160 N], and which frames are voiced [B, N]."""
+    hertz, voiced = zip(*(track(sound) for sound in sounds.cpu().numpy()))
+    return torch.from_numpy(np.stack(hertz)).to(sounds.device), torch.from_numpy(np.stack(voiced)).to(sounds.device)
+
+
 def pitch_loss(score: Tensor, hertz: Tensor, voiced: Tensor) -> Tensor:
     """Cross-entropy of pitch scores [B, N, 96] with the true pitch, a Gaussian of one class wide, over voiced frames."""
-    steps = torch.arange(CLASSES, device=score.device)
-    target = torch.exp(-0.5 * (steps - class_of(hertz)[..., None]) ** 2)
+    steps, at = torch.arange(CLASSES, device=score.device), torch.from_numpy(class_of(hertz.cpu().numpy())).to(score)
+    target = torch.exp(-0.5 * (steps - at[..., None]) ** 2)
     target = target / target.sum(-1, keepdim=True)
     ce = -(target * score.log_softmax(-1)).sum(-1)
     return (ce * voiced).sum() / voiced.sum().clamp_min(1)
@@ -128,7 +135,7 @@ class VocoderLoss:
         kind = torch.device(self.device).type
         with torch.autocast(kind, enabled=False):
             mel, units = self.degraded(item, rng)
-            hertz, voiced = track(real)
+            hertz, voiced = tracked(real)
         score, amplitude = model.vocoder.shape(mel, units, item["voices"])
         with torch.autocast(kind, enabled=False):
             turned = turns(hertz)
@@ -173,7 +180,7 @@ class VocoderLoss:
         Each from true mels, and with mesh-to-speech from drawn ones.
         """
         item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
-        hertz, voiced = track(item["waves"])
+        hertz, voiced = tracked(item["waves"])
         inputs = {"true": (item["mel"], item["units"])}
         if self.m2s is not None:
             inputs["drawn"] = self.drawn(item, slice(None))
@@ -181,8 +188,8 @@ class VocoderLoss:
         for name, (mel, units) in inputs.items():
             mel = torch.stack([tamed(m) for m in mel])
             score, amplitude = model.vocoder.shape(mel, units, item["voices"])
-            guess = hertz_along(score, smooth_path(score.log_softmax(-1), 0.35))
-            noise = model.vocoder.noise[: item["waves"].shape[1]].expand_as(item["waves"])
+            guess = torch.from_numpy(np.stack([pitch_of(row) for row in score.detach().cpu().numpy()])).to(hertz)
+            noise = torch.from_numpy(unit_noise()[: item["waves"].shape[1]]).to(hertz).expand_as(item["waves"])
             made = model.vocoder.sound(amplitude, guess, turns(guess), noise)
             figures[f"mel_{name}"] = float((self.views.log_mel(made)[:, : mel.shape[1]] - item["mel"]).abs().mean())
             wrong = ((guess / hertz).log2().abs() > 0.2) & voiced

@@ -74,7 +74,7 @@ OF_WINDOW = {"reduction"}
 LIBRARIES = {"harness", "corpus_lines", "ctc_words", "languages", "paper_rows", "peers", "lines_run"}  # others import them
 OVERNIGHT = {"speed_quality"}  # all 1000 steps
 CALLED = {"commit_in_blender", "heads_in_blender", "keying_in_blender", "takes_of_tree"}  # by commit, heads, speed
-DOWNLOADS = {"install"}  # 2.4 GB
+DOWNLOADS = {"install"}
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
 
 # Targets: the rest is the tests themselves, what CI runs, or needs the network.
@@ -86,7 +86,7 @@ TARGETS = {
 ELSEWHERE = set(
     "test test-all test-core test-core-all test-core-slow test-blender test-blender-slow test-blenders test-blender-oldest test-window "
     "test-window-slow test-cluster docs-pictures train-smoke bench bench-speed faults mutations lint licences locks "
-    "platforms clean weight".split()
+    "platforms clean weight packages repository".split()
 )
 
 

@@ -15,9 +15,10 @@ from research import paper, paper_rows, pictures, tradeoff
 from research.__main__ import main
 from research.measures.evaluate import Clip, clips_of, FIGURES, figures, Measured, Person, stretches, TeacherAgain
 from research.train.paper import Budget, Chain, chosen, ROWS, train_chain
-from thunder_core.engine.systems.media2face import LABELS, Media2Face, Media2FaceConfig
-from thunder_core.engine.weights import save_weights, SHIPPED
+from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
+from thunder_core.networks.systems.media2face import LABELS, Media2Face, Media2FaceConfig
+from thunder_core.networks.weights import save_weights
 
 
 def of_clips(**columns):

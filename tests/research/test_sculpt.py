@@ -9,8 +9,8 @@ import torch
 from scipy.spatial import ConvexHull
 
 from research.sculpt.form import EYE, EYE_RADIUS
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import JAW, load_head
+from thunder_core.networks.flame import FlameLayer
 
 RINGS, AROUND = 7, 40
 TEETH = ("Teeth", "Back Teeth")

@@ -15,9 +15,9 @@ from research.faces.landmarks import aperture, contours, correspondence, Front, 
 from research.faces.real_faces import fit_figures, solve_folder, solved_clips
 from research.faces.solve import BadLandmarks, meet_gap, read_landmarks, solve
 from research.measures.habits import habits
-from thunder_core.engine.flame import FlameLayer
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head
 from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.networks.flame import FlameLayer
 from thunder_core.types import Motion
 
 HEAD = load_head()

@@ -12,9 +12,9 @@ from research.train import sv2s
 from research.train.lip_video import chosen, film, LipFilms, LipVideo, PIXELS
 from research.train.rasteriser import nearest_triangles, normals
 from thunder_core.channels import Columns, JAW_OPEN_RADIANS
-from thunder_core.engine.m2s.model import MeshToSpeech, MeshToSpeechConfig
-from thunder_core.engine.m2s.mouth import Lips, Mouth
 from thunder_core.face.head import load_head
+from thunder_core.networks.m2s import MeshToSpeech, MeshToSpeechConfig
+from thunder_core.networks.mouth import Lips, Mouth
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.loop import Schedule
 from thunder_core.train.motions import MotionSet, Row, VARIANTS
@@ -200,7 +200,7 @@ def test_it_trains_a_few_steps_from_mesh_to_speech_resumes_and_loads(motions, he
 
 
 def test_its_weights_load_as_they_were_saved(tmp_path):
-    from thunder_core.engine.weights import save_weights
+    from thunder_core.networks.weights import save_weights
 
     torch.manual_seed(0)
     network = sv2s.VideoToSpeech(MeshToSpeechConfig(inputs=PIXELS**2, space="video")).eval()

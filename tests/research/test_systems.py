@@ -19,27 +19,21 @@ from research.train.pictures import FacePictures, pictures_for, Views
 from research.train.point_pictures import PointPictures
 from research.train.systems import before, build_learner, LabelledBatches, Labels, LEARNERS, PICTURE_ROUNDS, REFERENCE
 from thunder_core.channels import Columns
-from thunder_core.engine.diffusion.denoiser import alibi_bias, alibi_slopes
-from thunder_core.engine.m2s.model import MeshToSpeech
-from thunder_core.engine.m2s.score import hann
 from thunder_core.engine.speech.phones import PHONES, SILENCE
-from thunder_core.engine.systems import flameformer
-from thunder_core.engine.systems.base import load_system, speakers_of
-from thunder_core.engine.systems.clip_images import ClipImages
-from thunder_core.engine.systems.conditioned import ConditionedConfig, ConditionedDenoiser, TokenCrossAttention
-from thunder_core.engine.systems.diffposetalk import contrastive_loss, StyleEncoder
-from thunder_core.engine.systems.flameformer import (
-    AlignedCrossAttention,
-    causal_bias,
-    FlameFormer,
-    FlameFormerConfig,
-    periodic_code,
-)
-from thunder_core.engine.systems.flameselftalk import FlameSelfTalk, FlameSelfTalkConfig, LipReader, text_loss
-from thunder_core.engine.systems.media2face import ImageEncoder, LABELS, Media2Face, Media2FaceConfig
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.face.head import load_head
+from thunder_core.networks.curves import hann
+from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.systems import flameformer
+from thunder_core.networks.systems.base import load_system, speakers_of
+from thunder_core.networks.systems.clip_images import ClipImages
+from thunder_core.networks.systems.conditioned import ConditionedConfig, ConditionedDenoiser, TokenCrossAttention
+from thunder_core.networks.systems.diffposetalk import contrastive_loss, StyleEncoder
+from thunder_core.networks.systems.flameformer import AlignedCrossAttention, causal_bias, FlameFormer, FlameFormerConfig, periodic_code
+from thunder_core.networks.systems.flameselftalk import FlameSelfTalk, FlameSelfTalkConfig, LipReader, text_loss
+from thunder_core.networks.systems.media2face import ImageEncoder, LABELS, Media2Face, Media2FaceConfig
 from thunder_core.systems import available, SYSTEMS
 from thunder_core.train.denoiser import FRAMES
 from thunder_core.train.loop import Schedule

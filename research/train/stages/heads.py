@@ -7,8 +7,6 @@ import os
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-import torch
-
 from research.faces.head_motion import HeadStatistics, measured, STATISTICS, WINDOW, with_heads
 from research.faces.real_faces import solved_clips
 from thunder_core.channels import Columns
@@ -57,7 +55,7 @@ def _of_people(folder: Path, channels: list[str]) -> HeadStatistics:
             turned = motion.head[:frames].astype(float)
             turned[~seen[:frames]] = turned[seen[:frames]].mean(0)
             heads.append(turned)
-            loud.append(loudness(torch.from_numpy(samples[: 640 * frames]), frames)[:, 1].numpy())
+            loud.append(loudness(samples[: 640 * frames], frames)[:, 1])
     if not heads:
         raise SystemExit(f"“{folder}” has no solved face of {WINDOW} frames or more (python -m research train solve)")
     return measured(heads, loud)

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from research.train.opening import fit_opening
 from thunder_core.engine.speech.encoder import SpeechEncoder
@@ -33,5 +35,6 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     sounds = (corpus.samples(clips[number])[: _MOST_SECONDS * RATE] for number in chosen)
     made, figures = fit_opening(args.lips, encoder, sounds, hash_of(workspace.weights / "encoder.safetensors"))
     what = "opening of lips, read off the encoder's inner layers"
-    workspace.export(NAME, made.state_dict(), made.settings(), what, "clips of measured lips, split fit", figures=figures)
+    tensors = {"kernel": torch.from_numpy(made.kernel)}
+    workspace.export(NAME, tensors, asdict(made.config), what, "clips of measured lips, split fit", figures=figures)
     return figures

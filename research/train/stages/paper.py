@@ -7,7 +7,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
 from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
-from thunder_core.engine.systems.clip_images import ClipImages
+from thunder_core.networks.systems.clip_images import ClipImages
 from thunder_core.train.denoiser import M2S_WEIGHT
 from thunder_core.train.stages.workspace import version, Workspace
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from research.train.vocoder import train_vocoder
-from thunder_core.engine.m2s.model import MeshToSpeech
-from thunder_core.engine.weights import load_weights
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.weights import load_weights
 from thunder_core.train.loop import Schedule
 from thunder_core.train.stages.workspace import add_optimisation, Workspace
 
