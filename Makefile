@@ -20,14 +20,16 @@
 #   make train-smoke   every stage of training, a few steps each, on a corpus made for it (3 minutes)
 #   make retrain       diffusion model, mesh-to-speech, distilled model and score on new performances of SPEECH="folder …", into TRAINED/weights;
 #                      a run that was stopped goes on; CORES=2 trains in that many processes (docs/training.md)
-#   make engine        only the engine's environment, as users have it
+#   make engine        only the engine's environment, as users have it, without torch
 #   make develop       the same with what training and the benches need
 #   make lint          ruff's checks and layout of every Python file, and types by mypy
 #   make locks         requirements/*.txt from requirements/*.in (needs uv)
 #   make licences      docs/reference/licences.md: the licences of everything a user installs
 #   make platforms     whether every locked package has a wheel for Linux, Windows and macOS (needs uv)
 #   make weight        what the repository weighs: statements, modules, imports, numbers, words, beside docs/development/weight.json
-#   make package       out/thunder-VERSION.zip, what Blender installs
+#   make package       out/packages/thunder-VERSION-PLATFORM-pyXY.zip, what Blender installs; PLATFORMS="linux-x64 …" PYTHONS="3.11 …"
+#   make packages      the same for every platform and Python
+#   make repository    out/packages/index.json, for Blender to install and update from
 #   make clean         removes out/ and the environments
 #
 # A BLENDER that is a wrapper around a root of its own gets told in BLENDER_BIND which folders it must see.
@@ -42,6 +44,8 @@ MINUTES ?= 10
 SPEECH ?=
 TRAINED ?= out/trained
 CORES ?=
+PLATFORMS ?=
+PYTHONS ?=
 DENOISER_STEPS ?= 4200
 M2S_STEPS ?= 4000
 JUDGE_STEPS ?= 600
@@ -52,10 +56,11 @@ COUNT ?= 150
 VERSIONS ?= $(shell setup/python.sh environment.py versions 2>/dev/null)
 
 WITH_ENGINE = engine=$$(setup/python.sh environment.py engine) && export THUNDER_PYTHON="$$engine"
+WITH_CARD = engine=$$(setup/python.sh environment.py engine --card) && export THUNDER_PYTHON="$$engine"
 WITH_DEVELOP = engine=$$(setup/python.sh environment.py engine --develop) && export THUNDER_PYTHON="$$engine"
 WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) && export THUNDER_PYTHON="$$engine"
 
-.PHONY: demo check-results faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package lint licences locks clean weight
+.PHONY: demo check-results faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package packages repository lint licences locks clean weight
 
 demo:
 	@$(WITH_ENGINE) && \
@@ -167,7 +172,7 @@ lint:
 	@$(WITH_TESTED_ENGINE) && "$$engine" -m ruff check . && "$$engine" -m ruff format --check . && "$$engine" -m mypy
 
 licences:
-	@$(WITH_ENGINE) && "$$engine" setup/licences.py
+	@$(WITH_CARD) && "$$engine" setup/licences.py
 
 locks:
 	@setup/python.sh lock.py
@@ -179,7 +184,13 @@ weight:
 	@$(WITH_ENGINE) && "$$engine" setup/weight.py
 
 package:
-	@setup/python.sh package.py
+	@setup/python.sh package.py --platforms "$(PLATFORMS)" --pythons "$(PYTHONS)"
+
+packages:
+	@setup/python.sh package.py --all
+
+repository:
+	@setup/python.sh package.py --repository
 
 clean:
 	rm -rf out .venv .pytest_cache .import_linter_cache .ruff_cache .mypy_cache

@@ -82,36 +82,46 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
     bl_label = "Install Engine"
     bl_options = {"INTERNAL"}
 
+    card: bpy.props.BoolProperty(
+        name="For Graphics Cards", options={"HIDDEN", "SKIP_SAVE"}, description="With torch, which computes on graphics cards"
+    )
+
     @classmethod
     def poll(cls, context):
         return may_install(cls)
 
     @classmethod
     def description(cls, context, properties):
+        if properties.card:
+            return (
+                "Install torch too: takes on an NVIDIA graphics card, Lip-Sync Pull, and the other engines. "
+                "Its size and its licence are shown first"
+            )
         if install.state().kind == "READY":
             return "Check the engine's packages and reinstall missing or damaged ones"
         return cls.__doc__
 
     def invoke(self, context, event):
         kind = install.state().kind
-        if kind == "READY":
+        if kind == "READY" and not self.card:
             return self.execute(context)
-        size = f"About {install.DOWNLOAD_GB:.1f} GB to download" if not wheels_folder() else "Reads the folder of wheels"
+        source = "Reads the folder of wheels" if wheels_folder() else install.download(self.card).capitalize()
+        licence = f" {CARD_LICENCE}" if self.card else ""
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title=label(kind),
+            title="Engine for Graphics Cards" if self.card else label(kind),
             confirm_text="Install",
-            message=f"{size}, {install.DISK_GB:.1f} GB of disk space, about {install.MINUTES} minutes. "
-            "You can keep working, and cancel at any time",
+            message=f"{source}, {install.size(self.card)}.{licence} You can keep working, and cancel at any time",
         )
 
     def execute(self, context):
         connection.stop()  # a running engine would hold its files
         wheels = wheels_folder()
-        return wait_in_background(self, install.begin(wheels or None, online=install.may_download() and not wheels))
+        return wait_in_background(self, install.begin(wheels or None, install.may_download() and not wheels, self.card))
 
 
+CARD_LICENCE = "PyTorch is free software (BSD); NVIDIA's libraries, which come with it on Linux, have NVIDIA's own licence."
 FLAME_LICENCE = (
     "smplx is the Max Planck Society's own program for FLAME and related models.",
     "Its licence allows non-commercial scientific research, education and art only:",
@@ -205,7 +215,7 @@ class THUNDER_OT_remove_engine(bpy.types.Operator):
             event,
             title="Remove Engine",
             confirm_text="Remove",
-            message=f"Frees about {install.DISK_GB:.1f} GB. Reinstall it to generate takes",
+            message="Frees its disk space. Heads, takes and settings are kept",
         )
 
     def execute(self, context):

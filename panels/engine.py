@@ -36,6 +36,9 @@ def _installing(box, running) -> None:
 def _own(box, context, preferences) -> None:
     """The environment that this add-on makes."""
     state = install.state()
+    if connection.is_packaged():
+        _packaged(box, context, state)
+        return
     there, explanation = connection.engine_python("")
     if state.kind == "ABSENT" and there:  # next to the add-on's folder, as in a checkout
         box.label(text="Engine found", icon="CHECKMARK")
@@ -53,12 +56,10 @@ def _own(box, context, preferences) -> None:
             _sentence(box, "Online access is disabled: turn on Allow Online Access, or choose a folder of wheels", context)
             box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
         else:
-            download = "" if preferences.wheels else f"About {install.DOWNLOAD_GB:.1f} GB to download, "
-            _fine_print(
-                box,
-                f"{download}{install.DISK_GB:.1f} GB of disk space, about {install.MINUTES} minutes",
-                "Blender and other add-ons are not changed",
-            )
+            needs = install.size(install.has_card())
+            download = "" if preferences.wheels else f"{install.download(install.has_card())}, "
+            needs = f"{download}{needs}"
+            _fine_print(box, needs[0].upper() + needs[1:], "Blender and other add-ons are not changed")
     if state.kind != "ABSENT":
         row = box.row()
         if state.kind == "READY":
@@ -70,8 +71,24 @@ def _own(box, context, preferences) -> None:
         box.prop(preferences, "wheels")
 
 
+def _packaged(box, context, state) -> None:
+    """The engine that came with the package; an environment that an earlier version installed can be removed."""
+    box.label(text="The engine is included", icon="CHECKMARK")
+    _fine_print(box, "Nothing needs to be installed")
+    if install.installing.error:
+        _sentence(box, install.installing.error, context)
+    box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
+    if state.kind != "ABSENT":
+        row = box.row()
+        row.label(text="An engine installed earlier is not used", icon="INFO")
+        row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
+
+
 def _extras(box, preferences) -> None:
-    """Packages that are installed by choice: for FLAME files, and for weights of one's own."""
+    """Packages that are installed by choice: for graphics cards and, beside torch, for FLAME files and for weights of one's own."""
+    if not install.has_card():
+        box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
+        return
     if install.has_flame_extra():
         _fine_print(box, f"FLAME extra: smplx {install.state().versions['smplx']}, for non-commercial research only")
     else:
@@ -95,7 +112,7 @@ def _running(box) -> None:
         grid = box.column(align=True)
         grid.scale_y = 0.8
         versions = info["versions"]
-        about = " · ".join(f"{name} {versions[name]}" for name in ("python", "torch") if versions.get(name))
+        about = " · ".join(f"{name} {versions[name]}" for name in ("python", "onnxruntime", "torch") if versions.get(name))
         memory = _gigabytes(connection.memory_used())
         for name, value in (("Runs on", device), ("Memory", memory), ("Weights", info["weights"]), ("Versions", about)):
             split = grid.split(factor=0.25)
@@ -114,7 +131,7 @@ def _gigabytes(size) -> str:
 
 
 def _versions(versions: dict) -> str:
-    shown = (("Python", "python"), ("torch", "torch"))
+    shown = (("Python", "python"), ("ONNX Runtime", "onnxruntime"), ("torch", "torch"))
     return "".join(f" · {title} {versions[name]}" for title, name in shown if versions.get(name))
 
 

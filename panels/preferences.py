@@ -40,12 +40,6 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         ],
         description="Device that the engine runs on",
     )
-    starts_early: bpy.props.BoolProperty(
-        name="Start Engine Early",
-        description="Start the engine when the Thunder panel shows a head with a voice, so that the first takes come sooner. "
-        "It needs 0.6 GB of memory then, whether you generate takes or not",
-        default=False,
-    )
 
     def draw(self, context):
         layout = self.layout
@@ -53,7 +47,6 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         layout.use_property_decorate = False
         engine.draw(layout, context, self)
         layout.prop(self, "device")
-        layout.prop(self, "starts_early")
         layout.prop(self, "engine_python")
         layout.prop(self, "weights")
         if self.weights:

@@ -3,7 +3,7 @@
 
 import bpy
 
-from ..scene.engine import connection, early
+from ..scene.engine import connection
 from ..scene.heads import head, library_override
 from ..scene.host.session import session
 from ..scene.takes import renames
@@ -57,8 +57,6 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             column = row.column(align=True)
             column.active = ready and there  # greyed; a click or the tooltip gives the reason
             column.operator("thunder.generate", icon="PLAY")
-            if ready and there:
-                early.start_soon()
             if not there and not is_beginning(context):
                 wrapped_label(below, text, context)
                 below.operator("thunder.open_preferences", icon="IMPORT")

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes the virtual environments under .venv from the locked lists in requirements/, and checks their requirements.
 
-    environment.py engine [--develop | --tests | --cluster]   the engine as every user has it (torch …); --develop: also what
-                                        training and the benches need; --tests: also that, the FLAME extra and test
-                                        tools; --cluster: also that and Ray
+    environment.py engine [--card | --develop | --tests | --cluster]   the engine as every user has it; --card: also torch, as for
+                                        graphics cards; --develop: also what training and the benches need; --tests: also that,
+                                        the FLAME extra and test tools; --cluster: also that and Ray
     environment.py blender [VERSION]    Blender as a Python module; without VERSION the newest that a Python here fits
     environment.py versions             the Blender versions whose Python is here, and why not for the others
 
@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from thunder_core.installer import python_in  # noqa: E402
+from thunder_core.installer import CARD, PROCESSOR, python_in  # noqa: E402
 
 VENVS = ROOT / ".venv"
 LOCKS = ROOT / "requirements"
@@ -34,14 +34,11 @@ WINDOWS = os.name == "nt"
 BLENDERS = {"5.0": "3.11", "5.2": "3.13", "4.5": "3.11", "4.2": "3.11"}  # Blender → its Python, in order of preference
 ENGINE_PYTHONS = ("3.11", "3.13")
 MORE = {
-    "develop": ("waveform", "develop"),
-    "tests": ("waveform", "develop", "flame", "test"),
-    "cluster": ("waveform", "develop", "flame", "test", "cluster"),
+    "card": ("card",),
+    "develop": ("card", "waveform", "develop"),
+    "tests": ("card", "waveform", "develop", "flame", "test"),
+    "cluster": ("card", "waveform", "develop", "flame", "test", "cluster"),
 }  # option → lists beside the engine's
-SIZES = (  # sizes of the engine measured by research/install.py: other systems, Linux
-    "the engine: about 0.2 GB to download, 0.5 GB on disk, 2 minutes",
-    "the engine: about 2.4 GB to download, 4.0 GB on disk, 8 minutes",
-)
 STAMP = "thunder-locks"  # file in an environment that holds the hash of the lists it was made from
 
 # Shared library that bpy loads → Debian package that brings it.
@@ -70,7 +67,9 @@ def engine(lists: tuple[str, ...]) -> Path:
     for version in ENGINE_PYTHONS:
         python = find_python(version)
         if python:
-            return environment("engine", python, locks, SIZES[sys.platform == "linux"])
+            size = CARD if "card" in lists else PROCESSOR
+            what = f"the engine: about {size.download / 1e9:.2g} GB to download, {size.disk / 1e9:.1f} GB on disk, {size.minutes} min"
+            return environment("engine", python, locks, what)
     raise Missing(f"The engine needs Python {' or '.join(ENGINE_PYTHONS)}: install one of them, or pyenv install 3.11")
 
 

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-LOCK = ROOT / "requirements" / "engine.txt"
+LOCK = ROOT / "requirements" / "card.txt"  # the engine and torch
 PAGE = ROOT / "docs" / "reference" / "licences.md"
 
 # SPDX ids of licences that let anybody use a package commercially.
@@ -44,6 +44,7 @@ EXCEPTIONS = {
         "says “NVIDIA Proprietary Software” and carries no licence file; Linux only, for graphics cards",
     ),
     "nvidia-nvtx": ("Apache-2.0", "says “Apache 2.0” and, as a classifier, “Other/Proprietary License”"),
+    "soxr": ("LGPL-2.1-or-later", "libsoxr's; it is loaded at run time and may be replaced"),
     "sympy": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
     "torchaudio": ("BSD-2-Clause", "says “BSD License”; its licence file has two clauses"),
     **{f"nvidia-{name}": ("LicenseRef-NVIDIA-Proprietary", _NVIDIA) for name in _NVIDIA_PACKAGES.split()},
@@ -51,13 +52,13 @@ EXCEPTIONS = {
 HOME_PAGES = ("homepage", "home", "repository", "source", "source code", "code")  # labels of project addresses, best first
 HEAD = """# Licences of what is installed
 
-The add-on and its weights are GPL-3.0-or-later. *Install Engine* downloads the packages below, unchanged, from where pip looks; \
-none of them comes with the add-on. `make licences` writes this page from what the packages say of themselves; a test refuses a \
+The add-on and its weights are GPL-3.0-or-later. *Install Engine* and *Graphics Card…* download the packages below, unchanged, from \
+where pip looks. `make licences` writes this page from what the packages say of themselves; a test refuses a \
 licence that is unknown or does not allow commercial use.
 
-Wheels carry libraries of others, whose licences lie beside them: soundfile libsndfile (LGPL-2.1-or-later, loaded at run time), \
-numpy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exception), torch the parts its \
-licence files name.
+Wheels carry libraries of others, whose licences lie beside them: soundfile libsndfile and soxr libsoxr (LGPL-2.1-or-later, \
+loaded at run time), numpy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exception), torch the parts its licence \
+files name.
 
 The FLAME extra (smplx) is not among them: it is installed only by a person who accepts its licence, which allows non-commercial \
 research alone. Nor are the cluster extra, which `bake.py --cluster` needs (Ray, Apache-2.0), and the waveform extra, for weights of \

@@ -1,38 +1,118 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds out/thunder-VERSION.zip with Blender's own extension tool: of the Blender that BLENDER names, else of a bpy module."""
+"""Builds the packages that Blender installs, with its own extension tool: of the Blender that BLENDER names, else of a bpy module.
+
+package.py [--platforms "linux-x64 …"] [--pythons "3.11 3.13"]   out/packages/thunder-VERSION-PLATFORM-pyXY.zip, each with the engine's
+                                                                 libraries; without --platforms for this machine
+package.py --all          for every platform and Python
+package.py --repository   out/packages/index.json, for Blender to install and update from
+"""
 
 from __future__ import annotations
 
+import argparse
 import glob
+import json
 import os
+import platform as machine
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
+import vendor
 from environment import ask, blender, Missing, ROOT, say
 
-LARGEST = 120  # largest package, MB
+PACKAGES = ROOT / "out" / "packages"
+LARGEST = 110  # largest package, MB
+MANIFEST = "blender_manifest.toml"
+OLDEST = re.compile(r'^blender_version_min = ".+"$', re.M)
+FILE = re.compile(r".+-(?P<platform>[a-z]+-[a-z0-9]+)-py(?P<major>\d)(?P<minor>\d+)\.zip")  # name of a package
 
 
-def build(out: Path, tool: list[str]) -> Path:
-    """The package that the extension tool `tool` builds in the folder `out`. Raises Missing with what went wrong."""
-    manifest = (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
-    name, version = (re.findall(rf'^{key} = "(.+)"', manifest, re.M)[0] for key in ("id", "version"))
-    package = out / f"{name}-{version}.zip"
+def build(out: Path, tool: list[str], platform: str, python: str) -> Path:
+    """The package for a platform and a Python that the extension tool `tool` builds in the folder `out`, validated. Raises Missing."""
     out.mkdir(parents=True, exist_ok=True)
+    name, version = (field(key) for key in ("id", "version"))
+    package = out / f"{name}-{version}-{vendor.name_of(platform, python)}.zip"
     package.unlink(missing_ok=True)
-    command = [*tool, "build", "--source-dir", str(ROOT), "--output-dir", str(out)]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    # Below out/, as a Blender in a root of its own may see no other folder.
+    (ROOT / "out").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=ROOT / "out", prefix="stage-") as temporary:
+        stage = Path(temporary) / name
+        copy_code(stage)
+        vendor.fetch(platform, python, stage / "vendor")
+        (stage / MANIFEST).unlink()
+        (stage / MANIFEST).write_text(manifest(platform, python), encoding="utf-8")
+        run(tool, "build", "--source-dir", stage, "--output-filepath", package)
     # Blender exits with 0 even if the build failed, so the file is checked instead.
-    if done.returncode != 0 or not package.is_file():
-        raise Missing(f"Blender's extension tool could not build the package:\n{done.stdout}")
+    if not package.is_file() or "Success" not in (output := run(tool, "validate", package)):
+        raise Missing(f"Blender's extension tool did not accept {package.name}:\n{output if package.is_file() else 'no file'}")
     size = package.stat().st_size / 1e6
     if size > LARGEST:
         raise Missing(f"{package.name} has {size:.0f} MB, more than {LARGEST}: look at what paths_exclude_pattern lets in")
     say(f"{package.name}: {size:.1f} MB")
     return package
+
+
+def field(key: str) -> str:
+    """A text of the repository's manifest."""
+    return re.findall(rf'^{key} = "(.+)"', (ROOT / MANIFEST).read_text(encoding="utf-8"), re.M)[0]
+
+
+def manifest(platform: str, python: str) -> str:
+    """The manifest of a package: the repository's, which names no platform, and what the libraries inside need."""
+    first, beyond = vendor.PYTHONS[python]
+    lines = [f'blender_version_min = "{first}"', *([f'blender_version_max = "{beyond}"'] if beyond else []), f'platforms = ["{platform}"]']
+    text, count = OLDEST.subn("\n".join(lines), (ROOT / MANIFEST).read_text(encoding="utf-8"))
+    if count != 1:
+        raise Missing(f"{MANIFEST} names blender_version_min {count} times, not once")
+    return text
+
+
+def copy_code(stage: Path) -> None:
+    """The repository's files, as links where that is possible, without what is hidden or made; the manifest leaves out more."""
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        made = {"out", "cache", "runs", "vendor"} if Path(folder) == ROOT else {"__pycache__"}
+        return {name for name in names if name.startswith(".") or name in made}
+
+    shutil.copytree(ROOT, stage, ignore=left_out, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def make_index(folder: Path, tool: list[str]) -> Path:
+    """The index of a folder of packages, which makes it a repository for Blender. Raises Missing."""
+    index = folder / "index.json"
+    index.unlink(missing_ok=True)
+    output = run(tool, "server-generate", "--repo-dir", folder)
+    if not index.is_file():
+        raise Missing(f"Blender's extension tool made no index:\n{output}")
+    listed = json.loads(index.read_text(encoding="utf-8"))
+    # Blender reads this off wheels, which our packages do not name; by it a Blender chooses the package for its own Python.
+    for item in listed["data"]:
+        about = FILE.fullmatch(item["archive_url"].rpartition("/")[2])
+        if about is None:
+            raise Missing(f"“{item['archive_url']}” is none of our packages: remove it from {folder}")
+        item["python_versions"] = [f"{about['major']}.{about['minor']}"]
+    index.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
+    return index
+
+
+def run(tool: list[str], *arguments) -> str:
+    """What the extension tool says. Raises Missing if it fails."""
+    command = [*tool, *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise Missing(f"Blender's extension tool failed:\n{done.stdout}")
+    return done.stdout
 
 
 def extension_tool() -> list[str]:
@@ -56,8 +136,42 @@ def module_tool(python: Path) -> list[str]:
     return [str(python), scripts[0]]
 
 
-if __name__ == "__main__":
+def this_platform() -> str:
+    """This machine, as Blender calls it."""
+    system = {"darwin": "macos", "win32": "windows"}.get(sys.platform, "linux")
+    return f"{system}-{'arm64' if machine.machine().lower() in ('arm64', 'aarch64') else 'x64'}"
+
+
+def chosen_targets(platforms: list[str], pythons: list[str]) -> list[tuple[str, str]]:
+    """The packages of these platforms and Pythons. Raises Missing."""
+    known = {"platform": set(vendor.PLATFORMS), "Python": set(vendor.PYTHONS)}
+    for kind, names in (("platform", platforms), ("Python", pythons)):
+        if unknown := set(names) - known[kind]:
+            raise Missing(f"No package is made for the {kind} {', '.join(sorted(unknown))}: choose of {', '.join(sorted(known[kind]))}")
+    return [target for target in vendor.TARGETS if target[0] in platforms and target[1] in pythons]
+
+
+def main() -> int:
+    """Build what was asked for and print its paths; the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--platforms", default="", help="of " + ", ".join(vendor.PLATFORMS))
+    parser.add_argument("--pythons", default="", help="of " + ", ".join(vendor.PYTHONS))
+    parser.add_argument("--all", action="store_true", help="every platform and Python")
+    parser.add_argument("--repository", action="store_true", help="the index of the packages that were built")
+    options = parser.parse_args()
+    platforms = options.platforms.split() or (list(vendor.PLATFORMS) if options.all else [this_platform()])
     try:
-        print(build(ROOT / "out", extension_tool()))
+        tool = extension_tool()
+        if options.repository:
+            print(make_index(PACKAGES, tool))
+            return 0
+        for platform, python in chosen_targets(platforms, options.pythons.split() or list(vendor.PYTHONS)):
+            print(build(PACKAGES, tool, platform, python), flush=True)
     except Missing as error:
-        sys.exit(str(error))
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -62,7 +62,7 @@ def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence(l
 
 
 def test_no_exception_is_left_of_a_package_that_is_gone(licences):
-    assert set(licences.EXCEPTIONS) <= names_in("engine")
+    assert set(licences.EXCEPTIONS) <= names_in("card")
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ import sys
 import threading
 import time
 import traceback
+from typing import NamedTuple
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that every locked package has wheels for
 STAMP = "thunder-engine.json"  # file in a complete environment: its lock and the time of installation
@@ -37,19 +38,31 @@ MARK = b"The engine of THUNDER for Blender was installed into this folder, which
 ENVIRONMENT = ("bin", "etc", "include", "lib", "lib64", "share", "Include", "Lib", "Scripts", "pyvenv.cfg", ".gitignore", STAMP)
 OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)  # everything that is ever removed from the folder; the rest is not touched
 LINUX = sys.platform.startswith("linux")
-# Approximate sizes measured by research/install.py; only Linux's torch includes libraries for graphics cards. Minutes at 100 Mbit/s, on two
-# cores.
-DOWNLOAD_BYTES = 2.4e9 if LINUX else 0.2e9
-DISK_BYTES = 4.0e9 if LINUX else 0.5e9
-MINUTES = 8 if LINUX else 2
-PEAK_BYTES = DISK_BYTES + DOWNLOAD_BYTES  # disk space while pip unpacks, when both exist
-EXTRA_SHARE = 0.001  # approximate size of each package of an extra, as a share of the engine
+EXTRA_SHARE = 0.001  # approximate size of each package of an extra, as a share of the engine for graphics cards
 _TICK = 0.25  # seconds between two updates of pip's progress
 _HERE = os.path.dirname(os.path.abspath(__file__))
 INVENTORY = os.path.join(_HERE, "inventory.py")
 SUPERVISE = "--supervise"  # option that runs this script as the parent of a command that must not outlive the installer
 _WINDOWS = os.name == "nt"
 _PINNED, _HASH = r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==[^\s;]+", r"sha256:[0-9a-f]{64}"  # format of the package list
+
+
+class Size(NamedTuple):
+    """Approximate size of an engine, bytes to download and on the disk, and minutes to install it at 100 Mbit/s, on two cores."""
+
+    download: float
+    disk: float
+    minutes: int
+
+    @property
+    def peak(self) -> float:
+        """Disk space while pip unpacks, when both exist."""
+        return self.download + self.disk
+
+
+# Measured by research/install.py. Only Linux's torch includes libraries for graphics cards.
+PROCESSOR = Size(0.05e9, 0.17e9, 1)
+CARD = Size(2.4e9, 4.0e9, 8) if LINUX else Size(0.2e9, 0.6e9, 2)
 
 
 class Failed(Exception):
@@ -168,8 +181,9 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
             if os.path.lexists(stamp) and not extra:
                 os.remove(stamp)  # not complete any more
             share = EXTRA_SHARE * len(packages["wanting"]) if extra else len(packages["wanting"]) / len(packages["needed"])
-            _check_space(folder, share)
-            _pip(folder, packages, wheels, online, share)
+            size = CARD if extra or "torch" in packages["needed"] else PROCESSOR
+            _check_space(folder, share * size.peak)
+            _pip(folder, packages, wheels, online, share * size.download)
             packages = _check(folder, lock)
             if packages is None or packages["wanting"]:
                 missing = ", ".join(packages["wanting"][:4]) if packages else "pip"
@@ -284,12 +298,12 @@ def _brief(error) -> str:
     return text.splitlines()[0][:160] if text else type(error).__name__
 
 
-def _check_space(folder: str, share: float) -> None:
-    """Raise Failed if the disk has too little space for this share of the engine."""
+def _check_space(folder: str, needed: float) -> None:
+    """Raise Failed if the disk has fewer bytes of space."""
     free = shutil.disk_usage(folder).free
-    if free < share * PEAK_BYTES * _scale():
+    if free < needed * _scale():
         raise Failed(
-            f"The engine needs {share * PEAK_BYTES / 1e9:.0f} GB for a while and the disk of “{folder}” has "
+            f"The engine needs {needed / 1e9:.1f} GB for a while and the disk of “{folder}” has "
             f"{free / 1e9:.1f} GB left: free some and install again"
         )
 
@@ -299,8 +313,8 @@ def _scale() -> float:
     return float(os.environ.get("THUNDER_INSTALL_SCALE", "1"))
 
 
-def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: float) -> None:
-    """Let pip install the missing packages, about this share of the engine, and report progress by the bytes on the disk. Raises Failed."""
+def _pip(folder: str, packages: dict, wheels: str | None, online: bool, download: float) -> None:
+    """Let pip install the missing packages, about so many bytes to download, and report progress by those on the disk. Raises Failed."""
     downloads, variables = os.path.join(folder, DOWNLOADS), _temporary(folder)
     temporary = variables["TMPDIR"]
     for known in _dists(folder):
@@ -341,7 +355,7 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: f
     with _started(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, encoding="utf-8", errors="replace", env=environment
     ) as pip:
-        lines = _follow(pip, folder, temporary, packages, share)
+        lines = _follow(pip, folder, temporary, packages, download)
     shutil.rmtree(temporary, ignore_errors=True)
     for line in lines:
         print(line, file=sys.stderr)
@@ -349,14 +363,14 @@ def _pip(folder: str, packages: dict, wheels: str | None, online: bool, share: f
         raise Failed(why_failed(lines, wheels, online))
 
 
-def _follow(pip, folder: str, temporary: str, packages: dict, share: float) -> list[str]:
+def _follow(pip, folder: str, temporary: str, packages: dict, download: float) -> list[str]:
     """Report pip's progress by the bytes on the disk until it ends; returns its last lines of output."""
     lines: list[str] = []
     doing = ["Asking for packages"]
     reading = threading.Thread(target=_read, args=(pip.stdout, lines, doing), daemon=True)
     reading.start()
     count = len(packages["needed"])
-    total = max(1.0, DOWNLOAD_BYTES * share * _scale())
+    total = max(1.0, download * _scale())
     farthest = 0.02
     while pip.poll() is None:
         time.sleep(_TICK)

@@ -11,7 +11,7 @@ from pathlib import Path
 import bpy
 
 from ...thunder_core.client import Client
-from ...thunder_core.engine_python import find_engine_python
+from ...thunder_core.engine_python import find_engine_python, packaged_fits
 from ...thunder_core.errors import BadWeights, NoEngine
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.systems import available, System
@@ -48,10 +48,19 @@ def preferences():
 
 
 def venvs() -> tuple[str, ...]:
-    """Virtual environments that may hold the engine: the one in this extension's own user folder, once it is complete."""
+    """Virtual environments that may hold the engine: the one in this extension's own user folder, once it is complete. Where libraries
+    came with the package, only one of this version and with torch, which computes on graphics cards."""
     place = install.folder()
-    ready = place is not None and install.state(place).kind in ("READY", "OUTDATED")
+    if place is None:
+        return ()
+    state = install.state(place)
+    ready = state.kind == "READY" and "torch" in state.versions if packaged_fits() else state.kind in ("READY", "OUTDATED")
     return (place,) if ready else ()
+
+
+def is_packaged() -> bool:
+    """Whether the next request would use the libraries that came with the package, so that nothing needs to be installed."""
+    return packaged_fits() and not (_other_python() or os.environ.get("THUNDER_PYTHON") or venvs())
 
 
 def weights() -> str | None:

@@ -25,8 +25,7 @@ from ..host.session import Part, session
 
 PACKAGE = __package__.removesuffix(".scene.engine")  # extension name in Blender
 LOCK = Path(__file__).resolve().parents[2] / "requirements" / "engine.txt"
-FLAME_LOCK, WAVEFORM_LOCK = LOCK.with_name("flame.txt"), LOCK.with_name("waveform.txt")
-DOWNLOAD_GB, DISK_GB, MINUTES = installer.DOWNLOAD_BYTES / 1e9, installer.DISK_BYTES / 1e9, installer.MINUTES
+CARD_LOCK, FLAME_LOCK, WAVEFORM_LOCK = (LOCK.with_name(f"{name}.txt") for name in ("card", "flame", "waveform"))
 STOP_PATIENCE = 2.0  # seconds that the installer has to stop
 _ASIDE = re.compile(r"engine\.removed-\d+")  # name of a folder that is being removed
 LOOK_SECONDS = 0.25  # interval of updating the installation's progress
@@ -67,15 +66,15 @@ def state(place: str | None = None) -> State:
     if not os.path.exists(installer.python_in(place)):
         return State("BROKEN", "The Python that the engine was installed with was removed", {})
     versions = {"python": stamp.get("python", ""), **versions_in(place)}
-    if stamp.get("lock") != lock_hash(LOCK.stat().st_mtime_ns):
+    if stamp.get("lock") not in {lock_hash(lock, lock.stat().st_mtime_ns) for lock in (LOCK, CARD_LOCK)}:
         return State("OUTDATED", "The engine belongs to an earlier version of the add-on", versions)
     return State("READY", "The engine is installed", versions)
 
 
 @lru_cache(maxsize=4)
-def lock_hash(changed: int) -> str:
-    """Hash of the list of packages; `changed`: when the file was, so that the cache notices."""
-    return installer.hash_of(str(LOCK))
+def lock_hash(lock: Path, changed: int) -> str:
+    """Hash of a list of packages; `changed`: when the file was, so that the cache notices."""
+    return installer.hash_of(str(lock))
 
 
 @lru_cache(maxsize=4)
@@ -84,9 +83,26 @@ def versions_in(place: str) -> dict:
     result = {}
     for info in Path(place).glob("lib/python*/site-packages/*.dist-info" if os.name != "nt" else "Lib/site-packages/*.dist-info"):
         name, _, version = info.name.removesuffix(".dist-info").partition("-")
-        if name in ("torch", "torchaudio", "transformers", "numpy", "smplx"):
+        if name in ("onnxruntime", "torch", "torchaudio", "transformers", "numpy", "smplx"):
             result[name] = version
     return result
+
+
+def has_card() -> bool:
+    """Whether torch, which computes on graphics cards, is in this extension's own environment."""
+    return "torch" in state().versions
+
+
+def size(card: bool) -> str:
+    """What the engine, or the one for graphics cards, needs, as a phrase."""
+    needs = installer.CARD if card else installer.PROCESSOR
+    minutes = f"about {needs.minutes} minutes" if needs.minutes > 1 else "less than a minute"
+    return f"{needs.disk / 1e9:.1f} GB of disk space, {minutes}"
+
+
+def download(card: bool) -> str:
+    """How much is downloaded for it, as a phrase."""
+    return f"about {(installer.CARD if card else installer.PROCESSOR).download / 1e9:.2g} GB to download"
 
 
 def has_flame_extra() -> bool:
@@ -218,9 +234,12 @@ class _Installing(Part):
 installing = session.add(_Installing())
 
 
-def begin(wheels: str | None, online: bool) -> Installation:
-    """Start installing, completing or repairing this extension's environment; the preferences show how far it is."""
-    return _begin(Installation(folder(), wheels, online))
+def begin(wheels: str | None, online: bool, card: bool = False) -> Installation:
+    """Start installing, completing or repairing this extension's environment; the preferences show how far it is.
+
+    card: with torch, for graphics cards, which an environment keeps that has it.
+    """
+    return _begin(Installation(folder(), wheels, online, str(CARD_LOCK if card or has_card() else LOCK)))
 
 
 def begin_extra(lock: Path, wheels: str | None, online: bool) -> Installation:

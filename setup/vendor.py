@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Fetches the wheels of requirements/package.txt for one platform and one Python, and unpacks what the engine needs of them.
+
+What is never imported when networks run stays out; every licence text travels along. The wheels are kept in out/wheels/, so that a second
+build needs no network.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from email.parser import HeaderParser
+from pathlib import Path
+
+from environment import engine, Missing, ROOT, say
+
+LOCK = ROOT / "requirements" / "package.txt"
+WHEELS = ROOT / "out" / "wheels"
+ABOUT = "made_for.json"  # file in vendor/ that says for which Python and platform it is
+
+# Blender's name of a platform → pip's names of it. Windows on arm64 has no wheel of soxr; Intel Macs have none of this onnxruntime.
+PLATFORMS = {
+    "linux-x64": tuple(f"manylinux{each}_x86_64" for each in ("_2_28", "_2_27", "_2_17", "2014")),
+    "linux-arm64": tuple(f"manylinux{each}_aarch64" for each in ("_2_28", "_2_27", "_2_17", "2014")),
+    "windows-x64": ("win_amd64",),
+    "macos-arm64": ("macosx_14_0_arm64",),
+}
+# A Python → the oldest Blender that has it, and the first that has another. 3.14 is that of a distribution's own build.
+PYTHONS = {"3.11": ("4.2.0", "5.1.0"), "3.13": ("5.1.0", None), "3.14": ("5.1.0", None)}
+TARGETS = tuple(
+    (platform, python) for platform in PLATFORMS for python in PYTHONS if python != "3.14" or platform == "linux-x64"
+)  # the packages that are built
+
+# Beginnings of paths in wheels that running networks and reading sounds never touch. The whole of ONNX Runtime is compiled into its
+# Python module; the shared library beside it is for programs in other languages.
+UNUSED = (
+    *(f"onnxruntime/{name}/" for name in ("backend", "datasets", "quantization", "tools", "transformers")),
+    *(f"onnxruntime/capi/{name}" for name in ("libonnxruntime", "onnxruntime.dll", "onnxruntime_providers_shared")),
+    "cffi/",  # soundfile needs only its compiled half
+)
+
+
+def wheels(platform: str, python: str) -> list[Path]:
+    """The locked wheels for a platform and a Python ("3.11"), from out/wheels/ or, where they are not there, from where pip looks. Raises
+    Missing."""
+    kept = WHEELS / name_of(platform, python)
+    output = ""
+    for source in (["--no-index", "--find-links", str(kept)], []):
+        if source and not kept.is_dir():
+            continue
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=kept.parent) as fresh:
+            done = subprocess.run(
+                [*download_command(platform, python), *source, "--dest", fresh],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            output = done.stdout
+            if done.returncode == 0:
+                shutil.rmtree(kept, ignore_errors=True)
+                shutil.copytree(fresh, kept)
+                return sorted(kept.glob("*.whl"))
+    raise Missing(f"The wheels for {platform}, Python {python}, could not be fetched:\n{output}")
+
+
+def name_of(platform: str, python: str) -> str:
+    """How a platform and a Python are called in names of files."""
+    return f"{platform}-py{python.replace('.', '')}"
+
+
+def download_command(platform: str, python: str) -> list[str]:
+    """The command that fetches exactly the locked wheels, checked by their hashes."""
+    command = [python_with_pip(), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]
+    command += ["--require-hashes", "--only-binary", ":all:", "--requirement", str(LOCK)]
+    command += ["--implementation", "cp", "--python-version", python]
+    for abi in ("cp" + python.replace(".", ""), "abi3", "none"):
+        command += ["--abi", abi]
+    for tag in PLATFORMS[platform]:
+        command += ["--platform", tag]
+    return command
+
+
+def python_with_pip() -> str:
+    """A Python that has pip: this one, or that of the engine's environment."""
+    here = subprocess.run([sys.executable, "-c", "import pip"], capture_output=True).returncode == 0
+    return sys.executable if here else str(engine(()))
+
+
+def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> None:
+    """Unpack wheels into a new folder, with a note of what it was made for and a list of licences. Raises Missing."""
+    folder.mkdir(parents=True)
+    versions, rows = {}, []
+    for wheel in files:
+        with zipfile.ZipFile(wheel) as archive:
+            for entry in archive.infolist():
+                if entry.is_dir() or entry.filename.startswith(UNUSED):
+                    continue
+                if ".data" in Path(entry.filename).parts[0]:
+                    raise Missing(f"{wheel.name} holds “{entry.filename}”, which is more than a folder can take up")
+                archive.extract(entry, folder)
+            info = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+            about = HeaderParser().parsestr(archive.read(info).decode("utf-8"))
+        versions[about["Name"]] = about["Version"]
+        licence = about["License-Expression"] or (about["License"] or "").partition("\n")[0]
+        rows.append(f"{about['Name']} {about['Version']}: {licence}, {info.rpartition('/')[0]}/\n")
+    (folder / ABOUT).write_text(json.dumps({"platform": platform, "python": python, "packages": versions}, indent=1) + "\n")
+    (folder / "LICENCES.txt").write_text(LICENCES + "".join(rows), encoding="utf-8")
+    if not any(folder.glob("soundfile-*.dist-info/LICENSE*")) or not any(folder.glob("soxr-*.dist-info/licenses/COPYING.LGPL")):
+        raise Missing("The licence texts of soundfile or soxr are missing from their wheels")
+
+
+LICENCES = """What the engine of THUNDER for Blender uses, unchanged and by its own authors, each with its licence texts.
+libsndfile (in _soundfile_data/, whose COPYING is its licence) and libsoxr (in soxr/) are LGPL-2.1-or-later: you may replace both.
+Their sources: github.com/libsndfile/libsndfile, github.com/bastibe/libsndfile-binaries, github.com/dofuuz/python-soxr
+
+"""
+
+
+def fetch(platform: str, python: str, folder: Path) -> None:
+    """Make `folder` the engine's libraries for a platform and a Python. Raises Missing."""
+    say(f"libraries for {platform}, Python {python}")
+    unpack(wheels(platform, python), folder, platform, python)
