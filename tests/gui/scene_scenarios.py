@@ -276,7 +276,7 @@ def sets_up_the_engine(hand):
     yield from picture("unfinished")
     install.installing.error = ""
     (place / "bin" / "python").write_text("")
-    (place / "thunder-engine.json").write_text(f'{{"lock": "{install.lock_hash(0)}", "python": "3.13.2"}}')
+    (place / "thunder-engine.json").write_text(f'{{"lock": "{install.lock_hash(install.LOCK, 0)}", "python": "3.13.2"}}')
     info = place / "lib" / "python3.13" / "site-packages" / "torch-2.11.0.dist-info"
     info.mkdir(parents=True)
     install.versions_in.cache_clear()
