@@ -440,8 +440,10 @@ def limited_memory(tmp_path, kilobytes):
     return str(limited)
 
 
-@pytest.mark.parametrize("kilobytes, sentence", [(20_000, "memory ran out"), (200_000, "too little memory to load the engine")])
-def test_too_little_memory_to_load_the_engine_is_said_to_be_that(tmp_path, kilobytes, sentence):
+@pytest.mark.parametrize("kilobytes", [20_000, 200_000])  # too little for Python, for the engine's libraries
+def test_too_little_memory_to_load_the_engine_is_said_to_be_that(tmp_path, kilobytes):
+    # A library of the engine may raise an error or end the process, which depends on the number of processors.
+    sentence = "memory ran out|too little memory to load the engine"
     with Client(limited_memory(tmp_path, kilobytes)) as client, pytest.raises(errors.OutOfMemory, match=sentence):
         client.request("hello").wait(timeout=120)
 
