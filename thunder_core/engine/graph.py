@@ -33,6 +33,7 @@ class Graph:
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other programs, and other threads of ours, have work
         options.log_severity_level = 4  # what is wrong is said in the error
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL  # done when the graph was written
         options.enable_mem_pattern = False  # sounds have all lengths
         try:
             if file.stat().st_size > _LARGEST:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import gc
 import io
 import itertools
@@ -284,7 +285,8 @@ class Worker:
         if is_silent:  # said before anything is loaded
             progress.give({"event": UNSPOKEN, "silent": True})
         engine = self._loaded(progress)
-        about = self._about_takes(engine, speech, folder)
+        # What the weights are is known when they have been read for their checksums, beside the work for the first take.
+        about = functools.cache(lambda: self._about_takes(engine, speech, folder))
         number = itertools.count(1)
         answers = {}
 
@@ -296,11 +298,11 @@ class Worker:
 
         def arrived(take):
             answers[take.seed] = _save_take(take, folder, next(number))
-            progress.give({"event": "take", "take": answers[take.seed], **about})
+            progress.give({"event": "take", "take": answers[take.seed], **about()})
 
         takes_made = engine.generate(speech, request, progress, arrived, noticed)
         return {
-            **about,
+            **about(),
             "sound_seconds": speech.seconds,
             "takes": [answers[take.seed] for take in takes_made],
             "seconds": time.monotonic() - started,

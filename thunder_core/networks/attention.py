@@ -15,6 +15,6 @@ def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Te
     """
     # A processor's fused attention takes ten times as long for gradients in bfloat16; a graph has no fused one.
     if torch.jit.is_tracing() or (q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.requires_grad):
-        logits = (q @ k.transpose(-1, -2)).float() * q.shape[-1] ** -0.5
+        logits = ((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)).float()
         return (logits if bias is None else logits + bias).softmax(-1).to(v.dtype) @ v
     return F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias.to(q.dtype)[None])

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn, Tensor
 from torch.onnx import symbolic_helper
@@ -32,11 +33,15 @@ Axes = dict[str, dict[int, str]]
 
 @dataclass(frozen=True)
 class _Traced:
-    """What a network is traced with: inputs by name, names of its outputs, and which axes of both have any length."""
+    """What a network is traced with: inputs by name, names of its outputs, and which axes of both have any length.
+
+    paced: the input [B, T, …] as long as everything that layers normalise, if there is one.
+    """
 
     inputs: dict[str, Tensor]
     outputs: list[str]
     axes: Axes
+    paced: str = ""
 
 
 def _denoiser(network: Denoiser) -> _Traced:
@@ -49,7 +54,7 @@ def _denoiser(network: Denoiser) -> _Traced:
     if known.style:
         inputs |= {"style": torch.randn(_TAKES, _FRAMES, known.style), "free": torch.zeros(1, dtype=torch.bool)}
         axes["style"] = {0: "styles", 1: "frames or one"}
-    return _Traced(inputs, ["estimate"], axes)
+    return _Traced(inputs, ["estimate"], axes, paced="x")
 
 
 def _encoder(network: SpeechEncoder) -> _Traced | None:
@@ -151,6 +156,39 @@ def _transpose_weights(graph, stored: Collection[str]) -> None:
                 node.input[place] = transposes[name].input[0] + TRANSPOSED
 
 
+def _normalise_rows(graph, paced: str) -> None:
+    """Have layers normalise [B, T, width] as instances: ONNX Runtime needs a fifth of the time for it.
+
+    paced: input [B, T, …].
+    """
+    import onnx
+
+    def node(kind: str, inputs: list[str], output: str, **attributes):
+        return onnx.helper.make_node(kind, inputs, [output], **attributes)
+
+    def constant(name: str, values: list):
+        return onnx.numpy_helper.from_array(np.array(values), name)
+
+    graph.initializer.extend([constant("first axis", [1]), constant("second axis", [2])])
+    nodes = [node("Shape", [paced], "shape of all"), node("Slice", ["shape of all", "first axis", "second axis"], "frames of all")]
+    for name, value in (("ones", 1), ("zeros", 0)):
+        of_one = onnx.numpy_helper.from_array(np.array([value], np.float32))
+        nodes.append(node("ConstantOfShape", ["frames of all"], name, value=of_one))
+    for old in graph.node:
+        if old.op_type != "LayerNormalization":
+            nodes.append(old)
+            continue
+        (x, weight, bias), result = old.input, old.output[0]
+        epsilon = next(each.f for each in old.attribute if each.name == "epsilon")
+        nodes += [
+            node("InstanceNormalization", [x, "ones", "zeros"], f"{result} normal", epsilon=epsilon),
+            node("Mul", [f"{result} normal", weight], f"{result} scaled"),
+            node("Add", [f"{result} scaled", bias], result),
+        ]
+    del graph.node[:]
+    graph.node.extend(nodes)
+
+
 def graph_of(network: nn.Module, traced: _Traced) -> bytes:
     """The graph of a network, whose weights are named as in its state_dict and left out."""
     import onnx
@@ -171,6 +209,8 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
         )  # fmt: skip
     model = onnx.load_from_string(made.getvalue())
     _transpose_weights(model.graph, stored)
+    if traced.paced:
+        _normalise_rows(model.graph, traced.paced)
     weights = [tensor for tensor in model.graph.initializer if tensor.name.removesuffix(TRANSPOSED) in stored]
     model = _simplified(model, weights)
     for tensor in weights:
