@@ -42,6 +42,7 @@ _JAW_EASE = 0.8  # standard deviation of the jaw's smoothing, frames
 _STEP = 1e-3
 _ROUNDS = 3
 _HALVINGS, _TUCKS = 7, 2
+_FRAMES_ROLLED = 4000  # frames whose lips are rolled to the teeth at once: one needs 60 kB
 _TINY = 1e-6
 _LEANING = 0.01  # channel value above which left and right are distinguished
 _HARDLY = 0.02  # weight of a sound below which it is ignored
@@ -242,6 +243,11 @@ class Mechanics:
 
     def _roll_to_teeth(self, x, turn) -> np.ndarray:
         """Roll of the lower lip, [T], at which it touches the upper teeth; overwrites the roll of x."""
+        parts = (slice(start, start + _FRAMES_ROLLED) for start in range(0, len(x), _FRAMES_ROLLED))
+        return np.concatenate([self._roll_of_part(x[part], turn[part]) for part in parts])
+
+    def _roll_of_part(self, x, turn) -> np.ndarray:
+        """As `_roll_to_teeth`, all in memory."""
         straight = self.articulators.moves_lip_straight(self.roll)
         rolls = (0.0, LARGEST_VALUE) if straight else (0.0, 1.0, LARGEST_VALUE)  # between these the lip moves straight
         surfaces = []

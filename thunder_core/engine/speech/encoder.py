@@ -140,12 +140,16 @@ def at_frames(features: np.ndarray, frames: int) -> np.ndarray:
     t = np.clip((np.arange(frames) / FPS - OFFSET) * ENCODER_RATE, 0, last)
     i = np.minimum(t.astype(int), max(0, last - 1))
     w = (t - i)[:, None].astype(features.dtype)
-    return features[i] * (1 - w) + features[np.minimum(i + 1, last)] * w
+    result, after = features[i], features[np.minimum(i + 1, last)]
+    result *= 1 - w  # in place: those of an hour have 80 MB
+    after *= w
+    result += after
+    return result
 
 
 def phonetic(hidden: np.ndarray, logits: np.ndarray, frames: int) -> np.ndarray:
     """Hidden features [N, width] and how likely each phone is, from logits [N, 40] → [frames, width + 40]."""
-    return at_frames(np.concatenate([hidden, softmax(logits)], -1), frames)
+    return np.concatenate([at_frames(hidden, frames), at_frames(softmax(logits), frames)], -1)
 
 
 def speech_features(hidden: np.ndarray, logits: np.ndarray, samples: np.ndarray, frames: int) -> np.ndarray:
@@ -155,8 +159,10 @@ def speech_features(hidden: np.ndarray, logits: np.ndarray, samples: np.ndarray,
 
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities [..., n] of logits [..., n]."""
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    powers = logits - logits.max(-1, keepdims=True)
+    np.exp(powers, out=powers)
+    powers /= powers.sum(-1, keepdims=True)
+    return powers
 
 
 def loudness(samples: np.ndarray, frames: int) -> np.ndarray:
