@@ -309,7 +309,7 @@ class Bench:
         return counter.get_total_flops() / (TAKES * frames)
 
     def start(self) -> Figures:
-        """Time until a new engine process is ready, and until a new one has sent the first of TAKES takes; the most memory of it. Medians."""
+        """Medians of the time until a new engine process is ready, until one has sent the first of TAKES takes, and of its most memory."""
         import soundfile
 
         ready, first, most = [], [], []

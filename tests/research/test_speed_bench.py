@@ -16,7 +16,8 @@ from thunder_core.request import NORMAL
 
 WANTED = (
     "sampler_speedup_vs_ddpm1000 lve_ratio sdiv_lip_ratio sdiv_upper_ratio takes8_seconds takes8_over_torch "
-    "one_take_seconds one_take_over_torch one_take_busy_over_torch matmul_fraction worker_ready_seconds first_take_seconds keying_seconds peak_rss_1h_gb"
+    "one_take_seconds one_take_over_torch one_take_busy_over_torch matmul_fraction "
+    "worker_ready_seconds first_take_seconds engine_memory_gb keying_seconds peak_rss_1h_gb"
 ).split()
 
 
