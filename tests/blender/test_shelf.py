@@ -2,21 +2,21 @@
 """A Blender gets its own package from a repository, updates it without loss, and is as before when it has removed it."""
 
 import json
+import shutil
 import subprocess
 import sys
-from pathlib import Path
+import zipfile
 
 import pytest
 import shelf
 
-SCRIPT = Path(__file__).with_name("shelf_session.py")
 PYTHON = "{}.{}".format(*sys.version_info)
 
 
 def act(part, folder, url):
     """A session of this Blender; what it saw."""
     done = subprocess.run(
-        [sys.executable, SCRIPT, part, folder, url],
+        [sys.executable, shelf.SESSION, part, folder, url],
         cwd=folder,
         env=shelf.session_environment(folder),
         capture_output=True,
@@ -97,3 +97,24 @@ def test_the_engine_ends_before_its_files_are_replaced_or_removed(life):
 @pytest.mark.slow
 def test_nothing_is_left_of_a_removed_extension(life):
     shelf.check_removed(life[0])
+
+
+OTHER_RUNTIME = "1.24.1"
+
+
+@pytest.mark.slow
+def test_another_extension_keeps_its_own_onnx_runtime(packaging, tool, package, tmp_path):
+    """Blender puts wheels of manifests into one folder for all extensions; ours does not look there."""
+    command = [packaging.vendor.python_with_pip(), "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    command += ["--python-version", PYTHON, "--dest", tmp_path, f"onnxruntime=={OTHER_RUNTIME}"]
+    fetched = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    if fetched.returncode:
+        pytest.skip(f"onnxruntime {OTHER_RUNTIME} cannot be fetched here: {fetched.stderr.strip()[-200:]}")
+    shelf.neighbour(next(tmp_path.glob("onnxruntime-*.whl")), tmp_path)
+    (tmp_path / "shelf").mkdir()
+    shutil.copy(package, tmp_path / "shelf")
+    seen = act("beside", tmp_path, packaging.make_index(tmp_path / "shelf", tool).as_uri())
+    ours = json.loads(zipfile.ZipFile(package).read("vendor/made_for.json"))["packages"]["onnxruntime"]
+    assert seen["theirs"] == [-2.0, -3.0, -4.0] and seen["their_version"] == OTHER_RUNTIME != ours
+    assert seen["ours"] == ours and seen["takes"] == 1
+    assert "/.local/" in seen["their_file"], seen["their_file"]

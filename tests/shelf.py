@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A repository of packages to install from: stand-ins for Blenders and systems that are not here, an earlier version, a web server."""
 
+import base64
 import contextlib
 import functools
 import http.server
@@ -13,6 +14,7 @@ from pathlib import Path
 
 MANIFEST = "blender_manifest.toml"
 EARLIER = "0.0.9"
+SESSION = Path(__file__).with_name("shelf_session.py")
 
 
 def stand_in(packaging, folder, platform, python, version=None):
@@ -51,6 +53,59 @@ def fill(packaging, tool, folder, package):
         (folder / name).mkdir()
         of(package, folder / name)
         packaging.make_index(folder / name, tool)
+
+
+NEIGHBOUR = """
+import base64
+
+MODEL = base64.b64decode("{model}")
+
+
+def compute(value):
+    import numpy
+    import onnxruntime
+
+    return float(onnxruntime.InferenceSession(MODEL).run(None, {{"x": numpy.full(1, value, numpy.float32)}})[0][0])
+
+
+def register():
+    pass
+
+
+def unregister():
+    pass
+"""
+
+
+def neighbour(wheel, folder):
+    """An extension that brings a wheel of ONNX Runtime and computes −x with it; its path."""
+    path = folder / "neighbour.zip"
+    manifest = {
+        **{"schema_version": "1.0.0", "id": "neighbour", "version": "1.0.0", "name": "Neighbour", "tagline": "Computes in Blender"},
+        **{"maintainer": "Nobody", "type": "add-on", "blender_version_min": "4.2.0", "license": ["SPDX:GPL-3.0-or-later"]},
+        "wheels": [f"./wheels/{wheel.name}"],
+    }
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(MANIFEST, "".join(f"{key} = {json.dumps(value)}\n" for key, value in manifest.items()))
+        archive.writestr("__init__.py", NEIGHBOUR.format(model=base64.b64encode(negation()).decode()))
+        archive.write(wheel, f"wheels/{wheel.name}")
+    return path
+
+
+def negation():
+    """An ONNX model of one node: y [1] = −x [1]."""
+
+    def part(number, data):
+        data = data.encode() if isinstance(data, str) else data
+        return bytes([number << 3 | 2, len(data)]) + data
+
+    def counted(number, value):
+        return bytes([number << 3, value])
+
+    numbers = part(1, counted(1, 1) + part(2, part(1, counted(1, 1))))  # a tensor of one float
+    node = part(1, "x") + part(2, "y") + part(4, "Neg")
+    graph = part(1, node) + part(2, "g") + part(11, part(1, "x") + part(2, numbers)) + part(12, part(1, "y") + part(2, numbers))
+    return counted(1, 8) + part(7, graph) + part(8, part(1, "") + counted(2, 17))
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
