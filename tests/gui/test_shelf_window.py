@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 import shelf
+from timing import keeps, measured
 
 pytestmark = [pytest.mark.window, pytest.mark.timeout(900)]
 
@@ -57,3 +58,21 @@ def test_an_update_brings_the_newer_code_and_keeps_what_the_user_made(life):
 def test_a_removed_extension_leaves_nothing_and_its_engine_ends_first(life):
     shelf.check_order(life[0])
     shelf.check_removed(life[0])
+
+
+@pytest.fixture(scope="module")
+def first_take(real_blender, package):
+    return real_blender.act("shelf_scenarios.from_zip_to_take", package=package, timeout=800)
+
+
+@pytest.mark.slow
+def test_the_dragged_package_leads_to_a_playing_take(windowed, first_take):
+    assert first_take["takes"] == 8 and first_take["playing"] and first_take["frame"] > 1
+    assert "Traceback" not in first_take["log"], first_take["log"][-3000:]
+    measured.append(f"from the dragged package to the take, s: {first_take['steps']}")
+
+
+@pytest.mark.slow
+def test_the_first_take_comes_soon_after_the_drag(windowed, first_take):
+    seconds = first_take["steps"]
+    keeps(20, seconds["install"] + seconds["head"] + seconds["voice"] + seconds["playing"], "from the drag to the playing take")
