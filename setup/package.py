@@ -106,8 +106,9 @@ def make_index(folder: Path, tool: list[str]) -> Path:
         kept = newest.setdefault(about.groups(), item)
         if release(item) > release(kept):
             newest[about.groups()] = item
-    # Of two packages that fit, Blender takes the one that is listed last, whatever their versions.
-    listed["data"] = [newest[target] for target in sorted(newest)]
+    # Of two packages that fit, Blender takes the one that is listed last, whatever their versions. Should one not look at the Python,
+    # it is an early 4.2, whose own is the oldest.
+    listed["data"] = [newest[target] for target in sorted(newest, reverse=True)]
     index.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
     return index
 

@@ -32,8 +32,9 @@ PLATFORMS = {
     "windows-x64": ("win_amd64",),
     "macos-arm64": ("macosx_14_0_arm64",),
 }
-# A Python → the oldest Blender that has it, and the first that has another. 3.14 is that of a distribution's own build.
-PYTHONS = {"3.11": ("4.2.0", "5.1.0"), "3.13": ("5.1.0", None), "3.14": ("5.1.0", None)}
+# A Python → the oldest Blender that may have it, and the first that has none so old. Blender's makers build 4.2 to 5.0 with 3.11 and what
+# follows with 3.13; distributions build any with theirs: Debian 13 has Blender 4.3 with 3.13.
+PYTHONS = {"3.11": ("4.2.0", "5.1.0"), "3.13": ("4.2.0", None), "3.14": ("4.2.0", None)}
 TARGETS = tuple(
     (platform, python) for platform in PLATFORMS for python in PYTHONS if python != "3.14" or platform == "linux-x64"
 )  # the packages that are built

@@ -7,12 +7,18 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
+from thunder.panels import first_steps
+from thunder.scene.engine import connection
+from thunder.thunder_core import engine_python
 
 pytestmark = pytest.mark.one_blender
 
 ROOT = Path(__file__).resolve().parents[2]
+PYTHON = "{}.{}".format(*sys.version_info)
 
 NEEDED = {
     "blender_manifest.toml",
@@ -142,3 +148,20 @@ def test_a_binary_of_another_platform_or_python_is_refused(packaging, tmp_path):
     library.write_bytes(b"\xca\xfe\xba\xbe" + bytes(100))
     with pytest.raises(missing, match="another machine"):
         vendor.check_binaries(tmp_path, "macos-arm64", "3.11")
+
+
+def test_a_package_for_another_python_says_which_one_to_install(blender, monkeypatch, tmp_path):
+    """Blender refuses no package for its Python; so the panel tells, and what generates."""
+    made_for = tmp_path / "made_for.json"
+    made_for.write_text('{"python": "3.99"}')
+    monkeypatch.setattr(engine_python, "MADE_FOR", made_for)
+    monkeypatch.delenv("THUNDER_PYTHON", raising=False)
+    wanted = f"install the package whose name ends with py{sys.version_info[0]}{sys.version_info[1]}"
+    assert connection.current_python() == (
+        False,
+        f"This package of Thunder is for Python 3.99 and this Blender has Python {PYTHON}: {wanted}",
+    )
+    layout, preferences = MagicMock(), SimpleNamespace(system=SimpleNamespace(ui_scale=1))
+    context = SimpleNamespace(scene=blender.context.scene, preferences=preferences, region=SimpleNamespace(width=10_000))
+    first_steps.THUNDER_PT_first_steps.draw(SimpleNamespace(layout=layout, _step=lambda *_: None), context)
+    assert wanted in layout.column().label.call_args.kwargs["text"]

@@ -64,6 +64,14 @@ def test_the_index_lists_the_newest_of_each_target_alone(packaging, tool, stand_
 
 
 @pytest.mark.one_blender
+def test_a_blender_that_does_not_look_at_the_python_takes_that_of_the_first_blenders(packaging, tool, stand_ins):
+    listed = json.loads(packaging.make_index(stand_ins, tool).read_text())["data"]
+    for platform in packaging.vendor.PLATFORMS:
+        fitting = [item for item in listed if item["platforms"] == [platform] and item["blender_version_min"] == "4.2.0"]
+        assert len(fitting) > 1 and fitting[-1]["python_versions"] == ["3.11"]
+
+
+@pytest.mark.one_blender
 def test_what_is_none_of_our_packages_is_refused(packaging, tool, stand_ins):
     (stand_ins / "stranger.zip").write_bytes(next(stand_ins.glob("*.zip")).read_bytes())
     with pytest.raises(packaging.Missing, match="none of our packages"):
