@@ -5,6 +5,7 @@ import bpy
 
 from ..scene.engine import connection, install
 from ..scene.heads import head
+from ..thunder_core.engine_python import packaged_for
 from .sidebar import has_voice
 from .tab import Tab, wrapped_label
 
@@ -20,7 +21,7 @@ class THUNDER_PT_first_steps(Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        there = connection.current_python()[0]
+        there, text = connection.current_python()
         done = (head.is_any_in(context.scene), has_voice(context))
         self._step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
         self._step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
@@ -30,6 +31,8 @@ class THUNDER_PT_first_steps(Tab, bpy.types.Panel):
             running = install.installing.running
             if running is not None:
                 layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
+            elif packaged_for():
+                wrapped_label(layout, text, context, icon="ERROR")  # it brings an engine, for another Python
             else:
                 wrapped_label(layout, "One-time setup: install the engine", context)
                 layout.operator("thunder.open_preferences", icon="IMPORT")

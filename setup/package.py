@@ -96,14 +96,27 @@ def make_index(folder: Path, tool: list[str]) -> Path:
     if not index.is_file():
         raise Missing(f"Blender's extension tool made no index:\n{output}")
     listed = json.loads(index.read_text(encoding="utf-8"))
-    # Blender reads this off wheels, which our packages do not name; by it a Blender chooses the package for its own Python.
+    newest: dict[tuple[str, ...], dict] = {}
     for item in listed["data"]:
         about = FILE.fullmatch(item["archive_url"].rpartition("/")[2])
         if about is None:
             raise Missing(f"“{item['archive_url']}” is none of our packages: remove it from {folder}")
+        # Blender reads this off wheels, which our packages do not name; by it a Blender chooses the package for its own Python.
         item["python_versions"] = [f"{about['major']}.{about['minor']}"]
+        kept = newest.setdefault(about.groups(), item)
+        if release(item) > release(kept):
+            newest[about.groups()] = item
+    # Of two packages that fit, Blender takes the one that is listed last, whatever their versions. Should one not look at the Python,
+    # it is an early 4.2, whose own is the oldest.
+    listed["data"] = [newest[target] for target in sorted(newest, reverse=True)]
     index.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
     return index
+
+
+def release(item: dict) -> tuple:
+    """The version of a listed package, to be compared: 1.0.0-beta comes before 1.0.0."""
+    numbers, _, suffix = item["version"].partition("-")
+    return tuple(map(int, numbers.split("."))), not suffix, suffix
 
 
 def run(tool: list[str], *arguments) -> str:

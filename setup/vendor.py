@@ -8,7 +8,9 @@ build needs no network.
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -30,8 +32,9 @@ PLATFORMS = {
     "windows-x64": ("win_amd64",),
     "macos-arm64": ("macosx_14_0_arm64",),
 }
-# A Python → the oldest Blender that has it, and the first that has another. 3.14 is that of a distribution's own build.
-PYTHONS = {"3.11": ("4.2.0", "5.1.0"), "3.13": ("5.1.0", None), "3.14": ("5.1.0", None)}
+# A Python → the oldest Blender that may have it, and the first that has none so old. Blender's makers build 4.2 to 5.0 with 3.11 and what
+# follows with 3.13; distributions build any with theirs: Debian 13 has Blender 4.3 with 3.13.
+PYTHONS = {"3.11": ("4.2.0", "5.1.0"), "3.13": ("4.2.0", None), "3.14": ("4.2.0", None)}
 TARGETS = tuple(
     (platform, python) for platform in PLATFORMS for python in PYTHONS if python != "3.14" or platform == "linux-x64"
 )  # the packages that are built
@@ -43,6 +46,19 @@ UNUSED = (
     *(f"onnxruntime/capi/{name}" for name in ("libonnxruntime", "onnxruntime.dll", "onnxruntime_providers_shared")),
     "cffi/",  # soundfile needs only its compiled half
 )
+
+# What a binary's first bytes say of its system and processor → Blender's name of that platform.
+ELF, PE, MACHO, MACHO_OF_SEVERAL = b"\x7fELF", b"MZ", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"
+MACHINES = {
+    (ELF, 0x3E): "linux-x64",
+    (ELF, 0xB7): "linux-arm64",
+    (PE, 0x8664): "windows-x64",
+    (PE, 0xAA64): "windows-arm64",
+    (MACHO, 0x1000007): "macos-x64",
+    (MACHO, 0x100000C): "macos-arm64",
+}
+HEAD = 4096  # bytes of a file in which its kind is told
+OF_PYTHON = re.compile(r"[.-](?:cpython-|cp)(\d)(\d+)[.-]")  # part of a name that tells for which Python a binary was compiled
 
 
 def wheels(platform: str, python: str) -> list[Path]:
@@ -110,10 +126,47 @@ def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> N
         versions[about["Name"]] = about["Version"]
         licence = about["License-Expression"] or (about["License"] or "").partition("\n")[0]
         rows.append(f"{about['Name']} {about['Version']}: {licence}, {info.rpartition('/')[0]}/\n")
+    check_binaries(folder, platform, python)
     (folder / ABOUT).write_text(json.dumps({"platform": platform, "python": python, "packages": versions}, indent=1) + "\n")
     (folder / "LICENCES.txt").write_text(LICENCES + "".join(rows), encoding="utf-8")
     if not any(folder.glob("soundfile-*.dist-info/LICENSE*")) or not any(folder.glob("soxr-*.dist-info/licenses/COPYING.LGPL")):
         raise Missing("The licence texts of soundfile or soxr are missing from their wheels")
+
+
+def check_binaries(folder: Path, platform: str, python: str) -> int:
+    """Look at every file of a folder; how many are binaries. Raises Missing if one of them is for another platform or Python, or none
+    is there."""
+    count = 0
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        with open(path, "rb") as file:
+            made_for = platform_of(file.read(HEAD))
+        if made_for is None:
+            continue
+        count += 1
+        if made_for != platform:
+            raise Missing(f"{path.relative_to(folder)} is for {made_for}, not for {platform}")
+        tag = OF_PYTHON.search(path.name)
+        if tag and ".".join(tag.groups()) != python:
+            raise Missing(f"{path.relative_to(folder)} is for Python {'.'.join(tag.groups())}, not {python}")
+    if not count:
+        raise Missing(f"The wheels for {platform} hold nothing that was compiled")
+    return count
+
+
+def platform_of(head: bytes) -> str | None:
+    """The platform that a file was compiled for, by its first bytes; None for a file that is no binary."""
+    number: int | None
+    if head.startswith(ELF):
+        kind, number = ELF, struct.unpack_from("<H", head, 18)[0]
+    elif head.startswith(MACHO):
+        kind, number = MACHO, struct.unpack_from("<I", head, 4)[0]
+    elif head.startswith(MACHO_OF_SEVERAL):
+        kind, number = MACHO_OF_SEVERAL, None
+    elif head.startswith(PE) and len(head) >= 64 and head[(start := struct.unpack_from("<I", head, 60)[0]) :][:4] == b"PE\0\0":
+        kind, number = PE, struct.unpack_from("<H", head, start + 4)[0]
+    else:
+        return None
+    return MACHINES.get((kind, number or 0), "another machine")
 
 
 LICENCES = """What the engine of THUNDER for Blender uses, unchanged and by its own authors, each with its licence texts.

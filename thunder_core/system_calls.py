@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""System calls that differ between Linux, macOS and Windows: locks, process groups, owners of files, live processes, memory.
+"""System calls that differ between Linux, macOS and Windows: locks, process groups, owners of files, live processes, memory, libraries.
 
 Standard library only. No other module of the product makes calls that one of these systems lacks; a test holds it to that.
 """
@@ -25,6 +25,14 @@ def lock(handle: int) -> None:
         import fcntl
 
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def find_runtime() -> None:
+    """Let a worker's libraries find Microsoft's C++ runtime where Blender has it: in a folder beside blender.exe, which Windows searches
+    for blender.exe alone and not for Blender's Python. Does nothing elsewhere."""
+    folder = os.path.join(os.path.dirname(os.path.dirname(sys.prefix)), "blender.crt")
+    if WINDOWS and os.path.isdir(folder):
+        os.add_dll_directory(folder)
 
 
 def is_mine(status: os.stat_result) -> bool:

@@ -91,6 +91,28 @@ def small_disk(tmp_path):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.fixture(scope="session")
+def packaging():
+    """setup/package.py, which is a script and no package."""
+    sys.path.insert(0, str(ROOT / "setup"))
+    try:
+        import package
+    finally:
+        sys.path.remove(str(ROOT / "setup"))
+    return package
+
+
+@pytest.fixture(scope="session")
+def tool(packaging):
+    return packaging.module_tool(Path(sys.executable))
+
+
+@pytest.fixture(scope="session")
+def package(packaging, tool, tmp_path_factory):
+    """What an animator with this Blender installs."""
+    return packaging.build(tmp_path_factory.mktemp("package"), tool, packaging.this_platform(), "{}.{}".format(*sys.version_info))
+
+
 @pytest.fixture
 def blender():
     """An empty file with the extension enabled; yields bpy."""

@@ -7,12 +7,18 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import pytest
+from thunder.panels import first_steps
+from thunder.scene.engine import connection
+from thunder.thunder_core import engine_python
 
 pytestmark = pytest.mark.one_blender
 
 ROOT = Path(__file__).resolve().parents[2]
+PYTHON = "{}.{}".format(*sys.version_info)
 
 NEEDED = {
     "blender_manifest.toml",
@@ -43,28 +49,6 @@ NEEDED = {
     "assets/sample.wav",
 }
 UNWANTED = {"tests", "research", "docs", "setup", "out", "cache", "runs", "Makefile", "pyproject.toml", "demo.py"}
-
-
-@pytest.fixture(scope="module")
-def packaging():
-    """setup/package.py, which is a script and no package."""
-    sys.path.insert(0, str(ROOT / "setup"))
-    try:
-        import package
-    finally:
-        sys.path.remove(str(ROOT / "setup"))
-    return package
-
-
-@pytest.fixture(scope="module")
-def tool(packaging):
-    return packaging.module_tool(Path(sys.executable))
-
-
-@pytest.fixture(scope="module")
-def package(packaging, tool, tmp_path_factory):
-    python = "{}.{}".format(*sys.version_info)
-    return packaging.build(tmp_path_factory.mktemp("package"), tool, packaging.this_platform(), python)
 
 
 def test_the_manifest_is_valid_for_this_blender(tool):
@@ -130,3 +114,54 @@ def test_dragged_in_it_performs_without_anything_installed(package, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "keys 55" in done.stdout  # 44 channels, the basis, correctives: three of joints and seven of two keys each
     assert "takes 8 on cpu" in done.stdout and "onnxruntime" in done.stdout and "torch" not in done.stdout, done.stdout
+
+
+@pytest.mark.slow
+def test_every_package_holds_binaries_of_its_platform_alone(packaging, tmp_path):
+    """The wheels of each are fetched, or taken from out/wheels/."""
+    vendor = packaging.vendor
+    for platform, python in vendor.TARGETS:
+        folder = tmp_path / vendor.name_of(platform, python)
+        try:
+            vendor.fetch(platform, python, folder)
+        except packaging.Missing as error:
+            pytest.skip(str(error)[:300])
+        assert vendor.check_binaries(folder, platform, python) == 5, platform
+        others = [each for each in vendor.PLATFORMS if each != platform]
+        for other in others:
+            with pytest.raises(packaging.Missing, match=f"is for {platform}, not for {other}"):
+                vendor.check_binaries(folder, other, python)
+
+
+def test_a_binary_of_another_platform_or_python_is_refused(packaging, tmp_path):
+    vendor, missing = packaging.vendor, packaging.Missing
+    (tmp_path / "notes.txt").write_text("MZ, as a text may begin")
+    with pytest.raises(missing, match="nothing that was compiled"):
+        vendor.check_binaries(tmp_path, "linux-x64", "3.11")
+    library = tmp_path / "x.cpython-311-x86_64-linux-gnu.so"
+    library.write_bytes(b"\x7fELF" + bytes(14) + b"\x3e\x00" + bytes(100))
+    assert vendor.check_binaries(tmp_path, "linux-x64", "3.11") == 1
+    with pytest.raises(missing, match="is for linux-x64, not for windows-x64"):
+        vendor.check_binaries(tmp_path, "windows-x64", "3.11")
+    with pytest.raises(missing, match=r"is for Python 3\.11, not 3\.13"):
+        vendor.check_binaries(tmp_path, "linux-x64", "3.13")
+    library.write_bytes(b"\xca\xfe\xba\xbe" + bytes(100))
+    with pytest.raises(missing, match="another machine"):
+        vendor.check_binaries(tmp_path, "macos-arm64", "3.11")
+
+
+def test_a_package_for_another_python_says_which_one_to_install(blender, monkeypatch, tmp_path):
+    """Blender refuses no package for its Python; so the panel tells, and what generates."""
+    made_for = tmp_path / "made_for.json"
+    made_for.write_text('{"python": "3.99"}')
+    monkeypatch.setattr(engine_python, "MADE_FOR", made_for)
+    monkeypatch.delenv("THUNDER_PYTHON", raising=False)
+    wanted = f"install the package whose name ends with py{sys.version_info[0]}{sys.version_info[1]}"
+    assert connection.current_python() == (
+        False,
+        f"This package of Thunder is for Python 3.99 and this Blender has Python {PYTHON}: {wanted}",
+    )
+    layout, preferences = MagicMock(), SimpleNamespace(system=SimpleNamespace(ui_scale=1))
+    context = SimpleNamespace(scene=blender.context.scene, preferences=preferences, region=SimpleNamespace(width=10_000))
+    first_steps.THUNDER_PT_first_steps.draw(SimpleNamespace(layout=layout, _step=lambda *_: None), context)
+    assert wanted in layout.column().label.call_args.kwargs["text"]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from thunder_core import system_calls
+
 ROOT = Path(__file__).resolve().parents[2]
 _HOLES = """
 from thunder_core.system_calls import memory_used, release_free_memory
@@ -24,3 +26,15 @@ def test_freed_memory_between_what_is_in_use_goes_back_to_the_system():
     done = subprocess.run([sys.executable, "-c", _HOLES], cwd=ROOT, capture_output=True, text=True, check=True)
     released, kept = map(int, done.stdout.split())
     assert kept == 100 and released > 150e6, f"{released} of 240 MB"
+
+
+def test_the_runtime_beside_blender_is_found_from_its_python(monkeypatch, tmp_path):
+    searched = []
+    monkeypatch.setattr(system_calls, "WINDOWS", True)
+    monkeypatch.setattr(system_calls.os, "add_dll_directory", searched.append, raising=False)
+    monkeypatch.setattr(system_calls.sys, "prefix", str(tmp_path / "5.0" / "python"))  # as in Blender's folder
+    system_calls.find_runtime()
+    assert searched == []
+    (tmp_path / "blender.crt").mkdir()
+    system_calls.find_runtime()
+    assert searched == [str(tmp_path / "blender.crt")]

@@ -74,15 +74,28 @@ class RealBlender:
             text=True,
         )
 
-    def act(self, scenario, timeout=400, simulated=True):
+    def python(self):
+        """The version of its Python: "3.14"."""
+        said = self.run("--python-expr", "import sys; print('PYTHON', '{}.{}'.format(*sys.version_info))").stdout
+        return said.split("PYTHON ")[1].split()[0]
+
+    def act(self, scenario, timeout=400, simulated=True, package=None):
         """Acts out a scenario in a window; returns what was seen. Pictures are kept in out/window/SCENARIO.
 
         simulated: whether events come from the scenario; Blender then ignores those of the screen (`Hand.press_escape_on_screen`).
+        package: what the scenario itself installs, in a Blender that nobody has used; else the extension is there and enabled.
         """
-        place = self.resources / "extensions" / "user_default"
-        place.mkdir(parents=True, exist_ok=True)
-        if not (place / "thunder").exists():
-            (place / "thunder").symlink_to(ROOT, target_is_directory=True)
+        environment = self.environment()
+        if package is None:
+            place = self.resources / "extensions" / "user_default"
+            place.mkdir(parents=True, exist_ok=True)
+            if not (place / "thunder").exists():
+                (place / "thunder").symlink_to(ROOT, target_is_directory=True)
+        else:
+            del environment["THUNDER_PYTHON"]  # the package brings its own engine
+            environment |= {"THUNDER_PACKAGE": str(package), "BLENDER_USER_RESOURCES": str(self.scratch / f"new_{scenario}")}
+            shutil.rmtree(environment["BLENDER_USER_RESOURCES"], ignore_errors=True)
+            Path(environment["BLENDER_USER_RESOURCES"]).mkdir()
         folder = self.scratch / scenario
         shutil.rmtree(folder, ignore_errors=True)  # of another seed of the scenario
         folder.mkdir()
@@ -113,7 +126,7 @@ class RealBlender:
         done = subprocess.run(
             list(map(str, command)),
             cwd=ROOT,
-            env=self.environment(),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -150,6 +163,24 @@ def real_blender(tmp_path_factory, shaders):
     if path is None:
         pytest.fail(f"There is no Blender at “{named}”, named by BLENDER")
     return RealBlender(path, tmp_path_factory.mktemp("real_blender"), shaders, smooth=False)
+
+
+@pytest.fixture(scope="session")
+def packaging():
+    """setup/package.py, which is a script and no package."""
+    sys.path.insert(0, str(ROOT / "setup"))
+    try:
+        import package
+    finally:
+        sys.path.remove(str(ROOT / "setup"))
+    return package
+
+
+@pytest.fixture(scope="module")
+def package(real_blender, packaging):
+    """What an animator with this Blender installs, built by its own tool."""
+    out = PICTURES.parent / "window_package"  # below out/, as a Blender in a root of its own may see no other folder
+    return packaging.build(out, packaging.extension_tool(), packaging.this_platform(), real_blender.python())
 
 
 @pytest.fixture

@@ -163,7 +163,8 @@ def main():
     sys.path.insert(1, str(HERE.parent))
     from extension import install_alias, NAME
 
-    addon_utils.enable(NAME, default_set=True)
+    if "THUNDER_PACKAGE" not in os.environ:  # which a scenario installs itself
+        addon_utils.enable(NAME, default_set=True)
     install_alias()  # scenarios import the extension's modules by name
     module, _, name = SCENARIO.rpartition(".")  # of scenarios.py, or of another file named before a dot
     hand = Hand()

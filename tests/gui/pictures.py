@@ -3,10 +3,10 @@
 
     BLENDER=/path/to/blender python tests/gui/pictures.py [NAME…]      (make docs-pictures)
 
-Without names all of PICTURES, the film of the window, the film and the sheet of the sample's eight takes, and the film of a minute
-of eight takes, whose voice is flite's (Debian's package flite; the voice's licence is in assets/README.md). What they show was
-made by the shipped weights; tests/test_repository.py checks that no scenario of a picture uses made takes. Nothing is written
-where a scenario fails.
+Without names all of PICTURES, the film of the window, that from the dragged package to the first take, the film and the sheet of the
+sample's eight takes, and the film of a minute of eight takes, whose voice is flite's (Debian's package flite; the voice's licence is
+in assets/README.md). What they show was made by the shipped weights; tests/test_repository.py checks that no scenario of a picture
+uses made takes. Nothing is written where a scenario fails.
 """
 
 import os
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 sys.path[:0] = [str(Path(__file__).resolve().parent), str(Path(__file__).resolve().parents[2])]
 from conftest import (
@@ -41,7 +41,10 @@ CHECKED = (288, 282, 962, 378)  # what the engine said of itself; the path of it
 SEQUENCER = (60, 668, 1151, 778)
 FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
 FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 85, 4_000_000
+FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
+CLOCK = (12, 34, 430, 132)  # where the clock stands in it, pixels of the window
 TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
+FILMS = (FILM, FIRST_FILM, TAKES_FILM, MINUTE_FILM)
 MINUTE = (  # what the voice of the minute says, with the pause after each part, s
     ("Good evening. My name is Ruth, and I have worked at this lighthouse for forty years.", 0.7),
     ("People ask me what I did all winter. Well, I watched the water, and I talked to the birds.", 0.9),
@@ -105,6 +108,32 @@ def film(folder: Path, durations: list[int], out: Path) -> None:
     assert out.stat().st_size <= FILM_BYTES, f"the film is {out.stat().st_size / 1e6:.1f} MB"
 
 
+def film_first_take(folder: Path, seen: dict, out: Path) -> None:
+    """Join the pictures of a screen that was filmed to an animated WebP with a clock in it, which runs from the drag on."""
+    scale = FIRST_WIDTH / (WINDOW[2] - WINDOW[0])
+    big, small = (ImageFont.load_default(size) for size in (34, 20))
+    frames, durations, times = [], [], seen["pictures"]
+    for number, second in enumerate(times):
+        picture = Image.open(folder / f"film_{number + 1:03d}.png").convert("RGB")
+        done = [text for began, text in seen["labels"] if began <= max(0.0, second)]
+        draw = ImageDraw.Draw(picture)
+        draw.rounded_rectangle(CLOCK, 8, fill=(20, 20, 20), outline=(230, 150, 40), width=2)
+        draw.text((CLOCK[0] + 14, CLOCK[1] + 8), f"{max(0.0, second):.1f} s", font=big, fill=(255, 255, 255))
+        draw.text((CLOCK[0] + 14, CLOCK[1] + 54), done[-1] if done else "An empty Blender", font=small, fill=(255, 200, 120))
+        frames.append(picture.resize((FIRST_WIDTH, round(scale * picture.height)), Image.Resampling.LANCZOS))
+        durations.append(max(40, round(1000 * (times[number + 1] - second))) if number + 1 < len(times) else 1500)
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=FIRST_QUALITY, method=6)
+    assert out.stat().st_size <= FIRST_BYTES, f"the film is {out.stat().st_size / 1e6:.1f} MB"
+
+
+def make_package(blender: RealBlender) -> Path:
+    """The package that this Blender installs."""
+    sys.path.insert(0, str(ROOT / "setup"))
+    import package
+
+    return package.build(TAKEN.parent / "window_package", package.extension_tool(), package.this_platform(), blender.python())
+
+
 def film_takes(blender: RealBlender, folder: Path, wanted: dict[str, str], *options) -> None:
     """Have the demonstration film eight takes side by side: an MP4 file with sound.
 
@@ -145,6 +174,14 @@ def make(blender: RealBlender, names: list[str]) -> None:
             film(TAKEN / "picture_scenarios.film", seen["film"], part)
             os.replace(part, OUT / "film.webp")
             continue
+        if name == FIRST_FILM:
+            print("· shelf_scenarios.filmed", flush=True)
+            seen = blender.act("shelf_scenarios.filmed", timeout=2400, package=make_package(blender))
+            part = OUT / f"part.{FIRST_FILM}.webp"
+            film_first_take(TAKEN / "shelf_scenarios.filmed", seen, part)
+            os.replace(part, OUT / f"{FIRST_FILM}.webp")
+            print(f"  docs/pictures/{FIRST_FILM}.webp", seen["steps"], flush=True)
+            continue
         if name == TAKES_FILM:
             print("· demo.py --film takes", flush=True)
             film_takes(blender, blender.scratch / TAKES_FILM, {"takes.mp4": f"{TAKES_FILM}.mp4", "takes.png": f"{TAKES_FILM}_sheet.png"})
@@ -172,15 +209,15 @@ def main() -> int:
     if path is None:
         print("Name a real Blender: BLENDER=/path/to/blender make docs-pictures", file=sys.stderr)
         return 1
-    unknown = set(sys.argv[1:]) - {*PICTURES, FILM, TAKES_FILM, MINUTE_FILM}
+    unknown = set(sys.argv[1:]) - {*PICTURES, *FILMS}
     if unknown:
         print(
-            f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join(PICTURES)}, {FILM}, {TAKES_FILM}, {MINUTE_FILM}",
+            f"There is no picture {', '.join(sorted(unknown))}: choose of {', '.join((*PICTURES, *FILMS))}",
             file=sys.stderr,
         )
         return 2
     with tempfile.TemporaryDirectory(prefix="pictures_") as scratch:
-        make(RealBlender(path, Path(scratch)), sys.argv[1:] or [*PICTURES, FILM, TAKES_FILM, MINUTE_FILM])
+        make(RealBlender(path, Path(scratch)), sys.argv[1:] or [*PICTURES, *FILMS])
     return 0
 
 

@@ -8,19 +8,6 @@ import pytest
 pytestmark = pytest.mark.window
 
 
-@pytest.fixture(scope="module")
-def package(real_blender):
-    out = real_blender.scratch / "package"
-    out.mkdir()
-    from pathlib import Path
-
-    root = Path(__file__).resolve().parents[2]
-    done = real_blender.run("--command", "extension", "build", "--source-dir", root, "--output-dir", out)
-    result = list(out.glob("thunder-*.zip"))
-    assert len(result) == 1, done.stdout
-    return result[0]
-
-
 def test_the_manifest_validates(real_blender):
     done = real_blender.run("--command", "extension", "validate", ".")
     assert done.returncode == 0 and "Success" in done.stdout, done.stdout

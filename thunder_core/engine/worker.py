@@ -38,7 +38,7 @@ from ..errors import (
 from ..private_folder import remove_if_orphaned
 from ..protocol import HEARTBEAT, PROTOCOL, UNCLEAR, UNSPOKEN
 from ..shipped import VENDOR, WEIGHTS
-from ..system_calls import memory_used
+from ..system_calls import find_runtime, memory_used
 from . import arguments
 
 OLDEST_PYTHON = (3, 11)
@@ -583,6 +583,8 @@ def main():
     # Takes are worked on beside each other, and results must not depend on the number of cores. numpy reads these when it is loaded.
     for limit in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"):
         os.environ.setdefault(limit, "1")
+
+    find_runtime()
 
     # The pipes become private: libraries print to stderr, and child processes get an empty stdin.
     requests = os.fdopen(os.dup(0), "rb")

@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Blender that nobody has used: the package is dragged into its window, three buttons are pressed, and the first take plays."""
+
+import glob
+import os
+import signal
+import subprocess
+import time
+
+import bpy
+
+NAME = "bl_ext.user_default.thunder"
+PATIENCE = 240  # seconds for any step, on two busy cores
+PER_SECOND = 5  # pictures of the film
+PLAYED = 4.0  # seconds that the take is seen to play
+MOVED = 0.005  # radians of the jaw at which the face is seen to move
+LOOK = 0.02  # seconds between two looks at whether a step is over
+
+
+def from_zip_to_take(hand):
+    yield from steps(hand)
+
+
+def filmed(hand):
+    """The same while the screen is filmed: pictures film_NNN.png, and `hand.seen["pictures"]`, the second of the clock of each."""
+    pattern = os.path.join(hand.folder, "film_%03d.png")
+    screen = ["-f", "x11grab", "-framerate", str(PER_SECOND), "-draw_mouse", "0", "-i", os.environ["DISPLAY"]]
+    camera = subprocess.Popen(["ffmpeg", "-v", "error", *screen, "-compression_level", "1", pattern], stdin=subprocess.DEVNULL)
+    try:
+        yield from waiting(lambda: os.path.exists(pattern % 3), "no picture of the screen")
+        yield from steps(hand)
+    finally:
+        camera.send_signal(signal.SIGINT)
+        camera.wait(30)
+    pictures = sorted(glob.glob(pattern.replace("%03d", "*")))
+    hand.seen["pictures"] = [round(os.stat(path).st_mtime - hand.seen["began"], 2) for path in pictures]
+
+
+def waiting(over, what):
+    end = time.monotonic() + PATIENCE
+    while not over():
+        assert time.monotonic() < end, what
+        yield LOOK
+
+
+def steps(hand):
+    """Notes in `hand.seen["steps"]` how many seconds each step took: from the press of a button until its effect is there."""
+    bpy.context.preferences.view.show_playback_fps = False  # in red where the window is drawn without a graphics card
+    taken = hand.seen["steps"] = {}
+    labels = hand.seen["labels"] = []
+
+    def label(text):
+        labels.append((time.time() - hand.seen["began"], text))
+
+    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=500, y=450)
+    yield 1.0
+    hand.seen["began"] = time.time()
+    began = time.monotonic()
+    label("The package is dragged into Blender")
+    with hand.context():  # what Blender does with a file that is dropped into the window: it asks whether to install it
+        bpy.ops.extensions.package_install_files("INVOKE_DEFAULT", url=os.environ["THUNDER_PACKAGE"])
+    yield 1.0
+    began += 1.0  # a person's, to read the question
+    hand.press("RET")
+    label("OK")
+    yield from waiting(lambda: hasattr(bpy.types, "THUNDER_PT_main"), "the package is not installed")
+    taken["install"] = time.monotonic() - began
+    label("Installed")
+    assert NAME in bpy.context.preferences.addons
+    yield from hand.open_tab("Thunder")
+
+    from thunder.scene.host.session import session
+
+    scene = hand.window.scene
+    buttons = (("head", bpy.ops.thunder.first_head, "Add a Head"), ("voice", bpy.ops.thunder.sample_voice, "Use a Sample Voice"))
+    for name, operator, text in buttons:
+        began = time.monotonic()
+        label(text)
+        with hand.context():
+            assert operator("INVOKE_DEFAULT", True) == {"FINISHED"}
+        bpy.ops.wm.redraw_timer(type="DRAW_WIN_SWAP", iterations=1)
+        taken[name] = time.monotonic() - began
+        yield 0.7
+    with hand.context():
+        bpy.ops.object.select_all(action="DESELECT")
+
+    began = time.monotonic()
+    label("Generate Takes")
+    with hand.context():
+        assert bpy.ops.thunder.generate("INVOKE_DEFAULT", True) == {"RUNNING_MODAL"}
+    yield from waiting(lambda: scene.thunder.active_take >= 0, "no take arrives")
+    taken["first_take"] = time.monotonic() - began
+    if not hand.window.screen.is_animation_playing:
+        with hand.context():
+            bpy.ops.screen.animation_play(sync=True)
+    jaw = next(each for each in scene.objects if each.type == "ARMATURE").pose.bones["jaw"]
+    closed = jaw.matrix_basis.to_quaternion().angle
+    yield from waiting(lambda: abs(jaw.matrix_basis.to_quaternion().angle - closed) > MOVED, "the face does not move")
+    label("The first take plays")
+    taken["playing"] = time.monotonic() - began
+    yield from waiting(lambda: session.job is None, "the other takes do not arrive")
+    taken["all_takes"] = time.monotonic() - began
+    label("All takes are there")
+    yield PLAYED
+    hand.photograph("playing")
+    hand.seen |= {"takes": len(scene.thunder.takes), "clock": time.time() - hand.seen["began"], "frame": scene.frame_current}
+    hand.seen["playing"] = hand.window.screen.is_animation_playing
+    bpy.ops.screen.animation_cancel(restore_frame=False)
