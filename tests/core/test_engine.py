@@ -566,7 +566,7 @@ def test_the_score_hears_size_and_closures(engine, speech, takes, change):
 
 
 def test_takes_of_an_hour_are_not_worked_on_beside_each_other():
-    assert [threads_for(minutes * 60 * 25, 8) for minutes in (0, 1, 10, 30, 60, 600)] == [8, 8, 8, 3, 1, 1]
+    assert [threads_for(minutes * 60 * 25, 8) for minutes in (0, 1, 10, 30, 60, 600)] == [8, 8, 6, 2, 1, 1]
 
 
 @pytest.mark.parametrize(

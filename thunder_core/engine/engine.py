@@ -36,7 +36,7 @@ from .m2s.vocoder import Vocoder
 from .network import best_device, CPU, processors
 from .readings import emphasised, reading
 from .request import RunningRequest, tidy
-from .scorer import Measures, Progress, Scorer, SPOKEN, Turn
+from .scorer import Measures, Progress, Scorer, SPOKEN
 from .speech import transcript
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS, softmax
@@ -242,11 +242,11 @@ class Engine:
 
         def draw(
             seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None,
-            gestures: list[tuple[int, float]] | None, turn: Turn,
+            gestures: list[tuple[int, float]] | None,
         ) -> list[Motion]:  # fmt: skip
             if other is None:
                 effort, like = request.steps or request.quality, () if asked is None else tuple(whose for whose, _ in asked.like)
-                return self.thunder.perform(voice, seeds, effort, guidance, tell, kept, guide, styles, gestures, like, turn)
+                return self.thunder.perform(voice, seeds, effort, guidance, tell, kept, guide, styles, gestures, like)
             return other.perform(voice, seeds, request.steps or STEPS_OF[request.quality], guidance, tell, styles, request.reference)
 
         return RunningRequest(

@@ -24,19 +24,18 @@ from .batches import in_portions, SharedProgress, side_by_side
 from .diffusion.sampling import WINDOW
 from .network import CPU
 from .readings import emphasised
-from .scorer import Expectation, Measures, NO_TURN, Scorer, Turn
+from .scorer import Expectation, Measures, Scorer
 from .systems.thunder import VoiceFeatures
 
 _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, more delays the first take
-_FRAMES_AT_WORK = 150_000  # bound for takes that are articulated or scored in parallel: two of an hour need 2.5 GB
-_FRAMES_SAMPLED = 200_000  # the same for takes that are sampled, which needs a tenth of that memory
+_FRAMES_AT_WORK = 100_000  # of takes that are worked on in parallel: two of an hour need 1.8 GB
 _LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a fifth less
-_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[tuple[int, float]] | None, Turn], list[Motion]]
+_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[tuple[int, float]] | None], list[Motion]]
 
 
-def threads_for(frames: int, threads: int, most: int = _FRAMES_AT_WORK) -> int:
-    """Number of `threads` that may work in parallel on takes of `frames` frames, `most` frames in all."""
-    return max(1, min(threads, most // max(1, frames)))
+def threads_for(frames: int, threads: int) -> int:
+    """Number of `threads` that may work in parallel on takes of `frames` frames."""
+    return max(1, min(threads, _FRAMES_AT_WORK // max(1, frames)))
 
 
 def portions(seeds: list[int], frames: int, device: str, threads: int = 1) -> list[list[int]]:
@@ -77,11 +76,10 @@ class Requested:
 class RunningRequest:
     """A request for takes at work; samples and scores portions of it on any thread.
 
-    draw: (seeds, progress, direction of each, seed and spread of each one's gestures, turn) → a motion for each seed.
+    draw: (seeds, progress, direction of each, seed and spread of each one's gestures) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
-    directions that are known before.  arrived: number of finished takes.  turn: held where a take is worked on at its whole length, which
-    needs memory.  sums: of the face that plays the takes, as `Request`'s.  requested: of `_requested`, once it is known;
-    requesting: held while it is worked out.
+    directions that are known before.  arrived: number of finished takes.  sums: of the face that plays the takes, as
+    `Request`'s.  requested: of `_requested`, once it is known; requesting: held while it is worked out.
     """
 
     scorer: Scorer
@@ -97,7 +95,6 @@ class RunningRequest:
     follows: bool
     sums: Sums | None = None
     arrived: int = 0
-    turn: Turn = NO_TURN
     requested: Requested | None = None
     requesting: threading.Lock = field(default_factory=threading.Lock)
 
@@ -111,8 +108,7 @@ class RunningRequest:
 
     def _portions_done(self, threads: int) -> Generator[list[Take], None, None]:
         """The takes of every portion; each thread works on takes of its own, as many threads as memory allows."""
-        device, beside = self.scorer.thunder.device, threads_for(self.voice.frames, threads, _FRAMES_SAMPLED)
-        self.turn = threading.BoundedSemaphore(threads_for(self.voice.frames, threads, _FRAMES_AT_WORK))
+        device, beside = self.scorer.thunder.device, threads_for(self.voice.frames, threads)
         rest = portions(self.seeds, self.voice.frames, device, beside)
         if rest and beside > 1:
             yield from side_by_side([task for seeds in rest for task in self._tasks(seeds)], beside, self.report.stop)
@@ -123,7 +119,11 @@ class RunningRequest:
 
     def _whole(self, seeds: list[int]) -> list[Take]:
         """A portion's takes, one step after the other."""
-        return self._finished(seeds, self.sample(seeds), self._expected(seeds))
+        motions = self.sample(seeds)
+        tidy(self.voice.frames)
+        takes = self._finished(seeds, motions, self._expected(seeds))
+        tidy(self.voice.frames)
+        return takes
 
     def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
         """Two tasks for a portion, run in parallel: one computes the expectation, the other samples and then waits for it."""
@@ -140,8 +140,7 @@ class RunningRequest:
 
         def sample() -> list[Take]:
             motions, expected = self.sample(seeds), expectations.result()
-            with self.turn:
-                takes = self._finished(seeds, motions, expected)
+            takes = self._finished(seeds, motions, expected)
             tidy(self.voice.frames)
             return takes
 
@@ -159,8 +158,8 @@ class RunningRequest:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}{on}")
 
         if self.asked is None:
-            return self.draw(seeds, tell, None, None, self.turn)
-        return self.draw(seeds, tell, self._played(seeds), self._gestures(seeds), self.turn)
+            return self.draw(seeds, tell, None, None)
+        return self.draw(seeds, tell, self._played(seeds), self._gestures(seeds))
 
     def _played(self, seeds: list[int]) -> list[np.ndarray]:
         """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each."""
@@ -176,13 +175,13 @@ class RunningRequest:
         # With each take's own stresses and breaths, which would otherwise count as errors.
         own = [self.asked.is_played_otherwise(s, self.seeds[0]) for s in seeds]
         breathing = [seed for seed, _ in self._gestures(seeds)]
-        return self.scorer.expect(self.voice, self._played(seeds), own, lambda: self._requested().lips, self.turn, breathing)
+        return self.scorer.expect(self.voice, self._played(seeds), own, lambda: self._requested().lips, breathing)
 
     def _requested(self) -> Requested:
         """What the model expects in the requested direction."""
         with self.requesting:  # threads that need it at the same time wait for the first
             if self.requested is None:
-                motion = self.scorer.requested(self.voice, self.asked, self.turn)
+                motion = self.scorer.requested(self.voice, self.asked)
                 both = [self.measures.of_style(each, self.voice) for each in self._both(motion)]
                 self.requested = Requested(self.scorer.lips(motion), both[0], both[-1])
             return self.requested

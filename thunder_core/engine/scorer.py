@@ -4,7 +4,6 @@ they show."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -28,8 +27,6 @@ from .stresses import stressed, stresses
 from .systems.thunder import Thunder, VoiceFeatures
 
 Progress = Callable[[float, str], None]
-Turn = contextlib.AbstractContextManager[object]
-NO_TURN: Turn = contextlib.nullcontext()
 SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 
 
@@ -88,31 +85,31 @@ class Scorer:
 
     def expect(
         self, voice: VoiceFeatures, directions: Sequence[np.ndarray], own: Sequence[bool] = (),
-        asked: Callable[[], np.ndarray] | None = None, turn: Turn = NO_TURN, seeds: Sequence[int] = (),
+        asked: Callable[[], np.ndarray] | None = None, seeds: Sequence[int] = (),
     ) -> list[Expectation]:  # fmt: skip
         """What the judge compares takes of a sound with, that are played in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES].
 
         own: whether each take is played otherwise than requested (default: none is).  asked: gives the lips that the model expects in the
-        requested direction; takes that are played so have it as their own.  turn: as `Thunder.perform`'s.  seeds: of the takes, if they are
+        requested direction; takes that are played so have it as their own.  seeds: of the takes, if they are
         known.
         """
         result = []
-        expected = self.expected_lips(voice, directions, turn, seeds)
+        expected = self.expected_lips(voice, directions, seeds)
         for direction, lips, otherwise in zip(directions, expected, own or [False] * len(directions)):
             requested = asked() if asked is not None and otherwise else lips
             allowed = self.judge.allowance(np.atleast_2d(direction))[:, STRESSED]
             result.append(Expectation(lips, requested, requested, allowed))
         return result
 
-    def requested(self, voice: VoiceFeatures, asked: Asked, turn: Turn = NO_TURN) -> Motion:
+    def requested(self, voice: VoiceFeatures, asked: Asked) -> Motion:
         """What the model expects in the direction that was requested."""
-        return self.thunder.expected(voice, [over_frames(asked.requested, voice.frames)], turn)[0]
+        return self.thunder.expected(voice, [over_frames(asked.requested, voice.frames)])[0]
 
     def expected_lips(
-        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], turn: Turn = NO_TURN, seeds: Sequence[int] = ()
+        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], seeds: Sequence[int] = ()
     ) -> list[np.ndarray]:  # fmt: skip
         """The lips that the model expects for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES], each as `lips`."""
-        return [self.lips(motion) for motion in self.thunder.expected(voice, directions, turn, seeds)]
+        return [self.lips(motion) for motion in self.thunder.expected(voice, directions, seeds)]
 
     def opinion(self, motion: Motion, voice: VoiceFeatures, expectation: Expectation) -> Opinion:
         """The judge's opinion of a motion of the sound."""

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -51,7 +49,6 @@ _LATE = 7  # delay of a listener's reaction, frames
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
-_NO_TURN = contextlib.nullcontext()
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
 
 
@@ -206,7 +203,6 @@ class Thunder:
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
         styles: Sequence[np.ndarray] | None = None, drawn_by: Sequence[tuple[int, float]] | None = None, like: Sequence[int] = (),
-        turn: AbstractContextManager[object] = _NO_TURN,
     ) -> list[Motion]:  # fmt: skip
         """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
@@ -216,7 +212,7 @@ class Thunder:
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
-        window of each step and may raise to stop.  turn: held while a motion is articulated, which needs more memory than sampling it.
+        window of each step and may raise to stop.
         """
 
         def style_of(i: int) -> np.ndarray | None:
@@ -236,7 +232,7 @@ class Thunder:
                     progress(before + share * fraction)
 
                 whose = [seeds[i] for i in some]
-                motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like, turn)
+                motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like)
                 made |= dict(zip(some, motions))
             return [made[i] for i in range(len(seeds))]
         frames, drawn = len(voice.features), []
@@ -273,11 +269,10 @@ class Thunder:
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             for i, m in enumerate(self.denoiser.restore(x), start):
-                with turn:
-                    style = style_of(i)
-                    layer = layer_of(voice.phrasing, *drawn_by[i], style, voice.listens, turned[i])
-                    part = Part(style, layer, None, held, turned[i], self._brows_too(kept, style))
-                    drawn.append(self._motion(m, voice, part))
+                style = style_of(i)
+                layer = layer_of(voice.phrasing, *drawn_by[i], style, voice.listens, turned[i])
+                part = Part(style, layer, None, held, turned[i], self._brows_too(kept, style))
+                drawn.append(self._motion(m, voice, part))
         return drawn
 
     def _turned(self, seed: int, style: np.ndarray | None, kept: Inpainting | None) -> bool:
@@ -310,12 +305,13 @@ class Thunder:
         return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
     def expected(
-        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], turn: AbstractContextManager[object] = _NO_TURN,
-        seeds: Sequence[int] = (),
+        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], seeds: Sequence[int] = ()
     ) -> list[Motion]:  # fmt: skip
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
-        one step, about the mean of all its performances in that direction. Head, eyes and brows are as the model has them. turn: as for
-        `perform`.  seeds: of each, if it is to draw the breaths of that seed's take."""
+        one step, about the mean of all its performances in that direction. Head, eyes and brows are as the model has them.
+
+        seeds: of each, if it is to draw the breaths of that seed's take.
+        """
         noise, result = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion)), []
         for start in range(0, len(readings), _BATCH):
             some = np.stack([np.atleast_2d(reading) for reading in readings[start : start + _BATCH]]).astype(np.float32)
@@ -328,8 +324,7 @@ class Thunder:
             asked = [reading if self.knows_styles else None for reading in some]
             for i, (m, one) in enumerate(zip(self.denoiser.restore(x), asked), start):
                 breaths = breaths_of(voice.phrasing, seeds[i]) if seeds and not voice.listens else None
-                with turn:
-                    result.append(self._motion(m, voice, Part(one, breaths=breaths, acts=False)))
+                result.append(self._motion(m, voice, Part(one, breaths=breaths, acts=False)))
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
