@@ -242,11 +242,11 @@ class Engine:
 
         def draw(
             seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None,
-            gestures: list[tuple[int, float]] | None,
+            gestures: list[tuple[int, float]] | None, hears: list[int | None] | None,
         ) -> list[Motion]:  # fmt: skip
             if other is None:
                 effort, like = request.steps or request.quality, () if asked is None else tuple(whose for whose, _ in asked.like)
-                return self.thunder.perform(voice, seeds, effort, guidance, tell, kept, guide, styles, gestures, like)
+                return self.thunder.perform(voice, seeds, effort, guidance, tell, kept, guide, styles, gestures, like, hears)
             return other.perform(voice, seeds, request.steps or STEPS_OF[request.quality], guidance, tell, styles, request.reference)
 
         return RunningRequest(
@@ -311,7 +311,7 @@ class Engine:
             start = voice.part(0, frames)
             breathing, _ = asked.gestures_of(seed, seed)
             expectations = self.scorer.expect(
-                start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), seeds=[breathing]
+                start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), [breathing], [asked.hearing_of(seed, seed)]
             )
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 

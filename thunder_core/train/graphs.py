@@ -50,7 +50,7 @@ def _denoiser(network: Denoiser) -> _Traced:
         "x": torch.randn(_TAKES, _FRAMES, known.motion), "step": torch.tensor([500]), "audio": torch.randn(1, _FRAMES, known.audio),
         "silent": torch.zeros(1, dtype=torch.bool),
     }  # fmt: skip
-    axes: Axes = {"x": {0: "takes", 1: "frames"}, "audio": {1: "frames"}, "estimate": {0: "takes", 1: "frames"}}
+    axes: Axes = {"x": {0: "takes", 1: "frames"}, "audio": {0: "sounds", 1: "frames"}, "estimate": {0: "takes", 1: "frames"}}
     if known.style:
         inputs |= {"style": torch.randn(_TAKES, _FRAMES, known.style), "free": torch.zeros(1, dtype=torch.bool)}
         axes["style"] = {0: "styles", 1: "frames or one"}

@@ -26,6 +26,7 @@ from ..diffusion.noise import seeded_noise
 from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, solver_steps, STEPS, Steps
 from ..gestures.making import breaths_of, doubts, layer_of, mirrored, mirrored_as
 from ..network import processors
+from ..m2s.judge import SAID
 from ..pipeline import Kept, Part, Pipeline
 from ..speech.cues import (
     believed_rounding,
@@ -39,7 +40,8 @@ from ..speech.cues import (
     unrounded,
     Vowels,
 )
-from ..speech.encoder import LOUDNESS, presence, softmax, speech_features, SpeechEncoder
+from ..speech.encoder import at_frames, LOUDNESS, presence, softmax, speech_features, SpeechEncoder
+from ..speech.hearing import heard
 from ..speech.opening_map import opening_map, PredictedOpening
 from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
@@ -69,6 +71,13 @@ def _over(style: np.ndarray | None, a: int, b: int) -> np.ndarray | None:
     return style if style is None or style.shape[1] == 1 else style[:, a:b]
 
 
+def _audio(voices: Sequence[VoiceFeatures], a: int, b: int) -> np.ndarray:
+    """Frames a … b of the features of each voice [B, T, d], of one voice [T, d]."""
+    if all(voice is voices[0] for voice in voices):
+        return voices[0].features[a:b]
+    return np.stack([voice.features[a:b] for voice in voices])
+
+
 @dataclass(frozen=True)
 class VoiceFeatures:
     """The encoder's features of a sound over T animation frames.
@@ -79,7 +88,8 @@ class VoiceFeatures:
     rounding: lips that come forward on oo, oh, w, r and their like.  vowels: those that open the mouth little and those that open it far.
     end: first frame after the last sound.
     still: float64 [T] 0 … 1, stillness of the head in pauses.  accents: float64 [T] 0 … 1, stressed syllables.
-    phrasing: accents and phrases of the voice that the face speaks or listens to.  listens: the face listens instead of speaking.
+    phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the encoder's phones at 50 Hz.
+    listens: the face listens instead of speaking.
     """
 
     features: np.ndarray
@@ -94,6 +104,7 @@ class VoiceFeatures:
     still: np.ndarray
     accents: np.ndarray
     phrasing: Phrasing
+    logits: np.ndarray
     listens: bool = False
 
     @property
@@ -126,6 +137,7 @@ class VoiceFeatures:
             self.still[start:end],
             self.accents[start:end],
             self.phrasing.part(start, end),
+            self.logits[2 * start : 2 * end],
             self.listens,
         )
 
@@ -137,7 +149,8 @@ class VoiceFeatures:
         sounds, marks = Sounds(nothing, nothing, nothing, nothing), self.phrasing if late else silent(self.frames)
         rounding, vowels = unrounded(self.frames), no_vowels(self.frames)
         return VoiceFeatures(
-            features, self.units, nobody, nobody, nothing, sounds, rounding, vowels, self.frames, nothing, accents, marks, late > 0
+            features, self.units, nobody, nobody, nothing, sounds, rounding, vowels, self.frames, nothing, accents, marks, self.logits,
+            late > 0,
         )
 
 
@@ -188,7 +201,20 @@ class Thunder:
         return VoiceFeatures(
             features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
             believed_sounds(belief, present), believed_rounding(belief, frames), believed_vowels(belief, frames),
-            last_sound(belief, frames), stillness(belief, frames), accent_curve(marks.accents, frames), marks,
+            last_sound(belief, frames), stillness(belief, frames), accent_curve(marks.accents, frames), marks, logits,
+        )  # fmt: skip
+
+    def hear(self, voice: VoiceFeatures, seed: int | None) -> VoiceFeatures:
+        """A voice as the take of a seed hears it: with other phones where the encoder doubts (`speech.hearing`). None: the likeliest ones."""
+        if seed is None or not voice.presence.any():
+            return voice
+        logits = heard(voice.logits, seed)
+        belief, frames = softmax(logits), voice.frames
+        features = voice.features.copy()
+        features[:, -SAID:-LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
+        return replace(
+            voice, features=features, shut=demanded_closures(belief, frames), sounds=believed_sounds(belief, voice.presence),
+            rounding=believed_rounding(belief, frames), vowels=believed_vowels(belief, frames),
         )  # fmt: skip
 
     @staticmethod
@@ -203,12 +229,13 @@ class Thunder:
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
         styles: Sequence[np.ndarray] | None = None, drawn_by: Sequence[tuple[int, float]] | None = None, like: Sequence[int] = (),
+        hears: Sequence[int | None] | None = None,
     ) -> list[Motion]:  # fmt: skip
         """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
         effort: one of QUALITIES, or a number of steps of the whole model.
         styles: of each seed's motion, [1 or T, style]; None: any style.  drawn_by: seed of each one's gestures, and their distance from
-        usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.
+        usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.  hears: seed of what each one hears (`hear`); None: the likeliest.
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
@@ -226,16 +253,18 @@ class Thunder:
                 some = [i for i, is_turned in enumerate(turned) if is_turned == side]
                 own_styles = None if styles is None else [styles[i] for i in some]
                 by = [drawn_by[i] for i in some]
+                heard_by = None if hears is None else [hears[i] for i in some]
                 before, share = len(made) / len(seeds), len(some) / len(seeds)
 
                 def tell(fraction: float, before: float = before, share: float = share) -> None:
                     progress(before + share * fraction)
 
                 whose = [seeds[i] for i in some]
-                motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like)
+                motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like, heard_by)
                 made |= dict(zip(some, motions))
             return [made[i] for i in range(len(seeds))]
         frames, drawn = len(voice.features), []
+        voices = [voice] * len(seeds) if hears is None else [self.hear(voice, each) for each in hears]
         fixed = None
         if kept is not None:
             mask, values = self._reflected(kept) if any(turned) else (kept.mask, kept.values)
@@ -255,10 +284,12 @@ class Thunder:
 
         def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
             progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
-            style = None if played is None else _over(played[at["before"] : at["before"] + len(x)], a, b)
-            x0 = denoiser.estimate(x, step, voice.features[a:b], style=style)
+            those = slice(at["before"], at["before"] + len(x))
+            style = None if played is None else _over(played[those], a, b)
+            audio = _audio(voices[those], a, b)
+            x0 = denoiser.estimate(x, step, audio, style=style)
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, voice.features[a:b], True, style)
+                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, audio, True, style)
             return x0 if guide is None else guide(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
@@ -272,7 +303,7 @@ class Thunder:
                 style = style_of(i)
                 layer = layer_of(voice.phrasing, *drawn_by[i], style, voice.listens, turned[i])
                 part = Part(style, layer, None, held, turned[i], self._brows_too(kept, style))
-                drawn.append(self._motion(m, voice, part))
+                drawn.append(self._motion(m, voices[i], part))
         return drawn
 
     def _turned(self, seed: int, style: np.ndarray | None, kept: Inpainting | None) -> bool:
@@ -305,26 +336,27 @@ class Thunder:
         return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
     def expected(
-        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], seeds: Sequence[int] = ()
+        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], seeds: Sequence[int] = (), hears: Sequence[int | None] = ()
     ) -> list[Motion]:  # fmt: skip
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
         one step, about the mean of all its performances in that direction. Head, eyes and brows are as the model has them.
 
-        seeds: of each, if it is to draw the breaths of that seed's take.
+        seeds: of each, if it is to draw the breaths of that seed's take.  hears: as of `perform`.
         """
+        voices = [self.hear(voice, each) for each in hears] if hears else [voice] * len(readings)
         noise, result = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion)), []
         for start in range(0, len(readings), _BATCH):
             some = np.stack([np.atleast_2d(reading) for reading in readings[start : start + _BATCH]]).astype(np.float32)
-            style = some if self.knows_styles else None
+            style, those = some if self.knows_styles else None, voices[start : start + _BATCH]
 
-            def denoise(x: np.ndarray, step: int, a: int, b: int, style=style) -> np.ndarray:
-                return self.denoiser.estimate(x, step, voice.features[a:b], style=_over(style, a, b))
+            def denoise(x: np.ndarray, step: int, a: int, b: int, style=style, those=those) -> np.ndarray:
+                return self.denoiser.estimate(x, step, _audio(those, a, b), style=_over(style, a, b))
 
             x = in_windows(denoise, voice.frames)(np.broadcast_to(noise, (len(some), *noise.shape[1:])), STEPS - 1)
             asked = [reading if self.knows_styles else None for reading in some]
             for i, (m, one) in enumerate(zip(self.denoiser.restore(x), asked), start):
                 breaths = breaths_of(voice.phrasing, seeds[i]) if seeds and not voice.listens else None
-                result.append(self._motion(m, voice, Part(one, breaths=breaths, acts=False)))
+                result.append(self._motion(m, voices[i], Part(one, breaths=breaths, acts=False)))
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
