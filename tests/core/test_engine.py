@@ -524,7 +524,7 @@ def test_where_what_is_kept_shows_no_side_each_take_has_its_own(engine, speech, 
     liked, told = takes[0].motion, []
     mask = np.zeros((liked.frames, engine.head.channels + 9), bool)
     mask[:, [i for i, name in enumerate(engine.head.expression_names) if name.startswith("mouth")]] = True
-    warm = Asked(Direction(mood="warm").vector()[None], 0.0)
+    warm = Asked(Direction(mood="warm").vector()[None], 0.0, as_asked=False)
     on = engine.generate(
         speech, Request(4, 900, keep=Keep(liked, mask), direction=warm), progress=lambda fraction, _: told.append(fraction)
     )

@@ -18,7 +18,7 @@ def logits_of(frames, **shares):
 
 
 def test_phones_are_drawn_by_their_probabilities(monkeypatch):
-    monkeypatch.setattr(hearing, "_TRUST", 1.0)
+    monkeypatch.setattr(hearing, "_TRUST", 1.0)  # else by their powers
     drawn = np.concatenate([hearing.drawn_phones(logits_of(400, AA=0.6, B=0.3, S=0.06), seed) for seed in range(60)])
     for phone, share in ((A, 0.6), (B, 0.3), (S, 0.06)):
         assert (drawn == phone).mean() == pytest.approx(share, abs=0.03)
