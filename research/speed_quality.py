@@ -21,11 +21,9 @@ from research.measures import metrics
 from research.measures.evaluate import Measured, SAMPLES
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
-from thunder_core.engine.diffusion.ancestral import ancestral_sample
-from thunder_core.engine.diffusion.denoiser import Denoiser
-from thunder_core.engine.diffusion.noise import Normal, seeded_noise
-from thunder_core.engine.gestures.carriage import carried
+from thunder_core.engine.diffusion import ancestral_sample, Denoiser, Normal, seeded_noise
 from thunder_core.engine.gestures.layer import Layer
+from thunder_core.engine.gestures.making import carried
 from thunder_core.engine.network import CPU
 from thunder_core.engine.readings import reading
 from thunder_core.face.head import load_head

@@ -4,9 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.engine.diffusion.ancestral import ancestral_sample
-from thunder_core.engine.diffusion.noise import Normal
-from thunder_core.engine.diffusion.sampling import alpha_bar, STEPS
+from thunder_core.engine.diffusion import alpha_bar, ancestral_sample, Normal, STEPS
 
 MEAN, DEVIATION = np.array([1.5, -0.7, 0.0, 0.4], np.float32), np.array([0.8, 0.2, 1.4, 0.0], np.float32)
 

@@ -17,10 +17,10 @@ from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, Direction, Style
 from thunder_core.direction_words import words_of_take
 from thunder_core.engine import engine as engine_module
-from thunder_core.engine.diffusion.sampling import windows
+from thunder_core.engine.diffusion import windows
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.score import DAMPED
 from thunder_core.engine.request import portions, threads_for
+from thunder_core.engine.scorer import DAMPED
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest, BadWeights, Cancelled
 from thunder_core.face.lips import opening_mm

@@ -10,15 +10,12 @@ import pytest
 from research.measures.habits import nods
 from thunder_core.animation.played import shifts
 from thunder_core.direction import Direction, HABITS, Habits, NEUTRAL, Style
-from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
+from thunder_core.engine.diffusion import away_from_kept, EASE
 from thunder_core.engine.gestures import manner
-from thunder_core.engine.gestures.carriage import carried, drawn_together, height_of
-from thunder_core.engine.gestures.glances import needed_glances, possible_glances
-from thunder_core.engine.gestures.idle import idleness
-from thunder_core.engine.gestures.layer import Layer
-from thunder_core.engine.gestures.making import layer_of
+from thunder_core.engine.gestures.layer import Layer, needed_glances, possible_glances
+from thunder_core.engine.gestures.making import calm_between_accents, carried, drawn_together, height_of, layer_of, livelier, turned
 from thunder_core.engine.gestures.manner import Directed, evenly, manner_of, Stream, UP
-from thunder_core.engine.gestures.speaker import calm_between_accents, livelier, turned
+from thunder_core.engine.gestures.silence import idleness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
 from thunder_core.types import FPS, Motion

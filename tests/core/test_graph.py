@@ -14,9 +14,8 @@ import pytest
 
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.graph import Graph
 from thunder_core.engine.graph_file import BadGraph, weights_of
-from thunder_core.engine.network import open_network
+from thunder_core.engine.network import Graph, open_network
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems.thunder import Thunder
 from thunder_core.errors import BadWeights

@@ -7,7 +7,7 @@ import pytest
 from thunder_core.direction import Direction
 from thunder_core.engine.gestures.layer import Layer, LOWER_FACE
 from thunder_core.engine.gestures.making import layer_of
-from thunder_core.engine.gestures.resting import restful
+from thunder_core.engine.gestures.silence import restful
 from thunder_core.engine.speech.phrasing import Phrasing, silent
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips

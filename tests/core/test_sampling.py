@@ -6,15 +6,16 @@ import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler
 
-from thunder_core.engine.diffusion.noise import Normal, seeded_noise
-from thunder_core.engine.diffusion.sampling import (
+from thunder_core.engine.diffusion import (
     alpha_bar,
     BETA,
     in_windows,
     inpaint,
     Inpainting,
+    Normal,
     OVERLAP,
     sample,
+    seeded_noise,
     STEPS,
     WINDOW,
     windows,

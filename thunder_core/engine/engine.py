@@ -26,25 +26,21 @@ from ..systems import DEFAULT, DIRECTION, MOOD, NOTHING, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .batches import SharedProgress
 from .cards import advice, check_regular, unusable
-from .diffusion.noise import Normal
-from .diffusion.sampling import Inpainting
+from .diffusion import Inpainting, Normal
 from .explain import explain
-from .m2s.judge import Judge
-from .m2s.listening import MeshToSpeech
-from .m2s.mouth import MARGIN, Mouth, trained_mouth
-from .m2s.vocoder import Vocoder
+from .m2s import MARGIN, MeshToSpeech, Mouth, trained_mouth
 from .network import best_device, CPU, processors
 from .readings import emphasised, reading
 from .request import RunningRequest, tidy
-from .scorer import Measures, Progress, Scorer, SPOKEN
+from .scorer import Judge, Measures, Progress, Scorer, SPOKEN
 from .speech import transcript
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
-from .speech.speaker import SpeakerEncoder, WIDTH as SPEAKER
 from .speech.transcript import Closure
 from .systems.performing import check_request, open_performer, over_picture, Performer, PicturePerformer, STEPS_OF
 from .systems.thunder import Thunder, VoiceFeatures
+from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
 from .weights import identify, Identity, SHIPPED
 
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)

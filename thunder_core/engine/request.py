@@ -21,7 +21,7 @@ from ..face.mapping import Sums, visible
 from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
 from .batches import in_portions, SharedProgress, side_by_side
-from .diffusion.sampling import WINDOW
+from .diffusion import WINDOW
 from .network import CPU
 from .readings import emphasised
 from .scorer import Expectation, Measures, Scorer

@@ -23,6 +23,7 @@ BROW_KINDS, HEAD_KINDS = np.array([0.55, 0.1, 0.15, 0.2]), np.array([0.62, 0.28,
 UP = 2  # index in HEAD_KINDS
 _KNIT_BY_FROWN, _SIDED_BY_ASYMMETRY = 3.0, 3.0  # factors per unit of these axes: frequency of knit brows, of one raised brow
 _RAISED_MORE, _RAISED_LESS = 0.3, 0.6  # of one-sided brows: what the raised side does more and the other less
+_KNIT_MORE = 1.5  # size of knitting relative to raising
 _ENERGY = 0.3  # exponent of energy in the size of head movements
 
 
@@ -86,6 +87,14 @@ def evenly(seed: int, stream: Stream, among: Stream, shape: tuple[int, ...]) -> 
     together, place = divmod(seed % _SEEDS, TOGETHER)
     places = generator(together, among).permuted(np.tile(np.arange(TOGETHER), (*shape, 1)), axis=-1)[..., place]
     return (places + generator(seed, stream).random(shape)) / TOGETHER
+
+
+def brow_shape(kind: int, size: float, side: float) -> tuple[np.ndarray, np.ndarray]:
+    """(raised [3], knit [2]) of a gesture of one of the manner's kinds; side: −1 right, 1 left."""
+    left, right = (1.0, 0.15) if side > 0 else (0.15, 1.0)
+    raised = ((1.0, 0.8, 0.8), (1.35, 0.25, 0.25), (0.35, 1.5 * left, 1.5 * right), (0.0, 0.0, 0.0))[kind]
+    knit = ((0.0, 0.0), (0.25, 0.25), (0.5 * (1 - left), 0.5 * (1 - right)), (_KNIT_MORE, _KNIT_MORE))[kind]
+    return size * np.array(raised), size * np.array(knit)
 
 
 def _odds(share: float, by: float) -> float:

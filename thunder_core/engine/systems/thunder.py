@@ -21,9 +21,7 @@ from ...filters import highest, smooth
 from ...request import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..cards import unusable
-from ..diffusion.denoiser import Denoiser
-from ..diffusion.noise import seeded_noise
-from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, solver_steps, STEPS, Steps
+from ..diffusion import away_from_kept, Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..gestures.making import breaths_of, doubts, layer_of, mirrored, mirrored_as
 from ..network import processors
 from ..pipeline import Kept, Part, Pipeline
@@ -40,10 +38,9 @@ from ..speech.cues import (
     Vowels,
 )
 from ..speech.encoder import LOUDNESS, presence, softmax, speech_features, SpeechEncoder
-from ..speech.opening_map import opening_map, PredictedOpening
+from ..speech.features import opening_map, PredictedOpening, Units
 from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
-from ..speech.units import Units
 
 _LATE = 7  # delay of a listener's reaction, frames
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
@@ -104,7 +101,7 @@ class VoiceFeatures:
     def quiet(self) -> np.ndarray:
         """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too short for `presence` to fall.
 
-        `m2s.judge.quiet` tells it from the features alone, and says why.
+        `networks.judge.quiet` tells it from the features alone, and says why.
         """
         nobody = 1 - self.presence.astype(float)
         for start, end in self.phrasing.silences:

@@ -14,9 +14,7 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from ...engine.diffusion.ancestral import ancestral_sample
-from ...engine.diffusion.noise import Normal, seeded_noise
-from ...engine.diffusion.sampling import in_windows, sample, STEPS
+from ...engine.diffusion import ancestral_sample, in_windows, Normal, sample, seeded_noise, STEPS
 from ...progress import no_progress
 from ..denoiser import alibi_bias, alibi_slopes, SelfAttention, step_embedding
 from .base import Progress, Standardised

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ...engine.diffusion.sampling import in_windows
+from ...engine.diffusion import in_windows
 from ...engine.speech.phones import PHONES, SILENCE
 from ...progress import no_progress
 from ..denoiser import alibi_bias, alibi_slopes, SelfAttention

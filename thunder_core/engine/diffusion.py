@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sampling of motion: the forward process of §4.2 and DPM-Solver++ backwards through it, all takes in one batch."""
+"""The diffusion model as the engine samples motion with it, in arrays: the network (`networks.denoiser` says what it computes), seeded
+noise, and the samplers of §4.2, DPM-Solver++ and the paper's own, with windows over long clips and inpainting."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...filters import smoothstep
+from ..direction import DIRECTION_NAMES
+from ..filters import smoothstep
+from .network import open_network
+from .weights import check_shapes, read_some, sizes_of
 
 STEPS = 1000  # D of the paper
 BETA = (1e-4, 0.02)  # linear schedule of the paper
@@ -184,3 +189,153 @@ def in_windows(denoise: Callable[[np.ndarray, int, int, int], np.ndarray], frame
         return total / weight
 
     return whole
+
+
+_AT_ONCE = 16  # numbers that torch makes together: eight pairs
+_APART = 0.5  # weight of its own noise in that of a take that is sampled around another
+
+
+class Normal:
+    """A stream of normal numbers of mean 0 and deviation 1: `torch.randn` of a generator on the processor, to 5e-7."""
+
+    def __init__(self, seed: int):
+        self._bits = np.random.RandomState(seed % 2**32)  # the Mersenne Twister, of which torch too uses 32 bits of a seed
+
+    def draw(self, *shape: int) -> np.ndarray:
+        """The next numbers, float32 [*shape]. Raises ValueError for fewer than 16, which torch draws in another way."""
+        count = math.prod(shape)
+        if count < _AT_ONCE:
+            raise ValueError(f"At least {_AT_ONCE} numbers are drawn at once, not {count}")
+        x = self._uniform(count)
+        rest = count % _AT_ONCE
+        made = np.empty(count, np.float32)
+        made[: count - rest] = _normal(x[: count - rest])
+        if rest:  # the last sixteen are drawn anew
+            made[-_AT_ONCE:] = _normal(self._uniform(_AT_ONCE))
+        return made.reshape(shape)
+
+    def _uniform(self, count: int) -> np.ndarray:
+        """Numbers [count] from 0 up to 1 in steps of 2^-24, float32."""
+        bits = self._bits.randint(0, 2**32, count, np.uint32) & np.uint32(0xFFFFFF)
+        return bits.astype(np.float32) * np.float32(2**-24)
+
+
+def _normal(x: np.ndarray) -> np.ndarray:
+    """Normal numbers of uniform ones [16 n] by Box and Muller's formula: eight radii and eight angles make eight cosines and sines."""
+    radius, angle = x.reshape(-1, 2, _AT_ONCE // 2).transpose(1, 0, 2)
+    radius = np.sqrt(-2 * np.log(1 - radius))
+    angle = np.float32(2 * math.pi) * angle
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], 1).ravel()
+
+
+def seeded_noise(seeds: Sequence[int], frames: int, channels: int, like: Sequence[int] = ()) -> np.ndarray:
+    """ε float32 [takes, frames, channels], drawn from each take's own seed: the same take on every device, whatever its neighbours are.
+
+    like: seeds of takes, each sampled around the one before, around the last of which these are. Raises ValueError for fewer than 16
+    values of a take.
+    """
+
+    def around(near: np.ndarray | None, seed: int) -> np.ndarray:
+        own = Normal(seed).draw(frames, channels)
+        if near is None:
+            return own
+        return np.float32(math.sqrt(1 - _APART**2)) * near + np.float32(_APART) * own  # of deviation 1 again
+
+    near = None
+    for seed in like:
+        near = around(near, seed)
+    return np.stack([around(near, seed) for seed in seeds])
+
+
+def ancestral_sample(
+    denoise: Denoise, noise: np.ndarray, normal: Normal, callback: Callable[[int, int], None] | None = None
+) -> np.ndarray:  # fmt: skip
+    """From ε [B, T, C] to x_0 [B, T, C] in STEPS draws from q(x̃_{d−1} | x̃_d, x̂_0), noise from `normal`.
+
+    With β_d, α_d = 1 − β_d and ᾱ_d = Π α the draw is normal, of variance β̃_d = β_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) and mean
+    √ᾱ_{d−1} β_d / (1 − ᾱ_d) · x̂_0 + √α_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) · x̃_d. The last one has no noise.
+    `callback(done, STEPS)` runs before each evaluation and may raise.
+    """
+    beta = np.linspace(*BETA, STEPS)
+    after = np.cumprod(1 - beta)  # ᾱ_d
+    before = np.append(1.0, after[:-1])  # ᾱ_{d−1}
+    of_estimate = (np.sqrt(before) * beta / (1 - after)).tolist()
+    of_noisy = (np.sqrt(1 - beta) * (1 - before) / (1 - after)).tolist()
+    deviation = np.sqrt(beta * (1 - before) / (1 - after)).tolist()
+    x = noise
+    for done, d in enumerate(reversed(range(STEPS))):
+        if callback:
+            callback(done, STEPS)
+        x = of_estimate[d] * denoise(x, d) + of_noisy[d] * x
+        if d:
+            x = x + deviation[d] * normal.draw(*x.shape)
+    return x
+
+
+_EYES = DIRECTION_NAMES.index("eyes")
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Sizes of a denoiser, as its card stores them."""
+
+    motion: int  # channels of x: expression, jaw, head, eyes
+    audio: int  # width of the speech features a
+    style: int = 0  # number of direction values; 0: the model has no styles
+    width: int = 128
+    layers: int = 8
+    heads: int = 4
+    feedforward: int = 512
+    dropout: float = 0.0
+    steps: int = 0  # step count that it was distilled for (train/distil.py); 0: any number
+    least_noise: float = 0.0  # σ/α of the last step
+    whole: str = ""  # SHA-256 of the undistilled model's file
+    blinks_by_eyes: float = 0.0  # extra shift of the lids' initial noise per deviation of the style's “eyes”
+
+
+def first_noise(config: DenoiserConfig, mean: Values, noise: Values, style: Values | None) -> Values:
+    """The start of sampling [B, T, motion], from normal noise.
+
+    mean [motion]: by which it is shifted, so that faces blink.  style: [B, T or 1, style], None for any style.
+    """
+    if style is not None and config.blinks_by_eyes:
+        mean = mean + config.blinks_by_eyes * style[..., _EYES, None] * (mean != 0)
+    return noise + mean
+
+
+class Denoiser:
+    """A denoiser of a folder of weights."""
+
+    def __init__(self, folder: Path, device: str, name: str = "denoiser"):
+        """Raises BadWeights."""
+        path = folder / name
+        arrays, config = read_some(path, ["motion_mean", "motion_std"], ["noise_mean"])
+        self.config: DenoiserConfig = sizes_of(path, config, DenoiserConfig)
+        check_shapes(path, arrays, **dict.fromkeys(arrays, (self.config.motion,)))
+        self.mean, self.deviation = arrays["motion_mean"], arrays["motion_std"]
+        self.noise_mean = arrays.get("noise_mean")  # for the initial noise of sampling (train/blinks.py)
+        self.network = open_network(path, device)
+
+    def estimate(
+        self, x: np.ndarray, step: int, audio: np.ndarray, silent: bool = False, style: np.ndarray | None = None
+    ) -> np.ndarray:  # fmt: skip
+        """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech features [T, audio].
+
+        silent: without the sound (classifier-free guidance).  style [B, T or 1, style]: None is any style.
+        """
+        known = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
+        return self.network(
+            x=x, step=np.array([step]), audio=audio[None], silent=np.array([silent]), style=known, free=np.array([style is None])
+        )[0]
+
+    def first_noise(self, noise: np.ndarray, style: np.ndarray | None = None) -> np.ndarray:
+        """As the function `first_noise`."""
+        return noise if self.noise_mean is None else first_noise(self.config, self.noise_mean, noise, style)
+
+    def standardise(self, motion: np.ndarray) -> np.ndarray:
+        """Packed motion [..., motion] in the units of the network: mean 0, deviation 1 over the training set."""
+        return (motion - self.mean) / self.deviation
+
+    def restore(self, x: np.ndarray) -> np.ndarray:
+        """The inverse of `standardise`."""
+        return x * self.deviation + self.mean
