@@ -129,8 +129,8 @@ class Bench:
         def run_ours() -> None:
             ours.append(seconds_of(lambda: sample(speed_quality.estimates(denoiser, audio, takes), noise, steps)))
 
-        def take_turns(done: int, _: int) -> None:
-            if done % every == 0:
+        def take_turns(fraction: float, _: str = "") -> None:
+            if (done := round(fraction * STEPS)) % every == 0:
                 if done:
                     theirs.append(time.perf_counter() - began[0])
                 run_ours()

@@ -7,12 +7,13 @@ import contextlib
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import lru_cache
 from typing import TypeVar
 
 from ..errors import Cancelled, is_out_of_device_memory
+from ..progress import Progress
 
 T = TypeVar("T")
 _SWITCH_SECONDS = 1e-4  # after which Python's lock is handed on: at the usual 5 ms one thread's numpy holds up the other's network
@@ -21,8 +22,8 @@ _SWITCH_SECONDS = 1e-4  # after which Python's lock is handed on: at the usual 5
 class SharedProgress:
     """Progress of a request whose takes are sampled in parallel, from any thread."""
 
-    def __init__(self, takes: int, report: Callable[[float, str], None]):
-        """report: gets (0 … 1 of all takes, message), one call at a time, and may raise to stop."""
+    def __init__(self, takes: int, report: Progress):
+        """report: gets the progress of all takes, one call at a time."""
         self._takes, self._report = takes, report
         self._done: dict[int, float] = {}  # first seed of a portion → number of its takes times their progress
         self._lock = threading.Lock()
@@ -41,17 +42,17 @@ class SharedProgress:
         self._stopped = True
 
 
-def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, stop: Callable[[], None]) -> Generator[T, None, None]:
-    """Run tasks on `threads` threads and yield their results in the order of `tasks`.
+def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, deliver: Callable[[T], None], stop: Callable[[], None]) -> None:
+    """Run tasks on `threads` threads and `deliver` their results in the order of `tasks`.
 
-    If a task raises or the caller stops, `stop` is called, tasks not started are dropped and running ones are awaited.
+    If a task or `deliver` raises, `stop` is called, tasks not started are dropped and running ones are awaited.
     """
     with _lock_handed_on_soon():
         begun = [_threads(threads).submit(task) for task in tasks]
         waiting = deque(begun)
         try:
             while waiting:
-                yield waiting.popleft().result()
+                deliver(waiting.popleft().result())
         finally:
             if waiting:
                 stop()
@@ -78,9 +79,9 @@ def _lock_handed_on_soon() -> Iterator[None]:
 
 
 def in_portions(
-    portions: list[list[int]], work: Callable[[list[int]], T], give_back: Callable[[], None]
-) -> Generator[tuple[list[int], T], None, None]:  # fmt: skip
-    """Yield (seeds, `work(seeds)`) for each portion, in order.
+    portions: list[list[int]], work: Callable[[list[int]], T], deliver: Callable[[T], None], give_back: Callable[[], None]
+) -> None:  # fmt: skip
+    """`deliver` the result of `work` for the seeds of each portion, in order.
 
     When GPU memory runs out, `give_back` is called and the remaining portions are halved, down to one take. Raises RuntimeError
     when a single take does not fit, and whatever else `work` raises.
@@ -93,12 +94,9 @@ def in_portions(
         except RuntimeError as error:
             if len(seeds) == 1 or not is_out_of_device_memory(error):
                 raise
-            smaller = True
         else:
-            smaller = False
-        if smaller:  # the error, and the memory that it referenced, are released here
-            give_back()
-            most = len(seeds) // 2
-            waiting = deque(each[at : at + most] for each in (seeds, *waiting) for at in range(0, len(each), most))
-        else:
-            yield seeds, result
+            deliver(result)
+            continue
+        give_back()  # here the error, and the memory that it referenced, are released
+        most = len(seeds) // 2
+        waiting = deque(each[at : at + most] for each in (seeds, *waiting) for at in range(0, len(each), most))

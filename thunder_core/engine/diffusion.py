@@ -14,6 +14,7 @@ import numpy as np
 
 from ..direction import DIRECTION_NAMES
 from ..filters import smoothstep
+from ..progress import no_progress, Progress
 from .network import open_network
 from .weights import check_shapes, read_some, sizes_of
 
@@ -63,9 +64,9 @@ def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
 
 
 def sample(
-    denoise: Denoise, noise: Values, steps: int | Steps = 20, callback: Callable[[int, int], None] | None = None
+    denoise: Denoise, noise: Values, steps: int | Steps = 20, progress: Progress = no_progress
 ) -> Values:  # fmt: skip
-    """Integrate from ε [B, T, C] to x_0 [B, T, C]. `callback(done, steps)` runs before each evaluation and may raise.
+    """Integrate from ε [B, T, C] to x_0 [B, T, C]. `progress` is called before each evaluation.
 
     DPM-Solver++ (2M) for a network that predicts x_0 (Lu et al. 2022, algorithm 2): its estimate is extrapolated in log-SNR from the last
     two evaluations; at the first step and towards the last noise level from one.
@@ -74,8 +75,7 @@ def sample(
     count, signal, noise_level = len(levels.times), levels.signal_scales, levels.noise.tolist()
     x, before, step_before = noise, None, 0.0
     for i, time in enumerate(levels.times.tolist()):
-        if callback:
-            callback(i, count)
+        progress(i / count)
         x0 = denoise(x, time)
         if i == count - 1:  # without noise the factor of x is 0
             return x0
@@ -248,13 +248,13 @@ def seeded_noise(seeds: Sequence[int], frames: int, channels: int, like: Sequenc
 
 
 def ancestral_sample(
-    denoise: Denoise, noise: np.ndarray, normal: Normal, callback: Callable[[int, int], None] | None = None
+    denoise: Denoise, noise: np.ndarray, normal: Normal, progress: Progress = no_progress
 ) -> np.ndarray:  # fmt: skip
     """From ε [B, T, C] to x_0 [B, T, C] in STEPS draws from q(x̃_{d−1} | x̃_d, x̂_0), noise from `normal`.
 
     With β_d, α_d = 1 − β_d and ᾱ_d = Π α the draw is normal, of variance β̃_d = β_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) and mean
     √ᾱ_{d−1} β_d / (1 − ᾱ_d) · x̂_0 + √α_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) · x̃_d. The last one has no noise.
-    `callback(done, STEPS)` runs before each evaluation and may raise.
+    `progress` is called before each evaluation.
     """
     beta = np.linspace(*BETA, STEPS)
     after = np.cumprod(1 - beta)  # ᾱ_d
@@ -264,8 +264,7 @@ def ancestral_sample(
     deviation = np.sqrt(beta * (1 - before) / (1 - after)).tolist()
     x = noise
     for done, d in enumerate(reversed(range(STEPS))):
-        if callback:
-            callback(done, STEPS)
+        progress(done / STEPS)
         x = of_estimate[d] * denoise(x, d) + of_noisy[d] * x
         if d:
             x = x + deviation[d] * normal.draw(*x.shape)

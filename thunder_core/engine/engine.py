@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import sys
 import threading
@@ -18,7 +17,7 @@ import numpy as np
 from ..direction import Asked, AXES, check, over_frames
 from ..errors import BadHead, BadRequest, BadWeights
 from ..face.head import Head, read_head
-from ..progress import no_progress
+from ..progress import no_progress, Progress, share
 from ..protocol import UNCLEAR, UNSPOKEN
 from ..request import Request
 from ..steps import traced
@@ -32,7 +31,7 @@ from .m2s import MARGIN, MeshToSpeech, Mouth, trained_mouth
 from .network import best_device, CPU, processors
 from .readings import emphasised, reading
 from .request import RunningRequest, tidy
-from .scorer import Judge, Measures, Progress, Scorer, SPOKEN
+from .scorer import Judge, Measures, Scorer, SPOKEN
 from .speech import transcript
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS, softmax
@@ -145,7 +144,7 @@ class Engine:
         frames = 2 * MARGIN
         voice = self.thunder.analyse(0.1 * Normal(0).draw(int(frames / FPS * RATE)), frames)
         yield
-        self.scorer.grade(self.thunder.perform(voice, [0], 1, 1.0, lambda fraction: None), voice, None)
+        self.scorer.grade(self.thunder.perform(voice, [0], 1, 1.0, no_progress), voice, None)
 
     def _open_networks(self) -> None:
         """Begin to open the networks that usual takes are made and scored with, beside each other."""
@@ -182,10 +181,12 @@ class Engine:
         running = self._begin(speech, request, progress, noticed)
         threads = processors() if self.device == CPU and request.system == DEFAULT else 1
         result = []
-        with contextlib.closing(running.takes(threads)) as made:
-            for take in made:
-                result.append(take)
-                arrived(take)
+
+        def collect(take: Take) -> None:
+            result.append(take)
+            arrived(take)
+
+        running.run(threads, collect)
         return sorted(result, key=lambda t: (0.0 if t.score is None else -t.score.total, t.seed))
 
     def explain(self, speech: Speech, request: Request, frame: int) -> dict:
@@ -215,7 +216,7 @@ class Engine:
                 style[:, : len(AXES)] = 0.0
         self._open_networks()
         sound = sound_hash(speech)
-        voice, role = self._voice_and_role(speech, sound, request.listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
+        voice, role = self._voice_and_role(speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice"))
         kept = None if request.keep is None else self._kept(request.keep, speech.frames)
         pull = float(request.speech_guidance)
         guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
@@ -237,7 +238,7 @@ class Engine:
             about["picture"] = [round(float(x), 3) for x in shown]
 
         def draw(
-            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None,
+            seeds: list[int], tell: Progress, styles: list[np.ndarray] | None,
             gestures: list[tuple[int, float]] | None,
         ) -> list[Motion]:  # fmt: skip
             if other is None:
@@ -247,7 +248,7 @@ class Engine:
 
         return RunningRequest(
             self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
-            SharedProgress(len(seeds), lambda fraction, message: progress(0.08 + 0.92 * fraction, message)),
+            SharedProgress(len(seeds), share(progress, 0.08, 1.0)),
             role == SPEAKS, asked is not None and follows == DIRECTION, request.sums,
         )  # fmt: skip
 
@@ -350,7 +351,7 @@ class Engine:
             units.append(logits[2 * keep.start : 2 * keep.stop].argmax(-1))
         return np.concatenate(mels), np.concatenate(units)
 
-    def analyse(self, speech: Speech, sound: str = "", progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
+    def analyse(self, speech: Speech, sound: str = "", progress: Progress = no_progress) -> VoiceFeatures:
         """The features of a sound; the last few are cached, of long sounds fewer.  sound: its `sound_hash`, if it is known."""
         progress(0.0)
         key = sound or sound_hash(speech)
@@ -365,9 +366,7 @@ class Engine:
             tidy(speech.frames)
         return self._known[key]
 
-    def _voice_and_role(
-        self, speech: Speech, sound: str, listening: bool, progress: Callable[[float], None]
-    ) -> tuple[VoiceFeatures, str]:  # fmt: skip
+    def _voice_and_role(self, speech: Speech, sound: str, listening: bool, progress: Progress) -> tuple[VoiceFeatures, str]:
         """(features of a sound with this `sound_hash`, role of the face): LISTENS if requested, IDLE without speech, else SPEAKS."""
         voice = self.analyse(speech, sound, progress)
         if listening:

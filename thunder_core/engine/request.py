@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import importlib
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -18,6 +17,7 @@ import numpy as np
 from ..animation.shown import agreed, Line, shown, shown_quiet
 from ..direction import Asked
 from ..face.mapping import Sums, visible
+from ..progress import Progress
 from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
 from .batches import in_portions, SharedProgress, side_by_side
@@ -30,7 +30,7 @@ from .systems.thunder import VoiceFeatures
 _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, more delays the first take
 _FRAMES_AT_WORK = 100_000  # of takes that are worked on in parallel: two of an hour need 1.8 GB
 _LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a fifth less
-_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[tuple[int, float]] | None], list[Motion]]
+_Draw = Callable[[list[int], Progress, list[np.ndarray] | None, list[tuple[int, float]] | None], list[Motion]]
 
 
 def threads_for(frames: int, threads: int) -> int:
@@ -98,24 +98,23 @@ class RunningRequest:
     requested: Requested | None = None
     requesting: threading.Lock = field(default_factory=threading.Lock)
 
-    def takes(self, threads: int) -> Generator[Take, None, None]:
-        """Every take as soon as it is done, in the order of their seeds; at most `threads` threads work on them."""
-        with contextlib.closing(self._portions_done(threads)) as done:
-            for takes in done:
-                for take in takes:
-                    self.arrived += 1
-                    yield take
+    def run(self, threads: int, arrived: Callable[[Take], None]) -> None:
+        """Give `arrived` every take as soon as it is done, in the order of their seeds.
 
-    def _portions_done(self, threads: int) -> Generator[list[Take], None, None]:
-        """The takes of every portion; each thread works on takes of its own, as many threads as memory allows."""
+        At most `threads` threads work on takes of their own, as many as memory allows.
+        """
+
+        def deliver(takes: list[Take]) -> None:
+            for take in takes:
+                self.arrived += 1
+                arrived(take)
+
         device, beside = self.scorer.thunder.device, threads_for(self.voice.frames, threads)
-        rest = portions(self.seeds, self.voice.frames, device, beside)
-        if rest and beside > 1:
-            yield from side_by_side([task for seeds in rest for task in self._tasks(seeds)], beside, self.report.stop)
-        elif rest:
-            for seeds, takes in in_portions(rest, self._whole, lambda: _give_memory_back(device)):
-                _report_memory(device, seeds, self.voice.frames)
-                yield takes
+        together = portions(self.seeds, self.voice.frames, device, beside)
+        if beside > 1:
+            side_by_side([task for seeds in together for task in self._tasks(seeds)], beside, deliver, self.report.stop)
+        else:
+            in_portions(together, self._whole, deliver, lambda: _give_memory_back(device))
 
     def _whole(self, seeds: list[int]) -> list[Take]:
         """A portion's takes, one step after the other."""
@@ -123,6 +122,7 @@ class RunningRequest:
         tidy(self.voice.frames)
         takes = self._finished(seeds, motions, self._expected(seeds))
         tidy(self.voice.frames)
+        _report_memory(self.scorer.thunder.device, seeds, self.voice.frames)
         return takes
 
     def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
@@ -154,7 +154,7 @@ class RunningRequest:
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
         on = "" if self.scorer.thunder.device == CPU else " on the graphics card"
 
-        def tell(fraction: float) -> None:
+        def tell(fraction: float, _: str = "") -> None:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}{on}")
 
         if self.asked is None:

@@ -20,7 +20,7 @@ from ..direction import Asked, AXES, Direction, DIRECTION_NAMES, over_frames
 from ..face.head import Head
 from ..face.lips import Lips
 from ..grades import WRONG
-from ..progress import no_progress
+from ..progress import no_progress, Progress
 from ..types import FPS, LipSyncScore, Motion
 from .m2s import MeshToSpeech, Mouth
 from .network import open_network
@@ -254,7 +254,6 @@ def stressed(direction: np.ndarray, energy: np.ndarray) -> np.ndarray:
     return moved(played, {"energy": energy / _SPEAKERS, "articulation": CLEARER * energy / _SPEAKERS})
 
 
-Progress = Callable[[float, str], None]
 SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 
 

@@ -454,7 +454,7 @@ class _Progress:
             }
         )
 
-    def reading(self, fraction):
+    def reading(self, fraction, _=""):
         """Report the share of the sound that has been read, as the first 2 % of the work."""
         self(0.02 * fraction, "Reading the sound")
 

@@ -10,8 +10,8 @@ import numpy as np
 from ..direction import Direction
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
-from ..engine.systems.performing import Progress
 from ..engine.systems.thunder import Thunder, VoiceFeatures
+from ..progress import Progress
 from ..types import FPS, Motion
 from .label import best_path
 from .lip_kernels import fitted_to, identity

@@ -20,13 +20,13 @@ import sys
 import threading
 import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 
 from ... import child_process
 from ...errors import BadSound, NoVoice, ThunderError
-from ...progress import no_progress
+from ...progress import no_progress, Progress
 from ...types import RATE, Speech
 
 SHORTEST = 0.3  # seconds; less than a syllable, and less than the encoder's receptive field
@@ -45,7 +45,6 @@ FORMATS = (
     "mlp,mov,mp3,mpc,mpc8,mpeg,mpegts,mxf,nistsphere,nut,oga,ogg,oma,qcp,rm,rso,shn,sln,sox,tak,truehd,tta,voc,vqf,w64,wav,wsaud,"
     "wv,xwma"
 )
-Progress = Callable[[float], None]
 
 
 def read_sound(path: str | os.PathLike, progress: Progress = no_progress, may_be_silent: bool = False) -> Speech:

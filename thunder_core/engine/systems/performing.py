@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,12 +13,11 @@ import numpy as np
 
 from ...direction import Asked, AXES, Direction
 from ...errors import BadRequest
+from ...progress import Progress
 from ...request import DRAFT, FINAL, NORMAL
 from ...systems import available, FROM_MOTION, FROM_PICTURE, MOOD, NOTHING, System, SYSTEMS
 from ...types import Motion
 from .thunder import Thunder, VoiceFeatures
-
-Progress = Callable[[float], None]
 
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # diffusion steps at each quality; these systems are not distilled
 

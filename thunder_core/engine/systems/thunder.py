@@ -18,6 +18,7 @@ from ...face.head import Head
 from ...face.mechanics import Sounds
 from ...files import hash_of
 from ...filters import highest, smooth
+from ...progress import no_progress, Progress, share
 from ...request import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..cards import unusable
@@ -173,8 +174,8 @@ class Thunder:
         if not self.knows_styles:
             raise BadRequest("These weights were trained without styles and take no direction: generate without one, or choose others")
 
-    def analyse(self, samples: np.ndarray, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
-        """Features of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
+    def analyse(self, samples: np.ndarray, frames: int, progress: Progress = no_progress) -> VoiceFeatures:
+        """Features of a sound [samples] over T frames of animation. `progress` may raise to stop."""
         openings = [PredictedOpening(self.opening)] if self.opening is not None else []
         hidden, logits = self.encoder.analyse(samples, progress, openings)
         analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
@@ -197,7 +198,7 @@ class Thunder:
         return voice.unspoken(_LATE)
 
     def perform(  # noqa: PLR0913 (what one request says)
-        self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
+        self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Progress,
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
         styles: Sequence[np.ndarray] | None = None, drawn_by: Sequence[tuple[int, float]] | None = None, like: Sequence[int] = (),
     ) -> list[Motion]:  # fmt: skip
@@ -208,8 +209,8 @@ class Thunder:
         usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
-        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
-        window of each step and may raise to stop.
+        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` is called before each
+        window of each step.
         """
 
         def style_of(i: int) -> np.ndarray | None:
@@ -223,11 +224,7 @@ class Thunder:
                 some = [i for i, is_turned in enumerate(turned) if is_turned == side]
                 own_styles = None if styles is None else [styles[i] for i in some]
                 by = [drawn_by[i] for i in some]
-                before, share = len(made) / len(seeds), len(some) / len(seeds)
-
-                def tell(fraction: float, before: float = before, share: float = share) -> None:
-                    progress(before + share * fraction)
-
+                tell = share(progress, len(made) / len(seeds), (len(made) + len(some)) / len(seeds))
                 whose = [seeds[i] for i in some]
                 motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like)
                 made |= dict(zip(some, motions))
@@ -245,13 +242,13 @@ class Thunder:
         if styles is not None:
             self.check_style()
         played = None if styles is None else np.stack(styles).astype(np.float32)
-        at = {"step": 0, "before": 0, "takes": 0}  # the step; takes that are done, takes in work
+        at = {"steps": 0.0, "before": 0, "takes": 0}  # share of the steps that are done; takes that are done, takes in work
 
-        def count(step: int, _: int) -> None:
-            at["step"] = step
+        def count(fraction: float, _: str = "") -> None:
+            at["steps"] = fraction
 
         def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
-            progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
+            progress((at["before"] + (at["steps"] + a / frames / len(steps.times)) * at["takes"]) / len(seeds))
             style = None if played is None else _over(played[at["before"] : at["before"] + len(x)], a, b)
             x0 = denoiser.estimate(x, step, voice.features[a:b], style=style)
             if guidance != 1.0:

@@ -17,9 +17,9 @@ from torch import nn, Tensor
 
 from ...engine.diffusion import in_windows
 from ...engine.speech.phones import PHONES, SILENCE
-from ...progress import no_progress
+from ...progress import no_progress, Progress
 from ..denoiser import alibi_bias, alibi_slopes, SelfAttention
-from .base import Progress, speakers_of, Standardised
+from .base import speakers_of, Standardised
 from .flameformer import AlignedCrossAttention
 
 
