@@ -79,7 +79,7 @@ def with_carried_brows(x: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Samples [S, T, C] of seeds 0 … S − 1 with brows at the height that each seed's take carries them at; names: expression channels."""
     columns, played, result = Columns(len(names)), readings(len(x)), x.copy()
     for seed, motion in enumerate(result):
-        layer = Layer.of(len(motion))
+        layer = Layer(len(motion))
         carried(layer, seed, SPREAD, played[seed])
         turned = motion[:, columns.head], motion[:, columns.eyes]
         motion[:, columns.expression] = layer.apply(motion[:, columns.expression], *turned, names)[0]

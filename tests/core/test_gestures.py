@@ -166,7 +166,7 @@ def test_a_wide_nod_of_the_model_goes_where_a_take_leaves_it_out():
     accents = np.exp(-0.5 * ((t - 100) / 2.5) ** 2)
     heights = []
     for marks in (0, 1):
-        layer = Layer.of(200)
+        layer = Layer(200)
         layer.leave(0, 100, (0.07, 1.5)[marks], 4.0)
         heights.append(
             np.degrees(calm_between_accents(np.zeros((200, 1)), head, accents, np.array([True]), 0 * t, layer.marked)[1][:, 0].max())
@@ -259,7 +259,7 @@ def test_off_accents_the_model_moves_less_and_on_them_as_before():
 
 
 def test_a_layer_keeps_channels_within_bounds_eyes_on_their_point_and_blinks_whole():
-    layer = Layer.of(100)
+    layer = Layer(100)
     layer.stroke(30, np.array([4.0, 2.0, 1.0]), 0.2, 0.1, 0.3, "a nod")
     layer.move_brows(50, np.array([0.9, 0.9, 0.9]), np.zeros(2), 0.2, 0.2, 0.4, "brows")
     layer.blink(20, "a blink"), layer.blink(70, "a blink")
@@ -299,7 +299,7 @@ def test_phrases_are_what_lies_between_silences():
 
 def carriage(seed, spread=0.5, style=None, frames=100):
     """The layer of a take's brow carriage alone."""
-    layer = Layer.of(frames)
+    layer = Layer(frames)
     carried(layer, seed, spread, style)
     drawn_together(layer, style)
     return layer

@@ -11,20 +11,20 @@ with long intervals in between: half a minute in some takes. Small glances fill 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from ...animation.played import SACCADE, starts
-from ...direction import over_frames
 from ...filters import gaussian, gaussian_kernel, smoothstep
 from ...rotation import angular_speed
 from ...steps import ADDED, step
 from ...types import FPS
 from ..speech.phrasing import Phrasing, runs
-from .manner import Directed, generator, Played, Stream
+from .manner import Directed, generator, Stream
 
 _OPEN = 7.5  # longest time for which usual eyes stay open, s
 _STEADY, _LIVELY = 0.4, 1.5  # exponents of *Eyes*, below 1 and above, by which it is divided
@@ -72,13 +72,12 @@ class Blinks:
     @classmethod
     def of(cls, phrasing: Phrasing, seed: int, directed: Directed) -> Blinks:
         """Those of a seed's take. directed: style of the gestures."""
-        looks = np.clip(over_frames(directed.rows[:, Played._fields.index("looks")], phrasing.frames), _STEADIEST, _LIVELIEST)
-        usual = np.broadcast_to(FPS * _OPEN / looks ** np.where(looks < 1, _STEADY, _LIVELY), phrasing.frames)
+        looks = np.clip(directed.curve("looks", phrasing.frames), _STEADIEST, _LIVELIEST)
+        usual = FPS * _OPEN / looks ** np.where(looks < 1, _STEADY, _LIVELY)
         rng = generator(seed, Stream.PAUSE_BLINKS)
         before, after = _OUTSIDE * rng.random(2)
-        silences = [(int(start), int(end)) for start, end in phrasing.silences]
         pauses = []
-        for start, end in silences:
+        for start, end in phrasing.silences.tolist():
             u = rng.random(2)
             if end - start >= _LONG_PAUSE * FPS and u[0] < _INSIDE:
                 pauses.append((start, end, start + (end - start) * (0.05 + 0.85 * u[1])))
@@ -115,8 +114,7 @@ class Blinks:
 
 def longest_blinks(directed: Directed, frames: int) -> np.ndarray:
     """Frames [T] after which eyes open again, sooner where blinks are frequent. directed: style of the gestures."""
-    looks = directed.rows[:, Played._fields.index("looks")]
-    return np.broadcast_to(LONGEST / over_frames(looks, frames), frames)
+    return LONGEST / directed.curve("looks", frames)
 
 
 def open_at_ends(lids: np.ndarray) -> tuple[np.ndarray, bool, bool]:
@@ -194,8 +192,7 @@ class Glance(NamedTuple):
 
 def longest_rests(directed: Directed, frames: int) -> np.ndarray:
     """Frames for which a gaze may rest on one point, [T]. directed: style of the gestures."""
-    looks = over_frames(directed.rows[:, Played._fields.index("looks")], frames)
-    return np.broadcast_to(FPS * _RESTS / np.clip(looks, _LEAST_LOOKS, _MOST_LOOKS), frames)
+    return FPS * _RESTS / np.clip(directed.curve("looks", frames), _LEAST_LOOKS, _MOST_LOOKS)
 
 
 def possible_glances(phrasing: Phrasing, seed: int) -> list[Glance]:
@@ -329,8 +326,8 @@ def _most_turned(eyes: np.ndarray) -> np.ndarray:
 
 
 def _events_of(part: str) -> Callable[[Mapping], Mapping[str, np.ndarray]]:
-    """`causes` of a step: the events of one of a layer's parts."""
-    return lambda given: given["self"].happening(part)
+    """`causes` of a step: what one of a layer's parts does so far."""
+    return lambda given: {what: curve.copy() for what, curve in given["self"].happening[part].items()}
 
 
 def _jump(frames: int, away: float, degrees: np.ndarray, seconds: float) -> tuple[slice, np.ndarray]:
@@ -340,19 +337,8 @@ def _jump(frames: int, away: float, degrees: np.ndarray, seconds: float) -> tupl
     return at, far[:, None] * degrees
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that a face does: the part of it, frames [start, end) and what it is, in words."""
-
-    part: str
-    start: int
-    end: int
-    what: str
-
-
-@dataclass
 class Layer:
-    """Additions to T frames.
+    """Additions to T frames; nothing is added by an empty one.
 
     head [T, 3]: degrees that it nods, turns and tilts.  gaze [T, 2]: degrees that the eyes' point is turned and lowered.
     brows [T, 3]: inner, outer left and outer right, raised.  knit [T, 2]: drawn down, left and right.  shut [T]: of blinks, 0 … 1.
@@ -365,51 +351,23 @@ class Layer:
     rests [T]: frames for which the gaze may rest on one point.  glances: those of which it makes as many as that needs.
     returns: frame from which the gaze is back where it usually rests, until the take ends; None: it may end away.
     resting [T, LOWER_FACE]: what a lower face does in long silence, channel values, none below 0.
-    events: what the layer does, part by part; parts are head, brows, lids, gaze, lower face, jaw.
+    happening: what each part of the face (head, brows, lids, gaze, lower face, jaw) does → 1 in the frames where it does it [T], else 0.
     """
 
-    head: np.ndarray
-    gaze: np.ndarray
-    brows: np.ndarray
-    knit: np.ndarray
-    shut: np.ndarray
-    droop: np.ndarray
-    felt: np.ndarray
-    hushed: np.ndarray
-    breath: np.ndarray
-    lively: np.ndarray
-    marked: np.ndarray
-    longest: np.ndarray
-    blinks: Blinks | None = None
-    rests: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    glances: list[Glance] = field(default_factory=list)
-    returns: float | None = None
-    resting: np.ndarray = field(default_factory=lambda: np.zeros((0, len(LOWER_FACE))))
-    events: list[Event] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, frames: int) -> Layer:
-        """An empty layer."""
-        nothing = [np.zeros((frames, n)) for n in (3, 2, 3, 2)] + [np.zeros(frames) for _ in range(2)]
-        ones = np.ones((frames, 2)), np.full(frames, float(frames))
-        lower = np.zeros((frames, len(LOWER_FACE)))
-        return cls(*nothing, np.ones(frames), *(np.zeros(frames) for _ in range(3)), *ones, resting=lower)
-
-    @property
-    def frames(self) -> int:
-        return len(self.head)
+    def __init__(self, frames: int):
+        self.frames = frames
+        self.head, self.gaze, self.brows, self.knit = (np.zeros((frames, n)) for n in (3, 2, 3, 2))
+        self.shut, self.droop, self.hushed, self.breath, self.lively = np.zeros((5, frames))
+        self.felt, self.marked, self.longest = np.ones(frames), np.ones((frames, 2)), np.full(frames, float(frames))
+        self.resting = np.zeros((frames, len(LOWER_FACE)))
+        self.blinks: Blinks | None = None
+        self.rests, self.glances = np.zeros(0), list[Glance]()
+        self.returns: float | None = None
+        self.happening: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
 
     def note(self, part: str, frames: slice, what: str) -> None:
         """Remember what a part of the face does in some frames."""
-        self.events.append(Event(part, int(frames.start), int(frames.stop), what))
-
-    def happening(self, part: str) -> dict[str, np.ndarray]:
-        """What a part of the face does → 1 in the frames where it does it [T], else 0."""
-        result: dict[str, np.ndarray] = {}
-        for event in self.events:
-            if event.part == part:
-                result.setdefault(event.what, np.zeros(self.frames))[event.start : event.end] = 1.0
-        return result
+        self.happening[part].setdefault(what, np.zeros(self.frames))[frames] = 1.0
 
     def lower(self, name: str) -> np.ndarray:
         """What a channel of the lower face does in long silence, [T], to be added to in place."""
@@ -463,20 +421,22 @@ class Layer:
 
     def apply(self, expression: np.ndarray, head: np.ndarray, eyes: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, ...]:
         """(expression [T, names], head [T, 3], eyes [T, 3]) with this layer; rotation vectors in radians. Channels stay within bounds."""
-        result = self.gesture_with_brows(expression, names)
-        result, shut = self.blink_lids(result, names)
-        result = self.widen_lids(result, shut, names)
-        result = self.rest_lower_face(result, names)
+        columns = {name: i for i, name in enumerate(names)}
+        lids = [columns[name] for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in columns]
+        result = self.gesture_with_brows(expression, columns)
+        result, shut = self.blink_lids(result, lids)
+        result = self.widen_lids(result, shut, columns)
+        result = self.rest_lower_face(result, columns)
         turned = self.turn_head(head)
         looked = self.look_about(eyes)
-        looked = self.glance_away(looked, turned, result, eyes, names)
+        looked = self.glance_away(looked, turned, result[:, lids].max(1, initial=0), eyes)
         looked = self.return_gaze(looked, turned)
         return result, turned, looked
 
     @step(ADDED, "expression", _events_of("brows"))
-    def gesture_with_brows(self, expression: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Expression [T, names] with raised and knit brows."""
-        result, columns = expression.copy(), {name: i for i, name in enumerate(names)}
+    def gesture_with_brows(self, expression: np.ndarray, columns: Mapping[str, int]) -> np.ndarray:
+        """Expression [T, columns] with raised and knit brows."""
+        result = expression.copy()
         below = np.zeros((self.frames, 3))  # what lowers brows that are at rest already: other muscles draw them down
         for part, name in enumerate(("browInnerUp", "browOuterUpLeft", "browOuterUpRight")):
             if name in columns:
@@ -487,16 +447,29 @@ class Layer:
         return result
 
     @step(ADDED, "expression", _events_of("lids"))
-    def blink_lids(self, expression: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """(expression [T, names] with this layer's blinks and without blinks that last too long, what was added to the lids [T] 0 … 1)."""
+    def blink_lids(self, expression: np.ndarray, lids: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """(expression [T, n] with this layer's blinks and without blinks that last too long, what was added to the lids [T] 0 … 1).
+
+        lids: its columns of eyeBlink.
+        """
         result = expression.copy()
-        lids = [list(names).index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in names]
-        return result, self._shut_lids(result, lids)
+        if not lids:
+            return result, np.zeros(self.frames)
+        own, *ends = open_at_ends(np.stack([_shortened(expression[:, column], self.longest) for column in lids], 1))
+        near = np.lib.stride_tricks.sliding_window_view(np.pad(own.max(1), _LIDS_NEAR, mode="edge"), 2 * _LIDS_NEAR + 1)
+        free = near.max(1) < _LIDS_BUSY
+        free[:EDGE] = free[max(EDGE, self.frames - EDGE) :] = False
+        shut = _whole(self.shut, free)
+        if self.blinks is not None:
+            for at in self.blinks.needed(np.maximum(own.max(1), shut), _BLINK_FRAMES, (ends[0], ends[1])):
+                self.note("lids", _blink(shut, at), "a blink: the eyes were open long")
+        result[:, lids] = np.maximum(own + self.droop[:, None] * np.clip(1 - own, 0, 1), shut[:, None])
+        return result, shut
 
     @step(ADDED, "expression", _events_of("brows"))
-    def widen_lids(self, expression: np.ndarray, shut: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Expression [T, names] whose lids follow the brows, but not where a blink [T] has shut them."""
-        result, columns = expression.copy(), {name: i for i, name in enumerate(names)}
+    def widen_lids(self, expression: np.ndarray, shut: np.ndarray, columns: Mapping[str, int]) -> np.ndarray:
+        """Expression [T, columns] whose lids follow the brows, but not where a blink [T] has shut them."""
+        result = expression.copy()
         raised, knit = np.maximum(self.brows, 0), np.maximum(self.knit, 0)
         for side, name in enumerate(("Left", "Right")):
             _add(result, columns, f"eyeWide{name}", _WIDER * (raised[:, 0] + raised[:, 1 + side]) / 2 * (1 - shut))
@@ -504,9 +477,9 @@ class Layer:
         return result
 
     @step(ADDED, "expression", _events_of("lower face"))
-    def rest_lower_face(self, expression: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Expression [T, names] whose lower face moves in long silence."""
-        result, columns = expression.copy(), {name: i for i, name in enumerate(names)}
+    def rest_lower_face(self, expression: np.ndarray, columns: Mapping[str, int]) -> np.ndarray:
+        """Expression [T, columns] whose lower face moves in long silence."""
+        result = expression.copy()
         for name, by in zip(LOWER_FACE, self.resting.T):
             if (other := _OPPOSITES.get(name)) in columns:  # corners that a mood raises are not lowered
                 by = by * np.clip(1 - _AGAINST * expression[:, columns[other]], 0, 1)
@@ -528,16 +501,13 @@ class Layer:
         return np.clip(looked, -most, most)
 
     @step(ADDED, "eyes", _events_of("gaze"))
-    def glance_away(
-        self, eyes: np.ndarray, head: np.ndarray, expression: np.ndarray, sampled: np.ndarray, names: Sequence[str]
-    ) -> np.ndarray:
-        """Eyes [T, 3] with glances wherever they would rest too long; sampled: eyes as the model has them, which set how far they may
-        turn."""
+    def glance_away(self, eyes: np.ndarray, head: np.ndarray, lids: np.ndarray, sampled: np.ndarray) -> np.ndarray:
+        """Eyes [T, 3] with glances wherever they would rest too long, with lids [T], 0 … 1 shut; sampled: eyes as the model has them,
+        which set how far they may turn."""
         if not self.glances:
             return eyes
-        columns = [list(names).index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in names]
         looked, most = eyes.copy(), _most_turned(sampled)
-        for glance in needed_glances(self.glances, looked + head, expression[:, columns].max(1, initial=0), self.rests):
+        for glance in needed_glances(self.glances, looked + head, lids, self.rests):
             at, far = _jump(self.frames, glance.at, np.array([glance.turned, glance.lowered]), glance.frames / FPS)
             looked[at] += np.radians(np.stack([far[:, 1], far[:, 0], np.zeros(len(far))], 1))
             self.note("gaze", at, "a glance: the gaze has rested long")
@@ -547,22 +517,6 @@ class Layer:
     def return_gaze(self, eyes: np.ndarray, head: np.ndarray) -> np.ndarray:
         """Eyes [T, 3] that are back where they usually rest before a listener's take ends."""
         return eyes if self.returns is None else returned(eyes + head, self.returns) - head
-
-    def _shut_lids(self, expression: np.ndarray, lids: list[int]) -> np.ndarray:
-        """Put this layer's blinks into an expression [T, n], in place. lids: its columns of eyeBlink. Returns what was added, [T] 0 … 1."""
-        if not lids:
-            return np.zeros(self.frames)
-        own, *ends = open_at_ends(np.stack([_shortened(expression[:, column], self.longest) for column in lids], 1))
-        near = np.lib.stride_tricks.sliding_window_view(np.pad(own.max(1), _LIDS_NEAR, mode="edge"), 2 * _LIDS_NEAR + 1)
-        free = near.max(1) < _LIDS_BUSY
-        inside = np.zeros(self.frames, bool)
-        inside[EDGE : max(EDGE, self.frames - EDGE)] = True
-        shut = _whole(self.shut, free & inside)
-        if self.blinks is not None:
-            for at in self.blinks.needed(np.maximum(own.max(1), shut), _BLINK_FRAMES, (ends[0], ends[1])):
-                self.note("lids", _blink(shut, at), "a blink: the eyes were open long")
-        expression[:, lids] = np.maximum(own + self.droop[:, None] * np.clip(1 - own, 0, 1), shut[:, None])
-        return shut
 
 
 def _blink(shut: np.ndarray, start: float) -> slice:

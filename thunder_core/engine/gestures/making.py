@@ -124,8 +124,7 @@ def calmed(values: np.ndarray, accents: np.ndarray, left: float, marked: np.ndar
 
 def livelier(directed: Directed, frames: int) -> np.ndarray:
     """How far *Brows* goes beyond what the model's brows follow, [frames]."""
-    beyond = np.maximum(0, directed.rows[:, Played._fields.index("brows")] - _LIVELY)
-    return blurred(np.broadcast_to(over_frames(beyond[:, None], frames), (frames, 1)), _SLOW)[:, 0]
+    return blurred(np.maximum(0, directed.curve("brows", frames)[:, None] - _LIVELY), _SLOW)[:, 0]
 
 
 @step(UNTAUGHT, "expression head", {"accents": "an accent"})
@@ -171,11 +170,6 @@ def turned(kind: int, degrees: float, side: float, u: float) -> np.ndarray:
         (-0.7, 0.0, 0.25 * side * u),
     )
     return degrees * np.array(shares[kind])
-
-
-def _more(weights: np.ndarray) -> np.ndarray:
-    """Probability of marking accents of these weights, 0 … 1, relative to usual ones."""
-    return _MARKED[0] + _MARKED[1] * weights
 
 
 def _gain(shares: np.ndarray, chosen: np.ndarray) -> float:
@@ -229,7 +223,7 @@ def breathe(layer: Layer, phrasing: Phrasing, seed: int) -> None:
 
 def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed: Directed) -> None:
     """Add a speaker's gestures to a layer. directed: style of the gestures."""
-    more = _more(phrasing.weights)
+    more = _MARKED[0] + _MARKED[1] * phrasing.weights  # relative to usual accents
     most = np.array([_MOST_NODS, _MOST_RAISES])
     likely = most * np.tanh(np.stack([manner.nods * more, manner.raises * more], 1) / most)
     chosen = evenly(seed, Stream.MARKED, Stream.MARKED_TURNS, likely.shape) < likely
@@ -382,7 +376,7 @@ def layer_of(
     spread: 0 … 1, variation of takes around the request.  styles: [1 or T, DIRECTION_NAMES], the take's direction; None: the usual one.
     turned: the take doubts with the other side than the model (`mirrored`).
     """
-    layer, manner, directed = Layer.of(phrasing.frames), manner_of(seed, spread), Directed.of(styles, turned)
+    layer, manner, directed = Layer(phrasing.frames), manner_of(seed, spread), Directed.of(styles, turned)
     (answered if listens else marked)(layer, phrasing, seed, manner, directed)
     alive(layer, phrasing, seed, manner, directed, listens)
     layer.brows[:, 1:] *= directed.brow_sides
@@ -397,6 +391,6 @@ def layer_of(
 
 def breaths_of(phrasing: Phrasing, seed: int) -> Layer:
     """The breaths alone of a seed's take for a voice that the face speaks."""
-    layer = Layer.of(phrasing.frames)
+    layer = Layer(phrasing.frames)
     breathe(layer, phrasing, seed)
     return layer

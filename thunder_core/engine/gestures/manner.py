@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...direction import AXES, Axis, DIRECTION_NAMES, HABITS, Habits, MOODS
+from ...direction import AXES, Axis, DIRECTION_NAMES, HABITS, Habits, MOODS, over_frames
 from ...first_seed import TOGETHER
 
 _SEEDS = 1 << 32
@@ -131,6 +131,9 @@ class Played(NamedTuple):
     wanders: float
 
 
+_COLUMN = {name: i for i, name in enumerate(Played._fields)}
+
+
 @dataclass(frozen=True)
 class Directed:
     """Style of gestures over a line: [1 or T, Played]."""
@@ -156,10 +159,14 @@ class Directed:
     @property
     def brow_sides(self) -> np.ndarray:
         """Factors of left and right brow [1 or T, 2] in moods that raise one of them."""
-        one_sided = self.rows[:, Played._fields.index("one_sided")]
+        one_sided = self.rows[:, _COLUMN["one_sided"]]
         more, less = _RAISED_MORE * np.abs(one_sided), _RAISED_LESS * np.abs(one_sided)
         left = one_sided > 0
         return 1 + np.stack([np.where(left, more, -less), np.where(left, -less, more)], 1)
+
+    def curve(self, name: str, frames: int) -> np.ndarray:
+        """One of Played over so many frames, [frames]."""
+        return np.broadcast_to(over_frames(self.rows[:, _COLUMN[name]], frames), frames)
 
     def at(self, frame: float) -> Played:
         """The style at a frame; beyond the line that of its end."""
