@@ -92,7 +92,7 @@ def readable(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     """Mean evidence [K] that mesh-to-speech reads off each take's mouth for the units of the sound, nats, where there is sound."""
     voice = engine.thunder.analyse(speech.samples, speech.frames)
     loud = voiced(voice.features[:, -LOUDNESS:]) > 0
-    return np.array([engine.scorer.evidence_of(take.motion, voice)[loud].mean() for take in takes])
+    return np.array([engine.scorer.heard(take.motion, voice)[1][loud].mean() for take in takes])
 
 
 @dataclass(frozen=True)

@@ -5,18 +5,15 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from ..direction import Asked, AXES, check, over_frames
-from ..errors import BadHead, BadRequest, BadWeights
-from ..face.head import Head, read_head
+from ..errors import BadRequest, BadWeights
 from ..progress import no_progress, Progress, share
 from ..protocol import UNCLEAR, UNSPOKEN
 from ..request import Request
@@ -27,7 +24,7 @@ from .batches import SharedProgress
 from .cards import advice, check_regular, unusable
 from .diffusion import Inpainting, Normal
 from .explain import explain
-from .m2s import MARGIN, MeshToSpeech, Mouth, trained_mouth
+from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
 from .network import best_device, CPU, processors
 from .readings import emphasised, reading
 from .request import RunningRequest, tidy
@@ -37,7 +34,7 @@ from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
 from .speech.transcript import Closure
-from .systems.performing import check_request, open_performer, over_picture, Performer, PicturePerformer, STEPS_OF
+from .systems.performing import check_request, open_performer, over_picture, Performer, STEPS_OF
 from .systems.thunder import Thunder, VoiceFeatures
 from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
 from .weights import identify, Identity, SHIPPED
@@ -45,26 +42,12 @@ from .weights import identify, Identity, SHIPPED
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
 
 
-def _head_of(folder: Path) -> Head:
-    """The head among the weights of a folder. Raises BadWeights."""
-    path = folder / "head.npz"
-    if not path.is_file():
-        raise unusable(path, "is missing")
-    try:
-        return read_head(path)
-    except BadHead as error:
-        raise unusable(path, f"is damaged ({error.reason})") from error
-
-
-def _resolve(identity: Future[Identity], folder: Path) -> None:
-    """Thread: identify the weights in a folder, and log it if they are not the shipped ones."""
-    try:
-        result = identify(folder)
-        if result.sentence:
-            print(result.sentence, file=sys.stderr)
-        identity.set_result(result)
-    except BaseException as error:
-        identity.set_exception(error)
+def _identified(folder: Path) -> Identity:
+    """The identity of the weights in a folder; it is logged if they are not the shipped ones."""
+    identity = identify(folder)
+    if identity.sentence:
+        print(identity.sentence, file=sys.stderr)
+    return identity
 
 
 def _ignore(what: object) -> None:
@@ -78,9 +61,10 @@ class Engine:
         self.folder, self.device = folder, device
         check_regular(folder)
         # Files are read for their checksums in parallel to loading; access to the identity waits for the result.
-        self._identity: Future[Identity] = Future()
-        threading.Thread(target=_resolve, args=(self._identity, folder), name="identity", daemon=True).start()
-        self.head = _head_of(folder)
+        self._identity = ThreadPoolExecutor(1, "identity").submit(_identified, folder)
+        if not (folder / "head.npz").is_file():
+            raise unusable(folder / "head.npz", "is missing")
+        self.head = stored_head(folder / "head.npz")
         self.thunder = Thunder(folder, device, self.head)
         self.m2s = MeshToSpeech(folder, device)
         self.mouth = Mouth(trained_mouth(folder) or self.head)
@@ -207,7 +191,7 @@ class Engine:
         """A request with all that its takes are made of. Raises BadRequest."""
         asked, other, shown = self._direction(request), self._other_system(request), None
         if request.picture is not None:
-            shown = cast(PicturePerformer, other).moods_of(request.picture)  # `check_request` accepts a picture for Media2Face alone
+            shown = other.moods_of(request.picture)  # `check_request` accepts a picture for Media2Face alone
             asked = over_picture(asked, shown)
         seeds, follows = request.seeds, SYSTEMS[request.system].follows
         readings = {} if asked is None else self._readings(asked, seeds, speech.frames)
@@ -274,11 +258,8 @@ class Engine:
 
     def _other_system(self, request: Request) -> Performer | None:
         """The requested system, None for THUNDER. Raises BadRequest if it does not support the request, BadWeights."""
-        name, asked = request.system, request.direction
-        check_request(
-            SYSTEMS[name], None if asked is None else [asked.vectors], request.keep is not None, request.speech_guidance > 0,
-            request.guidance, request.reference, request.picture,
-        )  # fmt: skip
+        check_request(request)
+        name = request.system
         if name == DEFAULT:
             return None
         if name not in self._performers:
@@ -311,19 +292,6 @@ class Engine:
                 start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), seeds=[breathing]
             )
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
-
-    def measures(self, speech: Speech, motion: Motion, role: str = SPEAKS) -> dict[str, float]:
-        """What a take of a sound shows, as `animation.shown.measured`; if its face does not speak, as `measured_quiet`."""
-        if role != SPEAKS:
-            return self._measures.of_quiet(self._checked(motion))
-        return self._measures.of_style(self._checked(motion), self.analyse(speech))
-
-    def expected_measures(self, speech: Speech, asked: Asked) -> dict[str, float]:
-        """The same of what the model expects of a sound in the direction that is requested. Raises BadRequest."""
-        self.thunder.check_style()
-        check(asked.vectors)
-        voice = self.analyse(speech)
-        return self._measures.of_style(self.scorer.requested(voice, asked), voice)
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
         """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts, and its words, in seconds."""

@@ -77,8 +77,11 @@ def trained_mouth(folder: Path) -> Head | None:
     moved by the same channels, until it is trained again.
     """
     path = folder / TRAINED_MOUTH
-    if not path.is_file():
-        return None
+    return stored_head(path) if path.is_file() else None
+
+
+def stored_head(path: Path) -> Head:
+    """The head in a file of weights. Raises BadWeights."""
     try:
         return read_head(path)
     except BadHead as error:

@@ -342,7 +342,7 @@ class Scorer:
         """The judge's opinion of a motion of the sound."""
         more = {}
         if self.judge.config.heard:
-            features, log_odds = self._heard(motion, voice)
+            features, log_odds = self.heard(motion, voice)
             more = {"features": features, "evidence": log_odds}
         return self.judge.opinion(
             voice.features, self.lips(motion), voice.opening[: motion.frames],
@@ -353,10 +353,6 @@ class Scorer:
         """Positions of the judge's four lip points, float32 [T, 4, 3], metres from rest."""
         return self.mouth.lip_points(motion.expression, motion.jaw)
 
-    def evidence_of(self, motion: Motion, voice: VoiceFeatures) -> np.ndarray:
-        """Nats per frame [T] that a motion's mouth gives for the speech units of a sound."""
-        return self._heard(motion, voice)[1]
-
     def _expect_of(self, motions: list[Motion], voice: VoiceFeatures) -> list[Expectation]:
         """As `expect` of motions whose direction is not known: style and stressed words are read off the motions."""
         directions = [Direction(style_of_mouth(motion, self.head.expression_names)).vector() for motion in motions]
@@ -365,8 +361,8 @@ class Scorer:
         played = [stressed(direction, stresses(own, expected, loud)) for direction, (own, expected) in zip(directions, openings)]
         return [replace(each, plain=lips) for each, lips in zip(self.expect(voice, played), plain)]
 
-    def _heard(self, motion: Motion, voice: VoiceFeatures) -> tuple[np.ndarray, np.ndarray]:
-        """Mesh-to-speech's features [T, w] and its evidence for the sound's units [T]."""
+    def heard(self, motion: Motion, voice: VoiceFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """Mesh-to-speech's features [T, w] of a motion, and nats per frame [T] that its mouth gives for the speech units of a sound."""
         features, log_odds, at = [], [], 0
         for seen, keep in self.mouth.windows(motion):
             once, said, _ = self.m2s(seen, np.zeros(self.m2s.config.speaker, np.float32))

@@ -14,8 +14,8 @@ import numpy as np
 from ...direction import Asked, AXES, Direction
 from ...errors import BadRequest
 from ...progress import Progress
-from ...request import DRAFT, FINAL, NORMAL
-from ...systems import available, FROM_MOTION, FROM_PICTURE, MOOD, NOTHING, System, SYSTEMS
+from ...request import DRAFT, FINAL, NORMAL, Request
+from ...systems import available, FROM_MOTION, FROM_PICTURE, MOOD, NOTHING, SYSTEMS
 from ...types import Motion
 from .thunder import Thunder, VoiceFeatures
 
@@ -38,19 +38,16 @@ class Performer(Protocol):
         """
         ...
 
-
-class PicturePerformer(Performer, Protocol):
-    """A system that takes the mood of a picture."""
-
     def moods_of(self, picture: np.ndarray) -> np.ndarray:
-        """The strength of every mood but neutral, 0 … 1, that a grey picture of a face [h, w], 0 … 1, shows. Raises BadRequest."""
+        """Of Media2Face alone: the strength of every mood but neutral, 0 … 1, that a grey picture of a face [h, w], 0 … 1, shows.
+
+        Raises BadRequest.
+        """
         ...
 
 
 def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
     """A system of SYSTEMS besides the default, with the weights of a folder. Raises BadRequest, BadWeights."""
-    if name not in SYSTEMS:
-        raise BadRequest(f"There is no engine “{name}”: choose one of {', '.join(SYSTEMS)}")
     if SYSTEMS[name] not in available(folder):
         raise BadRequest(f"The weights in use have no {SYSTEMS[name].label}: choose another engine, or weights that hold it")
     if SYSTEMS[name].trained:
@@ -66,25 +63,30 @@ def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
     return TeacherPerformer(thunder)
 
 
-def check_request(  # noqa: PLR0913 (what one request says)
-    system: System, styles: Sequence[np.ndarray] | None, keeps: bool, pulls: bool, guidance: float, reference: np.ndarray | None,
-    picture: np.ndarray | None = None,
-) -> None:  # fmt: skip
-    """Raise BadRequest if a system does not support part of a request: no option is ignored silently."""
-    if keeps and not system.keeps:
-        raise BadRequest(f"{system.label} cannot keep parts of a take: choose THUNDER as the engine")
-    if pulls and not system.keeps:
-        raise BadRequest(f"{system.label} has no Lip-Sync Pull: set it to 0, or choose THUNDER as the engine")
-    if guidance != 1.0 and not system.diffuses:
-        raise BadRequest(f"{system.label} has no Follow the Voice: set it to 1, or choose THUNDER as the engine")
-    if styles is not None and system.follows == NOTHING:
-        raise BadRequest(f"{system.label} cannot be directed: generate without a direction, or choose THUNDER as the engine")
-    if styles is not None and system.follows == MOOD and any(np.abs(style[:, : len(AXES)]).max() > 1e-3 for style in styles):
-        raise BadRequest(f"{system.label} follows only the mood: reset the other sliders of the direction, or choose THUNDER")
-    if reference is not None and system.name != FROM_MOTION:
-        raise BadRequest(f"{system.label} takes no style from a motion: choose DiffPoseTalk as the engine")
-    if picture is not None and system.name != FROM_PICTURE:
-        raise BadRequest(f"{system.label} takes no mood from a picture: choose Media2Face as the engine")
+def check_request(request: Request) -> None:
+    """Raise BadRequest if a request's system does not support part of it: no option is ignored silently."""
+    system = SYSTEMS[request.system]
+    sliders = 0.0 if request.direction is None else float(np.abs(request.direction.vectors[:, : len(AXES)]).max())
+    for is_unsupported, sentence in (
+        (request.keep is not None and not system.keeps, "cannot keep parts of a take: choose THUNDER as the engine"),
+        (request.speech_guidance > 0 and not system.keeps, "has no Lip-Sync Pull: set it to 0, or choose THUNDER as the engine"),
+        (request.guidance != 1.0 and not system.diffuses, "has no Follow the Voice: set it to 1, or choose THUNDER as the engine"),
+        (
+            request.direction is not None and system.follows == NOTHING,
+            "cannot be directed: generate without a direction, or choose THUNDER as the engine",
+        ),
+        (
+            sliders > 1e-3 and system.follows == MOOD,
+            "follows only the mood: reset the other sliders of the direction, or choose THUNDER",
+        ),
+        (
+            request.reference is not None and system.name != FROM_MOTION,
+            "takes no style from a motion: choose DiffPoseTalk as the engine",
+        ),
+        (request.picture is not None and system.name != FROM_PICTURE, "takes no mood from a picture: choose Media2Face as the engine"),
+    ):
+        if is_unsupported:
+            raise BadRequest(f"{system.label} {sentence}")
 
 
 def over_picture(asked: Asked | None, moods: np.ndarray) -> Asked:
