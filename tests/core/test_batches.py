@@ -9,9 +9,8 @@ import pytest
 import torch
 
 from thunder_core.direction import Asked, Direction
-from thunder_core.engine.batches import in_portions, SharedProgress, side_by_side
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.request import memory_of_portion
+from thunder_core.engine.request import in_portions, memory_of_portion, SharedProgress, side_by_side
 from thunder_core.errors import Cancelled, is_out_of_device_memory
 from thunder_core.request import Request
 from thunder_core.types import Speech

@@ -20,14 +20,13 @@ from ..request import Request
 from ..steps import traced
 from ..systems import DEFAULT, DIRECTION, MOOD, NOTHING, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
-from .batches import SharedProgress
 from .cards import advice, check_regular, unusable
 from .diffusion import Inpainting, Normal
 from .explain import explain
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
 from .network import best_device, CPU, processors
 from .readings import emphasised, reading
-from .request import RunningRequest, tidy
+from .request import RunningRequest, SharedProgress, tidy
 from .scorer import Judge, Measures, Scorer, SPOKEN
 from .speech import transcript
 from .speech.audio import sound_hash
