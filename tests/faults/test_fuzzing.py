@@ -348,7 +348,7 @@ class Engine:
     """Stands where the engine is and answers at once, so that what is tried is how requests are read."""
 
     def info(self):
-        return {"engine": "thunder", "channels": ["jawOpen"], "weights": "w", "device": "cpu"}
+        return {"engine": "thunder", "channels": ["jawOpen"], "weights": "w", "device": "cpu", "versions": {}, "knows_styles": False}
 
     def generate(self, speech, request, progress, arrived, noticed):
         flat = np.zeros(speech.frames, np.float32)
