@@ -10,7 +10,7 @@ import pytest
 from research.measures.habits import nods
 from thunder_core.animation.played import shifts
 from thunder_core.direction import Direction, HABITS, Habits, NEUTRAL, Style
-from thunder_core.engine.diffusion import away_from_kept, EASE
+from thunder_core.engine.diffusion import EASE, Inpainting
 from thunder_core.engine.gestures import manner
 from thunder_core.engine.gestures.layer import Layer, needed_glances, possible_glances
 from thunder_core.engine.gestures.making import calm_between_accents, carried, drawn_together, height_of, layer_of, livelier, turned
@@ -167,7 +167,7 @@ def test_a_wide_nod_of_the_model_goes_where_a_take_leaves_it_out():
     heights = []
     for marks in (0, 1):
         layer = Layer(200)
-        layer.leave(0, 100, (0.07, 1.5)[marks], 4.0)
+        layer.leave(np.array([100]), np.array([[(0.07, 1.5)[marks], 1.0]]), 4.0)
         heights.append(
             np.degrees(calm_between_accents(np.zeros((200, 1)), head, accents, np.array([True]), 0 * t, layer.marked)[1][:, 0].max())
         )
@@ -277,7 +277,7 @@ def test_a_layer_keeps_channels_within_bounds_eyes_on_their_point_and_blinks_who
 def test_nothing_is_added_near_what_is_kept():
     mask = np.zeros((40, 2), bool)
     mask[10:20, 0] = True
-    free = away_from_kept(mask)
+    free = Inpainting(mask, mask).free
     assert not free[10:20, 0].any() and (free[:, 1] == 1).all() and free[20 + EASE, 0] == 1 and free[10 - 1 - EASE, 0] == 1
     assert (np.diff(free[19 : 21 + EASE, 0]) >= 0).all() and free[20, 0] < 0.2
 

@@ -568,7 +568,7 @@ BELIEF = np.random.default_rng(0).dirichlet(np.full(len(PHONES), 0.1), 60)
 ))  # fmt: skip
 def test_texts(text):
     with bounded():
-        for closure in transcript.closures(BELIEF, text):
+        for closure in transcript.closures_and_words(BELIEF, text)[0]:
             assert (
                 0 <= closure.seconds <= len(BELIEF) / 50 + 0.1 and 0 <= closure.sure <= 1 and set(closure.text) <= set(transcript.BILABIALS)
             )

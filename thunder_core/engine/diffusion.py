@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,9 @@ def sample(
     return x
 
 
+EASE = 6  # frames of the blend between free and kept values
+
+
 @dataclass(frozen=True)
 class Inpainting:
     """The fixed part of a motion while the rest is sampled again.
@@ -97,8 +101,13 @@ class Inpainting:
     mask: np.ndarray
     values: np.ndarray
 
-
-EASE = 6  # frames of the blend between free and kept values
+    @cached_property
+    def free(self) -> np.ndarray:
+        """How far each frame [T, C] is from what is kept, float32 0 … 1, eased: 0 there, 1 from `EASE` frames on."""
+        before, after = _nearest_kept(self.mask)
+        t = np.arange(len(self.mask))[:, None]
+        distance = np.minimum(np.where(before >= 0, t - before, EASE), np.where(after < len(self.mask), after - t, EASE))
+        return smoothstep((distance / EASE).clip(0, 1)).astype(np.float32)
 
 
 def _nearest_kept(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -108,14 +117,6 @@ def _nearest_kept(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     before = np.maximum.accumulate(np.where(mask, t, -1), 0)
     after = np.minimum.accumulate(np.where(mask, t, frames)[::-1], 0)[::-1]
     return before, after
-
-
-def away_from_kept(mask: np.ndarray) -> np.ndarray:
-    """How far each free frame of [T, C] is from what is kept, float32 0 … 1, eased: 0 there, 1 from `EASE` frames on."""
-    before, after = _nearest_kept(mask)
-    t = np.arange(len(mask))[:, None]
-    distance = np.minimum(np.where(before >= 0, t - before, EASE), np.where(after < len(mask), after - t, EASE))
-    return smoothstep((distance / EASE).clip(0, 1)).astype(np.float32)
 
 
 def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:

@@ -22,6 +22,7 @@ from ..face.moods import MoodPoses
 from ..filters import highest, limit_rate, limit_release, lower_peaks, slowed, smooth, smoothstep
 from ..steps import ADDED, CONSTRAINT, step, UNTAUGHT
 from ..types import FPS
+from .diffusion import Inpainting
 from .gestures.layer import Layer
 from .gestures.making import calm_between_accents, Mirror
 from .speech.cues import MOST_ROUNDED, segments, Vowels
@@ -44,18 +45,6 @@ _ARTICULATION = DIRECTION_NAMES.index("articulation")
 
 
 @dataclass(frozen=True)
-class Kept:
-    """The part of a motion that is fixed while the rest is sampled.
-
-    mask: bool [T, C].  values: [T, C].  free: [T, C] 0 … 1, how far the rest is from it (`sampling.away_from_kept`).
-    """
-
-    mask: np.ndarray
-    values: np.ndarray
-    free: np.ndarray
-
-
-@dataclass(frozen=True)
 class Part:
     """What a take performs besides the voice.
 
@@ -67,7 +56,7 @@ class Part:
     style: np.ndarray | None = None
     gestures: Layer | None = None
     breaths: Layer | None = None
-    kept: Kept | None = None
+    kept: Inpainting | None = None
     mirrored: bool = False
     brows_too: bool = False
     acts: bool = True
@@ -222,7 +211,7 @@ class Pipeline:
         return expression * np.where(self.brows, np.float32(_LISTENER_BROWS), np.float32(1)), _LISTENER_HEAD * head
 
     @step(ADDED, "acted")
-    def keep_fixed_part(self, acted: np.ndarray, spoken: np.ndarray, kept: Kept) -> np.ndarray:
+    def keep_fixed_part(self, acted: np.ndarray, spoken: np.ndarray, kept: Inpainting) -> np.ndarray:
         """A packed motion [T, C] with what is kept of another, to the bit. What is free has flowed into it: nothing is added to it there;
         spoken: the motion without what was added."""
         flowed = spoken + (acted - spoken) * kept.free

@@ -388,10 +388,11 @@ class Layer:
         self.brows[at] += far[:, None] * raised
         self.knit[at] += far[:, None] * knit
 
-    def leave(self, part: int, accent: float, share: float, deviation: float) -> None:
-        """Leave a share of the model's quick movement of one part, 0 the head and 1 the brows, around an accent."""
-        near = np.exp(-0.5 * ((np.arange(self.frames) - accent) / deviation) ** 2)
-        self.marked[:, part] *= 1 - (1 - share) * near
+    def leave(self, accents: np.ndarray, shares: np.ndarray, deviation: float) -> None:
+        """Leave shares [k, 2] of the model's quick movement of head and brows around accents [k]."""
+        for accent, share in zip(accents, shares):
+            near = np.exp(-0.5 * ((np.arange(self.frames) - accent) / deviation) ** 2)
+            self.marked *= 1 - (1 - share) * near[:, None]
 
     def inhale(self, start: float, end: float, radians: float, rise: float, fall: float, at: float) -> None:
         """Let the jaw rest from frame `start` to `end`, but open by `radians` from a frame on in `rise` s, and shut in `fall` s."""

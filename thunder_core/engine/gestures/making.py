@@ -229,13 +229,13 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
     chosen = evenly(seed, Stream.MARKED, Stream.MARKED_TURNS, likely.shape) < likely
     head_gain, brow_gain = (_gain(likely[:, part], chosen[:, part]) for part in (0, 1))
     stays = head_gain * manner.head_size**_SIZE_OF_MODEL
+    marked, unmarked = (_NODDED[0] * stays, _RAISED[0] * brow_gain), (_NODDED[1], _RAISED[1])
+    layer.leave(phrasing.accents + _LATE, np.where(chosen, marked, unmarked), _AROUND)
     rng = generator(seed, Stream.ACCENTS)
     for at, weight, (nods, raises) in zip(phrasing.accents, phrasing.weights, chosen):
         u, z = rng.random(14), rng.standard_normal(3)  # the same numbers for every direction, so that a slider does not move a gesture
         how = directed.at(at)
         usual = at - _EARLY + 0.5 * z[2].clip(-2, 2)
-        layer.leave(0, at + _LATE, _NODDED[0] * stays if nods else _NODDED[1], _AROUND)
-        layer.leave(1, at + _LATE, _RAISED[0] * brow_gain if raises else _RAISED[1], _AROUND)
         if nods:
             fastest = usual + _off(u[10], u[11])
             degrees = at_most(head_gain * how.head * manner.head_size * (_NOD[0] + _NOD[1] * weight) * np.exp(_SIZES * z[0]))

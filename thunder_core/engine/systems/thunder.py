@@ -22,10 +22,10 @@ from ...progress import no_progress, Progress, share
 from ...request import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..cards import unusable
-from ..diffusion import away_from_kept, Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
+from ..diffusion import Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..gestures.making import breaths_of, doubts, layer_of, mirrored, mirrored_as
 from ..network import processors
-from ..pipeline import Kept, Part, Pipeline
+from ..pipeline import Part, Pipeline
 from ..speech.cues import (
     believed_rounding,
     believed_sounds,
@@ -234,8 +234,6 @@ class Thunder:
         if kept is not None:
             mask, values = self._reflected(kept) if any(turned) else (kept.mask, kept.values)
             fixed = Inpainting(mask, self.denoiser.standardise(values))
-
-        held = None if kept is None else Kept(kept.mask, kept.values, away_from_kept(kept.mask))
         directed = styles is not None or not self.knows_styles
         plain = directed and guidance == 1.0 and kept is None and guide is None
         denoiser, steps = self.way(effort, plain)
@@ -265,7 +263,7 @@ class Thunder:
             for i, m in enumerate(self.denoiser.restore(x), start):
                 style = style_of(i)
                 layer = layer_of(voice.phrasing, *drawn_by[i], style, voice.listens, turned[i])
-                part = Part(style, layer, None, held, turned[i], self._brows_too(kept, style))
+                part = Part(style, layer, None, kept, turned[i], self._brows_too(kept, style))
                 drawn.append(self._motion(m, voice, part))
         return drawn
 
