@@ -176,10 +176,10 @@ def test_the_steps_of_a_channel_lead_from_what_was_sampled_to_the_take(trace):
 
 def test_gestures_are_named_where_they_are(trace):
     _, _, part, made_trace, _ = trace
-    event = next(each for each in part.gestures.events if each.part == "head" and "accent" in each.what and 0 < each.start < each.end)
-    inside = (event.start + min(event.end, FRAMES)) // 2
-    said = {each["step"]: [what for what, _ in each["causes"]] for each in explain(made_trace, NAMES, inside)["steps"]}
-    assert event.what in said["turn head"]
+    what, frames = next((what, np.flatnonzero(curve)) for what, curve in part.gestures.happening["head"].items() if "accent" in what)
+    inside = int(frames[len(frames) // 2])
+    said = {each["step"]: [cause for cause, _ in each["causes"]] for each in explain(made_trace, NAMES, inside)["steps"]}
+    assert what in said["turn head"]
 
 
 def test_an_explanation_reads_as_lines(trace):

@@ -22,7 +22,7 @@ _CHANGE = 2.0  # cost of a change of phone at 25 frames per second, nats: half o
 
 
 class TeacherPerformer:
-    """`systems.performing.Performer` of the procedural animator.
+    """`engine.engine.Performer` of the procedural animator.
 
     It has phones per animation frame and no pitch; the corpus' performances use finer data.
     """
