@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.discriminators import discriminator_loss, Discriminators, vocoder_loss
-from thunder_core.engine.m2s.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
 from thunder_core.engine.speech.pitch import class_of, CLASSES, track
+from thunder_core.engine.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
 from thunder_core.face.head import Head
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.mel import LogMel

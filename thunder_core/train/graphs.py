@@ -17,7 +17,7 @@ from torch import nn, Tensor
 from torch.onnx import symbolic_helper
 
 from ..engine.cards import GRAPH
-from ..engine.graph import TRANSPOSED
+from ..engine.network import TRANSPOSED
 from ..engine.speech.mel import BINS
 from ..files import write_file
 from ..networks.denoiser import Denoiser

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...errors import BadRequest
 from .phones import PHONES, SILENCE
+from .phrasing import runs
 
 RATE = 50.0  # rows of the encoder's phones per second
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()
@@ -172,11 +173,6 @@ def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
     return [(int(start), int(end)) if end > start else (-1, -1) for start, end in zip(starts, ends)]
 
 
-def closures(belief: np.ndarray, text: str) -> list[Closure]:
-    """As `closures_and_words`, the closures alone."""
-    return closures_and_words(belief, text)[0]
-
-
 def closures_and_words(belief: np.ndarray, text: str) -> tuple[list[Closure], list[tuple[str, float, float]]]:
     """Times of the tightest lip closure for the m, b and p of a text, and of its words (word, start, end), from phone probabilities
     [N, 40] at 50 Hz.
@@ -225,6 +221,5 @@ def _phones_between(before: Closure, seconds: float, belief: np.ndarray) -> list
 
 def pauses(belief: np.ndarray) -> list[tuple[float, float]]:
     """Parts of a sound without speech for `PAUSE` or longer, in seconds from its start."""
-    silent = np.flatnonzero(belief[:, SILENCE] > 0.5)
-    runs = [run for run in np.split(silent, np.flatnonzero(np.diff(silent) > 1) + 1) if len(run)]
-    return [(float(run[0] / RATE), float((run[-1] + 1) / RATE)) for run in runs if len(run) >= PAUSE * RATE]
+    silences = runs(belief[:, SILENCE] > 0.5).tolist()
+    return [(start / RATE, end / RATE) for start, end in silences if end - start >= PAUSE * RATE]

@@ -18,16 +18,14 @@ from ...face.head import Head
 from ...face.mechanics import Sounds
 from ...files import hash_of
 from ...filters import highest, smooth
+from ...progress import no_progress, Progress, share
 from ...request import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..cards import unusable
-from ..diffusion.denoiser import Denoiser
-from ..diffusion.noise import seeded_noise
-from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, solver_steps, STEPS, Steps
+from ..diffusion import Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..gestures.making import breaths_of, doubts, layer_of, mirrored, mirrored_as
 from ..network import processors
-from ..m2s.judge import SAID
-from ..pipeline import Kept, Part, Pipeline
+from ..pipeline import Part, Pipeline
 from ..speech.cues import (
     believed_rounding,
     believed_sounds,
@@ -41,14 +39,15 @@ from ..speech.cues import (
     Vowels,
 )
 from ..speech.encoder import at_frames, LOUDNESS, presence, softmax, speech_features, SpeechEncoder
+from ..speech.features import opening_map, PredictedOpening, Units
 from ..speech.hearing import heard
-from ..speech.opening_map import opening_map, PredictedOpening
+from ..speech.phones import PHONES
 from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
-from ..speech.units import Units
 
 _LATE = 7  # delay of a listener's reaction, frames
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
+_OTHER, _BESIDE = 0.2, 2  # change of a phone's probability by which it counts as another, and frames beside it in which lips move for it
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
@@ -115,12 +114,17 @@ class VoiceFeatures:
     def quiet(self) -> np.ndarray:
         """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too short for `presence` to fall.
 
-        `m2s.judge.quiet` tells it from the features alone, and says why.
+        `networks.judge.quiet` tells it from the features alone, and says why.
         """
         nobody = 1 - self.presence.astype(float)
         for start, end in self.phrasing.silences:
             nobody[start:end] = 1.0
         return smooth(highest(nobody, 2 * _QUIET_REACH + 1), _QUIET_EASE)
+
+    def differs_from(self, other: VoiceFeatures) -> np.ndarray:
+        """Frames in and beside which another phone is heard than in the same voice heard otherwise, bool [T]."""
+        phones = slice(-LOUDNESS - len(PHONES), -LOUDNESS)
+        return highest(np.abs(self.features[:, phones] - other.features[:, phones]).max(1), 2 * _BESIDE + 1) > _OTHER
 
     def part(self, start: int, end: int) -> VoiceFeatures:
         """Frames start … end of it."""
@@ -189,8 +193,8 @@ class Thunder:
         if not self.knows_styles:
             raise BadRequest("These weights were trained without styles and take no direction: generate without one, or choose others")
 
-    def analyse(self, samples: np.ndarray, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
-        """Features of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
+    def analyse(self, samples: np.ndarray, frames: int, progress: Progress = no_progress) -> VoiceFeatures:
+        """Features of a sound [samples] over T frames of animation. `progress` may raise to stop."""
         openings = [PredictedOpening(self.opening)] if self.opening is not None else []
         hidden, logits = self.encoder.analyse(samples, progress, openings)
         analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
@@ -204,14 +208,15 @@ class Thunder:
             last_sound(belief, frames), stillness(belief, frames), accent_curve(marks.accents, frames), marks, logits,
         )  # fmt: skip
 
-    def hear(self, voice: VoiceFeatures, seed: int | None) -> VoiceFeatures:
+    @staticmethod
+    def hear(voice: VoiceFeatures, seed: int | None) -> VoiceFeatures:
         """A voice as the take of a seed hears it: with other phones where the encoder doubts (`speech.hearing`). None: the likeliest ones."""
         if seed is None or not voice.presence.any():
             return voice
         logits = heard(voice.logits, seed)
         belief, frames = softmax(logits), voice.frames
         features = voice.features.copy()
-        features[:, -SAID:-LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
+        features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
         return replace(
             voice, features=features, shut=demanded_closures(belief, frames), sounds=believed_sounds(belief, voice.presence),
             rounding=believed_rounding(belief, frames), vowels=believed_vowels(belief, frames),
@@ -226,20 +231,20 @@ class Thunder:
         return voice.unspoken(_LATE)
 
     def perform(  # noqa: PLR0913 (what one request says)
-        self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
+        self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Progress,
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
         styles: Sequence[np.ndarray] | None = None, drawn_by: Sequence[tuple[int, float]] | None = None, like: Sequence[int] = (),
-        hears: Sequence[int | None] | None = None,
+        hears: Sequence[VoiceFeatures] | None = None,
     ) -> list[Motion]:  # fmt: skip
         """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
         effort: one of QUALITIES, or a number of steps of the whole model.
         styles: of each seed's motion, [1 or T, style]; None: any style.  drawn_by: seed of each one's gestures, and their distance from
-        usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.  hears: seed of what each one hears (`hear`); None: the likeliest.
+        usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.  hears: the voice as each one hears it (`hear`).
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
-        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
-        window of each step and may raise to stop.
+        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` is called before each
+        window of each step.
         """
 
         def style_of(i: int) -> np.ndarray | None:
@@ -253,37 +258,31 @@ class Thunder:
                 some = [i for i, is_turned in enumerate(turned) if is_turned == side]
                 own_styles = None if styles is None else [styles[i] for i in some]
                 by = [drawn_by[i] for i in some]
-                heard_by = None if hears is None else [hears[i] for i in some]
-                before, share = len(made) / len(seeds), len(some) / len(seeds)
-
-                def tell(fraction: float, before: float = before, share: float = share) -> None:
-                    progress(before + share * fraction)
-
+                heard_by = None if hears is None else [hears[j] for j in some]
+                tell = share(progress, len(made) / len(seeds), (len(made) + len(some)) / len(seeds))
                 whose = [seeds[i] for i in some]
                 motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like, heard_by)
                 made |= dict(zip(some, motions))
             return [made[i] for i in range(len(seeds))]
         frames, drawn = len(voice.features), []
-        voices = [voice] * len(seeds) if hears is None else [self.hear(voice, each) for each in hears]
+        voices = [voice] * len(seeds) if hears is None else hears
         fixed = None
         if kept is not None:
             mask, values = self._reflected(kept) if any(turned) else (kept.mask, kept.values)
             fixed = Inpainting(mask, self.denoiser.standardise(values))
-
-        held = None if kept is None else Kept(kept.mask, kept.values, away_from_kept(kept.mask))
         directed = styles is not None or not self.knows_styles
         plain = directed and guidance == 1.0 and kept is None and guide is None
         denoiser, steps = self.way(effort, plain)
         if styles is not None:
             self.check_style()
         played = None if styles is None else np.stack(styles).astype(np.float32)
-        at = {"step": 0, "before": 0, "takes": 0}  # the step; takes that are done, takes in work
+        at = {"steps": 0.0, "before": 0, "takes": 0}  # share of the steps that are done; takes that are done, takes in work
 
-        def count(step: int, _: int) -> None:
-            at["step"] = step
+        def count(fraction: float, _: str = "") -> None:
+            at["steps"] = fraction
 
         def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
-            progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
+            progress((at["before"] + (at["steps"] + a / frames / len(steps.times)) * at["takes"]) / len(seeds))
             those = slice(at["before"], at["before"] + len(x))
             style = None if played is None else _over(played[those], a, b)
             audio = _audio(voices[those], a, b)
@@ -302,7 +301,7 @@ class Thunder:
             for i, m in enumerate(self.denoiser.restore(x), start):
                 style = style_of(i)
                 layer = layer_of(voice.phrasing, *drawn_by[i], style, voice.listens, turned[i])
-                part = Part(style, layer, None, held, turned[i], self._brows_too(kept, style))
+                part = Part(style, layer, None, kept, turned[i], self._brows_too(kept, style))
                 drawn.append(self._motion(m, voices[i], part))
         return drawn
 
@@ -336,14 +335,14 @@ class Thunder:
         return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
     def expected(
-        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], seeds: Sequence[int] = (), hears: Sequence[int | None] = ()
+        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], seeds: Sequence[int] = (), hears: Sequence[VoiceFeatures] = ()
     ) -> list[Motion]:  # fmt: skip
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
         one step, about the mean of all its performances in that direction. Head, eyes and brows are as the model has them.
 
         seeds: of each, if it is to draw the breaths of that seed's take.  hears: as of `perform`.
         """
-        voices = [self.hear(voice, each) for each in hears] if hears else [voice] * len(readings)
+        voices = hears or [voice] * len(readings)
         noise, result = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion)), []
         for start in range(0, len(readings), _BATCH):
             some = np.stack([np.atleast_2d(reading) for reading in readings[start : start + _BATCH]]).astype(np.float32)
