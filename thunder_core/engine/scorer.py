@@ -318,15 +318,12 @@ class Scorer:
 
         own: whether each take is played otherwise than requested (default: none is).  asked: gives the lips that the model expects in the
         requested direction; takes that are played so have it as their own.  seeds: of the takes, and hears: the voice as each
-        hears it, if they are known; where it hears other sounds, its own lips are expected.
+        hears it, if they are known.
         """
         result = []
         expected = self.expected_lips(voice, directions, seeds, hears)
-        others = own or [False] * len(directions)
-        for direction, lips, otherwise, heard in zip(directions, expected, others, hears or [voice] * len(directions)):
+        for direction, lips, otherwise in zip(directions, expected, own or [False] * len(directions)):
             requested = asked() if asked is not None and otherwise else lips
-            if heard is not voice:
-                requested = np.where(heard.differs_from(voice)[:, None, None], lips, requested)
             allowed = self.judge.allowance(np.atleast_2d(direction))[:, STRESSED]
             result.append(Expectation(lips, requested, requested, allowed))
         return result

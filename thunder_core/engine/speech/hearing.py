@@ -14,8 +14,8 @@ from .phones import BILABIALS, PHONES, SILENCE
 
 _DRAWS = 11  # part of the seed of what a take hears; another value changes all takes
 _SLOW = 2.5  # deviation of the smoothing of what is drawn, frames of 20 ms: it changes about as often as sounds do
-# Power of the probabilities that are drawn by: above 1, what is unlikely is drawn more rarely. Most for m, b and p, whose .1 is true on 6 % of
-# validation voices, and of which more would close lips that people leave open.
+# Power of the probabilities that are drawn by: above 1, what is unlikely is drawn more rarely; most so m, b and p, which are true in 6 % of
+# places of validation voices where their probability is .1, and which would close lips that people leave open.
 _TRUST = np.where(np.isin(np.arange(len(PHONES)), BILABIALS), 1.5, 1.3)
 _CLOSED = 0.4  # probability of m, b and p from which on lips close in every take: a closure that lacks is noticed first
 _SURE = 0.9  # probability that a drawn phone gets, about that of one that is clearly heard
@@ -34,8 +34,8 @@ def drawn_phones(logits: np.ndarray, seed: int) -> np.ndarray:
 
 
 def heard(logits: np.ndarray, seed: int) -> np.ndarray:
-    """Phone logits [N, 40] as the take of a seed hears them: where it draws another phone than the likeliest, that one is raised until it is
-    sure. Sounds and silence are not exchanged, and closures that are likely stay."""
+    """Phone logits [N, 40] as the take of a seed hears them: where it draws another phone than the likeliest, that one is raised until it
+    is sure. Sounds and silence are not exchanged, and closures that are likely stay."""
     belief, drawn = softmax(logits), drawn_phones(logits, seed)
     likeliest, closed = belief.argmax(-1), belief[:, BILABIALS].sum(-1) > _CLOSED
     rows = np.flatnonzero((drawn != likeliest) & (drawn != SILENCE) & (likeliest != SILENCE) & ~closed)

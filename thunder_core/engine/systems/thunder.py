@@ -47,7 +47,6 @@ from ..speech.pitch import semitones
 
 _LATE = 7  # delay of a listener's reaction, frames
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
-_OTHER, _BESIDE = 0.2, 2  # change of a phone's probability by which it counts as another, and frames beside it in which lips move for it
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
@@ -121,11 +120,6 @@ class VoiceFeatures:
             nobody[start:end] = 1.0
         return smooth(highest(nobody, 2 * _QUIET_REACH + 1), _QUIET_EASE)
 
-    def differs_from(self, other: VoiceFeatures) -> np.ndarray:
-        """Frames in and beside which another phone is heard than in the same voice heard otherwise, bool [T]."""
-        phones = slice(-LOUDNESS - len(PHONES), -LOUDNESS)
-        return highest(np.abs(self.features[:, phones] - other.features[:, phones]).max(1), 2 * _BESIDE + 1) > _OTHER
-
     def part(self, start: int, end: int) -> VoiceFeatures:
         """Frames start … end of it."""
         return VoiceFeatures(
@@ -150,12 +144,11 @@ class VoiceFeatures:
         nothing, nobody = np.zeros(self.frames), np.zeros_like(self.presence)
         features = np.concatenate([self.features[:1].repeat(late, 0), self.features])[: self.frames]
         accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
-        sounds, marks = Sounds(nothing, nothing, nothing, nothing), self.phrasing if late else silent(self.frames)
-        rounding, vowels = unrounded(self.frames), no_vowels(self.frames)
-        return VoiceFeatures(
-            features, self.units, nobody, nobody, nothing, sounds, rounding, vowels, self.frames, nothing, accents, marks, self.logits,
-            late > 0,
-        )
+        return replace(
+            self, features=features, presence=nobody, opening=nobody, shut=nothing, sounds=Sounds(nothing, nothing, nothing, nothing),
+            rounding=unrounded(self.frames), vowels=no_vowels(self.frames), end=self.frames, still=nothing, accents=accents,
+            phrasing=self.phrasing if late else silent(self.frames), listens=late > 0,
+        )  # fmt: skip
 
 
 class Thunder:
@@ -210,7 +203,7 @@ class Thunder:
 
     @staticmethod
     def hear(voice: VoiceFeatures, seed: int | None) -> VoiceFeatures:
-        """A voice as the take of a seed hears it: with other phones where the encoder doubts (`speech.hearing`). None: the likeliest ones."""
+        """A voice as the take of a seed hears it, with other phones where the encoder doubts (`speech.hearing`); None: the likeliest."""
         if seed is None or not voice.presence.any():
             return voice
         logits = heard(voice.logits, seed)
@@ -240,7 +233,8 @@ class Thunder:
 
         effort: one of QUALITIES, or a number of steps of the whole model.
         styles: of each seed's motion, [1 or T, style]; None: any style.  drawn_by: seed of each one's gestures, and their distance from
-        usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.  hears: the voice as each one hears it (`hear`).
+        usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.  hears: the voice as each
+        one hears it (`hear`).
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` is called before each
