@@ -36,7 +36,7 @@ def test_whole_sounds_are_drawn():
 
 
 def test_what_is_certain_stays_and_what_is_drawn_is_sure():
-    logits = np.concatenate([logits_of(200, AA=0.999), logits_of(200, AA=0.5, B=0.45)])
+    logits = np.concatenate([logits_of(200, AA=0.999), logits_of(200, AA=0.5, S=0.45)])
     result = hearing.heard(logits, 3)
     assert np.array_equal(result[:190], logits[:190])
     changed = (result != logits).any(1)
@@ -50,12 +50,16 @@ def test_sounds_and_silence_are_not_exchanged():
     assert np.array_equal(hearing.heard(sound, 5)[:, SILENCE], sound[:, SILENCE])
 
 
+def test_closures_that_are_likely_stay():
+    assert np.array_equal(hearing.heard(logits_of(500, B=0.5, AA=0.45), 3), logits_of(500, B=0.5, AA=0.45))
+
+
 def test_every_seed_hears_the_same_again_and_others_otherwise():
-    logits = logits_of(300, AA=0.5, B=0.45)
+    logits = logits_of(300, AA=0.5, S=0.45)
     assert np.array_equal(hearing.heard(logits, 7), hearing.heard(logits, 7))
     assert not np.array_equal(hearing.heard(logits, 7), hearing.heard(logits, 8))
 
 
 def test_the_start_of_a_sound_is_heard_as_in_the_whole():
-    logits = logits_of(300, AA=0.5, B=0.45)
+    logits = logits_of(300, AA=0.5, S=0.45)
     assert np.array_equal(hearing.heard(logits[:200], 7)[:180], hearing.heard(logits, 7)[:180])
