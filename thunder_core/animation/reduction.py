@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..face import displacement
+from ..face.displacement import in_pieces, RigMeter
 from ..face.lips import CLOSED_MM
-from ..face.rig_meter import in_pieces, RigMeter
 from ..progress import scaled
 from .keys import Keys, reduce, SAMPLES, times_of
 

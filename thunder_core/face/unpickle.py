@@ -104,8 +104,6 @@ def _limited(step, hashed=slice(0)):
     return counted
 
 
-
-
 class _FlameUnpickler(pickle._Unpickler):
     """Python's own pure-Python unpickler, with every global replaced by a placeholder that only stores data.
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...face.rig_meter import RigMeter
+from ...face.displacement import RigMeter
 from .. import keyframes
 from ..placing import Shape
 from .cycles import Cycles, repeated
