@@ -103,9 +103,6 @@ class Recognised:
     fallbacks: dict[str, str]
     proper: int
 
-    def __len__(self) -> int:
-        return len(self.shapes)
-
 
 @lru_cache(maxsize=1)
 def conventions() -> tuple[Convention, ...]:
@@ -214,17 +211,14 @@ def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Recognised | N
 
     others: names of the character's objects and bones, in which some conventions leave their mark.
     """
-    best, best_rank = None, None
     marks = {spelling(name) for name in (*names, *others)} | {name.lower() for name in (*names, *others)}
-    for convention in conventions():
-        explained = explain(convention, names)
-        if not explained.shapes:
-            continue
-        marked = sum(_is_marked(mark, marks) for mark in convention.marks)
-        rank = (len(explained) - len(explained.fallbacks), marked, explained.proper, -convention.order)
-        if best_rank is None or rank > best_rank:
-            best, best_rank = explained, rank
-    return best
+
+    def rank(found: Recognised) -> tuple[int, int, int, int]:
+        marked = sum(_is_marked(mark, marks) for mark in found.convention.marks)
+        return len(found.shapes) - len(found.fallbacks), marked, found.proper, -found.convention.order
+
+    explained = [explain(convention, names) for convention in conventions()]
+    return max((found for found in explained if found.shapes), key=rank, default=None)
 
 
 def _is_marked(mark: str, names: set[str]) -> bool:
@@ -245,8 +239,7 @@ def explain(convention: Convention, names: Sequence[str]) -> Recognised:
     for channel, alternatives in convention.keys.items():
         chosen = next((each for each in alternatives if all(spelling(name) in spelt for name in each)), None)
         if chosen is None:  # one half of a split shape is better than none
-            partly = [each for each in alternatives if 2 * sum(spelling(name) in spelt for name in each) >= len(each)]
-            chosen = partly[0] if partly else None
+            chosen = next((each for each in alternatives if 2 * sum(spelling(name) in spelt for name in each) >= len(each)), None)
         proper += chosen is alternatives[0]
         if chosen is not None:
             shapes[channel] = {actual: weight for name, weight in chosen.items() for actual in spelt.get(spelling(name), ())}

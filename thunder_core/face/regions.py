@@ -217,7 +217,7 @@ def mark(head: Head) -> Head:
     def strongest(spots, index):
         return int(spots.vertices[index, spots.shares[index].argmax()])
 
-    middle = int(seam.index(np.zeros(1))[0])
+    middle = int(np.abs(seam.x - (seam.left[0] + seam.right[0]) / 2).argmin())
     skin = np.unique(face.skin)
 
     def nearest(point):

@@ -44,16 +44,6 @@ class Seam:
         at = self.right[0] + (np.asarray(u) + 1) / 2 * (self.left[0] - self.right[0])
         return np.stack([np.interp(at, x, points[:, i]) for i in range(3)], 1)
 
-    def index(self, u: np.ndarray) -> np.ndarray:
-        """Numbers [K] of the margins' points nearest to u [K]."""
-        at = self.right[0] + (np.asarray(u) + 1) / 2 * (self.left[0] - self.right[0])
-        return np.abs(self.x[None] - at[:, None]).argmin(1)
-
-    @property
-    def width(self) -> float:
-        """Distance of the corners, metres."""
-        return float(np.linalg.norm(self.left - self.right))
-
 
 def find_seam(head: Head) -> Seam:
     """The seam of a head at rest. Raises BadHead if its front shows no mouth with an upper and a lower lip."""
@@ -63,7 +53,7 @@ def find_seam(head: Head) -> Seam:
     middle = eyes.mean(0)
     low = middle[:2] + eye_distance * np.array([-_WIDE, -_BELOW])
     high = middle[:2] + eye_distance * np.array([_WIDE, _ABOVE])
-    triangles = _solid(head.f)
+    triangles = head.f[(head.f != np.roll(head.f, 1, axis=1)).all(1)]  # those that have three different corners
     try:
         view = surface.front_view(points, triangles, low, high, eye_distance * _PIXEL)
     except ValueError:
@@ -87,11 +77,6 @@ _LOST = (
     "No lips were found on this head (seen from the front, nothing below its eyes parts when the jaw opens): "
     "choose a FLAME model, unchanged and with a closed mouth"
 )
-
-
-def _solid(triangles):
-    """The triangles that have three different corners."""
-    return triangles[(triangles[:, 0] != triangles[:, 1]) & (triangles[:, 1] != triangles[:, 2]) & (triangles[:, 2] != triangles[:, 0])]
 
 
 def _breaks(view, points, triangles, pull):
