@@ -15,7 +15,7 @@ from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.choice import chosen, REGION_SETTINGS
 from thunder.scene.voice import strip
 from thunder.thunder_core.animation import posing, timing
-from thunder.thunder_core.animation.commit import line_names
+from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.animation.pose_keys import moved_by_shift
 from thunder.thunder_core.face import displacement
 
@@ -323,7 +323,7 @@ def test_lines_that_were_committed_before_it_is_cancelled_stay(blender, dialogue
 
     monkeypatch.setattr(committing, "commit", until_the_second)
     assert blender.ops.thunder.commit_all() == {"FINISHED"}  # an undo step
-    names = [{line.name for line in found.lines} for action in blender.data.actions if (found := line_names.of(action))]
+    names = [{line.name for line in found.lines} for action in blender.data.actions if (found := line_records.lines_of(action))]
     assert names and all(lines == {"one"} for lines in names)
     begun.pop()  # now it is cancelled in the first line
     assert blender.ops.thunder.commit_all(again=True) == {"CANCELLED"}

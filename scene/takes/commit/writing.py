@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import bpy
 
 from ....thunder_core.animation import placing, posing
-from ....thunder_core.animation.commit import line_keys, line_names, line_scores
+from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.before import Before
 from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEECH
 from ....thunder_core.animation.commit.planning import Plan
@@ -61,16 +61,16 @@ def write(rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing) ->
 
 def free_name(name: str, action=None) -> str:
     """A name that no other action than `action` has."""
-    return line_names.free(name, {other.name for other in bpy.data.actions if other != action})
+    return line_records.free(name, {other.name for other in bpy.data.actions if other != action})
 
 
 def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
     """Store in an action what was committed to it. about: the record of the take."""
     action[PROPERTY] = about
-    line_names.remember(action, plan.names.lines)
-    line_keys.remember(action, drawing.line_keys)
+    line_records.remember_lines(action, plan.names.lines)
+    line_records.remember_keys(action, drawing.line_keys)
     if plan.choice.regions & OF_SPEECH:
-        line_scores.remember(action, plan.line, drawing.score)
+        line_records.remember_score(action, plan.line, drawing.score)
     provenance.forget(action)
     sliders.forget(action)
 

@@ -12,8 +12,7 @@ from ...face.displacement import RigMeter
 from .. import keyframes
 from ..placing import Shape
 from .cycles import Cycles, repeated
-from .line_keys import LineKeys
-from .line_names import Line, Lines
+from .line_records import Line, LineKeys, Lines
 
 STILL = 1e-5  # difference below which a value has not moved
 

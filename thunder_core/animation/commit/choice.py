@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .. import placing
 from ..poses import Column, poses_in, REGIONS
-from . import line_names
+from . import line_records
 
 _LONGEST_NAME = 32  # bytes of an action's name in a message
 
@@ -65,7 +65,7 @@ class Report:
     def sentence(self) -> str:
         """The message for the animator: short, or the status bar cuts it off."""
         keys = f"{self.keys} keys" if self.keys == self.total else f"{self.keys} new keys ({self.total} in all)"
-        sentence = f"Committed to “{line_names.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
+        sentence = f"Committed to “{line_records.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
         if self.poses:
             sentence += f", {poses_in(self.poses)} mouth poses"
         return sentence if self.error is None else f"{sentence}, each lip within {self.error:.2f} mm"
@@ -74,7 +74,7 @@ class Report:
     def warnings(self) -> list[str]:
         """Warnings for the animator: edited keys that were replaced, a line added twice, a take of a voice that has changed since."""
         twice = self.twice and (
-            f"“{line_names.cut(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
+            f"“{line_records.cut(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
         )
         return [*filter(None, (twice or edited_warning(self.edited, self.earlier), stale_warning(self.stale)))]
 

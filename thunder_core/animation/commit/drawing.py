@@ -12,12 +12,11 @@ from .. import keyframes, placing, posing, reduction
 from ..keys import Keys, SAMPLES
 from ..pose_keys import PoseKeys
 from ..poses import REGIONS
-from . import line_keys, line_scores
+from . import line_records
 from .before import Before, Curve, STILL, TakeCurve
 from .choice import Choice, Report
 from .fitting import Fitted, Sampled
-from .line_keys import LineKeys
-from .line_names import Lines
+from .line_records import LineKeys, Lines
 from .planning import KeptCurve, Plan
 
 _MARGIN_SECONDS = 10.0  # time outside the scene's range in which cycles become keys
@@ -58,7 +57,7 @@ class Drawing:
     still: tuple[tuple[object, float], ...]
     line_keys: Mapping[str, LineKeys]
     labels: tuple[tuple[int, str], ...]
-    score: line_scores.LineScore | None
+    score: line_records.LineScore | None
 
     @property
     def replaced(self) -> int:
@@ -105,7 +104,7 @@ def draw(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted) -> Genera
         yield 1.0
     score = None  # of a line whose lips come only from the take
     if choice.how != "ADD" and OF_SPEECH <= choice.regions and line == (before.take.first, before.take.last):
-        score = line_scores.of_take(before.take.score, before.take.sync_per_frame, choice.error)
+        score = line_records.score_of_take(before.take.score, before.take.sync_per_frame, choice.error)
     known = _line_keys(before, plan, curves)
     return Drawing(tuple(map(tuple, curves)), tuple(map(tuple, above)), tuple(still), known, tuple(labels), score)
 
@@ -167,7 +166,7 @@ def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizo
     """The take's keys of one curve with the animator's around them. outside: without a curve, the value before and after the take, in an
     action that continues there."""
     choice, old = plan.choice, None if plan.is_alone else plan.curves[block].get((new.path, new.index))
-    name, of_take, is_inserted = line_keys.name_of(block, new.path, new.index), new.keys, choice.how == "INSERT"
+    name, of_take, is_inserted = line_records.curve_name(block, new.path, new.index), new.keys, choice.how == "INSERT"
     if old is not None and len(old.keys["co"]):
         keys = placing.placed(new.span, of_take, old.shape(horizon), is_inserted)
     else:
@@ -239,7 +238,7 @@ def _edited(  # noqa: PLR0913 (what one curve is looked at with)
             counted |= on_line
     if was_elsewhere:
         counted |= ~on_any
-    counted &= ~line_keys.of_any_line(known, name, old.keys)
+    counted &= ~line_records.of_any_line(known, name, old.keys)
     return old.edited + int((counted & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
 
 
@@ -291,7 +290,7 @@ def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict
     none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
     # With Add the result includes the animator's own keys, so it is not only the line's.
     new = {
-        line_keys.name_of(block, one.path, one.index): (
+        line_records.curve_name(block, one.path, one.index): (
             one.keys,
             none if plan.choice.how == "ADD" else one.of_take,
             none if one.ends is None else one.ends,
