@@ -10,10 +10,9 @@ import pytest
 
 from thunder_core.animation import keyframes, posing
 from thunder_core.animation.commit import drawing, fitting, planning
-from thunder_core.animation.commit.before import Before, Block, Curve, Strip, StripCurve, Take, TakeCurve
-from thunder_core.animation.commit.choice import Choice
-from thunder_core.animation.commit.cycles import Cycles
+from thunder_core.animation.commit.before import Before, Block, Choice, Curve, Strip, StripCurve, Take, TakeCurve
 from thunder_core.animation.commit.line_records import Line, Lines
+from thunder_core.animation.keyframes import Cycles
 from thunder_core.animation.keys import SAMPLES
 from thunder_core.face import mapping
 from thunder_core.face.displacement import RigMeter

@@ -80,7 +80,9 @@ def use_all(blender, scene, rig, entry, operators=False):
         lambda: sliders.follow(entry),
         lambda: Sampling.of_take(provenance.about_of(action), scene.thunder),
         lambda: words_of_take(provenance.about_of(action)),
-        lambda: [(line_records.lines_of(each), line_records.keys_of(each), line_records.score_of(each, "voice")) for each in (action, target)],
+        lambda: [
+            (line_records.lines_of(each), line_records.keys_of(each), line_records.score_of(each, "voice")) for each in (action, target)
+        ],
         lambda: channel_preview.end_all(),
         lambda: (display.restore_own(rig), display.show(rig, entry)),
     ]  # fmt: skip

@@ -19,7 +19,6 @@ from .pose_keys import Measure, moved_by_shift, PoseKeys
 from .poses import Column
 from .reduction import share_at_closed_lips
 
-REGIONS = poses.REGIONS
 _STARTS = (
     ("brow", "Brows"),
     ("eye", "Eyes"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import bpy
 
 from ....thunder_core.animation.commit import line_records
-from ....thunder_core.animation.commit.choice import edited_warning, Report, stale_warning
+from ....thunder_core.animation.commit.drawing import edited_warning, Report, stale_warning
 from ....thunder_core.errors import ThunderError
 from ....thunder_core.progress import mapped
 from ....thunder_core.types import LISTENS

@@ -11,8 +11,7 @@ import bpy
 from ....thunder_core import records
 from ....thunder_core.animation import posing
 from ....thunder_core.animation.commit import line_records
-from ....thunder_core.animation.commit.before import Before, Block, Curve, Place, Strip, StripCurve, Take, TakeCurve
-from ....thunder_core.animation.commit.choice import Choice
+from ....thunder_core.animation.commit.before import Before, Block, Choice, Curve, Place, Strip, StripCurve, Take, TakeCurve
 from ....thunder_core.errors import BadRequest
 from ...animation import display, fcurves
 from ...heads import head, rna_paths

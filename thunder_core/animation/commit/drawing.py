@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws the keys that a commit gives each curve: the take's, and the animator's around them."""
+"""Draws the keys that a commit gives each curve, the take's and the animator's around them, and reports what it did."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import numpy as np
 from .. import keyframes, placing, posing, reduction
 from ..keys import Keys, SAMPLES
 from ..pose_keys import PoseKeys
-from ..poses import REGIONS
+from ..poses import Column, poses_in, REGIONS
 from . import line_records
-from .before import Before, Curve, STILL, TakeCurve
-from .choice import Choice, Report
+from .before import Before, Choice, Curve, STILL, TakeCurve
 from .fitting import Fitted, Sampled
 from .line_records import LineKeys, Lines
 from .planning import KeptCurve, Plan
 
 _MARGIN_SECONDS = 10.0  # time outside the scene's range in which cycles become keys
+_LONGEST_NAME = 32  # bytes of an action's name in a message
 OF_SPEECH = frozenset({"Mouth", "Jaw"})  # regions that a line's score depends on
 
 
@@ -300,6 +300,61 @@ def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict
         if one.of_take is not None
     }
     return known | {line: known.get(line, LineKeys()).with_keys(new)}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of a commit.
+
+    actions: names.  keys: number of new keys.  total: number of all keys in the actions.  key_frames: number of frames with a new
+    key.  first, frames: first committed frame and their number.  poses: of the mouth, counted from the first frame; None unless
+    keys are poses and the mouth is committed.  error: largest lip error in mm; None if every key was kept or the mouth is left out.
+    edited: number of keys the animator had set or edited that this commit replaced.  earlier: action that still has them, or "".
+    twice: the line, if it was added on top of itself.  stale: how the voice has changed since the take was made, or "".
+    """
+
+    actions: tuple[str, ...]
+    keys: int
+    total: int
+    key_frames: int
+    first: int
+    frames: int
+    poses: tuple[Column, ...] | None
+    error: float | None
+    edited: int = 0
+    earlier: str = ""
+    twice: str = ""
+    stale: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The message for the animator: short, or the status bar cuts it off."""
+        keys = f"{self.keys} keys" if self.keys == self.total else f"{self.keys} new keys ({self.total} in all)"
+        sentence = f"Committed to “{line_records.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
+        if self.poses:
+            sentence += f", {poses_in(self.poses)} mouth poses"
+        return sentence if self.error is None else f"{sentence}, each lip within {self.error:.2f} mm"
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings for the animator: edited keys that were replaced, a line added twice, a take of a voice that has changed since."""
+        twice = self.twice and (
+            f"“{line_records.cut(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
+        )
+        return [*filter(None, (twice or edited_warning(self.edited, self.earlier), stale_warning(self.stale)))]
+
+
+def stale_warning(stale: str) -> str:
+    """A warning that a take was committed unchanged though its voice has changed since; "" if it has not."""
+    return stale and f"{stale}; the take was committed as it was made: undo and press Re-sync to fit it"
+
+
+def edited_warning(edited: int, earlier: str) -> str:
+    """A warning about the number of the animator's keys that were replaced, and the action that still has them; "" for none."""
+    if not edited:
+        return ""
+    keys = "1 key that you had set or edited was" if edited == 1 else f"{edited} keys that you had set or edited were"
+    return f"{keys} replaced" + (f"; your action “{earlier}” still has {'it' if edited == 1 else 'them'}" if earlier else "")
 
 
 def report(  # noqa: PLR0913 (what each stage has found)

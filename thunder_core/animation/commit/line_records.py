@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a commit records on an action, in its custom properties: the lines, after which it is named, and of each line its keys and its score.
+"""What a commit records on an action, in its custom properties: the lines that name it, and of each line its keys and its score.
 
 Names: an action is called after its lines, behind its own name if an animator gave it one. Keys: those not edited since are replaced when
 the line is committed again. Scores: mesh-to-speech responds to the invisible tenths of a millimetre that a commit leaves out to save keys.

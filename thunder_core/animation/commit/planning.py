@@ -8,10 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import keyframes, placing, remaining
+from .. import keyframes, placing
 from . import line_records
-from .before import Before, Block, Curve, Place, STILL, StripCurve, Take
-from .choice import Choice
+from .before import Before, Block, Choice, Curve, Place, STILL, StripCurve, Take
 from .line_records import Line, LineKeys, Lines, Naming
 
 _SHORTEST_FADE = 2  # least frames between the animator's key and a lead; with fewer the curve would jump
@@ -25,7 +24,7 @@ class KeptCurve:
 
     keys: those that stay.  dropped: number of keys removed: those an earlier commit of this line set, and later edits on its frames.
     edited: number of these edits.  lines: lines committed to the curve's action.  of_line: mask of the keys set by a commit of this
-    line, None if there are none.  ends, gaps: see `remaining.Remaining`.  led: outer frames of the leads the line had here."""
+    line, None if there are none.  ends, gaps: see `placing.Remaining`.  led: outer frames of the leads the line had here."""
 
     curve: Curve
     keys: dict
@@ -250,7 +249,7 @@ def _kept(  # noqa: PLR0913 (what one curve is looked at with)
     if keyframes.evaluate(keys, times[:1].astype(float)) is None:
         return KeptCurve(curve, keys, 0, lines)  # easing between keys cannot be evaluated without Blender's curve
     replaced = [(old.start, old.end) for old in earlier]
-    left = remaining.without(keys, unedited | since, is_of_line, of_line.has_end(name, keys), replaced, choice.blend)
+    left = placing.without(keys, unedited | since, is_of_line, of_line.has_end(name, keys), replaced, choice.blend)
     dropped = len(times) - len(left.keys["co"])
     # A nearby line may have written keys on this one's frames.
     edited = ~line_records.of_any_line(known, name, keyframes.select(keys, since))
