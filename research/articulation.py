@@ -298,7 +298,8 @@ def rows_of(
     def over(take) -> np.ndarray:
         return np.concatenate([take(measured[clip]) for clip in motions])
 
-    gap, rise, incisors, bare = (over(lambda m, name=name: getattr(m.shape, name)) for name in ("gap", "rise", "incisors", "bare"))
+    gap, rise, incisors = (over(lambda m, name=name: getattr(m.shape, name)) for name in ("gap", "rise", "incisors"))
+    bare = gap - rise - incisors
     edges, corners = over(lambda m: m.edges), over(lambda m: m.corners)
     labels = np.concatenate([voices[clip].labels for clip in motions])
     speech, sibilant = labels != "SIL", np.isin(labels, SIBILANTS)

@@ -258,7 +258,7 @@ def test_a_channel_that_never_moves_has_no_keys(made):
 
 def test_a_smaller_error_takes_more_keys():
     curves, gap = speech(3, 2)
-    counts = [posed(curves, gap, error).count for error in (0.3, 2.0)]
+    counts = [count(posed(curves, gap, error)) for error in (0.3, 2.0)]
     assert counts[0] > counts[1]
 
 
@@ -268,7 +268,7 @@ def test_handles_show_the_curve_that_was_fitted(made):
     one, frames = fitted.curves[1], np.arange(len(curves) // SAMPLES + 1) + 101
     left, right = one.handles(frames)
     x = np.linspace(0, 1, 9)
-    for k in range(len(one) - 1):
+    for k in range(len(one.index) - 1):
         p = np.array([[frames[one.index[k]], one.value[k]], right[k], left[k + 1], [frames[one.index[k + 1]], one.value[k + 1]]])
         bezier = (
             ((1 - x) ** 3)[:, None] * p[0]

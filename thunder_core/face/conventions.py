@@ -243,19 +243,9 @@ def explain(convention: Convention, names: Sequence[str]) -> Recognised:
         proper += chosen is alternatives[0]
         if chosen is not None:
             shapes[channel] = {actual: weight for name, weight in chosen.items() for actual in spelt.get(spelling(name), ())}
-    shapes, used = with_fallbacks(shapes)
-    return Recognised(convention, shapes, used, proper)
-
-
-def with_fallbacks(shapes: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """Shapes with fallbacks for the channels that lack one, and {channel: whose shapes it uses}."""
-    made = dict(shapes)
-    used = {}
-    for channel, (other, weight) in FALLBACKS.items():
-        if channel not in shapes and other in shapes:
-            made[channel] = {name: weight * w for name, w in shapes[other].items()}
-            used[channel] = other
-    return made, used
+    used = {channel: other for channel, (other, _) in FALLBACKS.items() if channel not in shapes and other in shapes}
+    made = {channel: {name: FALLBACKS[channel][1] * weight for name, weight in shapes[other].items()} for channel, other in used.items()}
+    return Recognised(convention, shapes | made, used, proper)
 
 
 def loss(channel: str) -> str:
