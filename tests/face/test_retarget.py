@@ -13,7 +13,7 @@ from thunder_core.face import regions, retarget
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.face.mapping import Driver, Mapping, Rule, Target, Track
-from thunder_core.face.seam import find_seam
+from thunder_core.face.regions import find_seam
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion

@@ -158,6 +158,11 @@ def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.nda
     return concatenated(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, len(times))))
 
 
+def between(keys: dict[str, np.ndarray], first: float, last: float, value_at) -> dict[str, np.ndarray]:
+    """The keys from a frame to another, cut there. value_at(frame) is the curve."""
+    return after(before(cut(cut(keys, first, value_at), last, value_at), last), first)
+
+
 def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | None:
     """The curve through keys at frames [S] between the outer ones, held beyond them, as Blender evaluates it.
 

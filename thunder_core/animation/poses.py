@@ -63,21 +63,31 @@ class Poses:
     """A motion as poses.
 
     curves: keys of each channel, None if it never moves.  columns: for each entry of TOGETHER its frames, ascending.
-    off: largest error of any point, in allowed errors, summed over channels.  made: the inputs of the fit.
+    off: largest error of any point, in allowed errors, summed over channels.  parts: for each entry of TOGETHER the channels that move,
+    how they are keyed and their thinning; None if none moves.
     """
 
     curves: tuple[PoseKeys | None, ...]
     columns: tuple[tuple[Column, ...], ...]
     off: float
-    made: _Made = field(compare=False, repr=False)
+    parts: list[tuple[np.ndarray, _Plan, Thinning] | None] = field(compare=False, repr=False)
 
     def mended(self, off: np.ndarray, apart: Sequence[int] | np.ndarray = ()) -> Generator[float, None, Poses]:
         """Poses with smaller errors where these exceed the limit. Returns the new poses; do not mend the old ones again.
 
+        The regions that are furthest off there get more keys, and errors count more; and the mouth where lips are apart.
         off [S]: error at each sample, in allowed errors; apart: frames on which lips should meet but do not; both measured by the caller.
         """
-        yield from self.made.mend(off, apart)
-        return self.made.poses()
+        wrong = np.flatnonzero(off > 1.0)
+        stretches = np.split(wrong, np.flatnonzero(np.diff(wrong) > SAMPLES) + 1) if len(wrong) else []
+        of_part: dict[int, list[np.ndarray]] = {0: []} if len(apart) and self.parts[0] is not None else {}
+        for stretch in stretches:
+            worst = stretch[off[stretch].argmax()]
+            far = {place: part[2].off[worst] for place, part in enumerate(self.parts) if part is not None}
+            of_part.setdefault(max(far, key=far.get), []).append(stretch)
+        mends = [_mend(*self.parts[place][1:], off, some, apart if place == 0 else ()) for place, some in of_part.items()]
+        yield from in_turn(mends, 0.0, 1.0)
+        return _as_they_are(len(self.curves), self.parts)
 
 
 @dataclass
@@ -132,44 +142,23 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     return plan
 
 
-@dataclass
-class _Made:
-    """The inputs of poses. count: of all channels.  parts: for each entry of TOGETHER the channels that move, how they are keyed
-    and their thinning; None if none moves."""
-
-    count: int
-    parts: list[tuple[np.ndarray, _Plan, Thinning] | None]
-
-    def poses(self) -> Poses:
-        """The poses as they are now."""
-        curves: list[PoseKeys | None] = [None] * self.count
-        columns: list[tuple[Column, ...]] = []
-        off = 0.0
-        for part in self.parts:
-            if part is None:
-                columns.append(())
-                continue
-            channels, plan, thinning = part
-            used_frames = np.unique(np.concatenate([curve.frames for curve in thinning.curves]))
-            columns.append(_kinds(used_frames, plan.closures, plan.holds, plan.extremes))
-            off = max(off, float(thinning.off.max()))
-            for channel, curve in zip(channels, thinning.curves):
-                keys = curve.keys()
-                curves[channel] = keys if np.ptp(keys.value) > 0 else None
-        return Poses(tuple(curves), tuple(columns), off, self)
-
-    def mend(self, off: np.ndarray, apart: Sequence[int]) -> Generator[float, None, None]:
-        """Give the regions that are furthest off more keys where that is too far, and let errors count more there; and the mouth where
-        lips are apart. Yields progress."""
-        wrong = np.flatnonzero(off > 1.0)
-        stretches = np.split(wrong, np.flatnonzero(np.diff(wrong) > SAMPLES) + 1) if len(wrong) else []
-        of_part: dict[int, list[np.ndarray]] = {0: []} if len(apart) and self.parts[0] is not None else {}
-        for stretch in stretches:
-            worst = stretch[off[stretch].argmax()]
-            far = {place: part[2].off[worst] for place, part in enumerate(self.parts) if part is not None}
-            of_part.setdefault(max(far, key=far.get), []).append(stretch)
-        mends = [_mend(*self.parts[place][1:], off, some, apart if place == 0 else ()) for place, some in of_part.items()]
-        yield from in_turn(mends, 0.0, 1.0)
+def _as_they_are(count: int, parts: list[tuple[np.ndarray, _Plan, Thinning] | None]) -> Poses:
+    """The poses of `count` channels as they are keyed now."""
+    curves: list[PoseKeys | None] = [None] * count
+    columns: list[tuple[Column, ...]] = []
+    off = 0.0
+    for part in parts:
+        if part is None:
+            columns.append(())
+            continue
+        channels, plan, thinning = part
+        used_frames = np.unique(np.concatenate([curve.frames for curve in thinning.curves]))
+        columns.append(_kinds(used_frames, plan.closures, plan.holds, plan.extremes))
+        off = max(off, float(thinning.off.max()))
+        for channel, curve in zip(channels, thinning.curves):
+            keys = curve.keys()
+            curves[channel] = keys if np.ptp(keys.value) > 0 else None
+    return Poses(tuple(curves), tuple(columns), off, parts)
 
 
 def _mend(
@@ -315,8 +304,8 @@ def fit(
         others = set().union(*(other[1].columns.keys for other in plans if other is not None and other is not entry))
         if entry is not None:
             yield from scaled(entry[1].snap(others), 0.6 + 0.05 * place, 0.6 + 0.05 * (place + 1))
-    made = _Made(curves.shape[1], [None] * len(plans))
+    parts: list[tuple[np.ndarray, _Plan, Thinning] | None] = [None] * len(plans)
     for number, entry in enumerate(plans):
         if entry is not None:
-            made.parts[number] = (*entry, (yield from scaled(_keyed(entry[1]), *keyed[number : number + 2])))
-    return made.poses()
+            parts[number] = (*entry, (yield from scaled(_keyed(entry[1]), *keyed[number : number + 2])))
+    return _as_they_are(curves.shape[1], parts)

@@ -61,7 +61,7 @@ class Articulators:
         """Those of a head in our layout. Raises BadHead if it has no teeth."""
         v = 1e3 * head.v_template.astype(np.float64)
         upper, lower = _incisors(head, v)
-        edges = [ids[_near_the_edge(v[ids, 1], side)] for ids, side in ((upper, -1), (lower, 1))]
+        edges = [upper[v[upper, 1] < v[upper, 1].min() + _EDGE_MM], lower[v[lower, 1] > v[lower, 1].max() - _EDGE_MM]]
         tongue = head.mouth_vertices[head.mouth_parts == TONGUE]
         if not len(tongue):
             raise BadHead("This head has no tongue to speak with: use the bundled one")
@@ -162,11 +162,6 @@ def _incisors(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     front = ids[(np.abs(v[ids, 0]) < INCISORS_MM) & (v[ids, 2] > v[ids, 2].max() - 2 * INCISORS_MM)]
     moved = head.weights[front, JAW] > 0.5
     return front[~moved], front[moved]
-
-
-def _near_the_edge(height: np.ndarray, side: int) -> np.ndarray:
-    """True for heights [n] within _EDGE_MM of the highest (side 1) or lowest (side −1)."""
-    return side * height > (side * height).max() - _EDGE_MM
 
 
 def _lower_lip(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

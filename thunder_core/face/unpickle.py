@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
 import re
@@ -32,12 +33,11 @@ def unpickle(path: str | Path) -> dict:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
+        if path.stat().st_size > MOST_BYTES:
             raise _Refused(f"is larger than {MOST_BYTES >> 20} MB")
         budget = _Budget()
-        with open(path, "rb") as file:
-            data = _FlameUnpickler(_Bounded(file, size), budget).load()
+        # From memory: a file of the system reserves what is asked of it before it looks how much it has.
+        data = _FlameUnpickler(io.BytesIO(path.read_bytes()), budget).load()
         if not isinstance(data, dict):
             raise _Refused("has no dictionary of arrays, so it is not a FLAME model")
         return {_text(key, budget): _plain(value, budget) for key, value in data.items() if isinstance(key, (str, bytes))}
@@ -49,19 +49,6 @@ def unpickle(path: str | Path) -> dict:
         raise BadHead(
             f"{path.name} is damaged or not a pickle ({type(problem).__name__}), and nothing in it was run: download the file again"
         ) from None
-
-
-class _Bounded:
-    """A file whose reads never request more than it holds: Python reserves memory before it looks."""
-
-    def __init__(self, file, size: int):
-        self.file, self.left = file, size
-        self.readline = file.readline
-
-    def read(self, size: int) -> bytes:
-        content = self.file.read(min(size, self.left))
-        self.left -= len(content)  # an upper bound of the remaining bytes: lines are not counted
-        return content
 
 
 class _Budget:
@@ -113,7 +100,7 @@ class _FlameUnpickler(pickle._Unpickler):
 
     dispatch = {code: _limited(step, _HASHED.get(code, slice(0))) for code, step in pickle._Unpickler.dispatch.items()}
 
-    def __init__(self, file: _Bounded, budget: _Budget):
+    def __init__(self, file: io.BytesIO, budget: _Budget):
         super().__init__(file, encoding="latin1")
         self.steps = 0
         self._allowed = _holders(budget)

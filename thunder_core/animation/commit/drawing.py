@@ -146,20 +146,14 @@ def _keys_of_take(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, 
 
 def part_of(curve: TakeCurve, first: int, last: int) -> dict:
     """A curve's own keys from a frame to another, cut there."""
-    keys = curve.read()
-    for frame in (first, last):
-        keys = keyframes.cut(keys, frame, curve.value_at)
-    return keyframes.after(keyframes.before(keys, last), first)
+    return keyframes.between(curve.read(), first, last, curve.value_at)
 
 
 def trimmed(keys: dict, span: placing.Span, curve: TakeCurve | None) -> dict:
     """Keys of a take's curve, cut to a span. curve: what it has itself."""
     if len(keys["co"]) < 2 or (keys["co"][0, 0] >= span.first - 0.5 and keys["co"][-1, 0] <= span.last + 0.5):
         return keys
-    value_at = Curve.of_keys(keys).value_at if curve is None else curve.value_at
-    for frame in (span.first, span.last):
-        keys = keyframes.cut(keys, frame, value_at)
-    return keyframes.after(keyframes.before(keys, span.last), span.first)
+    return keyframes.between(keys, span.first, span.last, (Curve.of_keys(keys) if curve is None else curve).value_at)
 
 
 def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizon: tuple[float, float]) -> NewCurve:
@@ -173,7 +167,8 @@ def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizo
         keys = of_take
         if outside is not None and not (old is not None and old.dropped):
             keys = placing.held(new.span, keys, outside, outside)
-        keys = keyframes.select(keys, np.arange(1)) if _is_still(keys) else keys
+        values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
+        keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < STILL else keys
     return NewCurve(
         new.path,
         new.index,
@@ -185,12 +180,6 @@ def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizo
         _replaced(new.span, old, name, plan.line_keys.get(plan.line), is_inserted),
         _edited(old, name, plan.line_keys, plan.names.before, new.span, bool(plan.earlier)) if choice.how == "REPLACE" else 0,
     )
-
-
-def _is_still(keys: dict) -> bool:
-    """Whether keys have one value only."""
-    values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
-    return bool(np.ptp(values) < STILL)
 
 
 def _of_take(keys: dict, span: placing.Span, old: KeptCurve | None, is_inserted: bool) -> dict:

@@ -21,7 +21,7 @@ from ... import records
 LINES = "thunder_lines"  # custom property of an action: the lines committed to it
 _LONGEST = 60  # bytes of a name; Blender cuts longer ones, before 5.0 at 63
 _LONGEST_PART = 24  # letters of the name's first part, and of each line if there are several
-_BLENDERS_NUMBER = re.compile(r"\.\d{3,}$")  # suffix that Blender appends to a name in use
+BLENDERS_NUMBER = re.compile(r"\.\d{3,}$")  # suffix that Blender appends to a name in use
 _NUMBER = re.compile(r"(\.\d{3,}| \d+)$")  # the same, or the number appended here
 KEYS = "thunder_keys"  # custom property of an action: checksums of the keys that each committed line wrote
 _DIGITS = 6  # hexadecimal digits of a key's checksum
@@ -145,11 +145,6 @@ def remember_lines(action, lines: Lines) -> None:
             "lines": [[line.name, line.first, line.last, line.start, line.end, sorted(line.regions)] for line in lines.lines],
         }
     )
-
-
-def unnumbered(name: str) -> str:
-    """A name without the number that Blender appended."""
-    return _BLENDERS_NUMBER.sub("", name)
 
 
 def free(name: str, used: Collection[str]) -> str:

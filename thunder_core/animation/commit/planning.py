@@ -188,7 +188,7 @@ def _names(into: Block | None, line: str, of_line: Choice, choice: Choice, earli
     earlier: commits of it that are replaced.
     """
     before = into.lines if into is not None else None
-    base = before or Lines(line_records.unnumbered(into.action) if into is not None and into.action is not None else "")
+    base = before or Lines(line_records.BLENDERS_NUMBER.sub("", into.action) if into is not None and into.action is not None else "")
     regions = choice.regions.union(*(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last)))
     new = Line(line, of_line.first, of_line.last, choice.first, choice.last, regions)
     base = base.without(tuple(earlier), regions)
