@@ -192,7 +192,7 @@ def test_a_strip_of_the_same_line_alone_is_replaced(meter):
 
 def test_without_an_action_it_goes_into_a_new_one(meter):
     plan, _, made = drawn(found(meter), choice(to="OWN", how="ADD"))
-    assert (plan.choice.to, plan.choice.how) == ("NEW", "REPLACE") and plan.names.new == "line"
+    assert (plan.choice.to, plan.choice.how) == ("NEW", "REPLACE") and plan.names.lines.name == "line"
     assert all(one.replaced == one.edited == 0 for one in made.curves[0])
 
 

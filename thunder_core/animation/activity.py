@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..channels import BLINKS
+from ..channels import BLINKS, BROWS, in_group
 from ..face.lips import CLOSED_MM
 from ..filters import gaussian
 from ..types import Motion
@@ -44,14 +44,12 @@ _HEARD = 0.06  # seconds before and after a frame over which a voice's loudness 
 
 def brows(motion: Motion, channels: Sequence[str]) -> np.ndarray:
     """The strongest of a motion's brow channels, [T] 0 … 1."""
-    columns = [column for column, name in enumerate(channels) if name.startswith("brow")]
-    return np.abs(motion.expression[:, columns]).max(axis=1, initial=0.0)
+    return np.abs(motion.expression[:, in_group(channels, BROWS)]).max(axis=1, initial=0.0)
 
 
 def lids(motion: Motion, channels: Sequence[str]) -> np.ndarray:
     """How far a motion's eyes are shut, [T] 0 … 1; the eye that is shut further."""
-    columns = [column for column, name in enumerate(channels) if name.startswith(BLINKS)]
-    return motion.expression[:, columns].max(axis=1, initial=0.0)
+    return motion.expression[:, in_group(channels, BLINKS)].max(axis=1, initial=0.0)
 
 
 def head(motion: Motion) -> np.ndarray:

@@ -53,25 +53,23 @@ def bezier_keys(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles
     return keys
 
 
-def from_reduced(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
-    """Reduced keys of samples at frames [T], with aligned handles but for ends that are not level."""
-    left, right = reduced.handles(frames)
-    keys = bezier_keys(np.stack([frames[reduced.index], reduced.value], 1), left, right, ALIGNED)
-    for end in (0, -1):
-        fix_handles(keys, end)
-    return keys
-
-
 def from_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict[str, np.ndarray]:
-    """Keys of poses on scene frames [T]: handles aligned but for kinks. kinds: index of a frame → kind of its pose
-    (`poses.KINDS`); closures and breakdowns are drawn as such."""
+    """Keys of poses on scene frames [T]: handles aligned but for kinks, and for ends that are not level. kinds: index of a frame → kind of
+    its pose (`poses.KINDS`); closures and breakdowns are drawn as such."""
     left, right = posed.handles(frames)
     keys = bezier_keys(np.stack([frames[posed.index], posed.value], 1), left, right, ALIGNED)
     for side in ("handle_left_type", "handle_right_type"):
         keys[side][~posed.aligned] = FREE
+    for end in (0, -1):
+        fix_handles(keys, end)
     drawn = {"CLOSURE": EXTREME, "BREAKDOWN": BREAKDOWN}
     keys["type"][:, 0] = [drawn.get(kinds.get(index, ""), KEYFRAME) for index in posed.index.tolist()]
     return keys
+
+
+def from_reduced(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
+    """Reduced keys of samples at frames [T], with aligned handles but for ends that are not level."""
+    return from_poses(PoseKeys(reduced.index, reduced.value, reduced.slope, reduced.slope), frames, {})
 
 
 def on_every_frame(frames: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
@@ -327,11 +325,11 @@ def _on_every_frame(value_at: Callable[[float], float], low: float, high: float)
 def _mirrored(keys: dict) -> dict:
     """Keys backwards in time, between the same first and last frame."""
     middle = np.array([float(keys["co"][0, 0] + keys["co"][-1, 0]), 0.0])
-    mirrored = {part: values[::-1].copy() for part, values in keys.items()}
-    for part, other in (("co", "co"), ("handle_left", "handle_right"), ("handle_right", "handle_left")):
-        mirrored[part] = (middle + keys[other][::-1] * np.array([-1.0, 1.0])).astype(np.float32)
-    for part, other in (("handle_left_type", "handle_right_type"), ("handle_right_type", "handle_left_type")):
-        mirrored[part] = keys[other][::-1].copy()
+    left, right = ("handle_left", "handle_left_type"), ("handle_right", "handle_right_type")
+    other = dict(zip(left + right, right + left))
+    mirrored = {part: keys[other.get(part, part)][::-1].copy() for part in keys}
+    for part in ("co", "handle_left", "handle_right"):
+        mirrored[part] = (middle + mirrored[part] * np.array([-1.0, 1.0])).astype(np.float32)
     for part in ("interpolation", "easing", "amplitude", "back", "period"):  # of the segment after a key
         mirrored[part][:-1] = keys[part][:-1][::-1]
     return mirrored

@@ -130,11 +130,10 @@ def _covers(span: Span, times: np.ndarray) -> bool:
     return abs(times[0] - span.first) < 0.5 and abs(times[-1] - span.last) < 0.5
 
 
-def held(span: Span, inner: dict, before: float, after: float) -> dict:
-    """Keys `inner` between level keys of the values before and after them."""
-    first, last = inner["co"][0, 1], inner["co"][-1, 1]
-    keys = inner if abs(first - before) < _NEAR else connected(level(span.start, before), inner, 0.0, None)
-    return keys if abs(last - after) < _NEAR else connected(keys, level(span.end, after), None, 0.0)
+def held(span: Span, inner: dict, value: float) -> dict:
+    """Keys `inner` between level keys of a value before and after them."""
+    keys = inner if abs(inner["co"][0, 1] - value) < _NEAR else connected(level(span.start, value), inner, 0.0, None)
+    return keys if abs(inner["co"][-1, 1] - value) < _NEAR else connected(keys, level(span.end, value), None, 0.0)
 
 
 def opened(span: Span, curve: Shape) -> dict:

@@ -36,6 +36,7 @@ _SHORT_LETTERS, _SHORT_ENOUGH = 2, 3
 _LOST = {
     "jawOpen": "the mouth does not open: no speech is possible",
     "jawLeft": "the jaw does not swing to the side",
+    "jawRight": "the jaw does not swing to the side",
     "jawForward": "the chin does not come forward on “sh” and in anger",
     "mouthClose": "the lips do not meet while the jaw is open: P, B and M are said with the whole jaw",
     "mouthFunnel": "the lips do not funnel: “sh”, “ch” and an open “o” look flat",
@@ -45,6 +46,7 @@ _LOST = {
     "mouthShrugLower": "the chin does not push the lower lip up",
     "mouthShrugUpper": "the upper lip is not pushed up with the lower",
     "mouthLeft": "the mouth does not shift to the side",
+    "mouthRight": "the mouth does not shift to the side",
     "mouthDimple": "no dimples beside the mouth",
     "mouthFrown": "the corners do not go down: no sadness",
     "mouthLowerDown": "the lower teeth do not show: S, Z and “ee” look tight",
@@ -254,10 +256,6 @@ def loss(channel: str) -> str:
     side = {"Left": "on the left, ", "Right": "on the right, "}.get(channel[len(stem) :], "")
     if channel.startswith(GAZE):
         stem, side = "eyeLook", ""
-    elif channel in ("jawRight", "mouthRight"):
-        stem, side = stem + "Left", ""
-    elif channel in ("jawLeft", "mouthLeft"):
-        side = ""
     return side + _LOST.get(stem, "this movement is not seen")
 
 

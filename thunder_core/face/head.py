@@ -107,11 +107,8 @@ class Head:
         return self.J_regressor.astype(np.float64) @ self.v_template.astype(np.float64)
 
     def channel(self, name: str) -> int:
-        """Index of an expression channel; KeyError if this head has none of that name."""
-        try:
-            return self.expression_names.index(name)
-        except ValueError:
-            raise KeyError(f"This head has no channel named {name}.") from None
+        """Index of an expression channel; ValueError if this head has none of that name."""
+        return self.expression_names.index(name)
 
 
 def load_head(path: str | Path | None = None) -> Head:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
@@ -276,18 +277,14 @@ def measure(retarget: Retarget) -> Measure:
     """Measure a retarget on every single channel of the mouth at three jaw angles, also with the lips closed."""
     names = retarget.bundled_channels
     mouth = [i for i, name in enumerate(names) if name.startswith("mouth") and name != "mouthClose"]
-    rows, jaws = [], []
-    for angle in (0.0, 0.1, 0.2):
-        for closed in (False, True):
-            for channel in (None, *mouth):
-                row = np.zeros(len(names))
-                if channel is not None:
-                    row[channel] = 0.5
-                if closed and "mouthClose" in names:
-                    row[names.index("mouthClose")] = angle / JAW_OPEN_RADIANS
-                rows.append(row)
-                jaws.append([angle, 0.0, 0.0])
-    motion = Motion(np.array(rows, np.float32), np.array(jaws, np.float32))
+    faces = list(product((0.0, 0.1, 0.2), (False, True), (None, *mouth)))
+    motion = Motion(np.zeros((len(faces), len(names)), np.float32), np.zeros((len(faces), 3), np.float32))
+    motion.jaw[:, 0] = [angle for angle, _, _ in faces]
+    for row, (angle, closed, channel) in zip(motion.expression, faces):
+        if channel is not None:
+            row[channel] = 0.5
+        if closed and "mouthClose" in names:
+            row[names.index("mouthClose")] = angle / JAW_OPEN_RADIANS
     out, wanted = retarget.to(motion), retarget.wanted(motion)
     points, fit = retarget.other.points, retarget.other
     placed = points.place(out.expression.astype(np.float64), rotvec_to_matrix(out.jaw.astype(np.float64)))

@@ -166,7 +166,7 @@ def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizo
     else:
         keys = of_take
         if outside is not None and not (old is not None and old.dropped):
-            keys = placing.held(new.span, keys, outside, outside)
+            keys = placing.held(new.span, keys, outside)
         values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
         keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < STILL else keys
     return NewCurve(

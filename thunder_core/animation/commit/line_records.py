@@ -99,11 +99,6 @@ class Naming:
     before: Lines | None
     lines: Lines
 
-    @property
-    def new(self) -> str:
-        """Name of a new action."""
-        return self.lines.name
-
     def of_copy(self, name: str) -> str:
         """Name of the copy of an action of that name."""
         return renamed(name, self.before, self.lines) or self.lines.name
