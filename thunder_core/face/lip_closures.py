@@ -171,10 +171,8 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
     left, right = _closure_at(gap, at, motion.fps)
     rows = slice(left + 1, right)
     part = motion.part(rows)
-    x = (np.arange(left + 1, right) - left) / (right - left)
-    ease = smoothstep(x)[:, None]
-    expression, jaw = part.expression.astype(np.float64), part.jaw.astype(np.float64)
-    mouth = in_group(names, MOUTH)
+    ease = smoothstep((np.arange(left + 1, right) - left) / (right - left))[:, None]
+    expression, mouth = part.expression.astype(np.float64), in_group(names, MOUTH)
     ends = motion.expression[[left, right]][:, mouth].astype(np.float64)
     expression[:, mouth] = ends[0] + ease * (ends[1] - ends[0])
     jaw = motion.jaw[left] + ease * (motion.jaw[right] - motion.jaw[left])

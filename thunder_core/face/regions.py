@@ -75,7 +75,8 @@ def find_seam(head: Head) -> Seam:
         view = surface.front_view(points, triangles, low, high, eye_distance * _PIXEL)
     except ValueError:
         raise BadHead(_LOST) from None
-    above, below = _breaks(view, points, triangles, head.weights[:, JAW].astype(np.float64))
+    pull = head.weights[:, JAW].astype(np.float64)
+    above, below = _breaks(view, points, triangles, pull)
     columns = _longest_run(above, view, middle[0])
     if columns is None or not _NARROWEST < np.ptp(view.x[columns]) / eye_distance < _WIDEST:
         raise BadHead(_LOST)
@@ -84,7 +85,6 @@ def find_seam(head: Head) -> Seam:
     x = view.x[columns]
     upper = surface.spots_seen(points, triangles, view.triangle[rows_above, columns], x, view.y[rows_above])
     lower = surface.spots_seen(points, triangles, view.triangle[rows_below, columns], x, view.y[rows_below])
-    pull = head.weights[:, JAW].astype(np.float64)
     line = (upper.of(points) + lower.of(points)) / 2
     right, left = (_corner(points, view, triangles, columns, above, below, end) for end in (0, -1))
     return Seam(upper, lower, x, line, left, right, upper.of(pull), lower.of(pull))
@@ -344,8 +344,7 @@ def match(source: Face, target: Face) -> Match:
     warp = lay_over(source, target)
     lips = source.head.mouth_vertices[source.head.mouth_parts == 0]
     rings = lips.reshape(LIP_RINGS, LIP_AROUND)
-    face = np.setdiff1d(_front(source), lips)
-    face = _spread(source, face, _FACE_POINTS)
+    face = _spread(source, np.setdiff1d(_front(source), lips), _FACE_POINTS)
     ids = np.concatenate([lips, face])
     carried = warp(source.points[ids])
     spots, _ = surface.nearest_spots(carried, target.points, target.skin)

@@ -68,10 +68,8 @@ class Fit:
 
     def gap(self, values: np.ndarray) -> np.ndarray:
         """Values [..., K, 3] of the points at the upper lip less those at the lower, [..., P, 3]."""
-        ends = []
-        for ids, shares in ((self.upper, self.upper_shares), (self.lower, self.lower_shares)):
-            ends.append((values[..., ids, :] * shares[..., None]).sum(-2))
-        return ends[0] - ends[1]
+        upper = (values[..., self.upper, :] * self.upper_shares[..., None]).sum(-2)
+        return upper - (values[..., self.lower, :] * self.lower_shares[..., None]).sum(-2)
 
     def opening(self, values: np.ndarray) -> np.ndarray:
         """Height of the gap between the lips along them over its height at rest, [T, P], metres; values [T, K, 3]."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from ..keys import Keys, SAMPLES
 from ..pose_keys import PoseKeys
 from ..poses import Column, poses_in, REGIONS
 from . import line_records
-from .before import Before, Choice, Curve, STILL, TakeCurve
+from .before import Before, Block, Choice, Curve, STILL, TakeCurve
 from .fitting import Fitted, Sampled
 from .line_records import LineKeys, Lines
 from .planning import KeptCurve, Plan
@@ -95,8 +95,8 @@ def draw(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted) -> Genera
         for block, new in _others(before, plan):
             curves[block].append(_placed(plan, block, new, None, horizon))
     if plan.choice.how == "INSERT" and not plan.is_alone:
-        for block, gaps in enumerate(_gaps(before, plan, curves, above, horizon)):
-            curves[block] += gaps
+        for block, there in enumerate(before.blocks):
+            curves[block] += _gaps(plan, there, [*curves[block], *above[block]], horizon)
     yield 1.0
     labels, choice, line = [], plan.choice, (plan.line_first, plan.line_last)
     if isinstance(fitted, posing.PoseFit) and choice.markers and "Mouth" in choice.regions:
@@ -247,25 +247,14 @@ def _others(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
     ]
 
 
-def _gaps(before: Before, plan: Plan, curves: list, above: list, horizon: tuple[float, float]) -> list[list[NewCurve]]:
-    """Keys that hold properties which the take does not move during the take, and let them continue after it."""
-    result = []
-    for block, there in enumerate(before.blocks):
-        done = {(one.path, one.index) for one in (*curves[block], *above[block])}
-        result.append(
-            [
-                NewCurve(
-                    path,
-                    index,
-                    "",
-                    placing.opened(plan.choice.span, curve.shape(*horizon)) if len(curve.keys["co"]) else curve.keys,
-                    plan.choice.span,
-                )
-                for (path, index), curve in there.curves.items()
-                if (path, index) not in done
-            ]
-        )
-    return result
+def _gaps(plan: Plan, there: Block, moved: Sequence[NewCurve], horizon: tuple[float, float]) -> list[NewCurve]:
+    """Keys that hold the properties of a data-block which the take does not move (`moved`) during it, and let them continue after it."""
+    span, places = plan.choice.span, {(one.path, one.index) for one in moved}
+    return [
+        NewCurve(path, index, "", placing.opened(span, curve.shape(*horizon)) if len(curve.keys["co"]) else curve.keys, span)
+        for (path, index), curve in there.curves.items()
+        if (path, index) not in places
+    ]
 
 
 def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict[str, LineKeys]:
