@@ -23,7 +23,7 @@ class _Plain(Driver):
     """Reads a FLAME rig's values as they are: the motion's expression holds those of all tracks of the rig's driver."""
 
     def __init__(self, driver: Driver):
-        self.tracks = driver.tracks
+        super().__init__(driver.tracks, ())
 
     def read(self, values: np.ndarray, channels) -> Motion:
         return Motion(np.asarray(values, np.float64), np.zeros((len(values), 3)))
