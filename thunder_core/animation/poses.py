@@ -95,8 +95,7 @@ class _Plan:
     """The key frames of regions that are keyed together, while they are chosen.
 
     columns: frames with values and slopes.  level: closed frames.  ends: frames that keep a key; stay: these, and the ends of holds.
-    closures, holds: their first and
-    last frames.  extremes: frames on which the largest movements turn.
+    closures, holds: their first and last frames.  extremes: frames on which the largest movements turn.
     """
 
     region: Region
@@ -284,7 +283,8 @@ def fit(
     moves = ((high - low) * strength > STILL / 4) & ((high - low) * most > UNSEEN_MM)
     plans: list[tuple[np.ndarray, _Plan] | None] = []
     used: set[int] = set()
-    planned, keyed = ([begins, *np.linspace(*rest, len(TOGETHER))] for begins, rest in ((0.0, (0.5, 0.6)), (0.8, (0.95, 1.0))))  # progress
+    # Progress at which the key frames of each entry are chosen, and at which its curves have their keys: most of it is the mouth's.
+    planned, keyed = [0.0, *np.linspace(0.5, 0.6, len(TOGETHER))], [0.8, *np.linspace(0.95, 1.0, len(TOGETHER))]
     for number, together in enumerate(TOGETHER):
         chosen = np.flatnonzero([moving and region in together for moving, region in zip(moves, regions)])
         if not len(chosen) or frames < 2:
