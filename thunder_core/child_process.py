@@ -21,7 +21,7 @@ child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
 def watch():
     os.read(0, 1)
     if os.name == "nt":
-        child.kill()
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)])
     else:
         os.killpg(0, signal.SIGKILL)
 threading.Thread(target=watch, daemon=True).start()

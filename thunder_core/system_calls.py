@@ -58,14 +58,6 @@ def kill_group(process: subprocess.Popen) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def end_with_group(child: subprocess.Popen, code: int) -> None:
-    """End this process, which `new_group` started, with the child that it has and all that this has started."""
-    if WINDOWS:
-        kill_group(child)
-        os._exit(code)
-    os.killpg(0, signal.SIGKILL)
-
-
 def is_stopped(process: int) -> bool:
     """Whether a process of this machine was stopped by a signal and waits to be continued; False where the system does not tell."""
     try:
