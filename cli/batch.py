@@ -29,11 +29,19 @@ from ..thunder_core.batch.settings import DEFAULTS, keys_for_options, SETTINGS, 
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from . import bake, baker, checks, collect, directing
-from .script import quiet, say, takes_in_words
+from .script import own_arguments, quiet, run, say, takes_in_words
 
 SOME_FAILED = 3  # exit code
 PACE = 10.0  # interval of reports, s
 FAILED_BEFORE = "failed in the last run"
+
+
+def main() -> None:
+    """The command line of `bake.py`: one bake, many, or a process that bakes for either of these; exits with its code."""
+    if own_arguments() == ["--baker"]:
+        run("bake.py", lambda _: None, baker.serve)
+    else:
+        run("bake.py", bake.options, lambda chosen: bake_all(chosen) if chosen.jobs else bake.bake(chosen))
 
 
 def bake_all(chosen: argparse.Namespace) -> int:

@@ -4,16 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from ..scene.takes.direction.presets import all_presets
 from ..scene.takes.sampling import Sampling
 from ..thunder_core.batch import settings
 from ..thunder_core.batch.settings import AXIS_OPTIONS
 from ..thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL
-from ..thunder_core.direction_presets import Preset
+from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from .script import between, utf8
 
 
@@ -60,7 +58,7 @@ def mood(text: str) -> tuple[str, float]:
 
 def preset_file(chosen: argparse.Namespace) -> str | None:
     """The file that --style names, None if it names a preset or is not there."""
-    return chosen.style if chosen.style is not None and settings.is_preset_file(chosen.style) else None
+    return chosen.style if chosen.style is not None and is_preset_file(chosen.style) else None
 
 
 def asked(chosen: argparse.Namespace) -> Asked | None:
@@ -68,7 +66,7 @@ def asked(chosen: argparse.Namespace) -> Asked | None:
     moved = {axis.name: number for axis in AXES if (number := getattr(chosen, _destination(axis.name))) is not None}
     if chosen.style is None and chosen.mood is None and chosen.spread is None and not moved and chosen.as_asked:
         return None
-    preset = Preset("") if chosen.style is None else _preset(chosen)
+    preset = Preset("") if chosen.style is None else all_presets().find(chosen.style)
     return preset.asked(moved, chosen.mood, chosen.spread, chosen.as_asked)
 
 
@@ -77,27 +75,16 @@ def given(chosen: argparse.Namespace) -> dict[str, float | None]:
     return {AXIS_OPTIONS.get(axis.name, axis.name): getattr(chosen, _destination(axis.name)) for axis in AXES}
 
 
-def _preset(chosen: argparse.Namespace) -> Preset:
-    if (file := preset_file(chosen)) is not None:
-        return Preset.read(Path(os.path.abspath(file)))
-    return _named_preset(chosen.style)
-
-
-def _named_preset(style: str) -> Preset:
-    presets = all_presets()
-    return presets.load(next((name for name in presets.names() if name.lower() == style.lower()), style))
-
-
 def named_styles(values: Mapping[str, object]) -> dict[str, str]:
     """The text of the preset that the settings of a job name, under “style”; empty where they name none. Raises BadRequest."""
     style = values.get("style")
-    return {} if style is None or settings.is_preset_file(str(style)) else {"style": _named_preset(str(style)).to_json()}
+    return {} if style is None or is_preset_file(str(style)) else {"style": all_presets().find(str(style)).to_json()}
 
 
 def file_of_own(values: Mapping[str, object]) -> str | None:
     """The file of the preset that the settings of a job name, where it is one that the user saved."""
-    style, presets = str(values.get("style", "")), all_presets()
-    own = next((name for name in presets.own() if name.lower() == style.lower()), None)
+    presets = all_presets()
+    own = same_name(str(values.get("style", "")), presets.own())
     return None if own is None else str(presets.path_of_own(own))
 
 

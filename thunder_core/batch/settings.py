@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..direction import AXES, MOODS
+from ..direction_presets import is_preset_file
 from ..request import NORMAL, QUALITIES
 from ..systems import SYSTEMS
 
@@ -182,7 +183,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("speech-guidance", number(0.0, 2.0)),
     Setting("system", one_of(SYSTEMS)),
     Setting("picture", text, is_path=True),
-    Setting("style", text),  # a preset, or its file: see `is_preset_file`
+    Setting("style", text),  # a preset, or its file
     Setting("mood", mood),
     *(Setting(AXIS_OPTIONS.get(axis.name, axis.name), number(axis.least, axis.most)) for axis in AXES),
     Setting("spread", number(0.0, 1.0)),
@@ -205,11 +206,6 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
         "export-takes": 1,
     }
 )
-
-
-def is_preset_file(style: str) -> bool:
-    """Whether a style names a file instead of a preset."""
-    return style.lower().endswith(".json")
 
 
 def path_names(settings: Mapping[str, object]) -> list[str]:
