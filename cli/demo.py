@@ -19,6 +19,7 @@ import platform
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -33,9 +34,8 @@ from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_takes
-from ..thunder_core.request import NORMAL, QUALITIES
 from . import bake, products
-from .script import file_path, quiet, run, say, takes_in_words, warn, whole
+from .script import add_options, file_path, quiet, run, say, takes_in_words, warn, whole
 
 SCENE_FPS = 25
 PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
@@ -43,31 +43,28 @@ FILMS = {"none": (), "best": ("best.mp4",), "takes": ("takes.mp4",), "both": ("b
 FILM_PIXELS = 480  # a frame of the film takes 0.2 s on two cores without a graphics card
 TAKES_PIXELS, SMALL_PIXELS = 900, 640  # height of the film of all takes; a frame of eight takes up to a second
 
+_OPTIONS: dict[str, dict[str, Any]] = {  # those that a bake has, and its own
+    "audio": {"type": file_path, "default": str(shipped.SAMPLE), "help": "the voice, a sound file"},
+    "out": {"type": file_path, "default": "out/demo", "help": "folder to write into, made if it is missing"},
+    **{name: bake.OPTIONS[name] for name in ("takes", "quality", "weights", "engine")},
+    "seed": {"type": whole(0, settings.LARGEST_SEED), "default": 1, "help": "seed of the first take (1)"},
+    "film": {
+        "choices": [*FILMS],
+        "default": "best",
+        "help": "what is filmed: the best take (best.mp4), all takes side by side (takes.mp4, some minutes), both or none (best)",
+    },
+    "small": {"action": "store_true", "help": f"takes.mp4 is {SMALL_PIXELS} pixels high instead of {TAKES_PIXELS}, and compressed more"},
+    "force": {
+        "action": "store_true",
+        "help": "also replace files in --out that no run wrote, or that have changed since; they are kept as NAME1",
+    },
+}
+
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """The options of the command line; ends the process where they are wrong."""
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--audio", type=file_path, default=str(shipped.SAMPLE), help="the voice, a sound file")
-    parser.add_argument("--out", type=file_path, default="out/demo", help="folder to write into, made if it is missing")
-    parser.add_argument("--takes", type=whole(1, settings.MOST_TAKES), default=8, help="how many to sample (8)")
-    parser.add_argument("--seed", type=whole(0, settings.LARGEST_SEED), default=1, help="seed of the first take (1)")
-    parser.add_argument("--quality", choices=QUALITIES, default=NORMAL, help="how finely takes are sampled (normal)")
-    parser.add_argument(
-        "--film",
-        choices=[*FILMS],
-        default="best",
-        help="what is filmed: the best take (best.mp4), all takes side by side (takes.mp4, some minutes), both or none (best)",
-    )
-    parser.add_argument(
-        "--small", action="store_true", help=f"takes.mp4 is {SMALL_PIXELS} pixels high instead of {TAKES_PIXELS}, and compressed more"
-    )
-    parser.add_argument("--weights", type=file_path, help="folder of model files (default: as the preferences say)")
-    parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="also replace files in --out that no run wrote, or that have changed since; they are kept as NAME1",
-    )
+    add_options(parser, _OPTIONS)
     return parser.parse_args(arguments)
 
 

@@ -8,11 +8,10 @@ from collections.abc import Mapping
 
 from ..scene.takes.direction.presets import all_presets
 from ..scene.takes.sampling import Sampling
-from ..thunder_core.batch import settings
-from ..thunder_core.batch.settings import AXIS_OPTIONS
+from ..thunder_core.batch.settings import AXIS_OPTIONS, read_mood
 from ..thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
-from .script import between, utf8
+from .script import between, setting, utf8
 
 
 def _destination(name: str) -> str:
@@ -29,7 +28,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--style", type=utf8, metavar="NAME", help="a preset: its name (Newsreader, Whisper, one of yours) or its .json file"
     )
     moods = ", ".join(name for name in MOODS if name != NEUTRAL)
-    group.add_argument("--mood", type=mood, metavar="MOOD=STRENGTH", help=f"such as warm=.6; strength 0 to 1 (1). Moods: {moods}")
+    group.add_argument(
+        "--mood", type=setting(read_mood), metavar="MOOD=STRENGTH", help=f"such as warm=.6; strength 0 to 1 (1). Moods: {moods}"
+    )
     for axis in AXES:
         what = axis.description[0].lower() + axis.description[1:]
         group.add_argument(
@@ -46,14 +47,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="whether the take of the first seed is played just as asked (yes)",
     )
-
-
-def mood(text: str) -> tuple[str, float]:
-    """An option's type: the name of a mood, and its strength after “=”."""
-    try:
-        return settings.read_mood(text)
-    except settings.Wrong as reason:
-        raise argparse.ArgumentTypeError(f"“{text}” {reason}") from None
 
 
 def preset_file(chosen: argparse.Namespace) -> str | None:
