@@ -25,7 +25,7 @@ from ..thunder_core.batch import baker as baker_process, cluster, job_file, mani
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
 from ..thunder_core.batch.run_progress import duration, RunProgress
-from ..thunder_core.batch.settings import DEFAULTS, keys_for_options, SETTINGS, VOICES
+from ..thunder_core.batch.settings import absolute, DEFAULTS, keys_for_options, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from . import bake, baker, checks, collect, directing
@@ -128,18 +128,9 @@ def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
         given["mood"] = f"{name}={strength:g}"
     if chosen.npz:
         given["outputs"] = [*(given["outputs"] or ["blend"]), "npz"]
-    for name in ("blend", "picture", "style"):
-        if given[name] is not None and name in (*path_settings(given),):
-            given[name] = os.path.abspath(str(given[name]))
-    if given["blend"] is None and bpy.data.filepath:
-        given["blend"] = bpy.data.filepath
+    given["blend"] = given["blend"] or bpy.data.filepath or None
     known = {name: SETTINGS[name].read(value) for name, value in given.items() if value is not None and name not in VOICES}
-    return {**DEFAULTS, **known}
-
-
-def path_settings(given: Mapping[str, object]) -> list[str]:
-    """Those of the given settings that name a file."""
-    return manifest.path_names({name: value for name, value in given.items() if value is not None})
+    return {**DEFAULTS, **absolute(known, os.getcwd())}
 
 
 def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jobs:

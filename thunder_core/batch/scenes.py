@@ -11,9 +11,10 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from ..files import files_written
-from .job_file import Job
+from .job_file import free_name, Job
 from .manifest import MADE_FROM, read_json
 
 ENDING = "_takes"
@@ -32,26 +33,15 @@ def shared(jobs: Iterable[Job]) -> list[SharedScene]:
     """The scenes of which at least two jobs bake strips into a .blend, in the order of the jobs."""
     by_scene: dict[str, list[Job]] = {}
     for job in jobs:
-        if "strip" in job.settings and "blend" in job.settings and "blend" in _outputs(job):
+        if "strip" in job.settings and "blend" in job.settings and "blend" in cast(list, job.settings.get("outputs", [])):
             by_scene.setdefault(os.path.realpath(str(job.settings["blend"])), []).append(job)
-    names: set[str] = set()
-    scenes = []
-    for of_scene in by_scene.values():
-        blend = str(of_scene[0].settings["blend"])
-        name = base = Path(blend).stem + ENDING
-        number = 1
-        while name.casefold() in names:
-            number += 1
-            name = f"{base} {number}"
-        names.add(name.casefold())
-        if len(of_scene) > 1:
-            scenes.append(SharedScene(name, blend, tuple(of_scene)))
-    return scenes
-
-
-def _outputs(job: Job) -> list[str]:
-    outputs = job.settings.get("outputs", ())
-    return list(outputs) if isinstance(outputs, (list, tuple)) else []
+    taken: set[str] = set()
+    scenes = [
+        SharedScene(free_name(Path(blend).stem + ENDING, taken), blend, tuple(of_scene))
+        for of_scene in by_scene.values()
+        for blend in [str(of_scene[0].settings["blend"])]
+    ]
+    return [scene for scene in scenes if len(scene.jobs) > 1]
 
 
 def blend_of(out: str, job: Job) -> str:
