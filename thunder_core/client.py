@@ -17,14 +17,9 @@ import threading
 import numpy as np
 
 from .engine_python import another_python, find_engine
-from .errors import (
-    BadWeights,
-    NoSpace,
-    ThunderError,
-)
-from .pending import Pending
+from .errors import BadWeights, NoSpace, ThunderError
 from .private_folder import PrivateFolder, sweep
-from .worker_process import was_stopped, WorkerProcess
+from .worker_process import Pending, was_stopped, WorkerProcess
 
 
 class Client:
