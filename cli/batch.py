@@ -21,7 +21,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
-from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report, scenes, sounds
+from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report, sounds
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
 from ..thunder_core.batch.run_progress import duration, RunProgress
@@ -314,11 +314,11 @@ class Run:
 
     def collect(self) -> None:
         """Collect the takes of jobs that bake strips of the same scene in one, where any of them has changed."""
-        for shared in scenes.shared(self.jobs):
+        for shared in manifest.shared_scenes(self.jobs):
             baked = [job for job in shared.jobs if self.states.get(job.name) in (report.BAKED, report.UP_TO_DATE)]
-            made_from = scenes.sources(self.out, baked)
+            made_from = manifest.sources_of_scene(self.out, baked)
             row: dict[str, object] = {"file": f"{shared.name}.blend", "blend": shared.blend, "jobs": [job.name for job in baked]}
-            if not baked or (not self.chosen.again and scenes.is_up_to_date(self.out, shared, made_from)):
+            if not baked or (not self.chosen.again and manifest.is_scene_up_to_date(self.out, shared, made_from)):
                 self.scenes += [row] if baked else []
                 continue
             try:

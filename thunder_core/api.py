@@ -32,10 +32,9 @@ from .engine.speech.audio import read_sound, sound_of, write_sound
 from .errors import BadRequest, is_full_disk, NoSpace
 from .face import livelink
 from .files import part_of
-from .first_seed import of_voice
 from .progress import no_progress
 from .protocol import UNSPOKEN
-from .request import check_number, NORMAL, Request
+from .request import check_number, NORMAL, Request, seed_of_voice
 from .shipped import SAMPLE
 from .systems import DIRECTION, SYSTEMS
 from .types import FPS, LipSyncScore, LISTENS, pack, Speech, unpack
@@ -199,7 +198,7 @@ afraid, surprised, disgusted, contemptuous, doubtful, bored
         raise BadRequest(f"Takes are made of a voice, not of {type(voice).__name__}: read it with load")
     direction = _direction(preset, mood, strength, spread, as_asked, sliders)
     request = Request(
-        takes, of_voice(voice.name) if seed is None else seed, quality, guidance=guidance, speech_guidance=speech_guidance,
+        takes, seed_of_voice(voice.name) if seed is None else seed, quality, guidance=guidance, speech_guidance=speech_guidance,
         direction=direction, listening=listening, system=system,
     )  # fmt: skip
     engine = engine or _usual_engine()

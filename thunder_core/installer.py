@@ -34,7 +34,7 @@ if not __package__:  # run as a script, by a Python that does not know the packa
     __package__ = os.path.basename(_HERE)
     sys.path.append(os.path.dirname(_HERE))
 
-from . import child_process, files, system_calls  # noqa: E402
+from . import files, system_calls  # noqa: E402
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that every locked package has wheels for
 STAMP = "thunder-engine.json"  # file in a complete environment: its lock and the time of installation
@@ -425,13 +425,13 @@ _children: list = []  # processes that must not outlive this one
 @contextlib.contextmanager
 def _started(command: list[str], **options):
     """A process that ends with this one, however that ends, and with all that it started itself; waited for at the end."""
-    child = child_process.start(command, **options)
+    child = system_calls.start_child(command, **options)
     _children.append(child)
     try:
         yield child
         child.wait()
     finally:
-        child_process.end(child)
+        system_calls.end_child(child)
         _children.remove(child)
 
 

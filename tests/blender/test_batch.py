@@ -292,14 +292,14 @@ def test_takes_of_several_actions_are_collected_too(bake, command, batch, blende
     """Before Blender 4.4 a take has an action for each object that it moves. No strip is needed for that."""
     collect = importlib.import_module(f"{PACKAGE}.cli.collect")
     job_file = importlib.import_module(f"{PACKAGE}.thunder_core.batch.job_file")
-    scenes = importlib.import_module(f"{PACKAGE}.thunder_core.batch.scenes")
+    manifest_module = importlib.import_module(f"{PACKAGE}.thunder_core.batch.manifest")
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     importlib.import_module(f"{PACKAGE}.scene.heads.head").build(blender.context.scene.collection, blender.context.view_layer)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     out, curves = tmp_path / "out", importlib.import_module(f"{PACKAGE}.cli.products").hash_of_curves
     report = bake("--blend", tmp_path / "shot.blend", "--audio", voice, "--takes", 2, "--out", out / "line")
     job = job_file.Job("line", {"blend": str(tmp_path / "shot.blend"), "strip": "line", "outputs": ["blend"]})
-    shared = scenes.SharedScene("shot_takes", str(tmp_path / "shot.blend"), (job,))
+    shared = manifest_module.SharedScene("shot_takes", str(tmp_path / "shot.blend"), (job,))
     assert collect.collect(shared, [job], str(out), False, False) == 2
     blender.ops.wm.open_mainfile(filepath=str(out / "shot_takes.blend"))
     takes = blender.context.scene.thunder.takes

@@ -16,18 +16,21 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
 from ..engine_python import ROOT
 from ..files import files_written, hash_of, is_damaged, JOURNAL, MANIFEST, Transaction
 from ..shipped import WEIGHTS
-from .job_file import Job
+from .job_file import free_name, Job
 from .settings import path_names
 
 REPORT = "report.json"
 MADE_FROM = "made_from"
 FAILED = ".failed.json"
+COLLECTED = "_takes"  # ending of the name of a scene with the takes of several jobs
 NOT_YET = "not baked yet"  # of `what_changed`
 _NOT_OURS = "its report was changed or is damaged"
 _LONGEST = 2**26  # largest file that is read, bytes
@@ -169,6 +172,52 @@ def _damage_of_list(folder: str) -> str:
 def _as_json(value):
     """A value as it is when it was written to a file and read again."""
     return json.loads(json.dumps(value))
+
+
+# ---- scenes of which several jobs bake strips: their takes are collected in one besides those of the jobs (cli/collect.py)
+# It is NAME_takes.blend in the folder of all jobs, beside NAME_takes.json, which lists its takes and the jobs' files that they come from.
+
+
+@dataclass(frozen=True)
+class SharedScene:
+    """name: of the collected scene, without an ending.  blend: the file that the jobs bake in.  jobs: those that bake its strips."""
+
+    name: str
+    blend: str
+    jobs: tuple[Job, ...]
+
+
+def shared_scenes(jobs: Iterable[Job]) -> list[SharedScene]:
+    """The scenes of which at least two jobs bake strips into a .blend, in the order of the jobs."""
+    by_scene: dict[str, list[Job]] = {}
+    for job in jobs:
+        if "strip" in job.settings and "blend" in job.settings and "blend" in cast(list, job.settings.get("outputs", [])):
+            by_scene.setdefault(os.path.realpath(str(job.settings["blend"])), []).append(job)
+    taken: set[str] = set()
+    scenes = [
+        SharedScene(free_name(Path(blend).stem + COLLECTED, taken), blend, tuple(of_scene))
+        for of_scene in by_scene.values()
+        for blend in [str(of_scene[0].settings["blend"])]
+    ]
+    return [scene for scene in scenes if len(scene.jobs) > 1]
+
+
+def blend_of_job(out: str, job: Job) -> str:
+    """The scene that a job has written."""
+    return os.path.join(out, job.name, f"{Path(str(job.settings['blend'])).stem}.blend")
+
+
+def sources_of_scene(out: str, jobs: Iterable[Job]) -> dict[str, str]:
+    """Hash of the scene that each job has written, by the job's name; without jobs that have written none."""
+    listed = ((job.name, files_written(os.path.join(out, job.name)).get(os.path.basename(blend_of_job(out, job)))) for job in jobs)
+    return {name: digest for name, digest in listed if digest}
+
+
+def is_scene_up_to_date(out: str, scene: SharedScene, made_from: dict[str, str]) -> bool:
+    """Whether the collected scene is there and was made from these files. One that somebody has changed since is left alone."""
+    if not os.path.isfile(os.path.join(out, f"{scene.name}.blend")):
+        return False
+    return read_json(os.path.join(out, f"{scene.name}.json")).get(MADE_FROM) == made_from
 
 
 # ---- jobs that failed
