@@ -13,6 +13,7 @@ import contextlib
 import os
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 
@@ -176,9 +177,9 @@ class Run:
         self._check([] if chosen.only else [report.JSON_NAME, report.HTML_NAME])
         self.maker = baker.maker_of(chosen.weights, {})
         self.states: dict[str, str] = {}
-        self.notes: dict[str, dict] = {}
+        self.notes: defaultdict[str, dict] = defaultdict(dict)
         self.scenes: list[dict] = []  # with the takes of several jobs: rows of the report
-        self.warned: dict[str, int] = {}  # beginning of a warning → jobs that have it
+        self.warned: Counter[str] = Counter()  # beginning of a warning → jobs that have it
         self.progress = RunProgress(0, say, sys.stdout)
         self.reported = time.monotonic()
         self.unwritten: dict[str, str] = {}  # file of the run's own → the reason why it could not be written
@@ -264,14 +265,14 @@ class Run:
         else:
             self._baked(name, event)
         if event.get("node"):
-            self.notes.setdefault(name, {})["node"] = event["node"]
+            self.notes[name]["node"] = event["node"]
         if now - self.reported >= PACE:
             self.write_report()
 
     def _failed(self, name: str, event: Mapping) -> None:
         self.states[name] = report.FAILED
         sentence = self._with_keys(name, event["sentence"])
-        self.notes.setdefault(name, {})["sentence"] = sentence
+        self.notes[name]["sentence"] = sentence
         force = self.chosen.force
         self._record(name + manifest.FAILED, lambda: manifest.note_failure(self.out, name, sentence, event.get("log", ""), force))
         self.progress.end(name, False)
@@ -290,7 +291,7 @@ class Run:
         self._say(name, f"{takes_in_words(len(takes))} in {took}{best}{_on(event)}")
         for warning in event["report"].get("warnings", ()):
             kind = warning.partition(": ")[0]
-            self.warned[kind] = self.warned.get(kind, 0) + 1
+            self.warned[kind] += 1
             if self.warned[kind] == 1:  # of a season's jobs many have the same one
                 self.progress.say(f"      {name}: {warning}", sys.stderr)
 
@@ -337,16 +338,14 @@ class Run:
             if count > 1:
                 where = "report.json in their folders" if self.chosen.only else report.HTML_NAME
                 say(f"      {_jobs(count)} in all: {kind}: see {where}", sys.stderr)
-        of_run = list(self.states.values())
         say(self.counts() if self.chosen.only else f"{self.counts()}; see {os.path.join(self.out, report.HTML_NAME)}")
         is_whole = not self.unwritten and not any("sentence" in row for row in self.scenes)
-        return 0 if is_whole and report.FAILED not in of_run and report.NOT_BAKED not in of_run else SOME_FAILED
+        return 0 if is_whole and not {report.FAILED, report.NOT_BAKED} & set(self.states.values()) else SOME_FAILED
 
     def counts(self) -> str:
         """How many jobs have ended in which way: “3 baked, 1 failed”."""
-        of_run = list(self.states.values())
-        counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
-        return ", ".join(words for words in counts if not words.startswith("0 "))
+        counts = Counter(self.states.values())
+        return ", ".join(f"{counts[state]} {state}" for state in report.STATES if counts[state])
 
     def _say(self, name: str, words: str, stream=None) -> None:
         """Print how a job ended."""

@@ -99,6 +99,12 @@ def end_child(process: subprocess.Popen) -> None:
                 pipe.close()
 
 
+def how_it_ended(process: subprocess.Popen) -> str:
+    """How a process ended, as the middle of a sentence."""
+    code = process.poll()
+    return f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
+
+
 def is_stopped(process: int) -> bool:
     """Whether a process of this machine was stopped by a signal and waits to be continued; False where the system does not tell."""
     try:

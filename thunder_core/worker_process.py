@@ -218,25 +218,21 @@ class WorkerProcess:
 
     def _write_requests(self) -> None:
         """Thread: write queued messages to the worker's stdin, until None closes it."""
-        try:
+        with contextlib.suppress(OSError, ValueError):  # it has just ended; the reading thread fails the pending requests
             while (line := self.outgoing.get()) is not None:
                 self.popen.stdin.write(line)
                 self.popen.stdin.flush()
-        except (OSError, ValueError):
-            pass  # it has just ended; the reading thread fails the pending requests
         with contextlib.suppress(OSError, ValueError):
             self.popen.stdin.close()
 
     def _read_replies(self) -> None:
         """Thread: read the worker's events until it ends; then fail all pending requests."""
-        try:
+        with contextlib.suppress(OSError, ValueError):
             while line := self.popen.stdout.readline(LONGEST_LINE):
                 try:
                     self._handle_event(read_event(line))
                 except ValueError:
                     self._note(line)
-        except (OSError, ValueError):
-            pass
         self._wait()
         self._kill()  # it closed its pipe but still runs: it cannot answer any more
         self._wait()
@@ -378,11 +374,9 @@ class WorkerProcess:
 
     def _read_log(self) -> None:
         """Thread: collect the lines that the worker writes to stderr."""
-        try:
+        with contextlib.suppress(OSError, ValueError):
             while line := self.popen.stderr.readline(LONGEST_LINE):
                 self._note(line)
-        except (OSError, ValueError):
-            pass
         self.popen.stderr.close()
 
     def _note(self, line: bytes) -> None:
@@ -404,17 +398,13 @@ class WorkerProcess:
         if not self.ready:
             reason = f" ({last.strip()[:200]})" if last else ""
             return NoEngine(f"The Python at “{self.python}” cannot run the engine{reason}: {self.advice}")
-        if code is not None and code < 0:
-            if code == _KILLED:
-                return WorkerDied(
-                    "The engine was killed (signal 9) while it was working, which happens when memory runs out: "
-                    "close other programs, or ask for fewer takes",
-                    self.log,
-                )
-            how = f"was ended by signal {-code}"
-        else:
-            how = f"ended with code {code}"
-        return WorkerDied(f"The engine {how} while it was working: try again, see the log", self.log)
+        if code == _KILLED:
+            return WorkerDied(
+                "The engine was killed (signal 9) while it was working, which happens when memory runs out: "
+                "close other programs, or ask for fewer takes",
+                self.log,
+            )
+        return WorkerDied(f"The engine {system_calls.how_it_ended(self.popen)} while it was working: try again, see the log", self.log)
 
 
 def was_stopped(log: str) -> WorkerDied:

@@ -110,10 +110,7 @@ class LineProcess:
 
     def how(self) -> str:
         """Description of how the process ended."""
-        code = self._popen.poll()
-        if code is not None and code < 0:
-            return f"was ended by signal {-code}"
-        return f"ended with code {code}"
+        return system_calls.how_it_ended(self._popen)
 
     def close(self) -> None:
         """End it: politely at first. Returns when it is gone. May be called twice."""

@@ -74,19 +74,13 @@ def made_from(
     own = {os.path.realpath(str(job_settings[name])) for name in paths}
     others = sorted({path for path in used if os.path.isfile(path) and os.path.realpath(path) not in own})
     return {
-        "settings": settings_of(job_settings),
+        "settings": {name: value for name, value in job_settings.items() if name not in paths},  # of files the content counts
         "inputs": inputs,
         "used": {path: known.get(path) or hash_of(path) for path in others},
         "weights": maker.weights,
         "thunder": maker.thunder,
         "blender": maker.blender,
     }
-
-
-def settings_of(job_settings: Mapping[str, object]) -> dict:
-    """Settings without the names of files, of which the content counts."""
-    paths = path_names(job_settings)
-    return {name: value for name, value in job_settings.items() if name not in paths}
 
 
 def read_report(folder: str) -> dict:
@@ -140,10 +134,11 @@ def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str])
 
 
 def _changed_input(job: Job, before: dict, maker: Maker, styles: Mapping[str, str]) -> str:
-    now = made_from(job.settings, maker, styles, list(before["used"]) if "used" in before else [])
+    now = made_from(job.settings, maker, styles, list(before.get("used", ())))
+    now = json.loads(json.dumps(now))  # as it is read from a file
     for part, words in (("settings", "“{}” changed"), ("inputs", "the file of “{}” changed"), ("used", "“{}” changed")):
         for name in sorted({*now[part], *before.get(part, {})}):
-            if _as_json(now[part].get(name)) != before.get(part, {}).get(name):
+            if now[part].get(name) != before.get(part, {}).get(name):
                 return words.format(os.path.basename(name))
     for part, words in (("weights", "other weights"), ("thunder", "another version"), ("blender", "another Blender")):
         if now[part] != before.get(part):
@@ -167,11 +162,6 @@ def _damage_of_list(folder: str) -> str:
     if REPORT in files_written(folder):
         return ""
     return "damaged" if is_damaged(folder) else "missing"
-
-
-def _as_json(value):
-    """A value as it is when it was written to a file and read again."""
-    return json.loads(json.dumps(value))
 
 
 # ---- scenes of which several jobs bake strips: their takes are collected in one besides those of the jobs (cli/collect.py)

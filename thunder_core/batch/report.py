@@ -20,7 +20,7 @@ from .job_file import Job
 from .manifest import Maker
 
 JSON_NAME, HTML_NAME = "batch.json", "batch.html"
-BAKED, UP_TO_DATE, FAILED, NOT_BAKED = "baked", "up to date", "failed", "not baked"
+STATES = BAKED, UP_TO_DATE, FAILED, NOT_BAKED = "baked", "up to date", "failed", "not baked"
 BAKING = "being baked"  # state while a run goes on
 _REFRESH = 15  # seconds after which the page of a run that goes on is read again
 _LARGEST_PICTURE = 2**21  # largest picture embedded in the page, bytes
@@ -48,7 +48,7 @@ def collected(
     """The content of the report. states: of each job, by name.  notes: further data of this run's jobs (sentence, node).
     scenes: with the takes of several jobs: file, blend, jobs, and sentence if it was not written."""
     rows = [_row(out, job, states.get(job.name, NOT_BAKED), dict((notes or {}).get(job.name, {}))) for job in jobs]
-    counts = {state: sum(row["state"] == state for row in rows) for state in (BAKED, UP_TO_DATE, FAILED, NOT_BAKED)}
+    counts = {state: sum(row["state"] == state for row in rows) for state in STATES}
     return {**asdict(maker), "counts": counts, "scenes": [dict(scene) for scene in scenes], "jobs": rows}
 
 
