@@ -91,11 +91,6 @@ def matrix_to_euler(matrix: np.ndarray, order: str = "XYZ") -> np.ndarray:
     return euler
 
 
-def rotvec_to_euler(rotvec: np.ndarray, order: str = "XYZ") -> np.ndarray:
-    """Rotation vectors [..., 3] to Euler angles [..., 3] in the order given."""
-    return matrix_to_euler(rotvec_to_matrix(rotvec), order)
-
-
 def euler_to_rotvec(euler: np.ndarray, order: str = "XYZ") -> np.ndarray:
     """Euler angles [..., 3] in the order given to rotation vectors [..., 3]."""
     return matrix_to_rotvec(euler_to_matrix(euler, order))

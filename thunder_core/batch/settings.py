@@ -30,12 +30,11 @@ AXIS_OPTIONS = {"head": "head-movement"}  # style axes whose name already means 
 class Output:
     """An output of a bake.
 
-    description: for people.  ending: of the file of each take, "" for outputs that are not one file per take.  best: only the best
+    ending: of the file of each take, "" for outputs that are not one file per take.  best: only the best
     takes get one.  exporter: the format of scene/media/export.py that writes it, "" for none.  names: of its other files, which are
     made of all takes.
     """
 
-    description: str
     ending: str = ""
     best: bool = False
     exporter: str = ""
@@ -44,15 +43,15 @@ class Output:
 
 OUTPUTS: Mapping[str, Output] = MappingProxyType(
     {
-        "blend": Output("the scene with the sound, the head and its takes"),
-        "actions": Output("a library of the takes as actions, marked as assets", names=("actions.blend",)),
-        "npz": Output("the values of every take as arrays", ".npz"),
-        "csv": Output("ARKit curves of every take", ".csv", exporter="ARKIT"),
-        "glb": Output("glTF of the best takes", ".glb", best=True, exporter="GLTF"),
-        "fbx": Output("FBX of the best takes", ".fbx", best=True, exporter="FBX"),
-        "usd": Output("USD of the best takes", ".usdc", best=True, exporter="USD"),
-        "video": Output("a film of the best takes, with sound", ".mp4", best=True),
-        "sheet": Output("a contact sheet of all takes", names=("takes.png", "takes_small.jpg")),
+        "blend": Output(),  # the scene with the sound, the head and its takes
+        "actions": Output(names=("actions.blend",)),  # a library of the takes as actions, marked as assets
+        "npz": Output(".npz"),  # the values of every take as arrays
+        "csv": Output(".csv", exporter="ARKIT"),  # ARKit curves of every take
+        "glb": Output(".glb", best=True, exporter="GLTF"),
+        "fbx": Output(".fbx", best=True, exporter="FBX"),
+        "usd": Output(".usdc", best=True, exporter="USD"),
+        "video": Output(".mp4", best=True),  # a film of each of the best takes, with sound
+        "sheet": Output(names=("takes.png", "takes_small.jpg")),  # a contact sheet of all takes
     }
 )
 
