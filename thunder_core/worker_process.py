@@ -11,14 +11,14 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from . import system_calls
 from .engine_python import ROOT
 from .errors import Cancelled, error_of, NoEngine, OutOfMemory, says_memory_ran_out, ThunderError, WorkerDied
 from .protocol import is_sound, LONGEST_LINE, PROTOCOL, read_event
 
-LOG_LINES, LOG_WIDTH = 200, 4000  # lines kept of the worker's stderr, and bytes per line
+LOG_WIDTH = 4000  # bytes kept of a line of a process's stderr
 STOP_PATIENCE = 2.0  # seconds that a worker has to stop before it is ended
 # Deadlines in seconds of this process's running time: they pause while it sleeps.
 READY_DEADLINE = 60.0  # time until the first answer: Python has to start, perhaps from a slow disk
@@ -115,7 +115,58 @@ class Pending:
         )
 
 
-class WorkerProcess:
+class PipedProcess:
+    """A process in a group of its own, to which we talk over pipes; the last lines that it writes to stderr are kept.
+
+    environment: variables, None for ours.  advice: what to do if it cannot be run, as the end of a sentence.  Raises NoEngine.
+    """
+
+    log_lines = 200  # lines that are kept
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None, advice: str, folder: str | None = None):
+        self.lines: collections.deque[str] = collections.deque(maxlen=self.log_lines)
+        try:  # Ctrl-C in a terminal is for us, who then stop it
+            self.popen = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                **system_calls.new_group(),
+            )
+        except OSError as error:
+            raise NoEngine(f"“{command[0]}” cannot be run ({error.strerror or error}): {advice}") from error
+
+    @property
+    def log(self) -> str:
+        """The last lines that it wrote to stderr."""
+        return "\n".join(list(self.lines))
+
+    def _start_threads(self, **targets: Callable[[], None]) -> list[threading.Thread]:
+        threads = [threading.Thread(target=target, name=f"thunder {name}", daemon=True) for name, target in targets.items()]
+        for thread in threads:
+            thread.start()
+        return threads
+
+    def _kill(self) -> None:
+        """End it and its child processes at once."""
+        if self.popen.poll() is None:
+            system_calls.kill_group(self.popen)
+
+    def _read_log(self) -> None:
+        """Thread: collect the lines that it writes to stderr."""
+        with contextlib.suppress(OSError, ValueError):
+            while line := self.popen.stderr.readline(LONGEST_LINE):
+                self._note(line)
+        self.popen.stderr.close()
+
+    def _note(self, line: bytes) -> None:
+        """Store a line of the log."""
+        self.lines.append(line[:LOG_WIDTH].decode("utf-8", "replace").rstrip())
+
+
+class WorkerProcess(PipedProcess):
     """A running worker, the threads that serve its pipes and its deadlines, and the requests it still owes an answer.
 
     send_again(process, pendings): called when the worker was ended, with the requests that it had not begun.
@@ -127,8 +178,9 @@ class WorkerProcess:
         self.owed: dict[int, Pending] = {}
         self.cancelled: dict[int, float] = {}  # requests that were cancelled and may still be at work → seconds since
         self.working: int | None = None  # the request that the worker works on, by its own report
-        self.lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
-        self.since_answer: collections.deque[str] = collections.deque(maxlen=LOG_LINES)  # the part of the log that may show why it ended
+        self.since_answer: collections.deque[str] = collections.deque(
+            maxlen=self.log_lines
+        )  # the part of the log that may show why it ended
         self.outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.mutex = threading.Lock()
         self.changed = threading.Condition(self.mutex)
@@ -138,39 +190,15 @@ class WorkerProcess:
         self.refusal: ThunderError | None = None  # why this worker was ended by us
         self.send_again = send_again
         self.python, self.advice = command[0], advice
-        try:  # Ctrl-C in a terminal is for the client, which then stops the worker
-            self.popen = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=_environment(libraries),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                **system_calls.new_group(),
-            )
-        except OSError as error:
-            raise NoEngine(f"“{self.python}” cannot be run ({error.strerror or error}): {advice}") from error
-        self.threads = [
-            threading.Thread(target=target, name=f"thunder {name}", daemon=True)
-            for name, target in (
-                ("log", self._read_log),
-                ("replies", self._read_replies),
-                ("requests", self._write_requests),
-                ("deadlines", self._watch),
-            )
-        ]
-        for thread in self.threads:
-            thread.start()
+        super().__init__(command, _environment(libraries), advice, folder)
+        self.threads = self._start_threads(
+            log=self._read_log, replies=self._read_replies, requests=self._write_requests, deadlines=self._watch
+        )
 
     @property
     def alive(self) -> bool:
         """Whether the process runs and has not been given up."""
         return not self.dead and self.popen.poll() is None
-
-    @property
-    def log(self) -> str:
-        """The last lines that the worker wrote to stderr."""
-        return "\n".join(list(self.lines))
 
     def send(self, pending: Pending) -> None:
         """Send a request; it fails at once where the worker has ended."""
@@ -210,11 +238,6 @@ class WorkerProcess:
         """Wait a little for the process to end."""
         with contextlib.suppress(subprocess.TimeoutExpired):  # in a driver that hangs not even a killed process ends
             self.popen.wait(STOP_PATIENCE)
-
-    def _kill(self) -> None:
-        """Ends the worker and its child processes at once."""
-        if self.popen.poll() is None:
-            system_calls.kill_group(self.popen)
 
     def _write_requests(self) -> None:
         """Thread: write queued messages to the worker's stdin, until None closes it."""
@@ -372,18 +395,9 @@ class WorkerProcess:
                 pending._fail(why)
         return waiting
 
-    def _read_log(self) -> None:
-        """Thread: collect the lines that the worker writes to stderr."""
-        with contextlib.suppress(OSError, ValueError):
-            while line := self.popen.stderr.readline(LONGEST_LINE):
-                self._note(line)
-        self.popen.stderr.close()
-
     def _note(self, line: bytes) -> None:
-        """Store a line of the log."""
-        text = line[:LOG_WIDTH].decode("utf-8", "replace").rstrip()
-        self.lines.append(text)
-        self.since_answer.append(text)
+        super()._note(line)
+        self.since_answer.append(self.lines[-1])
 
     def _failure(self) -> ThunderError:
         """The error for requests that this worker can no longer answer."""

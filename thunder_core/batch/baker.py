@@ -12,21 +12,19 @@ events:  ready (maker: versions and the weights' hash), progress (job, fraction,
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import json
 import os
 import queue
 import subprocess
-import threading
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .. import system_calls
 from ..errors import NoEngine, ThunderError
+from ..worker_process import PipedProcess
 from .run_progress import duration
 
-LOG_LINES = 60  # lines of the process's output kept for error messages
 PATIENCE = 10.0  # seconds that a process has to stop: its engine stops, files are restored
 START_SECONDS = 300.0  # longest start of the process: Blender with all its add-ons, from a slow disk
 STALL_SECONDS = 1800.0  # longest time without a sign of a job: a step such as opening a scene or exporting one take
@@ -61,85 +59,62 @@ def failed(job: str, sentence: str, log: str = "") -> dict:
     return {"event": "failed", "job": job, "sentence": sentence, "log": log}
 
 
-class LineProcess:
+class LineProcess(PipedProcess):
     """A process that reads JSON lines from its stdin and answers by events on its stdout, started at once."""
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
-        self._lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
-        try:  # Ctrl-C in a terminal is for the requesting process
-            self._popen = subprocess.Popen(
-                list(command),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=None if environment is None else {**os.environ, **environment},
-                **system_calls.new_group(),
-            )
-        except OSError as error:
-            raise NoEngine(f"“{command[0]}” cannot be run ({error.strerror or error}): check the path") from error
-        self._events: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
-        self._log_reader = threading.Thread(target=self._read_log, name="thunder baker log", daemon=True)
-        self._event_reader = threading.Thread(target=self._read_events, name="thunder baker events", daemon=True)
-        self._log_reader.start()
-        self._event_reader.start()
+    log_lines = 60
 
-    @property
-    def log(self) -> str:
-        """The last lines that it wrote to stderr."""
-        return "\n".join(list(self._lines))
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
+        super().__init__(command, None if environment is None else {**os.environ, **environment}, "check the path")
+        self._events: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
+        self._threads = self._start_threads(log=self._read_log, events=self._read_events)
 
     @property
     def last_line(self) -> str:
-        """The last of them that is not empty."""
-        return next((line.strip()[:300] for line in reversed(list(self._lines)) if line.strip()), "no reason was given")
+        """The last of the lines of its log that is not empty."""
+        return next((line.strip()[:300] for line in reversed(list(self.lines)) if line.strip()), "no reason was given")
 
     def send(self, request: Mapping) -> None:
         """Send a request; if the process has ended, reading reports it."""
         with contextlib.suppress(OSError):
-            self._popen.stdin.write(json.dumps(request).encode() + b"\n")
-            self._popen.stdin.flush()
+            self.popen.stdin.write(json.dumps(request).encode() + b"\n")
+            self.popen.stdin.flush()
 
     def next(self, seconds: float | None = None) -> dict | None:
         """The next event; None when the process has ended. Raises TimeoutError if none comes in so many seconds, and then ends it."""
         try:
             return self._events.get(timeout=seconds)
         except queue.Empty:
-            system_calls.kill_group(self._popen)
-            self._event_reader.join(PATIENCE)
+            self._kill()
+            self._join()
             raise TimeoutError from None
-
-    def how(self) -> str:
-        """Description of how the process ended."""
-        return system_calls.how_it_ended(self._popen)
 
     def close(self) -> None:
         """End it: politely at first. Returns when it is gone. May be called twice."""
         with contextlib.suppress(OSError):
-            self._popen.stdin.close()
+            self.popen.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(PATIENCE)
-        if self._popen.poll() is None:
-            system_calls.kill_group(self._popen)
-            self._popen.wait()
-        self._event_reader.join(PATIENCE)
-        self._popen.stdout.close()
+            self.popen.wait(PATIENCE)
+        self._kill()
+        self.popen.wait()
+        self._join()
+        self.popen.stdout.close()
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join(PATIENCE)
 
     def _read_events(self) -> None:
         """Thread: queue the events, then None. What else is printed on its stdout (Blender's greeting) is skipped."""
-        for line in self._popen.stdout:
+        for line in self.popen.stdout:
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
                 if isinstance(event, dict) and event.get("event") in EVENTS:
                     self._events.put(event)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._popen.wait(PATIENCE)
-        self._log_reader.join(PATIENCE)
+            self.popen.wait(PATIENCE)
+        self._threads[0].join(PATIENCE)  # the log first, the reason may be in it
         self._events.put(None)
-
-    def _read_log(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            for line in self._popen.stderr:
-                self._lines.append(line.decode("utf-8", "replace").rstrip())
 
 
 class Baker:
@@ -171,7 +146,7 @@ class Baker:
         while True:
             try:
                 event = self._process.next(STALL_SECONDS)
-                why = f"{self._process.how()} while it baked this"
+                why = f"{system_calls.how_it_ended(self._process.popen)} while it baked this"
             except TimeoutError:
                 event = None
                 why = f"did not go on for {duration(STALL_SECONDS)} and was ended (the last: {doing})"
