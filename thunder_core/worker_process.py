@@ -143,11 +143,10 @@ class PipedProcess:
         """The last lines that it wrote to stderr."""
         return "\n".join(list(self.lines))
 
-    def _start_threads(self, **targets: Callable[[], None]) -> list[threading.Thread]:
-        threads = [threading.Thread(target=target, name=f"thunder {name}", daemon=True) for name, target in targets.items()]
-        for thread in threads:
+    def _start_threads(self, **targets: Callable[[], None]) -> None:
+        self.threads = [threading.Thread(target=target, name=f"thunder {name}", daemon=True) for name, target in targets.items()]
+        for thread in self.threads:
             thread.start()
-        return threads
 
     def _kill(self) -> None:
         """End it and its child processes at once."""
@@ -178,9 +177,7 @@ class WorkerProcess(PipedProcess):
         self.owed: dict[int, Pending] = {}
         self.cancelled: dict[int, float] = {}  # requests that were cancelled and may still be at work → seconds since
         self.working: int | None = None  # the request that the worker works on, by its own report
-        self.since_answer: collections.deque[str] = collections.deque(
-            maxlen=self.log_lines
-        )  # the part of the log that may show why it ended
+        self.since_answer: collections.deque[str] = collections.deque(maxlen=self.log_lines)  # of the log: it may show why it ended
         self.outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.mutex = threading.Lock()
         self.changed = threading.Condition(self.mutex)
@@ -191,9 +188,7 @@ class WorkerProcess(PipedProcess):
         self.send_again = send_again
         self.python, self.advice = command[0], advice
         super().__init__(command, _environment(libraries), advice, folder)
-        self.threads = self._start_threads(
-            log=self._read_log, replies=self._read_replies, requests=self._write_requests, deadlines=self._watch
-        )
+        self._start_threads(log=self._read_log, replies=self._read_replies, requests=self._write_requests, deadlines=self._watch)
 
     @property
     def alive(self) -> bool:

@@ -67,7 +67,7 @@ class LineProcess(PipedProcess):
     def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None = None):
         super().__init__(command, None if environment is None else {**os.environ, **environment}, "check the path")
         self._events: queue.SimpleQueue[dict | None] = queue.SimpleQueue()
-        self._threads = self._start_threads(log=self._read_log, events=self._read_events)
+        self._start_threads(log=self._read_log, events=self._read_events)
 
     @property
     def last_line(self) -> str:
@@ -101,7 +101,7 @@ class LineProcess(PipedProcess):
         self.popen.stdout.close()
 
     def _join(self) -> None:
-        for thread in self._threads:
+        for thread in self.threads:
             thread.join(PATIENCE)
 
     def _read_events(self) -> None:
@@ -113,7 +113,7 @@ class LineProcess(PipedProcess):
                     self._events.put(event)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.popen.wait(PATIENCE)
-        self._threads[0].join(PATIENCE)  # the log first, the reason may be in it
+        self.threads[0].join(PATIENCE)  # the log first, the reason may be in it
         self._events.put(None)
 
 
