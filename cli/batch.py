@@ -123,7 +123,6 @@ def with_own_style(job: Job) -> Job:
 def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
     """The settings given as options and the defaults of the others, those of the open scene included."""
     given = {name: getattr(chosen, name.replace("-", "_"), None) for name in SETTINGS}
-    given |= directing.given(chosen)
     if chosen.mood is not None:
         name, strength = chosen.mood
         given["mood"] = f"{name}={strength:g}"

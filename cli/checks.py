@@ -45,7 +45,9 @@ def mistakes(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool
     wrong = []
     for problem, names in found.items():
         kinds[problem.key] += 1
-        hint = _hint(problem.missing) if problem.missing and kinds[problem.key] <= MOST_ALIKE else ""  # slow for many
+        hint = ""
+        if problem.missing and kinds[problem.key] <= MOST_ALIKE:  # slow for many
+            hint = _nearest(os.path.basename(problem.missing), _files_beside(problem.missing)) or ": name another"
         wrong.append(Mistake(f"file of {problem.key}", f"{_named(names)}: {problem.sentence}{hint}"))
     return wrong
 
@@ -127,11 +129,6 @@ def _problems(job: Job, given: Mapping[str, object], allow_newer: bool) -> Itera
             yield problem("strip", reason)
 
 
-def _hint(path: str) -> str:
-    """The end of a sentence about a missing file: a file beside it whose name is nearly the same, or what to do."""
-    return _nearest(os.path.basename(path), _files_beside(path)) or ": name another"
-
-
 @functools.cache
 def _problem_of_style(style: str) -> str:
     try:
@@ -186,8 +183,7 @@ def sound_strips(path: str) -> list[str] | None:
         return None
     editors = [scene.sequence_editor for scene in scenes if scene.sequence_editor is not None]
     names = [strip.name for editor in editors for strip in compat.strips_all(editor) if strip.type == "SOUND"]
-    for library in set(bpy.data.libraries) - before:
-        bpy.data.libraries.remove(library)
+    bpy.data.batch_remove(set(bpy.data.libraries) - before)
     return names
 
 

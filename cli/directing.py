@@ -8,14 +8,10 @@ from collections.abc import Mapping
 
 from ..scene.takes.direction.presets import all_presets
 from ..scene.takes.sampling import Sampling
-from ..thunder_core.batch.settings import AXIS_OPTIONS, read_mood
+from ..thunder_core.batch.settings import option_of, read_mood
 from ..thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from .script import between, setting, utf8
-
-
-def _destination(name: str) -> str:
-    return f"direction_{name}"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -34,8 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for axis in AXES:
         what = axis.description[0].lower() + axis.description[1:]
         group.add_argument(
-            f"--{AXIS_OPTIONS.get(axis.name, axis.name)}",
-            dest=_destination(axis.name),
+            f"--{option_of(axis.name)}",
             type=between(axis.least, axis.most),
             metavar="NUMBER",
             help=f"{what}: {axis.least:g} to {axis.most:g}, {axis.usual:g} is usual",
@@ -56,16 +51,11 @@ def preset_file(chosen: argparse.Namespace) -> str | None:
 
 def asked(chosen: argparse.Namespace) -> Asked | None:
     """The direction that the options ask for, None if no option names one. Raises BadRequest for a preset that cannot be read."""
-    moved = {axis.name: number for axis in AXES if (number := getattr(chosen, _destination(axis.name))) is not None}
+    moved = {axis.name: number for axis in AXES if (number := getattr(chosen, option_of(axis.name).replace("-", "_"))) is not None}
     if chosen.style is None and chosen.mood is None and chosen.spread is None and not moved and chosen.as_asked:
         return None
     preset = Preset("") if chosen.style is None else all_presets().find(chosen.style)
     return preset.asked(moved, chosen.mood, chosen.spread, chosen.as_asked)
-
-
-def given(chosen: argparse.Namespace) -> dict[str, float | None]:
-    """The numbers of the sliders by the names of their options, None for those that were not given."""
-    return {AXIS_OPTIONS.get(axis.name, axis.name): getattr(chosen, _destination(axis.name)) for axis in AXES}
 
 
 def named_styles(values: Mapping[str, object]) -> dict[str, str]:

@@ -425,19 +425,18 @@ def _environment(libraries: str) -> dict[str, str]:
     """This process's environment, without variables that mislead another Python, with model hubs switched off, and with a folder of
     packages ("" for none) on the path."""
     removed = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    environment = {name: value for name, value in os.environ.items() if name not in removed}
-    environment.update(
-        PYTHONPATH=os.pathsep.join(filter(None, (ROOT, libraries))),
-        PYTHONNOUSERSITE="1",
-        PYTHONSAFEPATH="1",
-        PYTHONUTF8="1",
-        PYTHONUNBUFFERED="1",
-        PYTHONDONTWRITEBYTECODE="1",
-        HF_HUB_OFFLINE="1",
-        TRANSFORMERS_OFFLINE="1",
-        TOKENIZERS_PARALLELISM="false",
-    )
-    # Threads that spin while they wait take the processor from Blender, and with both at work the engine itself
-    # becomes several times slower.
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return environment
+    return {
+        # Threads that spin while they wait take the processor from Blender, and with both at work the engine itself becomes several times
+        # slower.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **{name: value for name, value in os.environ.items() if name not in removed},
+        "PYTHONPATH": os.pathsep.join(filter(None, (ROOT, libraries))),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUTF8": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }

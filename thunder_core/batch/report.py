@@ -88,6 +88,7 @@ def page(out: str, report: dict) -> str:
     """The report as a page of HTML. What the files of a job's folder say may be of any kind: the folder may be somebody else's."""
     counts = ", ".join(f"{count} {state}" for state, count in report["counts"].items() if count)
     rows = sorted(report["jobs"], key=lambda row: (row["state"] != FAILED, row["state"] != BAKING))  # problems come first
+    notes = dict.fromkeys(str(note) for row in rows for note in _of(row, "notes", list))  # each once
     about = f"THUNDER {report['thunder']}, Blender {report['blender']}, folder of weights {report['weights'][:12]}"
     return html.page(
         "Baked takes",
@@ -96,16 +97,11 @@ def page(out: str, report: dict) -> str:
         *([element("p", report["running"])] if "running" in report else []),
         element("p", counts or "no jobs"),
         element("p", about, class_="quiet"),
-        *(element("p", note, class_="quiet") for note in _notes(rows)),
+        *(element("p", note, class_="quiet") for note in notes),
         *map(_scene, report.get("scenes", ())),
         *(_section(out, row) for row in rows),
         refresh=_REFRESH if "running" in report else 0,
     )
-
-
-def _notes(rows: list[dict]) -> list[str]:
-    """The notes of all jobs, each once."""
-    return list(dict.fromkeys(str(note) for row in rows for note in _of(row, "notes", list)))
 
 
 def _scene(row: Mapping) -> Html:

@@ -23,7 +23,6 @@ LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
 MOST_TAKES = 64
 LONGEST_TEXT = 4096  # letters of a name or path
-AXIS_OPTIONS = {"head": "head-movement"}  # style axes whose name already means another option
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,11 @@ OF_TAKES = re.compile(
     rf"take_\d{{2,}}({'|'.join(re.escape(output.ending) for output in OUTPUTS.values() if output.ending)})"
     + "".join(f"|{re.escape(name)}" for output in OUTPUTS.values() for name in output.names)
 )
+
+
+def option_of(axis: str) -> str:
+    """The name of the setting, and of the option, of an axis of a style: “head” means another one."""
+    return "head-movement" if axis == "head" else axis
 
 
 class Wrong(ValueError):
@@ -184,7 +188,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("picture", text, is_path=True),
     Setting("style", text),  # a preset, or its file
     Setting("mood", mood),
-    *(Setting(AXIS_OPTIONS.get(axis.name, axis.name), number(axis.least, axis.most)) for axis in AXES),
+    *(Setting(option_of(axis.name), number(axis.least, axis.most)) for axis in AXES),
     Setting("spread", number(0.0, 1.0)),
     Setting("as-asked", yes_or_no, is_flag=True),
     Setting("outputs", outputs),
