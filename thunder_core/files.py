@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from typing import BinaryIO, IO
 
 from . import system_calls
-from .errors import BadRequest, is_full_disk, NoSpace, ThunderError
+from .errors import BadRequest, is_full_disk, NoSpace
 
 PART = ".thunder_"  # temporary files have this prefix and PART_END, so that leftovers of a crash are recognised
 PART_END = ".part"
@@ -311,7 +311,7 @@ class Transaction:
             if error is not None:
                 self._remove_made()
         # Blender's own saving raises RuntimeError where it cannot write.
-        if isinstance(error, (OSError, RuntimeError)) and not isinstance(error, ThunderError):
+        if isinstance(error, (OSError, RuntimeError)):
             raise not_written(self.folder, error) from error
 
     # ---- files that may be replaced
