@@ -19,6 +19,8 @@ from ..progress import no_progress, Progress
 from .network import open_network
 from .weights import check_shapes, read_some, sizes_of
 
+# ---- the solver
+
 STEPS = 1000  # D of the paper
 BETA = (1e-4, 0.02)  # linear schedule of the paper
 
@@ -192,6 +194,8 @@ def in_windows(denoise: Callable[[np.ndarray, int, int, int], np.ndarray], frame
     return whole
 
 
+# ---- noise
+
 _AT_ONCE = 16  # numbers that torch makes together: eight pairs
 _APART = 0.5  # weight of its own noise in that of a take that is sampled around another
 
@@ -248,6 +252,9 @@ def seeded_noise(seeds: Sequence[int], frames: int, channels: int, like: Sequenc
     return np.stack([around(near, seed) for seed in seeds])
 
 
+# ---- the paper's sampler
+
+
 def ancestral_sample(
     denoise: Denoise, noise: np.ndarray, normal: Normal, progress: Progress = no_progress
 ) -> np.ndarray:  # fmt: skip
@@ -271,6 +278,8 @@ def ancestral_sample(
             x = x + deviation[d] * normal.draw(*x.shape)
     return x
 
+
+# ---- the network
 
 _EYES = DIRECTION_NAMES.index("eyes")
 

@@ -43,6 +43,9 @@ _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total f
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # diffusion steps at each quality; these systems are not distilled
 
 
+# ---- systems besides THUNDER
+
+
 class Performer(Protocol):
     """A system that performs.  fingerprint: of its weights, "" if it has none."""
 
@@ -120,6 +123,9 @@ def over_picture(asked: Asked | None, moods: np.ndarray) -> Asked:
     own = asked.vectors[:, len(AXES) :]
     free = 1 - own.sum(1, keepdims=True).clip(0, 1)
     return replace(asked, vectors=np.concatenate([asked.vectors[:, : len(AXES)], own + free * moods], 1).astype(np.float32))
+
+
+# ---- the engine
 
 
 def _identified(folder: Path) -> Identity:

@@ -97,6 +97,11 @@ def brow_shape(kind: int, size: float, side: float) -> tuple[np.ndarray, np.ndar
     return size * np.array(raised), size * np.array(knit)
 
 
+def between(bounds: tuple[float, float], u: float) -> float:
+    """The value at u, 0 … 1, of the way from the first bound to the second."""
+    return float(bounds[0] + (bounds[1] - bounds[0]) * u)
+
+
 def _odds(share: float, by: float) -> float:
     return float(1 / (1 + np.exp(-(np.log(share / (1 - share)) + by))))
 

@@ -325,6 +325,8 @@ def _au_blocks(chunks: Iterator[bytes]) -> Iterator[np.ndarray]:
         data += more
 
 
+# ---- a quick check of many files
+
 # Files within these bounds are not read to their end. Wider ones may be right too: the engine's own reader decides.
 SECONDS, RATES = (1.0, 3000.0), (8000, 192000)
 START = 16000  # samples read of a file
