@@ -410,11 +410,9 @@ class Engine:
         progress(0.0)
         key = sound or sound_hash(speech)
         if key not in self._known:
-
-            def frames() -> int:
-                return sum(voice.frames for voice in self._known.values()) + speech.frames
-
-            while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
+            while self._known and (
+                len(self._known) >= _REMEMBERED or sum(voice.frames for voice in self._known.values()) + speech.frames > _REMEMBERED_FRAMES
+            ):
                 self._known.pop(next(iter(self._known)))
             self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
             tidy(speech.frames)
