@@ -46,11 +46,6 @@ class Steps:
     times: np.ndarray
     noise: np.ndarray
 
-    @property
-    def signal_scales(self) -> list[float]:
-        """α of each level, n + 1."""
-        return (1 / np.sqrt(1 + self.noise**2)).tolist()
-
 
 def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
     """`count` evaluations evenly spaced in log-SNR, each at the nearest diffusion step; the last at a σ/α of `least_noise` or, without
@@ -75,7 +70,8 @@ def sample(
     two evaluations; at the first step and towards the last noise level from one.
     """
     levels = solver_steps(steps) if isinstance(steps, int) else steps
-    count, signal, noise_level = len(levels.times), levels.signal_scales, levels.noise.tolist()
+    count, noise_level = len(levels.times), levels.noise.tolist()
+    signal = (1 / np.sqrt(1 + levels.noise**2)).tolist()  # α of each level
     x, before, step_before = noise, None, 0.0
     for i, time in enumerate(levels.times.tolist()):
         progress(i / count)
