@@ -40,9 +40,9 @@ from research.harness import add_shared, DATA, effort, report, required, results
 from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.mouth import trained_mouth
-from thunder_core.engine.m2s.score import DAMPED, shift_frames, voiced
+from thunder_core.engine.m2s import trained_mouth
 from thunder_core.engine.readings import emphasised, reading
+from thunder_core.engine.scorer import DAMPED, shift_frames, voiced
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS, speech_features
 from thunder_core.face import conventions
@@ -92,7 +92,7 @@ def readable(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     """Mean evidence [K] that mesh-to-speech reads off each take's mouth for the units of the sound, nats, where there is sound."""
     voice = engine.thunder.analyse(speech.samples, speech.frames)
     loud = voiced(voice.features[:, -LOUDNESS:]) > 0
-    return np.array([engine.scorer.evidence_of(take.motion, voice)[loud].mean() for take in takes])
+    return np.array([engine.scorer.heard(take.motion, voice)[1][loud].mean() for take in takes])
 
 
 @dataclass(frozen=True)

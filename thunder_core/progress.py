@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Long work as a generator that yields progress, 0 … 1, and returns its value: Generator[float, None, T].
+"""Progress of long work: in Blender a generator yields it, in the engine, whose work runs on threads, a callback gets it.
 
+A generator yields 0 … 1 and returns its value: Generator[float, None, T].
 `yield from` runs such a generator inside another one and gives its value; the functions here do the same with its progress
 changed, or without a caller that waits. Closing the outer generator closes the inner one.
 """
@@ -9,15 +10,30 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 P = TypeVar("P")
 Q = TypeVar("Q")
 T = TypeVar("T")
 
 
+class Progress(Protocol):
+    """Called with how far the work is, 0 … 1, and what is being done, several times a second; may raise to stop it."""
+
+    def __call__(self, fraction: float, message: str = "") -> None: ...
+
+
 def no_progress(fraction: float, message: str = "") -> None:
     """A progress callback that does nothing."""
+
+
+def share(progress: Progress, start: float, end: float, what: str = "") -> Progress:
+    """The progress of a part of the work, whose 0 … 1 is start … end of all of it. what: message where the part gives none."""
+
+    def report(fraction: float, message: str = "") -> None:
+        progress(start + fraction * (end - start), message or what)
+
+    return report
 
 
 def time_in_words(seconds: float) -> str:
