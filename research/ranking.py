@@ -48,7 +48,7 @@ from thunder_core.engine.speech.encoder import LOUDNESS, speech_features
 from thunder_core.face import conventions
 from thunder_core.face.jaw_balance import balanced
 from thunder_core.face.lips import opening_mm
-from thunder_core.face.mapping import Mapping, Rule, Sum, Sums, Target, Track, visible
+from thunder_core.face.mapping import Driver, Mapping, Rule, Sums, Target, Track, visible
 from thunder_core.grades import CHECK, GOOD, graded, POOR
 from thunder_core.networks.judge import Judge
 from thunder_core.networks.mouth import Mouth
@@ -333,7 +333,7 @@ def faces() -> dict[str, Sums]:
         plan = balanced(Mapping("", tuple(Rule(c, Target("KEY", key), w) for c, moved in shapes.items() for key, w in moved.items()), ()))
         tracks = list(dict.fromkeys(rule.target.name for rule in plan.rules))
         parts = [(rule.source, tracks.index(rule.target.name), rule.weight) for rule in plan.rules]
-        result[face] = Sum([Track(0, track) for track in tracks], parts).sums
+        result[face] = Driver([Track(0, track) for track in tracks], parts).sums
     return result
 
 

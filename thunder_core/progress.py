@@ -9,7 +9,7 @@ changed, or without a caller that waits. Closing the outer generator closes the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, TypeVar
 
 P = TypeVar("P")
@@ -62,6 +62,15 @@ def mapped(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q
 def scaled(work: Generator[float, None, T], start: float, end: float) -> Generator[float, None, T]:
     """Work as a part of more: its progress 0 … 1 becomes start … end. Returns the value of the work."""
     return mapped(work, lambda fraction: start + fraction * (end - start))
+
+
+def in_turn(works: Sequence[Generator[float, None, T]], start: float, end: float) -> Generator[float, None, list[T]]:
+    """Works one after the other, each an equal part of the progress from start to end. Returns their values."""
+    results = []
+    for place, work in enumerate(works):
+        begins, ends = (start + (end - start) * part / len(works) for part in (place, place + 1))
+        results.append((yield from scaled(work, begins, ends)))
+    return results
 
 
 def result(work: Generator[object, None, T]) -> T:

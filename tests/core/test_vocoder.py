@@ -13,6 +13,7 @@ from research.train.vocoder import (
     adversarial_terms,
     AdversarialVocoder,
     blurred,
+    class_of,
     corrupt_units,
     pitch_loss,
     SpectralViews,
@@ -20,7 +21,7 @@ from research.train.vocoder import (
     view_distance,
 )
 from thunder_core.engine.speech.mel import FLOOR, log_mel
-from thunder_core.engine.speech.pitch import class_of, CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path, track
+from thunder_core.engine.speech.pitch import CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path, track
 from thunder_core.engine.vocoder import (
     bands_to_bins,
     LOG_FLOOR,

@@ -19,6 +19,8 @@ from ..progress import no_progress, Progress
 from .network import open_network
 from .weights import check_shapes, read_some, sizes_of
 
+# ---- the solver
+
 STEPS = 1000  # D of the paper
 BETA = (1e-4, 0.02)  # linear schedule of the paper
 
@@ -44,11 +46,6 @@ class Steps:
     times: np.ndarray
     noise: np.ndarray
 
-    @property
-    def signal_scales(self) -> list[float]:
-        """α of each level, n + 1."""
-        return (1 / np.sqrt(1 + self.noise**2)).tolist()
-
 
 def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
     """`count` evaluations evenly spaced in log-SNR, each at the nearest diffusion step; the last at a σ/α of `least_noise` or, without
@@ -73,7 +70,8 @@ def sample(
     two evaluations; at the first step and towards the last noise level from one.
     """
     levels = solver_steps(steps) if isinstance(steps, int) else steps
-    count, signal, noise_level = len(levels.times), levels.signal_scales, levels.noise.tolist()
+    count, noise_level = len(levels.times), levels.noise.tolist()
+    signal = (1 / np.sqrt(1 + levels.noise**2)).tolist()  # α of each level
     x, before, step_before = noise, None, 0.0
     for i, time in enumerate(levels.times.tolist()):
         progress(i / count)
@@ -192,6 +190,8 @@ def in_windows(denoise: Callable[[np.ndarray, int, int, int], np.ndarray], frame
     return whole
 
 
+# ---- noise
+
 _AT_ONCE = 16  # numbers that torch makes together: eight pairs
 _APART = 0.5  # weight of its own noise in that of a take that is sampled around another
 
@@ -248,6 +248,9 @@ def seeded_noise(seeds: Sequence[int], frames: int, channels: int, like: Sequenc
     return np.stack([around(near, seed) for seed in seeds])
 
 
+# ---- the paper's sampler
+
+
 def ancestral_sample(
     denoise: Denoise, noise: np.ndarray, normal: Normal, progress: Progress = no_progress
 ) -> np.ndarray:  # fmt: skip
@@ -271,6 +274,8 @@ def ancestral_sample(
             x = x + deviation[d] * normal.draw(*x.shape)
     return x
 
+
+# ---- the network
 
 _EYES = DIRECTION_NAMES.index("eyes")
 

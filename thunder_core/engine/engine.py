@@ -43,6 +43,9 @@ _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total f
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # diffusion steps at each quality; these systems are not distilled
 
 
+# ---- systems besides THUNDER
+
+
 class Performer(Protocol):
     """A system that performs.  fingerprint: of its weights, "" if it has none."""
 
@@ -120,6 +123,9 @@ def over_picture(asked: Asked | None, moods: np.ndarray) -> Asked:
     own = asked.vectors[:, len(AXES) :]
     free = 1 - own.sum(1, keepdims=True).clip(0, 1)
     return replace(asked, vectors=np.concatenate([asked.vectors[:, : len(AXES)], own + free * moods], 1).astype(np.float32))
+
+
+# ---- the engine
 
 
 def _identified(folder: Path) -> Identity:
@@ -405,11 +411,9 @@ class Engine:
         progress(0.0)
         key = sound or sound_hash(speech)
         if key not in self._known:
-
-            def frames() -> int:
-                return sum(voice.frames for voice in self._known.values()) + speech.frames
-
-            while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
+            while self._known and (
+                len(self._known) >= _REMEMBERED or sum(voice.frames for voice in self._known.values()) + speech.frames > _REMEMBERED_FRAMES
+            ):
                 self._known.pop(next(iter(self._known)))
             self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
             tidy(speech.frames)

@@ -130,6 +130,9 @@ def save_trained_mouth(folder: Path, head: Head) -> None:
         )
 
 
+# ---- the network
+
+
 @dataclass(frozen=True)
 class MeshToSpeechConfig:
     """Sizes of a mesh-to-speech network, as its card stores them."""

@@ -101,6 +101,8 @@ def _core_of(number: int) -> str:
         return str(number)
 
 
+# ---- graphs
+
 TRANSPOSED = " transposed"  # end of the names of weights that a graph is handed transposed
 _LARGEST = 2**21  # bytes of a graph: it holds no weights
 _KINDS = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": np.bool_}

@@ -250,6 +250,8 @@ def _lips_of(style: np.ndarray) -> tuple[float, float]:
     )
 
 
+# ---- steps that correct what the model has not learned
+
 _STRETCHES = ("mouthStretch",)  # channels that draw the corners apart
 # Share by which slightly rounded lips come further in than the model, which stays short of its teacher there, has them; the further in, the
 # less, so that a strong rounder's do not go beyond what lips do. On w, oo and oh of validation voices the mouth is then 7.1 mm narrower

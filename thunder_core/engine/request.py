@@ -275,6 +275,8 @@ def tidy(frames: int) -> None:
         release_free_memory()
 
 
+# ---- portions side by side
+
 T = TypeVar("T")
 _SWITCH_SECONDS = 1e-4  # after which Python's lock is handed on: at the usual 5 ms one thread's numpy holds up the other's network
 

@@ -30,6 +30,8 @@ from .speech.phones import PHONES, SILENCE
 from .systems.thunder import Thunder, VoiceFeatures
 from .weights import misfit, read_sizes
 
+# ---- the judge
+
 Array = Any  # of numpy, or a tensor of torch
 
 STRESSED, PLAIN = 0, 1  # the opinions: where a take's own stresses are no errors, and where they are
@@ -126,6 +128,8 @@ class Judge:
                 result[:, opinion] = direction[:, len(AXES) :] @ np.array(costs, np.float32)
         return result
 
+
+# ---- points
 
 SMOOTH = 13  # animation frames (half a second) averaged in one value of the drift curve
 OFF_FRAMES = 3  # 120 ms
@@ -224,6 +228,8 @@ def grade(
     return LipSyncScore(total, drift.astype(np.float32))
 
 
+# ---- stresses of a motion whose direction is not known
+
 _NEAR = 31  # frames (1.2 s) over which the opening is compared with the expected one
 _LEAST_MM = 1.0  # added to both, so that a nearly shut mouth stresses nothing
 _MOST = 0.5  # largest estimate of a log energy, before _SCALE
@@ -253,6 +259,8 @@ def stressed(direction: np.ndarray, energy: np.ndarray) -> np.ndarray:
     played = np.repeat(direction[None], len(energy), axis=0).astype(np.float32)
     return moved(played, {"energy": energy / _SPEAKERS, "articulation": CLEARER * energy / _SPEAKERS})
 
+
+# ---- scores and measures
 
 SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 

@@ -191,6 +191,8 @@ def unit_noise() -> np.ndarray:
     return Normal(1).draw(NOISE_SEAM)
 
 
+# ---- the speaker
+
 WIDTH = 256
 _WINDOW, _MELS = 400, 40  # samples (25 ms) of the network's spectrogram, and its bands
 _PARTIAL = 160  # mel frames (1.6 s) per partial utterance

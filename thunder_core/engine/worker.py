@@ -445,22 +445,13 @@ class _Progress:
 
 def _save_take(take, folder, number):
     """Write a take's arrays to files; returns the take's entry for the client."""
-    motion, arrays = take.motion, dict[str, str]()
-    for name, array in (
-        ("expression", motion.expression),
-        ("jaw", motion.jaw),
-        ("head", motion.head),
-        ("eyes", motion.eyes),
-        ("opening", take.opening),
-        ("width", take.width),
-        ("drift", None if take.score is None else take.score.per_frame),
-    ):
-        arrays[name] = None
-        if array is not None:
-            arrays[name] = f"take_{number:02d}_{name}.npy"
-            save_array(os.path.join(folder, arrays[name]), array)
-    score = None if take.score is None else float(take.score.total)
-    return {"seed": int(take.seed), "score": score, "provenance": take.provenance, **arrays}
+    arrays = {name: getattr(take.motion, name) for name in ("expression", "jaw", "head", "eyes")}
+    arrays |= {"opening": take.opening, "width": take.width, "drift": take.score and take.score.per_frame}
+    files = {name: None if array is None else f"take_{number:02d}_{name}.npy" for name, array in arrays.items()}
+    for name, file in files.items():
+        if file is not None:
+            save_array(os.path.join(folder, file), arrays[name])
+    return {"seed": int(take.seed), "score": take.score and float(take.score.total), "provenance": take.provenance, **files}
 
 
 def import_engine():

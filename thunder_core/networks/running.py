@@ -76,7 +76,7 @@ LOADED: dict[str, Callable[[Path, str], nn.Module]] = {
 
 
 class TorchNetwork:
-    """A network of a folder of weights on a device of torch's; called as `engine.graph.Graph`."""
+    """A network of a folder of weights on a device of torch's; called as `engine.network.Graph`."""
 
     def __init__(self, path: Path, device: str):
         """path: of NAME.safetensors, without the ending. Raises BadWeights."""

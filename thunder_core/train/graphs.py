@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the graphs of networks that ONNX Runtime computes (`engine.graph`), without their weights. Needs the package onnx."""
+"""Writes the graphs of networks that ONNX Runtime computes (`engine.network`), without their weights. Needs the package onnx."""
 
 from __future__ import annotations
 

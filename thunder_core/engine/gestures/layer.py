@@ -24,7 +24,9 @@ from ...rotation import angular_speed
 from ...steps import ADDED, step
 from ...types import FPS
 from ..speech.phrasing import Phrasing, runs
-from .manner import Directed, generator, Stream
+from .manner import between, Directed, generator, Stream
+
+# ---- lids
 
 _OPEN = 7.5  # longest time for which usual eyes stay open, s
 _STEADY, _LIVELY = 0.4, 1.5  # exponents of *Eyes*, below 1 and above, by which it is divided
@@ -155,9 +157,11 @@ def _possible(phrasing: Phrasing, seed: int) -> list[Moment]:
         result.append(Moment(float(at), float(u[1] + _IN_SILENCE * quiet[frame] + _STRESSED * stressed[frame])))
     for _, end in phrasing.phrases:
         u = rng.random(2)
-        result.append(Moment(float(end + FPS * (_AFTER_PHRASE[0] + (_AFTER_PHRASE[1] - _AFTER_PHRASE[0]) * u[0])), float(u[1] + _AT_END)))
+        result.append(Moment(float(end + FPS * between(_AFTER_PHRASE, u[0])), float(u[1] + _AT_END)))
     return sorted(result)
 
+
+# ---- glances
 
 _RESTS = 6.0  # seconds for which the gaze of eyes that look away as often as usual may rest
 _LEAST_LOOKS, _MOST_LOOKS = 0.8, 1.5  # least and most *Eyes* by which that time is divided
@@ -200,18 +204,18 @@ def possible_glances(phrasing: Phrasing, seed: int) -> list[Glance]:
     rng, result = generator(seed, Stream.GLANCES), []
     for at in FPS * np.arange(_GLANCE_EVERY, phrasing.frames / FPS - _FREE, _GLANCE_EVERY):
         u = rng.random(5)
-        lasts = _LASTS[0] + (_LASTS[1] - _LASTS[0]) * u[1]
+        lasts = between(_LASTS, u[1])
         result.append(_glance(at + FPS * _GLANCE_VARIES * (2 * u[0] - 1), lasts, _SIZE, u[2:], False))
     for end, begins in phrasing.silences[1:]:
         u = rng.random(5)
         pause = (begins - end) / FPS
-        lasts = pause if _LASTS[0] <= pause <= _LASTS[1] else _LASTS[0] + (_LASTS[1] - _LASTS[0]) * u[1]
+        lasts = pause if _LASTS[0] <= pause <= _LASTS[1] else between(_LASTS, u[1])
         result.append(_glance(end, lasts, _AT_PHRASES, u[2:], True))
     return sorted(result)
 
 
 def _glance(at: float, seconds: float, sizes: tuple[float, float], u: np.ndarray, ends_phrase: bool) -> Glance:
-    size, angle = sizes[0] + (sizes[1] - sizes[0]) * u[0], np.pi * (2 * u[1] - 1)
+    size, angle = between(sizes, u[0]), np.pi * (2 * u[1] - 1)
     # Further to the sides than up and down.
     direction = np.array([np.cos(angle), 0.4 * np.sin(angle)])
     x, y = size * direction / np.linalg.norm(direction)
@@ -260,6 +264,8 @@ def returned(gaze: np.ndarray, at: float) -> np.ndarray:
     back = smoothstep(np.clip((np.arange(len(gaze)) - at) / FPS / lasts, 0, 1))
     return usual + (gaze - usual) * (1 - back * (1 - _HOME / np.maximum(away, _HOME)))[:, None]
 
+
+# ---- the layer
 
 _EYES_STAY = 0.95  # share of the gestures' head rotation that the eyes compensate
 _FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees

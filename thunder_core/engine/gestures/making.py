@@ -31,8 +31,10 @@ from ...steps import step, UNTAUGHT
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import Blinks, blurred, drift, eased, Layer, longest_blinks, longest_rests, possible_glances
-from .manner import brow_shape, Directed, evenly, generator, Manner, manner_of, Played, Stream, UP
+from .manner import between, brow_shape, Directed, evenly, generator, Manner, manner_of, Played, Stream, UP
 from .silence import alive
+
+# ---- where a take carries its brows
 
 _HEIGHTS_APART = 0.22  # standard deviation of the height between takes at a *Spread* of 1, channel values
 _GOLDEN = 0.6180339887498949  # the golden section: heights of consecutive seeds differ, and any few of them are spread evenly
@@ -76,6 +78,8 @@ def _eased(values: np.ndarray, frames: int) -> np.ndarray:
     """Values [1 or T] for `frames` frames without jumps, [frames, 1]."""
     return blurred(np.broadcast_to(over_frames(values[:, None], frames), (frames, 1)), _EASE)
 
+
+# ---- speakers
 
 _SLOW = 10.0  # standard deviation of the blur that separates slow poses from quick movement, frames
 _HEAD_OFF, _BROWS_OFF = 0.12, 0.55  # share of the model's quick movement that remains if there is no accent
@@ -191,7 +195,7 @@ def _let_gaze_wander(layer: Layer, phrasing: Phrasing, seed: int, directed: Dire
             u, how = rng.random(4), directed.at(at)
             restless = _RESTLESS[0 if at == end else 1] * (how.looks - 1)  # the model's gaze hardly follows *Eyes*
             if u[0] < max(how.wanders, restless):
-                far, angle = _WANDERS[0] + (_WANDERS[1] - _WANDERS[0]) * u[1], 0.8 * np.pi * (u[2] - 0.4)
+                far, angle = between(_WANDERS, u[1]), 0.8 * np.pi * (u[2] - 0.4)
                 side, lasts = 1.0 if u[3] < 0.5 else -1.0, (0.7 + u[2]) / how.tempo
                 if at == end and (after := _phrase_of(int(at) - 1, phrasing)[1]) is not None:
                     lasts = max(0.3, (after - at) / FPS)  # back when the next phrase begins
@@ -229,8 +233,8 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
     chosen = evenly(seed, Stream.MARKED, Stream.MARKED_TURNS, likely.shape) < likely
     head_gain, brow_gain = (_gain(likely[:, part], chosen[:, part]) for part in (0, 1))
     stays = head_gain * manner.head_size**_SIZE_OF_MODEL
-    marked, unmarked = (_NODDED[0] * stays, _RAISED[0] * brow_gain), (_NODDED[1], _RAISED[1])
-    layer.leave(phrasing.accents + _LATE, np.where(chosen, marked, unmarked), _AROUND)
+    on, off = (_NODDED[0] * stays, _RAISED[0] * brow_gain), (_NODDED[1], _RAISED[1])
+    layer.leave(phrasing.accents + _LATE, np.where(chosen, on, off), _AROUND)
     rng = generator(seed, Stream.ACCENTS)
     for at, weight, (nods, raises) in zip(phrasing.accents, phrasing.weights, chosen):
         u, z = rng.random(14), rng.standard_normal(3)  # the same numbers for every direction, so that a slider does not move a gesture
@@ -259,7 +263,7 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
     for start, end in phrasing.phrases:
         u, how = rng.random(6), directed.at(start)
         if (end - start) / FPS > _HELD_PHRASE and u[0] < _HELD:
-            size = how.brows * manner.brow_size * (_HELD_SIZE[0] + (_HELD_SIZE[1] - _HELD_SIZE[0]) * u[1])
+            size = how.brows * manner.brow_size * between(_HELD_SIZE, u[1])
             raised, knit = brow_shape(_brow_kind(manner, how, u[2]), size, _sided(manner, how, u[3]))
             first = next((a for a in phrasing.accents if start <= a < end), start)
             hold, fall = max(0.3, (0.5 + 0.5 * u[4]) * (end - first) / FPS), 0.5 + 0.5 * u[5]
@@ -267,6 +271,8 @@ def marked(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, directed
     _let_gaze_wander(layer, phrasing, seed, directed)
     breathe(layer, phrasing, seed)
 
+
+# ---- listeners
 
 _SHORTEST = 0.5  # shortest phrase whose end is answered, s
 _NODS, _BLINKS, _POSES, _BROWS = 0.75, 0.4, 0.3, 0.15  # shares of phrase ends that are answered with each gesture
@@ -291,8 +297,8 @@ def answered(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, direct
         how = directed.at(end)
         at = end + FPS * float(np.clip(_ANSWERS_LATE + _ANSWERS_VARY * z[0], 0.12, 0.6))
         if nod < min(_MOST, _NODS * how.head**0.3 * (0.6 + 0.65 * manner.nods)):
-            size, when = at_most(how.head * manner.head_size * (_NOD_BACK[0] + (_NOD_BACK[1] - _NOD_BACK[0]) * u[1])), at
-            down = (_DOWN[0] + (_DOWN[1] - _DOWN[0]) * u[2] + 0.02 * size) / how.tempo
+            size, when = at_most(how.head * manner.head_size * between(_NOD_BACK, u[1])), at
+            down = (between(_DOWN, u[2]) + 0.02 * size) / how.tempo
             for _ in range(1 + int(np.searchsorted(_AGAIN, u[3]))):
                 if when + (0.5 + _UP) * down * FPS > phrasing.frames:  # a take does not end in the middle of a nod
                     break
@@ -311,6 +317,8 @@ def answered(layer: Layer, phrasing: Phrasing, seed: int, manner: Manner, direct
             now = pose
     layer.returns = phrasing.frames - FPS * generator(seed, Stream.GAZE_RETURNS).uniform(*_BACK)
 
+
+# ---- sides, and all of it together
 
 _STEP = 0.7548776662466927  # of few takes with consecutive seeds as many incline to one side as to the other
 _KEEPS = 0.5  # strength of contempt from which it keeps its side, and of doubt from which heads tilt to its side

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...direction import AXES, Axis, DIRECTION_NAMES, HABITS, Habits, MOODS, over_frames
-from ...first_seed import TOGETHER
+from ...request import TOGETHER
 
 _SEEDS = 1 << 32
 _NODS, _RAISES = 0.62, 0.5  # shares of accents that a usual take marks with head and brows
@@ -95,6 +95,11 @@ def brow_shape(kind: int, size: float, side: float) -> tuple[np.ndarray, np.ndar
     raised = ((1.0, 0.8, 0.8), (1.35, 0.25, 0.25), (0.35, 1.5 * left, 1.5 * right), (0.0, 0.0, 0.0))[kind]
     knit = ((0.0, 0.0), (0.25, 0.25), (0.5 * (1 - left), 0.5 * (1 - right)), (_KNIT_MORE, _KNIT_MORE))[kind]
     return size * np.array(raised), size * np.array(knit)
+
+
+def between(bounds: tuple[float, float], u: float) -> float:
+    """The value at u, 0 … 1, of the way from the first bound to the second."""
+    return float(bounds[0] + (bounds[1] - bounds[0]) * u)
 
 
 def _odds(share: float, by: float) -> float:

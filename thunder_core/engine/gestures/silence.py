@@ -7,12 +7,16 @@ here parts the lips: every channel either presses them or moves both of them by 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from ...types import FPS
 from ..speech.phrasing import Phrasing
 from .layer import blurred, bump, drift, eased, Layer
-from .manner import brow_shape, Directed, generator, Manner, Stream
+from .manner import between, brow_shape, Directed, generator, Manner, Stream
+
+# ---- head, brows and gaze
 
 _STIR, _STIR_HERTZ = 0.3, 0.35  # small movement at all times: degrees, and speed
 _BREATH, _BREATH_HERTZ = 0.2, 0.26  # nod with the breath: degrees, and rate
@@ -86,7 +90,7 @@ def _raises_and_looks(layer: Layer, idle: np.ndarray, seed: int, manner: Manner,
         if at >= seconds:
             break
         how = directed.at(at * FPS)
-        size = how.brows * manner.brow_size * (_RAISE[0] + (_RAISE[1] - _RAISE[0]) * u[0]) * idle[int(at * FPS)]
+        size = how.brows * manner.brow_size * between(_RAISE, u[0]) * idle[int(at * FPS)]
         kinds = np.cumsum(manner.brow_kinds)
         raised, knit = brow_shape(int(min(np.searchsorted(kinds, u[1]), 3)), size, 1.0 if u[2] < 0.5 + 0.4 * manner.side else -1.0)
         layer.move_brows(at * FPS, raised, knit, 0.25 + 0.15 * u[3], 0.2 + 0.8 * u[4], 0.5 + 0.5 * u[5], "brows move in silence")
@@ -96,14 +100,16 @@ def _raises_and_looks(layer: Layer, idle: np.ndarray, seed: int, manner: Manner,
         u = rng.random(6)
         if at >= seconds:
             break
-        lasts = _LOOKS_LAST[0] + (_LOOKS_LAST[1] - _LOOKS_LAST[0]) * u[0]
+        lasts = between(_LOOKS_LAST, u[0])
         if idle[int(at * FPS)] > 0.8 and idle[min(len(idle) - 1, int((at + lasts) * FPS))] > 0.5:
-            far, angle = _LOOK[0] + (_LOOK[1] - _LOOK[0]) * u[1], 2 * np.pi * u[2]
+            far, angle = between(_LOOK, u[1]), 2 * np.pi * u[2]
             layer.look(at * FPS, far * np.array([np.cos(angle), 0.6 * np.sin(angle)]), lasts, "a look away in silence")
             if u[3] < _BLINKS_WITH_LOOKS:
                 layer.blink(at * FPS, "a blink with a look away")
         at += lasts
 
+
+# ---- the lower face
 
 _LONG = 3.0  # shortest silence in which a lower face moves, s
 _AFTER, _BEFORE = 0.4, 0.7  # time after a phrase and before the next in which it does not: sounds fade, and are breathed for; s
@@ -188,17 +194,17 @@ def _press_and_swallow(
         swallowed.append((each, over))
         if each < begins or over > ends:
             continue
-        _press(layer, each, times, _between(_SWALLOW, u[3]), u[4] - 0.5, 0.0, 0.0)
+        _press(layer, each, times, between(_SWALLOW, u[3]), u[4] - 0.5, 0.0, 0.0)
         at, far = bump(layer.frames, each, *times)
         layer.note("lower face", at, "a swallow")
-        layer.lower("mouthShrugLower")[at] += _between(_CHIN, u[5]) * far
-        layer.stroke(each + times[0] * FPS / 2, np.array([_between(_DIP, u[6]), 0, 0]), *times, "a swallow")
+        layer.lower("mouthShrugLower")[at] += between(_CHIN, u[5]) * far
+        layer.stroke(each + times[0] * FPS / 2, np.array([between(_DIP, u[6]), 0, 0]), *times, "a swallow")
     for each, u in _drawn(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, directed, rarer):
         times = _spent(_PRESSING, u)
         over = each + sum(times) * FPS
         near = any(start - _APART * FPS < over and each < end + _APART * FPS for start, end in swallowed)
         if each >= begins and over <= ends and not near:
-            _press(layer, each, times, _between(_PRESS, u[3]), 2 * u[4] - 1, _between(_ROLLS, u[5]), _between(_ROLLS, u[6]))
+            _press(layer, each, times, between(_PRESS, u[3]), 2 * u[4] - 1, between(_ROLLS, u[5]), between(_ROLLS, u[6]))
 
 
 def _press(layer: Layer, at: float, times: tuple[float, ...], size: float, uneven: float, lower: float, upper: float) -> None:
@@ -214,20 +220,15 @@ def _press(layer: Layer, at: float, times: tuple[float, ...], size: float, uneve
 def _drawn(
     first: int, last: int, soonest: tuple[float, float], every: tuple[float, float],
     rng: np.random.Generator, directed: Directed, rarer: float,
-) -> list[tuple[float, np.ndarray]]:  # fmt: skip
+) -> Iterator[tuple[float, np.ndarray]]:  # fmt: skip
     """What comes every so many seconds: the frame at which each begins, and seven numbers, 0 … 1, that say how it is."""
-    result, u = [], rng.random(8)
-    at = first + FPS * _between(soonest, u[7]) * rarer
+    u = rng.random(8)
+    at = first + FPS * between(soonest, u[7]) * rarer
     while at < last:
-        result.append((at, u[:7]))
+        yield at, u[:7]
         u = rng.random(8)
-        at += FPS * _between(every, u[7]) * rarer / directed.at(at).tempo
-    return result
+        at += FPS * between(every, u[7]) * rarer / directed.at(at).tempo
 
 
 def _spent(times: tuple[tuple[float, float], ...], u: np.ndarray) -> tuple[float, ...]:
-    return tuple(_between(each, by) for each, by in zip(times, u))
-
-
-def _between(bounds: tuple[float, float], u: float) -> float:
-    return float(bounds[0] + (bounds[1] - bounds[0]) * u)
+    return tuple(between(each, by) for each, by in zip(times, u))

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ... import child_process
+from ... import system_calls
 from ...errors import BadSound, NoVoice, ThunderError
 from ...progress import no_progress, Progress
 from ...types import RATE, Speech
@@ -248,7 +248,7 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
         "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
     ]  # fmt: skip
     try:
-        process = child_process.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process = system_calls.start_child(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except OSError as error:
         raise no_sound from error
     try:
@@ -260,7 +260,7 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
     except (ValueError, struct.error) as error:
         raise no_sound from error
     finally:
-        child_process.end(process)
+        system_calls.end_child(process)
     return mono
 
 
@@ -324,6 +324,8 @@ def _au_blocks(chunks: Iterator[bytes]) -> Iterator[np.ndarray]:
             return
         data += more
 
+
+# ---- a quick check of many files
 
 # Files within these bounds are not read to their end. Wider ones may be right too: the engine's own reader decides.
 SECONDS, RATES = (1.0, 3000.0), (8000, 192000)

@@ -16,6 +16,8 @@ from ...files import hash_of
 from ..weights import check_shapes, misfit, read_weights, sizes_of, unusable
 from .encoder import at_frames, EncoderConfig
 
+# ---- units
+
 _PIECE = 6000  # features classified at once: the distances of an hour to all centroids would be larger than its features
 
 
@@ -60,6 +62,8 @@ class Units:
         """Number of units."""
         return len(self.centroids)
 
+
+# ---- how lips open
 
 OPENING = "opening"
 REACH = 3  # frames to either side that a prediction reads

@@ -132,13 +132,9 @@ def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
     may_skip = np.array([letter.may_be_silent for letter in sequence])
     price = np.array([0.0 if letter.text == " " else _SKIP for letter in sequence])
     # Reaching a letter over silent ones costs their price; only letters that may be silent can be passed over.
+    first = count if may_skip.all() else int(may_skip.argmin()) + 1  # letters with which the sound may begin
     score = np.full(count, -np.inf)
-    cost = 0.0
-    for place in range(count):
-        score[place] = cost + likely[0, kind[place]]
-        if not may_skip[place]:
-            break
-        cost += price[place]
+    score[:first] = np.cumsum([0.0, *price[: first - 1]]) + likely[0, kind[:first]]
     back = np.zeros((len(likely), count), np.int8)  # how many letters back each candidate from
     places = np.arange(count)
     for row in range(1, len(likely)):
