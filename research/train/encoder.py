@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from thunder_core.engine.speech.encoder import EncoderConfig
+from thunder_core.engine.speech.mel import gain, HOP, level
 from thunder_core.engine.speech.phones import SILENCE
-from thunder_core.networks.encoder import SpeechEncoder
-from thunder_core.networks.mel import gain, level
+from thunder_core.errors import BadWeights
+from thunder_core.networks.encoder import SpeechEncoder, transformers_package
 from thunder_core.train.augment import augment, change_speed, voiceless
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, own_part, Schedule
@@ -32,7 +35,7 @@ def frame_labels(phones: np.ndarray) -> np.ndarray:
 def calibrate_spectrum(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> None:
     """Set the encoder's fixed mel deviation [80] from a sample of the corpus."""
     encoder.mel_std.fill_(1.0)
-    mels = [encoder.spectrogram(level(torch.from_numpy(corpus.samples(c))[None]))[0] for c in clips[:: max(1, len(clips) // 200)]]
+    mels = [encoder.spectrogram(torch.from_numpy(level(corpus.samples(c)))[None])[0] for c in clips[:: max(1, len(clips) // 200)]]
     encoder.mel_std.copy_(torch.cat(mels).std(0))
 
 
@@ -44,7 +47,7 @@ class PhoneBatches:
         self.odds = np.array([c.length for c in clips], float)
         self.odds /= self.odds.sum()
         # One level per clip; measured once, on its first ten seconds.
-        self.gains = [float(gain(torch.from_numpy(corpus.stretch(c, 0, min(c.length, 10 * RATE)))[None])) for c in clips]
+        self.gains = [gain(corpus.stretch(c, 0, min(c.length, 10 * RATE))) for c in clips]
 
     def part(self, number: int, count: int) -> PhoneBatches:
         """The same from part `number` of `count` of the clips (`loop.own_part`)."""
@@ -126,6 +129,26 @@ SMALL_WAVE = dict(
 )  # fmt: skip
 
 
+def adopted(folder: Path) -> SpeechEncoder:
+    """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its heads are untrained.
+
+    Raises BadWeights.
+    """
+    AutoModel = transformers_package().AutoModel
+    try:
+        body = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BadWeights(f"“{folder}” holds no speech network that transformers can read ({error}): choose its folder") from error
+    config = body.config.to_dict()
+    if not getattr(body.config, "conv_stride", None) or math.prod(body.config.conv_stride) != 2 * HOP:
+        raise BadWeights(f"“{folder}” does not read the waveform in steps of 20 ms: choose a Wav2Vec2, HuBERT or WavLM network")
+    body.config.apply_spec_augment = False
+    settings = {"model_type": config["model_type"]} | json.loads(body.config.to_json_string())
+    encoder = SpeechEncoder(EncoderConfig(width=body.config.hidden_size, body=settings))
+    encoder.body.load_state_dict(body.state_dict())
+    return encoder
+
+
 def train_encoder(
     corpus: Corpus,
     folder: Path,
@@ -139,7 +162,7 @@ def train_encoder(
     Returns (encoder, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    encoder = SpeechEncoder.adopt(adopt) if adopt else SpeechEncoder(config)
+    encoder = adopted(adopt) if adopt else SpeechEncoder(config)
     if adopt:
         encoder.body.requires_grad_(False)
     clips = corpus.of("train")

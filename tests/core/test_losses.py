@@ -10,6 +10,7 @@ from made_motions import FEATURES, made_motions
 
 from research.train import encoder as encoding
 from research.train.discriminators import discriminator_loss, vocoder_loss
+from research.train.lip_reader import text_loss
 from research.train.systems import build_learner, LabelledBatches, Labels
 from research.train.vocoder import AdversarialVocoder, view_distance, VocoderLoss
 from thunder_core.channels import Columns
@@ -19,7 +20,6 @@ from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
 from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
 from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.systems.flameselftalk import text_loss
 from thunder_core.networks.vocoder import Vocoder, VocoderConfig
 from thunder_core.train import distil as distilling
 from thunder_core.train.denoiser import DenoiserLoss, FRAMES

@@ -14,10 +14,11 @@ from made_motions import FEATURES, made_motions
 
 from research.__main__ import main
 from research.train import paper
+from research.train.lip_reader import LipReader, text_loss
 from research.train.paper import Budget, Chain, chosen, folder_of, Stage, STAGES, train_chain
 from research.train.pictures import FacePictures, pictures_for, Views
 from research.train.point_pictures import PointPictures
-from research.train.systems import before, build_learner, LabelledBatches, Labels, LEARNERS, PICTURE_ROUNDS, REFERENCE
+from research.train.systems import before, build_learner, contrastive_loss, LabelledBatches, Labels, LEARNERS, PICTURE_ROUNDS, REFERENCE
 from thunder_core.channels import Columns
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.weights import SHIPPED
@@ -28,12 +29,18 @@ from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.systems import flameformer
 from thunder_core.networks.systems.base import load_system, speakers_of
-from thunder_core.networks.systems.clip_images import ClipImages
 from thunder_core.networks.systems.conditioned import ConditionedConfig, ConditionedDenoiser, TokenCrossAttention
-from thunder_core.networks.systems.diffposetalk import contrastive_loss, StyleEncoder
-from thunder_core.networks.systems.flameformer import AlignedCrossAttention, causal_bias, FlameFormer, FlameFormerConfig, periodic_code
-from thunder_core.networks.systems.flameselftalk import FlameSelfTalk, FlameSelfTalkConfig, LipReader, text_loss
-from thunder_core.networks.systems.media2face import ImageEncoder, LABELS, Media2Face, Media2FaceConfig
+from thunder_core.networks.systems.diffposetalk import StyleEncoder
+from thunder_core.networks.systems.flameformer import (
+    AlignedCrossAttention,
+    causal_bias,
+    FlameFormer,
+    FlameFormerConfig,
+    periodic_code,
+    RegressorConfig,
+)
+from thunder_core.networks.systems.flameselftalk import FlameSelfTalk
+from thunder_core.networks.systems.media2face import ClipImages, ImageEncoder, LABELS, Media2Face, Media2FaceConfig
 from thunder_core.systems import available, SYSTEMS
 from thunder_core.train.denoiser import FRAMES
 from thunder_core.train.loop import Schedule
@@ -88,7 +95,7 @@ def test_token_cross_attention_equals_masked_attention_over_all_keys(per_frame):
     visible = torch.cat([eye, torch.ones(11, 1, dtype=torch.bool), eye], 1)
     weights = (q @ k.transpose(-1, -2) / math.sqrt(6)).masked_fill(~visible, -torch.inf).softmax(-1)
     slow = layer.out((weights @ v).transpose(1, 2).flatten(2))
-    assert torch.allclose(layer(x, (audio, step, told)), slow, atol=1e-12)
+    assert torch.allclose(layer(x, audio, step, told), slow, atol=1e-12)
 
 
 # ---- FlameFormer
@@ -165,7 +172,7 @@ def test_lips_that_move_otherwise_are_read_otherwise_and_teach():
 
 def test_long_lines_are_made_in_windows_that_agree_away_from_their_ends():
     torch.manual_seed(0)
-    model = FlameSelfTalk(FlameSelfTalkConfig(motion=4, audio=3, speakers=2, width=16, layers=1, heads=2, feedforward=32)).eval()
+    model = FlameSelfTalk(RegressorConfig(motion=4, audio=3, speakers=2, width=16, layers=1, heads=2, feedforward=32)).eval()
     audio = torch.randn(1, 700, 3)
     sampled = model.sample(audio, [0])
     assert sampled.shape == (1, 700, 4) and sampled.isfinite().all()

@@ -6,10 +6,6 @@
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict
-from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -21,23 +17,21 @@ from torch import nn, Tensor
 from ..engine.speech import encoder as speech
 from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET
 from ..engine.speech.phones import PHONES
-from ..engine.weights import typed
 from ..errors import BadWeights
 from ..types import FPS
 from .conformer import Conformer
 from .mel import BINS, HOP, LogMel
-from .weights import load_network
+from .weights import Network
 
 if TYPE_CHECKING:  # it takes seconds to import, and only networks of the waveform need it
     from transformers import PretrainedConfig
 
-COMPUTED = "log_mel."  # beginning of the names of tensors that are computed, not trained: their last bits depend on the machine
 _LACKS = 40  # samples
 _BODIES = ("wav2vec2", "hubert", "wavlm")
 _NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")  # ignored: could name code or files elsewhere
 
 
-def _transformers() -> ModuleType:
+def transformers_package() -> ModuleType:
     """The package, which most users do without. Raises BadWeights if it is not installed."""
     try:
         import transformers
@@ -54,7 +48,7 @@ def _body_config(body: dict) -> PretrainedConfig:
 
     Raises ValueError for another kind of network, BadWeights without the package transformers.
     """
-    AutoConfig = _transformers().AutoConfig
+    AutoConfig = transformers_package().AutoConfig
 
     kind = body.get("model_type")
     if kind not in _BODIES:
@@ -64,52 +58,21 @@ def _body_config(body: dict) -> PretrainedConfig:
     return AutoConfig.for_model(**settings | {"model_type": kind})
 
 
-class SpeechEncoder(nn.Module):
+class SpeechEncoder(Network):
     """Waveform [B, samples] at 16 kHz → hidden features [B, N, width] at 50 Hz and phone logits [B, N, 40]."""
 
+    Config, file = EncoderConfig, "encoder"
+
     def __init__(self, config: EncoderConfig = EncoderConfig()):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.log_mel = LogMel(400)
         self.register_buffer("mel_std", torch.full((BINS,), 1.5))
         if config.body:
-            self.body = _transformers().AutoModel.from_config(_body_config(config.body))
+            self.body = transformers_package().AutoModel.from_config(_body_config(config.body))
         else:
             self.body = Conformer(4 * BINS, config.width, config.layers, config.heads, config.kernel)
         self.phone_head = nn.Linear(config.width, len(PHONES))
         self.ctc_head = nn.Linear(config.width, len(PHONES))  # silence is its blank
-
-    @classmethod
-    def adopt(cls, folder: Path) -> SpeechEncoder:
-        """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its heads are untrained.
-
-        Raises BadWeights.
-        """
-        AutoModel = _transformers().AutoModel
-        try:
-            body = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise BadWeights(f"“{folder}” holds no speech network that transformers can read ({error}): choose its folder") from error
-        config = body.config.to_dict()
-        if not getattr(body.config, "conv_stride", None) or math.prod(body.config.conv_stride) != 2 * HOP:
-            raise BadWeights(f"“{folder}” does not read the waveform in steps of 20 ms: choose a Wav2Vec2, HuBERT or WavLM network")
-        body.config.apply_spec_augment = False
-        encoder = cls(
-            EncoderConfig(
-                width=body.config.hidden_size, body={"model_type": config["model_type"]} | json.loads(body.config.to_json_string())
-            )
-        )
-        encoder.body.load_state_dict(body.state_dict())
-        return encoder
-
-    @classmethod
-    def load(cls, folder: Path, name: str = "encoder") -> SpeechEncoder:
-        """An encoder among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / name, lambda config: cls(typed(EncoderConfig, config)), computed=COMPUTED)
-
-    def settings(self) -> dict:
-        """The configuration, for the card."""
-        return asdict(self.config)
 
     def prepare(self, samples: Tensor) -> Tensor:
         """Input of `encode` from [B, samples]: log-mel [B, 2N, 80], or [B, N, 320] for a network that reads the waveform."""

@@ -20,8 +20,7 @@ the second the total. The output depends only on sound and motion and is compara
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -32,10 +31,9 @@ from ..engine.m2s.judge import JudgeConfig, opening_and_width, SAID, silence, SI
 from ..engine.m2s.score import OFF_FRAMES, VOICED
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
-from ..engine.weights import typed
 from ..face.lips import CLOSED_MM
 from .curves import Guesses, hann, LAGS, mean, smoothed, standard
-from .weights import load_network
+from .weights import Network
 
 FLOOR = 0.1  # added to the relative error before the logarithm; smaller errors hardly count
 TAPS = 9  # frames of speech features that the prediction reads, four to either side
@@ -214,14 +212,15 @@ class _Convolutions(nn.Module):
         return F.gelu(x)
 
 
-class Judge(nn.Module):
+class Judge(Network):
     """Features of a motion and its sound [B, T, ·] → log(FLOOR + relative lip error) [B, T, 2], STRESSED and PLAIN."""
 
+    Config, file = JudgeConfig, "judge"
+
     def __init__(self, config: JudgeConfig = JudgeConfig()):
-        super().__init__()
+        super().__init__(config)
         if any(len(each) not in (0, len(DIRECTION_NAMES) - len(AXES)) for each in (config.moods, config.moods_near)):
             raise ValueError("a judge with other moods")
-        self.config = config
         w = config.width
         # How speech features nearby predict opening and width, in deviations; measured on real faces, not learned.
         self.register_buffer("map", torch.zeros(2, config.speech, TAPS))
@@ -240,15 +239,6 @@ class Judge(nn.Module):
         self.hard_in = nn.Linear(SAID + 2 + _PLACES, w // 2)
         self.hard_body = _Convolutions(w // 2, config.kernel, config.dilations[:2])
         self.hard_out = nn.Linear(w // 2, 1)
-
-    @classmethod
-    def load(cls, folder: Path) -> Judge:
-        """The judge among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / "judge", lambda config: cls(typed(JudgeConfig, config)))
-
-    def settings(self) -> dict:
-        """The configuration, for the card."""
-        return asdict(self.config)
 
     def predicted(self, speech: Tensor) -> Tensor:
         """Opening and width [B, 2, T] that speech features [B, T, d] predict, in deviations above the usual."""

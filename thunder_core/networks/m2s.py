@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -12,20 +12,20 @@ import torchaudio
 from torch import nn, Tensor
 
 from ..engine.m2s.listening import MeshToSpeechConfig
-from ..engine.weights import typed
 from ..face.head import Head
 from .mel import BINS
 from .mouth import trained_mouth
-from .weights import load_network
+from .weights import Network
 
 
-class MeshToSpeech(nn.Module):
+class MeshToSpeech(Network):
     """`mouth2s`, `face2s` or `exp2s`: inputs by `mouth.SPACES` [B, T, …] and speaker [B, 256]
     → unit logits [B, 2T, units] at 50 Hz and log-mel [B, 4T, 80] at 100 Hz."""
 
+    Config, file = MeshToSpeechConfig, "m2s"
+
     def __init__(self, config: MeshToSpeechConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.mouth: Head | None = None  # whose movements it learned, if not the current head's
         w = config.width
         # Inputs are brought to unit spread by one number, so that directions keep their relative size.
@@ -46,15 +46,11 @@ class MeshToSpeech(nn.Module):
         )  # fmt: skip
 
     @classmethod
-    def load(cls, folder: Path, name: str = "m2s") -> MeshToSpeech:
+    def load(cls, folder: Path, name: str = "") -> Self:
         """A network among the weights of a folder, the embedded mouth2s unless another is named. Raises BadWeights."""
-        network = load_network(folder / name, lambda config: cls(typed(MeshToSpeechConfig, config)))
+        network = super().load(folder, name)
         network.mouth = trained_mouth(folder) if network.config.space == "mouth" else None
         return network
-
-    def settings(self) -> dict:
-        """The configuration, for the card."""
-        return asdict(self.config)
 
     def look(self, mouths: Tensor) -> Tensor:
         """Features [B, T, width] of each frame by itself."""

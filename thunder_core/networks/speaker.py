@@ -21,9 +21,9 @@ class SpeakerEncoder(nn.Module):
         self.linear = nn.Linear(WIDTH, WIDTH)
 
     @classmethod
-    def load(cls, folder: Path) -> SpeakerEncoder:
+    def load(cls, folder: Path, name: str = "speaker") -> SpeakerEncoder:
         """The speaker network among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / "speaker", lambda config: cls())
+        return load_network(folder / name, lambda config: cls())
 
     def forward(self, mels: Tensor) -> Tensor:
         """Power mels [B, 160, 40] → unit vectors [B, 256]."""

@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..engine.speech.mel import gain
 from ..face.head import Head
 from ..networks.curves import evidence
 from ..networks.m2s import MeshToSpeech, MeshToSpeechConfig
-from ..networks.mel import gain, LogMel
+from ..networks.mel import LogMel
 from ..networks.mouth import SPACES
 from ..types import FPS
 from .corpus import LONGEST_CROP
@@ -48,8 +49,7 @@ class SpeechBatches:
         """Factor that normalises a row's whole recording to one speech level."""
         if number not in self._gain:
             row = self.motions.rows[number]
-            whole = torch.from_numpy(self.motions.samples(number, 0, row.frames))
-            self._gain[number] = float(gain(whole[None]))
+            self._gain[number] = gain(self.motions.samples(number, 0, row.frames))
         return self._gain[number]
 
     def __call__(self, rng: np.random.Generator) -> dict[str, Tensor]:

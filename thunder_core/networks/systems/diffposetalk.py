@@ -14,9 +14,7 @@ from torch import nn, Tensor
 
 from ..denoiser import alibi_bias, alibi_slopes
 from .conditioned import ConditionedConfig, ConditionedDenoiser
-from .flameselftalk import ParallelLayer
-
-TEMPERATURE = 0.1  # temperature of the contrastive loss, as in DiffPoseTalk
+from .flameformer import ParallelLayer
 
 
 @dataclass(frozen=True)
@@ -45,15 +43,6 @@ class StyleEncoder(nn.Module):
         for layer in self.layers:
             y = layer(y, x, bias)
         return F.normalize(self.style_out(torch.cat([y.mean(1), y.std(1)], -1)), dim=-1)
-
-
-def contrastive_loss(first: Tensor, second: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """NT-Xent (Chen et al. 2020) of tokens [N, c] and [N, c] of length 1: row n of both belong together, all others do not."""
-    tokens = torch.cat([first, second])
-    n = len(first)
-    alike = tokens @ tokens.T / temperature
-    alike = alike.masked_fill(torch.eye(2 * n, dtype=torch.bool, device=alike.device), -torch.inf)
-    return F.cross_entropy(alike, torch.arange(2 * n, device=alike.device).roll(n))
 
 
 class DiffPoseTalk(ConditionedDenoiser):

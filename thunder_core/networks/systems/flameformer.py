@@ -11,21 +11,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import nn, Tensor
 
 from ...progress import no_progress
 from ..attention import attention
-from ..denoiser import alibi_slopes
-from .base import Progress, speakers_of, Standardised
+from ..denoiser import alibi_slopes, SelfAttention, Standardised
+from .base import Progress, speakers_of
 
 CONTEXT = 500  # frames that attention looks back at most, so that memory and time stay bounded on long lines
 
 
 @dataclass(frozen=True)
-class FlameFormerConfig:
-    """Sizes of a FlameFormer, as its card stores them."""
+class RegressorConfig:
+    """Sizes of a regressor, as its card stores them."""
 
     motion: int  # channels of x: expression, jaw, head, eyes
     audio: int  # width of the speech features
@@ -34,6 +35,12 @@ class FlameFormerConfig:
     layers: int = 4
     heads: int = 4
     feedforward: int = 512
+
+
+@dataclass(frozen=True)
+class FlameFormerConfig(RegressorConfig):
+    """Sizes of a FlameFormer."""
+
     period: int = 25  # frames after which positional codes repeat: a second
 
 
@@ -52,14 +59,8 @@ def causal_bias(frames: int, slopes: Tensor, period: int, context: int = CONTEXT
     return bias.masked_fill((ago < 0) | (ago >= context), -torch.inf)
 
 
-class CausalSelfAttention(nn.Module):
+class CausalSelfAttention(SelfAttention):
     """Multi-head self-attention under a bias, for all frames at once or for one more frame after those that are remembered."""
-
-    def __init__(self, width: int, heads: int):
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, bias: Tensor, memory: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, tuple[Tensor, Tensor]]:
         """x [B, n, width], bias [heads, n, m] → (result [B, n, width], keys and values of all m frames).
@@ -89,16 +90,28 @@ class AlignedCrossAttention(nn.Module):
         return self.out(self.value(audio))
 
 
-class FlameFormerLayer(nn.Module):
-    """Causal self-attention, aligned cross-attention and a perceptron; each normalised first and added."""
+class ParallelLayer(nn.Module):
+    """Self-attention over all frames, aligned cross-attention to the speech, a perceptron; each normalised first and added."""
 
-    def __init__(self, config: FlameFormerConfig):
+    Attention: ClassVar[type[nn.Module]] = SelfAttention
+
+    def __init__(self, width: int, heads: int, feedforward: int):
         super().__init__()
-        w = config.width
-        self.norms = nn.ModuleList(nn.LayerNorm(w) for _ in range(2))
-        self.self_attention = CausalSelfAttention(w, config.heads)
-        self.cross_attention = AlignedCrossAttention(w)
-        self.feedforward = nn.Sequential(nn.Linear(w, config.feedforward), nn.GELU(), nn.Linear(config.feedforward, w))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.self_attention = self.Attention(width, heads)
+        self.cross_attention = AlignedCrossAttention(width)
+        self.feedforward = nn.Sequential(nn.Linear(width, feedforward), nn.GELU(), nn.Linear(feedforward, width))
+
+    def forward(self, x: Tensor, audio: Tensor, bias: Tensor) -> Tensor:
+        """x, audio [B, T, width], bias [heads, T, T] → [B, T, width]."""
+        x = x + self.self_attention(self.norms[0](x), bias) + self.cross_attention(audio)
+        return x + self.feedforward(self.norms[1](x))
+
+
+class FlameFormerLayer(ParallelLayer):
+    """The same with causal self-attention."""
+
+    Attention = CausalSelfAttention
 
     def forward(
         self, x: Tensor, audio: Tensor, bias: Tensor, memory: tuple[Tensor, Tensor] | None = None
@@ -109,21 +122,45 @@ class FlameFormerLayer(nn.Module):
         return x + self.feedforward(self.norms[1](x)), memory
 
 
-class FlameFormer(Standardised):
+class Regressor(Standardised):
+    """A decoder that makes motion of speech features and a training speaker: the base of FlameFormer and FlameSelfTalk."""
+
+    Layer: ClassVar[type[ParallelLayer]] = ParallelLayer
+
+    def __init__(self, config: RegressorConfig):
+        super().__init__(config)
+        w = config.width
+        self.audio_in = nn.Linear(config.audio, w)
+        self.speaker_in = nn.Embedding(config.speakers, w)  # a one-hot vector times a matrix
+        self.layers = nn.ModuleList(self.Layer(w, config.heads, config.feedforward) for _ in range(config.layers))
+        self.norm = nn.LayerNorm(w)
+        self.motion_out = nn.Linear(w, config.motion)
+        self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
+
+    def free_run(self, audio: Tensor, speaker: Tensor, progress: Progress = no_progress) -> Tensor:
+        """Standardised motions [B, T, C] of features [1 or B, T, d] for speakers [B]."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def sample(
+        self, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
+        progress: Progress = no_progress,
+    ) -> Tensor:  # fmt: skip
+        """Packed motions [S, T, C]: every seed draws a training speaker, and nothing else is random (`systems.base`)."""
+        speakers = speakers_of(seeds, self.config.speakers).to(audio.device)
+        return self.restore(self.free_run(audio, speakers, progress))
+
+
+class FlameFormer(Regressor):
     """The motion before each frame [B, T, C], speech features [B, T, d] and a speaker [B] → motion [B, T, C], standardised."""
 
     name = "flameformer"
     Config = FlameFormerConfig
+    Layer = FlameFormerLayer
 
     def __init__(self, config: FlameFormerConfig):
         super().__init__(config)
         self.motion_in = nn.Linear(config.motion, config.width)
-        self.audio_in = nn.Linear(config.audio, config.width)
-        self.speaker_in = nn.Embedding(config.speakers, config.width)  # a one-hot vector times a matrix
-        self.layers = nn.ModuleList(FlameFormerLayer(config) for _ in range(config.layers))
-        self.norm = nn.LayerNorm(config.width)
-        self.motion_out = nn.Linear(config.width, config.motion)
-        self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
 
     def forward(self, before: Tensor, audio: Tensor, speaker: Tensor) -> Tensor:
         """All frames at once, as training has them: `before`[:, t] is the standardised motion of frame t − 1, zeros for the first."""
@@ -154,12 +191,3 @@ class FlameFormer(Standardised):
             before = self.motion_out(self.norm(y))
             result.append(before)
         return torch.cat(result, 1)
-
-    @torch.no_grad()
-    def sample(
-        self, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
-        progress: Progress = no_progress,
-    ) -> Tensor:  # fmt: skip
-        """Packed motions [S, T, C]: every seed draws a training speaker, and nothing else is random (`base.SystemNetwork`)."""
-        speakers = speakers_of(seeds, self.config.speakers).to(audio.device)
-        return self.restore(self.free_run(audio, speakers, progress))

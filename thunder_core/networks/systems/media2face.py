@@ -2,12 +2,13 @@
 """Media2Face (Zhao et al. 2024): diffusion conditioned on an emotion at key frames, given as a label or as a picture of a face.
 
 A label is the strength of every mood (`direction.MOODS` but neutral); an image encoder reads the same numbers off a picture. It is a small
-network of our own, or reads the features of a local CLIP network.
+network of our own, or reads the features of a local CLIP network, the user's.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn, Tensor
@@ -18,7 +19,8 @@ from .conditioned import ConditionedConfig, ConditionedDenoiser
 
 LABELS = tuple(name for name in MOODS if name != NEUTRAL)
 _LEAST_CONTRAST = 0.05  # deviation that is added to a picture's, so that an empty one stays empty
-PICTURE = 48  # pixels: width and height of the image encoder's grey input
+PICTURE, CLIP_PICTURE = 48, 96  # pixels: width and height of the image encoder's grey input, and of pictures that are enlarged for CLIP
+_MEAN, _DEVIATION = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)  # RGB statistics of CLIP's training images
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,39 @@ class ImageEncoder(nn.Module):
         return self.head(self.body(x).flatten(1)).sigmoid()
 
 
+class ClipImages(nn.Module):
+    """Grey pictures [B, h, w], 0 … 1 → CLIP's image features [B, width] of length 1. The network is the user's own, never saved with ours.
+
+    folder: as `transformers` saves one (config.json and model.safetensors); nothing is downloaded. Raises BadRequest.
+    """
+
+    def __init__(self, folder: Path):
+        super().__init__()
+        from transformers import CLIPVisionModelWithProjection
+
+        if not (Path(folder) / "config.json").is_file():
+            raise BadRequest(f"“{folder}” holds no CLIP network: choose a folder that transformers has saved one in")
+        try:
+            self.network = CLIPVisionModelWithProjection.from_pretrained(str(folder), local_files_only=True, use_safetensors=True)
+        except (OSError, ValueError, RuntimeError, KeyError) as error:
+            raise BadRequest(f"The CLIP network in “{folder}” cannot be read ({error}): choose another folder") from error
+        self.network.eval().requires_grad_(False)
+        self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
+        self.register_buffer("deviation", torch.tensor(_DEVIATION)[:, None, None], persistent=False)
+
+    @property
+    def width(self) -> int:
+        """Features per picture."""
+        return self.network.config.projection_dim
+
+    @torch.no_grad()
+    def forward(self, pictures: Tensor) -> Tensor:
+        size = self.network.config.image_size
+        grey = nn.functional.interpolate(pictures[:, None].float(), (size, size), mode="bicubic", align_corners=False).clamp(0, 1)
+        seen = self.network(pixel_values=(grey.expand(-1, 3, -1, -1) - self.mean) / self.deviation).image_embeds
+        return nn.functional.normalize(seen.float(), dim=-1)
+
+
 class ClipReader(nn.Module):
     """CLIP's features of a picture [B, width] → strength of every label [B, LABELS], 0 … 1."""
 
@@ -81,7 +116,7 @@ class Media2Face(ConditionedDenoiser):
         self.__dict__["clip"] = None  # no part of the network: it is not saved
 
     def look_through(self, clip: nn.Module) -> None:
-        """Give the CLIP network (`clip_images.ClipImages`) whose features it learned to read. Raises BadRequest for another one."""
+        """Give the CLIP network (`ClipImages`) whose features it learned to read. Raises BadRequest for another one."""
         if clip.width != self.config.clip:
             raise BadRequest(f"This CLIP network says {clip.width} numbers of a picture where {self.config.clip} are read: choose another")
         self.__dict__["clip"] = clip

@@ -17,8 +17,7 @@ from ...files import hash_of
 from ...systems import FOLDER, LEAST_PICTURE
 from ...types import Motion
 from .base import load_system, Progress
-from .clip_images import ClipImages, PICTURE as CLIP_PICTURE
-from .media2face import PICTURE
+from .media2face import CLIP_PICTURE, ClipImages, PICTURE
 
 _LEAST_REFERENCE = 25  # shortest reference for a style, frames
 _MOOD_COUNT = len(MOODS) - 1  # moods besides neutral
