@@ -24,7 +24,7 @@ from thunder_core.networks.curves import evidence
 from thunder_core.networks.encoder import SpeechEncoder
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.mouth import Mouth
-from thunder_core.train.units import fit_units
+from thunder_core.train.motions import fit_units
 from thunder_core.types import Motion, RATE
 
 

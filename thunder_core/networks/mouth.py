@@ -12,7 +12,7 @@ from torch import nn, Tensor
 from ..channels import Columns
 from ..engine.m2s.mouth import lip_places, LIPS, trained_mouth as trained_mouth
 from ..face.head import Head
-from .smplx_layer import vertex_layer
+from .flame import vertex_layer
 
 
 class _Space(nn.Module):
