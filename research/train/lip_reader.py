@@ -9,7 +9,7 @@ from torch import nn, Tensor
 
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
-from thunder_core.networks.systems.flameformer import ParallelLayer
+from thunder_core.networks.systems.regressors import ParallelLayer
 
 
 class LipReader(nn.Module):

@@ -23,11 +23,16 @@ from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
 from thunder_core.networks.encoder import SpeechEncoder
-from thunder_core.networks.systems.conditioned import PlainThunder
-from thunder_core.networks.systems.diffposetalk import DiffPoseTalk, DiffPoseTalkConfig
-from thunder_core.networks.systems.flameformer import FlameFormer, FlameFormerConfig, RegressorConfig
-from thunder_core.networks.systems.flameselftalk import FlameSelfTalk
-from thunder_core.networks.systems.media2face import ClipImages, LABELS, Media2Face, Media2FaceConfig
+from thunder_core.networks.systems.denoisers import (
+    ClipImages,
+    DiffPoseTalk,
+    DiffPoseTalkConfig,
+    LABELS,
+    Media2Face,
+    Media2FaceConfig,
+    PlainThunder,
+)
+from thunder_core.networks.systems.regressors import FlameFormer, FlameFormerConfig, FlameSelfTalk, RegressorConfig
 from thunder_core.train.denoiser import DenoiserLoss, ESTIMATED, FRAMES, Performer, standardise
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches

@@ -23,7 +23,7 @@ from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm
 from thunder_core.networks import flame
 from thunder_core.networks.flame import FlameLayer, SmplxLayer, vertex_layer
-from thunder_core.networks.systems.base import load_system
+from thunder_core.networks.systems import load_system
 from thunder_core.train import __main__ as train
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.loop import Schedule

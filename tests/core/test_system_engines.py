@@ -14,7 +14,7 @@ from thunder_core.engine.systems.performing import over_picture
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
-from thunder_core.networks.systems.base import network_class
+from thunder_core.networks.systems import network_class
 from thunder_core.networks.weights import save_weights
 from thunder_core.request import Request
 from thunder_core.systems import SYSTEMS

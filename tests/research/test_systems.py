@@ -27,20 +27,28 @@ from thunder_core.face.head import load_head
 from thunder_core.networks.curves import hann
 from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
 from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.systems import flameformer
-from thunder_core.networks.systems.base import load_system, speakers_of
-from thunder_core.networks.systems.conditioned import ConditionedConfig, ConditionedDenoiser, TokenCrossAttention
-from thunder_core.networks.systems.diffposetalk import StyleEncoder
-from thunder_core.networks.systems.flameformer import (
+from thunder_core.networks.systems import load_system, regressors
+from thunder_core.networks.systems.denoisers import (
+    ClipImages,
+    ConditionedConfig,
+    ConditionedDenoiser,
+    ImageEncoder,
+    LABELS,
+    Media2Face,
+    Media2FaceConfig,
+    StyleEncoder,
+    TokenCrossAttention,
+)
+from thunder_core.networks.systems.regressors import (
     AlignedCrossAttention,
     causal_bias,
     FlameFormer,
     FlameFormerConfig,
+    FlameSelfTalk,
     periodic_code,
     RegressorConfig,
+    speakers_of,
 )
-from thunder_core.networks.systems.flameselftalk import FlameSelfTalk
-from thunder_core.networks.systems.media2face import ClipImages, ImageEncoder, LABELS, Media2Face, Media2FaceConfig
 from thunder_core.systems import available, SYSTEMS
 from thunder_core.train.denoiser import FRAMES
 from thunder_core.train.loop import Schedule
@@ -123,8 +131,8 @@ def test_a_frame_depends_on_no_later_one():
 @pytest.mark.parametrize("context", [500, 6])
 def test_running_free_frame_by_frame_is_what_all_frames_at_once_give(monkeypatch, context):
     """Also on lines longer than what a frame looks back at."""
-    monkeypatch.setattr(flameformer, "CONTEXT", context)
-    monkeypatch.setattr(flameformer, "causal_bias", lambda *a: causal_bias(*a[:3], context))
+    monkeypatch.setattr(regressors, "CONTEXT", context)
+    monkeypatch.setattr(regressors, "causal_bias", lambda *a: causal_bias(*a[:3], context))
     model, audio, speakers = small_former(), torch.randn(1, 23, 5), torch.tensor([0, 2])
     run = model.free_run(audio, speakers)
     assert torch.allclose(model(before(run), audio.expand(2, -1, -1), speakers), run, atol=1e-5)

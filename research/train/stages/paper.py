@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
-from thunder_core.networks.systems.media2face import ClipImages
+from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.train.denoiser import M2S_WEIGHT
 from thunder_core.train.stages import option
 from thunder_core.train.workspace import version, Workspace

@@ -11,13 +11,14 @@ import torch
 
 from ...direction import AXES, MOODS
 from ...engine.cards import unusable
+from ...engine.systems.performing import Progress
 from ...engine.systems.thunder import Thunder, VoiceFeatures
 from ...errors import BadRequest
 from ...files import hash_of
 from ...systems import FOLDER, LEAST_PICTURE
 from ...types import Motion
-from .base import load_system, Progress
-from .media2face import CLIP_PICTURE, ClipImages, PICTURE
+from . import load_system
+from .denoisers import CLIP_PICTURE, ClipImages, PICTURE
 
 _LEAST_REFERENCE = 25  # shortest reference for a style, frames
 _MOOD_COUNT = len(MOODS) - 1  # moods besides neutral

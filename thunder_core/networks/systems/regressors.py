@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FlameFormer: FaceFormer (Fan et al. 2022) on expression and rotations instead of vertices.
+"""Systems that are regressors, on expression and rotations instead of vertices: FlameFormer, which is FaceFormer (Fan et al. 2022), and
+FlameSelfTalk, which is SelfTalk (Peng et al. 2023).
 
-An autoregressive transformer decoder: frame t is made from the frames before it, the speech of frame t and a training speaker.
-Positions are a sinusoidal code that repeats with a period; self-attention is causal, biased towards the nearest periods;
+FlameFormer is an autoregressive transformer decoder: frame t is made from the frames before it, the speech of frame t and a training
+speaker. Positions are a sinusoidal code that repeats with a period; self-attention is causal, biased towards the nearest periods;
 cross-attention is aligned, so that frame t sees the speech of frame t alone.
+
+FlameSelfTalk makes all frames at once from speech and a training speaker. In training a lip reader transcribes the lips
+(`research/train/lip_reader.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +17,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import nn, Tensor
 
+from ...engine.diffusion.sampling import in_windows
+from ...engine.systems.performing import Progress
 from ...progress import no_progress
 from ..attention import attention
-from ..denoiser import alibi_slopes, SelfAttention, Standardised
-from .base import Progress, speakers_of
+from ..denoiser import alibi_bias, alibi_slopes, SelfAttention, Standardised
 
 CONTEXT = 500  # frames that attention looks back at most, so that memory and time stay bounded on long lines
 
@@ -122,6 +128,12 @@ class FlameFormerLayer(ParallelLayer):
         return x + self.feedforward(self.norms[1](x)), memory
 
 
+def speakers_of(seeds: Sequence[int], count: int) -> Tensor:
+    """A training speaker for every seed, int64 [S]: the same seed has the same one whatever its neighbours are."""
+    draws = [torch.randint(count, (1,), generator=torch.Generator().manual_seed(int(seed) % 2**63)) for seed in seeds]
+    return torch.cat(draws)
+
+
 class Regressor(Standardised):
     """A decoder that makes motion of speech features and a training speaker: the base of FlameFormer and FlameSelfTalk."""
 
@@ -146,7 +158,7 @@ class Regressor(Standardised):
         self, audio: Tensor, seeds: Sequence[int], condition: Tensor | None = None, steps: int = 20, guidance: float = 1.0,
         progress: Progress = no_progress,
     ) -> Tensor:  # fmt: skip
-        """Packed motions [S, T, C]: every seed draws a training speaker, and nothing else is random (`systems.base`)."""
+        """Packed motions [S, T, C]: every seed draws a training speaker, and nothing else is random (`systems`)."""
         speakers = speakers_of(seeds, self.config.speakers).to(audio.device)
         return self.restore(self.free_run(audio, speakers, progress))
 
@@ -191,3 +203,30 @@ class FlameFormer(Regressor):
             before = self.motion_out(self.norm(y))
             result.append(before)
         return torch.cat(result, 1)
+
+
+class FlameSelfTalk(Regressor):
+    """Speech features [B, T, d] and a speaker [B] → standardised motion [B, T, C], all frames at once."""
+
+    name = "flameselftalk"
+    Config = RegressorConfig
+
+    def forward(self, audio: Tensor, speaker: Tensor) -> Tensor:
+        """audio [B, T, d], speaker int64 [B] → [B, T, C]."""
+        features = self.audio_in(self.heard(audio))
+        y, bias = features + self.speaker_in(speaker)[:, None], alibi_bias(audio.shape[1], self.slopes)
+        for layer in self.layers:
+            y = layer(y, features, bias)
+        return self.motion_out(self.norm(y))
+
+    @torch.no_grad()
+    def free_run(self, audio: Tensor, speaker: Tensor, progress: Progress = no_progress) -> Tensor:
+        """Standardised motions [B, T, C], window by window, of features [1, T, d] for speakers [B]."""
+        frames = audio.shape[1]
+
+        def window(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
+            progress(a / frames)
+            return self(audio[:, a:b].expand(len(speaker), -1, -1), speaker).cpu().numpy()
+
+        blank = np.zeros((len(speaker), frames, self.config.motion), np.float32)
+        return torch.from_numpy(in_windows(window, frames)(blank, 0)).to(audio.device)
