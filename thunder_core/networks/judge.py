@@ -67,8 +67,8 @@ def counted(speech: Tensor, there: Tensor) -> Tensor:
     return (sounds | (there & ~sounds.any(1, keepdim=True))).to(speech)
 
 
-def _astray(x: Tensor, y: Tensor) -> Tensor:
-    """Largest distance [B, T] of four points [B, T, 4, 3] from others, mm."""
+def astray(x: Tensor, y: Tensor) -> Tensor:
+    """Largest distance [B, T] of points [B, T, n, 3] from others, mm."""
     return 1e3 * (x - y).norm(dim=-1).amax(-1)
 
 
@@ -81,7 +81,7 @@ def _misplaced(expected: Tensor, weight: Tensor) -> Tensor:
     """Mean distance [B] of expected lips [B, T, 4, 3] from themselves 120 ms earlier or later, mm."""
     frames = torch.arange(expected.shape[1], device=expected.device)
     moved = (expected[:, torch.minimum((frames - by).clamp_min(0), frames[-1])] for by in (-OFF_FRAMES, OFF_FRAMES))
-    return torch.stack([mean(_astray(each, expected), weight) for each in moved]).mean(0).clamp_min(_LEAST_UNIT)
+    return torch.stack([mean(astray(each, expected), weight) for each in moved]).mean(0).clamp_min(_LEAST_UNIT)
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def _distance(lips: Tensor, expected: Expected, weight: Tensor) -> Tensor:
     scaled = size[:, None, None, None] * expected.lips
     # A smile that differs from the expected one is no fault of lip-sync.
     posed = F.softshrink(mean(lips - scaled, weight), _LEAST_POSE) * lips.new_tensor(_IS_CORNER)[:, None]
-    return _astray(lips - posed[:, None], scaled) / (size * expected.unit)[:, None]
+    return astray(lips - posed[:, None], scaled) / (size * expected.unit)[:, None]
 
 
 def left_open(speech: Tensor, lips: Tensor) -> Tensor:

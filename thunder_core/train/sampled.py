@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,12 @@ from ..direction import AXES, Direction, DIRECTION_NAMES, MOODS
 from ..engine.readings import emphasised, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Thunder, VoiceFeatures
-from ..files import part_of
+from ..files import write_file
 from ..request import NORMAL
 from ..types import FPS, pack, RATE
 from .corpus import Clip, Corpus
-from .lip_kernels import fitted_to, identity, KERNELS
+from .lip_kernels import fitted_to, identity
+from .performances import teacher_code
 from .prosody import semitones
 from .teacher import perform
 
@@ -36,14 +37,6 @@ REFERENCES = 2  # teacher performances averaged into a take's reference, since t
 SPREAD, GUIDANCE = 0.5, 1.0  # the user's defaults, at normal quality: for the clips the judge is validated on
 # Drawn per training clip; 0 steps: normal quality.
 _SPREADS, _STEPS, _GUIDANCES = (0.0, 0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)
-_OTHERS = (
-    "engine/readings.py",
-    "engine/speech/phrasing.py",
-    "direction.py",
-    "face/mechanics.py",
-    "train/prosody.py",
-    "train/lip_kernels.py",
-)
 _ENERGY_COLUMN = DIRECTION_NAMES.index("energy")
 _ENERGY = AXES[_ENERGY_COLUMN]
 _STRESSED = np.array([name in ("energy", "articulation") for name in DIRECTION_NAMES])  # what differs on a stressed word's lips
@@ -80,12 +73,11 @@ class SampledClip:
     def load(path: Path) -> SampledClip:
         """The clip that `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
-            return SampledClip(**{field.name: file[field.name] for field in fields(SampledClip)})
+            return SampledClip(**file)
 
     def save(self, path: Path) -> None:
         """Whole or not at all."""
-        with part_of(path) as part, open(part, "wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+        write_file(path, lambda file: np.savez(file, **vars(self)))
 
 
 def folder_of(cache: Path, weights: Path, seed: int) -> Path:
@@ -93,9 +85,7 @@ def folder_of(cache: Path, weights: Path, seed: int) -> Path:
     digest = hashlib.sha256(repr((_CONTENT, seed, REFERENCES, _SPREADS, _STEPS, _GUIDANCES, LEAST_FRAMES, MOST_FRAMES)).encode())
     for path in (weights / f"{name}.safetensors" for name in _WEIGHTS):
         digest.update(path.read_bytes() if path.exists() else b"")
-    core = Path(__file__).resolve().parents[1]
-    for path in (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in _OTHERS), KERNELS):
-        digest.update(path.read_bytes())
+    digest.update(teacher_code("engine/readings.py", "engine/speech/phrasing.py"))
     return cache / "takes" / digest.hexdigest()[:16]
 
 
