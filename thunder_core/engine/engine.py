@@ -262,7 +262,7 @@ class Engine:
         from ..networks.guidance import SpeechGuidance
 
         known = self.thunder.denoiser
-        return SpeechGuidance.load(
+        return SpeechGuidance(
             self.folder, self.head, voice.units, voice.presence, known.mean, known.deviation, strength, self.device
         )  # fmt: skip
 

@@ -176,14 +176,6 @@ def _recordings(folder: Path, least_score: float) -> Iterator[tuple[str, str, Pa
         yield name, speaker.get(name, f"{folder.name}/{name}"), path, None, text.get(name, "")
 
 
-def _refuse_one_speaker(speakers: set[str]) -> None:
-    if len(speakers) < 2:
-        raise BadCorpus(
-            f"All recordings are of one speaker, {', '.join(speakers)}. Training needs a second one to be measured by: add recordings of "
-            "somebody else, say in transcripts.tsv who speaks, or adapt what ships with the stage adapt, to which one speaker is enough."
-        )
-
-
 def can_synthesise() -> bool:
     """Whether flite and espeak-ng are installed, which speak the synthetic voices."""
     return bool(shutil.which("flite") and shutil.which("espeak-ng"))
@@ -206,8 +198,11 @@ def build(
             raise BadCorpus(f"There are no recordings in {source}. Name a folder with WAV, FLAC, OGG or MP3 files.")
         listed.append(recordings)
         speakers |= {speaker_of(path) for path in tracked} | {speaker for _, speaker, *_ in recordings}
-    if split:
-        _refuse_one_speaker(speakers)
+    if split and len(speakers) < 2:
+        raise BadCorpus(
+            f"All recordings are of one speaker, {', '.join(speakers)}. Training needs a second one to be measured by: add recordings of "
+            "somebody else, say in transcripts.tsv who speaks, or adapt what ships with the stage adapt, to which one speaker is enough."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "clips.json").unlink(missing_ok=True)  # until the rest is written
     clips: list[dict] = []
@@ -252,8 +247,7 @@ def build(
                 "and one to be measured by (LibriSpeech's ten test-other speakers never train). Add longer recordings."
             )
         texts = [text for speaker, text in said if splits[speaker] == "train" and 20 < len(text) < 160]
-        rng = np.random.default_rng(1)
-        seconds = 0.0
+        rng, seconds = np.random.default_rng(1), 0.0
         bar = tqdm(total=synthetic_minutes, desc="synthetic voices", unit="min")
         while texts and seconds < synthetic_minutes * 60:
             voice, samples, phones = synthesise(texts, rng)

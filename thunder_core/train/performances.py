@@ -8,7 +8,7 @@ import json
 import multiprocessing
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -64,9 +64,8 @@ def animate(
 
     channels: of the bundled head.  basis: the FLAME file whose coefficients the motions are written in instead.
     """
-    job = Job(corpus.folder, Path(folder), tuple(channels), seed)
-    if basis is not None:
-        job = replace(job, flame=basis.path, coefficients=basis.head.channels)
+    flame = () if basis is None else (basis.path, basis.head.channels)
+    job = Job(corpus.folder, Path(folder), tuple(channels), seed, *flame)
     _open.cache_clear()
     _, rows, *_ = _open(job)
     shape = (VARIANTS, rows[-1].start + rows[-1].frames, Columns(job.coefficients or len(channels)).count)

@@ -52,11 +52,6 @@ class Prosody:
         """(start, end), s, of the silences between phrases."""
         return [(end, start) for (_, end), (start, _) in zip(self.phrases, self.phrases[1:])]
 
-    @property
-    def boundaries(self) -> np.ndarray:
-        """Times, s, at which phrases start and end."""
-        return np.array(sorted(t for phrase in self.phrases for t in phrase))
-
 
 def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
     """Pitch [frames] of float32 samples at 16 kHz: semitones above the voice's median, 0 where nothing is voiced."""

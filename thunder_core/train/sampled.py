@@ -125,31 +125,30 @@ def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Takes that are sampled together. asked, directions: float32 [k, DIRECTION_NAMES], requested ones and readings of them.
-    spreads [k]: of the readings."""
+    """Takes that are sampled together. asked: float32 [k, DIRECTION_NAMES], requested directions.  spreads [k]: of their readings."""
 
     seeds: list[int]
     asked: np.ndarray
-    directions: np.ndarray
     spreads: list[float]
-    steps: int
-    guidance: float
+    steps: int = 0
+    guidance: float = GUIDANCE
+
+    @property
+    def directions(self) -> np.ndarray:
+        """The readings of the requested directions, float32 [k, DIRECTION_NAMES]."""
+        return np.concatenate([reading(one[None], s, spread) for one, s, spread in zip(self.asked, self.seeds, self.spreads)])
 
 
 def _usual_plan(number: int) -> _Plan:
     seeds = [number * WATCHED_TAKES + i for i in range(WATCHED_TAKES)]
-    asked = np.tile(Direction().vector(), (len(seeds), 1))
-    directions = np.concatenate([reading(one[None], s, SPREAD) for one, s in zip(asked, seeds)])
-    return _Plan(seeds, asked, directions, [SPREAD] * len(seeds), 0, GUIDANCE)
+    return _Plan(seeds, np.tile(Direction().vector(), (len(seeds), 1)), [SPREAD] * len(seeds))
 
 
 def _mood_plan(number: int) -> _Plan:
     """In every mood, and in none: exactly as requested, and around that."""
-    asked = np.repeat([Direction(mood=mood).vector() for mood in MOODS], 2, axis=0)
     spreads = [0.0, SPREAD] * len(MOODS)
     seeds = [number * len(spreads) + i for i in range(len(spreads))]
-    directions = np.concatenate([reading(one[None], s, spread) for one, s, spread in zip(asked, seeds, spreads)])
-    return _Plan(seeds, asked, directions, spreads, 0, GUIDANCE)
+    return _Plan(seeds, np.repeat([Direction(mood=mood).vector() for mood in MOODS], 2, axis=0), spreads)
 
 
 def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
@@ -159,8 +158,7 @@ def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
         seeds = [int(s) for s in rng.integers(1 << 30, size=half)]
         asked = [(Direction() if rng.random() < 0.5 else Direction.of_clip(str(rng.integers(1 << 32)), rng)).vector() for _ in seeds]
         spreads = [float(x) for x in rng.choice(_SPREADS, half)]
-        played = [reading(one[None], s, x) for one, s, x in zip(asked, seeds, spreads)]
-        yield _Plan(seeds, np.stack(asked), np.concatenate(played), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
+        yield _Plan(seeds, np.stack(asked), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
 
 
 def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans, aligned: bool) -> SampledClip:

@@ -64,8 +64,10 @@ def option(name: str, **settings: Any) -> Option:
 
 def optimisation(steps: int, rate: float) -> tuple[Option, ...]:
     """--steps and --rate."""
-    of_steps = option("--steps", type=int, default=steps, help="optimiser steps; the learning rate falls to nothing over them")
-    return of_steps, option("--rate", type=float, default=rate, help="highest learning rate")
+    return (
+        option("--steps", type=int, default=steps, help="optimiser steps; the learning rate falls to nothing over them"),
+        option("--rate", type=float, default=rate, help="highest learning rate"),
+    )
 
 
 def _corpus(workspace: Workspace, args: Namespace) -> str:

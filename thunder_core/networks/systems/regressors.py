@@ -13,6 +13,7 @@ FlameSelfTalk makes all frames at once from speech and a training speaker. In tr
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -80,20 +81,14 @@ class CausalSelfAttention(SelfAttention):
         return self.out(y.transpose(1, 2).flatten(2)), (k, v)
 
 
-class AlignedCrossAttention(nn.Module):
-    """Attention of frame t to one key, its own audio frame, in closed form.
+class AlignedCrossAttention(nn.Sequential):
+    """Attention of frame t to one key, its own audio frame, in closed form: audio [B, T, width] → what every frame gets of it.
 
     A softmax over one logit is 1: queries and keys cancel, and what remains is the value's projection.
     """
 
     def __init__(self, width: int):
-        super().__init__()
-        self.value = nn.Linear(width, width)
-        self.out = nn.Linear(width, width)
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """audio [B, T, width] → what every frame gets of it, the same shape."""
-        return self.out(self.value(audio))
+        super().__init__(OrderedDict(value=nn.Linear(width, width), out=nn.Linear(width, width)))
 
 
 class ParallelLayer(nn.Module):
