@@ -20,8 +20,8 @@ from research.train.shaped_sound import ShapedSound, tamed, turns
 from thunder_core.engine.m2s.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
 from thunder_core.engine.speech.pitch import class_of, CLASSES, track
 from thunder_core.face.head import Head
+from thunder_core.networks.encoder import LogMel
 from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.mel import LogMel
 from thunder_core.networks.mouth import SPACES
 from thunder_core.networks.vocoder import Vocoder
 from thunder_core.train.loop import fit, Schedule

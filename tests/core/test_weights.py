@@ -21,10 +21,9 @@ from thunder_core.engine.speech.units import Units
 from thunder_core.engine.weights import identify, SHIPPED, SUMS, write_sums
 from thunder_core.errors import BadWeights
 from thunder_core.networks.denoiser import Denoiser
-from thunder_core.networks.encoder import SpeechEncoder
+from thunder_core.networks.encoder import SpeakerEncoder, SpeechEncoder
 from thunder_core.networks.judge import Judge
 from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.speaker import SpeakerEncoder
 from thunder_core.networks.vocoder import Vocoder
 from thunder_core.networks.weights import load_weights, save_weights
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network of the speech encoder: of a small wav2vec 2.0 family (filter banks in, conformer), trained to recognise phones.
+"""The networks that hear: the speech encoder, of a small wav2vec 2.0 family (filter banks in, conformer), trained to recognise phones,
+and the speaker embedding.
 
-`engine.speech.encoder` says what it is for, and reads sounds with it.
+`engine.speech.encoder` and `engine.speech.speaker` say what they are for, and read sounds with them.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -13,15 +15,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
+from torchaudio.functional import melscale_fbanks
 
 from ..engine.speech import encoder as speech
 from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET
+from ..engine.speech.mel import BINS, FLOOR, HOP
 from ..engine.speech.phones import PHONES
+from ..engine.speech.speaker import WIDTH as SPEAKER_WIDTH
 from ..errors import BadWeights
-from ..types import FPS
+from ..types import FPS, RATE
 from .conformer import Conformer
-from .mel import BINS, HOP, LogMel
-from .weights import Network
+from .weights import load_network, Network
 
 if TYPE_CHECKING:  # it takes seconds to import, and only networks of the waveform need it
     from transformers import PretrainedConfig
@@ -56,6 +60,26 @@ def _body_config(body: dict) -> PretrainedConfig:
     known = AutoConfig.for_model(kind).to_dict().keys()
     settings = {name: value for name, value in body.items() if name in known and name[0] != "_" and name not in _NOT_ITS_SHAPE}
     return AutoConfig.for_model(**settings | {"model_type": kind})
+
+
+class LogMel(nn.Module):
+    """Waveform [B, samples] at 16 kHz → natural-log mel [B, frames, 80]; frame j is centred on j · 10 ms.
+
+    `window` in samples: 400 (25 ms) resolves stops for the encoder; 640 (40 ms) is what Choi et al. draw with M2S. Window and filters are
+    not stored with a network's weights: their last bits depend on the machine.
+    """
+
+    def __init__(self, window: int):
+        super().__init__()
+        self.size = max(512, window)
+        filters = melscale_fbanks(self.size // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney")
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("window", torch.hann_window(window), persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Log-mel [B, frames, 80] of [B, samples]."""
+        spectrum = torch.stft(samples.float(), self.size, HOP, len(self.window), self.window, return_complex=True)
+        return (spectrum.abs().transpose(1, 2) @ self.filters).clamp_min(FLOOR).log()
 
 
 class SpeechEncoder(Network):
@@ -125,6 +149,26 @@ class SpeechEncoder(Network):
     @torch.no_grad()
     def _of_arrays(self, mel: np.ndarray) -> list[np.ndarray]:
         return [each.float().cpu().numpy() for each in self(torch.from_numpy(mel).to(self.mel_std.device))]
+
+
+class SpeakerEncoder(nn.Module):
+    """The speaker embedding 𝒮(w), GE2E of Resemblyzer (Apache-2.0): power mels of 1.6 s → unit vector [256], three LSTM layers over 40
+    mels. `engine.speech.speaker` embeds a sound by it."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(40, SPEAKER_WIDTH, 3, batch_first=True)
+        self.linear = nn.Linear(SPEAKER_WIDTH, SPEAKER_WIDTH)
+
+    @classmethod
+    def load(cls, folder: Path, name: str = "speaker") -> SpeakerEncoder:
+        """The speaker network among the weights of a folder. Raises BadWeights."""
+        return load_network(folder / name, lambda config: cls())
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Power mels [B, 160, 40] → unit vectors [B, 256]."""
+        _, (hidden, _) = self.lstm(mels)
+        return F.normalize(F.relu(self.linear(hidden[-1])), dim=-1)
 
 
 def at_frames(features: Tensor, frames: int) -> Tensor:

@@ -13,10 +13,9 @@ import torch
 from torch import Tensor
 
 from .denoiser import Denoiser
-from .encoder import SpeechEncoder
+from .encoder import SpeakerEncoder, SpeechEncoder
 from .judge import Judge
 from .m2s import MeshToSpeech
-from .speaker import SpeakerEncoder
 from .vocoder import Vocoder
 
 

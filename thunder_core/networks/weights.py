@@ -104,6 +104,13 @@ class Network(nn.Module):
         """The network among the weights of a folder, under its usual name or another, frozen. Raises BadWeights."""
         return load_network(folder / (name or cls.file), lambda config: cls(typed(cls.Config, config)))
 
+    def start_from(self, start: dict[str, Tensor]) -> bool:
+        """Take over another network's weights where names and shapes are the same; returns whether all of them are."""
+        own = self.state_dict()
+        fitting = {name: start[name] for name, value in own.items() if name in start and start[name].shape == value.shape}
+        self.load_state_dict(own | fitting)
+        return len(fitting) == len(own)
+
     def settings(self) -> dict:
         """The configuration, for the card."""
         return asdict(self.config)

@@ -21,9 +21,8 @@ from ..engine.graph import TRANSPOSED
 from ..engine.speech.mel import BINS
 from ..files import write_file
 from ..networks.denoiser import Denoiser
-from ..networks.encoder import SpeechEncoder
+from ..networks.encoder import SpeakerEncoder, SpeechEncoder
 from ..networks.running import JudgeOfLips, KINDS, SeenMouth
-from ..networks.speaker import SpeakerEncoder
 from ..networks.vocoder import Vocoder
 
 _OPERATORS = 17  # version of ONNX's operators

@@ -163,12 +163,9 @@ def gestures(cues: Cues, names: Sequence[str], direction: Direction, rng: np.ran
     made: dict[str, np.ndarray] = {}
 
     def put(channel: str, values: np.ndarray, leaning: bool = False) -> None:
-        both = sides(channel, names)
-        if leaning:
-            both = both[stronger : stronger + 1] if len(both) == 2 else both
-            factors = [1.0]
-        else:
-            factors = [1 + lean, 1 - lean] if len(both) == 2 else [1.0]
+        both, factors = sides(channel, names), (1 + lean, 1 - lean)
+        if len(both) == 1 or leaning:
+            both, factors = both[-1:] if stronger else both[:1], (1.0,)
         for name, factor in zip(both, factors):
             made[name] = made.get(name, 0.0) + factor * values
 

@@ -199,25 +199,17 @@ _SIDES = {"l": "Left", "r": "Right"}
 def facegood_motion(weights: np.ndarray, names: list[str], channels: list[str], fps: float) -> Motion:
     """FACEGOOD's rig channels [T, 116] by name → a Motion on the head's channels, at the same rate."""
     out, jaw = np.zeros((len(weights), len(channels))), np.zeros((len(weights), 3))
-
-    def add(target, value):
-        if target in channels:
-            out[:, channels.index(target)] += value
-
     for name, value in zip(names, np.asarray(weights, np.float64).T):
         if name == "mouth_stretch_c":
             jaw[:, 0] += FACEGOOD_JAW_RADIANS * value
         elif name in ("jaw_sideways_l", "jaw_sideways_r"):
             jaw[:, 1] += 0.12 * value * (1 if name.endswith("l") else -1)
-        elif name in FACEGOOD:
-            target, gain = FACEGOOD[name]
-            add(target, gain * value)
-        elif name[:-1] in FACEGOOD and name[-1] in _SIDES:
-            target, gain = FACEGOOD[name[:-1]]
+        else:
+            target, gain = FACEGOOD.get(name) or FACEGOOD.get(name[:-1], ("", 0.0))
+            if name not in FACEGOOD and target not in channels:  # else ours has one channel for both sides
+                target += _SIDES.get(name[-1], "")
             if target in channels:
-                add(target, gain * value)  # one channel for both sides of ours
-            else:
-                add(target + _SIDES[name[-1]], gain * value)
+                out[:, channels.index(target)] += gain * value
     return Motion(np.clip(out, 0, 1.2).astype(np.float32), jaw.astype(np.float32), fps=fps)
 
 

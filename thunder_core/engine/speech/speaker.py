@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The speaker embedding 𝒮(w) of a sound, by Resemblyzer's GE2E network (`networks.speaker`), the very one the paper names."""
+"""The speaker embedding 𝒮(w) of a sound, by Resemblyzer's GE2E network (`networks.encoder`), the very one the paper names."""
 
 from __future__ import annotations
 

@@ -211,7 +211,7 @@ class Thunder:
         usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
-        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
+        moves the estimate of frames a … b at every step (`networks.m2s.SpeechGuidance`).  `progress` gets 0 … 1 before each
         window of each step and may raise to stop.
         """
 
