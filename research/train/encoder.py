@@ -66,7 +66,7 @@ class PhoneBatches:
         self.odds = np.array([c.length for c in clips], float)
         self.odds /= self.odds.sum()
         # One level per clip; measured once, on its first ten seconds.
-        self.gains = [gain(corpus.stretch(c, 0, min(c.length, 10 * RATE))) for c in clips]
+        self.gains = [gain(corpus.samples(c, 0, min(c.length, 10 * RATE))) for c in clips]
 
     def part(self, number: int, count: int) -> PhoneBatches:
         """The same from part `number` of `count` of the clips (`loop.own_part`)."""
@@ -86,7 +86,7 @@ class PhoneBatches:
             want = round(CROP * speed)  # frames of the clip that make the crop
             start = int(rng.integers(0, max(1, len(whole) - want + 1)))
             take = min(want, len(whole) - start)
-            crop = torch.from_numpy(self.corpus.stretch(clip, start * 2 * LABEL_HOP, take * 2 * LABEL_HOP)) * self.gains[pick]
+            crop = torch.from_numpy(self.corpus.samples(clip, start * 2 * LABEL_HOP, take * 2 * LABEL_HOP)) * self.gains[pick]
             fill = CROP if take == want else round(take / speed)
             if speed != 1.0:
                 crop = change_speed(crop, fill * 2 * LABEL_HOP)

@@ -205,5 +205,4 @@ class SmplxLayer(_Layer):
 
 def vertex_layer(head: Head, vertices: np.ndarray | None = None) -> nn.Module:
     """The layer that places a head's vertices: smplx's for a FLAME file where smplx is installed, else ours."""
-    of_flame = head.identity.shape[2] > 0
-    return (SmplxLayer if of_flame and find_spec("smplx") else FlameLayer)(head, vertices)
+    return (SmplxLayer if head.identity.shape[2] and find_spec("smplx") else FlameLayer)(head, vertices)

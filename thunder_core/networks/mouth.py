@@ -47,9 +47,7 @@ class _Vertices(_Space):
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
         """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""
-        batch, frames = jaw.shape[:2]
-        moved = self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest
-        return moved.unflatten(0, (batch, frames))
+        return (self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest).unflatten(0, jaw.shape[:2])
 
 
 class Mouth(_Vertices):

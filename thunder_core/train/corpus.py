@@ -97,14 +97,10 @@ class Corpus:
         motion = self.folder / "tracked.f16"
         self._tracked = np.memmap(motion, np.float16, "r") if motion.exists() and motion.stat().st_size else None
 
-    def samples(self, clip: Clip) -> np.ndarray:
-        """A clip's samples, float32 [length], −1..1."""
-        return self._samples[clip.start : clip.start + clip.length].astype(np.float32) / 32768
-
-    def stretch(self, clip: Clip, start: int, length: int) -> np.ndarray:
-        """float32 [length] of a clip's samples from sample `start`."""
+    def samples(self, clip: Clip, start: int = 0, length: int | None = None) -> np.ndarray:
+        """A clip's samples, float32 [length], −1..1: all, or `length` of them from sample `start`."""
         a = clip.start + start
-        return self._samples[a : a + length].astype(np.float32) / 32768
+        return self._samples[a : a + (clip.length if length is None else length)].astype(np.float32) / 32768
 
     def phones(self, clip: Clip) -> np.ndarray:
         """uint8 [length / 160], one phone index per 10 ms."""

@@ -121,16 +121,21 @@ def extract_features(
     return units
 
 
+def open_features(folder: Path) -> tuple[list[Row], np.ndarray, str]:
+    """Rows, features float16 [F, d], and `lip_kernels.identity` of the encoder whose features they are."""
+    about = json.loads((folder / "rows.json").read_text())
+    rows = [Row(**row) for row in about["rows"]]
+    features = np.memmap(folder / "features.f16", np.float16, "r").reshape(rows[-1].start + rows[-1].frames, about["width"])
+    return rows, features, about["encoder"]
+
+
 class MotionSet:
     """Read-only view of what `extract_features` and `animate` wrote."""
 
     def __init__(self, corpus: Corpus, folder: Path):
         self.corpus = corpus
-        about = json.loads((folder / "rows.json").read_text())
-        self.rows = [Row(**r) for r in about["rows"]]
-        self.encoder = about.get("encoder", "")  # `lip_kernels.identity` of the one whose features these are
-        total = self.rows[-1].start + self.rows[-1].frames
-        self.features = np.memmap(folder / "features.f16", np.float16, "r").reshape(total, about["width"])
+        self.rows, self.features, self.encoder = open_features(folder)
+        total = len(self.features)
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
         self.motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(VARIANTS, total, -1)
         self.directions = np.load(folder / "directions.npy")
@@ -161,7 +166,7 @@ class MotionSet:
         if row.clip < 0:
             a = (row.start - self._quiet_from + start) * SAMPLES_PER_FRAME
             return self._quiet[a : a + n].astype(np.float32) / 32768
-        return self.corpus.stretch(self.corpus.clips[row.clip], start * SAMPLES_PER_FRAME, n)
+        return self.corpus.samples(self.corpus.clips[row.clip], start * SAMPLES_PER_FRAME, n)
 
     def draw(self, numbers: list[int], frames: int, batch: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
         """`batch` random crops: (row number, first frame, variant), rows in proportion to their length."""

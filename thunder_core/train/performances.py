@@ -24,7 +24,7 @@ from ..types import pack
 from .corpus import Corpus
 from .flame_basis import FlameBasis
 from .lip_kernels import fitted_to, KERNELS
-from .motions import Row, VARIANTS
+from .motions import open_features, Row, VARIANTS
 from .prosody import semitones
 from .teacher import perform
 
@@ -114,12 +114,13 @@ def _done(job: Job) -> int:
 @lru_cache(1)
 def _open(job: Job) -> tuple[Corpus, list[Row], np.ndarray | None, FlameBasis | None]:
     """The corpus, its rows, features [F, d] (None if the teacher cannot read them), and the basis of the motions; once in a process."""
-    about = json.loads((job.folder / "rows.json").read_text())
-    rows = [Row(**r) for r in about["rows"]]
-    features = None
-    if about.get("encoder") == fitted_to():
-        features = np.memmap(job.folder / "features.f16", np.float16, "r").reshape(rows[-1].start + rows[-1].frames, about["width"])
-    return Corpus(job.corpus), rows, features, None if job.flame is None else FlameBasis(job.flame, job.coefficients)
+    rows, features, encoder = open_features(job.folder)
+    return (
+        Corpus(job.corpus),
+        rows,
+        features if encoder == fitted_to() else None,
+        None if job.flame is None else FlameBasis(job.flame, job.coefficients),
+    )
 
 
 def _performed(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:

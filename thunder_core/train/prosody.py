@@ -119,5 +119,4 @@ def _accents(loud: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray) -> 
     standing = np.where(spoken, standing, standing[spoken].min())
     peaks, rises = filters.peaks(np.pad(standing, 1, constant_values=standing.min()), _APART, _PROMINENT)
     keep = spoken[peaks - 1] & (standing[peaks - 1] > 0)
-    weights = np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)
-    return (peaks[keep] - 1) / FPS, weights
+    return (peaks[keep] - 1) / FPS, np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)

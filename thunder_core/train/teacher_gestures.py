@@ -26,8 +26,7 @@ OPEN_MM, WIDE_MM = 8.0, 3.0  # opening and width at which the cues `open` and `w
 def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:
     """A bump [T] that peaks at `at` s, rising over `rise` s and falling over `fall` s."""
     t = np.arange(frames) / FPS - at
-    x = np.clip(np.where(t < 0, 1 + t / rise, 1 - t / fall), 0, 1)
-    return smoothstep(x)
+    return smoothstep(np.clip(np.where(t < 0, 1 + t / rise, 1 - t / fall), 0, 1))
 
 
 @dataclass(frozen=True)

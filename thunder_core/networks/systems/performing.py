@@ -54,8 +54,7 @@ class NetworkPerformer:
                 raise BadRequest("The motion that the style is taken from is none of this head, or shorter than a second: choose another")
             condition = self.network.condition_of(torch.from_numpy(reference.astype(np.float32))[None].to(device))
         audio = torch.from_numpy(np.ascontiguousarray(voice.features))[None].to(device)
-        x = self.network.sample(audio, seeds, condition, steps, guidance, progress)
-        return self.thunder.finish(x.cpu().numpy(), voice)
+        return self.thunder.finish(self.network.sample(audio, seeds, condition, steps, guidance, progress).cpu().numpy(), voice)
 
     def moods_of(self, picture: np.ndarray) -> np.ndarray:
         """Of Media2Face: the strength of every mood but neutral, 0 … 1, in thousandths, that a grey picture of a face [h, w], 0 … 1, shows.

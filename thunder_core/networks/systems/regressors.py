@@ -125,12 +125,14 @@ class FlameFormerLayer(ParallelLayer):
 
 def speakers_of(seeds: Sequence[int], count: int) -> Tensor:
     """A training speaker for every seed, int64 [S]: the same seed has the same one whatever its neighbours are."""
-    draws = [torch.randint(count, (1,), generator=torch.Generator().manual_seed(int(seed) % 2**63)) for seed in seeds]
-    return torch.cat(draws)
+    return torch.cat([torch.randint(count, (1,), generator=torch.Generator().manual_seed(int(seed) % 2**63)) for seed in seeds])
 
 
 class Regressor(Standardised):
-    """A decoder that makes motion of speech features and a training speaker: the base of FlameFormer and FlameSelfTalk."""
+    """A decoder that makes motion of speech features and a training speaker: the base of FlameFormer and FlameSelfTalk.
+
+    They have `free_run(audio [1 or B, T, d], speaker [B], progress)` → standardised motions [B, T, C].
+    """
 
     Layer: ClassVar[type[ParallelLayer]] = ParallelLayer
 
@@ -143,10 +145,6 @@ class Regressor(Standardised):
         self.norm = nn.LayerNorm(w)
         self.motion_out = nn.Linear(w, config.motion)
         self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
-
-    def free_run(self, audio: Tensor, speaker: Tensor, progress: Progress = no_progress) -> Tensor:
-        """Standardised motions [B, T, C] of features [1 or B, T, d] for speakers [B]."""
-        raise NotImplementedError
 
     @torch.no_grad()
     def sample(
