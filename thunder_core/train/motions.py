@@ -126,7 +126,7 @@ def open_features(folder: Path) -> tuple[list[Row], np.ndarray, str]:
     about = json.loads((folder / "rows.json").read_text())
     rows = [Row(**row) for row in about["rows"]]
     features = np.memmap(folder / "features.f16", np.float16, "r").reshape(rows[-1].start + rows[-1].frames, about["width"])
-    return rows, features, about["encoder"]
+    return rows, features, about.get("encoder", "")
 
 
 class MotionSet:
