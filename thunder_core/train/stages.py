@@ -115,15 +115,10 @@ def _m2s(workspace: Workspace, args: Namespace) -> dict:
     start = start_weights(args.start, workspace.weights) if args.start else None
     network, figures = train_m2s(workspace.motions(), head, workspace.runs / name, schedule, args.space, workspace.device, start)
     about = f"{args.space}2s mesh-to-speech", _OF_MOTIONS, schedule, figures
-    workspace.export(name, network.state_dict(), network.settings(), *about, start=start_file(args.start))
+    workspace.export(name, network.state_dict(), network.settings(), *about, start=args.start)
     if args.space == "mouth":
         save_trained_mouth(workspace.weights, head)
     return figures
-
-
-def start_file(folder: Path | None) -> Path | None:
-    """The file of mesh-to-speech's weights in a folder."""
-    return folder / "m2s.safetensors" if folder else None
 
 
 def start_weights(folder: Path, weights: Path) -> dict[str, Tensor]:

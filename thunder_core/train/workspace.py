@@ -94,14 +94,14 @@ class Workspace:
         schedule: Schedule | None = None, figures: dict | None = None, folder: Path | None = None, start: Path | None = None,
     ) -> None:  # fmt: skip
         """Write `name`.safetensors and .json with a card: description, data, commit, steps, seed, figures, who of the corpus is in which
-        split, and the weights file `start` that training went on from."""
+        split, and the mesh-to-speech of the weights folder `start` that training went on from."""
         card = {"what": what, "data": data, "commit": version(), "figures": figures or {}}
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
         if figures and folder is None:
             card["voices"] = self.corpus().voices()
         if start:
-            card["start"] = f"{start.stem} {hash_of(start)[:10]}"
+            card["start"] = f"m2s {hash_of(start / 'm2s.safetensors')[:10]}"
         save_weights((folder or self.weights) / name, tensors, config, card)
 
 

@@ -10,7 +10,7 @@ from research.train.lip_video import chosen, film
 from research.train.sv2s import NAME, train_sv2s
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
-from thunder_core.train.stages import optimisation, option, start_file, start_weights
+from thunder_core.train.stages import optimisation, option, start_weights
 from thunder_core.train.workspace import Workspace
 
 HELP = "train silent video to speech, mesh-to-speech's reference"
@@ -30,7 +30,5 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     start = start_weights(args.start, workspace.weights) if args.start else None
     network, figures = train_sv2s(motions, films, workspace.runs / NAME, schedule, workspace.device, start)
     data = f"films of the teacher's lips, {args.minutes:g} minutes of the corpus"
-    workspace.export(
-        NAME, network.state_dict(), network.settings(), "silent video to speech", data, schedule, figures, start=start_file(args.start)
-    )
+    workspace.export(NAME, network.state_dict(), network.settings(), "silent video to speech", data, schedule, figures, start=args.start)
     return figures
