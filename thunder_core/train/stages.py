@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..engine.m2s.mouth import save_trained_mouth
@@ -95,7 +96,8 @@ def _hear(workspace: Workspace, args: Namespace) -> str:
     made = extract_features(workspace.corpus(), encoder, speaker, workspace.motions_folder, workspace.seed, *counts)
     if units is None:
         config = {"count": made.count, "width": made.centroids.shape[1]}
-        workspace.export("units", made.state_dict(), config, "speech units, k-means of encoder features", "corpus, training voices")
+        tensors = {"centroids": torch.from_numpy(made.centroids)}
+        workspace.export("units", tensors, config, "speech units, k-means of encoder features", "corpus, training voices")
     return f"features and units → {workspace.motions_folder}"
 
 
