@@ -13,7 +13,7 @@ import math
 import torch
 from torch import nn, Tensor
 
-from ..engine.diffusion.denoiser import DenoiserConfig, first_noise
+from ..engine.diffusion import DenoiserConfig, first_noise
 from .attention import attention
 from .weights import Network
 

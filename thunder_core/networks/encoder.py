@@ -21,7 +21,7 @@ from ..engine.speech import encoder as speech
 from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET
 from ..engine.speech.mel import BINS, FLOOR, HOP
 from ..engine.speech.phones import PHONES
-from ..engine.speech.speaker import WIDTH as SPEAKER_WIDTH
+from ..engine.vocoder import WIDTH as SPEAKER_WIDTH
 from ..errors import BadWeights
 from ..types import FPS, RATE
 from .conformer import Conformer

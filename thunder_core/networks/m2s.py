@@ -13,7 +13,7 @@ import torch.nn.functional as F
 import torchaudio
 from torch import nn, Tensor
 
-from ..engine.m2s.listening import MeshToSpeechConfig
+from ..engine.m2s import MeshToSpeechConfig
 from ..engine.speech.mel import BINS
 from ..face.head import Head
 from .mouth import Mouth, trained_mouth

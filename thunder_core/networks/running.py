@@ -26,7 +26,7 @@ class JudgeOfLips(Judge):
         self, speech: Tensor, lips: Tensor, expected: Tensor, asked: Tensor, plain: Tensor, opening: Tensor,
         features: Tensor | None = None, evidence: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        """Arguments as `m2s.judge.Judge.opinion`, with a batch's dimension → opinions [B, T, 2], in_all [B], hard [B, T]."""
+        """Arguments as `scorer.Judge.opinion`, with a batch's dimension → opinions [B, T, 2], in_all [B], hard [B, T]."""
         known = self.reference(speech, expected, asked)
         return self.opinion(lips, known, features, evidence), self.in_all(speech, lips, plain, opening), self.hard(speech, expected)
 
@@ -47,7 +47,7 @@ KINDS = {
 
 
 class TorchNetwork:
-    """A network of a folder of weights on a device of torch's; called as `engine.graph.Graph`."""
+    """A network of a folder of weights on a device of torch's; called as `engine.network.Graph`."""
 
     def __init__(self, path: Path, device: str):
         """path: of NAME.safetensors, without the ending. Raises BadWeights."""

@@ -4,7 +4,7 @@
 A network that draws each spectral frame for itself cannot know how far a tone's phase has moved since the last one, nor do
 mesh-to-speech's soft mels show it. So the pitch is predicted from the frames, its phase is summed up over time, and the network (ConvNeXt
 blocks at 100 Hz) decides how loud the pulses and how loud the noise sound in every band of every frame. Both are products in
-the short-time Fourier domain and come back by one inverse transform. `engine.m2s.vocoder` makes that sound.
+the short-time Fourier domain and come back by one inverse transform. `engine.vocoder` makes that sound.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ..engine.m2s.vocoder import VocoderConfig
 from ..engine.speech.mel import BINS
 from ..engine.speech.pitch import CLASSES
+from ..engine.vocoder import VocoderConfig
 from .weights import Network
 
 _MOST = 1.5  # nats (13 dB) that the network may add to the mel's own level

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..engine.m2s.mouth import save_trained_mouth
+from ..engine.m2s import save_trained_mouth
 from ..engine.speech.encoder import SpeechEncoder as SpeechReader
-from ..engine.speech.speaker import SpeakerEncoder
-from ..engine.speech.units import Units
+from ..engine.speech.features import Units
 from ..engine.systems.thunder import Thunder
+from ..engine.vocoder import SpeakerEncoder
 from ..engine.weights import write_sums
 from ..files import hash_of
 from ..networks.denoiser import Denoiser

@@ -11,10 +11,10 @@ import torch
 
 from ...direction import AXES, MOODS
 from ...engine.cards import unusable
-from ...engine.systems.performing import Progress
 from ...engine.systems.thunder import Thunder, VoiceFeatures
 from ...errors import BadRequest
 from ...files import hash_of
+from ...progress import Progress
 from ...systems import FOLDER, LEAST_PICTURE
 from ...types import Motion
 from . import load_system

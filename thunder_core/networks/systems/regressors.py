@@ -22,9 +22,8 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from ...engine.diffusion.sampling import in_windows
-from ...engine.systems.performing import Progress
-from ...progress import no_progress
+from ...engine.diffusion import in_windows
+from ...progress import no_progress, Progress
 from ..attention import attention
 from ..denoiser import alibi_bias, alibi_slopes, SelfAttention, Standardised
 
