@@ -326,10 +326,10 @@ class Engine:
         """The pull of mesh-to-speech for `Thunder.perform`. Raises BadRequest without torch, which takes its gradients."""
         if not find_spec("torch"):
             raise BadRequest("Lip-Sync Pull needs the engine for graphics cards: install it in the preferences, or set Lip-Sync Pull to 0")
-        from ..networks.guidance import SpeechGuidance
+        from ..networks.m2s import SpeechGuidance
 
         known = self.thunder.denoiser
-        return SpeechGuidance.load(
+        return SpeechGuidance(
             self.folder, self.head, voice.units, voice.presence, known.mean, known.deviation, strength, self.device
         )  # fmt: skip
 

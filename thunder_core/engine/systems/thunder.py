@@ -237,8 +237,8 @@ class Thunder:
         one hears it (`hear`).
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
-        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` is called before each
-        window of each step.
+        moves the estimate of frames a … b at every step (`networks.m2s.SpeechGuidance`).  `progress` is called before
+        each window of each step.
         """
 
         def style_of(i: int) -> np.ndarray | None:
