@@ -15,6 +15,7 @@ from ...thunder_core.face.head import Head, load_head
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.recent import Recent
 from . import binding, build
+from .family import points_of
 
 MEASURED = "thunder_measured"  # armature property: the sentence that Measure reported
 COUNT = "thunder_flame"  # armature property: number of expression directions that its mesh has as keys
@@ -92,14 +93,13 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
 
     Its joints are where the bones are, and expression does not move them.
     """
-    data, keys = mesh.data, mesh.data.shape_keys
-    blocks, count = keys.key_blocks, len(mesh.data.vertices)
+    data, blocks, count = mesh.data, mesh.data.shape_keys.key_blocks, len(mesh.data.vertices)
     names = names_of(mesh, armature)
 
     def offsets(block):
-        return _points(block.data, count) - _points(block.relative_key.data, count)
+        return points_of(block.data) - points_of(block.relative_key.data)
 
-    rest = _points(keys.reference_key.data, count)
+    rest = points_of(data.shape_keys.reference_key.data)
     for block in blocks:
         if block.name.startswith("identity") and not block.mute and block.value:
             rest = rest + block.value * offsets(block)
@@ -138,12 +138,6 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
         regions=np.zeros((0, count), np.float32),
         identity=np.zeros((count, 3, 0), np.float32),
     )
-
-
-def _points(data, count: int) -> np.ndarray:
-    buffer = np.empty(3 * count, np.float32)
-    data.foreach_get("co", buffer)
-    return buffer.reshape(-1, 3).astype(np.float64)
 
 
 def _regressor(points: np.ndarray, joints: np.ndarray) -> np.ndarray:
@@ -190,13 +184,11 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
     wanted = joints + shift
     moved = max(float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place)) for name, place in zip(build.JOINTS, wanted))
     kept, selected = view_layer.objects.active, armature.select_get(view_layer=view_layer)
-    view_layer.objects.active = armature
-    bpy.ops.object.mode_set(mode="EDIT")
     try:
-        for name, place in zip(build.JOINTS, wanted):
-            build.place_bone(armature.data.edit_bones[name], place)
+        with build.editing(armature, view_layer) as bones:
+            for name, place in zip(build.JOINTS, wanted):
+                build.place_bone(bones[name], place)
     finally:
-        bpy.ops.object.mode_set(mode="OBJECT")
         view_layer.objects.active = kept
         armature.select_set(selected, view_layer=view_layer)
     return moved

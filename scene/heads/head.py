@@ -26,7 +26,6 @@ PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "
 PUPPET_MARK = "thunder_stand_in"  # property of a temporary copy, which is never taken for one of the animator's heads
 _BESIDE = 0.1  # gap between an added head and its neighbour, as a share of the head's width
 _SET = 20.0  # width in head widths above which a mesh is a set, not a body
-_UNREADABLE = f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on"
 
 
 @dataclass(frozen=True)
@@ -83,15 +82,11 @@ class Rig:
 @lru_cache(maxsize=1)
 def channel_names() -> tuple[str, ...]:
     """The expression channels of the bundled head, in the model's order."""
-    with _open_asset() as asset:
-        return tuple(str(name) for name in asset["expression_names"])
-
-
-def _open_asset():
     try:
-        return np.load(ASSET, allow_pickle=False)
+        with np.load(ASSET, allow_pickle=False) as asset:
+            return tuple(str(name) for name in asset["expression_names"])
     except (OSError, ValueError) as error:
-        raise BadHead(_UNREADABLE) from error
+        raise BadHead(f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on") from error
 
 
 @lru_cache(maxsize=len(PEOPLE))
@@ -140,10 +135,10 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
     """
     view_layer.update()
     owner = _whole(mesh)
-    taken = [extent(other) for other in in_scene(scene) if other != mesh and _whole(other) != owner]
+    taken = [family.extent(other) for other in in_scene(scene) if other != mesh and _whole(other) != owner]
     if not taken:
         return
-    low, high = extent(mesh)
+    low, high = family.extent(mesh)
     gap, shift = _BESIDE * (high[0] - low[0]), np.zeros(3)
     if owner.parent is None and owner.location.length < 1e-6:
         middle = (low + high) / 2
@@ -157,7 +152,7 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
             if obj.type == "MESH"
             and obj not in own
             and obj.visible_get(view_layer=view_layer)
-            and (box := extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])
+            and (box := family.extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])
         ]
     for _ in taken:
         for least, most in taken:
@@ -166,12 +161,6 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
     if shift.any():
         owner.location = owner.location + Vector(shift)
         view_layer.update()
-
-
-def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the greatest corner of an object's box in the world."""
-    corners = np.array([obj.matrix_world @ Vector(corner) for corner in obj.bound_box])
-    return corners.min(0), corners.max(0)
 
 
 # ---- finding
@@ -207,10 +196,8 @@ def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
 
 
 def _known_keys(mesh: bpy.types.Object) -> list[str]:
-    keys = mesh.data.shape_keys if mesh.data else None
-    if keys is None:
-        return []
-    return [name for name in channel_names() if name in keys.key_blocks]
+    there = set(family.key_names(mesh))
+    return [name for name in channel_names() if name in there]
 
 
 def _own_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:

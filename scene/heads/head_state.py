@@ -58,7 +58,7 @@ def mapping(owner: bpy.types.Object) -> str:
 
 
 def keep_mapping(owner: bpy.types.Object, text: str) -> None:
-    """Remember the JSON of a character's mapping; "" forgets this file's own."""
+    """Remember the JSON of a character's mapping."""
     if owner.library is None and owner.override_library is None:
         owner.thunder.mapping = text
         if (state := of(owner)) is not None:

@@ -123,7 +123,7 @@ def keep(scene) -> None:
         like = Mapping("By Hand")
     preview_on = settings.preview
     channel_preview.end(scene)
-    character.keep(obj, replace(plan_of_rows(settings.table, like), balance=settings.balance))
+    head_state.keep_mapping(obj, replace(plan_of_rows(settings.table, like), balance=settings.balance).to_json())
     settings.table_text = head_state.mapping(obj)
     if preview_on:
         settings.preview = True
@@ -138,5 +138,5 @@ def edited(row, context) -> None:
 def keep_plan(scene, obj: bpy.types.Object, plan: Mapping) -> None:
     """Keep a whole new mapping and show it in the table."""
     channel_preview.end(scene)
-    character.keep(obj, plan)
+    head_state.keep_mapping(obj, plan.to_json())
     fill(scene, obj)

@@ -11,6 +11,7 @@ from mathutils import Matrix, Vector
 
 from ..animation import display
 from ..heads import binding, character, head, rna_paths
+from ..heads.family import points_of
 from ..host import compat
 
 MOVED = 0.2  # share of a key's largest movement above which a vertex belongs to the face
@@ -47,10 +48,10 @@ def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
         copied.hide_select = copied.hide_viewport = copied.hide_render = False
     for original in originals:
         _relink(original, made, shift)
-    for block in made.values():
-        animation = block.animation_data
-        if animation is not None:
-            _relink_drivers(animation, made)
+    drivers = [curve.driver for block in made.values() if block.animation_data is not None for curve in block.animation_data.drivers]
+    for target in (target for driver in drivers for variable in driver.variables for target in variable.targets):
+        if target.id in made:
+            target.id = made[target.id]
     data = [block for block in made.values() if isinstance(block, bpy.types.Mesh)]
     visible = [made[original] for original in originals if _is_visible(rig, original)]
     return Puppet([made[original] for original in originals], visible, tuple(made[target] for target in rig.targets), data)
@@ -87,12 +88,6 @@ def _point(struct, made: dict) -> None:
             value = getattr(struct, prop.identifier)
             if isinstance(value, bpy.types.ID) and value in made:
                 setattr(struct, prop.identifier, made[value])
-
-
-def _relink_drivers(animation, made: dict) -> None:
-    for target in (target for curve in animation.drivers for variable in curve.driver.variables for target in variable.targets):
-        if target.id in made:
-            target.id = made[target.id]
 
 
 def play(puppet: Puppet, rig: head.Rig, entry) -> None:
@@ -177,21 +172,15 @@ def _moving(rig: head.Rig) -> np.ndarray:
         return np.array(places or [rig.mesh.matrix_world @ Vector(corner) for corner in rig.mesh.bound_box])
     wanted = {rna_paths.split(track.path)[0] for target in rig.targets if target == keys for _, track in rig.tracks_of(target)}
     blocks = [block for block in keys.key_blocks if rna_paths.split(rna_paths.key_path(block.name))[0] in wanted]
-    rest = _points(keys.reference_key.data)
+    rest = points_of(keys.reference_key.data)
     moved = np.zeros(len(rest), bool)
     for block in blocks[:: max(1, len(blocks) // KEYS_LOOKED_AT)]:
-        base = rest if block.relative_key == keys.reference_key else _points(block.relative_key.data)
-        far = np.linalg.norm(_points(block.data) - base, axis=1)
+        base = rest if block.relative_key == keys.reference_key else points_of(block.relative_key.data)
+        far = np.linalg.norm(points_of(block.data) - base, axis=1)
         moved |= far > MOVED * max(far.max(), 1e-9)
     places = rest[moved] if moved.any() else rest
     matrix = np.array(rig.mesh.matrix_world)
     return places @ matrix[:3, :3].T + matrix[:3, 3]
-
-
-def _points(data) -> np.ndarray:
-    buffer = np.empty(3 * len(data), np.float32)
-    data.foreach_get("co", buffer)
-    return buffer.reshape(-1, 3)
 
 
 def extent(rig: head.Rig, frame: Matrix) -> tuple[Vector, Vector]:

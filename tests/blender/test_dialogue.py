@@ -8,7 +8,7 @@ from played_engine import PlayedClient
 from thunder.cli import bake
 from thunder.scene.animation import display, reading
 from thunder.scene.engine import connection
-from thunder.scene.heads import head
+from thunder.scene.heads import family, head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, first_seed, generation, sampling as sampling_module, take_list
 from thunder.scene.takes.commit import dialogue as commit_dialogue
@@ -428,7 +428,7 @@ def test_a_head_is_added_beside_those_that_are_there(blender, unit):
     blender.context.view_layer.update()
     spans = []
     for mesh in head.in_scene(blender.context.scene):
-        low, high = head.extent(mesh)
+        low, high = family.extent(mesh)
         spans.append((low[0], high[0]))
     spans.sort()
     width = spans[0][1] - spans[0][0]
