@@ -81,7 +81,7 @@ def part_of(actions: list, rig: head.Rig, index: int) -> tuple[bpy.types.Action 
     named = [action for action in fitting if action.get(compat.TARGET) == target.name]
     if not named and index < len(actions) and actions[index] in fitting:
         named = [actions[index]]  # the data-block was renamed since
-    return (named[0], compat.default_slot(named[0], target)) if named else (None, "")
+    return (named[0], compat.slot_for(named[0], target)) if named else (None, "")
 
 
 def base_track(target):
@@ -208,7 +208,7 @@ def own_targets(rig: head.Rig) -> list[dict]:
         return [{}] * len(rig.targets)
     for state, action, target in zip(states, own_actions(rig), rig.targets):
         if action is not None and not state.get("slot"):  # stored before 4.4, which had no slots
-            state["slot"] = compat.default_slot(action, target)
+            state["slot"] = compat.slot_for(action, target)
     return states
 
 

@@ -44,6 +44,5 @@ def hold_pose(target, name: str, action, index: int) -> None:
     track = animation.nla_tracks.new()
     track.name = name
     strip = track.strips.new(name, 1, action)
-    if compat.HAS_SLOTS:
-        compat.set_strip_slot(strip, compat.slot_for(action, target, index))
+    compat.set_strip_slot(strip, compat.slot_for(action, target, index))
     strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"

@@ -139,11 +139,4 @@ _HANDLERS = (
 )
 
 
-def register():
-    """Watch for files being opened."""
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    """Stop watching."""
-    handlers.remove(_HANDLERS)
+register, unregister = handlers.register_factory(_HANDLERS)

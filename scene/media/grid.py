@@ -431,9 +431,4 @@ def leave_for_file(*_):
 _HANDLERS = (("save_pre", leave_for_file), ("undo_post", leave_for_file), ("redo_post", leave_for_file))
 
 
-def register():
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    handlers.remove(_HANDLERS)
+register, unregister = handlers.register_factory(_HANDLERS)

@@ -461,12 +461,7 @@ live = session.add(LiveScore())
 
 def redraw() -> None:
     """Ask everything that shows scores to be drawn again."""
-    jobs.redraw()
-    manager = getattr(bpy.context, "window_manager", None)
-    for window in manager.windows if manager else ():
-        for area in window.screen.areas:
-            if area.type in ("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"):
-                area.tag_redraw()
+    jobs.redraw(("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"))
 
 
 @persistent
@@ -511,11 +506,4 @@ _HANDLERS = (
 )
 
 
-def register():
-    """Watch for edits."""
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    """Stop watching."""
-    handlers.remove(_HANDLERS)
+register, unregister = handlers.register_factory(_HANDLERS)

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from performances import write_wav
+from performances import trim_start, write_wav
 from played_engine import PlayedClient
 from thunder.cli import bake
 from thunder.scene.animation import display, reading
@@ -231,7 +231,7 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, shot, tm
     entry = scene.thunder.takes[0]
     assert entry.first == 11 and 28 <= entry.last <= 31
     assert fingerprint.stale(scene) == []  # what was left out is not missed
-    compat.trim_start(strips["one"], 2)
+    trim_start(strips["one"], 2)
     assert fingerprint.stale(scene) == []
     scene.frame_preview_end = 12
     with pytest.raises(errors.BadSound, match="preview range"):
