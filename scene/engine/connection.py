@@ -90,34 +90,33 @@ def _model_files() -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (name != "head.npz", name)))
 
 
+def _weights_in_use() -> Path:
+    """The folder of the weights that the next request would use. Raises BadWeights."""
+    return Path((_engine.client.weights if _engine.client is not None else weights()) or WEIGHTS)
+
+
 def knows_styles() -> bool:
     """Whether the weights that the next request would use can be given a direction. Quick: for panels."""
     try:
-        folder = _engine.client.weights if _engine.client is not None else weights()
-    except BadWeights:
-        return False
-    path = os.path.join(folder or WEIGHTS, "denoiser.json")
-    try:
-        return _styles_in(path, os.stat(path).st_mtime_ns) > 0
-    except OSError:
+        card = _weights_in_use() / "denoiser.json"
+        return _styles_in(card, card.stat().st_mtime_ns) > 0
+    except (BadWeights, OSError):
         return False
 
 
 def systems() -> tuple[System, ...]:
     """The systems that a request can use now. Quick: for panels."""
     try:
-        folder = _engine.client.weights if _engine.client is not None else weights()
+        return tuple(available(_weights_in_use()))
     except BadWeights:
-        folder = None
-    return tuple(available(Path(folder or WEIGHTS)))
+        return tuple(available(Path(WEIGHTS)))
 
 
 @lru_cache(maxsize=4)
-def _styles_in(path: str, changed: int) -> int:
+def _styles_in(card: Path, changed: int) -> int:
     """Number of style values of the diffusion model described in a file. changed: the file's time."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return int(json.load(file)["config"].get("style", 0))
+        return int(json.loads(card.read_text(encoding="utf-8"))["config"].get("style", 0))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return 0
 

@@ -212,12 +212,8 @@ def name_of(mesh) -> str:
 def place(scene, path: str, name: str, first: int):
     """Put a spoken file in the sequencer as a muted, packed strip called `name`, replacing the one before."""
     editor = scene.sequence_editor or scene.sequence_editor_create()
-    members = compat.strips(editor)
-    for old in [s for s in members if s.type == "SOUND" and (s.name == name or s.name.startswith(name + "."))]:
-        sound = old.sound
-        members.remove(old)
-        if sound is not None and sound.users == 0:
-            bpy.data.sounds.remove(sound)
+    for old in [s for s in compat.strips(editor) if s.type == "SOUND" and (s.name == name or s.name.startswith(name + "."))]:
+        strip.remove(scene, old)
     for voice in [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]:
         strip.flip_back(voice)  # the new sound starts muted, so the original plays again
     strip_ = strip.add(scene, path, name, first)
