@@ -264,8 +264,8 @@ def listen(
 def _score(
     client, scene, rig: head.Rig, entry, voice: strip.Voice, read: Callable[..., Generator], path: str = ""
 ) -> Generator[bool, None, str | None]:
-    """Read the animation of a head by `read`, ask the engine for its score and keep it. Yields whether it only waits; returns why nothing was
-    scored, None on success.
+    """Read the animation of a head by `read`, ask the engine for its score and keep it. Yields whether it only waits; returns why nothing
+    was scored, None on success.
 
     entry: the take that plays, None for none.  path: a file of the voice, "" to wait until it is read.
     """
