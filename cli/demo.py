@@ -25,7 +25,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.media import contact_sheet, grid_film, studio
+from ..scene.media import contact_sheet, studio
 from ..scene.review import listening
 from ..scene.takes import generation, loudness, take_list
 from ..scene.takes.sampling import Sampling
@@ -149,7 +149,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
             bar.begin("Filming all takes")
             height = SMALL_PIXELS if chosen.small else TAKES_PIXELS
             with quiet(), film_progress(bar, stage.scene):
-                grid_film.render(stage.scene, stage.rig, list(stage.scene.thunder.takes), parts["takes.mp4"], height, chosen.small)
+                studio.render_grid(stage.scene, stage.rig, list(stage.scene.thunder.takes), parts["takes.mp4"], height, chosen.small)
 
         bar.begin("Drawing the contact sheet")
         draw_sheet(stage, parts["takes.png"])

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import bpy
 import numpy as np
@@ -79,8 +80,7 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
     The file gets its name when it is complete: a failure leaves an existing one unchanged.
     Raises BadRequest or NoSpace.
     """
-    lacking = missing(form, shot.rig)
-    if lacking:
+    if lacking := missing(form, shot.rig):
         raise BadRequest(lacking)
     if shot.last < shot.first:
         raise BadRequest(f"Frames {shot.first} to {shot.last} are not a range: the first frame must come before the last")
@@ -103,15 +103,10 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
 
 def _check_space(shot: Shot, form: Format, folder: str, name: str) -> None:
     """Raise NoSpace if a file would not fit: on a full disk Blender's Alembic exporter ends Blender itself."""
-    if not form.geometry:
-        return
     need = 0
-    for obj in _meshes(shot):
-        keys = obj.data.shape_keys
-        if form.cached:
-            need += len(obj.data.vertices) * (shot.last - shot.first + 1) * _BYTES_CACHED
-        else:
-            need += len(obj.data.vertices) * (8 + len(keys.key_blocks) if keys else 8) * _BYTES_KEYED
+    for mesh in (obj.data for obj in _meshes(shot)) if form.geometry else ():
+        keys = len(mesh.shape_keys.key_blocks) if mesh.shape_keys else 0
+        need += len(mesh.vertices) * ((shot.last - shot.first + 1) * _BYTES_CACHED if form.cached else (8 + keys) * _BYTES_KEYED)
     free = shutil.disk_usage(folder).free
     if free < need:
         raise NoSpace(
@@ -211,11 +206,10 @@ def missing(form: Format, rig: head.Rig) -> str:
 def _operator(name: str):
     module, _, function = name.partition(".")
     operator = getattr(getattr(bpy.ops, module), function)
-    try:
+    with contextlib.suppress(KeyError):
         operator.get_rna_type()
-    except KeyError:
-        return None
-    return operator
+        return operator
+    return None
 
 
 def _run(name: str, **settings) -> None:
@@ -305,10 +299,6 @@ def _write_usd(shot: Shot, path: str, cached: bool = False) -> list[str]:
     return [] if cached else _rig_notes(shot)
 
 
-def _write_usd_cache(shot: Shot, path: str) -> list[str]:
-    return _write_usd(shot, path, cached=True)
-
-
 def _write_alembic(shot: Shot, path: str) -> list[str]:
     _run(
         "wm.alembic_export",
@@ -344,14 +334,9 @@ def _write_arkit(shot: Shot, path: str) -> list[str]:
     start = 0.0 if shot.from_zero else float(Clock.of(shot.scene, 0).seconds(shot.first))
     with open(path, "w", encoding="ascii", newline="\n") as file:
         livelink.write(file, rows, start, shot.rate)
-    notes = []
     cut = [name for name, values in zip(livelink.COLUMNS, rows.T[: livelink.SHAPES]) if _is_beyond(values)]
-    if cut:
-        notes.append(f"Values outside ARKit's range of 0 to 1 were clipped: {_listed(cut)}")
     lost = [name for name, values in zip(channels, motion.expression.T) if name not in livelink.NAMES and np.abs(values).max() > _BEYOND]
-    if lost:
-        notes.append(f"{WITHOUT_NAME}{_listed(lost)}: left out")
-    return notes
+    return _notes(("Values outside ARKit's range of 0 to 1 were clipped: {}", cut), (f"{WITHOUT_NAME}{{}}: left out", lost))
 
 
 def _write_channels(shot: Shot, path: str) -> list[str]:
@@ -371,38 +356,38 @@ def _write_flame(shot: Shot, path: str) -> list[str]:
 # ---- what is lost
 
 
-def _listed(names: list[str], most: int = 3) -> str:
-    """Names in a sentence: the first few, and how many more."""
-    listed = ", ".join(f"“{name}”" for name in names[:most])
-    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
+def _listed(names: list[str]) -> str:
+    """Names in a sentence: the first three, and how many more."""
+    return ", ".join(f"“{name}”" for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _notes(*notes: tuple[str, list[str]]) -> list[str]:
+    """The sentences of those with names, which are put in."""
+    return [sentence.format(_listed(names)) for sentence, names in notes if names]
 
 
 def _rig_notes(shot: Shot) -> list[str]:
     """Of files that hold shape keys and bones."""
-    notes = []
     dropped = [
         f"{modifier.name} of {obj.name}"
         for obj in _meshes(shot)
         for modifier in obj.modifiers
         if modifier.type != "ARMATURE" and modifier.show_viewport
     ]
-    if dropped:
-        notes.append(f"Modifiers are left out because a mesh with shape keys cannot apply them: {_listed(dropped)}")
     beyond = keys_beyond(shot)
-    if beyond:
-        notes.append(f"Shape keys go beyond 0 to 1, where some programs clip them: {_listed(beyond)}")
-    return notes
+    return _notes(
+        ("Modifiers are left out because a mesh with shape keys cannot apply them: {}", dropped),
+        ("Shape keys go beyond 0 to 1, where some programs clip them: {}", beyond),
+    )
 
 
 def _gltf_notes(shot: Shot) -> list[str]:
-    notes = _rig_notes(shot)
     crowded = [
         obj.name
         for obj in _meshes(shot)
         if any(m.type == "ARMATURE" for m in obj.modifiers) and any(len(vertex.groups) > _JOINTS_EVERYWHERE for vertex in obj.data.vertices)
     ]
-    if crowded:
-        notes.append(f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {_listed(crowded)}")
+    notes = _rig_notes(shot) + _notes((f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {{}}", crowded))
     if shot.first < 0 and not shot.from_zero:
         notes.append("glTF has no time before 0: frames below 0 are left out")
     return notes
@@ -460,7 +445,7 @@ FORMATS = {
         "The vertices of every frame: whatever moves them arrives exactly",
         "No shape keys and no bones: the animation cannot be edited further",
         "wm.usd_export",
-        _write_usd_cache,
+        partial(_write_usd, cached=True),
         cached=True,
     ),
     "ALEMBIC": Format(
