@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import bpy
@@ -104,16 +105,18 @@ def play(puppet: Puppet, rig: head.Rig, entry) -> None:
         animation.action_blend_type, animation.action_influence, animation.action_extrapolation = "REPLACE", 1.0, "HOLD"
 
 
+def entry_of(scene, action: str):
+    """The take of the action of that name, None if it is gone."""
+    return next((entry for entry in scene.thunder.takes if entry.action is not None and entry.action.name == action), None)
+
+
 def remove(puppet: Puppet) -> None:
     """Remove a copy from the file; parts that are gone already are skipped."""
     for block in (*puppet.objects, *puppet.data):
-        try:
-            block.name
-        except ReferenceError:
-            continue
-        container = bpy.data.objects if isinstance(block, bpy.types.Object) else bpy.data.meshes
-        if block.name in container:
-            container.remove(block)
+        with contextlib.suppress(ReferenceError):
+            container = bpy.data.objects if isinstance(block, bpy.types.Object) else bpy.data.meshes
+            if block.name in container:
+                container.remove(block)
 
 
 def remove_marked() -> int:
