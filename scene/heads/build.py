@@ -45,6 +45,12 @@ def blender_to_flame(points: np.ndarray) -> np.ndarray:
     return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
 
 
+def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
+    """The armature of ours that deforms a mesh, or None."""
+    candidates = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
+    return next((a for a in candidates if a is not None and a.type == "ARMATURE" and MARK in a and "jaw" in a.pose.bones), None)
+
+
 def build(
     model: Head, name: str, collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, location=(0.0, 0.0, 0.0), identity: int = 0
 ) -> tuple[bpy.types.Object, bpy.types.Object]:

@@ -36,9 +36,7 @@ def plan_of(face: bpy.types.Object) -> Mapping:
     return _kept(text) if text else detect(face)
 
 
-@lru_cache(maxsize=32)
-def _kept(text: str) -> Mapping:
-    return Mapping.from_json(text)
+_kept = lru_cache(maxsize=32)(Mapping.from_json)
 
 
 @dataclass(frozen=True)

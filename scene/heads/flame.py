@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import zlib
+from functools import lru_cache
 
 import bpy
 import numpy as np
@@ -47,21 +48,13 @@ def is_flame(armature: bpy.types.Object | None) -> bool:
     return armature is not None and isinstance(count := armature.get(COUNT), int) and 0 <= count <= _MOST
 
 
-def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
-    """The armature of a FLAME head's mesh, None for any other mesh."""
-    if mesh.type != "MESH":
-        return None
-    result = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
-    return next((obj for obj in result if obj is not None and obj.type == "ARMATURE" and is_flame(obj)), None)
-
-
 def chosen(context) -> bpy.types.Object | None:
     """The mesh of the FLAME head that the scene's settings or the active object mean, else None."""
     obj = context.scene.thunder.head or context.object
     if obj is None:
         return None
     meshes = [obj] if obj.type == "MESH" else [child for child in obj.children_recursive if child.type == "MESH"]
-    return next((mesh for mesh in meshes if armature_of(mesh) is not None), None)
+    return next((mesh for mesh in meshes if is_flame(build.armature_of(mesh))), None)
 
 
 def names_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[str, ...]:
@@ -70,17 +63,20 @@ def names_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[str, .
     return tuple(name for i in range(armature[COUNT]) if (name := NAME.format(i + 1)) in blocks)
 
 
+@lru_cache(maxsize=4)
+def own_mapping(title: str, channels: tuple[str, ...]) -> Mapping:
+    """The mapping of a head of ours: channels by their names, joints by our bones."""
+    joints = ("neck", "jaw", "eye_left", "eye_right")
+    rules = tuple(Rule(name, Target("KEY", name)) for name in channels)
+    return Mapping(title, rules, tuple(JointRule(joint, joint) for joint in joints))
+
+
 def bind(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[tuple, retarget.RetargetDriver]:
     """The data-blocks a take on a FLAME head animates, and what turns a motion into their numbers."""
     names = names_of(mesh, armature)
     if not names:
         raise BadHead(f"“{mesh.name}” has lost the shape keys of its FLAME file: add the head from the file again")
-    plan = Mapping(
-        "FLAME",
-        tuple(Rule(name, Target("KEY", name)) for name in names),
-        tuple(JointRule(joint, joint) for joint in ("neck", "jaw", "eye_left", "eye_right")),
-    )
-    bound = binding.bind(plan, [mesh, armature], (armature, mesh.data.shape_keys))
+    bound = binding.bind(own_mapping("FLAME", names), [mesh, armature], (armature, mesh.data.shape_keys))
     return bound.targets, retarget.RetargetDriver(lambda: _retarget(mesh, armature), bound.driver, names)
 
 

@@ -15,11 +15,11 @@ from mathutils import Vector
 from ...thunder_core.channels import TONGUE
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.head import load_head
-from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, shows_all, Sums, Target, Track
+from ...thunder_core.face.mapping import Driver, shows_all, Sums, Track
 from ...thunder_core.face.rig_meter import RigMeter
 from ...thunder_core.shipped import WEIGHTS
 from . import binding, character, family, flame, rna_paths
-from .build import build as _build, HAIR_MARK, MARK
+from .build import armature_of, build as _build, HAIR_MARK
 
 ASSET = WEIGHTS / "head.npz"
 PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "Older Man"}  # bundled heads by file, with menu names
@@ -189,12 +189,6 @@ def is_any_in(scene) -> bool:
     return any(family.is_face(obj) or (obj.type == "MESH" and flame.is_flame(armature_of(obj))) for obj in scene.objects)
 
 
-def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
-    """The armature of ours that deforms a mesh, or None."""
-    candidates = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
-    return next((a for a in candidates if a is not None and a.type == "ARMATURE" and MARK in a and "jaw" in a.pose.bones), None)
-
-
 def _known_keys(mesh: bpy.types.Object) -> list[str]:
     there = set(family.key_names(mesh))
     return [name for name in channel_names() if name in there]
@@ -221,29 +215,14 @@ def resolve(obj: bpy.types.Object) -> Rig:
         armature, known = armature_of(mesh), tuple(_known_keys(mesh))
         if flame.is_flame(armature):
             targets, driver = flame.bind(mesh, armature)
-            return Rig(mesh, armature, targets, driver, _without_tongue(), (mesh, armature))
-        bound = binding.bind(_own_mapping(known), [mesh, armature], (armature, mesh.data.shape_keys))
+            channels = tuple(name for name in channel_names() if not name.startswith(TONGUE))  # a FLAME head has no tongue
+            return Rig(mesh, armature, targets, driver, channels, (mesh, armature))
+        bound = binding.bind(flame.own_mapping("Thunder", known), [mesh, armature], (armature, mesh.data.shape_keys))
         hair = (child for child in armature.children_recursive if HAIR_MARK in child and child.type == "MESH")
         return Rig(mesh, armature, bound.targets, bound.driver, known, (mesh, armature, *hair))
     result = character.resolve(obj)
     channels = tuple(name for name in channel_names() if name in result.bound.driver.used)
     return Rig(result.face, None, result.bound.targets, result.bound.driver, channels, tuple(result.objects))
-
-
-@lru_cache(maxsize=1)
-def _without_tongue() -> tuple[str, ...]:
-    """The channels that a head of FLAME's can show: it has no tongue."""
-    return tuple(name for name in channel_names() if not name.startswith(TONGUE))
-
-
-@lru_cache(maxsize=4)
-def _own_mapping(channels: tuple[str, ...]) -> Mapping:
-    """The mapping of a bundled head: channels by their names, joints by our bones."""
-    return Mapping(
-        "Thunder",
-        tuple(Rule(name, Target("KEY", name)) for name in channels),
-        tuple(JointRule(joint, joint) for joint in ("neck", "jaw", "eye_left", "eye_right")),
-    )
 
 
 def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:

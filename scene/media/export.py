@@ -348,11 +348,6 @@ def _write_channels(shot: Shot, path: str) -> list[str]:
     return []
 
 
-def _write_flame(shot: Shot, path: str) -> list[str]:
-    flame_parameters.export(shot.scene, shot.rig, shot.first, shot.last, path)
-    return []
-
-
 # ---- what is lost
 
 
@@ -484,7 +479,7 @@ FORMATS = {
         "Expression, jaw, neck, eyes and identity of every frame as smplx and other FLAME programs take them",
         "No mesh; only for heads from FLAME files; where the head stands in the scene is left out",
         "",
-        _write_flame,
+        flame_parameters.export,
         geometry=False,
         flame=True,
     ),

@@ -35,14 +35,15 @@ class _Plain(Driver):
         return Motion(np.asarray(values, np.float64), np.zeros((len(values), 3)))
 
 
-def export(scene, rig, first: int, last: int, path: str) -> None:
-    """Write the parameters of a FLAME head's animation, one row per scene frame, as an .npz. Raises NoSpace.
+def export(shot, path: str) -> list[str]:
+    """Write the parameters of a FLAME head's animation, one row per scene frame, as an .npz; nothing of it is lost. Raises NoSpace.
 
-    rig: what head.resolve gives for the head. As it is seen now: NLA, drivers and constraints included.
+    shot: of export.py. The head as it is seen now: NLA, drivers and constraints included.
     """
-    clock = Clock.of(scene, first)
-    motion = result(reading.read(own_values(rig), (), clock, (last - first + 1) / clock.fps, clock.fps))
+    rig, clock = shot.rig, Clock.of(shot.scene, shot.first)
+    motion = result(reading.read(own_values(rig), (), clock, (shot.last - shot.first + 1) / clock.fps, clock.fps))
     parameters.write(path, parameters_of(motion.expression, rig.driver, rig.mesh, rig.armature, clock.fps))
+    return []
 
 
 def own_values(rig):

@@ -13,6 +13,7 @@ import threading
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -48,16 +49,13 @@ class Plan:
 
         Raises BadSound.
         """
-        if self.packed is None:
-            with self._opened(self.path, folder) as source:
-                yield source
-            return
-        with tempfile.TemporaryDirectory(prefix="thunder_sound_", dir=folder or None) as place:
-            unpacked = os.path.join(place, "packed_sound")
-            with open(unpacked, "wb") as file:
-                file.write(self.packed)
-            with self._opened(unpacked, folder) as source:
-                yield source
+        with contextlib.ExitStack() as opened:
+            path = self.path
+            if self.packed is not None:
+                place = opened.enter_context(tempfile.TemporaryDirectory(prefix="thunder_sound_", dir=folder or None))
+                path = os.path.join(place, "packed_sound")
+                Path(path).write_bytes(self.packed)
+            yield opened.enter_context(self._opened(path, folder))
 
     @contextlib.contextmanager
     def _opened(self, path: str, folder: str) -> Iterator[Source]:
