@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shows a take on a head and restores the animator's own animation, which continues unchanged around the take."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes performances as keys: separate actions, on whole scene frames, with their provenance."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass

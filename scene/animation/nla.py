@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """NLA tracks that the add-on puts on a data-block: an action that continues below others, and a held pose."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from ..host import compat

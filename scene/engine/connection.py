@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one engine process of a Blender session: started by the first request, stopped with the add-on or Blender."""
 
-from __future__ import annotations
-
 import json
 import os
 from functools import lru_cache

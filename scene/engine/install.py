@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's environment in the extension's own user folder: its state, and installing it beside Blender."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Binds a mapping to the objects of a character: which values of which data-blocks it moves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import bpy

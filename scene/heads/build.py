@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds a Blender rig from a head in FLAME's layout, ours or a user's file: mesh, shape keys, bones, correctives."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Previews one channel on a character and restores its pose afterwards."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Detects how a character is driven, from its shape keys, properties and bones; or learns it from a pose."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import bpy

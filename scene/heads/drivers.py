@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Follows a driven shape key back to the control that moves it, and how far the control moves for a value of 1."""
 
-from __future__ import annotations
-
 import ast
 import math
 import operator

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the objects of a character: its face, armature and the meshes that move with it."""
 
-from __future__ import annotations
-
 import bpy
 import numpy as np
 from mathutils import Vector

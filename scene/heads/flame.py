@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A rig made from a FLAME file, read back as a head from its own data; the file is not needed again."""
 
-from __future__ import annotations
-
 import zlib
 from functools import lru_cache
 

@@ -5,8 +5,6 @@ It is stored in a scene, which is always local: values set on a library override
 the character's own file is stored on the character, and goes with it into other files.
 """
 
-from __future__ import annotations
-
 import re
 
 import bpy

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds a realistic head from a folder of ICT-FaceKit (free to download): its OBJ files as a character with eyes that turn."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mapping of a character as an editable table: a row for each rule, and one for each channel without a rule."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import bpy

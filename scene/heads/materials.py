@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Materials of a head: one for each part, for Workbench, EEVEE and Cycles, with Principled settings only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import bpy

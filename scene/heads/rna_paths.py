@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Values of data-blocks by animation path: read, set, at rest, and as evaluated by the scene."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import bpy

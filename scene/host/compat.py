@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything that differs between Blender 4.2 and 5.2, behind one name each."""
 
-from __future__ import annotations
-
 import bpy
 import numpy as np
 

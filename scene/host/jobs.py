@@ -8,8 +8,6 @@ An undo or redo, by a key or a script, ends a job with a sentence, since it may 
 holds them only within `renewed`, and looks them up again after it.
 """
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable, Generator

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Distinguishes properties that the add-on sets from those the animator sets: update functions ignore the former."""
 
-from __future__ import annotations
-
 
 class OwnChanges:
     """`with own_changes:` where the add-on sets properties; `if own_changes.active: return` in their update functions."""

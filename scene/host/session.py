@@ -5,8 +5,6 @@ Undo, redo and opening a file free Blender's data-blocks and read them again, an
 one, crashes Blender. So all of it is let go of before, in one place: `Session.release`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar

@@ -2,8 +2,6 @@
 """The contact sheet of a line inside Blender: a row for each take with its words, what brows, head and mouth do, and its face at
 the same key moments."""
 
-from __future__ import annotations
-
 import math
 import os
 import shutil

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exports a head and its animation: glTF, FBX, USD and Alembic through Blender's exporters, ARKit curves as CSV."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

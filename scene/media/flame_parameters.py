@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The animation of a FLAME head as parameters of its model: written for smplx and other FLAME programs, and compared with smplx."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Generator
 from dataclasses import replace

@@ -2,8 +2,6 @@
 """Shows all takes at once: a head for each, side by side in the viewport, playing with the sound; removed when playback stops. Under each
 head are its take's words, and the activity of brows, mouth and head over time."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import textwrap

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copies of a head that play other takes beside it, and are removed completely."""
 
-from __future__ import annotations
-
 import contextlib
 from dataclasses import dataclass
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small set around a head: camera, light and look, for pictures and films made without a window."""
 
-from __future__ import annotations
-
 import bpy
 from mathutils import Matrix, Vector
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Generates speech from the animation on a head, puts it in the sequencer as a muted strip, and compares it."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Generator

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Scores that follow the animator's edits: shortly after the last edit the lips are scored again, in small steps."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections.abc import Callable, Generator

@@ -5,8 +5,6 @@ The add-on's own fields are written unchanged, since they contain no names. Of f
 what is known to be public is kept (`thunder_core/redaction.py`).
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import re

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The voice of a take when the take was made, and how it has changed since."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json

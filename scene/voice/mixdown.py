@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sound of a voice's strip alone as a WAV file: read from the strip's file, or mixed down by Blender in short pieces."""
 
-from __future__ import annotations
-
 import math
 import os
 import struct

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The voice in a scene: which sound strip it is, when it plays, why it cannot be used; and adding sound."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, replace
 

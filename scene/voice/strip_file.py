@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads the sound of a strip from its file: trim, offset and volume are applied here, without Blender's data."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import math
@@ -25,6 +23,19 @@ from .strip import lineage
 
 BLOCK = 5  # seconds of a sound in memory at once
 _EXACT = (b"RIFF", b"RF64", b"fLaC", b"FORM")  # signatures of formats that can be decoded from any sample
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sound file that is read piece by piece.
+
+    read(first, last): samples float32 [≤ last − first, channels].  frames: how many samples it has, at least.
+    """
+
+    rate: int
+    channels: int
+    frames: int
+    read: Callable[[int, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -120,19 +131,6 @@ class Plan:
             if (self.volume != 1).any():
                 block *= np.interp(np.arange(start, end) / max(1, count - 1), places, self.volume).astype(np.float32)
             yield block
-
-
-@dataclass(frozen=True)
-class Source:
-    """A sound file that is read piece by piece.
-
-    read(first, last): samples float32 [≤ last − first, channels].  frames: how many samples it has, at least.
-    """
-
-    rate: int
-    channels: int
-    frames: int
-    read: Callable[[int, int], np.ndarray]
 
 
 @contextlib.contextmanager

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A cache of the voice's sound while its strip is unchanged: a file for the engine, and its waveform."""
 
-from __future__ import annotations
-
 import os
 import struct
 import threading
