@@ -88,16 +88,14 @@ def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:
 
 
 def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[Rule]:
-    rules = []
-    for channel, shapes in recognised.shapes.items():
-        for name, weight in shapes.items():
-            for obj in objects:
-                rules += [
-                    Rule(channel, Target("PROPERTY", name, obj.name, bone), weight)
-                    for owner, bone in owners_of(obj)
-                    if isinstance(owner.get(name), (int, float))
-                ]
-    return rules
+    weights = [(channel, name, weight) for channel, shapes in recognised.shapes.items() for name, weight in shapes.items()]
+    return [
+        Rule(channel, Target("PROPERTY", name, obj.name, bone), weight)
+        for channel, name, weight in weights
+        for obj in objects
+        for owner, bone in owners_of(obj)
+        if isinstance(owner.get(name), (int, float))
+    ]
 
 
 def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tuple[JointRule, ...], list[Rule]]:

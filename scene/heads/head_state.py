@@ -14,11 +14,7 @@ from ..host import compat
 
 def of(owner: bpy.types.Object):
     """The stored data of a head, None if there are none."""
-    for scene in bpy.data.scenes:
-        for head in scene.thunder.heads:
-            if head.object == owner:
-                return head
-    return None
+    return next((head for scene in bpy.data.scenes for head in scene.thunder.heads if head.object == owner), None)
 
 
 def ensure(owner: bpy.types.Object):

@@ -17,36 +17,28 @@ _filling = OwnChanges()  # marks rows that the add-on writes, which are not edit
 
 def rows_of(plan: Mapping, channels) -> list[dict]:
     """The rows of a mapping: joints and rules by face region, channels without a rule among them (kind NONE)."""
-    by_source: dict[str, list[dict]] = {}
-    for rule in plan.rules:
-        target = rule.target
-        by_source.setdefault(rule.source, []).append(
-            {
-                "source": rule.source,
-                "kind": target.kind,
-                "object": target.object,
-                "name": target.name,
-                "bone": target.bone,
-                "path": target.path or "location",
-                "index": "XYZ"[target.index],
-                "weight": rule.weight,
-            }
-        )
-    for rule in plan.joints:
-        by_source.setdefault(rule.joint, []).append(
-            {"source": rule.joint, "kind": "JOINT", "object": rule.object, "bone": rule.bone, "weight": rule.scale}
-        )
-    order = list(dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS)))
-    order += [source for source in by_source if source not in order]  # from a newer version, or a typing mistake
-    rows = []
+    rows = [
+        {
+            "source": rule.source,
+            "kind": rule.target.kind,
+            "object": rule.target.object,
+            "target": rule.target.name,
+            "bone": rule.target.bone,
+            "path": rule.target.path or "location",
+            "index": "XYZ"[rule.target.index],
+            "weight": rule.weight,
+        }
+        for rule in plan.rules
+    ]
+    rows += [
+        {"source": rule.joint, "kind": "JOINT", "object": rule.object, "bone": rule.bone, "weight": rule.scale} for rule in plan.joints
+    ]
+    there = dict.fromkeys(row["source"] for row in rows)  # some may be from a newer version, or a typing mistake
+    order = list(dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *there)))
     for source in order:
-        rows += by_source.get(
-            source,
-            []
-            if _is_needless(source, by_source)
-            else [{"source": source, "kind": "JOINT" if source in mapping.JOINTS else "NONE", "weight": 1.0}],
-        )
-    return rows
+        if source not in there and not _is_needless(source, there):
+            rows.append({"source": source, "kind": "JOINT" if source in mapping.JOINTS else "NONE", "weight": 1.0})
+    return sorted(rows, key=lambda row: order.index(row["source"]))
 
 
 def _is_needless(source: str, there) -> bool:
@@ -96,7 +88,7 @@ def fill(scene, obj: bpy.types.Object) -> None:
         for values in rows:
             row = settings.table.add()
             for name, value in values.items():
-                setattr(row, "target" if name == "name" else name, value)
+                setattr(row, name, value)
         settings.balance = plan.balance
         settings.table_head = obj
         settings.table_index = min(settings.table_index, len(rows) - 1)

@@ -18,7 +18,7 @@ from ...thunder_core.face import livelink
 from ...thunder_core.files import part_of
 from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
-from ..animation import reading
+from ..animation import fcurves, reading
 from ..heads import flame as flame_rig, head
 from ..host import compat
 from ..takes import provenance, take_list
@@ -140,6 +140,15 @@ def _meshes(shot: Shot) -> list[bpy.types.Object]:
     return [obj for obj in objects_of(shot.scene, shot.rig) if obj.type == "MESH"]
 
 
+def _select(layer, objects: list, active) -> None:
+    """Select these objects of a view layer alone."""
+    for obj in list(layer.objects.selected):
+        obj.select_set(False, view_layer=layer)
+    for obj in objects:
+        obj.select_set(True, view_layer=layer)
+    layer.objects.active = active
+
+
 @contextlib.contextmanager
 def _alone(shot: Shot) -> Iterator[None]:
     """The objects of the head alone selected, in object mode, the scene's range that of the shot; then all as it was."""
@@ -160,14 +169,10 @@ def _alone(shot: Shot) -> Iterator[None]:
         for obj in hidden:
             obj.hide_set(False, view_layer=layer)
         layer.update()
-        for obj in list(layer.objects.selected):
-            obj.select_set(False, view_layer=layer)
-        for obj in objects:
-            if obj.name in layer.objects:
-                obj.select_set(True, view_layer=layer)
-            if obj not in layer.objects.selected.values():
-                raise BadRequest(f"“{obj.name}” is hidden with its collection: show it in this view layer to export it")
-        layer.objects.active = shot.rig.owner
+        _select(layer, [obj for obj in objects if obj.name in layer.objects], shot.rig.owner)
+        unseen = next((obj for obj in objects if obj not in layer.objects.selected.values()), None)
+        if unseen is not None:
+            raise BadRequest(f"“{unseen.name}” is hidden with its collection: show it in this view layer to export it")
         scene.frame_start, scene.frame_end, scene.use_preview_range = shot.first, shot.last, False
         scene.frame_set(shot.first)
         yield
@@ -175,11 +180,7 @@ def _alone(shot: Shot) -> Iterator[None]:
         scene.frame_start, scene.frame_end, scene.use_preview_range = timing
         for obj in hidden:
             obj.hide_set(True, view_layer=layer)
-        for obj in list(layer.objects.selected):
-            obj.select_set(False, view_layer=layer)
-        for obj in selected:
-            obj.select_set(True, view_layer=layer)
-        layer.objects.active = active
+        _select(layer, selected, active)
         for obj, name in locked:
             setattr(obj, name, True)
         if mode != "OBJECT":
@@ -388,17 +389,12 @@ def _gltf_notes(shot: Shot) -> list[str]:
 
 def keys_beyond(shot: Shot) -> list[str]:
     """Names of the shape keys whose keys leave 0 … 1 during the shot."""
-    names = []
-    for block in shot.rig.targets:
-        if block.id_type != "KEY":
-            continue
-        for curve in compat.curves_for(block):
-            points = np.empty(2 * len(curve.keyframe_points), np.float32)
-            curve.keyframe_points.foreach_get("co", points)
-            values = points[1::2][(points[::2] >= shot.first) & (points[::2] <= shot.last)]
-            if _is_beyond(values):
-                names.append(curve.data_path.removeprefix('key_blocks["').removesuffix('"].value'))
-    return list(dict.fromkeys(names))
+    names = {}
+    for curve in (curve for block in shot.rig.targets if block.id_type == "KEY" for curve in compat.curves_for(block)):
+        frames, values = fcurves.read_part(curve, "co").T
+        if _is_beyond(values[(frames >= shot.first) & (frames <= shot.last)]):
+            names[curve.data_path.removeprefix('key_blocks["').removesuffix('"].value')] = True
+    return list(names)
 
 
 def _is_beyond(values: np.ndarray) -> bool:

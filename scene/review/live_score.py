@@ -106,10 +106,8 @@ def line_of(context, action) -> str:
     """Name of the line that the score of the animator's action refers to: the current voice or, if the action holds other lines,
     the one of them nearest to the current frame. "" if there is no current voice."""
     committed = line_names.of(action) if action is not None else None
-    try:
-        meant = strip.find(context).name
-    except ThunderError:
-        meant = ""
+    voice = strip.current(context)
+    meant = "" if voice is None else voice.name
     if committed is None or not committed.lines or meant in {line.name for line in committed.lines}:
         return meant
     now = context.scene.frame_current
@@ -122,11 +120,8 @@ def committed_line(context, rig: head.Rig) -> str:
     committed = line_names.of(action) if action is not None and take_list.on_head(context.scene, rig.mesh) is None else None
     if committed is None:
         return ""
-    name = line_of(context, action)
-    try:
-        return "" if strip.find(context).name == name else name
-    except ThunderError:
-        return name
+    name, voice = line_of(context, action), strip.current(context)
+    return "" if voice is not None and voice.name == name else name
 
 
 def why_none(rig: head.Rig) -> str:

@@ -81,6 +81,14 @@ def find(context) -> Voice:
     return meant(scene, audible[0] if audible else strips[0])
 
 
+def current(context) -> Voice | None:
+    """The voice that `find` gives, None where it has a reason not to."""
+    try:
+        return find(context)
+    except BadSound:
+        return None
+
+
 def of_take(context, entry) -> Voice:
     """The voice of a take, or the one of the settings if its strip is gone or there is no take (None).
 
