@@ -137,7 +137,6 @@ def key(
     values: what `values_of` returned for this rig, if it was run before.
     """
     actions, curves = compat.new_action(name, rig.targets)
-    complete = False
     try:
         if values is None:
             values = yield from scaled(values_of(rig, performance, clock), 0.0, 0.4)
@@ -158,12 +157,11 @@ def key(
             action.use_fake_user = True
             _remember(action, performance, printed.text)
         yield 1.0
-        complete = True  # also if closed at the last step, when nothing is listed yet
         return actions
-    finally:
-        if not complete:
-            for action in actions:
-                bpy.data.actions.remove(action)
+    except BaseException:  # also if closed at the last step, when nothing is listed yet
+        for action in actions:
+            bpy.data.actions.remove(action)
+        raise
 
 
 def key_again(rig: head.Rig, actions: list, curves: list, performance: Performance, values: TrackValues) -> None:

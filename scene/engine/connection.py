@@ -27,10 +27,9 @@ class _Engine(Part):
     log: the log of the previous client.  answer: the process that answered last, and its answer.
     """
 
-    def __init__(self):
-        self.client: Client | None = None
-        self.log = ""
-        self.answer: tuple[int, dict] | None = None
+    client: Client | None = None
+    log: str = ""
+    answer: tuple[int, dict] | None = None
 
     def close(self) -> None:
         stop()
@@ -79,13 +78,9 @@ def checked_weights(place: str) -> str:
 
 def missing_weights(place: str) -> list[str]:
     """The add-on's model files that are missing from a folder."""
-    return [name for name in _model_files() if not os.path.isfile(os.path.join(place, name))]
-
-
-@lru_cache(maxsize=1)
-def _model_files() -> tuple[str, ...]:
     names = (name for name in os.listdir(WEIGHTS) if name == "head.npz" or name.endswith(".safetensors"))
-    return tuple(sorted(names, key=lambda name: (name != "head.npz", name)))
+    lacking = [name for name in names if not os.path.isfile(os.path.join(place, name))]
+    return sorted(lacking, key=lambda name: (name != "head.npz", name))
 
 
 def _weights_in_use() -> Path:

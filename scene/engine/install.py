@@ -200,9 +200,8 @@ class Installation:
 class _Installing(Part):
     """The current installation.  error: that of the last one, shown in the preferences."""
 
-    def __init__(self):
-        self.running: Installation | None = None
-        self.error = ""
+    running: Installation | None = None
+    error: str = ""
 
     def close(self) -> None:
         """Stop the current installation and wait for its end."""

@@ -5,8 +5,7 @@
 class OwnChanges:
     """`with own_changes:` where the add-on sets properties; `if own_changes.active: return` in their update functions."""
 
-    def __init__(self):
-        self.active = False
+    active = False
 
     def __enter__(self) -> None:
         self.active = True

@@ -90,8 +90,7 @@ class _WholeFile(Part):
     kept: the user's preferences meanwhile, None while they are as they were.
     """
 
-    def __init__(self):
-        self.kept: tuple[bool, bool, bool] | None = None
+    kept: tuple[bool, bool, bool] | None = None
 
     def begin(self) -> None:
         preferences = bpy.context.preferences

@@ -67,8 +67,7 @@ class _Grid:
 class _Shown(Part):
     """The current grid, None if there is none."""
 
-    def __init__(self):
-        self.grid: _Grid | None = None
+    grid: _Grid | None = None
 
     def release(self) -> None:
         if self.grid is not None:

@@ -91,7 +91,7 @@ def driven(rig: head.Rig, motion: Motion, channels: tuple[str, ...] | None = Non
     parts = []
     size = _size(rig)
     for start in range(0, motion.frames, size):
-        parts.append(rig.driver.drive(motion.part(slice(start, start + size)), channels or head.channel_names()))
+        parts.append(rig.driver.drive(motion.part(slice(start, start + size)), head.channel_names() if channels is None else channels))
         yield min(1.0, (start + size) / motion.frames)
     return np.concatenate(parts)
 
