@@ -10,6 +10,7 @@ from mathutils import Vector
 
 from ...thunder_core.face.head import Hair, Head, JOINT_NAMES
 from . import materials
+from .family import points_of
 
 MARK = "thunder_head"  # custom property of a bundled head's armature object
 HAIR_MARK = "thunder_hair"  # custom property of its hair
@@ -68,7 +69,7 @@ def build(
     add_bones(armature, view_layer, places, {JOINTS[i]: JOINTS[parent] for i, parent in enumerate(model.parents) if i})
     for index, joint in enumerate(JOINTS):
         add_weights(mesh, joint, model.weights[:, index])
-    add_keys(mesh, flame_to_blender(model.v_template.astype(np.float64)), model.expression_names, model.shapedirs, SLIDER)
+    add_keys(mesh, model.expression_names, model.shapedirs, SLIDER)
     _identity(mesh, armature, model, identity)
     _correctives(mesh, armature, model)
     _combinations(mesh, armature, model)
@@ -124,13 +125,13 @@ def deform(mesh: bpy.types.Object, armature: bpy.types.Object) -> None:
     mesh.modifiers.new(armature.name, "ARMATURE").object = armature
 
 
-def add_keys(mesh: bpy.types.Object, rest: np.ndarray, names, directions: np.ndarray, reach: float) -> list:
-    """One shape key per direction of directions [V, 3, n], in FLAME's axes; rest [V, 3] in Blender's."""
+def add_keys(mesh: bpy.types.Object, names, directions: np.ndarray, reach: float) -> list:
+    """One shape key per direction of directions [V, 3, n], in FLAME's axes."""
     if mesh.data.shape_keys is None:
         mesh.shape_key_add(name="Basis", from_mix=False)
         mesh.data.shape_keys.name = mesh.name
     offsets = flame_to_blender(np.moveaxis(directions.astype(np.float64), 2, 0))
-    made = []
+    rest, made = points_of(mesh.data.vertices), []
     for name, offset in zip(names, offsets):
         key = mesh.shape_key_add(name=str(name), from_mix=False)
         key.data.foreach_set("co", (rest + offset).astype(np.float32).ravel())
@@ -145,8 +146,7 @@ def _identity(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head, c
     if not count:
         return
     directions = model.identity[:, :, :count]
-    rest = flame_to_blender(model.v_template.astype(np.float64))
-    add_keys(mesh, rest, [IDENTITY.format(i + 1) for i in range(count)], directions, IDENTITY_SLIDER)
+    add_keys(mesh, [IDENTITY.format(i + 1) for i in range(count)], directions, IDENTITY_SLIDER)
     shifts = np.einsum("jv,vcn->njc", model.J_regressor.astype(np.float64), directions.astype(np.float64), optimize=True)
     armature[SHIFTS] = flame_to_blender(shifts).ravel().tolist()
 
@@ -156,10 +156,9 @@ def _correctives(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head
     moving = np.flatnonzero(np.abs(model.posedirs).max(axis=(0, 1)) > _STILL)
     if not len(moving):
         return
-    rest = flame_to_blender(model.v_template.astype(np.float64))
     places = [(JOINTS[1 + number // 9], number % 9 // 3, number % 3) for number in moving]
     names = [CORRECTIVE.format(joint, row + 1, column + 1) for joint, row, column in places]
-    keys = add_keys(mesh, rest, names, model.posedirs[:, :, moving], 2.0)
+    keys = add_keys(mesh, names, model.posedirs[:, :, moving], 2.0)
     for key, (joint, row, column) in zip(keys, places):
         driver = key.driver_add("value").driver
         driver.type = "SCRIPTED"
@@ -182,9 +181,8 @@ def _combinations(mesh: bpy.types.Object, armature: bpy.types.Object, model: Hea
     """The shapes where two keys meet, one key each, driven by the product of both: also of values that an animator keys."""
     if not model.corrective_pairs:
         return
-    rest = flame_to_blender(model.v_template.astype(np.float64))
     names = [COMBINATION.format(*pair) for pair in model.corrective_pairs]
-    for key, pair in zip(add_keys(mesh, rest, names, model.correctives, 2.0), model.corrective_pairs):
+    for key, pair in zip(add_keys(mesh, names, model.correctives, 2.0), model.corrective_pairs):
         driver = key.driver_add("value").driver
         driver.type, factors = "SCRIPTED", []
         for number, part in enumerate(pair):

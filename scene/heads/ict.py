@@ -146,7 +146,7 @@ def _mesh(names, rest, polygons, material, shapes) -> bpy.types.Object:
     """The head with a key per shape. shapes: how far each moves the vertices."""
     looks = [_material(name) for name in names]
     head = build.add_mesh("ICT Head", _turned(rest), polygons, looks, np.maximum(material, 0))
-    build.add_keys(head, _turned(rest), shapes, np.stack(list(shapes.values()), axis=2) * METRES, build.SLIDER)
+    build.add_keys(head, shapes, np.stack(list(shapes.values()), axis=2) * METRES, build.SLIDER)
     return head
 
 
