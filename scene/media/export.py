@@ -140,13 +140,12 @@ def _meshes(shot: Shot) -> list[bpy.types.Object]:
     return [obj for obj in objects_of(shot.scene, shot.rig) if obj.type == "MESH"]
 
 
-def _select(layer, objects: list, active) -> None:
+def _select(layer, objects: list) -> None:
     """Select these objects of a view layer alone."""
     for obj in list(layer.objects.selected):
         obj.select_set(False, view_layer=layer)
     for obj in objects:
         obj.select_set(True, view_layer=layer)
-    layer.objects.active = active
 
 
 @contextlib.contextmanager
@@ -169,10 +168,11 @@ def _alone(shot: Shot) -> Iterator[None]:
         for obj in hidden:
             obj.hide_set(False, view_layer=layer)
         layer.update()
-        _select(layer, [obj for obj in objects if obj.name in layer.objects], shot.rig.owner)
+        _select(layer, [obj for obj in objects if obj.name in layer.objects])
         unseen = next((obj for obj in objects if obj not in layer.objects.selected.values()), None)
         if unseen is not None:
             raise BadRequest(f"“{unseen.name}” is hidden with its collection: show it in this view layer to export it")
+        layer.objects.active = shot.rig.owner
         scene.frame_start, scene.frame_end, scene.use_preview_range = shot.first, shot.last, False
         scene.frame_set(shot.first)
         yield
@@ -180,7 +180,8 @@ def _alone(shot: Shot) -> Iterator[None]:
         scene.frame_start, scene.frame_end, scene.use_preview_range = timing
         for obj in hidden:
             obj.hide_set(True, view_layer=layer)
-        _select(layer, selected, active)
+        _select(layer, selected)
+        layer.objects.active = active
         for obj, name in locked:
             setattr(obj, name, True)
         if mode != "OBJECT":
