@@ -11,7 +11,7 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from ...thunder_core import grades
-from ...thunder_core.animation.commit import line_names, line_scores
+from ...thunder_core.animation.commit import line_records
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import displacement
@@ -105,7 +105,7 @@ def own_action(rig: head.Rig):
 def line_of(context, action) -> str:
     """Name of the line that the score of the animator's action refers to: the current voice or, if the action holds other lines,
     the one of them nearest to the current frame. "" if there is no current voice."""
-    committed = line_names.of(action) if action is not None else None
+    committed = line_records.lines_of(action) if action is not None else None
     voice = strip.current(context)
     meant = "" if voice is None else voice.name
     if committed is None or not committed.lines or meant in {line.name for line in committed.lines}:
@@ -117,7 +117,7 @@ def line_of(context, action) -> str:
 def committed_line(context, rig: head.Rig) -> str:
     """Name of the line whose score is shown, if that is a committed line other than the current one; else ""."""
     action = own_action(rig)
-    committed = line_names.of(action) if action is not None and take_list.on_head(context.scene, rig.mesh) is None else None
+    committed = line_records.lines_of(action) if action is not None and take_list.on_head(context.scene, rig.mesh) is None else None
     if committed is None:
         return ""
     name, voice = line_of(context, action), strip.current(context)
@@ -332,7 +332,7 @@ def _direction_of(client, scene, entry, clock: Clock) -> dict:
 def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:
     """The score to show of a line that is committed to the action a head plays; of other animation the same."""
     action = own_action(rig)
-    known = line_scores.of(action, line) if action is not None else None
+    known = line_records.score_of(action, line) if action is not None else None
     if known is None:
         return total, per_frame
     if known.made is None:
@@ -341,10 +341,10 @@ def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> t
             for block, target in enumerate(rig.targets)
             for curve in compat.curves_for(target)
         }
-        if not line_scores.is_as_committed(action, line, curves, fcurves.read):
+        if not line_records.is_as_committed(action, line, curves, fcurves.read):
             return total, per_frame
         known = known.measured(total, per_frame)
-        line_scores.remember(action, line, known)
+        line_records.remember_score(action, line, known)
     return known.corrected(total, per_frame)
 
 
