@@ -57,18 +57,15 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
-        client = connection.client()
-        client.start()
+        client = connection.started()
         self.takes, self.asked, self.voice, self.warning = [], settings.count, voice.name, strip.warning(voice)
         self.strip = voice.strip
-        sampling = asking.directed(self._sampling(settings), rig.owner, voice)
+        sampling = replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
+        sampling = asking.directed(sampling, rig.owner, voice)
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
         self.again = is_sampled(context.scene, rig.mesh, voice.name, seed, sampling)
         steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append)
         return "Generating takes", steps
-
-    def _sampling(self, settings) -> Sampling:
-        return replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
 
     def finish(self, context, takes):
         best = takes[0]
@@ -86,15 +83,12 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         )
         what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
-        if self.warning:
-            self.report({"WARNING"}, self.warning)
+        self.warn([self.warning])
         if self.again:
             self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
         if self.strip and strip.named(context.scene, self.strip) is None:
-            sentence = (
-                f"The strip “{self.strip}” is gone: it was deleted, or its adding undone, while takes arrived. Choose its sound again"
-            )
-            self.report({"WARNING"}, sentence)
+            gone = f"The strip “{self.strip}” is gone: it was deleted, or its adding undone, while takes arrived. Choose its sound again"
+            self.report({"WARNING"}, gone)
         return {"FINISHED"}
 
 

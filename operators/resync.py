@@ -26,26 +26,19 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     kinds = ()
 
     @classmethod
-    def poll(cls, context):
-        if not super().poll(context):
-            return False
-        if not fingerprint.stale(context.scene):
-            gone = len(fingerprint.removed(context.scene))
-            cls.poll_message_set(f"The voice of {gone} takes is gone, all others match theirs" if gone else "All takes match their voice")
-            return False
-        return True
+    def why_not(cls, context):
+        if (busy := super().why_not(context)) or fingerprint.stale(context.scene):
+            return busy
+        gone = len(fingerprint.removed(context.scene))
+        return f"The voice of {gone} takes is gone, all others match theirs" if gone else "All takes match their voice"
 
     def begin(self, context):
-        client = None
-        if resync.needs_engine(context.scene):
-            client = connection.client()
-            client.start()
+        client = connection.started() if resync.needs_engine(context.scene) else None
         self.kinds = []
         return "Re-syncing takes", resync.resync(client, context.scene, self.kinds)
 
-    def finish(self, context, value):
-        self.report({"INFO"}, f"Re-synced takes: {self.changed_so_far}")
-        return {"FINISHED"}
+    def outcome(self, value):
+        return f"Re-synced takes: {self.changed_so_far}"
 
     @property
     def changed_so_far(self) -> str:

@@ -3,37 +3,21 @@
 
 import bpy
 
-from ..scene.animation import display
 from ..scene.heads import head
-from ..scene.host import playback
-from ..scene.review import problem_report
 from ..scene.takes import browsing, take_list
-from ..thunder_core.errors import ThunderError
+from .base import InstantWork, NeedsTakes
 
 
-def there_are_takes(operator, context) -> bool:
-    """Whether there are takes; if not, an operator's button says so."""
-    if context.scene is None or not context.scene.thunder.takes:
-        operator.poll_message_set("There are no takes yet: generate some")
-        return False
-    return True
-
-
-class THUNDER_OT_select_take(bpy.types.Operator):
+class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
     """Show a take on its head. Your own animation is kept: press My Animation to see it again"""
 
     bl_idname = "thunder.select_take"
     bl_label = "Show Take"
-    bl_options = {"REGISTER", "UNDO"}
 
     index: bpy.props.IntProperty(name="Take", default=-1, min=-1, description="Index in the list; −1 for your own animation")
     step: bpy.props.IntProperty(
         name="Step", default=0, options={"SKIP_SAVE"}, description="Number of takes to move on from the shown one, ignoring Take"
     )
-
-    @classmethod
-    def poll(cls, context):
-        return there_are_takes(cls, context)
 
     @classmethod
     def description(cls, context, properties):
@@ -43,24 +27,9 @@ class THUNDER_OT_select_take(bpy.types.Operator):
             return "Show your own animation again"
         return "Show this take on its head"
 
-    def execute(self, context):
+    def act(self, context):
         settings = context.scene.thunder
-        try:
-            index = self._stepped(context) if self.step else self.index
-            if index < 0:
-                display.restore_own(take_list.shown_rig(settings) or head.find(context.scene, context.object))
-            elif index < len(settings.takes):
-                display.show(take_list.rig_of(context.scene, settings.takes[index]), settings.takes[index])
-                if settings.play_shown:
-                    playback.start(context.scene, settings.takes[index].first)
-            else:
-                self.report({"ERROR"}, f"There is no take {index + 1}: the list has {len(settings.takes)}")
-                return {"CANCELLED"}
-        except ThunderError as error:
-            problem_report.note(self.bl_label, error)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        take_list.show(settings, self._stepped(context) if self.step else self.index, settings.play_shown)
 
     def _stepped(self, context) -> int:
         """Index of the take `step` rows further in the list as drawn; from none to its first or last."""
@@ -72,27 +41,15 @@ class THUNDER_OT_select_take(bpy.types.Operator):
         return order[(order.index(shown) + self.step) % len(order)]
 
 
-class THUNDER_OT_flip_take(bpy.types.Operator):
+class THUNDER_OT_flip_take(NeedsTakes, InstantWork, bpy.types.Operator):
     """Switch between the shown take and the one shown before"""
 
     bl_idname = "thunder.flip_take"
     bl_label = "A/B"
-    bl_options = {"REGISTER", "UNDO"}
 
-    @classmethod
-    def poll(cls, context):
-        return there_are_takes(cls, context)
-
-    def execute(self, context):
-        try:
-            rig = take_list.shown_rig(context.scene.thunder) or head.find(context.scene, context.object)
-            name = take_list.flip(context.scene, rig)
-        except ThunderError as error:
-            problem_report.note(self.bl_label, error)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        self.report({"INFO"}, f"Showing {name}")
-        return {"FINISHED"}
+    def act(self, context):
+        rig = take_list.shown_rig(context.scene.thunder) or head.find(context.scene, context.object)
+        return f"Showing {take_list.flip(context.scene, rig)}"
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_select_take, THUNDER_OT_flip_take))

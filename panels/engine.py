@@ -51,7 +51,7 @@ def _own(box, context, preferences) -> None:
     if state.kind != "READY":
         column = box.column()
         column.scale_y = 1.5
-        column.operator("thunder.install_engine", text=install_engine.label(state.kind), icon="IMPORT")
+        column.operator("thunder.install_engine", text=install_engine.LABELS[state.kind], icon="IMPORT")
         if offline:
             _sentence(box, "Online access is disabled: turn on Allow Online Access, or choose a folder of wheels", context)
             box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")

@@ -536,17 +536,29 @@ def chosen_mesh(context):
         return None
 
 
-def show_index(settings, index: int) -> None:
-    """Show the take at an index of the list (−1: the animator's own animation)."""
+def take_at(settings, index: int):
+    """The take at an index of the list. Raises BadRequest."""
+    if index >= len(settings.takes):
+        raise BadRequest(f"There is no take {index + 1}: the list has {len(settings.takes)}")
+    return settings.takes[index]
+
+
+def show(settings, index: int, play: bool = False) -> None:
+    """Show the take at an index of the list (below 0: the animator's own animation), and play it. Raises ThunderError."""
     scene = settings.id_data
+    if index < 0:
+        display.restore_own(shown_rig(settings) or head.find(scene, head.active_object(bpy.context)))
+        return
+    entry = take_at(settings, index)
+    display.show(rig_of(scene, entry), entry)
+    if play:
+        playback.start(scene, entry.first)
+
+
+def show_index(settings, index: int) -> None:
+    """The same for a property, which cannot report an error: it pops up."""
     try:
-        if 0 <= index < len(settings.takes):
-            entry = settings.takes[index]
-            display.show(rig_of(scene, entry), entry)
-            if settings.play_shown:
-                playback.start(scene, entry.first)
-        else:
-            display.restore_own(shown_rig(settings) or head.find(scene, head.active_object(bpy.context)))
+        show(settings, index if index < len(settings.takes) else -1, settings.play_shown)
     except ThunderError as error:
         if bpy.app.background:
             raise
