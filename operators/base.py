@@ -5,7 +5,7 @@ from ..scene.heads import head, mapping_table
 from ..scene.host.session import session
 from ..scene.review import problem_report
 from ..scene.takes import take_list
-from ..thunder_core.errors import ThunderError
+from ..thunder_core.errors import attempt, ThunderError
 
 
 class Explained:
@@ -105,8 +105,4 @@ def chosen_head(context) -> head.Rig:
 
 def why_no_head(context) -> str:
     """The reason why no head is chosen, "" if one is."""
-    try:
-        chosen_head(context)
-    except ThunderError as error:
-        return str(error)
-    return ""
+    return attempt(chosen_head, context)[1]

@@ -11,7 +11,7 @@ from ..scene.host import jobs
 from ..scene.review import listening
 from ..scene.takes import take_list
 from ..scene.takes.direction import asking, looking, presets, similar, sliders, style_from
-from ..thunder_core.errors import BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest, ThunderError
 from .base import ChoosesFile, chosen_head, InstantWork, NeedsShownTake, shown, why_busy, why_no_head
 from .generate import PartialResults
 from .slices import SlicedWork
@@ -51,11 +51,8 @@ class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        try:
-            about = presets.all_presets().load(properties.name).about
-        except ThunderError:
-            about = ""
-        return about.rstrip(".") or cls.__doc__
+        preset, _ = attempt(presets.all_presets().load, properties.name)
+        return (preset.about.rstrip(".") if preset is not None else "") or cls.__doc__
 
     def direct(self, direction):
         presets.use(direction, self.name)

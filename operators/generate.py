@@ -12,7 +12,7 @@ from ..scene.takes.direction import asking
 from ..scene.takes.first_seed import is_sampled, unused_seed
 from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
-from ..thunder_core.errors import Cancelled, ThunderError
+from ..thunder_core.errors import attempt, Cancelled, ThunderError
 from ..thunder_core.types import LISTENS, SPEAKS
 from .slices import SlicedWork
 
@@ -45,12 +45,8 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        try:
-            strip.find(context)
-            head.check_animatable(head.find(context.scene, context.object))
-        except ThunderError as error:
-            return str(error)
-        return cls.__doc__
+        rig, no_head = attempt(head.find, context.scene, context.object)
+        return attempt(strip.find, context)[1] or no_head or attempt(head.check_animatable, rig)[1] or cls.__doc__
 
     def begin(self, context):
         settings = context.scene.thunder

@@ -59,14 +59,11 @@ class _Installs(InstantWork):
 
 
 class _AddsExtra(_Installs):
-    """An operator that adds the packages of `lock` to the engine."""
+    """An operator that adds packages to an engine that is there."""
 
     @classmethod
     def why_not(cls, context):
         return super().why_not(context) or ("" if install.state().kind == "READY" else "Install the engine first")
-
-    def begin(self, wheels, online):
-        return install.begin_extra(self.lock, wheels, online=online)
 
 
 class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
@@ -124,7 +121,6 @@ class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
 
     bl_idname = "thunder.install_flame_extra"
     bl_label = "Install FLAME Extra…"
-    lock = install.FLAME_LOCK
 
     accepted: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"}, description="The licence of smplx is accepted")
 
@@ -142,13 +138,18 @@ class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
             raise BadRequest("smplx is for non-commercial research only: accept its licence (accepted=True) to install it")
         super().act(context)
 
+    def begin(self, wheels, online):
+        return install.begin_extra(install.FLAME_LOCK, wheels, online=online)
+
 
 class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
     """Add transformers to the engine, for weights that were trained with a Wav2Vec2, HuBERT or WavLM network (0.2 GB)"""
 
     bl_idname = "thunder.install_waveform_extra"
     bl_label = "Install Waveform Extra"
-    lock = install.WAVEFORM_LOCK
+
+    def begin(self, wheels, online):
+        return install.begin_extra(install.WAVEFORM_LOCK, wheels, online=online)
 
 
 class THUNDER_OT_stop_installation(Explained, bpy.types.Operator):

@@ -7,7 +7,7 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..scene.voice import strip
-from ..thunder_core.errors import BadSound, ThunderError
+from ..thunder_core.errors import attempt, BadSound, ThunderError
 from .base import Explained, InstantWork
 from .slices import SlicedWork
 
@@ -87,11 +87,7 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
 
 def _shown_score(context):
     """The lip-sync score of the current animation, None if it was not measured."""
-    try:
-        rig = head.find(context.scene, context.object)
-    except ThunderError:
-        rig = None
-    return live_score.shown_score(context.scene, rig)
+    return live_score.shown_score(context.scene, attempt(head.find, context.scene, context.object)[0])
 
 
 class THUNDER_OT_jump_to_drift(Explained, bpy.types.Operator):

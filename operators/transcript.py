@@ -8,7 +8,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import take_list, transcript
 from ..scene.voice import strip
-from ..thunder_core.errors import ThunderError
+from ..thunder_core.errors import attempt
 from .base import InstantWork, NeedsShownTake, shown
 from .slices import SlicedWork
 
@@ -66,11 +66,7 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
 
     @classmethod
     def description(cls, context, properties):
-        try:
-            strip.find(context)
-        except ThunderError as error:
-            return str(error)
-        return cls.__doc__
+        return attempt(strip.find, context)[1] or cls.__doc__
 
     def begin(self, context):
         entry, _ = shown(context)

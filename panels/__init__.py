@@ -4,46 +4,6 @@
 
 def modules() -> tuple:
     """The modules here that register panels, in the order in which the sidebar shows them."""
-    from . import (
-        character,
-        commit,
-        dialogue,
-        direction,
-        export,
-        first_steps,
-        flame,
-        keep,
-        keymap,
-        listen,
-        mix,
-        overlay,
-        preferences,
-        sampling,
-        shape,
-        sidebar,
-        take_list,
-        takes,
-        transcript,
-    )
+    from . import character, commit, dialogue, direction, export, flame, listen, preferences, shown_take, sidebar, take_list, takes
 
-    return (
-        preferences,
-        take_list,
-        first_steps,
-        sidebar,
-        direction,
-        sampling,
-        dialogue,
-        takes,
-        commit,
-        mix,
-        keep,
-        shape,
-        transcript,
-        listen,
-        overlay,
-        character,
-        flame,
-        export,
-        keymap,
-    )
+    return preferences, take_list, sidebar, direction, dialogue, takes, commit, shown_take, listen, character, flame, export

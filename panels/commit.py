@@ -6,7 +6,7 @@ import bpy
 from ..scene.takes import take_list
 from ..scene.takes.commit import committed
 from ..scene.takes.commit.choice import REGION_SETTINGS
-from .tab import Tab, wrapped_label
+from .tab import big_button, Tab, wrapped_label
 
 
 class THUNDER_PT_commit(Tab, bpy.types.Panel):
@@ -20,9 +20,7 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
-        column = layout.column()
-        column.scale_y = 1.2
-        column.operator("thunder.commit_take", icon="CHECKMARK")
+        big_button(layout, "thunder.commit_take", icon="CHECKMARK")
         if take_list.shown_index(context.scene.thunder) < 0:
             wrapped_label(layout, committed.why_none(context), context)
         column = layout.column(align=True)

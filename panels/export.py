@@ -5,8 +5,8 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.media import export
-from ..thunder_core.errors import ThunderError
-from .tab import Tab, wrapped_label
+from ..thunder_core.errors import attempt
+from .tab import big_button, Tab, wrapped_label
 
 
 class THUNDER_PT_export(Tab, bpy.types.Panel):
@@ -22,9 +22,7 @@ class THUNDER_PT_export(Tab, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
-        column = layout.column()
-        column.scale_y = 1.2
-        column.operator("thunder.export_performance", text="Export Performance…", icon="EXPORT")
+        big_button(layout, "thunder.export_performance", text="Export Performance…", icon="EXPORT")
 
 
 class THUNDER_PT_export_choices(bpy.types.Panel):
@@ -52,7 +50,8 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
         if form.rated:
             column.prop(operator, "rate")
         layout.separator(factor=0.5)
-        lacking = self._lacking(context, form)
+        rig, lacking = attempt(head.find, context.scene, context.object)
+        lacking = lacking or export.missing(form, rig)
         if lacking:
             layout.label(text="Cannot Be Written", icon="ERROR")
             wrapped_label(layout, lacking, context)
@@ -61,12 +60,6 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
         wrapped_label(layout, form.carries, context)
         layout.label(text="Does Not Carry", icon="REMOVE")
         wrapped_label(layout, form.loses, context)
-
-    def _lacking(self, context, form):
-        try:
-            return export.missing(form, head.find(context.scene, context.object))
-        except ThunderError as error:
-            return str(error)
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_export, THUNDER_PT_export_choices))

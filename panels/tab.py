@@ -34,6 +34,20 @@ def wrapped_label(layout, text: str, context, icon: str = "INFO"):
     in_lines(column, text, letters, icon)
 
 
+def big_button(layout, name: str, **how):
+    """The button of an operator, taller than others."""
+    column = layout.column()
+    column.scale_y = 1.2
+    return column.operator(name, **how)
+
+
+def grey(layout):
+    """A row whose text is greyed."""
+    row = layout.row()
+    row.active = False
+    return row
+
+
 def in_lines(column, text: str, letters: int, icon: str) -> None:
     """A sentence in lines of at most `letters` letters, behind an icon; words stay whole."""
     for line in textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False):

@@ -6,6 +6,7 @@ import bpy
 
 from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails
 from ..scene.voice import fingerprint
+from .tab import grey
 
 _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
 TILE = 0.8  # width of an icon without the gap around it, in buttons
@@ -78,17 +79,13 @@ class THUNDER_UL_takes(bpy.types.UIList):
             rows=len(order),
             apart=(browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}),
         )
-        flags = [0] * len(entries)
-        for place in order:
-            flags[place] = self.bitflag_filter_item
         listed = set(order)
+        flags = [self.bitflag_filter_item * (place in listed) for place in range(len(entries))]
         rows = order + [place for place in range(len(entries)) if place not in listed]
-        places = [0] * len(entries)
-        for row, place in enumerate(rows):
-            places[place] = row
+        row_of = {place: row for row, place in enumerate(rows)}
         # Scores of all rows have the width of the longest.
         _drawn["letters"] = max((len(self._measure(entries[place], place)) for place in order), default=2)
-        return flags, places
+        return flags, [row_of[place] for place in range(len(entries))]
 
 
 def width(context) -> float:
@@ -105,9 +102,7 @@ def fitting(said: str, room: float, context) -> str:
 
 def draw_words(layout, words: str, context):
     """All words of the take that is shown, below the list: a row has room for the first of them."""
-    line = layout.row()
-    line.active = False
-    line.label(text=fitting(words, width(context) - AROUND_LINE, context))
+    grey(layout).label(text=fitting(words, width(context) - AROUND_LINE, context))
 
 
 def mark_of(item) -> str:
