@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 
 from ...thunder_core.client import Client
@@ -29,13 +28,8 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     if not 0 <= at < made.motion.frames:
         raise BadRequest(f"{name} plays from frame {entry.first} to {entry.last}: move the playhead there")
     sampling, seed, edited = Sampling.of_take(made.provenance, scene.thunder), entry.seed, provenance.is_edited(entry)
-    weights, voice, sound = made.provenance.get("weights"), resync.voice_of(scene, state), ""
-    try:
-        sound = yield from mixdown.sound_for_engine(client, voice)
-        answer = yield from generation.explained(client, sound, seed, sampling, at)
-    finally:
-        if sound and not voice.path and os.path.exists(sound):
-            os.remove(sound)
+    weights, voice = made.provenance.get("weights"), resync.voice_of(scene, state)
+    answer = yield from mixdown.with_sound(client, voice, lambda sound: generation.explained(client, sound, seed, sampling, at))
     if answer["weights"] != weights:
         raise BadRequest(f"{name} was made with other weights than those in use: choose these in the preferences, or generate again")
     return [*in_words(answer), *(["Keys that were edited since are not explained"] if edited else [])]

@@ -32,6 +32,7 @@ from .sampling import role_of, Sampling
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's own progress
 OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
+Kept = tuple[np.ndarray, np.ndarray]  # a packed motion [T, n + 9], and of it what a take keeps, bool of the same shape
 
 
 def ask(
@@ -63,13 +64,13 @@ def ask(
 
 
 def sampled(
-    client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, name: str = "", **more
+    client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, name: str = "", keep: Kept | None = None
 ) -> Generator[Step, None, None]:
     """Steps that sample takes of a sound file. on_take gets each take in the order of seeds, at most one per step, so that the
     caller never holds two unprocessed takes.
 
     name: of the voice; with it, a step before the first take has a note if nobody speaks in the sound, or not clearly.
-    more: further arguments of the engine's “generate” (docs/reference/protocol.md). Closing the generator cancels the request.
+    keep: what is not sampled. Closing the generator cancels the request.
     """
     arrived: deque = deque()
     seeds: set[int] = set()
@@ -86,7 +87,9 @@ def sampled(
 
     step = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
-    request = {"folder": folder, **_arguments(client, sound, count, seed, sampling), **more}
+    request = {"folder": folder, **_arguments(client, sound, count, seed, sampling)}
+    if keep is not None:
+        request |= {"keep_motion": client.put_array(keep[0]), "keep_mask": client.put_array(keep[1])}
     asking = ask(client, "generate", _SAMPLING, step.message, meet, **request)
     try:
         running = True
@@ -127,7 +130,7 @@ def _arguments(client: Client, sound: str, count: int, seed: int, sampling: Samp
 
 
 def _remove_arrays(request: dict) -> None:
-    for path in (request.get(name, "") for name in ("direction", "reference", "picture")):
+    for path in (request.get(name, "") for name in ("direction", "reference", "picture", "keep_motion", "keep_mask")):
         if os.path.exists(path):
             os.remove(path)
 
@@ -157,11 +160,11 @@ def _reference(name: str) -> np.ndarray:
 
 
 def performances(
-    client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more
+    client: Client, sound: str, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a sound file. Returns them, best first."""
     takes: list[keying.Performance] = []
-    yield from sampled(client, sound, count, seed, sampling, takes.append, **more)
+    yield from sampled(client, sound, count, seed, sampling, takes.append, keep=keep)
     return best_first(takes)
 
 
@@ -220,20 +223,18 @@ def generate(  # noqa: PLR0913 (what one request says)
 
 
 def collected(
-    client: Client, voice: strip.Voice, collector: TakeCollector, count: int, seed: int, sampling: Sampling
+    client: Client, voice: strip.Voice, collector: TakeCollector, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and have a collector list them. Returns the takes, best first. Raises ThunderError."""
-    sound = ""
-    try:
-        sound = yield from renewed(lambda: mixdown.sound_for_engine(client, voice))
-        takes = yield from collector.gather(client, sound, count, seed, sampling)
+
+    def gathered(sound):
+        takes = yield from collector.gather(client, sound, count, seed, sampling, keep)
         scene = bpy.data.scenes.get(voice.scene)
         if scene is not None and not voice.path:
             voice_cache.keep(scene, voice, sound)  # the shown take may be sampled again
         return takes
-    finally:
-        if sound and not voice.path and os.path.exists(sound):
-            os.remove(sound)
+
+    return (yield from mixdown.with_sound(client, voice, gathered))
 
 
 class TakeCollector:
@@ -279,18 +280,15 @@ class TakeCollector:
             self._order(scene)
 
     def gather(
-        self, client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more
+        self, client: Client, sound: str, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
     ) -> Generator[Step, None, list[keying.Performance]]:
-        """Steps that sample takes of a sound file, list each on arrival and sort all at the end.
-
-        more: as for `sampled`. Returns the takes, best first.
-        """
+        """Steps that sample takes of a sound file, list each on arrival and sort all at the end. Returns the takes, best first."""
         self.check()
         self.count = count
         _, rig = again(self.scene, self.mesh)
         sampling = replace(sampling, sums=rig.sums)
         waiting: list[keying.Performance] = []
-        with closing(sampled(client, sound, count, seed, sampling, waiting.append, self.voice.name, **more)) as steps:
+        with closing(sampled(client, sound, count, seed, sampling, waiting.append, self.voice.name, keep)) as steps:
             for step in steps:
                 yield from self.restore(step.fraction)
                 if waiting:

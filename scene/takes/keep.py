@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import bpy
@@ -24,8 +24,9 @@ from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import keying
 from ..engine import connection
 from ..heads import head
-from ..host.jobs import renewed, stage, Step
-from ..voice import mixdown, strip
+from ..host import handlers
+from ..host.jobs import stage, Step
+from ..voice import strip
 from . import generation, mix, provenance, take_list, track_values
 from .direction import asking
 from .sampling import Sampling
@@ -248,18 +249,9 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
         sampling = replace(sampling, asked=None if before is None else replace(before, as_asked=False))
         sampling = asking.directed(sampling, rig.owner, voice)
     sampling = replace(sampling, listening=lead.role == LISTENS.upper())
-    collector = _Around(scene, rig, voice, lead, performance, on_take)
-    sound, files = "", []
-    try:
-        sound = yield from renewed(lambda: mixdown.sound_for_engine(client, voice))
-        for array in (pack(performance.motion), collector.kept.mask):
-            files.append(client.put_array(array))
-        return (yield from collector.gather(client, sound, count, seed, sampling, keep_motion=files[0], keep_mask=files[1]))
-    finally:
-        collector.close()
-        for path in [*files, *([sound] if sound and not voice.path else [])]:
-            if os.path.exists(path):
-                os.remove(path)
+    with closing(_Around(scene, rig, voice, lead, performance, on_take)) as collector:
+        keep = pack(performance.motion), collector.kept.mask
+        return (yield from generation.collected(client, voice, collector, count, seed, sampling, keep))
 
 
 def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance, new: keying.Performance) -> Generator[float, None, None]:
@@ -315,16 +307,6 @@ def flowing(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) ->
     return result
 
 
-CLASSES = (ThunderKeepRange, ThunderKeep)
-
-
-def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.thunder_keep = PointerProperty(type=ThunderKeep)
-
-
-def unregister():
-    del bpy.types.Scene.thunder_keep
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = handlers.registration(
+    classes=(ThunderKeepRange, ThunderKeep), properties=((bpy.types.Scene, "thunder_keep", PointerProperty(type=ThunderKeep)),)
+)

@@ -20,7 +20,7 @@ from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
-from ..host import compat
+from ..host import compat, handlers
 from ..voice import fingerprint
 from . import provenance as sources, take_list, track_values
 
@@ -275,16 +275,6 @@ def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> 
     return keying.Performance(made, channels, opening_mm(made), width_mm(made), lead.seed, float("nan"), provenance)
 
 
-CLASSES = (ThunderCut, ThunderMix)
-
-
-def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.thunder_mix = PointerProperty(type=ThunderMix)
-
-
-def unregister():
-    del bpy.types.Scene.thunder_mix
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = handlers.registration(
+    classes=(ThunderCut, ThunderMix), properties=((bpy.types.Scene, "thunder_mix", PointerProperty(type=ThunderMix)),)
+)

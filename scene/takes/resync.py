@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Generator
 
 import bpy
@@ -178,19 +177,14 @@ def _sample(
     inside: np.ndarray | None,
 ) -> Generator[Step, None, keying.Performance]:
     """Steps that sample a take's seed again for a voice; the engine keeps the frames `inside`. Returns the take."""
-    more, files = {}, []
-    sound = yield from mixdown.sound_for_engine(client, voice)
-    try:
-        if fitted is not None:
-            x = pack(fitted.motion)
-            files = [client.put_array(x), client.put_array(np.repeat(inside[:, None], x.shape[1], axis=1))]
-            more = {"keep_motion": files[0], "keep_mask": files[1]}
-        takes = yield from generation.performances(client, sound, 1, performance.seed, sampling, **more)
-        return takes[0]
-    finally:
-        for file in (*files, *(() if voice.path else (sound,))):
-            if os.path.exists(file):
-                os.remove(file)
+    keep = None
+    if fitted is not None:
+        motion = pack(fitted.motion)
+        keep = motion, np.repeat(inside[:, None], motion.shape[1], axis=1)
+    (take,) = yield from mixdown.with_sound(
+        client, voice, lambda sound: generation.performances(client, sound, 1, performance.seed, sampling, keep)
+    )
+    return take
 
 
 def fit(performance: keying.Performance, offset: float, frames: int) -> tuple[keying.Performance, np.ndarray]:

@@ -347,14 +347,5 @@ def _after_undo(*_):
     live.resume(entry)
 
 
-_HANDLERS = (("undo_post", _after_undo), ("redo_post", _after_undo))
-
-
-def register():
-    sliders.listeners.append(live.moved)
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    handlers.remove(_HANDLERS)
-    sliders.listeners.remove(live.moved)
+sliders.listeners.append(live.moved)
+register, unregister = handlers.registration((("undo_post", _after_undo), ("redo_post", _after_undo)))

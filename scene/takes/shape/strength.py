@@ -130,31 +130,16 @@ def _was_undone(*_):
                 pass
 
 
-def _strength_property():
-    """The property that the curve animates."""
-    return FloatProperty(
-        name="Emotion",
-        default=0.5,
-        min=0.0,
-        max=1.0,
-        subtype="FACTOR",
-        description="Strength of the take's emotion at this frame. It can be keyed",
-    )
-
-
-_HANDLERS = (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_undone), ("redo_post", _was_undone))
-
-
-def register():
-    """Add the property and watch for edits."""
-    # On the data-blocks animated by a take's first action, so that the strength over time is a curve of the take.
-    bpy.types.Object.thunder_emotion = _strength_property()
-    bpy.types.Key.thunder_emotion = _strength_property()
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    """Remove it and stop watching."""
-    handlers.remove(_HANDLERS)
-    del bpy.types.Key.thunder_emotion
-    del bpy.types.Object.thunder_emotion
+# What moves the strength: on the data-blocks animated by a take's first action, so that its curve is one of the take.
+PROPERTY = FloatProperty(
+    name="Emotion",
+    default=0.5,
+    min=0.0,
+    max=1.0,
+    subtype="FACTOR",
+    description="Strength of the take's emotion at this frame. It can be keyed",
+)
+register, unregister = handlers.registration(
+    (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_undone), ("redo_post", _was_undone)),
+    properties=((bpy.types.Object, STRENGTH, PROPERTY), (bpy.types.Key, STRENGTH, PROPERTY)),
+)
