@@ -12,7 +12,7 @@ import numpy as np
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.direction_words import AS_ASKED, NEARLY, words_of_request, words_of_take
-from ...thunder_core.errors import BadRequest, ThunderError
+from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.types import SPEAKS
 from ..animation import display, keying
 from ..animation.display import actions_of
@@ -48,9 +48,17 @@ def add_to_list(
 
     kind: of ThunderTake.  name: in the list, made unique; without one it gets the next number.
     """
-    frames, leads = clock.scene_frames(performance.motion.frames), clock.leads()
     number = 0 if name else next_number(scene, rig.mesh, voice)
-    name = free_name(scene, name or numbered(number), rig.mesh, voice)
+    provenance.store(actions[0], performance, clock, voice)
+    entry = _enter(scene, rig, actions, performance, voice, clock, number, name or numbered(number))
+    entry.kind = kind
+    entry.lead_in, entry.lead_out = clock.leads()
+    return entry
+
+
+def _enter(scene, rig: head.Rig, actions: list, performance: keying.Performance, voice: str, clock: Clock, number: int, name: str):
+    """A new entry of the list, but for how the take was made and its leads."""
+    frames, name = clock.scene_frames(performance.motion.frames), free_name(scene, name, rig.mesh, voice)
     entry = scene.thunder.takes.add()
     entry.name, entry.number = name, number
     entry.action = actions[0]
@@ -58,12 +66,10 @@ def add_to_list(
         entry.more.add().action = action
     entry.head, entry.voice = rig.mesh, voice
     entry.seed, entry.score = performance.seed, performance.score
-    entry.kind, entry.made, entry.role = kind, min(int(time.time()), LATEST), role_of(performance.provenance).upper()
-    provenance.store(actions[0], performance, clock, voice)
+    entry.made, entry.role = min(int(time.time()), LATEST), role_of(performance.provenance).upper()
     entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
     entry.asked = words_of_request(performance.provenance)
     entry.first, entry.last = int(frames[0]), int(frames[-1])
-    entry.lead_in, entry.lead_out = leads
     return entry
 
 
@@ -93,24 +99,20 @@ def number_in_order(entries) -> None:
 
 
 def has_own_name(entry) -> bool:
-    """Whether the animator gave a take its name. In files of earlier versions takes are called by their seeds."""
-    if entry.number:
-        return entry.name != numbered(entry.number)
-    return entry.name.partition(".")[0] != str(entry.seed)
+    """Whether the animator gave a take its name."""
+    return entry.name != numbered(entry.number)
 
 
-def free_name(scene, name: str, mesh, voice: str) -> str:
-    """A name, with a number behind it if a take of that head and voice is called so already: Mix 2, Take 3.2."""
+def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
+    """A name, with a number from `first` on behind it if a take of that head and voice is called so already: Mix 2, Take 3.2."""
     taken = {entry.name for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice}
     join = "." if name[-1:].isdigit() else " "
-    return next(free for free in (name, *(f"{name}{join}{number}" for number in range(2, len(taken) + 3))) if free not in taken)
+    return next(free for free in (name, *(f"{name}{join}{number}" for number in range(first, first + len(taken) + 1))) if free not in taken)
 
 
 def name_of_version(scene, entry) -> str:
     """The name of a take made from another one: Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1."""
-    taken = {other.name for other in scene.thunder.takes if other.head == entry.head and other.voice == entry.voice}
-    join = "." if entry.name[-1:].isdigit() else " "
-    return next(free for free in (f"{entry.name}{join}{number}" for number in range(1, len(taken) + 2)) if free not in taken)
+    return free_name(scene, entry.name, entry.head, entry.voice, first=1)
 
 
 def _name_of_copy(scene, entry) -> str:
@@ -194,13 +196,8 @@ def described(entry) -> str:
     return "\n".join(lines)
 
 
-def is_replaceable(entry) -> bool:
-    """Whether a take holds nothing of the animator's: its seed makes it again, no star, name, note or key was given to it. Slow."""
-    return not why_kept(entry)
-
-
 def why_kept(entry) -> str:
-    """What a take holds of the animator's, in a word or two; "" if it is replaceable. Slow: detecting edits reads all keys."""
+    """What a take holds of the animator's, in a word or two; "" if nothing. Slow: detecting edits reads all keys."""
     if entry.star:
         return "starred"
     if entry.note:
@@ -362,24 +359,15 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
                 and provenance.SOURCE not in other
             ]
         )
-        frames = clock.scene_frames(performance.motion.frames)
         voice = about.get("voice", "")
         number = next_number(scene, rig.mesh, voice)
-        name = free_name(scene, _name_given(action, voice, performance.seed) or numbered(number), rig.mesh, voice)
-        entry = scene.thunder.takes.add()
-        entry.name, entry.number = name, number
-        entry.action, entry.head, entry.voice, entry.batch = action, rig.mesh, voice, batch
-        for other in more:
-            entry.more.add().action = other
+        name = _name_given(action, voice, performance.seed) or numbered(number)
+        entry = _enter(scene, rig, [action, *more], performance, voice, clock, number, name)
+        entry.batch = batch
         for part in (action, *more):
             part.use_fake_user = True
-        entry.seed, entry.score, entry.curve = performance.seed, performance.score, bars(performance.opening)
-        entry.words, entry.role = words_of_take(performance.provenance), role_of(performance.provenance).upper()
-        entry.asked = words_of_request(performance.provenance)
-        entry.first, entry.last = int(frames[0]), int(frames[-1])
         keyed = action.frame_range  # takes made by earlier versions have no leads
         entry.lead_in, entry.lead_out = max(0, entry.first - round(keyed[0])), max(0, round(keyed[1]) - entry.last)
-        entry.made = min(int(time.time()), LATEST)
         count += 1
     return count
 
@@ -425,11 +413,8 @@ def of_voice(context) -> list[int]:
     mesh = chosen_mesh(context)
     places = [place for place, entry in enumerate(entries) if mesh is None or entry.head == mesh]
     if len({entries[place].voice for place in places}) > 1:
-        try:
-            voice = strip.find(context).name
-        except ThunderError:
-            return places
-        return [place for place in places if entries[place].voice == voice] or places
+        voice, _ = attempt(strip.find, context)
+        return [place for place in places if voice is not None and entries[place].voice == voice.name] or places
     return places
 
 
@@ -522,18 +507,14 @@ def _on_heads(settings) -> list[int]:
 
 
 def _is_on(entry) -> bool:
-    try:
-        return display.is_shown(head.resolve(entry.head), entry)
-    except ThunderError:
-        return False
+    rig, _ = attempt(head.resolve, entry.head)
+    return rig is not None and display.is_shown(rig, entry)
 
 
 def chosen_mesh(context):
     """Mesh of the head in the settings, None if there is none."""
-    try:
-        return head.find(context.scene, head.active_object(context)).mesh
-    except ThunderError:
-        return None
+    rig, _ = attempt(head.find, context.scene, head.active_object(context))
+    return None if rig is None else rig.mesh
 
 
 def take_at(settings, index: int):

@@ -333,9 +333,9 @@ def test_a_take_without_a_name_of_its_own_may_be_cleared(blender, stage):
     for place, name in ((0, "1"), (1, "2.2"), (2, "Warm"), (3, "44")):  # as an earlier version has left them
         entries[place].number, entries[place].name = 0, name
     entries[4].name = "Take 4"
-    assert [takes_take_list.is_replaceable(entry) for entry in entries] == [True, True, False, False, False, True]
+    assert [not takes_take_list.why_kept(entry) for entry in entries] == [True, True, False, False, False, True]
     entries[2].name = ""
-    assert entries[2].name == "Take 7" and takes_take_list.is_replaceable(entries[2])
+    assert entries[2].name == "Take 7" and not takes_take_list.why_kept(entries[2])
 
 
 def test_the_tooltip_of_a_take_tells_its_seed_and_what_was_done_with_it(blender, stage):
