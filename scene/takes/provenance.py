@@ -49,8 +49,8 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
             name: _flat(getattr(look, name)) for name in ("points", "joint", "eyes", "own", "own_head") if getattr(look, name) is not None
         }
         action[LOOK] = {records.KEY: records.VERSION, "leaves": float(look.leaves), "follows": float(look.follows), **parts}
-    elif LOOK in action:
-        del action[LOOK]
+    else:
+        action.pop(LOOK, None)
     if performance.sync_per_frame is not None:
         store_sync(action, performance.sync_per_frame)
 
@@ -155,8 +155,7 @@ def sync_of(action) -> np.ndarray | None:
 def forget(action) -> None:
     """Remove a take's data from an action that is no longer one."""
     for name in (SOURCE, SYNC, LOOK):
-        if name in action:
-            del action[name]
+        action.pop(name, None)
 
 
 def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:

@@ -394,6 +394,11 @@ def flip(scene, rig: head.Rig) -> str:
     return "My Animation"
 
 
+def by_uid(scene, uid: int | None):
+    """The take of a scene, or of no scene, whose first action has that session id; None if it is gone."""
+    return next((entry for entry in (scene.thunder.takes if scene else ()) if entry.action and entry.action.session_uid == uid), None)
+
+
 def rig_of(scene, entry) -> head.Rig:
     """The rig that a take was made for. Raises BadHead if it is gone."""
     if entry.head is None or entry.head.name not in scene.objects:

@@ -70,9 +70,6 @@ class Live(Part):
         self.request: _Request | None = None
         self.drop()
 
-    def release(self) -> None:
-        self.drop()
-
     def drop(self) -> None:
         """Follow no take any more."""
         if self.request is not None:
@@ -83,6 +80,8 @@ class Live(Part):
         self.sampling = Sampling()
         self.written: tuple[Asked | None, bool] = (None, False)
         self.request = None
+
+    release = drop
 
     def file_opened(self) -> None:
         self.drop()
@@ -142,11 +141,11 @@ class Live(Part):
 
     def resume(self, entry) -> None:
         """Finish a take that an undo or a redo has restored unfinished."""
-        effort = _unfinished(entry.action, self.token)
-        if effort is not None:
+        mark = str(entry.action.get(PENDING, "")).split()
+        if len(mark) == 3 and mark[0] == self.token:
             self._begin(entry)
             self.original, self.written = None, (None, False)
-            self.sampling = self.sampling.at(effort)
+            self.sampling = self.sampling.at(mark[2])
             self.moved_at = 0.0
             self.task.postpone(_POLL_SECONDS)
 
@@ -196,7 +195,7 @@ class Live(Part):
         if is_there and is_final:
             if as_before and self.copied is not None and not is_resting:
                 return _POLL_SECONDS
-            self._done(entry)
+            entry.action.pop(PENDING, None)
             if as_before:
                 self._withdraw(scene, entry)
             return None
@@ -223,8 +222,7 @@ class Live(Part):
 
     def _sample(self, scene, entry, asked: Asked, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one Performance."""
-        client = connection.client()
-        client.start()
+        client = connection.started()
         voice = resync.voice_of(scene, fingerprint.of_take(entry))
         sampling = replace(self.sampling if is_final else self.sampling.at(DRAFT), asked=asked, sums=take_list.rig_of(scene, entry).sums)
         cached = voice_cache.of(scene, voice)
@@ -252,7 +250,7 @@ class Live(Part):
         if before is not None and before.provenance.get("weights") != made.provenance.get("weights"):
             raise BadRequest(f"“{entry.name}” was sampled with other weights, so it does not follow the sliders: press Generate Takes")
         if there.look is not None and made.look is None:
-            made = looking.aimed(made, looking.target_again(there.look))
+            made = looking.aimed(made, there.look)
         clock = provenance.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
         keying.key_again(rig, display.actions_of(entry), track_values.curves(rig, entry), made, values)
@@ -261,10 +259,6 @@ class Live(Part):
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
         thumbnails.thumbnails.forget(self.uid)
         jobs.redraw()
-
-    def _done(self, entry) -> None:
-        if PENDING in entry.action:
-            del entry.action[PENDING]
 
     def _withdraw(self, scene, entry) -> None:
         """Remove a copy that is as the take that it was copied from, and show that one again."""
@@ -310,11 +304,8 @@ def _entry(scene, direction):
 
 def _find(uid: int):
     """(scene, entry) of the take of an action, (None, None) if it is gone."""
-    for scene in bpy.data.scenes:
-        for entry in scene.thunder.takes:
-            if entry.action is not None and entry.action.session_uid == uid:
-                return scene, entry
-    return None, None
+    found = ((scene, take_list.by_uid(scene, uid)) for scene in bpy.data.scenes)
+    return next(((scene, entry) for scene, entry in found if entry is not None), (None, None))
 
 
 def _is_dragging_keys() -> bool:
@@ -329,12 +320,6 @@ def _same(one: Asked | None, other: Asked | None) -> bool:
         return one is other
     alike = one.vectors.shape == other.vectors.shape and bool((np.abs(one.vectors - other.vectors) < 1e-5).all())
     return alike and (one.spread, one.as_asked, one.like) == (other.spread, other.as_asked, other.like)
-
-
-def _unfinished(action, token: str) -> str | None:
-    """The effort that a take still has to be sampled with, None if it is finished or of another session."""
-    mark = str(action.get(PENDING, "")).split()
-    return mark[2] if len(mark) == 3 and mark[0] == token else None
 
 
 @bpy.app.handlers.persistent

@@ -80,8 +80,7 @@ def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shif
     entry.first = int(np.floor(base.frames[0])) + entry.lead_in + shift
     entry.last = int(np.ceil(base.frames[-1])) - entry.lead_out + shift
     if done:
-        if STATE in action:
-            del action[STATE]
+        action.pop(STATE, None)
     else:
         if STATE not in action or int(action[STATE]["mark"]) != under.mark[1]:
             action[STATE] = {

@@ -115,8 +115,7 @@ class ThunderShape(bpy.types.PropertyGroup):
 
 def forget(action) -> None:
     """Remove the data of a take's shape from an action that is no longer a take; its keys stay unchanged."""
-    if STATE in action:
-        del action[STATE]
+    action.pop(STATE, None)
     _unset(action.thunder_shape)
 
 
