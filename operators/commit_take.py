@@ -6,8 +6,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.review import live_score
 from ..scene.takes import take_list
-from ..scene.takes.commit import committed, committing, dialogue
-from ..scene.takes.commit.choice import chosen
+from ..scene.takes.commit import committing, dialogue
 from .base import NeedsShownTake, shown
 from .slices import SlicedWork
 
@@ -20,12 +19,12 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     @classmethod
     def why_not(cls, context):
-        return committed.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else super().why_not(context)
+        return committing.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else super().why_not(context)
 
     def begin(self, context):
         entry, rig = shown(context)
         head.check_animatable(rig)
-        choice = chosen(context.scene, entry)
+        choice = committing.chosen(context.scene, entry)
         return "Committing", committing.commit(rig, entry, entry.voice, choice)
 
     def finish(self, context, report):

@@ -4,7 +4,7 @@
 import bpy
 
 from ..scene.host import jobs
-from ..scene.takes import manual_closures, take_list
+from ..scene.takes import take_list
 from ..scene.takes.shape import applying, sliders, strength
 from ..scene.takes.shape.stored import is_shaped
 from .base import InstantWork, NeedsShownTake, shown
@@ -30,7 +30,7 @@ class THUNDER_OT_add_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         entry, rig = shown(context)
-        return self.bl_label, jobs.stage(manual_closures.close(rig, entry, context.scene.frame_current_final), self.bl_label)
+        return self.bl_label, jobs.stage(applying.close_lips(rig, entry, context.scene.frame_current_final), self.bl_label)
 
 
 class THUNDER_OT_remove_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
@@ -41,7 +41,7 @@ class THUNDER_OT_remove_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         entry, rig = shown(context)
-        return self.bl_label, jobs.stage(manual_closures.open_lips(rig, entry, context.scene.frame_current_final), self.bl_label)
+        return self.bl_label, jobs.stage(applying.open_lips(rig, entry, context.scene.frame_current_final), self.bl_label)
 
 
 class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):

@@ -4,6 +4,6 @@
 
 def modules() -> tuple:
     """The modules here that register panels, in the order in which the sidebar shows them."""
-    from . import character, commit, dialogue, direction, export, flame, listen, preferences, shown_take, sidebar, take_list, takes
+    from . import character, commit, dialogue, direction, export, listen, preferences, shown_take, sidebar, takes
 
-    return preferences, take_list, sidebar, direction, dialogue, takes, commit, shown_take, listen, character, flame, export
+    return preferences, sidebar, direction, dialogue, takes, commit, shown_take, listen, character, export

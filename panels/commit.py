@@ -4,8 +4,7 @@
 import bpy
 
 from ..scene.takes import take_list
-from ..scene.takes.commit import committed
-from ..scene.takes.commit.choice import REGION_SETTINGS
+from ..scene.takes.commit import committing
 from .tab import big_button, Tab, wrapped_label
 
 
@@ -22,7 +21,7 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
         layout, chosen = self.layout, context.scene.thunder.commit
         big_button(layout, "thunder.commit_take", icon="CHECKMARK")
         if take_list.shown_index(context.scene.thunder) < 0:
-            wrapped_label(layout, committed.why_none(context), context)
+            wrapped_label(layout, committing.why_none(context), context)
         column = layout.column(align=True)
         column.prop(chosen, "to", text="")
         column.prop(chosen, "range", text="")
@@ -48,7 +47,7 @@ class THUNDER_PT_commit_regions(Tab, bpy.types.Panel):
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
-        for setting in REGION_SETTINGS.values():
+        for setting in committing.REGION_SETTINGS.values():
             grid.prop(chosen, setting, toggle=True)
         cell = grid.row(align=True)
         cell.active = chosen.keys == "POSES" and chosen.mouth

@@ -6,7 +6,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.takes import dialogue
-from ..scene.takes.commit.committed import committed_to
+from ..scene.takes.commit.committing import committed_to
 from ..scene.voice import strip
 from .tab import big_button, Tab
 

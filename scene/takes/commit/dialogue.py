@@ -17,8 +17,7 @@ from ...heads import head
 from ...host.jobs import Step
 from .. import dialogue, take_list
 from . import committing, reading
-from .choice import chosen
-from .committed import is_committed
+from .committing import chosen, is_committed
 
 _MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of each name
 

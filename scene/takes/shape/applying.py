@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes a take with its shape, and changes the performance under its shape."""
+"""Writes a take with its shape, and changes the performance under its shape: closures of the lips by hand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....thunder_core import records
 from ....thunder_core.animation import keyframes, layered, timing
 from ....thunder_core.channels import in_group, SPEECH
 from ....thunder_core.errors import BadRequest
-from ....thunder_core.face import shaping
+from ....thunder_core.face import lip_closures, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ....thunder_core.progress import scaled
 from ....thunder_core.types import Motion
@@ -227,3 +227,20 @@ def _as_sampled(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
         return None
     performance, clock = provenance.load(action), provenance.clock_of(action)
     return None if performance is None else keying.on_scene_frames(performance, clock, frames)
+
+
+def close_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
+    """Close the lips of a take at a scene frame; yields progress. Raises BadRequest outside the take."""
+    _check_frame(entry, frame)
+    yield from change(rig, entry, lambda motion, first: lip_closures.close(motion, head.channel_names(), frame - first))
+
+
+def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
+    """Remove the closure at a scene frame; yields progress. Raises BadRequest if there is none."""
+    _check_frame(entry, frame)
+    yield from change(rig, entry, lambda motion, first: lip_closures.part_lips(motion, head.channel_names(), frame - first))
+
+
+def _check_frame(entry, frame: float) -> None:
+    if not entry.first <= frame <= entry.last:
+        raise BadRequest(f"Frame {frame:g} is outside the take: go to one of its frames {entry.first} to {entry.last}")
