@@ -45,8 +45,9 @@ def resync(client: Client | None, scene, kinds: list[str] | None = None) -> Gene
     fingerprint.Change, and PIECE for each take that a piece got. kinds: a list that receives them as they are made. Raises ThunderError.
     """
     scene_name, kinds = scene.name, [] if kinds is None else kinds
-    todo = [(entry.action.session_uid, _pieces(scene, entry)) for entry, _ in fingerprint.stale(scene)]
-    for number, (uid, pieces) in enumerate(todo):
+    stale = [entry for entry, _ in fingerprint.stale(scene)]
+    todo = [(entry.action.session_uid, piece) for entry in stale for piece in (*_pieces(scene, entry), None)]
+    for number, (uid, piece) in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)
         # Looked up again, because the animator continues working meanwhile.
         scene = bpy.data.scenes.get(scene_name)
@@ -56,23 +57,16 @@ def resync(client: Client | None, scene, kinds: list[str] | None = None) -> Gene
             continue
         message = f"Re-syncing take {number + 1} of {len(todo)}"
         yield Step(share[0], message, busy=True)
-        for piece in pieces:
+        if piece is not None:
             yield from mapped(_part(scene, entry, piece), lambda fraction: Step(share[0], message, True))
-            kinds.append("PIECE")
-            scene = bpy.data.scenes.get(scene_name)
-            entry = None if scene is None else next((e for e in scene.thunder.takes if e.action and e.action.session_uid == uid), None)
-            if entry is None:
-                break
-        if entry is None:
-            continue
-        if changed.kind == "MOVED":
+        elif changed.kind == "MOVED":
             _move(entry, fingerprint.of_take(entry), changed.now)
         else:
             yield from mapped(
                 _remake(client, scene, entry, changed),
                 lambda step: Step(share[0] + step.fraction * (share[1] - share[0]), message if step.busy else step.message, step.busy),
             )
-        kinds.append(changed.kind)
+        kinds.append("PIECE" if piece is not None else changed.kind)
     return kinds
 
 
@@ -95,9 +89,8 @@ def _move(entry, then: State, now: State) -> None:
         kept["start"] = float(kept["start"]) + frames
     entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
     fingerprint.remember(entry.action, now)
-    for target in (entry.head, entry.head.data.shape_keys if entry.head and entry.head.type == "MESH" else None):
-        if target is not None:
-            target.update_tag()
+    for target in filter(None, (entry.head, entry.head.data.shape_keys if entry.head and entry.head.type == "MESH" else None)):
+        target.update_tag()
 
 
 def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[Step, None, None]:
@@ -123,7 +116,8 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     if scene is None:
         return
     _, rig = generation.again(scene_name, mesh_name)
-    actions = yield from stage(keying.key(rig, fitted, clock, _name(uid)), "Keying the take", 0.95, 0.95)
+    name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
+    actions = yield from stage(keying.key(rig, fitted, clock, name), "Keying the take", 0.95, 0.95)
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
 
 
@@ -162,10 +156,6 @@ def voice_of(scene, now: State) -> strip.Voice:
     if member is None:
         raise BadSound(f"The strip “{now.strip}” is no longer in the sequencer: choose another voice and generate again")
     return strip.within(strip.of_strip(scene, member), now.first, now.last)
-
-
-def _name(uid: int) -> str:
-    return next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
 
 
 def _sample(
