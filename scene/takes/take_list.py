@@ -99,8 +99,10 @@ def number_in_order(entries) -> None:
 
 
 def has_own_name(entry) -> bool:
-    """Whether the animator gave a take its name."""
-    return entry.name != numbered(entry.number)
+    """Whether the animator gave a take its name. In files of earlier versions takes are called by their seeds."""
+    if entry.number:
+        return entry.name != numbered(entry.number)
+    return entry.name.partition(".")[0] != str(entry.seed)
 
 
 def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
