@@ -5,6 +5,7 @@ import bpy
 
 from ..scene.host import jobs
 from ..scene.takes import take_list
+from ..scene.takes.direction.live import is_dragging_keys
 from ..scene.takes.shape import applying, sliders, strength
 from ..scene.takes.shape.stored import is_shaped
 from .base import InstantWork, NeedsShownTake, shown
@@ -102,8 +103,7 @@ def _update() -> float | None:
     window = manager.windows[0] if manager is not None and manager.windows else None
     if window is None:
         return None
-    busy = [op.bl_idname for op in getattr(window, "modal_operators", ())]
-    if any(not name.startswith(("SCREEN_OT_animation", "THUNDER_OT")) for name in busy):
+    if is_dragging_keys():
         return strength.UPDATE_SECONDS
     with bpy.context.temp_override(window=window):
         if bpy.ops.thunder.apply_shape.poll():

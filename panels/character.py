@@ -56,7 +56,6 @@ class THUNDER_MT_mapping(bpy.types.Menu):
 
 class THUNDER_PT_character(Tab, bpy.types.Panel):
     bl_label = "Character"
-    bl_idname = "THUNDER_PT_character"
     bl_order = 5
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -158,7 +157,6 @@ SLIDERS_SHOWN = 10
 
 class THUNDER_PT_flame(Tab, bpy.types.Panel):
     bl_label = "FLAME Head"
-    bl_idname = "THUNDER_PT_flame"
     bl_order = 6
     bl_options = {"DEFAULT_CLOSED"}
 

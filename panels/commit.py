@@ -10,7 +10,6 @@ from .tab import big_button, Tab, wrapped_label
 
 class THUNDER_PT_commit(Tab, bpy.types.Panel):
     bl_label = "Commit"
-    bl_idname = "THUNDER_PT_commit"
     bl_order = 4
 
     @classmethod
@@ -40,7 +39,6 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
 
 class THUNDER_PT_commit_regions(Tab, bpy.types.Panel):
     bl_label = "Regions"
-    bl_idname = "THUNDER_PT_commit_regions"
     bl_parent_id = "THUNDER_PT_commit"
     bl_options = {"DEFAULT_CLOSED"}
 

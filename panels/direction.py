@@ -36,7 +36,6 @@ class THUNDER_MT_directions(bpy.types.Menu):
 
 class THUNDER_PT_direction(Tab, bpy.types.Panel):
     bl_label = "Direction"
-    bl_idname = "THUNDER_PT_direction"
     bl_parent_id = "THUNDER_PT_main"
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -105,7 +104,6 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
 
 class THUNDER_PT_fine_direction(Tab, bpy.types.Panel):
     bl_label = "More Sliders"
-    bl_idname = "THUNDER_PT_fine_direction"
     bl_parent_id = "THUNDER_PT_direction"
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -169,7 +167,6 @@ def _lacks(system: System) -> str:
 
 class THUNDER_PT_sampling(Tab, bpy.types.Panel):
     bl_label = "Sampling"
-    bl_idname = "THUNDER_PT_sampling"
     bl_parent_id = "THUNDER_PT_direction"
     bl_options = {"DEFAULT_CLOSED"}
 

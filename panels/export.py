@@ -11,7 +11,6 @@ from .tab import big_button, Tab, wrapped_label
 
 class THUNDER_PT_export(Tab, bpy.types.Panel):
     bl_label = "Export"
-    bl_idname = "THUNDER_PT_export"
     bl_order = 7
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -29,7 +28,6 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
     bl_space_type = "FILE_BROWSER"
     bl_region_type = "TOOL_PROPS"
     bl_label = "Performance"
-    bl_idname = "THUNDER_PT_export_choices"
     bl_parent_id = "FILE_PT_operator"
     bl_options = {"HIDE_HEADER"}
 

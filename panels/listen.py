@@ -11,7 +11,6 @@ from .tab import Tab, wrapped_label
 
 class THUNDER_PT_listen(Tab, bpy.types.Panel):
     bl_label = "Listen"
-    bl_idname = "THUNDER_PT_listen"
     bl_order = 3
 
     @classmethod
@@ -64,7 +63,6 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
 
 class THUNDER_PT_overlay(Tab, bpy.types.Panel):
     bl_label = "Curves in the Timeline"
-    bl_idname = "THUNDER_PT_overlay"
     bl_parent_id = "THUNDER_PT_listen"
     bl_options = {"DEFAULT_CLOSED"}
 

@@ -29,7 +29,6 @@ class THUNDER_UL_cuts(bpy.types.UIList):
 
 class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
     bl_label = "Mix"
-    bl_idname = "THUNDER_PT_mix"
     bl_order = 0
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -68,7 +67,6 @@ class THUNDER_UL_kept(bpy.types.UIList):
 
 class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
     bl_label = "Keep and Resample"
-    bl_idname = "THUNDER_PT_keep"
     bl_order = 1
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -94,7 +92,6 @@ class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
 
 class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
     bl_label = "Shape"
-    bl_idname = "THUNDER_PT_shape"
     bl_order = 2
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -138,7 +135,6 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
 
 class THUNDER_PT_transcript(OfShownTake, bpy.types.Panel):
     bl_label = "Transcript"
-    bl_idname = "THUNDER_PT_transcript"
     bl_order = 3
     bl_options = {"DEFAULT_CLOSED"}
 

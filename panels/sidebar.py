@@ -30,7 +30,6 @@ def is_beginning(context) -> bool:
 
 class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
-    bl_idname = "THUNDER_PT_main"
     bl_order = 0
 
     def draw_header_preset(self, context):
@@ -136,7 +135,6 @@ class THUNDER_MT_add_head(bpy.types.Menu):
 
 class THUNDER_PT_first_steps(Tab, bpy.types.Panel):
     bl_label = "Getting Started"
-    bl_idname = "THUNDER_PT_first_steps"
     bl_order = 1  # below the buttons that stay when it goes
 
     @classmethod

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import replace
+from itertools import chain
 
 import bpy
 import numpy as np
@@ -85,25 +86,22 @@ def sampled(
             seeds.add(event["take"]["seed"])
             arrived.append(event)
 
-    step = Step(_SAMPLING[0], "Starting engine")
+    before = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
     request = {"folder": folder, **_arguments(client, sound, count, seed, sampling)}
     if keep is not None:
         request |= {"keep_motion": client.put_array(keep[0]), "keep_mask": client.put_array(keep[1])}
-    asking = ask(client, "generate", _SAMPLING, step.message, meet, **request)
+    asking = ask(client, "generate", _SAMPLING, before.message, meet, **request)
     try:
-        running = True
-        while running:
-            before, step = step, next(asking, None)
-            running = step is not None
-            step = step or before
+        for step in chain(asking, [None]):  # after its end too: takes may have arrived at last
             while notes:
-                yield replace(step, note=notes.pop())
+                yield replace(step or before, note=notes.pop())
             while arrived:
                 on_take(_performance(client, arrived.popleft(), sampling))
                 yield before
-            if running:
+            if step is not None:
                 yield step
+                before = step
     finally:
         asking.close()
         client.forget(folder)  # whether read or cancelled, or the arrays would accumulate until Blender ends

@@ -221,7 +221,7 @@ class _Around(generation.TakeCollector):
     def enter(self, performance: keying.Performance, values: keying.TrackValues | None = None) -> Generator[float, None, None]:
         scene, rig = generation.again(self.scene, self.mesh)
         head.check_animatable(rig)
-        lead = next((entry for entry in scene.thunder.takes if entry.action is not None and entry.action.session_uid == self.lead), None)
+        lead = take_list.by_uid(scene, self.lead)
         if lead is None:
             raise BadRequest("The take was deleted during resampling: show another and resample again")
         yield from put_in(scene, rig, lead, self.kept, self.performance, performance)
@@ -272,8 +272,8 @@ def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance,
     values = flowing(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     made = replace(new, provenance={**new.provenance, "kept": lead.name})
     keyed = mix.Keyed(frames, values, np.where(keep.keys, 0, -1), [curves])
-    steps = mix.enter(scene, rig, lead, keyed, made, "RESAMPLED", take_list.name_of_version(scene, lead), show=False)
-    yield from scaled(steps, 0.5, 1.0)
+    name = take_list.free_name(scene, lead.name, lead.head, lead.voice, first=1)  # Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1
+    yield from scaled(mix.enter(scene, rig, lead, keyed, made, "RESAMPLED", name, show=False), 0.5, 1.0)
 
 
 def _check(keep: KeepMasks, old: Motion, new: Motion) -> None:

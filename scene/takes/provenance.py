@@ -26,7 +26,7 @@ MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
-def store(action, performance: Performance, clock: Clock, voice: str = "") -> None:
+def store(action, performance: Performance, clock: Clock, voice: str) -> None:
     """Store a performance on an action, with the scene frame and rate at which its first sample plays, and its voice's name."""
     motion = performance.motion
     kept = {
@@ -36,7 +36,7 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
         "start": float(clock.start),
         "fps": float(clock.fps),
         "frames": int(motion.frames),
-        "voice": voice or _voice_of(action),
+        "voice": voice,
         "expression": _flat(motion.expression),
         "opening": _flat(performance.opening),
         "width": _flat(performance.width),
@@ -83,11 +83,6 @@ def size(action) -> int:
     """Bytes that an action stores of its performance."""
     record = kept(action)
     return 0 if record is None else 4 * sum(len(values) for values in record.values() if hasattr(values, "typecode"))
-
-
-def _voice_of(action) -> str:
-    record = kept(action)
-    return "" if record is None else record.get("voice", "")
 
 
 def load(action) -> Performance | None:

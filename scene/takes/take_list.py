@@ -112,11 +112,6 @@ def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
     return next(free for free in (name, *(f"{name}{join}{number}" for number in range(first, first + len(taken) + 1))) if free not in taken)
 
 
-def name_of_version(scene, entry) -> str:
-    """The name of a take made from another one: Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1."""
-    return free_name(scene, entry.name, entry.head, entry.voice, first=1)
-
-
 def _name_of_copy(scene, entry) -> str:
     """Take 3 → Take 3b, Take 3b → Take 3c, Warm → Warm b: short, since a list is narrow."""
     match = re.fullmatch(r"(.*\d)[b-z]|(.*) [b-z]", entry.name)

@@ -146,9 +146,7 @@ def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
         left_alone.append((closed[part.stop - 1][1] + _BESIDE, _FOR_EVER))
     # The animator has continued working meanwhile, and undo may have invalidated earlier references.
     scene = bpy.data.scenes.get(scene_name)
-    entry = next(
-        (each for each in (scene.thunder.takes if scene else ()) if each.action is not None and each.action.session_uid == uid), None
-    )
+    entry = take_list.by_uid(scene, uid)
     if entry is None:
         raise BadRequest("The take was deleted: show another and try again")
     rig = take_list.rig_of(scene, entry)

@@ -135,7 +135,7 @@ def test_a_row_shows_how_its_take_is_played(blender, stage, tmp_path):
     made = provenance.load(lively.action)
     made.motion.expression[10:20, made.channels.index("browInnerUp")] = 0.6
     made.motion.head[20:40, 1] = np.radians(15.0)
-    provenance.store(lively.action, made, provenance.clock_of(lively.action))
+    provenance.store(lively.action, made, provenance.clock_of(lively.action), lively.voice)
     lively.words, still.words = "less disgusted, more contemptuous, lively brows", ""
     loud = np.where(np.arange(50) < 25, 1.0, 0.2)
     for _ in contact_sheet.make(scene, rig, [lively, still], str(tmp_path / "sheet.png"), loud):
@@ -268,7 +268,7 @@ def test_a_sheet_of_listeners_shows_what_they_do_and_no_mouths(blender, stage, t
     made.motion.expression[60:70, made.channels.index("browInnerUp")] = 0.6
     for lid in ("eyeBlinkLeft", "eyeBlinkRight"):
         made.motion.expression[80:85, made.channels.index(lid)] = 1.0
-    provenance.store(entries[0].action, made, provenance.clock_of(entries[0].action))
+    provenance.store(entries[0].action, made, provenance.clock_of(entries[0].action), entries[0].voice)
     for entry in entries:
         entry.role = "LISTENS"
     rows = [contact_sheet._row(entry, False) for entry in entries]

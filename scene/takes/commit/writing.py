@@ -238,7 +238,12 @@ class _Writing:
             if still[index] is not None:
                 nla.hold_pose(target, STILL_POSE, still[index], index)
             if action is not None:
-                _push_down(target, action, state)
+                # It plays as it did as the active action, everywhere if it moves beyond its keys: cycles, noise, or lines that run on.
+                goes_on = any(len(curve.modifiers) or curve.extrapolation != "CONSTANT" for curve in compat.all_curves(action))
+                held = state.get("action_extrapolation", "HOLD")
+                blending = state.get("action_blend_type", "REPLACE"), state.get("action_influence", 1.0)
+                playing = nla.Playing(state.get("slot", ""), held, *blending)
+                nla.push_down(target, action.name, action, playing, everywhere=held == "HOLD" and goes_on)
             compat.assign_action(target, None)
             if written[index]:
                 self._lay(target, actions[min(index, len(actions) - 1)], index, self.plan.choice.span)
@@ -316,20 +321,6 @@ def _remove_strips(target, strips: list) -> None:
         track.strips.remove(strip)
         if not track.strips:
             target.animation_data.nla_tracks.remove(track)
-
-
-def _push_down(target, action, state: dict) -> None:
-    """Let the animator's action play as an NLA strip, as it played as the active action."""
-    extrapolation = state.get("action_extrapolation", "HOLD")
-    playing = nla.Playing(
-        state.get("slot", ""), extrapolation, state.get("action_blend_type", "REPLACE"), state.get("action_influence", 1.0)
-    )
-    nla.push_down(target, action.name, action, playing, everywhere=extrapolation == "HOLD" and _goes_on(action))
-
-
-def _goes_on(action) -> bool:
-    """Whether an action moves beyond its keys: cycles, noise, or curves that run on in a line."""
-    return any(len(curve.modifiers) or curve.extrapolation != "CONSTANT" for curve in compat.all_curves(action))
 
 
 # ---- whether an action is still as a commit left it: then stored copies of it hold all of the animator's work

@@ -172,7 +172,7 @@ class Live(Part):
         if entry is None:
             self.drop()
             return None
-        if session.job is not None or _is_dragging_keys():
+        if session.job is not None or is_dragging_keys():
             return _BUSY_SECONDS
         rig = take_list.rig_of(scene, entry)
         asked = self._asked(rig, entry)
@@ -308,7 +308,7 @@ def _find(uid: int):
     return next(((scene, entry) for scene, entry in found if entry is not None), (None, None))
 
 
-def _is_dragging_keys() -> bool:
+def is_dragging_keys() -> bool:
     """Whether a tool is being used that may hold keys."""
     manager = bpy.context.window_manager
     busy = (op.bl_idname for window in (manager.windows if manager else ()) for op in getattr(window, "modal_operators", ()))

@@ -18,7 +18,7 @@ from ....thunder_core.types import FPS
 from ...animation import display, keying
 from ...heads import head
 from ...host import compat
-from .. import provenance, thumbnails, track_values
+from .. import provenance, take_list, thumbnails, track_values
 from ..shape.stored import is_shaped
 from . import sliders
 
@@ -55,12 +55,17 @@ def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[floa
     wanted = _wanted(scene, rig, direction)
     bones = rig.armature.data.bones
     joint, eyes = (_axes(Vector(place)) for place in (bones["neck"].head_local, _middle(rig.armature)))
+    by_camera = direction.look_at == "CAMERA"
     points, still = np.empty((frames, 3), np.float32), np.zeros((frames, 3), np.float32)
     target = Look(points, joint, eyes, direction.looks_away, still, direction.head_follows)
-    if not (_moves(rig.armature) or _moves(wanted) or _is_posed(_seen_head(wanted)) or _switches(scene, direction)):
+    if not (
+        _moves(rig.armature)
+        or _moves(wanted)
+        or _is_posed(_seen_head(wanted))
+        or (by_camera and any(marker.camera for marker in scene.timeline_markers))
+    ):
         points[:] = _seen(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
         return target
-    by_camera = direction.look_at == "CAMERA"
     kept, fraction = scene.frame_current, scene.frame_subframe
     try:
         for row, frame in enumerate(clock.frame(np.arange(frames) / FPS)):
@@ -112,7 +117,7 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
         target = targets[key]
         ready.append((entry.action.session_uid, key[0], made if target is None else aimed(made, target)))
     for number, (uid, clock, made) in enumerate(ready):
-        entry = next((entry for entry in entries_of(scene) if entry.action.session_uid == uid), None)
+        entry = take_list.by_uid(scene, uid)
         if entry is None:  # deleted meanwhile
             continue
         values = yield from scaled(keying.values_of(rig, made, clock), 0.9, 0.9)
@@ -187,7 +192,3 @@ def _moves(obj) -> bool:
             return True
         obj = obj.parent
     return False
-
-
-def _switches(scene, direction) -> bool:
-    return direction.look_at == "CAMERA" and any(marker.camera is not None for marker in scene.timeline_markers)
