@@ -27,9 +27,9 @@ from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import contact_sheet, grid_film, studio
 from ..scene.review import listening
-from ..scene.takes import generation, loudness, take_list
+from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
-from ..scene.voice import strip
+from ..scene.voice import strip, voice_cache
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_takes
@@ -206,7 +206,7 @@ def listen(client, stage: Stage, out: str, bar: Bar) -> None:
 def draw_sheet(stage: Stage, out: str) -> None:
     """Draw the contact sheet of all takes, as the add-on does. Raises ThunderError."""
     entries = list(stage.scene.thunder.takes)
-    levels = jobs.run_through("Reading the voice", loudness.of_take(stage.scene, stage.voice, entries[0]))
+    levels = jobs.run_through("Reading the voice", voice_cache.loudness_of_take(stage.scene, stage.voice, entries[0]))
     with quiet():
         jobs.run_through("Contact sheet", contact_sheet.make(stage.scene, stage.rig, entries, out, levels))
 

@@ -15,8 +15,7 @@ from ..scene.animation import display
 from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.media import contact_sheet, export, studio
-from ..scene.takes import loudness
-from ..scene.voice import strip
+from ..scene.voice import strip, voice_cache
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch.settings import file_of_take, OUTPUTS
@@ -190,7 +189,7 @@ def _note_losses(baked: Baked) -> None:
 def _draw_sheet(out: files.Transaction, baked: Baked, done: PartDone) -> None:
     """Draw the contact sheet of all takes, and a small one for the report of many bakes."""
     sheet, thumbnail = OUTPUTS["sheet"].names
-    levels = jobs.run_through("Reading the voice", loudness.of_take(baked.scene, baked.voice, baked.entries[0]))
+    levels = jobs.run_through("Reading the voice", voice_cache.loudness_of_take(baked.scene, baked.voice, baked.entries[0]))
     steps = contact_sheet.make(baked.scene, baked.rig, baked.entries, out.part(sheet), levels)
     image = jobs.run_through("Contact sheet", steps, lambda step: done(step.fraction))
     width, height = image.size

@@ -8,9 +8,9 @@ import bpy
 from ..scene.host import playback
 from ..scene.host.session import session
 from ..scene.media import contact_sheet, grid
-from ..scene.takes import browsing, loudness, take_list
-from ..scene.voice import strip
-from ..thunder_core.errors import BadRequest, ThunderError
+from ..scene.takes import browsing, take_list
+from ..scene.voice import strip, voice_cache
+from ..thunder_core.errors import attempt, BadRequest, ThunderError
 from .base import NeedsTakes
 from .slices import SlicedWork
 
@@ -106,13 +106,10 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
 
 def _loudness(context, entry):
     """Steps that read the voice of a take. Returns how loud it is per frame of the take, None if it cannot be read."""
-    try:
-        voice = strip.of_take(context, entry)
-    except ThunderError:
+    voice, _ = attempt(strip.of_take, context, entry)
+    if voice is None or voice.name != entry.voice:
         return None
-    if voice.name != entry.voice:
-        return None
-    return (yield from loudness.of_take(bpy.data.scenes[voice.scene], voice, entry))
+    return (yield from voice_cache.loudness_of_take(bpy.data.scenes[voice.scene], voice, entry))
 
 
 def _open(context, image) -> None:

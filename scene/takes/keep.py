@@ -74,12 +74,10 @@ def add_range(scene, first: int, last: int):
         if ranges[index].first <= last + 1 and ranges[index].last >= first - 1:
             first, last = min(first, ranges[index].first), max(last, ranges[index].last)
             ranges.remove(index)
+    place = sum(each.first < first for each in ranges)
     added = ranges.add()
     added.first, added.last = first, last
-    place = len(ranges) - 1
-    while place > 0 and ranges[place - 1].first > first:
-        ranges.move(place, place - 1)
-        place -= 1
+    ranges.move(len(ranges) - 1, place)
     scene.thunder_keep.range_index = place
 
 
@@ -109,30 +107,22 @@ def columns_of(rig: head.Rig) -> list[np.ndarray]:
     channels = head.channel_names()
     driver = rig.driver
     columns = [np.zeros(Columns(len(channels)).count, bool) for _ in driver.tracks]
-    for source, track, weight in driver.parts:
-        if weight:
-            columns[track] |= _columns(source, channels)
+    moved = [(source, (track,)) for source, track, weight in driver.parts if weight]
     for turn in driver.turns:
-        for source, _, weight in turn.parts:
-            if weight:
-                for place in range(turn.first, turn.first + turn.length):
-                    columns[place] |= _columns(source, channels)
+        moved += [(source, range(turn.first, turn.first + turn.length)) for source, _, weight in turn.parts if weight]
+    for source, places in moved:
+        for place in places:
+            columns[place] |= _columns(source, channels)
     return columns
 
 
 def _columns(source: str, channels) -> np.ndarray:
     columns = Columns(len(channels))
     result = np.zeros(columns.count, bool)
-    if source in channels:
-        result[channels.index(source)] = True
-    elif source.startswith("jaw"):
-        result[columns.jaw] = True
-    elif source.startswith("neck"):
-        result[columns.head] = True
-    elif source.startswith("eye"):
-        result[columns.eyes] = True
-    else:
-        result[columns.expression] = True  # another head's channels: each of them moves the whole face
+    joints = {"jaw": columns.jaw, "neck": columns.head, "eye": columns.eyes}
+    whole = columns.expression  # of another head's channels each moves the whole face
+    moved = next((part for joint, part in joints.items() if source.startswith(joint)), whole)
+    result[channels.index(source) if source in channels else moved] = True
     return result
 
 
@@ -150,10 +140,7 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     columns = np.array(columns_of(rig))  # [tracks, n + 9]
     keys = np.zeros((len(scene_frames), len(columns)), bool)
     mask = np.zeros((frames, columns.shape[1]), bool)
-    parts = np.zeros(columns.shape[1], bool)
-    for part, own in part_columns().items():
-        if getattr(keep, part):
-            parts |= own
+    parts = np.any([own & getattr(keep, part) for part, own in part_columns().items()], axis=0)
     mask[:, parts] = True
     keys[:, (columns <= parts).all(axis=1) & columns.any(axis=1)] = True
     for first, last in ranges_of(scene):
@@ -236,11 +223,8 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
     """
     scene = context.scene
     lead = take_list.shown_take(scene.thunder)
-    rig = take_list.rig_of(scene, lead)
-    head.check_animatable(rig)
-    voice = strip.find(context)
-    if voice.name != lead.voice:
-        raise BadRequest(f"“{lead.name}” is a take of “{lead.voice}”, but the chosen voice is “{voice.name}”: choose “{lead.voice}”")
+    rig = take_list.animatable_rig(scene, lead)
+    voice = take_list.check_voice(lead, strip.find(context))
     count, seed = scene.thunder_keep.count, scene.thunder_keep.seed
     sampling = replace(Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture="")  # only it can fit new parts to kept ones
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)

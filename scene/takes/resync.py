@@ -95,8 +95,7 @@ def _move(entry, then: State, now: State) -> None:
 
 def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[Step, None, None]:
     """Steps that key a take again for the current voice, and replace the previous one."""
-    rig = take_list.rig_of(scene, entry)
-    head.check_animatable(rig)
+    rig = take_list.animatable_rig(scene, entry)
     uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
@@ -130,8 +129,7 @@ def _pieces(scene, entry) -> list[State]:
 def _part(scene, entry, piece: State) -> Generator[float, None, None]:
     """Key the part of a take that a piece of its voice plays, and list it as a take of the piece, with the same number and name. Yields
     progress."""
-    rig = take_list.rig_of(scene, entry)
-    head.check_animatable(rig)
+    rig = take_list.animatable_rig(scene, entry)
     then, kind, star, note, role = fingerprint.of_take(entry), entry.kind, entry.star, entry.note, entry.role
     number, hidden, name, batch, folded = entry.number, entry.hidden, entry.name, entry.batch, entry.folded
     performance = yield from scaled(provenance.read(rig, entry), 0.0, 0.3)

@@ -403,6 +403,20 @@ def rig_of(scene, entry) -> head.Rig:
     return head.resolve(entry.head)
 
 
+def animatable_rig(scene, entry) -> head.Rig:
+    """The same, if keys can be written on it and would be seen. Raises BadHead otherwise."""
+    rig = rig_of(scene, entry)
+    head.check_animatable(rig)
+    return rig
+
+
+def check_voice(entry, voice: strip.Voice) -> strip.Voice:
+    """The voice if a take is of it. Raises BadRequest otherwise."""
+    if voice.name != entry.voice:
+        raise BadRequest(f"“{entry.name}” is a take of “{entry.voice}”, but the chosen voice is “{voice.name}”: choose “{entry.voice}”")
+    return voice
+
+
 # ---- which one is shown
 
 

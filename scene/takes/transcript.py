@@ -123,9 +123,7 @@ def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
     record = of(scene, entry.voice)
     if record is None or not record.text.strip():
         raise BadRequest(f"“{entry.voice}” has no transcript: enter what it says")
-    voice = strip.of_take(context, entry)
-    if voice.name != entry.voice:
-        raise BadRequest(f"“{entry.name}” is a take of “{entry.voice}”, but the chosen voice is “{voice.name}”: choose “{entry.voice}”")
+    voice = take_list.check_voice(entry, strip.of_take(context, entry))
     take_list.rig_of(scene, entry)
     scene_name, uid, text = scene.name, entry.action.session_uid, record.text
     result = yield from mixdown.with_sound(

@@ -10,8 +10,8 @@ from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
 from thunder.scene.media import contact_sheet, puppets
-from thunder.scene.takes import loudness, provenance, take_list
-from thunder.scene.voice import fingerprint, strip
+from thunder.scene.takes import provenance, take_list
+from thunder.scene.voice import fingerprint, strip, voice_cache
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import activity, timing
 from thunder.thunder_core.face.lips import opening_mm
@@ -163,7 +163,7 @@ def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trim
     fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
 
     def loudest():
-        return int(np.argmax(progress.result(loudness.of_take(scene, strip.of_strip(scene, speaking), entry))))
+        return int(np.argmax(progress.result(voice_cache.loudness_of_take(scene, strip.of_strip(scene, speaking), entry))))
 
     assert loudest() in (25, 26)
     strip.move(speaking, 40)
