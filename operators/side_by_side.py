@@ -112,13 +112,17 @@ def _loudness(context, entry):
     return (yield from voice_cache.loudness_of_take(bpy.data.scenes[voice.scene], voice, entry))
 
 
+def _image_editors(context) -> list:
+    """(window, area) of all Image editors that are open."""
+    there = ((window, area) for window in context.window_manager.windows for area in window.screen.areas)
+    return [(window, area) for window, area in there if area.type == "IMAGE_EDITOR"]
+
+
 def _open(context, image) -> None:
     """Show an image in an open Image editor, else in a new window."""
-    for window in context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "IMAGE_EDITOR":
-                area.spaces.active.image = image
-                return
+    if editors := _image_editors(context):
+        editors[0][1].spaces.active.image = image
+        return
     if bpy.ops.wm.window_new() != {"FINISHED"}:
         return
     window = context.window_manager.windows[-1]
@@ -130,13 +134,12 @@ def _open(context, image) -> None:
 
 def _fit(name: str) -> None:
     """Show all of an image in the editors that show it."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type == "IMAGE_EDITOR" and area.spaces.active.image is not None and area.spaces.active.image.name == name:
-                region = next(region for region in area.regions if region.type == "WINDOW")
-                with bpy.context.temp_override(window=window, area=area, region=region):
-                    if bpy.ops.image.view_all.poll():
-                        bpy.ops.image.view_all(fit_view=True)
+    for window, area in _image_editors(bpy.context):
+        if area.spaces.active.image is not None and area.spaces.active.image.name == name:
+            region = next(region for region in area.regions if region.type == "WINDOW")
+            with bpy.context.temp_override(window=window, area=area, region=region):
+                if bpy.ops.image.view_all.poll():
+                    bpy.ops.image.view_all(fit_view=True)
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_play_grid, THUNDER_OT_contact_sheet))

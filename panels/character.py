@@ -9,7 +9,7 @@ from ..scene.engine import connection
 from ..scene.heads import build, character, flame, head, library_override, mapping_table, presets
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.face import conventions
-from .tab import Tab, wrapped_label
+from .tab import props, Tab, wrapped_label
 
 LOSSES_SHOWN = 3
 _ICONS = {"NONE": "DOT", "KEY": "SHAPEKEY_DATA", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
@@ -138,8 +138,7 @@ class THUNDER_PT_character(Tab, bpy.types.Panel):
     def _row(self, box, item):
         box.use_property_split, box.use_property_decorate = True, False
         column = box.column()
-        column.prop(item, "source")
-        column.prop(item, "kind")
+        props(column, item, "source", "kind")
         if item.kind in ("KEY", "PROPERTY", "NONE"):
             column.prop(item, "target")
         if item.kind in ("BONE", "JOINT", "PROPERTY"):

@@ -5,7 +5,7 @@ import bpy
 
 from ..scene.takes import take_list
 from ..scene.takes.commit import committing
-from .tab import big_button, Tab, wrapped_label
+from .tab import big_button, props, Tab, wrapped_label
 
 
 class THUNDER_PT_commit(Tab, bpy.types.Panel):
@@ -22,8 +22,7 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
         if take_list.shown_index(context.scene.thunder) < 0:
             wrapped_label(layout, committing.why_none(context), context)
         column = layout.column(align=True)
-        column.prop(chosen, "to", text="")
-        column.prop(chosen, "range", text="")
+        props(column, chosen, "to", "range", text="")
         if chosen.to != "NEW":
             row = layout.row(align=True)
             row.prop_enum(chosen, "how", "REPLACE")
@@ -45,8 +44,7 @@ class THUNDER_PT_commit_regions(Tab, bpy.types.Panel):
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
-        for setting in committing.REGION_SETTINGS.values():
-            grid.prop(chosen, setting, toggle=True)
+        props(grid, chosen, *committing.REGION_SETTINGS.values(), toggle=True)
         cell = grid.row(align=True)
         cell.active = chosen.keys == "POSES" and chosen.mouth
         cell.prop(chosen, "markers", toggle=True, icon="BOOKMARKS")

@@ -12,7 +12,7 @@ from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
 from ..thunder_core.systems import DIRECTION, FROM_MOTION, FROM_PICTURE, NOTHING, System, SYSTEMS
-from .tab import grey, Tab, wrapped_label
+from .tab import grey, props, Tab, wrapped_label
 
 MOST_WORDS = 2  # words in the panel's header that describe the direction
 
@@ -70,8 +70,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         row.menu("THUNDER_MT_directions")
         row.operator("thunder.reset_direction", text="", icon="LOOP_BACK")
         column = layout.column(align=True)
-        for name in SLIDERS:
-            column.prop(direction, name, slider=True)
+        props(column, direction, *SLIDERS, slider=True)
         column = layout.column(align=True)
         column.prop(direction, "mood", text="")
         if direction.mood != NEUTRAL:
@@ -87,8 +86,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction.look_at == "OBJECT":
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
-            column.prop(direction, "looks_away", slider=True)
-            column.prop(direction, "head_follows", slider=True)
+            props(column, direction, "looks_away", "head_follows", slider=True)
         entry = take_list.shown_take(context.scene.thunder)
         if direction.look_at != "NONE" or (entry is not None and looking.is_aimed(entry)):
             column.operator("thunder.update_eyes")
@@ -119,8 +117,7 @@ class THUNDER_PT_fine_direction(Tab, bpy.types.Panel):
         direction = _direction(context)
         column = self.layout.column(align=True)
         column.enabled = connection.knows_styles()
-        for name in sliders.FINE:
-            column.prop(direction, name, slider=True)
+        props(column, direction, *sliders.FINE, slider=True)
 
 
 def _direction(context):

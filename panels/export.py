@@ -6,7 +6,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.media import export
 from ..thunder_core.errors import attempt
-from .tab import big_button, Tab, wrapped_label
+from .tab import big_button, props, Tab, wrapped_label
 
 
 class THUNDER_PT_export(Tab, bpy.types.Panel):
@@ -41,8 +41,7 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
         form = export.FORMATS[operator.form]
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
-        column.prop(operator, "form")
-        column.prop(operator, "frames")
+        props(column, operator, "form", "frames")
         if form.timed:
             column.prop(operator, "from_zero")
         if form.rated:

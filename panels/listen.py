@@ -6,7 +6,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..thunder_core.errors import attempt
-from .tab import Tab, wrapped_label
+from .tab import props, Tab, wrapped_label
 
 
 class THUNDER_PT_listen(Tab, bpy.types.Panel):
@@ -77,9 +77,7 @@ class THUNDER_PT_overlay(Tab, bpy.types.Panel):
         layout, chosen = self.layout, context.scene.thunder.overlay
         row = layout.row(align=True)
         row.active = chosen.show
-        row.prop(chosen, "waveform", toggle=True)
-        row.prop(chosen, "opening", toggle=True)
-        row.prop(chosen, "drift", toggle=True)
+        props(row, chosen, "waveform", "opening", "drift", toggle=True)
 
 
 def _switch(self, context):

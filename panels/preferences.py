@@ -8,7 +8,7 @@ import bpy
 from ..operators import install_engine
 from ..scene.engine import connection, install
 from ..scene.host.session import session
-from .tab import in_lines
+from .tab import in_lines, props
 
 KEYMAP = "Screen"  # keymap that reaches every editor which does not use the keys itself
 KEYS = (  # operator, key, properties; none is used by Blender in the editors where takes are viewed
@@ -59,9 +59,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         layout.use_property_decorate = False
         _draw_engine(layout, context, self)
-        layout.prop(self, "device")
-        layout.prop(self, "engine_python")
-        layout.prop(self, "weights")
+        props(layout, self, "device", "engine_python", "weights")
         if self.weights:
             lacking = connection.missing_weights(bpy.path.abspath(self.weights))
             row = layout.row()
@@ -204,8 +202,13 @@ def _running(box) -> None:
         grid.scale_y = 0.8
         versions = info["versions"]
         about = " · ".join(f"{name} {versions[name]}" for name in ("python", "onnxruntime", "torch") if versions.get(name))
-        memory = _gigabytes(connection.memory_used())
-        for name, value in (("Runs on", device), ("Memory", memory), ("Weights", info["weights"]), ("Versions", about)):
+        memory = "not known" if (used := connection.memory_used()) is None else f"{used / 1e9:.1f} GB"
+        for name, value in (
+            ("Runs on", device),
+            ("Memory", memory),
+            ("Weights", info["weights"]),
+            ("Versions", about),
+        ):
             split = grid.split(factor=0.25)
             split.label(text=name)
             split.label(text=value)
@@ -215,10 +218,6 @@ def _running(box) -> None:
         box.progress(factor=session.job.step.fraction, text=session.job.step.message)
     elif connection.current_python()[0]:
         box.operator("thunder.check_engine", text="Check Again" if info else "Check Engine", icon="VIEWZOOM")
-
-
-def _gigabytes(size) -> str:
-    return "not known" if size is None else f"{size / 1e9:.1f} GB"
 
 
 def _versions(versions: dict) -> str:

@@ -6,7 +6,7 @@ import bpy
 from ..scene.takes import mix, take_list, transcript
 from ..scene.takes.shape import strength
 from ..thunder_core.errors import attempt
-from .tab import big_button, OfShownTake
+from .tab import big_button, OfShownTake, props
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
@@ -74,8 +74,7 @@ class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
         layout = self.layout
         keep = context.scene.thunder_keep
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
-        for part in ("mouth", "upper_face", "eyes", "head"):
-            grid.prop(keep, part, toggle=True)
+        props(grid, keep, "mouth", "upper_face", "eyes", "head", toggle=True)
         row = layout.row(align=True)
         row.prop(keep, "selected", toggle=True)
         part = row.row(align=True)
@@ -85,8 +84,7 @@ class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
             layout.template_list("THUNDER_UL_kept", "", keep, "ranges", keep, "range_index", rows=2, maxrows=6)
         layout.operator_menu_enum("thunder.keep_frames", "which", icon="ADD")
         row = layout.row(align=True)
-        row.prop(keep, "count")
-        row.prop(keep, "seed")
+        props(row, keep, "count", "seed")
         big_button(layout, "thunder.resample_rest", icon="FILE_REFRESH")
 
 
@@ -101,13 +99,9 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
         shape = entry.action.thunder_shape
         column = layout.column(align=True)
         for names in (("mouth", "jaw"), ("head", "blinks")):
-            row = column.row(align=True)
-            for name in names:
-                row.prop(shape, name, slider=True)
+            props(column.row(align=True), shape, *names, slider=True)
         column.prop(shape, "upper_face", slider=True)
-        row = layout.row(align=True)
-        row.prop(shape, "smoothing")
-        row.prop(shape, "offset")
+        props(layout.row(align=True), shape, "smoothing", "offset")
         self._emotion(layout, context, entry, shape)
         row = layout.row(align=True)
         row.operator("thunder.add_closure", icon="REMOVE")

@@ -10,7 +10,7 @@ from ..scene.takes import renames
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.engine_python import packaged_for
 from ..thunder_core.errors import attempt
-from .tab import Tab, wrapped_label
+from .tab import props, Tab, wrapped_label
 
 LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.6  # widths of the voice's length in seconds and of the head's role, in button heights
 
@@ -44,8 +44,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         ready &= self._head(layout, below, context, settings)
         layout.separator(factor=0.5)
         row = layout.row(align=True)
-        row.prop(settings, "count")
-        row.prop(settings, "first_seed")
+        props(row, settings, "count", "first_seed")
         row.prop(settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED")
         row = layout.row(align=True)
         row.scale_y = 1.5

@@ -41,6 +41,12 @@ def big_button(layout, name: str, **how):
     return column.operator(name, **how)
 
 
+def props(layout, data, *names: str, **how) -> None:
+    """Several settings, one after the other, all shown in the same way."""
+    for name in names:
+        layout.prop(data, name, **how)
+
+
 def grey(layout):
     """A row whose text is greyed."""
     row = layout.row()

@@ -7,7 +7,7 @@ import bpy
 from ..scene.media import grid
 from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails
 from ..scene.voice import fingerprint
-from .tab import grey, Tab, wrapped_label
+from .tab import grey, props, Tab, wrapped_label
 
 WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
 WEIGHT = 3.0  # width of the weight of all takes, in buttons
@@ -150,8 +150,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout.separator()
         layout.operator("thunder.explain_frame", icon="QUESTION")
         layout.separator()
-        layout.prop(settings, "only_starred")
-        layout.prop(settings, "show_hidden")
+        props(layout, settings, "only_starred", "show_hidden")
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
         row = layout.row()

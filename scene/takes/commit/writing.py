@@ -172,23 +172,28 @@ class _Writing:
                 yield Step(0.9, "Writing keys", busy=True)
         if not copies:
             return (yield from self._alone(written))
-        results = []
-        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.states)):
-            slot = state.get("slot", "")
-            if action is not None:
-                result = copies[action]
-            elif compat.HAS_SLOTS:
-                result, slot = next(iter(copies.values())), ""
-            else:  # before 4.4 an action is one data-block's
-                (result,), (curves,) = compat.new_action(free_name(f"{self.plan.names.new} {target.id_type.title()}"), [target])
-                self.restore.made.append(result)
-            yield from stage(self._write(compat.curves_in(result, target, slot), written[index]), "Writing keys", 0.95, 0.95)
-            results.append((result, slot))
-        for action in self.own:
-            if action is not None:
-                action.use_fake_user = True  # without a user the next save would drop it
+        results = yield from self._put_into(copies, written)
+        for action in copies:
+            action.use_fake_user = True  # without a user the next save would drop it
         self._assign(results)
         return list(dict.fromkeys(action for action, _ in results))
+
+    def _put_into(self, wanted: dict, written: Curves) -> Generator[Step, None, list]:
+        """Steps that write the curves. wanted: the animator's action → the one that gets its targets' curves. Returns (action, slot) of
+        each target."""
+        results = []
+        for target, action, state, curves in zip(self.rig.targets, self.own, self.states, written):
+            slot = state.get("slot", "")
+            if action is not None:
+                result = wanted[action]
+            elif compat.HAS_SLOTS:
+                result, slot = next(iter(wanted.values())), ""
+            else:  # before 4.4 an action is one data-block's
+                (result,), _ = compat.new_action(free_name(f"{self.plan.names.new} {target.id_type.title()}"), [target])
+                self.restore.made.append(result)
+            yield from stage(self._write(compat.curves_in(result, target, slot), curves), "Writing keys", 0.95, 0.95)
+            results.append((result, slot))
+        return results
 
     def _in_place(self, written: Curves) -> Generator[Step, None, list]:
         """Steps that write into the animator's actions, after a backup copy if chosen. A backup of an action that was not edited since the
@@ -203,17 +208,9 @@ class _Writing:
             backup.name, backup.use_fake_user = free_name(f"{action.name} · before Commit", backup), True
             yield Step(0.95, "Writing keys", busy=True)
         # From here on without a pause, so that the animator's own action is never visible half written.
-        first = next(action for action in self.own if action is not None)
-        results = []
-        for target, action, state, wanted in zip(self.rig.targets, self.own, self.states, written):
-            slot = state.get("slot", "")
-            if action is None and not compat.HAS_SLOTS:
-                (action,), _ = compat.new_action(free_name(f"{self.plan.names.new} {target.id_type.title()}"), [target])
-            elif action is None:
-                action, slot = first, ""
-            value_of(self._write(compat.curves_in(action, target, slot), wanted))
-            results.append((action, slot))
-        for action in dict.fromkeys(filter(None, self.own)):
+        own = dict.fromkeys(filter(None, self.own))
+        results = value_of(self._put_into({action: action for action in own}, written))
+        for action in own:
             if (name := self.plan.names.in_place(action.name)) != action.name:
                 action.name = free_name(name, action)
         self._assign(results)
