@@ -311,7 +311,7 @@ class TakeCollector:
     def add(self, performance: keying.Performance, fraction: float) -> Generator[Step, None, None]:
         """Steps that key a take and list it under those that came before."""
         message, is_lost = f"Keying take {len(self.made) + 1} of {self.count}", bool(self.lost) and performance is self.lost[0]
-        performance = yield from renewed(lambda: self._key(performance, message, fraction))
+        performance = yield from renewed(lambda: self.key(performance, message, fraction))
         scene, rig = again(self.scene, self.mesh)
         entries = scene.thunder.takes
         uid = _id(entries[-1].action)
@@ -329,7 +329,7 @@ class TakeCollector:
             yield Step(fraction, message)
             self._show(uid)
 
-    def _key(self, performance: keying.Performance, message: str, fraction: float) -> Generator[Step, None, keying.Performance]:
+    def key(self, performance: keying.Performance, message: str, fraction: float) -> Generator[Step, None, keying.Performance]:
         """Steps that key a take and list it last. Returns it, with eyes that are aimed."""
         performance = yield from stage(self.aim(performance), "Aiming the eyes", fraction, fraction)
         values = yield from stage(self.prepare(performance), message, fraction, fraction, busy=False)

@@ -197,15 +197,12 @@ class _Around(generation.TakeCollector):
     def check(self) -> None:
         """Nothing: its eyes look where those of the other take do."""
 
-    def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
-        return performance  # its eyes blend into the kept ones
-        yield
+    def key(self, performance: keying.Performance, message: str, fraction: float) -> Generator[Step, None, keying.Performance]:
+        """Its eyes blend into the kept ones, and its keys are computed from the other take's."""
+        yield from stage(self._enter_around(performance), message, fraction, fraction)
+        return performance
 
-    def prepare(self, performance: keying.Performance) -> Generator[float, None, None]:
-        return  # its keys are computed from the other take's
-        yield
-
-    def enter(self, performance: keying.Performance, values: keying.TrackValues | None = None) -> Generator[float, None, None]:
+    def _enter_around(self, performance: keying.Performance) -> Generator[float, None, None]:
         scene, rig = generation.again(self.scene, self.mesh)
         head.check_animatable(rig)
         lead = take_list.by_uid(scene, self.lead)

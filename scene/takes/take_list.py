@@ -18,6 +18,7 @@ from ..animation import display, keying
 from ..animation.display import actions_of
 from ..heads import head, head_state
 from ..host import compat, jobs, playback
+from ..host.session import Memory, session
 from ..voice import strip
 from . import edit_watch, grading, provenance
 from .provenance import is_edited
@@ -265,14 +266,14 @@ def size(entry) -> int:
     return sum(_size_of(action) for action in actions_of(entry))
 
 
-_sizes: dict[int, int] = {}  # session id of an action → its bytes: the panel asks at each redraw
+_sizes = session.add(Memory())  # session id of an action → its bytes: the panel asks at each redraw
 
 
 def _size_of(action) -> int:
-    if action.session_uid not in _sizes:
+    if action.session_uid not in _sizes.known:
         keys = sum(_CURVE_BYTES + _KEY_BYTES * len(curve.keyframe_points) for curve in compat.all_curves(action))
-        _sizes[action.session_uid] = keys + provenance.size(action)
-    return _sizes[action.session_uid]
+        _sizes.known[action.session_uid] = keys + provenance.size(action)
+    return _sizes.known[action.session_uid]
 
 
 def remove(scene, index: int) -> list[str]:

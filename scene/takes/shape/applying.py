@@ -179,8 +179,8 @@ def _with_edits(base: Base, edits: dict[int, dict]) -> np.ndarray:
 
 def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float, None, Base]:
     """Read the base into arrays, cached in the session while it is unchanged. Returns it."""
-    if under.mark in cached_bases.by_mark:
-        return cached_bases.by_mark[under.mark]
+    if under.mark in cached_bases.known:
+        return cached_bases.known[under.mark]
     values = _base_values(rig, under.keys, curves, under.frames)
     motion, drives = _as_sampled(rig, entry, under.frames), values
     if motion is None:
@@ -188,7 +188,7 @@ def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float,
         drives = yield from scaled(track_values.driven(rig, motion), 0.5, 1.0)
     lips = bundled_lips()
     base = Base(under.frames, under.keys, values, motion, drives, lips.gap(motion, head.channel_names()))
-    cached_bases.by_mark[under.mark] = base
+    cached_bases.known[under.mark] = base
     return base
 
 
