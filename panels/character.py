@@ -12,7 +12,7 @@ from ..thunder_core.face import conventions
 from .tab import props, Tab, wrapped_label
 
 LOSSES_SHOWN = 3
-_ICONS = {"NONE": "DOT", "KEY": "SHAPEKEY_DATA", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
+_ICONS = {"KEY": "NONE", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
 
 
 class THUNDER_UL_mapping(bpy.types.UIList):
@@ -25,10 +25,7 @@ class THUNDER_UL_mapping(bpy.types.UIList):
         row.active = not nothing
         split = row.split(factor=0.55)
         source = re.sub(r"(Left|Right)$", lambda side: f" {side[0][0]}", item.source)  # the side must not be cut off
-        if nothing or item.kind != "KEY":
-            split.label(text=source, icon="DOT" if nothing else _ICONS[item.kind])
-        else:
-            split.label(text=source)
+        split.label(text=source, icon="DOT" if nothing else _ICONS[item.kind])
         split.label(text="nothing" if nothing else name if abs(item.weight - 1) < 1e-4 else f"{item.weight:.3g} × {name}")
 
     def filter_items(self, context, data, property_name):

@@ -260,7 +260,7 @@ def drawn(panel, context):
 def test_a_grey_commit_button_says_why(blender, lines, engine):
     from types import SimpleNamespace
 
-    from thunder.panels.commit import THUNDER_PT_commit
+    from thunder.panels.shown_take import THUNDER_PT_commit
 
     scene, rig, entry = lines
     region, scale = SimpleNamespace(width=6000), SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))

@@ -86,7 +86,6 @@ class Live(Part):
     def file_opened(self) -> None:
         self.drop()
         self.sentence = ""
-        self.task.stop()
 
     # ---- triggers
 
