@@ -24,8 +24,7 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
     def begin(self, context):
         entry, rig = shown(context)
         head.check_animatable(rig)
-        choice = committing.chosen(context.scene, entry)
-        return "Committing", committing.commit(rig, entry, entry.voice, choice)
+        return "Committing", committing.commit(rig, entry, entry.voice, committing.chosen(context.scene, entry))
 
     def finish(self, context, report):
         self.report({"INFO"}, report.sentence)

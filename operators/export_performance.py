@@ -94,8 +94,7 @@ def _file_name(context) -> str:
     """A name for the file: the shown take's, or the head's."""
     rig = head.find(context.scene, context.object)
     entry = take_list.on_head(context.scene, rig.mesh)
-    name = entry.action.name if entry is not None else rig.owner.name
-    return bpy.path.clean_name(name)
+    return bpy.path.clean_name(entry.action.name if entry is not None else rig.owner.name)
 
 
 def _in_menu(self, context):

@@ -17,8 +17,7 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
     bl_label = "Find by Names"
 
     def change(self, context, obj):
-        kept = head_state.mapping(obj)
-        parts = character.plan_of(obj).parts if kept else ()
+        parts = character.plan_of(obj).parts if head_state.mapping(obj) else ()
         plan = replace(detection.detect(obj, anew=True), parts=parts)
         mapping_table.keep_plan(context.scene, obj, plan)
         context.scene.thunder.head = obj
@@ -151,8 +150,7 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def change(self, context, obj):
-        path = presets.save(character.plan_of(obj), self.name)
-        return f"Saved as {path}"
+        return f"Saved as {presets.save(character.plan_of(obj), self.name)}"
 
 
 class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
@@ -168,8 +166,7 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
         return super().why_not(context) if presets.names() else "No mapping was saved yet: press Save as Preset first"
 
     def change(self, context, obj):
-        plan = character.with_parts(presets.load(self.name), ())
-        mapping_table.keep_plan(context.scene, obj, plan)
+        mapping_table.keep_plan(context.scene, obj, character.with_parts(presets.load(self.name), ()))
         context.scene.thunder.head = obj
         return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
 

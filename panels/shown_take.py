@@ -48,8 +48,7 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
             split.operator_menu_enum("thunder.choose_part", "take", text=entry.name if entry is not None else "None").part = part
         if settings.cuts:
             layout.template_list("THUNDER_UL_cuts", "", settings, "cuts", settings, "cut_index", rows=2, maxrows=6)
-        row = layout.row(align=True)
-        row.operator_menu_enum("thunder.add_cut", "part", icon="ADD")
+        layout.row(align=True).operator_menu_enum("thunder.add_cut", "part", icon="ADD")
         if settings.cuts:
             layout.prop(settings, "fade")
         big_button(layout, "thunder.mix_takes", icon="NODE_COMPOSITING")
@@ -135,8 +134,7 @@ class THUNDER_PT_transcript(OfShownTake, bpy.types.Panel):
 
     def draw(self, context):
         layout = self.layout
-        entry = take_list.shown_take(context.scene.thunder)
-        record = transcript.of(context.scene, entry.voice)
+        record = transcript.of(context.scene, take_list.shown_take(context.scene.thunder).voice)
         if record is None:
             layout.operator("thunder.add_transcript", icon="ADD")
             return

@@ -155,11 +155,9 @@ def _make(
         result = np.where(alike, values, result)
         owner[alike] = number
     yield 0.9
-    about = {"engine": "thunder", "head": "thunder", **about}
-    performance = _performance(mixed, frames, lead, about)
+    performance = _performance(mixed, frames, lead, {"engine": "thunder", "head": "thunder", **about})
     yield 0.9
-    keyed_values = Keyed(frames, result, owner, curves)
-    return (yield from scaled(enter(scene, rig, lead, keyed_values, performance, "MIXED", "Mix"), 0.9, 1.0))
+    return (yield from scaled(enter(scene, rig, lead, Keyed(frames, result, owner, curves), performance, "MIXED", "Mix"), 0.9, 1.0))
 
 
 def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
