@@ -6,7 +6,7 @@ import textwrap
 import bpy
 
 from ..scene.engine import connection
-from ..scene.takes import explanation
+from ..scene.takes import generation
 from .base import NeedsShownTake, shown
 from .slices import SlicedWork
 
@@ -23,7 +23,7 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
     def begin(self, context):
         entry, _ = shown(context)
         self.title = f"{entry.name}, frame {context.scene.frame_current}"
-        return "Explaining a frame", explanation.explain(connection.started(), context.scene, entry, context.scene.frame_current)
+        return "Explaining a frame", generation.explain(connection.started(), context.scene, entry, context.scene.frame_current)
 
     def finish(self, context, lines):
         def draw(menu, _):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generates takes from a voice: asks the engine for performances and keys them on the head."""
+"""Generates takes from a voice: asks the engine for performances, and why they are as they are, and keys them on the head."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
+from ...thunder_core.explanation import in_words
 from ...thunder_core.progress import result
 from ...thunder_core.protocol import UNCLEAR, UNSPOKEN
-from ...thunder_core.types import LISTENS, Motion, pack
+from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
@@ -108,14 +109,35 @@ def sampled(
         _remove_arrays(request)
 
 
-def explained(client: Client, sound: str, seed: int, sampling: Sampling, frame: int) -> Generator[Step, None, dict]:
-    """Steps that ask what the engine did at a frame, at 25 a second, of the take of a seed: its answer to “explain”
-    (docs/reference/protocol.md). Raises ThunderError."""
-    request = {"frame": frame, **_arguments(client, sound, 1, seed, sampling)}
-    try:
-        return (yield from ask(client, "explain", _SAMPLING, "Starting engine", **request))
-    finally:
-        _remove_arrays(request)
+def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, list[str]]:
+    """Steps that say why a take does what it does at a scene frame: what the model sampled, and what each step after it changed there.
+
+    Returns lines for people; changes nothing. Raises ThunderError.
+    """
+    name, made, state = f"“{entry.name}”", provenance.load(entry.action), fingerprint.of_take(entry)
+    if entry.kind != "SAMPLED":
+        raise BadRequest(f"{name} is {entry.kind.lower()}: choose the take that it was made from")
+    if made is None or state is None:
+        raise BadRequest(f"{name} does not say how it was sampled: generate takes again")
+    if fingerprint.change(scene, entry) is not None:
+        raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
+    at = round(float(provenance.clock_of(entry.action).seconds(frame)) * FPS)
+    if not 0 <= at < made.motion.frames:
+        raise BadRequest(f"{name} plays from frame {entry.first} to {entry.last}: move the playhead there")
+    sampling, seed, edited = Sampling.of_take(made.provenance, scene.thunder), entry.seed, provenance.is_edited(entry)
+    weights, voice = made.provenance.get("weights"), fingerprint.voice_of(scene, state)
+
+    def answered(sound):
+        request = {"frame": at, **_arguments(client, sound, 1, seed, sampling)}
+        try:
+            return (yield from ask(client, "explain", _SAMPLING, "Starting engine", **request))
+        finally:
+            _remove_arrays(request)
+
+    answer = yield from mixdown.with_sound(client, voice, answered)
+    if answer["weights"] != weights:
+        raise BadRequest(f"{name} was made with other weights than those in use: choose these in the preferences, or generate again")
+    return [*in_words(answer), *(["Keys that were edited since are not explained"] if edited else [])]
 
 
 def _arguments(client: Client, sound: str, count: int, seed: int, sampling: Sampling) -> dict:

@@ -11,7 +11,6 @@ import numpy as np
 
 from ...thunder_core.animation.timing import Clock, monotone_cubic
 from ...thunder_core.client import Client
-from ...thunder_core.errors import BadSound
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import mapped, scaled
@@ -99,7 +98,10 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
-    voice, sampling = voice_of(scene, now), dataclasses.replace(Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums)
+    voice, sampling = (
+        fingerprint.voice_of(scene, now),
+        dataclasses.replace(Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums),
+    )
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
         offset = now.seconds[0] - then.seconds[0] if then.last else 0.0
@@ -144,16 +146,6 @@ def _part(scene, entry, piece: State) -> Generator[float, None, None]:
     fingerprint.remember(actions[0], piece)
     if role != LISTENS.upper():
         strip.keep_speaker(scene, piece.strip, rig.mesh)
-
-
-def voice_of(scene, now: State) -> strip.Voice:
-    """A voice as it plays now, from its first frame to its last."""
-    if not now.strip:
-        return strip.of_file(scene, now.path)
-    member = strip.named(scene, now.strip)
-    if member is None:
-        raise BadSound(f"The strip “{now.strip}” is no longer in the sequencer: choose another voice and generate again")
-    return strip.within(strip.of_strip(scene, member), now.first, now.last)
 
 
 def _sample(

@@ -33,7 +33,7 @@ from ...heads import head, head_state
 from ...host import handlers, idle, jobs
 from ...host.session import Part, session
 from ...voice import fingerprint, voice_cache
-from .. import generation, provenance, resync, take_list, thumbnails, track_values
+from .. import generation, provenance, take_list, thumbnails, track_values
 from ..sampling import Sampling
 from ..shape.stored import is_shaped
 from . import asking, looking, sliders
@@ -222,7 +222,7 @@ class Live(Part):
     def _sample(self, scene, entry, asked: Asked, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one Performance."""
         client = connection.started()
-        voice = resync.voice_of(scene, fingerprint.of_take(entry))
+        voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
         sampling = replace(self.sampling if is_final else self.sampling.at(DRAFT), asked=asked, sums=take_list.rig_of(scene, entry).sums)
         cached = voice_cache.of(scene, voice)
         if cached is None or not cached.path:
