@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generate takes: several sampled performances of the voice, listed as they arrive and ranked."""
+"""Generate takes: several sampled performances of the voice, listed as they arrive and ranked; and make them fit a voice that changed."""
 
 from dataclasses import replace
 
@@ -7,11 +7,11 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.takes import generation, take_list
+from ..scene.takes import generation, resync, take_list
 from ..scene.takes.direction import asking
 from ..scene.takes.first_seed import is_sampled, unused_seed
 from ..scene.takes.sampling import role_of, Sampling
-from ..scene.voice import strip
+from ..scene.voice import fingerprint, strip
 from ..thunder_core.errors import attempt, Cancelled, ThunderError
 from ..thunder_core.types import LISTENS, SPEAKS
 from .slices import SlicedWork
@@ -88,4 +88,41 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_generate,))
+_RESYNCED = {
+    "MOVED": "moved",
+    "CUT": "shortened",
+    "RATE": "converted to the scene's frame rate",
+    "CHANGED": "resampled",
+    "PIECE": "added for pieces of a cut strip",
+}
+
+
+class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
+    """Update takes to match their voice: move or trim keys, and generate what is new. Edited takes are kept"""
+
+    bl_idname = "thunder.resync"
+    bl_label = "Re-sync"
+
+    kinds = ()
+
+    @classmethod
+    def why_not(cls, context):
+        if (busy := super().why_not(context)) or fingerprint.stale(context.scene):
+            return busy
+        gone = len(fingerprint.removed(context.scene))
+        return f"The voice of {gone} takes is gone, all others match theirs" if gone else "All takes match their voice"
+
+    def begin(self, context):
+        client = connection.started() if resync.needs_engine(context.scene) else None
+        self.kinds = []
+        return "Re-syncing takes", resync.resync(client, context.scene, self.kinds)
+
+    def outcome(self, value):
+        return f"Re-synced takes: {self.changed_so_far}"
+
+    @property
+    def changed_so_far(self) -> str:
+        return ", ".join(f"{self.kinds.count(kind)} {done}" for kind, done in _RESYNCED.items() if kind in self.kinds)
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_generate, THUNDER_OT_resync))
