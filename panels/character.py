@@ -9,7 +9,7 @@ from ..scene.engine import connection
 from ..scene.heads import build, character, flame, head, library_override, mapping_table, presets
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.face import conventions
-from .tab import props, Tab, wrapped_label
+from .tab import offer_editable, props, Tab, wrapped_label
 
 LOSSES_SHOWN = 3
 _ICONS = {"KEY": "NONE", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
@@ -65,8 +65,7 @@ class THUNDER_PT_character(Tab, bpy.types.Panel):
         layout, scene = self.layout, context.scene
         instance = library_override.linked_in(scene)
         if instance is not None and (scene.thunder.head or context.object) == instance:
-            wrapped_label(layout, f"“{instance.name}” is linked from another file and cannot be animated yet", context)
-            layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+            offer_editable(layout, context, f"“{instance.name}”")
             return
         try:
             obj = mapping_table.face(scene, context.object)
@@ -78,8 +77,7 @@ class THUNDER_PT_character(Tab, bpy.types.Panel):
         row.label(text=f"{obj.name}: {plan.name}" if plan.rules or plan.joints else f"{obj.name}: not mapped", icon="USER")
         row.menu("THUNDER_MT_mapping", text="", icon="DOWNARROW_HLT")
         if library_override.is_linked(obj):
-            wrapped_label(layout, "It is linked from another file and cannot be animated yet", context)
-            layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+            offer_editable(layout, context)
         try:
             resolved = character.resolve(obj)
             self._objects(layout, resolved)

@@ -10,7 +10,7 @@ from ..scene.takes import renames
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.engine_python import packaged_for
 from ..thunder_core.errors import attempt
-from .tab import props, Tab, wrapped_label
+from .tab import offer_editable, props, Tab, wrapped_label
 
 LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.6  # widths of the voice's length in seconds and of the head's role, in button heights
 
@@ -106,16 +106,14 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
             if library_override.linked_in(context.scene) is not None:
-                wrapped_label(below, "A character is linked from another file and cannot be animated yet", context)
-                below.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+                offer_editable(below, context, "A character")
                 return False
             if not is_beginning(context) or head.is_any_in(context.scene):
                 wrapped_label(below, wrong, context)
                 below.operator("thunder.add_head", icon="ADD")
             return False
         if any(block.library is not None for block in rig.targets):
-            wrapped_label(below, "It is linked from another file and cannot be animated yet", context)
-            below.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+            offer_editable(below, context)
             return False
         return True
 

@@ -54,6 +54,12 @@ def grey(layout):
     return row
 
 
+def offer_editable(layout, context, what: str = "It") -> None:
+    """A button that makes a linked character editable, and why."""
+    wrapped_label(layout, f"{what} is linked from another file and cannot be animated yet", context)
+    layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+
+
 def in_lines(column, text: str, letters: int, icon: str) -> None:
     """A sentence in lines of at most `letters` letters, behind an icon; words stay whole."""
     for line in textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False):
