@@ -98,10 +98,8 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
-    voice, sampling = (
-        fingerprint.voice_of(scene, now),
-        dataclasses.replace(Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums),
-    )
+    voice = fingerprint.voice_of(scene, now)
+    sampling = dataclasses.replace(Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums)
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
         offset = now.seconds[0] - then.seconds[0] if then.last else 0.0
