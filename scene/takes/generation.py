@@ -18,9 +18,9 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
-from ...thunder_core.explanation import in_words
 from ...thunder_core.progress import result
 from ...thunder_core.protocol import UNCLEAR, UNSPOKEN
+from ...thunder_core.steps import in_words
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
