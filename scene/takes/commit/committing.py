@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 
-from ....thunder_core.animation.commit import drawing, fitting, line_names, planning
-from ....thunder_core.animation.commit.choice import Choice, Report
+from ....thunder_core.animation.commit import drawing, fitting, line_records, planning
+from ....thunder_core.animation.commit.before import Choice
+from ....thunder_core.animation.commit.drawing import Report
 from ....thunder_core.errors import attempt, BadRequest
 from ...animation import display
 from ...heads import head
@@ -76,7 +77,7 @@ def _lines(rig: head.Rig, muted: bool) -> list:
     actions = display.own_actions(rig) if display.shown_action(rig) is not None else playing
     tracks = [track for target in rig.targets for track in reading.nla_tracks(target) if muted or not track.mute]
     played = [strip.action for track in tracks for strip in track.strips if muted or not strip.mute]
-    known = (line_names.of(action) for action in dict.fromkeys(filter(None, [*actions, *played])))
+    known = (line_records.lines_of(action) for action in dict.fromkeys(filter(None, [*actions, *played])))
     return [line for lines in known if lines is not None for line in lines.lines]
 
 

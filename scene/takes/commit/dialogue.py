@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import bpy
 
-from ....thunder_core.animation.commit import line_names
-from ....thunder_core.animation.commit.choice import edited_warning, Report, stale_warning
+from ....thunder_core.animation.commit import line_records
+from ....thunder_core.animation.commit.drawing import edited_warning, Report, stale_warning
 from ....thunder_core.errors import attempt, ThunderError
 from ....thunder_core.progress import mapped
 from ...animation import display
@@ -58,7 +58,7 @@ class Done:
     @property
     def _already(self) -> str:
         """Lines that were committed before and are left unchanged."""
-        names = [f"“{line_names.cut(name, _LONGEST_LINE)}”" for name in self.already]
+        names = [f"“{line_records.cut(name, _LONGEST_LINE)}”" for name in self.already]
         more = f" and {len(names) - _MOST_LINES} more" if len(names) > _MOST_LINES else ""
         return f"{', '.join(names[:_MOST_LINES])}{more} {'was' if len(names) == 1 else 'were'} committed before"
 
