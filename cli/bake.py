@@ -27,7 +27,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat, jobs
-from ..scene.takes import dialogue, explanation, generation, picture, take_list
+from ..scene.takes import dialogue, generation, picture, take_list
 from ..scene.takes.first_seed import first_seed
 from ..scene.takes.sampling import role_of, Sampling
 from ..scene.voice import strip
@@ -209,7 +209,7 @@ def bake(
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling), noticed)
     explained = []
     if chosen.explain is not None:
-        best = explanation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
+        best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
         explained = jobs.run_through("Explaining a frame", best, tell)
     if given and strip.has_audio():
         place_voice(scene, sound, voice, chosen.pack)

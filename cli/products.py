@@ -16,8 +16,7 @@ from ..scene.animation import display
 from ..scene.heads import head
 from ..scene.host import compat, jobs
 from ..scene.media import contact_sheet, export, studio
-from ..scene.takes import loudness
-from ..scene.voice import strip
+from ..scene.voice import strip, voice_cache
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch.settings import file_of_take, OUTPUTS
@@ -202,7 +201,7 @@ def _draw_sheet(out: files.Transaction, baked: Baked, done: PartDone) -> None:
 
 def draw_sheet(path: str, scene, rig: head.Rig, voice: strip.Voice, entries: list, done: PartDone) -> bpy.types.Image:
     """Draw the contact sheet of these takes; returns its picture. Raises ThunderError."""
-    levels = jobs.run_through("Reading the voice", loudness.of_take(scene, voice, entries[0]))
+    levels = jobs.run_through("Reading the voice", voice_cache.loudness_of_take(scene, voice, entries[0]))
     steps = contact_sheet.make(scene, rig, entries, path, levels)
     return jobs.run_through("Contact sheet", steps, lambda step: done(step.fraction))
 

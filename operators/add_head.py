@@ -1,10 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Add a head that comes with Thunder to the scene."""
+"""Add a head to the scene, bundled or from a file of the animator's, and make a linked character editable."""
 
 import bpy
 
-from ..scene.heads import head
-from .adding import AddsHead
+from ..scene.heads import flame, head, ict, library_override
+from .base import ChoosesFile, InstantWork, why_not_in_object_mode
+
+
+class AddsHead(InstantWork):
+    """An operator whose `add(context, collection)` adds a head to a collection that can be changed and returns its mesh."""
+
+    @classmethod
+    def why_not(cls, context):
+        return why_not_in_object_mode(context)
+
+    def act(self, context):
+        collection = context.collection
+        if collection is None or collection.library is not None:
+            collection = context.scene.collection
+        mesh = self.add(context, collection)
+        head.fit_to_units(context.scene, mesh)
+        head.move_beside(context.scene, context.view_layer, mesh)
+        context.scene.thunder.head = mesh
 
 
 class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
@@ -23,4 +40,60 @@ class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
         return head.build(collection, context.view_layer, context.scene.cursor.location, self.person).mesh
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_add_head,))
+class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):
+    """Add a head from a FLAME file (2019, 2020, 2023, 2023 Open; .pkl or .npz). No code in the file is run"""
+
+    bl_idname = "thunder.add_flame_head"
+    bl_label = "Head from FLAME File…"
+
+    filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", description="FLAME model file, as downloaded")
+    filter_glob: bpy.props.StringProperty(default="*.pkl;*.npz", options={"HIDDEN"})
+    sliders: bpy.props.IntProperty(
+        name="Identity Sliders", default=10, min=0, max=300, description="Number of identity shape keys to create"
+    )
+
+    def add(self, context, collection):
+        return flame.add(self.filepath, collection, context.view_layer, context.scene.cursor.location, self.sliders)
+
+
+class THUNDER_OT_add_ict_head(ChoosesFile, AddsHead, bpy.types.Operator):
+    """Add the head from the FaceXModel folder of ICT-FaceKit (MIT licence), ready to animate"""
+
+    bl_idname = "thunder.add_ict_head"
+    bl_label = "Head from ICT-FaceKit Folder…"
+
+    directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", description="The ICT-FaceKit folder, or its FaceXModel folder")
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    def add(self, context, collection):
+        return ict.add(self.directory, collection, context.view_layer, context.scene.cursor.location)
+
+
+class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
+    """Make a library override of the linked character and its meshes, so that it can be animated"""
+
+    bl_idname = "thunder.make_editable"
+    bl_label = "Make Editable"
+
+    @classmethod
+    def why_not(cls, context):
+        chosen = _chosen(context)
+        if library_override.wanting(context.scene, chosen) is None:
+            what = "Nothing here is" if chosen is None else f"“{chosen.name}” is not"
+            return f"{what} linked from another file: there is nothing to make editable"
+        return why_not_in_object_mode(context)
+
+    def act(self, context):
+        scene = context.scene
+        face = library_override.make_editable(scene, context.view_layer, library_override.wanting(scene, _chosen(context)))
+        scene.thunder.head = face
+        return f"“{face.name}” can be animated now. The linked file is not changed"
+
+
+def _chosen(context):
+    return context.scene.thunder.head or context.object
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (THUNDER_OT_add_head, THUNDER_OT_add_flame_head, THUNDER_OT_add_ict_head, THUNDER_OT_make_editable)
+)

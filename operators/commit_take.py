@@ -6,9 +6,8 @@ import bpy
 from ..scene.heads import head
 from ..scene.review import live_score
 from ..scene.takes import take_list
-from ..scene.takes.commit import committed, committing, dialogue
-from ..scene.takes.commit.choice import chosen
-from .on_shown_take import NeedsShownTake, shown
+from ..scene.takes.commit import committing, dialogue
+from .base import NeedsShownTake, shown
 from .slices import SlicedWork
 
 
@@ -19,25 +18,18 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
     bl_label = "Commit"
 
     @classmethod
-    def poll(cls, context):
-        if super().poll(context):
-            return True
-        if context.scene is not None and take_list.shown_index(context.scene.thunder) < 0:
-            cls.poll_message_set(committed.why_none(context))
-        return False
+    def why_not(cls, context):
+        return committing.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else super().why_not(context)
 
     def begin(self, context):
         entry, rig = shown(context)
         head.check_animatable(rig)
-        choice = chosen(context.scene, entry)
-        return "Committing", committing.commit(rig, entry, entry.voice, choice)
+        return "Committing", committing.commit(rig, entry, entry.voice, committing.chosen(context.scene, entry))
 
     def finish(self, context, report):
         self.report({"INFO"}, report.sentence)
-        for sentence in report.warnings:
-            self.report({"WARNING"}, sentence)
-        if not bpy.app.background:
-            live_score.live.look()  # the animator's new animation has no score yet
+        self.warn(report.warnings)
+        _score_soon()
         return {"FINISHED"}
 
 
@@ -64,13 +56,8 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         return cls.bl_description.replace(" that is not committed yet", " again") if properties.again else cls.bl_description
 
     @classmethod
-    def poll(cls, context):
-        if not super().poll(context):
-            return False
-        if not dialogue.has_takes(context.scene):
-            cls.poll_message_set(dialogue.why_none(context.scene))
-            return False
-        return True
+    def why_not(cls, context):
+        return super().why_not(context) or ("" if dialogue.has_takes(context.scene) else dialogue.why_none(context.scene))
 
     def begin(self, context):
         self.done = dialogue.Done()
@@ -84,13 +71,15 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, self.done.sentence)
         if not self.done.reports:
             return {"CANCELLED"}  # nothing to undo
-        for sentence in self.done.warnings:
-            self.report({"WARNING"}, sentence)
-        for sentence in self.done.left_out:
-            self.report({"WARNING"}, f"Left out: {sentence}")
-        if not bpy.app.background:
-            live_score.live.look()
+        self.warn([*self.done.warnings, *(f"Left out: {sentence}" for sentence in self.done.left_out)])
+        _score_soon()
         return {"FINISHED"}
+
+
+def _score_soon() -> None:
+    """Score the animator's new animation, which has no score yet."""
+    if not bpy.app.background:
+        live_score.live.look()
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_commit_take, THUNDER_OT_commit_all))

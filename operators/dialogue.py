@@ -8,11 +8,13 @@ from ..scene.heads import head
 from ..scene.takes import dialogue
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
+from ..thunder_core.errors import BadRequest
+from .base import InstantWork
 from .generate import PartialResults
 from .slices import SlicedWork
 
 _NO_SPEAKER = ("NO_SPEAKER", "No Speaker", "For music, sound effects and off-screen voices")
-_items: list = [_NO_SPEAKER]  # Blender keeps no copy of an enum's texts
+_speaking: list = [_NO_SPEAKER]  # Blender keeps no copy of an enum's texts
 _listening: list = []  # the same for the listeners
 
 
@@ -22,24 +24,22 @@ def _heads(context) -> list:
 
 
 def _speakers(self, context):
-    _items[:] = [(obj.name, obj.name, f"“{obj.name}” speaks the strip") for obj in _heads(context)] + [_NO_SPEAKER]
-    return _items
+    _speaking[:] = [(obj.name, obj.name, f"“{obj.name}” speaks the strip") for obj in _heads(context)] + [_NO_SPEAKER]
+    return _speaking
 
 
-class THUNDER_OT_cast_strip(bpy.types.Operator):
+class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
     """Choose who speaks this strip"""
 
     bl_idname = "thunder.cast_strip"
     bl_label = "Choose Speaker"
-    bl_options = {"REGISTER", "UNDO"}
 
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
     speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers, description="Head that speaks the strip")
 
-    def execute(self, context):
+    def act(self, context):
         speaker = None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
         dialogue.cast(context.scene, self.strip, speaker)
-        return {"FINISHED"}
 
 
 def _listeners(self, context):
@@ -49,23 +49,20 @@ def _listeners(self, context):
     return _listening
 
 
-class THUNDER_OT_listen_to_strip(bpy.types.Operator):
+class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
     """Choose a head that listens to this strip, for the next takes that are generated"""
 
     bl_idname = "thunder.listen_to_strip"
     bl_label = "Listener"
-    bl_options = {"REGISTER", "UNDO"}
 
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
     listener: bpy.props.EnumProperty(name="Listener", items=_listeners, description="Head that listens to the strip")
 
-    def execute(self, context):
+    def act(self, context):
         listener = context.scene.objects.get(self.listener)
         if listener is None or strip.named(context.scene, self.strip) is None:
-            self.report({"ERROR"}, "The head or the strip is gone: choose a listener again")
-            return {"CANCELLED"}
+            raise BadRequest("The head or the strip is gone: choose a listener again")
         dialogue.let_listen(context.scene, self.strip, listener)
-        return {"FINISHED"}
 
 
 class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
@@ -75,19 +72,13 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
     bl_label = "Generate for All Dialogue Strips"
 
     @classmethod
-    def poll(cls, context):
-        if not super().poll(context):
-            return False
-        if not dialogue.wanting(context.scene):
-            cls.poll_message_set(dialogue.why_none(context.scene))
-            return False
-        return True
+    def why_not(cls, context):
+        return super().why_not(context) or ("" if dialogue.wanting(context.scene) else dialogue.why_none(context.scene))
 
     def begin(self, context):
         scene, settings = context.scene, context.scene.thunder
         todo = dialogue.wanting(scene)
-        client = connection.client()
-        client.start()
+        client = connection.started()
         self.warnings = dialogue.warnings(scene, todo)
         self.pieces = [piece.sentence for piece in dialogue.pieces(scene)]
         self.takes, self.asked, self.strips = [], settings.count * len(todo), len(todo)
@@ -99,10 +90,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, f"Generated {takes} take{'' if takes == 1 else 's'} for {done} strip{'' if done == 1 else 's'}")
         for sentence in self.pieces:
             self.report({"INFO"}, sentence)
-        for sentence in self.warnings:
-            self.report({"WARNING"}, sentence)
-        for sentence in left_out:
-            self.report({"WARNING"}, f"Skipped: {sentence}")
+        self.warn([*self.warnings, *(f"Skipped: {sentence}" for sentence in left_out)])
         return {"FINISHED"}
 
 

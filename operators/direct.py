@@ -1,37 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Direct a character: presets, resetting the sliders, more takes like the shown one."""
+"""Direct a character: presets, the style of an animation or a recording, resetting the sliders, more takes like the shown one."""
 
 import math
+import os
 
 import bpy
 
 from ..scene.engine import connection
 from ..scene.host import jobs
+from ..scene.review import listening
 from ..scene.takes import take_list
-from ..scene.takes.direction import asking, looking, presets, similar, sliders
-from ..thunder_core.errors import BadRequest, ThunderError
+from ..scene.takes.direction import asking, looking, presets, similar, sliders, style_from
+from ..thunder_core.errors import attempt, BadRequest, ThunderError
+from .base import ChoosesFile, chosen_head, InstantWork, NeedsShownTake, shown, why_busy, why_no_head
 from .generate import PartialResults
-from .on_shown_take import NeedsShownTake, shown
-from .one_sentence import chosen_head, has_head, OneSentence
 from .slices import SlicedWork
 
 _own_names: list = []  # Blender keeps no copy of an enum's texts
 
 
-class _OfDirection(OneSentence):
-    """An operator whose `direct(direction)` changes the direction of the chosen head.
-
-    Its result is reported; a ThunderError becomes one sentence, and nothing is changed.
-    """
-
-    bl_options = {"REGISTER", "UNDO"}
+class _OfDirection(InstantWork):
+    """An operator whose `direct(direction)` changes the direction of the chosen head and returns what to report."""
 
     @classmethod
-    def poll(cls, context):
-        return has_head(cls, context)
+    def why_not(cls, context):
+        return why_no_head(context)
 
     def act(self, context):
-        """Change the direction of the chosen head; returns what to report."""
         return self.direct(sliders.ensure(chosen_head(context).owner))
 
 
@@ -56,11 +51,8 @@ class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        try:
-            about = presets.all_presets().load(properties.name).about
-        except ThunderError:
-            about = ""
-        return about.rstrip(".") or cls.__doc__
+        preset, _ = attempt(presets.all_presets().load, properties.name)
+        return (preset.about.rstrip(".") if preset is not None else "") or cls.__doc__
 
     def direct(self, direction):
         presets.use(direction, self.name)
@@ -88,7 +80,7 @@ def _items(self, context):
     return _own_names
 
 
-class THUNDER_OT_delete_direction(OneSentence, bpy.types.Operator):
+class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
     """Delete a preset that you saved"""
 
     bl_idname = "thunder.delete_direction"
@@ -99,17 +91,13 @@ class THUNDER_OT_delete_direction(OneSentence, bpy.types.Operator):
     name: bpy.props.EnumProperty(name="Preset", items=_items, description="Preset to delete")
 
     @classmethod
-    def poll(cls, context):
-        if not presets.all_presets().own():
-            cls.poll_message_set("You have not saved any preset; the bundled ones cannot be deleted")
-            return False
-        return True
+    def why_not(cls, context):
+        return "" if presets.all_presets().own() else "You have not saved any preset; the bundled ones cannot be deleted"
 
     def invoke(self, context, event):
         return context.window_manager.invoke_props_dialog(self)
 
     def act(self, context):
-        """Delete the preset; returns what to report."""
         presets.all_presets().delete(self.name)
         return f"Deleted “{self.name}”"
 
@@ -121,25 +109,18 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
     bl_label = "More Like This"
 
     @classmethod
-    def poll(cls, context):
-        if not super().poll(context):
-            return False
-        if sentence := similar.why_not(take_list.shown_take(context.scene.thunder)):
-            cls.poll_message_set(sentence)
-            return False
-        return True
+    def why_not(cls, context):
+        return super().why_not(context) or similar.why_not(take_list.shown_take(context.scene.thunder))
 
     def begin(self, context):
         entry, _ = shown(context)
-        client = connection.client()
-        client.start()
+        client = connection.started()
         self.takes, self.asked, self.like = [], similar.COUNT, entry.name
         return "Generating takes", similar.sample(client, context, self.takes.append)
 
-    def finish(self, context, takes):
+    def outcome(self, takes):
         best = f", the best with Lip-Sync {take_list.points(takes[0].score)}" if math.isfinite(takes[0].score) else ""
-        self.report({"INFO"}, f"{len(takes)} new takes like “{self.like}”{best}")
-        return {"FINISHED"}
+        return f"{len(takes)} new takes like “{self.like}”{best}"
 
 
 class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
@@ -155,11 +136,56 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
         entries = looking.entries_of(context.scene, entry.head, entry.voice)
         return "Aiming the eyes", jobs.stage(looking.update(context.scene, rig, entries), "Aiming the eyes")
 
-    def finish(self, context, counts):
+    def outcome(self, counts):
         done, left = counts
         kept = f"; {left} edited or shaped stay{'s' if left == 1 else ''} as before" if left else ""
-        self.report({"INFO"}, f"Aimed the eyes of {done} take{'' if done == 1 else 's'}{kept}")
+        return f"Aimed the eyes of {done} take{'' if done == 1 else 's'}{kept}"
+
+
+class _StyleFrom:
+    """An operator that sets the direction of the chosen head by a style."""
+
+    @classmethod
+    def why_not(cls, context):
+        return why_busy() or why_no_head(context)
+
+
+class THUNDER_OT_style_from_animation(_StyleFrom, SlicedWork, bpy.types.Operator):
+    """Set the direction by how the head performs now: a take, your own animation, or what NLA and drivers make of it"""
+
+    bl_idname = "thunder.style_from_animation"
+    bl_label = "Style from Animation"
+
+    frames: bpy.props.EnumProperty(name="Frames", items=listening.FRAMES, description="Frames to read the style from")
+
+    def begin(self, context):
+        rig = chosen_head(context)
+        first, last = listening.chosen_frames(context, rig, self.frames)
+        return "Reading the style", jobs.stage(style_from.of_animation(rig, context.scene, first, last), "Reading the animation")
+
+    def finish(self, context, read):
+        try:
+            direction = sliders.ensure(chosen_head(context).owner)
+        except ThunderError as error:  # the head was removed meanwhile
+            return self.fail(error)
+        self.report({"INFO"}, style_from.put(direction, read))
         return {"FINISHED"}
+
+
+class THUNDER_OT_style_from_file(_StyleFrom, ChoosesFile, InstantWork, bpy.types.Operator):
+    """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an .npz of bake.py or Export"""
+
+    bl_idname = "thunder.style_from_file"
+    bl_label = "Style from Recording"
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in style_from.ENDINGS), options={"HIDDEN"})
+
+    def act(self, context):
+        if not os.path.basename(self.filepath):
+            raise BadRequest("No file was chosen: choose a recording")
+        read = style_from.of_file(bpy.path.abspath(self.filepath))
+        return style_from.put(sliders.ensure(chosen_head(context).owner), read)
 
 
 register, unregister = bpy.utils.register_classes_factory(
@@ -170,5 +196,7 @@ register, unregister = bpy.utils.register_classes_factory(
         THUNDER_OT_delete_direction,
         THUNDER_OT_more_like_this,
         THUNDER_OT_update_eyes,
+        THUNDER_OT_style_from_animation,
+        THUNDER_OT_style_from_file,
     )
 )

@@ -6,8 +6,8 @@ import textwrap
 import bpy
 
 from ..scene.engine import connection
-from ..scene.takes import explanation
-from .on_shown_take import NeedsShownTake, shown
+from ..scene.takes import generation
+from .base import NeedsShownTake, shown
 from .slices import SlicedWork
 
 LETTERS = 110  # per line of the list
@@ -22,10 +22,8 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
 
     def begin(self, context):
         entry, _ = shown(context)
-        client = connection.client()
-        client.start()
         self.title = f"{entry.name}, frame {context.scene.frame_current}"
-        return "Explaining a frame", explanation.explain(client, context.scene, entry, context.scene.frame_current)
+        return "Explaining a frame", generation.explain(connection.started(), context.scene, entry, context.scene.frame_current)
 
     def finish(self, context, lines):
         def draw(menu, _):

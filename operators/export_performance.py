@@ -7,15 +7,15 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.media import export
-from ..scene.review import listening, problem_report
+from ..scene.review import listening
 from ..scene.takes import take_list
-from ..thunder_core.errors import ThunderError
-from .slices import nothing_runs
+from ..thunder_core.errors import BadRequest
+from .base import InstantWork, why_busy, why_no_head
 
 _SUFFIXES = {form.suffix for form in export.FORMATS.values()}
 
 
-class THUNDER_OT_export_performance(bpy.types.Operator):
+class THUNDER_OT_export_performance(InstantWork, bpy.types.Operator):
     """Export the head and its current animation for other programs"""
 
     bl_idname = "thunder.export_performance"
@@ -30,15 +30,7 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
         items=[(key, form.name, form.carries) for key, form in export.FORMATS.items()],
         description="File format",
     )
-    frames: bpy.props.EnumProperty(
-        name="Frames",
-        items=[
-            ("TAKE", "Take", "The frames of the take, or of the voice"),
-            ("PREVIEW", "Preview Range", "The scene's preview range"),
-            ("SCENE", "Scene", "The scene's frame range"),
-        ],
-        description="Frames to export",
-    )
+    frames: bpy.props.EnumProperty(name="Frames", items=listening.FRAMES, description="Frames to export")
     rate: bpy.props.FloatProperty(
         name="Rows per Second",
         default=60.0,
@@ -55,15 +47,8 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
     )
 
     @classmethod
-    def poll(cls, context):
-        if not nothing_runs(cls):
-            return False
-        try:
-            head.find(context.scene, context.object)
-        except ThunderError as error:
-            cls.poll_message_set(str(error))
-            return False
-        return True
+    def why_not(cls, context):
+        return why_busy() or why_no_head(context)
 
     def invoke(self, context, event):
         if not self.filepath:
@@ -85,10 +70,9 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
     def draw(self, context):
         pass  # the options are a panel of the file browser
 
-    def execute(self, context):
+    def act(self, context):
         if not os.path.basename(self.filepath):
-            self.report({"ERROR"}, "The file has no name: enter one")
-            return {"CANCELLED"}
+            raise BadRequest("The file has no name: enter one")
         self.check(context)
         window = context.window
         if window is not None:
@@ -98,25 +82,19 @@ class THUNDER_OT_export_performance(bpy.types.Operator):
             first, last = listening.chosen_frames(context, rig, self.frames)
             shot = export.Shot(context.scene, context.view_layer, rig, first, last, self.rate, self.from_zero)
             notes = export.export(shot, export.FORMATS[self.form], bpy.path.abspath(self.filepath))
-        except ThunderError as error:
-            problem_report.note(self.bl_label, error)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
         finally:
             if window is not None:
                 window.cursor_modal_restore()
         for note in notes:
             self.report({"WARNING"}, note)
-        self.report({"INFO"}, f"Exported frames {first}–{last} to “{os.path.basename(self.filepath)}”")
-        return {"FINISHED"}
+        return f"Exported frames {first}–{last} to “{os.path.basename(self.filepath)}”"
 
 
 def _file_name(context) -> str:
     """A name for the file: the shown take's, or the head's."""
     rig = head.find(context.scene, context.object)
     entry = take_list.on_head(context.scene, rig.mesh)
-    name = entry.action.name if entry is not None else rig.owner.name
-    return bpy.path.clean_name(name)
+    return bpy.path.clean_name(entry.action.name if entry is not None else rig.owner.name)
 
 
 def _in_menu(self, context):

@@ -10,9 +10,10 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.voice import strip
 from ..thunder_core import shipped
-from ..thunder_core.errors import ThunderError
+from ..thunder_core.errors import BadRequest, ThunderError
 from ..thunder_core.files import not_a_file
-from .adding import AddsHead
+from .add_head import AddsHead
+from .base import ChoosesFile, InstantWork
 
 SAMPLE = str(shipped.SAMPLE)
 _ABOVE_METRES = 0.4  # clearance above an object that would hide the head, such as the default cube of a new file
@@ -53,18 +54,16 @@ class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
         return result
 
 
-class _AddsVoice:
+class _AddsVoice(InstantWork):
     """An operator that puts a sound in the sequencer and makes it the voice: the first from the scene's first frame on, another from the
     playhead on, or after the last sound if there is one at the playhead."""
-
-    bl_options = {"REGISTER", "UNDO"}
 
     def put(self, context, path: str, name: str):
         scene = context.scene
         settings = scene.thunder
         if not strip.has_audio():
             settings.source, settings.sound_file = "FILE", path
-            return {"FINISHED"}
+            return
         added = None
         try:
             added = strip.add(scene, path, name, strip.free_frame(scene))
@@ -72,12 +71,15 @@ class _AddsVoice:
         except (ThunderError, RuntimeError) as error:
             if added is not None:
                 strip.remove(scene, added)
-            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
-            return {"CANCELLED"}
+            raise _refused(error) from error
         settings.source, settings.voice = "STRIP", added.name
         scene.frame_end = max(scene.frame_end, int(strip.of_strip(scene, added).last))
         scene.sync_mode = "AUDIO_SYNC"  # so that the sound is in sync with the lips
-        return {"FINISHED"}
+
+
+def _refused(error: Exception) -> BadRequest:
+    """Blender's error as one of ours."""
+    return BadRequest(str(error).removeprefix("Error: ").strip())
 
 
 class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
@@ -87,17 +89,14 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
     bl_label = "Use a Sample Voice"
 
     @classmethod
-    def poll(cls, context):
-        if not os.path.isfile(SAMPLE):
-            cls.poll_message_set("This copy of the add-on has no sample: choose a sound of your own")
-            return False
-        return context.scene is not None
+    def why_not(cls, context):
+        return "" if os.path.isfile(SAMPLE) else "This copy of the add-on has no sample: choose a sound of your own"
 
-    def execute(self, context):
-        return self.put(context, SAMPLE, "Sample Voice")
+    def act(self, context):
+        self.put(context, SAMPLE, "Sample Voice")
 
 
-class THUNDER_OT_own_voice(_AddsVoice, bpy.types.Operator):
+class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
     """Add a sound file to the sequencer and use it as the voice"""
 
     bl_idname = "thunder.own_voice"
@@ -108,31 +107,24 @@ class THUNDER_OT_own_voice(_AddsVoice, bpy.types.Operator):
     filter_movie: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
 
-    def invoke(self, context, event):
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def execute(self, context):
+    def act(self, context):
         if problem := not_a_file(self.filepath):
-            self.report({"ERROR"}, f"{problem}: choose a recording")
-            return {"CANCELLED"}
-        return self.put(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
+            raise BadRequest(f"{problem}: choose a recording")
+        self.put(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
 
 
-class THUNDER_OT_open_preferences(bpy.types.Operator):
+class THUNDER_OT_open_preferences(InstantWork, bpy.types.Operator):
     """Open the add-on preferences to install the engine"""
 
     bl_idname = "thunder.open_preferences"
     bl_label = "Install the Engine"
     bl_options = {"INTERNAL"}
 
-    def execute(self, context):
+    def act(self, context):
         try:
             bpy.ops.preferences.addon_show(module=connection.PACKAGE)
         except RuntimeError as error:
-            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
-            return {"CANCELLED"}
-        return {"FINISHED"}
+            raise _refused(error) from error
 
 
 register, unregister = bpy.utils.register_classes_factory(

@@ -9,7 +9,7 @@ from ..scene.media import flame_parameters
 from ..thunder_core.channels import TONGUE
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.face import mapping
-from .on_character import OnCharacter
+from .base import Explained, InstantWork, why_not_in_object_mode
 from .slices import SlicedWork
 
 
@@ -17,18 +17,19 @@ def _channels(self, context, text):
     return [name for name in (*mapping.DERIVED, *head.channel_names()) if not name.startswith(TONGUE)]
 
 
-class _OfFlameHead(OnCharacter):
-    """An operator whose `change(context, rig)` acts on the chosen FLAME head; what it returns is reported."""
-
+class _NeedsFlameHead(Explained):
     @classmethod
-    def poll(cls, context):
+    def why_not(cls, context):
         if flame.chosen(context) is None:
-            cls.poll_message_set("No head from a FLAME file is selected: add one with Head from FLAME File")
-            return False
-        return True
+            return "No head from a FLAME file is selected: add one with Head from FLAME File"
+        return super().why_not(context)
 
-    def meant(self, context):
-        return head.resolve(flame.chosen(context))
+
+class _OfFlameHead(_NeedsFlameHead, InstantWork):
+    """An operator whose `change(context, rig)` acts on the chosen FLAME head and returns what to report."""
+
+    def act(self, context):
+        return self.change(context, head.resolve(flame.chosen(context)))
 
 
 class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
@@ -75,18 +76,15 @@ class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
     bl_label = "Fit Bones to Identity"
 
     @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Switch to Object Mode first")
-            return False
-        return super().poll(context)
+    def why_not(cls, context):
+        return why_not_in_object_mode(context) or super().why_not(context)
 
     def change(self, context, rig):
         moved = flame.fit_bones(rig.mesh, rig.armature, context.view_layer)
         return f"Bones moved by up to {1000 * moved:.1f} mm"
 
 
-class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
+class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operator):
     """Compare this head on the current frame with the same FLAME file posed by smplx. Needs the FLAME extra"""
 
     bl_idname = "thunder.check_with_smplx"
@@ -100,13 +98,6 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
         description="FLAME file that this head was made from; empty for the one in the preferences",
     )
 
-    @classmethod
-    def poll(cls, context):
-        if flame.chosen(context) is None:
-            cls.poll_message_set("No head from a FLAME file is selected: add one with Head from FLAME File")
-            return False
-        return super().poll(context)
-
     def begin(self, context):
         chosen = connection.preferences()
         path = self.filepath or (chosen.flame_file if chosen else "")
@@ -115,13 +106,11 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
         rig, model = head.resolve(flame.chosen(context)), flame.load(path, "choose the FLAME file that this head was made from")
         return "Checking with smplx", flame_parameters.compare(connection.client(), context.scene, rig, model)
 
-    def finish(self, context, answer):
-        self.report(
-            {"INFO"},
+    def outcome(self, answer):
+        return (
             f"In this pose the head differs from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
-            f"Thunder's skinning of the file by {answer['skinning']:.4f} mm",
+            f"Thunder's skinning of the file by {answer['skinning']:.4f} mm"
         )
-        return {"FINISHED"}
 
 
 register, unregister = bpy.utils.register_classes_factory(

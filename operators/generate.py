@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generate takes: several sampled performances of the voice, listed as they arrive and ranked."""
+"""Generate takes: several sampled performances of the voice, listed as they arrive and ranked; and make them fit a voice that changed."""
 
 from dataclasses import replace
 
@@ -7,12 +7,12 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.takes import generation, take_list
+from ..scene.takes import generation, resync, take_list
 from ..scene.takes.direction import asking
 from ..scene.takes.first_seed import is_sampled, unused_seed
 from ..scene.takes.sampling import role_of, Sampling
-from ..scene.voice import strip
-from ..thunder_core.errors import Cancelled, ThunderError
+from ..scene.voice import fingerprint, strip
+from ..thunder_core.errors import attempt, Cancelled, ThunderError
 from ..thunder_core.types import LISTENS, SPEAKS
 from .slices import SlicedWork
 
@@ -45,30 +45,23 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
-        try:
-            strip.find(context)
-            head.check_animatable(head.find(context.scene, context.object))
-        except ThunderError as error:
-            return str(error)
-        return cls.__doc__
+        rig, no_head = attempt(head.find, context.scene, context.object)
+        return attempt(strip.find, context)[1] or no_head or attempt(head.check_animatable, rig)[1] or cls.__doc__
 
     def begin(self, context):
         settings = context.scene.thunder
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
-        client = connection.client()
-        client.start()
+        client = connection.started()
         self.takes, self.asked, self.voice, self.warning = [], settings.count, voice.name, strip.warning(voice)
         self.strip = voice.strip
-        sampling = asking.directed(self._sampling(settings), rig.owner, voice)
+        sampling = replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
+        sampling = asking.directed(sampling, rig.owner, voice)
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
         self.again = is_sampled(context.scene, rig.mesh, voice.name, seed, sampling)
         steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append)
         return "Generating takes", steps
-
-    def _sampling(self, settings) -> Sampling:
-        return replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
 
     def finish(self, context, takes):
         best = takes[0]
@@ -86,16 +79,50 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         )
         what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
-        if self.warning:
-            self.report({"WARNING"}, self.warning)
+        self.warn([self.warning])
         if self.again:
             self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
         if self.strip and strip.named(context.scene, self.strip) is None:
-            sentence = (
-                f"The strip “{self.strip}” is gone: it was deleted, or its adding undone, while takes arrived. Choose its sound again"
-            )
-            self.report({"WARNING"}, sentence)
+            gone = f"The strip “{self.strip}” is gone: it was deleted, or its adding undone, while takes arrived. Choose its sound again"
+            self.report({"WARNING"}, gone)
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_generate,))
+_RESYNCED = {
+    "MOVED": "moved",
+    "CUT": "shortened",
+    "RATE": "converted to the scene's frame rate",
+    "CHANGED": "resampled",
+    "PIECE": "added for pieces of a cut strip",
+}
+
+
+class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
+    """Update takes to match their voice: move or trim keys, and generate what is new. Edited takes are kept"""
+
+    bl_idname = "thunder.resync"
+    bl_label = "Re-sync"
+
+    kinds = ()
+
+    @classmethod
+    def why_not(cls, context):
+        if (busy := super().why_not(context)) or fingerprint.stale(context.scene):
+            return busy
+        gone = len(fingerprint.removed(context.scene))
+        return f"The voice of {gone} takes is gone, all others match theirs" if gone else "All takes match their voice"
+
+    def begin(self, context):
+        client = connection.started() if resync.needs_engine(context.scene) else None
+        self.kinds = []
+        return "Re-syncing takes", resync.resync(client, context.scene, self.kinds)
+
+    def outcome(self, value):
+        return f"Re-synced takes: {self.changed_so_far}"
+
+    @property
+    def changed_so_far(self) -> str:
+        return ", ".join(f"{self.kinds.count(kind)} {done}" for kind, done in _RESYNCED.items() if kind in self.kinds)
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_generate, THUNDER_OT_resync))

@@ -8,21 +8,17 @@ import bpy
 from ..scene.engine import connection, install
 from ..scene.host.jobs import Step
 from ..scene.takes import generation
-from ..thunder_core.errors import ThunderError
-from .slices import nothing_runs, SlicedWork
+from ..thunder_core.errors import BadRequest, NoEngine
+from .base import Explained, InstantWork, why_busy
+from .slices import SlicedWork
 
-_LABELS = {
+LABELS = {
     "ABSENT": "Install Engine",
     "UNFINISHED": "Resume Installation",
     "BROKEN": "Repair Engine",
     "OUTDATED": "Update Engine",
     "READY": "Repair Engine",
-}
-
-
-def label(kind: str) -> str:
-    """The button's label for a state of the environment (installing.State)."""
-    return _LABELS[kind]
+}  # the button's labels, by the state of the environment (installing.State)
 
 
 def wheels_folder() -> str:
@@ -31,64 +27,54 @@ def wheels_folder() -> str:
     return bpy.path.abspath(chosen.wheels) if chosen and chosen.wheels else ""
 
 
-def may_install(operator) -> bool:
-    """Whether packages can be installed now; if not, the operator's button says why."""
-    if install.folder() is None:
-        operator.poll_message_set("Thunder is not installed as an extension, so there is no folder for the engine")
-        return False
-    if install.installing.running is not None:
-        operator.poll_message_set("The engine is being installed")
-        return False
-    if not nothing_runs(operator):
-        return False
-    if not install.may_download() and not os.path.isdir(wheels_folder()):
-        operator.poll_message_set("Turn on Allow Online Access in the System preferences, or choose a folder of wheels")
-        return False
-    return True
+_BEING_INSTALLED = "The engine is being installed"
 
 
-def may_add_extra(operator) -> bool:
-    """Whether packages can be added to the engine now; if not, the operator's button says why."""
-    if not may_install(operator):
-        return False
-    if install.state().kind != "READY":
-        operator.poll_message_set("Install the engine first")
-        return False
-    return True
+class _Installs(InstantWork):
+    """An operator that installs packages."""
+
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def why_not(cls, context):
+        if install.folder() is None:
+            return "Thunder is not installed as an extension, so there is no folder for the engine"
+        if install.installing.running is not None:
+            return _BEING_INSTALLED
+        if busy := why_busy():
+            return busy
+        if not install.may_download() and not os.path.isdir(wheels_folder()):
+            return "Turn on Allow Online Access in the System preferences, or choose a folder of wheels"
+        return ""
+
+    def act(self, context):
+        connection.stop()  # a running engine would hold its files
+        wheels = wheels_folder()
+        begun = self.begin(wheels or None, install.may_download() and not wheels)
+        if bpy.app.background:  # nobody could see how it goes on
+            begun.wait()
+            install.settle()
+            if install.installing.error:
+                raise NoEngine(install.installing.error)
 
 
-def add_extra(operator, lock) -> set[str]:
-    """Add the packages of a lock to the engine; returns the operator's result."""
-    connection.stop()  # a running engine would hold its files
-    wheels = wheels_folder()
-    return wait_in_background(operator, install.begin(wheels or None, install.may_download() and not wheels, extra=lock))
+class _AddsExtra(_Installs):
+    """An operator that adds packages to an engine that is there."""
+
+    @classmethod
+    def why_not(cls, context):
+        return super().why_not(context) or ("" if install.state().kind == "READY" else "Install the engine first")
 
 
-def wait_in_background(operator, begun) -> set[str]:
-    """Without a window, wait for the end of an installation; returns the operator's result."""
-    if bpy.app.background:
-        begun.wait()
-        install.settle()
-        if install.installing.error:
-            operator.report({"ERROR"}, install.installing.error)
-            return {"CANCELLED"}
-    return {"FINISHED"}
-
-
-class THUNDER_OT_install_engine(bpy.types.Operator):
+class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
     """Install the engine into its own environment. Blender and other add-ons are not changed"""
 
     bl_idname = "thunder.install_engine"
     bl_label = "Install Engine"
-    bl_options = {"INTERNAL"}
 
     card: bpy.props.BoolProperty(
         name="For Graphics Cards", options={"HIDDEN", "SKIP_SAVE"}, description="With torch, which computes on graphics cards"
     )
-
-    @classmethod
-    def poll(cls, context):
-        return may_install(cls)
 
     @classmethod
     def description(cls, context, properties):
@@ -110,15 +96,13 @@ class THUNDER_OT_install_engine(bpy.types.Operator):
         return context.window_manager.invoke_confirm(
             self,
             event,
-            title="Engine for Graphics Cards" if self.card else label(kind),
+            title="Engine for Graphics Cards" if self.card else LABELS[kind],
             confirm_text="Install",
             message=f"{source}, {install.size(self.card)}.{licence} You can keep working, and cancel at any time",
         )
 
-    def execute(self, context):
-        connection.stop()  # a running engine would hold its files
-        wheels = wheels_folder()
-        return wait_in_background(self, install.begin(wheels or None, install.may_download() and not wheels, self.card))
+    def begin(self, wheels, online):
+        return install.begin(wheels, online, self.card)
 
 
 CARD_LICENCE = "PyTorch is free software (BSD); NVIDIA's libraries, which come with it on Linux, have NVIDIA's own licence."
@@ -132,18 +116,13 @@ FLAME_LICENCE = (
 )
 
 
-class THUNDER_OT_install_flame_extra(bpy.types.Operator):
+class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
     """Add smplx to the engine, to check heads from FLAME files. Its licence allows non-commercial research only and is shown first"""
 
     bl_idname = "thunder.install_flame_extra"
     bl_label = "Install FLAME Extra…"
-    bl_options = {"INTERNAL"}
 
     accepted: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"}, description="The licence of smplx is accepted")
-
-    @classmethod
-    def poll(cls, context):
-        return may_add_extra(cls)
 
     def invoke(self, context, event):
         self.accepted = True
@@ -154,29 +133,26 @@ class THUNDER_OT_install_flame_extra(bpy.types.Operator):
         for line in FLAME_LICENCE:
             column.label(text=line)
 
-    def execute(self, context):
+    def act(self, context):
         if not self.accepted:
-            self.report({"ERROR"}, "smplx is for non-commercial research only: accept its licence (accepted=True) to install it")
-            return {"CANCELLED"}
-        return add_extra(self, install.FLAME_LOCK)
+            raise BadRequest("smplx is for non-commercial research only: accept its licence (accepted=True) to install it")
+        super().act(context)
+
+    def begin(self, wheels, online):
+        return install.begin(wheels, online, extra=install.FLAME_LOCK)
 
 
-class THUNDER_OT_install_waveform_extra(bpy.types.Operator):
+class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
     """Add transformers to the engine, for weights that were trained with a Wav2Vec2, HuBERT or WavLM network (0.2 GB)"""
 
     bl_idname = "thunder.install_waveform_extra"
     bl_label = "Install Waveform Extra"
-    bl_options = {"INTERNAL"}
 
-    @classmethod
-    def poll(cls, context):
-        return may_add_extra(cls)
-
-    def execute(self, context):
-        return add_extra(self, install.WAVEFORM_LOCK)
+    def begin(self, wheels, online):
+        return install.begin(wheels, online, extra=install.WAVEFORM_LOCK)
 
 
-class THUNDER_OT_stop_installation(bpy.types.Operator):
+class THUNDER_OT_stop_installation(Explained, bpy.types.Operator):
     """Cancel the installation. Downloads are kept"""
 
     bl_idname = "thunder.stop_installation"
@@ -184,18 +160,15 @@ class THUNDER_OT_stop_installation(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     @classmethod
-    def poll(cls, context):
-        if install.installing.running is None:
-            cls.poll_message_set("The engine is not being installed now")
-            return False
-        return True
+    def why_not(cls, context):
+        return "The engine is not being installed now" if install.installing.running is None else ""
 
     def execute(self, context):
         install.installing.running.stop()
         return {"FINISHED"}
 
 
-class THUNDER_OT_remove_engine(bpy.types.Operator):
+class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
     """Delete the engine's environment. Heads, takes and settings are kept"""
 
     bl_idname = "thunder.remove_engine"
@@ -203,11 +176,9 @@ class THUNDER_OT_remove_engine(bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     @classmethod
-    def poll(cls, context):
-        if install.installing.running is not None or install.state().kind == "ABSENT":
-            cls.poll_message_set("This add-on has no engine to remove")
-            return False
-        return True
+    def why_not(cls, context):
+        is_there = install.installing.running is None and install.state().kind != "ABSENT"
+        return "" if is_there else "This add-on has no engine to remove"
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(
@@ -218,17 +189,12 @@ class THUNDER_OT_remove_engine(bpy.types.Operator):
             message="Frees its disk space. Heads, takes and settings are kept",
         )
 
-    def execute(self, context):
+    def act(self, context):
         connection.stop()
         try:
             install.remove()
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
         except OSError as error:
-            self.report({"ERROR"}, f"The engine cannot be removed ({error.strerror}): close the programs that use it and try again")
-            return {"CANCELLED"}
-        return {"FINISHED"}
+            raise BadRequest(f"The engine cannot be removed ({error.strerror}): close the programs that use it and try again") from error
 
 
 class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
@@ -239,16 +205,11 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
     bl_options = {"INTERNAL"}
 
     @classmethod
-    def poll(cls, context):
-        if not super().poll(context):
-            return False
-        if install.installing.running is not None:
-            cls.poll_message_set("The engine is being installed")
-            return False
+    def why_not(cls, context):
+        if sentence := super().why_not(context) or (_BEING_INSTALLED if install.installing.running is not None else ""):
+            return sentence
         there, text = connection.current_python()
-        if not there:
-            cls.poll_message_set(text)
-        return there
+        return "" if there else text
 
     def begin(self, context):
         return "Checking the engine", self.ask()

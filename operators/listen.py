@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listen: generate speech from the head's animation, to compare with the original voice."""
+"""Listen: generate speech from the head's animation, to compare with the original voice, and go to where the lips drift from it."""
 
 import bpy
 
@@ -7,7 +7,8 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..scene.voice import strip
-from ..thunder_core.errors import ThunderError
+from ..thunder_core.errors import attempt, ThunderError
+from .base import Explained, InstantWork
 from .slices import SlicedWork
 
 
@@ -18,18 +19,14 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     bl_label = "Listen"
 
     @classmethod
-    def poll(cls, context):
-        if not strip.has_audio():
-            cls.poll_message_set("This Blender was built without audio: use one with audio to listen")
-            return False
-        return super().poll(context)
+    def why_not(cls, context):
+        return super().why_not(context) if strip.has_audio() else "This Blender was built without audio: use one with audio to listen"
 
     def begin(self, context):
         rig = head.find(context.scene, context.object)
         first, last = listening.frame_range(context, rig)
         voice = strip.current(context)  # without a voice the sound has an average timbre
-        client = connection.client()
-        client.start()
+        client = connection.started()
         edited = context.scene.thunder.listen_range == "EDITED"
         self.whole = (first, last) if edited else None
         return "Listening", live_score.listen(client, context.scene, rig, voice, first, last, edited)
@@ -53,12 +50,11 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
             bpy.ops.screen.animation_play()
 
 
-class THUNDER_OT_original(bpy.types.Operator):
+class THUNDER_OT_original(InstantWork, bpy.types.Operator):
     """Switch between the original voice and the generated speech"""
 
     bl_idname = "thunder.original"
     bl_label = "Original"
-    bl_options = {"REGISTER", "UNDO"}
 
     to: bpy.props.EnumProperty(
         name="Hear",
@@ -79,20 +75,64 @@ class THUNDER_OT_original(bpy.types.Operator):
         }.get(properties.to, cls.__doc__)
 
     @classmethod
-    def poll(cls, context):
-        if context.scene is None or listening.listening_strip(context)[1] is None:
-            cls.poll_message_set("There is no generated speech yet: press Listen first")
-            return False
-        return True
+    def why_not(cls, context):
+        return "There is no generated speech yet: press Listen first" if listening.listening_strip(context)[1] is None else ""
+
+    def act(self, context):
+        listening.flip(context, not listening.plays_generated(context) if self.to == "FLIP" else self.to == "HEARD")
+
+
+def _shown_score(context):
+    """The lip-sync score of the current animation, None if it was not measured."""
+    return live_score.shown_score(context.scene, attempt(head.find, context.scene, context.object)[0])
+
+
+class THUNDER_OT_jump_to_drift(Explained, bpy.types.Operator):
+    """Go to the next place where the lips drift from the voice"""
+
+    bl_idname = "thunder.jump_to_drift"
+    bl_label = "Next Drift"
+    bl_options = {"REGISTER", "UNDO_GROUPED"}
+    bl_undo_group = "Frame Change"
+
+    to: bpy.props.EnumProperty(
+        name="Go To",
+        options={"SKIP_SAVE"},
+        description="Place to go to",
+        items=[
+            ("NEXT", "Next Drift", "Next in time"),
+            ("PREVIOUS", "Previous Drift", "Previous in time"),
+            ("WORST", "Worst Moment", "Where the lips deviate most"),
+        ],
+    )
+
+    @classmethod
+    def description(cls, context, properties):
+        return {
+            "NEXT": "Go to the next place where the lips drift from the voice",
+            "PREVIOUS": "Go to the previous place where the lips drift from the voice",
+            "WORST": "Go to the frame where the lips deviate most from the voice",
+        }[properties.to]
+
+    @classmethod
+    def why_not(cls, context):
+        score = _shown_score(context)
+        if score is None or score.per_frame is None:
+            return "No Lip-Sync score yet: show a take or press Listen"
+        return "" if score.drifts() else "No drift found"
 
     def execute(self, context):
-        generated = not listening.plays_generated(context) if self.to == "FLIP" else self.to == "HEARD"
-        try:
-            listening.flip(context, generated)
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+        scene, score = context.scene, _shown_score(context)
+        now = scene.frame_current
+        moments = sorted(worst for _, _, worst in score.drifts())
+        if self.to == "WORST":
+            frame = score.worst()
+        elif self.to == "NEXT":
+            frame = next((moment for moment in moments if moment > now), moments[0])
+        else:
+            frame = next((moment for moment in reversed(moments) if moment < now), moments[-1])
+        scene.frame_set(frame)
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_listen, THUNDER_OT_original))
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_listen, THUNDER_OT_original, THUNDER_OT_jump_to_drift))

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Map a character: recognise its shapes by name, show the table, add and remove rows, choose its objects."""
+"""Map a character: recognise its shapes by name, show the table, add and remove rows, choose its objects, save and load presets."""
 
 from dataclasses import replace
 
 import bpy
 
-from ..scene.heads import channel_preview, character, detection, head, head_state, mapping_table
-from .on_character import OnCharacter
+from ..scene.heads import channel_preview, character, detection, head, head_state, mapping_table, presets
+from ..thunder_core.errors import ThunderError
+from .base import OnCharacter
 
 
 class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
@@ -16,8 +17,7 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
     bl_label = "Find by Names"
 
     def change(self, context, obj):
-        kept = head_state.mapping(obj)
-        parts = character.plan_of(obj).parts if kept else ()
+        parts = character.plan_of(obj).parts if head_state.mapping(obj) else ()
         plan = replace(detection.detect(obj, anew=True), parts=parts)
         mapping_table.keep_plan(context.scene, obj, plan)
         context.scene.thunder.head = obj
@@ -40,11 +40,8 @@ class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
 
 class _OfTable(OnCharacter):
     @classmethod
-    def poll(cls, context):
-        if context.scene is None or not context.scene.thunder.table:
-            cls.poll_message_set("The mapping is not shown: press Show Mapping first")
-            return False
-        return True
+    def why_not(cls, context):
+        return "" if context.scene.thunder.table else "The mapping is not shown: press Show Mapping first"
 
 
 class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
@@ -56,10 +53,9 @@ class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
     def change(self, context, obj):
         settings = context.scene.thunder
         source = settings.table[settings.table_index].source if settings.table_index >= 0 else "jawOpen"
-        row = settings.table.add()
+        settings.table.add()
         settings.table.move(len(settings.table) - 1, settings.table_index + 1)
-        row = settings.table[settings.table_index + 1]
-        row.source = source
+        settings.table[settings.table_index + 1].source = source
         settings.table_index += 1
 
 
@@ -127,6 +123,54 @@ class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
         mapping_table.keep_plan(context.scene, obj, replace(character.mirrored(plan), name=plan.name))
 
 
+_names: list = []  # Blender keeps no copy of an enum's texts
+
+
+def _items(self, context):
+    _names[:] = [(name, name, f"Use the saved mapping “{name}”") for name in presets.names()]
+    _names[:] = _names or [("", "None Saved Yet", "Save a mapping first")]
+    return _names
+
+
+class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
+    """Save the character's mapping as a preset for other characters"""
+
+    bl_idname = "thunder.save_mapping"
+    bl_label = "Save Mapping"
+    bl_options = {"REGISTER"}
+
+    name: bpy.props.StringProperty(name="Name", description="Name of the preset. A preset with this name is replaced")
+
+    def invoke(self, context, event):
+        try:
+            self.name = mapping_table.face(context.scene, context.object).name
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return context.window_manager.invoke_props_dialog(self)
+
+    def change(self, context, obj):
+        return f"Saved as {presets.save(character.plan_of(obj), self.name)}"
+
+
+class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
+    """Use a saved mapping on this character"""
+
+    bl_idname = "thunder.load_mapping"
+    bl_label = "Load Mapping"
+
+    name: bpy.props.EnumProperty(name="Preset", items=_items, description="Saved mapping")
+
+    @classmethod
+    def why_not(cls, context):
+        return super().why_not(context) if presets.names() else "No mapping was saved yet: press Save as Preset first"
+
+    def change(self, context, obj):
+        mapping_table.keep_plan(context.scene, obj, replace(presets.load(self.name), parts=()))
+        context.scene.thunder.head = obj
+        return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
+
+
 register, unregister = bpy.utils.register_classes_factory(
     (
         THUNDER_OT_find_mapping,
@@ -136,5 +180,7 @@ register, unregister = bpy.utils.register_classes_factory(
         THUNDER_OT_learn_channel,
         THUNDER_OT_use_objects,
         THUNDER_OT_swap_sides,
+        THUNDER_OT_save_mapping,
+        THUNDER_OT_load_mapping,
     )
 )

@@ -5,76 +5,61 @@ import bpy
 
 from ..scene.host import jobs
 from ..scene.takes import mix, take_list
+from ..thunder_core.errors import BadRequest
+from .base import InstantWork
 from .slices import SlicedWork
 
 _items: list = []  # Blender keeps no copy of an enum's texts
 
 
 def _takes(self, context):
-    items = (
-        [(entry.action.name, entry.name, entry.tooltip, place) for place, entry in enumerate(mix.candidates(context))]
-        if context is not None
-        else []
-    )
-    _items[:] = items
+    listed = [] if context is None else mix.candidates(context)
+    _items[:] = [(entry.action.name, entry.name, entry.tooltip, place) for place, entry in enumerate(listed)]
     return _items
 
 
-class THUNDER_OT_choose_part(bpy.types.Operator):
+class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
     """Choose the take for this part of the face"""
 
     bl_idname = "thunder.choose_part"
     bl_label = "Choose Take"
-    bl_options = {"REGISTER", "UNDO"}
 
     part: bpy.props.EnumProperty(name="Part", items=mix.PART_ITEMS, description="Part of the face")
     take: bpy.props.EnumProperty(name="Take", items=_takes, description="Take used for this part")
 
-    def execute(self, context):
+    def act(self, context):
         setattr(context.scene.thunder_mix, self.part, bpy.data.actions[self.take])
-        return {"FINISHED"}
 
 
-class THUNDER_OT_add_cut(bpy.types.Operator):
+class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):
     """Switch to the shown take from the current frame on"""
 
     bl_idname = "thunder.add_cut"
     bl_label = "Cut to Shown Take"
-    bl_options = {"REGISTER", "UNDO"}
 
     part: bpy.props.EnumProperty(name="Part", items=mix.CUT_ITEMS, description="Part of the face to switch")
 
     @classmethod
-    def poll(cls, context):
-        if context.scene is None:
-            return False
-        if take_list.shown_index(context.scene.thunder) < 0:
-            cls.poll_message_set(take_list.why_none(context))
-            return False
-        return True
+    def why_not(cls, context):
+        return take_list.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else ""
 
-    def execute(self, context):
-        entry = take_list.shown_take(context.scene.thunder)
-        mix.add_cut(context.scene, context.scene.frame_current, self.part, entry)
-        return {"FINISHED"}
+    def act(self, context):
+        mix.add_cut(context.scene, context.scene.frame_current, self.part, take_list.shown_take(context.scene.thunder))
 
 
-class THUNDER_OT_remove_cut(bpy.types.Operator):
+class THUNDER_OT_remove_cut(InstantWork, bpy.types.Operator):
     """Remove this cut. The previous take continues"""
 
     bl_idname = "thunder.remove_cut"
     bl_label = "Remove Cut"
-    bl_options = {"REGISTER", "UNDO"}
 
     index: bpy.props.IntProperty(name="Cut", min=0, description="Place in the list of cuts")
 
-    def execute(self, context):
+    def act(self, context):
         cuts = context.scene.thunder_mix.cuts
         if self.index >= len(cuts):
-            self.report({"ERROR"}, f"There is no cut {self.index + 1}: the mix has {len(cuts)}")
-            return {"CANCELLED"}
+            raise BadRequest(f"There is no cut {self.index + 1}: the mix has {len(cuts)}")
         cuts.remove(self.index)
-        return {"FINISHED"}
 
 
 class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
@@ -84,20 +69,15 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
     bl_label = "Mix"
 
     @classmethod
-    def poll(cls, context):
-        if not super().poll(context):
-            return False
-        if len(mix.candidates(context)) < 2:
-            cls.poll_message_set("There is only one take of this head and voice: generate more to mix them")
-            return False
-        return True
+    def why_not(cls, context):
+        alone = "There is only one take of this head and voice: generate more to mix them"
+        return super().why_not(context) or (alone if len(mix.candidates(context)) < 2 else "")
 
     def begin(self, context):
         return "Mixing takes", jobs.stage(mix.mix(context), "Mixing takes")
 
-    def finish(self, context, entry):
-        self.report({"INFO"}, f"Created take “{entry.name}”")
-        return {"FINISHED"}
+    def outcome(self, entry):
+        return f"Created take “{entry.name}”"
 
 
 register, unregister = bpy.utils.register_classes_factory(

@@ -4,24 +4,20 @@
 import bpy
 
 from ..scene.review import problem_report
+from .base import InstantWork
 
 
-class THUNDER_OT_report_problem(bpy.types.Operator):
+class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
     """Collect versions, settings, the engine's log and the last error into a text to paste; nothing is sent"""
 
     bl_idname = "thunder.report_problem"
     bl_label = "Report a Problem"
-    bl_options = {"REGISTER", "UNDO"}
 
     names: bpy.props.BoolProperty(
         name="Include Names and Paths",
         options={"SKIP_SAVE"},
         description="Keep the names of files, folders, strips and objects in the errors and the log. When off, they are removed",
     )
-
-    @classmethod
-    def poll(cls, context):
-        return context.scene is not None
 
     def invoke(self, context, event):
         return context.window_manager.invoke_props_dialog(self, width=380, confirm_text="Copy Report")
@@ -36,15 +32,14 @@ class THUNDER_OT_report_problem(bpy.types.Operator):
             column.label(text=line)
         self.layout.prop(self, "names")
 
-    def execute(self, context):
+    def act(self, context):
         text = bpy.data.texts.get(problem_report.TEXT) or bpy.data.texts.new(problem_report.TEXT)
         words = problem_report.text(context, self.names)
         text.clear()
         text.write(words)
         text.cursor_set(0)
         context.window_manager.clipboard = words
-        self.report({"INFO"}, f"Report copied to the clipboard and saved as the text “{problem_report.TEXT}” in this file")
-        return {"FINISHED"}
+        return f"Report copied to the clipboard and saved as the text “{problem_report.TEXT}” in this file"
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_report_problem,))

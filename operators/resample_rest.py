@@ -8,12 +8,12 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import keep, take_list
 from ..thunder_core.errors import BadRequest, ThunderError
+from .base import InstantWork, NeedsShownTake, shown
 from .generate import PartialResults
-from .on_shown_take import NeedsShownTake, OnShownTake, shown
 from .slices import SlicedWork
 
 
-class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
+class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Keep frames of the take unchanged"""
 
     bl_idname = "thunder.keep_frames"
@@ -30,7 +30,7 @@ class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
         ],
     )
 
-    def perform(self, context):
+    def act(self, context):
         scene = context.scene
         entry, rig = shown(context)
         if self.which == "PREVIEW":
@@ -52,22 +52,19 @@ class THUNDER_OT_keep_frames(OnShownTake, bpy.types.Operator):
         keep.add_range(scene, max(first, entry.first), min(last, entry.last))
 
 
-class THUNDER_OT_free_frames(bpy.types.Operator):
+class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
     """Stop keeping these frames"""
 
     bl_idname = "thunder.free_frames"
     bl_label = "Remove Range"
-    bl_options = {"REGISTER", "UNDO"}
 
     index: bpy.props.IntProperty(name="Frames", min=0, description="Place in the list of kept frames")
 
-    def execute(self, context):
+    def act(self, context):
         ranges = context.scene.thunder_keep.ranges
         if self.index >= len(ranges):
-            self.report({"ERROR"}, f"There is no range {self.index + 1}: {len(ranges)} are kept")
-            return {"CANCELLED"}
+            raise BadRequest(f"There is no range {self.index + 1}: {len(ranges)} are kept")
         ranges.remove(self.index)
-        return {"FINISHED"}
 
 
 class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
@@ -78,29 +75,29 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
 
     @classmethod
     def description(cls, context, properties):
+        if take_list.shown_index(context.scene.thunder) < 0:
+            return cls.__doc__
         try:
             entry, rig = shown(context)
             keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))
-        except (ThunderError, IndexError) as error:
-            return str(error) if isinstance(error, ThunderError) else cls.__doc__
+        except ThunderError as error:
+            return str(error)
         return cls.__doc__
 
     def begin(self, context):
         entry, rig = shown(context)
         keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))  # raises before the engine is started
-        client = connection.client()
-        client.start()
+        client = connection.started()
         self.takes, self.asked = [], context.scene.thunder_keep.count
         return "Resampling the rest", keep.resample(client, context, self.takes.append)
 
-    def finish(self, context, takes):
+    def outcome(self, takes):
         count = len(takes)
         made = f"{count} new takes around what you kept" if count > 1 else "A new take around what you kept"
         best = (
             f",{' the best' if count > 1 else ''} with Lip-Sync {take_list.points(takes[0].score)}" if math.isfinite(takes[0].score) else ""
         )
-        self.report({"INFO"}, f"{made}{best}")
-        return {"FINISHED"}
+        return f"{made}{best}"
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_keep_frames, THUNDER_OT_free_frames, THUNDER_OT_resample_rest))

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shape a take: reset its sliders, animate an emotion's strength, write takes of slow rigs in slices."""
+"""Shape a take: close and open its lips, reset its sliders, animate an emotion's strength, write takes of slow rigs in slices."""
 
 import bpy
 
 from ..scene.host import jobs
 from ..scene.takes import take_list
+from ..scene.takes.direction.live import is_dragging_keys
 from ..scene.takes.shape import applying, sliders, strength
 from ..scene.takes.shape.stored import is_shaped
-from .on_shown_take import NeedsShownTake, OnShownTake, shown
+from .base import InstantWork, NeedsShownTake, shown
 from .slices import SlicedWork
 
 
@@ -22,51 +23,78 @@ class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
         return "Shaping", jobs.stage(applying.apply(rig, entry), "Shaping the take")
 
 
-class THUNDER_OT_reset_shape(OnShownTake, bpy.types.Operator):
+class THUNDER_OT_add_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
+    """Close the lips at the current frame, as for M, B or P"""
+
+    bl_idname = "thunder.add_closure"
+    bl_label = "Close Lips"
+
+    def begin(self, context):
+        entry, rig = shown(context)
+        return self.bl_label, jobs.stage(applying.close_lips(rig, entry, context.scene.frame_current_final), self.bl_label)
+
+
+class THUNDER_OT_remove_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
+    """Remove the lip closure at or next to the current frame"""
+
+    bl_idname = "thunder.remove_closure"
+    bl_label = "Open Lips"
+
+    def begin(self, context):
+        entry, rig = shown(context)
+        return self.bl_label, jobs.stage(applying.open_lips(rig, entry, context.scene.frame_current_final), self.bl_label)
+
+
+class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Reset all sliders. Keys you edited are kept"""
 
     bl_idname = "thunder.reset_shape"
     bl_label = "Reset"
 
     @classmethod
-    def poll(cls, context):
-        if not super().poll(context):
-            return False
-        if not is_shaped(take_list.shown_take(context.scene.thunder).action):
-            cls.poll_message_set("The take is not shaped: move one of the sliders first")
-            return False
-        return True
+    def why_not(cls, context):
+        if (sentence := super().why_not(context)) or is_shaped(take_list.shown_take(context.scene.thunder).action):
+            return sentence
+        return "The take is not shaped: move one of the sliders first"
 
-    def perform(self, context):
+    def act(self, context):
         entry, _ = shown(context)
         sliders.reset(entry)
 
 
-class THUNDER_OT_animate_emotion(OnShownTake, bpy.types.Operator):
+class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Animate the emotion's strength with a curve, starting with a key at each end of the take"""
 
     bl_idname = "thunder.animate_emotion"
     bl_label = "Animate Strength"
 
-    def perform(self, context):
+    def act(self, context):
         entry, rig = shown(context)
         strength.animate_strength(rig, entry)
 
 
-class THUNDER_OT_still_emotion(OnShownTake, bpy.types.Operator):
+class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Remove the curve. The slider then sets the strength for the whole take"""
 
     bl_idname = "thunder.still_emotion"
     bl_label = "Remove Strength Curve"
 
-    def perform(self, context):
+    def act(self, context):
         entry, rig = shown(context)
         strength.still_strength(rig, entry)
         sliders.follow(entry)
 
 
-CLASSES = (THUNDER_OT_apply_shape, THUNDER_OT_reset_shape, THUNDER_OT_animate_emotion, THUNDER_OT_still_emotion)
-_register, unregister = bpy.utils.register_classes_factory(CLASSES)
+_register, unregister = bpy.utils.register_classes_factory(
+    (
+        THUNDER_OT_apply_shape,
+        THUNDER_OT_add_closure,
+        THUNDER_OT_remove_closure,
+        THUNDER_OT_reset_shape,
+        THUNDER_OT_animate_emotion,
+        THUNDER_OT_still_emotion,
+    )
+)
 
 
 def _update() -> float | None:
@@ -75,8 +103,7 @@ def _update() -> float | None:
     window = manager.windows[0] if manager is not None and manager.windows else None
     if window is None:
         return None
-    busy = [op.bl_idname for op in getattr(window, "modal_operators", ())]
-    if any(not name.startswith(("SCREEN_OT_animation", "THUNDER_OT")) for name in busy):
+    if is_dragging_keys():
         return strength.UPDATE_SECONDS
     with bpy.context.temp_override(window=window):
         if bpy.ops.thunder.apply_shape.poll():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shared by the operators of long jobs: a timer that advances the job while Blender stays responsive."""
+"""The base class of operators with long jobs: a timer advances the job while Blender stays responsive. And the button that cancels it."""
 
 from __future__ import annotations
 
@@ -13,16 +13,10 @@ from ..scene.host.session import session
 from ..scene.review import problem_report
 from ..scene.takes import renames
 from ..thunder_core.errors import Cancelled, ThunderError, Undone
+from .base import Explained, why_busy
 
 TICK_SECONDS = 0.05
 SHOW_SECONDS = 0.25  # least interval between status texts that differ only in numbers, because each one redraws the window
-
-
-def nothing_runs(operator) -> bool:
-    """Whether no other job runs; if one does, sets the button's tooltip."""
-    if session.job is not None:
-        operator.poll_message_set("Another Thunder operation is running: wait for it or cancel it")
-    return session.job is None
 
 
 def _undoes(context, event) -> bool:
@@ -32,10 +26,10 @@ def _undoes(context, event) -> bool:
     return item is not None and item.idname in ("ed.undo", "ed.redo")
 
 
-class SlicedWork:
+class SlicedWork(Explained):
     """An operator whose `begin(context)` gives (title, job): modal in a window, blocking without one.
 
-    job: a Generator[Step, None, T], whose value is passed to `finish(context, value)`.
+    job: a Generator[Step, None, T], whose value is passed to `finish(context, value)`, which reports what `outcome` says of it.
 
     Everything is one undo step, made when the work is over. An error is one sentence and changes nothing, but for what `changed_so_far`
     tells. An undo or redo meanwhile cancels the work, or it goes on where `goes_on` is set.
@@ -45,8 +39,8 @@ class SlicedWork:
     goes_on = False
 
     @classmethod
-    def poll(cls, context):
-        return nothing_runs(cls) and context.scene is not None
+    def why_not(cls, context):
+        return why_busy()
 
     def execute(self, context):
         try:
@@ -118,15 +112,15 @@ class SlicedWork:
 
     def fail(self, error: Exception):
         """Report an error as one sentence; returns the operator's result."""
-        if not isinstance(error, Cancelled):
-            problem_report.note(self.bl_label, error)
         if isinstance(error, Cancelled):
             self.report({"INFO"}, str(error))
-        elif isinstance(error, ThunderError):
-            self.report({"ERROR"}, str(error))
-        else:  # a bug: the console gets the traceback
-            traceback.print_exception(error)
-            self.report({"ERROR"}, f"Unexpected error ({type(error).__name__}): see the console or use Report a Problem")
+        else:
+            problem_report.note(self.bl_label, error)
+            sentence = str(error)
+            if not isinstance(error, ThunderError):  # a bug: the console gets the traceback
+                traceback.print_exception(error)
+                sentence = f"Unexpected error ({type(error).__name__}): see the console or use Report a Problem"
+            self.report({"ERROR"}, sentence)
         changed = self.changed_so_far
         if not changed or isinstance(error, Undone):  # an undo takes it back
             return {"CANCELLED"}
@@ -139,5 +133,35 @@ class SlicedWork:
         return ""
 
     def finish(self, context, value):
-        """The operator's result once the job has returned `value`; operators that use it override this."""
+        """The operator's result once the job has returned `value`."""
+        if sentence := self.outcome(value):
+            self.report({"INFO"}, sentence)
         return {"FINISHED"}
+
+    def outcome(self, value) -> str:
+        """The sentence to report of the value that the job has returned, "" for none."""
+        return ""
+
+    def warn(self, sentences) -> None:
+        """Report a warning for each sentence that is not empty."""
+        for sentence in filter(None, sentences):
+            self.report({"WARNING"}, sentence)
+
+
+class THUNDER_OT_cancel(Explained, bpy.types.Operator):
+    """Cancel the running operation. Finished takes are kept, everything else stays as it was"""
+
+    bl_idname = "thunder.cancel"
+    bl_label = "Cancel"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def why_not(cls, context):
+        return "Nothing is running" if session.job is None else ""
+
+    def execute(self, context):
+        session.job.asked_to_stop = True
+        return {"FINISHED"}
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_cancel,))

@@ -8,20 +8,20 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import take_list, transcript
 from ..scene.voice import strip
-from ..thunder_core.errors import ThunderError
-from .on_shown_take import NeedsShownTake, OnShownTake, shown
+from ..thunder_core.errors import attempt
+from .base import InstantWork, NeedsShownTake, shown
 from .slices import SlicedWork
 
 WIDTH, LETTERS = 640, 100  # width of the wide field, pixels, and letters per line
 
 
-class THUNDER_OT_add_transcript(OnShownTake, bpy.types.Operator):
+class THUNDER_OT_add_transcript(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Enter what the voice of the shown take says"""
 
     bl_idname = "thunder.add_transcript"
     bl_label = "Add Transcript"
 
-    def perform(self, context):
+    def act(self, context):
         entry, _ = shown(context)
         transcript.ensure(context.scene, entry.voice)
 
@@ -58,33 +58,23 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
     bl_label = "Correct Closures"
 
     @classmethod
-    def poll(cls, context):
-        if not super().poll(context):
-            return False
+    def why_not(cls, context):
+        if sentence := super().why_not(context):
+            return sentence
         record = transcript.of(context.scene, take_list.shown_take(context.scene.thunder).voice)
-        if record is None or not record.text.strip():
-            cls.poll_message_set("The voice has no transcript: enter what it says")
-            return False
-        return True
+        return "The voice has no transcript: enter what it says" if record is None or not record.text.strip() else ""
 
     @classmethod
     def description(cls, context, properties):
-        try:
-            strip.find(context)
-        except ThunderError as error:
-            return str(error)
-        return cls.__doc__
+        return attempt(strip.find, context)[1] or cls.__doc__
 
     def begin(self, context):
         entry, _ = shown(context)
-        client = connection.client()
-        client.start()
-        return "Correcting closures", transcript.correct(client, context, entry)
+        return "Correcting closures", transcript.correct(connection.started(), context, entry)
 
     def finish(self, context, changes):
         self.report({"INFO"}, changes.sentence)
-        if changes.warning:
-            self.report({"WARNING"}, changes.warning)
+        self.warn([changes.warning])
         return {"FINISHED"}
 
 

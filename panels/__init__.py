@@ -4,46 +4,6 @@
 
 def modules() -> tuple:
     """The modules here that register panels, in the order in which the sidebar shows them."""
-    from . import (
-        character,
-        commit,
-        dialogue,
-        direction,
-        export,
-        first_steps,
-        flame,
-        keep,
-        keymap,
-        listen,
-        mix,
-        overlay,
-        preferences,
-        sampling,
-        shape,
-        sidebar,
-        take_list,
-        takes,
-        transcript,
-    )
+    from . import character, dialogue, direction, export, listen, preferences, shown_take, sidebar, takes
 
-    return (
-        preferences,
-        take_list,
-        first_steps,
-        sidebar,
-        direction,
-        sampling,
-        dialogue,
-        takes,
-        commit,
-        mix,
-        keep,
-        shape,
-        transcript,
-        listen,
-        overlay,
-        character,
-        flame,
-        export,
-        keymap,
-    )
+    return preferences, sidebar, direction, dialogue, takes, shown_take, listen, character, export

@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animator's own character in the Thunder tab: recognised and missing parts, and its mapping table."""
+"""The animator's own character in the Thunder tab: its mapping; and a head from a FLAME file: its identity and how exactly it is driven."""
 
 import re
 
 import bpy
 
-from ..scene.heads import character, head, library_override, mapping_table, presets
+from ..scene.engine import connection
+from ..scene.heads import build, character, flame, head, library_override, mapping_table, presets
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.face import conventions
-from .tab import Tab, wrapped_label
+from .tab import offer_editable, props, Tab, wrapped_label
 
 LOSSES_SHOWN = 3
-_ICONS = {"NONE": "DOT", "KEY": "SHAPEKEY_DATA", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
+_ICONS = {"KEY": "NONE", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
 
 
 class THUNDER_UL_mapping(bpy.types.UIList):
@@ -24,10 +25,7 @@ class THUNDER_UL_mapping(bpy.types.UIList):
         row.active = not nothing
         split = row.split(factor=0.55)
         source = re.sub(r"(Left|Right)$", lambda side: f" {side[0][0]}", item.source)  # the side must not be cut off
-        if nothing or item.kind != "KEY":
-            split.label(text=source, icon="DOT" if nothing else _ICONS[item.kind])
-        else:
-            split.label(text=source)
+        split.label(text=source, icon="DOT" if nothing else _ICONS[item.kind])
         split.label(text="nothing" if nothing else name if abs(item.weight - 1) < 1e-4 else f"{item.weight:.3g} × {name}")
 
     def filter_items(self, context, data, property_name):
@@ -55,7 +53,6 @@ class THUNDER_MT_mapping(bpy.types.Menu):
 
 class THUNDER_PT_character(Tab, bpy.types.Panel):
     bl_label = "Character"
-    bl_idname = "THUNDER_PT_character"
     bl_order = 5
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -68,8 +65,7 @@ class THUNDER_PT_character(Tab, bpy.types.Panel):
         layout, scene = self.layout, context.scene
         instance = library_override.linked_in(scene)
         if instance is not None and (scene.thunder.head or context.object) == instance:
-            wrapped_label(layout, f"“{instance.name}” is linked from another file and cannot be animated yet", context)
-            layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+            offer_editable(layout, context, f"“{instance.name}”")
             return
         try:
             obj = mapping_table.face(scene, context.object)
@@ -81,8 +77,7 @@ class THUNDER_PT_character(Tab, bpy.types.Panel):
         row.label(text=f"{obj.name}: {plan.name}" if plan.rules or plan.joints else f"{obj.name}: not mapped", icon="USER")
         row.menu("THUNDER_MT_mapping", text="", icon="DOWNARROW_HLT")
         if library_override.is_linked(obj):
-            wrapped_label(layout, "It is linked from another file and cannot be animated yet", context)
-            layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+            offer_editable(layout, context)
         try:
             resolved = character.resolve(obj)
             self._objects(layout, resolved)
@@ -138,8 +133,7 @@ class THUNDER_PT_character(Tab, bpy.types.Panel):
     def _row(self, box, item):
         box.use_property_split, box.use_property_decorate = True, False
         column = box.column()
-        column.prop(item, "source")
-        column.prop(item, "kind")
+        props(column, item, "source", "kind")
         if item.kind in ("KEY", "PROPERTY", "NONE"):
             column.prop(item, "target")
         if item.kind in ("BONE", "JOINT", "PROPERTY"):
@@ -152,4 +146,48 @@ class THUNDER_PT_character(Tab, bpy.types.Panel):
         box.operator("thunder.learn_channel", icon="POSE_HLT")
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_mapping, THUNDER_MT_mapping, THUNDER_PT_character))
+SLIDERS_SHOWN = 10
+
+
+class THUNDER_PT_flame(Tab, bpy.types.Panel):
+    bl_label = "FLAME Head"
+    bl_order = 6
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return flame.chosen(context) is not None
+
+    def draw(self, context):
+        layout = self.layout
+        mesh = flame.chosen(context)
+        armature = build.armature_of(mesh)
+        names = flame.names_of(mesh, armature)
+        layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
+        if armature.library is not None or mesh.library is not None:
+            wrapped_label(layout, "It is linked from another file and cannot be animated yet", context)
+        row = layout.row(align=True)
+        row.operator("thunder.preview_retarget", icon="HIDE_OFF")
+        row.operator("thunder.preview_retarget", text="", icon="LOOP_BACK").amount = 0.0
+        layout.operator("thunder.measure_retarget", icon="DRIVER_DISTANCE")
+        measured = armature.get(flame.MEASURED, "")
+        if measured:
+            wrapped_label(layout, measured, context)
+        chosen = connection.preferences()
+        if chosen is not None:
+            column = layout.column(align=True)
+            column.prop(chosen, "flame_file", text="")
+            column.operator("thunder.check_with_smplx", icon="CHECKMARK")
+        blocks = mesh.data.shape_keys.key_blocks if mesh.data.shape_keys else {}
+        sliders = [name for i in range(SLIDERS_SHOWN) if (name := build.IDENTITY.format(i + 1)) in blocks]
+        if sliders:
+            column = layout.column(align=True)
+            column.label(text="Identity")
+            for name in sliders:
+                column.prop(blocks[name], "value", text=name[len("identity") :].lstrip("0"), slider=True)
+            column.operator("thunder.fit_flame_bones", icon="BONE_DATA")
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator("thunder.export_performance", text="Export FLAME Parameters…", icon="EXPORT").form = "FLAME"
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_mapping, THUNDER_MT_mapping, THUNDER_PT_character, THUNDER_PT_flame))

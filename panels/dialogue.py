@@ -6,9 +6,9 @@ import bpy
 from ..scene.heads import head
 from ..scene.host import compat
 from ..scene.takes import dialogue
-from ..scene.takes.commit.committed import committed_to
+from ..scene.takes.commit.committing import committed_to
 from ..scene.voice import strip
-from .tab import Tab
+from .tab import big_button, Tab
 
 _heads: list[str] = []  # names of the heads of the drawn scene, looked up once per redraw instead of once per row
 _committed: dict[str, set[str]] = {}  # head's name → committed lines, also looked up once per redraw
@@ -56,7 +56,6 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
 
 class THUNDER_PT_dialogue(Tab, bpy.types.Panel):
     bl_label = "Dialogue"
-    bl_idname = "THUNDER_PT_dialogue"
     bl_parent_id = "THUNDER_PT_main"
     bl_order = 1
 
@@ -80,10 +79,8 @@ class THUNDER_PT_dialogue(Tab, bpy.types.Panel):
             sort_lock=True,
         )
         todo = len(dialogue.wanting(scene))
-        column = layout.column()
-        column.scale_y = 1.2
         text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
-        column.operator("thunder.generate_all", text=text, icon="PLAY")
+        big_button(layout, "thunder.generate_all", text=text, icon="PLAY")
         chosen = dialogue.chosen_strip(context)
         if chosen and len(head.in_scene(scene)) > 1:
             layout.operator_menu_enum("thunder.listen_to_strip", "listener", text=f"Listen to “{chosen}”").strip = chosen

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Direction: how the chosen head is to perform, in sliders, a mood and presets; the less usual sliders in a panel of their own."""
+"""Direction: how the chosen head is to perform, in sliders, a mood and presets; less usual sliders, and how takes are sampled, below it."""
 
 import bpy
 
@@ -10,8 +10,9 @@ from ..scene.takes.direction import looking, presets, sliders
 from ..scene.takes.direction.live import live
 from ..thunder_core.direction import NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
-from ..thunder_core.errors import ThunderError
-from .tab import Tab, wrapped_label
+from ..thunder_core.errors import attempt
+from ..thunder_core.systems import DIRECTION, FROM_MOTION, FROM_PICTURE, NOTHING, System, SYSTEMS
+from .tab import grey, props, Tab, wrapped_label
 
 MOST_WORDS = 2  # words in the panel's header that describe the direction
 
@@ -35,7 +36,6 @@ class THUNDER_MT_directions(bpy.types.Menu):
 
 class THUNDER_PT_direction(Tab, bpy.types.Panel):
     bl_label = "Direction"
-    bl_idname = "THUNDER_PT_direction"
     bl_parent_id = "THUNDER_PT_main"
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -45,19 +45,16 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
             return
         description = words(sliders.value(direction).vector(), most=MOST_WORDS)
         if description != USUAL:
-            row = self.layout.row()
-            row.active = False
-            row.label(text=description)
+            grey(self.layout).label(text=description)
 
     def draw(self, context):
         layout = self.layout
         knows = connection.knows_styles()
         if not knows:
             wrapped_label(layout, "The current weights do not support directions", context)
-        try:
-            rig = head.find(context.scene, context.object)
-        except ThunderError as error:
-            wrapped_label(layout, str(error), context)
+        rig, wrong = attempt(head.find, context.scene, context.object)
+        if rig is None:
+            wrapped_label(layout, wrong, context)
             return
         direction = sliders.of(rig.owner)
         if direction is None:
@@ -73,8 +70,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         row.menu("THUNDER_MT_directions")
         row.operator("thunder.reset_direction", text="", icon="LOOP_BACK")
         column = layout.column(align=True)
-        for name in SLIDERS:
-            column.prop(direction, name, slider=True)
+        props(column, direction, *SLIDERS, slider=True)
         column = layout.column(align=True)
         column.prop(direction, "mood", text="")
         if direction.mood != NEUTRAL:
@@ -90,8 +86,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction.look_at == "OBJECT":
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
-            column.prop(direction, "looks_away", slider=True)
-            column.prop(direction, "head_follows", slider=True)
+            props(column, direction, "looks_away", "head_follows", slider=True)
         entry = take_list.shown_take(context.scene.thunder)
         if direction.look_at != "NONE" or (entry is not None and looking.is_aimed(entry)):
             column.operator("thunder.update_eyes")
@@ -107,7 +102,6 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
 
 class THUNDER_PT_fine_direction(Tab, bpy.types.Panel):
     bl_label = "More Sliders"
-    bl_idname = "THUNDER_PT_fine_direction"
     bl_parent_id = "THUNDER_PT_direction"
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -117,24 +111,72 @@ class THUNDER_PT_fine_direction(Tab, bpy.types.Panel):
 
     def draw_header_preset(self, context):
         if changed := sliders.changed_fine(_direction(context)):
-            row = self.layout.row()
-            row.active = False
-            row.label(text=", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS))
+            grey(self.layout).label(text=", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS))
 
     def draw(self, context):
         direction = _direction(context)
         column = self.layout.column(align=True)
         column.enabled = connection.knows_styles()
-        for name in sliders.FINE:
-            column.prop(direction, name, slider=True)
+        props(column, direction, *sliders.FINE, slider=True)
 
 
 def _direction(context):
     """The direction of the chosen head, None if there is none yet."""
-    try:
-        return sliders.of(head.find(context.scene, context.object).owner)
-    except ThunderError:
-        return None
+    rig, _ = attempt(head.find, context.scene, context.object)
+    return None if rig is None else sliders.of(rig.owner)
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_directions, THUNDER_PT_direction, THUNDER_PT_fine_direction))
+class THUNDER_MT_engines(bpy.types.Menu):
+    """Systems that the weights in use can perform with"""
+
+    bl_label = "Engine"
+
+    def draw(self, context):
+        for system in connection.systems():
+            self.layout.prop_enum(context.scene.thunder, "system", system.name)
+
+
+def _engine(layout, settings, context):
+    """The menu of engines, and the limits of the chosen one."""
+    chosen = SYSTEMS[settings.system]
+    split = layout.split(factor=0.4)
+    split.label(text="Engine")
+    split.menu("THUNDER_MT_engines", text=chosen.label)
+    if chosen not in connection.systems():
+        wrapped_label(layout, f"The weights in use have no {chosen.label}: choose another engine, or other weights", context)
+    else:
+        if chosen.name == FROM_MOTION:
+            layout.prop(settings, "style_action")
+        if chosen.name == FROM_PICTURE:
+            layout.label(text="Picture")
+            layout.template_ID(settings, "picture_image", open="image.open")
+        if sentence := _lacks(chosen):
+            wrapped_label(layout, sentence, context)
+
+
+def _lacks(system: System) -> str:
+    """Settings that a system ignores, as a sentence; "" if there are none."""
+    missing = [] if system.follows == DIRECTION else ["the direction" if system.follows == NOTHING else "the direction besides its mood"]
+    missing += [] if system.diffuses else ["Quality", "Follow the Voice"]
+    missing += [] if system.keeps else ["Lip-Sync Pull", "kept parts"]
+    return f"{system.label} ignores {', '.join(missing)}" if missing else ""
+
+
+class THUNDER_PT_sampling(Tab, bpy.types.Panel):
+    bl_label = "Sampling"
+    bl_parent_id = "THUNDER_PT_direction"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, settings = self.layout, context.scene.thunder
+        _engine(layout, settings, context)
+        column, chosen = layout.column(align=True), SYSTEMS[settings.system]
+        for name, applies in (("quality", chosen.diffuses), ("guidance", chosen.diffuses), ("speech_guidance", chosen.keeps)):
+            row = column.column(align=True)
+            row.active = applies
+            row.prop(settings, name)
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (THUNDER_MT_directions, THUNDER_PT_direction, THUNDER_PT_fine_direction, THUNDER_MT_engines, THUNDER_PT_sampling)
+)

@@ -5,13 +5,12 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.media import export
-from ..thunder_core.errors import ThunderError
-from .tab import Tab, wrapped_label
+from ..thunder_core.errors import attempt
+from .tab import big_button, props, Tab, wrapped_label
 
 
 class THUNDER_PT_export(Tab, bpy.types.Panel):
     bl_label = "Export"
-    bl_idname = "THUNDER_PT_export"
     bl_order = 7
     bl_options = {"DEFAULT_CLOSED"}
 
@@ -22,16 +21,13 @@ class THUNDER_PT_export(Tab, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
-        column = layout.column()
-        column.scale_y = 1.2
-        column.operator("thunder.export_performance", text="Export Performance…", icon="EXPORT")
+        big_button(layout, "thunder.export_performance", text="Export Performance…", icon="EXPORT")
 
 
 class THUNDER_PT_export_choices(bpy.types.Panel):
     bl_space_type = "FILE_BROWSER"
     bl_region_type = "TOOL_PROPS"
     bl_label = "Performance"
-    bl_idname = "THUNDER_PT_export_choices"
     bl_parent_id = "FILE_PT_operator"
     bl_options = {"HIDE_HEADER"}
 
@@ -45,14 +41,14 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
         form = export.FORMATS[operator.form]
         column = layout.column()
         column.use_property_split, column.use_property_decorate = True, False
-        column.prop(operator, "form")
-        column.prop(operator, "frames")
+        props(column, operator, "form", "frames")
         if form.timed:
             column.prop(operator, "from_zero")
         if form.rated:
             column.prop(operator, "rate")
         layout.separator(factor=0.5)
-        lacking = self._lacking(context, form)
+        rig, lacking = attempt(head.find, context.scene, context.object)
+        lacking = lacking or export.missing(form, rig)
         if lacking:
             layout.label(text="Cannot Be Written", icon="ERROR")
             wrapped_label(layout, lacking, context)
@@ -61,12 +57,6 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
         wrapped_label(layout, form.carries, context)
         layout.label(text="Does Not Carry", icon="REMOVE")
         wrapped_label(layout, form.loses, context)
-
-    def _lacking(self, context, form):
-        try:
-            return export.missing(form, head.find(context.scene, context.object))
-        except ThunderError as error:
-            return str(error)
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_export, THUNDER_PT_export_choices))

@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listen in the Thunder tab: the speech generated from the animation beside the original, and the lip-sync score."""
+"""Listen in the Thunder tab: the speech generated from the animation beside the original, the lip-sync score, curves in the timeline."""
 
 import bpy
 
 from ..scene.heads import head
 from ..scene.review import listening, live_score
-from ..thunder_core.errors import ThunderError
-from .tab import Tab, wrapped_label
+from ..thunder_core.errors import attempt
+from .tab import props, Tab, wrapped_label
 
 
 class THUNDER_PT_listen(Tab, bpy.types.Panel):
     bl_label = "Listen"
-    bl_idname = "THUNDER_PT_listen"
     bl_order = 3
 
     @classmethod
@@ -34,9 +33,8 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
 
     def _score(self, layout, context):
         """One row: the score, and whether it is kept up to date; under it one that goes through the drifts."""
-        try:
-            rig = head.find(context.scene, context.object)
-        except ThunderError:
+        rig, _ = attempt(head.find, context.scene, context.object)
+        if rig is None:
             return
         score = live_score.shown_score(context.scene, rig)
         known = score is not None and score.is_known
@@ -63,4 +61,43 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         row.operator("thunder.jump_to_drift", text="", icon="TRIA_RIGHT").to = "NEXT"
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_listen,))
+class THUNDER_PT_overlay(Tab, bpy.types.Panel):
+    bl_label = "Curves in the Timeline"
+    bl_parent_id = "THUNDER_PT_listen"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return head.is_any_in(context.scene)
+
+    def draw_header(self, context):
+        self.layout.prop(context.scene.thunder.overlay, "show", text="")
+
+    def draw(self, context):
+        layout, chosen = self.layout, context.scene.thunder.overlay
+        row = layout.row(align=True)
+        row.active = chosen.show
+        props(row, chosen, "waveform", "opening", "drift", toggle=True)
+
+
+def _switch(self, context):
+    """In a header: the curves on or off, where there are takes."""
+    scene = context.scene
+    if scene is not None and scene.thunder.takes:
+        self.layout.prop(scene.thunder.overlay, "show", text="", icon="RNDCURVE")
+
+
+_HEADERS = ("DOPESHEET_HT_header", "SEQUENCER_HT_header")
+_register, _unregister = bpy.utils.register_classes_factory((THUNDER_PT_listen, THUNDER_PT_overlay))
+
+
+def register():
+    _register()
+    for name in _HEADERS:
+        getattr(bpy.types, name).append(_switch)
+
+
+def unregister():
+    for name in _HEADERS:
+        getattr(bpy.types, name).remove(_switch)
+    _unregister()

@@ -1,10 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The add-on's preferences: the engine and its device, its weights, the keys."""
+"""The add-on's preferences: the engine's state, its device and weights, buttons to install or repair it, the keys."""
+
+import os
 
 import bpy
 
-from ..scene.engine import connection
-from . import engine, keymap
+from ..operators import install_engine
+from ..scene.engine import connection, install
+from ..scene.host.session import session
+from .tab import in_lines, props
+
+KEYMAP = "Screen"  # keymap that reaches every editor which does not use the keys itself
+KEYS = (  # operator, key, properties; none is used by Blender in the editors where takes are viewed
+    ("thunder.select_take", "DOWN_ARROW", {"step": 1}, "Next Take"),
+    ("thunder.select_take", "UP_ARROW", {"step": -1}, "Previous Take"),
+    ("thunder.flip_take", "X", {}, "A/B Flip"),
+    ("thunder.star_take", "Y", {}, "Star"),
+)
+_ours: list = []
 
 
 class ThunderPreferences(bpy.types.AddonPreferences):
@@ -45,10 +58,8 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         layout = self.layout
         layout.use_property_split = True
         layout.use_property_decorate = False
-        engine.draw(layout, context, self)
-        layout.prop(self, "device")
-        layout.prop(self, "engine_python")
-        layout.prop(self, "weights")
+        _draw_engine(layout, context, self)
+        props(layout, self, "device", "engine_python", "weights")
         if self.weights:
             lacking = connection.missing_weights(bpy.path.abspath(self.weights))
             row = layout.row()
@@ -58,7 +69,194 @@ class ThunderPreferences(bpy.types.AddonPreferences):
             row.label(text=text, icon="ERROR" if lacking else "CHECKMARK")
         layout.separator()
         layout.label(text="Keys")
-        keymap.draw(layout, context)
+        _draw_keys(layout, context)
 
 
-register, unregister = bpy.utils.register_classes_factory((ThunderPreferences,))
+def _draw_keys(layout, context) -> None:
+    """The keys, each to be changed or switched off, for the preferences."""
+    # The animator's changes are in the user's configuration; the add-on's own has the defaults.
+    configuration = context.window_manager.keyconfigs.user
+    keymap = configuration.keymaps.get(KEYMAP) if configuration is not None else None
+    if keymap is None:
+        return
+    column = layout.column(align=True)
+    column.use_property_split = False
+    column.context_pointer_set("keymap", keymap)
+    for name, _, properties, title in KEYS:
+        for item in keymap.keymap_items:
+            if item.idname != name or any(getattr(item.properties, prop) != value for prop, value in properties.items()):
+                continue
+            split = column.split(factor=0.4)
+            row = split.row()
+            row.prop(item, "active", text="")
+            row.label(text=title)
+            row = split.row(align=True)
+            row.active = item.active
+            row.prop(item, "type", text="", full_event=True)
+            if item.is_user_modified:
+                row.operator("preferences.keyitem_restore", text="", icon="BACK").item_id = item.id
+
+
+_ICONS = {"READY": "CHECKMARK", "OUTDATED": "INFO", "UNFINISHED": "ERROR", "BROKEN": "ERROR", "ABSENT": "INFO"}
+
+
+def _draw_engine(layout, context, preferences) -> None:
+    box = layout.box()
+    if install.installing.running is not None:
+        _installing(box, install.installing.running)
+    elif preferences.engine_python or os.environ.get("THUNDER_PYTHON"):
+        _other_python(box, preferences)
+    else:
+        _own(box, context, preferences)
+    if install.installing.running is None:
+        _running(box)
+    box.operator("thunder.report_problem", icon="HELP")
+
+
+def _installing(box, running) -> None:
+    box.label(text="Installing Engine", icon="IMPORT")
+    row = box.row(align=True)
+    row.scale_y = 1.5
+    row.progress(factor=running.fraction, text=", ".join(filter(None, (running.message, running.time_left))))
+    row.operator("thunder.stop_installation", text="", icon="X")
+    _fine_print(box, "You can keep working and close this window", "Downloads are kept if you cancel")
+
+
+def _own(box, context, preferences) -> None:
+    """The environment that this add-on makes."""
+    state = install.state()
+    if connection.is_packaged():
+        _packaged(box, context, state)
+        return
+    there, explanation = connection.engine_python("")
+    if state.kind == "ABSENT" and there:  # next to the add-on's folder, as in a checkout
+        box.label(text="Engine found", icon="CHECKMARK")
+        _fine_print(box, explanation)
+        return
+    box.label(text=state.text + _versions(state.versions), icon=_ICONS[state.kind])
+    if install.installing.error:
+        _sentence(box, install.installing.error, context)
+    offline = not install.may_download() and not preferences.wheels
+    if state.kind != "READY":
+        column = box.column()
+        column.scale_y = 1.5
+        column.operator("thunder.install_engine", text=install_engine.LABELS[state.kind], icon="IMPORT")
+        if offline:
+            _sentence(box, "Online access is disabled: turn on Allow Online Access, or choose a folder of wheels", context)
+            box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
+        else:
+            card = install.has("torch")
+            needs = ("" if preferences.wheels else f"{install.download(card)}, ") + install.size(card)
+            _fine_print(box, needs[0].upper() + needs[1:], "Blender and other add-ons are not changed")
+    if state.kind != "ABSENT":
+        row = box.row()
+        if state.kind == "READY":
+            row.operator("thunder.install_engine", text="Repair", icon="TOOL_SETTINGS")
+        row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
+    if state.kind == "READY":
+        _extras(box, preferences)
+    if state.kind != "READY" or preferences.wheels:
+        box.prop(preferences, "wheels")
+
+
+def _packaged(box, context, state) -> None:
+    """The engine that came with the package; an environment that an earlier version installed can be removed."""
+    box.label(text="The engine is included", icon="CHECKMARK")
+    _fine_print(box, "Nothing needs to be installed")
+    if install.installing.error:
+        _sentence(box, install.installing.error, context)
+    box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
+    if state.kind != "ABSENT":
+        row = box.row()
+        row.label(text="An engine installed earlier is not used", icon="INFO")
+        row.operator("thunder.remove_engine", text="Remove", icon="TRASH")
+
+
+def _extras(box, preferences) -> None:
+    """Packages that are installed by choice: for graphics cards and, beside torch, for FLAME files and for weights of one's own."""
+    if not install.has("torch"):
+        box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
+        return
+    if install.has("smplx"):
+        _fine_print(box, f"FLAME extra: smplx {install.state().versions['smplx']}, for non-commercial research only")
+    else:
+        box.operator("thunder.install_flame_extra", icon="USER")
+    if preferences.weights and not install.has("transformers"):
+        box.operator("thunder.install_waveform_extra", icon="IMPORT")
+
+
+def _other_python(box, preferences) -> None:
+    there, text = connection.current_python()
+    box.label(text="Using a custom Python environment" if there else text, icon="CHECKMARK" if there else "ERROR")
+    if there:
+        _fine_print(box, text)
+
+
+def _running(box) -> None:
+    """The running engine's own description, if it was requested."""
+    info = connection.running_engine()
+    if info is not None:
+        device = "processor" if info["device"] == "cpu" else f"graphics card ({info['device']})"
+        grid = box.column(align=True)
+        grid.scale_y = 0.8
+        versions = info["versions"]
+        about = " · ".join(f"{name} {versions[name]}" for name in ("python", "onnxruntime", "torch") if versions.get(name))
+        memory = "not known" if (used := connection.memory_used()) is None else f"{used / 1e9:.1f} GB"
+        for name, value in (
+            ("Runs on", device),
+            ("Memory", memory),
+            ("Weights", info["weights"]),
+            ("Versions", about),
+        ):
+            split = grid.split(factor=0.25)
+            split.label(text=name)
+            split.label(text=value)
+        if info.get("weights_note"):
+            box.label(text=info["weights_note"], icon="ERROR" if info.get("weights_origin") == "changed" else "INFO")
+    if session.job is not None:
+        box.progress(factor=session.job.step.fraction, text=session.job.step.message)
+    elif connection.current_python()[0]:
+        box.operator("thunder.check_engine", text="Check Again" if info else "Check Engine", icon="VIEWZOOM")
+
+
+def _versions(versions: dict) -> str:
+    shown = (("Python", "python"), ("ONNX Runtime", "onnxruntime"), ("torch", "torch"))
+    return "".join(f" · {title} {versions[name]}" for title, name in shown if versions.get(name))
+
+
+def _fine_print(layout, *lines: str) -> None:
+    column = layout.column(align=True)
+    column.active, column.scale_y = False, 0.8
+    for line in lines:
+        column.label(text=line, icon="BLANK1")
+
+
+def _sentence(layout, text: str, context) -> None:
+    """A sentence in as many lines as the window's width needs."""
+    letters = max(30, int(context.region.width / context.preferences.system.ui_scale * 0.125))
+    column = layout.column(align=True)
+    column.scale_y = 0.8
+    in_lines(column, text, letters, "ERROR")
+
+
+_register, _unregister = bpy.utils.register_classes_factory((ThunderPreferences,))
+
+
+def register():
+    _register()
+    configuration = bpy.context.window_manager.keyconfigs.addon
+    if configuration is None:  # Blender without a window has no keys
+        return
+    keymap = configuration.keymaps.new(KEYMAP, space_type="EMPTY", region_type="WINDOW")
+    for name, key, properties, _ in KEYS:
+        item = keymap.keymap_items.new(name, key, "PRESS", alt=True, repeat=False)
+        for prop, value in properties.items():
+            setattr(item.properties, prop, value)
+        _ours.append((keymap, item))
+
+
+def unregister():
+    _unregister()
+    for keymap, item in _ours:
+        keymap.keymap_items.remove(item)
+    _ours.clear()

@@ -1,26 +1,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Thunder tab of the 3D viewport's sidebar."""
+"""The Thunder tab of the 3D viewport's sidebar: its first panel, and Getting Started, shown in a scene without takes."""
 
 import bpy
 
-from ..scene.engine import connection
+from ..scene.engine import connection, install
 from ..scene.heads import head, library_override
 from ..scene.host.session import session
 from ..scene.takes import renames
 from ..scene.voice import fingerprint, strip
-from ..thunder_core.errors import ThunderError
-from .tab import Tab, wrapped_label
+from ..thunder_core.engine_python import packaged_for
+from ..thunder_core.errors import attempt
+from .tab import offer_editable, props, Tab, wrapped_label
 
 LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.6  # widths of the voice's length in seconds and of the head's role, in button heights
 
 
 def has_voice(context) -> bool:
     """Whether there is a sound that could be the voice."""
-    try:
-        strip.find(context)
-    except ThunderError:
-        return bool(strip.sound_strips(context.scene))
-    return True
+    voice, _ = attempt(strip.find, context)
+    return voice is not None or bool(strip.sound_strips(context.scene))
 
 
 def is_beginning(context) -> bool:
@@ -32,7 +30,6 @@ def is_beginning(context) -> bool:
 
 class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
-    bl_idname = "THUNDER_PT_main"
     bl_order = 0
 
     def draw_header_preset(self, context):
@@ -47,8 +44,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         ready &= self._head(layout, below, context, settings)
         layout.separator(factor=0.5)
         row = layout.row(align=True)
-        row.prop(settings, "count")
-        row.prop(settings, "first_seed")
+        props(row, settings, "count", "first_seed")
         row.prop(settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED")
         row = layout.row(align=True)
         row.scale_y = 1.5
@@ -72,11 +68,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         row.prop(settings, "source", expand=True)
         if settings.source == "FILE":
             layout.prop(settings, "sound_file", text="", placeholder="Sound File")
-        voice, wrong = None, ""
-        try:
-            voice = strip.find(context)
-        except ThunderError as error:
-            wrong = str(error)
+        voice, wrong = attempt(strip.find, context)
         if settings.source == "STRIP":
             row = layout.row(align=True)
             row.prop(settings, "voice", text="", icon="SOUND", placeholder=voice.name if voice is not None else "Active Strip")
@@ -105,11 +97,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
 
     def _head(self, layout, below, context, settings):
         row = layout.row(align=True)
-        rig, wrong = None, ""
-        try:
-            rig = head.find(context.scene, context.object)
-        except ThunderError as error:
-            wrong = str(error)
+        rig, wrong = attempt(head.find, context.scene, context.object)
         row.prop(settings, "head", text="", icon="USER", placeholder=rig.mesh.name if rig is not None else "Head")
         if rig is not None:
             role = row.row(align=True)
@@ -118,16 +106,14 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
             if library_override.linked_in(context.scene) is not None:
-                wrapped_label(below, "A character is linked from another file and cannot be animated yet", context)
-                below.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+                offer_editable(below, context, "A character")
                 return False
             if not is_beginning(context) or head.is_any_in(context.scene):
                 wrapped_label(below, wrong, context)
                 below.operator("thunder.add_head", icon="ADD")
             return False
         if any(block.library is not None for block in rig.targets):
-            wrapped_label(below, "It is linked from another file and cannot be animated yet", context)
-            below.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+            offer_editable(below, context)
             return False
         return True
 
@@ -144,4 +130,38 @@ class THUNDER_MT_add_head(bpy.types.Menu):
         layout.operator("thunder.add_ict_head", icon="FILE_FOLDER")
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_add_head, THUNDER_PT_main))
+class THUNDER_PT_first_steps(Tab, bpy.types.Panel):
+    bl_label = "Getting Started"
+    bl_order = 1  # below the buttons that stay when it goes
+
+    @classmethod
+    def poll(cls, context):
+        return not context.scene.thunder.takes
+
+    def draw(self, context):
+        layout = self.layout
+        there, text = connection.current_python()
+        done = (head.is_any_in(context.scene), has_voice(context))
+        self._step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
+        self._step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
+        self._step(layout, 3, "Press Generate Takes above", False)
+        if not there:
+            layout.separator(factor=0.5)
+            running = install.installing.running
+            if running is not None:
+                layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
+            elif packaged_for():
+                wrapped_label(layout, text, context, icon="ERROR")  # it brings an engine, for another Python
+            else:
+                wrapped_label(layout, "One-time setup: install the engine", context)
+                layout.operator("thunder.open_preferences", icon="IMPORT")
+
+    def _step(self, layout, number, text, done, *buttons):
+        layout.label(text=f"{number}. {text}", icon="CHECKMARK" if done else "DOT")
+        column = layout.column(align=True)
+        column.enabled = not done  # where they were, so that the next ones do not come under the pointer
+        for name, icon in buttons:
+            column.operator(name, icon=icon)
+
+
+register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_first_steps, THUNDER_MT_add_head, THUNDER_PT_main))

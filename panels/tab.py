@@ -34,6 +34,32 @@ def wrapped_label(layout, text: str, context, icon: str = "INFO"):
     in_lines(column, text, letters, icon)
 
 
+def big_button(layout, name: str, **how):
+    """The button of an operator, taller than others."""
+    column = layout.column()
+    column.scale_y = 1.2
+    return column.operator(name, **how)
+
+
+def props(layout, data, *names: str, **how) -> None:
+    """Several settings, one after the other, all shown in the same way."""
+    for name in names:
+        layout.prop(data, name, **how)
+
+
+def grey(layout):
+    """A row whose text is greyed."""
+    row = layout.row()
+    row.active = False
+    return row
+
+
+def offer_editable(layout, context, what: str = "It") -> None:
+    """A button that makes a linked character editable, and why."""
+    wrapped_label(layout, f"{what} is linked from another file and cannot be animated yet", context)
+    layout.operator("thunder.make_editable", icon="LIBRARY_DATA_OVERRIDE")
+
+
 def in_lines(column, text: str, letters: int, icon: str) -> None:
     """A sentence in lines of at most `letters` letters, behind an icon; words stay whole."""
     for line in textwrap.wrap(text, letters, break_long_words=False, break_on_hyphens=False):

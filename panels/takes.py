@@ -1,15 +1,138 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Takes in the Thunder tab: the list, stepping through it, and the actions on the shown take."""
+"""Takes in the Thunder tab: the list with star, picture, lip-sync and changes of each, and the actions on the shown take."""
 
+import blf
 import bpy
 
 from ..scene.media import grid
-from ..scene.takes import take_list
-from .tab import Tab, wrapped_label
-from .take_list import draw_header, draw_words, ROWS
+from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails
+from ..scene.voice import fingerprint
+from .tab import grey, props, Tab, wrapped_label
 
 WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
 WEIGHT = 3.0  # width of the weight of all takes, in buttons
+_KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
+TILE = 0.8  # width of an icon without the gap around it, in buttons
+SCORE, NAME = (0.4, 0.4), (0.3, 0.3)  # the same for a score and a name: fixed part, and per letter
+BESIDE, SCROLL, ROWS = 3.8, 0.7, 8  # the same for a sidebar's tabs, margins and star, and for a scroll bar, which more rows than these have
+WIDE = 20.0  # width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one an icon and the tooltip do
+AROUND_LINE = 2.6  # the same for what is beside a line of text in the panel
+FONT = 0  # that of the interface
+_drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
+
+
+class THUNDER_UL_takes(bpy.types.UIList):
+    """Takes. Click one to show it, double-click its name to rename it"""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        row = layout.row(align=True)
+        row.prop(item, "star", text="", icon="SOLO_ON" if item.star else "SOLO_OFF", emboss=False)
+        if item.action is None:
+            row.alert = True
+            row.label(text=f"{item.name} was deleted", icon="ERROR")
+            return
+        row.active, mark = not item.hidden, mark_of(item)
+        icons = thumbnails.icons(item)
+        picture = row.row(align=True)
+        picture.scale_x = TILE
+        for tile in icons or (0,) * thumbnails.TILES:
+            picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
+        score = row.row(align=True)
+        score.ui_units_x = SCORE[0] + SCORE[1] * _drawn.get("letters", 2)
+        score.alignment = "RIGHT"
+        score.label(text=self._measure(item, index))
+        name = row.row(align=True)
+        name.prop(item, "name", text="", emboss=False)
+        if item.words:
+            name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
+            # What is left of the row is for the words: if they took more, Blender would cut the name off, too.
+            left = width(context) - BESIDE - TILE * thumbnails.TILES - score.ui_units_x - name.ui_units_x - (mark != "BLANK1")
+            left -= SCROLL * (_drawn.get("rows", 0) > ROWS)
+            if said := fitting(item.words, left, context):
+                words = row.row(align=True)
+                words.active = False
+                words.ui_units_x = left
+                words.label(text=said)
+        if mark != "BLANK1":
+            row.label(text="", icon=mark)
+
+    def _measure(self, item, index) -> str:
+        if _drawn.get("sort") == "DIVERSITY":
+            apart = _drawn["apart"].get(index)
+            return "" if apart is None else f"{apart:.1f}" if apart < 9.95 else f"{apart:.0f}"
+        if not take_list.speaks(item):
+            return "–"
+        grade = grading.of_take(item) if _drawn.get("wide") else None
+        return take_list.points_of(item) if grade is None else f"{grade.text}  {take_list.points_of(item)}"
+
+    def draw_filter(self, context, layout):
+        settings = context.scene.thunder
+        row = layout.row(align=True)
+        row.prop(settings, "only_starred", toggle=True, icon="SOLO_ON")
+        row.prop(settings, "show_hidden", toggle=True, icon="HIDE_OFF")
+
+    def filter_items(self, context, data, property_name):
+        entries = getattr(data, property_name)
+        settings = context.scene.thunder
+        order = browsing.order(context)
+        _drawn["stale"] = {entry.as_pointer() for entry, _ in fingerprint.stale(context.scene)}
+        _drawn.update(
+            sort=settings.sort,
+            wide=width(context) >= WIDE,
+            rows=len(order),
+            apart=(browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}),
+        )
+        listed = set(order)
+        flags = [self.bitflag_filter_item * (place in listed) for place in range(len(entries))]
+        rows = order + [place for place in range(len(entries)) if place not in listed]
+        row_of = {place: row for row, place in enumerate(rows)}
+        # Scores of all rows have the width of the longest.
+        _drawn["letters"] = max((len(self._measure(entries[place], place)) for place in order), default=2)
+        return flags, [row_of[place] for place in range(len(entries))]
+
+
+def width(context) -> float:
+    """Width of the region that is drawn, in buttons; that of a usual sidebar where there is no window."""
+    return 14.0 if context.region is None else context.region.width / (20 * context.preferences.system.ui_scale)
+
+
+def fitting(said: str, room: float, context) -> str:
+    """The words of a take, or as many letters of them as fit in so much room, in buttons, and an ellipsis: Blender would cut the middle."""
+    blf.size(FONT, context.preferences.ui_styles[0].widget.points)
+    shortened = (f"{said[:count].rstrip(', ')}…" for count in range(len(said) - 1, 0, -1))
+    return next((text for text in (said, *shortened) if blf.dimensions(FONT, text)[0] <= 20 * room), "")
+
+
+def draw_words(layout, words: str, context):
+    """All words of the take that is shown, below the list: a row has room for the first of them."""
+    grey(layout).label(text=fitting(words, width(context) - AROUND_LINE, context))
+
+
+def mark_of(item) -> str:
+    """Icon for a take's most important state: hidden, voice changed, lips to check, edited, noted, or how it was made."""
+    if item.hidden:
+        return "HIDE_ON"
+    if item.as_pointer() in _drawn.get("stale", ()):
+        return "FILE_REFRESH"
+    if (grade := grading.of_take(item)) is not None and grade.frame is not None:  # rows of good ones keep the room for words
+        return grade.icon
+    if edit_watch.watch.is_known(item):
+        return "GREASEPENCIL"
+    if item.note:
+        return "TEXT"
+    return _KINDS.get(item.kind, "BLANK1")
+
+
+def draw_header(layout, settings):
+    """The names of the list's columns, above it."""
+    row = layout.row(align=True)
+    row.scale_y = 0.6
+    row.active = False
+    row.label(text="", icon="BLANK1")
+    picture = row.row(align=True)
+    picture.ui_units_x = TILE * thumbnails.TILES
+    picture.label(text="Face")
+    row.label(text="Difference (mm)" if settings.sort == "DIVERSITY" else "Lip-Sync")
 
 
 class THUNDER_MT_takes(bpy.types.Menu):
@@ -27,8 +150,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout.separator()
         layout.operator("thunder.explain_frame", icon="QUESTION")
         layout.separator()
-        layout.prop(settings, "only_starred")
-        layout.prop(settings, "show_hidden")
+        props(layout, settings, "only_starred", "show_hidden")
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
         row = layout.row()
@@ -43,7 +165,6 @@ class THUNDER_MT_takes(bpy.types.Menu):
 
 class THUNDER_PT_takes(Tab, bpy.types.Panel):
     bl_label = "Takes"
-    bl_idname = "THUNDER_PT_takes"
     bl_order = 2
 
     @classmethod
@@ -120,4 +241,4 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             wrapped_label(layout, f"These takes need {megabytes:.0f} MB of memory and of the file: clear earlier ones", context)
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_MT_takes, THUNDER_PT_takes))
+register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_takes, THUNDER_MT_takes, THUNDER_PT_takes))

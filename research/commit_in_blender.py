@@ -30,7 +30,7 @@ from thunder.scene.heads import head, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.commit.choice import chosen
+from thunder.scene.takes.commit.committing import chosen
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import displacement

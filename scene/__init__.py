@@ -10,6 +10,6 @@ def modules() -> tuple:
     from .review import live_score, overlay
     from .takes import edit_watch, keep, mix, transcript
     from .takes.direction import live
-    from .takes.shape import sliders
+    from .takes.shape import sliders, strength
 
-    return session, settings, sliders, mix, keep, transcript, edit_watch, grid, live_score, live, overlay
+    return session, settings, sliders, strength, mix, keep, transcript, edit_watch, grid, live_score, live, overlay

@@ -2,6 +2,10 @@
 """The errors that an animator may read: each message is a sentence with what happened and what to do."""
 
 import errno
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def is_full_disk(error: BaseException) -> bool:
@@ -147,3 +151,11 @@ KINDS = {
 def error_of(kind: str, message: str) -> ThunderError:
     """The error that another process named `kind`; an unknown kind becomes the base class."""
     return KINDS.get(kind, ThunderError)(message)
+
+
+def attempt(function: Callable[..., T], *args) -> tuple[T | None, str]:
+    """What a function returns and "", or None and the sentence of the ThunderError that it raises."""
+    try:
+        return function(*args), ""
+    except ThunderError as error:
+        return None, str(error)

@@ -137,6 +137,13 @@ def client(python: str | None = None, folder: str | None = None) -> Client:
     return _engine.client
 
 
+def started() -> Client:
+    """The client, whose engine runs or is starting. Raises as `client`, and NoEngine."""
+    result = client()
+    result.start()
+    return result
+
+
 def tell(answer: dict) -> None:
     """Store the answer of a running engine."""
     if _engine.client is not None and _engine.client.pid is not None:

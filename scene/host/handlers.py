@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Adds functions to Blender's application handlers and removes them."""
+"""What a module adds to Blender while the add-on is enabled: functions among its application handlers, classes, properties."""
 
-from functools import partial
+from collections.abc import Callable
 
 import bpy
 
@@ -22,6 +22,23 @@ def remove(handlers: Handlers) -> None:
             functions.remove(handler)
 
 
-def register_factory(handlers: Handlers) -> tuple[partial, partial]:
-    """The functions `register` and `unregister` of a module with these handlers."""
-    return partial(add, handlers), partial(remove, handlers)
+def registration(
+    handlers: Handlers = (), classes: tuple = (), properties: tuple[tuple[type, str, object], ...] = ()
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """The functions `register` and `unregister` of a module. properties: (Blender's type that gets one, its name, the property)."""
+
+    def register():
+        for cls in classes:
+            bpy.utils.register_class(cls)
+        for owner, name, prop in properties:
+            setattr(owner, name, prop)
+        add(handlers)
+
+    def unregister():
+        remove(handlers)
+        for owner, name, _ in reversed(properties):
+            delattr(owner, name)
+        for cls in reversed(classes):
+            bpy.utils.unregister_class(cls)
+
+    return register, unregister

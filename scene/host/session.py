@@ -35,6 +35,17 @@ class Part:
         self.file_opened()
 
 
+class Memory(Part):
+    """A dict of what was worked out from the file's data, by their session ids: empty again when another file is opened, which may have
+    the same ids."""
+
+    def __init__(self, known: dict | None = None):
+        self.known = {} if known is None else known
+
+    def file_opened(self) -> None:
+        self.known.clear()
+
+
 P = TypeVar("P", bound=Part)
 
 
@@ -136,4 +147,4 @@ _HANDLERS = (
 )
 
 
-register, unregister = handlers.register_factory(_HANDLERS)
+register, unregister = handlers.registration(_HANDLERS)

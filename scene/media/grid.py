@@ -413,4 +413,4 @@ def leave_for_file(*_):
 _HANDLERS = (("save_pre", leave_for_file), ("undo_post", leave_for_file), ("redo_post", leave_for_file))
 
 
-register, unregister = handlers.register_factory(_HANDLERS)
+register, unregister = handlers.registration(_HANDLERS)

@@ -15,11 +15,11 @@ from bpy.props import (
 )
 
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
-from ...thunder_core.errors import ThunderError
+from ...thunder_core.errors import attempt
 from ...thunder_core.face import mapping
 from ...thunder_core.systems import SYSTEMS
 from ..heads import channel_preview as preview, character, family, head, head_state, mapping_table as table
-from ..host import compat
+from ..host import compat, handlers
 from ..takes import browsing, dialogue, first_seed, picture, provenance, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import strip
@@ -43,10 +43,7 @@ def _may_be_head(self, candidate) -> bool:
 def _first_seed(self) -> int:
     scene = self.id_data
     mesh = head.guess(scene, self.head or head.active_object(bpy.context))
-    try:
-        voice = strip.find(bpy.context)
-    except ThunderError:  # there is no voice yet
-        voice = None
+    voice, _ = attempt(strip.find, bpy.context)
     return first_seed.first_seed(scene, mesh, voice)
 
 
@@ -87,14 +84,6 @@ def _keep_seed(self, keep: bool) -> None:
         self.property_unset("seed")
 
 
-def _may_give_style(self, action) -> bool:
-    return provenance.SOURCE in action
-
-
-def _may_be_picture(self, image) -> bool:
-    return picture.may_be_picture(image)
-
-
 def _sources(self, context, text):
     return [*mapping.JOINTS, *mapping.DERIVED, *head.channel_names()]
 
@@ -132,11 +121,6 @@ def _take_up_kind(self, context):
 
 
 def _show_row(self, context):
-    if self.preview:
-        preview.refresh(self.id_data)
-
-
-def _switch_preview(self, context):
     preview.refresh(self.id_data)
 
 
@@ -437,13 +421,13 @@ class ThunderScene(bpy.types.PropertyGroup):
     style_action: PointerProperty(
         name="Style From",
         type=bpy.types.Action,
-        poll=_may_give_style,
+        poll=lambda self, action: provenance.SOURCE in action,
         description="Take whose style DiffPoseTalk performs in. Leave empty for any style",
     )
     picture_image: PointerProperty(
         name="Picture",
         type=bpy.types.Image,
-        poll=_may_be_picture,
+        poll=lambda self, image: picture.may_be_picture(image),
         description="Picture of a face from the front, in whose mood Media2Face performs wherever the direction asks for none",
     )
     guidance: FloatProperty(
@@ -529,7 +513,7 @@ class ThunderScene(bpy.types.PropertyGroup):
     )
     preview: BoolProperty(
         name="Preview",
-        update=_switch_preview,
+        update=_show_row,
         options={"SKIP_SAVE"},
         description="Show the selected row's channel on the character. The pose is restored afterwards",
     )
@@ -561,29 +545,21 @@ class ThunderObject(bpy.types.PropertyGroup):
     mapping: StringProperty(description="How the character is driven, as JSON")
 
 
-CLASSES = (
-    ThunderCommit,
-    ThunderOverlay,
-    ThunderRow,
-    ThunderAction,
-    ThunderTake,
-    ThunderDirection,
-    ThunderHead,
-    ThunderPart,
-    ThunderScene,
-    ThunderObject,
+register, unregister = handlers.registration(
+    classes=(
+        ThunderCommit,
+        ThunderOverlay,
+        ThunderRow,
+        ThunderAction,
+        ThunderTake,
+        ThunderDirection,
+        ThunderHead,
+        ThunderPart,
+        ThunderScene,
+        ThunderObject,
+    ),
+    properties=(
+        (bpy.types.Scene, "thunder", PointerProperty(type=ThunderScene)),
+        (bpy.types.Object, "thunder", PointerProperty(type=ThunderObject)),
+    ),
 )
-
-
-def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.thunder = PointerProperty(type=ThunderScene)
-    bpy.types.Object.thunder = PointerProperty(type=ThunderObject)
-
-
-def unregister():
-    del bpy.types.Object.thunder
-    del bpy.types.Scene.thunder
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)

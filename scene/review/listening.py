@@ -53,6 +53,13 @@ def frame_range(context, rig: head.Rig) -> tuple[int, int]:
     return first, last
 
 
+FRAMES = (
+    ("TAKE", "Take", "The frames of the take, or of the voice"),
+    ("PREVIEW", "Preview Range", "The scene's preview range"),
+    ("SCENE", "Scene", "The scene's frame range"),
+)  # the choices of an operator for `chosen_frames`
+
+
 def chosen_frames(context, rig: head.Rig, choice: str) -> tuple[int, int]:
     """First and last scene frame of the take or voice (TAKE, EDITED), the preview range (PREVIEW) or the scene (SCENE).
 

@@ -486,4 +486,4 @@ _HANDLERS = (
 )
 
 
-register, unregister = handlers.register_factory(_HANDLERS)
+register, unregister = handlers.registration(_HANDLERS)

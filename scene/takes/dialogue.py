@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from contextlib import closing, ExitStack
 from dataclasses import dataclass
 
 import bpy
 
 from ...thunder_core.client import Client
-from ...thunder_core.errors import BadHead, BadSound, Cancelled, NoEngine, ThunderError, WorkerDied
+from ...thunder_core.errors import attempt, BadHead, BadSound, Cancelled, NoEngine, ThunderError, WorkerDied
 from ...thunder_core.progress import mapped
 from ...thunder_core.types import LISTENS
 from ..heads import head
@@ -70,24 +70,27 @@ def lines(scene) -> list[Line]:
         if speaker is None:
             why = f"Choose who speaks “{each.name}”" if heads else "There is no head in this scene: add one"
         else:
-            try:
-                strip.meant(scene, each)
-            except BadSound as error:
-                why = str(error)
+            _, why = attempt(strip.meant, scene, each)
         listed.append(Line(each.name, speaker, why))
     return listed
 
 
-def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
-    """Whether a head has takes of a strip that fit the strip as it is."""
-    return any(
-        entry.voice == name
+def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
+    """The takes with which a head speaks a strip, and which fit the strip as it is."""
+    return (
+        entry
+        for entry in scene.thunder.takes
+        if entry.voice == name
         and entry.head == speaker
         and entry.role != LISTENS.upper()
         and entry.action is not None
         and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
-        for entry in scene.thunder.takes
     )
+
+
+def has_takes(scene, name: str, speaker: bpy.types.Object | None) -> bool:
+    """Whether there are any."""
+    return any(True for _ in takes_of(scene, name, speaker))
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,8 @@ def select(context, name: str) -> None:
     if settings.head is not None or head.guess(scene, context.view_layer.objects.active) != speaker:
         settings.head = speaker
     settings.head_role = "SPEAKS"
-    if settings.voice or not _is_voice(context, name):  # an empty field keeps following the active strip
+    voice, _ = attempt(strip.find, context)
+    if settings.voice or voice is None or voice.name != name:  # an empty field keeps following the active strip
         settings.voice = name
 
 
@@ -153,10 +157,8 @@ def let_listen(scene, name: str, listener: bpy.types.Object) -> None:
 
 def chosen_strip(context) -> str:
     """Name of the strip that is the voice now, "" for none."""
-    try:
-        return strip.find(context).strip
-    except ThunderError:
-        return ""
+    voice, _ = attempt(strip.find, context)
+    return "" if voice is None else voice.strip
 
 
 def chosen_index(settings) -> int:
@@ -174,13 +176,6 @@ def choose_index(settings, index: int) -> None:
     strips = compat.strips_all(scene.sequence_editor) if scene.sequence_editor is not None else ()
     if bpy.context.scene == scene and 0 <= index < len(strips):
         select(bpy.context, strips[index].name)
-
-
-def _is_voice(context, name: str) -> bool:
-    try:
-        return strip.find(context).name == name
-    except ThunderError:
-        return False
 
 
 def wanting(scene) -> list[Line]:
@@ -222,48 +217,43 @@ def generate(
     on_take gets each take once it is listed. A line that fails is left out and the others continue; returns a sentence for each failure.
     Raises ThunderError only if no line can continue.
     """
-    with ExitStack() as collectors:
-        return (yield from _generate(client, scene, todo, count, sampling, on_take, collectors))
-
-
-def _generate(client: Client, scene, todo: list[Line], count: int, sampling: Sampling, on_take, collectors: ExitStack):  # noqa: PLR0913
-    """As `generate`. collectors: closed at the end; those of earlier lines list their takes again after an undo."""
     scene_name, left_out, earlier = scene.name, [], []
     todo = [(line.strip, line.speaker.name) for line in todo]
-    for number, (name, mesh_name) in enumerate(todo):
-        share = number / len(todo), (number + 1) / len(todo)
-        scene = bpy.data.scenes.get(scene_name)
-        if scene is None:
-            raise BadHead("The scene was removed during generation: generate again")
-        try:
-            sound = strip.named(scene, name)
-            if sound is None:
-                raise BadSound(f"The strip “{name}” is no longer in the sequencer")
-            voice = strip.meant(scene, sound)
-            _, rig = generation.again(scene_name, mesh_name)
-            head.check_animatable(rig)
-            show = mesh_name not in {mesh for _, mesh in todo[:number]}  # a head keeps showing the first of its lines
-            seed = first_seed(scene, rig.mesh, voice)
-            asked = asking.directed(sampling, rig.owner, voice)
-            collector = collectors.enter_context(closing(generation.TakeCollector(scene, rig, voice, on_take, show)))
-            yield from mapped(
-                generation.collected(client, voice, collector, count, seed, asked),
-                lambda step: Step(
-                    share[0] + step.fraction * (share[1] - share[0]),
-                    f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}",
-                    step.busy,
-                    step.begins,
-                    step.note,
-                ),
-            )
-            earlier.append(collector)
-            for each in earlier:
-                yield from each.restore(share[1])
-        except (Cancelled, NoEngine, WorkerDied):
-            raise
-        except ThunderError as error:
-            left_out.append(str(error))
-            yield Step(share[1], f"“{name}” is skipped")
+    with ExitStack() as collectors:  # closed at the end: those of earlier lines list their takes again after an undo
+        for number, (name, mesh_name) in enumerate(todo):
+            share = number / len(todo), (number + 1) / len(todo)
+            scene = bpy.data.scenes.get(scene_name)
+            if scene is None:
+                raise BadHead("The scene was removed during generation: generate again")
+            try:
+                sound = strip.named(scene, name)
+                if sound is None:
+                    raise BadSound(f"The strip “{name}” is no longer in the sequencer")
+                voice = strip.meant(scene, sound)
+                _, rig = generation.again(scene_name, mesh_name)
+                head.check_animatable(rig)
+                show = mesh_name not in {mesh for _, mesh in todo[:number]}  # a head keeps showing the first of its lines
+                seed = first_seed(scene, rig.mesh, voice)
+                asked = asking.directed(sampling, rig.owner, voice)
+                collector = collectors.enter_context(closing(generation.TakeCollector(scene, rig, voice, on_take, show)))
+                yield from mapped(
+                    generation.collected(client, voice, collector, count, seed, asked),
+                    lambda step: Step(
+                        share[0] + step.fraction * (share[1] - share[0]),
+                        f"Strip {number + 1} of {len(todo)}: {step.message[:1].lower()}{step.message[1:]}",
+                        step.busy,
+                        step.begins,
+                        step.note,
+                    ),
+                )
+                earlier.append(collector)
+                for each in earlier:
+                    yield from each.restore(share[1])
+            except (Cancelled, NoEngine, WorkerDied):
+                raise
+            except ThunderError as error:
+                left_out.append(str(error))
+                yield Step(share[1], f"“{name}” is skipped")
     if len(left_out) == len(todo):
         raise BadSound("\n".join(left_out))
     return left_out

@@ -118,7 +118,4 @@ def _on_undo(*_):
     watch.look_at([uid for uid in (*shown, *watch.edited) if uid in takes])
 
 
-_HANDLERS = (("depsgraph_update_post", _on_change), ("undo_post", _on_undo), ("redo_post", _on_undo))
-
-
-register, unregister = handlers.register_factory(_HANDLERS)
+register, unregister = handlers.registration((("depsgraph_update_post", _on_change), ("undo_post", _on_undo), ("redo_post", _on_undo)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generates takes from a voice: asks the engine for performances and keys them on the head."""
+"""Generates takes from a voice: asks the engine for performances, and why they are as they are, and keys them on the head."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import replace
+from itertools import chain
 
 import bpy
 import numpy as np
 
+from ...thunder_core.animation.gaze import Look
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import result
 from ...thunder_core.protocol import UNCLEAR, UNSPOKEN
-from ...thunder_core.types import LISTENS, Motion, pack
+from ...thunder_core.steps import in_words
+from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
 from ..heads import head
@@ -32,6 +35,7 @@ from .sampling import role_of, Sampling
 
 _SAMPLING = (0.05, 0.99)  # part of the progress bar for the engine's own progress
 OnTake = Callable[[keying.Performance], None]  # gets each take on arrival
+Kept = tuple[np.ndarray, np.ndarray]  # a packed motion [T, n + 9], and of it what a take keeps, bool of the same shape
 
 
 def ask(
@@ -63,13 +67,13 @@ def ask(
 
 
 def sampled(
-    client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, name: str = "", **more
+    client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, name: str = "", keep: Kept | None = None
 ) -> Generator[Step, None, None]:
     """Steps that sample takes of a sound file. on_take gets each take in the order of seeds, at most one per step, so that the
     caller never holds two unprocessed takes.
 
     name: of the voice; with it, a step before the first take has a note if nobody speaks in the sound, or not clearly.
-    more: further arguments of the engine's “generate” (docs/reference/protocol.md). Closing the generator cancels the request.
+    keep: what is not sampled. Closing the generator cancels the request.
     """
     arrived: deque = deque()
     seeds: set[int] = set()
@@ -84,37 +88,57 @@ def sampled(
             seeds.add(event["take"]["seed"])
             arrived.append(event)
 
-    step = Step(_SAMPLING[0], "Starting engine")
+    before = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
-    request = {"folder": folder, **_arguments(client, sound, count, seed, sampling), **more}
-    asking = ask(client, "generate", _SAMPLING, step.message, meet, **request)
+    request = {"folder": folder, **_arguments(client, sound, count, seed, sampling)}
+    if keep is not None:
+        request |= {"keep_motion": client.put_array(keep[0]), "keep_mask": client.put_array(keep[1])}
+    asking = ask(client, "generate", _SAMPLING, before.message, meet, **request)
     try:
-        running = True
-        while running:
-            before, step = step, next(asking, None)
-            running = step is not None
-            step = step or before
+        for step in chain(asking, [None]):  # after its end too: takes may have arrived at last
             while notes:
-                yield replace(step, note=notes.pop())
+                yield replace(step or before, note=notes.pop())
             while arrived:
                 on_take(_performance(client, arrived.popleft(), sampling))
                 yield before
-            if running:
+            if step is not None:
                 yield step
+                before = step
     finally:
         asking.close()
         client.forget(folder)  # whether read or cancelled, or the arrays would accumulate until Blender ends
         _remove_arrays(request)
 
 
-def explained(client: Client, sound: str, seed: int, sampling: Sampling, frame: int) -> Generator[Step, None, dict]:
-    """Steps that ask what the engine did at a frame, at 25 a second, of the take of a seed: its answer to “explain”
-    (docs/reference/protocol.md). Raises ThunderError."""
-    request = {"frame": frame, **_arguments(client, sound, 1, seed, sampling)}
-    try:
-        return (yield from ask(client, "explain", _SAMPLING, "Starting engine", **request))
-    finally:
-        _remove_arrays(request)
+def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, list[str]]:
+    """Steps that say why a take does what it does at a scene frame: what the model sampled, and what each step after it changed there.
+
+    Returns lines for people; changes nothing. Raises ThunderError.
+    """
+    name, made, state = f"“{entry.name}”", provenance.load(entry.action), fingerprint.of_take(entry)
+    if entry.kind != "SAMPLED":
+        raise BadRequest(f"{name} is {entry.kind.lower()}: choose the take that it was made from")
+    if made is None or state is None:
+        raise BadRequest(f"{name} does not say how it was sampled: generate takes again")
+    if fingerprint.change(scene, entry) is not None:
+        raise BadRequest(f"The voice of {name} has changed: re-sync the take first")
+    at = round(float(provenance.clock_of(entry.action).seconds(frame)) * FPS)
+    if not 0 <= at < made.motion.frames:
+        raise BadRequest(f"{name} plays from frame {entry.first} to {entry.last}: move the playhead there")
+    sampling, seed, edited = Sampling.of_take(made.provenance, scene.thunder), entry.seed, provenance.is_edited(entry)
+    weights, voice = made.provenance.get("weights"), fingerprint.voice_of(scene, state)
+
+    def answered(sound):
+        request = {"frame": at, **_arguments(client, sound, 1, seed, sampling)}
+        try:
+            return (yield from ask(client, "explain", _SAMPLING, "Starting engine", **request))
+        finally:
+            _remove_arrays(request)
+
+    answer = yield from mixdown.with_sound(client, voice, answered)
+    if answer["weights"] != weights:
+        raise BadRequest(f"{name} was made with other weights than those in use: choose these in the preferences, or generate again")
+    return [*in_words(answer), *(["Keys that were edited since are not explained"] if edited else [])]
 
 
 def _arguments(client: Client, sound: str, count: int, seed: int, sampling: Sampling) -> dict:
@@ -127,7 +151,7 @@ def _arguments(client: Client, sound: str, count: int, seed: int, sampling: Samp
 
 
 def _remove_arrays(request: dict) -> None:
-    for path in (request.get(name, "") for name in ("direction", "reference", "picture")):
+    for path in (request.get(name, "") for name in ("direction", "reference", "picture", "keep_motion", "keep_mask")):
         if os.path.exists(path):
             os.remove(path)
 
@@ -157,11 +181,11 @@ def _reference(name: str) -> np.ndarray:
 
 
 def performances(
-    client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more
+    client: Client, sound: str, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a sound file. Returns them, best first."""
     takes: list[keying.Performance] = []
-    yield from sampled(client, sound, count, seed, sampling, takes.append, **more)
+    yield from sampled(client, sound, count, seed, sampling, takes.append, keep=keep)
     return best_first(takes)
 
 
@@ -220,20 +244,18 @@ def generate(  # noqa: PLR0913 (what one request says)
 
 
 def collected(
-    client: Client, voice: strip.Voice, collector: TakeCollector, count: int, seed: int, sampling: Sampling
+    client: Client, voice: strip.Voice, collector: TakeCollector, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
 ) -> Generator[Step, None, list[keying.Performance]]:
     """Steps that sample takes of a voice and have a collector list them. Returns the takes, best first. Raises ThunderError."""
-    sound = ""
-    try:
-        sound = yield from renewed(lambda: mixdown.sound_for_engine(client, voice))
-        takes = yield from collector.gather(client, sound, count, seed, sampling)
+
+    def gathered(sound):
+        takes = yield from collector.gather(client, sound, count, seed, sampling, keep)
         scene = bpy.data.scenes.get(voice.scene)
         if scene is not None and not voice.path:
             voice_cache.keep(scene, voice, sound)  # the shown take may be sampled again
         return takes
-    finally:
-        if sound and not voice.path and os.path.exists(sound):
-            os.remove(sound)
+
+    return (yield from mixdown.with_sound(client, voice, gathered))
 
 
 class TakeCollector:
@@ -256,7 +278,7 @@ class TakeCollector:
         self.lost: deque[keying.Performance] = deque()
         self.count = 0
         self.batch = take_list.next_batch(scene)
-        self.target: looking.Target | None = None
+        self.target: Look | None = None
         self.strip_state = fingerprint.of_voice(scene, voice)
         self.handlers = (("undo_pre", self._before_undo), ("redo_pre", self._before_undo))
         handlers.add(self.handlers)
@@ -279,18 +301,15 @@ class TakeCollector:
             self._order(scene)
 
     def gather(
-        self, client: Client, sound: str, count: int, seed: int, sampling: Sampling, **more
+        self, client: Client, sound: str, count: int, seed: int, sampling: Sampling, keep: Kept | None = None
     ) -> Generator[Step, None, list[keying.Performance]]:
-        """Steps that sample takes of a sound file, list each on arrival and sort all at the end.
-
-        more: as for `sampled`. Returns the takes, best first.
-        """
+        """Steps that sample takes of a sound file, list each on arrival and sort all at the end. Returns the takes, best first."""
         self.check()
         self.count = count
         _, rig = again(self.scene, self.mesh)
         sampling = replace(sampling, sums=rig.sums)
         waiting: list[keying.Performance] = []
-        with closing(sampled(client, sound, count, seed, sampling, waiting.append, self.voice.name, **more)) as steps:
+        with closing(sampled(client, sound, count, seed, sampling, waiting.append, self.voice.name, keep)) as steps:
             for step in steps:
                 yield from self.restore(step.fraction)
                 if waiting:
@@ -315,7 +334,7 @@ class TakeCollector:
     def add(self, performance: keying.Performance, fraction: float) -> Generator[Step, None, None]:
         """Steps that key a take and list it under those that came before."""
         message, is_lost = f"Keying take {len(self.made) + 1} of {self.count}", bool(self.lost) and performance is self.lost[0]
-        performance = yield from renewed(lambda: self._key(performance, message, fraction))
+        performance = yield from renewed(lambda: self.key(performance, message, fraction))
         scene, rig = again(self.scene, self.mesh)
         entries = scene.thunder.takes
         uid = _id(entries[-1].action)
@@ -333,7 +352,7 @@ class TakeCollector:
             yield Step(fraction, message)
             self._show(uid)
 
-    def _key(self, performance: keying.Performance, message: str, fraction: float) -> Generator[Step, None, keying.Performance]:
+    def key(self, performance: keying.Performance, message: str, fraction: float) -> Generator[Step, None, keying.Performance]:
         """Steps that key a take and list it last. Returns it, with eyes that are aimed."""
         performance = yield from stage(self.aim(performance), "Aiming the eyes", fraction, fraction)
         values = yield from stage(self.prepare(performance), message, fraction, fraction, busy=False)

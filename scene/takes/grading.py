@@ -11,7 +11,7 @@ from ...thunder_core import grades
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.recent import Recent
 from ...thunder_core.types import FPS
-from ..host.session import Part, session
+from ..host.session import Memory, session
 from . import provenance
 
 _ICONS = {grades.GOOD: "CHECKMARK", grades.CHECK: "QUESTION", grades.POOR: "ERROR"}
@@ -39,18 +39,7 @@ class Grade:
         return self.name if self.frame is None else f"{self.name} · frame {self.frame}"
 
 
-class _Grades(Part):
-    """Grades of takes, by their action, score and first frame."""
-
-    def __init__(self):
-        self.known: Recent[tuple, Grade | None] = Recent(256)
-
-    def file_opened(self) -> None:
-        """Drop all: actions of another file may have the same ids."""
-        self.known.clear()
-
-
-_grades = session.add(_Grades())
+_grades = session.add(Memory(Recent(256)))  # grades of takes, by their action, score and first frame
 
 
 def of_take(entry) -> Grade | None:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, replace
 
 import bpy
@@ -24,8 +24,9 @@ from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import keying
 from ..engine import connection
 from ..heads import head
-from ..host.jobs import renewed, stage, Step
-from ..voice import mixdown, strip
+from ..host import handlers
+from ..host.jobs import stage, Step
+from ..voice import strip
 from . import generation, mix, provenance, take_list, track_values
 from .direction import asking
 from .sampling import Sampling
@@ -73,12 +74,10 @@ def add_range(scene, first: int, last: int):
         if ranges[index].first <= last + 1 and ranges[index].last >= first - 1:
             first, last = min(first, ranges[index].first), max(last, ranges[index].last)
             ranges.remove(index)
+    place = sum(each.first < first for each in ranges)
     added = ranges.add()
     added.first, added.last = first, last
-    place = len(ranges) - 1
-    while place > 0 and ranges[place - 1].first > first:
-        ranges.move(place, place - 1)
-        place -= 1
+    ranges.move(len(ranges) - 1, place)
     scene.thunder_keep.range_index = place
 
 
@@ -108,30 +107,22 @@ def columns_of(rig: head.Rig) -> list[np.ndarray]:
     channels = head.channel_names()
     driver = rig.driver
     columns = [np.zeros(Columns(len(channels)).count, bool) for _ in driver.tracks]
-    for source, track, weight in driver.parts:
-        if weight:
-            columns[track] |= _columns(source, channels)
+    moved = [(source, (track,)) for source, track, weight in driver.parts if weight]
     for turn in driver.turns:
-        for source, _, weight in turn.parts:
-            if weight:
-                for place in range(turn.first, turn.first + turn.length):
-                    columns[place] |= _columns(source, channels)
+        moved += [(source, range(turn.first, turn.first + turn.length)) for source, _, weight in turn.parts if weight]
+    for source, places in moved:
+        for place in places:
+            columns[place] |= _columns(source, channels)
     return columns
 
 
 def _columns(source: str, channels) -> np.ndarray:
     columns = Columns(len(channels))
     result = np.zeros(columns.count, bool)
-    if source in channels:
-        result[channels.index(source)] = True
-    elif source.startswith("jaw"):
-        result[columns.jaw] = True
-    elif source.startswith("neck"):
-        result[columns.head] = True
-    elif source.startswith("eye"):
-        result[columns.eyes] = True
-    else:
-        result[columns.expression] = True  # another head's channels: each of them moves the whole face
+    joints = {"jaw": columns.jaw, "neck": columns.head, "eye": columns.eyes}
+    whole = columns.expression  # of another head's channels each moves the whole face
+    moved = next((part for joint, part in joints.items() if source.startswith(joint)), whole)
+    result[channels.index(source) if source in channels else moved] = True
     return result
 
 
@@ -149,10 +140,7 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     columns = np.array(columns_of(rig))  # [tracks, n + 9]
     keys = np.zeros((len(scene_frames), len(columns)), bool)
     mask = np.zeros((frames, columns.shape[1]), bool)
-    parts = np.zeros(columns.shape[1], bool)
-    for part, own in part_columns().items():
-        if getattr(keep, part):
-            parts |= own
+    parts = np.any([own & getattr(keep, part) for part, own in part_columns().items()], axis=0)
     mask[:, parts] = True
     keys[:, (columns <= parts).all(axis=1) & columns.any(axis=1)] = True
     for first, last in ranges_of(scene):
@@ -209,18 +197,15 @@ class _Around(generation.TakeCollector):
     def check(self) -> None:
         """Nothing: its eyes look where those of the other take do."""
 
-    def aim(self, performance: keying.Performance) -> Generator[float, None, keying.Performance]:
-        return performance  # its eyes blend into the kept ones
-        yield
+    def key(self, performance: keying.Performance, message: str, fraction: float) -> Generator[Step, None, keying.Performance]:
+        """Its eyes blend into the kept ones, and its keys are computed from the other take's."""
+        yield from stage(self._enter_around(performance), message, fraction, fraction)
+        return performance
 
-    def prepare(self, performance: keying.Performance) -> Generator[float, None, None]:
-        return  # its keys are computed from the other take's
-        yield
-
-    def enter(self, performance: keying.Performance, values: keying.TrackValues | None = None) -> Generator[float, None, None]:
+    def _enter_around(self, performance: keying.Performance) -> Generator[float, None, None]:
         scene, rig = generation.again(self.scene, self.mesh)
         head.check_animatable(rig)
-        lead = next((entry for entry in scene.thunder.takes if entry.action is not None and entry.action.session_uid == self.lead), None)
+        lead = take_list.by_uid(scene, self.lead)
         if lead is None:
             raise BadRequest("The take was deleted during resampling: show another and resample again")
         yield from put_in(scene, rig, lead, self.kept, self.performance, performance)
@@ -235,11 +220,8 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
     """
     scene = context.scene
     lead = take_list.shown_take(scene.thunder)
-    rig = take_list.rig_of(scene, lead)
-    head.check_animatable(rig)
-    voice = strip.find(context)
-    if voice.name != lead.voice:
-        raise BadRequest(f"“{lead.name}” is a take of “{lead.voice}”, but the chosen voice is “{voice.name}”: choose “{lead.voice}”")
+    rig = take_list.animatable_rig(scene, lead)
+    voice = take_list.check_voice(lead, strip.find(context))
     count, seed = scene.thunder_keep.count, scene.thunder_keep.seed
     sampling = replace(Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture="")  # only it can fit new parts to kept ones
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
@@ -248,18 +230,9 @@ def resample(client: Client, context, on_take: generation.OnTake | None = None) 
         sampling = replace(sampling, asked=None if before is None else replace(before, as_asked=False))
         sampling = asking.directed(sampling, rig.owner, voice)
     sampling = replace(sampling, listening=lead.role == LISTENS.upper())
-    collector = _Around(scene, rig, voice, lead, performance, on_take)
-    sound, files = "", []
-    try:
-        sound = yield from renewed(lambda: mixdown.sound_for_engine(client, voice))
-        for array in (pack(performance.motion), collector.kept.mask):
-            files.append(client.put_array(array))
-        return (yield from collector.gather(client, sound, count, seed, sampling, keep_motion=files[0], keep_mask=files[1]))
-    finally:
-        collector.close()
-        for path in [*files, *([sound] if sound and not voice.path else [])]:
-            if os.path.exists(path):
-                os.remove(path)
+    with closing(_Around(scene, rig, voice, lead, performance, on_take)) as collector:
+        keep = pack(performance.motion), collector.kept.mask
+        return (yield from generation.collected(client, voice, collector, count, seed, sampling, keep))
 
 
 def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance, new: keying.Performance) -> Generator[float, None, None]:
@@ -280,8 +253,8 @@ def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance,
     values = flowing(driven, was, keep.keys, max(2, round(EASE_SECONDS * clock.fps)))
     made = replace(new, provenance={**new.provenance, "kept": lead.name})
     keyed = mix.Keyed(frames, values, np.where(keep.keys, 0, -1), [curves])
-    steps = mix.enter(scene, rig, lead, keyed, made, "RESAMPLED", take_list.name_of_version(scene, lead), show=False)
-    yield from scaled(steps, 0.5, 1.0)
+    name = take_list.free_name(scene, lead.name, lead.head, lead.voice, first=1)  # Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1
+    yield from scaled(mix.enter(scene, rig, lead, keyed, made, "RESAMPLED", name, show=False), 0.5, 1.0)
 
 
 def _check(keep: KeepMasks, old: Motion, new: Motion) -> None:
@@ -315,16 +288,6 @@ def flowing(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) ->
     return result
 
 
-CLASSES = (ThunderKeepRange, ThunderKeep)
-
-
-def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.thunder_keep = PointerProperty(type=ThunderKeep)
-
-
-def unregister():
-    del bpy.types.Scene.thunder_keep
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = handlers.registration(
+    classes=(ThunderKeepRange, ThunderKeep), properties=((bpy.types.Scene, "thunder_keep", PointerProperty(type=ThunderKeep)),)
+)

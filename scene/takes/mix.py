@@ -20,7 +20,7 @@ from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying
 from ..heads import head
-from ..host import compat
+from ..host import compat, handlers
 from ..voice import fingerprint
 from . import provenance as sources, take_list, track_values
 
@@ -155,11 +155,9 @@ def _make(
         result = np.where(alike, values, result)
         owner[alike] = number
     yield 0.9
-    about = {"engine": "thunder", "head": "thunder", **about}
-    performance = _performance(mixed, frames, lead, about)
+    performance = _performance(mixed, frames, lead, {"engine": "thunder", "head": "thunder", **about})
     yield 0.9
-    keyed_values = Keyed(frames, result, owner, curves)
-    return (yield from scaled(enter(scene, rig, lead, keyed_values, performance, "MIXED", "Mix"), 0.9, 1.0))
+    return (yield from scaled(enter(scene, rig, lead, Keyed(frames, result, owner, curves), performance, "MIXED", "Mix"), 0.9, 1.0))
 
 
 def _load_bundled_head(motion: Motion) -> Generator[float, None, None]:
@@ -275,16 +273,6 @@ def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> 
     return keying.Performance(made, channels, opening_mm(made), width_mm(made), lead.seed, float("nan"), provenance)
 
 
-CLASSES = (ThunderCut, ThunderMix)
-
-
-def register():
-    for cls in CLASSES:
-        bpy.utils.register_class(cls)
-    bpy.types.Scene.thunder_mix = PointerProperty(type=ThunderMix)
-
-
-def unregister():
-    del bpy.types.Scene.thunder_mix
-    for cls in reversed(CLASSES):
-        bpy.utils.unregister_class(cls)
+register, unregister = handlers.registration(
+    classes=(ThunderCut, ThunderMix), properties=((bpy.types.Scene, "thunder_mix", PointerProperty(type=ThunderMix)),)
+)

@@ -26,7 +26,7 @@ MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
 _ROTATIONS = ("jaw", "head", "eyes")
 
 
-def store(action, performance: Performance, clock: Clock, voice: str = "") -> None:
+def store(action, performance: Performance, clock: Clock, voice: str) -> None:
     """Store a performance on an action, with the scene frame and rate at which its first sample plays, and its voice's name."""
     motion = performance.motion
     kept = {
@@ -36,7 +36,7 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
         "start": float(clock.start),
         "fps": float(clock.fps),
         "frames": int(motion.frames),
-        "voice": voice or _voice_of(action),
+        "voice": voice,
         "expression": _flat(motion.expression),
         "opening": _flat(performance.opening),
         "width": _flat(performance.width),
@@ -49,8 +49,8 @@ def store(action, performance: Performance, clock: Clock, voice: str = "") -> No
             name: _flat(getattr(look, name)) for name in ("points", "joint", "eyes", "own", "own_head") if getattr(look, name) is not None
         }
         action[LOOK] = {records.KEY: records.VERSION, "leaves": float(look.leaves), "follows": float(look.follows), **parts}
-    elif LOOK in action:
-        del action[LOOK]
+    else:
+        action.pop(LOOK, None)
     if performance.sync_per_frame is not None:
         store_sync(action, performance.sync_per_frame)
 
@@ -63,13 +63,17 @@ def kept(action):
     record = action.get(SOURCE)
     try:
         frames, channels, rates = record["frames"], len(record["channels"].split("\n")), (record["fps"], record["motion_fps"])
-        valid = records.is_readable(record) and isinstance(frames, int) and frames >= 1
-        valid = valid and isinstance(record.get("voice", ""), str)
-        valid = valid and all(math.isfinite(rate) and rate > 0 for rate in rates) and math.isfinite(record["start"])
-        sizes = {"expression": frames * channels, "opening": frames, "width": frames}
+        sizes = {"expression": frames * channels, "opening": frames, "width": frames, "jaw": 3 * frames}
         sizes |= {name: 3 * frames for name in _ROTATIONS if name in record}
-        valid = valid and "jaw" in sizes
-        valid = valid and all(record[name].typecode in "fd" and len(record[name]) == size for name, size in sizes.items())
+        valid = (
+            records.is_readable(record)
+            and isinstance(frames, int)
+            and frames >= 1
+            and isinstance(record.get("voice", ""), str)
+            and all(math.isfinite(rate) and rate > 0 for rate in rates)
+            and math.isfinite(record["start"])
+            and all(record[name].typecode in "fd" and len(record[name]) == size for name, size in sizes.items())
+        )
     except records.UNREADABLE:
         return None
     return record if valid else None
@@ -79,11 +83,6 @@ def size(action) -> int:
     """Bytes that an action stores of its performance."""
     record = kept(action)
     return 0 if record is None else 4 * sum(len(values) for values in record.values() if hasattr(values, "typecode"))
-
-
-def _voice_of(action) -> str:
-    record = kept(action)
-    return "" if record is None else record.get("voice", "")
 
 
 def load(action) -> Performance | None:
@@ -97,14 +96,14 @@ def load(action) -> Performance | None:
     if not all(np.isfinite(part).all() for part in (motion.expression, motion.jaw, motion.head, motion.eyes) if part is not None):
         return None
     about = about_of(action)
-    score = about.pop("score", 0.0)
+    seed, score = (_number(about.pop(name, 0)) for name in ("seed", "score"))
     return Performance(
         motion,
         channels,
         _array(record["opening"]),
         _array(record["width"]),
-        int(_number(about.pop("seed", 0))),
-        math.nan if role_of(about) != SPEAKS else _number(score),
+        int(seed),
+        math.nan if role_of(about) != SPEAKS else score,
         about,
         sync_of(action),
         _look_of(action, frames),
@@ -123,9 +122,8 @@ def _look_of(action, frames: int) -> Look | None:
         valid = valid and all(np.isfinite(part).all() for part in parts.values())
     except records.UNREADABLE:
         return None
-    if not valid:
-        return None
-    return Look(parts["points"], parts["joint"][0], parts["eyes"][0], leaves, parts["own"], follows, parts.get("own_head"))
+    look = Look(parts["points"], parts["joint"][0], parts["eyes"][0], leaves, parts["own"], follows, parts.get("own_head"))
+    return look if valid else None
 
 
 def clock_of(action) -> Clock | None:
@@ -155,8 +153,7 @@ def sync_of(action) -> np.ndarray | None:
 def forget(action) -> None:
     """Remove a take's data from an action that is no longer one."""
     for name in (SOURCE, SYNC, LOOK):
-        if name in action:
-            del action[name]
+        action.pop(name, None)
 
 
 def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
@@ -169,9 +166,7 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
     if sampled is not None and not is_edited(entry):
         return sampled
     clock = clock_of(action) or Clock.of(entry.id_data, entry.first)
-    frames = max(1, round((entry.last - entry.first) / clock.fps * FPS) + 1)
-    if sampled is not None:
-        frames = sampled.motion.frames
+    frames = max(1, round((entry.last - entry.first) / clock.fps * FPS) + 1) if sampled is None else sampled.motion.frames
     channels = head.channel_names()
     parts = [display.part_of(display.actions_of(entry), rig, index) for index in range(len(rig.targets))]
     curves = [compat.curves_of(action, slot) if action is not None else [] for action, slot in parts]
@@ -200,17 +195,13 @@ def about_of(action) -> dict:
     """Provenance of a take's action, without what describes its keys."""
     record = keying.record_of(action)
     about = record.to_dict() if record else {}
-    for name in (records.KEY, "checksum"):  # of the keys, not of their source
-        about.pop(name, None)
-    return about
+    return {name: value for name, value in about.items() if name not in (records.KEY, "checksum")}  # these are of the keys
 
 
 def of_mouth(action) -> dict:
     """Provenance of the take whose mouth an action's take has: in a mix that of another one; {} if it is of several."""
     about = about_of(action)
-    if "mixed" not in about:
-        return about
-    mouth = about.get(MOUTH)
+    mouth = about.get(MOUTH) if "mixed" in about else about
     return mouth if isinstance(mouth, dict) else {}
 
 

@@ -16,9 +16,10 @@ def renamed(scene) -> dict[str, str]:
 
     A name that has takes already is left out: the lists of two voices are not joined.
     """
-    if not (missing := _missing(scene)):
-        return {}
+    editor = scene.sequence_editor
+    present = set() if editor is None else {each.name for each in compat.strips_all(editor)}
     known, result = {entry.voice for entry in scene.thunder.takes}, {}
+    missing = known - present
     for entry in scene.thunder.takes:
         if entry.voice not in missing or entry.voice in result:
             continue
@@ -69,13 +70,6 @@ def follow(scene) -> dict[str, str]:
         if take_list.is_misnamed(entry):
             take_list.name_action(entry, bpy.context)
     return names
-
-
-def _missing(scene) -> set[str]:
-    """Names of strips that have takes and are no longer in the sequencer."""
-    editor = scene.sequence_editor
-    present = set() if editor is None else {each.name for each in compat.strips_all(editor)}
-    return {entry.voice for entry in scene.thunder.takes} - present
 
 
 class _Renames(Part):

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Generator
 
 import bpy
@@ -12,7 +11,6 @@ import numpy as np
 
 from ...thunder_core.animation.timing import Clock, monotone_cubic
 from ...thunder_core.client import Client
-from ...thunder_core.errors import BadSound
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.progress import mapped, scaled
@@ -46,8 +44,9 @@ def resync(client: Client | None, scene, kinds: list[str] | None = None) -> Gene
     fingerprint.Change, and PIECE for each take that a piece got. kinds: a list that receives them as they are made. Raises ThunderError.
     """
     scene_name, kinds = scene.name, [] if kinds is None else kinds
-    todo = [(entry.action.session_uid, _pieces(scene, entry)) for entry, _ in fingerprint.stale(scene)]
-    for number, (uid, pieces) in enumerate(todo):
+    stale = [entry for entry, _ in fingerprint.stale(scene)]
+    todo = [(entry.action.session_uid, piece) for entry in stale for piece in (*_pieces(scene, entry), None)]
+    for number, (uid, piece) in enumerate(todo):
         share = number / len(todo), (number + 1) / len(todo)
         # Looked up again, because the animator continues working meanwhile.
         scene = bpy.data.scenes.get(scene_name)
@@ -57,23 +56,16 @@ def resync(client: Client | None, scene, kinds: list[str] | None = None) -> Gene
             continue
         message = f"Re-syncing take {number + 1} of {len(todo)}"
         yield Step(share[0], message, busy=True)
-        for piece in pieces:
+        if piece is not None:
             yield from mapped(_part(scene, entry, piece), lambda fraction: Step(share[0], message, True))
-            kinds.append("PIECE")
-            scene = bpy.data.scenes.get(scene_name)
-            entry = None if scene is None else next((e for e in scene.thunder.takes if e.action and e.action.session_uid == uid), None)
-            if entry is None:
-                break
-        if entry is None:
-            continue
-        if changed.kind == "MOVED":
+        elif changed.kind == "MOVED":
             _move(entry, fingerprint.of_take(entry), changed.now)
         else:
             yield from mapped(
                 _remake(client, scene, entry, changed),
                 lambda step: Step(share[0] + step.fraction * (share[1] - share[0]), message if step.busy else step.message, step.busy),
             )
-        kinds.append(changed.kind)
+        kinds.append("PIECE" if piece is not None else changed.kind)
     return kinds
 
 
@@ -96,19 +88,18 @@ def _move(entry, then: State, now: State) -> None:
         kept["start"] = float(kept["start"]) + frames
     entry.first, entry.last = round(entry.first + frames), round(entry.last + frames)
     fingerprint.remember(entry.action, now)
-    for target in (entry.head, entry.head.data.shape_keys if entry.head and entry.head.type == "MESH" else None):
-        if target is not None:
-            target.update_tag()
+    for target in filter(None, (entry.head, entry.head.data.shape_keys if entry.head and entry.head.type == "MESH" else None)):
+        target.update_tag()
 
 
 def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[Step, None, None]:
     """Steps that key a take again for the current voice, and replace the previous one."""
-    rig = take_list.rig_of(scene, entry)
-    head.check_animatable(rig)
+    rig = take_list.animatable_rig(scene, entry)
     uid, mesh_name, scene_name, entry_kind = entry.action.session_uid, rig.mesh.name, scene.name, entry.kind
     then, now = fingerprint.of_take(entry), changed.now
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
-    voice, sampling = voice_of(scene, now), dataclasses.replace(Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums)
+    voice = fingerprint.voice_of(scene, now)
+    sampling = dataclasses.replace(Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums)
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
         offset = now.seconds[0] - then.seconds[0] if then.last else 0.0
@@ -124,7 +115,8 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     if scene is None:
         return
     _, rig = generation.again(scene_name, mesh_name)
-    actions = yield from stage(keying.key(rig, fitted, clock, _name(uid)), "Keying the take", 0.95, 0.95)
+    name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
+    actions = yield from stage(keying.key(rig, fitted, clock, name), "Keying the take", 0.95, 0.95)
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
 
 
@@ -137,8 +129,7 @@ def _pieces(scene, entry) -> list[State]:
 def _part(scene, entry, piece: State) -> Generator[float, None, None]:
     """Key the part of a take that a piece of its voice plays, and list it as a take of the piece, with the same number and name. Yields
     progress."""
-    rig = take_list.rig_of(scene, entry)
-    head.check_animatable(rig)
+    rig = take_list.animatable_rig(scene, entry)
     then, kind, star, note, role = fingerprint.of_take(entry), entry.kind, entry.star, entry.note, entry.role
     number, hidden, name, batch, folded = entry.number, entry.hidden, entry.name, entry.batch, entry.folded
     performance = yield from scaled(provenance.read(rig, entry), 0.0, 0.3)
@@ -155,20 +146,6 @@ def _part(scene, entry, piece: State) -> Generator[float, None, None]:
         strip.keep_speaker(scene, piece.strip, rig.mesh)
 
 
-def voice_of(scene, now: State) -> strip.Voice:
-    """A voice as it plays now, from its first frame to its last."""
-    if not now.strip:
-        return strip.of_file(scene, now.path)
-    member = strip.named(scene, now.strip)
-    if member is None:
-        raise BadSound(f"The strip “{now.strip}” is no longer in the sequencer: choose another voice and generate again")
-    return strip.within(strip.of_strip(scene, member), now.first, now.last)
-
-
-def _name(uid: int) -> str:
-    return next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
-
-
 def _sample(
     client: Client,
     voice: strip.Voice,
@@ -178,19 +155,14 @@ def _sample(
     inside: np.ndarray | None,
 ) -> Generator[Step, None, keying.Performance]:
     """Steps that sample a take's seed again for a voice; the engine keeps the frames `inside`. Returns the take."""
-    more, files = {}, []
-    sound = yield from mixdown.sound_for_engine(client, voice)
-    try:
-        if fitted is not None:
-            x = pack(fitted.motion)
-            files = [client.put_array(x), client.put_array(np.repeat(inside[:, None], x.shape[1], axis=1))]
-            more = {"keep_motion": files[0], "keep_mask": files[1]}
-        takes = yield from generation.performances(client, sound, 1, performance.seed, sampling, **more)
-        return takes[0]
-    finally:
-        for file in (*files, *(() if voice.path else (sound,))):
-            if os.path.exists(file):
-                os.remove(file)
+    keep = None
+    if fitted is not None:
+        motion = pack(fitted.motion)
+        keep = motion, np.repeat(inside[:, None], motion.shape[1], axis=1)
+    (take,) = yield from mixdown.with_sound(
+        client, voice, lambda sound: generation.performances(client, sound, 1, performance.seed, sampling, keep)
+    )
+    return take
 
 
 def fit(performance: keying.Performance, offset: float, frames: int) -> tuple[keying.Performance, np.ndarray]:

@@ -12,12 +12,13 @@ import numpy as np
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.direction_words import AS_ASKED, NEARLY, words_of_request, words_of_take
-from ...thunder_core.errors import BadRequest, ThunderError
+from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.types import SPEAKS
 from ..animation import display, keying
 from ..animation.display import actions_of
 from ..heads import head, head_state
 from ..host import compat, jobs, playback
+from ..host.session import Memory, session
 from ..voice import strip
 from . import edit_watch, grading, provenance
 from .provenance import is_edited
@@ -48,9 +49,17 @@ def add_to_list(
 
     kind: of ThunderTake.  name: in the list, made unique; without one it gets the next number.
     """
-    frames, leads = clock.scene_frames(performance.motion.frames), clock.leads()
     number = 0 if name else next_number(scene, rig.mesh, voice)
-    name = free_name(scene, name or numbered(number), rig.mesh, voice)
+    provenance.store(actions[0], performance, clock, voice)
+    entry = _enter(scene, rig, actions, performance, voice, clock, number, name or numbered(number))
+    entry.kind = kind
+    entry.lead_in, entry.lead_out = clock.leads()
+    return entry
+
+
+def _enter(scene, rig: head.Rig, actions: list, performance: keying.Performance, voice: str, clock: Clock, number: int, name: str):
+    """A new entry of the list, but for how the take was made and its leads."""
+    frames, name = clock.scene_frames(performance.motion.frames), free_name(scene, name, rig.mesh, voice)
     entry = scene.thunder.takes.add()
     entry.name, entry.number = name, number
     entry.action = actions[0]
@@ -58,12 +67,10 @@ def add_to_list(
         entry.more.add().action = action
     entry.head, entry.voice = rig.mesh, voice
     entry.seed, entry.score = performance.seed, performance.score
-    entry.kind, entry.made, entry.role = kind, min(int(time.time()), LATEST), role_of(performance.provenance).upper()
-    provenance.store(actions[0], performance, clock, voice)
+    entry.made, entry.role = min(int(time.time()), LATEST), role_of(performance.provenance).upper()
     entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
     entry.asked = words_of_request(performance.provenance)
     entry.first, entry.last = int(frames[0]), int(frames[-1])
-    entry.lead_in, entry.lead_out = leads
     return entry
 
 
@@ -99,18 +106,11 @@ def has_own_name(entry) -> bool:
     return entry.name.partition(".")[0] != str(entry.seed)
 
 
-def free_name(scene, name: str, mesh, voice: str) -> str:
-    """A name, with a number behind it if a take of that head and voice is called so already: Mix 2, Take 3.2."""
+def free_name(scene, name: str, mesh, voice: str, first: int = 2) -> str:
+    """A name, with a number from `first` on behind it if a take of that head and voice is called so already: Mix 2, Take 3.2."""
     taken = {entry.name for entry in scene.thunder.takes if entry.head == mesh and entry.voice == voice}
     join = "." if name[-1:].isdigit() else " "
-    return next(free for free in (name, *(f"{name}{join}{number}" for number in range(2, len(taken) + 3))) if free not in taken)
-
-
-def name_of_version(scene, entry) -> str:
-    """The name of a take made from another one: Take 3 → Take 3.1, then Take 3.2; Warm → Warm 1."""
-    taken = {other.name for other in scene.thunder.takes if other.head == entry.head and other.voice == entry.voice}
-    join = "." if entry.name[-1:].isdigit() else " "
-    return next(free for free in (f"{entry.name}{join}{number}" for number in range(1, len(taken) + 2)) if free not in taken)
+    return next(free for free in (name, *(f"{name}{join}{number}" for number in range(first, first + len(taken) + 1))) if free not in taken)
 
 
 def _name_of_copy(scene, entry) -> str:
@@ -194,13 +194,8 @@ def described(entry) -> str:
     return "\n".join(lines)
 
 
-def is_replaceable(entry) -> bool:
-    """Whether a take holds nothing of the animator's: its seed makes it again, no star, name, note or key was given to it. Slow."""
-    return not why_kept(entry)
-
-
 def why_kept(entry) -> str:
-    """What a take holds of the animator's, in a word or two; "" if it is replaceable. Slow: detecting edits reads all keys."""
+    """What a take holds of the animator's, in a word or two; "" if nothing. Slow: detecting edits reads all keys."""
     if entry.star:
         return "starred"
     if entry.note:
@@ -271,14 +266,14 @@ def size(entry) -> int:
     return sum(_size_of(action) for action in actions_of(entry))
 
 
-_sizes: dict[int, int] = {}  # session id of an action → its bytes: the panel asks at each redraw
+_sizes = session.add(Memory())  # session id of an action → its bytes: the panel asks at each redraw
 
 
 def _size_of(action) -> int:
-    if action.session_uid not in _sizes:
+    if action.session_uid not in _sizes.known:
         keys = sum(_CURVE_BYTES + _KEY_BYTES * len(curve.keyframe_points) for curve in compat.all_curves(action))
-        _sizes[action.session_uid] = keys + provenance.size(action)
-    return _sizes[action.session_uid]
+        _sizes.known[action.session_uid] = keys + provenance.size(action)
+    return _sizes.known[action.session_uid]
 
 
 def remove(scene, index: int) -> list[str]:
@@ -362,24 +357,15 @@ def adopt(scene, rig: head.Rig, actions: list | None = None) -> int:
                 and provenance.SOURCE not in other
             ]
         )
-        frames = clock.scene_frames(performance.motion.frames)
         voice = about.get("voice", "")
         number = next_number(scene, rig.mesh, voice)
-        name = free_name(scene, _name_given(action, voice, performance.seed) or numbered(number), rig.mesh, voice)
-        entry = scene.thunder.takes.add()
-        entry.name, entry.number = name, number
-        entry.action, entry.head, entry.voice, entry.batch = action, rig.mesh, voice, batch
-        for other in more:
-            entry.more.add().action = other
+        name = _name_given(action, voice, performance.seed) or numbered(number)
+        entry = _enter(scene, rig, [action, *more], performance, voice, clock, number, name)
+        entry.batch = batch
         for part in (action, *more):
             part.use_fake_user = True
-        entry.seed, entry.score, entry.curve = performance.seed, performance.score, bars(performance.opening)
-        entry.words, entry.role = words_of_take(performance.provenance), role_of(performance.provenance).upper()
-        entry.asked = words_of_request(performance.provenance)
-        entry.first, entry.last = int(frames[0]), int(frames[-1])
         keyed = action.frame_range  # takes made by earlier versions have no leads
         entry.lead_in, entry.lead_out = max(0, entry.first - round(keyed[0])), max(0, round(keyed[1]) - entry.last)
-        entry.made = min(int(time.time()), LATEST)
         count += 1
     return count
 
@@ -406,11 +392,30 @@ def flip(scene, rig: head.Rig) -> str:
     return "My Animation"
 
 
+def by_uid(scene, uid: int | None):
+    """The take of a scene, or of no scene, whose first action has that session id; None if it is gone."""
+    return next((entry for entry in (scene.thunder.takes if scene else ()) if entry.action and entry.action.session_uid == uid), None)
+
+
 def rig_of(scene, entry) -> head.Rig:
     """The rig that a take was made for. Raises BadHead if it is gone."""
     if entry.head is None or entry.head.name not in scene.objects:
         raise BadRequest(f"The head of take “{entry.name}” is no longer in this scene: generate takes for another head")
     return head.resolve(entry.head)
+
+
+def animatable_rig(scene, entry) -> head.Rig:
+    """The same, if keys can be written on it and would be seen. Raises BadHead otherwise."""
+    rig = rig_of(scene, entry)
+    head.check_animatable(rig)
+    return rig
+
+
+def check_voice(entry, voice: strip.Voice) -> strip.Voice:
+    """The voice if a take is of it. Raises BadRequest otherwise."""
+    if voice.name != entry.voice:
+        raise BadRequest(f"“{entry.name}” is a take of “{entry.voice}”, but the chosen voice is “{voice.name}”: choose “{entry.voice}”")
+    return voice
 
 
 # ---- which one is shown
@@ -425,11 +430,8 @@ def of_voice(context) -> list[int]:
     mesh = chosen_mesh(context)
     places = [place for place, entry in enumerate(entries) if mesh is None or entry.head == mesh]
     if len({entries[place].voice for place in places}) > 1:
-        try:
-            voice = strip.find(context).name
-        except ThunderError:
-            return places
-        return [place for place in places if entries[place].voice == voice] or places
+        voice, _ = attempt(strip.find, context)
+        return [place for place in places if voice is not None and entries[place].voice == voice.name] or places
     return places
 
 
@@ -522,31 +524,39 @@ def _on_heads(settings) -> list[int]:
 
 
 def _is_on(entry) -> bool:
-    try:
-        return display.is_shown(head.resolve(entry.head), entry)
-    except ThunderError:
-        return False
+    rig, _ = attempt(head.resolve, entry.head)
+    return rig is not None and display.is_shown(rig, entry)
 
 
 def chosen_mesh(context):
     """Mesh of the head in the settings, None if there is none."""
-    try:
-        return head.find(context.scene, head.active_object(context)).mesh
-    except ThunderError:
-        return None
+    rig, _ = attempt(head.find, context.scene, head.active_object(context))
+    return None if rig is None else rig.mesh
+
+
+def take_at(settings, index: int):
+    """The take at an index of the list. Raises BadRequest."""
+    if index >= len(settings.takes):
+        raise BadRequest(f"There is no take {index + 1}: the list has {len(settings.takes)}")
+    return settings.takes[index]
+
+
+def show(settings, index: int, play: bool = False) -> None:
+    """Show the take at an index of the list (below 0: the animator's own animation), and play it. Raises ThunderError."""
+    scene = settings.id_data
+    if index < 0:
+        display.restore_own(shown_rig(settings) or head.find(scene, head.active_object(bpy.context)))
+        return
+    entry = take_at(settings, index)
+    display.show(rig_of(scene, entry), entry)
+    if play:
+        playback.start(scene, entry.first)
 
 
 def show_index(settings, index: int) -> None:
-    """Show the take at an index of the list (−1: the animator's own animation)."""
-    scene = settings.id_data
+    """The same for a property, which cannot report an error: it pops up."""
     try:
-        if 0 <= index < len(settings.takes):
-            entry = settings.takes[index]
-            display.show(rig_of(scene, entry), entry)
-            if settings.play_shown:
-                playback.start(scene, entry.first)
-        else:
-            display.restore_own(shown_rig(settings) or head.find(scene, head.active_object(bpy.context)))
+        show(settings, index if index < len(settings.takes) else -1, settings.play_shown)
     except ThunderError as error:
         if bpy.app.background:
             raise

@@ -57,12 +57,11 @@ class Thumbnails(Part):
         """Cut a picture into tiles. All others are freed where there are too many."""
         if uid not in self.icons and len(self.icons) >= MOST_KEPT:
             self.file_opened()
-        for tile in range(TILES if self.collection is not None else 0):
-            self.collection.pop(f"{uid}.{tile}", None)
         if self.collection is None:
             self.collection = bpy.utils.previews.new()
         icons = []
         for tile in range(TILES):
+            self.collection.pop(f"{uid}.{tile}", None)
             preview = self.collection.new(f"{uid}.{tile}")
             preview.icon_size = (SIZE, SIZE)
             preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image[:, tile * SIZE : (tile + 1) * SIZE]).ravel())
@@ -88,12 +87,10 @@ thumbnails = session.add(Thumbnails())
 
 def icons(entry) -> tuple[int, ...]:
     """Icons of a take's picture from left to right; none if its action does not store what it was made from."""
-    if entry.action is None:
-        return ()
-    uid, own = entry.action.session_uid, thumbnails.activity(entry)
+    own = thumbnails.activity(entry) if entry.action is not None else None
     if own is None:
         return ()
-    line, others = _line(entry)
+    uid, (line, others) = entry.action.session_uid, _line(entry)
     drawn = thumbnails.icons.get(uid)
     if drawn is None or drawn[0] != line:
         thumbnails.add(uid, line, picture(own, others))
@@ -102,7 +99,7 @@ def icons(entry) -> tuple[int, ...]:
 
 def _line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
     """The takes of a take's line (its head and voice) and batch that are known by now, itself among them: ids and what each does."""
-    end, ids, known = time.monotonic() + _BUDGET, [], []
+    end, known = time.monotonic() + _BUDGET, {}
     for other in entry.id_data.thunder.takes:
         if other.action is None or (other.head, other.voice, other.batch) != (entry.head, entry.voice, entry.batch):
             continue
@@ -110,9 +107,8 @@ def _line(entry) -> tuple[frozenset[int], list[np.ndarray]]:
             continue
         does = thumbnails.activity(other)
         if does is not None:
-            ids.append(other.action.session_uid)
-            known.append(does)
-    return frozenset(ids), known
+            known[other.action.session_uid] = does
+    return frozenset(known), list(known.values())
 
 
 def activity(performance) -> np.ndarray:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import lip_closures
 from ..heads import head
+from ..host import handlers
 from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
 from . import generation, provenance, take_list
@@ -123,18 +123,14 @@ def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
     record = of(scene, entry.voice)
     if record is None or not record.text.strip():
         raise BadRequest(f"“{entry.voice}” has no transcript: enter what it says")
-    voice = strip.of_take(context, entry)
-    if voice.name != entry.voice:
-        raise BadRequest(f"“{entry.name}” is a take of “{entry.voice}”, but the chosen voice is “{voice.name}”: choose “{entry.voice}”")
+    voice = take_list.check_voice(entry, strip.of_take(context, entry))
     take_list.rig_of(scene, entry)
     scene_name, uid, text = scene.name, entry.action.session_uid, record.text
-    sound = ""
-    try:
-        sound = yield from mixdown.sound_for_engine(client, voice)
-        result = yield from generation.ask(client, "closures", (0.05, 0.6), "Analyzing the voice", sound=sound, text=text)
-    finally:
-        if sound and not voice.path and os.path.exists(sound):
-            os.remove(sound)
+    result = yield from mixdown.with_sound(
+        client,
+        voice,
+        lambda sound: generation.ask(client, "closures", (0.05, 0.6), "Analyzing the voice", sound=sound, text=text),
+    )
     closed = result["closures"]
     if not closed:
         raise BadRequest("The transcript has no m, b or p: there is nothing to correct")
@@ -148,9 +144,7 @@ def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
         left_alone.append((closed[part.stop - 1][1] + _BESIDE, _FOR_EVER))
     # The animator has continued working meanwhile, and undo may have invalidated earlier references.
     scene = bpy.data.scenes.get(scene_name)
-    entry = next(
-        (each for each in (scene.thunder.takes if scene else ()) if each.action is not None and each.action.session_uid == uid), None
-    )
+    entry = take_list.by_uid(scene, uid)
     if entry is None:
         raise BadRequest("The take was deleted: show another and try again")
     rig = take_list.rig_of(scene, entry)
@@ -185,11 +179,7 @@ def _word_at(words: list, seconds: float) -> str:
     return next((word for word, start, end in words if start <= seconds <= end), "")
 
 
-def register():
-    bpy.utils.register_class(ThunderTranscript)
-    bpy.types.Scene.thunder_transcripts = CollectionProperty(type=ThunderTranscript)
-
-
-def unregister():
-    del bpy.types.Scene.thunder_transcripts
-    bpy.utils.unregister_class(ThunderTranscript)
+register, unregister = handlers.registration(
+    classes=(ThunderTranscript,),
+    properties=((bpy.types.Scene, "thunder_transcripts", CollectionProperty(type=ThunderTranscript)),),
+)

@@ -15,6 +15,7 @@ import bpy
 
 from ...thunder_core import records
 from ...thunder_core.animation.timing import Clock
+from ...thunder_core.errors import BadSound
 from ..host import compat
 from . import strip
 
@@ -73,6 +74,16 @@ def of_voice(scene, voice: strip.Voice) -> State | None:
         first, last = int(voice.clock.start), int(voice.last)
         return dataclasses.replace(state, first=first, last=last, limited=(first, last) != (state.first, state.last))
     return State("", voice.path, of_file(voice.path), "", voice.clock.start, math.floor(voice.clock.start), 0, voice.clock.fps)
+
+
+def voice_of(scene, now: State) -> strip.Voice:
+    """A voice as it plays now, from its first frame to its last."""
+    if not now.strip:
+        return strip.of_file(scene, now.path)
+    member = strip.named(scene, now.strip)
+    if member is None:
+        raise BadSound(f"The strip “{now.strip}” is no longer in the sequencer: choose another voice and generate again")
+    return strip.within(strip.of_strip(scene, member), now.first, now.last)
 
 
 def remember(action, state: State | None) -> None:

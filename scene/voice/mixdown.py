@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import bpy
 import numpy as np
@@ -17,11 +18,12 @@ from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, Cancelled, NoVoice, ThunderError
 from ...thunder_core.progress import no_progress
 from ..host import compat
-from ..host.jobs import stage, Step
+from ..host.jobs import renewed, stage, Step
 from ..host.session import Part, session
 from . import strip_file
 from .strip import lineage, move, named, sound_name, Voice
 
+T = TypeVar("T")
 MIX_PATIENCE = 5.0  # seconds without a byte written: Blender 5.2 mixes down in the background and reports no failure
 PIECE_SECONDS = 2.0  # length mixed down at once
 _HEADER = 44  # bytes of the header that `wav_header` makes
@@ -329,3 +331,14 @@ def sound_for_engine(client: Client, voice: Voice) -> Generator[Step, None, str]
     name_file(path, voice.name)
     yield from stage(mix_down(voice, path), "Mixing down the voice", 0.0, 0.05)
     return path
+
+
+def with_sound(client: Client, voice: Voice, work: Callable[[str], Generator[Step, None, T]]) -> Generator[Step, None, T]:
+    """Steps that do `work` with the path of a voice's sound, for the engine, and remove what was mixed down for it. Returns its value."""
+    sound = ""
+    try:
+        sound = yield from renewed(lambda: sound_for_engine(client, voice))
+        return (yield from work(sound))
+    finally:
+        if not voice.path and os.path.exists(sound):
+            os.remove(sound)

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...thunder_core.animation import activity
 from ...thunder_core.client import Client
 from ...thunder_core.errors import ThunderError
+from ...thunder_core.types import FPS
 from ..host.jobs import Step
 from ..host.session import Part, session
 from . import fingerprint, mixdown, strip, strip_file
@@ -201,3 +203,19 @@ def peaks_of(samples: np.ndarray, rate: int) -> np.ndarray:
     if not len(samples):
         return np.zeros((1, 2), np.float32)
     return np.stack([np.minimum.reduceat(samples, starts), np.maximum.reduceat(samples, starts)], 1).astype(np.float32)
+
+
+def loudness_of_take(scene, voice: strip.Voice, entry) -> Generator[Step, None, np.ndarray | None]:
+    """Steps that read a voice. Returns its loudness [T] at 25 fps from the first frame of a take of it on; None if it cannot be read.
+
+    The voice may have been moved or trimmed since the take was made.
+    """
+    cached = read(scene, voice)
+    while cached is not None and cached.reading:
+        yield Step(0.0, "Reading the voice")
+    if cached is None or cached.peaks is None:
+        return None
+    levels = activity.loudness(cached.peaks, PEAKS_PER_SECOND)
+    then, now = fingerprint.of_take(entry), fingerprint.of_voice(scene, voice)
+    late = round((then.seconds[0] - now.seconds[0]) * FPS) if then is not None and now is not None and then.last and now.last else 0
+    return np.concatenate([np.zeros(max(0, -late)), levels[max(0, late) :]])

@@ -333,9 +333,9 @@ def test_a_take_without_a_name_of_its_own_may_be_cleared(blender, stage):
     for place, name in ((0, "1"), (1, "2.2"), (2, "Warm"), (3, "44")):  # as an earlier version has left them
         entries[place].number, entries[place].name = 0, name
     entries[4].name = "Take 4"
-    assert [takes_take_list.is_replaceable(entry) for entry in entries] == [True, True, False, False, False, True]
+    assert [not takes_take_list.why_kept(entry) for entry in entries] == [True, True, False, False, False, True]
     entries[2].name = ""
-    assert entries[2].name == "Take 7" and takes_take_list.is_replaceable(entries[2])
+    assert entries[2].name == "Take 7" and not takes_take_list.why_kept(entries[2])
 
 
 def test_the_tooltip_of_a_take_tells_its_seed_and_what_was_done_with_it(blender, stage):
@@ -555,9 +555,9 @@ def test_a_take_of_another_head_than_the_chosen_one_is_not_acted_on(blender, sta
         assert not getattr(blender.ops.thunder, operator).poll()  # the buttons are grey
     assert {action.name for action in blender.data.actions} == actions and [entry.seed for entry in scene.thunder.takes] == [1, 2]
     assert takes_take_list.on_head(scene, rig.mesh).seed == 1 and takes_take_list.on_head(scene, other.mesh) is None
-    for panel in ("keep.THUNDER_PT_keep", "shape.THUNDER_PT_shape", "transcript.THUNDER_PT_transcript"):
-        name, cls = panel.split(".")
-        assert not getattr(importlib.import_module(f"thunder.panels.{name}"), cls).poll(blender.context)
+    panels = importlib.import_module("thunder.panels.shown_take")
+    for name in ("THUNDER_PT_keep", "THUNDER_PT_shape", "THUNDER_PT_transcript"):
+        assert not getattr(panels, name).poll(blender.context)
     scene.thunder.head = rig.mesh
     assert shown(blender) == 1
 

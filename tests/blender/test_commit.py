@@ -12,7 +12,7 @@ from thunder.scene.heads import head as head_module
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list, track_values
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.commit.choice import Choice, REGION_SETTINGS
+from thunder.scene.takes.commit.committing import Choice, REGION_SETTINGS
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import reduction, timing
 from thunder.thunder_core.animation.commit import line_records

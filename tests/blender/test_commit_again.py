@@ -9,7 +9,7 @@ from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.commit.choice import Choice
+from thunder.scene.takes.commit.committing import Choice
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core.animation import posing
 

@@ -8,7 +8,7 @@ from commit_stage import choose, numbers, seen, show, stage  # noqa: F401
 from thunder.scene.animation import fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat
-from thunder.scene.takes.commit import backups
+from thunder.scene.takes.commit import writing
 from thunder.thunder_core.animation import keyframes
 from thunder.thunder_core.face import displacement
 
@@ -159,10 +159,10 @@ def test_a_curve_with_any_modifier_is_committed_and_known_as_it_is(blender, stag
         modifier.control_points.add(20.0)
     commit(blender, stage, 40, to="OWN")
     (action,) = {target.animation_data.action for target in rig.targets if target.animation_data} - {None}
-    assert backups.is_as_committed(action)
+    assert writing.is_as_committed(action)
     changed = next(curve for curve in curves_of(rig) if "mouthSmileLeft" in curve.data_path).modifiers[0]
     changed.frame_start += 1
-    assert not backups.is_as_committed(action)
+    assert not writing.is_as_committed(action)
 
 
 def test_an_insert_moves_whatever_the_animators_curves_do(blender, stage):

@@ -11,7 +11,7 @@ from performances import key
 from thunder.scene.animation import display
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.commit.choice import chosen
+from thunder.scene.takes.commit.committing import chosen
 from thunder.thunder_core import types
 from thunder.thunder_core.animation import timing
 from timing import keeps

@@ -12,7 +12,7 @@ from thunder.scene.host import compat
 from thunder.scene.host.session import session
 from thunder.scene.takes import dialogue as takes_dialogue, take_list
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
-from thunder.scene.takes.commit.choice import chosen, REGION_SETTINGS
+from thunder.scene.takes.commit.committing import chosen, REGION_SETTINGS
 from thunder.scene.voice import strip
 from thunder.thunder_core.animation import posing, timing
 from thunder.thunder_core.animation.commit import line_records

@@ -9,8 +9,8 @@ from performances import key, performance, trim_start, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
 from thunder.scene.media import contact_sheet, puppets
-from thunder.scene.takes import loudness, provenance, take_list
-from thunder.scene.voice import fingerprint, strip
+from thunder.scene.takes import provenance, take_list
+from thunder.scene.voice import fingerprint, strip, voice_cache
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import activity, timing
 from thunder.thunder_core.face.lips import opening_mm
@@ -134,7 +134,7 @@ def test_a_row_shows_how_its_take_is_played(blender, stage, tmp_path):
     made = provenance.load(lively.action)
     made.motion.expression[10:20, made.channels.index("browInnerUp")] = 0.6
     made.motion.head[20:40, 1] = np.radians(15.0)
-    provenance.store(lively.action, made, provenance.clock_of(lively.action))
+    provenance.store(lively.action, made, provenance.clock_of(lively.action), lively.voice)
     lively.words, still.words = "less disgusted, more contemptuous, lively brows", ""
     loud = np.where(np.arange(50) < 25, 1.0, 0.2)
     for _ in contact_sheet.make(scene, rig, [lively, still], str(tmp_path / "sheet.png"), loud):
@@ -162,7 +162,7 @@ def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trim
     fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
 
     def loudest():
-        return int(np.argmax(progress.result(loudness.of_take(scene, strip.of_strip(scene, speaking), entry))))
+        return int(np.argmax(progress.result(voice_cache.loudness_of_take(scene, strip.of_strip(scene, speaking), entry))))
 
     assert loudest() in (25, 26)
     strip.move(speaking, 40)
@@ -267,7 +267,7 @@ def test_a_sheet_of_listeners_shows_what_they_do_and_no_mouths(blender, stage, t
     made.motion.expression[60:70, made.channels.index("browInnerUp")] = 0.6
     for lid in ("eyeBlinkLeft", "eyeBlinkRight"):
         made.motion.expression[80:85, made.channels.index(lid)] = 1.0
-    provenance.store(entries[0].action, made, provenance.clock_of(entries[0].action))
+    provenance.store(entries[0].action, made, provenance.clock_of(entries[0].action), entries[0].voice)
     for entry in entries:
         entry.role = "LISTENS"
     rows = [contact_sheet._row(entry, False) for entry in entries]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from performances import write_wav
 from played_engine import PlayedClient
-from thunder.operators import tidy_takes
+from thunder.operators import take_list as tidy_takes
 from thunder.panels import takes as panel
 from thunder.scene.animation import display
 from thunder.scene.engine import connection

@@ -18,7 +18,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.review import listening
-from thunder.scene.takes import explanation, generation, provenance, sampling
+from thunder.scene.takes import generation, provenance, sampling
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import errors
 from timing import keeps
@@ -102,7 +102,7 @@ def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):
     blender.ops.thunder.generate()
     entry, client = scene.thunder.takes[0], connection_module.client()
     before = contents(blender)
-    lines = jobs.run_through("Why", explanation.explain(client, scene, entry, entry.first + 20))
+    lines = jobs.run_through("Why", generation.explain(client, scene, entry, entry.first + 20))
     assert lines[0].startswith("The model sampled ") and any(line.startswith("Keep gaze") for line in lines[1:])
     scene.frame_set(entry.first + 20)
     assert blender.ops.thunder.explain_frame() == {"FINISHED"}
@@ -111,7 +111,7 @@ def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):
     for frame, kind, said in ((entry.last + 9, "SAMPLED", "move the playhead"), (entry.first, "MIXED", "is mixed")):
         entry.kind = kind
         with pytest.raises(errors.BadRequest, match=said):
-            jobs.run_through("Why", explanation.explain(client, scene, entry, frame))
+            jobs.run_through("Why", generation.explain(client, scene, entry, frame))
 
 
 def test_listening_follows_an_edit(blender, scene, connection, tmp_path):

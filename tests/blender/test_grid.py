@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mathutils import Vector
 from performances import key, performance
-from thunder.operators import play_grid
+from thunder.operators import side_by_side
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
 from thunder.scene.media import contact_sheet, grid, puppets, studio
@@ -158,7 +158,7 @@ def key_press(blender, watches, kind):
     """What the operator answers to a key, and whether its work was asked to stop."""
     from types import SimpleNamespace
 
-    operator = play_grid.THUNDER_OT_play_grid
+    operator = side_by_side.THUNDER_OT_play_grid
     event = SimpleNamespace(type=kind, value="PRESS")
     context = SimpleNamespace(screen=SimpleNamespace(is_animation_playing=True), workspace=None)
     return operator.modal(SimpleNamespace(watches=watches), context, event)

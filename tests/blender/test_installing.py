@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 from thunder.operators import install_engine
-from thunder.panels import engine
+from thunder.panels import preferences as engine
 from thunder.scene.engine import connection, install as install_module
 from thunder.thunder_core import errors, installer
 from timing import keeps

@@ -12,7 +12,7 @@ from thunder.scene.host import jobs
 from thunder.scene.review import listening, live_score, overlay
 from thunder.scene.takes import dialogue, provenance, take_list
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.commit.choice import chosen
+from thunder.scene.takes.commit.committing import chosen
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
@@ -206,7 +206,7 @@ def test_a_record_that_something_else_wrote_is_no_score(blender, lines):
 
 
 def test_what_is_committed_to_an_action_or_a_strip_is_known(blender, lines, engine):
-    from thunder.scene.takes.commit.committed import committed_to
+    from thunder.scene.takes.commit.committing import committed_to
 
     scene, rig, entry = lines
     assert committed_to(rig.mesh) == set()  # it has takes, which is something else
@@ -260,7 +260,7 @@ def drawn(panel, context):
 def test_a_grey_commit_button_says_why(blender, lines, engine):
     from types import SimpleNamespace
 
-    from thunder.panels.commit import THUNDER_PT_commit
+    from thunder.panels.shown_take import THUNDER_PT_commit
 
     scene, rig, entry = lines
     region, scale = SimpleNamespace(width=6000), SimpleNamespace(system=SimpleNamespace(ui_scale=1.0))

@@ -168,7 +168,7 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, three):
 
 
 def test_the_mix_goes_with_the_take_that_is_shown(blender, three):
-    panel = importlib.import_module("thunder.panels.mix").THUNDER_PT_mix
+    panel = importlib.import_module("thunder.panels.shown_take").THUNDER_PT_mix
     assert panel.poll(blender.context)
     blender.ops.thunder.select_take(index=-1)  # My Animation: nothing to mix with, as for the other panels of a take
     assert not panel.poll(blender.context)

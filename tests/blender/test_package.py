@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from unittest.mock import MagicMock
 
 import pytest
-from thunder.panels import first_steps
+from thunder.panels import sidebar
 from thunder.scene.engine import connection
 from thunder.thunder_core import engine_python
 
@@ -163,5 +163,5 @@ def test_a_package_for_another_python_says_which_one_to_install(blender, monkeyp
     )
     layout, preferences = MagicMock(), SimpleNamespace(system=SimpleNamespace(ui_scale=1))
     context = SimpleNamespace(scene=blender.context.scene, preferences=preferences, region=SimpleNamespace(width=10_000))
-    first_steps.THUNDER_PT_first_steps.draw(SimpleNamespace(layout=layout, _step=lambda *_: None), context)
+    sidebar.THUNDER_PT_first_steps.draw(SimpleNamespace(layout=layout, _step=lambda *_: None), context)
     assert wanted in layout.column().label.call_args.kwargs["text"]

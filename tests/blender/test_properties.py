@@ -74,7 +74,7 @@ ODD = st.sampled_from(
 def test_what_a_damaged_file_keeps_of_a_take_is_a_performance_or_none(blender, changes, about, sync):
     action = blender.data.actions.get("damaged") or blender.data.actions.new("damaged")
     made = performance(seconds=0.4, closed_at=())
-    provenance.store(action, made, timing.Clock(1.0, 24.0))
+    provenance.store(action, made, timing.Clock(1.0, 24.0), "line")
     assert provenance.kept(action) is not None
     for name, value in changes.items():
         if value is None:

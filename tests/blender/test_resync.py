@@ -12,7 +12,7 @@ from thunder.scene.host import compat, idle
 from thunder.scene.review import live_score
 from thunder.scene.takes import dialogue, provenance, renames, resync as resync_module, take_list
 from thunder.scene.takes.commit import committing
-from thunder.scene.takes.commit.choice import Choice
+from thunder.scene.takes.commit.committing import Choice
 from thunder.scene.takes.shape.stored import is_shaped
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import errors, progress

@@ -102,5 +102,5 @@ def test_the_source_of_a_minute_costs_milliseconds(blender, stage):
         action()
         return time.perf_counter() - began
 
-    keeps(0.02, least(lambda: provenance.store(entry.action, made, clock)), "storing the source of a minute")
+    keeps(0.02, least(lambda: provenance.store(entry.action, made, clock, entry.voice)), "storing the source of a minute")
     keeps(0.02, least(lambda: provenance.load(entry.action)), "loading the source of a minute")

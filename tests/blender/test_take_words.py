@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import bpy
 import pytest
-from thunder.panels import take_list
+from thunder.panels import takes as take_list
 from thunder.thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS
 
 

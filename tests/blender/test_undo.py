@@ -16,11 +16,12 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
-from thunder.scene.takes import dialogue, generation, keep, manual_closures, mix, resync, take_list
+from thunder.scene.takes import dialogue, generation, keep, mix, resync, take_list
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
-from thunder.scene.takes.commit.choice import chosen
+from thunder.scene.takes.commit.committing import chosen
 from thunder.scene.takes.direction import looking
 from thunder.scene.takes.sampling import Sampling
+from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
 
@@ -74,7 +75,7 @@ def commit(blender, client):
 
 def close_lips(blender, client):
     scene, rig, entry = shown(blender)
-    return jobs.stage(manual_closures.close(rig, entry, 48), "Close Lips")
+    return jobs.stage(applying.close_lips(rig, entry, 48), "Close Lips")
 
 
 def update_eyes(blender, client):

@@ -32,7 +32,7 @@ def commit(trace):
     install_alias()
     import commit_stage
 
-    committing, choice = (importlib.import_module(f"thunder.scene.takes.commit.{name}") for name in ("committing", "choice"))
+    committing = importlib.import_module("thunder.scene.takes.commit.committing")
     head, take_list = (importlib.import_module(f"thunder.scene.{name}") for name in ("heads.head", "takes.take_list"))
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     bpy.ops.thunder.add_head()
@@ -41,7 +41,7 @@ def commit(trace):
     commit_stage.animate(head.find(scene))
     entry = commit_stage.show((scene, head.find(scene), take_list))
     first = trace(extensions / "thunder")
-    work = committing.commit(head.find(scene), entry, "line", choice.chosen(scene, entry))
+    work = committing.commit(head.find(scene), entry, "line", committing.chosen(scene, entry))
     sys.setprofile(first)
     try:
         for _ in work:

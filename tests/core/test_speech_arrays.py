@@ -14,7 +14,7 @@ from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import at_frames, loudness, phonetic, presence, softmax, SpeechEncoder
 from thunder_core.engine.speech.features import Units
 from thunder_core.engine.speech.phones import PHONES, SILENCE
-from thunder_core.networks import encoder as encoder_network, mel as mel_network
+from thunder_core.networks import encoder as encoder_network
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.types import RATE
 
@@ -74,23 +74,10 @@ def test_the_transform_is_torchs(window, size, pad, length):
 
 @pytest.mark.parametrize("window", [400, 640])
 def test_log_mels_are_torchaudios(samples, window):
-    theirs, ours = mel_network.LogMel(window)(tensor(samples))[0].numpy(), mel.log_mel(samples, window)
+    theirs, ours = encoder_network.LogMel(window)(tensor(samples))[0].numpy(), mel.log_mel(samples, window)
     assert ours.dtype == np.float32 and ours.shape == theirs.shape
     # Of bands near the floor both know the last digits only.
     assert np.abs(ours - theirs).max() < 4e-3 and np.abs(ours - theirs).mean() < 2e-5
-
-
-@pytest.mark.parametrize("length", [1, 100, 320, 5000])
-def test_levels_of_short_sounds_are_those_of_training(length):
-    samples = noise(1)[:length]
-    assert mel.active_level(samples) == pytest.approx(mel_network.active_level(tensor(samples)).item(), rel=1e-6)
-
-
-def test_levels_are_those_of_training(samples):
-    assert mel.active_level(samples) == pytest.approx(mel_network.active_level(tensor(samples)).item(), rel=1e-6)
-    assert mel.gain(samples) == pytest.approx(mel_network.gain(tensor(samples)).item(), rel=1e-6)
-    ours = mel.level(samples)
-    assert ours.dtype == np.float32 and np.allclose(ours, mel_network.level(tensor(samples))[0].numpy(), rtol=1e-6, atol=0)
 
 
 def test_loudness_is_the_level_of_windows_around_the_frames(samples):
@@ -134,7 +121,7 @@ def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
     samples = voice(9)
     network = encoder_network.SpeechEncoder.load(SHIPPED)
     with torch.no_grad():
-        theirs = [each[0].numpy() for each in network.encode(network.prepare(mel_network.level(tensor(samples))))]
+        theirs = [each[0].numpy() for each in network.encode(network.prepare(encoder_network.level(tensor(samples))))]
     for ours in (SpeechEncoder.load(SHIPPED).analyse(samples), network.reader().analyse(samples)):
         for one, other in zip(ours, theirs):
             assert one.dtype == np.float32 and one.shape == other.shape and np.abs(one - other).max() < 2e-3

@@ -30,13 +30,13 @@ def only_open(*names):
         key=lambda panel: hasattr(panel, "bl_parent_id"),
     )
     wanted = {f"THUNDER_PT_{name}" for name in names}
-    wanted |= {panel.bl_parent_id for panel in panels if panel.bl_idname in wanted and hasattr(panel, "bl_parent_id")}
+    wanted |= {panel.bl_parent_id for panel in panels if panel.__name__ in wanted and hasattr(panel, "bl_parent_id")}
     for panel in reversed(panels):
         bpy.utils.unregister_class(panel)
     for panel in panels:
         options = set(getattr(panel, "bl_options", set()))
         if "HIDE_HEADER" not in options:
-            panel.bl_options = options - {"DEFAULT_CLOSED"} | (set() if panel.bl_idname in wanted else {"DEFAULT_CLOSED"})
+            panel.bl_options = options - {"DEFAULT_CLOSED"} | (set() if panel.__name__ in wanted else {"DEFAULT_CLOSED"})
         bpy.utils.register_class(panel)
 
 

@@ -10,16 +10,14 @@ import bpy
 
 from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.drawing import edited_warning, Report, stale_warning
-from ....thunder_core.errors import ThunderError
+from ....thunder_core.errors import attempt, ThunderError
 from ....thunder_core.progress import mapped
-from ....thunder_core.types import LISTENS
 from ...animation import display
 from ...heads import head
 from ...host.jobs import Step
-from ...voice import fingerprint
 from .. import dialogue, take_list
 from . import committing, reading
-from .choice import chosen
+from .committing import chosen, is_committed
 
 _MOST_LINES, _LONGEST_LINE = 3, 24  # lines named in a message, and bytes of each name
 
@@ -72,53 +70,13 @@ class Done:
         return [*filter(None, dict.fromkeys((*edited, *stale)))]
 
 
-def is_committed(scene, rig: head.Rig, entry) -> bool:
-    """Whether the animation of a head has a take's line on the frames and with the regions that the Commit settings choose.
-
-    A line whose take is shown is not: the animator has chosen what to commit. Into a new action every line has to go.
-    """
-    shown, choice = display.shown_action(rig), chosen(scene, entry)
-    if entry.action == shown or choice.to == "NEW":
-        return False
-    moving = set(display.own_actions(rig)) if shown is not None else set()
-    for target in rig.targets:
-        if target.animation_data is not None:
-            moving |= {target.animation_data.action} if shown is None else set()
-            tracks = (track for track in target.animation_data.nla_tracks if not track.mute)
-            moving |= {strip.action for track in tracks for strip in track.strips if not strip.mute}
-    committed = [line for action in moving for line in getattr(line_records.lines_of(action), "lines", ())]
-    committed_here = [line for line in committed if (line.name, line.first, line.last) == (entry.voice, choice.first, choice.last)]
-    return any(not line.regions or choice.regions <= line.regions for line in committed_here)
-
-
-def _leave(scene, line: dialogue.Line, entry, done: Done) -> bool:
-    """Whether a line is left as it was committed; if so, record it. Lines that cannot be committed are not skipped: their commit reports
-    why."""
-    try:
-        already = is_committed(scene, head.resolve(line.speaker), entry)
-    except ThunderError:
-        return False
-    if already:
-        done.already.append(line.strip)
-    return already
-
-
 def take_of(scene, line: dialogue.Line):
     """The take of a line that is committed: the one its head shows, else the best starred one, else the best by lip-sync of those that are
     not folded.
 
     None if it has none that fits the line as it is.
     """
-    fitting = [
-        entry
-        for entry in scene.thunder.takes
-        if entry.voice == line.strip
-        and entry.head == line.speaker
-        and entry.action is not None
-        and entry.role != LISTENS.upper()
-        and not entry.hidden
-        and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
-    ]
+    fitting = [entry for entry in dialogue.takes_of(scene, line.strip, line.speaker) if not entry.hidden]
     shown = display.shown_action(head.resolve(line.speaker)) if fitting else None
 
     def rank(entry):
@@ -161,10 +119,10 @@ def commit_all(scene, done: Done, again: bool = False) -> Generator[Step, None, 
             done.left_out.append(f"“{line.strip}”: {line.why_not}")
         elif (entry := take_of(scene, line)) is None:
             done.left_out.append(f"“{line.strip}” has no take that matches it: generate some first")
+        elif not again and attempt(is_committed, scene, line.speaker, entry)[0]:
+            done.already.append(line.strip)
         else:
-            todo.append((line, entry))
-    if not again:
-        todo = [(line, entry) for line, entry in todo if not _leave(scene, line, entry, done)]
+            todo.append((line, entry))  # one that cannot be committed too: its commit reports why
     error: ThunderError | None = None
     for number, (line, entry) in enumerate(todo):
         try:

@@ -85,9 +85,14 @@ def by_place(action, slot: str) -> dict[Place, bpy.types.FCurve]:
     return {(curve.data_path, curve.array_index): curve for curve in compat.curves_of(action, slot)}
 
 
+def nla_tracks(target) -> list[bpy.types.NlaTrack]:
+    """The NLA tracks of a target."""
+    return list(target.animation_data.nla_tracks) if target.animation_data else []
+
+
 def played_strips(target) -> Iterator:
     """(track, strip) of the NLA strips on a target that play an action, but for those of shown takes."""
-    for track in target.animation_data.nla_tracks if target.animation_data else ():
+    for track in nla_tracks(target):
         if not track.mute and not track.name.startswith(display.TRACK):
             yield from ((track, strip) for strip in track.strips if strip.action is not None and not strip.mute)
 

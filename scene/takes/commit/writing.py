@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 
 import bpy
+import numpy as np
 
 from ....thunder_core.animation import placing, posing
 from ....thunder_core.animation.commit import line_records
@@ -21,8 +23,8 @@ from ...host import compat
 from ...host.jobs import stage, Step
 from .. import provenance
 from ..shape import sliders
-from . import backups, modifiers
-from .reading import by_place, played_strips, STILL_POSE
+from . import modifiers
+from .reading import by_place, nla_tracks, played_strips, STILL_POSE
 
 Curves = Sequence[Sequence[NewCurve]]  # of each target
 
@@ -43,12 +45,11 @@ def write(rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing) ->
     for action in filter(None, left):
         action.use_fake_user = True  # without a user the next save would drop it
     about = record.to_dict() if (record := record_of(display.actions_of(entry)[0])) else {}
-    for action in actions:
-        _record(action, about, plan, drawing)
     if "Mouth" in plan.choice.regions:
         _label(actions[0], plan, drawing)
     for action in actions:
-        backups.remember(action)
+        _record(action, about, plan, drawing)
+        remember_committed(action)
     for track, value in drawing.still:
         if rna_paths.exists(rig.targets[track.block], track.path):
             rna_paths.put(rig.targets[track.block], track.path, track.index, value)
@@ -97,7 +98,7 @@ class _Restore:
         self.made: list = []
         self.backups: dict = {}
         self._own = [(action, action.name, action.use_fake_user) for action in dict.fromkeys(filter(None, own))]
-        self._nla_tracks = [_addresses(target) for target in rig.targets]
+        self._nla_tracks = [{track.as_pointer() for track in nla_tracks(target)} for target in rig.targets]
 
     def undo(self) -> None:
         """Give it back, in whichever step the commit ended."""
@@ -111,9 +112,9 @@ class _Restore:
         else:
             for action, _, had_user in self._own:
                 action.use_fake_user = had_user
-        for target, nla_tracks in zip(self.rig.targets, self._nla_tracks):
-            for track in list(target.animation_data.nla_tracks) if target.animation_data else ():
-                if track.as_pointer() not in nla_tracks:
+        for target, before in zip(self.rig.targets, self._nla_tracks):
+            for track in nla_tracks(target):
+                if track.as_pointer() not in before:
                     target.animation_data.nla_tracks.remove(track)
         for index, target in enumerate(self.rig.targets):  # restore_own does nothing if no take is shown
             compat.assign_action(target, *display.part_of(display.actions_of(self.entry), self.rig, index))
@@ -170,34 +171,36 @@ class _Writing:
                 copies[action].use_fake_user = False
                 yield Step(0.9, "Writing keys", busy=True)
         if not copies:
-            fresh = yield from self._fresh(written)
-        results = []
-        for index, (target, action, state) in enumerate(zip(self.rig.targets, self.own, self.states)):
-            slot = state.get("slot", "")
-            if action is not None:
-                result = copies[action]
-            elif copies and compat.HAS_SLOTS:
-                result, slot = next(iter(copies.values())), ""
-            elif copies:  # before 4.4 an action is one data-block's
-                (result,), (curves,) = compat.new_action(free_name(f"{self.plan.names.lines.name} {target.id_type.title()}"), [target])
-                self.restore.made.append(result)
-            else:
-                results.append((fresh[min(index, len(fresh) - 1)], ""))
-                continue
-            yield from stage(self._write(compat.curves_in(result, target, slot), written[index]), "Writing keys", 0.95, 0.95)
-            results.append((result, slot))
-        for action in self.own:
-            if action is not None:
-                action.use_fake_user = True  # without a user the next save would drop it
+            return (yield from self._alone(written))
+        results = yield from self._put_into(copies, written)
+        for action in copies:
+            action.use_fake_user = True  # without a user the next save would drop it
         self._assign(results)
         return list(dict.fromkeys(action for action, _ in results))
+
+    def _put_into(self, wanted: dict, written: Curves) -> Generator[Step, None, list]:
+        """Steps that write the curves. wanted: the animator's action → the one that gets its targets' curves. Returns (action, slot) of
+        each target."""
+        results = []
+        for target, action, state, curves in zip(self.rig.targets, self.own, self.states, written):
+            slot = state.get("slot", "")
+            if action is not None:
+                result = wanted[action]
+            elif compat.HAS_SLOTS:
+                result, slot = next(iter(wanted.values())), ""
+            else:  # before 4.4 an action is one data-block's
+                (result,), _ = compat.new_action(free_name(f"{self.plan.names.lines.name} {target.id_type.title()}"), [target])
+                self.restore.made.append(result)
+            yield from stage(self._write(compat.curves_in(result, target, slot), curves), "Writing keys", 0.95, 0.95)
+            results.append((result, slot))
+        return results
 
     def _in_place(self, written: Curves) -> Generator[Step, None, list]:
         """Steps that write into the animator's actions, after a backup copy if chosen. A backup of an action that was not edited since the
         last commit is removed again, because the earlier backup contains all of the animator's work."""
         needless = []
         for action in dict.fromkeys(filter(None, self.own)) if self.plan.choice.backup else ():
-            if not any(self.drawing.edited) and backups.is_as_committed(action):
+            if not any(self.drawing.edited) and is_as_committed(action):
                 needless.append(action)
             backup = action.copy()
             self.restore.made.append(backup)
@@ -205,17 +208,9 @@ class _Writing:
             backup.name, backup.use_fake_user = free_name(f"{action.name} · before Commit", backup), True
             yield Step(0.95, "Writing keys", busy=True)
         # From here on without a pause, so that the animator's own action is never visible half written.
-        first = next(action for action in self.own if action is not None)
-        results = []
-        for target, action, state, wanted in zip(self.rig.targets, self.own, self.states, written):
-            slot = state.get("slot", "")
-            if action is None and not compat.HAS_SLOTS:
-                (action,), _ = compat.new_action(free_name(f"{self.plan.names.lines.name} {target.id_type.title()}"), [target])
-            elif action is None:
-                action, slot = first, ""
-            value_of(self._write(compat.curves_in(action, target, slot), wanted))
-            results.append((action, slot))
-        for action in dict.fromkeys(filter(None, self.own)):
+        own = dict.fromkeys(filter(None, self.own))
+        results = value_of(self._put_into({action: action for action in own}, written))
+        for action in own:
             if (name := self.plan.names.in_place(action.name)) != action.name:
                 action.name = free_name(name, action)
         self._assign(results)
@@ -240,7 +235,12 @@ class _Writing:
             if still[index] is not None:
                 nla.hold_pose(target, STILL_POSE, still[index], index)
             if action is not None:
-                _push_down(target, action, state)
+                # It plays as it did as the active action, everywhere if it moves beyond its keys: cycles, noise, or lines that run on.
+                goes_on = any(len(curve.modifiers) or curve.extrapolation != "CONSTANT" for curve in compat.all_curves(action))
+                held = state.get("action_extrapolation", "HOLD")
+                blending = state.get("action_blend_type", "REPLACE"), state.get("action_influence", 1.0)
+                playing = nla.Playing(state.get("slot", ""), held, *blending)
+                nla.push_down(target, action.name, action, playing, everywhere=held == "HOLD" and goes_on)
             compat.assign_action(target, None)
             if written[index]:
                 self._lay(target, actions[min(index, len(actions) - 1)], index, self.plan.choice.span)
@@ -255,9 +255,8 @@ class _Writing:
         wanted: list[list[NewCurve]] = []
         for index, (target, curves) in enumerate(zip(self.rig.targets, written)):
             moved = set(by_place(self.own[index], self.states[index].get("slot", "")))
-            for track in target.animation_data.nla_tracks if target.animation_data else ():
-                for strip in filter(lambda strip: strip.action is not None, track.strips):
-                    moved |= set(by_place(strip.action, compat.strip_slot(strip)))
+            for strip in (strip for track in nla_tracks(target) for strip in track.strips):
+                moved |= set(by_place(strip.action, compat.strip_slot(strip)))
             places = {(track.path, track.index): place for place, track in self.rig.tracks_of(target)}
             wanted.append([])
             for curve in curves:
@@ -270,8 +269,7 @@ class _Writing:
         actions, collections = compat.new_action(STILL_POSE, self.rig.targets)
         self.restore.made += actions
         for collection, curves in zip(collections, wanted):
-            for _ in self._write(collection, curves):
-                pass
+            value_of(self._write(collection, curves))
         for action in actions:
             action.use_fake_user = False
         return [actions[min(index, len(actions) - 1)] if wanted[index] else None for index in range(len(self.rig.targets))]
@@ -322,20 +320,44 @@ def _remove_strips(target, strips: list) -> None:
             target.animation_data.nla_tracks.remove(track)
 
 
-def _addresses(target) -> set[int]:
-    """Addresses of a target's NLA tracks."""
-    return {track.as_pointer() for track in target.animation_data.nla_tracks} if target.animation_data else set()
+# ---- whether an action is still as a commit left it: then stored copies of it hold all of the animator's work
+
+AS_COMMITTED = "thunder_as_committed"  # custom property of an action: checksum of its curves after the last commit to it
+_NOT_EDITED = ("is_valid", "rna_type", "show_expanded", "active")  # properties of a modifier that do not affect the curve
 
 
-def _push_down(target, action, state: dict) -> None:
-    """Let the animator's action play as an NLA strip, as it played as the active action."""
-    extrapolation = state.get("action_extrapolation", "HOLD")
-    playing = nla.Playing(
-        state.get("slot", ""), extrapolation, state.get("action_blend_type", "REPLACE"), state.get("action_influence", 1.0)
-    )
-    nla.push_down(target, action.name, action, playing, everywhere=extrapolation == "HOLD" and _goes_on(action))
+def remember_committed(action) -> None:
+    """Note that an action is as a commit left it."""
+    action[AS_COMMITTED] = _sum(action)
 
 
-def _goes_on(action) -> bool:
-    """Whether an action moves beyond its keys: cycles, noise, or curves that run on in a line."""
-    return any(len(curve.modifiers) or curve.extrapolation != "CONSTANT" for curve in compat.all_curves(action))
+def is_as_committed(action) -> bool:
+    """Whether an action's curves and pose markers are unchanged since the last commit to it."""
+    return action.get(AS_COMMITTED) == _sum(action)
+
+
+def _sum(action) -> str:
+    """A sum of an action's curves: keys, handles, modifiers; and of its pose markers."""
+    total = 0
+    for curve in compat.all_curves(action):
+        modifiers = [
+            (name, _plain(getattr(modifier, name)))
+            for modifier in curve.modifiers
+            for name in sorted(prop.identifier for prop in modifier.bl_rna.properties)
+            if name not in _NOT_EDITED
+        ]
+        about = (curve.data_path, curve.array_index, curve.extrapolation, curve.mute, curve.group.name if curve.group else "", modifiers)
+        total = zlib.crc32(repr(about).encode(), total)
+        for part in fcurves.read(curve).values():
+            total = zlib.crc32(np.ascontiguousarray(part).tobytes(), total)
+    markers = [(marker.name, marker.frame) for marker in action.pose_markers]
+    return f"{zlib.crc32(repr(markers).encode(), total):08x}"
+
+
+def _plain(value):
+    """A setting as a value that is written out the same each time."""
+    if hasattr(value, "bl_rna"):
+        return ""
+    if hasattr(value, "foreach_get") and hasattr(next(iter(value), None), "frame"):  # points of an envelope
+        return [(point.frame, point.min, point.max) for point in value]
+    return tuple(value) if hasattr(value, "__len__") and not isinstance(value, str) else value

@@ -33,7 +33,7 @@ from ...heads import head, head_state
 from ...host import handlers, idle, jobs
 from ...host.session import Part, session
 from ...voice import fingerprint, voice_cache
-from .. import generation, provenance, resync, take_list, thumbnails, track_values
+from .. import generation, provenance, take_list, thumbnails, track_values
 from ..sampling import Sampling
 from ..shape.stored import is_shaped
 from . import asking, looking, sliders
@@ -70,9 +70,6 @@ class Live(Part):
         self.request: _Request | None = None
         self.drop()
 
-    def release(self) -> None:
-        self.drop()
-
     def drop(self) -> None:
         """Follow no take any more."""
         if self.request is not None:
@@ -84,10 +81,11 @@ class Live(Part):
         self.written: tuple[Asked | None, bool] = (None, False)
         self.request = None
 
+    release = drop
+
     def file_opened(self) -> None:
         self.drop()
         self.sentence = ""
-        self.task.stop()
 
     # ---- triggers
 
@@ -142,11 +140,11 @@ class Live(Part):
 
     def resume(self, entry) -> None:
         """Finish a take that an undo or a redo has restored unfinished."""
-        effort = _unfinished(entry.action, self.token)
-        if effort is not None:
+        mark = str(entry.action.get(PENDING, "")).split()
+        if len(mark) == 3 and mark[0] == self.token:
             self._begin(entry)
             self.original, self.written = None, (None, False)
-            self.sampling = self.sampling.at(effort)
+            self.sampling = self.sampling.at(mark[2])
             self.moved_at = 0.0
             self.task.postpone(_POLL_SECONDS)
 
@@ -173,7 +171,7 @@ class Live(Part):
         if entry is None:
             self.drop()
             return None
-        if session.job is not None or _is_dragging_keys():
+        if session.job is not None or is_dragging_keys():
             return _BUSY_SECONDS
         rig = take_list.rig_of(scene, entry)
         asked = self._asked(rig, entry)
@@ -196,7 +194,7 @@ class Live(Part):
         if is_there and is_final:
             if as_before and self.copied is not None and not is_resting:
                 return _POLL_SECONDS
-            self._done(entry)
+            entry.action.pop(PENDING, None)
             if as_before:
                 self._withdraw(scene, entry)
             return None
@@ -223,9 +221,8 @@ class Live(Part):
 
     def _sample(self, scene, entry, asked: Asked, is_final: bool) -> Generator:
         """Steps that sample the take's seed again. Return a list of one Performance."""
-        client = connection.client()
-        client.start()
-        voice = resync.voice_of(scene, fingerprint.of_take(entry))
+        client = connection.started()
+        voice = fingerprint.voice_of(scene, fingerprint.of_take(entry))
         sampling = replace(self.sampling if is_final else self.sampling.at(DRAFT), asked=asked, sums=take_list.rig_of(scene, entry).sums)
         cached = voice_cache.of(scene, voice)
         if cached is None or not cached.path:
@@ -252,7 +249,7 @@ class Live(Part):
         if before is not None and before.provenance.get("weights") != made.provenance.get("weights"):
             raise BadRequest(f"“{entry.name}” was sampled with other weights, so it does not follow the sliders: press Generate Takes")
         if there.look is not None and made.look is None:
-            made = looking.aimed(made, looking.target_again(there.look))
+            made = looking.aimed(made, there.look)
         clock = provenance.clock_of(action)
         values = result(keying.values_of(rig, made, clock))
         keying.key_again(rig, display.actions_of(entry), track_values.curves(rig, entry), made, values)
@@ -261,10 +258,6 @@ class Live(Part):
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
         thumbnails.thumbnails.forget(self.uid)
         jobs.redraw()
-
-    def _done(self, entry) -> None:
-        if PENDING in entry.action:
-            del entry.action[PENDING]
 
     def _withdraw(self, scene, entry) -> None:
         """Remove a copy that is as the take that it was copied from, and show that one again."""
@@ -310,14 +303,11 @@ def _entry(scene, direction):
 
 def _find(uid: int):
     """(scene, entry) of the take of an action, (None, None) if it is gone."""
-    for scene in bpy.data.scenes:
-        for entry in scene.thunder.takes:
-            if entry.action is not None and entry.action.session_uid == uid:
-                return scene, entry
-    return None, None
+    found = ((scene, take_list.by_uid(scene, uid)) for scene in bpy.data.scenes)
+    return next(((scene, entry) for scene, entry in found if entry is not None), (None, None))
 
 
-def _is_dragging_keys() -> bool:
+def is_dragging_keys() -> bool:
     """Whether a tool is being used that may hold keys."""
     manager = bpy.context.window_manager
     busy = (op.bl_idname for window in (manager.windows if manager else ()) for op in getattr(window, "modal_operators", ()))
@@ -331,12 +321,6 @@ def _same(one: Asked | None, other: Asked | None) -> bool:
     return alike and (one.spread, one.as_asked, one.like) == (other.spread, other.as_asked, other.like)
 
 
-def _unfinished(action, token: str) -> str | None:
-    """The effort that a take still has to be sampled with, None if it is finished or of another session."""
-    mark = str(action.get(PENDING, "")).split()
-    return mark[2] if len(mark) == 3 and mark[0] == token else None
-
-
 @bpy.app.handlers.persistent
 def _after_undo(*_):
     scene = bpy.context.scene
@@ -347,14 +331,5 @@ def _after_undo(*_):
     live.resume(entry)
 
 
-_HANDLERS = (("undo_post", _after_undo), ("redo_post", _after_undo))
-
-
-def register():
-    sliders.listeners.append(live.moved)
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    handlers.remove(_HANDLERS)
-    sliders.listeners.remove(live.moved)
+sliders.listeners.append(live.moved)
+register, unregister = handlers.registration((("undo_post", _after_undo), ("redo_post", _after_undo)))

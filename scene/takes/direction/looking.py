@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -18,49 +18,33 @@ from ....thunder_core.types import FPS
 from ...animation import display, keying
 from ...heads import head
 from ...host import compat
-from .. import provenance, thumbnails, track_values
+from .. import provenance, take_list, thumbnails, track_values
 from ..shape.stored import is_shaped
 from . import sliders
 
 _EYES = ("eye_left", "eye_right")
 
 
-@dataclass(frozen=True)
-class Target:
-    """The eyes' target over a line, as in Look (thunder_core/animation/gaze.py)."""
-
-    points: np.ndarray
-    joint: np.ndarray
-    eyes: np.ndarray
-    leaves: float
-    follows: float = 0.0
-
-
-def target_again(look: Look) -> Target:
-    """The target that a take's eyes look at."""
-    return Target(look.points, look.joint, look.eyes, look.leaves, look.follows)
-
-
-def aimed(performance: keying.Performance, target: Target) -> keying.Performance:
-    """The take with eyes that look at a target, and a head that follows it."""
+def aimed(performance: keying.Performance, target: Look) -> keying.Performance:
+    """The take with eyes that look at a target, and a head that follows it; what another take's did with that target is not asked for."""
     performance = freed(performance)
     motion = performance.motion
     own, own_head = (np.zeros_like(motion.jaw) if part is None else part for part in (motion.eyes, motion.head))
-    look = Look(target.points, target.joint, target.eyes, target.leaves, own, target.follows, own_head)
+    look = replace(target, own=own, own_head=own_head)
     turned = look.head()
     return replace(performance, motion=replace(motion, eyes=look.turned(turned), head=turned), look=look)
 
 
 def freed(performance: keying.Performance) -> keying.Performance:
     """A take whose eyes and head go their own way again."""
-    look = performance.look
+    look, motion = performance.look, performance.motion
     if look is None:
         return performance
-    own_head = performance.motion.head if look.own_head is None else look.own_head
-    return replace(performance, motion=replace(performance.motion, eyes=look.own, head=own_head), look=None)
+    own_head = motion.head if look.own_head is None else look.own_head
+    return replace(performance, motion=replace(motion, eyes=look.own, head=own_head), look=None)
 
 
-def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[float, None, Target | None]:
+def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[float, None, Look | None]:
     """Find the position of a head's target on `frames` frames at 25 fps. Returns None if the head looks freely.
 
     Steps through the scene's frames if the target moves, and returns to the current one. Raises BadRequest.
@@ -71,11 +55,17 @@ def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[floa
     wanted = _wanted(scene, rig, direction)
     bones = rig.armature.data.bones
     joint, eyes = (_axes(Vector(place)) for place in (bones["neck"].head_local, _middle(rig.armature)))
-    points = np.empty((frames, 3), np.float32)
-    if not (_moves(rig.armature) or _moves(wanted) or _is_posed(_seen_head(wanted)) or _switches(scene, direction)):
+    by_camera = direction.look_at == "CAMERA"
+    points, still = np.empty((frames, 3), np.float32), np.zeros((frames, 3), np.float32)
+    target = Look(points, joint, eyes, direction.looks_away, still, direction.head_follows)
+    if not (
+        _moves(rig.armature)
+        or _moves(wanted)
+        or _is_posed(_seen_head(wanted))
+        or (by_camera and any(marker.camera for marker in scene.timeline_markers))
+    ):
         points[:] = _seen(rig.armature, wanted, bpy.context.evaluated_depsgraph_get())
-        return Target(points, joint, eyes, direction.looks_away, direction.head_follows)
-    leaves, follows, by_camera = direction.looks_away, direction.head_follows, direction.look_at == "CAMERA"
+        return target
     kept, fraction = scene.frame_current, scene.frame_subframe
     try:
         for row, frame in enumerate(clock.frame(np.arange(frames) / FPS)):
@@ -86,7 +76,7 @@ def target_of(scene, rig: head.Rig, clock: Clock, frames: int) -> Generator[floa
             yield (row + 1) / frames
     finally:
         scene.frame_set(kept, subframe=fraction)
-    return Target(points, joint, eyes, leaves, follows)
+    return target
 
 
 def check(scene, rig: head.Rig) -> None:
@@ -115,7 +105,7 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
     Nothing is written before the targets are known. Raises BadRequest.
     """
     ready: list[tuple[int, Clock, keying.Performance]] = []
-    targets: dict[tuple[Clock, int], Target | None] = {}
+    targets: dict[tuple[Clock, int], Look | None] = {}
     for number, entry in enumerate(entries):
         performance = None if provenance.is_edited(entry) or is_shaped(entry.action) else provenance.load(entry.action)
         if performance is None:
@@ -127,7 +117,7 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
         target = targets[key]
         ready.append((entry.action.session_uid, key[0], made if target is None else aimed(made, target)))
     for number, (uid, clock, made) in enumerate(ready):
-        entry = next((entry for entry in entries_of(scene) if entry.action.session_uid == uid), None)
+        entry = take_list.by_uid(scene, uid)
         if entry is None:  # deleted meanwhile
             continue
         values = yield from scaled(keying.values_of(rig, made, clock), 0.9, 0.9)
@@ -196,17 +186,9 @@ def _moves(obj) -> bool:
     """Whether an object, or one of its parents, may move over time."""
     while obj is not None:
         animation = obj.animation_data
-        paths = ("location", "rotation", "scale", "delta_")
-        keyed = animation is not None and (
-            bool(animation.drivers)
-            or bool(animation.nla_tracks)
-            or any(curve.data_path.startswith(paths) for curve in compat.curves_for(obj))
-        )
-        if keyed or len(obj.constraints) or obj.parent_type != "OBJECT":
+        keyed = any(curve.data_path.startswith(("location", "rotation", "scale", "delta_")) for curve in compat.curves_for(obj))
+        played = animation is not None and (animation.drivers or animation.nla_tracks)
+        if keyed or played or len(obj.constraints) or obj.parent_type != "OBJECT":
             return True
         obj = obj.parent
     return False
-
-
-def _switches(scene, direction) -> bool:
-    return direction.look_at == "CAMERA" and any(marker.camera is not None for marker in scene.timeline_markers)

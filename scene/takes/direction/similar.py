@@ -90,11 +90,8 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     entry = take_list.shown_take(scene.thunder)
     if sentence := why_not(entry):
         raise BadRequest(sentence)
-    rig = take_list.rig_of(scene, entry)
-    head.check_animatable(rig)
-    voice = strip.find(context)
-    if voice.name != entry.voice:
-        raise BadRequest(f"“{entry.name}” is a take of “{entry.voice}”, but the chosen voice is “{voice.name}”: choose “{entry.voice}”")
+    rig = take_list.animatable_rig(scene, entry)
+    voice = take_list.check_voice(entry, strip.find(context))
     before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes a take with its shape, and changes the performance under its shape."""
+"""Writes a take with its shape, and changes the performance under its shape: closures of the lips by hand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ....thunder_core import records
 from ....thunder_core.animation import keyframes, layered, timing
 from ....thunder_core.channels import in_group, SPEECH
 from ....thunder_core.errors import BadRequest
-from ....thunder_core.face import shaping
+from ....thunder_core.face import lip_closures, shaping
 from ....thunder_core.face.lips import bundled_lips, TOUCH_MM
 from ....thunder_core.progress import scaled
 from ....thunder_core.types import Motion
@@ -80,8 +80,7 @@ def _write(take: TakeCurves, base: Base, under: Stored, values: np.ndarray, shif
     entry.first = int(np.floor(base.frames[0])) + entry.lead_in + shift
     entry.last = int(np.ceil(base.frames[-1])) - entry.lead_out + shift
     if done:
-        if STATE in action:
-            del action[STATE]
+        action.pop(STATE, None)
     else:
         if STATE not in action or int(action[STATE]["mark"]) != under.mark[1]:
             action[STATE] = {
@@ -180,8 +179,8 @@ def _with_edits(base: Base, edits: dict[int, dict]) -> np.ndarray:
 
 def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float, None, Base]:
     """Read the base into arrays, cached in the session while it is unchanged. Returns it."""
-    if under.mark in cached_bases.by_mark:
-        return cached_bases.by_mark[under.mark]
+    if under.mark in cached_bases.known:
+        return cached_bases.known[under.mark]
     values = _base_values(rig, under.keys, curves, under.frames)
     motion, drives = _as_sampled(rig, entry, under.frames), values
     if motion is None:
@@ -189,7 +188,7 @@ def _base(rig: head.Rig, entry, curves: list, under: Stored) -> Generator[float,
         drives = yield from scaled(track_values.driven(rig, motion), 0.5, 1.0)
     lips = bundled_lips()
     base = Base(under.frames, under.keys, values, motion, drives, lips.gap(motion, head.channel_names()))
-    cached_bases.by_mark[under.mark] = base
+    cached_bases.known[under.mark] = base
     return base
 
 
@@ -228,3 +227,20 @@ def _as_sampled(rig: head.Rig, entry, frames: np.ndarray) -> Motion | None:
         return None
     performance, clock = provenance.load(action), provenance.clock_of(action)
     return None if performance is None else keying.on_scene_frames(performance, clock, frames)
+
+
+def close_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
+    """Close the lips of a take at a scene frame; yields progress. Raises BadRequest outside the take."""
+    _check_frame(entry, frame)
+    yield from change(rig, entry, lambda motion, first: lip_closures.close(motion, head.channel_names(), frame - first))
+
+
+def open_lips(rig: head.Rig, entry, frame: float) -> Generator[float, None, None]:
+    """Remove the closure at a scene frame; yields progress. Raises BadRequest if there is none."""
+    _check_frame(entry, frame)
+    yield from change(rig, entry, lambda motion, first: lip_closures.part_lips(motion, head.channel_names(), frame - first))
+
+
+def _check_frame(entry, frame: float) -> None:
+    if not entry.first <= frame <= entry.last:
+        raise BadRequest(f"Frame {frame:g} is outside the take: go to one of its frames {entry.first} to {entry.last}")

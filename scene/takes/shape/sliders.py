@@ -12,7 +12,7 @@ from ....thunder_core.errors import ThunderError
 from ....thunder_core.face import shaping
 from ....thunder_core.face.shaping import Shape
 from ....thunder_core.progress import result
-from ...host import jobs
+from ...host import handlers, jobs
 from ...host.own_changes import OwnChanges
 from .. import take_list
 from . import strength
@@ -115,8 +115,7 @@ class ThunderShape(bpy.types.PropertyGroup):
 
 def forget(action) -> None:
     """Remove the data of a take's shape from an action that is no longer a take; its keys stay unchanged."""
-    if STATE in action:
-        del action[STATE]
+    action.pop(STATE, None)
     _unset(action.thunder_shape)
 
 
@@ -133,15 +132,6 @@ def _unset(shape) -> None:
             shape.property_unset(name)
 
 
-def register():
-    """Add the shape to Blender's actions."""
-    bpy.utils.register_class(ThunderShape)
-    bpy.types.Action.thunder_shape = PointerProperty(type=ThunderShape)
-    strength.register()
-
-
-def unregister():
-    """Remove it."""
-    strength.unregister()
-    del bpy.types.Action.thunder_shape
-    bpy.utils.unregister_class(ThunderShape)
+register, unregister = handlers.registration(
+    classes=(ThunderShape,), properties=((bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),)
+)

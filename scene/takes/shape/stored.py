@@ -18,7 +18,7 @@ from ....thunder_core.recent import Recent
 from ....thunder_core.types import Motion
 from ...animation import fcurves
 from ...heads import head
-from ...host.session import Part, session
+from ...host.session import Memory, session
 from .. import take_list, track_values
 
 STATE = "thunder_shaped"  # property of the first action of a shaped take: its base, its edits and the values written last
@@ -56,18 +56,7 @@ class Base:
     gap: np.ndarray
 
 
-class _Bases(Part):
-    """Bases that were read into arrays, by their mark."""
-
-    def __init__(self):
-        self.by_mark: Recent[tuple, Base] = Recent(4)
-
-    def close(self) -> None:
-        """Drop all."""
-        self.by_mark.clear()
-
-
-cached_bases = session.add(_Bases())
+cached_bases = session.add(Memory(Recent(4)))  # bases that were read into arrays, by their mark
 
 
 @dataclass(frozen=True)
@@ -126,7 +115,7 @@ def _read(take: TakeCurves, state) -> Stored:
         raise ValueError("values are missing")
     times = first + np.arange(count)
     mark = (action.session_uid, int(state["mark"]), first, first + count)
-    base_keys = cached_bases.by_mark[mark].keys if mark in cached_bases.by_mark else layered.unpack(state["base"])
+    base_keys = cached_bases.known[mark].keys if mark in cached_bases.known else layered.unpack(state["base"])
     places = json.loads(state["edited"])
     edits = dict(zip(places, layered.unpack(state["edits"]))) if places else {}
     if len(base_keys) != len(now) or not all(isinstance(place, int) and 0 <= place < len(now) for place in edits):

@@ -9,11 +9,11 @@ from bpy.props import FloatProperty
 
 from ....thunder_core.animation import keyframes
 from ....thunder_core.animation.layered import prints_of
-from ....thunder_core.errors import BadRequest, ThunderError
+from ....thunder_core.errors import attempt, BadRequest
 from ...animation import display, fcurves
 from ...heads import head
 from ...host import compat, handlers, idle
-from ...host.session import Part, session
+from ...host.session import Memory, session
 from .. import take_list, track_values
 from .stored import STATE
 
@@ -21,18 +21,7 @@ STRENGTH = "thunder_emotion"  # property of a rig's first data-block: strength o
 UPDATE_SECONDS = 0.3  # delay from a change of a slider or curve until the take is written, if not at once
 
 
-class _LeftBehind(Part):
-    """Actions that undo has put behind their strength curve: by session id, what that curve was."""
-
-    def __init__(self):
-        self.prints: dict[int, int] = {}
-
-    def close(self) -> None:
-        """Drop all."""
-        self.prints.clear()
-
-
-_left_behind = session.add(_LeftBehind())
+_left_behind = session.add(Memory())  # actions that undo has put behind their strength curve → what that curve was
 
 
 def strength_curve(rig: head.Rig, entry):
@@ -109,52 +98,34 @@ def _curve_was_edited(scene, depsgraph):
     entry = take_list.shown_take(scene.thunder)
     if entry is None or entry.action.thunder_shape.emotion == "NONE":
         return
-    try:
-        rig = take_list.rig_of(scene, entry)
-        if is_behind(rig, entry) and _left_behind.prints.get(entry.action.session_uid) != strength_print(rig, entry):
-            update.start(UPDATE_SECONDS)
-    except ThunderError:
-        pass  # the head was deleted: there is nothing to write
+    rig, _ = attempt(take_list.rig_of, scene, entry)
+    if rig is None:  # the head was deleted: there is nothing to write
+        return
+    if is_behind(rig, entry) and _left_behind.known.get(entry.action.session_uid) != strength_print(rig, entry):
+        update.start(UPDATE_SECONDS)
 
 
 @bpy.app.handlers.persistent
 def _was_undone(*_):
     """Do not write a take again after undo has set it back behind its curve: that would be a change that undo could never pass."""
-    _left_behind.prints.clear()
+    _left_behind.known.clear()
     for scene in bpy.data.scenes:
         entry = take_list.shown_take(scene.thunder)
-        if entry is not None:
-            try:
-                _left_behind.prints[entry.action.session_uid] = strength_print(take_list.rig_of(scene, entry), entry)
-            except ThunderError:
-                pass
+        rig, _ = attempt(take_list.rig_of, scene, entry) if entry is not None else (None, "")
+        if rig is not None:
+            _left_behind.known[entry.action.session_uid] = strength_print(rig, entry)
 
 
-def _strength_property():
-    """The property that the curve animates."""
-    return FloatProperty(
-        name="Emotion",
-        default=0.5,
-        min=0.0,
-        max=1.0,
-        subtype="FACTOR",
-        description="Strength of the take's emotion at this frame. It can be keyed",
-    )
-
-
-_HANDLERS = (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_undone), ("redo_post", _was_undone))
-
-
-def register():
-    """Add the property and watch for edits."""
-    # On the data-blocks animated by a take's first action, so that the strength over time is a curve of the take.
-    bpy.types.Object.thunder_emotion = _strength_property()
-    bpy.types.Key.thunder_emotion = _strength_property()
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    """Remove it and stop watching."""
-    handlers.remove(_HANDLERS)
-    del bpy.types.Key.thunder_emotion
-    del bpy.types.Object.thunder_emotion
+# What moves the strength: on the data-blocks animated by a take's first action, so that its curve is one of the take.
+PROPERTY = FloatProperty(
+    name="Emotion",
+    default=0.5,
+    min=0.0,
+    max=1.0,
+    subtype="FACTOR",
+    description="Strength of the take's emotion at this frame. It can be keyed",
+)
+register, unregister = handlers.registration(
+    (("depsgraph_update_post", _curve_was_edited), ("undo_post", _was_undone), ("redo_post", _was_undone)),
+    properties=((bpy.types.Object, STRENGTH, PROPERTY), (bpy.types.Key, STRENGTH, PROPERTY)),
+)

@@ -1,49 +1,79 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep the list of takes tidy: star, hide, duplicate and delete takes."""
+"""The list of takes: show one, step through them, flip between two; star, hide, duplicate and delete them."""
 
 import bpy
 
-from ..scene.animation import display
 from ..scene.heads import head
 from ..scene.host.jobs import Step
 from ..scene.takes import browsing, take_list
-from ..thunder_core.errors import BadRequest, ThunderError
-from .select_take import there_are_takes
+from ..thunder_core.errors import BadRequest
+from .base import InstantWork, NeedsTakes
 from .slices import SlicedWork
 
 _MOST_NAMED = 6  # takes that a message names
 
 
-class _OnTake:
-    """An operator on the take at `index` of the list, or on the one that is shown."""
+class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
+    """Show a take on its head. Your own animation is kept: press My Animation to see it again"""
 
-    bl_options = {"REGISTER", "UNDO"}
+    bl_idname = "thunder.select_take"
+    bl_label = "Show Take"
+
+    index: bpy.props.IntProperty(name="Take", default=-1, min=-1, description="Index in the list; −1 for your own animation")
+    step: bpy.props.IntProperty(
+        name="Step", default=0, options={"SKIP_SAVE"}, description="Number of takes to move on from the shown one, ignoring Take"
+    )
+
+    @classmethod
+    def description(cls, context, properties):
+        if properties.step:
+            return "Show the next take of the list" if properties.step > 0 else "Show the previous take of the list"
+        if properties.index < 0:
+            return "Show your own animation again"
+        return "Show this take on its head"
+
+    def act(self, context):
+        settings = context.scene.thunder
+        take_list.show(settings, self._stepped(context) if self.step else self.index, settings.play_shown)
+
+    def _stepped(self, context) -> int:
+        """Index of the take `step` rows further in the list as drawn; from none to its first or last."""
+        settings = context.scene.thunder
+        order = browsing.order(context) or list(range(len(settings.takes)))
+        shown = take_list.shown_index(settings)
+        if shown not in order:
+            return order[0 if self.step > 0 else -1]
+        return order[(order.index(shown) + self.step) % len(order)]
+
+
+class THUNDER_OT_flip_take(NeedsTakes, InstantWork, bpy.types.Operator):
+    """Switch between the shown take and the one shown before"""
+
+    bl_idname = "thunder.flip_take"
+    bl_label = "A/B"
+
+    def act(self, context):
+        rig = take_list.shown_rig(context.scene.thunder) or head.find(context.scene, context.object)
+        return f"Showing {take_list.flip(context.scene, rig)}"
+
+
+class _OnTake(NeedsTakes, InstantWork):
+    """An operator whose `change(context, settings, index)` acts on the take at `index` of the list, or on the one that is shown."""
 
     index: bpy.props.IntProperty(
         name="Take", default=-1, min=-1, options={"SKIP_SAVE"}, description="Index in the list; −1 for the shown take"
     )
 
     @classmethod
-    def poll(cls, context):
-        if not there_are_takes(cls, context):
-            return False
-        if take_list.shown_index(context.scene.thunder) < 0:
-            cls.poll_message_set(take_list.why_none(context))
-            return False
-        return True
+    def why_not(cls, context):
+        nothing_shown = take_list.shown_index(context.scene.thunder) < 0
+        return super().why_not(context) or (take_list.why_none(context) if nothing_shown else "")
 
-    def execute(self, context):
+    def act(self, context):
         settings = context.scene.thunder
         index = take_list.shown_index(settings) if self.index < 0 else self.index
-        if index >= len(settings.takes):
-            self.report({"ERROR"}, f"There is no take {index + 1}: the list has {len(settings.takes)}")
-            return {"CANCELLED"}
-        try:
-            self.act(context, settings, index)
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        return {"FINISHED"}
+        take_list.take_at(settings, index)
+        self.change(context, settings, index)
 
 
 class THUNDER_OT_star_take(_OnTake, bpy.types.Operator):
@@ -52,7 +82,7 @@ class THUNDER_OT_star_take(_OnTake, bpy.types.Operator):
     bl_idname = "thunder.star_take"
     bl_label = "Star"
 
-    def act(self, context, settings, index):
+    def change(self, context, settings, index):
         settings.takes[index].star = not settings.takes[index].star
 
 
@@ -62,10 +92,10 @@ class THUNDER_OT_hide_take(_OnTake, bpy.types.Operator):
     bl_idname = "thunder.hide_take"
     bl_label = "Hide"
 
-    def act(self, context, settings, index):
+    def change(self, context, settings, index):
         entry, following = settings.takes[index], _following(context, index)
         if not entry.hidden and not settings.show_hidden and index == take_list.shown_index(settings):
-            _show(context, following)
+            take_list.show(settings, following)
         entry.hidden = not entry.hidden
 
 
@@ -75,10 +105,10 @@ class THUNDER_OT_duplicate_take(_OnTake, bpy.types.Operator):
     bl_idname = "thunder.duplicate_take"
     bl_label = "Duplicate"
 
-    def act(self, context, settings, index):
+    def change(self, context, settings, index):
         copy = take_list.duplicate(context.scene, index)
         if settings.takes[copy].head is not None:
-            _show(context, copy)
+            take_list.show(settings, copy)
 
 
 class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
@@ -87,37 +117,30 @@ class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
     bl_idname = "thunder.delete_take"
     bl_label = "Delete"
 
-    def act(self, context, settings, index):
+    def change(self, context, settings, index):
         if index == take_list.shown_index(settings) and (following := _following(context, index)) >= 0:
-            _show(context, following)
+            take_list.show(settings, following)
         _report_kept(self, take_list.delete(context.scene, [index]))
 
 
-class THUNDER_OT_fold_takes(bpy.types.Operator):
+class THUNDER_OT_fold_takes(NeedsTakes, InstantWork, bpy.types.Operator):
     """Fold or unfold the takes that were generated together. A folded take stays as it is, and is listed while it is shown"""
 
     bl_idname = "thunder.fold_takes"
     bl_label = "Fold Takes"
-    bl_options = {"REGISTER", "UNDO"}
 
     batch: bpy.props.IntProperty(name="Batch", min=0, description="Number of the batch that the takes have in common")
 
-    @classmethod
-    def poll(cls, context):
-        return there_are_takes(cls, context)
-
-    def execute(self, context):
+    def act(self, context):
         batch = next((takes for takes in take_list.batches(context) if takes[0].batch == self.batch), None)
         if batch is None:
-            self.report({"ERROR"}, f"There is no batch {self.batch} of this head and voice: choose one of the list")
-            return {"CANCELLED"}
+            raise BadRequest(f"There is no batch {self.batch} of this head and voice: choose one of the list")
         folded = not batch[0].folded
         for entry in batch:
             entry.folded = folded
-        return {"FINISHED"}
 
 
-class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
+class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
     """Delete several takes of this head and voice at once"""
 
     bl_idname = "thunder.delete_takes"
@@ -133,10 +156,6 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
         ],
         description="Takes to delete",
     )
-
-    @classmethod
-    def poll(cls, context):
-        return there_are_takes(cls, context) and super().poll(context)
 
     @classmethod
     def description(cls, context, properties):
@@ -209,28 +228,19 @@ class THUNDER_OT_delete_takes(SlicedWork, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class THUNDER_OT_adopt_takes(bpy.types.Operator):
+class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
     """Add takes of this file that are in no list, such as takes appended from another file"""
 
     bl_idname = "thunder.adopt_takes"
     bl_label = "Add Unlisted Takes"
-    bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
-    def poll(cls, context):
-        if context.scene is None or not take_list.unlisted(context.scene):
-            cls.poll_message_set("All takes of this file are listed")
-            return False
-        return True
+    def why_not(cls, context):
+        return "" if take_list.unlisted(context.scene) else "All takes of this file are listed"
 
-    def execute(self, context):
-        try:
-            count = take_list.adopt(context.scene, head.find(context.scene, context.object))
-        except ThunderError as error:
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        self.report({"INFO"}, f"Added {count} take{'s' * (count > 1)}")
-        return {"FINISHED"}
+    def act(self, context):
+        count = take_list.adopt(context.scene, head.find(context.scene, context.object))
+        return f"Added {count} take{'s' * (count > 1)}"
 
 
 def _following(context, index: int) -> int:
@@ -241,14 +251,6 @@ def _following(context, index: int) -> int:
         return -1
     at = order.index(index)
     return order[at + 1] if at + 1 < len(order) else order[at - 1]
-
-
-def _show(context, index: int) -> None:
-    entries = context.scene.thunder.takes
-    if index >= 0:
-        display.show(take_list.rig_of(context.scene, entries[index]), entries[index])
-    else:
-        display.restore_own(take_list.shown_rig(context.scene.thunder) or head.find(context.scene, context.object))
 
 
 def _stays(kept: list[tuple[str, str]]) -> str:
@@ -271,6 +273,8 @@ def _report_kept(operator, kept: list[str]) -> None:
 
 register, unregister = bpy.utils.register_classes_factory(
     (
+        THUNDER_OT_select_take,
+        THUNDER_OT_flip_take,
         THUNDER_OT_star_take,
         THUNDER_OT_hide_take,
         THUNDER_OT_duplicate_take,

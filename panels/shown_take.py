@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be done with the shown take: mix it, keep parts and resample the rest, shape it, enter its transcript, commit it."""
+
+import bpy
+
+from ..scene.takes import mix, take_list, transcript
+from ..scene.takes.commit import committing
+from ..scene.takes.shape import strength
+from ..thunder_core.errors import attempt
+from .tab import big_button, OfShownTake, props, Tab, wrapped_label
+
+_ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
+
+
+class THUNDER_UL_cuts(bpy.types.UIList):
+    """Cuts in time; each lets a take in from its frame on"""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        row = layout.row(align=True)
+        split = row.split(factor=0.3, align=True)
+        split.prop(item, "frame", text="", emboss=False)
+        split = split.split(factor=0.45, align=True)
+        split.prop(item, "part", text="", emboss=False)
+        entry = mix.entry_of(context.scene, item.take)
+        line = split.row(align=True)
+        line.alert = entry is None
+        line.label(text=entry.name if entry is not None else "Deleted")
+        row.operator("thunder.remove_cut", text="", icon="X", emboss=False).index = index
+
+
+class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
+    bl_label = "Mix"
+    bl_order = 0
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context):
+        return super().poll(context) and len(mix.candidates(context)) > 1
+
+    def draw(self, context):
+        layout = self.layout
+        settings = context.scene.thunder_mix
+        column = layout.column(align=True)
+        for part, label in mix.LABELS.items():
+            split = column.split(factor=0.45, align=True)
+            split.label(text=label, icon=_ICONS[part])
+            entry = mix.chosen(context, part)
+            split.operator_menu_enum("thunder.choose_part", "take", text=entry.name if entry is not None else "None").part = part
+        if settings.cuts:
+            layout.template_list("THUNDER_UL_cuts", "", settings, "cuts", settings, "cut_index", rows=2, maxrows=6)
+        layout.row(align=True).operator_menu_enum("thunder.add_cut", "part", icon="ADD")
+        if settings.cuts:
+            layout.prop(settings, "fade")
+        big_button(layout, "thunder.mix_takes", icon="NODE_COMPOSITING")
+
+
+class THUNDER_UL_kept(bpy.types.UIList):
+    """Frames that are kept"""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        row = layout.row(align=True)
+        row.prop(item, "first", text="", emboss=False)
+        row.label(text="–")
+        row.prop(item, "last", text="", emboss=False)
+        row.operator("thunder.free_frames", text="", icon="X", emboss=False).index = index
+
+
+class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
+    bl_label = "Keep and Resample"
+    bl_order = 1
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        keep = context.scene.thunder_keep
+        grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+        props(grid, keep, "mouth", "upper_face", "eyes", "head", toggle=True)
+        row = layout.row(align=True)
+        row.prop(keep, "selected", toggle=True)
+        part = row.row(align=True)
+        part.active = context.scene.use_preview_range
+        part.prop(keep, "preview", toggle=True)
+        if keep.ranges:
+            layout.template_list("THUNDER_UL_kept", "", keep, "ranges", keep, "range_index", rows=2, maxrows=6)
+        layout.operator_menu_enum("thunder.keep_frames", "which", icon="ADD")
+        row = layout.row(align=True)
+        props(row, keep, "count", "seed")
+        big_button(layout, "thunder.resample_rest", icon="FILE_REFRESH")
+
+
+class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
+    bl_label = "Shape"
+    bl_order = 2
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        entry = take_list.shown_take(context.scene.thunder)
+        shape = entry.action.thunder_shape
+        column = layout.column(align=True)
+        for names in (("mouth", "jaw"), ("head", "blinks")):
+            props(column.row(align=True), shape, *names, slider=True)
+        column.prop(shape, "upper_face", slider=True)
+        props(layout.row(align=True), shape, "smoothing", "offset")
+        self._emotion(layout, context, entry, shape)
+        row = layout.row(align=True)
+        row.operator("thunder.add_closure", icon="REMOVE")
+        row.operator("thunder.remove_closure", icon="MESH_CIRCLE")
+        row.operator("thunder.reset_shape", text="", icon="LOOP_BACK")
+
+    def _emotion(self, layout, context, entry, shape):
+        column = layout.column(align=True)
+        column.prop(shape, "emotion", text="")
+        if shape.emotion == "NONE":
+            return
+        rig, _ = attempt(take_list.rig_of, context.scene, entry)
+        if rig is None:
+            return
+        row = column.row(align=True)
+        if strength.strength_curve(rig, entry) is None:
+            row.prop(shape, "strength", slider=True)
+            row.operator("thunder.animate_emotion", text="Animate", icon="DECORATE_ANIMATE")
+            return
+        row.prop(rig.targets[0], strength.STRENGTH, text="Strength", slider=True)
+        row.operator("thunder.still_emotion", text="", icon="X")
+        if strength.is_behind(rig, entry):
+            column.operator("thunder.apply_shape", text="Update", icon="FILE_REFRESH")
+
+
+class THUNDER_PT_transcript(OfShownTake, bpy.types.Panel):
+    bl_label = "Transcript"
+    bl_order = 3
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        record = transcript.of(context.scene, take_list.shown_take(context.scene.thunder).voice)
+        if record is None:
+            layout.operator("thunder.add_transcript", icon="ADD")
+            return
+        row = layout.row(align=True)
+        row.prop(record, "text", text="", placeholder="What the voice says")
+        row.operator("thunder.edit_transcript", text="", icon="FULLSCREEN_ENTER")
+        layout.operator("thunder.correct_closures", icon="CHECKMARK")
+
+
+class THUNDER_PT_commit(Tab, bpy.types.Panel):
+    bl_label = "Commit"
+    bl_order = 4
+
+    @classmethod
+    def poll(cls, context):
+        return bool(context.scene.thunder.takes)  # while none is shown, the button is greyed with a reason
+
+    def draw(self, context):
+        layout, chosen = self.layout, context.scene.thunder.commit
+        big_button(layout, "thunder.commit_take", icon="CHECKMARK")
+        if take_list.shown_index(context.scene.thunder) < 0:
+            wrapped_label(layout, committing.why_none(context), context)
+        column = layout.column(align=True)
+        props(column, chosen, "to", "range", text="")
+        if chosen.to != "NEW":
+            row = layout.row(align=True)
+            row.prop_enum(chosen, "how", "REPLACE")
+            row.prop_enum(chosen, "how", "ADD")
+            if chosen.to != "STRIP":
+                row.prop_enum(chosen, "how", "INSERT")
+        layout.row(align=True).prop(chosen, "keys", expand=True)
+        column = layout.column(align=True)
+        column.prop(chosen, "error", text="Max Lip Error (mm)")
+        if chosen.to != "NEW" or chosen.range == "PREVIEW":
+            column.prop(chosen, "blend", text="Blend (frames)")
+
+
+class THUNDER_PT_commit_regions(Tab, bpy.types.Panel):
+    bl_label = "Regions"
+    bl_parent_id = "THUNDER_PT_commit"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout, chosen = self.layout, context.scene.thunder.commit
+        grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+        props(grid, chosen, *committing.REGION_SETTINGS.values(), toggle=True)
+        cell = grid.row(align=True)
+        cell.active = chosen.keys == "POSES" and chosen.mouth
+        cell.prop(chosen, "markers", toggle=True, icon="BOOKMARKS")
+
+
+register, unregister = bpy.utils.register_classes_factory(
+    (
+        THUNDER_UL_cuts,
+        THUNDER_PT_mix,
+        THUNDER_UL_kept,
+        THUNDER_PT_keep,
+        THUNDER_PT_shape,
+        THUNDER_PT_transcript,
+        THUNDER_PT_commit,
+        THUNDER_PT_commit_regions,
+    )
+)
