@@ -25,7 +25,7 @@ from ..networks.encoder import COMPUTED, SpeechEncoder
 from ..networks.running import JudgeOfLips, LOADED, SeenMouth, ShapedSound
 from ..networks.speaker import SpeakerEncoder
 
-_OPERATORS = 17  # version of ONNX's operators
+_OPERATORS = 20  # version of ONNX's operators
 _FRAMES, _TAKES = 40, 2  # of the inputs that a network is traced with; it takes any number
 _COMPUTED = (COMPUTED, "mel.")  # beginnings of the names of tensors that networks make themselves
 Axes = dict[str, dict[int, str]]
