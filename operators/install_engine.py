@@ -42,7 +42,7 @@ def may_install(operator) -> bool:
     if not nothing_runs(operator):
         return False
     if not install.may_download() and not os.path.isdir(wheels_folder()):
-        operator.poll_message_set("Turn on Allow Online Access in the System preferences, or choose a folder of wheels")
+        operator.poll_message_set(f"{install.how_to_go_online()}, or choose a folder of wheels")
         return False
     return True
 

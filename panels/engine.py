@@ -3,6 +3,8 @@
 
 import os
 
+import bpy
+
 from ..operators import install_engine
 from ..scene.engine import connection, install
 from ..scene.host.session import session
@@ -53,8 +55,9 @@ def _own(box, context, preferences) -> None:
         column.scale_y = 1.5
         column.operator("thunder.install_engine", text=install_engine.label(state.kind), icon="IMPORT")
         if offline:
-            _sentence(box, "Online access is disabled: turn on Allow Online Access, or choose a folder of wheels", context)
-            box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
+            _sentence(box, f"Online access is disabled. {install.how_to_go_online()}, or choose a folder of wheels", context)
+            if not bpy.app.online_access_override:
+                box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
         else:
             needs = install.size(install.has_card())
             download = "" if preferences.wheels else f"{install.download(install.has_card())}, "
