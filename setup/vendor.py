@@ -20,7 +20,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 from environment import engine, Missing, ROOT, say
-from licences import OWN
+from licences import licence_of, OWN
 
 LOCK = ROOT / "requirements" / "package.txt"
 WHEELS = ROOT / "out" / "wheels"
@@ -125,8 +125,7 @@ def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> N
             info = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
             about = HeaderParser().parsestr(archive.read(info).decode("utf-8"))
         versions[about["Name"]] = about["Version"]
-        licence = about["License-Expression"] or (about["License"] or "").partition("\n")[0]
-        rows.append(f"{about['Name']} {about['Version']}: {licence}, {info.rpartition('/')[0]}/\n")
+        rows.append(f"{about['Name']} {about['Version']}: {licence_of(about['Name'], about)[0]}, {info.rpartition('/')[0]}/\n")
     check_binaries(folder, platform, python)
     (folder / ABOUT).write_text(json.dumps({"platform": platform, "python": python, "packages": versions}, indent=1) + "\n")
     own = [f"{pattern}: {licence}, {source}\n" for pattern, (licence, source) in OWN.items()]
