@@ -14,10 +14,9 @@ from thunder_core.engine.explain import explain
 from thunder_core.engine.gestures.making import layer_of
 from thunder_core.engine.pipeline import Kept, Part, Pipeline
 from thunder_core.engine.speech.phrasing import Phrasing
-from thunder_core.explanation import in_words
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.mechanics import Sounds
-from thunder_core.steps import CONSTRAINT, REASONS, STEPS, traced
+from thunder_core.steps import CONSTRAINT, in_words, REASONS, STEPS, traced
 
 FRAMES = 100
 PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators())

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...direction import AXES, Axis, DIRECTION_NAMES, HABITS, Habits, MOODS
-from ...first_seed import TOGETHER
+from ...request import TOGETHER
 
 _SEEDS = 1 << 32
 _NODS, _RAISES = 0.62, 0.5  # shares of accents that a usual take marks with head and brows

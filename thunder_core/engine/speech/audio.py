@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ... import child_process
+from ... import system_calls
 from ...errors import BadSound, NoVoice
 from ...progress import no_progress
 from ...types import RATE, Speech
@@ -243,7 +243,7 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
         "-c:a", "pcm_f32be", "-f", "au", "pipe:1",
     ]  # fmt: skip
     try:
-        process = child_process.start(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        process = system_calls.start_child(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     except OSError as error:
         raise no_sound from error
     try:
@@ -255,7 +255,7 @@ def _read_with_ffmpeg(path: str, name: str, progress: Progress) -> _Mono:
     except (ValueError, struct.error) as error:
         raise no_sound from error
     finally:
-        child_process.end(process)
+        system_calls.end_child(process)
     return mono
 
 
