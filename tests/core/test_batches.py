@@ -63,6 +63,11 @@ def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech,
     assert seen == sorted(seen) and all(0 <= fraction <= 1 for _, fraction in seen), "progress never goes back"
 
 
+def test_what_is_kept_of_a_take_that_arrived_stands_for_it_in_the_result(engine, speech):
+    takes = engine.generate(speech, Request(3, 3))
+    assert engine.generate(speech, Request(3, 3), arrived=lambda take: f"take {take.seed}") == [f"take {take.seed}" for take in takes]
+
+
 SMALL_COMPUTER = """
 import os, resource, sys
 os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])

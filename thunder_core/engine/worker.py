@@ -288,7 +288,6 @@ class Worker:
         # What the weights are is known when they have been read for their checksums, beside the work for the first take.
         about = functools.cache(lambda: self._about_takes(engine, speech, folder))
         number = itertools.count(1)
-        answers = {}
 
         def noticed(what):
             if what == UNCLEAR:
@@ -297,14 +296,14 @@ class Worker:
                 progress.give({"event": UNSPOKEN, "silent": False})
 
         def arrived(take):
-            answers[take.seed] = _save_take(take, folder, next(number))
-            progress.give({"event": "take", "take": answers[take.seed], **about()})
+            answer = _save_take(take, folder, next(number))
+            progress.give({"event": "take", "take": answer, **about()})
+            return answer
 
-        takes_made = engine.generate(speech, request, progress, arrived, noticed)
         return {
+            "takes": engine.generate(speech, request, progress, arrived, noticed),
             **about(),
             "sound_seconds": speech.seconds,
-            "takes": [answers[take.seed] for take in takes_made],
             "seconds": time.monotonic() - started,
         }
 
