@@ -32,14 +32,13 @@ from .engine.speech.audio import read_sound, sound_of, write_sound
 from .errors import BadRequest, is_full_disk, NoSpace
 from .face import livelink
 from .files import part_of
-from .progress import no_progress
+from .progress import no_progress, Progress
 from .protocol import UNSPOKEN
 from .request import check_number, NORMAL, Request, seed_of_voice
 from .shipped import SAMPLE
 from .systems import DIRECTION, SYSTEMS
 from .types import FPS, LipSyncScore, LISTENS, pack, Speech, unpack
 
-Progress = Callable[[float, str], None]
 _SLIDERS = {axis.name: axis for axis in AXES}
 
 

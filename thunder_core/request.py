@@ -36,9 +36,9 @@ class Request:
     guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
     direction: None: the neutral one, as the panel sends it; weights and systems that cannot be directed get none.
     keep: the fixed part, into which the sampled rest blends.  listening: the sound is another person's voice, to which
-    the face listens.  system: which of SYSTEMS performs; each does only part of this (`systems.performing.check_request`).
+    the face listens.  system: which of SYSTEMS performs; each does only part of this (`engine.engine.check_request`).
     reference: a packed motion [T, n + 9] whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood
-    Media2Face takes, or the moods [MOODS but neutral] that were read off one before.  sums: `mapping.Sum.sums` of the face
+    Media2Face takes, or the moods [MOODS but neutral] that were read off one before.  sums: `mapping.Driver.sums` of the face
     that will play the takes: scores and words are of what it shows (`mapping.visible`), while the takes have all channels;
     None: it shows everything.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks the engine's Python which sound files cannot be used (thunder_core/engine/speech/check.py), before jobs are baked."""
+"""Asks the engine's Python which sound files cannot be used (thunder_core/engine/speech/audio.py), before jobs are baked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .. import system_calls
 from ..engine_python import ROOT
 
 LONGEST = 60.0  # seconds for all files; what has not been checked by then is noticed when it is baked
-_CHECK = f"{__package__.split('.')[-2]}.engine.speech.check"
+_CHECK = f"{__package__.split('.')[-2]}.engine.speech.audio"
 
 
 def problems(python: str, paths: Iterable[str]) -> dict[str, str]:
