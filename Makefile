@@ -62,8 +62,9 @@ WITH_TESTED_ENGINE = engine=$$(setup/python.sh environment.py engine --tests) &&
 
 .PHONY: demo check-results faults fuzz mutations test test-all test-core test-core-all test-core-slow platforms test-blender test-blender-slow test-blenders test-blender-oldest test-window test-window-slow test-cluster docs-pictures bench bench-speed train-smoke retrain engine develop package packages repository lint licences locks clean weight
 
+# Both environments are made at once.
 demo:
-	@$(WITH_ENGINE) && \
+	@{ [ -n "$(BLENDER)" ] || setup/python.sh environment.py blender >/dev/null; } & $(WITH_ENGINE) && wait && \
 	set -- --audio "$(or $(AUDIO),assets/sample.wav)" --takes "$(TAKES)" --seed "$(SEED)" --out out/demo && \
 	if [ -n "$(BLENDER)" ]; then \
 		BLENDER_BIND="$$("$$engine" -c 'import sys; print(sys.base_prefix)') $$BLENDER_BIND"; export BLENDER_BIND; \

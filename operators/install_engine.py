@@ -44,7 +44,7 @@ class _Installs(InstantWork):
         if busy := why_busy():
             return busy
         if not install.may_download() and not os.path.isdir(wheels_folder()):
-            return "Turn on Allow Online Access in the System preferences, or choose a folder of wheels"
+            return f"{install.how_to_go_online()}, or choose a folder of wheels"
         return ""
 
     def act(self, context):

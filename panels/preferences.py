@@ -142,8 +142,9 @@ def _own(box, context, preferences) -> None:
         column.scale_y = 1.5
         column.operator("thunder.install_engine", text=install_engine.LABELS[state.kind], icon="IMPORT")
         if offline:
-            _sentence(box, "Online access is disabled: turn on Allow Online Access, or choose a folder of wheels", context)
-            box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
+            _sentence(box, f"Online access is disabled. {install.how_to_go_online()}, or choose a folder of wheels", context)
+            if not bpy.app.online_access_override:
+                box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
         else:
             card = install.has("torch")
             needs = ("" if preferences.wheels else f"{install.download(card)}, ") + install.size(card)

@@ -552,9 +552,11 @@ def page(figures: Figures) -> list[str]:
     lines = [f"{figures.get('machine', 'Unknown machine')}.", "", "| | measured | wanted |", "|---|---|---|"]
     for name, (bar, unit) in BARS.items():
         value, error = figures.get(name), figures.get(f"{name}_error")
-        shown = "not measured" if value is None else f"{value:.3g}" + (f" ± {error:.1g}" if error is not None else "") + f" {unit}"
+        if value is None:
+            continue
+        shown = f"{value:.3g}" + (f" ± {error:.1g}" if error is not None else "") + f" {unit}"
         wanted = f"{bar} {unit}".strip() if bar else ""
-        lines.append(f"| {LABELS[name]} | {shown.strip()} | {wanted}{'' if value is None or meets(value, bar) else ': missed'} |")
+        lines.append(f"| {LABELS[name]} | {shown.strip()} | {wanted}{'' if meets(value, bar) else ': missed'} |")
     if figures.get("peers_seconds_per_second"):
         table = figures["peers_seconds_per_second"]
         counts = list(next(iter(table.values())))

@@ -195,9 +195,14 @@ def install_packages(packages: list[str], why: str) -> None:
     if os.geteuid() != 0:
         raise Missing(f"{why}: run “sudo apt-get install {' '.join(packages)}”, then the same again")
     say("installing them with apt-get")
-    run([apt, "update", "-qq"], "apt-get update failed")
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run([apt, "install", "-y", "-qq", "--no-install-recommends", *packages], "apt-get install failed", quiet)
+    import fcntl  # which Windows lacks, and apt-get too
+
+    VENVS.mkdir(exist_ok=True)
+    with open(VENVS / "apt.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another environment may be made at the same time
+        run([apt, "update", "-qq"], "apt-get update failed")
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        run([apt, "install", "-y", "-qq", "--no-install-recommends", *packages], "apt-get install failed", quiet)
 
 
 def run(command: list[str], failure: str, env: dict[str, str] | None = None) -> None:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The licences of everything a user installs (`make licences`): reads the metadata of the engine's packages, writes
-docs/reference/licences.md. Runs in the engine's Python; fails when a licence is unknown or does not allow commercial use.
+"""The licences of everything a user installs (`make licences`): Thunder's own files, and the engine's packages, whose metadata it reads.
+Writes docs/reference/licences.md. Runs in the engine's Python; fails when a licence is unknown or does not allow commercial use.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 
@@ -50,11 +51,32 @@ EXCEPTIONS = {
     **{f"nvidia-{name}": ("LicenseRef-NVIDIA-Proprietary", _NVIDIA) for name in _NVIDIA_PACKAGES.split()},
 }
 HOME_PAGES = ("homepage", "home", "repository", "source", "source code", "code")  # labels of project addresses, best first
+GPL, CC0 = "GPL-3.0-or-later", "CC0-1.0"
+# Patterns of Thunder's own files → licence, and who made them; a file has the licence of the first pattern that it matches.
+OWN = {
+    "assets/*.wav": (CC0, "spoken by flite's voice SLT, whose licence sets no condition for what it says (assets/README.md)"),
+    "weights/*.npz": (CC0, "heads that `python -m research sculpt` makes, and the mouth of one that mesh-to-speech learned"),
+    "docs/pictures/*": (CC0, "pictures and films of Thunder, made by this repository's commands; in the repository alone"),
+    "weights/speaker.*": (GPL, "the checkpoint of Resemblyzer 0.1.4 (Apache-2.0, which may be passed on so), converted"),
+    "weights/*": (GPL, "trained by this repository's commands (weights/README.md)"),
+    "*": (GPL, "code, its data, and text"),
+}
 HEAD = """# Licences of what is installed
 
-The add-on and its weights are GPL-3.0-or-later. *Install Engine* and *Graphics Card…* download the packages below, unchanged, from \
-where pip looks. `make licences` writes this page from what the packages say of themselves; a test refuses a \
-licence that is unknown or does not allow commercial use.
+`make licences` writes this page; a test refuses a licence that is unknown or does not allow commercial use.
+
+## Thunder itself
+
+What you make with it is yours.
+
+| files | licence | where they are from |
+|---|---|---|
+{own}
+
+## What it uses
+
+A package brings ONNX Runtime, safetensors, soundfile, soxr and cffi along; *Graphics Card…*, and *Install Engine* in a clone, download \
+what is listed here, unchanged, from where pip looks. The table is what the packages say of themselves.
 
 Wheels carry libraries of others, whose licences lie beside them: soundfile libsndfile and soxr libsoxr (LGPL-2.1-or-later, \
 loaded at run time), numpy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exception), torch the parts its licence \
@@ -179,7 +201,13 @@ def page(listed: list[Package]) -> str:
         if each.note:
             noted.setdefault(each.note, []).append(each.name)
     notes = [f"- {', '.join(names)}: {note}." for note, names in noted.items()]
-    return "\n".join([HEAD + "\n".join(rows), "", "Where the metadata is not enough:", "", *notes]) + "\n"
+    own = "\n".join(f"| `{pattern}` | {licence} | {source} |" for pattern, (licence, source) in OWN.items())
+    return "\n".join([HEAD.format(own=own) + "\n".join(rows), "", "Where the metadata is not enough:", "", *notes]) + "\n"
+
+
+def licence_of_file(path: str) -> str:
+    """The licence of one of Thunder's own files, by its path in the repository."""
+    return next(licence for pattern, (licence, _) in OWN.items() if fnmatchcase(path, pattern))
 
 
 def main() -> int:

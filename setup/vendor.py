@@ -20,6 +20,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 from environment import engine, Missing, ROOT, say
+from licences import licence_of, OWN
 
 LOCK = ROOT / "requirements" / "package.txt"
 WHEELS = ROOT / "out" / "wheels"
@@ -124,11 +125,11 @@ def unpack(files: Iterable[Path], folder: Path, platform: str, python: str) -> N
             info = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
             about = HeaderParser().parsestr(archive.read(info).decode("utf-8"))
         versions[about["Name"]] = about["Version"]
-        licence = about["License-Expression"] or (about["License"] or "").partition("\n")[0]
-        rows.append(f"{about['Name']} {about['Version']}: {licence}, {info.rpartition('/')[0]}/\n")
+        rows.append(f"{about['Name']} {about['Version']}: {licence_of(about['Name'], about)[0]}, {info.rpartition('/')[0]}/\n")
     check_binaries(folder, platform, python)
     (folder / ABOUT).write_text(json.dumps({"platform": platform, "python": python, "packages": versions}, indent=1) + "\n")
-    (folder / "LICENCES.txt").write_text(LICENCES + "".join(rows), encoding="utf-8")
+    own = [f"{pattern}: {licence}, {source}\n" for pattern, (licence, source) in OWN.items()]
+    (folder / "LICENCES.txt").write_text(LICENCES + "".join(rows) + OWN_FILES + "".join(own), encoding="utf-8")
     if not any(folder.glob("soundfile-*.dist-info/LICENSE*")) or not any(folder.glob("soxr-*.dist-info/licenses/COPYING.LGPL")):
         raise Missing("The licence texts of soundfile or soxr are missing from their wheels")
 
@@ -172,6 +173,10 @@ def platform_of(head: bytes) -> str | None:
 LICENCES = """What the engine of THUNDER for Blender uses, unchanged and by its own authors, each with its licence texts.
 libsndfile (in _soundfile_data/, whose COPYING is its licence) and libsoxr (in soxr/) are LGPL-2.1-or-later: you may replace both.
 Their sources: github.com/libsndfile/libsndfile, github.com/bastibe/libsndfile-binaries, github.com/dofuuz/python-soxr
+
+"""
+OWN_FILES = """
+Thunder's own files, each by the first line that fits it:
 
 """
 

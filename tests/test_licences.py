@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every user installs may be used commercially, and docs/reference/licences.md lists it."""
+"""What every user installs may be used commercially, and docs/reference/licences.md lists it, Thunder's own files too."""
 
 import re
+import subprocess
 import sys
 from email.message import Message
 from pathlib import Path
@@ -51,7 +52,7 @@ def test_every_licence_of_an_extra_that_is_installed_here_allows_commercial_use(
 
 
 def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence(licences):
-    rows = dict(re.findall(r"^\| (\S+) \| (.+? \| .+?) \| ", licences.PAGE.read_text(encoding="utf-8").partition("|---")[2], re.M))
+    rows = dict(re.findall(r"^\| (\S+) \| (.+? \| .+?) \| ", licences.PAGE.read_text(encoding="utf-8").partition("| package |")[2], re.M))
     listed = licences.locked(licences.LOCK.read_text(encoding="utf-8"))
     assert set(rows) == set(listed), "run make licences"
     for name, versions in listed.items():
@@ -59,6 +60,19 @@ def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence(l
         assert version == " or ".join(versions), f"{name}: run make licences"
         if licences.metadata_of(name) is not None:
             assert licence == licences.licence_of(name, licences.metadata_of(name))[0], f"{name}: run make licences"
+
+
+def test_code_is_gpl_and_every_asset_is_gpl_or_cc0_on_the_page_and_in_the_manifest(licences):
+    files = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert {licences.licence_of_file(path) for path in files} == {licences.GPL, licences.CC0}
+    for path in files:
+        if path.endswith(".py"):
+            assert licences.licence_of_file(path) == licences.GPL
+            assert f"SPDX-License-Identifier: {licences.GPL}" in (ROOT / path).read_text(encoding="utf-8")[:200], path
+    page = licences.PAGE.read_text(encoding="utf-8")
+    for pattern, (licence, source) in licences.OWN.items():
+        assert f"| `{pattern}` | {licence} | {source} |" in page, "run make licences"
+    assert f'license = ["SPDX:{licences.GPL}", "SPDX:{licences.CC0}"]' in (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
 
 
 def test_no_exception_is_left_of_a_package_that_is_gone(licences):

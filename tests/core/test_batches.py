@@ -2,7 +2,11 @@
 """Portions of takes: the same takes by any number of threads, and where a graphics card's memory does not hold as many at once."""
 
 import contextlib
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +60,36 @@ def test_takes_are_the_same_bit_for_bit_by_any_number_of_threads(engine, speech,
         assert one.score.total == other.score.total and np.array_equal(one.score.per_frame, other.score.per_frame)
         assert one.provenance == other.provenance
     assert seen == sorted(seen) and all(0 <= fraction <= 1 for _, fraction in seen), "progress never goes back"
+
+
+def test_what_is_kept_of_a_take_that_arrived_stands_for_it_in_the_result(engine, speech):
+    takes = engine.generate(speech, Request(3, 3))
+    assert engine.generate(speech, Request(3, 3), arrived=lambda take: f"take {take.seed}") == [f"take {take.seed}" for take in takes]
+
+
+SMALL_COMPUTER = """
+import os, resource, sys
+os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
+resource.setrlimit(resource.RLIMIT_AS, (2 * 10**9,) * 2)
+import numpy as np
+from thunder_core.engine.engine import Engine
+from thunder_core.request import Request
+from thunder_core.types import Speech
+takes = Engine.load(device="cpu").generate(Speech(np.load(sys.argv[1])), Request(8, 3))
+np.save(sys.argv[1], [take.motion.expression for take in takes])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="cores and memory can be limited on Linux alone")
+def test_one_core_and_two_gigabytes_are_enough_for_the_same_takes(engine, speech, tmp_path):
+    file = tmp_path / "sound.npy"
+    np.save(file, speech.samples)
+    done = subprocess.run(
+        [sys.executable, "-c", SMALL_COMPUTER, str(file)], cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    here = engine.generate(speech, Request(8, 3))
+    assert np.array_equal(np.load(file), [take.motion.expression for take in here])
 
 
 def test_takes_of_an_hour_are_worked_on_one_after_the_other(engine, speech, monkeypatch):

@@ -421,6 +421,15 @@ def test_a_python_without_torch_says_what_it_lacks(tmp_path):
             client.request("hello").wait(timeout=60)
 
 
+def test_a_library_of_the_package_that_may_not_be_loaded_points_at_antivirus_programs(monkeypatch):
+    blocked = ImportError("DLL load failed while importing onnxruntime_pybind11_state: Access is denied.")
+    monkeypatch.setattr(sys, "path", [str(worker.VENDOR), *sys.path])
+    assert str(worker.explain(blocked, "generate")) == (
+        "Blender's Python cannot load the engine (ImportError: DLL load failed while importing onnxruntime_pybind11_state: Access is "
+        "denied.), which came with the extension: let no antivirus program remove it, and reinstall the extension"
+    )
+
+
 def test_a_python_that_is_not_there_is_named(tmp_path, monkeypatch):
     with Client(str(tmp_path / "python")) as client, pytest.raises(errors.NoEngine, match="in the preferences"):
         client.request("hello")

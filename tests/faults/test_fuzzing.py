@@ -353,8 +353,7 @@ class Engine:
     def generate(self, speech, request, progress, arrived, noticed):
         flat = np.zeros(speech.frames, np.float32)
         take = Take(Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)), request.seed, LipSyncScore(50.0, flat), flat, flat, {})
-        arrived(take)
-        return [take]
+        return [arrived(take)]
 
     def score(self, speech, motion, asked=None, seed=0):
         return LipSyncScore(50.0, np.zeros(motion.frames, np.float32))

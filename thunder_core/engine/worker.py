@@ -275,7 +275,6 @@ class Worker:
             progress.give({"event": UNSPOKEN, "silent": True})
         engine = self._loaded(progress)
         number = itertools.count(1)
-        answers = {}
 
         @functools.cache
         def about():
@@ -294,14 +293,14 @@ class Worker:
                 progress.give({"event": UNSPOKEN, "silent": False})
 
         def arrived(take):
-            answers[take.seed] = _save_take(take, folder, next(number))
-            progress.give({"event": "take", "take": answers[take.seed], **about()})
+            answer = _save_take(take, folder, next(number))
+            progress.give({"event": "take", "take": answer, **about()})
+            return answer
 
-        takes_made = engine.generate(speech, request, progress, arrived, noticed)
         return {
+            "takes": engine.generate(speech, request, progress, arrived, noticed),
             **about(),
             "sound_seconds": speech.seconds,
-            "takes": [answers[take.seed] for take in takes_made],
             "seconds": time.monotonic() - started,
         }
 

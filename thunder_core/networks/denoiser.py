@@ -17,6 +17,8 @@ from ..engine.diffusion import DenoiserConfig, first_noise
 from .attention import attention
 from .weights import Network
 
+_LEAST_BIAS = -40.0  # e^−40 is nothing in float32; the exponential of less may be denormal, which processors multiply very slowly
+
 
 def alibi_slopes(heads: int) -> Tensor:
     """[heads] slopes 2^(−8(h+1)/heads) of Press et al. 2022."""
@@ -24,9 +26,9 @@ def alibi_slopes(heads: int) -> Tensor:
 
 
 def alibi_bias(frames: int, slopes: Tensor) -> Tensor:
-    """[heads, frames, frames]: −slope · |i − j|, symmetric because animation may look ahead."""
+    """[heads, frames, frames]: −slope · |i − j|, symmetric because animation may look ahead; no less than `_LEAST_BIAS`."""
     t = torch.arange(frames, device=slopes.device)
-    return -slopes[:, None, None] * (t[:, None] - t[None]).abs()
+    return (-slopes[:, None, None] * (t[:, None] - t[None]).abs()).clamp(min=_LEAST_BIAS)
 
 
 def step_embedding(step: Tensor, width: int) -> Tensor:

@@ -25,7 +25,7 @@ from ..networks.encoder import SpeakerEncoder, SpeechEncoder
 from ..networks.running import JudgeOfLips, KINDS, SeenMouth
 from ..networks.vocoder import Vocoder
 
-_OPERATORS = 17  # version of ONNX's operators
+_OPERATORS = 20  # version of ONNX's operators
 _FRAMES, _TAKES = 40, 2  # of the inputs that a network is traced with; it takes any number
 Axes = dict[str, dict[int, str]]
 
