@@ -13,6 +13,8 @@ from __future__ import annotations
 import csv
 import json
 import platform
+import subprocess
+import sys
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
@@ -20,7 +22,6 @@ import numpy as np
 
 from research.faces.calibrate import aligned_phones
 from research.harness import add_shared, report, required, RESULTS, ROOT
-from research.lips import scored
 from thunder_core.channels import JAW_OPEN_RADIANS, JAW_SIDE_RADIANS
 from thunder_core.direction import Direction, Style
 from thunder_core.engine.speech.audio import read_sound
@@ -37,6 +38,13 @@ from thunder_core.types import FPS, Motion
 LEAST, LOW, HIGH = 0.3, 0.5, 2.0  # ratios to people's spread: all channels must exceed the first, 75 % lie between the others
 BREATH_FRAMES = 13  # frames before a phrase in which the lips part for breath
 PEOPLE_MM_PER_SECOND = 42.0  # mean speed of lip opening in the 13 clips solved onto the head
+
+
+def scored(lips: Path, folder: Path, split: str) -> str:
+    """Output of the data's own score.py for the curves in a folder, with paths removed."""
+    command = [sys.executable, str(lips / "score.py"), str(folder), "--split", split, "--no-baselines"]
+    table = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return table.replace(str(folder), folder.name).replace(str(lips), "lips").strip()
 
 
 def channel_values(head: Head, motion: Motion) -> dict[str, np.ndarray]:
@@ -113,6 +121,6 @@ def run(args: Namespace) -> None:
     ]
     for split in ("check", "fit"):
         for kind in kinds:
-            lines += [f"\n#### {kind}, split {split}", scored(lips, args.out / kind, split, baselines=False)]
+            lines += [f"\n#### {kind}, split {split}", scored(lips, args.out / kind, split)]
     lines += ["", *spread_table(required(args.data / "channel_spread.tsv", "a table of people's channels"), head, readings)]
     report(args.results, lines)
