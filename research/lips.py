@@ -106,7 +106,7 @@ def run(args: Namespace) -> None:
     wrongly = 0
     args.out.mkdir(parents=True, exist_ok=True)
     for clip in check:
-        speech = read_sound(clip.folder / f"{clip.name}.wav")
+        speech = read_sound(clip.path)
         for spread in args.spread:
             asked = Asked(Direction().vector()[None], spread) if engine.thunder.knows_styles else None
             takes = engine.generate(speech, Request(args.takes, args.seed, steps=args.steps, guidance=args.guidance, direction=asked))

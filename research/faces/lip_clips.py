@@ -58,19 +58,19 @@ class LipClip:
         """Weight of the clip where constants are fitted."""
         return _LEAST_WEIGHT.get(self.tier, 1.0)
 
+    @property
+    def path(self) -> Path:
+        """The file of its sound."""
+        return self.folder / f"{self.name}.wav"
+
     @cached_property
     def samples(self) -> np.ndarray:
         """The sound at 16 kHz."""
-        return read_recording(self.folder / f"{self.name}.wav")
+        return read_recording(self.path)
 
     def curve(self, what: str) -> np.ndarray | None:
         """One of CURVES [T]."""
         return self.opening if what == "opening" else self.width
-
-    def landmarks(self) -> np.ndarray:
-        """The tracked face [T, 478, 3]."""
-        with np.load(self.folder / "landmarks" / f"{self.name}.npz") as file:
-            return file[file.files[0]]
 
 
 def read_clips(data: Path, part: str | None = None) -> list[LipClip]:

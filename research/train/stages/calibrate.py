@@ -16,10 +16,10 @@ HELP = "fit the teacher's lip kernels to measured lips"
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this stage's options."""
-    parser.add_argument("lips", type=Path)
+    parser.add_argument("data", type=Path, help="folder with lips/ and lips_more/")
     parser.add_argument("--everybody", action="store_true", help="fit to all clips, those of the split `check` too")
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
     """Fit and write the lip kernels; returns their figures."""
-    return f"{calibrate(args.lips, SpeechEncoder.load(workspace.weights), args.everybody)} → {KERNELS}"
+    return f"{calibrate(args.data, SpeechEncoder.load(workspace.weights), args.everybody)} → {KERNELS}"
