@@ -16,7 +16,7 @@ import numpy as np
 
 from research.harness import required
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
-from thunder_core.train.label import best_path
+from thunder_core.train.label import likeliest
 from thunder_core.train.lip_kernels import around
 from thunder_core.train.recording import read_recording
 from thunder_core.types import FPS
@@ -90,7 +90,7 @@ def read_clips(data: Path, part: str | None = None) -> list[LipClip]:
 def hear(encoder: SpeechEncoder, clip: LipClip) -> tuple[np.ndarray, np.ndarray]:
     """(speech features [T, d], the likeliest phones as 10 ms labels [4T]) of a clip."""
     hidden, logits = encoder.analyse(clip.samples)
-    return speech_features(hidden, logits, clip.samples, clip.frames), best_path(logits).astype(np.uint8).repeat(2)
+    return speech_features(hidden, logits, clip.samples, clip.frames), likeliest(logits).astype(np.uint8).repeat(2)
 
 
 def standardised(curve: np.ndarray) -> np.ndarray:

@@ -39,13 +39,14 @@ TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.3
 BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
 # Largest lip gaps on f and v, beyond which the lower lip would not reach the teeth, and on sibilants, beyond which the teeth part.
-BITE_MOST_MM, SIBILANT_MOST_MM = 3.0, 6.0
+BITE_MOST_MM, SIBILANT_MOST_MM = 3.0, 5.0
 
 FUNNEL = 0.16  # channel value on the roundest sound
 JAW_WAITS = 0.75  # share of its smoothed opening that the jaw keeps while lips are closer
 _JAW_SLOW = 2.0  # standard deviation of that smoothing, frames
 JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 DOUBTED, SURE = 0.04, 0.55  # encoder's probability of a sound: below the first a label is ignored, above the second none is needed
+MOST_SHUT = 9  # labels (10 ms) of an m, b or p on which lips are shut: of longer ones people's are in the middle
 _NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `paced`, frames
 
@@ -82,11 +83,20 @@ def demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | Non
     return kept | (heard > SURE)
 
 
+def middles(demanded: np.ndarray) -> np.ndarray:
+    """The same bool [M] with no more than MOST_SHUT labels in the middle of every sound."""
+    shortened = np.zeros_like(demanded)
+    for a, b in segments(demanded):
+        start = a + max(0, b - a - MOST_SHUT) // 2
+        shortened[start : min(b, start + MOST_SHUT)] = True
+    return shortened
+
+
 def contacts(phones: np.ndarray, alive: np.ndarray, belief: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, Sounds]:
     """What sounds ask of lips and teeth: how much lips shut on m, b, p and bite on f, v [T] 0 … 1, and the sounds."""
     bilabial, labiodental, sibilant, dental = (demanded(phones, kind, belief) for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS))
-    shut = closure(bilabial, len(alive))
-    return shut, closure(labiodental, len(alive)) * (1 - shut), sounds_of(alive, sibilant, labiodental, dental, bilabial)
+    shut = closure(middles(bilabial), len(alive))
+    return shut, closure(labiodental, len(alive)) * (1 - shut), sounds_of(alive, sibilant, labiodental, dental, middles(bilabial))
 
 
 def bounded(gap: np.ndarray) -> np.ndarray:
@@ -159,7 +169,6 @@ def mouth(
 
     belief = None if features is None else believed(features)
     shares = occupancy(phones, frames)
-    both = shares if belief is None else (shares + belief) / 2
     shut, bite, sounds = contacts(phones, alive, belief)
 
     spoken, curves = alive > 0.5, kernels()
@@ -168,7 +177,7 @@ def mouth(
     gap = opening_steps(z, alive, shut, bite, sounds, style)["not too fast"]
     wide = paced(curves["width"].curve(shares, heard, spoken, features), pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
-    rounded = _dominance(both, ROUND) * alive * style.rounding
+    rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
 
     cues = Cues.of(phones, alive, gap, wide, rounded, shut, sounds.sibilant, bite, accents, tempo, rng)
     for name, values in gestures(cues, channels, direction, rng).items():
