@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Starts cli/start.py, which bakes takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --out dir`."""
+"""Starts cli/batch.py, which bakes takes without a window: `blender -b file.blend --python bake.py -- --audio a.wav --out dir`."""
 
 import contextlib
 import importlib
@@ -93,4 +93,4 @@ def open_streams() -> None:
 
 
 if __name__ == "__main__":
-    start("bake", "start")
+    start("bake", "batch")

@@ -20,6 +20,7 @@ import wave
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import bpy
 
@@ -41,97 +42,97 @@ from ..thunder_core.request import NORMAL, QUALITIES
 from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
 from ..thunder_core.types import RATE
 from . import directing, products
-from .script import between, file_path, Parser, say, takes_in_words, utf8, warn, whole
+from .script import add_options, between, file_path, Parser, say, setting, takes_in_words, utf8, warn, whole
 
 IDLE = "idle"  # name of a scene without a sound
+
+# What argparse is told of each option.
+_VOICES: dict[str, dict[str, Any]] = {  # one of which is given
+    "audio": {"type": file_path, "help": "the voice, a sound file"},
+    "listen-to": {"type": file_path, "metavar": "FILE", "help": "another's voice, a sound file that the face listens to"},
+    "seconds": {"type": between(1.0, 3600.0), "help": "length of takes in which nobody speaks: an idle face"},
+    "strip": {"type": utf8, "metavar": "NAME", "help": "the voice, a sound strip in the sequencer of the scene"},
+    "jobs": {
+        "type": file_path,
+        "metavar": "PATH",
+        "help": "bake many: a job file (.toml), a folder of sound files, or the dialogue of a .blend",
+    },
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "out": {"type": file_path, "help": "folder to write into, made if it is missing (of --jobs: as the job file says)"},
+    "takes": {"type": whole(1, settings.MOST_TAKES), "default": 8, "help": "how many to sample (8)"},
+    "seed": {"type": whole(0, settings.LARGEST_SEED), "help": "seed of the first take (the scene's, or the character's own)"},
+    "quality": {"choices": QUALITIES, "default": NORMAL, "help": "how finely takes are sampled (normal)"},
+    "steps": {"type": whole(1, 1000), "help": "sampling steps of the whole model, instead of what the quality says"},
+    "guidance": {
+        "type": between(0.0, 3.0),
+        "default": 1.0,
+        "help": "how closely takes keep to the voice, 0 to 3; other than 1 twice the time (1)",
+    },
+    "speech-guidance": {
+        "type": between(0.0, 2.0),
+        "default": 0.0,
+        "help": "how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)",
+    },
+    "system": {"choices": tuple(SYSTEMS), "help": "the engine: which system performs the voice (thunder)"},
+    "picture": {"type": file_path, "help": "picture of a face, in whose mood the engine media2face performs"},
+    "npz": {"action": "store_true", "help": "also write take_01.npz … in rank order"},
+    "outputs": {
+        "type": setting(settings.outputs),
+        "metavar": "LIST",
+        "help": f"what to write: some of {', '.join(settings.OUTPUTS)} (blend)",
+    },
+    "export-takes": {"type": whole(1, settings.MOST_TAKES), "default": 1, "help": "how many of the best takes are exported and filmed (1)"},
+    "blend": {"type": file_path, "help": "file to bake in, where none is open"},
+    "head": {"type": utf8, "help": "object to animate (default: the scene's head, or a new one)"},
+    "start": {
+        "type": between(-settings.LAST_FRAME, settings.LAST_FRAME),
+        "help": "scene frame of the sound's first sample (the scene's first)",
+    },
+    "pack": {"action": "store_true", "help": "keep the sound in the .blend itself"},
+    "fps": {"type": between(1, 240), "help": "frames per second of an empty scene, such as 25 or 29.97 (24)"},
+    "weights": {"type": file_path, "help": "folder of model files (default: as the preferences say)"},
+    "engine": {"type": file_path, "help": "Python that runs the engine (default: as the add-on finds it)"},
+    "force": {
+        "action": "store_true",
+        "help": "also replace files in --out that no bake wrote, or that have changed since; they are kept as NAME1",
+    },
+    "allow-newer": {"action": "store_true", "help": "bake in a file of a newer Blender, without what this Blender does not know"},
+    "explain": {
+        "type": whole(0, settings.LAST_FRAME),
+        "metavar": "FRAME",
+        "help": "also say what made the best take do what it does at this scene frame",
+    },
+}
+_OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
+    "only": {"type": utf8, "metavar": "NAME", "action": "append", "help": "bake this job alone; may be given several times"},
+    "again": {"action": "store_true", "help": "also bake jobs of which nothing has changed"},
+    "cluster": {"type": utf8, "metavar": "ADDRESS", "help": "bake on the machines of a Ray cluster; auto: the one that runs here"},
+    "cluster-python": {"type": file_path, "metavar": "PATH", "help": "Python that has Ray (the engine's)"},
+    "cluster-cpus": {"type": whole(1, 1024), "default": cluster.CPUS, "help": f"processors of a job ({cluster.CPUS})"},
+    "cluster-results": {
+        "choices": (cluster.BACK, cluster.SHARED),
+        "default": cluster.BACK,
+        "help": "whether files come back over Ray, or machines write them into --out, on a disk that all of them have (back)",
+    },
+    "log-every": {
+        "type": between(1.0, 86400.0),
+        "default": run_progress.LOG_EVERY,
+        "metavar": "SECONDS",
+        "help": f"least time between two lines on progress where the output is no terminal ({run_progress.LOG_EVERY:g})",
+    },
+    "list": {"action": "store_true", "help": "print the names of the jobs, one a line, and bake none"},
+}
 
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """The command line's options; ends the process with code 2 if one is wrong."""
     parser = Parser(prog="bake.py", description=__doc__.partition("\n")[0])
-    voice = parser.add_mutually_exclusive_group(required=True)
-    voice.add_argument("--audio", type=file_path, help="the voice, a sound file")
-    voice.add_argument("--listen-to", type=file_path, metavar="FILE", help="another's voice, a sound file that the face listens to")
-    voice.add_argument("--seconds", type=between(1.0, 3600.0), help="length of takes in which nobody speaks: an idle face")
-    voice.add_argument("--strip", type=utf8, metavar="NAME", help="the voice, a sound strip in the sequencer of the scene")
-    voice.add_argument(
-        "--jobs", type=file_path, metavar="PATH", help="bake many: a job file (.toml), a folder of sound files, or the dialogue of a .blend"
-    )
-    parser.add_argument("--out", type=file_path, help="folder to write into, made if it is missing (of --jobs: as the job file says)")
-    parser.add_argument("--takes", type=whole(1, settings.MOST_TAKES), default=8, help="how many to sample (8)")
-    parser.add_argument("--seed", type=whole(0, settings.LARGEST_SEED), help="seed of the first take (the scene's, or the character's own)")
-    parser.add_argument("--quality", choices=QUALITIES, default=NORMAL, help="how finely takes are sampled (normal)")
-    parser.add_argument("--steps", type=whole(1, 1000), help="sampling steps of the whole model, instead of what the quality says")
-    parser.add_argument(
-        "--guidance",
-        type=between(0.0, 3.0),
-        default=1.0,
-        help="how closely takes keep to the voice, 0 to 3; other than 1 twice the time (1)",
-    )
-    parser.add_argument(
-        "--speech-guidance",
-        type=between(0.0, 2.0),
-        default=0.0,
-        help="how strongly mesh-to-speech pulls takes to the voice, 0 to 2; above 0 three times the time (0)",
-    )
-    parser.add_argument("--system", choices=tuple(SYSTEMS), help="the engine: which system performs the voice (thunder)")
-    parser.add_argument("--picture", type=file_path, help="picture of a face, in whose mood the engine media2face performs")
+    add_options(parser.add_mutually_exclusive_group(required=True), _VOICES)
+    add_options(parser, OPTIONS)
     directing.add_options(parser)
-    parser.add_argument("--npz", action="store_true", help="also write take_01.npz … in rank order")
-    parser.add_argument(
-        "--outputs", type=names_of_outputs, metavar="LIST", help=f"what to write: some of {', '.join(settings.OUTPUTS)} (blend)"
-    )
-    parser.add_argument(
-        "--export-takes",
-        type=whole(1, settings.MOST_TAKES),
-        default=1,
-        help="how many of the best takes are exported and filmed (1)",
-    )
-    parser.add_argument("--blend", type=file_path, help="file to bake in, where none is open")
-    parser.add_argument("--head", type=utf8, help="object to animate (default: the scene's head, or a new one)")
-    parser.add_argument(
-        "--start",
-        type=between(-settings.LAST_FRAME, settings.LAST_FRAME),
-        help="scene frame of the sound's first sample (the scene's first)",
-    )
-    parser.add_argument("--pack", action="store_true", help="keep the sound in the .blend itself")
-    parser.add_argument("--fps", type=between(1, 240), help="frames per second of an empty scene, such as 25 or 29.97 (24)")
-    parser.add_argument("--weights", type=file_path, help="folder of model files (default: as the preferences say)")
-    parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="also replace files in --out that no bake wrote, or that have changed since; they are kept as NAME1",
-    )
-    parser.add_argument(
-        "--allow-newer", action="store_true", help="bake in a file of a newer Blender, without what this Blender does not know"
-    )
-    parser.add_argument(
-        "--explain",
-        type=whole(0, settings.LAST_FRAME),
-        metavar="FRAME",
-        help="also say what made the best take do what it does at this scene frame",
-    )
     many = parser.add_argument_group("many bakes", "With --jobs; what other options say holds for jobs that do not say otherwise.")
-    many.add_argument("--only", type=utf8, metavar="NAME", action="append", help="bake this job alone; may be given several times")
-    many.add_argument("--again", action="store_true", help="also bake jobs of which nothing has changed")
-    many.add_argument("--cluster", type=utf8, metavar="ADDRESS", help="bake on the machines of a Ray cluster; auto: the one that runs here")
-    many.add_argument("--cluster-python", type=file_path, metavar="PATH", help="Python that has Ray (the engine's)")
-    many.add_argument("--cluster-cpus", type=whole(1, 1024), default=cluster.CPUS, help=f"processors of a job ({cluster.CPUS})")
-    many.add_argument(
-        "--cluster-results",
-        choices=(cluster.BACK, cluster.SHARED),
-        default=cluster.BACK,
-        help="whether files come back over Ray, or machines write them into --out, on a disk that all of them have (back)",
-    )
-    many.add_argument(
-        "--log-every",
-        type=between(1.0, 86400.0),
-        default=run_progress.LOG_EVERY,
-        metavar="SECONDS",
-        help=f"least time between two lines on progress where the output is no terminal ({run_progress.LOG_EVERY:g})",
-    )
-    many.add_argument("--list", action="store_true", help="print the names of the jobs, one a line, and bake none")
+    add_options(many, _OF_MANY)
     chosen = parser.parse_args(arguments)
     if chosen.explain is not None and chosen.jobs:
         parser.error("argument --explain: not allowed with argument --jobs")
@@ -143,14 +144,6 @@ def options(arguments: list[str]) -> argparse.Namespace:
     if chosen.strip is not None and chosen.start is not None:
         parser.error("argument --start: not allowed with argument --strip")
     return chosen
-
-
-def names_of_outputs(text: str) -> list[str]:
-    """An option's type: names of outputs, separated by commas."""
-    try:
-        return settings.outputs(text)
-    except settings.Wrong as reason:
-        raise argparse.ArgumentTypeError(f"“{text}” {reason}") from None
 
 
 def tell_on_terminal(step: jobs.Step) -> None:

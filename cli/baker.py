@@ -8,6 +8,7 @@ It ends when its stdin is closed, even during a job, which then leaves no files.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import json
 import os
 import queue
@@ -40,10 +41,8 @@ class _Events:
 
     def put(self, event: str, **more) -> None:
         """Write an event; if nobody reads it any more, the end of stdin ends this process."""
-        try:
+        with contextlib.suppress(OSError):
             self.file.write(json.dumps({"event": event, **more}).encode() + b"\n")
-        except OSError:
-            pass
 
 
 def serve(_chosen=None) -> None:
@@ -72,11 +71,9 @@ def serve(_chosen=None) -> None:
 
 def _read(requests: queue.SimpleQueue, busy: threading.Event) -> None:
     """Thread: queue the requests; at their end stop the job that is going on."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         for line in sys.stdin.buffer:
             requests.put(json.loads(line))
-    except (OSError, ValueError):
-        pass
     requests.put(None)
     if busy.is_set():
         _thread.interrupt_main(signal.SIGTERM)

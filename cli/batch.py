@@ -13,6 +13,7 @@ import contextlib
 import os
 import sys
 import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 
@@ -21,19 +22,27 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
-from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report, scenes, sounds
+from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report, sounds
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
 from ..thunder_core.batch.run_progress import duration, RunProgress
-from ..thunder_core.batch.settings import DEFAULTS, keys_for_options, SETTINGS, VOICES
+from ..thunder_core.batch.settings import absolute, DEFAULTS, keys_for_options, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
 from . import bake, baker, checks, collect, directing
-from .script import quiet, say, takes_in_words
+from .script import own_arguments, quiet, run, say, takes_in_words
 
 SOME_FAILED = 3  # exit code
 PACE = 10.0  # interval of reports, s
 FAILED_BEFORE = "failed in the last run"
+
+
+def main() -> None:
+    """The command line of `bake.py`: one bake, many, or a process that bakes for either of these; exits with its code."""
+    if own_arguments() == ["--baker"]:
+        run("bake.py", lambda _: None, baker.serve)
+    else:
+        run("bake.py", bake.options, lambda chosen: bake_all(chosen) if chosen.jobs else bake.bake(chosen))
 
 
 def bake_all(chosen: argparse.Namespace) -> int:
@@ -114,24 +123,14 @@ def with_own_style(job: Job) -> Job:
 def defaults_of(chosen: argparse.Namespace) -> dict[str, object]:
     """The settings given as options and the defaults of the others, those of the open scene included."""
     given = {name: getattr(chosen, name.replace("-", "_"), None) for name in SETTINGS}
-    given |= directing.given(chosen)
     if chosen.mood is not None:
         name, strength = chosen.mood
         given["mood"] = f"{name}={strength:g}"
     if chosen.npz:
         given["outputs"] = [*(given["outputs"] or ["blend"]), "npz"]
-    for name in ("blend", "picture", "style"):
-        if given[name] is not None and name in (*path_settings(given),):
-            given[name] = os.path.abspath(str(given[name]))
-    if given["blend"] is None and bpy.data.filepath:
-        given["blend"] = bpy.data.filepath
+    given["blend"] = given["blend"] or bpy.data.filepath or None
     known = {name: SETTINGS[name].read(value) for name, value in given.items() if value is not None and name not in VOICES}
-    return {**DEFAULTS, **known}
-
-
-def path_settings(given: Mapping[str, object]) -> list[str]:
-    """Those of the given settings that name a file."""
-    return manifest.path_names({name: value for name, value in given.items() if value is not None})
+    return {**DEFAULTS, **absolute(known, os.getcwd())}
 
 
 def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jobs:
@@ -177,9 +176,9 @@ class Run:
         self._check([] if chosen.only else [report.JSON_NAME, report.HTML_NAME])
         self.maker = baker.maker_of(chosen.weights, {})
         self.states: dict[str, str] = {}
-        self.notes: dict[str, dict] = {}
+        self.notes: defaultdict[str, dict] = defaultdict(dict)
         self.scenes: list[dict] = []  # with the takes of several jobs: rows of the report
-        self.warned: dict[str, int] = {}  # beginning of a warning → jobs that have it
+        self.warned: Counter[str] = Counter()  # beginning of a warning → jobs that have it
         self.progress = RunProgress(0, say, sys.stdout)
         self.reported = time.monotonic()
         self.unwritten: dict[str, str] = {}  # file of the run's own → the reason why it could not be written
@@ -265,14 +264,14 @@ class Run:
         else:
             self._baked(name, event)
         if event.get("node"):
-            self.notes.setdefault(name, {})["node"] = event["node"]
+            self.notes[name]["node"] = event["node"]
         if now - self.reported >= PACE:
             self.write_report()
 
     def _failed(self, name: str, event: Mapping) -> None:
         self.states[name] = report.FAILED
         sentence = self._with_keys(name, event["sentence"])
-        self.notes.setdefault(name, {})["sentence"] = sentence
+        self.notes[name]["sentence"] = sentence
         force = self.chosen.force
         self._record(name + manifest.FAILED, lambda: manifest.note_failure(self.out, name, sentence, event.get("log", ""), force))
         self.progress.end(name, False)
@@ -291,7 +290,7 @@ class Run:
         self._say(name, f"{takes_in_words(len(takes))} in {took}{best}{_on(event)}")
         for warning in event["report"].get("warnings", ()):
             kind = warning.partition(": ")[0]
-            self.warned[kind] = self.warned.get(kind, 0) + 1
+            self.warned[kind] += 1
             if self.warned[kind] == 1:  # of a season's jobs many have the same one
                 self.progress.say(f"      {name}: {warning}", sys.stderr)
 
@@ -315,11 +314,11 @@ class Run:
 
     def collect(self) -> None:
         """Collect the takes of jobs that bake strips of the same scene in one, where any of them has changed."""
-        for shared in scenes.shared(self.jobs):
+        for shared in manifest.shared_scenes(self.jobs):
             baked = [job for job in shared.jobs if self.states.get(job.name) in (report.BAKED, report.UP_TO_DATE)]
-            made_from = scenes.sources(self.out, baked)
+            made_from = manifest.sources_of_scene(self.out, baked)
             row: dict[str, object] = {"file": f"{shared.name}.blend", "blend": shared.blend, "jobs": [job.name for job in baked]}
-            if not baked or (not self.chosen.again and scenes.is_up_to_date(self.out, shared, made_from)):
+            if not baked or (not self.chosen.again and manifest.is_scene_up_to_date(self.out, shared, made_from)):
                 self.scenes += [row] if baked else []
                 continue
             try:
@@ -338,16 +337,14 @@ class Run:
             if count > 1:
                 where = "report.json in their folders" if self.chosen.only else report.HTML_NAME
                 say(f"      {_jobs(count)} in all: {kind}: see {where}", sys.stderr)
-        of_run = list(self.states.values())
         say(self.counts() if self.chosen.only else f"{self.counts()}; see {os.path.join(self.out, report.HTML_NAME)}")
         is_whole = not self.unwritten and not any("sentence" in row for row in self.scenes)
-        return 0 if is_whole and report.FAILED not in of_run and report.NOT_BAKED not in of_run else SOME_FAILED
+        return 0 if is_whole and not {report.FAILED, report.NOT_BAKED} & set(self.states.values()) else SOME_FAILED
 
     def counts(self) -> str:
         """How many jobs have ended in which way: “3 baked, 1 failed”."""
-        of_run = list(self.states.values())
-        counts = [f"{of_run.count(state)} {state}" for state in (report.BAKED, report.UP_TO_DATE, report.FAILED, report.NOT_BAKED)]
-        return ", ".join(words for words in counts if not words.startswith("0 "))
+        counts = Counter(self.states.values())
+        return ", ".join(f"{counts[state]} {state}" for state in report.STATES if counts[state])
 
     def _say(self, name: str, words: str, stream=None) -> None:
         """Print how a job ended."""

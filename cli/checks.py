@@ -13,16 +13,18 @@ from typing import NamedTuple
 
 import bpy
 
+from ..scene.host import compat
 from ..scene.takes.direction.presets import all_presets
 from ..thunder_core import files
-from ..thunder_core.batch import blend_header, blend_strips
+from ..thunder_core.batch import blend_header
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Mistake, MOST_ALIKE, said
-from ..thunder_core.batch.settings import is_preset_file, path_names, shown
-from ..thunder_core.direction_presets import Preset
+from ..thunder_core.batch.settings import path_names, shown
+from ..thunder_core.direction_presets import is_preset_file, same_name
 from ..thunder_core.errors import BadRequest, ThunderError
 from ..thunder_core.systems import FROM_PICTURE
 from . import bake, products
+from .script import quiet
 
 _MOST_NAMES = 5  # jobs with the same mistake that are named
 
@@ -43,7 +45,9 @@ def mistakes(jobs: Iterable[Job], given: Mapping[str, object], allow_newer: bool
     wrong = []
     for problem, names in found.items():
         kinds[problem.key] += 1
-        hint = _hint(problem.missing) if problem.missing and kinds[problem.key] <= MOST_ALIKE else ""  # slow for many
+        hint = ""
+        if problem.missing and kinds[problem.key] <= MOST_ALIKE:  # slow for many
+            hint = _nearest(os.path.basename(problem.missing), _files_beside(problem.missing)) or ": name another"
         wrong.append(Mistake(f"file of {problem.key}", f"{_named(names)}: {problem.sentence}{hint}"))
     return wrong
 
@@ -125,22 +129,13 @@ def _problems(job: Job, given: Mapping[str, object], allow_newer: bool) -> Itera
             yield problem("strip", reason)
 
 
-def _hint(path: str) -> str:
-    """The end of a sentence about a missing file: a file beside it whose name is nearly the same, or what to do."""
-    return _nearest(os.path.basename(path), _files_beside(path)) or ": name another"
-
-
 @functools.cache
 def _problem_of_style(style: str) -> str:
     try:
-        if is_preset_file(style):
-            Preset.read(Path(style))
-            return ""
-        presets = all_presets()
-        match = next((name for name in presets.names() if name.lower() == style.lower()), None)
-        if match is None:
-            return f" = {shown(style)} is no preset{_nearest(style, presets.names()) or ': choose ' + ', '.join(presets.names())}"
-        presets.load(match)
+        names = all_presets().names()
+        if not is_preset_file(style) and same_name(style, names) is None:
+            return f" = {shown(style)} is no preset{_nearest(style, names) or ': choose ' + ', '.join(names)}"
+        all_presets().find(style)
     except ThunderError as error:
         return f": {error}"
     return ""
@@ -156,8 +151,11 @@ def _problem_of_scene(path: str, allow_newer: bool) -> str:
 def _problem_of_head(path: str, head: str) -> str:
     """The reason why a scene has no such head. Reads the names of its objects without opening it."""
     try:
-        with bpy.data.libraries.load(path, link=False) as (there, _):
-            names = list(there.objects)
+        if _is_open(path):
+            names = [each.name for each in bpy.data.objects]
+        else:
+            with bpy.data.libraries.load(path, link=False) as (there, _):
+                names = list(there.objects)
     except OSError as error:
         return f": “{path}” cannot be opened ({str(error).strip().removeprefix('Error: ').rstrip('. ')}): try a backup of it"
     if head in names:
@@ -166,14 +164,38 @@ def _problem_of_head(path: str, head: str) -> str:
     return f" = {shown(head)} is no object of “{os.path.basename(path)}”{_nearest(head, names) or has}"
 
 
-@functools.cache
 def _problem_of_strip(path: str, strip: str) -> str:
     """The reason why a scene has no such sound strip; "" also where that cannot be known without opening it."""
-    names = blend_strips.sound_strips(path)
+    names = sound_strips(path)
     if names is None or strip in names:
         return ""
     has = f": its sound strips are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else ", which has none"
     return f" = {shown(strip)} is no sound strip of “{os.path.basename(path)}”{_nearest(strip, names) or has}"
+
+
+@functools.cache
+def sound_strips(path: str) -> list[str] | None:
+    """The names of the sound strips in a file's own scenes, read without opening it; None if they cannot be read."""
+    before = set(bpy.data.libraries)
+    try:
+        scenes = [scene for scene in bpy.data.scenes if scene.library is None] if _is_open(path) else _linked_scenes(path)
+    except OSError:
+        return None
+    editors = [scene.sequence_editor for scene in scenes if scene.sequence_editor is not None]
+    names = [strip.name for editor in editors for strip in compat.strips_all(editor) if strip.type == "SOUND"]
+    bpy.data.batch_remove(set(bpy.data.libraries) - before)
+    return names
+
+
+def _linked_scenes(path: str) -> list[bpy.types.Scene]:
+    with quiet(), bpy.data.libraries.load(path, link=True) as (there, wanted):
+        wanted.scenes = there.scenes
+    return wanted.scenes
+
+
+def _is_open(path: str) -> bool:
+    """Whether a file is the one that Blender has open, from which it cannot link."""
+    return os.path.realpath(path) == os.path.realpath(bpy.data.filepath)
 
 
 def _files_beside(path: str) -> list[str]:

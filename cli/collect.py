@@ -14,9 +14,9 @@ from ..scene.heads import head
 from ..scene.takes import first_seed, take_list
 from ..scene.voice import strip
 from ..thunder_core import files
-from ..thunder_core.batch import manifest, scenes
+from ..thunder_core.batch import manifest
 from ..thunder_core.batch.job_file import Job
-from ..thunder_core.batch.scenes import SharedScene
+from ..thunder_core.batch.manifest import SharedScene
 from ..thunder_core.errors import BadRequest, BadSound
 from . import bake, products
 from .script import quiet
@@ -31,7 +31,7 @@ def collect(shared: SharedScene, jobs: list[Job], out: str, force: bool, allow_n
         bake.open_file(shared.blend)
     bake.check_file(allow_newer)
     scene = bpy.context.scene
-    inputs = [shared.blend, *bpy.utils.blend_paths(absolute=True), *(scenes.blend_of(out, job) for job in jobs)]
+    inputs = [shared.blend, *bpy.utils.blend_paths(absolute=True), *(manifest.blend_of_job(out, job) for job in jobs)]
     transaction = files.Transaction(out, force, inputs)
     names = [f"{shared.name}.blend", f"{shared.name}.json"]
     transaction.check(names)
@@ -53,7 +53,7 @@ def collect(shared: SharedScene, jobs: list[Job], out: str, force: bool, allow_n
     scene.frame_end = max([scene.frame_end, *(entry.last + entry.lead_out for entry in scene.thunder.takes)])
     with transaction:
         products.save_blend(transaction.part(names[0]))
-        listed = {manifest.MADE_FROM: scenes.sources(out, jobs), "takes": rows}
+        listed = {manifest.MADE_FROM: manifest.sources_of_scene(out, jobs), "takes": rows}
         transaction.write(names[1], json.dumps(listed, indent=1, ensure_ascii=False) + "\n")
     bake.say_kept(transaction)
     return len(rows)
@@ -61,7 +61,7 @@ def collect(shared: SharedScene, jobs: list[Job], out: str, force: bool, allow_n
 
 def _add(scene, job: Job, out: str):
     """Add the takes of a job to the open scene; returns its rig and (entry, row of the job's report) of each, best first."""
-    speaking, path = str(job.settings["strip"]), scenes.blend_of(out, job)
+    speaking, path = str(job.settings["strip"]), manifest.blend_of_job(out, job)
     given = job.settings.get("head")
     rig = bake.choose_head(scene, None if given is None else str(given), speaking)
     rows = {row["action"]: row for row in manifest.read_report(os.path.join(out, job.name)).get("takes", ())}

@@ -17,25 +17,24 @@ import json
 import os
 import platform
 import time
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.media import contact_sheet, grid_film, studio
+from ..scene.media import grid_film, studio
 from ..scene.review import listening
-from ..scene.takes import generation, loudness, take_list
+from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core import files, shipped
 from ..thunder_core.batch import settings
 from ..thunder_core.direction_words import words_of_takes
-from ..thunder_core.request import NORMAL, QUALITIES
 from . import bake, products
-from .script import file_path, quiet, run, say, takes_in_words, warn, whole
+from .script import add_options, file_path, quiet, run, say, takes_in_words, warn, whole
 
 SCENE_FPS = 25
 PRODUCTS = ("scene.blend", "takes.png", "says.wav", "report.json")
@@ -43,31 +42,28 @@ FILMS = {"none": (), "best": ("best.mp4",), "takes": ("takes.mp4",), "both": ("b
 FILM_PIXELS = 480  # a frame of the film takes 0.2 s on two cores without a graphics card
 TAKES_PIXELS, SMALL_PIXELS = 900, 640  # height of the film of all takes; a frame of eight takes up to a second
 
+_OPTIONS: dict[str, dict[str, Any]] = {  # those that a bake has, and its own
+    "audio": {"type": file_path, "default": str(shipped.SAMPLE), "help": "the voice, a sound file"},
+    "out": {"type": file_path, "default": "out/demo", "help": "folder to write into, made if it is missing"},
+    **{name: bake.OPTIONS[name] for name in ("takes", "quality", "weights", "engine")},
+    "seed": {"type": whole(0, settings.LARGEST_SEED), "default": 1, "help": "seed of the first take (1)"},
+    "film": {
+        "choices": [*FILMS],
+        "default": "best",
+        "help": "what is filmed: the best take (best.mp4), all takes side by side (takes.mp4, some minutes), both or none (best)",
+    },
+    "small": {"action": "store_true", "help": f"takes.mp4 is {SMALL_PIXELS} pixels high instead of {TAKES_PIXELS}, and compressed more"},
+    "force": {
+        "action": "store_true",
+        "help": "also replace files in --out that no run wrote, or that have changed since; they are kept as NAME1",
+    },
+}
+
 
 def options(arguments: list[str]) -> argparse.Namespace:
     """The options of the command line; ends the process where they are wrong."""
     parser = argparse.ArgumentParser(prog="demo.py", description=__doc__.partition("\n")[0])
-    parser.add_argument("--audio", type=file_path, default=str(shipped.SAMPLE), help="the voice, a sound file")
-    parser.add_argument("--out", type=file_path, default="out/demo", help="folder to write into, made if it is missing")
-    parser.add_argument("--takes", type=whole(1, settings.MOST_TAKES), default=8, help="how many to sample (8)")
-    parser.add_argument("--seed", type=whole(0, settings.LARGEST_SEED), default=1, help="seed of the first take (1)")
-    parser.add_argument("--quality", choices=QUALITIES, default=NORMAL, help="how finely takes are sampled (normal)")
-    parser.add_argument(
-        "--film",
-        choices=[*FILMS],
-        default="best",
-        help="what is filmed: the best take (best.mp4), all takes side by side (takes.mp4, some minutes), both or none (best)",
-    )
-    parser.add_argument(
-        "--small", action="store_true", help=f"takes.mp4 is {SMALL_PIXELS} pixels high instead of {TAKES_PIXELS}, and compressed more"
-    )
-    parser.add_argument("--weights", type=file_path, help="folder of model files (default: as the preferences say)")
-    parser.add_argument("--engine", type=file_path, help="Python that runs the engine (default: as the add-on finds it)")
-    parser.add_argument(
-        "--force",
-        action="store_true",
-        help="also replace files in --out that no run wrote, or that have changed since; they are kept as NAME1",
-    )
+    add_options(parser, _OPTIONS)
     return parser.parse_args(arguments)
 
 
@@ -98,16 +94,6 @@ class Bar:
             self.last = line
 
 
-@dataclass(frozen=True)
-class Stage:
-    """The scene of the demonstration: its voice, the voice's strip (None in a Blender without sound) and its head."""
-
-    scene: bpy.types.Scene
-    voice: strip.Voice
-    line: object | None
-    rig: head.Rig
-
-
 def demonstrate(chosen: argparse.Namespace) -> dict:
     """Run the whole path; returns the report. Raises ThunderError."""
     bar = Bar()
@@ -120,12 +106,13 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     bake.say_repaired(out)
 
     bar.begin("Setting the stage")
-    stage = set_stage(chosen, sound)
-    warnings = warn("demo.py", strip.warning(stage.voice))
+    voice, line, rig = set_stage(chosen, sound)
+    scene = bpy.context.scene
+    warnings = warn("demo.py", strip.warning(voice))
 
     bar.begin(f"Generating {takes_in_words(chosen.takes)}")
     client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
-    sampled = generate(client, stage, chosen, bar)
+    sampled = generate(client, voice, rig, chosen, bar)
 
     npz = npz[: len(sampled)]
     with out:
@@ -134,25 +121,26 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
             products.write_npz(parts[name], take)
 
         bar.begin("Listening to the best take")
-        listen(client, stage, parts["says.wav"], bar)
+        listen(client, voice, line, rig, parts["says.wav"], bar)
 
         bar.begin("Saving the scene")
-        stage.scene.frame_set(stage.scene.frame_start)
-        stage.scene.sync_mode = "AUDIO_SYNC"
+        scene.frame_set(scene.frame_start)
+        scene.sync_mode = "AUDIO_SYNC"
         products.save_blend(parts["scene.blend"])
 
         if "best.mp4" in parts:
             bar.begin("Filming the best take")
-            with quiet(), film_progress(bar, stage.scene):
-                studio.render_film(stage.scene, parts["best.mp4"], FILM_PIXELS, FILM_PIXELS)
+            with quiet(), film_progress(bar, scene):
+                studio.render_film(scene, parts["best.mp4"], FILM_PIXELS, FILM_PIXELS)
         if "takes.mp4" in parts:
             bar.begin("Filming all takes")
             height = SMALL_PIXELS if chosen.small else TAKES_PIXELS
-            with quiet(), film_progress(bar, stage.scene):
-                grid_film.render(stage.scene, stage.rig, list(stage.scene.thunder.takes), parts["takes.mp4"], height, chosen.small)
+            with quiet(), film_progress(bar, scene):
+                grid_film.render(scene, rig, list(scene.thunder.takes), parts["takes.mp4"], height, chosen.small)
 
         bar.begin("Drawing the contact sheet")
-        draw_sheet(stage, parts["takes.png"])
+        with quiet():
+            products.draw_sheet(parts["takes.png"], scene, rig, voice, list(scene.thunder.takes), lambda _: None)
         bar.end()
 
         report = report_of(sound, sampled, chosen.quality, warnings, parts, bar)
@@ -163,8 +151,11 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     return report
 
 
-def set_stage(chosen: argparse.Namespace, sound: str) -> Stage:
-    """Make an empty scene with the voice in the sequencer, the bundled head, camera and lights. Raises ThunderError."""
+def set_stage(chosen: argparse.Namespace, sound: str):
+    """Make an empty scene with the voice in the sequencer, the bundled head, camera and lights. Raises ThunderError.
+
+    Returns the voice, its strip (None in a Blender without sound) and the head's rig.
+    """
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     scene = bpy.context.scene
     scene.render.fps, scene.render.fps_base = SCENE_FPS, 1.0
@@ -177,13 +168,13 @@ def set_stage(chosen: argparse.Namespace, sound: str) -> Stage:
     rig = head.build(scene.collection, bpy.context.view_layer)
     scene.thunder.head, scene.thunder.count, scene.thunder.seed = rig.mesh, chosen.takes, chosen.seed
     studio.dress(scene, rig)
-    return Stage(scene, voice, line, rig)
+    return voice, line, rig
 
 
-def generate(client, stage: Stage, chosen: argparse.Namespace, bar: Bar) -> list:
+def generate(client, voice: strip.Voice, rig: head.Rig, chosen: argparse.Namespace, bar: Bar) -> list:
     """Generate the takes and list them on the terminal; returns the performances, best first. Raises ThunderError."""
-    scene = stage.scene
-    steps = generation.generate(client, stage.voice, scene, stage.rig, chosen.takes, chosen.seed, Sampling(chosen.quality))
+    scene = bpy.context.scene
+    steps = generation.generate(client, voice, scene, rig, chosen.takes, chosen.seed, Sampling(chosen.quality))
     sampled = jobs.run_through("Generating takes", steps, bar.step)
     take_list.number_in_order(scene.thunder.takes)
     for take, entry in zip(sampled, scene.thunder.takes):
@@ -193,22 +184,15 @@ def generate(client, stage: Stage, chosen: argparse.Namespace, bar: Bar) -> list
     return sampled
 
 
-def listen(client, stage: Stage, out: str, bar: Bar) -> None:
+def listen(client, voice: strip.Voice, line, rig: head.Rig, out: str, bar: Bar) -> None:
     """Write the best take's speech to a WAV file and put it in the sequencer. Raises ThunderError."""
-    scene, rig, best = stage.scene, stage.rig, stage.scene.thunder.takes[0]
-    jobs.run_through("Listening", listening.speak(client, scene, rig, stage.voice, best.first, best.last, out), bar.step)
-    if stage.line is not None:
+    scene = bpy.context.scene
+    best = scene.thunder.takes[0]
+    jobs.run_through("Listening", listening.speak(client, scene, rig, voice, best.first, best.last, out), bar.step)
+    if line is not None:
         speech = listening.place(scene, out, f"{strip.LISTEN_MARK} {rig.mesh.name}", best.first)
         speech.sound.filepath = "//says.wav"  # packed, so the file need not exist yet
-        stage.line.sound.pack()  # so that the scene has its sound after copying
-
-
-def draw_sheet(stage: Stage, out: str) -> None:
-    """Draw the contact sheet of all takes, as the add-on does. Raises ThunderError."""
-    entries = list(stage.scene.thunder.takes)
-    levels = jobs.run_through("Reading the voice", loudness.of_take(stage.scene, stage.voice, entries[0]))
-    with quiet():
-        jobs.run_through("Contact sheet", contact_sheet.make(stage.scene, stage.rig, entries, out, levels))
+        line.sound.pack()  # so that the scene has its sound after copying
 
 
 def report_of(sound: str, sampled: list, quality: str, warnings, parts: dict[str, str], bar: Bar) -> dict:
@@ -237,19 +221,14 @@ def report_of(sound: str, sampled: list, quality: str, warnings, parts: dict[str
 @contextlib.contextmanager
 def film_progress(bar: Bar, scene):
     """Print every tenth of a film's frames, although `quiet` silences Blender."""
-    count = scene.frame_end - scene.frame_start + 1
     with os.fdopen(os.dup(bar.terminal), "w") as terminal:
 
-        def print_progress(rendered, *_):
-            done = rendered.frame_current - scene.frame_start + 1
+        def print_progress(done: int, count: int) -> None:
             if done % max(1, count // 10) == 0:
                 say(f"          {done / count:4.0%}  Frame {done} of {count}", terminal)
 
-        bpy.app.handlers.render_post.append(print_progress)
-        try:
+        with products.frames_rendered(scene, print_progress):
             yield
-        finally:
-            bpy.app.handlers.render_post.remove(print_progress)
 
 
 def main() -> None:

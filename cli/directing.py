@@ -4,21 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Mapping
-from pathlib import Path
 
 from ..scene.takes.direction.presets import all_presets
 from ..scene.takes.sampling import Sampling
-from ..thunder_core.batch import settings
-from ..thunder_core.batch.settings import AXIS_OPTIONS
+from ..thunder_core.batch.settings import option_of, read_mood
 from ..thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL
-from ..thunder_core.direction_presets import Preset
-from .script import between, utf8
-
-
-def _destination(name: str) -> str:
-    return f"direction_{name}"
+from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
+from .script import between, setting, utf8
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -31,12 +24,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--style", type=utf8, metavar="NAME", help="a preset: its name (Newsreader, Whisper, one of yours) or its .json file"
     )
     moods = ", ".join(name for name in MOODS if name != NEUTRAL)
-    group.add_argument("--mood", type=mood, metavar="MOOD=STRENGTH", help=f"such as warm=.6; strength 0 to 1 (1). Moods: {moods}")
+    group.add_argument(
+        "--mood", type=setting(read_mood), metavar="MOOD=STRENGTH", help=f"such as warm=.6; strength 0 to 1 (1). Moods: {moods}"
+    )
     for axis in AXES:
         what = axis.description[0].lower() + axis.description[1:]
         group.add_argument(
-            f"--{AXIS_OPTIONS.get(axis.name, axis.name)}",
-            dest=_destination(axis.name),
+            f"--{option_of(axis.name)}",
             type=between(axis.least, axis.most),
             metavar="NUMBER",
             help=f"{what}: {axis.least:g} to {axis.most:g}, {axis.usual:g} is usual",
@@ -50,54 +44,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def mood(text: str) -> tuple[str, float]:
-    """An option's type: the name of a mood, and its strength after “=”."""
-    try:
-        return settings.read_mood(text)
-    except settings.Wrong as reason:
-        raise argparse.ArgumentTypeError(f"“{text}” {reason}") from None
-
-
 def preset_file(chosen: argparse.Namespace) -> str | None:
     """The file that --style names, None if it names a preset or is not there."""
-    return chosen.style if chosen.style is not None and settings.is_preset_file(chosen.style) else None
+    return chosen.style if chosen.style is not None and is_preset_file(chosen.style) else None
 
 
 def asked(chosen: argparse.Namespace) -> Asked | None:
     """The direction that the options ask for, None if no option names one. Raises BadRequest for a preset that cannot be read."""
-    moved = {axis.name: number for axis in AXES if (number := getattr(chosen, _destination(axis.name))) is not None}
+    moved = {axis.name: number for axis in AXES if (number := getattr(chosen, option_of(axis.name).replace("-", "_"))) is not None}
     if chosen.style is None and chosen.mood is None and chosen.spread is None and not moved and chosen.as_asked:
         return None
-    preset = Preset("") if chosen.style is None else _preset(chosen)
+    preset = Preset("") if chosen.style is None else all_presets().find(chosen.style)
     return preset.asked(moved, chosen.mood, chosen.spread, chosen.as_asked)
-
-
-def given(chosen: argparse.Namespace) -> dict[str, float | None]:
-    """The numbers of the sliders by the names of their options, None for those that were not given."""
-    return {AXIS_OPTIONS.get(axis.name, axis.name): getattr(chosen, _destination(axis.name)) for axis in AXES}
-
-
-def _preset(chosen: argparse.Namespace) -> Preset:
-    if (file := preset_file(chosen)) is not None:
-        return Preset.read(Path(os.path.abspath(file)))
-    return _named_preset(chosen.style)
-
-
-def _named_preset(style: str) -> Preset:
-    presets = all_presets()
-    return presets.load(next((name for name in presets.names() if name.lower() == style.lower()), style))
 
 
 def named_styles(values: Mapping[str, object]) -> dict[str, str]:
     """The text of the preset that the settings of a job name, under “style”; empty where they name none. Raises BadRequest."""
     style = values.get("style")
-    return {} if style is None or settings.is_preset_file(str(style)) else {"style": _named_preset(str(style)).to_json()}
+    return {} if style is None or is_preset_file(str(style)) else {"style": all_presets().find(str(style)).to_json()}
 
 
 def file_of_own(values: Mapping[str, object]) -> str | None:
     """The file of the preset that the settings of a job name, where it is one that the user saved."""
-    style, presets = str(values.get("style", "")), all_presets()
-    own = next((name for name in presets.own() if name.lower() == style.lower()), None)
+    presets = all_presets()
+    own = same_name(str(values.get("style", "")), presets.own())
     return None if own is None else str(presets.path_of_own(own))
 
 

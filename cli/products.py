@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -190,15 +191,35 @@ def _note_losses(baked: Baked) -> None:
 def _draw_sheet(out: files.Transaction, baked: Baked, done: PartDone) -> None:
     """Draw the contact sheet of all takes, and a small one for the report of many bakes."""
     sheet, thumbnail = OUTPUTS["sheet"].names
-    levels = jobs.run_through("Reading the voice", loudness.of_take(baked.scene, baked.voice, baked.entries[0]))
-    steps = contact_sheet.make(baked.scene, baked.rig, baked.entries, out.part(sheet), levels)
-    image = jobs.run_through("Contact sheet", steps, lambda step: done(step.fraction))
+    image = draw_sheet(out.part(sheet), baked.scene, baked.rig, baked.voice, baked.entries, done)
     width, height = image.size
     if width > THUMBNAIL_PIXELS:
         image.scale(THUMBNAIL_PIXELS, max(1, round(height * THUMBNAIL_PIXELS / width)))
     image.file_format = "JPEG"
     image.save(filepath=out.part(thumbnail), quality=THUMBNAIL_QUALITY)
     baked.report.update(sheet=sheet, thumbnail=thumbnail)
+
+
+def draw_sheet(path: str, scene, rig: head.Rig, voice: strip.Voice, entries: list, done: PartDone) -> bpy.types.Image:
+    """Draw the contact sheet of these takes; returns its picture. Raises ThunderError."""
+    levels = jobs.run_through("Reading the voice", loudness.of_take(scene, voice, entries[0]))
+    steps = contact_sheet.make(scene, rig, entries, path, levels)
+    return jobs.run_through("Contact sheet", steps, lambda step: done(step.fraction))
+
+
+@contextlib.contextmanager
+def frames_rendered(scene, tell: Callable[[int, int], None]):
+    """Call `tell` after each frame of a film, with the number of frames that are rendered and of all."""
+    count = scene.frame_end - scene.frame_start + 1
+
+    def after_frame(rendered, *_) -> None:
+        tell(rendered.frame_current - scene.frame_start + 1, count)
+
+    bpy.app.handlers.render_post.append(after_frame)
+    try:
+        yield
+    finally:
+        bpy.app.handlers.render_post.remove(after_frame)
 
 
 def _film(path: str, baked: Baked, rank: int, done: PartDone) -> None:
@@ -209,14 +230,6 @@ def _film(path: str, baked: Baked, rank: int, done: PartDone) -> None:
         studio.dress(scene, baked.rig)
     scene.use_preview_range = False
     scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)
-    frames = scene.frame_end - scene.frame_start + 1
-
-    def tell(rendered, *_) -> None:
-        done((rendered.frame_current - scene.frame_start + 1) / frames)
-
-    bpy.app.handlers.render_write.append(tell)
-    try:
+    with frames_rendered(scene, lambda rendered, count: done(rendered / count)):
         studio.render_film(scene, path, FILM_PIXELS, FILM_PIXELS)
-    finally:
-        bpy.app.handlers.render_write.remove(tell)
     baked.report["takes"][rank]["video"] = file_of_take("video", rank)

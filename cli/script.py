@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import bpy
 
 from ..scene.engine import connection
-from ..thunder_core.batch.settings import LONGEST_TEXT, shorter
+from ..thunder_core.batch.settings import LONGEST_TEXT, shorter, Wrong
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.files import is_utf8, printable, VISIBLE
 from ..thunder_core.private_folder import remove_blender_session
@@ -37,6 +39,12 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str):
         message = message.translate(VISIBLE)
         super().error(message if len(message) <= LONGEST_ERROR else f"{message[: LONGEST_ERROR // 2]} … {message[-LONGEST_ERROR // 2 :]}")
+
+
+def add_options(parser: argparse._ActionsContainer, options: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add options to a parser, or to a group of one. options: by their names without dashes, what argparse is told of each."""
+    for name, about in options.items():
+        parser.add_argument(f"--{name}", **about)
 
 
 def file_path(text: str) -> str:
@@ -78,6 +86,18 @@ def between(least: float, most: float, kind: type = float):
         return value
 
     return number
+
+
+def setting(read: Callable[[str], Any]):
+    """An option's type: what a setting's `read` makes of it."""
+
+    def option(text: str):
+        try:
+            return read(text)
+        except Wrong as reason:
+            raise argparse.ArgumentTypeError(f"“{text}” {reason}") from None
+
+    return option
 
 
 def own_arguments() -> list[str]:

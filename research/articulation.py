@@ -26,7 +26,7 @@ from scipy.spatial import cKDTree
 from research.commit import generated, SILENT
 from research.harness import add_shared, keep, RESULTS, ROOT
 from thunder_core.face import conventions, jaw_balance, mapping
-from thunder_core.face.articulators import bundled_articulators, Shape
+from thunder_core.face.articulators import Articulators, bundled_articulators, Shape
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import TOUCH_MM
 from thunder_core.face.skinning import SkinnedPoints
@@ -35,6 +35,14 @@ from thunder_core.types import FPS, Motion
 
 SIBILANTS, LABIODENTALS, DENTALS, BILABIALS = "S Z SH ZH CH JH".split(), ["F", "V"], ["TH", "DH"], ["M", "B", "P"]
 _ALONG = 13  # points along the sides of a tooth's faces, which are 3 mm long, 10 mm at most
+
+
+def tongue_between_teeth(articulators: Articulators, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
+    """Millimetres [T] by which the tongue's tip is in front of the upper incisors' edges; minus infinity above or below them."""
+    placed = 1e3 * articulators.points.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
+    tip, upper, lower = placed[:, 2], placed[:, articulators.upper_edge].mean(1), placed[:, articulators.lower_edge].mean(1)
+    between = (tip[:, 1] < upper[:, 1]) & (tip[:, 1] > lower[:, 1] - 0.5)
+    return np.where(between, tip[:, 2] - upper[:, 2], -np.inf)
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,8 @@ class DefaultHead:
         return Measured(
             shape,
             shape.incisors - self.overlap,
-            self.articulators.lip_to_teeth(x, jaw),
-            self.articulators.tongue_between_teeth(x, jaw),
+            self.articulators.apart(self.articulators.lip_surface(x, jaw)),
+            tongue_between_teeth(self.articulators, x, jaw),
             corners,
             points[:, :-2],
         )
@@ -290,7 +298,8 @@ def rows_of(
     def over(take) -> np.ndarray:
         return np.concatenate([take(measured[clip]) for clip in motions])
 
-    gap, rise, incisors, bare = (over(lambda m, name=name: getattr(m.shape, name)) for name in ("gap", "rise", "incisors", "bare"))
+    gap, rise, incisors = (over(lambda m, name=name: getattr(m.shape, name)) for name in ("gap", "rise", "incisors"))
+    bare = gap - rise - incisors
     edges, corners = over(lambda m: m.edges), over(lambda m: m.corners)
     labels = np.concatenate([voices[clip].labels for clip in motions])
     speech, sibilant = labels != "SIL", np.isin(labels, SIBILANTS)

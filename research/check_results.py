@@ -25,9 +25,16 @@ _TAKES = ("thunder_core/engine/", "thunder_core/face/", "thunder_core/channels.p
 _TEACHER = ("thunder_core/train/teacher*.py", "thunder_core/train/lip_kernels*", "thunder_core/train/prosody.py", "thunder_core/face/")
 _HEAD = ("weights/head.npz", "thunder_core/face/", "scene/heads/")
 _COMMIT = ("thunder_core/animation/", "scene/takes/commit/", "scene/animation/")
-_SPEECH = ("thunder_core/engine/m2s/", "thunder_core/networks/m2s.py", "weights/m2s.safetensors", "weights/vocoder.safetensors", *_TEACHER)
+_SPEECH = (
+    "thunder_core/engine/m2s.py",
+    "thunder_core/engine/vocoder.py",
+    "thunder_core/networks/m2s.py",
+    "weights/m2s.safetensors",
+    "weights/vocoder.safetensors",
+    *_TEACHER,
+)
 _PAPER = (
-    "research/train/", "research/measures/", "thunder_core/networks/", "thunder_core/engine/diffusion/sampling.py",
+    "research/train/", "research/measures/", "thunder_core/networks/", "thunder_core/engine/diffusion.py",
     "thunder_core/train/denoiser.py", "thunder_core/train/loop.py", *_TEACHER,
 )  # fmt: skip
 _SCORE = ("thunder_core/engine/scorer.py", "thunder_core/networks/judge.py", "thunder_core/grades.py", *_TAKES)

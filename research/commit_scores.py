@@ -74,5 +74,5 @@ def run(args: Namespace) -> None:
     for kind, name in KINDS.items():
         lost = np.array([row["take"] - row[kind] for row in rows])
         lines.append(f"{name} lose {lost.mean():.1f} points on average, {lost.max():.1f} at most")
-    lines.append("What is shown of a commit that nobody edited is its take's score: thunder_core/animation/commit/line_scores.py")
+    lines.append("What is shown of a commit that nobody edited is its take's score: thunder_core/animation/commit/line_records.py")
     print(keep(args.results, lines))

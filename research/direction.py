@@ -17,7 +17,7 @@ import numpy as np
 
 from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpus
 from research.harness import effort, report, results_file
-from thunder_core.animation.played import agreement, Played
+from thunder_core.animation.played import Played
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, SLIDERS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import reading
@@ -72,6 +72,20 @@ def run(args: Namespace) -> None:
         f"amplitude (energy's measure, not its logarithm): deviation over mean {_varies(got):.2f}",
     ]
     report(results_file(args.results, f"direction_{args.who}.txt", args.split == "test"), lines)
+
+
+def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
+    """Pearson's r [sliders, sliders] of requested [N, sliders] (rows) with measured sliders [N, sliders] (columns), within voices.
+
+    voices [N]: whose line each performance is; the voice's own effect on a measure is removed.
+    """
+    asked, got = (np.array(x, float) for x in (asked, got))
+    for voice in np.unique(voices):
+        own = voices == voice
+        asked[own] -= asked[own].mean(0)
+        got[own] -= got[own].mean(0)
+    asked, got = (x / np.maximum(1e-9, np.linalg.norm(x, axis=0)) for x in (asked, got))
+    return asked.T @ got
 
 
 def by_itself(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:

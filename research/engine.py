@@ -16,7 +16,7 @@ import torch
 
 from research.harness import add_shared, keep, RESULTS, SAMPLE, usual
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.score import DAMPED
+from thunder_core.engine.scorer import DAMPED
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.request import DRAFT, FINAL, QUALITIES, Request
 from thunder_core.types import Motion, RATE, Speech

@@ -16,7 +16,7 @@ import torch
 
 from research.harness import add_shared, keep_json, required, RESULTS
 from research.train.paper import folder_of, NETWORK
-from thunder_core.engine.diffusion.sampling import alpha_bar, STEPS
+from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.face.head import Head, load_head
 from thunder_core.networks.denoiser import noisy
 from thunder_core.networks.m2s import MeshToSpeech

@@ -21,8 +21,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.lips import opening_mm, TOUCH_MM
-from thunder_core.first_seed import of_voice
-from thunder_core.request import Request
+from thunder_core.request import Request, seed_of_voice
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.prosody import semitones
 from thunder_core.train.teacher import perform
@@ -103,6 +102,6 @@ def run(args: Namespace) -> None:
         made = [takes_of(engine, speech, args.takes, seed, args.steps) for speech, seed in sounds]
         wanted, kept = np.sum([counts for _, counts in made], axis=0)
         lines.append(row(name, [opening for openings, _ in made for opening in openings], f"{kept / wanted:.3f}"))
-    openings, (wanted, kept) = takes_of(engine, sample, 8, of_voice("sample.wav"), args.steps)
+    openings, (wanted, kept) = takes_of(engine, sample, 8, seed_of_voice("sample.wav"), args.steps)
     lines.append(row("8 takes of the sample", openings, f"{kept / wanted:.3f}"))
     report(results_file(args.results, "peaks.txt", args.split == "test"), lines)

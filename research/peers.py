@@ -96,7 +96,7 @@ class ARTalk(nn.Module):
 
 def ddim_sample(denoise: Callable[[np.ndarray, int], np.ndarray], noise: np.ndarray, steps: int = 50) -> np.ndarray:
     """DDIM without noise (Song et al. 2021), steps evenly spaced in time: ε [B, T, C] → x_0."""
-    from thunder_core.engine.diffusion.sampling import alpha_bar, STEPS
+    from thunder_core.engine.diffusion import alpha_bar, STEPS
 
     alpha, x = alpha_bar().astype(float).tolist(), noise
     times = np.linspace(STEPS - 1, 0, steps).round().astype(int).tolist()

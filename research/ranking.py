@@ -40,15 +40,15 @@ from research.harness import add_shared, DATA, effort, report, required, results
 from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.mouth import trained_mouth
-from thunder_core.engine.m2s.score import DAMPED, shift_frames, voiced
+from thunder_core.engine.m2s import trained_mouth
 from thunder_core.engine.readings import emphasised, reading
+from thunder_core.engine.scorer import DAMPED, shift_frames, voiced
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS, speech_features
 from thunder_core.face import conventions
 from thunder_core.face.jaw_balance import balanced
 from thunder_core.face.lips import opening_mm
-from thunder_core.face.mapping import Mapping, Rule, Sum, Sums, Target, Track, visible
+from thunder_core.face.mapping import Driver, Mapping, Rule, Sums, Target, Track, visible
 from thunder_core.grades import CHECK, GOOD, graded, POOR
 from thunder_core.networks.judge import Judge
 from thunder_core.networks.mouth import Mouth
@@ -92,7 +92,7 @@ def readable(engine: Engine, speech: Speech, takes: list[Take]) -> np.ndarray:
     """Mean evidence [K] that mesh-to-speech reads off each take's mouth for the units of the sound, nats, where there is sound."""
     voice = engine.thunder.analyse(speech.samples, speech.frames)
     loud = voiced(voice.features[:, -LOUDNESS:]) > 0
-    return np.array([engine.scorer.evidence_of(take.motion, voice)[loud].mean() for take in takes])
+    return np.array([engine.scorer.heard(take.motion, voice)[1][loud].mean() for take in takes])
 
 
 @dataclass(frozen=True)
@@ -333,7 +333,7 @@ def faces() -> dict[str, Sums]:
         plan = balanced(Mapping("", tuple(Rule(c, Target("KEY", key), w) for c, moved in shapes.items() for key, w in moved.items()), ()))
         tracks = list(dict.fromkeys(rule.target.name for rule in plan.rules))
         parts = [(rule.source, tracks.index(rule.target.name), rule.weight) for rule in plan.rules]
-        result[face] = Sum([Track(0, track) for track in tracks], parts).sums
+        result[face] = Driver([Track(0, track) for track in tracks], parts).sums
     return result
 
 

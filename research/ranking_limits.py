@@ -29,12 +29,11 @@ from research.harness import add_shared, keep, RESULTS, ROOT
 from research.train.opening import directions_of, fit_kernel, inner_features
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.judge import opening_and_width, PLAIN
-from thunder_core.engine.m2s.score import voiced
 from thunder_core.engine.readings import emphasised, reading
+from thunder_core.engine.scorer import opening_and_width, PLAIN, voiced
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.engine.speech.opening_map import REACH
+from thunder_core.engine.speech.features import REACH
 from thunder_core.face.lips import opening_mm
 from thunder_core.networks.judge import Judge
 from thunder_core.request import Request

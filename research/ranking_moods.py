@@ -21,8 +21,8 @@ from research.harness import effort, report, RESULTS
 from research.ranking import allowed_sizes, auc, mouth_of, seen, spoiled, SPREAD
 from thunder_core.direction import Asked, Direction, MOODS, NEUTRAL
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.score import DAMPED, voiced
 from thunder_core.engine.readings import reading
+from thunder_core.engine.scorer import DAMPED, voiced
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.request import Request
 from thunder_core.train.judge import lip_error, unposed

@@ -21,8 +21,8 @@ from research.harness import effort, report, RESULTS
 from research.ranking import allowed_sizes, mouth_of, seen, SPREAD
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.score import voiced
 from thunder_core.engine.readings import reading
+from thunder_core.engine.scorer import voiced
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.request import Request
 from thunder_core.train.augment import noise

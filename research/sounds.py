@@ -158,7 +158,7 @@ class Performances:
     def add(self, motion: Motion, sounds: list[Sound], silent: np.ndarray) -> None:
         """A performance [T]; silent: probability of silence [T]."""
         x, width = motion.expression, self.lips.width(motion) - self.rest
-        pucker, teeth = x[:, self.names.index("mouthPucker")], self.articulators.lip_to_teeth(x, motion.jaw)
+        pucker, teeth = x[:, self.names.index("mouthPucker")], self.articulators.apart(self.articulators.lip_surface(x, motion.jaw))
         for phone, first, behind, heard in sounds:
             near = slice(max(first - 1, 0), behind + 1)
             if phone in self.rounded and heard > HEARD:

@@ -31,10 +31,7 @@ from research.heads import blenders
 from research.long import memory
 from thunder_core.client import Client
 from thunder_core.direction import Direction
-from thunder_core.engine.diffusion.ancestral import ancestral_sample
-from thunder_core.engine.diffusion.denoiser import Denoiser
-from thunder_core.engine.diffusion.noise import Normal, seeded_noise
-from thunder_core.engine.diffusion.sampling import sample, STEPS
+from thunder_core.engine.diffusion import ancestral_sample, Denoiser, Normal, sample, seeded_noise, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import portions
 from thunder_core.engine.speech.audio import read_sound
@@ -132,8 +129,8 @@ class Bench:
         def run_ours() -> None:
             ours.append(seconds_of(lambda: sample(speed_quality.estimates(denoiser, audio, takes), noise, steps)))
 
-        def take_turns(done: int, _: int) -> None:
-            if done % every == 0:
+        def take_turns(fraction: float, _: str = "") -> None:
+            if (done := round(fraction * STEPS)) % every == 0:
                 if done:
                     theirs.append(time.perf_counter() - began[0])
                 run_ours()

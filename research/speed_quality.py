@@ -21,11 +21,9 @@ from research.measures import metrics
 from research.measures.evaluate import Measured, SAMPLES
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
-from thunder_core.engine.diffusion.ancestral import ancestral_sample
-from thunder_core.engine.diffusion.denoiser import Denoiser
-from thunder_core.engine.diffusion.noise import Normal, seeded_noise
-from thunder_core.engine.gestures.carriage import carried
+from thunder_core.engine.diffusion import ancestral_sample, Denoiser, Normal, seeded_noise
 from thunder_core.engine.gestures.layer import Layer
+from thunder_core.engine.gestures.making import carried
 from thunder_core.engine.network import CPU
 from thunder_core.engine.readings import reading
 from thunder_core.face.head import load_head
@@ -81,7 +79,7 @@ def with_carried_brows(x: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Samples [S, T, C] of seeds 0 … S − 1 with brows at the height that each seed's take carries them at; names: expression channels."""
     columns, played, result = Columns(len(names)), readings(len(x)), x.copy()
     for seed, motion in enumerate(result):
-        layer = Layer.of(len(motion))
+        layer = Layer(len(motion))
         carried(layer, seed, SPREAD, played[seed])
         turned = motion[:, columns.head], motion[:, columns.eyes]
         motion[:, columns.expression] = layer.apply(motion[:, columns.expression], *turned, names)[0]

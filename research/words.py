@@ -23,6 +23,7 @@ from thunder_core.animation.shown import BEYOND_EXPECTED, CARRIED, Line as Spoke
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES
 from thunder_core.direction_words import AXIS_WORDS, CARRIED_WORDS, MEASURES, NEARLY, REMARKABLY_CARRIED, words, words_of_takes
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.scorer import Measures
 from thunder_core.request import Request
 from thunder_core.types import FPS, IDLE, LISTENS, RATE, SPEAKS, Speech
 
@@ -88,6 +89,7 @@ def add_arguments(p: ArgumentParser) -> None:
 def run(args: Namespace) -> None:
     """Sample, measure and count; write the table."""
     corpus, engine = open_corpus(args.cache), Engine.load(args.weights)
+    measures = Measures(engine.head)
     usual, speaks = Asked(Direction().vector()[None], 0.5, as_asked=False), args.role == SPEAKS
     names = list(STEPS if speaks else QUIET[args.role])
     asked, values, shows, batch, plain, alone, listed = [], {name: [] for name in names}, [], [], [], [], []
@@ -98,11 +100,12 @@ def run(args: Namespace) -> None:
         takes = engine.generate(
             speech, Request(args.takes, 100 * number + 1, steps=args.steps, direction=usual, listening=args.role == LISTENS)
         )
-        expected = engine.expected_measures(speech, usual) if speaks else {}
-        voice = engine.thunder.analyse(speech.samples, speech.frames)
+        voice = engine.analyse(speech)
+        expected = measures.of_style(engine.scorer.requested(voice, usual), voice) if speaks else {}
         line = SpokenLine.of(voice.frames / FPS, voice.phrasing.weights)
         for take in takes:
-            reading, own = np.array(take.provenance["reading"]), engine.measures(speech, take.motion, args.role)
+            own = measures.of_style(take.motion, voice) if speaks else measures.of_quiet(take.motion)
+            reading = np.array(take.provenance["reading"])
             for name in names:
                 level = expected.get(name, np.nan) if name in BEYOND_EXPECTED else 0.0
                 values[name].append(own.get(name, np.nan) - level)

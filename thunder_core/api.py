@@ -19,7 +19,6 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
-from pathlib import Path
 
 import numpy as np
 
@@ -33,15 +32,13 @@ from .engine.speech.audio import read_sound, sound_of, write_sound
 from .errors import BadRequest, is_full_disk, NoSpace
 from .face import livelink
 from .files import part_of
-from .first_seed import of_voice
-from .progress import no_progress
+from .progress import no_progress, Progress
 from .protocol import UNSPOKEN
-from .request import check_number, NORMAL, Request
+from .request import check_number, NORMAL, Request, seed_of_voice
 from .shipped import SAMPLE
 from .systems import DIRECTION, SYSTEMS
 from .types import FPS, LipSyncScore, LISTENS, pack, Speech, unpack
 
-Progress = Callable[[float, str], None]
 _SLIDERS = {axis.name: axis for axis in AXES}
 
 
@@ -200,7 +197,7 @@ afraid, surprised, disgusted, contemptuous, doubtful, bored
         raise BadRequest(f"Takes are made of a voice, not of {type(voice).__name__}: read it with load")
     direction = _direction(preset, mood, strength, spread, as_asked, sliders)
     request = Request(
-        takes, of_voice(voice.name) if seed is None else seed, quality, guidance=guidance, speech_guidance=speech_guidance,
+        takes, seed_of_voice(voice.name) if seed is None else seed, quality, guidance=guidance, speech_guidance=speech_guidance,
         direction=direction, listening=listening, system=system,
     )  # fmt: skip
     engine = engine or _usual_engine()
@@ -260,7 +257,7 @@ def _direction(
     """The direction that these settings describe, None without any. Raises BadRequest."""
     if preset is None and mood is None and strength is None and spread is None and as_asked and not sliders:
         return None
-    base = Preset("") if preset is None else _preset(preset)
+    base = Preset("") if preset is None else Presets(SHIPPED).find(preset)
     for name in sliders.keys() - _SLIDERS.keys():
         raise BadRequest(f"There is no slider “{name}”: {_meant(name, _SLIDERS)}The sliders are {', '.join(_SLIDERS)}")
     values = {name: check_number(name, value, _SLIDERS[name].least, _SLIDERS[name].most) for name, value in sliders.items()}
@@ -272,14 +269,6 @@ def _direction(
         strength = base.direction.strength if mood is None else STRENGTH
     named = (mood or base.direction.mood, check_number("strength", strength, 0.0, 1.0))
     return base.asked(values, named, None if spread is None else check_number("spread", spread, 0.0, 1.0), as_asked)
-
-
-def _preset(name: str) -> Preset:
-    """A preset by its name, in letters of any case, or in a .json file. Raises BadRequest."""
-    if name.lower().endswith(".json"):
-        return Preset.read(Path(name))
-    presets = Presets(SHIPPED)
-    return presets.load(next((each for each in presets.names() if each.lower() == name.lower()), name))
 
 
 def _meant(name: str, names: Iterable[str]) -> str:

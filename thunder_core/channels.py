@@ -8,50 +8,22 @@ is one of these or derived from one here.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 TURNS = ("jaw", "head", "eyes")  # the rotation vectors of a motion, in the order of its packed columns
 
 
-@dataclass(frozen=True)
 class Columns:
     """The columns of a packed motion x [..., n + 9] (`types.pack`): expression, then the rotation vectors of jaw, head and eyes.
 
-    channels: n of the expression basis.
+    channels: n of the expression basis.  count: n + 9.
     """
 
-    channels: int
-
-    @property
-    def expression(self) -> slice:
-        """Columns of the expression channels."""
-        return slice(0, self.channels)
-
-    @property
-    def jaw(self) -> slice:
-        """Columns of the jaw's rotation vector."""
-        return self._turn(0)
-
-    @property
-    def head(self) -> slice:
-        """Columns of the neck's rotation vector."""
-        return self._turn(1)
-
-    @property
-    def eyes(self) -> slice:
-        """Columns of the eyes' rotation vector."""
-        return self._turn(2)
-
-    @property
-    def count(self) -> int:
-        """Number of columns: n + 9."""
-        return self.channels + 3 * len(TURNS)
-
-    def _turn(self, place: int) -> slice:
-        start = self.channels + 3 * place
-        return slice(start, start + 3)
+    def __init__(self, channels: int):
+        self.count = channels + 3 * len(TURNS)
+        self.expression = slice(0, channels)
+        self.jaw, self.head, self.eyes = (slice(start, start + 3) for start in range(channels, self.count, 3))
 
 
 # ---- groups

@@ -8,23 +8,20 @@ stuck. Nothing here touches bpy, and nothing but `Pending.wait` and `Client.stop
 from __future__ import annotations
 
 import atexit
+import contextlib
 import itertools
 import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Iterator
 
 import numpy as np
 
 from .engine_python import another_python, find_engine
-from .errors import (
-    BadWeights,
-    NoSpace,
-    ThunderError,
-)
-from .pending import Pending
+from .errors import BadWeights, NoSpace, ThunderError
 from .private_folder import PrivateFolder, sweep
-from .worker_process import was_stopped, WorkerProcess
+from .worker_process import Pending, was_stopped, WorkerProcess
 
 
 class Client:
@@ -116,15 +113,18 @@ class Client:
 
     def put_array(self, array) -> str:
         """Writes an array for the worker; returns its path in the private folder. Raises NoSpace."""
-        path = os.path.join(self.folder, f"array_{next(self._files)}.npy")
-        try:
+        with self._new_path("array", ".npy") as path:
             np.save(path, np.asarray(array, dtype=np.float32), allow_pickle=False)
-        except OSError as error:
-            raise self._full() from error
         return path
 
-    def _full(self) -> NoSpace:
-        return NoSpace(f"No space is left in “{self.folder}” for temporary files: free some and try again")
+    @contextlib.contextmanager
+    def _new_path(self, kind: str, ending: str = "") -> Iterator[str]:
+        """A path in the private folder at which the block makes something. Raises NoSpace where it cannot."""
+        folder = self.folder
+        try:
+            yield os.path.join(folder, f"{kind}_{next(self._files)}{ending}")
+        except OSError as error:
+            raise NoSpace(f"No space is left in “{folder}” for temporary files: free some and try again") from error
 
     def get_array(self, result: dict, name: str | None):
         """The float32 array a result names, None for None; looks in the result's folder. Raises ThunderError."""
@@ -137,11 +137,8 @@ class Client:
 
     def new_folder(self) -> str:
         """A folder for the arrays of one request, in the private one. Raises NoSpace."""
-        path = os.path.join(self.folder, f"request_{next(self._files)}")
-        try:
+        with self._new_path("request") as path:
             os.mkdir(path)
-        except OSError as error:
-            raise self._full() from error
         return path
 
     def forget(self, folder: str) -> None:
@@ -169,16 +166,13 @@ class Client:
     def _send_again(self, process: WorkerProcess, waiting: list[Pending]) -> None:
         """Sends requests that an ended worker had not begun to a new one."""
         with self._mutex:
-            if self._process is None or self._process is not process and not self.running:
-                error: ThunderError | None = was_stopped(process.log)
-            else:
-                try:
-                    self.start()
-                    error = None
-                except ThunderError as caught:
-                    error = caught
-            for pending in waiting:
-                if error is None:
-                    self._process.send(pending)
-                else:
+            try:
+                if self._process is None or self._process is not process and not self.running:
+                    raise was_stopped(process.log)
+                self.start()
+            except ThunderError as error:
+                for pending in waiting:
                     pending._fail(error)
+            else:
+                for pending in waiting:
+                    self._process.send(pending)

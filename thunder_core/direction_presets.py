@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -106,6 +107,16 @@ class Preset:
         return Preset.from_json(text, path.stem)
 
 
+def is_preset_file(style: str) -> bool:
+    """Whether a style names a file instead of a preset."""
+    return style.lower().endswith(".json")
+
+
+def same_name(name: str, names: Iterable[str]) -> str | None:
+    """The one of the names that is the same but for upper and lower case."""
+    return next((each for each in names if each.lower() == name.lower()), None)
+
+
 @dataclass(frozen=True)
 class Presets:
     """The shipped presets and a user's own, which come first where both have a name.
@@ -136,6 +147,10 @@ class Presets:
             raise BadRequest(f"There is no preset “{name[:60]}”: choose {', '.join(self.names())}, or a file")
         read = Preset.read(path)
         return Preset(name, read.direction, read.about, read.spread)
+
+    def find(self, style: str) -> Preset:
+        """The preset in a .json file, or of a name, in letters of any case. Raises BadRequest."""
+        return Preset.read(Path(os.path.abspath(style))) if is_preset_file(style) else self.load(same_name(style, self.names()) or style)
 
     def save(self, preset: Preset) -> Path:
         """Write a preset into the user's folder, replacing one of that name. Raises BadRequest or NoSpace."""

@@ -45,15 +45,12 @@ def find_engine(python: str | None = None, venvs=(), option: str = "") -> Engine
                     raise NoEngine(f"There is no Python at “{given}”: {another_python(python, option)}")
                 raise NoEngine(f"There is no Python at “{given}”, named {source}: correct it or install the engine")
             return EnginePython(executable)
-    for venv in venvs:
-        executable = _python_of(venv)
-        if executable is not None:
+    wanted = packaged_for()
+    for venv in (*venvs, *([] if wanted else [os.path.join(ROOT, ".venv", "engine")])):
+        if executable := _python_of(venv):
             return EnginePython(executable)
-    if wanted := packaged_for():
+    if wanted:
         return EnginePython(_own_python(wanted), str(VENDOR))
-    executable = _python_of(os.path.join(ROOT, ".venv", "engine"))
-    if executable is not None:
-        return EnginePython(executable)
     raise NoEngine("The engine is not installed: install it, or name its Python in the preferences or in THUNDER_PYTHON")
 
 

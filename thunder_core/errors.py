@@ -77,11 +77,6 @@ class ThunderError(Exception):
         """The message without its advice, which follows the last colon."""
         return str(self).rpartition(": ")[0] or str(self)
 
-    @property
-    def message(self) -> str:
-        """The whole sentence."""
-        return str(self)
-
 
 class BadSound(ThunderError):
     """The sound cannot be read, is too short or too long, or holds values that are not numbers."""

@@ -25,7 +25,7 @@ from dataclasses import asdict, dataclass
 from typing import BinaryIO, IO
 
 from . import system_calls
-from .errors import BadRequest, is_full_disk, NoSpace, ThunderError
+from .errors import BadRequest, is_full_disk, NoSpace
 
 PART = ".thunder_"  # temporary files have this prefix and PART_END, so that leftovers of a crash are recognised
 PART_END = ".part"
@@ -39,6 +39,7 @@ _HEADING = "written by THUNDER"  # key of the table in MANIFEST
 _BEGINNING = f'{{\n "{_HEADING}"'.encode()  # of MANIFEST
 _MACHINE = f"{zlib.crc32(platform.node().encode('utf-8', 'replace')):08x}"  # used in names: process ids are per machine
 _LINK_ITSELF = {"follow_symlinks": False} if os.link in os.supports_follow_symlinks else {}  # default on Windows
+_NO_LIST = (ValueError, LookupError, TypeError, AttributeError, RecursionError)  # what reading a MANIFEST may raise that is no list
 _PART_NAME = re.compile(re.escape(PART) + r"([0-9a-f]{8})-(\d{1,10})-[0-9a-f]{16}" + re.escape(PART_END) + r".*")
 
 
@@ -92,11 +93,7 @@ def _reason_at_once(name: str) -> tuple[int, str]:
 
 def is_utf8(text: str) -> bool:
     """Whether a name from the system is valid: Python turns other bytes into lone surrogates, which few programs can store."""
-    try:
-        text.encode("utf-8")
-        return True
-    except UnicodeEncodeError:
-        return False
+    return not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 # For str.translate: control characters, which would command a terminal, written as \x..; line breaks and tabs stay.
@@ -177,7 +174,7 @@ def files_written(folder: str) -> dict[str, str]:
     """Names and hashes of the files that a `Transaction` wrote into a folder, also of those that are gone; empty for none."""
     try:
         return _manifest(folder)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except (OSError, *_NO_LIST):
         return {}
 
 
@@ -188,7 +185,7 @@ def is_damaged(folder: str) -> bool:
         _manifest(folder)
     except OSError:
         return False
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except _NO_LIST:
         if not os.path.isfile(path) or os.path.islink(path):
             return False
         with open(path, "rb") as file:
@@ -291,11 +288,10 @@ class Transaction:
             os.makedirs(self.folder, exist_ok=True)
             with self._locked():
                 self._recover()
-        except OSError as error:
+        except BaseException as error:
             self._remove_made()
-            raise not_written(self.folder, error) from error
-        except BaseException:
-            self._remove_made()
+            if isinstance(error, OSError):
+                raise not_written(self.folder, error) from error
             raise
         return self
 
@@ -315,7 +311,7 @@ class Transaction:
             if error is not None:
                 self._remove_made()
         # Blender's own saving raises RuntimeError where it cannot write.
-        if isinstance(error, (OSError, RuntimeError)) and not isinstance(error, ThunderError):
+        if isinstance(error, (OSError, RuntimeError)):
             raise not_written(self.folder, error) from error
 
     # ---- files that may be replaced
@@ -325,7 +321,7 @@ class Transaction:
         path = self._path(name)
         if not _has_entry(path):
             return
-        if self._is_input(path):
+        if any(_is_same(path, given) for given in self.inputs):
             raise BadRequest(f"“{path}” is read for this and would be replaced: choose another folder")
         if not self.force and not self._is_ours(name, files):
             if files is None and is_damaged(self.folder):
@@ -354,7 +350,7 @@ class Transaction:
         """Names and hashes of the files that earlier transactions wrote into this folder; None without a manifest of ours."""
         try:
             files = _manifest(self.folder)
-        except (FileNotFoundError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (FileNotFoundError, *_NO_LIST):
             return None
         return {name: digest for name, digest in files.items() if os.path.lexists(self._path(name))}
 
@@ -405,9 +401,6 @@ class Transaction:
         self.kept[name] = self._free_name(name)
         return self.kept[name]
 
-    def _is_input(self, path: str) -> bool:
-        return any(_is_same(path, given) for given in self.inputs)
-
     def _replace(self, replacement: _Replacement) -> None:
         """Give one file its new content, and its old content another name."""
         path = self._path(replacement.name)
@@ -418,9 +411,9 @@ class Transaction:
                 return
             try:
                 os.link(path, old, **_LINK_ITSELF)  # so that the file is at no time missing
-            except FileExistsError:
-                raise
-            except OSError:  # a disk without links
+            except OSError as error:  # a disk without links
+                if isinstance(error, FileExistsError):
+                    raise
                 os.rename(path, old)
         os.replace(self._path(replacement.part), path)
 
@@ -487,7 +480,8 @@ class Transaction:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Lock the folder: wait until no other process replaces files in it, and keep others waiting. Raises NoSpace."""
-        handle = _open_lock(self.folder)
+        path = self._path(PART + "lock" + PART_END) if os.name == "nt" else self.folder  # Windows locks no folders
+        handle = os.open(path, os.O_CREAT | os.O_RDWR if os.name == "nt" else os.O_RDONLY)
         try:
             end = time.monotonic() + WAIT
             while not _lock(handle):
@@ -496,7 +490,10 @@ class Transaction:
                 time.sleep(0.05)
             yield
         finally:
-            _close_lock(self.folder, handle)
+            os.close(handle)
+            if path != self.folder:
+                with contextlib.suppress(OSError):  # another process waits for it
+                    os.remove(path)
 
 
 @dataclass(frozen=True)
@@ -563,18 +560,15 @@ def _fill(path: str, content: bytes | str | Callable[[BinaryIO], object]) -> Non
 
 
 def _finish(part: str, path: str) -> None:
-    """Flush a temporary file to the disk and give it the permissions that it shall have as `path`."""
+    """Flush a temporary file to the disk, and give it the permissions of the file at `path`, or those that a new file gets there."""
     sync(part)
-    os.chmod(part, _mode_for(path))
-
-
-def _mode_for(path: str) -> int:
-    """The permissions of the file that is replaced, or those that a new file gets here."""
-    with contextlib.suppress(OSError):
-        return stat.S_IMODE(os.stat(path).st_mode)
-    umask = os.umask(0)
-    os.umask(umask)
-    return 0o666 & ~umask
+    try:
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        umask = os.umask(0)
+        os.umask(umask)
+        mode = 0o666 & ~umask
+    os.chmod(part, mode)
 
 
 def _existing_part_of(folder: str) -> str:
@@ -611,13 +605,6 @@ def _is_own_file(path: str) -> bool:
     return stat.S_ISREG(status.st_mode) and system_calls.is_mine(status)
 
 
-def _open_lock(folder: str) -> int:
-    """Open what _lock locks: the folder itself, on Windows a file in it."""
-    if os.name == "nt":
-        return os.open(os.path.join(folder, PART + "lock" + PART_END), os.O_CREAT | os.O_RDWR)
-    return os.open(folder, os.O_RDONLY)
-
-
 def _lock(handle: int) -> bool:
     """Lock a file for this process until it is closed; False while another process has it. True, too, on disks without locks."""
     try:
@@ -625,14 +612,6 @@ def _lock(handle: int) -> bool:
     except OSError as error:
         return error.errno not in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK)
     return True
-
-
-def _close_lock(folder: str, handle: int) -> None:
-    """Unlock what `_open_lock` opened."""
-    os.close(handle)
-    if os.name == "nt":
-        with contextlib.suppress(OSError):  # another process waits for it
-            os.remove(os.path.join(folder, PART + "lock" + PART_END))
 
 
 def not_written(folder: str, error: Exception) -> NoSpace:

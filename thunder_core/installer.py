@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
-import importlib.util
+import glob
 import json
 import os
 import re
@@ -30,6 +29,13 @@ import time
 import traceback
 from typing import NamedTuple
 
+_HERE = os.path.dirname(os.path.abspath(__file__))
+if not __package__:  # run as a script, by a Python that does not know the package this file is in
+    __package__ = os.path.basename(_HERE)
+    sys.path.append(os.path.dirname(_HERE))
+
+from . import files, system_calls  # noqa: E402
+
 OLDEST, NEWEST = (3, 11), (3, 13)  # Pythons that every locked package has wheels for
 STAMP = "thunder-engine.json"  # file in a complete environment: its lock and the time of installation
 DOWNLOADS = "thunder-downloads"  # folder of downloads in an unfinished environment, kept for the next attempt
@@ -38,11 +44,10 @@ MARK = b"The engine of THUNDER for Blender was installed into this folder, which
 ENVIRONMENT = ("bin", "etc", "include", "lib", "lib64", "share", "Include", "Lib", "Scripts", "pyvenv.cfg", ".gitignore", STAMP)
 OURS = (*ENVIRONMENT, DOWNLOADS, LOCK)  # everything that is ever removed from the folder; the rest is not touched
 LINUX = sys.platform.startswith("linux")
+STOPPED = "The installation was stopped: install again, downloads are kept"
 EXTRA_SHARE = 0.001  # approximate size of each package of an extra, as a share of the engine for graphics cards
 _TICK = 0.25  # seconds between two updates of pip's progress
-_HERE = os.path.dirname(os.path.abspath(__file__))
 INVENTORY = os.path.join(_HERE, "inventory.py")
-SUPERVISE = "--supervise"  # option that runs this script as the parent of a command that must not outlive the installer
 _WINDOWS = os.name == "nt"
 _PINNED, _HASH = r"[A-Za-z0-9][A-Za-z0-9._-]*(\[[^\]]*\])?==[^\s;]+", r"sha256:[0-9a-f]{64}"  # format of the package list
 
@@ -87,22 +92,16 @@ def python_in(folder: str) -> str:
     return os.path.join(folder, "Scripts", "python.exe") if _WINDOWS else os.path.join(folder, "bin", "python")
 
 
-def hash_of(lock: str) -> str:
-    """SHA-256 of a list of packages, in hexadecimal digits."""
-    with open(lock, "rb") as file:
-        return hashlib.sha256(file.read()).hexdigest()
-
-
 # ---- whose folder it is
 
 
 def is_ours(folder: str) -> bool:
-    """Whether a folder was made by this script: it holds our mark, or what earlier versions left. Raises OSError."""
+    """Whether a folder was made by this script: it holds our mark. Raises OSError."""
     path = os.path.join(folder, LOCK)
     if not _is_file(path):
         return False
     with open(path, "rb") as file:
-        return _is_marked(folder, file.read(len(MARK)))
+        return file.read(len(MARK)) == MARK
 
 
 def remove_from(folder: str, names: tuple[str, ...]) -> None:
@@ -113,11 +112,6 @@ def remove_from(folder: str, names: tuple[str, ...]) -> None:
             shutil.rmtree(path)
         elif os.path.lexists(path):
             os.remove(path)
-
-
-def _is_marked(folder: str, mark: bytes) -> bool:
-    # Earlier versions left the file empty.
-    return mark == MARK or not mark and any(_is_file(os.path.join(folder, name)) for name in (STAMP, "pyvenv.cfg"))
 
 
 def _is_file(path: str) -> bool:
@@ -160,8 +154,7 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
         raise Failed("The engine is not installed completely: install it first, then the extra")
     progress(0.0, "Looking at what is there")
     os.makedirs(folder, exist_ok=True)
-    with _LockedFile(os.path.join(folder, LOCK)) as lock_file:
-        lock_file.mark()
+    with _locked(os.path.join(folder, LOCK)):
         stamp = os.path.join(folder, STAMP)
         packages = _check(folder, lock)
         if (packages is None or packages["wanting"]) and not (wheels or online):
@@ -189,22 +182,10 @@ def install(folder: str, lock: str, wheels: str | None, online: bool, extra: boo
                 missing = ", ".join(packages["wanting"][:4]) if packages else "pip"
                 raise Failed(f"Some packages are still missing ({missing}): install again, what is there is kept")
         if not extra:
-            complete = {"lock": hash_of(lock), "made": int(time.time()), "python": _version_text(sys.version_info[:3])}
-            _module("files").write_file(stamp, json.dumps(complete))
+            complete = {"lock": files.hash_of(lock), "made": int(time.time()), "python": _version_text(sys.version_info[:3])}
+            files.write_file(stamp, json.dumps(complete))
         remove_from(folder, (DOWNLOADS,))
     progress(1.0, "The extra is installed" if extra else "The engine is installed")
-
-
-def _module(name: str):
-    """A module of this package, whose others are not imported, also where this file runs as a script."""
-    if "thunder_core" not in sys.modules and not __package__:
-        spec = importlib.util.spec_from_file_location(
-            "thunder_core", os.path.join(_HERE, "__init__.py"), submodule_search_locations=[_HERE]
-        )
-        assert spec is not None and spec.loader is not None
-        package = sys.modules["thunder_core"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(package)
-    return importlib.import_module(f"{__package__ or 'thunder_core'}.{name}")
 
 
 def _check_lock(lock: str) -> None:
@@ -423,8 +404,6 @@ def why_failed(lines: list, wheels: str | None, online: bool) -> str:
 
 def _dists(folder: str) -> list[str]:
     """The metadata folders of the installed packages."""
-    import glob
-
     pattern = ("Lib", "site-packages") if _WINDOWS else ("lib", "python*", "site-packages")
     return glob.glob(os.path.join(glob.escape(folder), *pattern, "*.dist-info"))
 
@@ -435,10 +414,8 @@ def _bytes_in(folder: str) -> int:
     for root, _, names in os.walk(folder):
         if "pip-unpack" in root:
             for name in names:
-                try:
+                with contextlib.suppress(OSError):
                     size += os.path.getsize(os.path.join(root, name))
-                except OSError:
-                    pass
     return size
 
 
@@ -447,86 +424,47 @@ _children: list = []  # processes that must not outlive this one
 
 @contextlib.contextmanager
 def _started(command: list[str], **options):
-    """A process that ends with this one, however that ends, and with all that it started itself; waited for at the end.
-
-    It runs below this script's `supervise`, which notices by its stdin that we are gone: do not close that before.
-    """
-    child = subprocess.Popen(
-        [sys.executable, "-I", os.path.abspath(__file__), SUPERVISE, *command],
-        stdin=subprocess.PIPE,
-        **options,
-        **_module("system_calls").new_group(),
-    )
+    """A process that ends with this one, however that ends, and with all that it started itself; waited for at the end."""
+    child = system_calls.start_child(command, **options)
     _children.append(child)
     try:
         yield child
         child.wait()
     finally:
-        if child.poll() is None:
-            _module("system_calls").kill_group(child)
-            child.wait()
+        system_calls.end_child(child)
         _children.remove(child)
-        for stream in (child.stdin, child.stdout):
-            if stream is not None:
-                stream.close()
-
-
-def supervise(command: list[str]) -> int:
-    """Run a command, and end it and all that it started as soon as stdin ends; its exit code."""
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-
-    def watch():
-        _wait_for_end_of_stdin()
-        _module("system_calls").end_with_group(child, 3)
-
-    threading.Thread(target=watch, daemon=True).start()
-    code = child.wait()
-    return code if code >= 0 else 128 - code
 
 
 def _end_with_stdin() -> None:
     """End pip and this process when the parent closes our stdin, or dies."""
-    _wait_for_end_of_stdin()
-    for child in list(_children):
-        _module("system_calls").kill_group(child)
-    tell("error", message="The installation was stopped: install again, downloads are kept")
+    with contextlib.suppress(OSError):
+        while os.read(0, 4096):  # not by sys.stdin: the interpreter aborts at its end while a thread holds its buffer in a read
+            pass
+    _kill_children()
+    tell("error", message=STOPPED)
     os._exit(3)
 
 
-def _wait_for_end_of_stdin() -> None:
-    # Not by sys.stdin: the interpreter aborts at its end while a thread holds its buffer in a read.
-    try:
-        while os.read(0, 4096):
-            pass
-    except OSError:
-        pass
+def _kill_children() -> None:
+    for child in list(_children):
+        system_calls.kill_group(child)
 
 
-class _LockedFile:
-    """A file locked as long as the block runs; Failed when another process holds it. The system drops it with the process."""
+@contextlib.contextmanager
+def _locked(path: str):
+    """Mark the folder as ours by a file that is locked as long as the block runs; the system drops the lock with the process.
 
-    def __init__(self, path: str):
-        self.path = path
-
-    def __enter__(self) -> _LockedFile:
-        flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        self.file = os.fdopen(os.open(self.path, flags, 0o666), "r+b")
+    Raises Failed while another process holds it.
+    """
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    with os.fdopen(os.open(path, flags, 0o666), "r+b") as file:
         try:
-            self.file.seek(0)
-            _module("system_calls").lock(self.file.fileno())
+            system_calls.lock(file.fileno())
         except OSError as error:
-            self.file.close()
             raise Failed("Another Blender is installing the engine: wait for it to finish") from error
-        return self
-
-    def mark(self) -> None:
-        """Write into the file that this folder is ours."""
-        self.file.seek(0)
-        self.file.write(MARK)
-        self.file.flush()
-
-    def __exit__(self, *_):
-        self.file.close()
+        file.write(MARK)
+        file.flush()
+        yield
 
 
 _interrupted: list = []  # signals received: an exception raised in a destructor, say, would be lost
@@ -535,15 +473,12 @@ _interrupted: list = []  # signals received: an exception raised in a destructor
 def _interrupt(number, frame) -> None:
     """End the running processes and stop; `main` also checks _interrupted."""
     _interrupted.append(number)
-    for child in list(_children):
-        _module("system_calls").kill_group(child)
+    _kill_children()
     raise KeyboardInterrupt
 
 
 def main() -> int:
     """Run the script; returns its exit code."""
-    if sys.argv[1:2] == [SUPERVISE]:
-        return supervise(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="installer.py", description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", required=True, help="of the environment: new, empty, or made by this script")
     parser.add_argument("--lock", required=True, help="the pinned and hashed list of packages")
@@ -554,29 +489,23 @@ def main() -> int:
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     if signal.getsignal(signal.SIGINT) == signal.default_int_handler:
         signal.signal(signal.SIGINT, _interrupt)
+    why = ""
     try:
-        try:
-            install(options.folder, options.lock, options.wheels, options.online, options.extra)
-        except Failed:
-            if not _interrupted:  # else it failed because its process was ended
-                raise
-        if _interrupted:
-            raise KeyboardInterrupt
+        install(options.folder, options.lock, options.wheels, options.online, options.extra)
     except Failed as failed:
-        tell("error", message=str(failed))
-        return 1
+        why = str(failed)
     except OSError as error:
-        tell(
-            "error",
-            message=f"The engine's folder “{options.folder}” cannot be written ({_brief(error)}): free some space or choose another",
-        )
-        return 1
+        why = f"The engine's folder “{options.folder}” cannot be written ({_brief(error)}): free some space or choose another"
     except KeyboardInterrupt:
-        tell("error", message="The installation was stopped: install again, downloads are kept")
-        return 130
+        pass
     except Exception as error:
         traceback.print_exc()
-        tell("error", message=f"Installation failed ({type(error).__name__}: {_brief(error)}): install again, see the log")
+        why = f"Installation failed ({type(error).__name__}: {_brief(error)}): install again, see the log"
+    if _interrupted:  # also where it failed because its process was ended
+        tell("error", message=STOPPED)
+        return 130
+    if why:
+        tell("error", message=why)
         return 1
     tell("done")
     return 0

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import re
 import shutil
@@ -47,20 +48,11 @@ class PrivateFolder:
 def sweep() -> int:
     """Removes the private folders of clients that died without doing it; returns how many."""
     removed = 0
-    parent = tempfile.gettempdir()
-    try:
-        names = [name for name in os.listdir(parent) if name.startswith(PREFIX)]
-    except OSError:
-        return 0
-    for name in names:
-        folder = os.path.join(parent, name)
-        try:
-            age = time.time() - os.lstat(folder).st_mtime
-        except OSError:
-            continue
-        if age >= YOUNG and is_orphaned(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            removed += 1
+    for folder in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{PREFIX}*")):
+        with contextlib.suppress(OSError):
+            if time.time() - os.lstat(folder).st_mtime >= YOUNG and is_orphaned(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
     return removed
 
 
@@ -101,11 +93,9 @@ def remove_blender_session(folder: str, *shared: str) -> bool:
         shared += (tempfile.gettempdir(), os.getcwd(), os.path.expanduser("~"), *map(os.environ.get, ("TMPDIR", "TEMP", "TMP")))
         if not _is_own_folder(folder, BLENDER_SESSION) or os.path.ismount(folder):
             return False
-        for other in filter(None, shared):
-            with contextlib.suppress(OSError):
-                if os.path.samefile(folder, other):
-                    return False
     except OSError:
+        return False
+    if any(other and os.path.exists(other) and os.path.samefile(folder, other) for other in shared):
         return False
     shutil.rmtree(folder, ignore_errors=True)
     return not os.path.exists(folder)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Long work as a generator that yields progress, 0 … 1, and returns its value: Generator[float, None, T].
+"""Progress of long work: in Blender a generator yields it, in the engine, whose work runs on threads, a callback gets it.
 
+A generator yields 0 … 1 and returns its value: Generator[float, None, T].
 `yield from` runs such a generator inside another one and gives its value; the functions here do the same with its progress
 changed, or without a caller that waits. Closing the outer generator closes the inner one.
 """
@@ -8,16 +9,31 @@ changed, or without a caller that waits. Closing the outer generator closes the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from typing import TypeVar
+from collections.abc import Callable, Generator, Sequence
+from typing import Protocol, TypeVar
 
 P = TypeVar("P")
 Q = TypeVar("Q")
 T = TypeVar("T")
 
 
+class Progress(Protocol):
+    """Called with how far the work is, 0 … 1, and what is being done, several times a second; may raise to stop it."""
+
+    def __call__(self, fraction: float, message: str = "") -> None: ...
+
+
 def no_progress(fraction: float, message: str = "") -> None:
     """A progress callback that does nothing."""
+
+
+def share(progress: Progress, start: float, end: float, what: str = "") -> Progress:
+    """The progress of a part of the work, whose 0 … 1 is start … end of all of it. what: message where the part gives none."""
+
+    def report(fraction: float, message: str = "") -> None:
+        progress(start + fraction * (end - start), message or what)
+
+    return report
 
 
 def time_in_words(seconds: float) -> str:
@@ -46,6 +62,15 @@ def mapped(work: Generator[P, None, T], change: Callable[[P], Q]) -> Generator[Q
 def scaled(work: Generator[float, None, T], start: float, end: float) -> Generator[float, None, T]:
     """Work as a part of more: its progress 0 … 1 becomes start … end. Returns the value of the work."""
     return mapped(work, lambda fraction: start + fraction * (end - start))
+
+
+def in_turn(works: Sequence[Generator[float, None, T]], start: float, end: float) -> Generator[float, None, list[T]]:
+    """Works one after the other, each an equal part of the progress from start to end. Returns their values."""
+    results = []
+    for place, work in enumerate(works):
+        begins, ends = (start + (end - start) * part / len(works) for part in (place, place + 1))
+        results.append((yield from scaled(work, begins, ends)))
+    return results
 
 
 def result(work: Generator[object, None, T]) -> T:

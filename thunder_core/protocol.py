@@ -40,12 +40,8 @@ def is_sound(event: dict, verb: str) -> bool:
     return kind != "error" or _holds({"kind": _text, "message": _text})(event)
 
 
-def _text(value) -> bool:
-    return isinstance(value, str)
-
-
-def _flag(value) -> bool:
-    return isinstance(value, bool)
+def _of(kind: type):
+    return lambda value: isinstance(value, kind)
 
 
 def _whole(value) -> bool:
@@ -54,10 +50,6 @@ def _whole(value) -> bool:
 
 def _number(value) -> bool:
     return _whole(value) and abs(value) < 2**63 or isinstance(value, float) and math.isfinite(value)
-
-
-def _mapping(value) -> bool:
-    return isinstance(value, dict)
 
 
 def _optional(check):
@@ -76,6 +68,7 @@ def _holds(fields: dict):
     return lambda value: isinstance(value, dict) and all(check(value.get(name)) for name, check in fields.items())
 
 
+_text, _flag, _mapping = _of(str), _of(bool), _of(dict)
 _TAKE = _holds(
     {
         "seed": _whole,

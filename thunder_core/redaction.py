@@ -31,10 +31,10 @@ _HOLE = re.compile(r"%[sdr]|%\.\d+f|\{[^{}]*\}")  # of a text that is filled in 
 _WORD = re.compile(r"[^\W\d_]{2,}")
 _NUMBER = re.compile(r"[-−+]?\d{1,6}(?:[.,:×/]\d{1,6}){0,4}(?:\s?(?:%|s|ms|[kMG]i?B|Hz|fps|°))?")
 _SHAPE = re.compile(r"[\[(](?:\d{1,9}(?:, ?|(?=[\])])))*[\])]|torch\.Size\(\[[\d, ]*\]\)")
-_FILE = re.compile(r'\s*File "([^"]*)", line (\d+)(?:, in (.+))?')
+_FILE = re.compile(r'\s*File "(?P<path>[^"]*)", line (?P<line>\d+)(?:, in (?P<frame>.+))?')
 _FRAME = re.compile(r"[A-Za-z_]\w*|<(?:module|lambda|listcomp|genexpr|dictcomp|setcomp)>")
 _NO_FILE = re.compile(r"<(?:string|stdin|blender_console|frozen (?:importlib[\w.]*|runpy|os|site|zipimport))>")
-_WARNING = re.compile(r"(.+):(\d+): (\w+Warning): (.*)")
+_WARNING = re.compile(r"(?P<path>.+):(?P<line>\d+): (?P<kind>\w+Warning): (?P<message>.*)")
 _ERROR = re.compile(r"((?:[A-Za-z_]\w*\.)*)([A-Za-z_]\w*)(?:: (.*))?")
 _REPEATED = re.compile(r"\s*\[Previous line repeated \d+ more times?\]")
 _UNDERLINE = re.compile(r"\s+[\^~ ]*[\^~]\s*")
@@ -43,6 +43,7 @@ _ERRORS = {name for name, value in vars(builtins).items() if isinstance(value, t
     *KINDS, "CalledProcessError", "TimeoutExpired", "JSONDecodeError", "BadZipFile", "LinAlgError", "OutOfMemoryError",
     "AcceleratorError", "LibsndfileError", "SafetensorError", "PackageNotFoundError", "TOMLDecodeError", "SubprocessError",
 }  # fmt: skip
+_SYSTEM_WORDS = {os.strerror(number) for number in errno.errorcode}
 _PACKAGES = sys.stdlib_module_names | {"numpy", "torch", "torchaudio", "safetensors", "soundfile", "scipy", "smplx", "transformers"}
 # Sentences of Python, of libraries and of the system; {} is filled in.
 _OTHERS = """
@@ -148,16 +149,16 @@ def redacted(text: str, places: Iterable[tuple[str, str]] = ()) -> str:
     patterns = _patterns(lines)
     source: frozenset[str] = frozenset()  # lines of the file that the traceback named last
     for line in lines:
-        if match := _FILE.fullmatch(line):
-            path, name = _public_file(match[1], places)
+        if match := _FILE.fullmatch(line) or _WARNING.fullmatch(line):
+            path, name = _public_file(match["path"], places)
             source = _lines_of(path) if path else frozenset()
-            where = f", in {match[3]}" if match[3] and path and _FRAME.fullmatch(match[3]) else ""
-            kept.append(f'  File "{name}", line {match[2][:7]}{where}')
-        elif match := _WARNING.fullmatch(line):
-            path, name = _public_file(match[1], places)
-            source = _lines_of(path) if path else frozenset()
-            kind = match[3] if match[3] in _ERRORS else REMOVED
-            kept.append(f"{name}:{match[2][:7]}: {kind}: {_sentence(match[4], patterns)}")
+            number = match["line"][:7]
+            if match.re is _FILE:
+                where = f", in {match['frame']}" if match["frame"] and path and _FRAME.fullmatch(match["frame"]) else ""
+                kept.append(f'  File "{name}", line {number}{where}')
+            else:
+                kind = match["kind"] if match["kind"] in _ERRORS else REMOVED
+                kept.append(f"{name}:{number}: {kind}: {_sentence(match['message'], patterns)}")
         elif line.strip() in source or _UNDERLINE.fullmatch(line) or _REPEATED.fullmatch(line):
             kept.append(line)
         elif line.strip():
@@ -217,16 +218,11 @@ def _value(value: str, before: str, patterns: list[Pattern], depth: int) -> str:
     if not value:
         return ""
     is_name = before.endswith(("“", '"', "'", "‘"))  # a number, too, may be somebody's name
-    if value in _system_words() or not is_name and (_NUMBER.fullmatch(value) or _SHAPE.fullmatch(value) or value in _ERRORS):
+    if value in _SYSTEM_WORDS or not is_name and (_NUMBER.fullmatch(value) or _SHAPE.fullmatch(value) or value in _ERRORS):
         return value
     if value[0] == value[-1] == "'" and value[1:-1] in _identifiers():
         return value
     return _sentence(value, patterns, depth + 1) if depth < _DEEPEST and not is_name else REMOVED
-
-
-@lru_cache(maxsize=1)
-def _system_words() -> set[str]:
-    return {os.strerror(number) for number in errno.errorcode}
 
 
 @lru_cache(maxsize=1)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +23,8 @@ PutArray = Callable[[np.ndarray], str]
 LAST_SEED = 2**63 - 1
 MOST_STEPS = 1000
 MOST_GUIDANCE, MOST_SPEECH_GUIDANCE = 20.0, 5.0  # far beyond what is of use
+TOGETHER = 8  # seeds between those of two voices: as many takes as are usual
+_VOICES = 8192  # of which the voices are drawn; times TOGETHER all readings that there are (`engine.readings`)
 _LONGEST_VALUE = 40  # letters of a wrong value that are quoted
 
 
@@ -32,9 +36,9 @@ class Request:
     guidance: s_a of classifier-free guidance.  speech_guidance: strength of the guidance by mesh-to-speech, 0 … 2.
     direction: None: the neutral one, as the panel sends it; weights and systems that cannot be directed get none.
     keep: the fixed part, into which the sampled rest blends.  listening: the sound is another person's voice, to which
-    the face listens.  system: which of SYSTEMS performs; each does only part of this (`systems.performing.check_request`).
+    the face listens.  system: which of SYSTEMS performs; each does only part of this (`engine.engine.check_request`).
     reference: a packed motion [T, n + 9] whose style DiffPoseTalk takes.  picture: grey [h, w] 0 … 1, of a face whose mood
-    Media2Face takes, or the moods [MOODS but neutral] that were read off one before.  sums: `mapping.Sum.sums` of the face
+    Media2Face takes, or the moods [MOODS but neutral] that were read off one before.  sums: `mapping.Driver.sums` of the face
     that will play the takes: scores and words are of what it shows (`mapping.visible`), while the takes have all channels;
     None: it shows everything.
     """
@@ -86,6 +90,20 @@ class Request:
     def seeds(self) -> list[int]:
         """The seed of each take."""
         return [int(self.seed) + i for i in range(self.takes)]
+
+
+def seed_of_voice(name: str, character: int = 0) -> int:
+    """The first seed of the takes of a voice where none was chosen, so that not all characters are played by the same people.
+
+    name: of its sound file, with or without the file's ending. The seed stays when a voice is cut, trimmed, moved or recorded again, and
+    is the same on every machine.  character: counts the characters who speak in the same sound; each has another seed.
+    """
+    stem, ending = os.path.splitext(name)
+    if ending[1:].isdecimal():  # the other part of a strip that was cut: Blender numbers strips of one name
+        stem = os.path.splitext(stem)[0]
+    if character:
+        stem += f" {character}"
+    return TOGETHER * (zlib.crc32(stem.casefold().encode("utf-8", "surrogatepass")) % _VOICES)
 
 
 def direction_arguments(direction: Asked, put_array: PutArray) -> dict:

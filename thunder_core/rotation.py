@@ -64,12 +64,6 @@ def matrix_to_rotvec(matrix: np.ndarray) -> np.ndarray:
     return quaternion_to_rotvec(np.take_along_axis(candidates, best, axis=-2)[..., 0, :])
 
 
-def _axes(order: str) -> tuple[int, int, int, float]:
-    """Indices of the axes of an Euler order, and its sign: 1 where it is cyclic, else −1."""
-    i, j, k = ("XYZ".index(letter) for letter in order)
-    return i, j, k, 1.0 if (j - i) % 3 == 1 else -1.0
-
-
 def euler_to_matrix(euler: np.ndarray, order: str = "XYZ") -> np.ndarray:
     """Euler angles [..., 3] about X, Y and Z to matrices [..., 3, 3], turning in the order given."""
     e = np.asarray(euler, dtype=np.float64)
@@ -83,17 +77,13 @@ def euler_to_matrix(euler: np.ndarray, order: str = "XYZ") -> np.ndarray:
 def matrix_to_euler(matrix: np.ndarray, order: str = "XYZ") -> np.ndarray:
     """Matrices [..., 3, 3] to Euler angles [..., 3] about X, Y and Z; the middle angle within ±π/2."""
     m = np.asarray(matrix, dtype=np.float64)
-    i, j, k, sign = _axes(order)
+    i, j, k = ("XYZ".index(letter) for letter in order)
+    sign = 1.0 if (j - i) % 3 == 1 else -1.0  # whether the order is cyclic
     euler = np.empty(m.shape[:-2] + (3,))
     euler[..., j] = np.arcsin(np.clip(-sign * m[..., k, i], -1.0, 1.0))
     euler[..., i] = np.arctan2(sign * m[..., k, j], m[..., k, k])
     euler[..., k] = np.arctan2(sign * m[..., j, i], m[..., i, i])
     return euler
-
-
-def rotvec_to_euler(rotvec: np.ndarray, order: str = "XYZ") -> np.ndarray:
-    """Rotation vectors [..., 3] to Euler angles [..., 3] in the order given."""
-    return matrix_to_euler(rotvec_to_matrix(rotvec), order)
 
 
 def euler_to_rotvec(euler: np.ndarray, order: str = "XYZ") -> np.ndarray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import wraps
@@ -59,6 +59,8 @@ class Trace:
     changes: list[Change] = field(default_factory=list)
 
 
+_BLINKS = 0.5  # eyeBlink from which eyes are shut by a blink
+_MOST = 3  # channels that an explanation names of a step
 STEPS: dict[str, Step] = {}  # by the qualified names of their functions
 _open = threading.local()
 
@@ -136,7 +138,20 @@ def _part(arguments: Mapping[str, object], path: str) -> np.ndarray | None:
     return np.asarray(value)
 
 
-def changes_at(changes: Sequence[Change], frame: int) -> list[tuple[Change, np.ndarray, np.ndarray]]:
-    """(change, before, after) of every change that reaches a frame; before and after as they are there."""
-    reached = [(each, each.before[frame], each.after[frame]) for each in changes if frame < len(each.after)]
-    return [(each, was, now) for each, was, now in reached if not np.array_equal(was, now)]
+def in_words(explanation: dict) -> list[str]:
+    """An explanation of a frame (`engine.explain`) in lines for people, in the panel and in bakes: what was sampled, then a line for each
+    step with its causes, its _MOST largest changes and the reason for it."""
+
+    def listed(values: dict, form) -> str:
+        first = [form(name, value) for name, value in list(values.items())[:_MOST]]
+        return ", ".join(first) + (f" and {len(values) - _MOST} more" if len(values) > _MOST else "")
+
+    sampled = explanation["sampled"]
+    lines = ["The model sampled " + (listed(sampled, lambda name, value: f"{name} {value:.2f}") or "a face at rest")]
+    if max(sampled.get("eyeBlinkLeft", 0.0), sampled.get("eyeBlinkRight", 0.0)) > _BLINKS:
+        lines.append("The model itself blinks here, as people do every few seconds; no step asked for it")
+    for each in explanation["steps"]:
+        causes = ", ".join(what if share > 0.99 else f"{what} {share:.0%}" for what, share in each["causes"])
+        changes = listed(each["changes"], lambda name, both: f"{name} {both[0]:.2f} → {both[1]:.2f}")
+        lines.append(f"{each['step'].capitalize()}{f' ({causes})' if causes else ''}: {changes} · {REASONS[each['reason']]}")
+    return lines

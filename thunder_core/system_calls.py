@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""System calls that differ between Linux, macOS and Windows: locks, process groups, owners of files, live processes, memory, libraries.
+"""System calls that differ between Linux, macOS and Windows: locks, child processes, owners of files, live processes, memory, libraries.
 
 Standard library only. No other module of the product makes calls that one of these systems lacks; a test holds it to that.
 """
@@ -13,6 +13,22 @@ import subprocess
 import sys
 
 WINDOWS = os.name == "nt"
+PATIENCE = 2.0  # seconds an ended child may take to leave before it is killed
+
+_GUARD = """
+import os, signal, subprocess, sys, threading
+child = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+def watch():
+    os.read(0, 1)
+    if os.name == "nt":
+        subprocess.run(["taskkill", "/F", "/T", "/PID", str(child.pid)])
+    else:
+        os.killpg(0, signal.SIGKILL)
+threading.Thread(target=watch, daemon=True).start()
+os.close(1)
+code = child.wait()
+os._exit(code if 0 <= code < 256 else 1)
+"""
 
 
 def lock(handle: int) -> None:
@@ -58,12 +74,35 @@ def kill_group(process: subprocess.Popen) -> None:
             os.killpg(process.pid, signal.SIGKILL)
 
 
-def end_with_group(child: subprocess.Popen, code: int) -> None:
-    """End this process, which `new_group` started, with the child that it has and all that this has started."""
-    if WINDOWS:
-        kill_group(child)
-        os._exit(code)
-    os.killpg(0, signal.SIGKILL)
+def start_child(command: list[str], **options) -> subprocess.Popen:
+    """Start a command that ends with this process. Its standard input is empty; `options` as for subprocess.Popen.
+
+    It ends even if this process is killed: a small Python process starts the command and waits for the end of its own standard input, which
+    the system closes when this process ends. A command that cannot be run ends with code 1.
+    """
+    options = new_group() | options  # a separate process group, which `end` kills as a whole
+    return subprocess.Popen([sys.executable, "-I", "-S", "-c", _GUARD, *command], stdin=subprocess.PIPE, **options)
+
+
+def end_child(process: subprocess.Popen) -> None:
+    """End a process from `start_child`, and all that it started; returns when it has ended. May be called twice."""
+    if process.poll() is None:
+        kill_group(process)
+        try:
+            process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def how_it_ended(process: subprocess.Popen) -> str:
+    """How a process ended, as the middle of a sentence."""
+    code = process.poll()
+    return f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
 
 
 def is_stopped(process: int) -> bool:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's process on the client's side: started, asked over pipes, watched, ended."""
+"""The engine's process on the client's side: started, asked over pipes, watched, ended; and the requests that it owes an answer."""
 
 from __future__ import annotations
 
@@ -11,21 +11,14 @@ import queue
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Mapping, Sequence
 
 from . import system_calls
 from .engine_python import ROOT
-from .errors import (
-    Cancelled,
-    NoEngine,
-    OutOfMemory,
-    says_memory_ran_out,
-    ThunderError,
-    WorkerDied,
-)
-from .pending import Pending
+from .errors import Cancelled, error_of, NoEngine, OutOfMemory, says_memory_ran_out, ThunderError, WorkerDied
 from .protocol import is_sound, LONGEST_LINE, PROTOCOL, read_event
 
-LOG_LINES, LOG_WIDTH = 200, 4000  # lines kept of the worker's stderr, and bytes per line
+LOG_WIDTH = 4000  # bytes kept of a line of a process's stderr
 STOP_PATIENCE = 2.0  # seconds that a worker has to stop before it is ended
 # Deadlines in seconds of this process's running time: they pause while it sleeps.
 READY_DEADLINE = 60.0  # time until the first answer: Python has to start, perhaps from a slow disk
@@ -37,7 +30,142 @@ _KILLED = -9  # Linux's exit code when memory runs out; Windows has none
 _TICK = 0.1  # interval of checking deadlines while an answer is pending
 
 
-class WorkerProcess:
+class Pending:
+    """A request that was sent; its events arrive while the caller does something else."""
+
+    def __init__(self, number: int, verb: str, args: dict, send_cancel: Callable[[Pending], None]):
+        """send_cancel: asks the worker to stop this request."""
+        self.number, self.verb, self.args, self._send_cancel = number, verb, args, send_cancel
+        self.fraction = 0.0  # how far the work was when it was last looked at
+        self.begun = False  # the worker has sent an event about it
+        self.result: dict | None = None
+        self.error: ThunderError | None = None
+        self._events: queue.SimpleQueue = queue.SimpleQueue()
+        self._over = False
+
+    @property
+    def done(self) -> bool:
+        """Whether the last event was seen by poll or wait; then `result` or `error` is set."""
+        return self._over
+
+    def poll(self) -> list[dict]:
+        """The events that arrived since the last call, oldest first; never blocks, never raises.
+
+        {"event": "progress", "fraction": 0..1, "message": str} · {"event": "take", "take": dict, …} of “generate” ·
+        {"event": "done", "result": dict} · {"event": "error", "kind": str, "message": str}; after the last two `done` is true.
+        """
+        events = []
+        while True:
+            try:
+                events.append(self._seen(self._events.get_nowait()))
+            except queue.Empty:
+                return events
+
+    def wait(self, on_event=None, timeout: float | None = None) -> dict:
+        """Blocks until the answer: the result, or the error raised again. `on_event` gets every event.
+
+        Raises TimeoutError after `timeout` seconds; the request then continues.
+        """
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self._over:
+            left = None if end is None else end - time.monotonic()
+            try:
+                # Short waits: an uninterruptible lock would swallow Ctrl-C on Windows.
+                event = self._seen(self._events.get(timeout=0.2 if left is None else max(0.0, min(left, 0.2))))
+            except queue.Empty:
+                if left is not None and left <= 0:
+                    raise TimeoutError(f"The engine did not answer “{self.verb}” within {timeout:g} seconds") from None
+                continue
+            if on_event is not None:
+                on_event(event)
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+    def cancel(self) -> None:
+        """Asks the worker to stop this request, and returns at once.
+
+        The request ends with Cancelled within half a second. A worker that does not answer within CANCEL_DEADLINE is ended,
+        the request ends with Cancelled all the same, and those that waited behind it go to a new worker.
+        """
+        if not self._over:
+            self._send_cancel(self)
+
+    def _seen(self, event: dict) -> dict:
+        """Update the request's fields by an event; returns the event."""
+        if event["event"] == "progress":
+            self.fraction = event["fraction"]
+        elif event["event"] == "done":
+            self.result, self._over = event["result"], True
+        elif event["event"] == "error":
+            self.error = event.pop("_error", None) or error_of(event["kind"], event["message"])
+            self._over = True
+        return event
+
+    def _fail(self, error: ThunderError) -> None:
+        """End the request with an error, as if the worker had sent it."""
+        self._events.put(
+            {
+                "id": self.number,
+                "event": "error",
+                "kind": error.kind,
+                "message": str(error),
+                "_error": error,
+            }
+        )
+
+
+class PipedProcess:
+    """A process in a group of its own, to which we talk over pipes; the last lines that it writes to stderr are kept.
+
+    environment: variables, None for ours.  advice: what to do if it cannot be run, as the end of a sentence.  Raises NoEngine.
+    """
+
+    log_lines = 200  # lines that are kept
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str] | None, advice: str, folder: str | None = None):
+        self.lines: collections.deque[str] = collections.deque(maxlen=self.log_lines)
+        try:  # Ctrl-C in a terminal is for us, who then stop it
+            self.popen = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                **system_calls.new_group(),
+            )
+        except OSError as error:
+            raise NoEngine(f"“{command[0]}” cannot be run ({error.strerror or error}): {advice}") from error
+
+    @property
+    def log(self) -> str:
+        """The last lines that it wrote to stderr."""
+        return "\n".join(list(self.lines))
+
+    def _start_threads(self, **targets: Callable[[], None]) -> None:
+        self.threads = [threading.Thread(target=target, name=f"thunder {name}", daemon=True) for name, target in targets.items()]
+        for thread in self.threads:
+            thread.start()
+
+    def _kill(self) -> None:
+        """End it and its child processes at once."""
+        if self.popen.poll() is None:
+            system_calls.kill_group(self.popen)
+
+    def _read_log(self) -> None:
+        """Thread: collect the lines that it writes to stderr."""
+        with contextlib.suppress(OSError, ValueError):
+            while line := self.popen.stderr.readline(LONGEST_LINE):
+                self._note(line)
+        self.popen.stderr.close()
+
+    def _note(self, line: bytes) -> None:
+        """Store a line of the log."""
+        self.lines.append(line[:LOG_WIDTH].decode("utf-8", "replace").rstrip())
+
+
+class WorkerProcess(PipedProcess):
     """A running worker, the threads that serve its pipes and its deadlines, and the requests it still owes an answer.
 
     send_again(process, pendings): called when the worker was ended, with the requests that it had not begun.
@@ -49,8 +177,7 @@ class WorkerProcess:
         self.owed: dict[int, Pending] = {}
         self.cancelled: dict[int, float] = {}  # requests that were cancelled and may still be at work → seconds since
         self.working: int | None = None  # the request that the worker works on, by its own report
-        self.lines: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
-        self.since_answer: collections.deque[str] = collections.deque(maxlen=LOG_LINES)  # the part of the log that may show why it ended
+        self.since_answer: collections.deque[str] = collections.deque(maxlen=self.log_lines)  # of the log: it may show why it ended
         self.outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self.mutex = threading.Lock()
         self.changed = threading.Condition(self.mutex)
@@ -60,39 +187,13 @@ class WorkerProcess:
         self.refusal: ThunderError | None = None  # why this worker was ended by us
         self.send_again = send_again
         self.python, self.advice = command[0], advice
-        try:  # Ctrl-C in a terminal is for the client, which then stops the worker
-            self.popen = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=_environment(libraries),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                **system_calls.new_group(),
-            )
-        except OSError as error:
-            raise NoEngine(f"“{self.python}” cannot be run ({error.strerror or error}): {advice}") from error
-        self.threads = [
-            threading.Thread(target=target, name=f"thunder {name}", daemon=True)
-            for name, target in (
-                ("log", self._read_log),
-                ("replies", self._read_replies),
-                ("requests", self._write_requests),
-                ("deadlines", self._watch),
-            )
-        ]
-        for thread in self.threads:
-            thread.start()
+        super().__init__(command, _environment(libraries), advice, folder)
+        self._start_threads(log=self._read_log, replies=self._read_replies, requests=self._write_requests, deadlines=self._watch)
 
     @property
     def alive(self) -> bool:
         """Whether the process runs and has not been given up."""
         return not self.dead and self.popen.poll() is None
-
-    @property
-    def log(self) -> str:
-        """The last lines that the worker wrote to stderr."""
-        return "\n".join(list(self.lines))
 
     def send(self, pending: Pending) -> None:
         """Send a request; it fails at once where the worker has ended."""
@@ -133,32 +234,23 @@ class WorkerProcess:
         with contextlib.suppress(subprocess.TimeoutExpired):  # in a driver that hangs not even a killed process ends
             self.popen.wait(STOP_PATIENCE)
 
-    def _kill(self) -> None:
-        """Ends the worker and its child processes at once."""
-        if self.popen.poll() is None:
-            system_calls.kill_group(self.popen)
-
     def _write_requests(self) -> None:
         """Thread: write queued messages to the worker's stdin, until None closes it."""
-        try:
+        with contextlib.suppress(OSError, ValueError):  # it has just ended; the reading thread fails the pending requests
             while (line := self.outgoing.get()) is not None:
                 self.popen.stdin.write(line)
                 self.popen.stdin.flush()
-        except (OSError, ValueError):
-            pass  # it has just ended; the reading thread fails the pending requests
         with contextlib.suppress(OSError, ValueError):
             self.popen.stdin.close()
 
     def _read_replies(self) -> None:
         """Thread: read the worker's events until it ends; then fail all pending requests."""
-        try:
+        with contextlib.suppress(OSError, ValueError):
             while line := self.popen.stdout.readline(LONGEST_LINE):
                 try:
                     self._handle_event(read_event(line))
                 except ValueError:
                     self._note(line)
-        except (OSError, ValueError):
-            pass
         self._wait()
         self._kill()  # it closed its pipe but still runs: it cannot answer any more
         self._wait()
@@ -298,20 +390,9 @@ class WorkerProcess:
                 pending._fail(why)
         return waiting
 
-    def _read_log(self) -> None:
-        """Thread: collect the lines that the worker writes to stderr."""
-        try:
-            while line := self.popen.stderr.readline(LONGEST_LINE):
-                self._note(line)
-        except (OSError, ValueError):
-            pass
-        self.popen.stderr.close()
-
     def _note(self, line: bytes) -> None:
-        """Store a line of the log."""
-        text = line[:LOG_WIDTH].decode("utf-8", "replace").rstrip()
-        self.lines.append(text)
-        self.since_answer.append(text)
+        super()._note(line)
+        self.since_answer.append(self.lines[-1])
 
     def _failure(self) -> ThunderError:
         """The error for requests that this worker can no longer answer."""
@@ -326,17 +407,13 @@ class WorkerProcess:
         if not self.ready:
             reason = f" ({last.strip()[:200]})" if last else ""
             return NoEngine(f"The Python at “{self.python}” cannot run the engine{reason}: {self.advice}")
-        if code is not None and code < 0:
-            if code == _KILLED:
-                return WorkerDied(
-                    "The engine was killed (signal 9) while it was working, which happens when memory runs out: "
-                    "close other programs, or ask for fewer takes",
-                    self.log,
-                )
-            how = f"was ended by signal {-code}"
-        else:
-            how = f"ended with code {code}"
-        return WorkerDied(f"The engine {how} while it was working: try again, see the log", self.log)
+        if code == _KILLED:
+            return WorkerDied(
+                "The engine was killed (signal 9) while it was working, which happens when memory runs out: "
+                "close other programs, or ask for fewer takes",
+                self.log,
+            )
+        return WorkerDied(f"The engine {system_calls.how_it_ended(self.popen)} while it was working: try again, see the log", self.log)
 
 
 def was_stopped(log: str) -> WorkerDied:
@@ -348,19 +425,18 @@ def _environment(libraries: str) -> dict[str, str]:
     """This process's environment, without variables that mislead another Python, with model hubs switched off, and with a folder of
     packages ("" for none) on the path."""
     removed = ("PYTHONHOME", "PYTHONSTARTUP", "PYTHONPATH", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
-    environment = {name: value for name, value in os.environ.items() if name not in removed}
-    environment.update(
-        PYTHONPATH=os.pathsep.join(filter(None, (ROOT, libraries))),
-        PYTHONNOUSERSITE="1",
-        PYTHONSAFEPATH="1",
-        PYTHONUTF8="1",
-        PYTHONUNBUFFERED="1",
-        PYTHONDONTWRITEBYTECODE="1",
-        HF_HUB_OFFLINE="1",
-        TRANSFORMERS_OFFLINE="1",
-        TOKENIZERS_PARALLELISM="false",
-    )
-    # Threads that spin while they wait take the processor from Blender, and with both at work the engine itself
-    # becomes several times slower.
-    environment.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    return environment
+    return {
+        # Threads that spin while they wait take the processor from Blender, and with both at work the engine itself becomes several times
+        # slower.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **{name: value for name, value in os.environ.items() if name not in removed},
+        "PYTHONPATH": os.pathsep.join(filter(None, (ROOT, libraries))),
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONSAFEPATH": "1",
+        "PYTHONUTF8": "1",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HF_HUB_OFFLINE": "1",
+        "TRANSFORMERS_OFFLINE": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }

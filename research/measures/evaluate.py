@@ -17,7 +17,7 @@ from research.train.pictures import pictures_for
 from research.train.systems import REFERENCE
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
-from thunder_core.engine.m2s.mouth import LIPS
+from thunder_core.engine.m2s import LIPS
 from thunder_core.engine.speech.encoder import LOUDNESS, loudness, phonetic, speech_features, SpeechEncoder
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import Head

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fits the map from the speech encoder's inner layers to the opening of measured lips (`engine.speech.opening_map`).
+"""Fits the map from the speech encoder's inner layers to the opening of measured lips (`engine.speech.features`).
 
 The main directions in which the layers vary over the corpus are kept of each, without any lips; a ridge regression of these within
 ±120 ms is fitted to the clips of the split `fit`. Layers, directions and ridge were chosen by how well the map, fitted without a clip,
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from thunder_core.engine.speech.encoder import at_frames, SpeechEncoder
-from thunder_core.engine.speech.opening_map import OpeningMap, OpeningMapConfig, REACH
+from thunder_core.engine.speech.features import OpeningMap, OpeningMapConfig, REACH
 from thunder_core.train.lip_kernels import around
 from thunder_core.train.recording import read_recording
 

@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.discriminators import discriminator_loss, Discriminators, vocoder_loss
-from thunder_core.engine.m2s.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
-from thunder_core.engine.speech.pitch import class_of, CLASSES, track
+from thunder_core.engine.speech.pitch import CLASSES, HIGHEST, LOWEST, track
+from thunder_core.engine.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
 from thunder_core.face.head import Head
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.mel import LogMel
@@ -34,6 +34,11 @@ _WINDOWS = ((128, 32), (320, 80), (640, 160), (1280, 320))  # window and hop of 
 _QUIET = 2e-3  # offset before the logarithm: magnitude per root sample of window
 _PITCH, _ADVERSARIAL, _FEATURES = 0.3, 0.1, 0.5  # loss weights relative to the energy distance
 _MOST_CORRUPT = 0.4  # largest share of units replaced where a mel is blurred
+
+
+def class_of(hertz: np.ndarray) -> np.ndarray:
+    """Positions of frequencies in Hz on the scale of classes, 0 … 95, fractional."""
+    return np.log(np.clip(hertz, LOWEST, HIGHEST) / LOWEST) * ((CLASSES - 1) / float(np.log(HIGHEST / LOWEST)))
 
 
 def _smooth(x: Tensor, frames: float, bands: float) -> Tensor:

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import bpy
 
-from ...thunder_core import installer, system_calls
+from ...thunder_core import files, installer, system_calls
 from ...thunder_core.errors import ThunderError
 from ..host import idle, jobs
 from ..host.session import Part, session
@@ -74,7 +74,7 @@ def state(place: str | None = None) -> State:
 @lru_cache(maxsize=4)
 def lock_hash(lock: Path, changed: int) -> str:
     """Hash of a list of packages; `changed`: when the file was, so that the cache notices."""
-    return installer.hash_of(str(lock))
+    return files.hash_of(lock)
 
 
 @lru_cache(maxsize=4)

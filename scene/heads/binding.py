@@ -21,7 +21,7 @@ class Binding:
     """targets: the data-blocks a mapping animates.  driver: what fills their tracks.  unmet: rules without a target."""
 
     targets: tuple
-    driver: mapping.Sum
+    driver: mapping.Driver
     unmet: tuple
 
 
@@ -36,7 +36,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
     binder.rules(plan)
     binder.joints(plan)
     turning = binder.turning(plan)
-    return Binding(tuple(binder.targets), mapping.Sum(binder.tracks, binder.parts, turning), tuple(binder.unmet))
+    return Binding(tuple(binder.targets), mapping.Driver(binder.tracks, binder.parts, turning), tuple(binder.unmet))
 
 
 class _Binder:

@@ -45,7 +45,7 @@ def _detect(face, parts, rigs, names, properties, bones) -> Mapping:
         rules = _rules_of_keys(by_key, parts)
     recognised = by_key
     moved = {rule.source for rule in rules}
-    if by_property is not None and len(by_property) > len(moved):
+    if by_property is not None and len(by_property.shapes) > len(moved):
         recognised, rules = by_property, _rules_of_properties(by_property, rigs + parts)
         moved = {rule.source for rule in rules}
     joints, more = _joints(recognised.convention if recognised else None, rigs, moved, parts, rules)

@@ -36,7 +36,7 @@ def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
     if mapped:
         return mapped[0]
     ranked = [
-        (len(recognised), len(other.data.vertices), other)
+        (len(recognised.shapes), len(other.data.vertices), other)
         for other in family
         if other.type == "MESH" and (recognised := conventions.find(key_names(other))) is not None
     ]

@@ -14,9 +14,9 @@ from mathutils import Vector
 
 from ...thunder_core.channels import TONGUE
 from ...thunder_core.errors import BadHead
+from ...thunder_core.face.displacement import RigMeter
 from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, shows_all, Sums, Target, Track
-from ...thunder_core.face.rig_meter import RigMeter
 from ...thunder_core.shipped import WEIGHTS
 from . import binding, character, family, flame, rna_paths
 from .build import build as _build, HAIR_MARK, MARK

@@ -18,7 +18,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix, Vector
 
-from ...thunder_core.animation import activity, sheet_frames
+from ...thunder_core.animation import activity
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.files import part_of
 from ...thunder_core.types import FPS, Motion
@@ -45,16 +45,16 @@ LOWER = 0.07  # cells by which the picture's centre lies below the face's, since
 PAPER, INK, FAINT, ACCENT = (0.0085, 0.0095, 0.0125), (0.8, 0.78, 0.74), (0.36, 0.38, 0.42), (1.0, 0.45, 0.09)  # linear RGB
 SOUND = (0.37, 0.54, 0.72)  # display colour of the voice
 WORDS = {
-    sheet_frames.CLOSED: "lips shut",
-    sheet_frames.WIDE: "wide open",
-    sheet_frames.LOUD: "loudest",
-    sheet_frames.DIFFER: "takes differ",
-    sheet_frames.OTHER: "in between",
-    sheet_frames.NOD: "nod",
-    sheet_frames.RAISED: "raised brows",
-    sheet_frames.SMILE: "smile",
-    sheet_frames.AWAY: "look away",
-    sheet_frames.BLINK: "blink",
+    activity.CLOSED: "lips shut",
+    activity.WIDE: "wide open",
+    activity.LOUD: "loudest",
+    activity.DIFFER: "takes differ",
+    activity.OTHER: "in between",
+    activity.NOD: "nod",
+    activity.RAISED: "raised brows",
+    activity.SMILE: "smile",
+    activity.AWAY: "look away",
+    activity.BLINK: "blink",
 }
 
 
@@ -162,10 +162,10 @@ def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float,
     differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
     lids = np.stack([_at(row, row.lids, seconds) for row in rows])
     if "mouth" in levels:
-        chosen = sheet_frames.choose(levels["mouth"], loudness, MOMENTS, differences, lids)
+        chosen = activity.choose(levels["mouth"], loudness, MOMENTS, differences, lids)
     else:
         gestures = {name: np.stack([_at(row, row.gestures[name], seconds) for row in rows]) for name in rows[0].gestures}
-        chosen = sheet_frames.choose_quiet(gestures, MOMENTS, differences, lids)
+        chosen = activity.choose_quiet(gestures, MOMENTS, differences, lids)
     return [(start + frame / FPS, why) for frame, why in chosen]
 
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.face import parameters, retarget
+from ...thunder_core.face import retarget
 from ...thunder_core.face.mapping import Driver, rotation_vectors
 from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
@@ -22,7 +23,7 @@ class _Plain(Driver):
     """Reads a FLAME rig's values as they are: the motion's expression holds those of all tracks of the rig's driver."""
 
     def __init__(self, driver: Driver):
-        self.tracks = driver.tracks
+        super().__init__(driver.tracks, ())
 
     def read(self, values: np.ndarray, channels) -> Motion:
         return Motion(np.asarray(values, np.float64), np.zeros((len(values), 3)))
@@ -37,7 +38,7 @@ def export(scene, rig, first: int, last: int, path: str) -> None:
         raise BadRequest(f"Frames {first} to {last} are not a range: the first frame must come before the last")
     clock = Clock.of(scene, first)
     motion = result(reading.read(own_values(rig), (), clock, (last - first + 1) / clock.fps, clock.fps))
-    parameters.write(path, parameters_of(motion.expression, rig.driver, rig.mesh, rig.armature, clock.fps))
+    motion_file.write_parameters(path, parameters_of(motion.expression, rig.driver, rig.mesh, rig.armature, clock.fps))
 
 
 def own_values(rig):
@@ -45,7 +46,7 @@ def own_values(rig):
     return replace(rig, driver=_Plain(rig.driver))
 
 
-def parameters_of(values: np.ndarray, driver: retarget.RetargetDriver, mesh, armature, fps: float) -> parameters.Parameters:
+def parameters_of(values: np.ndarray, driver: retarget.RetargetDriver, mesh, armature, fps: float) -> motion_file.Parameters:
     """FLAME's own parameters of a rig's numbers [T, tracks], frame by frame at fps."""
     expression = np.zeros((len(values), int(armature[flame.COUNT])))
     places = {track.path: place for place, track in enumerate(driver.tracks)}
@@ -59,8 +60,8 @@ def parameters_of(values: np.ndarray, driver: retarget.RetargetDriver, mesh, arm
     blocks = mesh.data.shape_keys.key_blocks
     betas = [
         blocks[name].value if (name := build.IDENTITY.format(i + 1)) in blocks and not blocks[name].mute else 0.0
-        for i in range(parameters.SHAPE)
+        for i in range(motion_file.SHAPE)
     ]
-    return parameters.Parameters(
+    return motion_file.Parameters(
         expression, *(poses.get(joint, still) for joint in ("jaw", "neck", "eye_left", "eye_right")), np.tile(betas, (len(values), 1)), fps
     )

@@ -13,7 +13,7 @@ import numpy as np
 from bpy.app.handlers import persistent
 
 from ...thunder_core import grades
-from ...thunder_core.animation.commit import line_names, line_scores
+from ...thunder_core.animation.commit import line_records
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import displacement
@@ -109,7 +109,7 @@ def own_action(rig: head.Rig):
 def line_of(context, action) -> str:
     """Name of the line that the score of the animator's action refers to: the current voice or, if the action holds other lines,
     the one of them nearest to the current frame. "" if there is no current voice."""
-    committed = line_names.of(action) if action is not None else None
+    committed = line_records.lines_of(action) if action is not None else None
     try:
         meant = strip.find(context).name
     except ThunderError:
@@ -123,7 +123,7 @@ def line_of(context, action) -> str:
 def committed_line(context, rig: head.Rig) -> str:
     """Name of the line whose score is shown, if that is a committed line other than the current one; else ""."""
     action = own_action(rig)
-    committed = line_names.of(action) if action is not None and take_list.on_head(context.scene, rig.mesh) is None else None
+    committed = line_records.lines_of(action) if action is not None and take_list.on_head(context.scene, rig.mesh) is None else None
     if committed is None:
         return ""
     name = line_of(context, action)
@@ -336,7 +336,7 @@ def _direction_of(client, scene, entry, clock: Clock) -> dict:
 def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:
     """The score to show of a line that is committed to the action a head plays; of other animation the same."""
     action = own_action(rig)
-    known = line_scores.of(action, line) if action is not None else None
+    known = line_records.score_of(action, line) if action is not None else None
     if known is None:
         return total, per_frame
     if known.made is None:
@@ -345,7 +345,7 @@ def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> t
             for block, target in enumerate(rig.targets)
             for curve in compat.curves_for(target)
         }
-        if not line_scores.is_as_committed(action, line, curves, fcurves.read):
+        if not line_records.is_as_committed(action, line, curves, fcurves.read):
             return total, per_frame
         _store(action.session_uid, line, total, per_frame)
         known = known.measured(total, per_frame)
@@ -368,9 +368,9 @@ def _store(uid: int, line: str, total: float, per_frame: np.ndarray) -> None:
     restores the earlier score."""
     if line:
         action = next((action for action in bpy.data.actions if action.session_uid == uid), None)
-        known = line_scores.of(action, line) if action is not None else None
+        known = line_records.score_of(action, line) if action is not None else None
         if known is not None:
-            line_scores.remember(action, line, known.measured(total, per_frame))
+            line_records.remember_score(action, line, known.measured(total, per_frame))
         return
     for scene in bpy.data.scenes:
         for entry in scene.thunder.takes:

@@ -8,7 +8,7 @@ from collections.abc import Generator
 
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
-from ...thunder_core.explanation import in_words
+from ...thunder_core.steps import in_words
 from ...thunder_core.types import FPS
 from ..host.jobs import Step
 from ..voice import fingerprint, mixdown

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES
-from ...thunder_core.first_seed import of_voice
+from ...thunder_core.request import seed_of_voice
 from ..heads import head, head_state
 from ..voice import strip
 from . import provenance
@@ -30,7 +30,7 @@ def own_seed(scene, mesh: bpy.types.Object | None, voice: strip.Voice | None) ->
     It depends on the saved scene alone, so that a bake of any line has the seeds that the panel shows.
     """
     if mesh is None:
-        return of_voice(_sound_of(scene, voice))
+        return seed_of_voice(_sound_of(scene, voice))
     if (known := _remembered(mesh)) != UNKNOWN:
         return known
     own = _first_sound(scene, mesh) if voice is not None and voice.strip else ""
@@ -80,7 +80,7 @@ def _remembered(mesh: bpy.types.Object) -> int:
 def _free(sound: str, taken: set[int]) -> int:
     """The seed of a sound, another if a head of the scene has it: they may speak in one recording."""
     character = 0
-    while (seed := of_voice(sound, character)) in taken:
+    while (seed := seed_of_voice(sound, character)) in taken:
         character += 1
     return seed
 

@@ -7,7 +7,7 @@ from collections.abc import Generator
 
 import numpy as np
 
-from ...thunder_core.animation import sheet_frames
+from ...thunder_core.animation import activity
 from ...thunder_core.types import FPS
 from ..host.jobs import Step
 from ..voice import fingerprint, strip, voice_cache
@@ -23,7 +23,7 @@ def of_take(scene, voice: strip.Voice, entry) -> Generator[Step, None, np.ndarra
         yield Step(0.0, "Reading the voice")
     if cached is None or cached.peaks is None:
         return None
-    levels = sheet_frames.loudness(cached.peaks, voice_cache.PEAKS_PER_SECOND)
+    levels = activity.loudness(cached.peaks, voice_cache.PEAKS_PER_SECOND)
     then, now = fingerprint.of_take(entry), fingerprint.of_voice(scene, voice)
     late = round((then.seconds[0] - now.seconds[0]) * FPS) if then is not None and now is not None and then.last and now.last else 0
     return np.concatenate([np.zeros(max(0, -late)), levels[max(0, late) :]])

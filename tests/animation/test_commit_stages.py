@@ -10,15 +10,14 @@ import pytest
 
 from thunder_core.animation import keyframes, posing
 from thunder_core.animation.commit import drawing, fitting, planning
-from thunder_core.animation.commit.before import Before, Block, Curve, Strip, StripCurve, Take, TakeCurve
-from thunder_core.animation.commit.choice import Choice
-from thunder_core.animation.commit.cycles import Cycles
-from thunder_core.animation.commit.line_names import Line, Lines
+from thunder_core.animation.commit.before import Before, Block, Choice, Curve, Strip, StripCurve, Take, TakeCurve
+from thunder_core.animation.commit.line_records import Line, Lines
+from thunder_core.animation.keyframes import Cycles
 from thunder_core.animation.keys import SAMPLES
 from thunder_core.face import mapping
+from thunder_core.face.displacement import RigMeter
 from thunder_core.face.head import HEAD_FILE
-from thunder_core.face.mapping import Sum, Track, Turn
-from thunder_core.face.rig_meter import RigMeter
+from thunder_core.face.mapping import Driver, Track, Turn
 from thunder_core.progress import result
 from thunder_core.rotation import matrix_to_rotvec, rotvec_to_matrix
 
@@ -37,7 +36,7 @@ def meter():
         channels = tuple(map(str, archive["expression_names"]))
     parts = [("mouthFunnel", 0, 1.0), ("mouthSmileLeft", 1, 1.0), ("browInnerUp", 2, 1.0)]
     turn = Turn(3, "QUATERNION", np.eye(3), tuple((f"neck.{axis}", place, 1.0) for place, axis in enumerate("xyz")))
-    return RigMeter(Sum(TRACKS, parts, [turn]), channels, ((3, 4, 5, 6),))
+    return RigMeter(Driver(TRACKS, parts, [turn]), channels, ((3, 4, 5, 6),))
 
 
 def keys_at(*points):
@@ -193,7 +192,7 @@ def test_a_strip_of_the_same_line_alone_is_replaced(meter):
 
 def test_without_an_action_it_goes_into_a_new_one(meter):
     plan, _, made = drawn(found(meter), choice(to="OWN", how="ADD"))
-    assert (plan.choice.to, plan.choice.how) == ("NEW", "REPLACE") and plan.names.new == "line"
+    assert (plan.choice.to, plan.choice.how) == ("NEW", "REPLACE") and plan.names.lines.name == "line"
     assert all(one.replaced == one.edited == 0 for one in made.curves[0])
 
 

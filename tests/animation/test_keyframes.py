@@ -81,7 +81,7 @@ def test_placed_keys_leave_the_curve_alone_outside_their_span(insert):
 
 def test_held_values_get_a_key_only_where_they_differ():
     inner = keyframes.on_every_frame(np.array([10.0, 11.0]), np.array([0.0, 1.0]))
-    keys = placing.held(placing.Span(10, 11, 3), inner, 0.0, 0.0)
+    keys = placing.held(placing.Span(10, 11, 3), inner, 0.0)
     assert keys["co"][:, 0].tolist() == [10.0, 11.0, 14.0] and keys["co"][-1, 1] == 0.0
     assert np.ptp(keyframes.evaluate(keys, np.linspace(0, 10, 20))) == 0.0
 

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.animation.keys import Keys, reduce, turning_points
+from thunder_core.animation.keys import handles, Keys, reduce, turning_points
 
 TIMES = np.arange(250) + 17.0
 
@@ -51,7 +51,7 @@ def test_handles_are_those_of_the_bezier_that_blender_evaluates():
     """A Bézier segment evaluated by de Casteljau's construction at a third-spaced handle is the same polynomial."""
     curve = speech_like(3)
     keys = reduce(TIMES, curve, 0.01)
-    left, right = keys.handles(TIMES)
+    left, right = handles(TIMES[keys.index], keys.value, keys.slope, keys.slope)
     dense = keys.at(TIMES)
     for k in range(len(keys.index) - 1):
         a, b = keys.index[k], keys.index[k + 1]

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thunder_core.animation.played import agreement, Played
+from research.direction import agreement
+from thunder_core.animation.played import Played
 from thunder_core.direction import SLIDERS
 from thunder_core.face.head import load_head
 from thunder_core.types import Motion

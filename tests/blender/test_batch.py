@@ -19,7 +19,7 @@ from played_engine import PlayedClient
 from thunder.scene.engine import connection
 from thunder.scene.voice import strip as strip_module
 from thunder.thunder_core import files
-from thunder.thunder_core.batch import blend_strips, manifest, settings
+from thunder.thunder_core.batch import manifest, settings
 from thunder.thunder_core.errors import BadRequest
 
 pytestmark = pytest.mark.one_blender
@@ -176,6 +176,12 @@ def test_a_bake_exports_and_films_its_best_takes(bake, voice, tmp_path):
 
 
 def test_the_sound_strips_of_a_file_are_known_without_opening_it(needs_sound, blender, scene_file, tmp_path):
+    checks = importlib.import_module(f"{PACKAGE}.cli.checks")
+
+    def sound_strips(path):
+        checks.sound_strips.cache_clear()
+        return checks.sound_strips(path)
+
     scene = blender.context.scene
     strip_module.add(scene, str(tmp_path / "line.wav"), "Bert “ü” 名", 90)
     length = {"length": 20} if blender.app.version >= (5, 0) else {"frame_end": 200}
@@ -184,17 +190,21 @@ def test_the_sound_strips_of_a_file_are_known_without_opening_it(needs_sound, bl
     for compress in (False, True):
         path = str(tmp_path / f"{compress}.blend")
         blender.ops.wm.save_as_mainfile(filepath=path, compress=compress, copy=True)
-        assert sorted(blend_strips.sound_strips(path)) == ["Bert “ü” 名", "First: line", "Second"]
+        assert sorted(sound_strips(path)) == ["Bert “ü” 名", "First: line", "Second"]
         content = Path(path).read_bytes()
         for length in (0, 5, 100, len(content) // 2, len(content) - 100):
             (tmp_path / "cut.blend").write_bytes(content[:length])
-            assert blend_strips.sound_strips(str(tmp_path / "cut.blend")) is None
-    assert blend_strips.sound_strips(str(tmp_path / "line.wav")) is None and blend_strips.sound_strips(str(tmp_path / "none")) is None
+            assert sound_strips(str(tmp_path / "cut.blend")) is None
+    assert sound_strips(str(tmp_path / "line.wav")) is None and sound_strips(str(tmp_path / "none")) is None
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     with blender.data.libraries.load(str(tmp_path / "False.blend"), link=True) as (there, wanted):
         wanted.scenes = there.scenes[:1]
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "links.blend"))
-    assert blend_strips.sound_strips(str(tmp_path / "links.blend")) is None  # the strips of a linked scene are in another file
+    assert sound_strips(str(tmp_path / "links.blend")) == []  # the strips of a linked scene are in another file
+    path = str(tmp_path / "True.blend")
+    blender.ops.wm.open_mainfile(filepath=path)  # from which Blender cannot link
+    assert sorted(sound_strips(path)) == ["Bert “ü” 名", "First: line", "Second"]
+    assert checks._problem_of_head(path, blender.data.objects[0].name) == "" != checks._problem_of_head(path, "no head")
 
 
 def test_a_frame_rate_such_as_29_97_is_that_of_television(command, blender):
@@ -282,14 +292,14 @@ def test_takes_of_several_actions_are_collected_too(bake, command, batch, blende
     """Before Blender 4.4 a take has an action for each object that it moves. No strip is needed for that."""
     collect = importlib.import_module(f"{PACKAGE}.cli.collect")
     job_file = importlib.import_module(f"{PACKAGE}.thunder_core.batch.job_file")
-    scenes = importlib.import_module(f"{PACKAGE}.thunder_core.batch.scenes")
+    manifest_module = importlib.import_module(f"{PACKAGE}.thunder_core.batch.manifest")
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     importlib.import_module(f"{PACKAGE}.scene.heads.head").build(blender.context.scene.collection, blender.context.view_layer)
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     out, curves = tmp_path / "out", importlib.import_module(f"{PACKAGE}.cli.products").hash_of_curves
     report = bake("--blend", tmp_path / "shot.blend", "--audio", voice, "--takes", 2, "--out", out / "line")
     job = job_file.Job("line", {"blend": str(tmp_path / "shot.blend"), "strip": "line", "outputs": ["blend"]})
-    shared = scenes.SharedScene("shot_takes", str(tmp_path / "shot.blend"), (job,))
+    shared = manifest_module.SharedScene("shot_takes", str(tmp_path / "shot.blend"), (job,))
     assert collect.collect(shared, [job], str(out), False, False) == 2
     blender.ops.wm.open_mainfile(filepath=str(out / "shot_takes.blend"))
     takes = blender.context.scene.thunder.takes

@@ -15,7 +15,7 @@ from thunder.scene.takes.commit import committing
 from thunder.scene.takes.commit.choice import Choice, REGION_SETTINGS
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import reduction, timing
-from thunder.thunder_core.animation.commit import line_names
+from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.face import displacement
 from timing import keeps
 
@@ -373,7 +373,7 @@ def test_a_line_that_is_committed_several_times_has_ordinary_numbers(blender, st
         blender.ops.thunder.commit_take()
         said.append(rig.armature.animation_data.action.name)
     assert said == ["line 1", "line 1 2", "line 1 3", "line 1 + line two", "line 1 4", "line 1 4"]
-    named = [action.name for action in blender.data.actions if line_names.of(action) is not None or "before Commit" in action.name]
+    named = [action.name for action in blender.data.actions if line_records.lines_of(action) is not None or "before Commit" in action.name]
     each = 1 if compat.HAS_SLOTS else len(rig.targets)  # actions of a commit
     assert len(named) == 5 * each and not any(".0" in name for name in named)  # nobody edited “line 1 4”: no copy of it
 
@@ -500,7 +500,7 @@ def test_a_line_that_got_shorter_and_is_committed_again_leaves_nothing_behind(bl
     late = [tuple(p.co) for p in curves['key_blocks["mouthPucker"].value'].keyframe_points if p.co[0] > end + 4]
     assert late == [(kept, pytest.approx(stays)), rest] and rest[1] == 0.0
     action = rig.keys.animation_data.action
-    assert [(line.name, line.first, line.last) for line in line_names.of(action).lines] == [("voice", entry.first, entry.last)]
+    assert [(line.name, line.first, line.last) for line in line_records.lines_of(action).lines] == [("voice", entry.first, entry.last)]
 
 
 @pytest.mark.parametrize("to", ["COPY", "OWN"])

@@ -15,8 +15,9 @@ from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.choice import chosen, REGION_SETTINGS
 from thunder.scene.voice import strip
 from thunder.thunder_core.animation import posing, timing
-from thunder.thunder_core.animation.commit import line_names
+from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.animation.pose_keys import moved_by_shift
+from thunder.thunder_core.animation.poses import REGIONS
 from thunder.thunder_core.face import displacement
 
 pytestmark = pytest.mark.one_blender
@@ -107,7 +108,7 @@ def test_a_line_becomes_poses_within_the_error(blender, poses):
     # readable: groups by region, keys of the mouth on common frames, nothing that never moves
     for curve in curves:
         assert curve.group.name == region_of(curve)
-    assert {curve.group.name for curve in curves} <= set(posing.REGIONS)
+    assert {curve.group.name for curve in curves} <= set(REGIONS)
     names = {curve.data_path for curve in curves}
     assert not any("noseSneerLeft" in name for name in names)  # this take does not move it
     mouth = [key_frames(curve) for curve in curves if curve.group.name in ("Mouth", "Jaw")]
@@ -323,7 +324,7 @@ def test_lines_that_were_committed_before_it_is_cancelled_stay(blender, dialogue
 
     monkeypatch.setattr(committing, "commit", until_the_second)
     assert blender.ops.thunder.commit_all() == {"FINISHED"}  # an undo step
-    names = [{line.name for line in found.lines} for action in blender.data.actions if (found := line_names.of(action))]
+    names = [{line.name for line in found.lines} for action in blender.data.actions if (found := line_records.lines_of(action))]
     assert names and all(lines == {"one"} for lines in names)
     begun.pop()  # now it is cancelled in the first line
     assert blender.ops.thunder.commit_all(again=True) == {"CANCELLED"}

@@ -13,7 +13,7 @@ from thunder.scene.takes import provenance, resync, take_list
 from thunder.scene.takes.sampling import Sampling
 from thunder.scene.takes.shape import sliders
 from thunder.scene.voice import fingerprint
-from thunder.thunder_core.animation.commit import line_keys, line_names, line_scores
+from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.direction_words import words_of_take
 from thunder.thunder_core.errors import ThunderError
 
@@ -80,7 +80,9 @@ def use_all(blender, scene, rig, entry, operators=False):
         lambda: sliders.follow(entry),
         lambda: Sampling.of_take(provenance.about_of(action), scene.thunder),
         lambda: words_of_take(provenance.about_of(action)),
-        lambda: [(line_names.of(each), line_keys.of(each), line_scores.of(each, "voice")) for each in (action, target)],
+        lambda: [
+            (line_records.lines_of(each), line_records.keys_of(each), line_records.score_of(each, "voice")) for each in (action, target)
+        ],
         lambda: channel_preview.end_all(),
         lambda: (display.restore_own(rig), display.show(rig, entry)),
     ]  # fmt: skip

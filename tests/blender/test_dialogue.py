@@ -15,7 +15,7 @@ from thunder.scene.takes.commit import dialogue as commit_dialogue
 from thunder.scene.voice import fingerprint, mixdown, strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.first_seed import of_voice
+from thunder.thunder_core.request import seed_of_voice
 
 
 def sound(tmp_path, name, seconds=2.0):
@@ -109,7 +109,7 @@ def test_all_strips_get_takes_on_the_heads_that_speak_them(blender, shot, tmp_pa
     firsts = {entry.voice: entry.first for entry in scene.thunder.takes}
     assert firsts == {"one": 1, "two": 61}
     seeds = {name: sorted(entry.seed for entry in scene.thunder.takes if entry.voice == name) for name in ("one", "two")}
-    assert seeds == {name: [of_voice(name), of_voice(name) + 1] for name in ("one", "two")}  # other people on every head
+    assert seeds == {name: [seed_of_voice(name), seed_of_voice(name) + 1] for name in ("one", "two")}  # other people on every head
     for mesh in heads:
         assert display.shown_action(head.resolve(mesh)) is not None
     assert not blender.ops.thunder.generate_all.poll()
@@ -125,14 +125,14 @@ def test_a_strip_that_is_renamed_or_cut_keeps_its_seed(blender, shot):
     scene, heads, strips = shot
     takes_dialogue.cast(scene, "one", heads[0])
     scene.thunder.head = heads[0]
-    assert scene.thunder.first_seed == of_voice("one")
+    assert scene.thunder.first_seed == seed_of_voice("one")
     strips["one"].name = "Anna's first line"
     takes_dialogue.cast(scene, "Anna's first line", heads[0])
-    assert scene.thunder.first_seed == of_voice("one")
+    assert scene.thunder.first_seed == seed_of_voice("one")
     later = strips["one"].split(frame=20, split_method="SOFT")
     takes_dialogue.cast(scene, later.name, heads[0])
     scene.thunder.strip = later.name
-    assert strip.find(blender.context).name == later.name and scene.thunder.first_seed == of_voice("one")
+    assert strip.find(blender.context).name == later.name and scene.thunder.first_seed == seed_of_voice("one")
 
 
 def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(blender, shot, tmp_path, monkeypatch):
@@ -145,11 +145,11 @@ def test_all_lines_of_a_character_have_its_seed_whichever_is_generated_first(ble
     assert blender.ops.thunder.generate() == {"FINISHED"}
     takes_dialogue.select(blender.context, "one")
     assert blender.ops.thunder.generate() == {"FINISHED"}
-    assert {(entry.voice, entry.seed) for entry in scene.thunder.takes} == {("one", of_voice("one")), ("two", of_voice("one"))}
+    assert {(entry.voice, entry.seed) for entry in scene.thunder.takes} == {("one", seed_of_voice("one")), ("two", seed_of_voice("one"))}
     strips["new"] = strip.add(scene, sound(tmp_path, "new"), "new", -80)  # now the first line of the character, which has its seed
     takes_dialogue.cast(scene, "new", heads[0])
     takes_dialogue.select(blender.context, "new")
-    assert scene.thunder.first_seed == of_voice("one")
+    assert scene.thunder.first_seed == seed_of_voice("one")
 
 
 def test_two_characters_in_one_recording_are_not_the_same_people(blender, needs_sound, tmp_path, monkeypatch):
@@ -167,7 +167,7 @@ def test_two_characters_in_one_recording_are_not_the_same_people(blender, needs_
     def seed_of(mesh, name):
         return first_seed.first_seed(scene, mesh, strip.of_strip(scene, strip.named(scene, name)))
 
-    wanted = [of_voice("both"), of_voice("both", 1), of_voice("both", 2)]
+    wanted = [seed_of_voice("both"), seed_of_voice("both", 1), seed_of_voice("both", 2)]
     assert [seed_of(heads[0], names[0]), seed_of(heads[1], names[1]), seed_of(heads[2], names[0])] == wanted  # the third listens
     scene.thunder.count = 1
     for mesh, name in ((heads[1], names[1]), (heads[0], names[0])):  # in any order
@@ -185,7 +185,7 @@ def test_a_bake_of_any_line_has_the_seed_of_the_panel(blender, shot, tmp_path, m
     takes_dialogue.cast(scene, "music", heads[0])
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     arguments = ["--blend", str(tmp_path / "shot.blend"), "--strip", "two", "--takes", "1"]
-    assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "out")]))["seed"] == of_voice("one")
+    assert bake.bake(bake.options([*arguments, "--out", str(tmp_path / "out")]))["seed"] == seed_of_voice("one")
     blender.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
     blender.context.scene.thunder.first_seed = 5
     blender.ops.wm.save_mainfile()

@@ -81,7 +81,7 @@ def pose(mesh, seed, spread=0.15, mode="XYZ"):
         if mode == "QUATERNION":
             pose_bone.rotation_quaternion = rotation_module.rotvec_to_quaternion(turn)
         else:
-            pose_bone.rotation_euler = rotation_module.rotvec_to_euler(turn, mode)
+            pose_bone.rotation_euler = rotation_module.matrix_to_euler(rotation_module.rotvec_to_matrix(turn), mode)
     return expression, jaw, neck, eyes
 
 
@@ -265,7 +265,7 @@ def test_parameters_are_exported_frame_by_frame(blender, made, tmp_path, frames)
     bones = mesh.parent.pose.bones
     turns = {"jaw": (0.2, 0.05, 0.01), "neck": (0.1, -0.2, 0.05), "eye_left": (0.0, 0.3, 0.0), "eye_right": (0.1, -0.3, 0.0)}
     for bone, turn in turns.items():
-        bones[bone].rotation_euler = rotation_module.rotvec_to_euler(np.array(turn))
+        bones[bone].rotation_euler = rotation_module.matrix_to_euler(rotation_module.rotvec_to_matrix(np.array(turn)))
     path = tmp_path / "take.npz"
     assert blender.ops.thunder.export_performance(filepath=str(path), form="FLAME", frames="SCENE") == {"FINISHED"}
     with np.load(path) as file:

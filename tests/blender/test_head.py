@@ -67,7 +67,7 @@ def test_the_rig_moves_as_flame_does(blender, asset, seed):
     for name, value in zip(rig.channels, expression):
         rig.keys.key_blocks[name].value = value
     for bone, turn in (("jaw", jaw), ("neck", neck), ("eye_left", eyes), ("eye_right", eyes)):
-        rig.armature.pose.bones[bone].rotation_euler = rotation_module.rotvec_to_euler(turn)
+        rig.armature.pose.bones[bone].rotation_euler = rotation_module.matrix_to_euler(rotation_module.rotvec_to_matrix(turn))
     depsgraph = blender.context.evaluated_depsgraph_get()
     depsgraph.update()
     evaluated = rig.mesh.evaluated_get(depsgraph).data

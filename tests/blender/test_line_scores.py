@@ -16,7 +16,7 @@ from thunder.scene.takes.commit.choice import chosen
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.animation.commit import line_scores
+from thunder.thunder_core.animation.commit import line_records
 
 pytestmark = pytest.mark.one_blender
 
@@ -109,7 +109,7 @@ def test_a_part_of_a_take_is_scored_as_it_is(blender, lines, engine):
     scene.thunder.commit.range = "PREVIEW"
     commit(scene, rig, entry)
     assert score(scene, rig).total == pytest.approx(71.5)
-    assert line_scores.of(live_score.own_action(rig), "one") is None
+    assert line_records.score_of(live_score.own_action(rig), "one") is None
 
 
 def test_the_score_of_a_committed_line_is_against_its_own_voice(blender, lines, engine):
@@ -190,7 +190,7 @@ def test_a_record_that_something_else_wrote_is_no_score(blender, lines):
     scene, rig, entry = lines
     commit(scene, rig, entry)
     action = live_score.own_action(rig)
-    assert line_scores.of(action, "one").take == pytest.approx(80.0)
+    assert line_records.score_of(action, "one").take == pytest.approx(80.0)
     for nonsense in (
         3,
         "text",
@@ -199,10 +199,10 @@ def test_a_record_that_something_else_wrote_is_no_score(blender, lines):
         {"version": 99, "lines": {}},
         {"lines": {"one": {"take": float("nan"), "share": 1.0}}},
     ):
-        action[line_scores.PROPERTY] = nonsense
-        assert line_scores.of(action, "one") is None
-        line_scores.remember(action, "one", line_scores.LineScore(70.0, None, 1.0))
-        assert line_scores.of(action, "one").take == pytest.approx(70.0)
+        action[line_records.SCORES] = nonsense
+        assert line_records.score_of(action, "one") is None
+        line_records.remember_score(action, "one", line_records.LineScore(70.0, None, 1.0))
+        assert line_records.score_of(action, "one").take == pytest.approx(70.0)
 
 
 def test_what_is_committed_to_an_action_or_a_strip_is_known(blender, lines, engine):

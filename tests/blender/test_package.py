@@ -27,7 +27,7 @@ NEEDED = {
     "bake.py",
     "cli/bake.py",
     "cli/script.py",
-    "cli/start.py",
+    "cli/batch.py",
     "requirements/engine.txt",
     "requirements/card.txt",
     "requirements/flame.txt",

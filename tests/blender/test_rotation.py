@@ -22,13 +22,13 @@ def test_every_form_returns_to_the_same_rotation_vector(scale):
     assert np.allclose(rotation.matrix_to_rotvec(rotation.rotvec_to_matrix(r)), r, atol=1e-9)
     assert np.allclose(rotation.quaternion_to_rotvec(rotation.rotvec_to_quaternion(r)), r, atol=1e-9)
     for order in ORDERS:
-        assert np.allclose(rotation.euler_to_rotvec(rotation.rotvec_to_euler(r, order), order), r, atol=1e-7)
+        assert np.allclose(rotation.euler_to_rotvec(rotation.matrix_to_euler(rotation.rotvec_to_matrix(r), order), order), r, atol=1e-7)
 
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_euler_orders_are_blenders(order):
     r = _rotvecs(1.3)
-    for vector, euler in zip(r, rotation.rotvec_to_euler(r, order)):
+    for vector, euler in zip(r, rotation.matrix_to_euler(rotation.rotvec_to_matrix(r), order)):
         ours = mathutils.Euler(euler, order).to_matrix()
         theirs = mathutils.Matrix.Rotation(np.linalg.norm(vector), 3, mathutils.Vector(vector))
         assert np.allclose(np.array(ours), np.array(theirs), atol=1e-5)

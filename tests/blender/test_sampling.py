@@ -21,7 +21,7 @@ from thunder.thunder_core import progress
 from thunder.thunder_core.direction import Asked, AXES, Direction, DIRECTION_NAMES, Style
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
-from thunder.thunder_core.first_seed import of_voice
+from thunder.thunder_core.request import seed_of_voice
 from thunder.thunder_core.types import pack
 
 pytestmark = pytest.mark.one_blender
@@ -84,20 +84,20 @@ def test_generate_samples_as_the_settings_say(blender, scene, client):
 
 def test_a_character_has_a_seed_of_its_own_until_one_is_set(blender, scene, client):
     settings = scene.thunder
-    assert settings.first_seed == of_voice("line") and not settings.keep_seed
+    assert settings.first_seed == seed_of_voice("line") and not settings.keep_seed
     settings.keep_seed = True
-    assert settings.first_seed == settings.seed == of_voice("line")
+    assert settings.first_seed == settings.seed == seed_of_voice("line")
     settings.first_seed = 7
     assert settings.keep_seed and settings.first_seed == 7
     blender.ops.thunder.generate()
     assert {entry.seed for entry in settings.takes} == {7, 8}
     settings.keep_seed = False
     settings.sound_file = ""  # a seed that was chosen is not kept as the character's
-    assert settings.first_seed == of_voice("")
+    assert settings.first_seed == seed_of_voice("")
 
 
 def test_generate_again_takes_the_next_seeds_unless_something_changed_or_the_seed_was_chosen(blender, scene, client):
-    settings, own = scene.thunder, of_voice("line")
+    settings, own = scene.thunder, seed_of_voice("line")
     generate = blender.ops.thunder.generate
     for _ in range(3):
         generate()
@@ -147,7 +147,7 @@ def test_generate_again_in_another_direction_keeps_the_seed(blender, scene, clie
 
 
 def test_a_character_keeps_its_seed_for_its_other_recordings(blender, scene, client, tmp_path):
-    settings, own = scene.thunder, of_voice("line")
+    settings, own = scene.thunder, seed_of_voice("line")
     blender.ops.thunder.generate()
     assert {entry.seed for entry in settings.takes} == {own, own + 1}
     settings.sound_file = write_wav(tmp_path / "another.wav", np.random.default_rng(3).standard_normal(16000) * 0.3)

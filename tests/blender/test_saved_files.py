@@ -21,7 +21,7 @@ from thunder.scene.takes.shape import sliders
 from thunder.scene.takes.shape.stored import is_shaped
 from thunder.scene.voice import fingerprint
 from thunder.thunder_core import records
-from thunder.thunder_core.animation.commit import line_names
+from thunder.thunder_core.animation.commit import line_records
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face import mapping
 
@@ -128,7 +128,7 @@ def test_the_committed_line_is_known_and_another_take_replaces_it(blender, saved
     scene, rig = saved
 
     def lines(action):
-        return [(line.name, line.first, line.last) for line in line_names.of(action).lines]
+        return [(line.name, line.first, line.last) for line in line_records.lines_of(action).lines]
 
     def jaw(curves, frames):
         curve = next(curve for curve in curves if curve.data_path == JAW)

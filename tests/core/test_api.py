@@ -17,7 +17,7 @@ from thunder_core.animation import motion_file
 from thunder_core.channels import JAW_OPEN_RADIANS
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face import livelink
-from thunder_core.first_seed import of_voice
+from thunder_core.request import seed_of_voice
 from thunder_core.shipped import SAMPLE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -142,7 +142,7 @@ def test_samples_are_the_sound_that_a_file_of_them_is(tmp_path):
 
 def test_without_a_seed_takes_begin_where_the_panels_do(voice):
     (take,) = thunder.perform(voice, takes=1, quality="draft")
-    assert take.seed == of_voice("line.wav") and take.provenance["as_asked"] and take.provenance["spread"] == 0.5
+    assert take.seed == seed_of_voice("line.wav") and take.provenance["as_asked"] and take.provenance["spread"] == 0.5
 
 
 def test_a_mood_a_preset_and_sliders_reach_the_takes(voice):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from thunder_core.direction import DIRECTION_NAMES
-from thunder_core.engine.diffusion.sampling import alpha_bar, sample
+from thunder_core.engine.diffusion import alpha_bar, sample
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
 from thunder_core.networks.weights import load_weights

@@ -17,10 +17,10 @@ from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, Direction, Style
 from thunder_core.direction_words import words_of_take
 from thunder_core.engine import engine as engine_module
-from thunder_core.engine.diffusion.sampling import windows
+from thunder_core.engine.diffusion import windows
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s.score import DAMPED
 from thunder_core.engine.request import portions, threads_for
+from thunder_core.engine.scorer import DAMPED, Measures
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest, BadWeights, Cancelled
 from thunder_core.face.lips import opening_mm
@@ -77,7 +77,8 @@ def test_the_jaw_of_a_take_speaks(engine, takes):
     """The bars of research/articulation.py, on the shipped sample."""
     own = engine.thunder.pipeline.mechanics.articulators
     shapes = [own.shape(take.motion.expression, take.motion.jaw) for take in takes]
-    gap, incisors, rise, bare = (np.concatenate([getattr(shape, name) for shape in shapes]) for name in ("gap", "incisors", "rise", "bare"))
+    gap, incisors, rise = (np.concatenate([getattr(shape, name) for shape in shapes]) for name in ("gap", "incisors", "rise"))
+    bare = gap - incisors - rise
     assert (incisors[gap > 3] / gap[gap > 3]).mean() >= 0.5 and (incisors[gap > 10] / gap[gap > 10]).mean() >= 0.6
     assert (rise[gap > 3] / gap[gap > 3]).mean() <= 0.25 and rise.max() <= 3 and bare.max() <= 3
     assert incisors.min() >= -0.01
@@ -179,9 +180,9 @@ def test_a_take_says_what_it_shows_whichever_takes_come_with_it(engine, speech):
     assert "shown" not in first.provenance, "it is as asked"
     assert set(rest[0].provenance["shown"]) == set(USUAL) | set(BEYOND_EXPECTED) | set(CARRIED)
     assert alone.provenance["shown"] == rest[0].provenance["shown"] != rest[1].provenance["shown"]
-    weights = engine.thunder.analyse(part.samples, part.frames).phrasing.weights
-    line = Line.of(alone.motion.frames / alone.motion.fps, weights)
-    again = shown(engine.measures(part, alone.motion), engine.expected_measures(part, asked), line)
+    voice, measures = engine.analyse(part), Measures(engine.head)
+    line = Line.of(alone.motion.frames / alone.motion.fps, voice.phrasing.weights)
+    again = shown(measures.of_style(alone.motion, voice), measures.of_style(engine.scorer.requested(voice, asked), voice), line)
     assert again == alone.provenance["shown"]
 
 
@@ -548,7 +549,7 @@ def test_guidance_by_mesh_to_speech_pulls_takes_to_what_was_said(engine, speech,
     pulled = [take.motion for take in engine.generate(speech, Request(2, 100, speech_guidance=1.0))]
 
     def nats(motions):
-        return np.mean([engine.scorer.evidence_of(m, voice).mean() for m in motions])
+        return np.mean([engine.scorer.heard(m, voice)[1].mean() for m in motions])
 
     assert nats(pulled) > nats(plain)
 

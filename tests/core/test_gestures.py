@@ -10,15 +10,12 @@ import pytest
 from research.measures.habits import nods
 from thunder_core.animation.played import shifts
 from thunder_core.direction import Direction, HABITS, Habits, NEUTRAL, Style
-from thunder_core.engine.diffusion.sampling import away_from_kept, EASE
+from thunder_core.engine.diffusion import EASE, Inpainting
 from thunder_core.engine.gestures import manner
-from thunder_core.engine.gestures.carriage import carried, drawn_together, height_of
-from thunder_core.engine.gestures.glances import needed_glances, possible_glances
-from thunder_core.engine.gestures.idle import idleness
-from thunder_core.engine.gestures.layer import Layer
-from thunder_core.engine.gestures.making import layer_of
+from thunder_core.engine.gestures.layer import Layer, needed_glances, possible_glances
+from thunder_core.engine.gestures.making import calm_between_accents, carried, drawn_together, height_of, layer_of, livelier, turned
 from thunder_core.engine.gestures.manner import Directed, evenly, manner_of, Stream, UP
-from thunder_core.engine.gestures.speaker import calm_between_accents, livelier, turned
+from thunder_core.engine.gestures.silence import idleness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.speech.phrasing import Phrasing, phrasing, silent
 from thunder_core.types import FPS, Motion
@@ -169,8 +166,8 @@ def test_a_wide_nod_of_the_model_goes_where_a_take_leaves_it_out():
     accents = np.exp(-0.5 * ((t - 100) / 2.5) ** 2)
     heights = []
     for marks in (0, 1):
-        layer = Layer.of(200)
-        layer.leave(0, 100, (0.07, 1.5)[marks], 4.0)
+        layer = Layer(200)
+        layer.leave(np.array([100]), np.array([[(0.07, 1.5)[marks], 1.0]]), 4.0)
         heights.append(
             np.degrees(calm_between_accents(np.zeros((200, 1)), head, accents, np.array([True]), 0 * t, layer.marked)[1][:, 0].max())
         )
@@ -262,7 +259,7 @@ def test_off_accents_the_model_moves_less_and_on_them_as_before():
 
 
 def test_a_layer_keeps_channels_within_bounds_eyes_on_their_point_and_blinks_whole():
-    layer = Layer.of(100)
+    layer = Layer(100)
     layer.stroke(30, np.array([4.0, 2.0, 1.0]), 0.2, 0.1, 0.3, "a nod")
     layer.move_brows(50, np.array([0.9, 0.9, 0.9]), np.zeros(2), 0.2, 0.2, 0.4, "brows")
     layer.blink(20, "a blink"), layer.blink(70, "a blink")
@@ -280,7 +277,7 @@ def test_a_layer_keeps_channels_within_bounds_eyes_on_their_point_and_blinks_who
 def test_nothing_is_added_near_what_is_kept():
     mask = np.zeros((40, 2), bool)
     mask[10:20, 0] = True
-    free = away_from_kept(mask)
+    free = Inpainting(mask, mask).free
     assert not free[10:20, 0].any() and (free[:, 1] == 1).all() and free[20 + EASE, 0] == 1 and free[10 - 1 - EASE, 0] == 1
     assert (np.diff(free[19 : 21 + EASE, 0]) >= 0).all() and free[20, 0] < 0.2
 
@@ -302,7 +299,7 @@ def test_phrases_are_what_lies_between_silences():
 
 def carriage(seed, spread=0.5, style=None, frames=100):
     """The layer of a take's brow carriage alone."""
-    layer = Layer.of(frames)
+    layer = Layer(frames)
     carried(layer, seed, spread, style)
     drawn_together(layer, style)
     return layer

@@ -14,9 +14,8 @@ import pytest
 
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.graph import Graph
 from thunder_core.engine.graph_file import BadGraph, weights_of
-from thunder_core.engine.network import open_network
+from thunder_core.engine.network import Graph, open_network
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems.thunder import Thunder
 from thunder_core.errors import BadWeights
@@ -222,6 +221,7 @@ USUAL = """
 import json
 import sys
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.scorer import Measures
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.direction import Asked, Direction
 from thunder_core.request import Request
@@ -232,7 +232,8 @@ for step in engine.prepare():
 takes = engine.generate(speech, Request(2, 1, direction=Asked(Direction(mood="warm", strength=0.5).vector()[None], 0.5)))
 takes += engine.generate(speech, Request(1, 1, guidance=1.5, steps=2)) + engine.generate(speech, Request(1, 3, listening=True))
 print(json.dumps([take.score and take.score.total for take in takes]))
-print(json.dumps([engine.score(speech, takes[0].motion).total, sorted(engine.measures(speech, takes[0].motion))]))
+measures = Measures(engine.head).of_style(takes[0].motion, engine.analyse(speech))
+print(json.dumps([engine.score(speech, takes[0].motion).total, sorted(measures)]))
 heard = engine.listen(takes[0].motion, speech)
 print(json.dumps([len(heard.samples), float(abs(heard.samples).max())]))
 closures, pauses, words = engine.closures(speech, "Please call Stella. Ask her to bring these things with her from the store")
@@ -261,12 +262,12 @@ import json
 import sys
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.systems import performing
+from thunder_core.engine import engine as engine_module
 from thunder_core.request import Request
 from thunder_core.shipped import SAMPLE
 from thunder_core.systems import SYSTEMS
 speech, engine = read_sound(SAMPLE), Engine.load()
-performing.available = lambda folder: list(SYSTEMS.values())  # as if weights held them
+engine_module.available = lambda folder: list(SYSTEMS.values())  # as if weights held them
 for request in (Request(1, 1, speech_guidance=1.0), *(Request(1, 1, system=name) for name in SYSTEMS)):
     try:
         engine.generate(speech, request)

@@ -259,13 +259,6 @@ def test_an_extra_that_fails_leaves_the_engine_complete(installed, lock, wheel, 
     assert (installed / installer.STAMP).is_file()
 
 
-def test_an_environment_of_an_earlier_version_is_known(installed, lock):
-    (installed / installer.LOCK).write_bytes(b"")  # without the mark
-    assert installer.is_ours(str(installed))
-    assert install(installed, lock) == (0, {"event": "done"})
-    assert (installed / installer.LOCK).read_bytes() == installer.MARK
-
-
 # -- what it says ------------------------------------------------------------------------------------------------------
 
 

@@ -15,15 +15,12 @@ from thunder_core.channels import in_group, SPEECH
 from thunder_core.direction import Asked, AXES, check, Direction, DIRECTION_NAMES, MOODS, Style
 from thunder_core.engine import scorer as scorer_module
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.m2s import judge as asked_judge, score
-from thunder_core.engine.m2s.judge import JudgeConfig, opening_and_width, PLAIN, STRESSED
-from thunder_core.engine.m2s.mouth import trained_mouth
-from thunder_core.engine.m2s.score import DAMPED, OFF_FRAMES, shift_frames
+from thunder_core.engine.m2s import trained_mouth
 from thunder_core.engine.readings import emphasised, reading
+from thunder_core.engine.scorer import DAMPED, JudgeConfig, OFF_FRAMES, opening_and_width, PLAIN, shift_frames, STRESSED, stressed, stresses
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
-from thunder_core.engine.stresses import stressed, stresses
 from thunder_core.errors import BadWeights
 from thunder_core.face.mapping import visible
 from thunder_core.networks import curves
@@ -296,10 +293,10 @@ def batch_of_one(*arrays):
 def test_doubt_and_the_frames_that_count_are_those_of_training():
     for speech in (heard_sound(80)[0], np.tile(heard_sound(1)[0], (9, 1)), heard_sound(1)[0] - np.float32(3)):
         (sound,) = batch_of_one(speech)
-        weight = score.voiced(speech[:, -LOUDNESS:])
+        weight = scorer_module.voiced(speech[:, -LOUDNESS:])
         of_training = counted(sound, torch.ones(sound.shape[:2], dtype=torch.bool))
         assert weight.dtype == np.float32 and np.array_equal(weight, of_training[0].numpy())
-        assert asked_judge.doubt(speech, weight) == pytest.approx(float(doubt(sound, of_training)), rel=1e-5)
+        assert scorer_module.doubt(speech, weight) == pytest.approx(float(doubt(sound, of_training)), rel=1e-5)
 
 
 def test_opening_and_width_are_the_same_of_arrays_and_tensors():
@@ -314,7 +311,7 @@ def test_evidence_is_that_of_training_however_large_the_logits():
     rng = np.random.default_rng(0)
     logits = (rng.standard_normal((40, 7)) * np.repeat([1, 100], 20)[:, None]).astype(np.float32)
     units, prior = rng.integers(0, 7, 40), np.log(rng.dirichlet(np.ones(7))).astype(np.float32)
-    ours = score.evidence(logits, units, prior)
+    ours = scorer_module.evidence(logits, units, prior)
     theirs = curves.evidence(torch.from_numpy(logits)[None], torch.from_numpy(units), torch.from_numpy(prior))[0].numpy()
     assert ours.dtype == np.float32 and ours.shape == (20,) and np.allclose(ours, theirs, rtol=1e-5, atol=1e-4)
 
@@ -322,7 +319,7 @@ def test_evidence_is_that_of_training_however_large_the_logits():
 @pytest.mark.parametrize("frames", [1, 3, 90])
 def test_an_opinion_is_that_of_the_network(judge, frames):
     speech, opening, lips = heard_sound(frames, 1)
-    ours = asked_judge.Judge(WEIGHTS, "cpu").opinion(speech, lips.pop("lips"), opening, **lips)
+    ours = scorer_module.Judge(WEIGHTS, "cpu").opinion(speech, lips.pop("lips"), opening, **lips)
     lips = heard_sound(frames, 1)[2]
     sound, seen, expected, asked, plain, curve = batch_of_one(speech, *lips.values(), opening)
     with torch.no_grad():
@@ -344,7 +341,7 @@ def test_a_judge_that_mesh_to_speech_tells_of_the_lips_hears_it_by_a_graph_and_b
     speech, opening, lips = heard_sound(50, 2)
     rng = np.random.default_rng(3)
     more = {"features": rng.standard_normal((50, 6)).astype(np.float32), "evidence": rng.standard_normal(50).astype(np.float32)}
-    asking = asked_judge.Judge(tmp_path, "cpu")
+    asking = scorer_module.Judge(tmp_path, "cpu")
     seen = lips.pop("lips")
     ours = asking.opinion(speech, seen, opening, **lips, **more)
     with torch.no_grad():
@@ -473,7 +470,7 @@ def test_what_a_requested_mood_costs_is_allowed_for_and_the_order_of_its_takes_s
     card["config"] |= {"moods": [0.1, 0.2]}
     (tmp_path / "judge.json").write_text(json.dumps(card))
     with pytest.raises(BadWeights, match="judge.* does not fit"):
-        asked_judge.Judge(tmp_path, "cpu")
+        scorer_module.Judge(tmp_path, "cpu")
 
 
 def test_a_louder_word_is_a_stress_and_a_louder_line_is_not():
@@ -666,8 +663,8 @@ def test_correlations_with_all_guesses_and_delays_at_once_are_those_one_by_one()
 def test_a_mean_over_half_a_second_holds_the_ends_and_a_standard_curve_counts_what_is_heard():
     rng = np.random.default_rng(0)
     x, weight = rng.standard_normal(40), (rng.random(40) > 0.3).astype(float)
-    window = np.hanning(score.SMOOTH + 2)[1:-1]
-    wanted = np.convolve(np.pad(x, score.SMOOTH // 2, "edge"), window / window.sum(), "valid")
+    window = np.hanning(scorer_module.SMOOTH + 2)[1:-1]
+    wanted = np.convolve(np.pad(x, scorer_module.SMOOTH // 2, "edge"), window / window.sum(), "valid")
     assert curves.smoothed(torch.from_numpy(x)[None])[0].numpy() == pytest.approx(wanted, abs=1e-6)
     made, middle, deviation = (each[0].numpy() for each in curves.standard(torch.from_numpy(x)[None], torch.from_numpy(weight)[None]))
     heard = x[weight > 0]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.engine.m2s.mouth import MARGIN, Mouth, trained_mouth
+from thunder_core.engine.m2s import MARGIN, Mouth, trained_mouth
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
 from thunder_core.networks import mouth as networks

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from thunder_core.engine.diffusion.noise import Normal, seeded_noise
+from thunder_core.engine.diffusion import Normal, seeded_noise
 
 
 @pytest.mark.parametrize("seed", [0, 1, 7, 123_456_789, 2**32 - 1, 2**32, 2**40 + 3, 2**63 - 1])

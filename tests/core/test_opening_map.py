@@ -13,7 +13,7 @@ from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech import encoder as encoder_module
 from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.engine.speech.opening_map import opening_map, OpeningMap, OpeningMapConfig, PredictedOpening, REACH
+from thunder_core.engine.speech.features import opening_map, OpeningMap, OpeningMapConfig, PredictedOpening, REACH
 from thunder_core.errors import BadWeights
 from thunder_core.train.lip_kernels import around
 from thunder_core.types import RATE

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.engine.corrections import hold_head_in_pauses, keep_gaze, limit_brow_speed, limit_head_speed
+from thunder_core.engine.pipeline import hold_head_in_pauses, keep_gaze, limit_brow_speed, limit_head_speed
 from thunder_core.engine.speech.cues import stillness
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.types import FPS

@@ -10,14 +10,14 @@ from made_voice import made_voice
 
 from thunder_core.channels import LARGEST_VALUE
 from thunder_core.direction import AXES, Direction, MOODS, Style
+from thunder_core.engine.diffusion import Inpainting
 from thunder_core.engine.explain import explain
 from thunder_core.engine.gestures.making import layer_of
-from thunder_core.engine.pipeline import Kept, Part, Pipeline
+from thunder_core.engine.pipeline import Part, Pipeline
 from thunder_core.engine.speech.phrasing import Phrasing
-from thunder_core.explanation import in_words
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.mechanics import Sounds
-from thunder_core.steps import CONSTRAINT, REASONS, STEPS, traced
+from thunder_core.steps import CONSTRAINT, in_words, REASONS, STEPS, traced
 
 FRAMES = 100
 PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators())
@@ -78,7 +78,7 @@ def made(seed: int, listens: bool = False):
 
 def test_a_take_passes_through_all_steps_in_this_order():
     sampled, voice, part = made(1)
-    kept = Kept(np.zeros(sampled.shape, bool), sampled, np.ones(sampled.shape, np.float32))
+    kept = Inpainting(np.zeros(sampled.shape, bool), sampled)
     with traced() as trace:
         PIPELINE.finish(sampled, voice, Part(part.style, part.gestures, kept=kept))
     ran = [change.step.name for change in trace.changes]
@@ -135,7 +135,7 @@ def test_what_is_kept_stays_to_the_bit():
     mask = np.zeros(sampled.shape, bool)
     mask[40:60] = True
     values = np.random.default_rng(0).random(sampled.shape).astype(np.float32)
-    result = PIPELINE.finish(sampled, voice, Part(part.style, part.gestures, kept=Kept(mask, values, np.ones_like(values))))
+    result = PIPELINE.finish(sampled, voice, Part(part.style, part.gestures, kept=Inpainting(mask, values)))
     assert np.array_equal(result[40:60], values[40:60]) and not np.array_equal(result[:40], values[:40])
 
 
@@ -175,10 +175,10 @@ def test_the_steps_of_a_channel_lead_from_what_was_sampled_to_the_take(trace):
 
 def test_gestures_are_named_where_they_are(trace):
     _, _, part, made_trace, _ = trace
-    event = next(each for each in part.gestures.events if each.part == "head" and "accent" in each.what and 0 < each.start < each.end)
-    inside = (event.start + min(event.end, FRAMES)) // 2
-    said = {each["step"]: [what for what, _ in each["causes"]] for each in explain(made_trace, NAMES, inside)["steps"]}
-    assert event.what in said["turn head"]
+    what, frames = next((what, np.flatnonzero(curve)) for what, curve in part.gestures.happening["head"].items() if "accent" in what)
+    inside = int(frames[len(frames) // 2])
+    said = {each["step"]: [cause for cause, _ in each["causes"]] for each in explain(made_trace, NAMES, inside)["steps"]}
+    assert what in said["turn head"]
 
 
 def test_an_explanation_reads_as_lines(trace):

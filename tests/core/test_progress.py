@@ -3,7 +3,7 @@
 
 import pytest
 
-from thunder_core.progress import mapped, result, scaled
+from thunder_core.progress import in_turn, mapped, result, scaled
 
 
 def work(closed=None):
@@ -37,6 +37,11 @@ def test_parts_nest():
         return one, two
 
     assert collected(scaled(whole(), 0.0, 10.0)) == ([0.0, 2.5, 5.0, 5.0, 7.5, 10.0], ("value", "value"))
+
+
+def test_works_in_turn_share_the_progress_and_give_their_values():
+    assert collected(in_turn([work(), work()], 1.0, 3.0)) == ([1.0, 1.5, 2.0, 2.0, 2.5, 3.0], ["value", "value"])
+    assert collected(in_turn([], 0.0, 1.0)) == ([], [])
 
 
 def test_the_result_of_work_is_its_value_and_never_its_progress():

@@ -10,8 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from thunder_core.direction import Asked, Direction
-from thunder_core.engine.diffusion.noise import seeded_noise
-from thunder_core.engine.diffusion.sampling import sample, solver_steps
+from thunder_core.engine.diffusion import sample, seeded_noise, solver_steps
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems import thunder as system

@@ -7,7 +7,7 @@ import pytest
 from thunder_core.direction import Direction
 from thunder_core.engine.gestures.layer import Layer, LOWER_FACE
 from thunder_core.engine.gestures.making import layer_of
-from thunder_core.engine.gestures.resting import restful
+from thunder_core.engine.gestures.silence import restful
 from thunder_core.engine.speech.phrasing import Phrasing, silent
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips
@@ -96,7 +96,7 @@ def test_speech_and_shorter_pauses_are_left_alone():
             assert not moves[start - round(0.6 * FPS) : end + round(0.4 * FPS)].any()
         assert moves[: 80 - 20].all() and moves[170:270].all() and moves[-100:].all()
         assert not (moves & (layer.breath > 0)).any(), "it is over when a breath begins"
-        at_rest = played(Layer.of(LONG.frames))
+        at_rest = played(Layer(LONG.frames))
         mouth = [NAMES.index(name) for name in LOWER_FACE]
         assert np.array_equal(played(layer)[~moves][:, mouth], at_rest[~moves][:, mouth]), "bit for bit"
 

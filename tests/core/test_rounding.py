@@ -6,8 +6,7 @@ import pytest
 from made_voice import made_voice
 
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.corrections import boost_pucker, round_lips
-from thunder_core.engine.pipeline import _lips_of, Pipeline
+from thunder_core.engine.pipeline import _lips_of, boost_pucker, Pipeline, round_lips
 from thunder_core.engine.speech.cues import believed_rounding, unrounded
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators

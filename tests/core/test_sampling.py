@@ -6,15 +6,16 @@ import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler
 
-from thunder_core.engine.diffusion.noise import Normal, seeded_noise
-from thunder_core.engine.diffusion.sampling import (
+from thunder_core.engine.diffusion import (
     alpha_bar,
     BETA,
     in_windows,
     inpaint,
     Inpainting,
+    Normal,
     OVERLAP,
     sample,
+    seeded_noise,
     STEPS,
     WINDOW,
     windows,
@@ -108,12 +109,12 @@ def test_windows_that_disagree_are_cross_faded():
     assert np.abs(np.diff(x0)).max() < 1.5 * (frames - WINDOW) / OVERLAP
 
 
-def test_a_callback_can_stop_the_sampler():
+def test_progress_can_stop_the_sampler():
     class Stop(Exception):
         pass
 
-    def stop(done, total):
-        if done == 3:
+    def stop(fraction):
+        if fraction == 0.3:
             raise Stop
 
     with pytest.raises(Stop):

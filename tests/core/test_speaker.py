@@ -6,7 +6,7 @@ import pytest
 import torch
 import torchaudio
 
-from thunder_core.engine.speech.speaker import SpeakerEncoder
+from thunder_core.engine.vocoder import SpeakerEncoder
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.networks import speaker as networks
 from thunder_core.types import RATE

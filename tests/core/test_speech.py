@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from thunder_core.engine.cards import SHIPPED
-from thunder_core.engine.m2s.mouth import save_trained_mouth, trained_mouth
-from thunder_core.engine.m2s.score import grade, Scale, shift_frames, stands_still
-from thunder_core.engine.speech import encoder as encoder_module, mel, units as units_module
+from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
+from thunder_core.engine.scorer import grade, Scale, shift_frames, stands_still
+from thunder_core.engine.speech import encoder as encoder_module, features as features_module, mel
 from thunder_core.engine.speech.encoder import at_frames, EncoderConfig, loudness, presence, speech_features
+from thunder_core.engine.speech.features import Units
 from thunder_core.engine.speech.mel import active_level, level, log_mel
 from thunder_core.engine.speech.phones import phone_index, PHONES
-from thunder_core.engine.speech.units import Units
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
@@ -182,7 +182,7 @@ def test_units_find_clusters():
 def test_units_are_the_nearest_centroid_and_the_last_is_held(monkeypatch):
     rng = np.random.default_rng(0)
     units, x = Units(rng.standard_normal((20, 5)).astype(np.float32)), rng.standard_normal((30, 5)).astype(np.float32)
-    monkeypatch.setattr(units_module, "_PIECE", 7)
+    monkeypatch.setattr(features_module, "_PIECE", 7)
     brute = np.square(x[:, None] - units.centroids).sum(-1).argmin(1)
     assert np.array_equal(units(x), brute) and units(x).dtype == np.int64 and units.count == 20
     assert np.array_equal(units.over(x, 17), np.append(brute, [brute[-1]] * 4)) and np.array_equal(units.over(x, 3), brute[:6])

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 import torchaudio
 
 from thunder_core.engine.cards import SHIPPED
-from thunder_core.engine.graph import Graph
+from thunder_core.engine.network import Graph
 from thunder_core.engine.speech import mel, pitch
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import at_frames, loudness, phonetic, presence, softmax, SpeechEncoder
+from thunder_core.engine.speech.features import Units
 from thunder_core.engine.speech.phones import PHONES, SILENCE
-from thunder_core.engine.speech.units import Units
 from thunder_core.networks import encoder as encoder_network, mel as mel_network
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.types import RATE

@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from thunder_core.direction import Asked, AXES, Direction, MOODS, Style
-from thunder_core.engine.engine import Engine
-from thunder_core.engine.systems.performing import over_picture
+from thunder_core.engine.engine import Engine, over_picture
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.networks.denoiser import DenoiserConfig, load_denoiser

@@ -18,7 +18,7 @@ from torch import nn
 
 from research import __main__ as research
 from research.train.stages import STAGES as RESEARCH
-from thunder_core.engine.diffusion.sampling import alpha_bar, STEPS
+from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
 from thunder_core.face.head import load_head
 from thunder_core.request import Request

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.speech.phones import PHONES
-from thunder_core.engine.speech.transcript import align, closures, closures_and_words, letters
+from thunder_core.engine.speech.transcript import align, closures_and_words, letters
 from thunder_core.errors import BadRequest
 
 # (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.
@@ -48,7 +48,7 @@ def bilabials(times):
 @pytest.mark.parametrize("text", LINES)
 def test_every_bilabial_is_found_in_time(text, noise):
     belief, times = belief_of(LINES[text], noise)
-    placed = closures(belief, text)
+    placed = closures_and_words(belief, text)[0]
     wanted = bilabials(times)
     assert len(placed) == len(wanted), placed
     late = np.array([c.seconds for c in placed]) - wanted
@@ -71,7 +71,7 @@ def test_a_bilabial_that_the_ear_missed_is_still_placed():
     recognised = LINES[text].split()
     missed = recognised.index("B4")
     belief, times = belief_of(LINES[text], 0.2, missed=(missed,))
-    placed = closures(belief, text)
+    placed = closures_and_words(belief, text)[0]
     wanted = bilabials(times)
     assert len(placed) == len(wanted)
     place = int(np.argmin(np.abs(np.array(wanted) - times[missed][1])))
@@ -88,7 +88,7 @@ def test_letters_that_are_silent_or_another_sound_close_no_lips():
 
 def test_a_closure_knows_the_word_that_it_is_in():
     belief, _ = belief_of(LINES["Mary bought a lamp, maybe a map."])
-    placed = closures(belief, "Máry bought a lamp, may-be a map.")
+    placed = closures_and_words(belief, "Máry bought a lamp, may-be a map.")[0]
     assert [(c.text, c.word) for c in placed] == [
         ("m", "mary"),
         ("b", "bought"),
@@ -109,9 +109,9 @@ def test_what_is_aligned_is_in_order_and_covers_the_sound():
 
 def test_a_text_that_is_not_said_is_not_sure():
     belief, _ = belief_of("SIL10 S5 IH6 T5 IH6 NG6 S5 T4 IH6 L6 SIL10")
-    assert all(c.sure < 0.3 for c in closures(belief, "bumper to bumper"))
-    assert closures(belief, "") == []
-    assert closures(belief, "12 34") == []
+    assert all(c.sure < 0.3 for c in closures_and_words(belief, "bumper to bumper")[0])
+    assert closures_and_words(belief, "")[0] == []
+    assert closures_and_words(belief, "12 34")[0] == []
 
 
 def test_a_long_text_costs_a_byte_for_every_letter_and_row_and_an_hour_of_it_is_refused():
@@ -126,4 +126,4 @@ def test_a_long_text_costs_a_byte_for_every_letter_and_row_and_an_hour_of_it_is_
     assert peak < 1.5 * len(belief) * len(said) + 2_000_000
     hour = np.lib.stride_tricks.as_strided(belief, (180_000, 40), (0, 8))
     with pytest.raises(BadRequest, match="choose a shorter strip"):
-        closures(hour, "maybe a lamp " * 2000)
+        closures_and_words(hour, "maybe a lamp " * 2000)[0]

@@ -13,13 +13,16 @@ from research.train.vocoder import (
     adversarial_terms,
     AdversarialVocoder,
     blurred,
+    class_of,
     corrupt_units,
     pitch_loss,
     SpectralViews,
     tracked,
     view_distance,
 )
-from thunder_core.engine.m2s.vocoder import (
+from thunder_core.engine.speech.mel import FLOOR, log_mel
+from thunder_core.engine.speech.pitch import CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path, track
+from thunder_core.engine.vocoder import (
     bands_to_bins,
     LOG_FLOOR,
     pitch_of,
@@ -31,8 +34,6 @@ from thunder_core.engine.m2s.vocoder import (
     Vocoder,
     VocoderConfig,
 )
-from thunder_core.engine.speech.mel import FLOOR, log_mel
-from thunder_core.engine.speech.pitch import class_of, CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path, track
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
 from thunder_core.networks import vocoder as networks
@@ -134,7 +135,7 @@ def test_same_input_same_sound_and_seams_are_not_heard(vocoder, small, monkeypat
     mel = log_mel(voice(), 640)[:200]
     whole = vocoder.speak(mel, units, speaker)
     assert np.array_equal(whole, vocoder.speak(mel, units, speaker))
-    monkeypatch.setattr("thunder_core.engine.m2s.vocoder._CHUNK", 60)
+    monkeypatch.setattr("thunder_core.engine.vocoder._CHUNK", 60)
     assert np.allclose(vocoder.speak(mel, units, speaker), whole, atol=2e-4)
 
 

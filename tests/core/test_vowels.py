@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from made_voice import made_voice
 
-from thunder_core.engine.corrections import closing_of_high_vowels
-from thunder_core.engine.pipeline import Pipeline
+from thunder_core.engine.pipeline import closing_of_high_vowels, Pipeline
 from thunder_core.engine.speech.cues import believed_vowels, no_vowels
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from thunder_core.face.jaw_balance import as_keys_need, balanced, jaw_in, Response, response
-from thunder_core.face.mapping import JointRule, LOWER_PER_JAW, Mapping, Rule, Sum, Target, Track
+from thunder_core.face.mapping import Driver, JointRule, LOWER_PER_JAW, Mapping, Rule, Target, Track
 from thunder_core.types import Motion
 
 CHANNELS = ["mouthClose", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthUpperUpLeft"]
@@ -19,7 +19,7 @@ PLAN = Mapping("Hero", tuple(Rule(name, Target("KEY", name)) for name in KEYS))
 
 def driver(plan):
     plan = balanced(plan)
-    return Sum([Track(0, name) for name in KEYS], [(rule.source, KEYS.index(rule.target.name), rule.weight) for rule in plan.rules])
+    return Driver([Track(0, name) for name in KEYS], [(rule.source, KEYS.index(rule.target.name), rule.weight) for rule in plan.rules])
 
 
 def motion():

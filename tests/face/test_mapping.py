@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from thunder_core.errors import BadHead
-from thunder_core.face.mapping import JointRule, Mapping, Rule, shows_all, Sum, Target, Track, Turn, visible
+from thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, shows_all, Target, Track, Turn, visible
 from thunder_core.types import Motion, pack
 
 PLAN = Mapping(
@@ -63,7 +63,7 @@ def rig(*parts, turns=()):
     keys = list(dict.fromkeys(key for _, key, _ in parts))
     turns = [Turn(len(keys) + 3 * i, "XYZ", np.eye(3), added) for i, added in enumerate(turns)]
     tracks = [Track(0, key) for key in keys] + [Track(1, "turn", i % 3) for i in range(3 * len(turns))]
-    return Sum(tracks, [(source, keys.index(key), weight) for source, key, weight in parts], turns)
+    return Driver(tracks, [(source, keys.index(key), weight) for source, key, weight in parts], turns)
 
 
 def moving(frames=40):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from made_flame import made_flame
 
+from thunder_core.animation import motion_file
 from thunder_core.errors import BadRequest, NoSpace
-from thunder_core.face import parameters
 from thunder_core.face.head import load_head
 from thunder_core.networks.flame import FlameLayer
 
@@ -17,7 +17,7 @@ FRAMES = 5
 
 
 def some(rng, expression=100):
-    return parameters.Parameters(
+    return motion_file.Parameters(
         rng.normal(0, 1, (FRAMES, expression)),
         *(rng.normal(0, 0.2, (FRAMES, 3)) for _ in range(4)),
         np.tile(rng.normal(0, 1, 300), (FRAMES, 1)),
@@ -37,7 +37,7 @@ def test_smplx_takes_the_file_as_it_is(made, tmp_path):
         pickle.dump(made.data, file, protocol=2)
     with open(tmp_path / "flame_static_embedding.pkl", "wb") as file:  # smplx asks for landmarks: any three corners
         pickle.dump({"lmk_face_idx": np.array([0]), "lmk_b_coords": np.array([[1.0, 0, 0]])}, file, protocol=2)
-    parameters.write(str(tmp_path / "take.npz"), some(np.random.default_rng(0)))
+    motion_file.write_parameters(str(tmp_path / "take.npz"), some(np.random.default_rng(0)))
     with np.load(tmp_path / "take.npz") as file:
         assert file["fps"] == 24.0
         arrays = {name: torch.tensor(file[name]) for name in file.files if name != "fps"}
@@ -59,16 +59,16 @@ def test_smplx_takes_the_file_as_it_is(made, tmp_path):
 
 def test_a_failure_leaves_the_file_that_was_there(tmp_path):
     path = tmp_path / "take.npz"
-    parameters.write(str(path), some(np.random.default_rng(1)))
+    motion_file.write_parameters(str(path), some(np.random.default_rng(1)))
     before = path.read_bytes()
     broken = some(np.random.default_rng(2))
     broken.jaw_pose[2, 1] = np.nan
     with pytest.raises(BadRequest, match="not finite"):
-        parameters.write(str(path), broken)
+        motion_file.write_parameters(str(path), broken)
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
     with pytest.raises(NoSpace, match="another folder"):
-        parameters.write(str(blocked / "take.npz"), some(np.random.default_rng(3)))
+        motion_file.write_parameters(str(blocked / "take.npz"), some(np.random.default_rng(3)))
     assert path.read_bytes() == before and sorted(p.name for p in tmp_path.iterdir()) == ["file", "take.npz"]
 
 
@@ -76,5 +76,5 @@ def test_a_link_that_somebody_laid_in_wait_is_not_followed(tmp_path):
     (tmp_path / "precious.txt").write_text("precious")
     for name in (".part_take.npz.npz", ".part_take.npz", "take.npz.part"):
         (tmp_path / name).symlink_to(tmp_path / "precious.txt")
-    parameters.write(str(tmp_path / "take.npz"), some(np.random.default_rng(4)))
+    motion_file.write_parameters(str(tmp_path / "take.npz"), some(np.random.default_rng(4)))
     assert (tmp_path / "precious.txt").read_text() == "precious" and (tmp_path / "take.npz").stat().st_size > 1000

@@ -12,8 +12,8 @@ from thunder_core.errors import BadHead
 from thunder_core.face import regions, retarget
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
-from thunder_core.face.mapping import Mapping, Rule, Sum, Target, Track
-from thunder_core.face.seam import find_seam
+from thunder_core.face.mapping import Driver, Mapping, Rule, Target, Track
+from thunder_core.face.regions import find_seam
 from thunder_core.networks.flame import FlameLayer
 from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
@@ -255,7 +255,7 @@ def test_the_driver_speaks_for_a_rig(case):
     _, head, carrier, motion, _, out, _ = case
     names = head.expression_names
     tracks = [Track(0, f'key_blocks["{name}"].value') for name in names] + [Track(1, "jaw", index) for index in range(3)]
-    rig = Sum(tracks, [(name, i, 1.0) for i, name in enumerate(names)] + [(f"jaw.{axis}", 100 + i, 1.0) for i, axis in enumerate("xyz")])
+    rig = Driver(tracks, [(name, i, 1.0) for i, name in enumerate(names)] + [(f"jaw.{axis}", 100 + i, 1.0) for i, axis in enumerate("xyz")])
     made = []
     driver = retarget.RetargetDriver(lambda: made.append(1) or carrier, rig, names)
     assert driver.tracks == rig.tracks and not made, "a rig that is only looked at costs nothing"

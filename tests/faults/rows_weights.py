@@ -19,7 +19,7 @@ NETWORKS = ("encoder", "units", "speaker", "m2s", "judge", "vocoder", "denoiser"
 def load(case: Case):
     """Load the network of the files in the case's folder as torch computes it."""
     if case.given == "units":
-        return import_module("thunder_core.engine.speech.units").Units.load(case.folder)
+        return import_module("thunder_core.engine.speech.features").Units.load(case.folder)
     return import_module("thunder_core.networks.running").LOADED[case.given](case.folder, case.given)
 
 
@@ -27,7 +27,7 @@ def open_judge(case: Case):
     """Load the judge of the files in the case's folder as ONNX Runtime computes it."""
     shutil.copy(ROOT / "weights" / "judge.onnx", case.folder)
     try:
-        import_module("thunder_core.engine.m2s.judge").Judge(case.folder, "cpu").network.open()
+        import_module("thunder_core.engine.scorer").Judge(case.folder, "cpu").network.open()
     finally:
         (case.folder / "judge.onnx").unlink()
 
@@ -66,7 +66,7 @@ def written(name: str, weights=lambda data: data, card=lambda text: text):
 
 def load_graph(case: Case):
     """Open the graph of the files in the case's folder."""
-    return import_module("thunder_core.engine.graph").Graph(case.folder / case.given)
+    return import_module("thunder_core.engine.network").Graph(case.folder / case.given)
 
 
 def graph(change):

@@ -29,8 +29,8 @@ from safetensors.torch import save
 from thunder_core import client, worker_process
 from thunder_core.engine import worker
 from thunder_core.engine.speech import audio, transcript
+from thunder_core.engine.speech.features import Units
 from thunder_core.engine.speech.phones import PHONES
-from thunder_core.engine.speech.units import Units
 from thunder_core.errors import KINDS, ThunderError
 from thunder_core.face import obj_mesh
 from thunder_core.face.head import Head, load_head
@@ -348,7 +348,7 @@ class Engine:
     """Stands where the engine is and answers at once, so that what is tried is how requests are read."""
 
     def info(self):
-        return {"engine": "thunder", "channels": ["jawOpen"], "weights": "w", "device": "cpu"}
+        return {"engine": "thunder", "channels": ["jawOpen"], "weights": "w", "device": "cpu", "versions": {}, "knows_styles": False}
 
     def generate(self, speech, request, progress, arrived, noticed):
         flat = np.zeros(speech.frames, np.float32)
@@ -568,7 +568,7 @@ BELIEF = np.random.default_rng(0).dirichlet(np.full(len(PHONES), 0.1), 60)
 ))  # fmt: skip
 def test_texts(text):
     with bounded():
-        for closure in transcript.closures(BELIEF, text):
+        for closure in transcript.closures_and_words(BELIEF, text)[0]:
             assert (
                 0 <= closure.seconds <= len(BELIEF) / 50 + 0.1 and 0 <= closure.sure <= 1 and set(closure.text) <= set(transcript.BILABIALS)
             )

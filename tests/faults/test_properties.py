@@ -16,6 +16,7 @@ from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.mapping import (
     COMPONENTS,
     DERIVED,
+    Driver,
     FACINGS,
     JointRule,
     JOINTS,
@@ -28,7 +29,6 @@ from thunder_core.face.mapping import (
     rotation_values,
     rotation_vectors,
     Rule,
-    Sum,
     Target,
     Track,
     Turn,
@@ -134,7 +134,7 @@ def test_what_a_rig_is_driven_with_is_read_from_it(motion, weights, rest, joint,
     tracks = [Track(0, f"key {i}", rest=rest[i]) for i in range(6)]
     tracks += [Track(1, rotation_path(mode), i, rest=value) for i, value in enumerate(rotation_rest(mode))]
     turn = Turn(6, mode, np.eye(3), tuple((f"{joint}.{axis}", place, 1.0) for place, axis in enumerate("xyz")))
-    rig = Sum(tracks, [(name, i, weights[i]) for i, name in enumerate(names)], [turn])
+    rig = Driver(tracks, [(name, i, weights[i]) for i, name in enumerate(names)], [turn])
     read = rig.read(rig.drive(motion, names), names)
     assert np.abs(read.expression - motion.expression).max() < 1e-5
     part = {"neck": "head", "jaw": "jaw", "eye_left": "eyes", "eye_right": "eyes"}[joint]

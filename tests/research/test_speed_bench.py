@@ -10,7 +10,7 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[2]
 from research import peers, speed, speed_quality
-from thunder_core.engine.diffusion.sampling import alpha_bar
+from thunder_core.engine.diffusion import alpha_bar
 from thunder_core.face.head import load_head
 from thunder_core.request import NORMAL
 

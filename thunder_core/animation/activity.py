@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measures the activity of brows, mouth or eyes, and head of a take over time, as shown in all pictures of takes; numpy only."""
+"""Measures the activity of brows, mouth or eyes, and head of a take over time, as shown in all pictures of takes, and chooses moments of a
+line for a contact sheet; numpy only.
+
+Moments: lips that close, the loudest moment, the widest mouths, and where takes differ most; of faces that do not speak nods, raised brows,
+smiles, looks away and a blink."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from ..channels import BLINKS
+from ..channels import BLINKS, BROWS, in_group
+from ..face.lips import CLOSED_MM
 from ..filters import gaussian
 from ..types import Motion
 
@@ -21,17 +26,30 @@ _FULL = {"brows": (0.995, 0.15), "mouth": (1.0, 5.0), "eyes": (0.995, 6.0), "hea
 _SMILE = "mouthSmile"
 _NOD_FRAMES = 10.0  # standard deviation of the average that a nod stands out of: a head that sinks slowly does not nod
 
+CLOSED, WIDE, LOUD, DIFFER, OTHER = "closed", "wide", "loud", "differ", "other"
+NOD, RAISED, SMILE, AWAY, BLINK = "nod", "raised", "smile", "away", "blink"  # the first four as `gestures` names them
+_SEEN = {NOD: 1.5, RAISED: 0.06, SMILE: 0.06, AWAY: 3.0}  # least that is seen of each
+APART = 8  # least distance between two chosen frames at 25 fps, in lines long enough
+_AROUND = 6  # frames on either side of a closure in which mouths open
+_OPENED_MM = 3.0  # mean opening on either side of a closure
+_SHUT = 0.5  # least share of the takes whose lips are shut at a closure
+_WIDE_MM, _WIDE_SHARE = 1.0, 0.3  # least mean opening of a wide mouth, and as a share of the widest
+_BESIDE_LOUD = 3  # frames by which the loudest moment's picture may be off, for the mouth that is open farthest
+_SHUT_EYES = 0.5  # closing of the lids from which on a face blinks
+_BESIDE_BLINKS = 2  # frames by which a moment may be moved to where fewer faces blink
+_BLINKING = 0.12  # share of faces that may blink at a moment if there are other such moments
+_AS_OPEN = 0.85  # least share of its opening that the mouth keeps where a moment is moved
+_HEARD = 0.06  # seconds before and after a frame over which a voice's loudness is measured
+
 
 def brows(motion: Motion, channels: Sequence[str]) -> np.ndarray:
     """The strongest of a motion's brow channels, [T] 0 … 1."""
-    columns = [column for column, name in enumerate(channels) if name.startswith("brow")]
-    return np.abs(motion.expression[:, columns]).max(axis=1, initial=0.0)
+    return np.abs(motion.expression[:, in_group(channels, BROWS)]).max(axis=1, initial=0.0)
 
 
 def lids(motion: Motion, channels: Sequence[str]) -> np.ndarray:
     """How far a motion's eyes are shut, [T] 0 … 1; the eye that is shut further."""
-    columns = [column for column, name in enumerate(channels) if name.startswith(BLINKS)]
-    return motion.expression[:, columns].max(axis=1, initial=0.0)
+    return motion.expression[:, in_group(channels, BLINKS)].max(axis=1, initial=0.0)
 
 
 def head(motion: Motion) -> np.ndarray:
@@ -77,3 +95,127 @@ def full(takes: Sequence[dict[str, np.ndarray]]) -> dict[str, float]:
         share, least = _FULL[name]
         result[name] = max(least, float(np.quantile(np.concatenate([take[name] for take in takes]), share)))
     return result
+
+
+# ---- moments
+
+
+def choose(
+    openings: np.ndarray, loudness: np.ndarray | None, count: int, differences: np.ndarray | None = None, lids: np.ndarray | None = None
+) -> list[tuple[int, str]]:  # fmt: skip
+    """(frame, reason) of at most `count` moments, in order of time.
+
+    openings: [takes, T], mm at 25 fps.  loudness: [T] of any scale, or None if it is unknown.  differences: [T], how much takes differ in
+    all that they do, of any scale, or None.  lids: [takes, T] 0 … 1, how far their eyes are shut, or None.
+    One is the loudest, with the mouth as it is open farthest beside it; of the others a third are closures if there are any, one is the
+    widest mouth, two the largest differences, and the rest are wide mouths or, where there are too few, any moments. Moments at which many
+    faces blink are moved by a frame or two, and come last.
+    """
+    mean = np.asarray(openings, np.float64).mean(axis=0)
+    frames = len(mean)
+    shut = (np.asarray(openings) <= CLOSED_MM).mean(axis=0)
+    blinks = np.zeros(frames) if lids is None else (np.asarray(lids)[:, :frames] > _SHUT_EYES).mean(axis=0)
+    chosen = _Chosen(frames, count)
+
+    def moved(frame: int, why: str) -> int:
+        """The frame nearest to one at which fewest faces blink and the mouths are as they are there."""
+        beside = range(max(0, frame - _BESIDE_BLINKS), min(frames, frame + _BESIDE_BLINKS + 1))
+        if why == CLOSED:
+            alike = [i for i in beside if shut[i] >= shut[frame]]
+        else:
+            alike = [i for i in beside if mean[i] >= _AS_OPEN * mean[frame]]
+        return min(alike, key=lambda i: (blinks[i], abs(i - frame)))
+
+    def take(candidates, why: str, most: int) -> None:
+        places = [moved(int(frame), why) for frame in candidates]
+        chosen.take(sorted(places, key=lambda i: blinks[i] > _BLINKING), why, most)
+
+    if loudness is not None and np.max(loudness[:frames], initial=0.0) > 0:
+        loudest = int(np.argmax(loudness[:frames]))
+        beside = range(max(0, loudest - _BESIDE_LOUD), min(frames, loudest + _BESIDE_LOUD + 1))
+        take([max(beside, key=lambda i: (mean[i], -abs(i - loudest)))], LOUD, 1)
+    take(_closures(np.asarray(openings)), CLOSED, count // 3)
+    least = max(_WIDE_MM, _WIDE_SHARE * mean.max(initial=0.0))
+    widest = sorted((i for i in _peaks(mean) if mean[i] >= least), key=lambda i: -mean[i])
+    take(widest, WIDE, 1)
+    if differences is not None and len(openings) > 1 and np.max(differences) > 0:
+        take(sorted(_peaks(differences), key=lambda i: -differences[i]), DIFFER, 2)
+    take(widest, WIDE, count)
+    take(np.linspace(0, frames - 1, 2 * count + 1).round().astype(int), OTHER, count)  # for lines with little movement
+    return sorted(chosen.moments)
+
+
+def choose_quiet(
+    gestures: Mapping[str, np.ndarray], count: int, differences: np.ndarray | None = None, lids: np.ndarray | None = None
+) -> list[tuple[int, str]]:  # fmt: skip
+    """The same for faces that do not speak, whose mouths and whose voice tell nothing.
+
+    gestures: [takes, T] of each that `gestures` measures.  differences, lids: as of `choose`.
+    One is each gesture's clearest moment, in the most takes, and one a blink, if there are any; then one where takes differ, further
+    gestures, and any moments. Of moments that are alike those with open eyes come first.
+    """
+    clear = {name: np.asarray(values, np.float64) / _SEEN[name] for name, values in gestures.items()}
+    frames = next(iter(clear.values())).shape[1]
+    shut = np.zeros((1, frames)) if lids is None else np.asarray(lids, np.float64)[:, :frames]
+    blinks = (shut > _SHUT_EYES).mean(axis=0)
+    chosen, ranked = _Chosen(frames, count), {}
+    for name, values in clear.items():
+        level = values.mean(axis=0)
+        seen = [i for i in _peaks(level) if values[:, i].max() >= 1]
+        ranked[name] = sorted(seen, key=lambda i: (blinks[i] > _BLINKING, -level[i]))
+    for name, places in ranked.items():
+        chosen.take(places, name, 1)
+    if blinks.any():
+        chosen.take(sorted(np.flatnonzero(blinks), key=lambda i: (-blinks[i], -shut[:, i].mean())), BLINK, 1)
+    if differences is not None and len(shut) > 1 and np.max(differences) > 0:
+        chosen.take(sorted(_peaks(differences), key=lambda i: (blinks[i] > _BLINKING, -differences[i])), DIFFER, 1)
+    for name, places in ranked.items():
+        chosen.take(places, name, 1)
+    chosen.take(sorted(np.linspace(0, frames - 1, 4 * count + 1).round().astype(int), key=lambda i: blinks[i] > _BLINKING), OTHER, count)
+    return sorted(chosen.moments)
+
+
+class _Chosen:
+    """Moments (frame, reason) that were chosen so far, at most `count`, each far enough from the others."""
+
+    def __init__(self, frames: int, count: int):
+        self.moments: list[tuple[int, str]] = []
+        self._count, self._apart = count, max(1, min(APART, frames // (count + 1)))
+
+    def take(self, candidates: Iterable[int], why: str, most: int) -> None:
+        """Add the first `most` of some frames that are far enough from those chosen."""
+        for frame in candidates:
+            if most <= 0 or len(self.moments) >= self._count:
+                return
+            if all(abs(frame - other) >= self._apart for other, _ in self.moments):
+                self.moments.append((int(frame), why))
+                most -= 1
+
+
+def _peaks(values: np.ndarray) -> list[int]:
+    """Frames at which values [T] are above 0 and no lower than beside them."""
+    last = len(values) - 1
+    return [i for i, x in enumerate(values) if x > 0 and x >= values[max(0, i - 1)] and x >= values[min(last, i + 1)]]
+
+
+def _closures(openings: np.ndarray) -> list[int]:
+    """Frames at which most takes' lips are shut between opened ones, those with most shut lips and widest surroundings first; if there is
+    none, one at which all are shut."""
+    mean, shut = openings.mean(axis=0), (openings <= CLOSED_MM).mean(axis=0)
+    result = []
+    for i in range(1, len(mean) - 1):
+        opened = min(mean[max(0, i - _AROUND) : i].max(), mean[i + 1 : i + _AROUND + 1].max())
+        around = mean[max(0, i - 2) : i + 3]
+        if mean[i] == around.min() and shut[i] >= _SHUT and opened >= _OPENED_MM:
+            result.append((-shut[i], -opened, i))
+    rest = np.flatnonzero(shut == 1)
+    return [i for _, _, i in sorted(result)] or [int(i) for i in rest[len(rest) // 2 :][:1]]
+
+
+def loudness(peaks: np.ndarray, per_second: int, fps: float = 25.0) -> np.ndarray:
+    """Loudness of a sound around each frame, [T], from the lowest and highest sample [n, 2] of each part of a second."""
+    height = (np.asarray(peaks, np.float64)[:, 1] - peaks[:, 0]) ** 2
+    times = np.arange(int(np.ceil(len(height) / per_second * fps))) / fps
+    first, last = ((per_second * (times + side * _HEARD)).round().astype(int).clip(0, len(height)) for side in (-1, 1))
+    total = np.r_[0.0, np.cumsum(height)]
+    return np.sqrt((total[last] - total[first]) / np.maximum(1, last - first))

@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keys of a curve as arrays, [count, length] for each of PARTS: made, cut without a change of shape, moved, joined, evaluated."""
+"""The keys of a curve as arrays, [count, length] for each of PARTS: made, cut without a change of shape, moved, joined, repeated,
+evaluated."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -33,6 +37,9 @@ _NEAR = 1e-3  # frames: closer keys count as one
 _NEWTON, _HALVINGS = 8, 40  # most steps for finding a Bézier segment's value at a frame
 _SAMPLES, _SAME_SHAPE = 9, 1e-4  # samples compared per piece of a curve, and the distance below which two curves look the same
 _ON_TIME = 1e-7  # frames: tolerance of that search
+_SAME = 1e-5  # difference below which values are equal
+_APART = 0.02  # frames between the last key of a cycle and the first of the next if they differ; at 0.01 they merge
+_MOST_CYCLES = 10_000
 
 
 def bezier_keys(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles: int) -> dict[str, np.ndarray]:
@@ -46,25 +53,23 @@ def bezier_keys(points: np.ndarray, left: np.ndarray, right: np.ndarray, handles
     return keys
 
 
-def from_reduced(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
-    """Reduced keys of samples at frames [T], with aligned handles but for ends that are not level."""
-    left, right = reduced.handles(frames)
-    keys = bezier_keys(np.stack([frames[reduced.index], reduced.value], 1), left, right, ALIGNED)
-    for end in (0, -1):
-        fix_handles(keys, end)
-    return keys
-
-
 def from_poses(posed: PoseKeys, frames: np.ndarray, kinds: dict[int, str]) -> dict[str, np.ndarray]:
-    """Keys of poses on scene frames [T]: handles aligned but for kinks. kinds: index of a frame → kind of its pose
-    (`poses.KINDS`); closures and breakdowns are drawn as such."""
+    """Keys of poses on scene frames [T]: handles aligned but for kinks, and for ends that are not level. kinds: index of a frame → kind of
+    its pose (`poses.KINDS`); closures and breakdowns are drawn as such."""
     left, right = posed.handles(frames)
     keys = bezier_keys(np.stack([frames[posed.index], posed.value], 1), left, right, ALIGNED)
     for side in ("handle_left_type", "handle_right_type"):
         keys[side][~posed.aligned] = FREE
+    for end in (0, -1):
+        fix_handles(keys, end)
     drawn = {"CLOSURE": EXTREME, "BREAKDOWN": BREAKDOWN}
     keys["type"][:, 0] = [drawn.get(kinds.get(index, ""), KEYFRAME) for index in posed.index.tolist()]
     return keys
+
+
+def from_reduced(reduced: Keys, frames: np.ndarray) -> dict[str, np.ndarray]:
+    """Reduced keys of samples at frames [T], with aligned handles but for ends that are not level."""
+    return from_poses(PoseKeys(reduced.index, reduced.value, reduced.slope, reduced.slope), frames, {})
 
 
 def on_every_frame(frames: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
@@ -149,6 +154,11 @@ def cut(keys: dict[str, np.ndarray], frame: float, value_at) -> dict[str, np.nda
     new = on_every_frame(frames, np.array([value_at(float(f)) for f in frames]))
     new["interpolation"][:] = keys["interpolation"][place]
     return concatenated(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, len(times))))
+
+
+def between(keys: dict[str, np.ndarray], first: float, last: float, value_at) -> dict[str, np.ndarray]:
+    """The keys from a frame to another, cut there. value_at(frame) is the curve."""
+    return after(before(cut(cut(keys, first, value_at), last, value_at), last), first)
 
 
 def evaluate(keys: dict[str, np.ndarray], frames: np.ndarray) -> np.ndarray | None:
@@ -266,3 +276,73 @@ def _cut_bezier(keys, place: int, frame: float) -> dict[str, np.ndarray]:
     new = bezier_keys(np.array([[frame, middle[1]]]), d[None], e[None], ALIGNED)
     count = len(keys["co"])
     return concatenated(select(keys, np.arange(place + 1)), new, select(keys, np.arange(place + 1, count)))
+
+
+# ---- cycles
+
+
+@dataclass(frozen=True)
+class Cycles:
+    """A Cycles modifier. before, after: Blender's mode, and the number of cycles, 0 for any.  is_whole: whether it repeats whole cycles
+    everywhere, with all its influence."""
+
+    before: tuple[str, int]
+    after: tuple[str, int]
+    is_whole: bool = True
+
+
+def repeated(keys: dict, cycles: Cycles, low: float, high: float, value_at: Callable[[float], float]) -> dict:
+    """Keys with those that a Cycles modifier adds, from frame `low` to `high` at least. value_at: the curve with its cycles."""
+    times = keys["co"][:, 0].astype(float)
+    period = times[-1] - times[0]
+    if not cycles.is_whole or period < 1.0:
+        return _on_every_frame(value_at, min(low, times[0]), max(high, times[-1]))
+    keys = {part: values.copy() for part, values in keys.items()}
+    for place in range(len(times)):
+        fix_handles(keys, place)
+    whole = keys
+    for side, mode, most, reach in (
+        (-1, *cycles.before, times[0] - low),
+        (1, *cycles.after, high - times[-1]),
+    ):
+        count = min(int(np.ceil(max(reach, 0.0) / period)) + 1, most or _MOST_CYCLES) if mode != "NONE" else 0
+        for number in range(1, count + 1):
+            copy = _mirrored(keys) if mode == "MIRROR" and number % 2 else keys
+            rise = side * number * float(keys["co"][-1, 1] - keys["co"][0, 1]) if mode == "REPEAT_OFFSET" else 0.0
+            copy = shifted(copy, side * number * period, rise)
+            whole = _joined(whole, copy, 1) if side > 0 else _joined(copy, whole, 0)
+    return whole
+
+
+def _on_every_frame(value_at: Callable[[float], float], low: float, high: float) -> dict:
+    """Keys on every frame from `low` to `high`, linear between them."""
+    frames = np.arange(np.floor(low), np.ceil(high) + 1)
+    keys = on_every_frame(frames, np.array([value_at(float(frame)) for frame in frames]))
+    keys["interpolation"][:] = LINEAR
+    return keys
+
+
+def _mirrored(keys: dict) -> dict:
+    """Keys backwards in time, between the same first and last frame."""
+    middle = np.array([float(keys["co"][0, 0] + keys["co"][-1, 0]), 0.0])
+    left, right = ("handle_left", "handle_left_type"), ("handle_right", "handle_right_type")
+    other = dict(zip(left + right, right + left))
+    mirrored = {part: keys[other.get(part, part)][::-1].copy() for part in keys}
+    for part in ("co", "handle_left", "handle_right"):
+        mirrored[part] = (middle + mirrored[part] * np.array([-1.0, 1.0])).astype(np.float32)
+    for part in ("interpolation", "easing", "amplitude", "back", "period"):  # of the segment after a key
+        mirrored[part][:-1] = keys[part][:-1][::-1]
+    return mirrored
+
+
+def _joined(first: dict, second: dict, late: int) -> dict:
+    """Two cycles joined at one frame, the last key of the first and the first key of the second: one key if they agree. Otherwise the frame
+    belongs to the first (late 1) or to the second (late 0)."""
+    if abs(first["co"][-1, 1] - second["co"][0, 1]) > _SAME:
+        last, start = select(first, np.array([-1])), select(second, np.arange(1))
+        last["interpolation"][:] = CONSTANT
+        for key, by, side in ((last, -_APART * (1 - late), "handle_right"), (start, _APART * late, "handle_left")):
+            for part in ("co", side):
+                key[part] = key[part] + np.array([by, 0.0], np.float32)
+        return concatenated(select(first, np.arange(len(first["co"]) - 1)), last, start, select(second, np.arange(1, len(second["co"]))))
+    return with_one_seam(first, second)

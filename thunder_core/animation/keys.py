@@ -33,18 +33,11 @@ def times_of(frames: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Keys:
-    """Keys of one curve: indices [K] of the samples they sit on, values [K], slopes [K] per frame of the time axis.
-
-    Handles in Blender's sense: right of key k at (t_k + h/3, v_k + slope_k · h/3) with h the distance to the next key.
-    """
+    """Keys of one curve: indices [K] of the samples they sit on, values [K], slopes [K] per frame of the time axis."""
 
     index: np.ndarray
     value: np.ndarray
     slope: np.ndarray
-
-    def handles(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Left and right handles [K, 2] (time, value); the outer ones are level."""
-        return handles(times[self.index].astype(float), self.value, self.slope, self.slope)
 
     def at(self, times: np.ndarray) -> np.ndarray:
         """The curve through the keys at all sample times [T]."""

@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A performance as an .npz with everything that is known of it: motion, channel names, rate, and how it was played; numpy only."""
+"""A performance as an .npz with everything that is known of it: motion, channel names, rate, and how it was played; or as FLAME parameters,
+which smplx and other FLAME programs read as they are. numpy only."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from ..arrays import read_npz, Unreadable
 from ..direction import AXES, Direction, DIRECTION_NAMES, NEUTRAL
-from ..errors import BadRequest
+from ..errors import BadRequest, NoSpace
+from ..files import write_file
 from ..types import MOST_FPS, Motion
+
+SHAPE = 300  # identity coefficients of a FLAME model
 
 
 def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None = None) -> dict[str, np.ndarray]:
@@ -86,3 +91,42 @@ def read(path: str | os.PathLike) -> tuple[Motion, tuple[str, ...]]:
         raise BadRequest(f"“{name}” holds values that are not numbers: choose another file")
     expression, jaw, head, eyes = (x.astype(np.float32) for x in parts)
     return Motion(expression, jaw, head, eyes, float(fps)), channels
+
+
+# ---- FLAME
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Parameters that move a FLAME model, one row per frame.
+
+    expression [T, n] and betas [T, 300]: coefficients, in the standard deviations of the model's file.
+    jaw_pose, neck_pose, leye_pose, reye_pose [T, 3]: rotation vectors in radians.  fps: rows per second.
+    """
+
+    expression: np.ndarray
+    jaw_pose: np.ndarray
+    neck_pose: np.ndarray
+    leye_pose: np.ndarray
+    reye_pose: np.ndarray
+    betas: np.ndarray
+    fps: float
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All arguments of smplx's FLAME model by their names, float32 [T, …], and fps."""
+        still = np.zeros((len(self.expression), 3))
+        named = vars(self) | {"global_orient": still, "transl": still}
+        return {name: np.ascontiguousarray(value, np.float32) for name, value in named.items()} | {"fps": np.array(self.fps, np.float64)}
+
+
+def write_parameters(path: str, values: Parameters) -> None:
+    """Write parameters to an .npz; a failure leaves a file that was there as it was. Raises NoSpace or BadRequest."""
+    arrays = values.arrays()
+    if not all(np.isfinite(array).all() for array in arrays.values()):
+        raise BadRequest("The animation holds numbers that are not finite: look for a broken driver or key and export again")
+    folder, name = os.path.split(os.path.abspath(path))
+    try:
+        os.makedirs(folder, exist_ok=True)
+        write_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
+    except OSError as error:
+        raise NoSpace(f"“{name}” could not be written ({error.strerror}): free some space or choose another folder") from error

@@ -112,17 +112,3 @@ class Played:
             "frown": channels[:, [self.head.channel(f"browDown{side}") for side in ("Left", "Right")]].mean(),
         }
         return {name: float(value) for name, value in values.items()}
-
-
-def agreement(asked: np.ndarray, got: np.ndarray, voices: np.ndarray) -> np.ndarray:
-    """Pearson's r [sliders, sliders] of requested [N, sliders] (rows) with measured sliders [N, sliders] (columns), within voices.
-
-    voices [N]: whose line each performance is; the voice's own effect on a measure is removed.
-    """
-    asked, got = (np.array(x, float) for x in (asked, got))
-    for voice in np.unique(voices):
-        own = voices == voice
-        asked[own] -= asked[own].mean(0)
-        got[own] -= got[own].mean(0)
-    asked, got = (x / np.maximum(1e-9, np.linalg.norm(x, axis=0)) for x in (asked, got))
-    return asked.T @ got

@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Values and slopes on chosen frames that come nearest to a region's curves."""
+"""The key frames of a region: values and slopes on them that come nearest to its curves; as few frames as the error allows."""
 
 from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ..filters import hermite
+from ..progress import scaled
+from .pose_frames import cheapest_path
 from .pose_keys import BULGE, LEAST, ROWS, SAMPLES, share_off
 
 _REWEIGHTED, _ITERATIONS, _PENALTY = 10, 15, 0.3  # rounds of reweighting, solver iterations in each, and the solver's penalty
-_BETTERED = (
-    2.0,
-    1.8,
-    1.6,
-    1.4,
-    1.3,
-    1.2,
-    1.15,
-    1.1,
-    1.05,
-    0.0,
-)  # times the allowed error from which on no further round brings a fit within it
+_BETTERED = (2.0, 1.8, 1.6, 1.4, 1.3, 1.2, 1.15, 1.1, 1.05, 0.0)  # times the allowed error from which on no further round helps a fit
 _GOOD = 0.9  # share of the allowed error at which a fit is good enough
 _SETTLED = 1e-3  # share of a curve's range: a fit has settled once values and slopes change by less
 _ALIGNED = 0.02  # penalty for a kink at a key
+_MOST_KEYS = 16  # most keys fitted at once; a longer curve is split at a middle key that keeps its value
+_FIRST_TOLERANCE = 1.3  # factor of the allowed error before values are fitted, since fitting reduces the error
+_ADDING, _REMOVING, _SPARING = 10, 2, 3  # rounds: of adding keys to a piece, of removing some, and of removing key frames of a region
+_HOPELESS, _SPARE_HOPELESS = 1.5, 2.0  # factors of the allowed error above which no fit can help: of a piece, and of a few keys around one
+_BEGINS_LEVEL = 0.25  # share of the allowed error per frame: slower curves start or end level
+_AROUND = 3  # keys on either side of a removed one whose values are refitted
+_SNAP = 3  # distance that a key may move to a frame already in use, frames
+_MOVES = ((0, 0), (1, 0), (0, 1), (1, 1))  # shifts of the keys before and after towards the gap, frames
 
 
 def _within(wanted: np.ndarray, slack: np.ndarray) -> np.ndarray:
@@ -155,3 +155,189 @@ def fit_values(
         attention = attention * (off / max(off.max(), LEAST) + 0.03)
         attention /= attention.mean()
     return best
+
+
+_TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))  # placeholder for a fit that missed the allowed error
+
+
+@dataclass(frozen=True)
+class Region:
+    """The curves of regions that are keyed together, and their limits.
+
+    curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; weight: see share_off; slack, low, high [C].
+    """
+
+    curves: np.ndarray
+    flat: np.ndarray
+    weight: np.ndarray
+    slack: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    @cached_property
+    def _fits(self) -> dict[int, Fitted]:
+        """By their hashes, fits that were made."""
+        return {}
+
+    @cached_property
+    def level_ends(self) -> tuple[bool, bool]:
+        """Whether the curves begin and end level."""
+        rises = np.stack([self.curves[1] - self.curves[0], self.curves[-1] - self.curves[-2]]) * SAMPLES
+        begins, ends = (share_off(rises @ self.flat, np.array([[1.0, 0.0]] * 2)) < _BEGINS_LEVEL).tolist()
+        return begins, ends
+
+    def fit(
+        self, keys: list[int], level: set[int], last_try: bool = False, ends: np.ndarray | None = None
+    ) -> Generator[float, None, Fitted]:
+        """The best values and slopes on frames `keys`, of which the outer ones keep their values.
+
+        level: closed frames, beside which no curve may leave the range of its keys.  last_try, ends: see fit_values.
+        """
+        first, last = keys[0], keys[-1]
+        rows = slice(first * SAMPLES, last * SAMPLES + 1)
+        near = np.array([a in level or b in level for a, b in zip(keys[:-1], keys[1:])])
+        slack = np.where(near[:, None], 0.0, self.slack)
+        begins_level, ends_level = self.level_ends
+        flat_ends = begins_level and first == 0, ends_level and rows.stop == len(self.curves)
+        bounds = slack, self.low, self.high
+        weight = self.weight[rows]
+        tried = hash((tuple(keys), last_try, None if ends is None else ends.tobytes()))
+        if tried in self._fits:
+            return self._fits[tried]
+        fitted = yield from fit_values(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, weight, bounds, last_try, ends)
+        self._fits[tried] = fitted if not last_try or fitted.off.max() <= 1.0 else _TOO_FAR
+        return fitted
+
+
+def _more(keys: list[int], off: np.ndarray) -> set[int]:
+    """Further frames for keys between which samples are too far off, one for each stretch."""
+    local = np.array(keys) - keys[0]
+    segment = np.clip(np.searchsorted(local, np.arange(len(off)) / SAMPLES, side="right") - 1, 0, len(keys) - 2)
+    added = set()
+    for wrong in np.unique(segment[off > 1.0]):
+        worst = np.where(segment == wrong, off, 0.0).argmax() / SAMPLES
+        for beside in (wrong, wrong - 1, wrong + 1):
+            if 0 <= beside < len(local) - 1 and local[beside + 1] - local[beside] > 1:
+                added.add(int(np.clip(round(worst), local[beside] + 1, local[beside + 1] - 1)) + keys[0])
+                break
+    return added
+
+
+def fit_piece(
+    region: Region, cost: np.ndarray, price: np.ndarray, first: int, last: int, level: set[int]
+) -> Generator[float, None, tuple[list[int], Fitted]]:
+    """Returns keys from frame first to last, whose values are kept, and their fit: as few keys as the error allows."""
+    keys = yield from cheapest_path(cost, price, first, last, _FIRST_TOLERANCE)
+    if len(keys) > _MOST_KEYS:
+        middle = keys[len(keys) // 2]
+        parts = []
+        for start, end in ((first, middle), (middle, last)):
+            parts.append((yield from fit_piece(region, cost, price, start, end, level)))
+        (keys, one), (more, other) = parts
+        return keys + more[1:], Fitted(
+            np.concatenate([one.value, other.value[1:]]),
+            np.concatenate([one.out, other.out]),
+            np.concatenate([one.into, other.into]),
+            np.concatenate([one.off, other.off[1:]]),
+        )
+    fitted = yield from region.fit(keys, level)
+    for _ in range(_ADDING):
+        if fitted.off.max() <= 1.0:
+            break
+        wanted = sorted({*keys, *_more(keys, fitted.off)})
+        if len(wanted) == len(keys):
+            break
+        keys, fitted = wanted, (yield from region.fit(wanted, level))
+    for turn in range(_REMOVING):
+        before = len(keys)
+        for key in sorted(keys[1:-1], key=lambda frame: -price[frame]):
+            if key not in keys:
+                continue
+            place = keys.index(key)
+            a, b = keys[place - 1], keys[place + 1]
+            if b - a >= len(cost) or cost[b - a, a] > _HOPELESS:
+                continue
+            fewer = [frame for frame in keys if frame != key]
+            tries = [fewer]
+            if turn:  # also with the adjacent keys moved towards the gap
+                tries += [sorted({*fewer, to} - {frame}) for frame, to in ((a, a + 1), (b, b - 1)) if frame not in (first, last)]
+            for wanted in tries:
+                if len(wanted) != len(fewer):
+                    continue
+                trial = yield from region.fit(wanted, level, last_try=True)
+                if trial.off.max() <= 1.0:
+                    keys, fitted = wanted, trial
+                    break
+        if turn and len(keys) == before:
+            break
+    return keys, fitted
+
+
+class Columns:
+    """Key frames of a region, and the values and slopes of its curves there.
+
+    keys: n frames.  value: n rows [C].  out, into: n − 1 rows [C], slopes out of and into each segment in thirds.
+    """
+
+    def __init__(self, keys: list[int], value: np.ndarray, out: np.ndarray, into: np.ndarray):
+        self.keys, self.value, self.out, self.into = list(keys), list(value), list(out), list(into)
+
+    def remove_spare(
+        self, region: Region, cost: np.ndarray, price: np.ndarray, level: set[int], stay: set[int]
+    ) -> Generator[float, None, None]:
+        """Remove as many key frames as the allowed error lets go, the dearest first. Yields progress.
+
+        cost: see find_segments.  price [T] of a key on each frame.  level: closed frames.  stay: frames that keep their keys.
+        """
+        for turn in range(_SPARING):
+            before = len(self.keys)
+            order = sorted(set(self.keys) - stay, key=lambda frame: -price[frame])
+            for number, frame in enumerate(order):
+                yield (done := (turn + number / len(order)) / _SPARING)
+                if frame in self.keys:
+                    yield from scaled(self._remove(region, cost, level, stay, frame, _MOVES if turn else _MOVES[:1]), done, done)
+            if turn and len(self.keys) == before:
+                return
+
+    def snap(self, region: Region, used: set[int], level: set[int], stay: set[int]) -> Generator[float, None, None]:
+        """Move key frames to frames near by that are used already, where the allowed error lets them. Yields progress."""
+        own = sorted(set(self.keys) - used - stay)
+        for number, frame in enumerate(own):
+            yield (done := number / len(own))
+            place = self.keys.index(frame)
+            for target in sorted(used.intersection(range(frame - _SNAP, frame + _SNAP + 1)), key=lambda to: abs(to - frame)):
+                if self.keys[place - 1] < target < self.keys[place + 1]:
+                    part = slice(max(place - _AROUND, 0), place + _AROUND + 1)
+                    moved = [target if key == frame else key for key in self.keys[part]]
+                    if (yield from scaled(self._replace(region, level, part, moved), done, done)):
+                        break
+
+    def _replace(self, region: Region, level: set[int], part: slice, frames: list[int]) -> Generator[float, None, bool]:
+        """Replace the frames of a part of the keys, whose outer values stay, if the curves then meet the allowed error.
+        Returns whether they did."""
+        first, last = part.start, min(part.stop, len(self.keys)) - 1
+        fitted = yield from region.fit(frames, level, True, np.stack([self.value[first], self.value[last]]))
+        if fitted.off.max() > 1.0:
+            return False
+        self.keys[first : last + 1], self.value[first : last + 1] = frames, list(fitted.value)
+        self.out[first:last], self.into[first:last] = list(fitted.out), list(fitted.into)
+        return True
+
+    def _remove(
+        self, region: Region, cost: np.ndarray, level: set[int], stay: set[int], frame: int, moves: tuple
+    ) -> Generator[float, None, None]:
+        """Remove a key frame if the curves around it come within the allowed error without it. Yields progress."""
+        place = self.keys.index(frame)
+        before, after = self.keys[place - 1], self.keys[place + 1]
+        part = slice(max(place - _AROUND, 0), place + _AROUND + 1)
+        keys = self.keys[part]
+        outer = {keys[0], keys[-1]} | stay
+        for earlier, later in moves:
+            a, b = before + earlier, after - later
+            if (earlier and before in outer) or (later and after in outer) or a >= b:
+                continue
+            if b - a >= len(cost) or cost[b - a, a] > _SPARE_HOPELESS:
+                continue
+            moved = {before: a, after: b}
+            if (yield from self._replace(region, level, part, [moved.get(key, key) for key in keys if key != frame])):
+                return

@@ -30,15 +30,6 @@ class PoseKeys:
     left: np.ndarray
     right: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.index)
-
-    @property
-    def holds(self) -> np.ndarray:
-        """Whether the curve is constant from each key to the next, bool [K]; the last one's is False."""
-        level = (np.diff(self.value) == 0) & (self.right[:-1] == 0) & (self.left[1:] == 0)
-        return np.append(level, False)
-
     def at(self, frames: np.ndarray) -> np.ndarray:
         """The curve at frames [N], any numbers."""
         t = np.asarray(frames, float)

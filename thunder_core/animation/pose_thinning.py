@@ -1,143 +1,21 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The poses of one group of regions: a piece at a time, then thinned out, evened and aligned."""
+"""The keys of each curve of a region, of those on its key frames: thinned out, evened and aligned."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Generator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
 from ..filters import hermite
-from .pose_fit import fit_values, Fitted
-from .pose_frames import cheapest_path
+from .pose_fit import Region
 from .pose_keys import BULGE, LEAST, PoseKeys, ROWS, SAMPLES, share_off, STILL
 
-_MOST_KEYS = 16  # most keys fitted at once; a longer curve is split at a middle key that keeps its value
-_FIRST_TOLERANCE = 1.3  # factor of the allowed error before values are fitted, since fitting reduces the error
-_ADDING, _REMOVING = 10, 2  # rounds
-_HOPELESS = 1.5  # factor of the allowed error above which no fit can help
-_BEGINS_LEVEL = 0.25  # share of the allowed error per frame: slower curves start or end level
 _KINK_WORTH = 0.5  # share of the allowed error traded for a curve without a kink
 _JOINED_WORTH = 0.5  # share of the allowed error traded for replacing two keys with one
 _LEVEL = 0.05  # share of the allowed error: neighbouring keys that differ by less get one value
-
-_TOO_FAR = Fitted(*[np.zeros(0)] * 3, np.array([np.inf]))  # placeholder for a fit that missed the allowed error
-
-
-@dataclass(frozen=True)
-class Region:
-    """The curves of regions that are keyed together, and their limits.
-
-    curves [S, C] of their channels that move; flat [C, 3 (P + 1)]; weight: see share_off; slack, low, high [C].
-    """
-
-    curves: np.ndarray
-    flat: np.ndarray
-    weight: np.ndarray
-    slack: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-    @cached_property
-    def _fits(self) -> dict[int, Fitted]:
-        """By their hashes, fits that were made."""
-        return {}
-
-    @cached_property
-    def level_ends(self) -> tuple[bool, bool]:
-        """Whether the curves begin and end level."""
-        rises = np.stack([self.curves[1] - self.curves[0], self.curves[-1] - self.curves[-2]]) * SAMPLES
-        begins, ends = (share_off(rises @ self.flat, np.array([[1.0, 0.0]] * 2)) < _BEGINS_LEVEL).tolist()
-        return begins, ends
-
-    def fit(
-        self, keys: list[int], level: set[int], last_try: bool = False, ends: np.ndarray | None = None
-    ) -> Generator[float, None, Fitted]:
-        """The best values and slopes on frames `keys`, of which the outer ones keep their values.
-
-        level: closed frames, beside which no curve may leave the range of its keys.  last_try, ends: see fit_values.
-        """
-        first, last = keys[0], keys[-1]
-        rows = slice(first * SAMPLES, last * SAMPLES + 1)
-        near = np.array([a in level or b in level for a, b in zip(keys[:-1], keys[1:])])
-        slack = np.where(near[:, None], 0.0, self.slack)
-        begins_level, ends_level = self.level_ends
-        flat_ends = begins_level and first == 0, ends_level and rows.stop == len(self.curves)
-        bounds = slack, self.low, self.high
-        weight = self.weight[rows]
-        tried = hash((tuple(keys), last_try, None if ends is None else ends.tobytes()))
-        if tried in self._fits:
-            return self._fits[tried]
-        fitted = yield from fit_values(self.curves[rows], np.array(keys) - first, flat_ends, self.flat, weight, bounds, last_try, ends)
-        self._fits[tried] = fitted if not last_try or fitted.off.max() <= 1.0 else _TOO_FAR
-        return fitted
-
-
-def _more(keys: list[int], off: np.ndarray) -> set[int]:
-    """Further frames for keys between which samples are too far off, one for each stretch."""
-    local = np.array(keys) - keys[0]
-    segment = np.clip(np.searchsorted(local, np.arange(len(off)) / SAMPLES, side="right") - 1, 0, len(keys) - 2)
-    added = set()
-    for wrong in np.unique(segment[off > 1.0]):
-        worst = np.where(segment == wrong, off, 0.0).argmax() / SAMPLES
-        for beside in (wrong, wrong - 1, wrong + 1):
-            if 0 <= beside < len(local) - 1 and local[beside + 1] - local[beside] > 1:
-                added.add(int(np.clip(round(worst), local[beside] + 1, local[beside + 1] - 1)) + keys[0])
-                break
-    return added
-
-
-def fit_piece(
-    region: Region, cost: np.ndarray, price: np.ndarray, first: int, last: int, level: set[int]
-) -> Generator[float, None, tuple[list[int], Fitted]]:
-    """Returns keys from frame first to last, whose values are kept, and their fit: as few keys as the error allows."""
-    keys = yield from cheapest_path(cost, price, first, last, _FIRST_TOLERANCE)
-    if len(keys) > _MOST_KEYS:
-        middle = keys[len(keys) // 2]
-        parts = []
-        for start, end in ((first, middle), (middle, last)):
-            parts.append((yield from fit_piece(region, cost, price, start, end, level)))
-        (keys, one), (more, other) = parts
-        return keys + more[1:], Fitted(
-            np.concatenate([one.value, other.value[1:]]),
-            np.concatenate([one.out, other.out]),
-            np.concatenate([one.into, other.into]),
-            np.concatenate([one.off, other.off[1:]]),
-        )
-    fitted = yield from region.fit(keys, level)
-    for _ in range(_ADDING):
-        if fitted.off.max() <= 1.0:
-            break
-        wanted = sorted({*keys, *_more(keys, fitted.off)})
-        if len(wanted) == len(keys):
-            break
-        keys, fitted = wanted, (yield from region.fit(wanted, level))
-    for turn in range(_REMOVING):
-        before = len(keys)
-        for key in sorted(keys[1:-1], key=lambda frame: -price[frame]):
-            if key not in keys:
-                continue
-            place = keys.index(key)
-            a, b = keys[place - 1], keys[place + 1]
-            if b - a >= len(cost) or cost[b - a, a] > _HOPELESS:
-                continue
-            fewer = [frame for frame in keys if frame != key]
-            tries = [fewer]
-            if turn:  # also with the adjacent keys moved towards the gap
-                tries += [sorted({*fewer, to} - {frame}) for frame, to in ((a, a + 1), (b, b - 1)) if frame not in (first, last)]
-            for wanted in tries:
-                if len(wanted) != len(fewer):
-                    continue
-                trial = yield from region.fit(wanted, level, last_try=True)
-                if trial.off.max() <= 1.0:
-                    keys, fitted = wanted, trial
-                    break
-        if turn and len(keys) == before:
-            break
-    return keys, fitted
 
 
 class Curve:
@@ -298,7 +176,7 @@ class Thinning:
                 yield end / final
             start = end + 1 if end > start else start + 1
 
-    def settle(self, channel: int) -> None:
+    def _settle(self, channel: int) -> None:
         """Bound slopes by the range the curve moves through now: fewer keys may have made that smaller."""
         curve, before = self.curves[channel], self.region.slack[channel]
         slack = before * np.ptp(curve.value) / max(self.region.high[channel] - self.region.low[channel], LEAST)
@@ -315,17 +193,13 @@ class Thinning:
     def set_keys(self, frame: int) -> Generator[float, None, None]:
         """Put all curves on a frame between the outer ones to the values that they are to have. Yields progress."""
         for channel in np.flatnonzero(self.errors_on(frame) > 0.0):
-            self._set_key(channel, frame)
+            curve = self.curves[channel]
+            before = bisect_left(curve.frames, frame) - 1
+            after = before + 1 + (curve.frames[before + 1] == frame)
+            frames = [curve.frames[before], frame, curve.frames[after]]
+            value = [curve.value[before], float(self.region.curves[frame * SAMPLES, channel]), curve.value[after]]
+            self.try_keys(channel, before, after, frames, value, None)
             yield 0.0
-
-    def _set_key(self, channel: int, frame: int) -> None:
-        """Set a key on an inner frame, or change the existing one, to the curve's target value."""
-        curve = self.curves[channel]
-        before = bisect_left(curve.frames, frame) - 1
-        after = before + 1 + (curve.frames[before + 1] == frame)
-        frames = [curve.frames[before], frame, curve.frames[after]]
-        value = [curve.value[before], float(self.region.curves[frame * SAMPLES, channel]), curve.value[after]]
-        self.try_keys(channel, before, after, frames, value, None)
 
     def thin(self, channel: int, worth: float, only: np.ndarray | None = None) -> Generator[float, None, None]:
         """Remove the keys a curve can do without, of those on the frames `only` [T] if given. Yields progress."""
@@ -357,7 +231,8 @@ class Thinning:
             place += 1
 
     def align(self, channel: int, only: np.ndarray | None = None) -> Generator[float, None, None]:
-        """Remove kinks at keys, of those on the frames `only` [T] if given, where the error allows it. Yields progress."""
+        """Remove kinks at keys, of those on the frames `only` [T] if given, where the error allows it, and bound the slopes of all.
+        Yields progress."""
         curve, region = self.curves[channel], self.region
         for place in range(1, len(curve.frames) - 1):
             if only is not None and not only[curve.frames[place]]:
@@ -387,3 +262,4 @@ class Thinning:
                 ([curve.out[place - 1], slope * after], [slope * before, curve.into[place]]),
             )
             yield place / len(curve.frames)
+        self._settle(channel)

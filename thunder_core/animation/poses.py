@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..face.displacement import UNSEEN_MM
-from ..progress import scaled
-from .pose_columns import Columns
+from ..progress import in_turn, scaled
+from .pose_fit import Columns, fit_piece, Region
 from .pose_frames import find_extremes, find_holds, find_segments, snap_to_used
 from .pose_keys import BULGE, Measure, moved_by_shift, PoseKeys, SAMPLES, STILL
-from .pose_thinning import Curve, fit_piece, Region, Thinning
+from .pose_thinning import Curve, Thinning
 
 REGIONS = ("Brows", "Eyes", "Cheeks & Nose", "Mouth", "Jaw", "Tongue", "Head")
 # Regions that are keyed on the same frames, the most important first: later ones prefer frames of earlier ones.
@@ -63,32 +63,31 @@ class Poses:
     """A motion as poses.
 
     curves: keys of each channel, None if it never moves.  columns: for each entry of TOGETHER its frames, ascending.
-    off: largest error of any point, in allowed errors, summed over channels.  made: the inputs of the fit.
+    off: largest error of any point, in allowed errors, summed over channels.  parts: for each entry of TOGETHER the channels that move,
+    how they are keyed and their thinning; None if none moves.
     """
 
     curves: tuple[PoseKeys | None, ...]
     columns: tuple[tuple[Column, ...], ...]
     off: float
-    made: _Made = field(compare=False, repr=False)
-
-    @property
-    def count(self) -> int:
-        """Number of keys in all."""
-        return sum(len(curve) for curve in self.curves if curve is not None)
-
-    @property
-    def frames(self) -> np.ndarray:
-        """Indices of all frames that carry a key of any curve."""
-        used = [curve.index for curve in self.curves if curve is not None]
-        return np.unique(np.concatenate(used)) if used else np.zeros(0, int)
+    parts: list[tuple[np.ndarray, _Plan, Thinning] | None] = field(compare=False, repr=False)
 
     def mended(self, off: np.ndarray, apart: Sequence[int] | np.ndarray = ()) -> Generator[float, None, Poses]:
         """Poses with smaller errors where these exceed the limit. Returns the new poses; do not mend the old ones again.
 
+        The regions that are furthest off there get more keys, and errors count more; and the mouth where lips are apart.
         off [S]: error at each sample, in allowed errors; apart: frames on which lips should meet but do not; both measured by the caller.
         """
-        yield from self.made.mend(off, apart)
-        return self.made.poses()
+        wrong = np.flatnonzero(off > 1.0)
+        stretches = np.split(wrong, np.flatnonzero(np.diff(wrong) > SAMPLES) + 1) if len(wrong) else []
+        of_part: dict[int, list[np.ndarray]] = {0: []} if len(apart) and self.parts[0] is not None else {}
+        for stretch in stretches:
+            worst = stretch[off[stretch].argmax()]
+            far = {place: part[2].off[worst] for place, part in enumerate(self.parts) if part is not None}
+            of_part.setdefault(max(far, key=far.get), []).append(stretch)
+        mends = [_mend(*self.parts[place][1:], off, some, apart if place == 0 else ()) for place, some in of_part.items()]
+        yield from in_turn(mends, 0.0, 1.0)
+        return _as_they_are(len(self.curves), self.parts)
 
 
 @dataclass
@@ -96,8 +95,7 @@ class _Plan:
     """The key frames of regions that are keyed together, while they are chosen.
 
     columns: frames with values and slopes.  level: closed frames.  ends: frames that keep a key; stay: these, and the ends of holds.
-    closures, holds: their first and
-    last frames.  extremes: frames on which the largest movements turn.
+    closures, holds: their first and last frames.  extremes: frames on which the largest movements turn.
     """
 
     region: Region
@@ -143,46 +141,23 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     return plan
 
 
-@dataclass
-class _Made:
-    """The inputs of poses. count: of all channels.  parts: for each entry of TOGETHER the channels that move, how they are keyed
-    and their thinning; None if none moves."""
-
-    count: int
-    parts: list[tuple[np.ndarray, _Plan, Thinning] | None]
-
-    def poses(self) -> Poses:
-        """The poses as they are now."""
-        curves: list[PoseKeys | None] = [None] * self.count
-        columns: list[tuple[Column, ...]] = []
-        off = 0.0
-        for part in self.parts:
-            if part is None:
-                columns.append(())
-                continue
-            channels, plan, thinning = part
-            used_frames = np.unique(np.concatenate([curve.frames for curve in thinning.curves]))
-            columns.append(_kinds(used_frames, plan.closures, plan.holds, plan.extremes))
-            off = max(off, float(thinning.off.max()))
-            for channel, curve in zip(channels, thinning.curves):
-                keys = curve.keys()
-                curves[channel] = keys if np.ptp(keys.value) > 0 else None
-        return Poses(tuple(curves), tuple(columns), off, self)
-
-    def mend(self, off: np.ndarray, apart: Sequence[int]) -> Generator[float, None, None]:
-        """Give the regions that are furthest off more keys where that is too far, and let errors count more there; and the mouth where
-        lips are apart. Yields progress."""
-        wrong = np.flatnonzero(off > 1.0)
-        stretches = np.split(wrong, np.flatnonzero(np.diff(wrong) > SAMPLES) + 1) if len(wrong) else []
-        of_part: dict[int, list[np.ndarray]] = {0: []} if len(apart) and self.parts[0] is not None else {}
-        for stretch in stretches:
-            worst = stretch[off[stretch].argmax()]
-            far = {place: part[2].off[worst] for place, part in enumerate(self.parts) if part is not None}
-            of_part.setdefault(max(far, key=far.get), []).append(stretch)
-        for number, (place, some) in enumerate(of_part.items()):
-            _, plan, thinning = self.parts[place]
-            steps = _mend(plan, thinning, off, some, apart if place == 0 else ())
-            yield from scaled(steps, number / len(of_part), (number + 1) / len(of_part))
+def _as_they_are(count: int, parts: list[tuple[np.ndarray, _Plan, Thinning] | None]) -> Poses:
+    """The poses of `count` channels as they are keyed now."""
+    curves: list[PoseKeys | None] = [None] * count
+    columns: list[tuple[Column, ...]] = []
+    off = 0.0
+    for part in parts:
+        if part is None:
+            columns.append(())
+            continue
+        channels, plan, thinning = part
+        used_frames = np.unique(np.concatenate([curve.frames for curve in thinning.curves]))
+        columns.append(_kinds(used_frames, plan.closures, plan.holds, plan.extremes))
+        off = max(off, float(thinning.off.max()))
+        for channel, curve in zip(channels, thinning.curves):
+            keys = curve.keys()
+            curves[channel] = keys if np.ptp(keys.value) > 0 else None
+    return Poses(tuple(curves), tuple(columns), off, parts)
 
 
 def _mend(
@@ -214,15 +189,9 @@ def _mend(
     region.weight[:, :-1] *= more[:, None]
     yield from scaled(thinning.measure(), 0.2, 0.3)
     order = _least_seen_first(thinning)
-    turns = [(channel, worth) for channel in order for worth in _THINNED]
-    for number, (channel, worth) in enumerate(turns):
-        yield from scaled(thinning.thin(channel, worth, near), 0.3 + 0.5 * number / len(turns), 0.3 + 0.5 * (number + 1) / len(turns))
-    for number, channel in enumerate(order):
-        start, end = (0.8 + 0.1 * part / len(order) for part in (number, number + 1))
-        yield from scaled(thinning.join(channel, plan.stay, near), start, start)
-        yield from scaled(thinning.align(channel, near), start, end)
-        thinning.settle(channel)
-        yield end
+    yield from in_turn([thinning.thin(channel, worth, near) for channel in order for worth in _THINNED], 0.3, 0.8)
+    ends = [step for channel in order for step in (thinning.join(channel, plan.stay, near), thinning.align(channel, near))]
+    yield from in_turn(ends, 0.8, 0.9)
     yield from scaled(thinning.measure(), 0.9, 1.0)
 
 
@@ -239,18 +208,10 @@ def _keyed(plan: _Plan) -> Generator[float, None, Thinning]:
     thinning = Thinning(region, curves, plan.level)
     yield from scaled(thinning.measure(), 0.0, 0.0)
     order = _least_seen_first(thinning)
-    for number, channel in enumerate(order):
-        steps = thinning.even_out(channel, plan.holds)
-        yield from scaled(steps, 0.25 * number / len(order), 0.25 * (number + 1) / len(order))
-    for turn, worth in enumerate(_THINNED):
-        for number, channel in enumerate(order):
-            start, end = ((turn + part / len(order)) / len(_THINNED) for part in (number, number + 1))
-            yield from scaled(thinning.thin(channel, worth), 0.25 + 0.5 * start, 0.25 + 0.5 * end)
-    for channel in order:
-        yield from scaled(thinning.join(channel, plan.stay), 0.75, 0.75)
-    for number, channel in enumerate(order):
-        yield from scaled(thinning.align(channel), 0.75 + 0.25 * number / len(order), 0.75 + 0.25 * (number + 1) / len(order))
-        thinning.settle(channel)
+    yield from in_turn([thinning.even_out(channel, plan.holds) for channel in order], 0.0, 0.25)
+    yield from in_turn([thinning.thin(channel, worth) for worth in _THINNED for channel in order], 0.25, 0.75)
+    yield from in_turn([thinning.join(channel, plan.stay) for channel in order], 0.75, 0.75)
+    yield from in_turn([thinning.align(channel) for channel in order], 0.75, 1.0)
     yield from scaled(thinning.measure(), 1.0, 1.0)
     return thinning
 
@@ -322,6 +283,8 @@ def fit(
     moves = ((high - low) * strength > STILL / 4) & ((high - low) * most > UNSEEN_MM)
     plans: list[tuple[np.ndarray, _Plan] | None] = []
     used: set[int] = set()
+    # Progress at which the key frames of each entry are chosen, and at which its curves have their keys: most of it is the mouth's.
+    planned, keyed = [0.0, *np.linspace(0.5, 0.6, len(TOGETHER))], [0.8, *np.linspace(0.95, 1.0, len(TOGETHER))]
     for number, together in enumerate(TOGETHER):
         chosen = np.flatnonzero([moving and region in together for moving, region in zip(moves, regions)])
         if not len(chosen) or frames < 2:
@@ -333,27 +296,16 @@ def fit(
             weight = np.stack([np.ones(len(curves)), strict], 1)
         else:
             weight = _weight(curves[:, chosen], flat, shut if shut is not None and "Eyes" in together else np.zeros(0, int))
-        region = Region(
-            curves[:, chosen],
-            flat,
-            weight,
-            SLACK * (high - low)[chosen] / BULGE,
-            low[chosen],
-            high[chosen],
-        )
+        region = Region(curves[:, chosen], flat, weight, SLACK * (high - low)[chosen] / BULGE, low[chosen], high[chosen])
         closed = np.flatnonzero(gap[::SAMPLES] < closed_mm) if mouth else np.zeros(0, int)
-        rest = 0.1 / (len(TOGETHER) - 1)
-        start, end = (0.0, 0.5) if mouth else (0.5 + rest * (number - 1), 0.5 + rest * number)
-        plans.append((chosen, (yield from scaled(_plan(region, closed, used), start, end))))
+        plans.append((chosen, (yield from scaled(_plan(region, closed, used), *planned[number : number + 2]))))
         used |= set(plans[-1][1].columns.keys)
     for place, entry in enumerate(plans):  # now that all frames are known
         others = set().union(*(other[1].columns.keys for other in plans if other is not None and other is not entry))
         if entry is not None:
             yield from scaled(entry[1].snap(others), 0.6 + 0.05 * place, 0.6 + 0.05 * (place + 1))
-    made = _Made(curves.shape[1], [None] * len(plans))
+    parts: list[tuple[np.ndarray, _Plan, Thinning] | None] = [None] * len(plans)
     for number, entry in enumerate(plans):
         if entry is not None:
-            rest = 0.05 / (len(TOGETHER) - 1)
-            start, end = (0.8, 0.95) if number == 0 else (0.95 + rest * (number - 1), 0.95 + rest * number)
-            made.parts[number] = (*entry, (yield from scaled(_keyed(entry[1]), start, end)))
-    return made.poses()
+            parts[number] = (*entry, (yield from scaled(_keyed(entry[1]), *keyed[number : number + 2])))
+    return _as_they_are(curves.shape[1], parts)

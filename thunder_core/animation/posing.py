@@ -10,8 +10,8 @@ import numpy as np
 
 from ..channels import BLINKS, in_group, TONGUE
 from ..face import displacement
+from ..face.displacement import in_pieces, RigMeter
 from ..face.lips import CLOSED_MM
-from ..face.rig_meter import in_pieces, RigMeter
 from ..progress import result as value_of, scaled
 from . import poses
 from .keys import SAMPLES
@@ -19,7 +19,6 @@ from .pose_keys import Measure, moved_by_shift, PoseKeys
 from .poses import Column
 from .reduction import share_at_closed_lips
 
-REGIONS = poses.REGIONS
 _STARTS = (
     ("brow", "Brows"),
     ("eye", "Eyes"),

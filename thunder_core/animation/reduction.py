@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..face import displacement
+from ..face.displacement import in_pieces, RigMeter
 from ..face.lips import CLOSED_MM
-from ..face.rig_meter import in_pieces, RigMeter
 from ..progress import scaled
 from .keys import Keys, reduce, SAMPLES, times_of
 
@@ -31,17 +31,11 @@ class Fit:
     """Reduced keys of every track of a rig, on whole frames.
 
     keys: one Keys for each track, its index counted in whole frames.  error: millimetres at the lips, the most at any part
-    of a frame.  closures: frames on which lips meet, all of them keys of what moves the lips.
+    of a frame.
     """
 
     keys: tuple[Keys, ...]
     error: float
-    closures: np.ndarray
-
-    @property
-    def count(self) -> int:
-        """Number of keys in all."""
-        return sum(len(keys.index) for keys in self.keys)
 
 
 def fit(meter: RigMeter, frames: np.ndarray, values: np.ndarray, error: float) -> Generator[float, None, Fit]:
@@ -95,7 +89,7 @@ def fit(meter: RigMeter, frames: np.ndarray, values: np.ndarray, error: float) -
         if slow or not len(beyond):
             break
         share[_around(beyond // _STRIDE, every, len(share))] *= _SHRINK  # its error measured on the face is too large
-    return Fit(tuple(whole), off, meeting)
+    return Fit(tuple(whole), off)
 
 
 def without_noise(values: np.ndarray, per_unit: np.ndarray) -> np.ndarray:

@@ -61,38 +61,32 @@ def measured(played: Played, motion: Motion, speaking: np.ndarray) -> dict[str, 
     motion, speaking = motion.part(part), speaking[part]
     if speaking.sum() < _LEAST_SPOKEN:
         return {}
-    values = played.measure(motion, speaking) | played.measure_fine(motion, speaking)
-    values["gaze"] = _gaze(motion)
+    values = _measured(played, motion, speaking)
     if values["jaw"] <= np.log(LEAST_SHARE):
         del values["jaw"]
-    return values | _carried(played, motion)
+    return values
 
 
 def measured_quiet(played: Played, motion: Motion) -> dict[str, float]:
     """{measure of QUIET: value} of a motion of a face that does not speak."""
     motion = motion.part(slice(0, round(_MOST_FRAMES)))
-    throughout = np.ones(motion.frames, bool)
-    values = played.measure(motion, throughout) | played.measure_fine(motion, throughout) | _carried(played, motion)
-    values["gaze"] = _gaze(motion)
+    values = _measured(played, motion, np.ones(motion.frames, bool))
     return {name: values[name] for name in QUIET[IDLE] if name in values}
 
 
-def _gaze(motion: Motion) -> float:
-    """The measure "gaze": the root of the gaze shifts a second, since its noise is the same at any rate."""
-    return float(np.sqrt(len(shifts(motion)) / (motion.frames / FPS)))
-
-
-def _carried(played: Played, motion: Motion) -> dict[str, float]:
-    """Measures of CARRIED of a motion."""
+def _measured(played: Played, motion: Motion, speaking: np.ndarray) -> dict[str, float]:
+    """All measures of a motion that counts as speech on the frames `speaking`."""
     names = played.head.expression_names
     raised, lowered = (
         motion.expression[:, [i for i, name in enumerate(names) if name.startswith(stems)]].mean(1)
         for stems in (("browInnerUp", "browOuterUp"), ("browDown",))
     )
-    values = {"height": np.median(raised - lowered)}
+    gaze = np.sqrt(len(shifts(motion)) / (motion.frames / FPS))  # whose noise is the same at any rate
+    values = {"height": np.median(raised - lowered), "gaze": gaze}
     if motion.head is not None:
         values |= dict(zip(("nod", "turn", "tilt"), np.degrees(np.median(motion.head, axis=0))))
-    return {name: float(value) for name, value in values.items()}
+    carried = {name: float(value) for name, value in values.items()}
+    return played.measure(motion, speaking) | played.measure_fine(motion, speaking) | carried
 
 
 @dataclass(frozen=True)

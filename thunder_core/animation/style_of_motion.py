@@ -78,6 +78,10 @@ class Reader:
         """Deviations [n, axes] that measures [n, k] mean, on all axes."""
         return np.clip((measured - self.mean) / self.deviation, -4, 4) @ self.weights + self.usual
 
+    def style(self, measured: np.ndarray) -> Style:
+        """The style that measures [k] mean; axes that cannot be read are usual."""
+        return Style.of_vector(np.where(readable(self), self.read(measured), 0.0))
+
     def to_json(self) -> str:
         """The text of the shipped file: numbers to five decimals."""
         return json.dumps({name: np.round(value, 5).tolist() for name, value in vars(self).items()})
@@ -141,9 +145,7 @@ def style_of(motion: Motion, channels: Sequence[str]) -> StyleOfMotion:
         raise BadRequest(
             f"The mouth speaks for {seconds:.1f} seconds, too few to read a style from: choose at least {LEAST_SECONDS:g} seconds of it"
         )
-    some = readable(reader)
-    by = np.where(some, reader.read(measures(played, motion, frames)), 0.0)
-    return StyleOfMotion(Style.of_vector(by), _spread(played, reader, motion, frames), seconds)
+    return StyleOfMotion(reader.style(measures(played, motion, frames)), _spread(played, reader, motion, frames), seconds)
 
 
 def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
@@ -158,7 +160,7 @@ def style_of_mouth(motion: Motion, channels: Sequence[str]) -> Style:
         return Style()
     measured = measures(played, motion, frames)
     measured[_OF_HEAD_AND_EYES] = reader.mean[_OF_HEAD_AND_EYES]
-    return Style.of_vector(np.where(readable(reader), reader.read(measured), 0.0))
+    return reader.style(measured)
 
 
 def _spread(played: Played, reader: Reader, motion: Motion, frames: np.ndarray) -> float | None:

@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-ZSTANDARD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
+_ZSTANDARD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 _START = 1 << 18  # bytes read of a compressed file: its first block and more
 # Until Blender 4.5 “BLENDER-v405”, from 5.0 on “BLENDER17-01v0500” with the sizes of the header and of its format.
 _HEADER = re.compile(rb"BLENDER(?:[-_][vV](\d)(\d\d)|\d\d-\d\dv(\d\d)(\d\d))")
@@ -53,22 +53,20 @@ def read(path: str) -> Header | None:
     return Header((int(match[3]), int(match[4])) if is_long else (int(match[1]), int(match[2])), is_long)
 
 
-def unpacked_zstandard(file: BinaryIO) -> tuple[BinaryIO, type[Exception]]:
-    """(the content of a file compressed with Zstandard, the error that reading it may raise). Raises ImportError where no module can do
-    that: Blender brings `zstandard`, and Python has one of its own since 3.14."""
+def _zstandard(file: BinaryIO) -> BinaryIO:
+    """The content of a file compressed with Zstandard. Raises ImportError where no module can read it: Blender brings `zstandard`, and
+    Python has one of its own since 3.14."""
     try:
-        module = importlib.import_module("zstandard")
+        return importlib.import_module("zstandard").ZstdDecompressor().stream_reader(file)
     except ImportError:
-        module = importlib.import_module("compression.zstd")
-        return module.ZstdFile(file), module.ZstdError
-    return module.ZstdDecompressor().stream_reader(file, read_across_frames=True), module.ZstdError
+        return importlib.import_module("compression.zstd").ZstdFile(file)
 
 
 def _unpacked(start: bytes) -> bytes:
     """The beginning of a file's content. start: of the file, compressed or not."""
     try:
-        if start.startswith(ZSTANDARD):
-            return unpacked_zstandard(io.BytesIO(start))[0].read(64)
+        if start.startswith(_ZSTANDARD):
+            return _zstandard(io.BytesIO(start)).read(64)
         if start.startswith(_GZIP):
             return zlib.decompressobj(31).decompress(start, 64)
     except Exception:  # damaged, or no such module

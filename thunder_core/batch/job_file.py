@@ -141,10 +141,10 @@ def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str,
     for key, table in (("defaults", common), ("jobs", tables)):
         if not isinstance(table, dict):
             raise BadRequest(f"“{name}”: “{key}” is no table: write [{key if key == 'defaults' else 'jobs.NAME'}] above its settings")
-    wrong += _problems(common, f"“{name}”: [defaults]")
+    for_each, unread_of_all, mistakes = _values(common, f"“{name}”: [defaults]")
+    wrong += mistakes
     if not tables:
         wrong.append(Mistake("no jobs", f"“{name}” has no jobs: write [jobs.NAME] above the settings of each"))
-    for_each, unread_of_all = _values(common)
     for_all = {**defaults, **absolute(for_each, folder)}
     jobs = []
     for job, table in tables.items():
@@ -153,11 +153,11 @@ def read(data: Mapping[str, Any], name: str, folder: str, defaults: Mapping[str,
             wrong.append(Mistake("no table", sentence))
             continue
         where = f"job “{shorter(job)}”"
-        wrong += _problems(table, where) + _lacking(table, {**defaults, **common, **table}, where)
-        own, unread = _values(table)
+        own, unread, mistakes = _values(table, where)
+        wrong += mistakes + _lacking(table, {**defaults, **common, **table}, where)
         settings = _merged(for_all, absolute(own, folder))
         unread |= unread_of_all.difference(own)
-        jobs.append(Job(job, {key: value for key, value in settings.items() if key not in unread}, unread))
+        jobs.append(Job(job, {key: value for key, value in settings.items() if key not in unread}, frozenset(unread)))
     wrong += [Mistake("name", sentence) for sentence in bad_names(tables)]
     if wrong:
         raise BadRequest(said(wrong + (look(jobs) if look is not None else [])))
@@ -191,20 +191,22 @@ def _no_sound(path: str) -> str:
 def named(listed: Iterable[tuple[str, Mapping[str, object], str]], defaults: Mapping[str, object]) -> tuple[Job, ...]:
     """Jobs of (name, settings, longer name); the longer name is used where two have the same name, and a number after that."""
     listed = [(folder_name(name), settings, folder_name(longer)) for name, settings, longer in listed]
-    count: dict[str, int] = {}
-    for name, _, _ in listed:
-        count[_folded(name)] = count.get(_folded(name), 0) + 1
+    count = Counter(_folded(name) for name, _, _ in listed)
     taken: set[str] = set()
-    jobs = []
-    for name, settings, longer in listed:
-        name = base = longer if count[_folded(name)] > 1 else name
-        number = 1
-        while _folded(name) in taken:
-            number += 1
-            name = f"{base} {number}"
-        taken.add(_folded(name))
-        jobs.append(Job(name, _merged(defaults, absolute(settings, os.getcwd()))))
-    return tuple(jobs)
+    return tuple(
+        Job(free_name(longer if count[_folded(name)] > 1 else name, taken), _merged(defaults, absolute(settings, os.getcwd())))
+        for name, settings, longer in listed
+    )
+
+
+def free_name(name: str, taken: set[str]) -> str:
+    """A name, with a number where it is taken already; it is taken from then on."""
+    base, number = name, 1
+    while _folded(name) in taken:
+        number += 1
+        name = f"{base} {number}"
+    taken.add(_folded(name))
+    return name
 
 
 def folder_name(name: str) -> str:
@@ -238,18 +240,19 @@ def bad_names(names: Iterable[str]) -> list[str]:
     return wrong
 
 
-def _problems(table: Mapping[str, object], where: str) -> list[Mistake]:
-    """Errors in settings."""
-    wrong = []
+def _values(table: Mapping[str, object], where: str) -> tuple[dict[str, object], set[str], list[Mistake]]:
+    """(values of the settings of a table, names of those whose value is wrong, what is wrong with the table)."""
+    values, unread, wrong = {}, set(), []
     for key, value in table.items():
         if key not in SETTINGS:
             wrong.append(Mistake("unknown key", f"{where} has an unknown key “{shorter(key)}”{_nearest(key, tuple(SETTINGS))}"))
             continue
         try:
-            SETTINGS[key].read(value)
+            values[key] = SETTINGS[key].read(value)
         except Wrong as reason:
+            unread.add(key)
             wrong.append(Mistake(key, f"{where}: “{key}” = {shown(value)} {reason}"))
-    return wrong
+    return values, unread, wrong
 
 
 def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str) -> list[Mistake]:
@@ -275,17 +278,6 @@ def _merged(common: Mapping[str, object], own: Mapping[str, object]) -> dict[str
         if has_own in merged and key not in own:
             merged.pop(key, None)
     return merged
-
-
-def _values(table: Mapping[str, object]) -> tuple[dict[str, object], frozenset[str]]:
-    """(values of the settings of a table, names of those whose value is wrong)."""
-    values, unread = {}, set()
-    for key in filter(SETTINGS.__contains__, table):
-        try:
-            values[key] = SETTINGS[key].read(table[key])
-        except Wrong:
-            unread.add(key)
-    return values, frozenset(unread)
 
 
 def _nearest(key: str, known: tuple[str, ...], otherwise: str = "allowed are") -> str:

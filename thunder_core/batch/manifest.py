@@ -16,18 +16,21 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
 
 from ..engine_python import ROOT
 from ..files import files_written, hash_of, is_damaged, JOURNAL, MANIFEST, Transaction
 from ..shipped import WEIGHTS
-from .job_file import Job
+from .job_file import free_name, Job
 from .settings import path_names
 
 REPORT = "report.json"
 MADE_FROM = "made_from"
 FAILED = ".failed.json"
+COLLECTED = "_takes"  # ending of the name of a scene with the takes of several jobs
 NOT_YET = "not baked yet"  # of `what_changed`
 _NOT_OURS = "its report was changed or is damaged"
 _LONGEST = 2**26  # largest file that is read, bytes
@@ -71,19 +74,13 @@ def made_from(
     own = {os.path.realpath(str(job_settings[name])) for name in paths}
     others = sorted({path for path in used if os.path.isfile(path) and os.path.realpath(path) not in own})
     return {
-        "settings": settings_of(job_settings),
+        "settings": {name: value for name, value in job_settings.items() if name not in paths},  # of files the content counts
         "inputs": inputs,
         "used": {path: known.get(path) or hash_of(path) for path in others},
         "weights": maker.weights,
         "thunder": maker.thunder,
         "blender": maker.blender,
     }
-
-
-def settings_of(job_settings: Mapping[str, object]) -> dict:
-    """Settings without the names of files, of which the content counts."""
-    paths = path_names(job_settings)
-    return {name: value for name, value in job_settings.items() if name not in paths}
 
 
 def read_report(folder: str) -> dict:
@@ -137,10 +134,11 @@ def what_changed(job: Job, folder: str, maker: Maker, styles: Mapping[str, str])
 
 
 def _changed_input(job: Job, before: dict, maker: Maker, styles: Mapping[str, str]) -> str:
-    now = made_from(job.settings, maker, styles, list(before["used"]) if "used" in before else [])
+    now = made_from(job.settings, maker, styles, list(before.get("used", ())))
+    now = json.loads(json.dumps(now))  # as it is read from a file
     for part, words in (("settings", "“{}” changed"), ("inputs", "the file of “{}” changed"), ("used", "“{}” changed")):
         for name in sorted({*now[part], *before.get(part, {})}):
-            if _as_json(now[part].get(name)) != before.get(part, {}).get(name):
+            if now[part].get(name) != before.get(part, {}).get(name):
                 return words.format(os.path.basename(name))
     for part, words in (("weights", "other weights"), ("thunder", "another version"), ("blender", "another Blender")):
         if now[part] != before.get(part):
@@ -166,9 +164,50 @@ def _damage_of_list(folder: str) -> str:
     return "damaged" if is_damaged(folder) else "missing"
 
 
-def _as_json(value):
-    """A value as it is when it was written to a file and read again."""
-    return json.loads(json.dumps(value))
+# ---- scenes of which several jobs bake strips: their takes are collected in one besides those of the jobs (cli/collect.py)
+# It is NAME_takes.blend in the folder of all jobs, beside NAME_takes.json, which lists its takes and the jobs' files that they come from.
+
+
+@dataclass(frozen=True)
+class SharedScene:
+    """name: of the collected scene, without an ending.  blend: the file that the jobs bake in.  jobs: those that bake its strips."""
+
+    name: str
+    blend: str
+    jobs: tuple[Job, ...]
+
+
+def shared_scenes(jobs: Iterable[Job]) -> list[SharedScene]:
+    """The scenes of which at least two jobs bake strips into a .blend, in the order of the jobs."""
+    by_scene: dict[str, list[Job]] = {}
+    for job in jobs:
+        if "strip" in job.settings and "blend" in job.settings and "blend" in cast(list, job.settings.get("outputs", [])):
+            by_scene.setdefault(os.path.realpath(str(job.settings["blend"])), []).append(job)
+    taken: set[str] = set()
+    scenes = [
+        SharedScene(free_name(Path(blend).stem + COLLECTED, taken), blend, tuple(of_scene))
+        for of_scene in by_scene.values()
+        for blend in [str(of_scene[0].settings["blend"])]
+    ]
+    return [scene for scene in scenes if len(scene.jobs) > 1]
+
+
+def blend_of_job(out: str, job: Job) -> str:
+    """The scene that a job has written."""
+    return os.path.join(out, job.name, f"{Path(str(job.settings['blend'])).stem}.blend")
+
+
+def sources_of_scene(out: str, jobs: Iterable[Job]) -> dict[str, str]:
+    """Hash of the scene that each job has written, by the job's name; without jobs that have written none."""
+    listed = ((job.name, files_written(os.path.join(out, job.name)).get(os.path.basename(blend_of_job(out, job)))) for job in jobs)
+    return {name: digest for name, digest in listed if digest}
+
+
+def is_scene_up_to_date(out: str, scene: SharedScene, made_from: dict[str, str]) -> bool:
+    """Whether the collected scene is there and was made from these files. One that somebody has changed since is left alone."""
+    if not os.path.isfile(os.path.join(out, f"{scene.name}.blend")):
+        return False
+    return read_json(os.path.join(out, f"{scene.name}.json")).get(MADE_FROM) == made_from
 
 
 # ---- jobs that failed

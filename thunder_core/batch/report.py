@@ -20,7 +20,7 @@ from .job_file import Job
 from .manifest import Maker
 
 JSON_NAME, HTML_NAME = "batch.json", "batch.html"
-BAKED, UP_TO_DATE, FAILED, NOT_BAKED = "baked", "up to date", "failed", "not baked"
+STATES = BAKED, UP_TO_DATE, FAILED, NOT_BAKED = "baked", "up to date", "failed", "not baked"
 BAKING = "being baked"  # state while a run goes on
 _REFRESH = 15  # seconds after which the page of a run that goes on is read again
 _LARGEST_PICTURE = 2**21  # largest picture embedded in the page, bytes
@@ -48,7 +48,7 @@ def collected(
     """The content of the report. states: of each job, by name.  notes: further data of this run's jobs (sentence, node).
     scenes: with the takes of several jobs: file, blend, jobs, and sentence if it was not written."""
     rows = [_row(out, job, states.get(job.name, NOT_BAKED), dict((notes or {}).get(job.name, {}))) for job in jobs]
-    counts = {state: sum(row["state"] == state for row in rows) for state in (BAKED, UP_TO_DATE, FAILED, NOT_BAKED)}
+    counts = {state: sum(row["state"] == state for row in rows) for state in STATES}
     return {**asdict(maker), "counts": counts, "scenes": [dict(scene) for scene in scenes], "jobs": rows}
 
 
@@ -88,6 +88,7 @@ def page(out: str, report: dict) -> str:
     """The report as a page of HTML. What the files of a job's folder say may be of any kind: the folder may be somebody else's."""
     counts = ", ".join(f"{count} {state}" for state, count in report["counts"].items() if count)
     rows = sorted(report["jobs"], key=lambda row: (row["state"] != FAILED, row["state"] != BAKING))  # problems come first
+    notes = dict.fromkeys(str(note) for row in rows for note in _of(row, "notes", list))  # each once
     about = f"THUNDER {report['thunder']}, Blender {report['blender']}, folder of weights {report['weights'][:12]}"
     return html.page(
         "Baked takes",
@@ -96,16 +97,11 @@ def page(out: str, report: dict) -> str:
         *([element("p", report["running"])] if "running" in report else []),
         element("p", counts or "no jobs"),
         element("p", about, class_="quiet"),
-        *(element("p", note, class_="quiet") for note in _notes(rows)),
+        *(element("p", note, class_="quiet") for note in notes),
         *map(_scene, report.get("scenes", ())),
         *(_section(out, row) for row in rows),
         refresh=_REFRESH if "running" in report else 0,
     )
-
-
-def _notes(rows: list[dict]) -> list[str]:
-    """The notes of all jobs, each once."""
-    return list(dict.fromkeys(str(note) for row in rows for note in _of(row, "notes", list)))
 
 
 def _scene(row: Mapping) -> Html:

@@ -92,7 +92,8 @@ class RunProgress:
             now = time.monotonic()
             row = self._baking.pop(job, None)
             self.ended += 1
-            self._pace.end(now, is_baked, self._done)
+            self._pace.baked += is_baked
+            self._pace.note(now, self._done)
             return now - row.begun if row else 0.0
 
     def forget(self, job: str) -> None:
@@ -195,11 +196,6 @@ class _Pace:
             self._past.append((now, done))
         while len(self._past) > 2 and now - self._past[1][0] > _WINDOW:
             self._past.popleft()
-
-    def end(self, now: float, is_baked: bool, done: float) -> None:
-        """Record that a job has ended. done: before, without that job."""
-        self.baked += is_baked
-        self.note(now, done + is_baked)
 
     def seconds_left(self, now: float, done: float, jobs: float) -> float | None:
         """Seconds for so many jobs at this pace; None while it is too early to know."""

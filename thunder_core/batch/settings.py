@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from ..direction import AXES, MOODS
+from ..direction_presets import is_preset_file
 from ..request import NORMAL, QUALITIES
 from ..systems import SYSTEMS
 
@@ -22,19 +23,17 @@ LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
 MOST_TAKES = 64
 LONGEST_TEXT = 4096  # letters of a name or path
-AXIS_OPTIONS = {"head": "head-movement"}  # style axes whose name already means another option
 
 
 @dataclass(frozen=True)
 class Output:
     """An output of a bake.
 
-    description: for people.  ending: of the file of each take, "" for outputs that are not one file per take.  best: only the best
+    ending: of the file of each take, "" for outputs that are not one file per take.  best: only the best
     takes get one.  exporter: the format of scene/media/export.py that writes it, "" for none.  names: of its other files, which are
     made of all takes.
     """
 
-    description: str
     ending: str = ""
     best: bool = False
     exporter: str = ""
@@ -43,15 +42,15 @@ class Output:
 
 OUTPUTS: Mapping[str, Output] = MappingProxyType(
     {
-        "blend": Output("the scene with the sound, the head and its takes"),
-        "actions": Output("a library of the takes as actions, marked as assets", names=("actions.blend",)),
-        "npz": Output("the values of every take as arrays", ".npz"),
-        "csv": Output("ARKit curves of every take", ".csv", exporter="ARKIT"),
-        "glb": Output("glTF of the best takes", ".glb", best=True, exporter="GLTF"),
-        "fbx": Output("FBX of the best takes", ".fbx", best=True, exporter="FBX"),
-        "usd": Output("USD of the best takes", ".usdc", best=True, exporter="USD"),
-        "video": Output("a film of the best takes, with sound", ".mp4", best=True),
-        "sheet": Output("a contact sheet of all takes", names=("takes.png", "takes_small.jpg")),
+        "blend": Output(),  # the scene with the sound, the head and its takes
+        "actions": Output(names=("actions.blend",)),  # a library of the takes as actions, marked as assets
+        "npz": Output(".npz"),  # the values of every take as arrays
+        "csv": Output(".csv", exporter="ARKIT"),  # ARKit curves of every take
+        "glb": Output(".glb", best=True, exporter="GLTF"),
+        "fbx": Output(".fbx", best=True, exporter="FBX"),
+        "usd": Output(".usdc", best=True, exporter="USD"),
+        "video": Output(".mp4", best=True),  # a film of each of the best takes, with sound
+        "sheet": Output(names=("takes.png", "takes_small.jpg")),  # a contact sheet of all takes
     }
 )
 
@@ -66,6 +65,11 @@ OF_TAKES = re.compile(
     rf"take_\d{{2,}}({'|'.join(re.escape(output.ending) for output in OUTPUTS.values() if output.ending)})"
     + "".join(f"|{re.escape(name)}" for output in OUTPUTS.values() for name in output.names)
 )
+
+
+def option_of(axis: str) -> str:
+    """The name of the setting, and of the option, of an axis of a style: “head” means another one."""
+    return "head-movement" if axis == "head" else axis
 
 
 class Wrong(ValueError):
@@ -182,9 +186,9 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("speech-guidance", number(0.0, 2.0)),
     Setting("system", one_of(SYSTEMS)),
     Setting("picture", text, is_path=True),
-    Setting("style", text),  # a preset, or its file: see `is_preset_file`
+    Setting("style", text),  # a preset, or its file
     Setting("mood", mood),
-    *(Setting(AXIS_OPTIONS.get(axis.name, axis.name), number(axis.least, axis.most)) for axis in AXES),
+    *(Setting(option_of(axis.name), number(axis.least, axis.most)) for axis in AXES),
     Setting("spread", number(0.0, 1.0)),
     Setting("as-asked", yes_or_no, is_flag=True),
     Setting("outputs", outputs),
@@ -205,11 +209,6 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
         "export-takes": 1,
     }
 )
-
-
-def is_preset_file(style: str) -> bool:
-    """Whether a style names a file instead of a preset."""
-    return style.lower().endswith(".json")
 
 
 def path_names(settings: Mapping[str, object]) -> list[str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks the engine's Python which sound files cannot be used (thunder_core/engine/speech/check.py), before jobs are baked."""
+"""Asks the engine's Python which sound files cannot be used (thunder_core/engine/speech/audio.py), before jobs are baked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .. import system_calls
 from ..engine_python import ROOT
 
 LONGEST = 60.0  # seconds for all files; what has not been checked by then is noticed when it is baked
-_CHECK = f"{__package__.split('.')[-2]}.engine.speech.check"
+_CHECK = f"{__package__.split('.')[-2]}.engine.speech.audio"
 
 
 def problems(python: str, paths: Iterable[str]) -> dict[str, str]:
@@ -20,32 +20,26 @@ def problems(python: str, paths: Iterable[str]) -> dict[str, str]:
     asked = sorted(set(paths))
     if not asked:
         return {}
-    environment = {**os.environ, "PYTHONPATH": ROOT, "PYTHONUTF8": "1"}
     try:
-        process = subprocess.Popen(
+        done = subprocess.run(
             [python, "-m", _CHECK],
-            stdin=subprocess.PIPE,
+            input=json.dumps(asked).encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=environment,
+            timeout=LONGEST,
+            env={**os.environ, "PYTHONPATH": ROOT, "PYTHONUTF8": "1"},
             **system_calls.new_group(),
         )
+        answer = done.stdout
+    except subprocess.TimeoutExpired as error:
+        answer = error.stdout or b""
     except OSError:  # which the bake then reports in full
         return {}
-    try:
-        answer = process.communicate(json.dumps(asked).encode(), timeout=LONGEST)[0]
-    except subprocess.TimeoutExpired:
-        system_calls.kill_group(process)
-        answer = process.communicate()[0]
-    except BaseException:
-        system_calls.kill_group(process)
-        process.wait()
-        raise
     answers = {}
     for line in answer.decode("utf-8", "replace").splitlines():
         try:
             path, reason = json.loads(line)
+            answers[path] = reason
         except ValueError:  # cut off at the end of the time, or not ours
             continue
-        answers[path] = reason
     return {path: reason for path, reason in answers.items() if path in asked}

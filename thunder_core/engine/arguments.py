@@ -81,7 +81,7 @@ def asked(args):
 
 
 def sums(args):
-    """The `Sum.sums` of a request's “sums”, None if it has none. Raises BadRequest."""
+    """The `Driver.sums` of a request's “sums”, None if it has none. Raises BadRequest."""
     from ..face.mapping import LARGEST
 
     value = args.get("sums")

@@ -143,15 +143,6 @@ def content_of(folder: str) -> dict[str, bytes]:
 
 
 @dataclass
-class _Running:
-    """A job that is being baked.  stream: its events, as Ray gives them."""
-
-    request: dict
-    slot: Slot
-    stream: object
-
-
-@dataclass
 class Spread:
     """State of one request: waiting jobs, busy slots, lost machines. put: gets each event."""
 
@@ -163,9 +154,8 @@ class Spread:
     attempts: collections.Counter = field(default_factory=collections.Counter)
     free: dict = field(default_factory=dict)  # slot → actor
     starting: dict = field(default_factory=dict)  # reference that `ready` resolves → (slot, actor, time of the start)
-    running: list = field(default_factory=list)
-    refused: set = field(default_factory=set)  # ids of machines that cannot bake
-    reasons: dict = field(default_factory=dict)  # machine → the reason why it cannot bake
+    running: dict = field(default_factory=dict)  # a job's events, as Ray gives them → (request, slot, actor)
+    refused: dict = field(default_factory=dict)  # id of a machine that cannot bake → its name and the reason
     failed_starts: collections.Counter = field(default_factory=collections.Counter)  # slot → attempts in a row
 
     def run(self) -> None:
@@ -193,7 +183,7 @@ class Spread:
         """Start a baking process in each empty slot, at most one per waiting job."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        used = {*self.free, *(slot for slot, _, _ in self.starting.values()), *(each.slot for each in self.running)}
+        used = {*self.free, *(slot for slot, _, _ in self.starting.values()), *(slot for _, slot, _ in self.running.values())}
         for slot in slots(self.ray.nodes(), self.request["cpus"]):
             if slot in used or slot.node in self.refused or len(self.free) + len(self.starting) >= len(self.waiting):
                 continue
@@ -219,12 +209,11 @@ class Spread:
             self.put({"event": "failed", "job": request["job"], "sentence": f"“{name}” cannot be read ({error.strerror}): name another"})
             return
         stream = actor.bake.options(num_returns="streaming").remote(request, inputs, self.request["results"] == "shared")
-        self.running.append(_Running(request, slot, (stream, actor)))
+        self.running[stream] = (request, slot, actor)
 
     def _turn(self) -> None:
         """Wait briefly for results of the machines, and handle them; give up starts that take too long."""
-        streams = {each.stream[0]: each for each in self.running}
-        awaited = [*self.starting, *streams]
+        awaited = [*self.starting, *self.running]
         if not awaited:
             time.sleep(TURN)
             return
@@ -233,7 +222,7 @@ class Spread:
             if one in self.starting:
                 self._started(one)
             else:
-                self._event_of(streams[one])
+                self._event_of(one)
         for one, (slot, actor, since) in list(self.starting.items()):
             if time.monotonic() - since > RAY_SECONDS:
                 del self.starting[one]
@@ -275,39 +264,32 @@ class Spread:
         """Use a machine no more."""
         if slot.node not in self.refused:
             self.put({"event": "note", "sentence": f"The machine {_called(slot)} cannot bake: {why}", "node": _called(slot)})
-        self.refused.add(slot.node)
-        self.reasons[_called(slot)] = why
+        self.refused[slot.node] = f"{_called(slot)}: {why}"
 
-    def _event_of(self, running: _Running) -> None:
+    def _event_of(self, stream) -> None:
         """Handle the next event of a job."""
-        stream, actor = running.stream
+        request, slot, actor = self.running[stream]
         try:
             event = self.ray.get(next(stream))
         except StopIteration:
-            self._finish(running, {"event": "failed", "job": running.request["job"], "sentence": "The machine gave no answer: bake again"})
-            self.free[running.slot] = actor
-            return
+            event = {"event": "failed", "job": request["job"], "sentence": "The machine gave no answer: bake again"}
         except self.ray.exceptions.RayError as error:
-            self._lost(running, error)
+            self._lost(stream, error)
             return
         if event["event"] not in ("done", "failed"):
-            self.put(event | {"node": _called(running.slot)})
+            self.put(event | {"node": _called(slot)})
             return
-        self.free[running.slot] = actor
-        self._finish(running, event)
-
-    def _finish(self, running: _Running, event: dict) -> None:
-        """Write the returned files, and report a job's result."""
-        self.running.remove(running)
+        del self.running[stream]
+        self.free[slot] = actor
         files = event.pop("files", None)
         if files is not None:
-            event = _written(running.request, event, files, re.compile(self.request["of_takes"]))
-        self.put(event | {"node": _called(running.slot)})
+            event = _written(request, event, files, re.compile(self.request["of_takes"]))
+        self.put(event | {"node": _called(slot)})
 
-    def _lost(self, running: _Running, error: Exception) -> None:
+    def _lost(self, stream, error: Exception) -> None:
         """Give a job whose machine is lost to another machine."""
-        self.running.remove(running)
-        job, node = running.request["job"], _called(running.slot)
+        request, slot, _ = self.running.pop(stream)
+        job, node = request["job"], _called(slot)
         self.attempts[job] += 1
         if self.attempts[job] >= ATTEMPTS:
             sentence = f"{ATTEMPTS} machines were lost while they baked this, the last one {node}: bake it alone, with --only, to see why"
@@ -315,11 +297,11 @@ class Spread:
             return
         sentence = f"The machine {node} was lost while it baked “{job}”: another one bakes it"
         self.put({"event": "note", "sentence": sentence, "node": node, "job": job})
-        self.waiting.appendleft(running.request)
+        self.waiting.appendleft(request)
 
     def _give_up(self) -> None:
         """Report for all waiting jobs that there is no machine for them."""
-        why = "; ".join(f"{node}: {reason}" for node, reason in sorted(self.reasons.items()))
+        why = "; ".join(sorted(self.refused.values()))
         sentence = f"No machine of the cluster can bake ({why or 'it has none with a processor'}): correct that and bake again"
         for request in self.waiting:
             self.put({"event": "failed", "job": request["job"], "sentence": sentence})

@@ -1,75 +1,139 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The engine's three operations: generate takes from a sound, score a motion, generate speech from a motion."""
+"""The engine's three operations: generate takes from a sound by any system, score a motion, generate speech from a motion."""
 
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
+from typing import Protocol
 
 import numpy as np
 
-from ..direction import Asked, AXES, check, over_frames
-from ..errors import BadHead, BadRequest, BadWeights
-from ..face.head import Head, read_head
-from ..progress import no_progress
+from ..direction import Asked, AXES, check, Direction, over_frames
+from ..errors import BadRequest, BadWeights
+from ..progress import no_progress, Progress, share
 from ..protocol import UNCLEAR, UNSPOKEN
-from ..request import Request
+from ..request import DRAFT, FINAL, NORMAL, Request
 from ..steps import traced
-from ..systems import DEFAULT, DIRECTION, MOOD, NOTHING, SYSTEMS
+from ..systems import available, DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, NOTHING, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
-from .batches import SharedProgress
 from .cards import advice, check_regular, unusable
-from .diffusion.noise import Normal
-from .diffusion.sampling import Inpainting
+from .diffusion import Inpainting, Normal
 from .explain import explain
-from .m2s.judge import Judge
-from .m2s.listening import MeshToSpeech
-from .m2s.mouth import MARGIN, Mouth, trained_mouth
-from .m2s.vocoder import Vocoder
+from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
 from .network import best_device, CPU, processors
 from .readings import emphasised, reading
-from .request import RunningRequest, tidy
-from .scorer import Measures, Progress, Scorer, SPOKEN
+from .request import RunningRequest, SharedProgress, tidy
+from .scorer import Judge, Measures, Scorer, SPOKEN
 from .speech import transcript
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
-from .speech.speaker import SpeakerEncoder, WIDTH as SPEAKER
 from .speech.transcript import Closure
-from .systems.performing import check_request, open_performer, over_picture, Performer, PicturePerformer, STEPS_OF
 from .systems.thunder import Thunder, VoiceFeatures
+from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
 from .weights import identify, Identity, SHIPPED
 
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
+STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # diffusion steps at each quality; these systems are not distilled
 
 
-def _head_of(folder: Path) -> Head:
-    """The head among the weights of a folder. Raises BadWeights."""
-    path = folder / "head.npz"
-    if not path.is_file():
-        raise unusable(path, "is missing")
-    try:
-        return read_head(path)
-    except BadHead as error:
-        raise unusable(path, f"is damaged ({error.reason})") from error
+# ---- systems besides THUNDER
 
 
-def _resolve(identity: Future[Identity], folder: Path) -> None:
-    """Thread: identify the weights in a folder, and log it if they are not the shipped ones."""
-    try:
-        result = identify(folder)
-        if result.sentence:
-            print(result.sentence, file=sys.stderr)
-        identity.set_result(result)
-    except BaseException as error:
-        identity.set_exception(error)
+class Performer(Protocol):
+    """A system that performs.  fingerprint: of its weights, "" if it has none."""
+
+    fingerprint: str
+
+    def perform(
+        self, voice: VoiceFeatures, seeds: Sequence[int], steps: int, guidance: float, progress: Progress,
+        styles: Sequence[np.ndarray] | None = None, reference: np.ndarray | None = None,
+    ) -> list[Motion]:  # fmt: skip
+        """One motion per seed.
+
+        styles: how each is played, [1 or T, DIRECTION_NAMES], None in any way.  reference: a packed motion [N, C] whose style is
+        taken, None for none.
+        """
+        ...
+
+    def moods_of(self, picture: np.ndarray) -> np.ndarray:
+        """Of Media2Face alone: the strength of every mood but neutral, 0 … 1, that a grey picture of a face [h, w], 0 … 1, shows.
+
+        Raises BadRequest.
+        """
+        ...
+
+
+def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
+    """A system of SYSTEMS besides the default, with the weights of a folder. Raises BadRequest, BadWeights."""
+    if SYSTEMS[name] not in available(folder):
+        raise BadRequest(f"The weights in use have no {SYSTEMS[name].label}: choose another engine, or weights that hold it")
+    if SYSTEMS[name].trained:
+        if not find_spec("torch"):
+            raise BadRequest(
+                f"{SYSTEMS[name].label} needs the engine for graphics cards: install it in the preferences, or choose THUNDER as the engine"
+            )
+        from ..networks.systems.performing import NetworkPerformer
+
+        return NetworkPerformer(name, folder, thunder)
+    from ..train.teacher_system import TeacherPerformer  # the teacher stays with training; no other request needs that code
+
+    return TeacherPerformer(thunder)
+
+
+def check_request(request: Request) -> None:
+    """Raise BadRequest if a request's system does not support part of it: no option is ignored silently."""
+    system = SYSTEMS[request.system]
+    sliders = 0.0 if request.direction is None else float(np.abs(request.direction.vectors[:, : len(AXES)]).max())
+    for is_unsupported, sentence in (
+        (request.keep is not None and not system.keeps, "cannot keep parts of a take: choose THUNDER as the engine"),
+        (request.speech_guidance > 0 and not system.keeps, "has no Lip-Sync Pull: set it to 0, or choose THUNDER as the engine"),
+        (request.guidance != 1.0 and not system.diffuses, "has no Follow the Voice: set it to 1, or choose THUNDER as the engine"),
+        (
+            request.direction is not None and system.follows == NOTHING,
+            "cannot be directed: generate without a direction, or choose THUNDER as the engine",
+        ),
+        (
+            sliders > 1e-3 and system.follows == MOOD,
+            "follows only the mood: reset the other sliders of the direction, or choose THUNDER",
+        ),
+        (
+            request.reference is not None and system.name != FROM_MOTION,
+            "takes no style from a motion: choose DiffPoseTalk as the engine",
+        ),
+        (request.picture is not None and system.name != FROM_PICTURE, "takes no mood from a picture: choose Media2Face as the engine"),
+    ):
+        if is_unsupported:
+            raise BadRequest(f"{system.label} {sentence}")
+
+
+def over_picture(asked: Asked | None, moods: np.ndarray) -> Asked:
+    """The direction in which a picture's moods [MOODS but neutral] are played wherever none is asked for.
+
+    A mood that is asked for takes the picture's place by its own strength. Without a direction the picture alone counts.
+    """
+    if asked is None:
+        asked = Asked(Direction().vector()[None], 0.0)
+    own = asked.vectors[:, len(AXES) :]
+    free = 1 - own.sum(1, keepdims=True).clip(0, 1)
+    return replace(asked, vectors=np.concatenate([asked.vectors[:, : len(AXES)], own + free * moods], 1).astype(np.float32))
+
+
+# ---- the engine
+
+
+def _identified(folder: Path) -> Identity:
+    """The identity of the weights in a folder; it is logged if they are not the shipped ones."""
+    identity = identify(folder)
+    if identity.sentence:
+        print(identity.sentence, file=sys.stderr)
+    return identity
 
 
 def _ignore(what: object) -> None:
@@ -83,9 +147,10 @@ class Engine:
         self.folder, self.device = folder, device
         check_regular(folder)
         # Files are read for their checksums in parallel to loading; access to the identity waits for the result.
-        self._identity: Future[Identity] = Future()
-        threading.Thread(target=_resolve, args=(self._identity, folder), name="identity", daemon=True).start()
-        self.head = _head_of(folder)
+        self._identity = ThreadPoolExecutor(1, "identity").submit(_identified, folder)
+        if not (folder / "head.npz").is_file():
+            raise unusable(folder / "head.npz", "is missing")
+        self.head = stored_head(folder / "head.npz")
         self.thunder = Thunder(folder, device, self.head)
         self.m2s = MeshToSpeech(folder, device)
         self.mouth = Mouth(trained_mouth(folder) or self.head)
@@ -149,7 +214,7 @@ class Engine:
         frames = 2 * MARGIN
         voice = self.thunder.analyse(0.1 * Normal(0).draw(int(frames / FPS * RATE)), frames)
         yield
-        self.scorer.grade(self.thunder.perform(voice, [0], 1, 1.0, lambda fraction: None), voice, None)
+        self.scorer.grade(self.thunder.perform(voice, [0], 1, 1.0, no_progress), voice, None)
 
     def _open_networks(self) -> None:
         """Begin to open the networks that usual takes are made and scored with, beside each other."""
@@ -186,10 +251,12 @@ class Engine:
         running = self._begin(speech, request, progress, noticed)
         threads = processors() if self.device == CPU and request.system == DEFAULT else 1
         result = []
-        with contextlib.closing(running.takes(threads)) as made:
-            for take in made:
-                result.append(take)
-                arrived(take)
+
+        def collect(take: Take) -> None:
+            result.append(take)
+            arrived(take)
+
+        running.run(threads, collect)
         return sorted(result, key=lambda t: (0.0 if t.score is None else -t.score.total, t.seed))
 
     def explain(self, speech: Speech, request: Request, frame: int) -> dict:
@@ -210,7 +277,7 @@ class Engine:
         """A request with all that its takes are made of. Raises BadRequest."""
         asked, other, shown = self._direction(request), self._other_system(request), None
         if request.picture is not None:
-            shown = cast(PicturePerformer, other).moods_of(request.picture)  # `check_request` accepts a picture for Media2Face alone
+            shown = other.moods_of(request.picture)  # `check_request` accepts a picture for Media2Face alone
             asked = over_picture(asked, shown)
         seeds, follows = request.seeds, SYSTEMS[request.system].follows
         readings = {} if asked is None else self._readings(asked, seeds, speech.frames)
@@ -219,7 +286,7 @@ class Engine:
                 style[:, : len(AXES)] = 0.0
         self._open_networks()
         sound = sound_hash(speech)
-        voice, role = self._voice_and_role(speech, sound, request.listening, lambda x: progress(0.02 + 0.06 * x, "Analyzing the voice"))
+        voice, role = self._voice_and_role(speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice"))
         kept = None if request.keep is None else self._kept(request.keep, speech.frames)
         pull = float(request.speech_guidance)
         guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
@@ -241,7 +308,7 @@ class Engine:
             about["picture"] = [round(float(x), 3) for x in shown]
 
         def draw(
-            seeds: list[int], tell: Callable[[float], None], styles: list[np.ndarray] | None,
+            seeds: list[int], tell: Progress, styles: list[np.ndarray] | None,
             gestures: list[tuple[int, float]] | None,
         ) -> list[Motion]:  # fmt: skip
             if other is None:
@@ -251,7 +318,7 @@ class Engine:
 
         return RunningRequest(
             self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
-            SharedProgress(len(seeds), lambda fraction, message: progress(0.08 + 0.92 * fraction, message)),
+            SharedProgress(len(seeds), share(progress, 0.08, 1.0)),
             role == SPEAKS, asked is not None and follows == DIRECTION, request.sums,
         )  # fmt: skip
 
@@ -277,11 +344,8 @@ class Engine:
 
     def _other_system(self, request: Request) -> Performer | None:
         """The requested system, None for THUNDER. Raises BadRequest if it does not support the request, BadWeights."""
-        name, asked = request.system, request.direction
-        check_request(
-            SYSTEMS[name], None if asked is None else [asked.vectors], request.keep is not None, request.speech_guidance > 0,
-            request.guidance, request.reference, request.picture,
-        )  # fmt: skip
+        check_request(request)
+        name = request.system
         if name == DEFAULT:
             return None
         if name not in self._performers:
@@ -315,19 +379,6 @@ class Engine:
             )
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 
-    def measures(self, speech: Speech, motion: Motion, role: str = SPEAKS) -> dict[str, float]:
-        """What a take of a sound shows, as `animation.shown.measured`; if its face does not speak, as `measured_quiet`."""
-        if role != SPEAKS:
-            return self._measures.of_quiet(self._checked(motion))
-        return self._measures.of_style(self._checked(motion), self.analyse(speech))
-
-    def expected_measures(self, speech: Speech, asked: Asked) -> dict[str, float]:
-        """The same of what the model expects of a sound in the direction that is requested. Raises BadRequest."""
-        self.thunder.check_style()
-        check(asked.vectors)
-        voice = self.analyse(speech)
-        return self._measures.of_style(self.scorer.requested(voice, asked), voice)
-
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
         """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts, and its words, in seconds."""
         _, logits = self.thunder.encoder.analyse(self._samples(speech))
@@ -354,24 +405,20 @@ class Engine:
             units.append(logits[2 * keep.start : 2 * keep.stop].argmax(-1))
         return np.concatenate(mels), np.concatenate(units)
 
-    def analyse(self, speech: Speech, sound: str = "", progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
+    def analyse(self, speech: Speech, sound: str = "", progress: Progress = no_progress) -> VoiceFeatures:
         """The features of a sound; the last few are cached, of long sounds fewer.  sound: its `sound_hash`, if it is known."""
         progress(0.0)
         key = sound or sound_hash(speech)
         if key not in self._known:
-
-            def frames() -> int:
-                return sum(voice.frames for voice in self._known.values()) + speech.frames
-
-            while len(self._known) >= _REMEMBERED or (self._known and frames() > _REMEMBERED_FRAMES):
+            while self._known and (
+                len(self._known) >= _REMEMBERED or sum(voice.frames for voice in self._known.values()) + speech.frames > _REMEMBERED_FRAMES
+            ):
                 self._known.pop(next(iter(self._known)))
             self._known[key] = self.thunder.analyse(self._samples(speech), speech.frames, progress)
             tidy(speech.frames)
         return self._known[key]
 
-    def _voice_and_role(
-        self, speech: Speech, sound: str, listening: bool, progress: Callable[[float], None]
-    ) -> tuple[VoiceFeatures, str]:  # fmt: skip
+    def _voice_and_role(self, speech: Speech, sound: str, listening: bool, progress: Progress) -> tuple[VoiceFeatures, str]:
         """(features of a sound with this `sound_hash`, role of the face): LISTENS if requested, IDLE without speech, else SPEAKS."""
         voice = self.analyse(speech, sound, progress)
         if listening:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One request for takes: portions of it are sampled, scored and described, in parallel where memory allows."""
+"""One request for takes: portions of it are sampled, scored and described, in parallel on a CPU where memory allows,
+halved on a GPU that runs out of memory."""
 
 from __future__ import annotations
 
@@ -8,20 +9,24 @@ import gc
 import importlib
 import sys
 import threading
-from collections.abc import Callable, Generator
-from concurrent.futures import Future
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 
 from ..animation.shown import agreed, Line, shown, shown_quiet
 from ..direction import Asked
+from ..errors import Cancelled, is_out_of_device_memory
 from ..face.mapping import Sums, visible
+from ..progress import Progress
 from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
-from .batches import in_portions, SharedProgress, side_by_side
-from .diffusion.sampling import WINDOW
+from .diffusion import WINDOW
 from .network import CPU
 from .readings import emphasised
 from .scorer import Expectation, Measures, Scorer
@@ -30,7 +35,7 @@ from .systems.thunder import VoiceFeatures
 _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, more delays the first take
 _FRAMES_AT_WORK = 100_000  # of takes that are worked on in parallel: two of an hour need 1.8 GB
 _LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a fifth less
-_Draw = Callable[[list[int], Callable[[float], None], list[np.ndarray] | None, list[tuple[int, float]] | None], list[Motion]]
+_Draw = Callable[[list[int], Progress, list[np.ndarray] | None, list[tuple[int, float]] | None], list[Motion]]
 
 
 def threads_for(frames: int, threads: int) -> int:
@@ -98,24 +103,23 @@ class RunningRequest:
     requested: Requested | None = None
     requesting: threading.Lock = field(default_factory=threading.Lock)
 
-    def takes(self, threads: int) -> Generator[Take, None, None]:
-        """Every take as soon as it is done, in the order of their seeds; at most `threads` threads work on them."""
-        with contextlib.closing(self._portions_done(threads)) as done:
-            for takes in done:
-                for take in takes:
-                    self.arrived += 1
-                    yield take
+    def run(self, threads: int, arrived: Callable[[Take], None]) -> None:
+        """Give `arrived` every take as soon as it is done, in the order of their seeds.
 
-    def _portions_done(self, threads: int) -> Generator[list[Take], None, None]:
-        """The takes of every portion; each thread works on takes of its own, as many threads as memory allows."""
+        At most `threads` threads work on takes of their own, as many as memory allows.
+        """
+
+        def deliver(takes: list[Take]) -> None:
+            for take in takes:
+                self.arrived += 1
+                arrived(take)
+
         device, beside = self.scorer.thunder.device, threads_for(self.voice.frames, threads)
-        rest = portions(self.seeds, self.voice.frames, device, beside)
-        if rest and beside > 1:
-            yield from side_by_side([task for seeds in rest for task in self._tasks(seeds)], beside, self.report.stop)
-        elif rest:
-            for seeds, takes in in_portions(rest, self._whole, lambda: _give_memory_back(device)):
-                _report_memory(device, seeds, self.voice.frames)
-                yield takes
+        together = portions(self.seeds, self.voice.frames, device, beside)
+        if beside > 1:
+            side_by_side([task for seeds in together for task in self._tasks(seeds)], beside, deliver, self.report.stop)
+        else:
+            in_portions(together, self._whole, deliver, lambda: _give_memory_back(device))
 
     def _whole(self, seeds: list[int]) -> list[Take]:
         """A portion's takes, one step after the other."""
@@ -123,6 +127,7 @@ class RunningRequest:
         tidy(self.voice.frames)
         takes = self._finished(seeds, motions, self._expected(seeds))
         tidy(self.voice.frames)
+        _report_memory(self.scorer.thunder.device, seeds, self.voice.frames)
         return takes
 
     def _tasks(self, seeds: list[int]) -> list[Callable[[], list[Take]]]:
@@ -154,7 +159,7 @@ class RunningRequest:
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
         on = "" if self.scorer.thunder.device == CPU else " on the graphics card"
 
-        def tell(fraction: float) -> None:
+        def tell(fraction: float, _: str = "") -> None:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}{on}")
 
         if self.asked is None:
@@ -259,3 +264,92 @@ def tidy(frames: int) -> None:
     """Release memory after a step of work on a sound of so many frames, if it is a long one."""
     if frames > _LONG:
         release_free_memory()
+
+
+# ---- portions side by side
+
+T = TypeVar("T")
+_SWITCH_SECONDS = 1e-4  # after which Python's lock is handed on: at the usual 5 ms one thread's numpy holds up the other's network
+
+
+class SharedProgress:
+    """Progress of a request whose takes are sampled in parallel, from any thread."""
+
+    def __init__(self, takes: int, report: Progress):
+        """report: gets the progress of all takes, one call at a time."""
+        self._takes, self._report = takes, report
+        self._done: dict[int, float] = {}  # first seed of a portion → number of its takes times their progress
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def __call__(self, seeds: Sequence[int], fraction: float, message: str) -> None:
+        """Note how far the takes of some seeds are, 0 … 1. Raises Cancelled after `stop`."""
+        with self._lock:
+            if self._stopped:
+                raise Cancelled("Cancelled, nothing was changed")
+            self._done[seeds[0]] = len(seeds) * fraction
+            self._report(sum(self._done.values()) / self._takes, message)
+
+    def stop(self) -> None:
+        """Make further reports raise, because nobody waits for the result any more."""
+        self._stopped = True
+
+
+def side_by_side(tasks: Sequence[Callable[[], T]], threads: int, deliver: Callable[[T], None], stop: Callable[[], None]) -> None:
+    """Run tasks on `threads` threads and `deliver` their results in the order of `tasks`.
+
+    If a task or `deliver` raises, `stop` is called, tasks not started are dropped and running ones are awaited.
+    """
+    with _lock_handed_on_soon():
+        begun = [_threads(threads).submit(task) for task in tasks]
+        waiting = deque(begun)
+        try:
+            while waiting:
+                deliver(waiting.popleft().result())
+        finally:
+            if waiting:
+                stop()
+            for task in reversed(waiting):  # backwards: a later task may wait for an earlier one
+                task.cancel()
+            wait(begun)
+
+
+@lru_cache(maxsize=None)
+def _threads(count: int) -> ThreadPoolExecutor:
+    """Threads that wait for the next request, since to start them takes milliseconds."""
+    return ThreadPoolExecutor(count, "takes")
+
+
+@contextlib.contextmanager
+def _lock_handed_on_soon() -> Iterator[None]:
+    """Within it Python's lock is handed on soon."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def in_portions(
+    portions: list[list[int]], work: Callable[[list[int]], T], deliver: Callable[[T], None], give_back: Callable[[], None]
+) -> None:  # fmt: skip
+    """`deliver` the result of `work` for the seeds of each portion, in order.
+
+    When GPU memory runs out, `give_back` is called and the remaining portions are halved, down to one take. Raises RuntimeError
+    when a single take does not fit, and whatever else `work` raises.
+    """
+    waiting = deque(portions)
+    while waiting:
+        seeds = waiting.popleft()
+        try:
+            result = work(seeds)
+        except RuntimeError as error:
+            if len(seeds) == 1 or not is_out_of_device_memory(error):
+                raise
+        else:
+            deliver(result)
+            continue
+        give_back()  # here the error, and the memory that it referenced, are released
+        most = len(seeds) // 2
+        waiting = deque(each[at : at + most] for each in (seeds, *waiting) for at in range(0, len(each), most))

@@ -1,32 +1,267 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Scores motions of a sound (works out what the model expects of it, asks the judge, and lays its opinion on the scale), and measures what
-they show."""
+"""The lip-sync score: the diffusion model says what it expects of a sound, the judge how far a motion's lips are from it, and `Scale` maps
+that to points. Also measures what motions show. `networks.judge` says what the judge estimates and how it was trained.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..animation.played import Played
 from ..animation.shown import measured, measured_quiet
 from ..animation.style_of_motion import style_of_mouth
-from ..direction import Asked, Direction, over_frames
+from ..direction import Asked, AXES, Direction, DIRECTION_NAMES, over_frames
 from ..face.head import Head
 from ..face.lips import Lips
-from ..progress import no_progress
+from ..grades import WRONG
+from ..progress import no_progress, Progress
 from ..types import FPS, LipSyncScore, Motion
-from .m2s.judge import doubt, Judge, opening_and_width, Opinion, PLAIN, silence, SILENT, STRESSED, UNCLEAR
-from .m2s.listening import MeshToSpeech
-from .m2s.mouth import Mouth
-from .m2s.score import evidence, grade as graded, Scale, stands_still, voiced
+from .m2s import MeshToSpeech, Mouth
+from .network import open_network
+from .readings import CLEARER, moved
 from .speech.encoder import LOUDNESS
-from .stresses import stressed, stresses
+from .speech.phones import PHONES, SILENCE
 from .systems.thunder import Thunder, VoiceFeatures
+from .weights import misfit, read_sizes
 
-Progress = Callable[[float, str], None]
+# ---- the judge
+
+Array = Any  # of numpy, or a tensor of torch
+
+STRESSED, PLAIN = 0, 1  # the opinions: where a take's own stresses are no errors, and where they are
+SAID = len(PHONES) + LOUDNESS  # last columns of the speech features: phone probabilities and loudness
+SILENT = 0.5  # probability of silence from which on nobody speaks
+UNCLEAR = 1.4  # doubt above which phones are hard to recognise: no validation line of 40, 28 with other voices 5 dB below (by hand)
+
+
+@dataclass(frozen=True)
+class JudgeConfig:
+    """Sizes of a judge and the scale of its scores, as its card stores them."""
+
+    heard: int = 0  # width of mesh-to-speech's features; 0: not an input
+    speech: int = 234  # width of the speech features
+    width: int = 64
+    kernel: int = 5
+    dilations: tuple[int, ...] = (1, 2, 4, 1)
+    # Anchors of the score (`Scale`): merits of takes of unseen voices 120 ms off, damped to 15 %, and unchanged.
+    # Set by `train.judge.train_judge`.
+    off: float = 0.0
+    damped: float = 1.0
+    right: float = 2.0
+    # The same without the whole-clip term (`Judge.in_all`), for the curve over time.
+    off_near: float = 0.0
+    damped_near: float = 1.0
+    right_near: float = 2.0
+    # By how much the opinions of takes in each mood at full strength are higher than their errors, in the order of `DIRECTION_NAMES`: of
+    # the total, and of the curve (`Judge.allowance`). Set by `train.judge.lay_moods`; empty: nothing.
+    moods: tuple[float, ...] = ()
+    moods_near: tuple[float, ...] = ()
+
+
+def silence(speech: Array) -> Array:
+    """Probability [..., T] that no phone sounds, of speech features [..., T, d]."""
+    return speech[..., speech.shape[-1] - SAID + SILENCE]
+
+
+def opening_and_width(lips: Array) -> tuple[Array, Array]:
+    """Opening and width of lips [..., T, 4, 3] beyond rest, each [..., T], millimetres."""
+    upper, lower, left, right = (lips[..., point, :] for point in range(4))
+    return 1e3 * (upper[..., 1] - lower[..., 1]), 1e3 * (left[..., 0] - right[..., 0])
+
+
+def doubt(speech: np.ndarray, weight: np.ndarray) -> float:
+    """Mean entropy of the phone probabilities in speech features [T, d] over frames of weight [T], nats."""
+    phones = np.maximum(speech[:, -SAID:-LOUDNESS], 1e-6)
+    phones = phones / phones.sum(-1, keepdims=True)
+    return float((-(phones * np.log(phones)).sum(-1) * weight).sum() / max(weight.sum(), 1.0))
+
+
+@dataclass(frozen=True)
+class Opinion:
+    """What the judge thinks of the lips of one take.
+
+    frames [T, 2]: log(FLOOR + relative lip error), STRESSED and PLAIN.  in_all: the term of the whole clip, added to their mean.
+    hard [T]: the opinion that usual takes of the sound get at each frame.
+    """
+
+    frames: np.ndarray
+    in_all: float
+    hard: np.ndarray
+
+
+class Judge:
+    """The judge of a folder of weights."""
+
+    def __init__(self, folder: Path, device: str):
+        """Raises BadWeights."""
+        self.config = read_sizes(folder / "judge", JudgeConfig)
+        if any(len(each) not in (0, len(DIRECTION_NAMES) - len(AXES)) for each in (self.config.moods, self.config.moods_near)):
+            raise misfit(folder / "judge")
+        self.network = open_network(folder / "judge", device)
+
+    def opinion(self, speech: np.ndarray, lips: np.ndarray, opening: np.ndarray, **others: np.ndarray) -> Opinion:
+        """Of lips [T, 4, 3], offsets from rest in metres, of a sound with features [T, d] and predicted opening [T].
+
+        others: what the model expects of the sound, [T, 4, 3] each: `expected` in the motion's own direction, `asked` in the requested one,
+        `plain` as asked or in the own one without stresses; and of a judge that mesh-to-speech tells of the lips, its `features` [T, heard]
+        and `evidence` [T].
+        """
+        given = {"speech": speech, "lips": lips, "opening": opening, **others}
+        frames, in_all, hard = self.network(**{name: value[None] for name, value in given.items()})
+        return Opinion(frames[0], float(in_all[0]), hard[0])
+
+    def allowance(self, direction: np.ndarray) -> np.ndarray:
+        """What is subtracted from the opinions, float32 [n, 2], for the moods of a direction [n, DIRECTION_NAMES].
+
+        The network takes the smile of a mood in part for an error, because its teacher smiles less. For the total this is allowed for in
+        the requested direction alone, so that the order of a batch is as it was; for the curve over time in a take's own.
+        """
+        result = np.zeros((len(direction), 2), np.float32)
+        for opinion, costs in ((STRESSED, self.config.moods_near), (PLAIN, self.config.moods)):
+            if costs:
+                result[:, opinion] = direction[:, len(AXES) :] @ np.array(costs, np.float32)
+        return result
+
+
+# ---- points
+
+SMOOTH = 13  # animation frames (half a second) averaged in one value of the drift curve
+OFF_FRAMES = 3  # 120 ms
+DAMPED = 0.15  # the middle anchor of the scale: takes damped to 15 %, further than *Energy* can ask for (35 %)
+_LEAST_GAP = 0.1  # minimum distance between two anchors' merits
+# Lips stand still that move less in a frame, millimetres, in a stretch with so many frames of speech: in 320 takes of validation voices, as
+# they are and damped to 60 %, there is none.
+_STILL_MM, _STILL_FRAMES = 0.05, 4
+VOICED = -1.0  # loudness channel 1 below this (40 dB under the voice) is silence
+
+
+def evidence(logits: np.ndarray, units: np.ndarray, log_prior: np.ndarray) -> np.ndarray:
+    """Log-odds, in nats, that the mouth gives for the spoken units: log p(u | V_m) − log p(u), [T] from [2T, n], [2T].
+
+    The prior is taken off so that a clip full of common sounds does not score better than one of rare ones.
+    """
+    highest = logits.max(-1)
+    log_p = logits[np.arange(len(units)), units] - highest - np.log(np.exp(logits - highest[:, None]).sum(-1))
+    return (log_p - log_prior[units]).reshape(-1, 2).mean(-1)
+
+
+def shift_frames(x: np.ndarray, frames: int) -> np.ndarray:
+    """A motion [T, C] played `frames` later, or earlier if negative, its ends held."""
+    return x[np.clip(np.arange(len(x)) - frames, 0, len(x) - 1)]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps merits (see `merits`) to points 0 … 100, by three anchors.
+
+    merits: mean merit of takes 120 ms off, damped to 15 %, and unchanged. `train.judge.measure` measures them on validation
+    voices; they are stored in the judge's card.  points: of these anchors. The same scale holds for every sound.
+    """
+
+    merits: tuple[float, float, float]
+    points: tuple[float, float, float] = (8.0, 45.0, 75.0)  # 120 ms off, damped, usual
+
+    def __call__(self, merit: np.ndarray) -> np.ndarray:
+        """Points 0 … 100 of merits of any shape."""
+        low, middle, high = self.merits
+        middle = max(middle, low + _LEAST_GAP)
+        high = max(high, middle + _LEAST_GAP)
+        p = self.points
+        below = p[0] + (merit - low) * ((p[1] - p[0]) / (middle - low))
+        above = p[1] + (merit - middle) * ((p[2] - p[1]) / (high - middle))
+        x = np.maximum(np.where(merit < middle, below, above), 0) / 100
+        # Bends towards 100 from 70 on: a hard limit there would make all very good takes equal, and lose their order.
+        return 100 * np.where(x < 0.7, x, 0.7 + 0.3 * np.tanh((x - 0.7) / 0.3))
+
+
+def voiced(loudness: np.ndarray) -> np.ndarray:
+    """Weight [T] 0 or 1 of frames in a score, from loudness [T, 2]: those that sound, all if none does."""
+    weight = (loudness[:, 1] > VOICED).astype(np.float32)
+    return weight if weight.any() else np.ones_like(weight)
+
+
+def stands_still(lips: np.ndarray, speaking: np.ndarray) -> np.ndarray:
+    """Where lips [T, n, 3], metres, stand still though somebody speaks (bool [T]), bool [T]."""
+    still = 1 + np.flatnonzero(1e3 * np.abs(np.diff(lips, axis=0)).max((1, 2), initial=0.0) < _STILL_MM)
+    result = np.zeros(len(lips), bool)
+    for run in np.split(still, np.flatnonzero(np.diff(still) > 1) + 1):
+        result[run] = speaking[run].sum() >= _STILL_FRAMES
+    said = np.flatnonzero(speaking)
+    return result & (np.arange(len(lips)) >= said[0]) & (np.arange(len(lips)) <= said[-1]) if len(said) else result
+
+
+def merit_of(opinion: np.ndarray, loudness: np.ndarray) -> float:
+    """Merit of opinions [T]: minus the mean log relative lip error over the voiced frames. Higher is better."""
+    weight = voiced(loudness)
+    return -float((opinion * weight).sum() / weight.sum())
+
+
+def grade(
+    opinion: np.ndarray, loudness: np.ndarray, scale: Scale, hard: np.ndarray | None = None, near_scale: Scale | None = None,
+    in_all: float = 0.0, near_opinion: np.ndarray | None = None, speaking: np.ndarray | None = None,
+) -> LipSyncScore:  # fmt: skip
+    """Score of a motion, from the judge's opinions [T] and the sound's loudness [T, 2].
+
+    scale: for totals, from which `in_all` is subtracted first.  near_scale, near_opinion [T]: for the curve over time (None: `scale`
+    and `opinion`).
+    hard [T]: the opinion that usual takes of this sound get at each frame. It is subtracted from the curve, so that frames on
+    which every mouth scores low do not count as drift. The total does not change.
+    speaking: bool [T], where somebody speaks (None: where it sounds).
+    """
+    near_opinion = opinion if near_opinion is None else near_opinion
+    weight = voiced(loudness)
+    near = np.convolve(np.pad(weight, SMOOTH // 2), np.hanning(SMOOTH + 2)[1:-1], "valid")
+    total = float(scale(np.float64(merit_of(opinion, loudness) - in_all)))
+    expected = 0.0 if hard is None else hard - (hard * weight).sum() / weight.sum()
+    # Without speech nothing can drift: those frames get the clip's own score, and none is wrong. The half second that a value is a mean of
+    # would reach before the first word and behind the last one.
+    said = np.flatnonzero((weight > 0) & (True if speaking is None else speaking))
+    if len(said):
+        near[: said[0]] = near[said[-1] + 1 :] = 0.0
+    drift = np.where(near > 0.5, (near_scale or scale)(expected - near_opinion), max(total, WRONG))
+    return LipSyncScore(total, drift.astype(np.float32))
+
+
+# ---- stresses of a motion whose direction is not known
+
+_NEAR = 31  # frames (1.2 s) over which the opening is compared with the expected one
+_LEAST_MM = 1.0  # added to both, so that a nearly shut mouth stresses nothing
+_MOST = 0.5  # largest estimate of a log energy, before _SCALE
+_SCALE = 1.4  # slope of a line through the stresses of takes of validation voices at *Spread* .5 against their estimates (r .75)
+_SPEAKERS = AXES[DIRECTION_NAMES.index("energy")].speakers  # standard deviation of log energy between speakers
+
+
+def stresses(opening: np.ndarray, expected: np.ndarray, loud: np.ndarray) -> np.ndarray:
+    """Log energy [T] of the stresses of a mouth opening [T] mm against the opening expected without any.
+
+    loud: bool [T], frames that sound: others do not count, and over them the mean is 0.
+    """
+    window = np.hanning(_NEAR + 2)[1:-1]
+
+    def size(curve: np.ndarray) -> np.ndarray:
+        near = [
+            np.convolve(np.pad(x, _NEAR // 2, mode="edge"), window, "valid") for x in (loud * np.maximum(curve, 0) ** 2, loud.astype(float))
+        ]
+        return np.sqrt(near[0] / np.maximum(near[1], 1e-3)) + _LEAST_MM
+
+    by = np.log(size(opening) / size(expected))
+    return _SCALE * np.clip(by - by[loud].mean(), -_MOST, _MOST) if loud.any() else np.zeros(len(opening))
+
+
+def stressed(direction: np.ndarray, energy: np.ndarray) -> np.ndarray:
+    """A direction [DIRECTION_NAMES] with a log energy [T] added, as takes stress words: float32 [T, DIRECTION_NAMES]."""
+    played = np.repeat(direction[None], len(energy), axis=0).astype(np.float32)
+    return moved(played, {"energy": energy / _SPEAKERS, "articulation": CLEARER * energy / _SPEAKERS})
+
+
+# ---- scores and measures
+
 SPOKEN = 0.5  # presence (0 … 1) above which a sound counts as containing speech
 
 
@@ -78,7 +313,7 @@ class Scorer:
             opinion = self.opinion(motion, voice, expectation)
             near, total = opinion.frames[:, STRESSED] - expectation.allowed, opinion.frames[:, PLAIN] - allowed
             speaking = silence(voice.features) < SILENT
-            score = graded(total, voice.features[:, -LOUDNESS:], scale, opinion.hard, near_scale, opinion.in_all, near, speaking)
+            score = grade(total, voice.features[:, -LOUDNESS:], scale, opinion.hard, near_scale, opinion.in_all, near, speaking)
             still = stands_still(self.lips(motion), speaking)
             scores.append(replace(score, per_frame=np.where(still, np.float32(0), score.per_frame)))
         return scores
@@ -115,7 +350,7 @@ class Scorer:
         """The judge's opinion of a motion of the sound."""
         more = {}
         if self.judge.config.heard:
-            features, log_odds = self._heard(motion, voice)
+            features, log_odds = self.heard(motion, voice)
             more = {"features": features, "evidence": log_odds}
         return self.judge.opinion(
             voice.features, self.lips(motion), voice.opening[: motion.frames],
@@ -126,10 +361,6 @@ class Scorer:
         """Positions of the judge's four lip points, float32 [T, 4, 3], metres from rest."""
         return self.mouth.lip_points(motion.expression, motion.jaw)
 
-    def evidence_of(self, motion: Motion, voice: VoiceFeatures) -> np.ndarray:
-        """Nats per frame [T] that a motion's mouth gives for the speech units of a sound."""
-        return self._heard(motion, voice)[1]
-
     def _expect_of(self, motions: list[Motion], voice: VoiceFeatures) -> list[Expectation]:
         """As `expect` of motions whose direction is not known: style and stressed words are read off the motions."""
         directions = [Direction(style_of_mouth(motion, self.head.expression_names)).vector() for motion in motions]
@@ -138,8 +369,8 @@ class Scorer:
         played = [stressed(direction, stresses(own, expected, loud)) for direction, (own, expected) in zip(directions, openings)]
         return [replace(each, plain=lips) for each, lips in zip(self.expect(voice, played), plain)]
 
-    def _heard(self, motion: Motion, voice: VoiceFeatures) -> tuple[np.ndarray, np.ndarray]:
-        """Mesh-to-speech's features [T, w] and its evidence for the sound's units [T]."""
+    def heard(self, motion: Motion, voice: VoiceFeatures) -> tuple[np.ndarray, np.ndarray]:
+        """Mesh-to-speech's features [T, w] of a motion, and nats per frame [T] that its mouth gives for the speech units of a sound."""
         features, log_odds, at = [], [], 0
         for seen, keep in self.mouth.windows(motion):
             once, said, _ = self.m2s(seen, np.zeros(self.m2s.config.speaker, np.float32))

@@ -47,7 +47,6 @@ GRACE = 1.0  # seconds a running request has to end when the client is gone
 LONGEST_TRANSCRIPT = 200_000  # letters; nobody says more in an hour
 LAST_FRAME = 10_000_000  # of a take, at 25 a second
 LONGEST_MESSAGE = 500  # letters; a request may name a path or value of any length
-_TOO_LITTLE_TO_LOAD = "There is too little memory to load the engine: close other programs and try again"
 PROGRESS_EVERY = 0.05  # seconds between progress events; Blender's timer does not read them more often
 
 
@@ -239,14 +238,15 @@ class Worker:
             check_cards(Path(self.weights))
             gc.disable()  # importing makes millions of objects and drops few: looking for these takes a tenth of it
             try:
-                engine_class = import_engine()
-                self.engine = engine_class.load(self.weights, device=self.device)
+                self.engine = import_engine().load(self.weights, device=self.device)
                 self.preparation = self.engine.prepare()
-            except (ThunderError, ImportError):
+            except ThunderError:
                 raise
             except Exception as error:
                 if is_out_of_memory(error):
-                    raise OutOfMemory(_TOO_LITTLE_TO_LOAD) from error
+                    raise OutOfMemory("There is too little memory to load the engine: close other programs and try again") from error
+                if isinstance(error, ImportError):
+                    raise
                 raise BadWeights(
                     f"The weights in “{self.weights}” cannot be loaded ({_brief(error)}): {advice(Path(self.weights))}"
                 ) from error
@@ -256,39 +256,36 @@ class Worker:
         return self.engine
 
     def _engine_is_on_gpu(self):
-        if self.engine is None:
-            return self.device != "cpu"  # the memory ended while loading
-        return str(self.engine.info().get("device", "cpu")) != "cpu"
+        return (self.device if self.engine is None else self.engine.device) != "cpu"  # None while loading: the memory may end there
 
     def _hello(self, args, progress):
-        info = dict(self._loaded(progress).info())
-        return {
-            "protocol": PROTOCOL,
-            "engine": "thunder",
-            "device": "cpu",
-            "weights": "",
-            "channels": [],
-            "knows_styles": False,
-            **info,
-            "versions": {**_versions(), **info.get("versions", {})},
-            "memory": memory_used(),
-        }
+        from importlib.metadata import version
+
+        info = self._loaded(progress).info()
+        versions = {"python": ".".join(map(str, sys.version_info[:3])), "numpy": version("numpy"), **info["versions"]}
+        return {"protocol": PROTOCOL, **info, "versions": versions, "memory": memory_used()}
 
     def _generate(self, args, progress):
-        from .speech.audio import read_sound
-
         started = time.monotonic()
         request = arguments.request(args)
         folder = self._folder_for_arrays(args)
-        speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not request.listening)
+        speech = self._sound(args, progress, may_be_silent=not request.listening)
         is_silent = not speech.samples.any()
         if is_silent:  # said before anything is loaded
             progress.give({"event": UNSPOKEN, "silent": True})
         engine = self._loaded(progress)
-        # What the weights are is known when they have been read for their checksums, beside the work for the first take.
-        about = functools.cache(lambda: self._about_takes(engine, speech, folder))
         number = itertools.count(1)
         answers = {}
+
+        @functools.cache
+        def about():
+            """Provenance shared by all takes; what the weights are is known once they have been read, beside the work for the first."""
+            from ..types import FPS
+            from .speech.audio import sound_hash
+
+            info = engine.info()
+            shared = {name: info[name] for name in ("engine", "channels", "weights", "device")}
+            return {**shared, "fps": FPS, "audio": sound_hash(speech), "folder": folder}
 
         def noticed(what):
             if what == UNCLEAR:
@@ -310,37 +307,18 @@ class Worker:
 
     def _explain(self, args, progress):
         from ..request import check_whole
-        from .speech.audio import read_sound
 
         request = arguments.request(args)
         frame = check_whole("frame", args.get("frame"), 0, LAST_FRAME)
-        speech = read_sound(arguments.text(args, "sound"), progress.reading, may_be_silent=not request.listening)
+        speech = self._sound(args, progress, may_be_silent=not request.listening)
         engine = self._loaded(progress)
         progress(0.3, "Sampling the take again")
         return {"weights": engine.weights, **engine.explain(speech, request, frame)}
 
-    def _about_takes(self, engine, speech, folder):
-        """Provenance shared by all takes of a request."""
-        from ..types import FPS
-        from .speech.audio import sound_hash
-
-        info = engine.info()
-        return {
-            "engine": info.get("engine", "thunder"),
-            "fps": FPS,
-            "channels": list(info.get("channels", [])),
-            "audio": sound_hash(speech),
-            "weights": info.get("weights", ""),
-            "device": str(info.get("device", "cpu")),
-            "folder": folder,
-        }
-
     def _score(self, args, progress):
-        from .speech.audio import read_sound
-
         folder = self._folder_for_arrays(args)
         motion = self._motion(args)
-        speech = read_sound(arguments.text(args, "sound"), progress.reading)
+        speech = self._sound(args, progress)
         asked, seed = arguments.asked(args), arguments.seed(args)
         score = self._loaded(progress).score(speech, motion, asked, seed)
         file = os.path.join(folder, "score_per_frame.npy")
@@ -348,14 +326,12 @@ class Worker:
         return {"total": float(score.total), "per_frame": file}
 
     def _closures(self, args, progress):
-        from .speech.audio import read_sound
-
         text = args.get("text")
         if not isinstance(text, str):
             raise BadRequest("No transcript was given: enter what the voice says")
         if len(text) > LONGEST_TRANSCRIPT:
             raise BadRequest(f"The transcript has {len(text):,} letters: enter only what the voice says")
-        speech = read_sound(arguments.text(args, "sound"), progress.reading)
+        speech = self._sound(args, progress)
         engine = self._loaded(progress)
         progress(0.2, "Analyzing the voice")
         closures, pauses, words = engine.closures(speech, text)
@@ -363,11 +339,10 @@ class Worker:
         return {"closures": answer, "pauses": [list(each) for each in pauses], "words": [list(each) for each in words]}
 
     def _listen(self, args, progress):
-        from .speech.audio import read_sound, write_sound
+        from .speech.audio import write_sound
 
         motion = self._motion(args)
-        voice = args.get("voice")
-        voice = None if voice is None else read_sound(arguments.text(args, "voice"), progress.reading)
+        voice = None if args.get("voice") is None else self._sound(args, progress, "voice")
         out = arguments.text(args, "out")
         engine = self._loaded(progress)
         progress(0.2, "Generating speech")
@@ -408,6 +383,13 @@ class Worker:
         "release": _release,
         "quit": _quit,
     }
+
+    def _sound(self, args, progress, name="sound", may_be_silent=False):
+        """The sound that a request names, read as the first 2 % of the work."""
+        from .speech.audio import read_sound
+
+        path = arguments.text(args, name)
+        return read_sound(path, lambda fraction: progress(0.02 * fraction, "Reading the sound"), may_be_silent)
 
     def _folder_for_arrays(self, args):
         folder = args.get("folder") or self.folder
@@ -454,10 +436,6 @@ class _Progress:
             }
         )
 
-    def reading(self, fraction):
-        """Report the share of the sound that has been read, as the first 2 % of the work."""
-        self(0.02 * fraction, "Reading the sound")
-
     def give(self, event):
         """Send the client an event other than progress, unless the request was cancelled."""
         if self.flag.is_set():
@@ -467,39 +445,24 @@ class _Progress:
 
 def _save_take(take, folder, number):
     """Write a take's arrays to files; returns the take's entry for the client."""
-    motion, arrays = take.motion, dict[str, str]()
-    for name, array in (
-        ("expression", motion.expression),
-        ("jaw", motion.jaw),
-        ("head", motion.head),
-        ("eyes", motion.eyes),
-        ("opening", take.opening),
-        ("width", take.width),
-        ("drift", None if take.score is None else take.score.per_frame),
-    ):
-        arrays[name] = None
-        if array is not None:
-            arrays[name] = f"take_{number:02d}_{name}.npy"
-            save_array(os.path.join(folder, arrays[name]), array)
-    score = None if take.score is None else float(take.score.total)
-    return {"seed": int(take.seed), "score": score, "provenance": take.provenance, **arrays}
+    arrays = {name: getattr(take.motion, name) for name in ("expression", "jaw", "head", "eyes")}
+    arrays |= {"opening": take.opening, "width": take.width, "drift": take.score and take.score.per_frame}
+    files = {name: None if array is None else f"take_{number:02d}_{name}.npy" for name, array in arrays.items()}
+    for name, file in files.items():
+        if file is not None:
+            save_array(os.path.join(folder, file), arrays[name])
+    return {"seed": int(take.seed), "score": take.score and float(take.score.total), "provenance": take.provenance, **files}
 
 
 def import_engine():
-    """The Engine class; NoEngine in a Python that is too old or lacks a package, OutOfMemory where there is too little."""
+    """The Engine class; NoEngine in a Python that is too old."""
     if sys.version_info < OLDEST_PYTHON:
         raise NoEngine(
             f"“{sys.executable}” is Python {sys.version_info[0]}.{sys.version_info[1]} and the engine needs "
             f"{OLDEST_PYTHON[0]}.{OLDEST_PYTHON[1]} or newer: choose another Python"
         )
-    try:
-        from .engine import Engine
-    except Exception as error:
-        if is_out_of_memory(error):
-            raise OutOfMemory(_TOO_LITTLE_TO_LOAD) from error
-        if isinstance(error, ImportError):
-            raise _lacks(error) from error
-        raise
+    from .engine import Engine
+
     return Engine
 
 
@@ -555,18 +518,6 @@ def _plain(value):
     if hasattr(value, "tolist"):
         return value.tolist()
     return str(value)
-
-
-def _versions():
-    from importlib import metadata
-
-    versions = {"python": ".".join(map(str, sys.version_info[:3]))}
-    for package in ("onnxruntime", "torch", "numpy"):
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            versions[package] = None
-    return versions
 
 
 def main():

@@ -28,17 +28,12 @@ class Shape:
     """Positions of the articulators, each [T] millimetres above rest; rest is the head with closed mouth.
 
     gap: height between the inner lips' middles.  rise: height of the upper lip.  incisors: height between the incisors'
-    edges, more than at rest.  bare: how much more of the lower teeth the lower lip shows; gap = rise + incisors + bare.
+    edges, more than at rest.  The rest of the gap is what the lower lip bares of the lower teeth.
     """
 
     gap: np.ndarray
     rise: np.ndarray
     incisors: np.ndarray
-
-    @property
-    def bare(self) -> np.ndarray:
-        """Additional height of the lower teeth shown by the lower lip, relative to rest, [T] mm."""
-        return self.gap - self.rise - self.incisors
 
 
 @dataclass(frozen=True)
@@ -48,7 +43,8 @@ class Articulators:
     points: of the head; in their order the upper and the lower inner lip, the tongue's tip, the edges of the upper and of the
     lower incisors, and the surface of the lower lip's middle.  names: the head's channels.  upper_edge, lower_edge, lip: their indices
     among the points.  overlap: millimetres by which the incisors' edges pass each other at rest.
-    front [X, Y]: depth map of the upper incisors (millimetres, −inf outside) over `corner` [2] in steps of 0.5.
+    front [X + 2, Y + 2]: depth map of the upper incisors (millimetres, −inf outside) over `corner` [2] in steps of 0.5, and a margin in
+    which whatever is outside has its place.
     """
 
     points: SkinnedPoints
@@ -65,7 +61,7 @@ class Articulators:
         """Those of a head in our layout. Raises BadHead if it has no teeth."""
         v = 1e3 * head.v_template.astype(np.float64)
         upper, lower = _incisors(head, v)
-        edges = [ids[_near_the_edge(v[ids, 1], side)] for ids, side in ((upper, -1), (lower, 1))]
+        edges = [upper[v[upper, 1] < v[upper, 1].min() + _EDGE_MM], lower[v[lower, 1] > v[lower, 1].max() - _EDGE_MM]]
         tongue = head.mouth_vertices[head.mouth_parts == TONGUE]
         if not len(tongue):
             raise BadHead("This head has no tongue to speak with: use the bundled one")
@@ -85,10 +81,6 @@ class Articulators:
             *_front(head, v, upper),
         )
 
-    def place(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Positions [T, K, 3] of the points in millimetres, at expression [T, n] and jaw rotation vectors [T, 3]."""
-        return 1e3 * self.points.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
-
     def shape(self, expression: np.ndarray, jaw: np.ndarray) -> Shape:
         """The mouth's shape over a motion, expression columns in the head's own order."""
         return self.shape_at(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
@@ -102,14 +94,15 @@ class Articulators:
     @cached_property
     def _measured(self) -> tuple[SkinnedPoints, slice, slice]:
         """The few points that `shape` needs, since it is called dozens of times per take: the lips' middles, and the edge of each row of
-        teeth, as one point if it moves rigidly with the jaw; and the indices of the edges among them."""
-        every = np.eye(len(self.points.rest))
-        rows = [every[:2]]
-        for edge in (self.upper_edge, self.lower_edge):
-            alike = np.ptp(self.points.jaw_weight[edge]) == 0
-            rows.append(every[edge].mean(0, keepdims=True) if alike else every[edge])
+        teeth; and the indices of the edges among them."""
+        rows = [np.eye(2, len(self.points.rest)), self._shares_of(self.upper_edge), self._shares_of(self.lower_edge)]
         ends = np.cumsum([len(part) for part in rows])
         return self.points.combined(np.concatenate(rows)), slice(ends[0], ends[1]), slice(ends[1], ends[2])
+
+    def _shares_of(self, edge: slice) -> np.ndarray:
+        """Shares [k, K] of the points in an edge of teeth, which is one point if it moves rigidly with the jaw."""
+        shares = np.eye(len(self.points.rest))[edge]
+        return shares.mean(0, keepdims=True) if np.ptp(self.points.jaw_weight[edge]) == 0 else shares
 
     def gap_and_rise_slopes(self, channel: int, turn: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Derivatives of `Shape`'s gap and rise by a channel, each [T] mm, at the jaw's rotation matrices [T, 3, 3]; they are the same at
@@ -119,21 +112,13 @@ class Articulators:
 
     @cached_property
     def _tongue_tip(self) -> SkinnedPoints:
-        """The tongue's tip and the upper edge, as one point if it moves rigidly with the jaw."""
-        every = np.eye(len(self.points.rest))
-        edge = every[self.upper_edge]
-        alike = np.ptp(self.points.jaw_weight[self.upper_edge]) == 0
-        return self.points.combined(np.concatenate([every[2:3], edge.mean(0, keepdims=True) if alike else edge]))
+        """The tongue's tip and the upper edge."""
+        return self.points.combined(np.concatenate([np.eye(3, len(self.points.rest))[2:], self._shares_of(self.upper_edge)]))
 
     def tongue_tip(self, expression: np.ndarray, turn: np.ndarray) -> np.ndarray:
         """Height and depth of the tongue's tip beyond the upper incisors' edges, [T, 2] mm, at the jaw's rotation matrices [T, 3, 3]."""
         placed = 1e3 * self._tongue_tip.place(np.asarray(expression, np.float64), turn)[..., 1:]
         return placed[:, 0] - placed[:, 1:].mean(1)
-
-    @cached_property
-    def _front_in_margins(self) -> np.ndarray:
-        """The depth map with a margin of minus infinity, where whatever is outside has its place."""
-        return np.pad(self.front, 1, constant_values=-np.inf)
 
     @cached_property
     def _lip(self) -> SkinnedPoints:
@@ -144,31 +129,20 @@ class Articulators:
         """Whether the lower lip's surface moves straight over the whole range of a channel: shapes of two keys end at 1."""
         return not (self._lip.pairs == channel).any()
 
-    def tongue_between_teeth(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Millimetres [T] by which the tongue's tip is in front of the upper incisors' edges; minus infinity above or below them."""
-        placed = self.place(expression, jaw)
-        tip, upper, lower = placed[:, 2], placed[:, self.upper_edge].mean(1), placed[:, self.lower_edge].mean(1)
-        between = (tip[:, 1] < upper[:, 1]) & (tip[:, 1] > lower[:, 1] - 0.5)
-        return np.where(between, tip[:, 2] - upper[:, 2], -np.inf)
-
-    def lip_to_teeth(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
-        """Distance of the lower lip from the upper incisors, [T] millimetres; negative where it intersects them.
-
-        Above their edges the lip is measured from their front, below from the edges.
-        """
-        return self.apart(self.lip_surface(expression, jaw))
-
     def lip_surface(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Positions [T, K, 3] of the lower lip's surface in millimetres."""
         return 1e3 * self._lip.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
 
     def apart(self, lip: np.ndarray) -> np.ndarray:
-        """Distance of a lower lip's surface [T, K, 3] from the upper incisors, as `lip_to_teeth`."""
-        depths = self._front_in_margins
+        """Distance of a lower lip's surface [T, K, 3] from the upper incisors, [T] millimetres; negative where it intersects them.
+
+        Above their edges the lip is measured from their front, below from the edges.
+        """
         column, row = (
-            np.floor((lip[..., axis] - self.corner[axis]) / _GRID_MM).clip(-1, self.front.shape[axis]).astype(int) + 1 for axis in (0, 1)
+            (np.floor((lip[..., axis] - self.corner[axis]) / _GRID_MM) + 1).clip(0, self.front.shape[axis] - 1).astype(int)
+            for axis in (0, 1)
         )
-        distance = lip[..., 2] - depths.ravel().take(column * depths.shape[1] + row)
+        distance = lip[..., 2] - self.front.ravel().take(column * self.front.shape[1] + row)
         beside = np.isinf(distance)
         points, edges = lip[beside], 1e3 * self.points.rest[self.upper_edge]
         # Every edge in a row of its own: numpy takes the least of long columns many times faster than that of short rows.
@@ -190,11 +164,6 @@ def _incisors(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return front[~moved], front[moved]
 
 
-def _near_the_edge(height: np.ndarray, side: int) -> np.ndarray:
-    """True for heights [n] within _EDGE_MM of the highest (side 1) or lowest (side −1)."""
-    return side * height > (side * height).max() - _EDGE_MM
-
-
 def _lower_lip(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Surface points of the lower lip's middle, red to inside: vertex ids [K, 4] of the quad each lies in, and shares [K, 4]."""
     rings = head.mouth_vertices[head.mouth_parts == LIPS].reshape(regions.LIP_RINGS, regions.LIP_AROUND)
@@ -207,7 +176,7 @@ def _lower_lip(head: Head, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _front(head: Head, v: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(front [X, Y], corner [2]) of the upper incisors: the foremost of their surface over a grid of x and y, millimetres."""
+    """(front [X + 2, Y + 2], corner [2]) of the upper incisors: the foremost of their surface over a grid of x and y, millimetres."""
     low = v[upper].min(0)[:2]
     shape = (int(2 * INCISORS_MM / _GRID_MM) + 2, int(_FRONT_MM / _GRID_MM))
     front = np.full(shape, -np.inf)
@@ -219,7 +188,7 @@ def _front(head: Head, v: np.ndarray, upper: np.ndarray) -> tuple[np.ndarray, np
     cell = np.floor((spread[:, :2] - low) / _GRID_MM).astype(int)
     inside = ((cell >= 0) & (cell < shape)).all(1)
     np.maximum.at(front, tuple(cell[inside].T), spread[inside, 2])
-    return front, low
+    return np.pad(front, 1, constant_values=-np.inf), low
 
 
 @lru_cache(maxsize=1)

@@ -36,6 +36,7 @@ _SHORT_LETTERS, _SHORT_ENOUGH = 2, 3
 _LOST = {
     "jawOpen": "the mouth does not open: no speech is possible",
     "jawLeft": "the jaw does not swing to the side",
+    "jawRight": "the jaw does not swing to the side",
     "jawForward": "the chin does not come forward on “sh” and in anger",
     "mouthClose": "the lips do not meet while the jaw is open: P, B and M are said with the whole jaw",
     "mouthFunnel": "the lips do not funnel: “sh”, “ch” and an open “o” look flat",
@@ -45,6 +46,7 @@ _LOST = {
     "mouthShrugLower": "the chin does not push the lower lip up",
     "mouthShrugUpper": "the upper lip is not pushed up with the lower",
     "mouthLeft": "the mouth does not shift to the side",
+    "mouthRight": "the mouth does not shift to the side",
     "mouthDimple": "no dimples beside the mouth",
     "mouthFrown": "the corners do not go down: no sadness",
     "mouthLowerDown": "the lower teeth do not show: S, Z and “ee” look tight",
@@ -102,9 +104,6 @@ class Recognised:
     shapes: dict[str, dict[str, float]]
     fallbacks: dict[str, str]
     proper: int
-
-    def __len__(self) -> int:
-        return len(self.shapes)
 
 
 @lru_cache(maxsize=1)
@@ -214,17 +213,14 @@ def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Recognised | N
 
     others: names of the character's objects and bones, in which some conventions leave their mark.
     """
-    best, best_rank = None, None
     marks = {spelling(name) for name in (*names, *others)} | {name.lower() for name in (*names, *others)}
-    for convention in conventions():
-        explained = explain(convention, names)
-        if not explained.shapes:
-            continue
-        marked = sum(_is_marked(mark, marks) for mark in convention.marks)
-        rank = (len(explained) - len(explained.fallbacks), marked, explained.proper, -convention.order)
-        if best_rank is None or rank > best_rank:
-            best, best_rank = explained, rank
-    return best
+
+    def rank(found: Recognised) -> tuple[int, int, int, int]:
+        marked = sum(_is_marked(mark, marks) for mark in found.convention.marks)
+        return len(found.shapes) - len(found.fallbacks), marked, found.proper, -found.convention.order
+
+    explained = [explain(convention, names) for convention in conventions()]
+    return max((found for found in explained if found.shapes), key=rank, default=None)
 
 
 def _is_marked(mark: str, names: set[str]) -> bool:
@@ -245,24 +241,13 @@ def explain(convention: Convention, names: Sequence[str]) -> Recognised:
     for channel, alternatives in convention.keys.items():
         chosen = next((each for each in alternatives if all(spelling(name) in spelt for name in each)), None)
         if chosen is None:  # one half of a split shape is better than none
-            partly = [each for each in alternatives if 2 * sum(spelling(name) in spelt for name in each) >= len(each)]
-            chosen = partly[0] if partly else None
+            chosen = next((each for each in alternatives if 2 * sum(spelling(name) in spelt for name in each) >= len(each)), None)
         proper += chosen is alternatives[0]
         if chosen is not None:
             shapes[channel] = {actual: weight for name, weight in chosen.items() for actual in spelt.get(spelling(name), ())}
-    shapes, used = with_fallbacks(shapes)
-    return Recognised(convention, shapes, used, proper)
-
-
-def with_fallbacks(shapes: dict[str, dict[str, float]]) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """Shapes with fallbacks for the channels that lack one, and {channel: whose shapes it uses}."""
-    made = dict(shapes)
-    used = {}
-    for channel, (other, weight) in FALLBACKS.items():
-        if channel not in shapes and other in shapes:
-            made[channel] = {name: weight * w for name, w in shapes[other].items()}
-            used[channel] = other
-    return made, used
+    used = {channel: other for channel, (other, _) in FALLBACKS.items() if channel not in shapes and other in shapes}
+    made = {channel: {name: FALLBACKS[channel][1] * weight for name, weight in shapes[other].items()} for channel, other in used.items()}
+    return Recognised(convention, shapes | made, used, proper)
 
 
 def loss(channel: str) -> str:
@@ -271,10 +256,6 @@ def loss(channel: str) -> str:
     side = {"Left": "on the left, ", "Right": "on the right, "}.get(channel[len(stem) :], "")
     if channel.startswith(GAZE):
         stem, side = "eyeLook", ""
-    elif channel in ("jawRight", "mouthRight"):
-        stem, side = stem + "Left", ""
-    elif channel in ("jawLeft", "mouthLeft"):
-        side = ""
     return side + _LOST.get(stem, "this movement is not seen")
 
 

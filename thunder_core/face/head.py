@@ -12,6 +12,7 @@ from ..arrays import read_npz, Unreadable
 from ..errors import BadHead
 from ..files import not_a_file
 from ..shipped import WEIGHTS
+from .unpickle import unpickle
 
 HEAD_FILE = WEIGHTS / "head.npz"
 JOINT_NAMES = ("root", "neck", "jaw", "eye_left", "eye_right")
@@ -106,11 +107,8 @@ class Head:
         return self.J_regressor.astype(np.float64) @ self.v_template.astype(np.float64)
 
     def channel(self, name: str) -> int:
-        """Index of an expression channel; KeyError if this head has none of that name."""
-        try:
-            return self.expression_names.index(name)
-        except ValueError:
-            raise KeyError(f"This head has no channel named {name}.") from None
+        """Index of an expression channel; ValueError if this head has none of that name."""
+        return self.expression_names.index(name)
 
 
 def load_head(path: str | Path | None = None) -> Head:
@@ -133,10 +131,11 @@ def read_head(path: Path) -> Head:
         raise BadHead(f"{problem}: choose a file that is a head")
     if not path.is_file():
         raise BadHead(f"There is no head file at {path}: choose a file that exists")
-    data = _read_pickle(path) if path.suffix.lower() == ".pkl" else _read_npz(path)
+    data = unpickle(path) if path.suffix.lower() == ".pkl" else _read_npz(path)
     if "expression_names" in data and "mouth_vertices" in data:
         return _check(path, _ours(path, data))
-    return _in_metres(path, _check(path, _flame(path, data)))
+    head = _in_metres(path, _check(path, _flame(path, data)))
+    return replace(head, polygon_material=_eyes_of_flame(head))
 
 
 def _read_npz(path):
@@ -146,12 +145,6 @@ def _read_npz(path):
         raise BadHead(f"{path.name} {reason}, so it is not read as a head: choose an .npz of plain arrays or a FLAME .pkl") from None
     except OSError as problem:
         raise BadHead(f"{path.name} cannot be opened ({problem.strerror}): choose a file you may read") from None
-
-
-def _read_pickle(path):
-    from .unpickle import unpickle
-
-    return unpickle(path)
 
 
 def _required(path, data, name):
@@ -220,13 +213,10 @@ def _names(path, data, name):
 
 def _ours(path, data):
     """A head from a file of ours."""
-    fields = _rig(path, data) | {"shapedirs": _array(path, data, "shapedirs")}
-    for name in ("polygons", "polygon_material", "mouth_vertices", "mouth_parts"):
-        fields[name] = _whole(path, data, name)
-    for name in ("material_colors", "regions"):
-        fields[name] = _array(path, data, name)
-    for name in ("expression_names", "material_names", "region_names"):
-        fields[name] = _names(path, data, name)
+    fields = _rig(path, data)
+    fields |= {name: _array(path, data, name) for name in ("shapedirs", "material_colors", "regions")}
+    fields |= {name: _whole(path, data, name) for name in ("polygons", "polygon_material", "mouth_vertices", "mouth_parts")}
+    fields |= {name: _names(path, data, name) for name in ("expression_names", "material_names", "region_names")}
     for name in _LANDMARKS:
         value = _whole(path, data, name)
         if value.size != 1:
@@ -287,7 +277,7 @@ def _flame(path, data):
         **fields,
         shapedirs=shapedirs,
         polygons=np.concatenate([faces, np.full((len(faces), 1), -1, np.int32)], 1),
-        polygon_material=_eyes_of_flame(fields),
+        polygon_material=np.zeros(len(faces), np.int32),
         material_names=tuple(_FLAME_LOOK),
         material_colors=np.array(list(_FLAME_LOOK.values()), np.float32),
         expression_names=tuple(f"expression{i + 1:03d}" for i in range(shapedirs.shape[2])),
@@ -300,22 +290,12 @@ def _flame(path, data):
     )
 
 
-def _eyes_of_flame(fields):
-    """Material of every triangle of a FLAME file: skin, and on the eyeballs white, iris and pupil by the angle from ahead."""
-    faces, weights, points = fields["f"], fields["weights"], fields["v_template"].astype(np.float64)
-    count = len(points)
-    if (
-        weights.shape != (count, 5)
-        or fields["J_regressor"].shape != (5, count)
-        or not faces.size
-        or not 0 <= faces.min() <= faces.max() < count
-    ):
-        return np.zeros(len(faces), np.int32)  # refused by the check that follows
-    joints = fields["J_regressor"].astype(np.float64) @ points
-    result = np.zeros(len(faces), np.int32)
-    middles = points[faces].mean(1)
+def _eyes_of_flame(head):
+    """Material of every triangle of a FLAME head: skin, and on the eyeballs white, iris and pupil by the angle from ahead."""
+    result = np.zeros(len(head.f), np.int32)
+    middles, joints = head.v_template.astype(np.float64)[head.f].mean(1), head.joints
     for joint in (EYE_LEFT, EYE_RIGHT):
-        ball = (weights[faces, joint] > 0.5).all(1)
+        ball = (head.weights[head.f, joint] > 0.5).all(1)
         out = middles - joints[joint]
         ahead = out[:, 2] / np.maximum(np.linalg.norm(out, axis=1), 1e-12)
         result[ball] = 1 + (ahead > _IRIS_COSINE)[ball] + (ahead > _PUPIL_COSINE)[ball]
@@ -389,12 +369,12 @@ def _check(path, head):
                 f"{name} in {path.name} has shape {value.shape} where {shape} is needed: "
                 "choose a FLAME model with five joints (root, neck, jaw, eyes)"
             )
-    landmarks = [getattr(head, name) for name in _LANDMARKS]
+    landmarks = np.array([getattr(head, name) for name in _LANDMARKS])
     for name, ids in (
         ("f", head.f),
         ("polygons", head.polygons),
         ("mouth_vertices", head.mouth_vertices),
-        ("landmarks", np.array(landmarks)),
+        ("landmarks", landmarks),
     ):
         lowest = -1 if name in ("polygons", "landmarks") else 0
         if ids.size and (ids.min() < lowest or ids.max() >= count):

@@ -55,21 +55,18 @@ def preserve_contacts(before: Motion, after: Motion, channels: Sequence[str], ga
     """
     lips, names = bundled_lips(), list(channels)
     was = lips.gap(before, channels) if gap is None else gap
-    share = contact(was[:, lips.middle])
+    middle = was[:, lips.middle]
+    share = contact(middle)
     expression, jaw = after.expression.astype(np.float64), after.jaw.astype(np.float64)
     for column, name in enumerate(names):
         if name.startswith(LIP_OPENERS):
             less = np.minimum(expression[:, column], before.expression[:, column])
             expression[:, column] += share * (less - expression[:, column])
-    met = _meet(lips, replace(after, expression=expression, jaw=jaw), names, before, was, share)
+    opened_less = replace(after, expression=expression, jaw=jaw)
+    is_now = lips.middle_gap(opened_less, names)
+    wanted = np.maximum(is_now + share * (middle - is_now), np.minimum(middle, 0.0))
+    met = set_gap(lips, opened_less, names, wanted, before)
     return _with_contacts(lips, before, met, names, was, share)
-
-
-def _meet(lips: Lips, motion: Motion, names: list[str], before: Motion, was: np.ndarray, share: np.ndarray) -> Motion:
-    """The motion with its lips' former gap in the middle, by the share [T], through mouthClose and then the jaw."""
-    is_now, was = lips.middle_gap(motion, names), was[:, lips.middle]
-    wanted = is_now + share * (was - is_now)
-    return set_gap(lips, motion, names, np.maximum(wanted, np.minimum(was, 0.0)), before)
 
 
 def set_gap(lips: Lips, motion: Motion, names: Sequence[str], wanted: np.ndarray, before: Motion | None = None) -> Motion:
@@ -174,10 +171,8 @@ def part_lips(motion: Motion, channels: Sequence[str], at: float) -> tuple[Motio
     left, right = _closure_at(gap, at, motion.fps)
     rows = slice(left + 1, right)
     part = motion.part(rows)
-    x = (np.arange(left + 1, right) - left) / (right - left)
-    ease = smoothstep(x)[:, None]
-    expression, jaw = part.expression.astype(np.float64), part.jaw.astype(np.float64)
-    mouth = in_group(names, MOUTH)
+    ease = smoothstep((np.arange(left + 1, right) - left) / (right - left))[:, None]
+    expression, mouth = part.expression.astype(np.float64), in_group(names, MOUTH)
     ends = motion.expression[[left, right]][:, mouth].astype(np.float64)
     expression[:, mouth] = ends[0] + ease * (ends[1] - ends[0])
     jaw = motion.jaw[left] + ease * (motion.jaw[right] - motion.jaw[left])

@@ -7,7 +7,7 @@ import csv
 import os
 import re
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TextIO
 
@@ -120,25 +120,15 @@ def read(path: str | os.PathLike, channels: Sequence[str]) -> Motion:
 
 
 def _table_of(file: TextIO, name: str) -> tuple[list[str], list[str], np.ndarray]:
-    """Names of the columns that are known, timecodes [T], values [T, columns]. Raises BadRequest, csv.Error.
-
-    Row by row: the text of a file takes ten times its size in memory."""
-    known = {each.lower(): each for each in NAMES}
-    heading: dict[str, int] = {}
+    """Names of the columns that are known, timecodes [T], values [T, columns]. Raises BadRequest, csv.Error."""
+    known, rows = {each.lower(): each for each in NAMES}, _rows_of(file, name)
+    heading = {each.strip().lower(): place for place, each in enumerate(next(rows, []))}
+    columns = {known[each]: place for each, place in heading.items() if each in known}
+    if "timecode" not in heading or "jawOpen" not in columns:
+        raise BadRequest(f"“{name}” has no columns “Timecode” and “JawOpen”: choose a CSV file of Live Link Face")
     codes: list[str] = []
     values = array("d")
-    while line := file.readline(_LONGEST_LINE + 1):
-        if len(line) > _LONGEST_LINE:
-            raise BadRequest(f"“{name}” has a line of more than {_LONGEST_LINE:,} letters: choose a CSV file of Live Link Face")
-        row = next(csv.reader([line]), [])
-        if not row:
-            continue
-        if not heading:
-            heading = {each.strip().lower(): place for place, each in enumerate(row)}
-            columns = {known[each]: place for each, place in heading.items() if each in known}
-            if "timecode" not in heading or "jawOpen" not in columns:
-                raise BadRequest(f"“{name}” has no columns “Timecode” and “JawOpen”: choose a CSV file of Live Link Face")
-            continue
+    for row in rows:
         try:
             values.extend([float(row[place]) for place in columns.values()])
             codes.append(row[heading["timecode"]])
@@ -148,11 +138,19 @@ def _table_of(file: TextIO, name: str) -> tuple[list[str], list[str], np.ndarray
             ) from error
         if len(codes) > _MOST_ROWS:
             raise BadRequest(f"“{name}” holds more than {_MOST_ROWS:,} frames: choose a shorter recording")
-    if not heading:
-        raise BadRequest(f"“{name}” has no columns “Timecode” and “JawOpen”: choose a CSV file of Live Link Face")
     if not codes:
         raise BadRequest(f"“{name}” holds no frames: record again")
     return list(columns), codes, np.array(values).reshape(len(codes), len(columns))
+
+
+def _rows_of(file: TextIO, name: str) -> Iterator[list[str]]:
+    """The rows of a file that hold something, one at a time: the text of a file takes ten times its size in memory. Raises BadRequest,
+    csv.Error."""
+    while line := file.readline(_LONGEST_LINE + 1):
+        if len(line) > _LONGEST_LINE:
+            raise BadRequest(f"“{name}” has a line of more than {_LONGEST_LINE:,} letters: choose a CSV file of Live Link Face")
+        if row := next(csv.reader([line]), []):
+            yield row
 
 
 def _seconds(codes: list[str], name: str) -> np.ndarray:

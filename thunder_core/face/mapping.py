@@ -106,8 +106,7 @@ def motion_of(values: dict[str, np.ndarray], channels: Sequence[str], frames: in
     jaw = _joint(values, ("jaw",), jaw)
     eyes = _joint(values, ("eye_left", "eye_right"), eyes)
     head = _joint(values, ("neck",), None)
-    as_float32 = lambda array: None if array is None else array.astype(np.float32)  # noqa: E731
-    return Motion(expression, as_float32(jaw), as_float32(head), as_float32(eyes))
+    return Motion(expression, *(None if part is None else part.astype(np.float32) for part in (jaw, head, eyes)))
 
 
 def _joint(values, joints, default):
@@ -141,42 +140,6 @@ class Track:
     rest: float = 0.0
 
 
-class Driver:
-    """Converts a motion into the values of a rig's tracks and back.
-
-    tracks: the animated properties, in the order of the values.  parts, turns: how sources add up to them, as in Sum.
-    is_slow: whether a frame takes milliseconds, so that work with it needs small slices.
-    """
-
-    tracks: tuple[Track, ...]
-    parts: tuple[tuple[str, int, float], ...] = ()
-    turns: tuple[Turn, ...] = ()
-    is_slow = False
-
-    @property
-    def used(self) -> set[str]:
-        """The sources that move something."""
-        raise NotImplementedError
-
-    @property
-    def sums(self) -> Sums | None:
-        """The sums that can be read off the rig, for `visible`; None if that is the whole motion, carried over to another basis."""
-        return None
-
-    def prepare(self) -> Generator[float, None, None]:
-        """Load what `drive` and `read` need, in steps; without it they load it themselves when they are first called."""
-        return
-        yield
-
-    def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
-        """Values [T, tracks], float64, of a motion (any rate) whose expression columns are `channels`."""
-        raise NotImplementedError
-
-    def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
-        """The motion, with expression columns `channels`, of values [T, tracks]."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class Turn:
     """A bone that turns: its rotation vector is the sum of sources, in the head's axes.
@@ -202,12 +165,16 @@ class Turn:
         return {axis: added for axis, added in every.items() if added}
 
 
-class Sum(Driver):
-    """The general driver: every track is its rest value plus a weighted sum of sources, or part of such a turn.
+class Driver:
+    """Converts a motion into the values of a rig's tracks and back: every track is its rest value plus a weighted sum of sources, or
+    part of such a turn.
 
-    parts: (source, track, weight).  Reading is least squares over the parts, exact where one source has its
+    tracks: the animated properties, in the order of the values.  parts: (source, track, weight).  is_slow: whether a frame takes
+    milliseconds, so that work with it needs small slices.  Reading is least squares over the parts, exact where one source has its
     tracks to itself; sources that share tracks are kept within 0 … 2.
     """
+
+    is_slow = False
 
     def __init__(self, tracks: Iterable[Track], parts: Iterable[tuple[str, int, float]], turns: Iterable[Turn] = ()):
         self.tracks, self.parts, self.turns = tuple(tracks), tuple(parts), tuple(turns)
@@ -215,9 +182,11 @@ class Sum(Driver):
     @property
     def used(self) -> set[str]:
         """The sources that move something."""
-        return {source for source, _, weight in self.parts if weight} | {
-            source for turn in self.turns for source, _, weight in turn.parts if weight
-        }
+        return {source for parts in (self.parts, *(turn.parts for turn in self.turns)) for source, _, weight in parts if weight}
+
+    def prepare(self) -> Generator[float, None, None]:
+        """Load what `drive` and `read` need, in steps; without it they load it themselves when they are first called."""
+        yield from ()
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
         """Values [T, tracks], float64, of a motion (any rate) whose expression columns are `channels`."""
@@ -243,7 +212,7 @@ class Sum(Driver):
             local = rotation_vectors(values[:, turn.first : turn.first + turn.length], turn.mode)
             rotvec = local @ turn.basis if (turn.basis != np.eye(3)).any() else local
             columns += [rotvec[:, axis] for axis in turn.added]
-        return motion_of(_solve(columns, self.sums, len(values)), channels, len(values))
+        return motion_of(_solve(columns, self._sums, len(values)), channels, len(values))
 
     @cached_property
     def _added(self) -> dict[int, list[tuple[str, float]]]:
@@ -254,13 +223,18 @@ class Sum(Driver):
         return result
 
     @property
-    def sums(self) -> Sums:
-        """The sums that can be read off the rig, for `visible`: those of its tracks, and of the axes of its turns."""
+    def sums(self) -> Sums | None:
+        """The sums that can be read off the rig, for `visible`: those of its tracks, and of the axes of its turns. None if that is the
+        whole motion, carried over to another basis."""
+        return self._sums
+
+    @property
+    def _sums(self) -> Sums:
         return [*self._added.values(), *(added for turn in self.turns for added in turn.added.values())]
 
 
 def visible(motion: Motion, channels: Sequence[str], sums: Sums) -> Motion:
-    """What a rig with these sums (`Sum.sums`) shows of a motion whose expression columns are `channels`: what it is read as after its
+    """What a rig with these sums (`Driver.sums`) shows of a motion whose expression columns are `channels`: what it is read as after its
     tracks are filled. Parts that no track moves are at rest."""
     given, still = sources(motion, channels), np.zeros(motion.frames)
     columns = [sum((weight * given[source] for source, weight in added if source in given), still) for added in sums]

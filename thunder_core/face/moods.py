@@ -123,11 +123,6 @@ def _corners_at_rest(mood: str) -> float:
 _CORNERS_OF_MOODS = np.array([_corners_at_rest(mood) for mood in _MOODS])
 
 
-def _changes(mood: str) -> float:
-    """Deviations by which a mood moves a style's asymmetry."""
-    return MOODS[mood].changes.get("asymmetry", 0.0)
-
-
 def _ahead(values: np.ndarray) -> np.ndarray:
     """Values [T] 0 … 1 that rise a little before and fall a little after they do, without a jump from frame to frame."""
     return smooth(highest(values, 2 * _AHEAD_FRAMES + 1), _EASE_FRAMES)
@@ -192,19 +187,21 @@ class MoodPoses:
         where_quiet = _ahead(1 - speech) if quiet is None else quiet
         strengths = style[:, len(AXES) :]
         varied = 1.0 if felt is None else np.clip(felt, *_FELT)
-        if felt is not None:
-            self._vary(x, np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1))
+        if felt is not None:  # the model holds what shows a mood too still: it comes and goes
+            by = np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1)
+            x[:, self.showing] = np.clip(x[:, self.showing] * (1 + by[:, None]), 0.0, LARGEST_VALUE)
         for column, name in enumerate(_MOODS):
             strength = np.clip(strengths[:, column], 0.0, 1.0) * varied
             if not strength.any():
                 continue
             if MOODS[name].tempo < _SLOW_TEMPO:
-                self._slow(x, np.minimum(strength, 1.0))
+                for i in self.calm:  # what the sounds do not need
+                    x[:, i] += np.minimum(strength, 1.0) * (smooth(x[:, i], _SLOW_FRAMES) - x[:, i])
             if poses := POSES.get(name):
                 if parted is None:
                     gap = self.articulators.shape(expression, jaw).gap
                     parted = 1 - _ahead(1 - smoothstep(np.clip((gap - _PARTED_MM[0]) / (_PARTED_MM[1] - _PARTED_MM[0]), 0.0, 1.0)))
-                leans = "Left" if style[:, _ASYMMETRY].mean() + _changes(name) >= 0 else "Right"
+                leans = "Left" if style[:, _ASYMMETRY].mean() + MOODS[name].changes.get("asymmetry", 0.0) >= 0 else "Right"
                 for pose, where in zip(poses, (1 - speaks, speaks)):
                     self._put_on(x, jaw, pose, strength, where, parted * (1 - where_quiet), leans)
         for name, least in _held(style, np.clip(strengths, 0.0, 1.0) * np.reshape(varied, (-1, 1))).items():
@@ -230,15 +227,6 @@ class MoodPoses:
     def _unrounded(self, x: np.ndarray) -> np.ndarray:
         """Where corners are free of a rounded sound [T], 0 … 1, in x [T, n]."""
         return 1 - _ahead(np.clip(x[:, self.round].sum(1) / _ROUND, 0.0, 1.0))
-
-    def _vary(self, x: np.ndarray, by: np.ndarray) -> None:
-        """Let what shows a mood come and go in x [T, n] in place, by a share [T] of what it is: the model holds it too still."""
-        x[:, self.showing] = np.clip(x[:, self.showing] * (1 + by[:, None]), 0.0, LARGEST_VALUE)
-
-    def _slow(self, x: np.ndarray, share: np.ndarray) -> None:
-        """Smooth in place what the sounds do not need, as far as share [T] says."""
-        for i in self.calm:
-            x[:, i] += share * (smooth(x[:, i], _SLOW_FRAMES) - x[:, i])
 
     def _put_on(  # noqa: PLR0913 (what one pose needs)
         self, x: np.ndarray, jaw: np.ndarray, pose: Pose, strength: np.ndarray, where: np.ndarray, parted: np.ndarray, leans: str

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from ..types import Motion
 from . import regions
 from .head import Head, JAW
 from .lips import TOUCH_MM
-from .mapping import Driver, Sum
+from .mapping import Driver
 from .skinning import SkinnedPoints
 
 MOST = 10.0  # largest coefficient, the end of a shape key's slider
@@ -67,10 +68,8 @@ class Fit:
 
     def gap(self, values: np.ndarray) -> np.ndarray:
         """Values [..., K, 3] of the points at the upper lip less those at the lower, [..., P, 3]."""
-        ends = []
-        for ids, shares in ((self.upper, self.upper_shares), (self.lower, self.lower_shares)):
-            ends.append((values[..., ids, :] * shares[..., None]).sum(-2))
-        return ends[0] - ends[1]
+        upper = (values[..., self.upper, :] * self.upper_shares[..., None]).sum(-2)
+        return upper - (values[..., self.lower, :] * self.lower_shares[..., None]).sum(-2)
 
     def opening(self, values: np.ndarray) -> np.ndarray:
         """Height of the gap between the lips along them over its height at rest, [T, P], metres; values [T, K, 3]."""
@@ -199,32 +198,28 @@ class Retarget:
     def wanted(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Target positions of the other head's points, [T, K, 3] metres, for a motion of the bundled head."""
         bundled = self.bundled.points
-        placed = bundled.place(self._expression(motion, channels), rotvec_to_matrix(motion.jaw.astype(np.float64)))
+        expression = reordered(motion.expression, channels or self.bundled_channels, self.bundled_channels)
+        placed = bundled.place(expression, rotvec_to_matrix(motion.jaw.astype(np.float64)))
         return self.other.points.rest + self.scale * (placed - bundled.rest)
-
-    def _expression(self, motion, channels):
-        return reordered(motion.expression, channels or self.bundled_channels, self.bundled_channels)
 
     def to(self, motion: Motion, channels: Sequence[str] | None = None) -> Motion:
         """The motion of the other head, in its own basis; channels: names of the motion's columns, ours by default."""
-        jaw = motion.jaw.astype(np.float64) * self.turn
-        parts = [np.zeros((0, len(self.other.points.directions)))]
-        for start in range(0, motion.frames, _FRAMES):
-            piece = motion.part(slice(start, start + _FRAMES))
-            parts.append(self.other.solve(self.wanted(piece, channels), jaw[start : start + _FRAMES]))
-        return replace(motion, expression=np.concatenate(parts).astype(np.float32), jaw=jaw.astype(np.float32))
+        return _solved(self.other, motion, self.turn, lambda part: self.wanted(part, channels))
 
     def back(self, motion: Motion) -> Motion:
         """The motion of the bundled head that looks like a motion of the other. Its tongue, if it has none, stays at rest."""
-        jaw = motion.jaw.astype(np.float64) / self.turn
-        parts = [np.zeros((0, len(self.bundled_channels)))]
-        for start in range(0, motion.frames, _FRAMES):
-            rows = slice(start, start + _FRAMES)
-            turn = rotvec_to_matrix(motion.jaw[rows].astype(np.float64))
-            placed = self.other.points.place(motion.expression[rows].astype(np.float64), turn)
-            wanted = self.bundled.points.rest + (placed - self.other.points.rest) / self.scale
-            parts.append(self.bundled.solve(wanted, jaw[rows]))
-        return replace(motion, expression=np.concatenate(parts).astype(np.float32), jaw=jaw.astype(np.float32))
+        bundled, other = self.bundled.points, self.other.points
+        return _solved(self.bundled, motion, 1 / self.turn, lambda part: bundled.rest + (other.of_motion(part) - other.rest) / self.scale)
+
+
+def _solved(fit: Fit, motion: Motion, turn: float, wanted: Callable[[Motion], np.ndarray]) -> Motion:
+    """The motion in the basis of a fit, its jaw turned `turn` times as far; wanted: gives the places of the fit's points in a part."""
+    jaw = motion.jaw.astype(np.float64) * turn
+    parts = [np.zeros((0, len(fit.points.directions)))]
+    for start in range(0, motion.frames, _FRAMES):
+        rows = slice(start, start + _FRAMES)
+        parts.append(fit.solve(wanted(motion.part(rows)), jaw[rows]))
+    return replace(motion, expression=np.concatenate(parts).astype(np.float32), jaw=jaw.astype(np.float32))
 
 
 def between(head: Head, joints_move: bool = True) -> Retarget:
@@ -280,18 +275,14 @@ def measure(retarget: Retarget) -> Measure:
     """Measure a retarget on every single channel of the mouth at three jaw angles, also with the lips closed."""
     names = retarget.bundled_channels
     mouth = [i for i, name in enumerate(names) if name.startswith("mouth") and name != "mouthClose"]
-    rows, jaws = [], []
-    for angle in (0.0, 0.1, 0.2):
-        for closed in (False, True):
-            for channel in (None, *mouth):
-                row = np.zeros(len(names))
-                if channel is not None:
-                    row[channel] = 0.5
-                if closed and "mouthClose" in names:
-                    row[names.index("mouthClose")] = angle / JAW_OPEN_RADIANS
-                rows.append(row)
-                jaws.append([angle, 0.0, 0.0])
-    motion = Motion(np.array(rows, np.float32), np.array(jaws, np.float32))
+    faces = list(product((0.0, 0.1, 0.2), (False, True), (None, *mouth)))
+    motion = Motion(np.zeros((len(faces), len(names)), np.float32), np.zeros((len(faces), 3), np.float32))
+    motion.jaw[:, 0] = [angle for angle, _, _ in faces]
+    for row, (angle, closed, channel) in zip(motion.expression, faces):
+        if channel is not None:
+            row[channel] = 0.5
+        if closed and "mouthClose" in names:
+            row[names.index("mouthClose")] = angle / JAW_OPEN_RADIANS
     out, wanted = retarget.to(motion), retarget.wanted(motion)
     points, fit = retarget.other.points, retarget.other
     placed = points.place(out.expression.astype(np.float64), rotvec_to_matrix(out.jaw.astype(np.float64)))
@@ -323,15 +314,17 @@ def _turn_ratio(bundled: SkinnedPoints, other: SkinnedPoints, weight: np.ndarray
 class RetargetDriver(Driver):
     """Drives a rig that has another head's basis: keys named after its directions, bones for its joints.
 
-    rig: the driver of the rig's own coefficients and joints; its sources are the other head's direction names.
+    rig: the driver of the rig's own coefficients and joints; its sources are the other head's direction names.  names: these.
     make: creates the retarget on first use, since rigs are often inspected without being moved.
     """
 
+    sums = None  # type: ignore[assignment]  # the whole motion is shown
+
     is_slow = True  # each frame is solved for
 
-    def __init__(self, make: Callable[[], Retarget], rig: Sum, names: Sequence[str]):
-        self._make, self.rig, self.names = make, rig, tuple(names)
-        self.tracks, self.parts, self.turns = rig.tracks, rig.parts, rig.turns
+    def __init__(self, make: Callable[[], Retarget], rig: Driver, names: Sequence[str]):
+        super().__init__(rig.tracks, rig.parts, rig.turns)
+        self._make, self.names = make, tuple(names)
 
     @cached_property
     def retarget(self) -> Retarget:
@@ -352,11 +345,11 @@ class RetargetDriver(Driver):
 
     def drive(self, motion: Motion, channels: Sequence[str]) -> np.ndarray:
         """Values [T, tracks] of a motion of the bundled head whose expression columns are `channels`."""
-        return self.rig.drive(self.retarget.to(motion, channels), self.names)
+        return super().drive(self.retarget.to(motion, channels), self.names)
 
     def read(self, values: np.ndarray, channels: Sequence[str]) -> Motion:
         """The motion of the bundled head, with expression columns `channels`, of values [T, tracks]."""
-        motion = self.retarget.back(self.rig.read(values, self.names))
+        motion = self.retarget.back(super().read(values, self.names))
         columns = [self.retarget.bundled_channels.index(name) if name in self.retarget.bundled_channels else -1 for name in channels]
         expression = np.where(np.array(columns) >= 0, motion.expression[:, columns], 0).astype(np.float32)
         return replace(motion, expression=expression)

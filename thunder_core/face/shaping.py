@@ -115,21 +115,15 @@ EMOTIONS: dict[str, dict[str, float]] = {
 }
 
 
-def slider_of(channel: str) -> str:
-    """The field of Shape that strengthens a channel, "" if none does: gaze stays on its target.
+# Channels → the field of Shape that strengthens them, if it is not that of their region: lids narrow and widen with the brows, gaze stays
+# on its target, and mouthClose keeps lips together over an open jaw: half the jaw needs half of it.
+_SLIDERS = ((BLINKS, "blinks"), (LIDS, "upper_face"), (GAZE, ""), (LIP_CLOSE, "jaw"))
 
-    Lids narrow and widen with the brows; blinks have their own slider.
-    """
-    if channel.startswith(BLINKS):
-        return "blinks"
-    if channel.startswith(LIDS):
-        return "upper_face"
-    if channel.startswith(GAZE):
-        return ""
-    if channel == LIP_CLOSE:
-        return "jaw"  # it keeps lips together over an open jaw: half the jaw needs half of it
-    region = region_of(channel)
-    return region if region in ("mouth", "jaw", "upper_face") else ""
+
+def slider_of(channel: str) -> str:
+    """The field of Shape that strengthens a channel, "" if none does."""
+    slider = next((slider for group, slider in _SLIDERS if channel.startswith(group)), region_of(channel))
+    return slider if slider in ("blinks", "mouth", "jaw", "upper_face") else ""
 
 
 def shaped(
@@ -146,12 +140,9 @@ def shaped(
         None if part is None else np.array(part, np.float64) for part in (motion.expression, motion.jaw, motion.head, motion.eyes)
     )
     head = np.zeros_like(jaw) if head is None and "head.x" in EMOTIONS.get(shape.emotion, {}) else head
-    if shape.smoothing:
-        steady = [i for i, name in enumerate(channels) if not name.startswith(BLINKS)]
-        expression[:, steady] = smooth(expression[:, steady], shape.smoothing)
-        jaw = smooth(jaw, shape.smoothing)
-        head = None if head is None else smooth(head, shape.smoothing)
-        eyes = None if eyes is None else smooth(eyes, shape.smoothing)
+    steady = [i for i, name in enumerate(channels) if not name.startswith(BLINKS)]
+    expression[:, steady] = smooth(expression[:, steady], shape.smoothing)
+    jaw, head, eyes = (None if part is None else smooth(part, shape.smoothing) for part in (jaw, head, eyes))
     for column, name in enumerate(channels):
         slider = slider_of(name)
         if slider:

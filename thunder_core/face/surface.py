@@ -170,12 +170,6 @@ def pieces(count: int, triangles: np.ndarray) -> np.ndarray:
         label = new
 
 
-def edges_of(triangles: np.ndarray) -> np.ndarray:
-    """The edges [E, 2] of a mesh, each once, the lower vertex first."""
-    edges = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
-    return np.unique(edges, axis=0)
-
-
 def normals(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Outward unit normals of the vertices, [V, 3]; zero where a vertex has no triangle."""
     corners = points[triangles]

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -31,12 +33,11 @@ def unpickle(path: str | Path) -> dict:
     """
     path = Path(path)
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
+        if path.stat().st_size > MOST_BYTES:
             raise _Refused(f"is larger than {MOST_BYTES >> 20} MB")
         budget = _Budget()
-        with open(path, "rb") as file:
-            data = _FlameUnpickler(_Bounded(file, size), budget).load()
+        # From memory: a file of the system reserves what is asked of it before it looks how much it has.
+        data = _FlameUnpickler(io.BytesIO(path.read_bytes()), budget).load()
         if not isinstance(data, dict):
             raise _Refused("has no dictionary of arrays, so it is not a FLAME model")
         return {_text(key, budget): _plain(value, budget) for key, value in data.items() if isinstance(key, (str, bytes))}
@@ -48,19 +49,6 @@ def unpickle(path: str | Path) -> dict:
         raise BadHead(
             f"{path.name} is damaged or not a pickle ({type(problem).__name__}), and nothing in it was run: download the file again"
         ) from None
-
-
-class _Bounded:
-    """A file whose reads never request more than it holds: Python reserves memory before it looks."""
-
-    def __init__(self, file, size: int):
-        self.file, self.left = file, size
-        self.readline = file.readline
-
-    def read(self, size: int) -> bytes:
-        content = self.file.read(min(size, self.left))
-        self.left -= len(content)  # an upper bound of the remaining bytes: lines are not counted
-        return content
 
 
 class _Budget:
@@ -78,45 +66,29 @@ class _Budget:
             raise _Refused(f"claims more than {MOST_BYTES >> 20} MB of arrays")
 
 
-def _limited(step, check=None):
-    """An instruction of the unpickler that is counted, after `check` has looked at the stack."""
+# Where the stack holds the keys of a dictionary or the members of a set before an instruction makes it.
+_HASHED = {
+    pickle.SETITEM[0]: slice(-2, -1),
+    pickle.SETITEMS[0]: slice(None, None, 2),
+    pickle.DICT[0]: slice(None, None, 2),
+    pickle.ADDITEMS[0]: slice(None),
+    pickle.FROZENSET[0]: slice(None),
+}
+
+
+def _limited(step, hashed=slice(0)):
+    """An instruction of the unpickler that is counted, after a look at what it will hash (a part of the stack)."""
 
     def counted(self):
         self.steps += 1
         if self.steps > _MOST_STEPS:
             raise _Refused("has more parts than a FLAME model")
-        if check is not None:
-            check(self)
+        # A tuple of tuples of tuples takes for ever to hash, or ends the process for lack of stack.
+        if not all(isinstance(key, _KEYS) for key in self.stack[hashed]):
+            raise _Refused("keys a dictionary or set by something that is neither text nor number")
         step(self)
 
     return counted
-
-
-def _plain_key(unpickler):
-    _check_keys(unpickler.stack[-2:-1])
-
-
-def _plain_keys(unpickler):
-    _check_keys(unpickler.stack[::2])
-
-
-def _plain_items(unpickler):
-    _check_keys(unpickler.stack)
-
-
-def _check_keys(keys):
-    # A tuple of tuples of tuples takes for ever to hash, or ends the process for lack of stack.
-    if not all(isinstance(key, _KEYS) for key in keys):
-        raise _Refused("keys a dictionary or set by something that is neither text nor number")
-
-
-_CHECKS = {
-    pickle.SETITEM[0]: _plain_key,
-    pickle.SETITEMS[0]: _plain_keys,
-    pickle.DICT[0]: _plain_keys,
-    pickle.ADDITEMS[0]: _plain_items,
-    pickle.FROZENSET[0]: _plain_items,
-}
 
 
 class _FlameUnpickler(pickle._Unpickler):
@@ -126,9 +98,9 @@ class _FlameUnpickler(pickle._Unpickler):
     made again for every file, so a pickle that writes on them changes nothing for the next.
     """
 
-    dispatch = {code: _limited(step, _CHECKS.get(code)) for code, step in pickle._Unpickler.dispatch.items()}
+    dispatch = {code: _limited(step, _HASHED.get(code, slice(0))) for code, step in pickle._Unpickler.dispatch.items()}
 
-    def __init__(self, file: _Bounded, budget: _Budget):
+    def __init__(self, file: io.BytesIO, budget: _Budget):
         super().__init__(file, encoding="latin1")
         self.steps = 0
         self._allowed = _holders(budget)
@@ -156,7 +128,12 @@ class _FlameUnpickler(pickle._Unpickler):
 
 
 class _Placeholder:
-    """Base of all placeholders: stores the arguments and state in the pickle, and does nothing with them."""
+    """Base of all placeholders: stores the arguments and state in the pickle, and does nothing with them.
+
+    kind: what it stands for: array, dtype, scalar, chumpy (an array that wraps another), csc or csr (a sparse matrix), or other.
+    """
+
+    kind = "other"
 
     def __init__(self, *args):
         self.args, self.state = args, None
@@ -165,30 +142,15 @@ class _Placeholder:
         self.state = state
 
 
-class _Array(_Placeholder):
-    pass
-
-
-class _Dtype(_Placeholder):
-    pass
-
-
-class _Scalar(_Placeholder):
-    pass
-
-
-class _Sparse(_Placeholder):
-    pass
-
-
-class _Chumpy(_Placeholder):
-    pass
+def _kind(value) -> str:
+    """What a value of the pickle stands for; "" if it is no placeholder."""
+    return value.kind if isinstance(value, _Placeholder) else ""
 
 
 def _holders(budget):
     """(package, name) → placeholder for everything a FLAME pickle may name; fresh subclasses on every call."""
-    array, dtype, scalar, sparse, chumpy, other = (
-        type(base.__name__, (base,), {}) for base in (_Array, _Dtype, _Scalar, _Sparse, _Chumpy, _Placeholder)
+    array, dtype, scalar, chumpy, csc, csr, other = (
+        type(kind, (_Placeholder,), {"kind": kind}) for kind in ("array", "dtype", "scalar", "chumpy", "csc", "csr", "other")
     )
 
     def reconstruct(kind, *_):  # numpy's _reconstruct and copyreg's _reconstructor both begin with the class
@@ -212,7 +174,7 @@ def _holders(budget):
             raise _Refused("makes bytes in a way no head needs")
         return b""
 
-    table = {
+    table: dict[tuple[str, str], Callable] = {
         ("numpy", "ndarray"): array,
         ("numpy", "dtype"): dtype,
         ("numpy", "scalar"): scalar,
@@ -221,16 +183,16 @@ def _holders(budget):
         ("_codecs", "encode"): encode,
         ("__builtin__", "bytes"): no_bytes,
         ("builtins", "bytes"): no_bytes,
+        ("copy_reg", "_reconstructor"): reconstruct,
+        ("copyreg", "_reconstructor"): reconstruct,
         ("chumpy", "Ch"): chumpy,
+        ("scipy", "csc_matrix"): csc,
+        ("scipy", "csr_matrix"): csr,
+        ("scipy", "csc_array"): csc,
+        ("scipy", "csr_array"): csr,
     }
-    for name in ("csc_matrix", "csr_matrix", "csc_array", "csr_array"):
-        table["scipy", name] = type(name, (sparse,), {"format": name[:3]})
-    for module in ("copy_reg", "copyreg"):
-        table[module, "_reconstructor"] = reconstruct
-    for module in ("__builtin__", "builtins"):
-        # chumpy's bookkeeping, which is ignored
-        table[module, "object"] = table[module, "set"] = other
-    return table
+    bookkeeping = [(module, name) for module in ("__builtin__", "builtins") for name in ("object", "set")]  # chumpy's, which is ignored
+    return table | dict.fromkeys(bookkeeping, other)
 
 
 def _text(value, budget):
@@ -244,12 +206,12 @@ def _text(value, budget):
 def _plain(value, budget):
     """A held value as numpy array, number or string; a list of numbers and strings; None for anything else."""
     for _ in range(4):  # a chumpy array may wrap another
-        if not isinstance(value, _Chumpy):
+        if _kind(value) != "chumpy":
             break
         value = value.state.get("x") if isinstance(value.state, dict) else None
-    if isinstance(value, _Array):
+    if _kind(value) == "array":
         return _array(value, budget)
-    if isinstance(value, _Sparse):
+    if _kind(value) in ("csc", "csr"):
         return _dense(value, budget)
     if isinstance(value, (list, tuple)):
         budget.charge(64 * len(value))
@@ -259,7 +221,7 @@ def _plain(value, budget):
 
 def _single(value, budget):
     """A held number or string; None for anything else."""
-    if isinstance(value, _Scalar):
+    if _kind(value) == "scalar":
         if len(value.args) != 2:
             raise _Refused("holds a number without a value")
         dtype, raw = _dtype(value.args[0], budget), _bytes(value.args[1], budget)
@@ -278,7 +240,7 @@ def _bytes(raw, budget):
 
 def _dtype(held, budget):
     """The numpy dtype of a placeholder: numbers and truth values only."""
-    if not isinstance(held, _Dtype) or not held.args:
+    if _kind(held) != "dtype" or not held.args:
         raise _Refused("holds an array of an unknown kind")
     name = _text(held.args[0], budget)
     match = _NUMBER.fullmatch(name) if isinstance(name, str) else None
@@ -315,7 +277,7 @@ def _dense(held, budget):
     data, indices, start = (_plain(state.get(name), budget) for name in ("data", "indices", "indptr"))
     if len(shape) != 2 or not all(isinstance(part, np.ndarray) and part.ndim == 1 for part in (data, indices, start)):
         raise _Refused("holds a damaged sparse matrix")
-    rows, columns = shape if held.format == "csr" else shape[::-1]
+    rows, columns = shape if held.kind == "csr" else shape[::-1]
     sound = data.shape == indices.shape and start.shape == (rows + 1,) and indices.dtype.kind in "iu" and start.dtype.kind in "iu"
     # compared, not subtracted: differences of unsigned numbers are never negative
     sound = sound and (start[0], start[-1]) == (0, len(data)) and bool((start[1:] >= start[:-1]).all())
@@ -324,4 +286,4 @@ def _dense(held, budget):
     budget.charge(rows * columns * data.dtype.itemsize + 16 * (rows + len(data)))
     dense = np.zeros((rows, columns), data.dtype)
     np.add.at(dense, (np.repeat(np.arange(rows), np.diff(start.astype(np.int64))), indices.astype(np.int64)), data)
-    return dense if held.format == "csr" else dense.T
+    return dense if held.kind == "csr" else dense.T

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..engine.m2s.score import SMOOTH
+from ..engine.scorer import SMOOTH
 
 LAGS = (-4, -2, 0, 2, 4)  # frames at which a whole clip is compared
 _NEAR = 25  # frames over which curves are compared near a frame

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn, Tensor
 
-from ..engine.diffusion.denoiser import DenoiserConfig, first_noise
+from ..engine.diffusion import DenoiserConfig, first_noise
 from ..engine.weights import typed
 from .attention import attention
 from .weights import load_network

@@ -7,7 +7,7 @@ predicted by a linear map of the speech features, fitted to real faces. Further 
 the features of mesh-to-speech.
 
 To this opinion the plain correlation of the opening is added, with the model's expectation in the direction that was requested, without
-stresses of the take's own, and with what inner layers of the encoder predict of real lips (`speech.opening_map`): takes that stress what
+stresses of the take's own, and with what inner layers of the encoder predict of real lips (`speech.features`): takes that stress what
 the sound stresses come first. What these correlations lack with usual takes of the sound is given back, and a sound whose phones the
 encoder is less sure of costs points, so that scores of different sounds can be compared.
 
@@ -28,8 +28,7 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from ..direction import AXES, DIRECTION_NAMES
-from ..engine.m2s.judge import JudgeConfig, opening_and_width, SAID, silence, SILENT
-from ..engine.m2s.score import OFF_FRAMES, VOICED
+from ..engine.scorer import JudgeConfig, OFF_FRAMES, opening_and_width, SAID, silence, SILENT, VOICED
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..engine.weights import typed

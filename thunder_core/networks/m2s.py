@@ -11,7 +11,7 @@ import torch.nn.functional as F
 import torchaudio
 from torch import nn, Tensor
 
-from ..engine.m2s.listening import MeshToSpeechConfig
+from ..engine.m2s import MeshToSpeechConfig
 from ..engine.weights import typed
 from ..face.head import Head
 from .mel import BINS

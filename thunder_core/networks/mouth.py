@@ -10,7 +10,7 @@ import torch
 from torch import nn, Tensor
 
 from ..channels import Columns
-from ..engine.m2s.mouth import lip_places, LIPS, trained_mouth as trained_mouth
+from ..engine.m2s import lip_places, LIPS, trained_mouth as trained_mouth
 from ..face.head import Head
 from .smplx_layer import vertex_layer
 

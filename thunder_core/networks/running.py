@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from ..engine.m2s.judge import JudgeConfig
-from ..engine.m2s.vocoder import VocoderConfig
+from ..engine.scorer import JudgeConfig
+from ..engine.vocoder import VocoderConfig
 from ..engine.weights import typed
 from .denoiser import load_denoiser
 from .encoder import SpeechEncoder
@@ -31,7 +31,7 @@ class JudgeOfLips(Judge):
         self, speech: Tensor, lips: Tensor, expected: Tensor, asked: Tensor, plain: Tensor, opening: Tensor,
         features: Tensor | None = None, evidence: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        """Arguments as `m2s.judge.Judge.opinion`, with a batch's dimension → opinions [B, T, 2], in_all [B], hard [B, T]."""
+        """Arguments as `scorer.Judge.opinion`, with a batch's dimension → opinions [B, T, 2], in_all [B], hard [B, T]."""
         known = self.reference(speech, expected, asked)
         return self.opinion(lips, known, features, evidence), self.in_all(speech, lips, plain, opening), self.hard(speech, expected)
 
@@ -76,7 +76,7 @@ LOADED: dict[str, Callable[[Path, str], nn.Module]] = {
 
 
 class TorchNetwork:
-    """A network of a folder of weights on a device of torch's; called as `engine.graph.Graph`."""
+    """A network of a folder of weights on a device of torch's; called as `engine.network.Graph`."""
 
     def __init__(self, path: Path, device: str):
         """path: of NAME.safetensors, without the ending. Raises BadWeights."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network of the speaker embedding 𝒮(w): GE2E of Resemblyzer (Apache-2.0). `engine.speech.speaker` embeds a sound by it."""
+"""The network of the speaker embedding 𝒮(w): GE2E of Resemblyzer (Apache-2.0). `engine.vocoder` embeds a sound by it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ..engine.speech.speaker import WIDTH
+from ..engine.vocoder import WIDTH
 from .weights import load_network
 
 

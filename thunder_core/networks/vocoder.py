@@ -4,7 +4,7 @@
 A network that draws each spectral frame for itself cannot know how far a tone's phase has moved since the last one, nor do
 mesh-to-speech's soft mels show it. So the pitch is predicted from the frames, its phase is summed up over time, and the network (ConvNeXt
 blocks at 100 Hz) decides how loud the pulses and how loud the noise sound in every band of every frame. Both are products in
-the short-time Fourier domain and come back by one inverse transform. `engine.m2s.vocoder` makes the same sound in numpy.
+the short-time Fourier domain and come back by one inverse transform. `engine.vocoder` makes the same sound in numpy.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ..engine.m2s.vocoder import bands_to_bins, BREATH, DEEPEST, LOG_FLOOR, LOUDEST, TO_BINS, TOP, VocoderConfig, WINDOW
 from ..engine.speech.mel import BINS, HOP
 from ..engine.speech.pitch import CLASSES
+from ..engine.vocoder import bands_to_bins, BREATH, DEEPEST, LOG_FLOOR, LOUDEST, TO_BINS, TOP, VocoderConfig, WINDOW
 from ..engine.weights import typed
 from ..types import RATE
 from .weights import load_network

@@ -18,8 +18,8 @@ import numpy as np
 
 from ..engine.cards import ENDINGS
 from ..engine.speech.encoder import SpeechEncoder
-from ..engine.speech.speaker import SpeakerEncoder
-from ..engine.speech.units import Units
+from ..engine.speech.features import Units
+from ..engine.vocoder import SpeakerEncoder
 from ..face.head import Head
 from ..networks.m2s import MeshToSpeech
 from ..networks.weights import load_weights

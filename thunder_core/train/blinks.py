@@ -17,7 +17,7 @@ from torch import Tensor
 
 from ..channels import BLINKS, in_group
 from ..direction import AXES
-from ..engine.diffusion.sampling import sample
+from ..engine.diffusion import sample
 from ..face.head import Head
 from ..networks.denoiser import Denoiser
 from ..types import FPS

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..engine.m2s.mouth import TRAINED_MOUTH
+from ..engine.m2s import TRAINED_MOUTH
 from ..files import hash_of
 from .corpus import TEST_SPEAKERS, voices_in_words
 from .lip_kernels import count, KERNELS

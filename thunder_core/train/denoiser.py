@@ -16,7 +16,7 @@ from torch import nn, Tensor
 
 from ..channels import COEFFICIENTS, Columns, in_group, MOUTH
 from ..direction import DIRECTION_NAMES
-from ..engine.diffusion.sampling import alpha_bar, STEPS
+from ..engine.diffusion import alpha_bar, STEPS
 from ..engine.speech.encoder import LOUDNESS
 from ..face.head import Head
 from ..networks.denoiser import Denoiser, DenoiserConfig, noisy

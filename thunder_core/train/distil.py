@@ -18,8 +18,7 @@ from torch import nn, Tensor
 from tqdm import tqdm
 
 from ..direction import Direction
-from ..engine.diffusion.noise import seeded_noise
-from ..engine.diffusion.sampling import sample, solver_steps
+from ..engine.diffusion import sample, seeded_noise, solver_steps
 from ..engine.readings import reading
 from ..face.head import Head
 from ..files import part_of

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes the graphs of networks that ONNX Runtime computes (`engine.graph`), without their weights. Needs the package onnx."""
+"""Writes the graphs of networks that ONNX Runtime computes (`engine.network`), without their weights. Needs the package onnx."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from torch import nn, Tensor
 from torch.onnx import symbolic_helper
 
 from ..engine.cards import GRAPH
-from ..engine.graph import TRANSPOSED
+from ..engine.network import TRANSPOSED
 from ..engine.speech.mel import BINS
 from ..files import write_file
 from ..networks.denoiser import Denoiser

@@ -21,8 +21,7 @@ from tqdm import tqdm
 
 from ..channels import in_group, SPEECH
 from ..direction import AXES, Direction, MOODS, NEUTRAL
-from ..engine.m2s.judge import JudgeConfig, opening_and_width, PLAIN, STRESSED
-from ..engine.m2s.score import DAMPED, OFF_FRAMES, Scale, shift_frames, voiced
+from ..engine.scorer import DAMPED, JudgeConfig, OFF_FRAMES, opening_and_width, PLAIN, Scale, shift_frames, STRESSED, voiced
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap

@@ -18,8 +18,8 @@ from tqdm import tqdm
 
 from ..engine.network import processors
 from ..engine.speech.encoder import speech_features, SpeechEncoder
-from ..engine.speech.speaker import SpeakerEncoder
-from ..engine.speech.units import Units
+from ..engine.speech.features import Units
+from ..engine.vocoder import SpeakerEncoder
 from ..types import FPS, RATE
 from .augment import noise
 from .corpus import Corpus

@@ -10,8 +10,8 @@ import numpy as np
 from ..direction import Direction
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
-from ..engine.systems.performing import Progress
 from ..engine.systems.thunder import Thunder, VoiceFeatures
+from ..progress import Progress
 from ..types import FPS, Motion
 from .label import likeliest
 from .lip_kernels import fitted_to, identity
@@ -22,7 +22,7 @@ _CHANGE = 2.0  # cost of a change of phone at 25 frames per second, nats: half o
 
 
 class TeacherPerformer:
-    """`systems.performing.Performer` of the procedural animator.
+    """`engine.engine.Performer` of the procedural animator.
 
     It has phones per animation frame and no pitch; the corpus' performances use finer data.
     """

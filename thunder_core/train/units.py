@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from ..engine.speech.units import Units
+from ..engine.speech.features import Units
 
 
 def fit_units(features: np.ndarray, count: int, seed: int, rounds: int = 30) -> Units:

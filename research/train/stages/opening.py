@@ -12,7 +12,7 @@ import torch
 
 from research.train.opening import fit_opening
 from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.engine.speech.opening_map import NAME
+from thunder_core.engine.speech.features import OPENING as NAME
 from thunder_core.files import hash_of
 from thunder_core.train.stages.workspace import Workspace
 from thunder_core.types import RATE

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ....thunder_core.animation.commit.choice import Choice
+from ....thunder_core.animation.commit.before import Choice
 from ....thunder_core.errors import BadRequest
 
 _LONGEST_BLEND = 0.5  # longest blend with the animator's animation before and after a take, seconds

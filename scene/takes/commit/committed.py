@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the lines committed to the animation of a head; fast enough for every redraw."""
 
-from ....thunder_core.animation.commit import line_names
+from ....thunder_core.animation.commit import line_records
 from ....thunder_core.errors import ThunderError
 from ...animation import display
 from ...heads import head
@@ -18,7 +18,7 @@ def committed_to(mesh) -> set[str]:
     for target in rig.targets:
         if (animation := target.animation_data) is not None:
             actions += [animation.action, *(strip.action for track in animation.nla_tracks for strip in track.strips)]
-    known = (line_names.of(action) for action in dict.fromkeys(actions) if action is not None)
+    known = (line_records.lines_of(action) for action in dict.fromkeys(actions) if action is not None)
     return {line.name for lines in known if lines is not None for line in lines.lines}
 
 

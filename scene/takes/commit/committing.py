@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Generator
 
 from ....thunder_core.animation.commit import drawing, fitting, planning
-from ....thunder_core.animation.commit.choice import Choice, Report
+from ....thunder_core.animation.commit.before import Choice
+from ....thunder_core.animation.commit.drawing import Report
 from ...animation import display
 from ...heads import head
 from ...host.jobs import stage, Step

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import bpy
 
-from ....thunder_core.animation.commit import line_names
-from ....thunder_core.animation.commit.choice import edited_warning, Report, stale_warning
+from ....thunder_core.animation.commit import line_records
+from ....thunder_core.animation.commit.drawing import edited_warning, Report, stale_warning
 from ....thunder_core.errors import ThunderError
 from ....thunder_core.progress import mapped
 from ....thunder_core.types import LISTENS
@@ -60,7 +60,7 @@ class Done:
     @property
     def _already(self) -> str:
         """Lines that were committed before and are left unchanged."""
-        names = [f"“{line_names.cut(name, _LONGEST_LINE)}”" for name in self.already]
+        names = [f"“{line_records.cut(name, _LONGEST_LINE)}”" for name in self.already]
         more = f" and {len(names) - _MOST_LINES} more" if len(names) > _MOST_LINES else ""
         return f"{', '.join(names[:_MOST_LINES])}{more} {'was' if len(names) == 1 else 'were'} committed before"
 
@@ -86,7 +86,7 @@ def is_committed(scene, rig: head.Rig, entry) -> bool:
             moving |= {target.animation_data.action} if shown is None else set()
             tracks = (track for track in target.animation_data.nla_tracks if not track.mute)
             moving |= {strip.action for track in tracks for strip in track.strips if not strip.mute}
-    committed = [line for action in moving for line in getattr(line_names.of(action), "lines", ())]
+    committed = [line for action in moving for line in getattr(line_records.lines_of(action), "lines", ())]
     committed_here = [line for line in committed if (line.name, line.first, line.last) == (entry.voice, choice.first, choice.last)]
     return any(not line.regions or choice.regions <= line.regions for line in committed_here)
 

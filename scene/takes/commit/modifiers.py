@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ....thunder_core.animation.commit.cycles import Cycles
+from ....thunder_core.animation.keyframes import Cycles
 from ....thunder_core.animation.placing import Span
 
 _FAR = 1_000_000.0  # frame beyond which a modifier's restriction has no effect

@@ -10,9 +10,8 @@ import bpy
 
 from ....thunder_core import records
 from ....thunder_core.animation import posing
-from ....thunder_core.animation.commit import line_keys, line_names
-from ....thunder_core.animation.commit.before import Before, Block, Curve, Place, Strip, StripCurve, Take, TakeCurve
-from ....thunder_core.animation.commit.choice import Choice
+from ....thunder_core.animation.commit import line_records
+from ....thunder_core.animation.commit.before import Before, Block, Choice, Curve, Place, Strip, StripCurve, Take, TakeCurve
 from ....thunder_core.errors import BadRequest
 from ...animation import display, fcurves
 from ...heads import head, rna_paths
@@ -44,7 +43,7 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
         blocks.append(
             Block(
                 action.name if action is not None else None,
-                line_names.of(action),
+                line_records.lines_of(action),
                 curves,
                 {place: _take_curve(curve) for place, curve in take.items()},
                 tuple(_strip(strip, take) for _, strip in played_strips(target)),
@@ -70,7 +69,7 @@ def read(rig: head.Rig, entry, line: str, choice: Choice) -> Generator[Step, Non
         tuple(regions),
         tuple(_limits(rig.targets[track.block], track.path) for track in rig.driver.tracks),
         tuple(still[track.block].get((track.path, track.index), track.rest) for track in rig.driver.tracks),
-        line_keys.of(next(filter(None, own), None)),
+        line_records.keys_of(next(filter(None, own), None)),
         key_count(own),
         scene.frame_start,
         scene.frame_end,
@@ -125,7 +124,7 @@ def _take_curve(curve) -> TakeCurve:
 
 def _strip(strip, take: dict) -> tuple[Strip, dict[Place, StripCurve]]:
     """An NLA strip, and its curves at places of a take."""
-    lines = line_names.of(strip.action)
+    lines = line_records.lines_of(strip.action)
     plays_alike = strip.scale == 1.0 and strip.repeat == 1.0 and not strip.use_reverse and not strip.use_animated_time
     late = round(strip.frame_start - strip.action_frame_start)
     there = Strip(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import bpy
 
 from ....thunder_core.animation import placing, posing
-from ....thunder_core.animation.commit import line_keys, line_names, line_scores
+from ....thunder_core.animation.commit import line_records
 from ....thunder_core.animation.commit.before import Before
 from ....thunder_core.animation.commit.drawing import Drawing, NewCurve, OF_SPEECH
 from ....thunder_core.animation.commit.planning import Plan
@@ -61,16 +61,16 @@ def write(rig: head.Rig, entry, before: Before, plan: Plan, drawing: Drawing) ->
 
 def free_name(name: str, action=None) -> str:
     """A name that no other action than `action` has."""
-    return line_names.free(name, {other.name for other in bpy.data.actions if other != action})
+    return line_records.free(name, {other.name for other in bpy.data.actions if other != action})
 
 
 def _record(action, about: dict, plan: Plan, drawing: Drawing) -> None:
     """Store in an action what was committed to it. about: the record of the take."""
     action[PROPERTY] = about
-    line_names.remember(action, plan.names.lines)
-    line_keys.remember(action, drawing.line_keys)
+    line_records.remember_lines(action, plan.names.lines)
+    line_records.remember_keys(action, drawing.line_keys)
     if plan.choice.regions & OF_SPEECH:
-        line_scores.remember(action, plan.line, drawing.score)
+        line_records.remember_score(action, plan.line, drawing.score)
     provenance.forget(action)
     sliders.forget(action)
 
@@ -153,7 +153,7 @@ class _Writing:
 
     def _fresh(self, written: Curves) -> Generator[Step, None, list]:
         """Steps that make an action (before 4.4 one for each target) of the take alone."""
-        actions, curves = compat.new_action(free_name(self.plan.names.new), self.rig.targets)
+        actions, curves = compat.new_action(free_name(self.plan.names.lines.name), self.rig.targets)
         self.restore.made += actions
         for collection, wanted in zip(curves, written):
             yield from stage(self._write(collection, wanted), "Writing keys", 0.95, 0.95)
@@ -179,7 +179,7 @@ class _Writing:
             elif copies and compat.HAS_SLOTS:
                 result, slot = next(iter(copies.values())), ""
             elif copies:  # before 4.4 an action is one data-block's
-                (result,), (curves,) = compat.new_action(free_name(f"{self.plan.names.new} {target.id_type.title()}"), [target])
+                (result,), (curves,) = compat.new_action(free_name(f"{self.plan.names.lines.name} {target.id_type.title()}"), [target])
                 self.restore.made.append(result)
             else:
                 results.append((fresh[min(index, len(fresh) - 1)], ""))
@@ -210,7 +210,7 @@ class _Writing:
         for target, action, state, wanted in zip(self.rig.targets, self.own, self.states, written):
             slot = state.get("slot", "")
             if action is None and not compat.HAS_SLOTS:
-                (action,), _ = compat.new_action(free_name(f"{self.plan.names.new} {target.id_type.title()}"), [target])
+                (action,), _ = compat.new_action(free_name(f"{self.plan.names.lines.name} {target.id_type.title()}"), [target])
             elif action is None:
                 action, slot = first, ""
             value_of(self._write(compat.curves_in(action, target, slot), wanted))
@@ -291,8 +291,8 @@ class _Writing:
         """Add a take's action above everything else on a target, blending in and out around its frames."""
         animation = target.animation_data or target.animation_data_create()
         track = animation.nla_tracks.new()
-        track.name = self.plan.names.new
-        strip = track.strips.new(self.plan.names.new, span.start, action)
+        track.name = self.plan.names.lines.name
+        strip = track.strips.new(self.plan.names.lines.name, span.start, action)
         if compat.HAS_SLOTS:
             compat.set_strip_slot(strip, compat.slot_for(action, target, index))
         strip.action_frame_start, strip.action_frame_end = span.start, span.end

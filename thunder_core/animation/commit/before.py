@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a commit finds: the take, and the animator's animation of the head, as plain data and curves that can be evaluated."""
+"""What a commit begins with: the animator's choices, the take, and the animation of the head, as plain data and curves that can be
+evaluated."""
 
 from __future__ import annotations
 
@@ -8,16 +9,41 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...face.rig_meter import RigMeter
+from ...face.displacement import RigMeter
 from .. import keyframes
-from ..placing import Shape
-from .cycles import Cycles, repeated
-from .line_keys import LineKeys
-from .line_names import Line, Lines
+from ..keyframes import Cycles, repeated
+from ..placing import Shape, Span
+from ..poses import REGIONS
+from .line_records import Line, LineKeys, Lines
 
 STILL = 1e-5  # difference below which a value has not moved
 
 Place = tuple[str, int]  # data path and array index of an f-curve
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The animator's choices: see ThunderCommit. first, last: committed scene frames of the take.
+
+    regions: those of poses.REGIONS that are committed; others keep the animator's animation.  backup: whether
+    My Action is copied first.
+    """
+
+    first: int
+    last: int
+    to: str = "COPY"
+    how: str = "REPLACE"
+    error: float = 0.6
+    blend: int = 3
+    keys: str = "POSES"
+    regions: frozenset[str] = frozenset(REGIONS)
+    markers: bool = False
+    backup: bool = True
+
+    @property
+    def span(self) -> Span:
+        """The frames of the take, and those around it in which the animator's animation passes into it."""
+        return Span(self.first, self.last, self.blend)
 
 
 @dataclass(frozen=True)

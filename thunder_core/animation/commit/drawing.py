@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Draws the keys that a commit gives each curve: the take's, and the animator's around them."""
+"""Draws the keys that a commit gives each curve, the take's and the animator's around them, and reports what it did."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +11,15 @@ import numpy as np
 from .. import keyframes, placing, posing, reduction
 from ..keys import Keys, SAMPLES
 from ..pose_keys import PoseKeys
-from ..poses import REGIONS
-from . import line_keys, line_scores
-from .before import Before, Curve, STILL, TakeCurve
-from .choice import Choice, Report
+from ..poses import Column, poses_in, REGIONS
+from . import line_records
+from .before import Before, Block, Choice, Curve, STILL, TakeCurve
 from .fitting import Fitted, Sampled
-from .line_keys import LineKeys
-from .line_names import Lines
+from .line_records import LineKeys, Lines
 from .planning import KeptCurve, Plan
 
 _MARGIN_SECONDS = 10.0  # time outside the scene's range in which cycles become keys
+_LONGEST_NAME = 32  # bytes of an action's name in a message
 OF_SPEECH = frozenset({"Mouth", "Jaw"})  # regions that a line's score depends on
 
 
@@ -58,7 +57,7 @@ class Drawing:
     still: tuple[tuple[object, float], ...]
     line_keys: Mapping[str, LineKeys]
     labels: tuple[tuple[int, str], ...]
-    score: line_scores.LineScore | None
+    score: line_records.LineScore | None
 
     @property
     def replaced(self) -> int:
@@ -96,8 +95,8 @@ def draw(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted) -> Genera
         for block, new in _others(before, plan):
             curves[block].append(_placed(plan, block, new, None, horizon))
     if plan.choice.how == "INSERT" and not plan.is_alone:
-        for block, gaps in enumerate(_gaps(before, plan, curves, above, horizon)):
-            curves[block] += gaps
+        for block, there in enumerate(before.blocks):
+            curves[block] += _gaps(plan, there, [*curves[block], *above[block]], horizon)
     yield 1.0
     labels, choice, line = [], plan.choice, (plan.line_first, plan.line_last)
     if isinstance(fitted, posing.PoseFit) and choice.markers and "Mouth" in choice.regions:
@@ -105,7 +104,7 @@ def draw(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted) -> Genera
         yield 1.0
     score = None  # of a line whose lips come only from the take
     if choice.how != "ADD" and OF_SPEECH <= choice.regions and line == (before.take.first, before.take.last):
-        score = line_scores.of_take(before.take.score, before.take.sync_per_frame, choice.error)
+        score = line_records.score_of_take(before.take.score, before.take.sync_per_frame, choice.error)
     known = _line_keys(before, plan, curves)
     return Drawing(tuple(map(tuple, curves)), tuple(map(tuple, above)), tuple(still), known, tuple(labels), score)
 
@@ -147,34 +146,29 @@ def _keys_of_take(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, 
 
 def part_of(curve: TakeCurve, first: int, last: int) -> dict:
     """A curve's own keys from a frame to another, cut there."""
-    keys = curve.read()
-    for frame in (first, last):
-        keys = keyframes.cut(keys, frame, curve.value_at)
-    return keyframes.after(keyframes.before(keys, last), first)
+    return keyframes.between(curve.read(), first, last, curve.value_at)
 
 
 def trimmed(keys: dict, span: placing.Span, curve: TakeCurve | None) -> dict:
     """Keys of a take's curve, cut to a span. curve: what it has itself."""
     if len(keys["co"]) < 2 or (keys["co"][0, 0] >= span.first - 0.5 and keys["co"][-1, 0] <= span.last + 0.5):
         return keys
-    value_at = Curve.of_keys(keys).value_at if curve is None else curve.value_at
-    for frame in (span.first, span.last):
-        keys = keyframes.cut(keys, frame, value_at)
-    return keyframes.after(keyframes.before(keys, span.last), span.first)
+    return keyframes.between(keys, span.first, span.last, (Curve.of_keys(keys) if curve is None else curve).value_at)
 
 
 def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizon: tuple[float, float]) -> NewCurve:
     """The take's keys of one curve with the animator's around them. outside: without a curve, the value before and after the take, in an
     action that continues there."""
     choice, old = plan.choice, None if plan.is_alone else plan.curves[block].get((new.path, new.index))
-    name, of_take, is_inserted = line_keys.name_of(block, new.path, new.index), new.keys, choice.how == "INSERT"
+    name, of_take, is_inserted = line_records.curve_name(block, new.path, new.index), new.keys, choice.how == "INSERT"
     if old is not None and len(old.keys["co"]):
         keys = placing.placed(new.span, of_take, old.shape(horizon), is_inserted)
     else:
         keys = of_take
         if outside is not None and not (old is not None and old.dropped):
-            keys = placing.held(new.span, keys, outside, outside)
-        keys = keyframes.select(keys, np.arange(1)) if _is_still(keys) else keys
+            keys = placing.held(new.span, keys, outside)
+        values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
+        keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < STILL else keys
     return NewCurve(
         new.path,
         new.index,
@@ -186,12 +180,6 @@ def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizo
         _replaced(new.span, old, name, plan.line_keys.get(plan.line), is_inserted),
         _edited(old, name, plan.line_keys, plan.names.before, new.span, bool(plan.earlier)) if choice.how == "REPLACE" else 0,
     )
-
-
-def _is_still(keys: dict) -> bool:
-    """Whether keys have one value only."""
-    values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
-    return bool(np.ptp(values) < STILL)
 
 
 def _of_take(keys: dict, span: placing.Span, old: KeptCurve | None, is_inserted: bool) -> dict:
@@ -239,7 +227,7 @@ def _edited(  # noqa: PLR0913 (what one curve is looked at with)
             counted |= on_line
     if was_elsewhere:
         counted |= ~on_any
-    counted &= ~line_keys.of_any_line(known, name, old.keys)
+    counted &= ~line_records.of_any_line(known, name, old.keys)
     return old.edited + int((counted & (times > span.first - 0.5) & (times < span.last + 0.5)).sum())
 
 
@@ -259,25 +247,14 @@ def _others(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
     ]
 
 
-def _gaps(before: Before, plan: Plan, curves: list, above: list, horizon: tuple[float, float]) -> list[list[NewCurve]]:
-    """Keys that hold properties which the take does not move during the take, and let them continue after it."""
-    result = []
-    for block, there in enumerate(before.blocks):
-        done = {(one.path, one.index) for one in (*curves[block], *above[block])}
-        result.append(
-            [
-                NewCurve(
-                    path,
-                    index,
-                    "",
-                    placing.opened(plan.choice.span, curve.shape(*horizon)) if len(curve.keys["co"]) else curve.keys,
-                    plan.choice.span,
-                )
-                for (path, index), curve in there.curves.items()
-                if (path, index) not in done
-            ]
-        )
-    return result
+def _gaps(plan: Plan, there: Block, moved: Sequence[NewCurve], horizon: tuple[float, float]) -> list[NewCurve]:
+    """Keys that hold the properties of a data-block which the take does not move (`moved`) during it, and let them continue after it."""
+    span, places = plan.choice.span, {(one.path, one.index) for one in moved}
+    return [
+        NewCurve(path, index, "", placing.opened(span, curve.shape(*horizon)) if len(curve.keys["co"]) else curve.keys, span)
+        for (path, index), curve in there.curves.items()
+        if (path, index) not in places
+    ]
 
 
 def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict[str, LineKeys]:
@@ -291,7 +268,7 @@ def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict
     none = keyframes.on_every_frame(np.zeros(0), np.zeros(0))
     # With Add the result includes the animator's own keys, so it is not only the line's.
     new = {
-        line_keys.name_of(block, one.path, one.index): (
+        line_records.curve_name(block, one.path, one.index): (
             one.keys,
             none if plan.choice.how == "ADD" else one.of_take,
             none if one.ends is None else one.ends,
@@ -301,6 +278,61 @@ def _line_keys(before: Before, plan: Plan, curves: list[list[NewCurve]]) -> dict
         if one.of_take is not None
     }
     return known | {line: known.get(line, LineKeys()).with_keys(new)}
+
+
+@dataclass(frozen=True)
+class Report:
+    """The result of a commit.
+
+    actions: names.  keys: number of new keys.  total: number of all keys in the actions.  key_frames: number of frames with a new
+    key.  first, frames: first committed frame and their number.  poses: of the mouth, counted from the first frame; None unless
+    keys are poses and the mouth is committed.  error: largest lip error in mm; None if every key was kept or the mouth is left out.
+    edited: number of keys the animator had set or edited that this commit replaced.  earlier: action that still has them, or "".
+    twice: the line, if it was added on top of itself.  stale: how the voice has changed since the take was made, or "".
+    """
+
+    actions: tuple[str, ...]
+    keys: int
+    total: int
+    key_frames: int
+    first: int
+    frames: int
+    poses: tuple[Column, ...] | None
+    error: float | None
+    edited: int = 0
+    earlier: str = ""
+    twice: str = ""
+    stale: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The message for the animator: short, or the status bar cuts it off."""
+        keys = f"{self.keys} keys" if self.keys == self.total else f"{self.keys} new keys ({self.total} in all)"
+        sentence = f"Committed to “{line_records.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
+        if self.poses:
+            sentence += f", {poses_in(self.poses)} mouth poses"
+        return sentence if self.error is None else f"{sentence}, each lip within {self.error:.2f} mm"
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings for the animator: edited keys that were replaced, a line added twice, a take of a voice that has changed since."""
+        twice = self.twice and (
+            f"“{line_records.cut(self.twice, _LONGEST_NAME)}” was committed here before and is added to itself: undo, or use Replace"
+        )
+        return [*filter(None, (twice or edited_warning(self.edited, self.earlier), stale_warning(self.stale)))]
+
+
+def stale_warning(stale: str) -> str:
+    """A warning that a take was committed unchanged though its voice has changed since; "" if it has not."""
+    return stale and f"{stale}; the take was committed as it was made: undo and press Re-sync to fit it"
+
+
+def edited_warning(edited: int, earlier: str) -> str:
+    """A warning about the number of the animator's keys that were replaced, and the action that still has them; "" for none."""
+    if not edited:
+        return ""
+    keys = "1 key that you had set or edited was" if edited == 1 else f"{edited} keys that you had set or edited were"
+    return f"{keys} replaced" + (f"; your action “{earlier}” still has {'it' if edited == 1 else 'them'}" if earlier else "")
 
 
 def report(  # noqa: PLR0913 (what each stage has found)

@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import keyframes, placing, remaining
-from . import line_keys, line_names
-from .before import Before, Block, Curve, Place, STILL, StripCurve, Take
-from .choice import Choice
-from .line_keys import LineKeys
-from .line_names import Line, Lines, Naming
+from .. import keyframes, placing
+from . import line_records
+from .before import Before, Block, Choice, Curve, Place, STILL, StripCurve, Take
+from .line_records import Line, LineKeys, Lines, Naming
 
 _SHORTEST_FADE = 2  # least frames between the animator's key and a lead; with fewer the curve would jump
 
@@ -26,7 +24,7 @@ class KeptCurve:
 
     keys: those that stay.  dropped: number of keys removed: those an earlier commit of this line set, and later edits on its frames.
     edited: number of these edits.  lines: lines committed to the curve's action.  of_line: mask of the keys set by a commit of this
-    line, None if there are none.  ends, gaps: see `remaining.Remaining`.  led: outer frames of the leads the line had here."""
+    line, None if there are none.  ends, gaps: see `placing.Remaining`.  led: outer frames of the leads the line had here."""
 
     curve: Curve
     keys: dict
@@ -141,7 +139,7 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
         curves.append({})
         lines_here = block.lines.lines if takes_part and block.lines is not None else ()
         for place, curve in block.curves.items():
-            name = line_keys.name_of(number, *place)
+            name = line_records.curve_name(number, *place)
             curves[number][place] = _kept(curve, take.line, name, earlier, lines_here, known, choice)
             yield 0.0
     is_chosen = np.array(
@@ -190,7 +188,7 @@ def _names(into: Block | None, line: str, of_line: Choice, choice: Choice, earli
     earlier: commits of it that are replaced.
     """
     before = into.lines if into is not None else None
-    base = before or Lines(line_names.unnumbered(into.action) if into is not None and into.action is not None else "")
+    base = before or Lines(line_records.BLENDERS_NUMBER.sub("", into.action) if into is not None and into.action is not None else "")
     regions = choice.regions.union(*(old.regions for old in base.lines if (old.start, old.end) == (choice.first, choice.last)))
     new = Line(line, of_line.first, of_line.last, choice.first, choice.last, regions)
     base = base.without(tuple(earlier), regions)
@@ -251,10 +249,10 @@ def _kept(  # noqa: PLR0913 (what one curve is looked at with)
     if keyframes.evaluate(keys, times[:1].astype(float)) is None:
         return KeptCurve(curve, keys, 0, lines)  # easing between keys cannot be evaluated without Blender's curve
     replaced = [(old.start, old.end) for old in earlier]
-    left = remaining.without(keys, unedited | since, is_of_line, of_line.has_end(name, keys), replaced, choice.blend)
+    left = placing.without(keys, unedited | since, is_of_line, of_line.has_end(name, keys), replaced, choice.blend)
     dropped = len(times) - len(left.keys["co"])
     # A nearby line may have written keys on this one's frames.
-    edited = ~line_keys.of_any_line(known, name, keyframes.select(keys, since))
+    edited = ~line_records.of_any_line(known, name, keyframes.select(keys, since))
     # A lead ends with a key at the end of the line's frames.
     led = tuple(
         frame
@@ -280,7 +278,7 @@ def _with_leads(
         if isinstance(curve, KeptCurve) and curve.dropped:  # without the keys of the line
             return curve.moves(*frames)
         replaced = [line for line in curve.lines if is_same(line) and region in line.regions]
-        return (not replaced or _has_other_keys(curve, line_keys.name_of(*track), replaced, known)) and curve.moves(*frames)
+        return (not replaced or _has_other_keys(curve, line_records.curve_name(*track), replaced, known)) and curve.moves(*frames)
 
     def busy(frames: tuple[int, int, int, int], is_same) -> set[Track]:
         moving = {
@@ -318,6 +316,6 @@ def _has_other_keys(curve, name: str, replaced: list[Line], known: Mapping[str, 
     if not isinstance(curve, KeptCurve) or not any((of_line.curves or {}).get(name) for of_line in known.values()):
         return False  # keys written by an earlier version are not recorded
     times = curve.keys["co"][:, 0]
-    foreign = ~line_keys.of_any_line(known, name, curve.keys)
+    foreign = ~line_records.of_any_line(known, name, curve.keys)
     leads = [(times > line.start - 0.5) & (times < line.end + 0.5) & ((times < line.first) | (times > line.last)) for line in replaced]
     return bool((foreign & np.any(leads, axis=0)).any())

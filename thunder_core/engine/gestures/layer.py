@@ -1,19 +1,271 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The layer that gestures add to a motion, and its curves."""
+"""The layer that gestures add to a motion, its curves, and what eyes need besides them: lids that open and shut, and glances.
+
+The model's blinks become rarer with the slider *Eyes*, and below .5 they cease; eyes that never blink look dead. High on the slider they
+come so often that they run together, and the eyes would be shut for half a second. So eyes that would stay open too long blink, frequent
+blinks are short, and no take begins or ends with its eyes half shut.
+
+People who speak rarely look at one point for more than six to eight seconds. The model's gaze shifts about as often as *Eyes* asks, but
+with long intervals in between: half a minute in some takes. Small glances fill them, where phrases end if possible, or with a blink.
+"""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from ...filters import gaussian, gaussian_kernel
+from ...animation.played import SACCADE, starts
+from ...filters import gaussian, gaussian_kernel, smoothstep
+from ...rotation import angular_speed
 from ...steps import ADDED, step
 from ...types import FPS
-from ..speech.phrasing import runs
-from .glances import Glance, needed_glances, returned, saccade_seconds
-from .open_eyes import BLINKED, Blinks, EDGE, open_at_ends
+from ..speech.phrasing import Phrasing, runs
+from .manner import between, Directed, generator, Stream
+
+# ---- lids
+
+_OPEN = 7.5  # longest time for which usual eyes stay open, s
+_STEADY, _LIVELY = 0.4, 1.5  # exponents of *Eyes*, below 1 and above, by which it is divided
+_STEADIEST, _LIVELIEST = 0.2, 2.5  # least and most *Eyes* that divide it
+_SOONEST, _BEFORE = 0.5, 0.35  # shares of that time after one blink and before the next in which none is added
+_OF_GAP = 0.45  # largest share of the time between two blinks that either is, so that one fits where they are too far apart
+_MOST = 9.0  # longest time for which any eyes stay open, s: steady ones blink as rarely, but more regularly
+_OUTSIDE = 0.75  # largest share of it before a take begins, and after it ends: of an interval that lies across either
+_BLINK_EVERY, _BLINK_VARIES = 0.4, 0.2  # interval between moments at which a blink may be added, and how far each is from it; s
+_AFTER_PHRASE = (-0.1, 0.35)  # when a blink at a phrase's end begins after it, s
+_IN_SILENCE, _AT_END, _STRESSED = 0.35, 0.5, -1.0  # by what moments are preferred that are not, or are, on a stressed syllable
+_SHUTS = (-1, 7)  # frames after a blink's beginning in which it hides the eyes
+_APART = 0.9  # least time between another blink and one in a long pause, or one from an end of the take, s
+_LONG_PAUSE, _INSIDE = 4.0, 0.88  # silence, s, in which eyes blink, and the share of such silences
+LONGEST = 12.0  # frames for which a blink shuts eyes that blink as often as usual
+BLINKED = 0.5  # eyeBlink that counts as a blink
+EDGE = 8  # frames at both ends of a take in which no eye is shut
+_RAISED = 0.2  # eyeBlink above its usual level at which lids at an end belong to a blink
+_MOVED = 1.6  # s inside EDGE within which a blink comes that was at an end
+
+
+class Moment(NamedTuple):
+    """A moment at which a blink may be added. at: its first frame.  rank: by which one of several is chosen."""
+
+    at: float
+    rank: float
+
+
+@dataclass(frozen=True)
+class Blinks:
+    """What a take draws for its blinks.
+
+    possible: by their frames.  longest: frames [T] for which eyes stay open.  soonest: frames [T] after a blink in which none is added, if
+    the next is late enough.  pauses: first frame of each long pause, the frame after it, and that of the blink in it.  before, after: how
+    long eyes have been open when a take begins, and stay open when it ends, as shares of `longest`.
+    """
+
+    possible: Sequence[Moment]
+    longest: np.ndarray
+    soonest: np.ndarray
+    pauses: Sequence[tuple[int, int, float]]
+    before: float
+    after: float
+
+    @classmethod
+    def of(cls, phrasing: Phrasing, seed: int, directed: Directed) -> Blinks:
+        """Those of a seed's take. directed: style of the gestures."""
+        looks = np.clip(directed.curve("looks", phrasing.frames), _STEADIEST, _LIVELIEST)
+        usual = FPS * _OPEN / looks ** np.where(looks < 1, _STEADY, _LIVELY)
+        rng = generator(seed, Stream.PAUSE_BLINKS)
+        before, after = _OUTSIDE * rng.random(2)
+        pauses = []
+        for start, end in phrasing.silences.tolist():
+            u = rng.random(2)
+            if end - start >= _LONG_PAUSE * FPS and u[0] < _INSIDE:
+                pauses.append((start, end, start + (end - start) * (0.05 + 0.85 * u[1])))
+        return cls(_possible(phrasing, seed), usual.clip(max=FPS * _MOST), _SOONEST * usual, pauses, float(before), float(after))
+
+    def needed(self, lids: np.ndarray, length: int, ends: tuple[bool, bool] = (False, False)) -> list[float]:
+        """First frames of the blinks that lids [T], 0 … 1 shut, need besides their own; each is `length` frames long.
+
+        ends: whether a blink was taken from the beginning and from the end, which come a little further inside.
+        """
+        frames, result = len(lids), list[float]()
+        own, latest = starts(lids > BLINKED).tolist(), frames - EDGE - length
+        for was, first, last in ((ends[0], EDGE, EDGE + _MOVED * FPS), (ends[1], latest - _MOVED * FPS, latest)):
+            some = [each for each in self.possible if max(first, EDGE) <= each.at <= min(last, latest) and _clear(each.at, [*own, *result])]
+            if was and some:
+                result.append(max(some, key=lambda each: each.rank).at)
+        for start, end, at in self.pauses:
+            if not any(start <= blink < end for blink in own) and _clear(at, [*own, *result]) and EDGE <= at <= latest:
+                result.append(at)
+        last = -self.before * self.longest[0]
+        for following in [*sorted([*own, *result]), frames + self.after * self.longest[-1]]:
+            while following - last > (longest := self.longest[min(max(0, int(last)), frames - 1)]):
+                most = _OF_GAP * (following - last)
+                first, before = min(self.soonest[min(max(0, int(last)), frames - 1)], most), min(_BEFORE * longest, most)
+                some = [each for each in self.possible if last + first <= each.at <= min(last + longest, following - before)]
+                some = [each for each in some if EDGE <= each.at <= latest]
+                if not some:
+                    break
+                last = max(some, key=lambda each: each.rank).at
+                result.append(last)
+            last = max(last, following)
+        return sorted(result)
+
+
+def longest_blinks(directed: Directed, frames: int) -> np.ndarray:
+    """Frames [T] after which eyes open again, sooner where blinks are frequent. directed: style of the gestures."""
+    return LONGEST / directed.curve("looks", frames)
+
+
+def open_at_ends(lids: np.ndarray) -> tuple[np.ndarray, bool, bool]:
+    """Lids [T, n] of one face without the blinks that a take would begin or end in; and whether there was one at its beginning, its end."""
+    result, most = lids.copy(), lids.max(1)
+    frames, level, there = len(lids), float(np.median(most)), [False, False]
+    for start, end in runs(most > level + _RAISED):
+        if start < EDGE:
+            while end < frames and most[end] < most[end - 1]:  # up to where it has opened them
+                end += 1
+            result[:end] = lids[min(end, frames - 1)]
+            there[0] = True
+        elif end > frames - EDGE:
+            while start > 0 and most[start - 1] < most[start]:
+                start -= 1
+            result[start:] = lids[max(0, start - 1)]
+            there[1] = True
+    return result, there[0], there[1]
+
+
+def _clear(at: float, blinks: Sequence[float]) -> bool:
+    return all(abs(at - blink) >= _APART * FPS for blink in blinks)
+
+
+def _possible(phrasing: Phrasing, seed: int) -> list[Moment]:
+    """Moments of a seed's take at which a blink may be added: at any time, best where nobody speaks and least on stressed syllables."""
+    rng = generator(seed, Stream.BLINKS)
+    quiet, stressed = np.ones(phrasing.frames, bool), np.zeros(phrasing.frames, bool)
+    for start, end in phrasing.phrases:
+        quiet[start:end] = False
+    for accent in phrasing.accents:
+        stressed[max(0, accent - _SHUTS[1]) : max(0, accent - _SHUTS[0] + 1)] = True
+    result = []
+    for at in FPS * np.arange(_BLINK_EVERY, phrasing.frames / FPS, _BLINK_EVERY):
+        u = rng.random(2)
+        at += FPS * _BLINK_VARIES * (2 * u[0] - 1)
+        frame = min(max(0, int(at)), phrasing.frames - 1)
+        result.append(Moment(float(at), float(u[1] + _IN_SILENCE * quiet[frame] + _STRESSED * stressed[frame])))
+    for _, end in phrasing.phrases:
+        u = rng.random(2)
+        result.append(Moment(float(end + FPS * between(_AFTER_PHRASE, u[0])), float(u[1] + _AT_END)))
+    return sorted(result)
+
+
+# ---- glances
+
+_RESTS = 6.0  # seconds for which the gaze of eyes that look away as often as usual may rest
+_LEAST_LOOKS, _MOST_LOOKS = 0.8, 1.5  # least and most *Eyes* by which that time is divided
+_GLANCE_EVERY, _GLANCE_VARIES = 0.8, 0.3  # interval between moments at which a glance may be added, and how far each is from it; s
+_SIZE, _AT_PHRASES = (3.5, 6.0), (4.0, 9.0)  # turn of the eyes, degrees: on the way, and where a phrase ends
+_LASTS = (0.5, 1.6)  # s; where a phrase ends until the next begins, if that is later than the first and sooner than the last
+_EARLIEST = 0.5  # share of the longest rest after which a glance may come
+_BLINK_NEAR = 0.8  # time within which a glance waits for a blink or comes sooner for it, s
+_HOME, _BRIEFEST = 3.0, 0.4  # distance from its usual point at which a gaze is back, degrees; shortest look away before it returns, s
+_FREE = 0.3  # least time between the end of a glance and the next shift, s
+
+
+def saccade_seconds(degrees: float) -> float:
+    """Seconds in which eyes turn by so many degrees."""
+    return 0.03 + 0.003 * degrees
+
+
+class Glance(NamedTuple):
+    """A glance that may be added.
+
+    at: its first frame.  frames: after which the gaze returns.  turned, lowered: degrees, as of `Layer.gaze`.
+    ends_phrase: whether a phrase ends there.  rank: 0 … 1, by which one of several is chosen.
+    """
+
+    at: int
+    frames: int
+    turned: float
+    lowered: float
+    ends_phrase: bool
+    rank: float
+
+
+def longest_rests(directed: Directed, frames: int) -> np.ndarray:
+    """Frames for which a gaze may rest on one point, [T]. directed: style of the gestures."""
+    return FPS * _RESTS / np.clip(directed.curve("looks", frames), _LEAST_LOOKS, _MOST_LOOKS)
+
+
+def possible_glances(phrasing: Phrasing, seed: int) -> list[Glance]:
+    """The glances that a seed's take may make, by their frames."""
+    rng, result = generator(seed, Stream.GLANCES), []
+    for at in FPS * np.arange(_GLANCE_EVERY, phrasing.frames / FPS - _FREE, _GLANCE_EVERY):
+        u = rng.random(5)
+        lasts = between(_LASTS, u[1])
+        result.append(_glance(at + FPS * _GLANCE_VARIES * (2 * u[0] - 1), lasts, _SIZE, u[2:], False))
+    for end, begins in phrasing.silences[1:]:
+        u = rng.random(5)
+        pause = (begins - end) / FPS
+        lasts = pause if _LASTS[0] <= pause <= _LASTS[1] else between(_LASTS, u[1])
+        result.append(_glance(end, lasts, _AT_PHRASES, u[2:], True))
+    return sorted(result)
+
+
+def _glance(at: float, seconds: float, sizes: tuple[float, float], u: np.ndarray, ends_phrase: bool) -> Glance:
+    size, angle = between(sizes, u[0]), np.pi * (2 * u[1] - 1)
+    # Further to the sides than up and down.
+    direction = np.array([np.cos(angle), 0.4 * np.sin(angle)])
+    x, y = size * direction / np.linalg.norm(direction)
+    return Glance(round(at), round(seconds * FPS), float(x), float(y), ends_phrase, float(u[2]))
+
+
+def needed_glances(possible: Sequence[Glance], gaze: np.ndarray, lids: np.ndarray, rests: np.ndarray) -> list[Glance]:
+    """Those of the possible glances that a gaze needs so that it rests nowhere for longer than `rests` frames [T].
+
+    gaze: rotation vectors [T, 3] in the world.  lids: closure of the eyes [T], 0 … 1: a glance on the way comes with a blink near it.
+    """
+    frames, result, last = len(gaze), [], 0
+    shifts = starts(np.degrees(angular_speed(gaze * np.array([1, 1, 0]))) > SACCADE)  # a head that tilts shifts no gaze
+    blinks = starts(lids > 0.5)
+    for shift in [*shifts.tolist(), frames]:
+        while shift - last > rests[min(last, frames - 1)]:
+            longest = rests[min(last, frames - 1)]
+            some = [each for each in possible if last + _EARLIEST * longest <= each.at <= last + longest]
+            free = [each for each in some if each.at + each.frames <= shift - _FREE * FPS]
+            if not free:
+                break
+            best = max(free, key=lambda each: (each.ends_phrase, each.rank))
+            if not best.ends_phrase and len(blinks):
+                near = blinks[np.abs(blinks - best.at).argmin()]
+                if abs(near - best.at) <= _BLINK_NEAR * FPS and near > last and near + 1 + best.frames <= shift - _FREE * FPS:
+                    best = best._replace(at=int(near) + 1)
+            result.append(best)
+            last = best.at + best.frames
+        last = max(last, shift)
+    return result
+
+
+def returned(gaze: np.ndarray, at: float) -> np.ndarray:
+    """A gaze [T, 3], rotation vectors in the world, that is back where it usually rests from frame `at` on, and stays near it.
+
+    A look away that would begin shortly before does not begin.
+    """
+    usual = np.median(gaze, 0)
+    away = np.degrees(np.linalg.norm((gaze - usual)[:, :2], axis=1))
+    first = last = int(min(max(0.0, at), len(gaze) - 1))
+    while first > 0 and away[first - 1] > _HOME:
+        first -= 1
+    lasts = saccade_seconds(float(away[last:].max()))
+    if last - first < _BRIEFEST * FPS:
+        at = first - lasts * FPS
+    back = smoothstep(np.clip((np.arange(len(gaze)) - at) / FPS / lasts, 0, 1))
+    return usual + (gaze - usual) * (1 - back * (1 - _HOME / np.maximum(away, _HOME)))[:, None]
+
+
+# ---- the layer
 
 _EYES_STAY = 0.95  # share of the gestures' head rotation that the eyes compensate
 _FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees
@@ -80,8 +332,8 @@ def _most_turned(eyes: np.ndarray) -> np.ndarray:
 
 
 def _events_of(part: str) -> Callable[[Mapping], Mapping[str, np.ndarray]]:
-    """`causes` of a step: the events of one of a layer's parts."""
-    return lambda given: given["self"].happening(part)
+    """`causes` of a step: what one of a layer's parts does so far."""
+    return lambda given: {what: curve.copy() for what, curve in given["self"].happening[part].items()}
 
 
 def _jump(frames: int, away: float, degrees: np.ndarray, seconds: float) -> tuple[slice, np.ndarray]:
@@ -91,19 +343,8 @@ def _jump(frames: int, away: float, degrees: np.ndarray, seconds: float) -> tupl
     return at, far[:, None] * degrees
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that a face does: the part of it, frames [start, end) and what it is, in words."""
-
-    part: str
-    start: int
-    end: int
-    what: str
-
-
-@dataclass
 class Layer:
-    """Additions to T frames.
+    """Additions to T frames; nothing is added by an empty one.
 
     head [T, 3]: degrees that it nods, turns and tilts.  gaze [T, 2]: degrees that the eyes' point is turned and lowered.
     brows [T, 3]: inner, outer left and outer right, raised.  knit [T, 2]: drawn down, left and right.  shut [T]: of blinks, 0 … 1.
@@ -116,51 +357,23 @@ class Layer:
     rests [T]: frames for which the gaze may rest on one point.  glances: those of which it makes as many as that needs.
     returns: frame from which the gaze is back where it usually rests, until the take ends; None: it may end away.
     resting [T, LOWER_FACE]: what a lower face does in long silence, channel values, none below 0.
-    events: what the layer does, part by part; parts are head, brows, lids, gaze, lower face, jaw.
+    happening: what each part of the face (head, brows, lids, gaze, lower face, jaw) does → 1 in the frames where it does it [T], else 0.
     """
 
-    head: np.ndarray
-    gaze: np.ndarray
-    brows: np.ndarray
-    knit: np.ndarray
-    shut: np.ndarray
-    droop: np.ndarray
-    felt: np.ndarray
-    hushed: np.ndarray
-    breath: np.ndarray
-    lively: np.ndarray
-    marked: np.ndarray
-    longest: np.ndarray
-    blinks: Blinks | None = None
-    rests: np.ndarray = field(default_factory=lambda: np.zeros(0))
-    glances: list[Glance] = field(default_factory=list)
-    returns: float | None = None
-    resting: np.ndarray = field(default_factory=lambda: np.zeros((0, len(LOWER_FACE))))
-    events: list[Event] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, frames: int) -> Layer:
-        """An empty layer."""
-        nothing = [np.zeros((frames, n)) for n in (3, 2, 3, 2)] + [np.zeros(frames) for _ in range(2)]
-        ones = np.ones((frames, 2)), np.full(frames, float(frames))
-        lower = np.zeros((frames, len(LOWER_FACE)))
-        return cls(*nothing, np.ones(frames), *(np.zeros(frames) for _ in range(3)), *ones, resting=lower)
-
-    @property
-    def frames(self) -> int:
-        return len(self.head)
+    def __init__(self, frames: int):
+        self.frames = frames
+        self.head, self.gaze, self.brows, self.knit = (np.zeros((frames, n)) for n in (3, 2, 3, 2))
+        self.shut, self.droop, self.hushed, self.breath, self.lively = np.zeros((5, frames))
+        self.felt, self.marked, self.longest = np.ones(frames), np.ones((frames, 2)), np.full(frames, float(frames))
+        self.resting = np.zeros((frames, len(LOWER_FACE)))
+        self.blinks: Blinks | None = None
+        self.rests, self.glances = np.zeros(0), list[Glance]()
+        self.returns: float | None = None
+        self.happening: dict[str, dict[str, np.ndarray]] = defaultdict(dict)
 
     def note(self, part: str, frames: slice, what: str) -> None:
         """Remember what a part of the face does in some frames."""
-        self.events.append(Event(part, int(frames.start), int(frames.stop), what))
-
-    def happening(self, part: str) -> dict[str, np.ndarray]:
-        """What a part of the face does → 1 in the frames where it does it [T], else 0."""
-        result: dict[str, np.ndarray] = {}
-        for event in self.events:
-            if event.part == part:
-                result.setdefault(event.what, np.zeros(self.frames))[event.start : event.end] = 1.0
-        return result
+        self.happening[part].setdefault(what, np.zeros(self.frames))[frames] = 1.0
 
     def lower(self, name: str) -> np.ndarray:
         """What a channel of the lower face does in long silence, [T], to be added to in place."""
@@ -181,10 +394,11 @@ class Layer:
         self.brows[at] += far[:, None] * raised
         self.knit[at] += far[:, None] * knit
 
-    def leave(self, part: int, accent: float, share: float, deviation: float) -> None:
-        """Leave a share of the model's quick movement of one part, 0 the head and 1 the brows, around an accent."""
-        near = np.exp(-0.5 * ((np.arange(self.frames) - accent) / deviation) ** 2)
-        self.marked[:, part] *= 1 - (1 - share) * near
+    def leave(self, accents: np.ndarray, shares: np.ndarray, deviation: float) -> None:
+        """Leave shares [k, 2] of the model's quick movement of head and brows around accents [k]."""
+        for accent, share in zip(accents, shares):
+            near = np.exp(-0.5 * ((np.arange(self.frames) - accent) / deviation) ** 2)
+            self.marked *= 1 - (1 - share) * near[:, None]
 
     def inhale(self, start: float, end: float, radians: float, rise: float, fall: float, at: float) -> None:
         """Let the jaw rest from frame `start` to `end`, but open by `radians` from a frame on in `rise` s, and shut in `fall` s."""
@@ -214,20 +428,22 @@ class Layer:
 
     def apply(self, expression: np.ndarray, head: np.ndarray, eyes: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, ...]:
         """(expression [T, names], head [T, 3], eyes [T, 3]) with this layer; rotation vectors in radians. Channels stay within bounds."""
-        result = self.gesture_with_brows(expression, names)
-        result, shut = self.blink_lids(result, names)
-        result = self.widen_lids(result, shut, names)
-        result = self.rest_lower_face(result, names)
+        columns = {name: i for i, name in enumerate(names)}
+        lids = [columns[name] for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in columns]
+        result = self.gesture_with_brows(expression, columns)
+        result, shut = self.blink_lids(result, lids)
+        result = self.widen_lids(result, shut, columns)
+        result = self.rest_lower_face(result, columns)
         turned = self.turn_head(head)
         looked = self.look_about(eyes)
-        looked = self.glance_away(looked, turned, result, eyes, names)
+        looked = self.glance_away(looked, turned, result[:, lids].max(1, initial=0), eyes)
         looked = self.return_gaze(looked, turned)
         return result, turned, looked
 
     @step(ADDED, "expression", _events_of("brows"))
-    def gesture_with_brows(self, expression: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Expression [T, names] with raised and knit brows."""
-        result, columns = expression.copy(), {name: i for i, name in enumerate(names)}
+    def gesture_with_brows(self, expression: np.ndarray, columns: Mapping[str, int]) -> np.ndarray:
+        """Expression [T, columns] with raised and knit brows."""
+        result = expression.copy()
         below = np.zeros((self.frames, 3))  # what lowers brows that are at rest already: other muscles draw them down
         for part, name in enumerate(("browInnerUp", "browOuterUpLeft", "browOuterUpRight")):
             if name in columns:
@@ -238,16 +454,29 @@ class Layer:
         return result
 
     @step(ADDED, "expression", _events_of("lids"))
-    def blink_lids(self, expression: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """(expression [T, names] with this layer's blinks and without blinks that last too long, what was added to the lids [T] 0 … 1)."""
+    def blink_lids(self, expression: np.ndarray, lids: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        """(expression [T, n] with this layer's blinks and without blinks that last too long, what was added to the lids [T] 0 … 1).
+
+        lids: its columns of eyeBlink.
+        """
         result = expression.copy()
-        lids = [list(names).index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in names]
-        return result, self._shut_lids(result, lids)
+        if not lids:
+            return result, np.zeros(self.frames)
+        own, *ends = open_at_ends(np.stack([_shortened(expression[:, column], self.longest) for column in lids], 1))
+        near = np.lib.stride_tricks.sliding_window_view(np.pad(own.max(1), _LIDS_NEAR, mode="edge"), 2 * _LIDS_NEAR + 1)
+        free = near.max(1) < _LIDS_BUSY
+        free[:EDGE] = free[max(EDGE, self.frames - EDGE) :] = False
+        shut = _whole(self.shut, free)
+        if self.blinks is not None:
+            for at in self.blinks.needed(np.maximum(own.max(1), shut), _BLINK_FRAMES, (ends[0], ends[1])):
+                self.note("lids", _blink(shut, at), "a blink: the eyes were open long")
+        result[:, lids] = np.maximum(own + self.droop[:, None] * np.clip(1 - own, 0, 1), shut[:, None])
+        return result, shut
 
     @step(ADDED, "expression", _events_of("brows"))
-    def widen_lids(self, expression: np.ndarray, shut: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Expression [T, names] whose lids follow the brows, but not where a blink [T] has shut them."""
-        result, columns = expression.copy(), {name: i for i, name in enumerate(names)}
+    def widen_lids(self, expression: np.ndarray, shut: np.ndarray, columns: Mapping[str, int]) -> np.ndarray:
+        """Expression [T, columns] whose lids follow the brows, but not where a blink [T] has shut them."""
+        result = expression.copy()
         raised, knit = np.maximum(self.brows, 0), np.maximum(self.knit, 0)
         for side, name in enumerate(("Left", "Right")):
             _add(result, columns, f"eyeWide{name}", _WIDER * (raised[:, 0] + raised[:, 1 + side]) / 2 * (1 - shut))
@@ -255,9 +484,9 @@ class Layer:
         return result
 
     @step(ADDED, "expression", _events_of("lower face"))
-    def rest_lower_face(self, expression: np.ndarray, names: Sequence[str]) -> np.ndarray:
-        """Expression [T, names] whose lower face moves in long silence."""
-        result, columns = expression.copy(), {name: i for i, name in enumerate(names)}
+    def rest_lower_face(self, expression: np.ndarray, columns: Mapping[str, int]) -> np.ndarray:
+        """Expression [T, columns] whose lower face moves in long silence."""
+        result = expression.copy()
         for name, by in zip(LOWER_FACE, self.resting.T):
             if (other := _OPPOSITES.get(name)) in columns:  # corners that a mood raises are not lowered
                 by = by * np.clip(1 - _AGAINST * expression[:, columns[other]], 0, 1)
@@ -279,16 +508,13 @@ class Layer:
         return np.clip(looked, -most, most)
 
     @step(ADDED, "eyes", _events_of("gaze"))
-    def glance_away(
-        self, eyes: np.ndarray, head: np.ndarray, expression: np.ndarray, sampled: np.ndarray, names: Sequence[str]
-    ) -> np.ndarray:
-        """Eyes [T, 3] with glances wherever they would rest too long; sampled: eyes as the model has them, which set how far they may
-        turn."""
+    def glance_away(self, eyes: np.ndarray, head: np.ndarray, lids: np.ndarray, sampled: np.ndarray) -> np.ndarray:
+        """Eyes [T, 3] with glances wherever they would rest too long, with lids [T], 0 … 1 shut; sampled: eyes as the model has them,
+        which set how far they may turn."""
         if not self.glances:
             return eyes
-        columns = [list(names).index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight") if name in names]
         looked, most = eyes.copy(), _most_turned(sampled)
-        for glance in needed_glances(self.glances, looked + head, expression[:, columns].max(1, initial=0), self.rests):
+        for glance in needed_glances(self.glances, looked + head, lids, self.rests):
             at, far = _jump(self.frames, glance.at, np.array([glance.turned, glance.lowered]), glance.frames / FPS)
             looked[at] += np.radians(np.stack([far[:, 1], far[:, 0], np.zeros(len(far))], 1))
             self.note("gaze", at, "a glance: the gaze has rested long")
@@ -298,22 +524,6 @@ class Layer:
     def return_gaze(self, eyes: np.ndarray, head: np.ndarray) -> np.ndarray:
         """Eyes [T, 3] that are back where they usually rest before a listener's take ends."""
         return eyes if self.returns is None else returned(eyes + head, self.returns) - head
-
-    def _shut_lids(self, expression: np.ndarray, lids: list[int]) -> np.ndarray:
-        """Put this layer's blinks into an expression [T, n], in place. lids: its columns of eyeBlink. Returns what was added, [T] 0 … 1."""
-        if not lids:
-            return np.zeros(self.frames)
-        own, *ends = open_at_ends(np.stack([_shortened(expression[:, column], self.longest) for column in lids], 1))
-        near = np.lib.stride_tricks.sliding_window_view(np.pad(own.max(1), _LIDS_NEAR, mode="edge"), 2 * _LIDS_NEAR + 1)
-        free = near.max(1) < _LIDS_BUSY
-        inside = np.zeros(self.frames, bool)
-        inside[EDGE : max(EDGE, self.frames - EDGE)] = True
-        shut = _whole(self.shut, free & inside)
-        if self.blinks is not None:
-            for at in self.blinks.needed(np.maximum(own.max(1), shut), _BLINK_FRAMES, (ends[0], ends[1])):
-                self.note("lids", _blink(shut, at), "a blink: the eyes were open long")
-        expression[:, lids] = np.maximum(own + self.droop[:, None] * np.clip(1 - own, 0, 1), shut[:, None])
-        return shut
 
 
 def _blink(shut: np.ndarray, start: float) -> slice:

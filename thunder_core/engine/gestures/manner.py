@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...direction import AXES, Axis, DIRECTION_NAMES, HABITS, Habits, MOODS
-from ...first_seed import TOGETHER
+from ...direction import AXES, Axis, DIRECTION_NAMES, HABITS, Habits, MOODS, over_frames
+from ...request import TOGETHER
 
 _SEEDS = 1 << 32
 _NODS, _RAISES = 0.62, 0.5  # shares of accents that a usual take marks with head and brows
@@ -23,6 +23,7 @@ BROW_KINDS, HEAD_KINDS = np.array([0.55, 0.1, 0.15, 0.2]), np.array([0.62, 0.28,
 UP = 2  # index in HEAD_KINDS
 _KNIT_BY_FROWN, _SIDED_BY_ASYMMETRY = 3.0, 3.0  # factors per unit of these axes: frequency of knit brows, of one raised brow
 _RAISED_MORE, _RAISED_LESS = 0.3, 0.6  # of one-sided brows: what the raised side does more and the other less
+_KNIT_MORE = 1.5  # size of knitting relative to raising
 _ENERGY = 0.3  # exponent of energy in the size of head movements
 
 
@@ -88,6 +89,19 @@ def evenly(seed: int, stream: Stream, among: Stream, shape: tuple[int, ...]) -> 
     return (places + generator(seed, stream).random(shape)) / TOGETHER
 
 
+def brow_shape(kind: int, size: float, side: float) -> tuple[np.ndarray, np.ndarray]:
+    """(raised [3], knit [2]) of a gesture of one of the manner's kinds; side: −1 right, 1 left."""
+    left, right = (1.0, 0.15) if side > 0 else (0.15, 1.0)
+    raised = ((1.0, 0.8, 0.8), (1.35, 0.25, 0.25), (0.35, 1.5 * left, 1.5 * right), (0.0, 0.0, 0.0))[kind]
+    knit = ((0.0, 0.0), (0.25, 0.25), (0.5 * (1 - left), 0.5 * (1 - right)), (_KNIT_MORE, _KNIT_MORE))[kind]
+    return size * np.array(raised), size * np.array(knit)
+
+
+def between(bounds: tuple[float, float], u: float) -> float:
+    """The value at u, 0 … 1, of the way from the first bound to the second."""
+    return float(bounds[0] + (bounds[1] - bounds[0]) * u)
+
+
 def _odds(share: float, by: float) -> float:
     return float(1 / (1 + np.exp(-(np.log(share / (1 - share)) + by))))
 
@@ -122,6 +136,9 @@ class Played(NamedTuple):
     wanders: float
 
 
+_COLUMN = {name: i for i, name in enumerate(Played._fields)}
+
+
 @dataclass(frozen=True)
 class Directed:
     """Style of gestures over a line: [1 or T, Played]."""
@@ -147,10 +164,14 @@ class Directed:
     @property
     def brow_sides(self) -> np.ndarray:
         """Factors of left and right brow [1 or T, 2] in moods that raise one of them."""
-        one_sided = self.rows[:, Played._fields.index("one_sided")]
+        one_sided = self.rows[:, _COLUMN["one_sided"]]
         more, less = _RAISED_MORE * np.abs(one_sided), _RAISED_LESS * np.abs(one_sided)
         left = one_sided > 0
         return 1 + np.stack([np.where(left, more, -less), np.where(left, -less, more)], 1)
+
+    def curve(self, name: str, frames: int) -> np.ndarray:
+        """One of Played over so many frames, [frames]."""
+        return np.broadcast_to(over_frames(self.rows[:, _COLUMN[name]], frames), frames)
 
     def at(self, frame: float) -> Played:
         """The style at a frame; beyond the line that of its end."""

@@ -30,11 +30,6 @@ def classes() -> np.ndarray:
     return np.geomspace(LOWEST, HIGHEST, CLASSES, dtype=np.float32)
 
 
-def class_of(hertz: np.ndarray) -> np.ndarray:
-    """Positions of frequencies in Hz on the scale of classes, 0 … 95, fractional."""
-    return np.log(np.clip(hertz, LOWEST, HIGHEST) / LOWEST) * ((CLASSES - 1) / float(np.log(HIGHEST / LOWEST)))
-
-
 def smooth_path(score: np.ndarray, leap: float) -> np.ndarray:
     """Viterbi through [N, 96]: the classes int64 [N] of highest total score when a leap over d classes costs `leap` · d.
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from ...errors import BadRequest
 from .phones import PHONES, SILENCE
+from .phrasing import runs
 
 RATE = 50.0  # rows of the encoder's phones per second
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()
@@ -131,13 +132,9 @@ def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
     may_skip = np.array([letter.may_be_silent for letter in sequence])
     price = np.array([0.0 if letter.text == " " else _SKIP for letter in sequence])
     # Reaching a letter over silent ones costs their price; only letters that may be silent can be passed over.
+    first = count if may_skip.all() else int(may_skip.argmin()) + 1  # letters with which the sound may begin
     score = np.full(count, -np.inf)
-    cost = 0.0
-    for place in range(count):
-        score[place] = cost + likely[0, kind[place]]
-        if not may_skip[place]:
-            break
-        cost += price[place]
+    score[:first] = np.cumsum([0.0, *price[: first - 1]]) + likely[0, kind[:first]]
     back = np.zeros((len(likely), count), np.int8)  # how many letters back each candidate from
     places = np.arange(count)
     for row in range(1, len(likely)):
@@ -170,11 +167,6 @@ def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
         path[row - 1] = path[row] - back[row, path[row]]
     starts, ends = (np.searchsorted(path, places, side) for side in ("left", "right"))  # a path never goes back
     return [(int(start), int(end)) if end > start else (-1, -1) for start, end in zip(starts, ends)]
-
-
-def closures(belief: np.ndarray, text: str) -> list[Closure]:
-    """As `closures_and_words`, the closures alone."""
-    return closures_and_words(belief, text)[0]
 
 
 def closures_and_words(belief: np.ndarray, text: str) -> tuple[list[Closure], list[tuple[str, float, float]]]:
@@ -225,6 +217,5 @@ def _phones_between(before: Closure, seconds: float, belief: np.ndarray) -> list
 
 def pauses(belief: np.ndarray) -> list[tuple[float, float]]:
     """Parts of a sound without speech for `PAUSE` or longer, in seconds from its start."""
-    silent = np.flatnonzero(belief[:, SILENCE] > 0.5)
-    runs = [run for run in np.split(silent, np.flatnonzero(np.diff(silent) > 1) + 1) if len(run)]
-    return [(float(run[0] / RATE), float((run[-1] + 1) / RATE)) for run in runs if len(run) >= PAUSE * RATE]
+    silences = runs(belief[:, SILENCE] > 0.5).tolist()
+    return [(start / RATE, end / RATE) for start, end in silences if end - start >= PAUSE * RATE]

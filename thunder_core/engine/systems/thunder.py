@@ -18,15 +18,14 @@ from ...face.head import Head
 from ...face.mechanics import Sounds
 from ...files import hash_of
 from ...filters import highest, smooth
+from ...progress import no_progress, Progress, share
 from ...request import DRAFT, FINAL, NORMAL
 from ...types import Motion, unpack
 from ..cards import unusable
-from ..diffusion.denoiser import Denoiser
-from ..diffusion.noise import seeded_noise
-from ..diffusion.sampling import away_from_kept, in_windows, inpaint, Inpainting, sample, solver_steps, STEPS, Steps
+from ..diffusion import Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..gestures.making import breaths_of, doubts, layer_of, mirrored, mirrored_as
 from ..network import processors
-from ..pipeline import Kept, Part, Pipeline
+from ..pipeline import Part, Pipeline
 from ..speech.cues import (
     believed_rounding,
     believed_sounds,
@@ -40,10 +39,9 @@ from ..speech.cues import (
     Vowels,
 )
 from ..speech.encoder import LOUDNESS, presence, softmax, speech_features, SpeechEncoder
-from ..speech.opening_map import opening_map, PredictedOpening
+from ..speech.features import opening_map, PredictedOpening, Units
 from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
-from ..speech.units import Units
 
 _LATE = 7  # delay of a listener's reaction, frames
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
@@ -104,7 +102,7 @@ class VoiceFeatures:
     def quiet(self) -> np.ndarray:
         """Where nobody speaks [T], 0 … 1, eased within a few frames of speech: also pauses too short for `presence` to fall.
 
-        `m2s.judge.quiet` tells it from the features alone, and says why.
+        `networks.judge.quiet` tells it from the features alone, and says why.
         """
         nobody = 1 - self.presence.astype(float)
         for start, end in self.phrasing.silences:
@@ -176,8 +174,8 @@ class Thunder:
         if not self.knows_styles:
             raise BadRequest("These weights were trained without styles and take no direction: generate without one, or choose others")
 
-    def analyse(self, samples: np.ndarray, frames: int, progress: Callable[[float], None] = lambda fraction: None) -> VoiceFeatures:
-        """Features of a sound [samples] over T frames of animation. `progress` gets 0 … 1 and may raise to stop."""
+    def analyse(self, samples: np.ndarray, frames: int, progress: Progress = no_progress) -> VoiceFeatures:
+        """Features of a sound [samples] over T frames of animation. `progress` may raise to stop."""
         openings = [PredictedOpening(self.opening)] if self.opening is not None else []
         hidden, logits = self.encoder.analyse(samples, progress, openings)
         analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
@@ -200,7 +198,7 @@ class Thunder:
         return voice.unspoken(_LATE)
 
     def perform(  # noqa: PLR0913 (what one request says)
-        self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Callable[[float], None],
+        self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Progress,
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
         styles: Sequence[np.ndarray] | None = None, drawn_by: Sequence[tuple[int, float]] | None = None, like: Sequence[int] = (),
     ) -> list[Motion]:  # fmt: skip
@@ -211,8 +209,8 @@ class Thunder:
         usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
-        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` gets 0 … 1 before each
-        window of each step and may raise to stop.
+        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` is called before each
+        window of each step.
         """
 
         def style_of(i: int) -> np.ndarray | None:
@@ -226,11 +224,7 @@ class Thunder:
                 some = [i for i, is_turned in enumerate(turned) if is_turned == side]
                 own_styles = None if styles is None else [styles[i] for i in some]
                 by = [drawn_by[i] for i in some]
-                before, share = len(made) / len(seeds), len(some) / len(seeds)
-
-                def tell(fraction: float, before: float = before, share: float = share) -> None:
-                    progress(before + share * fraction)
-
+                tell = share(progress, len(made) / len(seeds), (len(made) + len(some)) / len(seeds))
                 whose = [seeds[i] for i in some]
                 motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like)
                 made |= dict(zip(some, motions))
@@ -240,21 +234,19 @@ class Thunder:
         if kept is not None:
             mask, values = self._reflected(kept) if any(turned) else (kept.mask, kept.values)
             fixed = Inpainting(mask, self.denoiser.standardise(values))
-
-        held = None if kept is None else Kept(kept.mask, kept.values, away_from_kept(kept.mask))
         directed = styles is not None or not self.knows_styles
         plain = directed and guidance == 1.0 and kept is None and guide is None
         denoiser, steps = self.way(effort, plain)
         if styles is not None:
             self.check_style()
         played = None if styles is None else np.stack(styles).astype(np.float32)
-        at = {"step": 0, "before": 0, "takes": 0}  # the step; takes that are done, takes in work
+        at = {"steps": 0.0, "before": 0, "takes": 0}  # share of the steps that are done; takes that are done, takes in work
 
-        def count(step: int, _: int) -> None:
-            at["step"] = step
+        def count(fraction: float, _: str = "") -> None:
+            at["steps"] = fraction
 
         def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
-            progress((at["before"] + (at["step"] + a / frames) / len(steps.times) * at["takes"]) / len(seeds))
+            progress((at["before"] + (at["steps"] + a / frames / len(steps.times)) * at["takes"]) / len(seeds))
             style = None if played is None else _over(played[at["before"] : at["before"] + len(x)], a, b)
             x0 = denoiser.estimate(x, step, voice.features[a:b], style=style)
             if guidance != 1.0:
@@ -271,7 +263,7 @@ class Thunder:
             for i, m in enumerate(self.denoiser.restore(x), start):
                 style = style_of(i)
                 layer = layer_of(voice.phrasing, *drawn_by[i], style, voice.listens, turned[i])
-                part = Part(style, layer, None, held, turned[i], self._brows_too(kept, style))
+                part = Part(style, layer, None, kept, turned[i], self._brows_too(kept, style))
                 drawn.append(self._motion(m, voice, part))
         return drawn
 

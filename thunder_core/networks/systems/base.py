@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -14,11 +14,9 @@ from torch import nn, Tensor
 
 from ...engine.weights import typed
 from ...errors import BadRequest
-from ...progress import no_progress
+from ...progress import no_progress, Progress
 from ...systems import DEFAULT, FOLDER, SYSTEMS
 from ..weights import load_network
-
-Progress = Callable[[float], None]
 
 # Module of each network: imported on demand, so that one system does not depend on the others.
 _NETWORKS = {

@@ -14,12 +14,10 @@ import numpy as np
 import torch
 from torch import nn, Tensor
 
-from ...engine.diffusion.ancestral import ancestral_sample
-from ...engine.diffusion.noise import Normal, seeded_noise
-from ...engine.diffusion.sampling import in_windows, sample, STEPS
-from ...progress import no_progress
+from ...engine.diffusion import ancestral_sample, in_windows, Normal, sample, seeded_noise, STEPS
+from ...progress import no_progress, Progress
 from ..denoiser import alibi_bias, alibi_slopes, SelfAttention, step_embedding
-from .base import Progress, Standardised
+from .base import Standardised
 
 
 @dataclass(frozen=True)
@@ -129,12 +127,12 @@ def sample_denoised(
     condition: [S or 1, T or 1, c], None for any.  steps: of the solver; STEPS are all there are, sampled as the paper does, one draw
     after the other (then a motion depends on how many are sampled with it).
     """
-    frames, at, device = audio.shape[1], {"step": 0}, audio.device
+    frames, at, device = audio.shape[1], {"done": 0.0}, audio.device
     hide = torch.ones(1, dtype=torch.bool, device=device)
     per_frame = condition is not None and condition.shape[1] > 1
 
     def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
-        progress((at["step"] + a / frames) / steps)
+        progress(at["done"] + a / frames / steps)
         some = condition[:, a:b] if per_frame else condition
         mixed, now = torch.from_numpy(np.ascontiguousarray(x)).to(device), torch.tensor([step], device=device)
         x0 = network(mixed, now, audio[:, a:b], style=some)
@@ -147,8 +145,8 @@ def sample_denoised(
         noise = network.first_noise(torch.from_numpy(noise).to(device)).cpu().numpy()
     whole = in_windows(denoise, frames)
 
-    def count(step: int, _: int) -> None:
-        at["step"] = step
+    def count(fraction: float, _: str = "") -> None:
+        at["done"] = fraction
 
     made = ancestral_sample(whole, noise, Normal(seeds[0]), count) if steps == STEPS else sample(whole, noise, steps, count)
     return network.restore(torch.from_numpy(made).to(device))

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import torch
 from torch import nn, Tensor
 
-from ...progress import no_progress
+from ...progress import no_progress, Progress
 from ..attention import attention
 from ..denoiser import alibi_slopes
-from .base import Progress, speakers_of, Standardised
+from .base import speakers_of, Standardised
 
 CONTEXT = 500  # frames that attention looks back at most, so that memory and time stay bounded on long lines
 

@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ...engine.diffusion.sampling import in_windows
+from ...engine.diffusion import in_windows
 from ...engine.speech.phones import PHONES, SILENCE
-from ...progress import no_progress
+from ...progress import no_progress, Progress
 from ..denoiser import alibi_bias, alibi_slopes, SelfAttention
-from .base import Progress, speakers_of, Standardised
+from .base import speakers_of, Standardised
 from .flameformer import AlignedCrossAttention
 
 

@@ -14,9 +14,10 @@ from ...engine.cards import unusable
 from ...engine.systems.thunder import Thunder, VoiceFeatures
 from ...errors import BadRequest
 from ...files import hash_of
+from ...progress import Progress
 from ...systems import FOLDER, LEAST_PICTURE
 from ...types import Motion
-from .base import load_system, Progress
+from .base import load_system
 from .clip_images import ClipImages, PICTURE as CLIP_PICTURE
 from .media2face import PICTURE
 

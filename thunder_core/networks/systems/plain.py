@@ -8,9 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ...progress import no_progress
+from ...progress import no_progress, Progress
 from ..denoiser import Denoiser, DenoiserConfig
-from .base import Progress
 from .conditioned import sample_denoised
 
 

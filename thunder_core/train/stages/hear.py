@@ -6,8 +6,8 @@ from __future__ import annotations
 from argparse import ArgumentParser, Namespace
 
 from ...engine.speech.encoder import SpeechEncoder
-from ...engine.speech.speaker import SpeakerEncoder
-from ...engine.speech.units import Units
+from ...engine.speech.features import Units
+from ...engine.vocoder import SpeakerEncoder
 from ..motions import extract_features, LISTENED, QUIET_CLIPS
 from .workspace import Workspace
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from ...engine.m2s.mouth import save_trained_mouth
-from ...engine.speech.units import Units
+from ...engine.m2s import save_trained_mouth
+from ...engine.speech.features import Units
 from ...networks.mouth import SPACES, weights_name
 from ...networks.weights import load_weights
 from ..loop import Schedule

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Predicts how lips open from inner layers of the speech encoder.
+"""What the engine reads off the speech encoder's features besides phones: speech units, and how lips open.
 
-Its last layer knows phones; layers before it still know how strongly a vowel is said. A linear map of two of them, fitted to measured
-lips (`research.train.opening`), errs elsewhere than the model and the teacher, which read the last layer, so it can tell takes apart
-(`m2s.judge`).
-"""
+Units U are k-means classes of the features at 50 Hz. The opening comes from inner layers: the encoder's last layer knows phones; layers
+before it still know how strongly a vowel is said. A linear map of two of them, fitted to measured lips (`research.train.opening`), errs
+elsewhere than the model and the teacher, which read the last layer, so it can tell takes apart (`scorer.Judge`)."""
 
 from __future__ import annotations
 
@@ -17,7 +16,56 @@ from ...files import hash_of
 from ..weights import check_shapes, misfit, read_weights, sizes_of, unusable
 from .encoder import at_frames, EncoderConfig
 
-NAME = "opening"
+# ---- units
+
+_PIECE = 6000  # features classified at once: the distances of an hour to all centroids would be larger than its features
+
+
+@dataclass(frozen=True)
+class UnitsConfig:
+    """Sizes of the units, as their card stores them."""
+
+    count: int
+    width: int
+
+
+class Units:
+    """Hidden features [N, width] → nearest of `count` centroids."""
+
+    def __init__(self, centroids: np.ndarray):
+        """centroids: float32 [count, width]."""
+        self.centroids = centroids
+
+    @classmethod
+    def load(cls, folder: Path) -> Units:
+        """The units among the weights of a folder. Raises BadWeights."""
+        path = folder / "units"
+        arrays, config = read_weights(path)
+        sizes: UnitsConfig = sizes_of(path, config, UnitsConfig)
+        check_shapes(path, arrays, centroids=(sizes.count, sizes.width))
+        if len(arrays) > 1 or arrays["centroids"].dtype != np.float32:
+            raise misfit(path)
+        return cls(arrays["centroids"])
+
+    def __call__(self, hidden: np.ndarray) -> np.ndarray:
+        """Units int64 [N] of hidden features [N, width]."""
+        lengths = np.square(self.centroids).sum(1) / 2
+        parts = [hidden[start : start + _PIECE] for start in range(0, len(hidden), _PIECE)]
+        return np.concatenate([(lengths - part @ self.centroids.T).argmin(1) for part in parts])
+
+    def over(self, hidden: np.ndarray, frames: int) -> np.ndarray:
+        """Units [2 · frames] of the sound behind hidden features [N, width], the last one held where they end early."""
+        return self(hidden)[np.minimum(np.arange(2 * frames), len(hidden) - 1)]
+
+    @property
+    def count(self) -> int:
+        """Number of units."""
+        return len(self.centroids)
+
+
+# ---- how lips open
+
+OPENING = "opening"
 REACH = 3  # frames to either side that a prediction reads
 
 
@@ -40,7 +88,7 @@ class OpeningMap:
     @classmethod
     def load(cls, folder: Path) -> OpeningMap:
         """The map among the weights of a folder. Raises BadWeights."""
-        path = folder / NAME
+        path = folder / OPENING
         arrays, config = read_weights(path)
         sizes: OpeningMapConfig = sizes_of(path, config, OpeningMapConfig)
         check_shapes(path, arrays, kernel=(2 * REACH + 1, len(sizes.layers) * sizes.width))
@@ -51,7 +99,7 @@ class OpeningMap:
 
 def opening_map(folder: Path, encoder: EncoderConfig) -> OpeningMap | None:
     """The map in a folder of weights, None if there is none or it was fitted to another encoder. Raises BadWeights."""
-    card = folder / f"{NAME}.json"
+    card = folder / f"{OPENING}.json"
     if not card.exists():
         return None
     read = OpeningMap.load(folder)

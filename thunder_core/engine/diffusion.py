@@ -1,0 +1,346 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The diffusion model as the engine samples motion with it, in arrays: the network (`networks.denoiser` says what it computes), seeded
+noise, and the samplers of §4.2, DPM-Solver++ and the paper's own, with windows over long clips and inpainting."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..direction import DIRECTION_NAMES
+from ..filters import smoothstep
+from ..progress import no_progress, Progress
+from .network import open_network
+from .weights import check_shapes, read_some, sizes_of
+
+# ---- the solver
+
+STEPS = 1000  # D of the paper
+BETA = (1e-4, 0.02)  # linear schedule of the paper
+
+Values = Any  # arrays of numpy; for `sample` also tensors of torch, which training takes gradients of
+Denoise = Callable[[Values, int], Values]  # (noisy x [B, T, C], step) → x̂_0 [B, T, C]
+
+WINDOW = 500  # frames denoised at once; longer clips are covered by overlapping windows
+OVERLAP = 100  # frames shared by neighbours and cross-faded at every step
+
+
+def alpha_bar() -> np.ndarray:
+    """ᾱ_d float32 [1000] of the linear schedule."""
+    return np.cumprod(1 - np.linspace(*BETA, STEPS)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The noise levels that a sampler goes through, most noise first.
+
+    times: int64 [n], diffusion steps at which the network is evaluated.  noise: float64 [n + 1], σ/α of each and, 0, of the result.
+    """
+
+    times: np.ndarray
+    noise: np.ndarray
+
+
+def solver_steps(count: int, least_noise: float = 0.0) -> Steps:
+    """`count` evaluations evenly spaced in log-SNR, each at the nearest diffusion step; the last at a σ/α of `least_noise` or, without
+    one, at the least noise there is.
+
+    Even spacing in time leaves so few steps at low noise that narrow distributions come out narrower still (a Gaussian
+    of deviation 0.1 keeps half its spread at 20 steps); even spacing in log-SNR keeps it within 2 %.
+    """
+    alpha = alpha_bar().astype(np.float64)
+    known = np.log((1 - alpha) / alpha) / 2  # of all diffusion steps, ascending
+    wanted = np.linspace(known[-1], max(known[0], math.log(least_noise)) if least_noise else known[0], count)
+    times = np.interp(wanted, known, np.arange(STEPS)).round().astype(np.int64)
+    return Steps(times, np.append(np.exp(wanted), 0.0))
+
+
+def sample(
+    denoise: Denoise, noise: Values, steps: int | Steps = 20, progress: Progress = no_progress
+) -> Values:  # fmt: skip
+    """Integrate from ε [B, T, C] to x_0 [B, T, C]. `progress` is called before each evaluation.
+
+    DPM-Solver++ (2M) for a network that predicts x_0 (Lu et al. 2022, algorithm 2): its estimate is extrapolated in log-SNR from the last
+    two evaluations; at the first step and towards the last noise level from one.
+    """
+    levels = solver_steps(steps) if isinstance(steps, int) else steps
+    count, noise_level = len(levels.times), levels.noise.tolist()
+    signal = (1 / np.sqrt(1 + levels.noise**2)).tolist()  # α of each level
+    x, before, step_before = noise, None, 0.0
+    for i, time in enumerate(levels.times.tolist()):
+        progress(i / count)
+        x0 = denoise(x, time)
+        if i == count - 1:  # without noise the factor of x is 0
+            return x0
+        step = math.log(noise_level[i]) - math.log(noise_level[i + 1])  # in log-SNR / 2
+        estimate = x0 if before is None else x0 + (x0 - before) * (step / (2 * step_before))
+        kept = noise_level[i + 1] * signal[i + 1] / (noise_level[i] * signal[i])
+        x = kept * x - signal[i + 1] * math.expm1(-step) * estimate
+        before, step_before = x0, step
+    return x
+
+
+EASE = 6  # frames of the blend between free and kept values
+
+
+@dataclass(frozen=True)
+class Inpainting:
+    """The fixed part of a motion while the rest is sampled again.
+
+    mask: bool [T, C], True where the result must equal `values` [T, C] (of x_0, standardised).
+    """
+
+    mask: np.ndarray
+    values: np.ndarray
+
+    @cached_property
+    def free(self) -> np.ndarray:
+        """How far each frame [T, C] is from what is kept, float32 0 … 1, eased: 0 there, 1 from `EASE` frames on."""
+        before, after = _nearest_kept(self.mask)
+        t = np.arange(len(self.mask))[:, None]
+        distance = np.minimum(np.where(before >= 0, t - before, EASE), np.where(after < len(self.mask), after - t, EASE))
+        return smoothstep((distance / EASE).clip(0, 1)).astype(np.float32)
+
+
+def _nearest_kept(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Index of the last kept frame at or before each frame of [T, C], −1 for none; and of the first at or after, T for none."""
+    frames = len(mask)
+    t = np.arange(frames)[:, None]
+    before = np.maximum.accumulate(np.where(mask, t, -1), 0)
+    after = np.minimum.accumulate(np.where(mask, t, frames)[::-1], 0)[::-1]
+    return before, after
+
+
+def inpaint(denoise: Denoise, kept: Inpainting) -> Denoise:
+    """Denoise with part of x_0 known: known values replace the estimate at every step, so that the network makes the rest fit.
+
+    The remaining error of the estimate at a border, value and slope, fades over `EASE` frames of the free part, so that position and
+    velocity are continuous. In a gap shorter than two eases each side fades over half of it.
+    """
+    mask, values = kept.mask, kept.values
+    frames = len(mask)
+    before, after = _nearest_kept(mask)
+    t = np.arange(frames)[:, None]
+    span = np.minimum(np.where((before >= 0) & (after < frames), (after - before) / 2.0, EASE), EASE)
+
+    def fade(distance: np.ndarray, there: np.ndarray) -> np.ndarray:
+        x = (distance / np.maximum(span, 1e-6)).clip(0, 1)
+        return np.where(there & ~mask, 1 - smoothstep(x), 0.0).astype(np.float32)
+
+    from_left, from_right = fade(t - before, before >= 0), fade(after - t, after < frames)
+    left, right = before.clip(0, None), after.clip(None, frames - 1)
+    # The slope of the remaining error, from the kept neighbour further inside, if there is one.
+    further_left, further_right = (left - 1).clip(0, None), (right + 1).clip(None, frames - 1)
+    sloped_left = np.take_along_axis(mask, further_left, 0) & (left > 0)
+    sloped_right = np.take_along_axis(mask, further_right, 0) & (right < frames - 1)
+    to_left, to_right = (t - before).astype(np.float32), (after - t).astype(np.float32)
+
+    def fitted(x: np.ndarray, step: int) -> np.ndarray:
+        guess = denoise(x, step)
+        missed = np.where(mask, values - guess, np.float32(0))
+
+        def at(index: np.ndarray) -> np.ndarray:
+            return np.take_along_axis(missed, index[None], 1)
+
+        slope_left = np.where(sloped_left, at(left) - at(further_left), np.float32(0))
+        slope_right = np.where(sloped_right, at(right) - at(further_right), np.float32(0))
+        carried = from_left * (at(left) + slope_left * to_left) + from_right * (at(right) + slope_right * to_right)
+        return np.where(mask, values, guess + carried)
+
+    return fitted
+
+
+def windows(frames: int) -> list[tuple[int, int]]:
+    """(start, end) of the windows that cover `frames`; each but the first shares OVERLAP frames with the one before."""
+    if frames <= WINDOW:
+        return [(0, frames)]
+    starts = list(range(0, frames - WINDOW, WINDOW - OVERLAP)) + [frames - WINDOW]
+    return [(s, s + WINDOW) for s in starts]
+
+
+def in_windows(denoise: Callable[[np.ndarray, int, int, int], np.ndarray], frames: int) -> Denoise:
+    """Denoise long clips window by window, cross-fading x̂_0 where they overlap, at every step.
+
+    Because all windows see the same noisy x and agree on their overlap at each step, no seam can form, and memory grows
+    with the window, not with the clip. `denoise` gets (x[:, a:b], step, a, b).
+    """
+    spans = windows(frames)
+    if len(spans) == 1:
+        return lambda x, step: denoise(x, step, 0, frames)
+
+    def whole(x: np.ndarray, step: int) -> np.ndarray:
+        total, weight = np.zeros_like(x), np.zeros((frames, 1), np.float32)
+        fade = np.linspace(0, 1, OVERLAP + 2, dtype=np.float32)[1:-1, None]
+        for a, b in spans:
+            ramp = np.ones((b - a, 1), np.float32)
+            if a > 0:
+                ramp[:OVERLAP] = fade
+            if b < frames:
+                ramp[-OVERLAP:] = fade[::-1]
+            total[:, a:b] += ramp * denoise(x[:, a:b], step, a, b)
+            weight[a:b] += ramp
+        return total / weight
+
+    return whole
+
+
+# ---- noise
+
+_AT_ONCE = 16  # numbers that torch makes together: eight pairs
+_APART = 0.5  # weight of its own noise in that of a take that is sampled around another
+
+
+class Normal:
+    """A stream of normal numbers of mean 0 and deviation 1: `torch.randn` of a generator on the processor, to 5e-7."""
+
+    def __init__(self, seed: int):
+        self._bits = np.random.RandomState(seed % 2**32)  # the Mersenne Twister, of which torch too uses 32 bits of a seed
+
+    def draw(self, *shape: int) -> np.ndarray:
+        """The next numbers, float32 [*shape]. Raises ValueError for fewer than 16, which torch draws in another way."""
+        count = math.prod(shape)
+        if count < _AT_ONCE:
+            raise ValueError(f"At least {_AT_ONCE} numbers are drawn at once, not {count}")
+        x = self._uniform(count)
+        rest = count % _AT_ONCE
+        made = np.empty(count, np.float32)
+        made[: count - rest] = _normal(x[: count - rest])
+        if rest:  # the last sixteen are drawn anew
+            made[-_AT_ONCE:] = _normal(self._uniform(_AT_ONCE))
+        return made.reshape(shape)
+
+    def _uniform(self, count: int) -> np.ndarray:
+        """Numbers [count] from 0 up to 1 in steps of 2^-24, float32."""
+        bits = self._bits.randint(0, 2**32, count, np.uint32) & np.uint32(0xFFFFFF)
+        return bits.astype(np.float32) * np.float32(2**-24)
+
+
+def _normal(x: np.ndarray) -> np.ndarray:
+    """Normal numbers of uniform ones [16 n] by Box and Muller's formula: eight radii and eight angles make eight cosines and sines."""
+    radius, angle = x.reshape(-1, 2, _AT_ONCE // 2).transpose(1, 0, 2)
+    radius = np.sqrt(-2 * np.log(1 - radius))
+    angle = np.float32(2 * math.pi) * angle
+    return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)], 1).ravel()
+
+
+def seeded_noise(seeds: Sequence[int], frames: int, channels: int, like: Sequence[int] = ()) -> np.ndarray:
+    """ε float32 [takes, frames, channels], drawn from each take's own seed: the same take on every device, whatever its neighbours are.
+
+    like: seeds of takes, each sampled around the one before, around the last of which these are. Raises ValueError for fewer than 16
+    values of a take.
+    """
+
+    def around(near: np.ndarray | None, seed: int) -> np.ndarray:
+        own = Normal(seed).draw(frames, channels)
+        if near is None:
+            return own
+        return np.float32(math.sqrt(1 - _APART**2)) * near + np.float32(_APART) * own  # of deviation 1 again
+
+    near = None
+    for seed in like:
+        near = around(near, seed)
+    return np.stack([around(near, seed) for seed in seeds])
+
+
+# ---- the paper's sampler
+
+
+def ancestral_sample(
+    denoise: Denoise, noise: np.ndarray, normal: Normal, progress: Progress = no_progress
+) -> np.ndarray:  # fmt: skip
+    """From ε [B, T, C] to x_0 [B, T, C] in STEPS draws from q(x̃_{d−1} | x̃_d, x̂_0), noise from `normal`.
+
+    With β_d, α_d = 1 − β_d and ᾱ_d = Π α the draw is normal, of variance β̃_d = β_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) and mean
+    √ᾱ_{d−1} β_d / (1 − ᾱ_d) · x̂_0 + √α_d (1 − ᾱ_{d−1}) / (1 − ᾱ_d) · x̃_d. The last one has no noise.
+    `progress` is called before each evaluation.
+    """
+    beta = np.linspace(*BETA, STEPS)
+    after = np.cumprod(1 - beta)  # ᾱ_d
+    before = np.append(1.0, after[:-1])  # ᾱ_{d−1}
+    of_estimate = (np.sqrt(before) * beta / (1 - after)).tolist()
+    of_noisy = (np.sqrt(1 - beta) * (1 - before) / (1 - after)).tolist()
+    deviation = np.sqrt(beta * (1 - before) / (1 - after)).tolist()
+    x = noise
+    for done, d in enumerate(reversed(range(STEPS))):
+        progress(done / STEPS)
+        x = of_estimate[d] * denoise(x, d) + of_noisy[d] * x
+        if d:
+            x = x + deviation[d] * normal.draw(*x.shape)
+    return x
+
+
+# ---- the network
+
+_EYES = DIRECTION_NAMES.index("eyes")
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Sizes of a denoiser, as its card stores them."""
+
+    motion: int  # channels of x: expression, jaw, head, eyes
+    audio: int  # width of the speech features a
+    style: int = 0  # number of direction values; 0: the model has no styles
+    width: int = 128
+    layers: int = 8
+    heads: int = 4
+    feedforward: int = 512
+    dropout: float = 0.0
+    steps: int = 0  # step count that it was distilled for (train/distil.py); 0: any number
+    least_noise: float = 0.0  # σ/α of the last step
+    whole: str = ""  # SHA-256 of the undistilled model's file
+    blinks_by_eyes: float = 0.0  # extra shift of the lids' initial noise per deviation of the style's “eyes”
+
+
+def first_noise(config: DenoiserConfig, mean: Values, noise: Values, style: Values | None) -> Values:
+    """The start of sampling [B, T, motion], from normal noise.
+
+    mean [motion]: by which it is shifted, so that faces blink.  style: [B, T or 1, style], None for any style.
+    """
+    if style is not None and config.blinks_by_eyes:
+        mean = mean + config.blinks_by_eyes * style[..., _EYES, None] * (mean != 0)
+    return noise + mean
+
+
+class Denoiser:
+    """A denoiser of a folder of weights."""
+
+    def __init__(self, folder: Path, device: str, name: str = "denoiser"):
+        """Raises BadWeights."""
+        path = folder / name
+        arrays, config = read_some(path, ["motion_mean", "motion_std"], ["noise_mean"])
+        self.config: DenoiserConfig = sizes_of(path, config, DenoiserConfig)
+        check_shapes(path, arrays, **dict.fromkeys(arrays, (self.config.motion,)))
+        self.mean, self.deviation = arrays["motion_mean"], arrays["motion_std"]
+        self.noise_mean = arrays.get("noise_mean")  # for the initial noise of sampling (train/blinks.py)
+        self.network = open_network(path, device)
+
+    def estimate(
+        self, x: np.ndarray, step: int, audio: np.ndarray, silent: bool = False, style: np.ndarray | None = None
+    ) -> np.ndarray:  # fmt: skip
+        """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech features [T, audio].
+
+        silent: without the sound (classifier-free guidance).  style [B, T or 1, style]: None is any style.
+        """
+        known = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
+        return self.network(
+            x=x, step=np.array([step]), audio=audio[None], silent=np.array([silent]), style=known, free=np.array([style is None])
+        )[0]
+
+    def first_noise(self, noise: np.ndarray, style: np.ndarray | None = None) -> np.ndarray:
+        """As the function `first_noise`."""
+        return noise if self.noise_mean is None else first_noise(self.config, self.noise_mean, noise, style)
+
+    def standardise(self, motion: np.ndarray) -> np.ndarray:
+        """Packed motion [..., motion] in the units of the network: mean 0, deviation 1 over the training set."""
+        return (motion - self.mean) / self.deviation
+
+    def restore(self, x: np.ndarray) -> np.ndarray:
+        """The inverse of `standardise`."""
+        return x * self.deviation + self.mean
