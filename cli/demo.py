@@ -25,7 +25,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.media import grid_film, studio
+from ..scene.media import studio
 from ..scene.review import listening
 from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
@@ -136,7 +136,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
             bar.begin("Filming all takes")
             height = SMALL_PIXELS if chosen.small else TAKES_PIXELS
             with quiet(), film_progress(bar, scene):
-                grid_film.render(scene, rig, list(scene.thunder.takes), parts["takes.mp4"], height, chosen.small)
+                studio.render_grid(scene, rig, list(scene.thunder.takes), parts["takes.mp4"], height, chosen.small)
 
         bar.begin("Drawing the contact sheet")
         with quiet():

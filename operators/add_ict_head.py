@@ -17,7 +17,7 @@ class THUNDER_OT_add_ict_head(AddsHeadFrom, bpy.types.Operator):
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
 
     def add(self, context, collection):
-        return ict.build(self.directory, collection, context.view_layer, context.scene.cursor.location)
+        return ict.add(self.directory, collection, context.view_layer, context.scene.cursor.location)
 
 
 register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_add_ict_head,))

@@ -5,7 +5,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import channel_preview, flame, head
-from ..scene.media import flame_check
+from ..scene.media import flame_parameters
 from ..thunder_core.channels import TONGUE
 from ..thunder_core.errors import BadRequest
 from ..thunder_core.face import mapping
@@ -112,8 +112,8 @@ class THUNDER_OT_check_with_smplx(SlicedWork, bpy.types.Operator):
         path = self.filepath or (chosen.flame_file if chosen else "")
         if not path:
             raise BadRequest("No FLAME file is chosen: choose the one that this head was made from")
-        rig, model = head.resolve(flame.chosen(context)), flame_check.load_model(path)
-        return "Checking with smplx", flame_check.compare(connection.client(), context.scene, rig, model)
+        rig, model = head.resolve(flame.chosen(context)), flame.load(path, "choose the FLAME file that this head was made from")
+        return "Checking with smplx", flame_parameters.compare(connection.client(), context.scene, rig, model)
 
     def finish(self, context, answer):
         self.report(

@@ -61,7 +61,7 @@ def add_extra(operator, lock) -> set[str]:
     """Add the packages of a lock to the engine; returns the operator's result."""
     connection.stop()  # a running engine would hold its files
     wheels = wheels_folder()
-    return wait_in_background(operator, install.begin_extra(lock, wheels or None, online=install.may_download() and not wheels))
+    return wait_in_background(operator, install.begin(wheels or None, install.may_download() and not wheels, extra=lock))
 
 
 def wait_in_background(operator, begun) -> set[str]:

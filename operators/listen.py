@@ -7,7 +7,7 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..scene.voice import strip
-from ..thunder_core.errors import BadSound, ThunderError
+from ..thunder_core.errors import ThunderError
 from .slices import SlicedWork
 
 
@@ -27,10 +27,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     def begin(self, context):
         rig = head.find(context.scene, context.object)
         first, last = listening.frame_range(context, rig)
-        try:
-            voice = strip.find(context)
-        except BadSound:
-            voice = None  # without a voice the sound has an average timbre
+        voice = strip.current(context)  # without a voice the sound has an average timbre
         client = connection.client()
         client.start()
         edited = context.scene.thunder.listen_range == "EDITED"

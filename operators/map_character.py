@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import bpy
 
-from ..scene.heads import channel_preview, character, detection, head, head_state, mapping_table, rules_from_pose
+from ..scene.heads import channel_preview, character, detection, head, head_state, mapping_table
 from .on_character import OnCharacter
 
 
@@ -90,7 +90,7 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
         obj = settings.table_head
         plan = character.plan_of(obj)
         amount = settings.preview_amount if settings.preview else 1.0
-        rules = rules_from_pose.rules_of_pose(source, plan, character.objects_of(obj, plan), amount)
+        rules = detection.rules_of_pose(source, plan, character.objects_of(obj, plan), amount)
         kept = tuple(rule for rule in plan.rules if rule.source != source)
         joints = tuple(rule for rule in plan.joints if rule.joint != source)
         mapping_table.keep_plan(context.scene, obj, replace(plan, name="By Hand", rules=kept + tuple(rules), joints=joints))
@@ -111,7 +111,7 @@ class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
         chosen = () if self.by_place else tuple(other.name for other in context.selected_objects if other.type in ("MESH", "ARMATURE"))
         if obj.name not in chosen and not self.by_place:
             chosen = (obj.name, *chosen)
-        mapping_table.keep_plan(context.scene, obj, character.with_parts(character.plan_of(obj), chosen))
+        mapping_table.keep_plan(context.scene, obj, replace(character.plan_of(obj), parts=chosen))
         head.resolve(obj)
         return "The character's objects are found by armature, parent and position" if self.by_place else f"{len(chosen)} objects are used"
 

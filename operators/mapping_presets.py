@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Save a character's mapping as a preset, and apply a preset to another character."""
 
+from dataclasses import replace
+
 import bpy
 
 from ..scene.heads import character, head, mapping_table, presets
@@ -54,7 +56,7 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
         return super().poll(context)
 
     def change(self, context, obj):
-        plan = character.with_parts(presets.load(self.name), ())
+        plan = replace(presets.load(self.name), parts=())
         mapping_table.keep_plan(context.scene, obj, plan)
         context.scene.thunder.head = obj
         return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"

@@ -56,9 +56,8 @@ def _own(box, context, preferences) -> None:
             _sentence(box, "Online access is disabled: turn on Allow Online Access, or choose a folder of wheels", context)
             box.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
         else:
-            needs = install.size(install.has_card())
-            download = "" if preferences.wheels else f"{install.download(install.has_card())}, "
-            needs = f"{download}{needs}"
+            card = install.has("torch")
+            needs = ("" if preferences.wheels else f"{install.download(card)}, ") + install.size(card)
             _fine_print(box, needs[0].upper() + needs[1:], "Blender and other add-ons are not changed")
     if state.kind != "ABSENT":
         row = box.row()
@@ -86,14 +85,14 @@ def _packaged(box, context, state) -> None:
 
 def _extras(box, preferences) -> None:
     """Packages that are installed by choice: for graphics cards and, beside torch, for FLAME files and for weights of one's own."""
-    if not install.has_card():
+    if not install.has("torch"):
         box.operator("thunder.install_engine", text="Graphics Card…", icon="IMPORT").card = True
         return
-    if install.has_flame_extra():
+    if install.has("smplx"):
         _fine_print(box, f"FLAME extra: smplx {install.state().versions['smplx']}, for non-commercial research only")
     else:
         box.operator("thunder.install_flame_extra", icon="USER")
-    if preferences.weights and not install.has_waveform_extra():
+    if preferences.weights and not install.has("transformers"):
         box.operator("thunder.install_waveform_extra", icon="IMPORT")
 
 

@@ -23,7 +23,7 @@ class THUNDER_PT_flame(Tab, bpy.types.Panel):
     def draw(self, context):
         layout = self.layout
         mesh = flame.chosen(context)
-        armature = flame.armature_of(mesh)
+        armature = build.armature_of(mesh)
         names = flame.names_of(mesh, armature)
         layout.label(text=f"{mesh.name}: {len(names)} expression directions", icon="USER")
         if armature.library is not None or mesh.library is not None:

@@ -67,7 +67,7 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "mutations_*": ("thunder_core/", "tests/"),
     "paper_clips*": _PAPER,
     "peaks": (*_TAKES, *_TEACHER),
-    "pictures": ("research/train/", "thunder_core/networks/systems/media2face.py"),
+    "pictures": ("research/train/", "thunder_core/networks/systems/denoisers.py"),
     "ranking*": _SCORE,
     "real": (*_TAKES, *_TEACHER),
     "reduction": ("thunder_core/animation/",),

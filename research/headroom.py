@@ -21,7 +21,7 @@ from thunder_core.face.head import Head, load_head
 from thunder_core.networks.denoiser import noisy
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.mouth import Mouth, SPACES, weights_name
-from thunder_core.networks.systems.base import load_system
+from thunder_core.networks.systems import load_system
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.denoiser import FRAMES
 from thunder_core.train.m2s import speech_loss, SpeechBatches

@@ -46,7 +46,7 @@ from research.train.paper import folder_of, MASKED as MASKED_ENDING, named, NETW
 from thunder_core.channels import Columns
 from thunder_core.face.head import Head, load_head
 from thunder_core.files import write_file
-from thunder_core.networks.systems.clip_images import ClipImages
+from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.motions import MotionSet

@@ -24,8 +24,8 @@ from research.train.point_pictures import PointPictures
 from research.train.systems import LEAST_TELLING
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
-from thunder_core.networks.systems.base import load_system
-from thunder_core.networks.systems.media2face import ImageEncoder, LABELS, PICTURE
+from thunder_core.networks.systems import load_system
+from thunder_core.networks.systems.denoisers import ImageEncoder, LABELS, PICTURE
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.motions import MotionSet
 

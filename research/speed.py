@@ -35,7 +35,7 @@ from thunder_core.engine.diffusion import ancestral_sample, Denoiser, Normal, sa
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import portions
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.networks.denoiser import load_denoiser
+from thunder_core.networks import denoiser as networks
 from thunder_core.request import NORMAL, QUALITIES, Request
 from thunder_core.types import FPS, RATE, Speech
 
@@ -294,7 +294,7 @@ class Bench:
         """Floating-point operations of matmuls and attention that the denoiser needs for one frame of a line of `frames` in one step."""
         from torch.utils.flop_counter import FlopCounterMode
 
-        denoiser = load_denoiser(self.engine.folder, self._denoiser().network.path.name)
+        denoiser = networks.Denoiser.load(self.engine.folder, self._denoiser().network.path.name)
         config = denoiser.config
 
         def attention(query, key, value, *rest, **more) -> int:  # of these shapes: the counter does not know the processor's own

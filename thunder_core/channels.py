@@ -49,7 +49,6 @@ _REGIONS = (
     ("upper_face", ("brow", "nose", "cheekSquint")),
     ("head", ("neck",)),
 )
-REGIONS = tuple(name for name, _ in _REGIONS)
 
 
 def in_group(names: Sequence[str], group: tuple[str, ...], but: tuple[str, ...] = ()) -> np.ndarray:

@@ -284,12 +284,19 @@ class Asked:
         return 0.0 if self.is_as_asked(seed, first) else self.spread
 
     def is_played_otherwise(self, seed: int, first: int) -> bool:
-        """Whether the take of `seed` is not played just as the direction that scores compare with."""
-        return self.original is not None or bool(self.like) or self.spread_of(seed, first) > 0
+        """Whether the take of `seed` is not played just as the direction that scores compare with, or hears other sounds."""
+        return self.original is not None or bool(self.like) or not self.is_as_asked(seed, first)
 
     def gestures_of(self, seed: int, first: int) -> tuple[int, float]:
         """Seed and spread by which the gestures of the take of `seed` are drawn."""
         return self.like[0] if self.like else (seed, self.spread_of(seed, first))
+
+    def hearing_of(self, seed: int, first: int) -> int | None:
+        """Seed of what the take of `seed` hears where the sound is doubtful; None: what is likeliest, as the first take as asked does."""
+        if self.like:
+            whose, spread = self.like[0]
+            return whose if spread else None
+        return None if self.is_as_asked(seed, first) else seed
 
     def from_frame(self, first: int) -> Asked:
         """The same for a sound that begins at this frame; negative: before the line, where its first direction holds."""

@@ -22,8 +22,8 @@ from thunder_core.engine.speech.encoder import LOUDNESS, loudness, phonetic, spe
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import Head
 from thunder_core.networks.flame import FlameLayer
-from thunder_core.networks.systems.base import load_system
-from thunder_core.networks.systems.clip_images import ClipImages
+from thunder_core.networks.systems import load_system
+from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.lip_kernels import fitted_to
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME

@@ -145,11 +145,16 @@ def coherence(events: np.ndarray, marks: np.ndarray, among: np.ndarray, reach: i
     return Coherence(float(near[events].sum()), float(len(events) * near[among].mean()))
 
 
+def boundaries(voice: Prosody) -> np.ndarray:
+    """Times, s, at which phrases start and end."""
+    return np.array(sorted(t for phrase in voice.phrases for t in phrase))
+
+
 def timing(head: Head, motion: Motion, voice: Prosody) -> dict[str, Coherence]:
     """Coherence of nods and brow raises with accents (in speech), of gaze shifts and blinks with phrase boundaries (everywhere)."""
     frames = min(motion.frames, voice.frames)
     motion, everywhere = motion.part(slice(0, frames)), np.ones(frames, bool)
-    marks = voice.boundaries
+    marks = boundaries(voice)
     return {
         "nods with accents": coherence(nods(motion), voice.accents, voice.spoken[:frames], ACCENT_REACH),
         "brows with accents": coherence(raises(head, motion), voice.accents, voice.spoken[:frames], ACCENT_REACH),

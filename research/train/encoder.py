@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+import torchaudio.functional as AF
 from torch import Tensor
 
 from thunder_core.engine.speech.encoder import EncoderConfig
+from thunder_core.engine.speech.mel import gain, HOP, level
 from thunder_core.engine.speech.phones import SILENCE
-from thunder_core.networks.encoder import SpeechEncoder
-from thunder_core.networks.mel import gain, level
-from thunder_core.train.augment import augment, change_speed, voiceless
+from thunder_core.errors import BadWeights
+from thunder_core.networks.encoder import SpeechEncoder, transformers_package
+from thunder_core.train.augment import augment, change_speed, music, noise
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, own_part, Schedule
 from thunder_core.types import RATE
@@ -32,8 +36,26 @@ def frame_labels(phones: np.ndarray) -> np.ndarray:
 def calibrate_spectrum(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]) -> None:
     """Set the encoder's fixed mel deviation [80] from a sample of the corpus."""
     encoder.mel_std.fill_(1.0)
-    mels = [encoder.spectrogram(level(torch.from_numpy(corpus.samples(c))[None]))[0] for c in clips[:: max(1, len(clips) // 200)]]
+    mels = [encoder.spectrogram(torch.from_numpy(level(corpus.samples(c)))[None])[0] for c in clips[:: max(1, len(clips) // 200)]]
     encoder.mel_std.copy_(torch.cat(mels).std(0))
+
+
+def breath(n: int, rng: np.random.Generator) -> Tensor:
+    """[n] of near silence with a few breaths: band-passed noise that swells and fades."""
+    x = 1e-3 * noise(n, rng)
+    t = np.arange(n) / RATE
+    for _ in range(rng.integers(1, 4)):
+        middle, width = rng.uniform(0, n / RATE), rng.uniform(0.1, 0.35)
+        hiss = AF.bandpass_biquad(noise(n, rng), RATE, float(rng.uniform(700, 3000)), 0.7)
+        x = x + hiss * torch.from_numpy(np.exp(-0.5 * ((t - middle) / width) ** 2).astype(np.float32)) * rng.uniform(0.01, 0.2)
+    return x
+
+
+def voiceless(n: int, rng: np.random.Generator) -> Tensor:
+    """[n] of sound over which a mouth stays at rest: noise, music or breath, at any level."""
+    kind = rng.random()
+    made = noise(n, rng) if kind < 0.45 else music(n, rng) if kind < 0.8 else breath(n, rng) * 10
+    return made * float(10 ** rng.uniform(-4, -0.8))
 
 
 class PhoneBatches:
@@ -44,7 +66,7 @@ class PhoneBatches:
         self.odds = np.array([c.length for c in clips], float)
         self.odds /= self.odds.sum()
         # One level per clip; measured once, on its first ten seconds.
-        self.gains = [float(gain(torch.from_numpy(corpus.stretch(c, 0, min(c.length, 10 * RATE)))[None])) for c in clips]
+        self.gains = [gain(corpus.samples(c, 0, min(c.length, 10 * RATE))) for c in clips]
 
     def part(self, number: int, count: int) -> PhoneBatches:
         """The same from part `number` of `count` of the clips (`loop.own_part`)."""
@@ -64,7 +86,7 @@ class PhoneBatches:
             want = round(CROP * speed)  # frames of the clip that make the crop
             start = int(rng.integers(0, max(1, len(whole) - want + 1)))
             take = min(want, len(whole) - start)
-            crop = torch.from_numpy(self.corpus.stretch(clip, start * 2 * LABEL_HOP, take * 2 * LABEL_HOP)) * self.gains[pick]
+            crop = torch.from_numpy(self.corpus.samples(clip, start * 2 * LABEL_HOP, take * 2 * LABEL_HOP)) * self.gains[pick]
             fill = CROP if take == want else round(take / speed)
             if speed != 1.0:
                 crop = change_speed(crop, fill * 2 * LABEL_HOP)
@@ -126,6 +148,26 @@ SMALL_WAVE = dict(
 )  # fmt: skip
 
 
+def adopted(folder: Path) -> SpeechEncoder:
+    """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its heads are untrained.
+
+    Raises BadWeights.
+    """
+    AutoModel = transformers_package().AutoModel
+    try:
+        body = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise BadWeights(f"“{folder}” holds no speech network that transformers can read ({error}): choose its folder") from error
+    config = body.config.to_dict()
+    if not getattr(body.config, "conv_stride", None) or math.prod(body.config.conv_stride) != 2 * HOP:
+        raise BadWeights(f"“{folder}” does not read the waveform in steps of 20 ms: choose a Wav2Vec2, HuBERT or WavLM network")
+    body.config.apply_spec_augment = False
+    settings = {"model_type": config["model_type"]} | json.loads(body.config.to_json_string())
+    encoder = SpeechEncoder(EncoderConfig(width=body.config.hidden_size, body=settings))
+    encoder.body.load_state_dict(body.state_dict())
+    return encoder
+
+
 def train_encoder(
     corpus: Corpus,
     folder: Path,
@@ -139,7 +181,7 @@ def train_encoder(
     Returns (encoder, figures on the unseen test voices).
     """
     torch.manual_seed(schedule.seed)
-    encoder = SpeechEncoder.adopt(adopt) if adopt else SpeechEncoder(config)
+    encoder = adopted(adopt) if adopt else SpeechEncoder(config)
     if adopt:
         encoder.body.requires_grad_(False)
     clips = corpus.of("train")

@@ -22,7 +22,7 @@ from thunder_core.files import hash_of
 from thunder_core.networks.encoder import SpeechEncoder
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.mouth import SPACES, weights_name
-from thunder_core.networks.systems.clip_images import ClipImages
+from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.networks.weights import save_weights
 from thunder_core.train.denoiser import FRAMES, M2S_WEIGHT
 from thunder_core.train.loop import fit, Schedule

@@ -15,8 +15,7 @@ from research.train.rasteriser import nearest_triangles, normals_at_corners
 from thunder_core.channels import Columns
 from thunder_core.face.head import Head
 from thunder_core.networks.flame import FlameLayer
-from thunder_core.networks.systems.clip_images import PICTURE as CLIP_PICTURE
-from thunder_core.networks.systems.media2face import Media2FaceConfig, PICTURE
+from thunder_core.networks.systems.denoisers import CLIP_PICTURE, Media2FaceConfig, PICTURE
 
 _LIGHT = (0.25, 0.35, 0.9)  # direction of the light: right, above, in front
 _AMBIENT = 0.25

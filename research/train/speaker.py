@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from thunder_core.networks.speaker import SpeakerEncoder
+from thunder_core.networks.encoder import SpeakerEncoder
 
 
 def import_resemblyzer(checkpoint: Path) -> SpeakerEncoder:

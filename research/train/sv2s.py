@@ -16,7 +16,7 @@ from thunder_core.engine.weights import typed
 from thunder_core.networks.m2s import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.networks.weights import load_network
 from thunder_core.train.loop import Schedule
-from thunder_core.train.m2s import calibrate, fit_and_measure, FRAMES, speech_loss, SpeechBatches, start_from
+from thunder_core.train.m2s import calibrate, fit_and_measure, FRAMES, speech_loss, SpeechBatches
 from thunder_core.train.motions import MotionSet, UNITS
 
 NAME = "sv2s"
@@ -118,7 +118,7 @@ def train_sv2s(
     torch.manual_seed(schedule.seed)
     model = VideoToSpeech(MeshToSpeechConfig(inputs=PIXELS**2, space="video", units=UNITS))
     if start:
-        start_from(model, {name: value for name, value in start.items() if not name.startswith("mesh_in.")})
+        model.start_from({name: value for name, value in start.items() if not name.startswith("mesh_in.")})
 
     def see(item: dict[str, Tensor]) -> Tensor:
         return item["pictures"].float() / 255

@@ -14,19 +14,25 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import nn, Tensor
 
+from research.train.lip_reader import LipReader, text_loss
 from research.train.pictures import pictures_for, toned, Views
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import Head
 from thunder_core.networks.denoiser import DenoiserConfig
 from thunder_core.networks.encoder import SpeechEncoder
-from thunder_core.networks.systems.clip_images import ClipImages
-from thunder_core.networks.systems.diffposetalk import contrastive_loss, DiffPoseTalk, DiffPoseTalkConfig
-from thunder_core.networks.systems.flameformer import FlameFormer, FlameFormerConfig
-from thunder_core.networks.systems.flameselftalk import FlameSelfTalk, FlameSelfTalkConfig, LipReader, text_loss
-from thunder_core.networks.systems.media2face import LABELS, Media2Face, Media2FaceConfig
-from thunder_core.networks.systems.plain import PlainThunder
+from thunder_core.networks.systems.denoisers import (
+    ClipImages,
+    DiffPoseTalk,
+    DiffPoseTalkConfig,
+    LABELS,
+    Media2Face,
+    Media2FaceConfig,
+    PlainThunder,
+)
+from thunder_core.networks.systems.regressors import FlameFormer, FlameFormerConfig, FlameSelfTalk, RegressorConfig
 from thunder_core.train.denoiser import DenoiserLoss, ESTIMATED, FRAMES, Performer, standardise
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
@@ -118,6 +124,18 @@ class LabelledBatches(SpeechBatches):
             rows = [self.labels.reference(i, a, self.frames, v, rng) for i, a, v in crops]
             item["reference"] = torch.from_numpy(np.stack(rows))
         return item
+
+
+TEMPERATURE = 0.1  # temperature of the contrastive loss, as in DiffPoseTalk
+
+
+def contrastive_loss(first: Tensor, second: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+    """NT-Xent (Chen et al. 2020) of tokens [N, c] and [N, c] of length 1: row n of both belong together, all others do not."""
+    tokens = torch.cat([first, second])
+    n = len(first)
+    alike = tokens @ tokens.T / temperature
+    alike = alike.masked_fill(torch.eye(2 * n, dtype=torch.bool, device=alike.device), -torch.inf)
+    return F.cross_entropy(alike, torch.arange(2 * n, device=alike.device).roll(n))
 
 
 # ---- learners: one class for every system
@@ -392,7 +410,7 @@ class FlameSelfTalkLearner(_Regression):
     @staticmethod
     def build(motions: MotionSet, labels: Labels, head: Head, encoder: None = None) -> FlameSelfTalkLearner:
         sizes = dict(motion=motions.motions.shape[2], audio=motions.features.shape[1], speakers=len(labels.speakers))
-        return FlameSelfTalkLearner(FlameSelfTalk(FlameSelfTalkConfig(**sizes)), len(head.mouth_vertices))
+        return FlameSelfTalkLearner(FlameSelfTalk(RegressorConfig(**sizes)), len(head.mouth_vertices))
 
     def estimate(self, item: dict[str, Tensor], truth: Tensor, rng: np.random.Generator) -> Tensor:
         return self.network(self.features(item), item["speaker"])

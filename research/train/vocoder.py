@@ -16,13 +16,14 @@ import torch.nn.functional as F
 from torch import nn, Tensor
 
 from research.train.discriminators import discriminator_loss, Discriminators, vocoder_loss
+from research.train.shaped_sound import ShapedSound, tamed, turns
 from thunder_core.engine.speech.pitch import CLASSES, HIGHEST, LOWEST, track
 from thunder_core.engine.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
 from thunder_core.face.head import Head
+from thunder_core.networks.encoder import LogMel
 from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.mel import LogMel
 from thunder_core.networks.mouth import SPACES
-from thunder_core.networks.vocoder import tamed, turns, Vocoder
+from thunder_core.networks.vocoder import Vocoder
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches
 from thunder_core.train.motions import MotionSet, UNITS
@@ -115,11 +116,11 @@ def pitch_loss(score: Tensor, hertz: Tensor, voiced: Tensor) -> Tensor:
 
 
 class AdversarialVocoder(nn.Module):
-    """The vocoder, and its discriminators if there are any; one model to the training loop."""
+    """The vocoder, its sound, and its discriminators if there are any; one model to the training loop."""
 
     def __init__(self, vocoder: Vocoder, adversarial: bool):
         super().__init__()
-        self.vocoder = vocoder
+        self.vocoder, self.sound = vocoder, ShapedSound()
         self.discriminators = Discriminators() if adversarial else None
 
 
@@ -141,14 +142,12 @@ class VocoderLoss:
         with torch.autocast(kind, enabled=False):
             mel, units = self.degraded(item, rng)
             hertz, voiced = tracked(real)
-        score, amplitude = model.vocoder.shape(mel, units, item["voices"])
+        score, amplitude = model.vocoder(mel, units, item["voices"])
         with torch.autocast(kind, enabled=False):
             turned = turns(hertz)
             # Twice from the same input: other noise, pulses at other moments.
             twice = [
-                model.vocoder.sound(
-                    amplitude, hertz, turned + torch.rand(len(real), 1, device=self.device).double(), torch.randn_like(real)
-                )
+                model.sound(amplitude, hertz, turned + torch.rand(len(real), 1, device=self.device).double(), torch.randn_like(real))
                 for _ in range(2)
             ]
             reference, (a, b) = self.views(real), [self.views(x) for x in twice]
@@ -192,10 +191,10 @@ class VocoderLoss:
         figures = {}
         for name, (mel, units) in inputs.items():
             mel = torch.stack([tamed(m) for m in mel])
-            score, amplitude = model.vocoder.shape(mel, units, item["voices"])
+            score, amplitude = model.vocoder(mel, units, item["voices"])
             guess = torch.from_numpy(np.stack([pitch_of(row) for row in score.detach().cpu().numpy()])).to(hertz)
             noise = torch.from_numpy(unit_noise()[: item["waves"].shape[1]]).to(hertz).expand_as(item["waves"])
-            made = model.vocoder.sound(amplitude, guess, turns(guess), noise)
+            made = model.sound(amplitude, guess, turns(guess), noise)
             figures[f"mel_{name}"] = float((self.views.log_mel(made)[:, : mel.shape[1]] - item["mel"]).abs().mean())
             wrong = ((guess / hertz).log2().abs() > 0.2) & voiced
             figures[f"pitch_wrong_{name}"] = float(wrong.sum() / voiced.sum().clamp_min(1))

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shows a take on a head and restores the animator's own animation, which continues unchanged around the take."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 
@@ -15,6 +13,7 @@ from ..host import compat
 from . import nla
 
 TRACK = "Thunder: My Animation"  # NLA track that plays the animator's action under the shown take
+_BLENDING = ("action_blend_type", "action_influence", "action_extrapolation")
 STILL = f"{TRACK} (Still)"  # NLA track below it, and its action
 
 
@@ -81,7 +80,7 @@ def part_of(actions: list, rig: head.Rig, index: int) -> tuple[bpy.types.Action 
     named = [action for action in fitting if action.get(compat.TARGET) == target.name]
     if not named and index < len(actions) and actions[index] in fitting:
         named = [actions[index]]  # the data-block was renamed since
-    return (named[0], compat.default_slot(named[0], target)) if named else (None, "")
+    return (named[0], compat.slot_for(named[0], target)) if named else (None, "")
 
 
 def base_track(target):
@@ -176,7 +175,7 @@ def restore_own(rig: head.Rig) -> None:
 def _put_own(target, state: dict) -> None:
     """Give a target the blending, rotation modes and still values in the record of its own state."""
     animation = target.animation_data
-    for name in ("action_blend_type", "action_influence", "action_extrapolation"):
+    for name in _BLENDING:
         if name in state:
             setattr(animation, name, state[name])
     for bone, mode in state.get("modes", {}).items():
@@ -196,19 +195,16 @@ def own_actions(rig: head.Rig) -> list:
 
 def own_targets(rig: head.Rig) -> list[dict]:
     """Slot and blending of each of them."""
-    remembered = head_state.of(rig.owner)
-    try:
-        record = json.loads(remembered.own_state or "{}") if remembered is not None else {}
-        states = list(record.get("targets", ())) if records.is_readable(record) else []
-        if not all(isinstance(state, dict) and isinstance(state.get("slot", ""), str) for state in states):
-            states = []
-    except records.UNREADABLE:
-        states = []
-    if len(states) != len(rig.targets):
+    states = []
+    with contextlib.suppress(*records.UNREADABLE):  # it may be damaged, or there is none
+        record = json.loads(head_state.of(rig.owner).own_state)
+        states = list(record["targets"]) if records.is_readable(record) else []
+    are_states = all(isinstance(state, dict) and isinstance(state.get("slot", ""), str) for state in states)
+    if not are_states or len(states) != len(rig.targets):
         return [{}] * len(rig.targets)
     for state, action, target in zip(states, own_actions(rig), rig.targets):
         if action is not None and not state.get("slot"):  # stored before 4.4, which had no slots
-            state["slot"] = compat.default_slot(action, target)
+            state["slot"] = compat.slot_for(action, target)
     return states
 
 
@@ -221,17 +217,8 @@ def remember_own(rig: head.Rig) -> None:
     for target in rig.targets:
         animation = target.animation_data
         remembered.own.add().action = animation.action if animation else None
-        states.append(
-            {}
-            if animation is None
-            else {
-                "slot": compat.slot_of(target),
-                "action_blend_type": animation.action_blend_type,
-                "action_influence": animation.action_influence,
-                "action_extrapolation": animation.action_extrapolation,
-            }
-        )
-        states[-1] |= _still(rig, target)
+        blending = {name: getattr(animation, name) for name in _BLENDING} if animation else {}
+        states.append({"slot": compat.slot_of(target), **blending, **_still(rig, target)})
     remembered.own_state = json.dumps({records.KEY: records.VERSION, "targets": states})
 
 

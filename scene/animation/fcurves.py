@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The keys of a Blender f-curve as arrays (thunder_core/animation/keyframes.py): read, and written back exactly."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from ...thunder_core.animation.keyframes import are_automatic, fix_handles, PARTS

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes performances as keys: separate actions, on whole scene frames, with their provenance."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
@@ -139,7 +137,6 @@ def key(
     values: what `values_of` returned for this rig, if it was run before.
     """
     actions, curves = compat.new_action(name, rig.targets)
-    complete = False
     try:
         if values is None:
             values = yield from scaled(values_of(rig, performance, clock), 0.0, 0.4)
@@ -160,12 +157,11 @@ def key(
             action.use_fake_user = True
             _remember(action, performance, printed.text)
         yield 1.0
-        complete = True  # also if closed at the last step, when nothing is listed yet
         return actions
-    finally:
-        if not complete:
-            for action in actions:
-                bpy.data.actions.remove(action)
+    except BaseException:  # also if closed at the last step, when nothing is listed yet
+        for action in actions:
+            bpy.data.actions.remove(action)
+        raise
 
 
 def key_again(rig: head.Rig, actions: list, curves: list, performance: Performance, values: TrackValues) -> None:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """NLA tracks that the add-on puts on a data-block: an action that continues below others, and a held pose."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from ..host import compat
@@ -44,6 +42,5 @@ def hold_pose(target, name: str, action, index: int) -> None:
     track = animation.nla_tracks.new()
     track.name = name
     strip = track.strips.new(name, 1, action)
-    if compat.HAS_SLOTS:
-        compat.set_strip_slot(strip, compat.slot_for(action, target, index))
+    compat.set_strip_slot(strip, compat.slot_for(action, target, index))
     strip.extrapolation, strip.blend_type = "HOLD", "REPLACE"

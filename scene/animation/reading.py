@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads the current animation of a head, edited keys included, as a Motion."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from dataclasses import replace
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The one engine process of a Blender session: started by the first request, stopped with the add-on or Blender."""
 
-from __future__ import annotations
-
 import json
 import os
 from functools import lru_cache
@@ -29,10 +27,9 @@ class _Engine(Part):
     log: the log of the previous client.  answer: the process that answered last, and its answer.
     """
 
-    def __init__(self):
-        self.client: Client | None = None
-        self.log = ""
-        self.answer: tuple[int, dict] | None = None
+    client: Client | None = None
+    log: str = ""
+    answer: tuple[int, dict] | None = None
 
     def close(self) -> None:
         stop()
@@ -81,43 +78,38 @@ def checked_weights(place: str) -> str:
 
 def missing_weights(place: str) -> list[str]:
     """The add-on's model files that are missing from a folder."""
-    return [name for name in _model_files() if not os.path.isfile(os.path.join(place, name))]
-
-
-@lru_cache(maxsize=1)
-def _model_files() -> tuple[str, ...]:
     names = (name for name in os.listdir(WEIGHTS) if name == "head.npz" or name.endswith(".safetensors"))
-    return tuple(sorted(names, key=lambda name: (name != "head.npz", name)))
+    lacking = [name for name in names if not os.path.isfile(os.path.join(place, name))]
+    return sorted(lacking, key=lambda name: (name != "head.npz", name))
+
+
+def _weights_in_use() -> Path:
+    """The folder of the weights that the next request would use. Raises BadWeights."""
+    return Path((_engine.client.weights if _engine.client is not None else weights()) or WEIGHTS)
 
 
 def knows_styles() -> bool:
     """Whether the weights that the next request would use can be given a direction. Quick: for panels."""
     try:
-        folder = _engine.client.weights if _engine.client is not None else weights()
-    except BadWeights:
-        return False
-    path = os.path.join(folder or WEIGHTS, "denoiser.json")
-    try:
-        return _styles_in(path, os.stat(path).st_mtime_ns) > 0
-    except OSError:
+        card = _weights_in_use() / "denoiser.json"
+        return _styles_in(card, card.stat().st_mtime_ns) > 0
+    except (BadWeights, OSError):
         return False
 
 
 def systems() -> tuple[System, ...]:
     """The systems that a request can use now. Quick: for panels."""
     try:
-        folder = _engine.client.weights if _engine.client is not None else weights()
+        return tuple(available(_weights_in_use()))
     except BadWeights:
-        folder = None
-    return tuple(available(Path(folder or WEIGHTS)))
+        return tuple(available(Path(WEIGHTS)))
 
 
 @lru_cache(maxsize=4)
-def _styles_in(path: str, changed: int) -> int:
+def _styles_in(card: Path, changed: int) -> int:
     """Number of style values of the diffusion model described in a file. changed: the file's time."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return int(json.load(file)["config"].get("style", 0))
+        return int(json.loads(card.read_text(encoding="utf-8"))["config"].get("style", 0))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return 0
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's environment in the extension's own user folder: its state, and installing it beside Blender."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
@@ -79,18 +77,15 @@ def lock_hash(lock: Path, changed: int) -> str:
 
 @lru_cache(maxsize=4)
 def versions_in(place: str) -> dict:
-    """Versions of the packages that matter, from the names of what pip left."""
-    result = {}
-    for info in Path(place).glob("lib/python*/site-packages/*.dist-info" if os.name != "nt" else "Lib/site-packages/*.dist-info"):
-        name, _, version = info.name.removesuffix(".dist-info").partition("-")
-        if name in ("onnxruntime", "torch", "torchaudio", "transformers", "numpy", "smplx"):
-            result[name] = version
-    return result
+    """Versions of an environment's packages that matter, from the names of what pip left."""
+    packages = (*Path(place).glob("lib/python*/site-packages/*.dist-info"), *Path(place).glob("Lib/site-packages/*.dist-info"))
+    found = (info.name.removesuffix(".dist-info").partition("-") for info in packages)
+    return {name: version for name, _, version in found if name in ("onnxruntime", "torch", "torchaudio", "transformers", "numpy", "smplx")}
 
 
-def has_card() -> bool:
-    """Whether torch, which computes on graphics cards, is in this extension's own environment."""
-    return "torch" in state().versions
+def has(package: str) -> bool:
+    """Whether a package is in this extension's own environment: torch for graphics cards, smplx for FLAME, transformers for waveforms."""
+    return package in state().versions
 
 
 def size(card: bool) -> str:
@@ -103,16 +98,6 @@ def size(card: bool) -> str:
 def download(card: bool) -> str:
     """How much is downloaded for it, as a phrase."""
     return f"about {(installer.CARD if card else installer.PROCESSOR).download / 1e9:.2g} GB to download"
-
-
-def has_flame_extra() -> bool:
-    """Whether smplx is in this extension's own environment."""
-    return "smplx" in state().versions
-
-
-def has_waveform_extra() -> bool:
-    """Whether transformers is in this extension's own environment."""
-    return "transformers" in state().versions
 
 
 def may_download() -> bool:
@@ -171,12 +156,8 @@ class Installation:
             self.error = why
             return
         command = [python, "-I", installer.__file__, "--folder", self.place, "--lock", self.lock]
-        if self.wheels:
-            command += ["--wheels", self.wheels]
-        if self.online:
-            command += ["--online"]
-        if self.extra:
-            command += ["--extra"]
+        command += ["--wheels", self.wheels] if self.wheels else []
+        command += ["--online"] * self.online + ["--extra"] * self.extra
         with self._mutex:
             if self.stopped:
                 return
@@ -219,9 +200,8 @@ class Installation:
 class _Installing(Part):
     """The current installation.  error: that of the last one, shown in the preferences."""
 
-    def __init__(self):
-        self.running: Installation | None = None
-        self.error = ""
+    running: Installation | None = None
+    error: str = ""
 
     def close(self) -> None:
         """Stop the current installation and wait for its end."""
@@ -234,25 +214,17 @@ class _Installing(Part):
 installing = session.add(_Installing())
 
 
-def begin(wheels: str | None, online: bool, card: bool = False) -> Installation:
+def begin(wheels: str | None, online: bool, card: bool = False, extra: Path | None = None) -> Installation:
     """Start installing, completing or repairing this extension's environment; the preferences show how far it is.
 
-    card: with torch, for graphics cards, which an environment keeps that has it.
+    card: with torch, for graphics cards, which an environment keeps that has it.  extra: FLAME_LOCK or WAVEFORM_LOCK, to add its packages
+    to an environment that is complete.
     """
-    return _begin(Installation(folder(), wheels, online, str(CARD_LOCK if card or has_card() else LOCK)))
-
-
-def begin_extra(lock: Path, wheels: str | None, online: bool) -> Installation:
-    """Start adding the packages of FLAME_LOCK or WAVEFORM_LOCK to this extension's environment, which must be complete; the preferences
-    show how far it is."""
-    return _begin(Installation(folder(), wheels, online, str(lock), extra=True))
-
-
-def _begin(installation: Installation) -> Installation:
-    installing.running, installing.error = installation, ""
+    lock = extra or (CARD_LOCK if card or has("torch") else LOCK)
+    installing.running, installing.error = Installation(folder(), wheels, online, str(lock), extra is not None), ""
     if not bpy.app.background:
         _progress.start(LOOK_SECONDS)
-    return installation
+    return installing.running
 
 
 def _look() -> float | None:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Binds a mapping to the objects of a character: which values of which data-blocks it moves."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import bpy
@@ -10,7 +8,7 @@ import numpy as np
 from mathutils import Vector
 
 from ...thunder_core.face import jaw_balance, mapping
-from . import rna_paths
+from . import drivers, rna_paths
 
 DIRECTIONS = {"X": (1, 0, 0), "-X": (-1, 0, 0), "Y": (0, 1, 0), "-Y": (0, -1, 0), "Z": (0, 0, 1), "-Z": (0, 0, -1)}
 FORWARD, UP = "-Y", "Z"  # facing and up directions of Blender's own characters
@@ -42,6 +40,7 @@ def bind(plan: mapping.Mapping, objects: list[bpy.types.Object], first: tuple = 
 class _Binder:
     """A mapping being bound.
 
+    keys, names, driven: of each object its shape keys, looked up once, and of these the paths that have drivers.
     tracks: driven properties; numbers: index of a track by (block, path, index).  parts: (source, track, weight).  turns: sources of a
     bone's rotation, by (block, bone).  unmet: rules without a target.
     """
@@ -49,7 +48,9 @@ class _Binder:
     def __init__(self, objects: list[bpy.types.Object], first: tuple):
         self.objects, self.targets = objects, list(first)
         self.places = {data: number for number, data in enumerate(self.targets)}
-        self.shapes = {obj: _Shapes.of(obj) for obj in objects}
+        self.keys = {obj: obj.data.shape_keys for obj in objects if obj.type == "MESH" and obj.data and obj.data.shape_keys}
+        self.names = {obj: set(keys.key_blocks.keys()) for obj, keys in self.keys.items()}
+        self.driven = {keys: set(drivers.driven(keys)) for keys in self.keys.values()}
         self.numbers: dict[tuple[int, str, int], int] = {}
         self.tracks: list[mapping.Track] = []
         self.parts: list[tuple[str, int, float]] = []
@@ -77,12 +78,10 @@ class _Binder:
                 self.unmet.append(rule)
 
     def _keys(self, rule, meant: list) -> bool:
-        name, moved = rule.target.name, []
-        there = [obj for obj in _free(name, meant, self.shapes) if name in self.shapes[obj].names]
-        for keys in (self.shapes[obj].keys for obj in there):
-            if keys not in moved:  # objects may share one mesh
-                self.add(rule, keys, rna_paths.key_path(name), "Thunder")
-                moved.append(keys)
+        path = rna_paths.key_path(rule.target.name)
+        there = dict.fromkeys(self.keys[obj] for obj in meant if rule.target.name in self.names.get(obj, ()))  # objects may share one mesh
+        for keys in [keys for keys in there if path not in self.driven[keys]] or there:  # keys that copy another by a driver follow it
+            self.add(rule, keys, path, "Thunder")
         return bool(there)
 
     def _bones(self, rule, meant: list) -> bool:
@@ -102,7 +101,7 @@ class _Binder:
             owner = obj if not target.bone else obj.pose.bones.get(target.bone) if obj.type == "ARMATURE" else None
             if owner is not None and isinstance(owner.get(target.name), (int, float)):
                 path = (rna_paths.bone_path(target.bone) if target.bone else "") + rna_paths.property_path(target.name)
-                self.add(rule, obj, path, target.bone or "Thunder", rest=resting(owner, target.name))
+                self.add(rule, obj, path, target.bone or "Thunder", rest=rna_paths.resting(owner, target.name))
                 met = True
         return met
 
@@ -129,41 +128,9 @@ class _Binder:
         return turning
 
 
-@dataclass(frozen=True)
-class _Shapes:
-    """The shape keys of an object, looked up once: their names, and the paths that have drivers."""
-
-    keys: bpy.types.Key | None
-    names: frozenset
-    driven: frozenset
-
-    @classmethod
-    def of(cls, obj) -> _Shapes:
-        keys = obj.data.shape_keys if obj.type == "MESH" and obj.data else None
-        if keys is None:
-            return cls(None, frozenset(), frozenset())
-        driven = keys.animation_data.drivers if keys.animation_data is not None else ()
-        return cls(keys, frozenset(keys.key_blocks.keys()), frozenset(curve.data_path for curve in driven))
-
-
-def _free(name: str, objects: list, shapes: dict) -> list:
-    """Objects whose key of that name moves freely; those that copy it by a driver follow."""
-    having = [obj for obj in objects if name in shapes[obj].names]
-    path = rna_paths.key_path(name)
-    return [obj for obj in having if path not in shapes[obj].driven] or having
-
-
 def _meant(name: str, objects: list) -> list:
     named = [obj for obj in objects if obj.name == name] if name else []
     return named or objects
-
-
-def resting(owner, name: str) -> float:
-    """Value of a custom property at rest: its default."""
-    try:
-        return float(owner.id_properties_ui(name).as_dict().get("default", 0.0))
-    except (TypeError, KeyError):
-        return 0.0
 
 
 def basis(armature: bpy.types.Object, bone: str, plan: mapping.Mapping) -> np.ndarray:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds a Blender rig from a head in FLAME's layout, ours or a user's file: mesh, shape keys, bones, correctives."""
 
-from __future__ import annotations
+import contextlib
+from collections.abc import Iterator
 
 import bpy
 import numpy as np
@@ -9,6 +10,7 @@ from mathutils import Vector
 
 from ...thunder_core.face.head import Hair, Head, JOINT_NAMES
 from . import materials
+from .family import points_of
 
 MARK = "thunder_head"  # custom property of a bundled head's armature object
 HAIR_MARK = "thunder_hair"  # custom property of its hair
@@ -42,6 +44,12 @@ def blender_to_flame(points: np.ndarray) -> np.ndarray:
     return np.stack([points[..., 0], points[..., 2], -points[..., 1]], axis=-1)
 
 
+def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
+    """The armature of ours that deforms a mesh, or None."""
+    candidates = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
+    return next((a for a in candidates if a is not None and a.type == "ARMATURE" and MARK in a and "jaw" in a.pose.bones), None)
+
+
 def build(
     model: Head, name: str, collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, location=(0.0, 0.0, 0.0), identity: int = 0
 ) -> tuple[bpy.types.Object, bpy.types.Object]:
@@ -50,68 +58,80 @@ def build(
     Correctives are keys that bones and other keys drive. identity: how many of the directions in which people differ become
     sliders. Leaves the mesh active and selected; needs object mode. Returns (mesh object, armature object).
     """
-    mesh = _mesh(name, model.v_template, model)
+    mesh = _part(name, model.v_template, model)
     collection.objects.link(mesh)
     armature = bpy.data.objects.new(f"{name} Rig", bpy.data.armatures.new(f"{name} Rig"))
     collection.objects.link(armature)
     armature[MARK] = 1
     armature.location = location
     armature.data.display_type = "STICK"
-    _bones(armature, model, view_layer)
-    _weights(mesh, model)
-    _keys(mesh, model)
+    places = dict(zip(JOINTS, flame_to_blender(model.joints)))
+    add_bones(armature, view_layer, places, {JOINTS[i]: JOINTS[parent] for i, parent in enumerate(model.parents) if i})
+    for index, joint in enumerate(JOINTS):
+        add_weights(mesh, joint, model.weights[:, index])
+    add_keys(mesh, model.expression_names, model.shapedirs, SLIDER)
     _identity(mesh, armature, model, identity)
     _correctives(mesh, armature, model)
     _combinations(mesh, armature, model)
-    mesh.parent = armature
-    _deform(mesh, armature)
+    deform(mesh, armature)
     if model.hair is not None:
-        hair = _mesh(f"{name} Hair", model.hair.vertices, model.hair)
+        hair = _part(f"{name} Hair", model.hair.vertices, model.hair)
         collection.objects.link(hair)
         hair[HAIR_MARK] = 1
         hair.vertex_groups.new(name="neck").add(range(len(hair.data.vertices)), 1.0, "REPLACE")
-        hair.parent = armature
-        _deform(hair, armature)
+        deform(hair, armature)
+    make_active(mesh, view_layer)
+    return mesh, armature
+
+
+def make_active(mesh: bpy.types.Object, view_layer) -> None:
+    """Make a mesh the active and the only selected object."""
     for other in view_layer.objects.selected:
         other.select_set(False)
     mesh.select_set(True)
     view_layer.objects.active = mesh
-    return mesh, armature
 
 
-def _mesh(name: str, points: np.ndarray, part: Head | Hair) -> bpy.types.Object:
+def _part(name: str, points: np.ndarray, part: Head | Hair) -> bpy.types.Object:
     """An object with the polygons, materials and tints of a part, its vertices at points [V, 3] in FLAME's axes."""
     padded = part.polygons[:, 3] < 0
     faces = [row[:3] if short else row for row, short in zip(part.polygons.tolist(), padded.tolist())]
-    mesh = bpy.data.meshes.new(name)
-    mesh.from_pydata(flame_to_blender(points.astype(np.float64)).tolist(), [], faces)
-    for title, colour in zip(part.material_names, part.material_colors):
-        mesh.materials.append(materials.material(str(title), colour.tolist(), tinted=len(part.tints) > 0))
-    mesh.polygons.foreach_set("material_index", part.polygon_material.astype(np.int32))
-    mesh.shade_smooth()
+    looks = [
+        materials.material(f"Thunder {title}", colour.tolist(), materials.look_of(str(title)), tinted=len(part.tints) > 0)
+        for title, colour in zip(part.material_names, part.material_colors)
+    ]
+    obj = add_mesh(name, flame_to_blender(points.astype(np.float64)), faces, looks, part.polygon_material)
     if len(part.tints):
-        tint = mesh.color_attributes.new(materials.TINT, "FLOAT_COLOR", "POINT")
+        tint = obj.data.color_attributes.new(materials.TINT, "FLOAT_COLOR", "POINT")
         tint.data.foreach_set("color", np.c_[part.tints, np.ones(len(part.tints))].astype(np.float32).ravel())
+    return obj
+
+
+def add_mesh(name: str, points: np.ndarray, faces, looks: list[bpy.types.Material], look: np.ndarray) -> bpy.types.Object:
+    """A smooth mesh of points [V, 3] in Blender's axes, and for each of its faces the index of its material among `looks`."""
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata(points.tolist(), [], faces)
+    for material in looks:
+        mesh.materials.append(material)
+    mesh.polygons.foreach_set("material_index", look.astype(np.int32))
+    mesh.shade_smooth()
     mesh.update()
     return bpy.data.objects.new(name, mesh)
 
 
-def _deform(mesh: bpy.types.Object, armature: bpy.types.Object) -> None:
-    modifier = mesh.modifiers.new(armature.name, "ARMATURE")
-    modifier.object = armature
+def deform(mesh: bpy.types.Object, armature: bpy.types.Object) -> None:
+    """Let an armature move a mesh."""
+    mesh.parent = armature
+    mesh.modifiers.new(armature.name, "ARMATURE").object = armature
 
 
-def _keys(mesh: bpy.types.Object, model: Head) -> None:
-    rest = flame_to_blender(model.v_template.astype(np.float64))
-    mesh.shape_key_add(name="Basis", from_mix=False)
-    mesh.data.shape_keys.name = mesh.name
-    _add_keys(mesh, rest, model.expression_names, model.shapedirs, SLIDER)
-
-
-def _add_keys(mesh: bpy.types.Object, rest: np.ndarray, names, directions: np.ndarray, reach: float) -> list:
-    """One shape key per direction of directions [V, 3, n], in FLAME's axes; rest [V, 3] in Blender's."""
+def add_keys(mesh: bpy.types.Object, names, directions: np.ndarray, reach: float) -> list:
+    """One shape key per direction of directions [V, 3, n], in FLAME's axes."""
+    if mesh.data.shape_keys is None:
+        mesh.shape_key_add(name="Basis", from_mix=False)
+        mesh.data.shape_keys.name = mesh.name
     offsets = flame_to_blender(np.moveaxis(directions.astype(np.float64), 2, 0))
-    made = []
+    rest, made = points_of(mesh.data.vertices), []
     for name, offset in zip(names, offsets):
         key = mesh.shape_key_add(name=str(name), from_mix=False)
         key.data.foreach_set("co", (rest + offset).astype(np.float32).ravel())
@@ -126,8 +146,7 @@ def _identity(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head, c
     if not count:
         return
     directions = model.identity[:, :, :count]
-    rest = flame_to_blender(model.v_template.astype(np.float64))
-    _add_keys(mesh, rest, [IDENTITY.format(i + 1) for i in range(count)], directions, IDENTITY_SLIDER)
+    add_keys(mesh, [IDENTITY.format(i + 1) for i in range(count)], directions, IDENTITY_SLIDER)
     shifts = np.einsum("jv,vcn->njc", model.J_regressor.astype(np.float64), directions.astype(np.float64), optimize=True)
     armature[SHIFTS] = flame_to_blender(shifts).ravel().tolist()
 
@@ -137,10 +156,9 @@ def _correctives(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head
     moving = np.flatnonzero(np.abs(model.posedirs).max(axis=(0, 1)) > _STILL)
     if not len(moving):
         return
-    rest = flame_to_blender(model.v_template.astype(np.float64))
     places = [(JOINTS[1 + number // 9], number % 9 // 3, number % 3) for number in moving]
     names = [CORRECTIVE.format(joint, row + 1, column + 1) for joint, row, column in places]
-    keys = _add_keys(mesh, rest, names, model.posedirs[:, :, moving], 2.0)
+    keys = add_keys(mesh, names, model.posedirs[:, :, moving], 2.0)
     for key, (joint, row, column) in zip(keys, places):
         driver = key.driver_add("value").driver
         driver.type = "SCRIPTED"
@@ -163,9 +181,8 @@ def _combinations(mesh: bpy.types.Object, armature: bpy.types.Object, model: Hea
     """The shapes where two keys meet, one key each, driven by the product of both: also of values that an animator keys."""
     if not model.corrective_pairs:
         return
-    rest = flame_to_blender(model.v_template.astype(np.float64))
     names = [COMBINATION.format(*pair) for pair in model.corrective_pairs]
-    for key, pair in zip(_add_keys(mesh, rest, names, model.correctives, 2.0), model.corrective_pairs):
+    for key, pair in zip(add_keys(mesh, names, model.correctives, 2.0), model.corrective_pairs):
         driver = key.driver_add("value").driver
         driver.type, factors = "SCRIPTED", []
         for number, part in enumerate(pair):
@@ -183,19 +200,24 @@ def _combinations(mesh: bpy.types.Object, armature: bpy.types.Object, model: Hea
         driver.expression = "*".join(factors)
 
 
-def _bones(armature: bpy.types.Object, model: Head, view_layer) -> None:
-    joints = flame_to_blender(model.joints)
+@contextlib.contextmanager
+def editing(armature: bpy.types.Object, view_layer) -> Iterator[bpy.types.ArmatureEditBones]:
+    """The bones of an armature in edit mode; it is active afterwards, in object mode."""
     view_layer.objects.active = armature
     bpy.ops.object.mode_set(mode="EDIT")
     try:
-        bones = armature.data.edit_bones
-        for index, name in enumerate(JOINTS):
-            bone = bones.new(name)
-            place_bone(bone, joints[index])
-            if index:
-                bone.parent = bones[JOINTS[int(model.parents[index])]]
+        yield armature.data.edit_bones
     finally:
         bpy.ops.object.mode_set(mode="OBJECT")
+
+
+def add_bones(armature: bpy.types.Object, view_layer, places: dict[str, np.ndarray], parents: dict[str, str]) -> None:
+    """Add bones at places [3] to an armature, parents before their children; they turn in the order x, y, z."""
+    with editing(armature, view_layer) as bones:
+        for name, place in places.items():
+            bone = bones.new(name)
+            place_bone(bone, place)
+            bone.parent = bones.get(parents.get(name, ""))
     for bone in armature.pose.bones:
         bone.rotation_mode = "XYZ"
 
@@ -210,15 +232,14 @@ def place_bone(bone: bpy.types.EditBone, joint: np.ndarray) -> None:
     bone.align_roll(Vector((0.0, -1.0, 0.0)))
 
 
-def _weights(mesh: bpy.types.Object, model: Head) -> None:
-    for index, name in enumerate(JOINTS):
-        group = mesh.vertex_groups.new(name=name)
-        weight = model.weights[:, index]
-        # One call for all vertices with the same weight: bundled heads have few different ones; a file's are rounded to a ten-thousandth,
-        # at most a hundredth of a millimetre.
-        step = np.round(weight.astype(np.float64), 4) if len(np.unique(weight)) > 2000 else weight
-        order = np.argsort(step, kind="stable")
-        values, starts = np.unique(step[order], return_index=True)
-        for value, ids in zip(values, np.split(order, starts[1:])):
-            if value > 0:
-                group.add(ids.tolist(), float(value), "REPLACE")
+def add_weights(mesh: bpy.types.Object, name: str, weights: np.ndarray) -> None:
+    """Add a vertex group with weights [V]."""
+    group = mesh.vertex_groups.new(name=name)
+    # One call for all vertices with the same weight: bundled heads have few different ones; a file's are rounded to a ten-thousandth,
+    # at most a hundredth of a millimetre.
+    step = np.round(weights.astype(np.float64), 4) if len(np.unique(weights)) > 2000 else weights
+    order = np.argsort(step, kind="stable")
+    values, starts = np.unique(step[order], return_index=True)
+    for value, ids in zip(values, np.split(order, starts[1:])):
+        if value > 0:
+            group.add(ids.tolist(), float(value), "REPLACE")

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Previews one channel on a character and restores its pose afterwards."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 
@@ -19,9 +17,7 @@ from . import head, rna_paths
 
 def pose(rig: head.Rig, source: str, amount: float) -> list[float]:
     """The numbers of a rig's tracks with one channel, derived key or joint at an amount and all else at rest."""
-    channels = (source,)
-    values = rig.driver.drive(motion(source, amount), channels)
-    return values[0].tolist()
+    return rig.driver.drive(motion(source, amount), (source,))[0].tolist()
 
 
 def motion(source: str, amount: float) -> Motion:
@@ -45,20 +41,9 @@ def show(scene, rig: head.Rig, source: str, amount: float) -> None:
     """Show a channel on a character; what stood there is kept in the scene until `end`."""
     settings = scene.thunder
     if not settings.preview_kept:
-        settings.preview_kept = json.dumps(
-            {
-                "head": rig.mesh.name,
-                "values": [
-                    [
-                        rig.targets[track.block].name,
-                        track.path,
-                        track.index,
-                        rna_paths.value(rig.targets[track.block], track.path, track.index),
-                    ]
-                    for track in rig.driver.tracks
-                ],
-            }
-        )
+        tracks = [(rig.targets[track.block], track.path, track.index) for track in rig.driver.tracks]
+        values = [(target.name, path, index, rna_paths.value(target, path, index)) for target, path, index in tracks]
+        settings.preview_kept = json.dumps({"head": rig.mesh.name, "values": values})
     for track, value in zip(rig.driver.tracks, pose(rig, source, amount)):
         rna_paths.put(rig.targets[track.block], track.path, track.index, value)
     for target in rig.targets:
@@ -70,25 +55,18 @@ def end(scene) -> None:
     settings = scene.thunder
     if not settings.preview_kept:
         return
-    try:
-        kept = json.loads(settings.preview_kept)
-        name = str(kept["head"])
-        values = [(str(target), str(path), int(index), float(value)) for target, path, index, value in kept["values"]]
-    except records.UNREADABLE:
-        name, values = "", []
-    settings.preview_kept = ""
+    kept, settings.preview_kept = settings.preview_kept, ""
     if settings.preview:
         settings.preview = False
-    obj = bpy.data.objects.get(name)
-    try:
-        targets = {target.name: target for target in head.resolve(obj).targets} if obj is not None else {}
-    except ThunderError:
-        targets = {}
+    values, targets = [], {}
+    with contextlib.suppress(ThunderError, *records.UNREADABLE):
+        record = json.loads(kept)
+        values = [(str(target), str(path), int(index), float(value)) for target, path, index, value in record["values"]]
+        targets = {target.name: target for target in head.resolve(bpy.data.objects[str(record["head"])]).targets}
     for name, path, index, value in values:
-        target = targets.get(name)
         with contextlib.suppress(*records.UNREADABLE):
-            if target is not None and rna_paths.exists(target, path):
-                rna_paths.put(target, path, index, value)
+            if name in targets and rna_paths.exists(targets[name], path):
+                rna_paths.put(targets[name], path, index, value)
     if any(target.animation_data is not None for target in targets.values()):
         scene.frame_set(scene.frame_current, subframe=scene.frame_subframe)
 
@@ -103,12 +81,11 @@ def refresh(scene) -> None:
     """Preview the table's active row, or end the preview when it is switched off."""
     settings = scene.thunder
     rows = settings.table
-    if not settings.preview or not 0 <= settings.table_index < len(rows):
-        end(scene)
-        return
     try:
-        rig = head.resolve(settings.table_head)
+        rig = head.resolve(settings.table_head) if settings.preview and 0 <= settings.table_index < len(rows) else None
     except (ThunderError, AttributeError):
+        rig = None
+    if rig is None:
         end(scene)
-        return
-    show(scene, rig, rows[settings.table_index].source, settings.preview_amount)
+    else:
+        show(scene, rig, rows[settings.table_index].source, settings.preview_amount)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The animator's own character: its objects, the names of its shapes, and how it is driven."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -14,7 +12,7 @@ from ...thunder_core.face.mapping import Mapping
 from ...thunder_core.recent import Recent
 from . import binding, head_state
 from .detection import CACHE_MOST, detect
-from .family import face_of, key_points, relatives
+from .family import face_of, points_of, relatives
 
 _mirrored: Recent = Recent(CACHE_MOST)
 
@@ -36,9 +34,7 @@ def plan_of(face: bpy.types.Object) -> Mapping:
     return _kept(text) if text else detect(face)
 
 
-@lru_cache(maxsize=32)
-def _kept(text: str) -> Mapping:
-    return Mapping.from_json(text)
+_kept = lru_cache(maxsize=32)(Mapping.from_json)
 
 
 @dataclass(frozen=True)
@@ -68,22 +64,12 @@ def resolve(obj: bpy.types.Object) -> Character:
     return Character(face, plan, objects, bound)
 
 
-def keep(face: bpy.types.Object, plan: Mapping) -> None:
-    """Keep a mapping with a character."""
-    head_state.keep_mapping(face, plan.to_json())
-
-
 def used(plan: Mapping, bound: binding.Binding) -> set[str]:
     """Names of the channels, keys and joints that truly move something."""
     unmet = set(bound.unmet)
     return {rule.source for rule in plan.rules if rule not in unmet and rule.weight} | {
         rule.joint for rule in plan.joints if rule not in unmet and rule.scale
     }
-
-
-def with_parts(plan: Mapping, names: tuple[str, ...]) -> Mapping:
-    """The same mapping for other objects."""
-    return replace(plan, parts=names)
 
 
 def is_mirrored(character: Character) -> bool:
@@ -106,11 +92,10 @@ def is_mirrored(character: Character) -> bool:
 
 
 def _blinks_the_other(face, left, right) -> bool:
-    count = len(face.data.vertices)
-    rest = key_points(face.data.shape_keys.reference_key, count)
+    rest = points_of(face.data.shape_keys.reference_key.data)
     eyes = []
     for block in (left, right):
-        moved = np.linalg.norm(key_points(block, count) - rest, axis=1)
+        moved = np.linalg.norm(points_of(block.data) - rest, axis=1)
         if moved.max() < 1e-9:
             return False
         eyes.append(np.average(rest, axis=0, weights=moved))

@@ -1,19 +1,23 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Detects how a character is driven, from its shape keys, properties and bones."""
+"""Detects how a character is driven, from its shape keys, properties and bones; or learns it from a pose."""
 
-from __future__ import annotations
+from collections.abc import Iterator
 
 import bpy
 import numpy as np
+from mathutils import Vector
 
 from ...thunder_core.channels import GAZE, JAW_OPEN_RADIANS
+from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import conventions, jaw_balance
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.recent import Recent
-from . import drivers, rna_paths
-from .family import key_names, key_points, property_names, relatives
+from ...thunder_core.rotation import quaternion_to_rotvec
+from . import binding, drivers, rna_paths
+from .family import key_names, owners_of, points_of, property_names, relatives
 
 CACHE_MOST = 64
+_STILL = 1e-4  # least difference from rest that is a pose
 _detected: Recent = Recent(CACHE_MOST)  # mappings by a key that identifies a face
 
 
@@ -62,10 +66,9 @@ def _as_keys_need(plan: Mapping, parts) -> Mapping:
     if not having:
         return plan
     part = max(having, key=lambda part: len(part.data.vertices))
-    blocks, count = part.data.shape_keys.key_blocks, len(part.data.vertices)
-    rest = key_points(part.data.shape_keys.reference_key, count)
+    blocks, rest = part.data.shape_keys.key_blocks, points_of(part.data.shape_keys.reference_key.data)
     targets = {rule.target for rule in plan.rules if rule.target.kind == "KEY" and rule.target.name in blocks}
-    return jaw_balance.as_keys_need(plan, {target: key_points(blocks[target.name], count) - rest for target in targets})
+    return jaw_balance.as_keys_need(plan, {target: points_of(blocks[target.name].data) - rest for target in targets})
 
 
 def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:
@@ -85,17 +88,14 @@ def _rules_of_keys(recognised: conventions.Recognised, parts) -> list[Rule]:
 
 
 def _rules_of_properties(recognised: conventions.Recognised, objects) -> list[Rule]:
-    rules = []
-    for channel, shapes in recognised.shapes.items():
-        for name, weight in shapes.items():
-            for obj in objects:
-                owners = [(obj, ""), *((bone, bone.name) for bone in (obj.pose.bones if obj.type == "ARMATURE" else ()))]
-                rules += [
-                    Rule(channel, Target("PROPERTY", name, obj.name, bone), weight)
-                    for owner, bone in owners
-                    if isinstance(owner.get(name), (int, float))
-                ]
-    return rules
+    weights = [(channel, name, weight) for channel, shapes in recognised.shapes.items() for name, weight in shapes.items()]
+    return [
+        Rule(channel, Target("PROPERTY", name, obj.name, bone), weight)
+        for channel, name, weight in weights
+        for obj in objects
+        for owner, bone in owners_of(obj)
+        if isinstance(owner.get(name), (int, float))
+    ]
 
 
 def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tuple[JointRule, ...], list[Rule]]:
@@ -144,12 +144,11 @@ def _only_lids(bone: str, names: set[str], parts) -> bool:
         if group is None:
             continue
         ids = [v.index for v in part.data.vertices for g in v.groups if g.group == group.index and g.weight > 0.5]
-        keys = part.data.shape_keys
-        rest = key_points(keys.reference_key, len(part.data.vertices))
+        keys, rest = part.data.shape_keys, points_of(part.data.shape_keys.reference_key.data)
         least = 1e-3 * max(part.dimensions)
         for name in names & set(key_names(part)) if ids else ():
             compared = True
-            if np.abs(key_points(keys.key_blocks[name], len(rest))[ids] - rest[ids]).max() > least:
+            if np.abs(points_of(keys.key_blocks[name].data)[ids] - rest[ids]).max() > least:
                 return False
     return compared
 
@@ -178,10 +177,9 @@ def facing(rigs, joints) -> tuple[str, str]:
     left = np.array([1.0, 0.0, 0.0])
     if "eye_left" in place and "eye_right" in place:
         left = _nearest(np.array(place["eye_left"] - place["eye_right"]))
-    rise = heads[:, :].max(axis=0) - heads.min(axis=0)
     if "eye_left" in place and "neck" in place:
         rise = np.array(place["eye_left"] - place["neck"])
-    elif rig.data.bones:
+    else:
         root = np.array(rig.data.bones[0].head_local)
         high = heads[np.argmax(np.linalg.norm(heads - root, axis=1))] - root
         rise = high if np.abs(high).max() > 1e-6 else np.array([0.0, 0.0, 1.0])
@@ -198,3 +196,35 @@ def _nearest(vector: np.ndarray) -> np.ndarray:
 def _letter(axis: np.ndarray) -> str:
     index = int(np.argmax(np.abs(axis)))
     return ("-" if axis[index] < 0 else "") + "XYZ"[index]
+
+
+# ---- from a pose
+
+
+def rules_of_pose(source: str, plan: Mapping, objects: list, amount: float = 1.0) -> list[Rule]:
+    """Rules by which a channel at `amount` makes the current pose of a character's objects.
+
+    Shape keys, bones and custom properties that are not at rest are taken. Raises BadRequest if everything is at rest.
+    """
+    if abs(amount) < _STILL:
+        raise BadRequest("A channel at 0 has no pose: preview it at another amount")
+    posed = {target: moved for obj in objects for target, moved in _moved(obj, plan) if abs(moved) > _STILL}
+    if not posed:
+        raise BadRequest(f"Nothing is posed: pose the face as “{source}” at its strongest, then press Learn again")
+    return [Rule(source, target, moved / amount) for target, moved in posed.items()]
+
+
+def _moved(obj: bpy.types.Object, plan: Mapping) -> Iterator[tuple[Target, float]]:
+    """All that an object can be posed by, each with how far it is from rest."""
+    keys = obj.data.shape_keys if obj.type == "MESH" else None
+    for block in keys.key_blocks[1:] if keys is not None else ():
+        yield Target("KEY", block.name), block.value
+    for owner, bone in owners_of(obj):
+        if bone:
+            turn = binding.basis(obj, bone, plan).T @ quaternion_to_rotvec(np.array(owner.matrix_basis.to_quaternion()))
+            moves = {"location": owner.location, "scale": owner.scale - Vector((1.0, 1.0, 1.0)), "rotation": turn.tolist()}
+            for path, values in moves.items():
+                yield from ((Target("BONE", "", obj.name, bone, path, index), value) for index, value in enumerate(values))
+        for name, value in owner.items():
+            if isinstance(value, (int, float)) and not isinstance(value, bool):
+                yield Target("PROPERTY", name, obj.name, bone), value - rna_paths.resting(owner, name)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Follows a driven shape key back to the control that moves it, and how far the control moves for a value of 1."""
 
-from __future__ import annotations
-
 import ast
 import math
 import operator
@@ -50,12 +48,8 @@ _FUNCTIONS = {
 
 @dataclass(frozen=True)
 class Control:
-    """The control of a driven key.
+    """The control of a driven key.  weight: distance from rest at which the key is 1."""
 
-    object: its owner.  target: the control.  weight: distance from rest at which the key is 1.
-    """
-
-    object: object
     target: Target
     weight: float
 
@@ -71,17 +65,17 @@ def follow(curve) -> Control | None:
     inputs = {variable.name: _input(variable) for variable in driver.variables}
     if not inputs or None in inputs.values():
         return None
-    rest = {name: entry[2] for name, entry in inputs.items()}
+    rest = {name: at for name, (_, at) in inputs.items()}
     try:
         still = _value(curve, rest)
         best = None
-        for name, (obj, target, at) in inputs.items():
+        for name, (target, at) in inputs.items():
             for sign in (1, -1):
                 moved = ((step, _value(curve, rest | {name: at + sign * step}) - still) for step in _STEPS)
                 # Only movement that raises the value counts; the other direction belongs to another key.
                 slope = next((change / step for step, change in moved if change >= _SEEN), 0.0)
                 if slope > 0 and (best is None or slope > best[1]):
-                    best = Control(obj, target, sign / slope), slope
+                    best = Control(target, sign / slope), slope
     except (ValueError, ArithmeticError, KeyError, TypeError, SyntaxError, RecursionError):
         return None
     return best[0] if best else None
@@ -129,7 +123,7 @@ _BONE_CHANNEL = re.compile(r'^pose\.bones\["(.+)"\]\.(location|scale|rotation_eu
 
 
 def _input(variable):
-    """(object, target, value at rest) of a driver's variable, None if it is nothing that takes keys."""
+    """(target, value at rest) of a driver's variable, None if it is nothing that takes keys."""
     source = variable.targets[0]
     if source.id is None:
         return None
@@ -147,18 +141,16 @@ def _input(variable):
         return _bone(source.id, channel[1], channel[2], int(channel[3]) if channel[3] else "xyz".index(channel[4]))
     owner, name, custom = rna_paths.split(source.data_path)
     if source.id.id_type == "KEY" and owner.startswith("key_blocks"):
-        return source.id, Target("KEY", owner[len('key_blocks["') : -2]), 0.0
+        return Target("KEY", owner[len('key_blocks["') : -2]), 0.0
     if not custom or source.id.id_type != "OBJECT" or not rna_paths.exists(source.id, source.data_path):
         return None
-    from .binding import resting
-
     holder = source.id.path_resolve(owner) if owner else source.id
     bone = owner[len('pose.bones["') : -2] if owner.startswith("pose.bones") else ""
-    return source.id, Target("PROPERTY", name, source.id.name, bone), resting(holder, name)
+    return Target("PROPERTY", name, source.id.name, bone), rna_paths.resting(holder, name)
 
 
 def _bone(obj, bone: str, path: str, index: int):
     pose = obj.pose.bones.get(bone) if obj.type == "ARMATURE" else None
     if pose is None or (path == "rotation_euler" and pose.rotation_mode in ("QUATERNION", "AXIS_ANGLE")):
         return None
-    return obj, Target("BONE", "", obj.name, bone, path, index), 1.0 if path == "scale" else 0.0
+    return Target("BONE", "", obj.name, bone, path, index), 1.0 if path == "scale" else 0.0

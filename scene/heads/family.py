@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the objects of a character: its face, armature and the meshes that move with it."""
 
-from __future__ import annotations
-
 import bpy
 import numpy as np
 from mathutils import Vector
@@ -88,37 +86,37 @@ def _near(face: bpy.types.Object, other: bpy.types.Object) -> bool:
         return True
     if other.type != "MESH" or face.type != "MESH" or not key_names(other):
         return False
-    box = [_corners(face), _corners(other)]
-    low, high = box[0].min(axis=0), box[0].max(axis=0)
-    other_low, other_high = box[1].min(axis=0), box[1].max(axis=0)
+    (low, high), (other_low, other_high) = extent(face), extent(other)
     if (other_high - other_low).max() > 1.5 * (high - low).max():
         # The other one is the face that this is a part of.
         low, high, other_low, other_high = other_low, other_high, low, high
     margin, middle = _NEAR * (high - low).max(), (other_low + other_high) / 2
-    return bool(((middle >= low - margin) & (middle <= high + margin)).all()) and not _same_shapes(face, other)
+    is_copy = len(face.data.vertices) == len(other.data.vertices) and key_names(face) == key_names(other)  # and no part of it
+    return bool(((middle >= low - margin) & (middle <= high + margin)).all()) and not is_copy
 
 
-def _same_shapes(one, other) -> bool:
-    """Whether two meshes look like two copies of one face rather than two parts of it."""
-    return len(one.data.vertices) == len(other.data.vertices) and key_names(one) == key_names(other)
-
-
-def _corners(obj) -> np.ndarray:
-    return np.array([obj.matrix_world @ Vector(corner) for corner in obj.bound_box])
+def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
+    """The least and the greatest corner of an object's box in the world."""
+    corners = np.array([obj.matrix_world @ Vector(corner) for corner in obj.bound_box])
+    return corners.min(0), corners.max(0)
 
 
 def property_names(objects, bone: str = "") -> tuple[str, ...]:
     """Names of the custom properties of objects and their pose bones (or of one bone alone) that are numbers."""
     result = []
-    for obj in objects:
-        bones = obj.pose.bones if obj.type == "ARMATURE" else ()
-        owners = [obj, *(each for each in bones if not bone or each.name == bone)]
-        result += [name for owner in owners for name in owner.keys() if isinstance(owner.get(name), (int, float))]
+    for owner, name_of_bone in (owner for obj in objects for owner in owners_of(obj)):
+        if not bone or name_of_bone in ("", bone):
+            result += [name for name in owner.keys() if isinstance(owner.get(name), (int, float))]
     return tuple(dict.fromkeys(result))
 
 
-def key_points(key, count: int) -> np.ndarray:
-    """Points [count, 3] of a shape key, in the mesh's own space."""
-    buffer = np.empty(count * 3, np.float32)
-    key.data.foreach_get("co", buffer)
-    return buffer.reshape(count, 3).astype(np.float64)
+def points_of(points) -> np.ndarray:
+    """[n, 3] of a shape key's points or a mesh's vertices, in the mesh's own space."""
+    buffer = np.empty(3 * len(points), np.float32)
+    points.foreach_get("co", buffer)
+    return buffer.reshape(-1, 3).astype(np.float64)
+
+
+def owners_of(obj: bpy.types.Object) -> list[tuple]:
+    """What may have custom properties: an object, and its pose bones; each with the bone's name, "" for the object."""
+    return [(obj, ""), *((bone, bone.name) for bone in (obj.pose.bones if obj.type == "ARMATURE" else ()))]

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A rig made from a FLAME file, read back as a head from its own data; the file is not needed again."""
 
-from __future__ import annotations
-
 import zlib
+from functools import lru_cache
 
 import bpy
 import numpy as np
@@ -15,6 +14,7 @@ from ...thunder_core.face.head import Head, load_head
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ...thunder_core.recent import Recent
 from . import binding, build
+from .family import points_of
 
 MEASURED = "thunder_measured"  # armature property: the sentence that Measure reported
 COUNT = "thunder_flame"  # armature property: number of expression directions that its mesh has as keys
@@ -26,26 +26,24 @@ retargets: Recent = Recent(4)  # retargetings by their inputs; a session has a f
 
 def add(path: str, collection, view_layer, location=(0.0, 0.0, 0.0), sliders: int = 10) -> bpy.types.Object:
     """Add the head of a FLAME file to a collection; its mesh object. Raises BadHead if the file is no FLAME model."""
-    model = load_head(bpy.path.abspath(path))
-    if not model.identity.shape[2]:
-        raise BadHead("This file is Thunder's own head, not a FLAME model: press Add Head to add it, or choose a FLAME model")
+    model = load(path, "press Add Head to add it, or choose a FLAME model")
     name = bpy.path.display_name_from_filepath(path)
     mesh, armature = build.build(model, name, collection, view_layer, location, identity=sliders)
     armature[COUNT] = model.channels
     return mesh
 
 
+def load(path: str, advice: str) -> Head:
+    """The model in a FLAME file, read by our own restricted reader. advice: what to do if it is none. Raises BadHead."""
+    model = load_head(bpy.path.abspath(path))
+    if not model.identity.shape[2]:
+        raise BadHead(f"This file is Thunder's own head, not a FLAME model: {advice}")
+    return model
+
+
 def is_flame(armature: bpy.types.Object | None) -> bool:
     """Whether an armature is that of a head made from a FLAME file."""
     return armature is not None and isinstance(count := armature.get(COUNT), int) and 0 <= count <= _MOST
-
-
-def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
-    """The armature of a FLAME head's mesh, None for any other mesh."""
-    if mesh.type != "MESH":
-        return None
-    result = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
-    return next((obj for obj in result if obj is not None and obj.type == "ARMATURE" and is_flame(obj)), None)
 
 
 def chosen(context) -> bpy.types.Object | None:
@@ -54,7 +52,7 @@ def chosen(context) -> bpy.types.Object | None:
     if obj is None:
         return None
     meshes = [obj] if obj.type == "MESH" else [child for child in obj.children_recursive if child.type == "MESH"]
-    return next((mesh for mesh in meshes if armature_of(mesh) is not None), None)
+    return next((mesh for mesh in meshes if is_flame(build.armature_of(mesh))), None)
 
 
 def names_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[str, ...]:
@@ -63,17 +61,20 @@ def names_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[str, .
     return tuple(name for i in range(armature[COUNT]) if (name := NAME.format(i + 1)) in blocks)
 
 
+@lru_cache(maxsize=4)
+def own_mapping(title: str, channels: tuple[str, ...]) -> Mapping:
+    """The mapping of a head of ours: channels by their names, joints by our bones."""
+    joints = ("neck", "jaw", "eye_left", "eye_right")
+    rules = tuple(Rule(name, Target("KEY", name)) for name in channels)
+    return Mapping(title, rules, tuple(JointRule(joint, joint) for joint in joints))
+
+
 def bind(mesh: bpy.types.Object, armature: bpy.types.Object) -> tuple[tuple, retarget.RetargetDriver]:
     """The data-blocks a take on a FLAME head animates, and what turns a motion into their numbers."""
     names = names_of(mesh, armature)
     if not names:
         raise BadHead(f"“{mesh.name}” has lost the shape keys of its FLAME file: add the head from the file again")
-    plan = Mapping(
-        "FLAME",
-        tuple(Rule(name, Target("KEY", name)) for name in names),
-        tuple(JointRule(joint, joint) for joint in ("neck", "jaw", "eye_left", "eye_right")),
-    )
-    bound = binding.bind(plan, [mesh, armature], (armature, mesh.data.shape_keys))
+    bound = binding.bind(own_mapping("FLAME", names), [mesh, armature], (armature, mesh.data.shape_keys))
     return bound.targets, retarget.RetargetDriver(lambda: _retarget(mesh, armature), bound.driver, names)
 
 
@@ -92,14 +93,13 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
 
     Its joints are where the bones are, and expression does not move them.
     """
-    data, keys = mesh.data, mesh.data.shape_keys
-    blocks, count = keys.key_blocks, len(mesh.data.vertices)
+    data, blocks, count = mesh.data, mesh.data.shape_keys.key_blocks, len(mesh.data.vertices)
     names = names_of(mesh, armature)
 
     def offsets(block):
-        return _points(block.data, count) - _points(block.relative_key.data, count)
+        return points_of(block.data) - points_of(block.relative_key.data)
 
-    rest = _points(keys.reference_key.data, count)
+    rest = points_of(data.shape_keys.reference_key.data)
     for block in blocks:
         if block.name.startswith("identity") and not block.mute and block.value:
             rest = rest + block.value * offsets(block)
@@ -138,12 +138,6 @@ def model_of(mesh: bpy.types.Object, armature: bpy.types.Object) -> Head:
         regions=np.zeros((0, count), np.float32),
         identity=np.zeros((count, 3, 0), np.float32),
     )
-
-
-def _points(data, count: int) -> np.ndarray:
-    buffer = np.empty(3 * count, np.float32)
-    data.foreach_get("co", buffer)
-    return buffer.reshape(-1, 3).astype(np.float64)
 
 
 def _regressor(points: np.ndarray, joints: np.ndarray) -> np.ndarray:
@@ -190,13 +184,11 @@ def fit_bones(mesh: bpy.types.Object, armature: bpy.types.Object, view_layer) ->
     wanted = joints + shift
     moved = max(float(np.linalg.norm(np.array(armature.data.bones[name].head_local) - place)) for name, place in zip(build.JOINTS, wanted))
     kept, selected = view_layer.objects.active, armature.select_get(view_layer=view_layer)
-    view_layer.objects.active = armature
-    bpy.ops.object.mode_set(mode="EDIT")
     try:
-        for name, place in zip(build.JOINTS, wanted):
-            build.place_bone(armature.data.edit_bones[name], place)
+        with build.editing(armature, view_layer) as bones:
+            for name, place in zip(build.JOINTS, wanted):
+                build.place_bone(bones[name], place)
     finally:
-        bpy.ops.object.mode_set(mode="OBJECT")
         view_layer.objects.active = kept
         armature.select_set(selected, view_layer=view_layer)
     return moved

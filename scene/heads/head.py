@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Heads in a Blender file: adds the bundled ones, finds existing ones, explains why one cannot be used."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,17 +14,16 @@ from ...thunder_core.channels import TONGUE
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face.displacement import RigMeter
 from ...thunder_core.face.head import load_head
-from ...thunder_core.face.mapping import Driver, JointRule, Mapping, Rule, shows_all, Sums, Target, Track
+from ...thunder_core.face.mapping import Driver, shows_all, Sums, Track
 from ...thunder_core.shipped import WEIGHTS
 from . import binding, character, family, flame, rna_paths
-from .build import build as _build, HAIR_MARK, MARK
+from .build import armature_of, build as _build, HAIR_MARK
 
 ASSET = WEIGHTS / "head.npz"
 PEOPLE = {"HEAD": "Thunder Head", "WOMAN": "Woman", "MAN": "Man", "OLDER_MAN": "Older Man"}  # bundled heads by file, with menu names
 PUPPET_MARK = "thunder_stand_in"  # property of a temporary copy, which is never taken for one of the animator's heads
 _BESIDE = 0.1  # gap between an added head and its neighbour, as a share of the head's width
 _SET = 20.0  # width in head widths above which a mesh is a set, not a body
-_UNREADABLE = f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on"
 
 
 @dataclass(frozen=True)
@@ -83,15 +80,11 @@ class Rig:
 @lru_cache(maxsize=1)
 def channel_names() -> tuple[str, ...]:
     """The expression channels of the bundled head, in the model's order."""
-    with _open_asset() as asset:
-        return tuple(str(name) for name in asset["expression_names"])
-
-
-def _open_asset():
     try:
-        return np.load(ASSET, allow_pickle=False)
+        with np.load(ASSET, allow_pickle=False) as asset:
+            return tuple(str(name) for name in asset["expression_names"])
     except (OSError, ValueError) as error:
-        raise BadHead(_UNREADABLE) from error
+        raise BadHead(f"The bundled head cannot be read ({ASSET.name}): reinstall the add-on") from error
 
 
 @lru_cache(maxsize=len(PEOPLE))
@@ -140,10 +133,10 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
     """
     view_layer.update()
     owner = _whole(mesh)
-    taken = [extent(other) for other in in_scene(scene) if other != mesh and _whole(other) != owner]
+    taken = [family.extent(other) for other in in_scene(scene) if other != mesh and _whole(other) != owner]
     if not taken:
         return
-    low, high = extent(mesh)
+    low, high = family.extent(mesh)
     gap, shift = _BESIDE * (high[0] - low[0]), np.zeros(3)
     if owner.parent is None and owner.location.length < 1e-6:
         middle = (low + high) / 2
@@ -157,7 +150,7 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
             if obj.type == "MESH"
             and obj not in own
             and obj.visible_get(view_layer=view_layer)
-            and (box := extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])
+            and (box := family.extent(obj))[1][0] - box[0][0] < _SET * (high[0] - low[0])
         ]
     for _ in taken:
         for least, most in taken:
@@ -166,12 +159,6 @@ def move_beside(scene, view_layer, mesh: bpy.types.Object) -> None:
     if shift.any():
         owner.location = owner.location + Vector(shift)
         view_layer.update()
-
-
-def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
-    """The least and the greatest corner of an object's box in the world."""
-    corners = np.array([obj.matrix_world @ Vector(corner) for corner in obj.bound_box])
-    return corners.min(0), corners.max(0)
 
 
 # ---- finding
@@ -200,17 +187,9 @@ def is_any_in(scene) -> bool:
     return any(family.is_face(obj) or (obj.type == "MESH" and flame.is_flame(armature_of(obj))) for obj in scene.objects)
 
 
-def armature_of(mesh: bpy.types.Object) -> bpy.types.Object | None:
-    """The armature of ours that deforms a mesh, or None."""
-    candidates = [m.object for m in mesh.modifiers if m.type == "ARMATURE"] + [mesh.parent]
-    return next((a for a in candidates if a is not None and a.type == "ARMATURE" and MARK in a and "jaw" in a.pose.bones), None)
-
-
 def _known_keys(mesh: bpy.types.Object) -> list[str]:
-    keys = mesh.data.shape_keys if mesh.data else None
-    if keys is None:
-        return []
-    return [name for name in channel_names() if name in keys.key_blocks]
+    there = set(family.key_names(mesh))
+    return [name for name in channel_names() if name in there]
 
 
 def _own_mesh(obj: bpy.types.Object) -> bpy.types.Object | None:
@@ -234,29 +213,14 @@ def resolve(obj: bpy.types.Object) -> Rig:
         armature, known = armature_of(mesh), tuple(_known_keys(mesh))
         if flame.is_flame(armature):
             targets, driver = flame.bind(mesh, armature)
-            return Rig(mesh, armature, targets, driver, _without_tongue(), (mesh, armature))
-        bound = binding.bind(_own_mapping(known), [mesh, armature], (armature, mesh.data.shape_keys))
+            channels = tuple(name for name in channel_names() if not name.startswith(TONGUE))  # a FLAME head has no tongue
+            return Rig(mesh, armature, targets, driver, channels, (mesh, armature))
+        bound = binding.bind(flame.own_mapping("Thunder", known), [mesh, armature], (armature, mesh.data.shape_keys))
         hair = (child for child in armature.children_recursive if HAIR_MARK in child and child.type == "MESH")
         return Rig(mesh, armature, bound.targets, bound.driver, known, (mesh, armature, *hair))
     result = character.resolve(obj)
     channels = tuple(name for name in channel_names() if name in result.bound.driver.used)
     return Rig(result.face, None, result.bound.targets, result.bound.driver, channels, tuple(result.objects))
-
-
-@lru_cache(maxsize=1)
-def _without_tongue() -> tuple[str, ...]:
-    """The channels that a head of FLAME's can show: it has no tongue."""
-    return tuple(name for name in channel_names() if not name.startswith(TONGUE))
-
-
-@lru_cache(maxsize=4)
-def _own_mapping(channels: tuple[str, ...]) -> Mapping:
-    """The mapping of a bundled head: channels by their names, joints by our bones."""
-    return Mapping(
-        "Thunder",
-        tuple(Rule(name, Target("KEY", name)) for name in channels),
-        tuple(JointRule(joint, joint) for joint in ("neck", "jaw", "eye_left", "eye_right")),
-    )
 
 
 def owner_of(mesh: bpy.types.Object) -> bpy.types.Object:

@@ -5,8 +5,6 @@ It is stored in a scene, which is always local: values set on a library override
 the character's own file is stored on the character, and goes with it into other files.
 """
 
-from __future__ import annotations
-
 import re
 
 import bpy
@@ -16,11 +14,7 @@ from ..host import compat
 
 def of(owner: bpy.types.Object):
     """The stored data of a head, None if there are none."""
-    for scene in bpy.data.scenes:
-        for head in scene.thunder.heads:
-            if head.object == owner:
-                return head
-    return None
+    return next((head for scene in bpy.data.scenes for head in scene.thunder.heads if head.object == owner), None)
 
 
 def ensure(owner: bpy.types.Object):
@@ -58,7 +52,7 @@ def mapping(owner: bpy.types.Object) -> str:
 
 
 def keep_mapping(owner: bpy.types.Object, text: str) -> None:
-    """Remember the JSON of a character's mapping; "" forgets this file's own."""
+    """Remember the JSON of a character's mapping."""
     if owner.library is None and owner.override_library is None:
         owner.thunder.mapping = text
         if (state := of(owner)) is not None:

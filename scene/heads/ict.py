@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Builds a realistic head from a folder of ICT-FaceKit (free to download): its OBJ files as a character with eyes that turn."""
 
-from __future__ import annotations
-
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import numpy as np
 from ...thunder_core.errors import BadHead
 from ...thunder_core.face import obj_mesh
 from ...thunder_core.filters import smoothstep
-from .build import flame_to_blender, place_bone, SLIDER
+from . import build, materials
 
 NEUTRAL = "generic_neutral_mesh.obj"
 INSIDE = "FaceXModel"  # folder of the files in the published repository
@@ -49,7 +47,7 @@ def folder_of(path: str) -> Path:
     raise BadHead(f"There is no {NEUTRAL} in “{chosen.name}”: choose the folder FaceXModel of ICT-FaceKit")
 
 
-def build(path: str, collection: bpy.types.Collection, view_layer, location=(0.0, 0.0, 0.0)) -> bpy.types.Object:
+def add(path: str, collection: bpy.types.Collection, view_layer, location=(0.0, 0.0, 0.0)) -> bpy.types.Object:
     """Add the head of an ICT-FaceKit folder: mesh with a shape key per expression, rig with neck and eyes; the mesh.
 
     Needs object mode. About a second. Raises BadHead, and then nothing was added.
@@ -73,27 +71,26 @@ def build(path: str, collection: bpy.types.Collection, view_layer, location=(0.0
     origin = np.mean(middles, axis=0) if middles else np.array([0.0, 3.6, 8.0])
     names = list(mesh.material_names)
     polygons, material = _open_eyes(rest, polygons, material, names, eyes)
-    head = _mesh(names, rest - origin, polygons, material, {name: points - origin for name, points in shapes.items()})
+    head = _mesh(names, rest - origin, polygons, material, {name: points - rest for name, points in shapes.items()})
     collection.objects.link(head)
     rig = bpy.data.objects.new("ICT Head Rig", bpy.data.armatures.new("ICT Head Rig"))
     collection.objects.link(rig)
     rig.location = location
     rig.data.display_type = "STICK"
-    places = {bone: rest[ids].mean(axis=0) - origin for bone, ids in eyes.items() if len(ids)}
-    _bones(rig, {"neck": np.array(_NECK) - origin, **places}, view_layer)
-    _weights(head, rest, {bone: ids for bone, ids in eyes.items() if len(ids)})
-    head.parent = rig
-    head.modifiers.new("ICT Head Rig", "ARMATURE").object = rig
-    for other in view_layer.objects.selected:
-        other.select_set(False)
-    head.select_set(True)
-    view_layer.objects.active = head
+    eyes = {bone: ids for bone, ids in eyes.items() if len(ids)}
+    neck = np.array(_NECK) - origin
+    places = {"root": neck - [0.0, 8.0, 0.0], "neck": neck, **{bone: rest[ids].mean(axis=0) - origin for bone, ids in eyes.items()}}
+    places = {bone: _turned(place) for bone, place in places.items()}
+    build.add_bones(rig, view_layer, places, {"neck": "root", **dict.fromkeys(eyes, "neck")})
+    _weights(head, rest, eyes)
+    build.deform(head, rig)
+    build.make_active(head, view_layer)
     return head
 
 
 def _turned(points: np.ndarray) -> np.ndarray:
     """From the files' axes (y up, z out of the face, centimetres) to Blender's (z up, face towards −y, metres)."""
-    return flame_to_blender(points) * METRES
+    return build.flame_to_blender(points) * METRES
 
 
 def _is(name: str, words) -> bool:
@@ -146,67 +143,25 @@ def _open_eyes(rest, polygons, material, names: list[str], eyes):
 
 
 def _mesh(names, rest, polygons, material, shapes) -> bpy.types.Object:
-    mesh = bpy.data.meshes.new("ICT Head")
-    points = _turned(rest)
-    mesh.from_pydata(points.tolist(), [], polygons)
-    for name in names or ("Face",):
-        mesh.materials.append(_material(name))
-    mesh.polygons.foreach_set("material_index", np.maximum(material, 0).astype(np.int32))
-    mesh.shade_smooth()
-    mesh.update()
-    head = bpy.data.objects.new("ICT Head", mesh)
-    head.shape_key_add(name="Basis", from_mix=False)
-    for name, moved in shapes.items():
-        key = head.shape_key_add(name=name, from_mix=False)
-        key.data.foreach_set("co", _turned(moved).astype(np.float32).ravel())
-        key.slider_min, key.slider_max, key.value = -SLIDER, SLIDER, 0.0
-    mesh.shape_keys.name = "ICT Head"
+    """The head with a key per shape. shapes: how far each moves the vertices."""
+    looks = [_material(name) for name in names]
+    head = build.add_mesh("ICT Head", _turned(rest), polygons, looks, np.maximum(material, 0))
+    build.add_keys(head, shapes, np.stack(list(shapes.values()), axis=2) * METRES, build.SLIDER)
     return head
 
 
 def _material(name: str) -> bpy.types.Material:
-    title = f"ICT {name}"
-    result = bpy.data.materials.get(title)
-    if result is not None and result.library is None:
-        return result
-    colour = (*next((colour for word, colour in _COLOURS.items() if _is(name, (word,))), _COLOURS["face"]), 1.0)
-    material = bpy.data.materials.new(title)
-    material.diffuse_color = colour
-    material.roughness = 0.2 if _is(name, ("sclera", "iris", "pupil", "eyewhite", "teeth")) else 0.5
-    if material.node_tree is None:
-        material.use_nodes = True
-    shader = next((node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED"), None)
-    if shader is not None:
-        shader.inputs["Base Color"].default_value = colour
-        shader.inputs["Roughness"].default_value = material.roughness
-    return material
-
-
-def _bones(rig, places: dict[str, np.ndarray], view_layer) -> None:
-    view_layer.objects.active = rig
-    bpy.ops.object.mode_set(mode="EDIT")
-    try:
-        bones = rig.data.edit_bones
-        for name, place in {"root": places["neck"] - [0.0, 8.0, 0.0], **places}.items():
-            bone = bones.new(name)
-            place_bone(bone, _turned(place))
-            bone.parent = {"root": None, "neck": bones.get("root")}.get(name, bones.get("neck"))
-    finally:
-        bpy.ops.object.mode_set(mode="OBJECT")
-    for bone in rig.pose.bones:
-        bone.rotation_mode = "XYZ"
+    colour = next((colour for word, colour in _COLOURS.items() if _is(name, (word,))), _COLOURS["face"])
+    is_wet = _is(name, ("sclera", "iris", "pupil", "eyewhite", "teeth"))
+    return materials.material(f"ICT {name}", (*colour, 1.0), materials.Look(roughness=0.2 if is_wet else 0.5))
 
 
 def _weights(head, rest: np.ndarray, eyes: dict[str, np.ndarray]) -> None:
     """The head turns with the neck, fading out down the throat; the eyes with their own bones."""
-    rise = np.clip((rest[:, 1] - _NECK_LOW) / (_NECK_HIGH - _NECK_LOW), 0.0, 1.0)
-    neck = np.round(smoothstep(rise), 2)
+    neck = np.round(smoothstep(np.clip((rest[:, 1] - _NECK_LOW) / (_NECK_HIGH - _NECK_LOW), 0.0, 1.0)), 2)
+    root = 1.0 - neck
     for name, ids in eyes.items():
         head.vertex_groups.new(name=name).add(ids.tolist(), 1.0, "REPLACE")
-        neck[ids] = -1.0
-    groups = head.vertex_groups.new(name="neck"), head.vertex_groups.new(name="root")
-    for value in np.unique(neck[neck >= 0]):
-        ids = np.flatnonzero(neck == value).tolist()
-        for group, weight in zip(groups, (value, 1.0 - value)):
-            if weight > 0:
-                group.add(ids, float(weight), "REPLACE")
+        neck[ids] = root[ids] = 0.0
+    build.add_weights(head, "neck", neck)
+    build.add_weights(head, "root", root)

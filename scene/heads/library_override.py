@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Makes a linked character editable: library overrides of its objects and of the meshes that hold its shapes."""
 
-from __future__ import annotations
-
 import bpy
 
 from ...thunder_core.errors import BadHead

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mapping of a character as an editable table: a row for each rule, and one for each channel without a rule."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import bpy
@@ -19,36 +17,28 @@ _filling = OwnChanges()  # marks rows that the add-on writes, which are not edit
 
 def rows_of(plan: Mapping, channels) -> list[dict]:
     """The rows of a mapping: joints and rules by face region, channels without a rule among them (kind NONE)."""
-    by_source: dict[str, list[dict]] = {}
-    for rule in plan.rules:
-        target = rule.target
-        by_source.setdefault(rule.source, []).append(
-            {
-                "source": rule.source,
-                "kind": target.kind,
-                "object": target.object,
-                "name": target.name,
-                "bone": target.bone,
-                "path": target.path or "location",
-                "index": "XYZ"[target.index],
-                "weight": rule.weight,
-            }
-        )
-    for rule in plan.joints:
-        by_source.setdefault(rule.joint, []).append(
-            {"source": rule.joint, "kind": "JOINT", "object": rule.object, "bone": rule.bone, "weight": rule.scale}
-        )
-    order = list(dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS)))
-    order += [source for source in by_source if source not in order]  # from a newer version, or a typing mistake
-    rows = []
+    rows = [
+        {
+            "source": rule.source,
+            "kind": rule.target.kind,
+            "object": rule.target.object,
+            "target": rule.target.name,
+            "bone": rule.target.bone,
+            "path": rule.target.path or "location",
+            "index": "XYZ"[rule.target.index],
+            "weight": rule.weight,
+        }
+        for rule in plan.rules
+    ]
+    rows += [
+        {"source": rule.joint, "kind": "JOINT", "object": rule.object, "bone": rule.bone, "weight": rule.scale} for rule in plan.joints
+    ]
+    there = dict.fromkeys(row["source"] for row in rows)  # some may be from a newer version, or a typing mistake
+    order = list(dict.fromkeys(("jaw", *conventions.all_sources(channels), *mapping.JOINTS, *there)))
     for source in order:
-        rows += by_source.get(
-            source,
-            []
-            if _is_needless(source, by_source)
-            else [{"source": source, "kind": "JOINT" if source in mapping.JOINTS else "NONE", "weight": 1.0}],
-        )
-    return rows
+        if source not in there and not _is_needless(source, there):
+            rows.append({"source": source, "kind": "JOINT" if source in mapping.JOINTS else "NONE", "weight": 1.0})
+    return sorted(rows, key=lambda row: order.index(row["source"]))
 
 
 def _is_needless(source: str, there) -> bool:
@@ -98,7 +88,7 @@ def fill(scene, obj: bpy.types.Object) -> None:
         for values in rows:
             row = settings.table.add()
             for name, value in values.items():
-                setattr(row, "target" if name == "name" else name, value)
+                setattr(row, name, value)
         settings.balance = plan.balance
         settings.table_head = obj
         settings.table_index = min(settings.table_index, len(rows) - 1)
@@ -123,7 +113,7 @@ def keep(scene) -> None:
         like = Mapping("By Hand")
     preview_on = settings.preview
     channel_preview.end(scene)
-    character.keep(obj, replace(plan_of_rows(settings.table, like), balance=settings.balance))
+    head_state.keep_mapping(obj, replace(plan_of_rows(settings.table, like), balance=settings.balance).to_json())
     settings.table_text = head_state.mapping(obj)
     if preview_on:
         settings.preview = True
@@ -138,5 +128,5 @@ def edited(row, context) -> None:
 def keep_plan(scene, obj: bpy.types.Object, plan: Mapping) -> None:
     """Keep a whole new mapping and show it in the table."""
     channel_preview.end(scene)
-    character.keep(obj, plan)
+    head_state.keep_mapping(obj, plan.to_json())
     fill(scene, obj)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Materials of a head: one for each part, for Workbench, EEVEE and Cycles, with Principled settings only."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import bpy
@@ -48,17 +46,14 @@ def look_of(name: str) -> Look:
     return next(look for word, look in _LOOKS if word in name.lower())
 
 
-def material(name: str, colour, tinted: bool = False) -> bpy.types.Material:
+def material(title: str, colour, look: Look, tinted: bool = False) -> bpy.types.Material:
     """The material of a part of a head; several heads of a file share it, and an animator's changes to it stay.
 
-    name: of the part, such as "Skin" or "Eye White".  colour: linear RGBA.  tinted: the colour is multiplied by the mesh's colour
-    attribute. A linked material of that name is left alone.
+    colour: linear RGBA.  tinted: the colour is multiplied by the mesh's colour attribute. A linked material of that title is left alone.
     """
-    title = f"Thunder {name}"
     result = bpy.data.materials.get(title)
     if result is not None and result.library is None:
         return result
-    look = look_of(name)
     made = bpy.data.materials.new(title)
     made.diffuse_color = colour  # Workbench and the solid view
     made.roughness = look.roughness

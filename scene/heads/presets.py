@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mapping presets: JSON files in the add-on's own folder, to use on other characters."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ...thunder_core.errors import BadHead

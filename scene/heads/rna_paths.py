@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Values of data-blocks by animation path: read, set, at rest, and as evaluated by the scene."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import bpy
@@ -38,32 +36,39 @@ def split(path: str) -> tuple[str, str, bool]:
     return (path[: start + 1], path[start + 2 :], False) if start >= 0 else ("", path, False)
 
 
-def _owner(block, path: str):
-    return block.path_resolve(path) if path else block
+def _owned(block, path: str) -> tuple:
+    """(what has the property of a path, its name, whether it is a custom one). Raises ValueError if nothing has it."""
+    owner, name, custom = split(path)
+    return block.path_resolve(owner) if owner else block, name, custom
 
 
 def exists(block, path: str) -> bool:
     """Whether a data-block has such a number now."""
-    owner, name, custom = split(path)
     try:
-        owner = _owner(block, owner)
+        owner, name, custom = _owned(block, path)
     except ValueError:
         return False
     return name in owner if custom else hasattr(owner, name)
 
 
+def resting(owner, name: str) -> float:
+    """Value of a custom property at rest: its default."""
+    try:
+        return float(owner.id_properties_ui(name).as_dict().get("default", 0.0))
+    except (TypeError, KeyError):
+        return 0.0
+
+
 def value(block, path: str, index: int) -> float:
     """The current value of a path in a data-block."""
-    owner, name, custom = split(path)
-    owner = _owner(block, owner)
+    owner, name, custom = _owned(block, path)
     result = owner[name] if custom else getattr(owner, name)
     return float(result[index] if hasattr(result, "__len__") else result)
 
 
 def put(block, path: str, index: int, number: float) -> None:
     """Set a number of a data-block; whole-number properties take the nearest."""
-    owner, name, custom = split(path)
-    owner = _owner(block, owner)
+    owner, name, custom = _owned(block, path)
     current = owner[name] if custom else getattr(owner, name)
     if hasattr(current, "__len__"):
         current[index] = type(current[index])(number)

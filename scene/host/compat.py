@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Everything that differs between Blender 4.2 and 5.2, behind one name each."""
 
-from __future__ import annotations
-
 import bpy
 import numpy as np
 
@@ -50,24 +48,6 @@ def content_start(strip) -> float:
 def content_trim(strip) -> float:
     """Frames that are cut off the beginning of a strip's content for good: the content begins that much later in its source."""
     return float(strip.content_trim_start if hasattr(strip, "content_trim_start") else strip.animation_offset_start)
-
-
-def trim_start(strip, frames: float) -> None:
-    """Cut the first frames of a strip's content off, the content staying where it is."""
-    _set_first(strip, ("left_handle_offset", "frame_offset_start"), frames)
-
-
-def trim_end(strip, frames: float) -> None:
-    """Cut the last frames of a strip's content off."""
-    _set_first(strip, ("right_handle_offset", "frame_offset_end"), frames)
-
-
-def _set_first(target, names: tuple[str, ...], value) -> None:
-    for name in names:
-        if hasattr(target, name):
-            setattr(target, name, value)
-            return
-    raise AttributeError(f"{target!r} has none of {names}")
 
 
 # ---- actions
@@ -129,10 +109,7 @@ def curves_for(data_block) -> list:
     animation = data_block.animation_data
     if animation is None or animation.action is None:
         return []
-    if not HAS_SLOTS:
-        return list(animation.action.fcurves)
-    slot = animation.action_slot
-    return [] if slot is None else curves_of(animation.action, slot.identifier)
+    return curves_of(animation.action, slot_of(data_block))
 
 
 def curves_of(action, slot: str) -> list:
@@ -178,29 +155,19 @@ def slot_of(data_block) -> str:
     return slot.identifier if slot else ""
 
 
-def slot_for(action, data_block, index: int) -> str:
-    """Identifier of the slot that new_action made for a data-block: by its name, else the slot of that index; "" if
-    the action has none for it."""
-    fitting = [s for s in action.slots if s.target_id_type in (data_block.id_type, "UNSPECIFIED")]
-    chosen = next((s for s in fitting if s.name_display == data_block.name), None)
-    if chosen is None and index < len(action.slots) and action.slots[index] in fitting:
-        chosen = action.slots[index]  # the data-block was renamed since
-    return chosen.identifier if chosen else ""
-
-
-def default_slot(action, data_block) -> str:
-    """Identifier of the default slot of an action for a data-block: by its name, else the first of its type; "" if there is none, and
-    before 4.4."""
-    if not HAS_SLOTS:
-        return ""
-    fitting = [s for s in action.slots if s.target_id_type in (data_block.id_type, "UNSPECIFIED")]
-    chosen = next((s for s in fitting if s.name_display == data_block.name), fitting[0] if fitting else None)
-    return chosen.identifier if chosen else ""
+def slot_for(action, data_block, index: int | None = None) -> str:
+    """Identifier of the slot of an action for a data-block: by its name, else (it was renamed) the one of that index that `new_action` made
+    for it, without an index the first of its type; "" if there is none, and before 4.4."""
+    slots = list(action.slots) if HAS_SLOTS else []
+    fitting = [slot for slot in slots if slot.target_id_type in (data_block.id_type, "UNSPECIFIED")]
+    named = [slot for slot in fitting if slot.name_display == data_block.name]
+    others = fitting if index is None else [slot for slot in slots[index : index + 1] if slot in fitting]
+    return next((slot.identifier for slot in named + others), "")
 
 
 def fits(action, data_block) -> bool:
     """Whether an action has curves for data-blocks of that type."""
-    return bool(default_slot(action, data_block)) if HAS_SLOTS else action.id_root == data_block.id_type
+    return bool(slot_for(action, data_block)) if HAS_SLOTS else action.id_root == data_block.id_type
 
 
 def assign_action(data_block, action, slot: str = "") -> None:
@@ -212,7 +179,7 @@ def assign_action(data_block, action, slot: str = "") -> None:
     animation.action = action
     if action is None or not HAS_SLOTS:
         return
-    chosen = action.slots.get(slot) or action.slots.get(default_slot(action, data_block))
+    chosen = action.slots.get(slot) or action.slots.get(slot_for(action, data_block))
     if chosen is not None:
         animation.action_slot = chosen
 

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Adds functions to Blender's application handlers and removes them."""
 
+from functools import partial
+
 import bpy
 
 Handlers = tuple[tuple[str, object], ...]  # (name of the list in bpy.app.handlers, function)
@@ -18,3 +20,8 @@ def remove(handlers: Handlers) -> None:
         functions = getattr(bpy.app.handlers, name)
         if handler in functions:
             functions.remove(handler)
+
+
+def register_factory(handlers: Handlers) -> tuple[partial, partial]:
+    """The functions `register` and `unregister` of a module with these handlers."""
+    return partial(add, handlers), partial(remove, handlers)

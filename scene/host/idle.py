@@ -4,8 +4,6 @@
 A call of the timer runs one step of one task, so the window is never held longer than the longest step.
 """
 
-from __future__ import annotations
-
 import time
 import traceback
 from collections.abc import Callable

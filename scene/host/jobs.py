@@ -8,8 +8,6 @@ An undo or redo, by a key or a script, ends a job with a sentence, since it may 
 holds them only within `renewed`, and looks them up again after it.
 """
 
-from __future__ import annotations
-
 import time
 from collections import deque
 from collections.abc import Callable, Generator
@@ -211,11 +209,12 @@ def complain(message: str) -> None:
     bpy.context.window_manager.popup_menu(lambda menu, context: menu.layout.label(text=message), title="Thunder", icon="ERROR")
 
 
-def redraw() -> None:
-    """Ask the sidebars and the preferences to show how far the work is."""
+def redraw(editors: tuple[str, ...] = ()) -> None:
+    """Ask the sidebars and the preferences to show how far the work is. editors: types of areas that are drawn again too."""
     manager = getattr(bpy.context, "window_manager", None)
-    for window in manager.windows if manager else ():
-        for area in window.screen.areas:
-            for region in area.regions if area.type in ("VIEW_3D", "PREFERENCES") else ():
-                if region.type == ("UI" if area.type == "VIEW_3D" else "WINDOW"):
-                    region.tag_redraw()
+    for area in (area for window in (manager.windows if manager else ()) for area in window.screen.areas):
+        if area.type in editors:
+            area.tag_redraw()
+        for region in area.regions if area.type in ("VIEW_3D", "PREFERENCES") else ():
+            if region.type == ("UI" if area.type == "VIEW_3D" else "WINDOW"):
+                region.tag_redraw()

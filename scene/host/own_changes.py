@@ -1,14 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Distinguishes properties that the add-on sets from those the animator sets: update functions ignore the former."""
 
-from __future__ import annotations
-
 
 class OwnChanges:
     """`with own_changes:` where the add-on sets properties; `if own_changes.active: return` in their update functions."""
 
-    def __init__(self):
-        self.active = False
+    active = False
 
     def __enter__(self) -> None:
         self.active = True

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plays the scene in its window from a frame on, the picture in sync with the sound."""
 
-from __future__ import annotations
-
 import bpy
 
 

@@ -5,8 +5,6 @@ Undo, redo and opening a file free Blender's data-blocks and read them again, an
 one, crashes Blender. So all of it is let go of before, in one place: `Session.release`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, TypeVar
@@ -92,8 +90,7 @@ class _WholeFile(Part):
     kept: the user's preferences meanwhile, None while they are as they were.
     """
 
-    def __init__(self):
-        self.kept: tuple[bool, bool, bool] | None = None
+    kept: tuple[bool, bool, bool] | None = None
 
     def begin(self) -> None:
         preferences = bpy.context.preferences
@@ -139,11 +136,4 @@ _HANDLERS = (
 )
 
 
-def register():
-    """Watch for files being opened."""
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    """Stop watching."""
-    handlers.remove(_HANDLERS)
+register, unregister = handlers.register_factory(_HANDLERS)

@@ -2,8 +2,6 @@
 """The contact sheet of a line inside Blender: a row for each take with its words, what brows, head and mouth do, and its face at
 the same key moments."""
 
-from __future__ import annotations
-
 import math
 import os
 import shutil
@@ -16,7 +14,7 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
-from mathutils import Matrix, Vector
+from mathutils import Color, Matrix, Vector
 
 from ...thunder_core.animation import activity
 from ...thunder_core.errors import BadRequest, NoSpace
@@ -63,11 +61,7 @@ class _Row:
     """A take's row in the sheet.  tracks: of TRACKS, or QUIET_TRACKS if no take of the sheet speaks, at 25 fps from `start`, the seconds of
     its first sample in the scene.  lids: how far its eyes are shut, likewise.  gestures: of `activity.gestures`, likewise."""
 
-    name: str
     action: str
-    score: str
-    star: bool
-    words: str
     tracks: dict[str, np.ndarray]
     lids: np.ndarray
     gestures: dict[str, np.ndarray]
@@ -102,20 +96,21 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
         done = 1
         yield Step(done / steps, "Drawing the title", busy=True)
         for number, row in enumerate(rows, start=1):
-            entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == row.action), None)
+            entry = puppets.entry_of(scene, row.action)
             if entry is None:
                 raise BadRequest("A take was removed: make the contact sheet again")
-            sheet.label(row, full.get("mouth"))
+            sheet.label(entry, _places(row), full.get("mouth"))
             puppets.play(sheet.copy, rig, entry)
+            message = f"Drawing take {number} of {len(rows)}"
             for column, (seconds, _) in enumerate(chosen):
                 sheet.freeze(seconds * fps, column)
                 done += 1
-                yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
+                yield Step(done / steps, message, busy=True)
             picture = sheet.render(os.path.join(folder, f"{number}.png"), 1.0)
-            yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
+            yield Step(done / steps, message, busy=True)
             parts.append(_pixels(picture))
             done += 1
-            yield Step(done / steps, f"Drawing take {number} of {len(rows)}", busy=True)
+            yield Step(done / steps, message, busy=True)
         _draw_curves(parts, rows, chosen, full, loudness)
         yield from stage(_write(np.concatenate(parts), path), "Writing the picture", 1.0)
         image = bpy.data.images.load(path)
@@ -137,16 +132,12 @@ def free_path(voice: str) -> str:
 def _row(entry, speaks: bool) -> _Row:
     """A take's row in a sheet on which some take `speaks`, or none."""
     made, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
-    if made is None:  # nothing is known of it
-        motion, channels, opening = Motion(np.zeros((2, 0)), np.zeros((2, 3))), (), np.zeros(2)
-    else:
+    motion, channels, opening = Motion(np.zeros((2, 0)), np.zeros((2, 3))), (), np.zeros(2)  # if nothing is known of it
+    if made is not None:
         motion, channels, opening = made.motion, made.channels, made.opening
     tracks = activity.tracks(motion, channels, opening) if speaks else activity.quiet_tracks(motion, channels)
     start = 0.0 if clock is None else clock.start / clock.fps
-    return _Row(
-        entry.name, entry.action.name, take_list.score_text(entry), entry.star, entry.words, tracks, activity.lids(motion, channels),
-        activity.gestures(motion, channels), start,
-    )  # fmt: skip
+    return _Row(entry.action.name, tracks, activity.lids(motion, channels), activity.gestures(motion, channels), start)
 
 
 def _places(row: _Row) -> dict[str, tuple[float, float]]:
@@ -158,7 +149,7 @@ def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float,
     """(seconds of the scene, why) of the moments, from what all takes have in common, and how they differ."""
     start, full = rows[0].start, activity.full([row.tracks for row in rows])
     seconds = start + np.arange(len(rows[0].lids)) / FPS
-    levels = {name: np.stack([_level(row, name, seconds) for row in rows]) for name in rows[0].tracks}
+    levels = {name: np.stack([_at(row, row.tracks[name], seconds) for row in rows]) for name in rows[0].tracks}
     differences = sum(level.std(axis=0) / full[name] for name, level in levels.items())
     lids = np.stack([_at(row, row.lids, seconds) for row in rows])
     if "mouth" in levels:
@@ -181,6 +172,7 @@ class _SheetScene:
         self.data: list = []  # meshes, curves, materials, worlds, cameras of ours
         self.still: list = []  # objects of the current row
         self.columns = MOMENTS
+        self.copy: puppets.Puppet | None = None
         made.render.fps, made.render.fps_base = scene.render.fps, scene.render.fps_base
         frame, size = puppets.face_frame(rig)
         self.to_cell = Matrix.Translation((0.0, LOWER, 0.0)) @ Matrix.Scale(1.0 / (FACE * size), 4) @ frame
@@ -190,7 +182,6 @@ class _SheetScene:
                 obj.hide_render = True
             self._look()
         except BaseException:
-            self.copy = getattr(self, "copy", None)
             self.end()
             raise
 
@@ -208,13 +199,13 @@ class _SheetScene:
         shading.show_cavity = shading.show_shadows = shading.show_object_outline = False
         made.display.render_aa = "5"
         made.view_settings.view_transform = "Standard"
-        camera = bpy.data.objects.new(NAME, self._own(bpy.data.cameras.new(NAME)))
-        camera.data.type = "ORTHO"
-        made.collection.objects.link(camera)
-        made.camera = self.camera = camera
+        made.camera = bpy.data.objects.new(NAME, self._own(bpy.data.cameras.new(NAME)))
+        made.camera.data.type, made.camera.data.clip_end = "ORTHO", 100.0
+        made.collection.objects.link(made.camera)
         self.inks = {}
-        tracks = {name: _linear(colour) for name, colour in activity.COLOURS.items()}
-        for name, colour in {"ink": INK, "faint": FAINT, "accent": ACCENT, "voice": _linear(SOUND), **tracks}.items():
+        displayed = {"voice": SOUND, **activity.COLOURS}
+        linear = {name: Color(colour).from_srgb_to_scene_linear() for name, colour in displayed.items()}
+        for name, colour in {"ink": INK, "faint": FAINT, "accent": ACCENT, **linear}.items():
             self.inks[name] = self._own(bpy.data.materials.new(f"{NAME} {name}"))
             self.inks[name].diffuse_color = (*colour, 1.0)
             self.inks[name].roughness = 1.0
@@ -241,7 +232,7 @@ class _SheetScene:
 
         compared: whether there are several takes.  heard: whether the voice is drawn.
         """
-        self.columns = len(chosen)
+        self.columns, fps = len(chosen), self.scene.render.fps / self.scene.render.fps_base
         self._write(text, 0.1, HEAD_CELLS - 0.17, 0.2)
         if heard:
             self._write("voice", LABEL_CELLS + NAMES_CELLS - 0.06, sum(VOICE) / 2, 0.12, "voice", "RIGHT")
@@ -249,19 +240,25 @@ class _SheetScene:
             self._write("white line: average of all takes", LABEL_CELLS + CURVE_CELLS - 0.15, HEAD_CELLS - 0.17, 0.11, "faint", "RIGHT")
         for column, (seconds, why) in enumerate(chosen):
             self._write(WORDS[why], self.middle(column), 0.29, 0.15, "ink", "CENTER")
-            self._write(f"frame {_frame_text(self.scene, seconds)}", self.middle(column), 0.11, 0.12, "faint", "CENTER")
+            self._write(
+                f"frame {seconds * fps:.0f}",
+                self.middle(column),
+                0.11,
+                0.12,
+                "faint",
+                "CENTER",
+            )
 
-    def label(self, row: _Row, widest: float | None) -> None:
+    def label(self, entry, places: dict[str, tuple[float, float]], widest: float | None) -> None:
         """Set a row's words up: score, name, how the take is played, the names of its tracks, and how high the mouth's is, mm, if it has
         one."""
-        size = 0.34 if len(row.score) <= 3 else 0.2
-        self._write(row.score, 0.1, 0.78, size, "accent" if row.star else "ink")
-        name = row.name if len(row.name) <= 16 else row.name[:15] + "…"
-        self._write(name, 0.1, 0.53, 0.14)
-        for place, line in enumerate(textwrap.wrap(row.words, LETTERS, max_lines=LINES, placeholder=" …")):
+        score = take_list.score_text(entry)
+        self._write(score, 0.1, 0.78, 0.34 if len(score) <= 3 else 0.2, "accent" if entry.star else "ink")
+        self._write(entry.name if len(entry.name) <= 16 else entry.name[:15] + "…", 0.1, 0.53, 0.14)
+        for place, line in enumerate(textwrap.wrap(entry.words, LETTERS, max_lines=LINES, placeholder=" …")):
             self._write(line, 0.1, 0.35 - place * LINE_CELLS, 0.12)
         right = LABEL_CELLS + NAMES_CELLS - 0.06
-        for track, (low, high) in _places(row).items():
+        for track, (low, high) in places.items():
             self._write(track, right, (low + high) / 2, 0.12, track, "RIGHT")
         if widest is not None:
             self._write(f"{widest:.0f} mm", right, TRACKS["mouth"][1] - 0.04, 0.09, "faint", "RIGHT")
@@ -291,9 +288,8 @@ class _SheetScene:
         compat.set_image_output(render)
         render.use_file_extension = False
         render.filepath = path
-        self.camera.data.ortho_scale = max(self.width, height)
-        self.camera.location = (self.width / 2, height / 2, 50.0)
-        self.camera.data.clip_end = 100.0
+        self.scene.camera.data.ortho_scale = max(self.width, height)
+        self.scene.camera.location = (self.width / 2, height / 2, 50.0)
         if bpy.app.is_job_running("RENDER"):
             raise BadRequest("Blender is rendering: make the contact sheet when it is done")
         bpy.ops.render.render(write_still=True, scene=self.scene.name)
@@ -312,19 +308,13 @@ class _SheetScene:
         self._clear()
         if self.copy is not None:
             puppets.remove(self.copy)
-        camera = getattr(self, "camera", None)
-        if camera is not None:
-            bpy.data.objects.remove(camera)
+        if self.scene.camera is not None:
+            bpy.data.objects.remove(self.scene.camera)
         bpy.data.scenes.remove(self.scene)
         if not self.had_result:
-            for image in [image for image in bpy.data.images if image.type == "RENDER_RESULT"]:
-                bpy.data.images.remove(image)
+            bpy.data.batch_remove([image for image in bpy.data.images if image.type == "RENDER_RESULT"])
         bpy.data.batch_remove(self.data)
         puppets.drop_font()
-
-
-def _frame_text(scene, seconds: float) -> str:
-    return f"{seconds * scene.render.fps / scene.render.fps_base:.0f}"
 
 
 # ---- pixels
@@ -367,7 +357,7 @@ def _draw_curves(
         _dot(parts[0], columns, base, tall)
         _draw_track(parts[0][:, left : left + wide], level, base, tall, SOUND)
     for name, (low, high) in _places(rows[0]).items():
-        levels = [_level(row, name, seconds) / full[name] for row in rows]
+        levels = [_at(row, row.tracks[name], seconds) / full[name] for row in rows]
         usual = np.mean(levels, axis=0)
         for part, level in zip(parts[1:], levels):
             height = len(part)
@@ -375,18 +365,13 @@ def _draw_curves(
             _dot(part, columns, base, tall)
             _draw_track(part[:, left : left + wide], level, base, tall, activity.COLOURS[name], usual if len(rows) > 1 else None)
     for part in parts[1:]:
-        part[:GUTTER] = part[-GUTTER:] = _shown(PAPER)
+        part[:GUTTER] = part[-GUTTER:] = Color(PAPER).from_scene_linear_to_srgb()
 
 
 def _dot(part: np.ndarray, columns: list[int], base: int, tall: int) -> None:
     """Draw a dotted line at each moment, `tall` pixels high."""
     for column in columns:
-        part[base - tall : base : 4, column] = _shown(FAINT)
-
-
-def _level(row: _Row, name: str, seconds: np.ndarray) -> np.ndarray:
-    """A track of a take at seconds of the scene, 0 outside of the take."""
-    return _at(row, row.tracks[name], seconds)
+        part[base - tall : base : 4, column] = Color(FAINT).from_scene_linear_to_srgb()
 
 
 def _at(row: _Row, values: np.ndarray, seconds: np.ndarray) -> np.ndarray:
@@ -404,9 +389,9 @@ def _draw_track(part: np.ndarray, level: np.ndarray, base: int, tall: int, colou
         filled = part[base - y : base, x]
         filled[:] = filled * 0.65 + colour * 0.35
     if usual is not None:
-        _draw_line(part, usual, base, tall, _shown(INK))
+        _draw_line(part, usual, base, tall, Color(INK).from_scene_linear_to_srgb())
     _draw_line(part, level, base, tall, colour)
-    part[base] = _shown(FAINT)
+    part[base] = Color(FAINT).from_scene_linear_to_srgb()
 
 
 def _draw_line(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour) -> None:
@@ -415,16 +400,6 @@ def _draw_line(part: np.ndarray, level: np.ndarray, base: int, tall: int, colour
     for x, y in enumerate(tops):
         low, high = sorted((int(tops[max(0, x - 1)]), int(y)))
         part[base - high - 1 : base - low, x] = colour
-
-
-def _linear(colour) -> tuple:
-    """A colour as it is displayed → linear."""
-    return tuple(c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour)
-
-
-def _shown(colour) -> tuple:
-    """A linear colour as it is displayed (sRGB's curve)."""
-    return tuple(12.92 * c if c <= 0.0031308 else 1.055 * c ** (1 / 2.4) - 0.055 for c in colour)
 
 
 def _write(pixels: np.ndarray, path: str) -> Generator[float, None, None]:

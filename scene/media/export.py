@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Exports a head and its animation: glTF, FBX, USD and Alembic through Blender's exporters, ARKit curves as CSV."""
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import bpy
 import numpy as np
@@ -19,7 +18,7 @@ from ...thunder_core.face import livelink
 from ...thunder_core.files import part_of
 from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
-from ..animation import reading
+from ..animation import fcurves, reading
 from ..heads import flame as flame_rig, head
 from ..host import compat
 from ..takes import provenance, take_list
@@ -79,8 +78,7 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
     The file gets its name when it is complete: a failure leaves an existing one unchanged.
     Raises BadRequest or NoSpace.
     """
-    lacking = missing(form, shot.rig)
-    if lacking:
+    if lacking := missing(form, shot.rig):
         raise BadRequest(lacking)
     if shot.last < shot.first:
         raise BadRequest(f"Frames {shot.first} to {shot.last} are not a range: the first frame must come before the last")
@@ -103,15 +101,10 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
 
 def _check_space(shot: Shot, form: Format, folder: str, name: str) -> None:
     """Raise NoSpace if a file would not fit: on a full disk Blender's Alembic exporter ends Blender itself."""
-    if not form.geometry:
-        return
     need = 0
-    for obj in _meshes(shot):
-        keys = obj.data.shape_keys
-        if form.cached:
-            need += len(obj.data.vertices) * (shot.last - shot.first + 1) * _BYTES_CACHED
-        else:
-            need += len(obj.data.vertices) * (8 + len(keys.key_blocks) if keys else 8) * _BYTES_KEYED
+    for mesh in (obj.data for obj in _meshes(shot)) if form.geometry else ():
+        keys = len(mesh.shape_keys.key_blocks) if mesh.shape_keys else 0
+        need += len(mesh.vertices) * ((shot.last - shot.first + 1) * _BYTES_CACHED if form.cached else (8 + keys) * _BYTES_KEYED)
     free = shutil.disk_usage(folder).free
     if free < need:
         raise NoSpace(
@@ -147,6 +140,14 @@ def _meshes(shot: Shot) -> list[bpy.types.Object]:
     return [obj for obj in objects_of(shot.scene, shot.rig) if obj.type == "MESH"]
 
 
+def _select(layer, objects: list) -> None:
+    """Select these objects of a view layer alone."""
+    for obj in list(layer.objects.selected):
+        obj.select_set(False, view_layer=layer)
+    for obj in objects:
+        obj.select_set(True, view_layer=layer)
+
+
 @contextlib.contextmanager
 def _alone(shot: Shot) -> Iterator[None]:
     """The objects of the head alone selected, in object mode, the scene's range that of the shot; then all as it was."""
@@ -167,13 +168,10 @@ def _alone(shot: Shot) -> Iterator[None]:
         for obj in hidden:
             obj.hide_set(False, view_layer=layer)
         layer.update()
-        for obj in list(layer.objects.selected):
-            obj.select_set(False, view_layer=layer)
-        for obj in objects:
-            if obj.name in layer.objects:
-                obj.select_set(True, view_layer=layer)
-            if obj not in layer.objects.selected.values():
-                raise BadRequest(f"“{obj.name}” is hidden with its collection: show it in this view layer to export it")
+        _select(layer, [obj for obj in objects if obj.name in layer.objects])
+        unseen = next((obj for obj in objects if obj not in layer.objects.selected.values()), None)
+        if unseen is not None:
+            raise BadRequest(f"“{unseen.name}” is hidden with its collection: show it in this view layer to export it")
         layer.objects.active = shot.rig.owner
         scene.frame_start, scene.frame_end, scene.use_preview_range = shot.first, shot.last, False
         scene.frame_set(shot.first)
@@ -182,10 +180,7 @@ def _alone(shot: Shot) -> Iterator[None]:
         scene.frame_start, scene.frame_end, scene.use_preview_range = timing
         for obj in hidden:
             obj.hide_set(True, view_layer=layer)
-        for obj in list(layer.objects.selected):
-            obj.select_set(False, view_layer=layer)
-        for obj in selected:
-            obj.select_set(True, view_layer=layer)
+        _select(layer, selected)
         layer.objects.active = active
         for obj, name in locked:
             setattr(obj, name, True)
@@ -211,11 +206,10 @@ def missing(form: Format, rig: head.Rig) -> str:
 def _operator(name: str):
     module, _, function = name.partition(".")
     operator = getattr(getattr(bpy.ops, module), function)
-    try:
+    with contextlib.suppress(KeyError):
         operator.get_rna_type()
-    except KeyError:
-        return None
-    return operator
+        return operator
+    return None
 
 
 def _run(name: str, **settings) -> None:
@@ -305,10 +299,6 @@ def _write_usd(shot: Shot, path: str, cached: bool = False) -> list[str]:
     return [] if cached else _rig_notes(shot)
 
 
-def _write_usd_cache(shot: Shot, path: str) -> list[str]:
-    return _write_usd(shot, path, cached=True)
-
-
 def _write_alembic(shot: Shot, path: str) -> list[str]:
     _run(
         "wm.alembic_export",
@@ -344,14 +334,9 @@ def _write_arkit(shot: Shot, path: str) -> list[str]:
     start = 0.0 if shot.from_zero else float(Clock.of(shot.scene, 0).seconds(shot.first))
     with open(path, "w", encoding="ascii", newline="\n") as file:
         livelink.write(file, rows, start, shot.rate)
-    notes = []
     cut = [name for name, values in zip(livelink.COLUMNS, rows.T[: livelink.SHAPES]) if _is_beyond(values)]
-    if cut:
-        notes.append(f"Values outside ARKit's range of 0 to 1 were clipped: {_listed(cut)}")
     lost = [name for name, values in zip(channels, motion.expression.T) if name not in livelink.NAMES and np.abs(values).max() > _BEYOND]
-    if lost:
-        notes.append(f"{WITHOUT_NAME}{_listed(lost)}: left out")
-    return notes
+    return _notes(("Values outside ARKit's range of 0 to 1 were clipped: {}", cut), (f"{WITHOUT_NAME}{{}}: left out", lost))
 
 
 def _write_channels(shot: Shot, path: str) -> list[str]:
@@ -363,46 +348,41 @@ def _write_channels(shot: Shot, path: str) -> list[str]:
     return []
 
 
-def _write_flame(shot: Shot, path: str) -> list[str]:
-    flame_parameters.export(shot.scene, shot.rig, shot.first, shot.last, path)
-    return []
-
-
 # ---- what is lost
 
 
-def _listed(names: list[str], most: int = 3) -> str:
-    """Names in a sentence: the first few, and how many more."""
-    listed = ", ".join(f"“{name}”" for name in names[:most])
-    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"
+def _listed(names: list[str]) -> str:
+    """Names in a sentence: the first three, and how many more."""
+    return ", ".join(f"“{name}”" for name in names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _notes(*notes: tuple[str, list[str]]) -> list[str]:
+    """The sentences of those with names, which are put in."""
+    return [sentence.format(_listed(names)) for sentence, names in notes if names]
 
 
 def _rig_notes(shot: Shot) -> list[str]:
     """Of files that hold shape keys and bones."""
-    notes = []
     dropped = [
         f"{modifier.name} of {obj.name}"
         for obj in _meshes(shot)
         for modifier in obj.modifiers
         if modifier.type != "ARMATURE" and modifier.show_viewport
     ]
-    if dropped:
-        notes.append(f"Modifiers are left out because a mesh with shape keys cannot apply them: {_listed(dropped)}")
     beyond = keys_beyond(shot)
-    if beyond:
-        notes.append(f"Shape keys go beyond 0 to 1, where some programs clip them: {_listed(beyond)}")
-    return notes
+    return _notes(
+        ("Modifiers are left out because a mesh with shape keys cannot apply them: {}", dropped),
+        ("Shape keys go beyond 0 to 1, where some programs clip them: {}", beyond),
+    )
 
 
 def _gltf_notes(shot: Shot) -> list[str]:
-    notes = _rig_notes(shot)
     crowded = [
         obj.name
         for obj in _meshes(shot)
         if any(m.type == "ARMATURE" for m in obj.modifiers) and any(len(vertex.groups) > _JOINTS_EVERYWHERE for vertex in obj.data.vertices)
     ]
-    if crowded:
-        notes.append(f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {_listed(crowded)}")
+    notes = _rig_notes(shot) + _notes((f"More than {_JOINTS_EVERYWHERE} bones move a vertex, which some programs ignore: {{}}", crowded))
     if shot.first < 0 and not shot.from_zero:
         notes.append("glTF has no time before 0: frames below 0 are left out")
     return notes
@@ -410,17 +390,12 @@ def _gltf_notes(shot: Shot) -> list[str]:
 
 def keys_beyond(shot: Shot) -> list[str]:
     """Names of the shape keys whose keys leave 0 … 1 during the shot."""
-    names = []
-    for block in shot.rig.targets:
-        if block.id_type != "KEY":
-            continue
-        for curve in compat.curves_for(block):
-            points = np.empty(2 * len(curve.keyframe_points), np.float32)
-            curve.keyframe_points.foreach_get("co", points)
-            values = points[1::2][(points[::2] >= shot.first) & (points[::2] <= shot.last)]
-            if _is_beyond(values):
-                names.append(curve.data_path.removeprefix('key_blocks["').removesuffix('"].value'))
-    return list(dict.fromkeys(names))
+    names = {}
+    for curve in (curve for block in shot.rig.targets if block.id_type == "KEY" for curve in compat.curves_for(block)):
+        frames, values = fcurves.read_part(curve, "co").T
+        if _is_beyond(values[(frames >= shot.first) & (frames <= shot.last)]):
+            names[curve.data_path.removeprefix('key_blocks["').removesuffix('"].value')] = True
+    return list(names)
 
 
 def _is_beyond(values: np.ndarray) -> bool:
@@ -460,7 +435,7 @@ FORMATS = {
         "The vertices of every frame: whatever moves them arrives exactly",
         "No shape keys and no bones: the animation cannot be edited further",
         "wm.usd_export",
-        _write_usd_cache,
+        partial(_write_usd, cached=True),
         cached=True,
     ),
     "ALEMBIC": Format(
@@ -499,7 +474,7 @@ FORMATS = {
         "Expression, jaw, neck, eyes and identity of every frame as smplx and other FLAME programs take them",
         "No mesh; only for heads from FLAME files; where the head stands in the scene is left out",
         "",
-        _write_flame,
+        flame_parameters.export,
         geometry=False,
         flame=True,
     ),

@@ -2,19 +2,18 @@
 """Shows all takes at once: a head for each, side by side in the viewport, playing with the sound; removed when playback stops. Under each
 head are its take's words, and the activity of brows, mouth and head over time."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import textwrap
 from collections.abc import Generator
+from copy import copy
 from dataclasses import dataclass, field
 
 import bpy
 import numpy as np
 from bpy.app.handlers import persistent
 from bpy_extras import view3d_utils
-from mathutils import Matrix, Vector
+from mathutils import Color, Matrix, Vector
 
 from ...thunder_core import records
 from ...thunder_core.animation import activity
@@ -41,6 +40,7 @@ CLUTTER = {  # viewport settings that would draw over words or make them hard to
     "shading": ("show_object_outline", "show_cavity"),
     "overlay": ("show_floor", "show_ortho_grid", "show_axis_x", "show_axis_y", "show_axis_z"),
 }
+VIEW = ("view_perspective", "view_distance", "view_rotation", "view_location")
 GROUND, DIM, WORDS_COLOUR = (
     (0.03, 0.034, 0.042),
     0.5,
@@ -54,7 +54,6 @@ class _Grid:
 
     scene: str
     takes: dict[str, str]  # name of a head's object in the grid → name of its take's action
-    first: int
     axes: Matrix
     middle: Vector
     size: Vector
@@ -62,15 +61,13 @@ class _Grid:
     selected: list[str] = field(default_factory=list)
     active: str = ""
     space: int = 0
-    view: dict = field(default_factory=dict)
-    clutter: dict = field(default_factory=dict)  # previous values of the settings in CLUTTER
+    view: dict = field(default_factory=dict)  # how the viewport was: values by (part of the space, name)
 
 
 class _Shown(Part):
     """The current grid, None if there is none."""
 
-    def __init__(self):
-        self.grid: _Grid | None = None
+    grid: _Grid | None = None
 
     def release(self) -> None:
         if self.grid is not None:
@@ -82,8 +79,7 @@ class _Shown(Part):
         puppets.remove_marked()  # of a file that was recovered
 
     def close(self) -> None:
-        if self.grid is not None:
-            leave()
+        self.release()
 
 
 shown = session.add(_Shown())
@@ -111,7 +107,7 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
     group = bpy.data.collections.new(NAME)
     group[head.PUPPET_MARK] = True
     scene.collection.children.link(group)
-    made, complete = {}, False
+    made = {}
     chosen = [(entry.action.name, _caption(entry)) for entry in entries]
     first, last = min(entry.first for entry in entries), max(entry.last for entry in entries)
     does = {}
@@ -136,17 +132,16 @@ def build(scene, rig: head.Rig, entries: list) -> Generator[Step, None, None]:
             yield Step((number + 1) / len(chosen), f"Setting up take {number + 1} of {len(chosen)}", busy=True)
         size = Vector((columns * wide, rows * tall, high.z - low.z))
         middle = frame.inverted() @ ((low + high) / 2 + Vector((0.0, -LABEL / 2 * (high.y - low.y), 0.0)))
-        shown.grid = _Grid(scene.name, made, first, axes, middle, size, (scene.frame_current, scene.frame_subframe))
+        shown.grid = _Grid(scene.name, made, axes, middle, size, (scene.frame_current, scene.frame_subframe))
         _loop_over(scene, group, first, last)
-        complete = True
-    finally:
-        if not complete:
-            puppets.remove_marked()
+    except BaseException:
+        puppets.remove_marked()
+        raise
 
 
 def _entry(scene, action: str):
     """The take of the action of that name. Raises BadRequest if it is gone."""
-    entry = next((entry for entry in scene.thunder.takes if entry.action is not None and entry.action.name == action), None)
+    entry = puppets.entry_of(scene, action)
     if entry is None:
         raise BadRequest("A take was removed: play all again")
     return entry
@@ -231,8 +226,8 @@ def _tracks(group, own: np.ndarray, usual: np.ndarray, place: Matrix, entry) -> 
     count = own.shape[1]
     for row, name in enumerate(activity.TRACKS):
         low, high = ROWS[name]
-        colour = [((c + 0.055) / 1.055) ** 2.4 for c in activity.COLOURS[name]]
-        materials += [_ink(name, colour), _ink(f"{name} as usual", [c * DIM for c in colour])]
+        colour = Color(activity.COLOURS[name]).from_srgb_to_scene_linear()
+        materials += [_ink(name, colour), _ink(f"{name} as usual", colour * DIM)]
         for bar in range(count):
             top, common = own[row, bar], min(own[row, bar], usual[row, bar])
             left, right = bar / count, (bar + 1) / count
@@ -290,27 +285,20 @@ def enter(context) -> None:
             bpy.ops.view3d.localview(frame_selected=False)
         for obj in layer.objects:
             obj.select_set(obj.name in grid.takes and obj.visible_get())
-        grid.view = _front_view(space.region_3d)
-        for part, names in CLUTTER.items():
+        for part, names in {"region_3d": VIEW, **CLUTTER}.items():
             settings = getattr(space, part)
-            grid.clutter[part] = {name: getattr(settings, name) for name in names if hasattr(settings, name)}
-            for name in grid.clutter[part]:
-                setattr(settings, name, False)
+            for name in (name for name in names if hasattr(settings, name)):
+                grid.view[part, name] = copy(getattr(settings, name))
+                if part in CLUTTER:
+                    setattr(settings, name, False)
+        if space.region_3d.view_perspective == "CAMERA":  # which would move with the view
+            space.region_3d.view_perspective = "PERSP"
         bpy.ops.view3d.localview(frame_selected=False)
         for obj in layer.objects.selected:
             obj.select_set(False)
         layer.objects.active = None
         _look(grid, area, region, space.region_3d)
         playback.start(scene, scene.frame_preview_start)
-
-
-def _front_view(view) -> dict:
-    """Leave the camera; how the view was before."""
-    kept = {name: getattr(view, name) for name in ("view_perspective", "view_distance")}
-    kept |= {name: getattr(view, name).copy() for name in ("view_rotation", "view_location")}
-    if view.view_perspective == "CAMERA":
-        view.view_perspective = "PERSP"
-    return kept
 
 
 def _look(grid: _Grid, area, region, view) -> None:
@@ -373,16 +361,10 @@ def leave() -> str:
 def _look_away(window, area, grid: _Grid) -> None:
     space, region = area.spaces.active, next(region for region in area.regions if region.type == "WINDOW")
     if space.local_view is not None:
-        try:
-            with bpy.context.temp_override(window=window, area=area, region=region):
-                bpy.ops.view3d.localview(frame_selected=False)
-        except RuntimeError:
-            pass  # no context for it: the heads are removed anyway
-    for name, value in grid.view.items():
-        setattr(space.region_3d, name, value)
-    for part, kept in grid.clutter.items():
-        for name, value in kept.items():
-            setattr(getattr(space, part), name, value)
+        with contextlib.suppress(RuntimeError), bpy.context.temp_override(window=window, area=area, region=region):
+            bpy.ops.view3d.localview(frame_selected=False)  # without a context for it the heads are removed anyway
+    for (part, name), value in grid.view.items():
+        setattr(getattr(space, part), name, value)
 
 
 def leave_and_show() -> str:
@@ -392,7 +374,7 @@ def leave_and_show() -> str:
     """
     scene = bpy.data.scenes.get(shown.grid.scene) if shown.grid is not None else None
     action = leave()
-    entry = next((e for e in scene.thunder.takes if e.action is not None and e.action.name == action), None) if action and scene else None
+    entry = puppets.entry_of(scene, action) if scene is not None else None
     if entry is None:
         return ""
     display.show(take_list.rig_of(scene, entry), entry)
@@ -431,9 +413,4 @@ def leave_for_file(*_):
 _HANDLERS = (("save_pre", leave_for_file), ("undo_post", leave_for_file), ("redo_post", leave_for_file))
 
 
-def register():
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    handlers.remove(_HANDLERS)
+register, unregister = handlers.register_factory(_HANDLERS)

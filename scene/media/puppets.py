@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Copies of a head that play other takes beside it, and are removed completely."""
 
-from __future__ import annotations
-
+import contextlib
 from dataclasses import dataclass
 
 import bpy
@@ -11,6 +10,7 @@ from mathutils import Matrix, Vector
 
 from ..animation import display
 from ..heads import binding, character, head, rna_paths
+from ..heads.family import points_of
 from ..host import compat
 
 MOVED = 0.2  # share of a key's largest movement above which a vertex belongs to the face
@@ -47,10 +47,10 @@ def add(rig: head.Rig, collection, shift: Vector) -> Puppet:
         copied.hide_select = copied.hide_viewport = copied.hide_render = False
     for original in originals:
         _relink(original, made, shift)
-    for block in made.values():
-        animation = block.animation_data
-        if animation is not None:
-            _relink_drivers(animation, made)
+    drivers = [curve.driver for block in made.values() if block.animation_data is not None for curve in block.animation_data.drivers]
+    for target in (target for driver in drivers for variable in driver.variables for target in variable.targets):
+        if target.id in made:
+            target.id = made[target.id]
     data = [block for block in made.values() if isinstance(block, bpy.types.Mesh)]
     visible = [made[original] for original in originals if _is_visible(rig, original)]
     return Puppet([made[original] for original in originals], visible, tuple(made[target] for target in rig.targets), data)
@@ -89,12 +89,6 @@ def _point(struct, made: dict) -> None:
                 setattr(struct, prop.identifier, made[value])
 
 
-def _relink_drivers(animation, made: dict) -> None:
-    for target in (target for curve in animation.drivers for variable in curve.driver.variables for target in variable.targets):
-        if target.id in made:
-            target.id = made[target.id]
-
-
 def play(puppet: Puppet, rig: head.Rig, entry) -> None:
     """Let a copy of a rig play a take, and nothing else."""
     actions = display.actions_of(entry)
@@ -109,16 +103,18 @@ def play(puppet: Puppet, rig: head.Rig, entry) -> None:
         animation.action_blend_type, animation.action_influence, animation.action_extrapolation = "REPLACE", 1.0, "HOLD"
 
 
+def entry_of(scene, action: str):
+    """The take of the action of that name, None if it is gone."""
+    return next((entry for entry in scene.thunder.takes if entry.action is not None and entry.action.name == action), None)
+
+
 def remove(puppet: Puppet) -> None:
     """Remove a copy from the file; parts that are gone already are skipped."""
     for block in (*puppet.objects, *puppet.data):
-        try:
-            block.name
-        except ReferenceError:
-            continue
-        container = bpy.data.objects if isinstance(block, bpy.types.Object) else bpy.data.meshes
-        if block.name in container:
-            container.remove(block)
+        with contextlib.suppress(ReferenceError):
+            container = bpy.data.objects if isinstance(block, bpy.types.Object) else bpy.data.meshes
+            if block.name in container:
+                container.remove(block)
 
 
 def remove_marked() -> int:
@@ -177,21 +173,15 @@ def _moving(rig: head.Rig) -> np.ndarray:
         return np.array(places or [rig.mesh.matrix_world @ Vector(corner) for corner in rig.mesh.bound_box])
     wanted = {rna_paths.split(track.path)[0] for target in rig.targets if target == keys for _, track in rig.tracks_of(target)}
     blocks = [block for block in keys.key_blocks if rna_paths.split(rna_paths.key_path(block.name))[0] in wanted]
-    rest = _points(keys.reference_key.data)
+    rest = points_of(keys.reference_key.data)
     moved = np.zeros(len(rest), bool)
     for block in blocks[:: max(1, len(blocks) // KEYS_LOOKED_AT)]:
-        base = rest if block.relative_key == keys.reference_key else _points(block.relative_key.data)
-        far = np.linalg.norm(_points(block.data) - base, axis=1)
+        base = rest if block.relative_key == keys.reference_key else points_of(block.relative_key.data)
+        far = np.linalg.norm(points_of(block.data) - base, axis=1)
         moved |= far > MOVED * max(far.max(), 1e-9)
     places = rest[moved] if moved.any() else rest
     matrix = np.array(rig.mesh.matrix_world)
     return places @ matrix[:3, :3].T + matrix[:3, 3]
-
-
-def _points(data) -> np.ndarray:
-    buffer = np.empty(3 * len(data), np.float32)
-    data.foreach_get("co", buffer)
-    return buffer.reshape(-1, 3)
 
 
 def extent(rig: head.Rig, frame: Matrix) -> tuple[Vector, Vector]:

@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small set around a head: camera, light and look, for pictures and films made without a window."""
 
-from __future__ import annotations
-
 import bpy
-from mathutils import Vector
+from mathutils import Matrix, Vector
 
 from ..heads import head
 from ..host import compat
+from . import grid
 
 BACKDROP = (0.035, 0.04, 0.05)  # linear RGB
 LENS_MM = 100.0  # portrait lens
 CAMERA_FROM_FACE = Vector((0.19, -0.86, 0.01))  # metres from the middle of the head, slightly from its left
+GRID_MARGIN = 1.02  # size of the picture relative to the grid
 LOOK_AT = Vector((0.0, -0.02, -0.038))  # centre of the picture, metres from the head's origin (between the eyes)
 
 
@@ -53,13 +53,37 @@ def _aim(obj, place: Vector, target: Vector) -> None:
 
 def render_film(scene, path: str, width: int, height: int, small: bool = False) -> None:
     """Render the scene's frame range with its sound into an MP4 file; width and height in pixels must be even, small: compressed more."""
-    _size(scene, width, height)
+    scene.render.resolution_x, scene.render.resolution_y = width, height
+    scene.render.resolution_percentage = 100
     compat.set_movie_output(scene.render, small)
     scene.render.use_file_extension = False
     scene.render.filepath = path
     bpy.ops.render.render(animation=True, scene=scene.name)
 
 
-def _size(scene, width: int, height: int) -> None:
-    scene.render.resolution_x, scene.render.resolution_y = width, height
-    scene.render.resolution_percentage = 100
+def render_grid(scene, rig: head.Rig, entries: list, path: str, height: int, small: bool = False) -> None:
+    """Render takes of a head, side by side, over the scene's frames into an MP4 file about `height` pixels high.
+
+    small: the file is compressed more. The scene is restored afterwards. Raises BadRequest if there is no take.
+    """
+    visible = [obj for obj in dict.fromkeys((rig.mesh, *rig.objects)) if not obj.hide_render]
+    before = scene.camera, scene.render.engine
+    for _ in grid.build(scene, rig, entries):
+        pass
+    camera = bpy.data.objects.new(grid.NAME, bpy.data.cameras.new(grid.NAME))
+    try:
+        shown = grid.shown.grid
+        scene.collection.objects.link(camera)
+        camera.data.type, camera.data.ortho_scale = "ORTHO", GRID_MARGIN * max(shown.size.x, shown.size.y)
+        camera.matrix_world = Matrix.Translation(shown.middle + shown.axes @ Vector((0.0, 0.0, 4 * shown.size.z))) @ shown.axes.to_4x4()
+        camera.data.clip_start, camera.data.clip_end = shown.size.z, 10 * shown.size.z
+        scene.camera, scene.render.engine = camera, "BLENDER_WORKBENCH"
+        for obj in visible:
+            obj.hide_render = True
+        render_film(scene, path, 2 * round(height * shown.size.x / shown.size.y / 2), 2 * round(height / 2), small)
+    finally:
+        grid.leave()
+        scene.camera, scene.render.engine = before
+        bpy.data.cameras.remove(camera.data)  # the object goes with it
+        for obj in visible:
+            obj.hide_render = False

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Generates speech from the animation on a head, puts it in the sequencer as a muted strip, and compares it."""
 
-from __future__ import annotations
-
 import math
 import os
 from collections.abc import Generator
@@ -12,7 +10,7 @@ import numpy as np
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
-from ...thunder_core.errors import BadRequest, BadSound, ThunderError
+from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, keying, reading
@@ -20,7 +18,7 @@ from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step
 from ..host.session import Part, session
-from ..takes import provenance, take_list
+from ..takes import provenance, take_list, track_values
 from ..takes.generation import ask
 from ..voice import strip, voice_cache
 
@@ -76,12 +74,9 @@ def _of_take(context, rig: head.Rig) -> tuple[int, int]:
     entry = take_list.on_head(scene, rig.mesh)
     if entry is not None:
         return entry.first, entry.last
-    try:
-        voice = strip.find(context)
-        if voice.last is not None:
-            return math.floor(voice.clock.start), voice.last - 1
-    except ThunderError:
-        pass
+    voice = strip.current(context)
+    if voice is not None and voice.last is not None:
+        return math.floor(voice.clock.start), voice.last - 1
     spans = [curve.range() for target in rig.targets for curve in compat.curves_for(target)]
     if not spans:
         raise BadRequest("The head has no animation yet: generate takes or animate it first")
@@ -155,11 +150,7 @@ def since_made(rig: head.Rig) -> Generator[float, None, tuple[int, int] | None]:
     frames = clock.scene_frames(made.motion.frames)
     yield from scaled(rig.driver.prepare(), 0.0, 0.1)
     motion = keying.on_scene_frames(made, clock, frames)
-    values = []
-    for start in range(0, len(frames), keying.PIECE):
-        values.append(rig.driver.drive(motion.part(slice(start, start + keying.PIECE)), made.channels))
-        yield 0.1 + 0.4 * min(1.0, (start + keying.PIECE) / len(frames))
-    values = np.concatenate(values)
+    values = yield from scaled(track_values.driven(rig, motion, made.channels), 0.1, 0.5)
     curves = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
     changed = np.zeros(len(frames), bool)
     for place, track in enumerate(rig.driver.tracks):
@@ -212,12 +203,8 @@ def name_of(mesh) -> str:
 def place(scene, path: str, name: str, first: int):
     """Put a spoken file in the sequencer as a muted, packed strip called `name`, replacing the one before."""
     editor = scene.sequence_editor or scene.sequence_editor_create()
-    members = compat.strips(editor)
-    for old in [s for s in members if s.type == "SOUND" and (s.name == name or s.name.startswith(name + "."))]:
-        sound = old.sound
-        members.remove(old)
-        if sound is not None and sound.users == 0:
-            bpy.data.sounds.remove(sound)
+    for old in [s for s in compat.strips(editor) if s.type == "SOUND" and (s.name == name or s.name.startswith(name + "."))]:
+        strip.remove(scene, old)
     for voice in [s for s in strip.sound_strips(scene) if strip.FLIPPED in s]:
         strip.flip_back(voice)  # the new sound starts muted, so the original plays again
     strip_ = strip.add(scene, path, name, first)
@@ -251,16 +238,13 @@ def plays_generated(context) -> bool:
 
 
 def can_compare(context) -> bool:
-    """Whether the generated speech can be compared with the current voice: it is on the same frames, or plays now."""
+    """Whether the generated speech can be compared with the current voice, if there is one: it is on the same frames, or plays now."""
     _, speech = listening_strip(context)
     if speech is None:
         return False
-    try:
-        voice = strip.find(context)
-    except ThunderError:
-        return True  # without a voice there is no other line
+    voice = strip.current(context)
     start, end = compat.strip_span(speech)
-    return not speech.mute or (end > voice.clock.start and (voice.last is None or start < voice.last))
+    return voice is None or not speech.mute or (end > voice.clock.start and (voice.last is None or start < voice.last))
 
 
 def flip(context, generated: bool) -> None:
@@ -274,10 +258,7 @@ def flip(context, generated: bool) -> None:
         for voice in voices:
             strip.flip_back(voice)
         return
-    try:
-        voice = strip.find(context)
-    except BadSound:
-        voice = None
+    voice = strip.current(context)
     original = strip.named(scene, voice.strip) if voice is not None and voice.strip and voice.scene == scene.name else None
     speech.mute = False
     if original is not None and not original.mute:

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Scores that follow the animator's edits: shortly after the last edit the lips are scored again, in small steps."""
 
-from __future__ import annotations
-
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 import bpy
@@ -89,9 +87,7 @@ def shown_score(scene, rig: head.Rig | None = None) -> SyncScore | None:
     entry = take_list.shown_take(scene.thunder) if rig is None else take_list.on_head(scene, rig.mesh)
     if entry is not None:
         return score_of_take(scene, entry)
-    if rig is None:
-        return None
-    return live.own.get((*display.animation_of(rig), line_of(bpy.context, own_action(rig))))
+    return None if rig is None else live.own.get(_key_of(rig))
 
 
 def score_of_take(scene, entry) -> SyncScore:
@@ -110,10 +106,8 @@ def line_of(context, action) -> str:
     """Name of the line that the score of the animator's action refers to: the current voice or, if the action holds other lines,
     the one of them nearest to the current frame. "" if there is no current voice."""
     committed = line_records.lines_of(action) if action is not None else None
-    try:
-        meant = strip.find(context).name
-    except ThunderError:
-        meant = ""
+    voice = strip.current(context)
+    meant = "" if voice is None else voice.name
     if committed is None or not committed.lines or meant in {line.name for line in committed.lines}:
         return meant
     now = context.scene.frame_current
@@ -126,11 +120,8 @@ def committed_line(context, rig: head.Rig) -> str:
     committed = line_records.lines_of(action) if action is not None and take_list.on_head(context.scene, rig.mesh) is None else None
     if committed is None:
         return ""
-    name = line_of(context, action)
-    try:
-        return "" if strip.find(context).name == name else name
-    except ThunderError:
-        return name
+    name, voice = line_of(context, action), strip.current(context)
+    return "" if voice is not None and voice.name == name else name
 
 
 def why_none(rig: head.Rig) -> str:
@@ -141,8 +132,8 @@ def why_none(rig: head.Rig) -> str:
         return "" if take_list.speaks(entry) else f"“{entry.name}”: {take_list.score_text(entry).lower()}, so it has no Lip-Sync"
     if action is None and _is_in_strips(rig):
         return "" if shown_score(bpy.context.scene, rig) is not None else "This animation is in NLA strips: press Listen to score it"
-    key = (*display.animation_of(rig), line_of(bpy.context, action)) if action is not None else None
-    return live.latest if key in live.tried and key not in live.own and not live.is_running else ""
+    is_tried = action is not None and (key := _key_of(rig)) in live.tried and key not in live.own
+    return live.latest if is_tried and not live.is_running else ""
 
 
 def _not_its_own(scene, rig: head.Rig) -> str:
@@ -161,6 +152,11 @@ def _is_in_strips(rig: head.Rig) -> bool:
     return any(len(track.strips) and not track.mute for animation in animations for track in animation.nla_tracks)
 
 
+def _key_of(rig: head.Rig) -> tuple:
+    """What the score of the animator's own animation on a head is kept by: head, action and line."""
+    return *display.animation_of(rig), line_of(bpy.context, own_action(rig))
+
+
 def of_own(scene, mesh, action) -> SyncScore | None:
     """The score of the animator's own animation on a head against the current line, None if it was not scored in this session."""
     return live.own.get((mesh.session_uid, action.session_uid, line_of(bpy.context, action)))
@@ -171,7 +167,7 @@ def ask(scene, rig: head.Rig) -> None:
     action = own_action(rig)
     if not scene.thunder.live_score or action is None or take_list.on_head(scene, rig.mesh) is not None:
         return
-    key = (*display.animation_of(rig), line_of(bpy.context, action))
+    key = _key_of(rig)
     if key not in live.own and key not in live.tried and not live.is_running and connection.client().running:
         live.look()
         live.tried.add(key)
@@ -206,20 +202,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
         if not connection.current_python()[0] or not len(scene.thunder.takes):
             return "The engine is not running"
         client.start()
-    cached = voice_cache.read(scene, voice, client.folder)
-    while cached is not None and cached.reading:
-        yield True
-    path = voice.path or (cached.path if cached is not None else "")
-    if not path:
-        return cached.failed if cached is not None else "The voice was removed"
-    clock = Clock.of(scene, voice.clock.start)
-    seconds = _seconds_of(voice, clock, cached, entry)
-    if seconds <= 0:
-        return "The length of the voice is not known"
-    motion = yield from mapped(reading.read_quietly(rig, head.channel_names(), clock, seconds), lambda _: False)
-    if motion is None:
-        return "The head is moved by more than keys (NLA strips, drivers or constraints): press Listen to score it"
-    yield from _score(client, scene, rig, entry, voice, path, clock, motion)
+    return (yield from _score(client, scene, rig, entry, voice, reading.read_quietly))
 
 
 def _voice(scene, rig: head.Rig, entry) -> strip.Voice:
@@ -253,15 +236,8 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
         return
     voice = _voice(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
     path = yield from mapped(voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy))
-    clock = Clock.of(scene, voice.clock.start)
-    cached = voice_cache.read(scene, voice, client.folder)
-    while cached is not None and cached.reading:
-        yield Step(0.96, "Scoring")
-    seconds = _seconds_of(voice, clock, cached, entry)
-    if seconds <= 0:
-        return
-    motion = yield from mapped(reading.read(rig, head.channel_names(), clock, seconds), lambda _: Step(0.97, "Scoring", True))
-    yield from mapped(_score(client, scene, rig, entry, voice, path, clock, motion), lambda waits: Step(0.98, "Scoring", not waits))
+    steps = _score(client, scene, rig, entry, voice, reading.read, path)
+    yield from mapped(steps, lambda waits: Step(0.97, "Scoring", not waits))
 
 
 def listen(
@@ -278,8 +254,27 @@ def listen(
     return frames
 
 
-def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, clock: Clock, motion: Motion) -> Generator[bool, None, None]:
-    """Ask the engine for the score of a motion and keep it; yields whether it only waits. entry: the take it is of, None for none."""
+def _score(
+    client, scene, rig: head.Rig, entry, voice: strip.Voice, read: Callable[..., Generator], path: str = ""
+) -> Generator[bool, None, str | None]:
+    """Read the animation of a head by `read`, ask the engine for its score and keep it. Yields whether it only waits; returns why nothing
+    was scored, None on success.
+
+    entry: the take that plays, None for none.  path: a file of the voice, "" to wait until it is read.
+    """
+    cached = voice_cache.read(scene, voice, client.folder)
+    while cached is not None and cached.reading:
+        yield True
+    path = path or voice.path or (cached.path if cached is not None else "")
+    if not path:
+        return cached.failed if cached is not None else "The voice was removed"
+    clock = Clock.of(scene, voice.clock.start)
+    seconds = _seconds_of(voice, clock, cached, entry)
+    if seconds <= 0:
+        return "The length of the voice is not known"
+    motion: Motion | None = yield from mapped(read(rig, head.channel_names(), clock, seconds), lambda _: False)
+    if motion is None:
+        return "The head is moved by more than keys (NLA strips, drivers or constraints): press Listen to score it"
     key, uid = display.animation_of(rig), entry.action.session_uid if entry is not None else 0
     clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
@@ -311,11 +306,12 @@ def _score(client, scene, rig: head.Rig, entry, voice: strip.Voice, path: str, c
     if entry is None:
         total, per_frame = _of_line(rig, voice.name, total, per_frame)
         live.own[(*key, voice.name)] = SyncScore(total, per_frame, clock)
-        return
+        return None
     if clock_of_take is not None:  # on the take's own frames, independent of the voice's current position
         place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
-    _store(uid, "", total, per_frame)
+    _store(uid, total, per_frame)
+    return None
 
 
 def _direction_of(client, scene, entry, clock: Clock) -> dict:
@@ -347,8 +343,8 @@ def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> t
         }
         if not line_records.is_as_committed(action, line, curves, fcurves.read):
             return total, per_frame
-        _store(action.session_uid, line, total, per_frame)
         known = known.measured(total, per_frame)
+        line_records.remember_score(action, line, known)
     return known.corrected(total, per_frame)
 
 
@@ -363,21 +359,13 @@ def _is_as_made(scene, entry) -> bool:
     return not provenance.is_edited(entry) and all(other.action != entry.action for other, _ in fingerprint.stale(scene))
 
 
-def _store(uid: int, line: str, total: float, per_frame: np.ndarray) -> None:
-    """Store a new score for an action's take, or for its committed `line` ("" for the take). Not a separate undo step: undoing the edit
-    restores the earlier score."""
-    if line:
-        action = next((action for action in bpy.data.actions if action.session_uid == uid), None)
-        known = line_records.score_of(action, line) if action is not None else None
-        if known is not None:
-            line_records.remember_score(action, line, known.measured(total, per_frame))
-        return
-    for scene in bpy.data.scenes:
-        for entry in scene.thunder.takes:
-            if entry.action is not None and entry.action.session_uid == uid:
-                entry.score, entry.of_whole = total, False
-                provenance.store_sync(entry.action, per_frame)
-                return
+def _store(uid: int, total: float, per_frame: np.ndarray) -> None:
+    """Store a new score for an action's take. Not a separate undo step: undoing the edit restores the earlier score."""
+    entries = (entry for scene in bpy.data.scenes for entry in scene.thunder.takes)
+    for entry in entries:
+        if entry.action is not None and entry.action.session_uid == uid:
+            entry.score, entry.of_whole = total, False
+            provenance.store_sync(entry.action, per_frame)
 
 
 # ---- when
@@ -461,12 +449,7 @@ live = session.add(LiveScore())
 
 def redraw() -> None:
     """Ask everything that shows scores to be drawn again."""
-    jobs.redraw()
-    manager = getattr(bpy.context, "window_manager", None)
-    for window in manager.windows if manager else ():
-        for area in window.screen.areas:
-            if area.type in ("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"):
-                area.tag_redraw()
+    jobs.redraw(("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"))
 
 
 @persistent
@@ -480,19 +463,11 @@ def _on_change(scene, depsgraph):
 
 def _actions_on_heads(scene) -> set[int]:
     """Session ids of the actions that heads play now."""
-    actions = set()
-    for state in scene.thunder.heads:
-        if state.shown is not None:
-            actions.add(state.shown.session_uid)
-        for own in state.own:
-            if own.action is not None:
-                actions.add(own.action.session_uid)
-    for obj in scene.objects:
-        for block in (obj, obj.data.shape_keys if obj.type == "MESH" else None):
-            animation = block.animation_data if block is not None else None
-            if animation is not None and animation.action is not None:
-                actions.add(animation.action.session_uid)
-    return actions
+    heads = scene.thunder.heads
+    actions = {state.shown for state in heads} | {own.action for state in heads for own in state.own}
+    blocks = [*scene.objects, *(obj.data.shape_keys for obj in scene.objects if obj.type == "MESH")]
+    actions |= {block.animation_data.action for block in blocks if block is not None and block.animation_data is not None}
+    return {action.session_uid for action in actions if action is not None}
 
 
 @persistent
@@ -511,11 +486,4 @@ _HANDLERS = (
 )
 
 
-def register():
-    """Watch for edits."""
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    """Stop watching."""
-    handlers.remove(_HANDLERS)
+register, unregister = handlers.register_factory(_HANDLERS)

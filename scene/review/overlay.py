@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Curves over the timeline, dope sheet and sequencer: the voice's waveform, the mouth of the shown take, where it drifts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import blf

@@ -5,8 +5,6 @@ The add-on's own fields are written unchanged, since they contain no names. Of f
 what is known to be public is kept (`thunder_core/redaction.py`).
 """
 
-from __future__ import annotations
-
 import os
 import platform
 import re
@@ -37,8 +35,7 @@ _PLAIN = {"BOOLEAN", "INT", "FLOAT", "ENUM"}  # kinds of settings that hold no n
 class _LastError(Part):
     """The last error: time, action, kind, sentence and traceback. None before the first."""
 
-    def __init__(self):
-        self.error: dict | None = None
+    error: dict | None = None
 
     def close(self) -> None:
         """Forget it."""
@@ -65,7 +62,7 @@ def text(context, names: bool = False) -> str:
         ("Scene", _scene(context)),
         ("Settings Changed From Their Defaults", _settings(context)),
         ("Last Error", _error(clean)),
-        ("Engine Log", clean(_log()) or "empty"),
+        ("Engine Log", clean("\n".join(connection.log().splitlines()[-LOG_LINES:])) or "empty"),
     ]
     about = "with names and paths" if names else "names and paths are removed"
     return f"Report of THUNDER for Blender, {about}\n" + "".join(f"\n{title}\n{body.rstrip()}\n" for title, body in parts)
@@ -107,7 +104,7 @@ def _engine() -> str:
     about = connection.running_engine() or {}
     chosen = connection.preferences()
     custom = (chosen and chosen.engine_python) or os.environ.get("THUNDER_PYTHON")
-    versions = {**state.versions, **(_packages(python) if exists else {}), **about.get("versions", {})}
+    versions = {**state.versions, **(install.versions_in(str(Path(python).parent.parent)) if exists else {}), **about.get("versions", {})}
     lines = {
         "State": "A custom Python environment" if custom and exists else "The custom Python is missing" if custom else state.text,
         "Running": f"yes, on {about['device']}" if about.get("device") else "not started in this session",
@@ -116,16 +113,6 @@ def _engine() -> str:
         "Packages": ", ".join(f"{name} {versions[name]}" for name in _PACKAGES if name in versions) or "none found",
     }
     return _lines(lines)
-
-
-def _packages(python: str) -> dict[str, str]:
-    """Versions of the packages beside a Python that problems depend on."""
-    root, versions = Path(python).parent.parent, {}
-    for info in (*root.glob("lib/python*/site-packages/*.dist-info"), *root.glob("Lib/site-packages/*.dist-info")):
-        name, _, version = info.name.removesuffix(".dist-info").partition("-")
-        if name.lower() in _PACKAGES:
-            versions[name.lower()] = version
-    return versions
 
 
 def _scene(context) -> str:
@@ -192,12 +179,6 @@ def _error(clean: Callable[[str], str]) -> str:
     if install.installing.error:
         parts.append(f"Installation: {clean(install.installing.error)}")
     return "\n".join(parts) or "none in this session"
-
-
-def _log() -> str:
-    """The last lines of the engine's log."""
-    log = connection.log()
-    return "\n".join(log.splitlines()[-LOG_LINES:])
 
 
 def _lines(values: dict) -> str:

@@ -121,9 +121,4 @@ def _on_undo(*_):
 _HANDLERS = (("depsgraph_update_post", _on_change), ("undo_post", _on_undo), ("redo_post", _on_undo))
 
 
-def register():
-    handlers.add(_HANDLERS)
-
-
-def unregister():
-    handlers.remove(_HANDLERS)
+register, unregister = handlers.register_factory(_HANDLERS)

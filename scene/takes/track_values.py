@@ -86,12 +86,12 @@ def motion(rig: head.Rig, values: np.ndarray, fps: float) -> Generator[float, No
     return Motion(whole.expression, whole.jaw, whole.head, whole.eyes, fps)
 
 
-def driven(rig: head.Rig, motion: Motion) -> Generator[float, None, np.ndarray]:
-    """Returns a rig's values [S, tracks] of a motion whose columns are head.channel_names()."""
+def driven(rig: head.Rig, motion: Motion, channels: tuple[str, ...] | None = None) -> Generator[float, None, np.ndarray]:
+    """Returns a rig's values [S, tracks] of a motion. channels: of its columns, None for head.channel_names()."""
     parts = []
     size = _size(rig)
     for start in range(0, motion.frames, size):
-        parts.append(rig.driver.drive(motion.part(slice(start, start + size)), head.channel_names()))
+        parts.append(rig.driver.drive(motion.part(slice(start, start + size)), head.channel_names() if channels is None else channels))
         yield min(1.0, (start + size) / motion.frames)
     return np.concatenate(parts)
 

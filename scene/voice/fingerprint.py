@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The voice of a take when the take was made, and how it has changed since."""
 
-from __future__ import annotations
-
 import dataclasses
 import hashlib
 import json
 import math
 import os
 import stat
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -90,24 +88,9 @@ def forget(action) -> None:
 
 
 def remembered(action) -> State | None:
-    """The voice of a take when it was made, None if its action has no record of it."""
-    record = action.get(STATE) if action is not None else None
-    return _read(record) if record else None
-
-
-def of_take(entry) -> State | None:
-    """The same of a take in the list, under the present name of its strip, which the list follows and undo restores (takes/renames.py)."""
-    return _named(remembered(entry.action), entry.voice)
-
-
-def _named(state: State | None, voice: str) -> State | None:
-    return state if state is None or not state.strip else dataclasses.replace(state, strip=voice)
-
-
-def _read(text: str) -> State | None:
-    """The state in a record; None if it is of a later version or no such record."""
+    """The voice of a take when it was made, None if its action has no record of it that can be read."""
     try:
-        record = json.loads(text)
+        record = json.loads(action[STATE])
         if not records.is_readable(record):
             return None
         record.pop(records.KEY, None)
@@ -119,13 +102,10 @@ def _read(text: str) -> State | None:
     return state if are_numbers and state.fps > 0 and all(isinstance(each, str) for each in texts) else None
 
 
-def change(scene, entry) -> Change | None:
-    """The change of a take's voice since the take was made; None if unchanged or unknown.
-
-    Fast enough for drawing each row of the list.
-    """
-    then = of_take(entry)
-    return None if then is None else _change(scene, then)
+def of_take(entry) -> State | None:
+    """The same of a take in the list, under the present name of its strip, which the list follows and undo restores (takes/renames.py)."""
+    state = remembered(entry.action)
+    return state if state is None or not state.strip else dataclasses.replace(state, strip=entry.voice)
 
 
 def stale(scene) -> list[tuple]:
@@ -138,24 +118,24 @@ def removed(scene) -> list:
     return [entry for entry, changed in _changes(scene) if changed.kind == "GONE"]
 
 
-def _changes(scene) -> list[tuple]:
+def _changes(scene) -> Iterator[tuple]:
     known: dict[tuple, Change | None] = {}  # cached results; takes made together share one
-    result = []
     for entry in scene.thunder.takes:
-        record = entry.action.get(STATE) if entry.action is not None else None
-        if not record:
-            continue
-        key = record, entry.voice
+        key = entry.action.get(STATE) if entry.action is not None else None, entry.voice
         if key not in known:
-            then = _named(_read(record), entry.voice)
-            known[key] = None if then is None else _change(scene, then)
-        if (changed := known[key]) is not None:
-            result.append((entry, changed))
-    return result
+            known[key] = change(scene, entry)
+        if known[key] is not None:
+            yield entry, known[key]
 
 
-def _change(scene, then: State) -> Change | None:
-    """As `change`, from the state of the voice then."""
+def change(scene, entry) -> Change | None:
+    """The change of a take's voice since the take was made; None if unchanged or unknown.
+
+    Fast enough for drawing each row of the list.
+    """
+    then = of_take(entry)
+    if then is None:
+        return None
     now = _now(scene, then)
     name = then.strip or os.path.basename(then.path)
     if now is None:
@@ -190,15 +170,12 @@ def _now(scene, then: State) -> State | None:
     # A strip that was cut in two in place still sounds the same; sound that it never had does not count.
     pieces = [each for each in pieces if each.retiming == now.retiming and abs(each.origin - now.origin) < _SAME_FRAME]
     first, last = (round(now.origin + seconds * now.fps) for seconds in then.seconds)
-    whole, grown = now, True
-    while grown:
-        grown = False
-        for each in pieces:
-            if each.last == whole.first:
-                whole, grown = dataclasses.replace(whole, first=each.first), True
-            elif each.first == whole.last:
-                whole, grown = dataclasses.replace(whole, last=each.last), True
-    now = dataclasses.replace(now, first=min(now.first, max(whole.first, first)), last=max(now.last, min(whole.last, last)))
+    begin, end = now.first, now.last
+    for each in sorted(pieces, key=lambda piece: piece.first):
+        end = each.last if each.first == end else end
+    for each in sorted(pieces, key=lambda piece: piece.last, reverse=True):
+        begin = each.first if each.last == begin else begin
+    now = dataclasses.replace(now, first=min(now.first, max(begin, first)), last=max(now.last, min(end, last)))
     if then.limited:  # parts left out then do not count now
         now = dataclasses.replace(now, first=max(now.first, first), last=min(now.last, last), limited=True)
     return now
@@ -247,7 +224,7 @@ def part_of_take(scene, entry, one) -> str:
     voice, piece = strip.named(scene, then.strip), _state_of(scene, one)
     if voice is None or voice.type != "SOUND" or voice.sound != one.sound or piece.retiming != then.retiming or not _within(piece, then):
         return ""
-    changed = _change(scene, then)
+    changed = change(scene, entry)
     now = then if changed is None else changed.now
     if now is None or (changed is not None and changed.kind == "CHANGED"):
         return ""
@@ -281,11 +258,9 @@ def _state_of(scene, speaking) -> State:
 
 def _of_sound(sound) -> str:
     """Fingerprint of a strip's recording, "" for none."""
-    if sound is None:
-        return ""
-    if sound.packed_file is not None:
+    if sound is not None and sound.packed_file is not None:
         return _of_packed(sound.session_uid, sound.packed_file.size)
-    return of_file(bpy.path.abspath(sound.filepath, library=sound.library))
+    return "" if sound is None else of_file(bpy.path.abspath(sound.filepath, library=sound.library))
 
 
 @lru_cache(maxsize=64)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sound of a voice's strip alone as a WAV file: read from the strip's file, or mixed down by Blender in short pieces."""
 
-from __future__ import annotations
-
 import math
 import os
 import struct
@@ -10,6 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -78,7 +77,9 @@ def write(plan: strip_file.Plan, path: str, progress: Callable[[float], None] = 
     written = False
     try:
         with plan.open(os.path.dirname(path)) as source:
-            size = bytes_of(plan.count(source), 1)
+            size = plan.count(source) * _BYTES
+            if size > _LARGEST:
+                raise BadSound("The voice is too long for its sample rate and channels: cut its strip into shorter ones")
             strip_file.check_space(path, size + (1 << 20))
             with open(path, "wb") as file:
                 file.write(wav_header(1, source.rate, size))
@@ -163,12 +164,13 @@ def _bounds(first: int, last: int, fps: float) -> list[int]:
 def _mix_pieces(voice, alone, wave: _Format, bounds: list[int], piece_path: str, file) -> Generator[float, None, None]:
     """Mix down a scene piece by piece into an open WAV file. Yields the fraction done; raises BadSound or ThunderError."""
     first, last = bounds[0], bounds[-1]
+    sequencer = {"sequencer_scene": alone} if hasattr(bpy.context, "sequencer_scene") else {}
     file.write(wav_header(wave.channels, wave.rate, wave.bytes_between(first, last)))
     for start, end in zip(bounds, bounds[1:]):
         alone.frame_start, alone.frame_end = start, end - 1
         size = wave.bytes_between(start, end)
         try:
-            with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0], **_sequencer(alone)):
+            with bpy.context.temp_override(scene=alone, view_layer=alone.view_layers[0], **sequencer):
                 # Esc, wherever it is pressed, sets a flag that ends Blender 5.2's mix-downs after their first block. This clears it, as
                 # rendering would; the copy has nothing to bake.
                 bpy.ops.ptcache.bake_all(bake=False)
@@ -184,18 +186,13 @@ def _mix_pieces(voice, alone, wave: _Format, bounds: list[int], piece_path: str,
         except RuntimeError as error:
             raise _mix_error(voice, str(error).removeprefix("Error: ").strip().rstrip(".")) from error
         yield from _written(voice, piece_path, size, (start - first) / (last - first))
-        sound = _sound_of(piece_path, size)
+        sound = Path(piece_path).read_bytes()[_data_of(piece_path)[0] :][:size].ljust(size, b"\0")  # silence where it is shorter
         samples = np.frombuffer(sound, "<f4").reshape(-1, wave.channels)
         before = (file.tell() - _HEADER) // samples.strides[0]
         _check_numbers(voice.strip, sound_name(named(alone, voice.strip)), samples, before, wave.rate)
         file.write(sound)
         os.remove(piece_path)
         yield (end - first) / (last - first)
-
-
-def _sequencer(scene) -> dict:
-    """The context's sequencer scene, for the Blenders that have one."""
-    return {"sequencer_scene": scene} if hasattr(bpy.context, "sequencer_scene") else {}
 
 
 def _copy_with_only(scene, strip, shift: int):
@@ -271,21 +268,6 @@ def _sound_bytes(path: str) -> int | None:
     """Bytes of sound in a finished WAV file; None while its header does not agree with its length."""
     result = _data_of(path)
     return result[1] if result is not None and 0 < result[1] <= result[2] else None
-
-
-def _sound_of(path: str, size: int) -> bytes:
-    """The first `size` bytes of a WAV file's sound, silence where it is shorter."""
-    with open(path, "rb") as file:
-        file.seek(_data_of(path)[0])
-        return file.read(size).ljust(size, b"\0")
-
-
-def bytes_of(count: int, channels: int) -> int:
-    """Bytes of `count` samples of each channel. Raises BadSound if a WAV file cannot hold them."""
-    size = count * channels * _BYTES
-    if size > _LARGEST:
-        raise BadSound("The voice is too long for its sample rate and channels: cut its strip into shorter ones")
-    return size
 
 
 def wav_header(channels: int, rate: int, size: int) -> bytes:

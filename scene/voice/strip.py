@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The voice in a scene: which sound strip it is, when it plays, why it cannot be used; and adding sound."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass, replace
 
@@ -81,6 +79,14 @@ def find(context) -> Voice:
     if len(audible) > 1:
         raise BadSound("There are several sound strips: choose the voice in the Thunder tab")
     return meant(scene, audible[0] if audible else strips[0])
+
+
+def current(context) -> Voice | None:
+    """The voice that `find` gives, None where it has a reason not to."""
+    try:
+        return find(context)
+    except BadSound:
+        return None
 
 
 def of_take(context, entry) -> Voice:
@@ -282,22 +288,18 @@ def free_frame(scene) -> int:
     return max(end for _, end in spans) if any(first <= now < end for first, end in spans) else now
 
 
-def add(scene, path: str, name: str, start: int, channel: int | None = None):
+def add(scene, path: str, name: str, start: int):
     """A new sound strip in a scene from frame `start`, on the lowest channel free for all of it."""
     editor = scene.sequence_editor or scene.sequence_editor_create()
     members = compat.strips(editor)
-    strip = members.new_sound(name, path, channel or 1, start)
-    if channel is None:
-        first, last = compat.strip_span(strip)
-        used = {
-            other.channel
-            for other in members
-            if other != strip and compat.strip_span(other)[0] < last and compat.strip_span(other)[1] > first
-        }
-        # new_sound moves an overlapping strip upwards; its channel is chosen here instead.
-        strip.channel = next(number for number in range(1, 129) if number not in used)
-        if compat.content_start(strip) != start:
-            move(strip, start)
+    strip = members.new_sound(name, path, 1, start)
+    first, last = compat.strip_span(strip)
+    spans = [(other.channel, compat.strip_span(other)) for other in members if other != strip]
+    used = {channel for channel, (begin, end) in spans if begin < last and end > first}
+    # new_sound moves an overlapping strip upwards; its channel is chosen here instead.
+    strip.channel = next(number for number in range(1, 129) if number not in used)
+    if compat.content_start(strip) != start:
+        move(strip, start)
     return strip
 
 

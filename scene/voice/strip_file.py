@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads the sound of a strip from its file: trim, offset and volume are applied here, without Blender's data."""
 
-from __future__ import annotations
-
 import contextlib
 import errno
 import math
@@ -13,6 +11,7 @@ import threading
 import wave
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -24,6 +23,19 @@ from .strip import lineage
 
 BLOCK = 5  # seconds of a sound in memory at once
 _EXACT = (b"RIFF", b"RF64", b"fLaC", b"FORM")  # signatures of formats that can be decoded from any sample
+
+
+@dataclass(frozen=True)
+class Source:
+    """A sound file that is read piece by piece.
+
+    read(first, last): samples float32 [≤ last − first, channels].  frames: how many samples it has, at least.
+    """
+
+    rate: int
+    channels: int
+    frames: int
+    read: Callable[[int, int], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -48,16 +60,13 @@ class Plan:
 
         Raises BadSound.
         """
-        if self.packed is None:
-            with self._opened(self.path, folder) as source:
-                yield source
-            return
-        with tempfile.TemporaryDirectory(prefix="thunder_sound_", dir=folder or None) as place:
-            unpacked = os.path.join(place, "packed_sound")
-            with open(unpacked, "wb") as file:
-                file.write(self.packed)
-            with self._opened(unpacked, folder) as source:
-                yield source
+        with contextlib.ExitStack() as opened:
+            path = self.path
+            if self.packed is not None:
+                place = opened.enter_context(tempfile.TemporaryDirectory(prefix="thunder_sound_", dir=folder or None))
+                path = os.path.join(place, "packed_sound")
+                Path(path).write_bytes(self.packed)
+            yield opened.enter_context(self._opened(path, folder))
 
     @contextlib.contextmanager
     def _opened(self, path: str, folder: str) -> Iterator[Source]:
@@ -122,19 +131,6 @@ class Plan:
             if (self.volume != 1).any():
                 block *= np.interp(np.arange(start, end) / max(1, count - 1), places, self.volume).astype(np.float32)
             yield block
-
-
-@dataclass(frozen=True)
-class Source:
-    """A sound file that is read piece by piece.
-
-    read(first, last): samples float32 [≤ last − first, channels].  frames: how many samples it has, at least.
-    """
-
-    rate: int
-    channels: int
-    frames: int
-    read: Callable[[int, int], np.ndarray]
 
 
 @contextlib.contextmanager

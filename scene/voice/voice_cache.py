@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A cache of the voice's sound while its strip is unchanged: a file for the engine, and its waveform."""
 
-from __future__ import annotations
-
 import os
 import struct
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Generator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,6 +21,7 @@ PEAKS_PER_SECOND = 100  # peaks per second of a waveform
 MOST_VOICES = 4  # voices whose sound is cached in a session
 
 
+@dataclass(eq=False)
 class CachedVoice:
     """Cached data of a voice's sound.
 
@@ -29,11 +29,10 @@ class CachedVoice:
     hundredth of a second from the voice's beginning on, None until it is read.  failed: the reason why it could not be read.
     """
 
-    def __init__(self) -> None:
-        self.path = ""
-        self.peaks: np.ndarray | None = None
-        self.failed = ""
-        self.thread: threading.Thread | None = None
+    path: str = ""
+    peaks: np.ndarray | None = None
+    failed: str = ""
+    thread: threading.Thread | None = None
 
     @property
     def reading(self) -> bool:

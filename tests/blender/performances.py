@@ -70,3 +70,13 @@ def key(rig, made, clock, name="take"):
     """The actions of a performance keyed in one go."""
     actions = progress.result(keying.key(rig, made, clock, name))
     return actions
+
+
+def trim_start(strip, frames):
+    """Cut the first frames of a strip's content off, the content staying where it is."""
+    setattr(strip, "left_handle_offset" if hasattr(strip, "left_handle_offset") else "frame_offset_start", frames)
+
+
+def trim_end(strip, frames):
+    """Cut the last frames of a strip's content off."""
+    setattr(strip, "right_handle_offset" if hasattr(strip, "right_handle_offset") else "frame_offset_end", frames)

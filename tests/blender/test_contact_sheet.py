@@ -5,10 +5,9 @@ import os
 
 import numpy as np
 import pytest
-from performances import key, performance, write_wav
+from performances import key, performance, trim_start, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
-from thunder.scene.host import compat
 from thunder.scene.media import contact_sheet, puppets
 from thunder.scene.takes import loudness, provenance, take_list
 from thunder.scene.voice import fingerprint, strip
@@ -167,7 +166,7 @@ def test_the_loudest_moment_stays_with_the_take_when_its_strip_is_moved_and_trim
 
     assert loudest() in (25, 26)
     strip.move(speaking, 40)
-    compat.trim_start(speaking, 10)
+    trim_start(speaking, 10)
     assert loudest() in (25, 26)
 
 

@@ -3,12 +3,12 @@
 
 import numpy as np
 import pytest
-from performances import write_wav
+from performances import trim_start, write_wav
 from played_engine import PlayedClient
 from thunder.cli import bake
 from thunder.scene.animation import display, reading
 from thunder.scene.engine import connection
-from thunder.scene.heads import head
+from thunder.scene.heads import family, head
 from thunder.scene.host import compat
 from thunder.scene.takes import dialogue as takes_dialogue, first_seed, generation, sampling as sampling_module, take_list
 from thunder.scene.takes.commit import dialogue as commit_dialogue
@@ -231,7 +231,7 @@ def test_only_the_preview_range_is_spoken_where_that_is_wanted(blender, shot, tm
     entry = scene.thunder.takes[0]
     assert entry.first == 11 and 28 <= entry.last <= 31
     assert fingerprint.stale(scene) == []  # what was left out is not missed
-    compat.trim_start(strips["one"], 2)
+    trim_start(strips["one"], 2)
     assert fingerprint.stale(scene) == []
     scene.frame_preview_end = 12
     with pytest.raises(errors.BadSound, match="preview range"):
@@ -428,7 +428,7 @@ def test_a_head_is_added_beside_those_that_are_there(blender, unit):
     blender.context.view_layer.update()
     spans = []
     for mesh in head.in_scene(blender.context.scene):
-        low, high = head.extent(mesh)
+        low, high = family.extent(mesh)
         spans.append((low[0], high[0]))
     spans.sort()
     width = spans[0][1] - spans[0][0]

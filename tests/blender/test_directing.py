@@ -135,11 +135,11 @@ def test_weights_that_know_no_styles_are_asked_for_none(blender, scene, client, 
 
 
 def test_whether_weights_know_styles_is_read_from_their_files(blender, tmp_path, monkeypatch):
-    assert connection._styles_in(str(tmp_path / "none.json"), 0) == 0
+    assert connection._styles_in(tmp_path / "none.json", 0) == 0
     for text, styles in (('{"config": {"style": 23}}', 23), ('{"config": {}}', 0), ("[]", 0), ("no", 0)):
         path = tmp_path / f"{len(text)}.json"
         path.write_text(text)
-        assert connection._styles_in(str(path), 0) == styles
+        assert connection._styles_in(path, 0) == styles
 
 
 def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene, client, direction):

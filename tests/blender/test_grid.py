@@ -8,7 +8,7 @@ from performances import key, performance
 from thunder.operators import play_grid
 from thunder.scene.heads import head
 from thunder.scene.host import jobs
-from thunder.scene.media import contact_sheet, grid, grid_film, puppets
+from thunder.scene.media import contact_sheet, grid, puppets, studio
 from thunder.scene.takes import take_list
 from thunder.thunder_core import errors
 from thunder.thunder_core.animation import timing
@@ -115,13 +115,13 @@ def test_a_film_of_all_takes_leaves_the_scene_as_it_was(blender, stage, tmp_path
     scene.frame_start, scene.frame_end = 10, 12
     scene.frame_set(5)
     before = everything(blender), scene.camera, scene.use_preview_range, rig.mesh.hide_render
-    grid_film.render(scene, rig, list(scene.thunder.takes), str(tmp_path / "takes.mp4"), 120)
+    studio.render_grid(scene, rig, list(scene.thunder.takes), str(tmp_path / "takes.mp4"), 120)
     assert (everything(blender), scene.camera, scene.use_preview_range, rig.mesh.hide_render) == before and scene.frame_current == 5
     assert (tmp_path / "takes.mp4").stat().st_size > 1000
     wide, high = scene.render.resolution_x, scene.render.resolution_y
     assert high == 120 and wide % 2 == 0 and wide > 60
     with pytest.raises(errors.BadRequest, match="no takes"):
-        grid_film.render(scene, rig, [], str(tmp_path / "none.mp4"), 120)
+        studio.render_grid(scene, rig, [], str(tmp_path / "none.mp4"), 120)
     assert (everything(blender), scene.camera) == before[:2]
 
 

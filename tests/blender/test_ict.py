@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from performances import key, performance
 from thunder.scene.animation import display, keying, reading
-from thunder.scene.heads import channel_preview, character, character_regions, head, rna_paths
+from thunder.scene.heads import channel_preview, character, head, rna_paths
 from thunder.scene.takes import take_list
 from thunder.thunder_core import progress, types
 from thunder.thunder_core.animation import timing
@@ -255,23 +255,6 @@ def test_the_head_of_a_folder_takes_a_second(blender, folder):
     start = time.thread_time()  # not the clock: on a busy machine that counts what others do
     blender.ops.thunder.add_ict_head(directory=str(folder))
     keeps(1.0, time.thread_time() - start, "a head from a folder of ICT-FaceKit")
-
-
-def test_regions_are_what_moves(blender, ict, folder):
-    points, shapes, _ = ict
-    blender.ops.thunder.add_ict_head(directory=str(folder))
-    mesh = head.find(blender.context.scene).mesh
-    names, weights = character_regions.regions(character.resolve(mesh))[mesh.name]
-    assert names == ("mouth", "jaw", "eyes", "upper_face", "head") and weights.shape == (5, len(mesh.data.vertices))
-    assert np.abs(weights.sum(axis=0) - 1).max() < 1e-5 and weights.min() >= 0
-    skull = (points[:24591, 1] > 8) & (points[:24591, 2] < 0)
-    assert weights[4, :24591][skull].min() > 0.85 and weights[4, :24591][skull].mean() > 0.99
-    chin = np.linalg.norm(points[:9409] - [0, -8, 10.5], axis=1) < 1
-    assert chin.sum() > 3 and weights[1, :9409][chin].min() > 0.6
-    # Smooth: across an edge a weight changes a little, not all at once.
-    edges = np.array([edge.vertices for edge in mesh.data.edges])
-    step = np.abs(weights[:, edges[:, 0]] - weights[:, edges[:, 1]]).max(axis=0)
-    assert np.quantile(step, 0.99) < 0.25
 
 
 def test_a_performance_plays_on_the_real_face(blender, folder):

@@ -330,12 +330,12 @@ def extra(installing, monkeypatch, tmp_path):
 def test_the_flame_extra_is_installed_after_its_licence_was_accepted(blender, installing, installed, wheels, lock, extra, monkeypatch):
     install(installing, installed, lock, wheels[0])
     monkeypatch.setattr(installing, "folder", lambda: str(installed))
-    assert installing.state().kind == "READY" and not installing.has_flame_extra()
+    assert installing.state().kind == "READY" and not installing.has("smplx")
     with pytest.raises(RuntimeError, match="non-commercial research only: accept its licence"):
         blender.ops.thunder.install_flame_extra()
-    assert not installing.has_flame_extra() and not list(installed.rglob("smplx*"))
+    assert not installing.has("smplx") and not list(installed.rglob("smplx*"))
     assert blender.ops.thunder.install_flame_extra(accepted=True) == {"FINISHED"}
-    assert installing.has_flame_extra() and installing.state().kind == "READY"
+    assert installing.has("smplx") and installing.state().kind == "READY"
     assert answer(installed, "import smplx, torch; print(smplx.__version__, torch.__version__)") == "1.0 1.0"
 
 
@@ -361,7 +361,7 @@ def test_the_waveform_extra_is_offered_for_weights_of_ones_own_and_installed(
         assert blender.ops.thunder.install_waveform_extra() == {"FINISHED"}
     finally:
         preferences.wheels = ""
-    assert installing.has_waveform_extra() and installing.state().kind == "READY" and not offered("/my_weights")
+    assert installing.has("transformers") and installing.state().kind == "READY" and not offered("/my_weights")
 
 
 def test_the_extras_need_an_engine(blender, installing, extra, monkeypatch, tmp_path):

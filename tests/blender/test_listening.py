@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from performances import clicks, key, performance, read_wav
+from performances import clicks, key, performance, read_wav, trim_start
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
@@ -242,7 +242,7 @@ def test_the_sound_of_a_voice_is_mixed_once_and_anew_when_it_changes(blender, st
     assert path() == first
     strip.move(voice, 30)  # where it lies is not how it sounds
     assert path() == first
-    compat.trim_start(voice, 20)
+    trim_start(voice, 20)
     second = path()
     assert second != first and len(read_wav(second)[0]) < len(read_wav(first)[0])
     cached = voice_cache.read(scene, strip.find(blender.context))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from commit_stage import everything
 from hypothesis import assume, given, HealthCheck, Phase, settings, strategies as st
-from performances import key, performance, write_wav
+from performances import key, performance, trim_end, trim_start, write_wav
 from thunder.scene.animation import display, keying
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -42,8 +42,8 @@ def test_a_strips_voice_is_what_lies_between_its_handles(sequencer, rate, start,
     whole = compat.strip_span(sound)
     assert whole[0] == start == compat.content_start(sound)
     assert abs(whole[1] - whole[0] - 4 * rate[0] / rate[1]) <= 1
-    compat.trim_start(sound, left)
-    compat.trim_end(sound, right)
+    trim_start(sound, left)
+    trim_end(sound, right)
     first, last = compat.strip_span(sound)
     fps = rate[0] / np.float32(rate[1])
     assume(last - first >= 2 and (last - first) / fps > 0.31)

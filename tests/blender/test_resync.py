@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from performances import key, performance, write_wav
+from performances import key, performance, trim_end, trim_start, write_wav
 from played_engine import PlayedClient
 from thunder.scene.animation import display, keying
 from thunder.scene.engine import connection
@@ -68,7 +68,7 @@ def test_a_take_that_is_longer_than_its_trimmed_strip_is_not_committed_without_a
         return progress.result(committing.commit(rig, entry, entry.voice, Choice(entry.first, entry.last, "NEW", keys="DENSE"))).warnings
 
     assert warnings() == []
-    compat.trim_end(voice, 40)
+    trim_end(voice, 40)
     assert warnings() == [
         "“line” was trimmed since its takes were made; the take was committed as it was made: undo and press Re-sync to fit it"
     ]
@@ -130,8 +130,8 @@ def test_a_trimmed_strip_cuts_its_takes(line):
     scene, rig, voice, client = line
     display.show(rig, scene.thunder.takes[1])
     whole = jaw(scene.thunder.takes[0])
-    compat.trim_start(voice, 20)
-    compat.trim_end(voice, 10)
+    trim_start(voice, 20)
+    trim_end(voice, 10)
     assert compat.strip_span(voice) == (31, 101)
     assert kinds(scene) == ["CUT", "CUT"]
     assert resync(scene, client) == ["CUT", "CUT"] and client.asked == []
@@ -143,7 +143,7 @@ def test_a_trimmed_strip_cuts_its_takes(line):
     assert cut[1][0] == cut[1][-1] == 0.0  # it was cut in the middle of a word: the mouth comes from rest and returns
     assert kinds(scene) == [] and scene.thunder.active_take == 1 and len(scene.thunder.takes) == 2
     assert not live_score._is_as_made(scene, entry), "its score is still the whole line's"
-    live_score._store(entry.action.session_uid, "", 60.0, np.full(70, 60.0))
+    live_score._store(entry.action.session_uid, 60.0, np.full(70, 60.0))
     assert take_list.score_text(entry) == "60" and entry.tooltip.count("of the whole") == 0
     assert [entry.name for entry in scene.thunder.takes] == ["Take 1", "Take 2"]
     assert len([a for a in compat.bpy.data.actions if a.name.startswith("line · ")]) == 2
@@ -155,8 +155,8 @@ def test_a_strip_that_was_cut_in_two_is_still_one_voice(blender, line):
     half = strips.new_sound("line.001", voice.sound.filepath, voice.channel + 1, 11)
     if half.sound != voice.sound:
         half.sound = voice.sound
-    compat.trim_start(half, 50)
-    compat.trim_end(voice, compat.strip_span(voice)[1] - 61)
+    trim_start(half, 50)
+    trim_end(voice, compat.strip_span(voice)[1] - 61)
     assert compat.strip_span(voice)[1] == compat.strip_span(half)[0] == 61
     assert kinds(scene) == []
     strips.remove(half)
@@ -170,15 +170,15 @@ def test_pieces_that_got_takes_of_their_own_are_not_missed_by_each_other(blender
     half = compat.strips(scene.sequence_editor).new_sound("line.001", speaking.sound.filepath, speaking.channel + 1, 11)
     if half.sound != speaking.sound:
         half.sound = speaking.sound
-    compat.trim_start(half, 50)
-    compat.trim_end(speaking, compat.strip_span(speaking)[1] - 61)
+    trim_start(half, 50)
+    trim_end(speaking, compat.strip_span(speaking)[1] - 61)
     for each in (speaking, half):
         voice = strip.of_strip(scene, each)
         made = performance(seconds=2.0, closed_at=(1.0,))
         entry = take_list.add_to_list(scene, rig, key(rig, made, voice.clock), made, each.name, voice.clock)
         fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
     assert kinds(scene) == []
-    compat.trim_end(half, 5)
+    trim_end(half, 5)
     assert kinds(scene) == ["CUT"]
 
 
@@ -196,14 +196,14 @@ def test_what_is_heard_in_addition_alone_is_sampled(line):
     scene, rig, speaking, client = line
     for take in list(scene.thunder.takes)[::-1]:
         scene.thunder.takes.remove(0)
-    compat.trim_end(speaking, 50)
+    trim_end(speaking, 50)
     made = performance(seconds=2.0, closed_at=(1.0,), seed=3)
     voice = strip.of_strip(scene, speaking)
     actions = key(rig, made, voice.clock, "line · seed 3")
     entry = take_list.add_to_list(scene, rig, actions, made, "line", voice.clock)
     fingerprint.remember(entry.action, fingerprint.of_voice(scene, voice))
     before = jaw(entry)
-    compat.trim_end(speaking, 0)
+    trim_end(speaking, 0)
     assert kinds(scene) == ["CHANGED"] and resync_module.needs_engine(scene)
     assert resync(scene, client) == ["CHANGED"]
     ((verb, asked),) = client.asked
@@ -241,7 +241,7 @@ def test_an_edited_take_is_never_lost_when_more_than_a_move_is_needed(line):
     curve.update()
     edited = entry.action
     checksum = keying.checksum(edited)
-    compat.trim_end(voice, 10)
+    trim_end(voice, 10)
     resync(scene, client)
     assert len(scene.thunder.takes) == 3
     assert keying.checksum(edited) == checksum
@@ -279,7 +279,7 @@ def test_takes_speaker_and_voice_follow_a_strip_that_is_renamed(line):
     assert [entry.voice for entry in scene.thunder.takes] == ["Anna 1"] * 2 and scene.thunder.strip == "Anna 1"
     assert [(part.strip, part.head) for part in scene.thunder.cast] == [("Anna 1", rig.mesh)]
     assert kinds(scene) == []
-    compat.trim_start(speaking, 10)  # what happens to the strip under its new name is seen
+    trim_start(speaking, 10)  # what happens to the strip under its new name is seen
     assert kinds(scene) == ["CUT", "CUT"]
     speaking.name = "line"  # renamed back: by undo, with the list
     for entry in scene.thunder.takes:
@@ -397,21 +397,21 @@ def test_the_same_recording_a_second_time_is_a_line_of_its_own(line):
     again = strip.add(scene, speaking.sound.filepath, "again", 200)
     again.sound = speaking.sound
     assert [each.strip for each in dialogue.wanting(scene)] == ["again"] and dialogue.pieces(scene) == []
-    compat.trim_start(again, 30)
+    trim_start(again, 30)
     assert [each.strip for each in dialogue.wanting(scene)] == ["again"]
 
 
 def test_a_piece_made_longer_is_sampled(line):
     """Sound that no take has."""
     scene, rig, speaking, _ = line
-    compat.trim_end(speaking, 30)
+    trim_end(speaking, 30)
     for place in (1, 0):
         take_list.remove(scene, place)
     enter(scene, rig, speaking, 1)
     left, right = cut(speaking, 40)
     renames.follow(scene)
     assert [piece.strip for piece in dialogue.pieces(scene)] == [right.name]
-    compat.trim_end(right, 10)
+    trim_end(right, 10)
     assert dialogue.pieces(scene) == [] and [each.strip for each in dialogue.wanting(scene)] == [right.name]
 
 

@@ -6,7 +6,7 @@ import os
 
 import numpy as np
 import pytest
-from performances import clicks, key, performance, read_wav, write_wav
+from performances import clicks, key, performance, read_wav, trim_end, trim_start, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head
 from thunder.scene.host import compat as compat_module
@@ -52,8 +52,8 @@ def test_a_trimmed_offset_strip_and_its_keys_land_on_the_same_frame(blender, seq
     scene, compat, strip = sequencer
     scene.render.fps, scene.render.fps_base = fps, base
     line = place(sequencer, clicks(tmp_path / "c.wav", (0.4, 1.3, 2.2), 3.5, rate), start=37)
-    compat.trim_start(line, round(0.8 * fps))
-    compat.trim_end(line, round(0.5 * fps))
+    trim_start(line, round(0.8 * fps))
+    trim_end(line, round(0.5 * fps))
     voice = strip.of_strip(scene, line)
     samples, got_rate = mixed(sequencer, voice, tmp_path)
     assert got_rate == rate
@@ -86,7 +86,7 @@ def test_the_whole_scene_sounds_the_same_there(blender, sequencer, tmp_path, rat
     noise = np.random.default_rng(1).normal(0, 0.1, rate * 9)
     scene.render.fps = 25
     line = place(sequencer, write_wav(tmp_path / "n.wav", noise, rate), start=11)
-    compat.trim_start(line, 7)
+    trim_start(line, 7)
     voice = strip.of_strip(scene, line)
     samples, _ = mixed(sequencer, voice, tmp_path)
     first, last = compat.strip_span(line)
@@ -127,7 +127,7 @@ def into_short_meta(line):
     first, last = compat_module.strip_span(line)
     meta = strips.new_meta("meta", 2, first)
     line.move_to_meta(meta)
-    compat_module.trim_start(meta, 20)
+    trim_start(meta, 20)
     meta.frame_final_end = last - 30
     if hasattr(meta, "volume"):
         meta.volume = 0.6
@@ -158,8 +158,8 @@ def test_what_is_read_from_the_file_is_what_blender_mixes(blender, sequencer, tm
     tone = np.stack([0.2 * swell * np.sin(2 * np.pi * 110 * time), 0.1 * np.sin(2 * np.pi * (60 + 30 * time) * time)], axis=1)
     line = place(sequencer, write_wav(tmp_path / "n.wav", tone, 16000), start=11)
     place(sequencer, clicks(tmp_path / "other.wav", (0.5,), 2.0), start=11, channel=5)
-    compat.trim_start(line, 7)
-    compat.trim_end(line, 9)
+    trim_start(line, 7)
+    trim_end(line, 9)
     change(line)
     voice = strip.of_strip(scene, line)
     read, rate = mixed(sequencer, voice, tmp_path)
@@ -226,7 +226,7 @@ def test_the_end_of_a_compressed_file_lands_where_it_is_heard(blender, sequencer
     container, codec = (aud.CONTAINER_MP3, aud.CODEC_MP3) if kind == "mp3" else (aud.CONTAINER_OGG, aud.CODEC_VORBIS)
     sound.write(path, 44100, 1, aud.FORMAT_FLOAT32, container, codec, 128000, 4096)
     line = place(sequencer, path)
-    compat.trim_start(line, 8 * 25)
+    trim_start(line, 8 * 25)
     samples, rate = mixed(sequencer, strip.of_strip(scene, line), tmp_path)
     first = np.flatnonzero(np.abs(samples) > 0.5)[0] / rate
     assert first == pytest.approx(1.5, abs=0.002) and sorted(os.listdir(tmp_path)) == sorted(["mixed.wav", "n.wav", f"n.{kind}"])
@@ -318,7 +318,7 @@ def test_a_strip_with_values_that_are_not_numbers_is_named(blender, sequencer, t
     path = tmp_path / "take_7.wav"
     path.write_bytes(mixdown().wav_header(1, 16000, samples.nbytes) + samples.tobytes())
     line = place(sequencer, str(path), start=5)
-    compat.trim_start(line, 12)
+    trim_start(line, 12)
     if reader == "by_blender":
         request.getfixturevalue(reader)
     with pytest.raises(errors.BadSound, match=r"“line” holds values that are not numbers \(first 2\.0.*“take_7\.wav” again") as caught:

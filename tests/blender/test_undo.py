@@ -8,7 +8,7 @@ import inspect
 
 import numpy as np
 import pytest
-from performances import write_wav
+from performances import trim_end, write_wav
 from played_engine import PlayedClient, seeds
 from thunder.scene.animation import keying
 from thunder.scene.engine import connection
@@ -45,7 +45,7 @@ def shot(needs_sound, blender, tmp_path, monkeypatch):
     keep.add_range(scene, 44, 52)
     scene.thunder_keep.count = 2
     scene.thunder_mix.mouth, scene.thunder_mix.eyes = (entry.action for entry in list(scene.thunder.takes)[2:])
-    compat.trim_end(strip.named(scene, "one"), 5)
+    trim_end(strip.named(scene, "one"), 5)
     blender.context.preferences.edit.use_global_undo = True
     scene.frame_step = 2
     blender.ops.ed.undo_push(message="before")

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from thunder_core.networks.attention import attention
 from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
-from thunder_core.networks.systems.flameformer import causal_bias
+from thunder_core.networks.systems.regressors import causal_bias
 
 
 @pytest.mark.parametrize("bias", [None, "alibi", "causal"])

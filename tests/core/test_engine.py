@@ -115,7 +115,7 @@ def test_a_face_that_smiles_goes_on_smiling_where_nobody_speaks(engine, speech, 
         speaking, quiet = smile(take, present > 0.9), smile(take, present < 0.1)
         assert speaking > 0.3 and 0.7 * speaking < quiet < 1.1 * speaking
         assert opening_mm(take.motion, engine.head)[present < 0.05].max() < 0.1, "the lips stay shut"
-        assert take.score.total > 65
+        assert take.score.total > (65 if take.provenance["as_asked"] else 55), "good; the other take draws what it hears"
     [listener] = engine.generate(line, Request(1, 1, direction=asked, listening=True))
     assert smile(listener, present >= 0) > 0.3
 
@@ -525,7 +525,7 @@ def test_where_what_is_kept_shows_no_side_each_take_has_its_own(engine, speech, 
     liked, told = takes[0].motion, []
     mask = np.zeros((liked.frames, engine.head.channels + 9), bool)
     mask[:, [i for i, name in enumerate(engine.head.expression_names) if name.startswith("mouth")]] = True
-    warm = Asked(Direction(mood="warm").vector()[None], 0.0)
+    warm = Asked(Direction(mood="warm").vector()[None], 0.0, as_asked=False)
     on = engine.generate(
         speech, Request(4, 900, keep=Keep(liked, mask), direction=warm), progress=lambda fraction, _: told.append(fraction)
     )

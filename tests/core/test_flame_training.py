@@ -21,10 +21,9 @@ from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadHead
 from thunder_core.face.head import HEAD_FILE, load_head
 from thunder_core.face.lips import opening_mm
-from thunder_core.networks import smplx_layer
-from thunder_core.networks.flame import FlameLayer
-from thunder_core.networks.smplx_layer import SmplxLayer, vertex_layer
-from thunder_core.networks.systems.base import load_system
+from thunder_core.networks import flame
+from thunder_core.networks.flame import FlameLayer, SmplxLayer, vertex_layer
+from thunder_core.networks.systems import load_system
 from thunder_core.train import __main__ as train
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.loop import Schedule
@@ -72,7 +71,7 @@ def test_smplx_s_own_flame_places_vertices_where_ours_does(basis, monkeypatch):
         assert (theirs(expression, jaw, *turned) - ours(expression, jaw, *turned)).abs().max() < 1e-6
     whole = SmplxLayer(head)(expression, jaw, neck, eyes[:, 0])
     assert (whole - FlameLayer(head)(expression, jaw, neck, eyes[:, 0])).abs().max() < 1e-6
-    monkeypatch.setattr(smplx_layer, "find_spec", lambda name: None)
+    monkeypatch.setattr(flame, "find_spec", lambda name: None)
     assert isinstance(vertex_layer(head), FlameLayer)
     assert isinstance(vertex_layer(load_head()), FlameLayer)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from research.train.encoder import adopted
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
 from thunder_core.engine.scorer import grade, Scale, shift_frames, stands_still
@@ -23,7 +24,7 @@ from thunder_core.networks.curves import evidence
 from thunder_core.networks.encoder import SpeechEncoder
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.mouth import Mouth
-from thunder_core.train.units import fit_units
+from thunder_core.train.motions import fit_units
 from thunder_core.types import Motion, RATE
 
 
@@ -317,7 +318,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
     sound = 0.1 * noise(5)
     for name, made in (("wav2vec2", Wav2Vec2Model(Wav2Vec2Config(**small))), ("hubert", HubertModel(HubertConfig(**small)))):
         made.save_pretrained(tmp_path / name)
-        encoder = SpeechEncoder.adopt(tmp_path / name).eval()
+        encoder = adopted(tmp_path / name).eval()
         hidden, logits = encoder.reader().analyse(sound)
         assert hidden.shape == (250, 32) and logits.shape == (250, 40)
         with torch.no_grad():
@@ -332,7 +333,7 @@ def test_a_local_pretrained_network_can_take_the_encoders_place(tmp_path, monkey
         assert np.array_equal(SpeechEncoder.load(tmp_path / "w").reader().analyse(sound)[0], hidden)
         assert np.allclose(encoder_module.SpeechEncoder.load(tmp_path / "w").analyse(sound)[0], hidden, atol=1e-5)
     with pytest.raises(BadWeights, match="choose its folder"):
-        SpeechEncoder.adopt(tmp_path)
+        adopted(tmp_path)
     monkeypatch.setitem(sys.modules, "transformers", None)  # as users have it
     with pytest.raises(BadWeights, match="transformers, which is not installed: install the waveform extra"):
         SpeechEncoder.load(tmp_path / "w")

@@ -12,8 +12,8 @@ from thunder_core.direction import Asked, AXES, Direction, MOODS, Style
 from thunder_core.engine.engine import Engine, over_picture
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
-from thunder_core.networks.denoiser import DenoiserConfig, load_denoiser
-from thunder_core.networks.systems.base import network_class
+from thunder_core.networks.denoiser import Denoiser, DenoiserConfig
+from thunder_core.networks.systems import network_class
 from thunder_core.networks.weights import save_weights
 from thunder_core.request import Request
 from thunder_core.systems import SYSTEMS
@@ -32,7 +32,7 @@ def engine(tmp_path_factory):
         if path.is_file():
             shutil.copy(path, folder)
     engine = Engine.load(folder, device="cpu")
-    config, known = engine.thunder.denoiser.config, load_denoiser(SHIPPED)
+    config, known = engine.thunder.denoiser.config, Denoiser.load(SHIPPED)
     for name in OTHERS:
         if not SYSTEMS[name].trained:
             continue

@@ -105,16 +105,10 @@ def test_a_folder_gives_sound_and_motion_of_one_length(tmp_path):
     assert [c[3].frames for c in clips] == [70, 50]
 
 
-def test_another_basis_goes_through_the_retarget(tmp_path):
-    rng = np.random.default_rng(1)
-    coefficients, mix = rng.normal(size=(50, 20)), rng.random((20, len(CHANNELS))) / 40
-    path = capture(tmp_path, frames=50, fps=25.0, expression=coefficients, channels=None)
-    with pytest.raises(BadTracking, match="retarget"):
+def test_coefficients_of_another_basis_are_refused(tmp_path):
+    path = capture(tmp_path, frames=50, fps=25.0, expression=np.random.default_rng(1).normal(size=(50, 20)), channels=None)
+    with pytest.raises(BadTracking, match="another head's basis.*--flame"):
         read_tracked(path, CHANNELS)
-    motion, _, _ = read_tracked(path, CHANNELS, retarget=lambda x: x @ mix)
-    assert np.allclose(motion.expression, coefficients @ mix, atol=1e-5)
-    with pytest.raises(BadTracking, match="shape"):
-        read_tracked(path, CHANNELS, retarget=lambda x: x)
 
 
 @pytest.mark.parametrize(("changes", "says"), [
@@ -165,7 +159,6 @@ def test_faces_to_measure_against_are_not_trained_on(tmp_path):
     capture(tmp_path, measuring=np.array(True))
     with pytest.raises(BadTracking, match="not to train on"):
         list(tracked_clips(tmp_path, CHANNELS))
-    assert len(list(tracked_clips(tmp_path, CHANNELS, measuring=True))) == 1
 
 
 def test_facegood_channels_reach_their_counterparts(tmp_path):

@@ -30,8 +30,8 @@ from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import _Log, fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import VARIANTS
 from thunder_core.train.performances import animate
-from thunder_core.train.stages.workspace import version
 from thunder_core.train.tracked import write_tracked
+from thunder_core.train.workspace import version
 from thunder_core.types import Motion, Speech
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -46,7 +46,7 @@ def test_labels_are_where_their_sound_is_at_any_speed(monkeypatch):
     middle, end = 30 * 2 * LABEL_HOP, 60 * 2 * LABEL_HOP
     hum = np.where(np.arange(end) < middle, 0.2, 0.4).astype(np.float32)
     phones = np.repeat([SILENCE + 1, SILENCE + 2], 60)
-    corpus = SimpleNamespace(stretch=lambda clip, a, n: hum[a : a + n], phones=lambda clip: phones)
+    corpus = SimpleNamespace(samples=lambda clip, a, n: hum[a : a + n], phones=lambda clip: phones)
     monkeypatch.setattr(encoder, "augment", lambda wave, rng: wave)
     monkeypatch.setattr(encoder, "voiceless", lambda n, rng: torch.zeros(n))
     waves, labels = PhoneBatches(corpus, [SimpleNamespace(length=end)])(np.random.default_rng(0))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from research.train import shaped_sound as shaped
 from research.train.discriminators import Discriminators
 from research.train.vocoder import (
     adversarial_terms,
@@ -47,7 +48,7 @@ def speaking(network: networks.Vocoder) -> Vocoder:
 
     @torch.no_grad()
     def shape(**inputs: np.ndarray) -> list[np.ndarray]:
-        return [made.numpy() for made in network.shape(**{name: torch.from_numpy(value) for name, value in inputs.items()})]
+        return [made.numpy() for made in network(**{name: torch.from_numpy(value) for name, value in inputs.items()})]
 
     return Vocoder(network.config, shape)
 
@@ -144,17 +145,17 @@ def test_the_engine_s_sound_is_the_one_that_training_heard(network, small):
     speaker, units = small
     mel = torch.from_numpy(log_mel(voice(), 640)[None, :200])
     with torch.no_grad():
-        score, amplitude = network.shape(mel, torch.from_numpy(units)[None], torch.from_numpy(speaker)[None])
+        score, amplitude = network(mel, torch.from_numpy(units)[None], torch.from_numpy(speaker)[None])
     hertz, noise = pitch_of(score[0].numpy()), unit_noise()[: 160 * 200]
-    turned = networks.turns(torch.from_numpy(hertz)[None])
+    turned = shaped.turns(torch.from_numpy(hertz)[None])
     assert np.array_equal(turns(hertz), turned[0])
-    assert np.allclose(pulse_train(hertz, turns(hertz)), networks.pulse_train(torch.from_numpy(hertz)[None], turned)[0], atol=1e-6)
-    expected = network.sound(amplitude, torch.from_numpy(hertz)[None], turned, torch.from_numpy(noise)[None])[0]
+    assert np.allclose(pulse_train(hertz, turns(hertz)), shaped.pulse_train(torch.from_numpy(hertz)[None], turned)[0], atol=1e-6)
+    expected = shaped.ShapedSound()(amplitude, torch.from_numpy(hertz)[None], turned, torch.from_numpy(noise)[None])[0]
     made = shaped_sound(amplitude[0].numpy(), hertz, turns(hertz), noise)
     assert np.allclose(made, expected, atol=2e-6) and np.abs(made).max() > 0.05
     wild = rng.normal(-4, 8, (50, 80)).astype(np.float32)
     wild[:3] = [[np.nan], [np.inf], [-np.inf]]
-    assert np.allclose(tamed(wild), networks.tamed(torch.from_numpy(wild)), atol=1e-5)
+    assert np.allclose(tamed(wild), shaped.tamed(torch.from_numpy(wild)), atol=1e-5)
 
 
 def test_noise_is_torch_s():
@@ -247,8 +248,8 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, small):
     model, log = AdversarialVocoder(networks.Vocoder(VocoderConfig(width=32, layers=1)), adversarial=False), []
 
     def loss(model, item, rng):
-        score, amplitude = model.vocoder.shape(mel, units[None], speaker[None])
-        made = model.vocoder.sound(amplitude, hertz, networks.turns(hertz), torch.randn(1, len(sound)))
+        score, amplitude = model.vocoder(mel, units[None], speaker[None])
+        made = model.sound(amplitude, hertz, shaped.turns(hertz), torch.randn(1, len(sound)))
         terms = {"near": view_distance(views(made), views(sound[None])), "pitch": pitch_loss(score, hertz, voiced)}
         log.append({k: v.item() for k, v in terms.items()})
         return terms | {"total": terms["near"] + terms["pitch"]}
@@ -262,8 +263,8 @@ def test_discriminators_and_vocoder_pull_their_own_weights_alone(small):
     speaker, units = map(torch.from_numpy, small)
     model = AdversarialVocoder(networks.Vocoder(VocoderConfig(width=16, layers=1)), adversarial=True)
     sound, mel, pitch = torch.from_numpy(voice(0.64)), torch.from_numpy(log_mel(voice(0.64), 640)[None, :64]), torch.full((1, 64), 120.0)
-    amplitude = model.vocoder.shape(mel, units[None, :32], speaker[None])[1]
-    made = model.vocoder.sound(amplitude, pitch, networks.turns(pitch), torch.randn(1, len(sound)))
+    amplitude = model.vocoder(mel, units[None, :32], speaker[None])[1]
+    made = model.sound(amplitude, pitch, shaped.turns(pitch), torch.randn(1, len(sound)))
     terms = adversarial_terms(model.discriminators, sound[None], made)
     terms["discriminators"].backward(retain_graph=True)
     assert model.vocoder.share_head.weight.grad is None
@@ -282,7 +283,7 @@ def test_a_mel_is_read_in_units_of_the_spread_that_training_measured(network, sm
     trained = copy.deepcopy(network)
     trained.mel_mean.copy_(mean)
     trained.mel_std.copy_(std)
-    score, again = (each.shape(x, units[None], speaker[None])[0] for each, x in ((network, mel), (trained, mel * std + mean)))
+    score, again = (each(x, units[None], speaker[None])[0] for each, x in ((network, mel), (trained, mel * std + mean)))
     assert torch.allclose(score, again, atol=1e-4) and score.std() > 0.1
 
 

@@ -19,18 +19,17 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.features import OpeningMap, Units
 from thunder_core.engine.weights import identify, SHIPPED, SUMS, write_sums
 from thunder_core.errors import BadWeights
-from thunder_core.networks.denoiser import load_denoiser
-from thunder_core.networks.encoder import SpeechEncoder
+from thunder_core.networks.denoiser import Denoiser
+from thunder_core.networks.encoder import SpeakerEncoder, SpeechEncoder
 from thunder_core.networks.judge import Judge
 from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.speaker import SpeakerEncoder
 from thunder_core.networks.vocoder import Vocoder
 from thunder_core.networks.weights import load_weights, save_weights
 
 LOADERS = {
     "encoder": SpeechEncoder.load, "units": Units.load, "speaker": SpeakerEncoder.load, "m2s": MeshToSpeech.load, "judge": Judge.load,
     "vocoder": Vocoder.load,
-    "denoiser": load_denoiser,
+    "denoiser": Denoiser.load,
     "opening": OpeningMap.load,
 }  # fmt: skip
 FILES = {name: (load_file(SHIPPED / f"{name}.safetensors"), json.loads((SHIPPED / f"{name}.json").read_text())) for name in LOADERS}

@@ -288,7 +288,7 @@ def sets_up_the_engine(hand):
     yield from picture("flame_licence")
     hand.press("ESC")
     yield 0.5
-    hand.seen["nothing_installed"] = install.installing.running is None and not install.has_flame_extra()
+    hand.seen["nothing_installed"] = install.installing.running is None and not install.has("smplx")
     install.remove()
     preferences.engine_python = python
     yield from picture("own_python")

@@ -19,7 +19,7 @@ from interruptions import (
     until,
     watch_ends,
 )
-from performances import write_wav
+from performances import trim_end, write_wav
 from scenarios import only_open, scene_with_voice_and_head
 from shape_scenarios import button, done
 from thunder.scene.heads import head
@@ -44,7 +44,7 @@ def resync(hand):
     """The voice was trimmed, or is longer again, and has a new part for the engine."""
     speaking = strip.named(hand.window.scene, "dialogue")
     first, last = compat.strip_span(speaking)
-    compat.trim_end(speaking, 6 if last - first > 46 else 2)
+    trim_end(speaking, 6 if last - first > 46 else 2)
     of_operator("resync")(hand)
 
 

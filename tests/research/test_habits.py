@@ -108,10 +108,10 @@ def test_brow_raises_and_gaze_are_measured_alike():
     raised = still(voice.frames, brow=0.3 * bumps(voice.frames, voice.accents + 0.1))
     assert measures.timing(HEAD, raised, voice)["brows with accents"].ratio > 2
     eyes = np.zeros((voice.frames, 3), np.float32)
-    for i, at in enumerate(voice.boundaries):
+    for i, at in enumerate(measures.boundaries(voice)):
         eyes[int(np.ceil(at * FPS)) :, 1] = np.radians(6 * (i % 2 == 0))
     looked = measures.timing(HEAD, still(voice.frames, eyes=eyes), voice)["gaze with boundaries"]
-    assert looked.hits == len(voice.boundaries) and looked.ratio > 2
+    assert looked.hits == len(measures.boundaries(voice)) and looked.ratio > 2
 
 
 def test_eyes_that_stay_on_a_point_while_the_head_turns_do_not_shift():
@@ -327,7 +327,13 @@ def test_a_voice_too_short_to_say_anything_is_performed():
 
 def test_a_prosody_without_speech_has_no_accents():
     voice = prosody(np.zeros(400, np.uint8), np.full((100, 2), -1.0, np.float32))
-    assert isinstance(voice, Prosody) and not len(voice.accents) and not voice.phrases and not voice.pauses and not len(voice.boundaries)
+    assert (
+        isinstance(voice, Prosody)
+        and not len(voice.accents)
+        and not voice.phrases
+        and not voice.pauses
+        and not len(measures.boundaries(voice))
+    )
 
 
 def test_movements_are_shared_that_most_performances_make_at_one_moment():

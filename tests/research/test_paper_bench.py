@@ -17,7 +17,7 @@ from research.measures.evaluate import Clip, clips_of, FIGURES, figures, Measure
 from research.train.paper import Budget, Chain, chosen, ROWS, train_chain
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
-from thunder_core.networks.systems.media2face import LABELS, Media2Face, Media2FaceConfig
+from thunder_core.networks.systems.denoisers import LABELS, Media2Face, Media2FaceConfig
 from thunder_core.networks.weights import save_weights
 
 

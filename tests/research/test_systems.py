@@ -14,10 +14,11 @@ from made_motions import FEATURES, made_motions
 
 from research.__main__ import main
 from research.train import paper
+from research.train.lip_reader import LipReader, text_loss
 from research.train.paper import Budget, Chain, chosen, folder_of, Stage, STAGES, train_chain
 from research.train.pictures import FacePictures, pictures_for, Views
 from research.train.point_pictures import PointPictures
-from research.train.systems import before, build_learner, LabelledBatches, Labels, LEARNERS, PICTURE_ROUNDS, REFERENCE
+from research.train.systems import before, build_learner, contrastive_loss, LabelledBatches, Labels, LEARNERS, PICTURE_ROUNDS, REFERENCE
 from thunder_core.channels import Columns
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.weights import SHIPPED
@@ -26,14 +27,28 @@ from thunder_core.face.head import load_head
 from thunder_core.networks.curves import hann
 from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
 from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.systems import flameformer
-from thunder_core.networks.systems.base import load_system, speakers_of
-from thunder_core.networks.systems.clip_images import ClipImages
-from thunder_core.networks.systems.conditioned import ConditionedConfig, ConditionedDenoiser, TokenCrossAttention
-from thunder_core.networks.systems.diffposetalk import contrastive_loss, StyleEncoder
-from thunder_core.networks.systems.flameformer import AlignedCrossAttention, causal_bias, FlameFormer, FlameFormerConfig, periodic_code
-from thunder_core.networks.systems.flameselftalk import FlameSelfTalk, FlameSelfTalkConfig, LipReader, text_loss
-from thunder_core.networks.systems.media2face import ImageEncoder, LABELS, Media2Face, Media2FaceConfig
+from thunder_core.networks.systems import load_system, regressors
+from thunder_core.networks.systems.denoisers import (
+    ClipImages,
+    ConditionedConfig,
+    ConditionedDenoiser,
+    ImageEncoder,
+    LABELS,
+    Media2Face,
+    Media2FaceConfig,
+    StyleEncoder,
+    TokenCrossAttention,
+)
+from thunder_core.networks.systems.regressors import (
+    AlignedCrossAttention,
+    causal_bias,
+    FlameFormer,
+    FlameFormerConfig,
+    FlameSelfTalk,
+    periodic_code,
+    RegressorConfig,
+    speakers_of,
+)
 from thunder_core.systems import available, SYSTEMS
 from thunder_core.train.denoiser import FRAMES
 from thunder_core.train.loop import Schedule
@@ -88,7 +103,7 @@ def test_token_cross_attention_equals_masked_attention_over_all_keys(per_frame):
     visible = torch.cat([eye, torch.ones(11, 1, dtype=torch.bool), eye], 1)
     weights = (q @ k.transpose(-1, -2) / math.sqrt(6)).masked_fill(~visible, -torch.inf).softmax(-1)
     slow = layer.out((weights @ v).transpose(1, 2).flatten(2))
-    assert torch.allclose(layer(x, (audio, step, told)), slow, atol=1e-12)
+    assert torch.allclose(layer(x, audio, step, told), slow, atol=1e-12)
 
 
 # ---- FlameFormer
@@ -116,8 +131,8 @@ def test_a_frame_depends_on_no_later_one():
 @pytest.mark.parametrize("context", [500, 6])
 def test_running_free_frame_by_frame_is_what_all_frames_at_once_give(monkeypatch, context):
     """Also on lines longer than what a frame looks back at."""
-    monkeypatch.setattr(flameformer, "CONTEXT", context)
-    monkeypatch.setattr(flameformer, "causal_bias", lambda *a: causal_bias(*a[:3], context))
+    monkeypatch.setattr(regressors, "CONTEXT", context)
+    monkeypatch.setattr(regressors, "causal_bias", lambda *a: causal_bias(*a[:3], context))
     model, audio, speakers = small_former(), torch.randn(1, 23, 5), torch.tensor([0, 2])
     run = model.free_run(audio, speakers)
     assert torch.allclose(model(before(run), audio.expand(2, -1, -1), speakers), run, atol=1e-5)
@@ -165,7 +180,7 @@ def test_lips_that_move_otherwise_are_read_otherwise_and_teach():
 
 def test_long_lines_are_made_in_windows_that_agree_away_from_their_ends():
     torch.manual_seed(0)
-    model = FlameSelfTalk(FlameSelfTalkConfig(motion=4, audio=3, speakers=2, width=16, layers=1, heads=2, feedforward=32)).eval()
+    model = FlameSelfTalk(RegressorConfig(motion=4, audio=3, speakers=2, width=16, layers=1, heads=2, feedforward=32)).eval()
     audio = torch.randn(1, 700, 3)
     sampled = model.sample(audio, [0])
     assert sampled.shape == (1, 700, 4) and sampled.isfinite().all()

@@ -324,13 +324,14 @@ class Denoiser:
     def estimate(
         self, x: np.ndarray, step: int, audio: np.ndarray, silent: bool = False, style: np.ndarray | None = None
     ) -> np.ndarray:  # fmt: skip
-        """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech features [T, audio].
+        """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech features [T, audio] or [B, T, audio].
 
         silent: without the sound (classifier-free guidance).  style [B, T or 1, style]: None is any style.
         """
         known = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
+        audio = audio if audio.ndim == 3 else audio[None]
         return self.network(
-            x=x, step=np.array([step]), audio=audio[None], silent=np.array([silent]), style=known, free=np.array([style is None])
+            x=x, step=np.array([step]), audio=audio, silent=np.array([silent]), style=known, free=np.array([style is None])
         )[0]
 
     def first_noise(self, noise: np.ndarray, style: np.ndarray | None = None) -> np.ndarray:

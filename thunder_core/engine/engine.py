@@ -309,11 +309,11 @@ class Engine:
 
         def draw(
             seeds: list[int], tell: Progress, styles: list[np.ndarray] | None,
-            gestures: list[tuple[int, float]] | None,
+            gestures: list[tuple[int, float]] | None, hears: list[VoiceFeatures] | None,
         ) -> list[Motion]:  # fmt: skip
             if other is None:
                 effort, like = request.steps or request.quality, () if asked is None else tuple(whose for whose, _ in asked.like)
-                return self.thunder.perform(voice, seeds, effort, guidance, tell, kept, guide, styles, gestures, like)
+                return self.thunder.perform(voice, seeds, effort, guidance, tell, kept, guide, styles, gestures, like, hears)
             return other.perform(voice, seeds, request.steps or STEPS_OF[request.quality], guidance, tell, styles, request.reference)
 
         return RunningRequest(
@@ -326,10 +326,10 @@ class Engine:
         """The pull of mesh-to-speech for `Thunder.perform`. Raises BadRequest without torch, which takes its gradients."""
         if not find_spec("torch"):
             raise BadRequest("Lip-Sync Pull needs the engine for graphics cards: install it in the preferences, or set Lip-Sync Pull to 0")
-        from ..networks.guidance import SpeechGuidance
+        from ..networks.m2s import SpeechGuidance
 
         known = self.thunder.denoiser
-        return SpeechGuidance.load(
+        return SpeechGuidance(
             self.folder, self.head, voice.units, voice.presence, known.mean, known.deviation, strength, self.device
         )  # fmt: skip
 
@@ -374,8 +374,9 @@ class Engine:
             played = emphasised(directions[seed], seed, asked.spread_of(seed, seed), voice.accents, asked.like)[:frames]
             start = voice.part(0, frames)
             breathing, _ = asked.gestures_of(seed, seed)
+            heard = self.thunder.hear(start, asked.hearing_of(seed, seed))
             expectations = self.scorer.expect(
-                start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), seeds=[breathing]
+                start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), [breathing], [heard]
             )
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 

@@ -35,7 +35,7 @@ from .systems.thunder import VoiceFeatures
 _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, more delays the first take
 _FRAMES_AT_WORK = 100_000  # of takes that are worked on in parallel: two of an hour need 1.8 GB
 _LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a fifth less
-_Draw = Callable[[list[int], Progress, list[np.ndarray] | None, list[tuple[int, float]] | None], list[Motion]]
+_Draw = Callable[..., list[Motion]]  # of the arguments that `RunningRequest.draw` names
 
 
 def threads_for(frames: int, threads: int) -> int:
@@ -81,10 +81,10 @@ class Requested:
 class RunningRequest:
     """A request for takes at work; samples and scores portions of it on any thread.
 
-    draw: (seeds, progress, direction of each, seed and spread of each one's gestures) → a motion for each seed.
+    draw: (seeds, progress, direction of each, seed and spread of each one's gestures, the voice as each hears it) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
     directions that are known before.  arrived: number of finished takes.  sums: of the face that plays the takes, as
-    `Request`'s.  requested: of `_requested`, once it is known; requesting: held while it is worked out.
+    `Request`'s.  requested: of `_requested`, once it is known; requesting: held while it is worked out.  heard: of `_hears`.
     """
 
     scorer: Scorer
@@ -101,6 +101,7 @@ class RunningRequest:
     sums: Sums | None = None
     arrived: int = 0
     requested: Requested | None = None
+    heard: dict[int, VoiceFeatures] = field(default_factory=dict)
     requesting: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, threads: int, arrived: Callable[[Take], None]) -> None:
@@ -163,8 +164,8 @@ class RunningRequest:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}{on}")
 
         if self.asked is None:
-            return self.draw(seeds, tell, None, None)
-        return self.draw(seeds, tell, self._played(seeds), self._gestures(seeds))
+            return self.draw(seeds, tell, None, None, None)
+        return self.draw(seeds, tell, self._played(seeds), self._gestures(seeds), self._hears(seeds))
 
     def _played(self, seeds: list[int]) -> list[np.ndarray]:
         """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each."""
@@ -173,14 +174,21 @@ class RunningRequest:
     def _gestures(self, seeds: list[int]) -> list[tuple[int, float]]:
         return [self.asked.gestures_of(s, self.seeds[0]) for s in seeds]
 
+    def _hears(self, seeds: list[int]) -> list[VoiceFeatures]:
+        """The voice as each take hears it; kept until its take is done."""
+        for seed in seeds:
+            if seed not in self.heard:
+                self.heard[seed] = self.scorer.thunder.hear(self.voice, self.asked.hearing_of(seed, self.seeds[0]))
+        return [self.heard[seed] for seed in seeds]
+
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
         if not (self.scored and self.follows):
             return None
-        # With each take's own stresses and breaths, which would otherwise count as errors.
+        # With each take's own stresses, breaths and sounds, which would otherwise count as errors.
         own = [self.asked.is_played_otherwise(s, self.seeds[0]) for s in seeds]
         breathing = [seed for seed, _ in self._gestures(seeds)]
-        return self.scorer.expect(self.voice, self._played(seeds), own, lambda: self._requested().lips, breathing)
+        return self.scorer.expect(self.voice, self._played(seeds), own, lambda: self._requested().lips, breathing, self._hears(seeds))
 
     def _requested(self) -> Requested:
         """What the model expects in the requested direction."""
@@ -213,6 +221,7 @@ class RunningRequest:
                 played_so = self.asked.is_as_asked(seed, self.seeds[0])
                 about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _rounded(self.readings[seed])}
             takes.append(Take(motion, seed, score, opening, width, about | more))
+            self.heard.pop(seed, None)
         return takes
 
     def _described(self, seed: int, motion: Motion) -> tuple[np.ndarray, np.ndarray, dict]:

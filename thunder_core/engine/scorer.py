@@ -320,16 +320,16 @@ class Scorer:
 
     def expect(
         self, voice: VoiceFeatures, directions: Sequence[np.ndarray], own: Sequence[bool] = (),
-        asked: Callable[[], np.ndarray] | None = None, seeds: Sequence[int] = (),
+        asked: Callable[[], np.ndarray] | None = None, seeds: Sequence[int] = (), hears: Sequence[VoiceFeatures] = (),
     ) -> list[Expectation]:  # fmt: skip
         """What the judge compares takes of a sound with, that are played in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES].
 
         own: whether each take is played otherwise than requested (default: none is).  asked: gives the lips that the model expects in the
-        requested direction; takes that are played so have it as their own.  seeds: of the takes, if they are
-        known.
+        requested direction; takes that are played so have it as their own.  seeds: of the takes, and hears: the voice as each
+        hears it, if they are known.
         """
         result = []
-        expected = self.expected_lips(voice, directions, seeds)
+        expected = self.expected_lips(voice, directions, seeds, hears)
         for direction, lips, otherwise in zip(directions, expected, own or [False] * len(directions)):
             requested = asked() if asked is not None and otherwise else lips
             allowed = self.judge.allowance(np.atleast_2d(direction))[:, STRESSED]
@@ -341,10 +341,10 @@ class Scorer:
         return self.thunder.expected(voice, [over_frames(asked.requested, voice.frames)])[0]
 
     def expected_lips(
-        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], seeds: Sequence[int] = ()
+        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], seeds: Sequence[int] = (), hears: Sequence[VoiceFeatures] = ()
     ) -> list[np.ndarray]:  # fmt: skip
         """The lips that the model expects for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES], each as `lips`."""
-        return [self.lips(motion) for motion in self.thunder.expected(voice, directions, seeds)]
+        return [self.lips(motion) for motion in self.thunder.expected(voice, directions, seeds, hears)]
 
     def opinion(self, motion: Motion, voice: VoiceFeatures, expectation: Expectation) -> Opinion:
         """The judge's opinion of a motion of the sound."""

@@ -8,6 +8,7 @@ importing transformers takes longer than starting everything else in the engine.
 from __future__ import annotations
 
 import math
+from collections import OrderedDict
 
 import torch
 import torch.nn.functional as F
@@ -32,30 +33,10 @@ def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     return x * cosine + torch.cat([-second, first], -1) * sine
 
 
-class FeatureProjection(nn.Module):
-    """[B, N, inputs] → normalised and projected [B, N, width]."""
-
-    def __init__(self, inputs: int, width: int):
-        super().__init__()
-        self.layer_norm = nn.LayerNorm(inputs)
-        self.projection = nn.Linear(inputs, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, N, inputs] → [B, N, width]."""
-        return self.projection(self.layer_norm(x))
-
-
-class FeedForward(nn.Module):
+def feed_forward(width: int) -> nn.Sequential:
     """Two-layer perceptron of every frame, [B, N, width] → the same."""
-
-    def __init__(self, width: int):
-        super().__init__()
-        self.intermediate_dense = nn.Linear(width, 4 * width)
-        self.output_dense = nn.Linear(4 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x [B, N, width] → [B, N, width]."""
-        return self.output_dense(F.silu(self.intermediate_dense(x)))
+    wide = 4 * width
+    return nn.Sequential(OrderedDict(intermediate_dense=nn.Linear(width, wide), activation=nn.SiLU(), output_dense=nn.Linear(wide, width)))
 
 
 class SelfAttention(nn.Module):
@@ -114,12 +95,12 @@ class Layer(nn.Module):
     def __init__(self, width: int, heads: int, kernel: int):
         super().__init__()
         self.ffn1_layer_norm = nn.LayerNorm(width)
-        self.ffn1 = FeedForward(width)
+        self.ffn1 = feed_forward(width)
         self.self_attn_layer_norm = nn.LayerNorm(width)
         self.self_attn = SelfAttention(width, heads)
         self.conv_module = Convolution(width, kernel)
         self.ffn2_layer_norm = nn.LayerNorm(width)
-        self.ffn2 = FeedForward(width)
+        self.ffn2 = feed_forward(width)
         self.final_layer_norm = nn.LayerNorm(width)
 
     def forward(self, x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
@@ -139,7 +120,7 @@ class Conformer(nn.Module):
             raise ValueError(f"a kernel of {kernel} frames, which is not odd")
         self.head_width = width // heads
         self.masked_spec_embed = nn.Parameter(torch.zeros(width))  # without effect, but present in weight files
-        self.feature_projection = FeatureProjection(inputs, width)
+        self.feature_projection = nn.Sequential(OrderedDict(layer_norm=nn.LayerNorm(inputs), projection=nn.Linear(inputs, width)))
         self.encoder = nn.Module()
         self.encoder.layers = nn.ModuleList(Layer(width, heads, kernel) for _ in range(layers))
         self.apply(_initialise)

@@ -24,8 +24,7 @@ def evidence(logits: Tensor, units: Tensor, log_prior: Tensor) -> Tensor:
     """
     log_p = F.log_softmax(logits.float(), -1)
     indices = units.expand(len(logits), -1)[..., None]
-    gain = log_p.gather(-1, indices)[..., 0] - log_prior[units]
-    return gain.unflatten(-1, (-1, 2)).mean(-1)
+    return (log_p.gather(-1, indices)[..., 0] - log_prior[units]).unflatten(-1, (-1, 2)).mean(-1)
 
 
 def hann(frames: int, like: Tensor) -> Tensor:

@@ -9,16 +9,13 @@ only the speech of frame t and the step token.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
-from pathlib import Path
 
 import torch
 from torch import nn, Tensor
 
 from ..engine.diffusion import DenoiserConfig, first_noise
-from ..engine.weights import typed
 from .attention import attention
-from .weights import load_network
+from .weights import Network
 
 
 def alibi_slopes(heads: int) -> Tensor:
@@ -89,30 +86,53 @@ class DiagonalCrossAttention(nn.Module):
 class DecoderLayer(nn.Module):
     """Self-attention over frames, cross-attention to speech and step, and a perceptron; each normalised first and added."""
 
-    def __init__(self, config: DenoiserConfig):
+    def __init__(self, config, cross_attention: type[nn.Module], dropout: float = 0.0):
+        """config: with width, heads and feedforward."""
         super().__init__()
         w = config.width
         self.norms = nn.ModuleList(nn.LayerNorm(w) for _ in range(3))
         self.self_attention = SelfAttention(w, config.heads)
-        self.cross_attention = DiagonalCrossAttention(w, config.heads)
-        self.feedforward = nn.Sequential(
-            nn.Linear(w, config.feedforward), nn.GELU(), nn.Dropout(config.dropout), nn.Linear(config.feedforward, w)
-        )
-        self.dropout = nn.Dropout(config.dropout)
+        self.cross_attention = cross_attention(w, config.heads)
+        self.feedforward = nn.Sequential(nn.Linear(w, config.feedforward), nn.GELU(), nn.Dropout(dropout), nn.Linear(config.feedforward, w))
+        self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, audio: Tensor, step: Tensor, bias: Tensor) -> Tensor:
-        """x [B, T, width], features of the audio [B or 1, T, width] and of the step [B or 1, width], bias [heads, T, T] → [B, T, width]."""
+    def forward(self, x: Tensor, bias: Tensor, *sources: Tensor) -> Tensor:
+        """x [B, T, width], bias [heads, T, T], and what the cross-attention takes besides → [B, T, width]."""
         x = x + self.dropout(self.self_attention(self.norms[0](x), bias))
-        x = x + self.dropout(self.cross_attention(self.norms[1](x), audio, step))
+        x = x + self.dropout(self.cross_attention(self.norms[1](x), *sources))
         return x + self.dropout(self.feedforward(self.norms[2](x)))
 
 
-class Denoiser(nn.Module):
+class Standardised(Network):
+    """A network with mean and deviation of motion [C] and speech features [d] over its training set."""
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.register_buffer("motion_mean", torch.zeros(config.motion))
+        self.register_buffer("motion_std", torch.ones(config.motion))
+        self.register_buffer("audio_mean", torch.zeros(config.audio))
+        self.register_buffer("audio_std", torch.ones(config.audio))
+
+    def standardise(self, motion: Tensor) -> Tensor:
+        """Packed motion [B, T, C] in the units of the network: mean 0, deviation 1 over the training set."""
+        return (motion - self.motion_mean) / self.motion_std
+
+    def restore(self, x: Tensor) -> Tensor:
+        """The inverse of `standardise`."""
+        return x * self.motion_std + self.motion_mean
+
+    def heard(self, audio: Tensor) -> Tensor:
+        """Speech features [B, T, d] in the units of the network."""
+        return (audio - self.audio_mean) / self.audio_std
+
+
+class Denoiser(Standardised):
     """Noisy standardised motion [B, T, motion], step [B], speech features [B, T, audio] → x̂_0 [B, T, motion]."""
 
+    Config, file = DenoiserConfig, "denoiser"
+
     def __init__(self, config: DenoiserConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.motion_in = nn.Linear(config.motion, config.width)
         self.audio_in = nn.Linear(config.audio, config.width)
         self.step_in = nn.Sequential(nn.Linear(config.width, config.width), nn.SiLU(), nn.Linear(config.width, config.width))
@@ -122,23 +142,14 @@ class Denoiser(nn.Module):
             self.style_in = nn.Sequential(nn.Linear(config.style, config.width), nn.SiLU(), nn.Linear(config.width, 3 * config.width))
             nn.init.zeros_(self.style_in[-1].weight)  # a new model with styles behaves like one without
             nn.init.zeros_(self.style_in[-1].bias)
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(DecoderLayer(config, DiagonalCrossAttention, config.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.motion_out = nn.Linear(config.width, config.motion)
         self.register_buffer("slopes", alibi_slopes(config.heads), persistent=False)
-        # Standardisation of motion and of speech features over the training set.
-        self.register_buffer("motion_mean", torch.zeros(config.motion))
-        self.register_buffer("motion_std", torch.ones(config.motion))
-        self.register_buffer("audio_mean", torch.zeros(config.audio))
-        self.register_buffer("audio_std", torch.ones(config.audio))
         if config.style:
             self.register_buffer("style_mean", torch.zeros(config.style))
             self.register_buffer("style_std", torch.ones(config.style))
             self.register_buffer("noise_mean", torch.zeros(config.motion))  # for the initial noise of sampling (train/blinks.py)
-
-    def settings(self) -> dict:
-        """The configuration, for the card."""
-        return asdict(self.config)
 
     def forward(
         self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None,
@@ -149,7 +160,7 @@ class Denoiser(nn.Module):
         audio: [B or 1, T, audio].  silent: bool [B or 1], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
         style: [B, T, style], or of length 1 where it is broadcast; None: any style, like the rows where `free` [B] is true.
         """
-        audio = (audio - self.audio_mean) / self.audio_std
+        audio = self.heard(audio)
         if silent is not None:
             audio = torch.where(silent[:, None, None], self.no_audio, audio)
         features, y = self.audio_in(audio), self.motion_in(x)
@@ -162,7 +173,7 @@ class Denoiser(nn.Module):
             features, y = features * (1 + scale) + shift, y + offset
         token, bias = self.step_in(step_embedding(step, self.config.width)), alibi_bias(x.shape[1], self.slopes)
         for layer in self.layers:
-            y = layer(y, features, token, bias)
+            y = layer(y, bias, features, token)
         return self.motion_out(self.norm(y))
 
     def _standard_style(self, style: Tensor | None, free: Tensor | None) -> Tensor:
@@ -175,16 +186,3 @@ class Denoiser(nn.Module):
     def first_noise(self, noise: Tensor, style: Tensor | None = None) -> Tensor:
         """The start of sampling [B, T, motion], from normal noise.  style: [B, T or 1, style], None for any style."""
         return first_noise(self.config, self.noise_mean, noise, style) if self.config.style else noise
-
-    def standardise(self, motion: Tensor) -> Tensor:
-        """Packed motion [B, T, motion] in the units of the network: mean 0, deviation 1 over the training set."""
-        return (motion - self.motion_mean) / self.motion_std
-
-    def restore(self, x: Tensor) -> Tensor:
-        """The inverse of `standardise`."""
-        return x * self.motion_std + self.motion_mean
-
-
-def load_denoiser(folder: Path, name: str = "denoiser") -> Denoiser:
-    """A denoiser among the weights of a folder, frozen. Raises BadWeights."""
-    return load_network(folder / name, lambda config: Denoiser(typed(DenoiserConfig, config)))

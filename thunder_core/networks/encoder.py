@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The network of the speech encoder: of a small wav2vec 2.0 family (filter banks in, conformer), trained to recognise phones.
+"""The networks that hear: the speech encoder, of a small wav2vec 2.0 family (filter banks in, conformer), trained to recognise phones,
+and the speaker embedding.
 
-`engine.speech.encoder` says what it is for, and reads sounds with it.
+`engine.speech.encoder` and `engine.speech.speaker` say what they are for, and read sounds with them.
 """
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -17,27 +15,27 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
+from torchaudio.functional import melscale_fbanks
 
 from ..engine.speech import encoder as speech
 from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET
+from ..engine.speech.mel import BINS, FLOOR, HOP
 from ..engine.speech.phones import PHONES
-from ..engine.weights import typed
+from ..engine.vocoder import WIDTH as SPEAKER_WIDTH
 from ..errors import BadWeights
-from ..types import FPS
+from ..types import FPS, RATE
 from .conformer import Conformer
-from .mel import BINS, HOP, LogMel
-from .weights import load_network
+from .weights import load_network, Network
 
 if TYPE_CHECKING:  # it takes seconds to import, and only networks of the waveform need it
     from transformers import PretrainedConfig
 
-COMPUTED = "log_mel."  # beginning of the names of tensors that are computed, not trained: their last bits depend on the machine
 _LACKS = 40  # samples
 _BODIES = ("wav2vec2", "hubert", "wavlm")
 _NOT_ITS_SHAPE = ("attn_implementation", "quantization_config", "auto_map")  # ignored: could name code or files elsewhere
 
 
-def _transformers() -> ModuleType:
+def transformers_package() -> ModuleType:
     """The package, which most users do without. Raises BadWeights if it is not installed."""
     try:
         import transformers
@@ -54,7 +52,7 @@ def _body_config(body: dict) -> PretrainedConfig:
 
     Raises ValueError for another kind of network, BadWeights without the package transformers.
     """
-    AutoConfig = _transformers().AutoConfig
+    AutoConfig = transformers_package().AutoConfig
 
     kind = body.get("model_type")
     if kind not in _BODIES:
@@ -64,52 +62,41 @@ def _body_config(body: dict) -> PretrainedConfig:
     return AutoConfig.for_model(**settings | {"model_type": kind})
 
 
-class SpeechEncoder(nn.Module):
+class LogMel(nn.Module):
+    """Waveform [B, samples] at 16 kHz → natural-log mel [B, frames, 80]; frame j is centred on j · 10 ms.
+
+    `window` in samples: 400 (25 ms) resolves stops for the encoder; 640 (40 ms) is what Choi et al. draw with M2S. Window and filters are
+    not stored with a network's weights: their last bits depend on the machine.
+    """
+
+    def __init__(self, window: int):
+        super().__init__()
+        self.size = max(512, window)
+        filters = melscale_fbanks(self.size // 2 + 1, 0.0, RATE / 2, BINS, RATE, norm="slaney", mel_scale="slaney")
+        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("window", torch.hann_window(window), persistent=False)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        """Log-mel [B, frames, 80] of [B, samples]."""
+        spectrum = torch.stft(samples.float(), self.size, HOP, len(self.window), self.window, return_complex=True)
+        return (spectrum.abs().transpose(1, 2) @ self.filters).clamp_min(FLOOR).log()
+
+
+class SpeechEncoder(Network):
     """Waveform [B, samples] at 16 kHz → hidden features [B, N, width] at 50 Hz and phone logits [B, N, 40]."""
 
+    Config, file = EncoderConfig, "encoder"
+
     def __init__(self, config: EncoderConfig = EncoderConfig()):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.log_mel = LogMel(400)
         self.register_buffer("mel_std", torch.full((BINS,), 1.5))
         if config.body:
-            self.body = _transformers().AutoModel.from_config(_body_config(config.body))
+            self.body = transformers_package().AutoModel.from_config(_body_config(config.body))
         else:
             self.body = Conformer(4 * BINS, config.width, config.layers, config.heads, config.kernel)
         self.phone_head = nn.Linear(config.width, len(PHONES))
         self.ctc_head = nn.Linear(config.width, len(PHONES))  # silence is its blank
-
-    @classmethod
-    def adopt(cls, folder: Path) -> SpeechEncoder:
-        """An encoder around the pretrained Wav2Vec2, HuBERT or WavLM network in a local folder; its heads are untrained.
-
-        Raises BadWeights.
-        """
-        AutoModel = _transformers().AutoModel
-        try:
-            body = AutoModel.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise BadWeights(f"“{folder}” holds no speech network that transformers can read ({error}): choose its folder") from error
-        config = body.config.to_dict()
-        if not getattr(body.config, "conv_stride", None) or math.prod(body.config.conv_stride) != 2 * HOP:
-            raise BadWeights(f"“{folder}” does not read the waveform in steps of 20 ms: choose a Wav2Vec2, HuBERT or WavLM network")
-        body.config.apply_spec_augment = False
-        encoder = cls(
-            EncoderConfig(
-                width=body.config.hidden_size, body={"model_type": config["model_type"]} | json.loads(body.config.to_json_string())
-            )
-        )
-        encoder.body.load_state_dict(body.state_dict())
-        return encoder
-
-    @classmethod
-    def load(cls, folder: Path, name: str = "encoder") -> SpeechEncoder:
-        """An encoder among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / name, lambda config: cls(typed(EncoderConfig, config)), computed=COMPUTED)
-
-    def settings(self) -> dict:
-        """The configuration, for the card."""
-        return asdict(self.config)
 
     def prepare(self, samples: Tensor) -> Tensor:
         """Input of `encode` from [B, samples]: log-mel [B, 2N, 80], or [B, N, 320] for a network that reads the waveform."""
@@ -162,6 +149,26 @@ class SpeechEncoder(nn.Module):
     @torch.no_grad()
     def _of_arrays(self, mel: np.ndarray) -> list[np.ndarray]:
         return [each.float().cpu().numpy() for each in self(torch.from_numpy(mel).to(self.mel_std.device))]
+
+
+class SpeakerEncoder(nn.Module):
+    """The speaker embedding 𝒮(w), GE2E of Resemblyzer (Apache-2.0): power mels of 1.6 s → unit vector [256], three LSTM layers over 40
+    mels. `engine.speech.speaker` embeds a sound by it."""
+
+    def __init__(self):
+        super().__init__()
+        self.lstm = nn.LSTM(40, SPEAKER_WIDTH, 3, batch_first=True)
+        self.linear = nn.Linear(SPEAKER_WIDTH, SPEAKER_WIDTH)
+
+    @classmethod
+    def load(cls, folder: Path, name: str = "speaker") -> SpeakerEncoder:
+        """The speaker network among the weights of a folder. Raises BadWeights."""
+        return load_network(folder / name, lambda config: cls())
+
+    def forward(self, mels: Tensor) -> Tensor:
+        """Power mels [B, 160, 40] → unit vectors [B, 256]."""
+        _, (hidden, _) = self.lstm(mels)
+        return F.normalize(F.relu(self.linear(hidden[-1])), dim=-1)
 
 
 def at_frames(features: Tensor, frames: int) -> Tensor:

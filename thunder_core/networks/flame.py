@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""FLAME's skinning in torch, for selected vertices: expression and joint rotations to positions."""
+"""FLAME's skinning in torch, for selected vertices: expression and joint rotations to positions; ours, and smplx's, which agree."""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
 
 import numpy as np
 import torch
@@ -31,7 +33,19 @@ def rotation_matrix(vector: torch.Tensor) -> torch.Tensor:
     return eye + sine * cross + cosine * (cross @ cross)
 
 
-class FlameLayer(nn.Module):
+class _Layer(nn.Module):
+    """What places vertices by buffers of one type, which are not stored with a network's weights."""
+
+    def __init__(self, dtype: torch.dtype):
+        super().__init__()
+        self.dtype = dtype
+
+    def add_buffer(self, name: str, array: np.ndarray) -> None:
+        """Register an array as a buffer."""
+        self.register_buffer(name, torch.tensor(np.ascontiguousarray(array), dtype=self.dtype), persistent=False)
+
+
+class FlameLayer(_Layer):
     """FLAME (Li et al. 2017): blend shapes, pose correctives, linear blend skinning over five joints.
 
     head: the asset.  vertices: ids [m] to evaluate (None: all V).  dtype: of the buffers; float32 or float64.
@@ -41,11 +55,8 @@ class FlameLayer(nn.Module):
     """
 
     def __init__(self, head: Head, vertices: np.ndarray | None = None, dtype: torch.dtype = torch.float32):
-        super().__init__()
+        super().__init__(dtype)
         ids = slice(None) if vertices is None else np.asarray(vertices, dtype=np.int64)
-
-        def add_buffer(name, array):
-            self.register_buffer(name, torch.tensor(np.ascontiguousarray(array), dtype=dtype), persistent=False)
 
         regressor = head.J_regressor.astype(np.float64)
         shapedirs = head.shapedirs.astype(np.float64)
@@ -56,19 +67,19 @@ class FlameLayer(nn.Module):
         of_jaw = used // 9 == JAW - 1
         self.jaw_features, self.features = (used[of_jaw] - 9 * (JAW - 1)).tolist(), used[~of_jaw].tolist()
         self.moving = [joint for joint in range(1, 5) if np.any(weights[:, joint])]
-        add_buffer("template", head.v_template[ids].T.reshape(-1))  # [3·m]
+        self.add_buffer("template", head.v_template[ids].T.reshape(-1))  # [3·m]
         # the jaw's correctives are directions like the channels', so that speech costs one product
-        add_buffer("directions", np.concatenate([directions, correctives[used[of_jaw]]]).reshape(-1, 3 * len(weights)))
-        add_buffer("joints", regressor @ head.v_template.astype(np.float64))  # [5, 3]
-        add_buffer("joint_directions", np.einsum("jv,vcn->njc", regressor, shapedirs).reshape(head.channels, -1))
-        add_buffer("correctives", correctives[used[~of_jaw]].reshape(-1, 3 * len(weights)))
-        add_buffer("weights", weights.T)  # [5, m]
+        self.add_buffer("directions", np.concatenate([directions, correctives[used[of_jaw]]]).reshape(-1, 3 * len(weights)))
+        self.add_buffer("joints", regressor @ head.v_template.astype(np.float64))  # [5, 3]
+        self.add_buffer("joint_directions", np.einsum("jv,vcn->njc", regressor, shapedirs).reshape(head.channels, -1))
+        self.add_buffer("correctives", correctives[used[~of_jaw]].reshape(-1, 3 * len(weights)))
+        self.add_buffer("weights", weights.T)  # [5, m]
         pairs = np.moveaxis(head.correctives[ids], (0, 1, 2), (2, 1, 0)) if head.corrective_pairs else np.zeros((0, 3, len(weights)))
         moving = np.flatnonzero(pairs.any(axis=(1, 2)))
         # index of each product's factor among the channels followed by the joints
         places = [*head.expression_names, *JOINT_NAMES]
         self.pairs = [tuple(places.index(name) for name in head.corrective_pairs[number]) for number in moving]
-        add_buffer("products", pairs[moving].reshape(-1, 3 * len(weights)))
+        self.add_buffer("products", pairs[moving].reshape(-1, 3 * len(weights)))
 
     def forward(
         self,
@@ -147,3 +158,51 @@ class FlameLayer(nn.Module):
 def _turn(matrix, point):
     """Matrices [..., 3, 3] times points [..., 3]."""
     return (matrix @ point[..., None])[..., 0]
+
+
+class SmplxLayer(_Layer):
+    """FLAME by smplx's linear blend skinning, for selected vertices; arguments and result as `FlameLayer`.
+
+    smplx is the FLAME extra (requirements/flame.txt); its licence allows non-commercial research only. It is given arrays and never a path:
+    of a file it would run whatever the pickle asks for.
+    head: of a FLAME file.  vertices: ids [m] to evaluate (None: all V). The joints, which smplx regresses from all vertices, are included
+    as five more vertices.
+    """
+
+    def __init__(self, head: Head, vertices: np.ndarray | None = None, dtype: torch.dtype = torch.float32):
+        super().__init__(dtype)
+        ids = np.arange(len(head.v_template)) if vertices is None else np.asarray(vertices, np.int64)
+        joints, regressor = len(head.J_regressor), head.J_regressor.astype(np.float64)
+
+        def with_joints(values: np.ndarray, of_joints: np.ndarray) -> np.ndarray:
+            return np.concatenate([values[ids].astype(np.float64), of_joints])
+
+        self.add_buffer("template", with_joints(head.v_template, head.joints))
+        self.add_buffer("directions", with_joints(head.shapedirs, np.einsum("jv,vcn->jcn", regressor, head.shapedirs.astype(np.float64))))
+        self.add_buffer("correctives", with_joints(head.posedirs, np.zeros((joints, 3, 36))).reshape(-1, 36).T)
+        self.add_buffer("weights", with_joints(head.weights, np.eye(joints)[np.zeros(joints, int)]))
+        self.add_buffer("regressor", np.concatenate([np.zeros((joints, len(ids))), np.eye(joints)], 1))
+        self.count = len(ids)
+
+    def forward(
+        self,
+        expression: torch.Tensor,
+        jaw: torch.Tensor,
+        head: torch.Tensor | None = None,
+        eyes: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Positions [B, m, 3] in metres; arguments as `FlameLayer.forward`."""
+        from smplx.lbs import lbs
+
+        still = torch.zeros_like(jaw)
+        left, right = (still, still) if eyes is None else (eyes, eyes) if eyes.dim() == 2 else eyes.unbind(1)
+        pose = torch.cat([still, still if head is None else head, jaw, left, right], 1)
+        template = self.template.expand(len(jaw), -1, -1)
+        parents = torch.tensor(PARENTS, device=jaw.device)
+        placed, _ = lbs(expression, pose, template, self.directions, self.correctives, self.regressor, parents, self.weights)
+        return placed[:, : self.count]
+
+
+def vertex_layer(head: Head, vertices: np.ndarray | None = None) -> nn.Module:
+    """The layer that places a head's vertices: smplx's for a FLAME file where smplx is installed, else ours."""
+    return (SmplxLayer if head.identity.shape[2] and find_spec("smplx") else FlameLayer)(head, vertices)

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares our skinning and a rig in Blender with a FLAME model posed by smplx.
-
-smplx is the FLAME extra (requirements/flame.txt); its licence allows non-commercial research only. It gets arrays, never a path, because it
-would run any code in a pickle file.
-"""
+"""Compares our skinning and a rig in Blender with a FLAME model posed by smplx."""
 
 from __future__ import annotations
 
@@ -15,7 +11,7 @@ import torch
 
 from ..errors import BadRequest, NoEngine
 from ..face.head import Head, load_head
-from .flame import FlameLayer, PARENTS
+from .flame import FlameLayer, SmplxLayer
 
 MODEL = ("v_template", "shapedirs", "posedirs", "J_regressor", "weights", "identity")  # arrays of face.head.Head
 POSE = ("expression", "betas", "jaw", "neck", "eyes")
@@ -32,12 +28,15 @@ def check(arrays: dict[str, np.ndarray]) -> dict:
     Raises BadRequest when the arrays do not fit together, NoEngine when smplx is not installed.
     """
     head = _head(arrays)
-    pose = [_tensor(arrays[name])[None] for name in POSE]
-    rig = _smplx(head, *pose)[0] - _tensor(arrays["seen"])
-    expression, betas, jaw, neck, eyes = _random_poses(head)
-    with torch.no_grad():
-        ours = FlameLayer(head, dtype=torch.float64)(expression, jaw, neck, eyes)
-    skinning = ours - _smplx(head, expression, betas, jaw, neck, eyes)
+    person = replace(head, v_template=head.v_template + head.identity @ arrays["betas"])
+    pose = (_tensor(arrays[name])[None] for name in ("expression", "jaw", "neck", "eyes"))
+    poses = _random_poses(head)
+    try:
+        with torch.no_grad():
+            rig = SmplxLayer(person, dtype=torch.float64)(*pose)[0] - _tensor(arrays["seen"])
+            skinning = FlameLayer(head, dtype=torch.float64)(*poses) - SmplxLayer(head, dtype=torch.float64)(*poses)
+    except ImportError as error:
+        raise NoEngine("smplx is not installed: install the FLAME extra in the preferences") from error
     return {"rig": _millimetres(rig), "skinning": _millimetres(skinning), "smplx": metadata.version("smplx")}
 
 
@@ -74,38 +73,13 @@ def _head(arrays: dict[str, np.ndarray]) -> Head:
     return replace(load_head(), corrective_pairs=(), correctives=np.zeros((0, 3, 0), np.float32), **model)  # FLAME has none of ours
 
 
-def _smplx(head: Head, expression, betas, jaw, neck, eyes) -> torch.Tensor:
-    """Vertices [B, V, 3], metres, by smplx's linear blend skinning in double precision."""
-    try:
-        from smplx.lbs import lbs
-    except ImportError as error:
-        raise NoEngine("smplx is not installed: install the FLAME extra in the preferences") from error
-    pose = torch.cat([torch.zeros_like(jaw), neck, jaw, eyes[:, 0], eyes[:, 1]], 1)
-    directions = torch.cat([_tensor(head.identity), _tensor(head.shapedirs)], 2)
-    template = _tensor(head.v_template).expand(len(jaw), -1, -1)
-    correctives = _tensor(head.posedirs).reshape(-1, 36).T
-    with torch.no_grad():
-        vertices, _ = lbs(
-            torch.cat([betas, expression], 1),
-            pose,
-            template,
-            directions,
-            correctives,
-            _tensor(head.J_regressor),
-            torch.tensor(PARENTS),
-            _tensor(head.weights),
-        )
-    return vertices
-
-
 def _random_poses(head: Head) -> tuple[torch.Tensor, ...]:
-    """Expression [B, n], betas [B, m], jaw and neck [B, 3] and eyes [B, 2, 3] of RANDOM_POSES poses, always the same."""
+    """Expression [B, n], jaw and neck [B, 3] and eyes [B, 2, 3] of RANDOM_POSES poses, always the same."""
     draw = np.random.default_rng(SEED).normal
     expression = draw(0, EXPRESSION_SPREAD, (RANDOM_POSES, head.channels))
     jaw, neck = (draw(0, ROTATION_SPREAD, (RANDOM_POSES, 3)) for _ in range(2))
     eyes = draw(0, ROTATION_SPREAD, (RANDOM_POSES, 2, 3))
-    betas = np.zeros((RANDOM_POSES, head.identity.shape[2]))
-    return tuple(map(_tensor, (expression, betas, jaw, neck, eyes)))
+    return tuple(map(_tensor, (expression, jaw, neck, eyes)))
 
 
 def _tensor(array) -> torch.Tensor:

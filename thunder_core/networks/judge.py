@@ -20,8 +20,7 @@ the second the total. The output depends only on sound and motion and is compara
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -31,10 +30,9 @@ from ..direction import AXES, DIRECTION_NAMES
 from ..engine.scorer import JudgeConfig, OFF_FRAMES, opening_and_width, SAID, silence, SILENT, VOICED
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
-from ..engine.weights import typed
 from ..face.lips import CLOSED_MM
 from .curves import Guesses, hann, LAGS, mean, smoothed, standard
-from .weights import load_network
+from .weights import Network
 
 FLOOR = 0.1  # added to the relative error before the logarithm; smaller errors hardly count
 TAPS = 9  # frames of speech features that the prediction reads, four to either side
@@ -68,8 +66,8 @@ def counted(speech: Tensor, there: Tensor) -> Tensor:
     return (sounds | (there & ~sounds.any(1, keepdim=True))).to(speech)
 
 
-def _astray(x: Tensor, y: Tensor) -> Tensor:
-    """Largest distance [B, T] of four points [B, T, 4, 3] from others, mm."""
+def astray(x: Tensor, y: Tensor) -> Tensor:
+    """Largest distance [B, T] of points [B, T, n, 3] from others, mm."""
     return 1e3 * (x - y).norm(dim=-1).amax(-1)
 
 
@@ -82,7 +80,7 @@ def _misplaced(expected: Tensor, weight: Tensor) -> Tensor:
     """Mean distance [B] of expected lips [B, T, 4, 3] from themselves 120 ms earlier or later, mm."""
     frames = torch.arange(expected.shape[1], device=expected.device)
     moved = (expected[:, torch.minimum((frames - by).clamp_min(0), frames[-1])] for by in (-OFF_FRAMES, OFF_FRAMES))
-    return torch.stack([mean(_astray(each, expected), weight) for each in moved]).mean(0).clamp_min(_LEAST_UNIT)
+    return torch.stack([mean(astray(each, expected), weight) for each in moved]).mean(0).clamp_min(_LEAST_UNIT)
 
 
 @dataclass(frozen=True)
@@ -134,7 +132,7 @@ def _distance(lips: Tensor, expected: Expected, weight: Tensor) -> Tensor:
     scaled = size[:, None, None, None] * expected.lips
     # A smile that differs from the expected one is no fault of lip-sync.
     posed = F.softshrink(mean(lips - scaled, weight), _LEAST_POSE) * lips.new_tensor(_IS_CORNER)[:, None]
-    return _astray(lips - posed[:, None], scaled) / (size * expected.unit)[:, None]
+    return astray(lips - posed[:, None], scaled) / (size * expected.unit)[:, None]
 
 
 def left_open(speech: Tensor, lips: Tensor) -> Tensor:
@@ -213,14 +211,15 @@ class _Convolutions(nn.Module):
         return F.gelu(x)
 
 
-class Judge(nn.Module):
+class Judge(Network):
     """Features of a motion and its sound [B, T, ·] → log(FLOOR + relative lip error) [B, T, 2], STRESSED and PLAIN."""
 
+    Config, file = JudgeConfig, "judge"
+
     def __init__(self, config: JudgeConfig = JudgeConfig()):
-        super().__init__()
+        super().__init__(config)
         if any(len(each) not in (0, len(DIRECTION_NAMES) - len(AXES)) for each in (config.moods, config.moods_near)):
             raise ValueError("a judge with other moods")
-        self.config = config
         w = config.width
         # How speech features nearby predict opening and width, in deviations; measured on real faces, not learned.
         self.register_buffer("map", torch.zeros(2, config.speech, TAPS))
@@ -239,15 +238,6 @@ class Judge(nn.Module):
         self.hard_in = nn.Linear(SAID + 2 + _PLACES, w // 2)
         self.hard_body = _Convolutions(w // 2, config.kernel, config.dilations[:2])
         self.hard_out = nn.Linear(w // 2, 1)
-
-    @classmethod
-    def load(cls, folder: Path) -> Judge:
-        """The judge among the weights of a folder. Raises BadWeights."""
-        return load_network(folder / "judge", lambda config: cls(typed(JudgeConfig, config)))
-
-    def settings(self) -> dict:
-        """The configuration, for the card."""
-        return asdict(self.config)
 
     def predicted(self, speech: Tensor) -> Tensor:
         """Opening and width [B, 2, T] that speech features [B, T, d] predict, in deviations above the usual."""

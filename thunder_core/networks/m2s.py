@@ -1,31 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mesh-to-speech (§4.1): speech units and a mel spectrogram from the mouth, frame by frame."""
+"""Mesh-to-speech (§4.1): speech units and a mel spectrogram from the mouth, frame by frame; and guidance by it, which moves each estimate
+during sampling towards mouths that say the spoken units."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
+from typing import Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 import torchaudio
 from torch import nn, Tensor
 
 from ..engine.m2s import MeshToSpeechConfig
-from ..engine.weights import typed
+from ..engine.speech.mel import BINS
 from ..face.head import Head
-from .mel import BINS
-from .mouth import trained_mouth
-from .weights import load_network
+from .mouth import Mouth, trained_mouth
+from .weights import Network
+
+STEP = 0.03  # standard deviations that an average channel moves per sampling step at strength 1; .1 already says less, not more
 
 
-class MeshToSpeech(nn.Module):
+class MeshToSpeech(Network):
     """`mouth2s`, `face2s` or `exp2s`: inputs by `mouth.SPACES` [B, T, …] and speaker [B, 256]
     → unit logits [B, 2T, units] at 50 Hz and log-mel [B, 4T, 80] at 100 Hz."""
 
+    Config, file = MeshToSpeechConfig, "m2s"
+
     def __init__(self, config: MeshToSpeechConfig):
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.mouth: Head | None = None  # whose movements it learned, if not the current head's
         w = config.width
         # Inputs are brought to unit spread by one number, so that directions keep their relative size.
@@ -46,15 +50,11 @@ class MeshToSpeech(nn.Module):
         )  # fmt: skip
 
     @classmethod
-    def load(cls, folder: Path, name: str = "m2s") -> MeshToSpeech:
+    def load(cls, folder: Path, name: str = "") -> Self:
         """A network among the weights of a folder, the embedded mouth2s unless another is named. Raises BadWeights."""
-        network = load_network(folder / name, lambda config: cls(typed(MeshToSpeechConfig, config)))
+        network = super().load(folder, name)
         network.mouth = trained_mouth(folder) if network.config.space == "mouth" else None
         return network
-
-    def settings(self) -> dict:
-        """The configuration, for the card."""
-        return asdict(self.config)
 
     def look(self, mouths: Tensor) -> Tensor:
         """Features [B, T, width] of each frame by itself."""
@@ -80,3 +80,36 @@ class MeshToSpeech(nn.Module):
         voiced = torch.cat([twice, speaker[:, None].expand(-1, twice.shape[1], -1)], -1)
         mel = self.mel_head(voiced.transpose(1, 2)).transpose(1, 2)  # [B, 2T, 2·80]: two 10 ms frames each
         return mel.reshape(len(mel), -1, BINS) * self.mel_std + self.mel_mean
+
+
+class SpeechGuidance:
+    """Gradient of the evidence for the spoken units [2T] with respect to x̂_0, in steps of known size.
+
+    weight [T]: 0 where nobody speaks.  mean, std [C]: standardisation of x̂_0.
+    """
+
+    def __init__(
+        self, folder: Path, head: Head, units: np.ndarray, weight: np.ndarray, mean: np.ndarray, std: np.ndarray, strength: float,
+        device: str,
+    ):  # fmt: skip
+        """By the mesh-to-speech in a folder of weights. Raises BadWeights."""
+        self.m2s, self.strength = MeshToSpeech.load(folder).to(device), strength
+        self.mouth = Mouth(self.m2s.mouth or head).to(device)
+        self.units, self.weight, self.mean, self.std = (
+            torch.from_numpy(np.ascontiguousarray(each)).to(device) for each in (units, weight, mean, std)
+        )
+
+    def __call__(self, x0: np.ndarray, a: int, b: int) -> np.ndarray:
+        """x̂_0 [B, b − a, C] of the frames a … b, pulled."""
+        start = torch.from_numpy(np.ascontiguousarray(x0)).to(self.mean.device)
+        with torch.enable_grad():
+            x = start.clone().requires_grad_()
+            motion = x * self.std + self.mean
+            _, twice = self.m2s.encode(self.mouth.of_packed(motion))
+            units = self.units[2 * a : 2 * b].expand(len(x), -1)
+            miss = F.cross_entropy(self.m2s.unit_head(twice).float().transpose(1, 2), units, reduction="none")
+            weight = self.weight[a:b].repeat_interleave(2)
+            (gradient,) = torch.autograd.grad((miss * weight).sum(), x)
+        size = gradient.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-8)
+        # Clipped, so that a frame with a steep gradient does not jump.
+        return (start - self.strength * STEP * (gradient / size).clamp(-3, 3)).cpu().numpy()

@@ -12,7 +12,7 @@ from torch import nn, Tensor
 from ..channels import Columns
 from ..engine.m2s import lip_places, LIPS, trained_mouth as trained_mouth
 from ..face.head import Head
-from .smplx_layer import vertex_layer
+from .flame import vertex_layer
 
 
 class _Space(nn.Module):
@@ -47,9 +47,7 @@ class _Vertices(_Space):
 
     def forward(self, expression: Tensor, jaw: Tensor) -> Tensor:
         """Expression [B, T, n] and jaw [B, T, 3] → offsets [B, T, m, 3], metres."""
-        batch, frames = jaw.shape[:2]
-        moved = self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest
-        return moved.unflatten(0, (batch, frames))
+        return (self.layer(expression.flatten(0, 1), jaw.flatten(0, 1)) - self.rest).unflatten(0, jaw.shape[:2])
 
 
 class Mouth(_Vertices):

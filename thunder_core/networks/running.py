@@ -5,23 +5,18 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn, Tensor
+from torch import Tensor
 
-from ..engine.scorer import JudgeConfig
-from ..engine.vocoder import VocoderConfig
-from ..engine.weights import typed
-from .denoiser import load_denoiser
-from .encoder import SpeechEncoder
+from .denoiser import Denoiser
+from .encoder import SpeakerEncoder, SpeechEncoder
 from .judge import Judge
-from .m2s import MeshToSpeech, MeshToSpeechConfig
-from .speaker import SpeakerEncoder
+from .m2s import MeshToSpeech
 from .vocoder import Vocoder
-from .weights import load_network
 
 
 class JudgeOfLips(Judge):
@@ -45,34 +40,10 @@ class SeenMouth(MeshToSpeech):
         return once, self.unit_head(twice), self.mel_of(twice, speaker)
 
 
-class ShapedSound(Vocoder):
-    """A vocoder up to the spectra, from which arrays go on."""
-
-    forward = Vocoder.shape
-
-
-def _judge(folder: Path, name: str) -> nn.Module:
-    return load_network(folder / name, lambda config: JudgeOfLips(typed(JudgeConfig, config)))
-
-
-def _m2s(folder: Path, name: str) -> nn.Module:
-    return load_network(folder / name, lambda config: SeenMouth(typed(MeshToSpeechConfig, config)))
-
-
-def _vocoder(folder: Path, name: str) -> nn.Module:
-    return load_network(folder / name, lambda config: ShapedSound(typed(VocoderConfig, config)))
-
-
-LOADED: dict[str, Callable[[Path, str], nn.Module]] = {
-    "denoiser": load_denoiser,
-    "distilled": load_denoiser,
-    "encoder": SpeechEncoder.load,
-    "encoder-t": SpeechEncoder.load,
-    "judge": _judge,
-    "m2s": _m2s,
-    "vocoder": _vocoder,
-    "speaker": lambda folder, name: SpeakerEncoder.load(folder),
-}
+KINDS = {
+    "denoiser": Denoiser, "distilled": Denoiser, "encoder": SpeechEncoder, "encoder-t": SpeechEncoder,
+    "judge": JudgeOfLips, "m2s": SeenMouth, "vocoder": Vocoder, "speaker": SpeakerEncoder,
+}  # fmt: skip
 
 
 class TorchNetwork:
@@ -80,7 +51,7 @@ class TorchNetwork:
 
     def __init__(self, path: Path, device: str):
         """path: of NAME.safetensors, without the ending. Raises BadWeights."""
-        self._network, self._device = LOADED[path.name](path.parent, path.name).to(device), device
+        self._network, self._device = KINDS[path.name].load(path.parent, path.name).to(device), device
         self._inputs = inspect.signature(self._network.forward).parameters
 
     @torch.no_grad()

@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import ClassVar, Self
 
 import torch
 from safetensors.torch import save_file
@@ -14,7 +16,7 @@ from torch import nn, Tensor
 from torch.overrides import TorchFunctionMode
 
 from ..engine.cards import GRAPH, unusable
-from ..engine.weights import misfit, read_weights, Unusable
+from ..engine.weights import misfit, read_weights, typed, Unusable
 from ..errors import BadWeights
 from ..files import part_of, write_file
 
@@ -62,23 +64,22 @@ class _Bounded(TorchFunctionMode):
         return function(*args, **(kwargs or {}))
 
 
-def load_network(path: Path, make: Callable[[dict], nn.Module], computed: str = "") -> nn.Module:
+def load_network(path: Path, make: Callable[[dict], nn.Module]) -> nn.Module:
     """The network that `make` builds from the configuration of `path`, filled, frozen and in eval mode.
 
-    Tensors whose names start with `computed` (filter banks) are made by the network itself and not stored. Every other
-    tensor of the network must be in the file with exactly its shape and kind of number, and nothing else may be.
+    Every tensor of the network's state must be in the file with exactly its shape and kind of number, and nothing else may be.
     Raises BadWeights when the file is missing, damaged or made for another shape.
     """
     tensors, config = load_weights(path)
     try:
         with _Bounded(2 * sum(tensor.numel() * 4 for tensor in tensors.values()) + _SPARE):
             network = make(config)
-        wanted = {name: tensor for name, tensor in network.state_dict().items() if not computed or not name.startswith(computed)}
+        wanted = network.state_dict()
         if wanted.keys() != tensors.keys() or any(
             wanted[name].shape != tensor.shape or wanted[name].dtype != tensor.dtype for name, tensor in tensors.items()
         ):
             raise misfit(path)
-        network.load_state_dict(tensors, strict=False)
+        network.load_state_dict(tensors)
     except Unusable as reason:
         raise unusable(path.with_suffix(".json"), str(reason)) from None
     except (BadWeights, MemoryError):
@@ -86,3 +87,30 @@ def load_network(path: Path, make: Callable[[dict], nn.Module], computed: str = 
     except Exception as error:  # a configuration that makes no sense can fail anywhere in a network
         raise misfit(path) from error
     return network.eval().requires_grad_(False)
+
+
+class Network(nn.Module):
+    """A network that a configuration describes. Config: its class.  file: the network's usual name among weights, without ending."""
+
+    Config: ClassVar[type]
+    file: ClassVar[str]
+
+    def __init__(self, config):
+        super().__init__()
+        self.config = config
+
+    @classmethod
+    def load(cls, folder: Path, name: str = "") -> Self:
+        """The network among the weights of a folder, under its usual name or another, frozen. Raises BadWeights."""
+        return load_network(folder / (name or cls.file), lambda config: cls(typed(cls.Config, config)))
+
+    def start_from(self, start: dict[str, Tensor]) -> bool:
+        """Take over another network's weights where names and shapes are the same; returns whether all of them are."""
+        own = self.state_dict()
+        fitting = {name: start[name] for name, value in own.items() if name in start and start[name].shape == value.shape}
+        self.load_state_dict(own | fitting)
+        return len(fitting) == len(own)
+
+    def settings(self) -> dict:
+        """The configuration, for the card."""
+        return asdict(self.config)

@@ -10,17 +10,16 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from types import ModuleType
 
 import torch
 
 from ..errors import ThunderError
 from ..shipped import WEIGHTS
-from .stages import STAGES
-from .stages.workspace import ROOT, Workspace
+from .stages import Stage, STAGES
+from .workspace import ROOT, Workspace
 
 
-def add_arguments(p: argparse.ArgumentParser, these: dict[str, ModuleType]) -> None:
+def add_arguments(p: argparse.ArgumentParser, these: dict[str, Stage]) -> None:
     """Add what all stages share, and a subcommand for each of these stages."""
     p.add_argument("--cache", type=Path, default=ROOT / "cache", help="corpus and features (not for version control)")
     p.add_argument("--runs", type=Path, default=ROOT / "runs", help="checkpoints and logs; a stage found there is resumed")
@@ -31,10 +30,12 @@ def add_arguments(p: argparse.ArgumentParser, these: dict[str, ModuleType]) -> N
     p.add_argument("--flame", type=Path, help="a FLAME file: train in its own expression space (docs/training.md)")
     stages = p.add_subparsers(dest="stage", required=True)
     for name, stage in these.items():
-        stage.add_arguments(stages.add_parser(name, help=stage.HELP))
+        parser = stages.add_parser(name, help=stage.help)
+        for argument, settings in stage.options:
+            parser.add_argument(argument, **settings)
 
 
-def run(args: argparse.Namespace, these: dict[str, ModuleType]) -> None:
+def run(args: argparse.Namespace, these: dict[str, Stage]) -> None:
     """Run the stage of these that the command line asks for. Raises SystemExit with a sentence where it cannot."""
     torch.set_num_threads(args.threads)
     try:

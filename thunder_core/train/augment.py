@@ -42,24 +42,6 @@ def music(n: int, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy((x / (x.std() + 1e-9)).astype(np.float32))
 
 
-def breath(n: int, rng: np.random.Generator) -> Tensor:
-    """[n] of near silence with a few breaths: band-passed noise that swells and fades."""
-    x = 1e-3 * noise(n, rng)
-    t = np.arange(n) / RATE
-    for _ in range(rng.integers(1, 4)):
-        middle, width = rng.uniform(0, n / RATE), rng.uniform(0.1, 0.35)
-        hiss = AF.bandpass_biquad(noise(n, rng), RATE, float(rng.uniform(700, 3000)), 0.7)
-        x = x + hiss * torch.from_numpy(np.exp(-0.5 * ((t - middle) / width) ** 2).astype(np.float32)) * rng.uniform(0.01, 0.2)
-    return x
-
-
-def voiceless(n: int, rng: np.random.Generator) -> Tensor:
-    """[n] of sound over which a mouth stays at rest: noise, music or breath, at any level."""
-    kind = rng.random()
-    made = noise(n, rng) if kind < 0.45 else music(n, rng) if kind < 0.8 else breath(n, rng) * 10
-    return made * float(10 ** rng.uniform(-4, -0.8))
-
-
 def change_speed(samples: Tensor, n: int) -> Tensor:
     """[m] samples played in the time of n: faster or slower, pitch and formants with it."""
     return torch.nn.functional.interpolate(samples[None, None], n, mode="linear", align_corners=False)[0, 0]

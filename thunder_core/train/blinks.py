@@ -78,8 +78,7 @@ def match_blinks(denoiser: Denoiser, motions: MotionSet, head: Head) -> dict[str
         def denoise(x: torch.Tensor, step: int) -> torch.Tensor:
             return denoiser(x, torch.full((len(x),), step, device=device), item["features"], style=style, free=free)
 
-        x = sample(denoise, start, STEPS)
-        return blinks_a_minute(denoiser.restore(x)[calm], lids)
+        return blinks_a_minute(denoiser.restore(sample(denoise, start, STEPS))[calm], lids)
 
     wanted, before = blinks_a_minute(item["motion"][calm], lids), rate(0.0)
     shift = bisected(rate, wanted)

@@ -100,15 +100,12 @@ def write_card(weights: Path) -> Path:
             f"| `{path.name}` | {card['what']}; {card['data']} | {size:.1f} | {card.get('steps', '')} | {card.get('seed', '')} "
             f"| {card.get('commit', '')} | {figures} |"
         )
-    head = weights / "head.npz"
-    digest = hash_of(head)[:16]
-    lines.append(f"| `head.npz` | default head, sha256 {digest}… | {head.stat().st_size / 1e6:.1f} | | | | |")
+    others = {weights / "head.npz": f"default head, sha256 {hash_of(weights / 'head.npz')[:16]}…"}
     for person in sorted(weights.glob("head_*.npz")):
-        title = person.stem.removeprefix("head_").replace("_", " ")
-        lines.append(f"| `{person.name}` | another head from the same sculptor: {title} | {person.stat().st_size / 1e6:.1f} | | | | |")
-    mouth = weights / TRAINED_MOUTH
-    if mouth.is_file():
-        lines.append(f"| `{TRAINED_MOUTH}` | the mouth whose movements mouth2s learned | {mouth.stat().st_size / 1e6:.1f} | | | | |")
+        others[person] = f"another head from the same sculptor: {person.stem.removeprefix('head_').replace('_', ' ')}"
+    if (mouth := weights / TRAINED_MOUTH).is_file():
+        others[mouth] = "the mouth whose movements mouth2s learned"
+    lines += [f"| `{path.name}` | {what} | {path.stat().st_size / 1e6:.1f} | | | | |" for path, what in others.items()]
     kernels = json.loads(KERNELS.read_text())
     figures = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in kernels["figures"].items())
     of_stages = {k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser", "distilled")}

@@ -97,14 +97,10 @@ class Corpus:
         motion = self.folder / "tracked.f16"
         self._tracked = np.memmap(motion, np.float16, "r") if motion.exists() and motion.stat().st_size else None
 
-    def samples(self, clip: Clip) -> np.ndarray:
-        """A clip's samples, float32 [length], −1..1."""
-        return self._samples[clip.start : clip.start + clip.length].astype(np.float32) / 32768
-
-    def stretch(self, clip: Clip, start: int, length: int) -> np.ndarray:
-        """float32 [length] of a clip's samples from sample `start`."""
+    def samples(self, clip: Clip, start: int = 0, length: int | None = None) -> np.ndarray:
+        """A clip's samples, float32 [length], −1..1: all, or `length` of them from sample `start`."""
         a = clip.start + start
-        return self._samples[a : a + length].astype(np.float32) / 32768
+        return self._samples[a : a + (clip.length if length is None else length)].astype(np.float32) / 32768
 
     def phones(self, clip: Clip) -> np.ndarray:
         """uint8 [length / 160], one phone index per 10 ms."""
@@ -176,14 +172,6 @@ def _recordings(folder: Path, least_score: float) -> Iterator[tuple[str, str, Pa
         yield name, speaker.get(name, f"{folder.name}/{name}"), path, None, text.get(name, "")
 
 
-def _refuse_one_speaker(speakers: set[str]) -> None:
-    if len(speakers) < 2:
-        raise BadCorpus(
-            f"All recordings are of one speaker, {', '.join(speakers)}. Training needs a second one to be measured by: add recordings of "
-            "somebody else, say in transcripts.tsv who speaks, or adapt what ships with the stage adapt, to which one speaker is enough."
-        )
-
-
 def can_synthesise() -> bool:
     """Whether flite and espeak-ng are installed, which speak the synthetic voices."""
     return bool(shutil.which("flite") and shutil.which("espeak-ng"))
@@ -206,8 +194,11 @@ def build(
             raise BadCorpus(f"There are no recordings in {source}. Name a folder with WAV, FLAC, OGG or MP3 files.")
         listed.append(recordings)
         speakers |= {speaker_of(path) for path in tracked} | {speaker for _, speaker, *_ in recordings}
-    if split:
-        _refuse_one_speaker(speakers)
+    if split and len(speakers) < 2:
+        raise BadCorpus(
+            f"All recordings are of one speaker, {', '.join(speakers)}. Training needs a second one to be measured by: add recordings of "
+            "somebody else, say in transcripts.tsv who speaks, or adapt what ships with the stage adapt, to which one speaker is enough."
+        )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "clips.json").unlink(missing_ok=True)  # until the rest is written
     clips: list[dict] = []
@@ -252,8 +243,7 @@ def build(
                 "and one to be measured by (LibriSpeech's ten test-other speakers never train). Add longer recordings."
             )
         texts = [text for speaker, text in said if splits[speaker] == "train" and 20 < len(text) < 160]
-        rng = np.random.default_rng(1)
-        seconds = 0.0
+        rng, seconds = np.random.default_rng(1), 0.0
         bar = tqdm(total=synthetic_minutes, desc="synthetic voices", unit="min")
         while texts and seconds < synthetic_minutes * 60:
             voice, samples, phones = synthesise(texts, rng)

@@ -202,11 +202,7 @@ def _build_denoiser(
     # Weights that know no styles may be adapted as they are; with styles to learn they would be standardised again.
     style = len(DIRECTION_NAMES) if directed or start is None or "no_style" in start else 0
     denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1], style=style))
-    fresh = denoiser.state_dict()
-    fitting = {k for k, v in fresh.items() if start is not None and k in start and start[k].shape == v.shape}
-    if start is not None:
-        denoiser.load_state_dict({k: start[k] if k in fitting else v for k, v in fresh.items()})
-    if len(fitting) < len(fresh):  # from nothing, or with another encoder's features
+    if not denoiser.start_from(start or {}):  # from nothing, or with another encoder's features
         standardise(denoiser, batches)
     return denoiser
 

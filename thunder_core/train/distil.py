@@ -21,7 +21,7 @@ from ..direction import Direction
 from ..engine.diffusion import sample, seeded_noise, solver_steps
 from ..engine.readings import reading
 from ..face.head import Head
-from ..files import part_of
+from ..files import write_file
 from ..networks.denoiser import Denoiser
 from .denoiser import DenoiserLoss
 from .loop import fit, Schedule
@@ -77,7 +77,7 @@ def _sampled(denoiser: Denoiser, motions: MotionSet, rows: list[int], count: int
     """`count` lines of the voices of `rows` with the whole model's takes, from `path` if they were sampled before."""
     if path.exists():
         with np.load(path, allow_pickle=False) as file:
-            return Lines(**{name: file[name] for name in Lines.__dataclass_fields__})
+            return Lines(**file)
     rng, made = np.random.default_rng(seed), []
     by_voice: dict[str, list[int]] = {}
     for i in rows:
@@ -93,9 +93,8 @@ def _sampled(denoiser: Denoiser, motions: MotionSet, rows: list[int], count: int
         item = {name: value.to(device) for name, value in lines.part(slice(None)).items()}
         takes = from_noise(denoiser, item, WHOLE_STEPS)[-1]
         made.append(replace(lines, takes=takes.cpu().numpy().astype(np.float16)))
-    lines = Lines(*(np.concatenate([getattr(each, name) for each in made]) for name in Lines.__dataclass_fields__))
-    with part_of(path) as part, open(part, "wb") as file:
-        np.savez(file, **{name: getattr(lines, name) for name in Lines.__dataclass_fields__})
+    lines = Lines(*map(np.concatenate, zip(*(vars(each).values() for each in made))))
+    write_file(path, lambda file: np.savez(file, **vars(lines)))
     return lines
 
 

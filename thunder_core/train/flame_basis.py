@@ -36,7 +36,9 @@ class FlameBasis:
         head = load_head(self.path)
         if not head.identity.shape[2]:
             raise BadHead(f"{self.path.name} is no FLAME file: choose one, or leave out --flame to train on the bundled head")
-        self.head = _with_mouth(regions.mark(_first(head, coefficients)))
+        # Its first directions move it most.
+        directions, names = np.ascontiguousarray(head.shapedirs[:, :, :coefficients]), head.expression_names[:coefficients]
+        self.head = _with_mouth(regions.mark(replace(head, shapedirs=directions, expression_names=names)))
         self.digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
 
     @cached_property
@@ -54,11 +56,6 @@ class FlameBasis:
         count = min(coefficients.shape[1], self.head.channels)
         result[:, :count] = np.clip(coefficients[:, :count], -MOST, MOST)
         return result
-
-
-def _first(head: Head, count: int) -> Head:
-    """A head with its first expression directions, which move it most."""
-    return replace(head, shapedirs=np.ascontiguousarray(head.shapedirs[:, :, :count]), expression_names=head.expression_names[:count])
 
 
 def _with_mouth(head: Head) -> Head:

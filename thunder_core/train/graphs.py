@@ -21,13 +21,12 @@ from ..engine.network import TRANSPOSED
 from ..engine.speech.mel import BINS
 from ..files import write_file
 from ..networks.denoiser import Denoiser
-from ..networks.encoder import COMPUTED, SpeechEncoder
-from ..networks.running import JudgeOfLips, LOADED, SeenMouth, ShapedSound
-from ..networks.speaker import SpeakerEncoder
+from ..networks.encoder import SpeakerEncoder, SpeechEncoder
+from ..networks.running import JudgeOfLips, KINDS, SeenMouth
+from ..networks.vocoder import Vocoder
 
 _OPERATORS = 17  # version of ONNX's operators
 _FRAMES, _TAKES = 40, 2  # of the inputs that a network is traced with; it takes any number
-_COMPUTED = (COMPUTED, "mel.")  # beginnings of the names of tensors that networks make themselves
 Axes = dict[str, dict[int, str]]
 
 
@@ -50,7 +49,7 @@ def _denoiser(network: Denoiser) -> _Traced:
         "x": torch.randn(_TAKES, _FRAMES, known.motion), "step": torch.tensor([500]), "audio": torch.randn(1, _FRAMES, known.audio),
         "silent": torch.zeros(1, dtype=torch.bool),
     }  # fmt: skip
-    axes: Axes = {"x": {0: "takes", 1: "frames"}, "audio": {1: "frames"}, "estimate": {0: "takes", 1: "frames"}}
+    axes: Axes = {"x": {0: "takes", 1: "frames"}, "audio": {0: "sounds", 1: "frames"}, "estimate": {0: "takes", 1: "frames"}}
     if known.style:
         inputs |= {"style": torch.randn(_TAKES, _FRAMES, known.style), "free": torch.zeros(1, dtype=torch.bool)}
         axes["style"] = {0: "styles", 1: "frames or one"}
@@ -82,7 +81,7 @@ def _m2s(network: SeenMouth) -> _Traced:
     return _Traced(inputs, ["features", "units", "mel"], axes)
 
 
-def _vocoder(network: ShapedSound) -> _Traced:
+def _vocoder(network: Vocoder) -> _Traced:
     known = network.config
     inputs = {
         "mel": torch.randn(1, 2 * _FRAMES, BINS), "units": torch.zeros(1, _FRAMES, dtype=torch.int64),
@@ -105,7 +104,7 @@ def write_graphs(folder: Path) -> list[Path]:
     """Write the graph of every network of a folder of weights that has one; returns the files."""
     written = []
     for name, trace in TRACED.items():
-        network = LOADED[name](folder, name) if (folder / f"{name}.json").exists() else None
+        network = KINDS[name].load(folder, name) if (folder / f"{name}.json").exists() else None
         traced = None if network is None else trace(network)
         if traced is not None:
             written.append((folder / name).with_suffix(GRAPH))
@@ -194,7 +193,7 @@ def graph_of(network: nn.Module, traced: _Traced) -> bytes:
     import onnx
 
     network = copy.deepcopy(network)
-    stored = {name: value for name, value in network.state_dict().items() if not name.startswith(_COMPUTED)}
+    stored = network.state_dict()
     with torch.no_grad():
         for value in stored.values():  # those that are equal by chance would become one
             value.copy_(torch.rand_like(value) + 0.5)

@@ -26,7 +26,7 @@ from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
 from ..networks.curves import evidence, mean, smoothed
-from ..networks.judge import counted, FLOOR, Judge, left_open, TAPS
+from ..networks.judge import astray, counted, FLOOR, Judge, left_open, TAPS
 from ..networks.m2s import MeshToSpeech
 from ..networks.mouth import Mouth
 from .lip_kernels import Kernels, kernels, MAP_REACH, REACH
@@ -48,10 +48,8 @@ _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 
 
 def _delayed(x: np.ndarray, frames: float) -> np.ndarray:
-    at = np.clip(np.arange(len(x)) - frames, 0, len(x) - 1)
-    i = np.minimum(np.floor(at).astype(int), len(x) - 2)
-    w = (at - i)[:, None]
-    return x[i] * (1 - w) + x[i + 1] * w
+    at = np.arange(len(x))
+    return np.stack([np.interp(at - frames, at, column) for column in x.T], 1)
 
 
 def without_closures(x: np.ndarray, opening: np.ndarray) -> np.ndarray:
@@ -71,32 +69,32 @@ def corrupt(x: np.ndarray, other: np.ndarray, opening: np.ndarray, kind: str, rn
 
     `other` is another sentence's, `opening` [T] its lip gap in millimetres.
     """
-    usual = np.ones(len(x))
-    if kind == "off":
-        return shift_frames(x, int(rng.choice([-1, 1])) * OFF_FRAMES), usual
-    if kind == "damped":
-        return DAMPED * x, DAMPED * usual
-    if kind == "still":
-        return 0 * x, 0 * usual
-    if kind == "nothing":
-        return x, usual
-    factor = 1.0
-    if kind == "shift":
-        bad = _delayed(x, rng.choice([-1, 1]) * rng.uniform(0.5, FURTHEST))
-    elif kind == "size":
-        factor = rng.uniform(0.0, 0.8) if rng.random() < 0.7 else rng.uniform(1.25, 3.0)
-        bad = factor * x
-    elif kind == "other":
-        bad = other
-    elif kind == "smooth":
-        bad = gaussian_filter1d(x, rng.uniform(1.0, 4.0), axis=0)
-    elif kind == "open":
-        bad = without_closures(x, opening)
-    elif kind == "shake":
-        rough = gaussian_filter1d(rng.standard_normal(x.shape), rng.uniform(0.5, 2.0), axis=0)
-        bad = x + rough / rough.std(0) * x.std(0) * rng.uniform(0.2, 1.0)
-    else:
-        raise ValueError(kind)
+    usual, factor = np.ones(len(x)), 1.0
+    match kind:
+        case "nothing":
+            return x, usual
+        case "off":
+            return shift_frames(x, int(rng.choice([-1, 1])) * OFF_FRAMES), usual
+        case "damped":
+            return DAMPED * x, DAMPED * usual
+        case "still":
+            return 0 * x, 0 * usual
+        case "shift":
+            bad = _delayed(x, rng.choice([-1, 1]) * rng.uniform(0.5, FURTHEST))
+        case "size":
+            factor = rng.uniform(0.0, 0.8) if rng.random() < 0.7 else rng.uniform(1.25, 3.0)
+            bad = factor * x
+        case "other":
+            bad = other
+        case "smooth":
+            bad = gaussian_filter1d(x, rng.uniform(1.0, 4.0), axis=0)
+        case "open":
+            bad = without_closures(x, opening)
+        case "shake":
+            rough = gaussian_filter1d(rng.standard_normal(x.shape), rng.uniform(0.5, 2.0), axis=0)
+            bad = x + rough / rough.std(0) * x.std(0) * rng.uniform(0.2, 1.0)
+        case _:
+            raise ValueError(kind)
     inside = usual
     if rng.random() < 0.4:  # only for a while, so that the judge learns to locate it
         a = rng.uniform(0, 0.7) * len(x)
@@ -128,15 +126,10 @@ def lip_error(lips: Tensor, truth: Tensor, other: Tensor, size: Tensor | float =
 
     lips, truth, other: offsets [B, T, n, 3], metres; `other` is another sentence's truth.  size [B, T]: of the truth that counts.
     """
-
-    def astray(x: Tensor) -> Tensor:
-        return (x - truth).norm(dim=-1).amax(-1) * 1e3
-
     late, early = (truth[:, np.clip(np.arange(truth.shape[1]) - s, 0, truth.shape[1] - 1)] for s in (-OFF_FRAMES, OFF_FRAMES))
-    unit = torch.stack([astray(late), astray(early), astray(other)]).mean((0, 2))[:, None].clamp_min(LEAST_MM)
+    unit = torch.stack([astray(each, truth) for each in (late, early, other)]).mean((0, 2))[:, None].clamp_min(LEAST_MM)
     size = torch.as_tensor(size, dtype=lips.dtype, device=lips.device).expand(lips.shape[:2])
-    error = (lips - size[..., None, None] * truth).norm(dim=-1).amax(-1) * 1e3
-    return smoothed(error) / (size.mean(1, keepdim=True) * unit)
+    return smoothed(astray(lips, size[..., None, None] * truth)) / (size.mean(1, keepdim=True) * unit)
 
 
 def unposed(lips: Tensor, loud: Tensor) -> Tensor:
@@ -180,11 +173,6 @@ class Lessons:
     def _see(self, motions: np.ndarray) -> Tensor:
         return self.mouth.of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)).to(self.device))
 
-    @staticmethod
-    def _spoken(clip: SampledClip) -> Tensor:
-        """Weight [T] of frames that sound."""
-        return torch.from_numpy(voiced(clip.features[:, -LOUDNESS:].astype(np.float32)))
-
     @torch.no_grad()
     def of(
         self, clip: SampledClip, other: SampledClip, kinds: list[list[str]], rng: np.random.Generator, of_teacher: float = 0.0,
@@ -197,9 +185,9 @@ class Lessons:
         """
         frames = clip.takes.shape[1]
         wrong = np.resize(other.teacher[0].astype(np.float32), clip.teacher[0].shape)
-        elsewhere = self._see(np.resize(other.teacher[0].astype(np.float32), (1, *clip.teacher[0].shape)))[:, :, self.lip]
-        taught, plain, sounds = self._see(clip.teacher), self._see(clip.plain), self._spoken(clip) > 0
-        taken = self._see(clip.takes)
+        elsewhere = self._see(wrong[None])[:, :, self.lip]
+        taught, plain, taken = map(self._see, (clip.teacher, clip.plain, clip.takes))
+        sounds = torch.from_numpy(voiced(clip.features[:, -LOUDNESS:].astype(np.float32))) > 0
         usual = size_of(taken[:, :, self.mouth.lips], taught[:, :, self.mouth.lips], sounds).cpu().numpy()
         motions, whose, sizes = [], [], []
         for number, of_take in enumerate(kinds):

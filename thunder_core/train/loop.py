@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, Protocol, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -60,13 +60,6 @@ def half_precision(device: str, wanted: bool = True) -> torch.autocast:
     kind = torch.device(device).type
     fast = kind != "cpu" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return torch.autocast(kind, torch.bfloat16, enabled=wanted and fast)
-
-
-class InParts(Protocol):
-    """Draws batches from rows of the data, and can be limited to a part of them."""
-
-    def part(self, number: int, count: int) -> Callable[[np.random.Generator], object]:
-        """The same from part `number` of `count`."""
 
 
 def own_part(rows: Sequence[T], number: int, count: int) -> Sequence[T]:
@@ -200,7 +193,7 @@ def fit(
     """Train `model` in place and return it with its averaged weights, in evaluation mode, ready to export.
 
     `batch` draws from a generator seeded by (seed, step), so a resumed run draws the same batches as an uninterrupted one. With more
-    than one process it draws from this one's part of the data, if it is `InParts`.
+    than one process it draws from this one's part of the data, if it has a method `part(number, count)`, which limits it to that part.
     `loss` returns named terms, the same at every step; "total" is minimised. State lies in `folder`/checkpoint.pt, the log in log.jsonl.
     Under torchrun only the first process returns; the others end with SystemExit.
     """
@@ -210,7 +203,7 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     model.to(device).train()
     if processes > 1 and hasattr(batch, "part"):
-        batch = cast(InParts, batch).part(rank, processes)
+        batch = batch.part(rank, processes)
     training = _Training(model, schedule, folder / "checkpoint.pt", device)
     log = _Log(folder / "log.jsonl", training.step, writes=rank == 0)
     while training.step < schedule.steps:

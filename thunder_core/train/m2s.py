@@ -13,10 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..engine.speech.mel import gain
 from ..face.head import Head
 from ..networks.curves import evidence
+from ..networks.encoder import LogMel
 from ..networks.m2s import MeshToSpeech, MeshToSpeechConfig
-from ..networks.mel import gain, LogMel
 from ..networks.mouth import SPACES
 from ..types import FPS
 from .corpus import LONGEST_CROP
@@ -48,8 +49,7 @@ class SpeechBatches:
         """Factor that normalises a row's whole recording to one speech level."""
         if number not in self._gain:
             row = self.motions.rows[number]
-            whole = torch.from_numpy(self.motions.samples(number, 0, row.frames))
-            self._gain[number] = float(gain(whole[None]))
+            self._gain[number] = gain(self.motions.samples(number, 0, row.frames))
         return self._gain[number]
 
     def __call__(self, rng: np.random.Generator) -> dict[str, Tensor]:
@@ -87,19 +87,16 @@ def speech_figures(model: MeshToSpeech, seen: Tensor, item: dict[str, Tensor]) -
     """Figures of a network with input `seen` [B, T, …] on a batch: the terms of its loss, the evidence in nats for the spoken units and for
     those of another clip, and how often its own clip has more."""
     logits, mel = model(seen, item["voices"])
-    true = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"])])
-    other = torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, item["units"].roll(1, 0))])
+    true, other = (
+        torch.stack([evidence(g[None], u, model.unit_log_prior).mean() for g, u in zip(logits, units)])
+        for units in (item["units"], item["units"].roll(1, 0))
+    )
     terms = speech_loss(logits, mel, item)
     return {
         "mel": float(terms["mel"]), "units": float(terms["units"]),
         "evidence_true": float(true.mean()), "evidence_other": float(other.mean()),
         "prefers_own_sound": float((true[:, None] > other[None]).float().mean()),
     }  # fmt: skip
-
-
-def start_from(model: MeshToSpeech, start: dict[str, Tensor]) -> None:
-    """Give a network the weights of another one where names and shapes are the same."""
-    model.load_state_dict({k: start[k] if k in start and start[k].shape == v.shape else v for k, v in model.state_dict().items()})
 
 
 def train_m2s(
@@ -114,7 +111,7 @@ def train_m2s(
     view = SPACES[space](head)
     model = MeshToSpeech(MeshToSpeechConfig(inputs=view.size, space=space, units=UNITS))
     if start:
-        start_from(model, start)
+        model.start_from(start)
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH)
     calibrate(model, lambda item: view.of_packed(item["motion"]), batches, motions)
     view = view.to(device)

@@ -14,6 +14,7 @@ from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from ..engine.network import processors
@@ -24,7 +25,6 @@ from ..types import FPS, RATE
 from .augment import noise
 from .corpus import Corpus
 from .lip_kernels import identity
-from .units import fit_units
 
 VARIANTS = 3  # performances per clip
 LISTENED = 240  # clips used a second time as another person's voice that the face listens to
@@ -48,31 +48,19 @@ class Row:
     listens: bool = False
 
 
-class _Analysis:
-    """Computes a sound's speech features, units and voice. Called from several threads."""
-
-    def __init__(self, encoder: SpeechEncoder, speaker: SpeakerEncoder, units: Units | None):
-        self._encoder, self._speaker, self.units = encoder, speaker, units
-
-    def fit_units(self, corpus: Corpus, rng: np.random.Generator, seed: int) -> None:
-        """Fit the speech units on at most 200 training clips."""
-        clips = corpus.of("train")
-        clips = [clips[i] for i in rng.choice(len(clips), min(200, len(clips)), replace=False)]
-        self.units = fit_units(np.concatenate([self._encoder.analyse(corpus.samples(c))[0] for c in clips])[::2], UNITS, seed)
-
-    def __call__(self, sound: tuple[np.ndarray, bool]) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-        """(frames, features float16 [frames, d], units uint8 [2 · frames], voice [256]) of (samples, whether the face listens to it)."""
-        samples, listens = sound
-        frames = len(samples) // SAMPLES_PER_FRAME
-        hidden, logits = self._encoder.analyse(np.zeros_like(samples) if listens else samples)
-        features = speech_features(hidden, logits, samples, frames).astype(np.float16)
-        units = self.units.over(hidden, frames).astype(np.uint8)
-        return frames, features, units, self._speaker.embed(samples, most_partials=2)
-
-
-def _quiet_sounds(count: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """`count` sounds of noise without a voice, 3 … 8 s long, at any level."""
-    return [noise(int(rng.integers(3, 9)) * RATE, rng).numpy() * float(10 ** rng.uniform(-5, -1.3)) for _ in range(count)]
+def fit_units(features: np.ndarray, count: int, seed: int, rounds: int = 30) -> Units:
+    """Speech units by Lloyd's algorithm on float32 features [M, width]; empty classes restart on random points."""
+    generator = torch.Generator().manual_seed(seed)
+    points = torch.from_numpy(np.ascontiguousarray(features, np.float32))
+    first = torch.randperm(len(points), generator=generator)[torch.arange(count) % len(points)]  # a few seconds have fewer
+    centroids = points[first]
+    for _ in range(rounds):
+        labels = torch.from_numpy(Units(centroids.numpy())(points.numpy()))
+        sums = torch.zeros_like(centroids).index_add_(0, labels, points)
+        sizes = torch.bincount(labels, minlength=count)
+        fresh = points[torch.randint(len(points), (count,), generator=generator)]
+        centroids = torch.where(sizes[:, None] > 0, sums / sizes.clamp_min(1)[:, None], fresh)
+    return Units(centroids.numpy())
 
 
 def extract_features(
@@ -86,12 +74,22 @@ def extract_features(
     """
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(seed)
-    analysis = _Analysis(encoder, speaker, units)
-    if units is None:
-        analysis.fit_units(corpus, rng, seed)
+    if units is None:  # of at most 200 training clips
+        clips = corpus.of("train")
+        clips = [clips[i] for i in rng.choice(len(clips), min(200, len(clips)), replace=False)]
+        units = fit_units(np.concatenate([encoder.analyse(corpus.samples(c))[0] for c in clips])[::2], UNITS, seed)
+
+    def analyse(sound: tuple[np.ndarray, bool]) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
+        """(frames, features float16 [frames, d], units uint8 [2 · frames], voice [256]) of (samples, whether the face listens to it)."""
+        samples, listens = sound
+        frames = len(samples) // SAMPLES_PER_FRAME
+        hidden, logits = encoder.analyse(np.zeros_like(samples) if listens else samples)
+        features = speech_features(hidden, logits, samples, frames).astype(np.float16)
+        return frames, features, units.over(hidden, frames).astype(np.uint8), speaker.embed(samples, most_partials=2)
 
     chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
-    quiet = _quiet_sounds(quiet_clips, rng)
+    # Sounds of noise without a voice, 3 … 8 s long, at any level.
+    quiet = [noise(int(rng.integers(3, 9)) * RATE, rng).numpy() * float(10 ** rng.uniform(-5, -1.3)) for _ in range(quiet_clips)]
     (folder / "quiet.i16").write_bytes((np.concatenate(quiet).clip(-1, 1) * 32767).astype(np.int16).tobytes() if quiet else b"")
 
     train = [i for i in chosen if corpus.clips[i].split == "train"]
@@ -110,7 +108,7 @@ def extract_features(
         (folder / "units.u8").open("wb") as units_file,
         ThreadPool(processors()) as pool,
     ):
-        analysed = tqdm(pool.imap(analysis, sounds()), total=len(names), desc="analysing the corpus", mininterval=10)
+        analysed = tqdm(pool.imap(analyse, sounds()), total=len(names), desc="analysing the corpus", mininterval=10)
         for (split, name, clip, listens), (frames, features, clip_units, voice) in zip(names, analysed):
             features_file.write(features.tobytes())
             units_file.write(clip_units.tobytes())
@@ -120,7 +118,15 @@ def extract_features(
     np.save(folder / "voices.npy", np.stack(voices))
     about = {"width": encoder.feature_width, "encoder": identity(encoder), "rows": rows}
     (folder / "rows.json").write_text(json.dumps(about))
-    return analysis.units
+    return units
+
+
+def open_features(folder: Path) -> tuple[list[Row], np.ndarray, str]:
+    """Rows, features float16 [F, d], and `lip_kernels.identity` of the encoder whose features they are."""
+    about = json.loads((folder / "rows.json").read_text())
+    rows = [Row(**row) for row in about["rows"]]
+    features = np.memmap(folder / "features.f16", np.float16, "r").reshape(rows[-1].start + rows[-1].frames, about["width"])
+    return rows, features, about.get("encoder", "")
 
 
 class MotionSet:
@@ -128,11 +134,8 @@ class MotionSet:
 
     def __init__(self, corpus: Corpus, folder: Path):
         self.corpus = corpus
-        about = json.loads((folder / "rows.json").read_text())
-        self.rows = [Row(**r) for r in about["rows"]]
-        self.encoder = about.get("encoder", "")  # `lip_kernels.identity` of the one whose features these are
-        total = self.rows[-1].start + self.rows[-1].frames
-        self.features = np.memmap(folder / "features.f16", np.float16, "r").reshape(total, about["width"])
+        self.rows, self.features, self.encoder = open_features(folder)
+        total = len(self.features)
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
         self.motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(VARIANTS, total, -1)
         self.directions = np.load(folder / "directions.npy")
@@ -163,7 +166,7 @@ class MotionSet:
         if row.clip < 0:
             a = (row.start - self._quiet_from + start) * SAMPLES_PER_FRAME
             return self._quiet[a : a + n].astype(np.float32) / 32768
-        return self.corpus.stretch(self.corpus.clips[row.clip], start * SAMPLES_PER_FRAME, n)
+        return self.corpus.samples(self.corpus.clips[row.clip], start * SAMPLES_PER_FRAME, n)
 
     def draw(self, numbers: list[int], frames: int, batch: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
         """`batch` random crops: (row number, first frame, variant), rows in proportion to their length."""

@@ -8,8 +8,8 @@ import json
 import multiprocessing
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -24,13 +24,13 @@ from ..types import pack
 from .corpus import Corpus
 from .flame_basis import FlameBasis
 from .lip_kernels import fitted_to, KERNELS
-from .motions import Row, VARIANTS
+from .motions import open_features, Row, VARIANTS
 from .prosody import semitones
 from .teacher import perform
 
 STATE, MOTIONS, DIRECTIONS = "performed.json", "motions.f16", "directions.npy"
 _TOGETHER_SAVED = 100  # clips between two savings of the progress
-_TEACHER = ("direction.py", "face/mechanics.py", "train/performances.py", "train/prosody.py", "train/lip_kernels.py")
+_TEACHER = ("direction.py", "face/mechanics.py", "train/prosody.py", "train/lip_kernels.py")  # what it needs besides its own modules
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,11 @@ class Job:
     coefficients: int = 0
 
 
-@dataclass(frozen=True)
-class _Set:
-    corpus: Corpus
-    rows: list[Row]
-    features: np.ndarray | None  # [F, d], None if the teacher cannot read them
-    basis: FlameBasis | None
+def teacher_code(*more: str) -> bytes:
+    """The teacher's sources and constants, and `more` modules of thunder_core, for checksums of what depends on them."""
+    core = Path(__file__).resolve().parents[1]
+    paths = (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in (*_TEACHER, *more)), KERNELS)
+    return b"".join(path.read_bytes() for path in paths)
 
 
 def animate(
@@ -65,10 +64,10 @@ def animate(
 
     channels: of the bundled head.  basis: the FLAME file whose coefficients the motions are written in instead.
     """
-    job = Job(corpus.folder, Path(folder), tuple(channels), seed)
-    if basis is not None:
-        job = replace(job, flame=basis.path, coefficients=basis.head.channels)
-    rows = _open(job).rows
+    flame = () if basis is None else (basis.path, basis.head.channels)
+    job = Job(corpus.folder, Path(folder), tuple(channels), seed, *flame)
+    _open.cache_clear()
+    _, rows, *_ = _open(job)
     shape = (VARIANTS, rows[-1].start + rows[-1].frames, Columns(job.coefficients or len(channels)).count)
     made_by, done = _made_by(job), _done(job)
     fresh = not done
@@ -99,9 +98,7 @@ def _made_by(job: Job) -> str:
     digest.update((job.folder / "rows.json").read_bytes())
     if job.flame is not None:
         digest.update(repr(job.coefficients).encode() + job.flame.read_bytes())
-    core = Path(__file__).resolve().parents[1]
-    for path in (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in _TEACHER), KERNELS):
-        digest.update(path.read_bytes())
+    digest.update(teacher_code("train/performances.py"))
     return digest.hexdigest()[:16]
 
 
@@ -114,70 +111,59 @@ def _done(job: Job) -> int:
     return about["clips"] if about["made_by"] == _made_by(job) else 0
 
 
-def _open(job: Job) -> _Set:
-    about = json.loads((job.folder / "rows.json").read_text())
-    rows = [Row(**r) for r in about["rows"]]
-    features = None
-    if about.get("encoder") == fitted_to():
-        features = np.memmap(job.folder / "features.f16", np.float16, "r").reshape(rows[-1].start + rows[-1].frames, about["width"])
-    return _Set(Corpus(job.corpus), rows, features, None if job.flame is None else FlameBasis(job.flame, job.coefficients))
+@lru_cache(1)
+def _open(job: Job) -> tuple[Corpus, list[Row], np.ndarray | None, FlameBasis | None]:
+    """The corpus, its rows, features [F, d] (None if the teacher cannot read them), and the basis of the motions; once in a process."""
+    rows, features, encoder = open_features(job.folder)
+    return (
+        Corpus(job.corpus),
+        rows,
+        features if encoder == fitted_to() else None,
+        None if job.flame is None else FlameBasis(job.flame, job.coefficients),
+    )
 
 
 def _performed(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Each clip's performances, in order of `numbers`."""
     if workers <= 1 or len(numbers) < 2:
-        yield from map(partial(_perform, job, _open(job)), numbers)
+        yield from map(partial(_perform, job), numbers)
         return
     kept = {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     os.environ.update(dict.fromkeys(kept, "1"))  # what a process inherits: its libraries start no threads of their own
     try:
-        with multiprocessing.get_context("spawn").Pool(min(workers, len(numbers)), _begin, (job,)) as pool:
-            yield from pool.imap(_perform_here, numbers, chunksize=4)
+        with multiprocessing.get_context("spawn").Pool(min(workers, len(numbers)), torch.set_num_threads, (1,)) as pool:
+            yield from pool.imap(partial(_perform, job), numbers, chunksize=4)
     finally:
         for name, value in kept.items():
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _begin(job: Job) -> None:
-    """In a process of the pool: open the set once."""
-    torch.set_num_threads(1)
-    _HERE["job"], _HERE["set"] = job, _open(job)
-
-
-def _perform_here(number: int) -> tuple[np.ndarray, np.ndarray]:
-    return _perform(_HERE["job"], _HERE["set"], number)
-
-
-_HERE: dict = {}  # state of a worker process of the pool
-
-
-def _perform(job: Job, given: _Set, number: int) -> tuple[np.ndarray, np.ndarray]:
+def _perform(job: Job, number: int) -> tuple[np.ndarray, np.ndarray]:
     """(motions float16 [VARIANTS, frames, channels + 9], directions [VARIANTS, DIRECTION_NAMES]) of a clip."""
-    row, channels, names = given.rows[number], list(job.channels), job.channels
-    if given.basis is not None:
-        names = given.basis.head.expression_names
-    columns = Columns(len(names)).count
+    corpus, rows, all_features, basis = _open(job)
+    row, channels = rows[number], list(job.channels)
+    names = channels if basis is None else list(basis.head.expression_names)
     captured = pitch = features = None
     speaker = row.speaker
     if row.clip < 0:
         phones, heard = np.full(4 * row.frames, SILENCE, np.uint8), np.full((row.frames, 2), -1.0, np.float32)
         speaker = f"{speaker} {number}"  # nobody speaks: a face at rest, of another person every time
     else:
-        clip = given.corpus.clips[row.clip]
-        phones, samples = given.corpus.phones(clip), given.corpus.samples(clip)
+        clip = corpus.clips[row.clip]
+        phones, samples = corpus.phones(clip), corpus.samples(clip)
         heard, pitch = loudness(samples, row.frames), semitones(samples, row.frames)
-        captured = None if row.listens else given.corpus.tracked(clip, columns)
+        captured = None if row.listens else corpus.tracked(clip, Columns(len(names)).count)
         if row.listens:
             speaker = f"{speaker} {number}"  # the listener is another person than the speaker
-        elif given.features is not None:
-            features = given.features[row.start : row.start + row.frames].astype(np.float32)
+        elif all_features is not None:
+            features = all_features[row.start : row.start + row.frames].astype(np.float32)
     motions, directions = [], []
     for variant in range(VARIANTS):
         rng = np.random.default_rng([job.seed, number, variant])
         direction = Direction.of_clip(speaker, rng)
         motion = perform(phones, heard, channels, rng, direction, pitch, row.listens, features)
-        x = pack(motion if given.basis is None else given.basis.of_bundled(motion, channels))
-        motions.append((x if captured is None else completed(captured, x, list(names))).astype(np.float16))
+        x = pack(motion if basis is None else basis.of_bundled(motion, channels))
+        motions.append((x if captured is None else completed(captured, x, names)).astype(np.float16))
         directions.append(direction.vector() if captured is None else np.full(len(DIRECTION_NAMES), np.nan, np.float32))
     return np.stack(motions), np.stack(directions)
 

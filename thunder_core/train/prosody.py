@@ -52,11 +52,6 @@ class Prosody:
         """(start, end), s, of the silences between phrases."""
         return [(end, start) for (_, end), (start, _) in zip(self.phrases, self.phrases[1:])]
 
-    @property
-    def boundaries(self) -> np.ndarray:
-        """Times, s, at which phrases start and end."""
-        return np.array(sorted(t for phrase in self.phrases for t in phrase))
-
 
 def semitones(samples: np.ndarray, frames: int) -> np.ndarray:
     """Pitch [frames] of float32 samples at 16 kHz: semitones above the voice's median, 0 where nothing is voiced."""
@@ -124,5 +119,4 @@ def _accents(loud: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray) -> 
     standing = np.where(spoken, standing, standing[spoken].min())
     peaks, rises = filters.peaks(np.pad(standing, 1, constant_values=standing.min()), _APART, _PROMINENT)
     keep = spoken[peaks - 1] & (standing[peaks - 1] > 0)
-    weights = np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)
-    return (peaks[keep] - 1) / FPS, weights
+    return (peaks[keep] - 1) / FPS, np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)

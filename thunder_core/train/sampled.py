@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +21,12 @@ from ..direction import AXES, Direction, DIRECTION_NAMES, MOODS
 from ..engine.readings import emphasised, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Thunder, VoiceFeatures
-from ..files import part_of
+from ..files import write_file
 from ..request import NORMAL
 from ..types import FPS, pack, RATE
 from .corpus import Clip, Corpus
-from .lip_kernels import fitted_to, identity, KERNELS
+from .lip_kernels import fitted_to, identity
+from .performances import teacher_code
 from .prosody import semitones
 from .teacher import perform
 
@@ -36,14 +37,6 @@ REFERENCES = 2  # teacher performances averaged into a take's reference, since t
 SPREAD, GUIDANCE = 0.5, 1.0  # the user's defaults, at normal quality: for the clips the judge is validated on
 # Drawn per training clip; 0 steps: normal quality.
 _SPREADS, _STEPS, _GUIDANCES = (0.0, 0.2, 0.5, 1.0), (0, 5, 8, 12, 20), (1.0, 1.0, 1.5, 2.0)
-_OTHERS = (
-    "engine/readings.py",
-    "engine/speech/phrasing.py",
-    "direction.py",
-    "face/mechanics.py",
-    "train/prosody.py",
-    "train/lip_kernels.py",
-)
 _ENERGY_COLUMN = DIRECTION_NAMES.index("energy")
 _ENERGY = AXES[_ENERGY_COLUMN]
 _STRESSED = np.array([name in ("energy", "articulation") for name in DIRECTION_NAMES])  # what differs on a stressed word's lips
@@ -80,12 +73,11 @@ class SampledClip:
     def load(path: Path) -> SampledClip:
         """The clip that `save` wrote."""
         with np.load(path, allow_pickle=False) as file:
-            return SampledClip(**{field.name: file[field.name] for field in fields(SampledClip)})
+            return SampledClip(**file)
 
     def save(self, path: Path) -> None:
         """Whole or not at all."""
-        with part_of(path) as part, open(part, "wb") as file:
-            np.savez(file, **{field.name: getattr(self, field.name) for field in fields(self)})
+        write_file(path, lambda file: np.savez(file, **vars(self)))
 
 
 def folder_of(cache: Path, weights: Path, seed: int) -> Path:
@@ -93,9 +85,7 @@ def folder_of(cache: Path, weights: Path, seed: int) -> Path:
     digest = hashlib.sha256(repr((_CONTENT, seed, REFERENCES, _SPREADS, _STEPS, _GUIDANCES, LEAST_FRAMES, MOST_FRAMES)).encode())
     for path in (weights / f"{name}.safetensors" for name in _WEIGHTS):
         digest.update(path.read_bytes() if path.exists() else b"")
-    core = Path(__file__).resolve().parents[1]
-    for path in (*sorted(Path(__file__).parent.glob("teacher*.py")), *(core / name for name in _OTHERS), KERNELS):
-        digest.update(path.read_bytes())
+    digest.update(teacher_code("engine/readings.py", "engine/speech/phrasing.py"))
     return cache / "takes" / digest.hexdigest()[:16]
 
 
@@ -135,31 +125,30 @@ def sample_takes(corpus: Corpus, thunder: Thunder, channels: list[str], folder: 
 
 @dataclass(frozen=True)
 class _Plan:
-    """Takes that are sampled together. asked, directions: float32 [k, DIRECTION_NAMES], requested ones and readings of them.
-    spreads [k]: of the readings."""
+    """Takes that are sampled together. asked: float32 [k, DIRECTION_NAMES], requested directions.  spreads [k]: of their readings."""
 
     seeds: list[int]
     asked: np.ndarray
-    directions: np.ndarray
     spreads: list[float]
-    steps: int
-    guidance: float
+    steps: int = 0
+    guidance: float = GUIDANCE
+
+    @property
+    def directions(self) -> np.ndarray:
+        """The readings of the requested directions, float32 [k, DIRECTION_NAMES]."""
+        return np.concatenate([reading(one[None], s, spread) for one, s, spread in zip(self.asked, self.seeds, self.spreads)])
 
 
 def _usual_plan(number: int) -> _Plan:
     seeds = [number * WATCHED_TAKES + i for i in range(WATCHED_TAKES)]
-    asked = np.tile(Direction().vector(), (len(seeds), 1))
-    directions = np.concatenate([reading(one[None], s, SPREAD) for one, s in zip(asked, seeds)])
-    return _Plan(seeds, asked, directions, [SPREAD] * len(seeds), 0, GUIDANCE)
+    return _Plan(seeds, np.tile(Direction().vector(), (len(seeds), 1)), [SPREAD] * len(seeds))
 
 
 def _mood_plan(number: int) -> _Plan:
     """In every mood, and in none: exactly as requested, and around that."""
-    asked = np.repeat([Direction(mood=mood).vector() for mood in MOODS], 2, axis=0)
     spreads = [0.0, SPREAD] * len(MOODS)
     seeds = [number * len(spreads) + i for i in range(len(spreads))]
-    directions = np.concatenate([reading(one[None], s, spread) for one, s, spread in zip(asked, seeds, spreads)])
-    return _Plan(seeds, asked, directions, spreads, 0, GUIDANCE)
+    return _Plan(seeds, np.repeat([Direction(mood=mood).vector() for mood in MOODS], 2, axis=0), spreads)
 
 
 def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
@@ -169,8 +158,7 @@ def _training_plans(number: int, seed: int) -> Iterator[_Plan]:
         seeds = [int(s) for s in rng.integers(1 << 30, size=half)]
         asked = [(Direction() if rng.random() < 0.5 else Direction.of_clip(str(rng.integers(1 << 32)), rng)).vector() for _ in seeds]
         spreads = [float(x) for x in rng.choice(_SPREADS, half)]
-        played = [reading(one[None], s, x) for one, s, x in zip(asked, seeds, spreads)]
-        yield _Plan(seeds, np.stack(asked), np.concatenate(played), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
+        yield _Plan(seeds, np.stack(asked), spreads, int(rng.choice(_STEPS)), float(rng.choice(_GUIDANCES)))
 
 
 def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[str], plans, aligned: bool) -> SampledClip:

@@ -26,8 +26,7 @@ OPEN_MM, WIDE_MM = 8.0, 3.0  # opening and width at which the cues `open` and `w
 def pulse(frames: int, at: float, rise: float, fall: float) -> np.ndarray:
     """A bump [T] that peaks at `at` s, rising over `rise` s and falling over `fall` s."""
     t = np.arange(frames) / FPS - at
-    x = np.clip(np.where(t < 0, 1 + t / rise, 1 - t / fall), 0, 1)
-    return smoothstep(x)
+    return smoothstep(np.clip(np.where(t < 0, 1 + t / rise, 1 - t / fall), 0, 1))
 
 
 @dataclass(frozen=True)
@@ -163,12 +162,9 @@ def gestures(cues: Cues, names: Sequence[str], direction: Direction, rng: np.ran
     made: dict[str, np.ndarray] = {}
 
     def put(channel: str, values: np.ndarray, leaning: bool = False) -> None:
-        both = sides(channel, names)
-        if leaning:
-            both = both[stronger : stronger + 1] if len(both) == 2 else both
-            factors = [1.0]
-        else:
-            factors = [1 + lean, 1 - lean] if len(both) == 2 else [1.0]
+        both, factors = sides(channel, names), (1 + lean, 1 - lean)
+        if len(both) == 1 or leaning:
+            both, factors = both[-1:] if stronger else both[:1], (1.0,)
         for name, factor in zip(both, factors):
             made[name] = made.get(name, 0.0) + factor * values
 

@@ -85,10 +85,10 @@ class Plan:
     breaths: list[tuple[float, float]] = field(default_factory=list)  # (start of the inhalation in s, its amount)
 
 
-def _silences(voice: Prosody) -> list[tuple[float, float]]:
-    """(start, end), s, of everything between phrases, before the first and behind the last."""
+def silences(voice: Prosody, longer: float = 0.0) -> list[tuple[float, float]]:
+    """(start, end), s, of everything longer than this between phrases, before the first and behind the last."""
     edges = [0.0, *(t for phrase in voice.phrases for t in phrase), voice.seconds]
-    return [(a, b) for a, b in zip(edges[::2], edges[1::2]) if b > a]
+    return [(a, b) for a, b in zip(edges[::2], edges[1::2]) if b - a > longer]
 
 
 def _about(rng: np.random.Generator, spread: float) -> float:
@@ -103,9 +103,8 @@ def speaking(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
     _take_poses(plan, voice, home, manner, rng)
     _hold_brows(plan, voice, manner, rng)
     _look(plan, voice, manner, rng)
-    for start, end in _silences(voice):
-        if end - start > _LONG:
-            _idle(plan, start, end, home, manner, rng)
+    for start, end in silences(voice, longer=_LONG):
+        _idle(plan, start, end, home, manner, rng)
     before = 0.0
     for start, end in voice.phrases:
         if start - before >= 0.3 and rng.random() < 0.9:
@@ -139,9 +138,8 @@ def listening(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
         if rng.random() < 0.22 * w * manner.nods:
             down = rng.uniform(0.15, 0.2) / manner.tempo
             plan.nods.append(Nod(t + late, np.array([manner.nods * rng.uniform(1.0, 2.2), 0, 0]), down, 1.4 * down, t + late))
-    for start, end in _silences(voice):
-        if end - start > _LONG:
-            _idle(plan, start, end, home, manner, rng)
+    for start, end in silences(voice, longer=_LONG):
+        _idle(plan, start, end, home, manner, rng)
     return _finished(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], manner, rng)
 
 

@@ -27,8 +27,7 @@ def presence(phones: np.ndarray, frames: int) -> np.ndarray:
     active = filters.highest(active, 13, origin=-1) if len(active) > 13 else active
     active = filters.gaussian(np.pad(active, 40, mode="edge"), 6.0)[40:-40]
     at = (np.arange(frames) * 4).clip(0, len(active) - 1)
-    x = np.clip((active[at] - 0.08) / 0.84, 0, 1)
-    return smoothstep(x)
+    return smoothstep(np.clip((active[at] - 0.08) / 0.84, 0, 1))
 
 
 def wander(frames: int, rng: np.random.Generator, hertz: float) -> np.ndarray:

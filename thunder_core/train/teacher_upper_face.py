@@ -18,7 +18,7 @@ from ..engine.gestures.layer import eased
 from ..types import FPS
 from .prosody import Prosody
 from .teacher_manner import Manner, manner_of
-from .teacher_plan import listening, Look, Nod, Plan, Raise, speaking
+from .teacher_plan import listening, Look, Nod, Plan, Raise, silences, speaking
 
 _FINE = 4  # steps per frame in which the neck is moved
 _SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))  # Hz, and degrees of nod, turn and tilt
@@ -60,8 +60,7 @@ def _clock(voice: Prosody, tempo: float) -> np.ndarray:
     """Time [T], s, that runs as usual in speech, hardly in pauses, slowly in long silence."""
     t = np.arange(voice.frames) / FPS
     rate = np.where(filters.lowest(voice.spoken.astype(float), _CLOCK_AHEAD) > 0, 1.0, _PAUSE_CLOCK)  # phrases end slowly
-    edges = [0.0, *(t for phrase in voice.phrases for t in phrase), voice.seconds]
-    for a, b in zip(edges[::2], edges[1::2]):
+    for a, b in silences(voice):
         rate[(t > a + 1.5) & (t < b - 0.3)] = _IDLE_CLOCK
     return np.cumsum(filters.gaussian(rate, _CLOCK_EASE, mode="nearest")) / FPS * tempo
 

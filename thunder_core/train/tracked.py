@@ -2,13 +2,13 @@
 """Reads tracked performances, so that a studio can train on its own captures: `.npz` motion with its sound next to it.
 
 The format is docs/reference/tracked.md. Channels are read by name, in any order and of any number; coefficients without names belong to
-another basis (FLAME's) and need a retarget. Any frame rate becomes 25 fps. FACEGOOD's public recordings, with their own rig's channels, are
-converted into the same format by `convert_facegood`.
+another basis (FLAME's), which is trained on with --flame. Any frame rate becomes 25 fps. FACEGOOD's public recordings, with their own
+rig's channels, are converted into the same format by `convert_facegood`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,6 @@ from .flame_basis import FlameBasis
 from .recording import read_recording
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
-Retarget = Callable[[np.ndarray], np.ndarray]  # coefficients [T, b] of another basis → the head's channels [T, n]
 _ROTATIONS = {"head": ("head", "pose"), "eyes": ("eyes",)}
 _NEARLY_WHOLE = 0.5  # largest difference in length between motion and sound of one performance, seconds
 _MOST_RADIANS = 2.0  # largest turn of a jaw, neck or eye in radians; larger values are degrees
@@ -74,26 +73,23 @@ def _numbers(path: Path, data: dict, name: str, width: int | None, frames: int |
     return x
 
 
-def _channels(path: Path, data: dict, coefficients: np.ndarray, channels: list[str], retarget: Retarget | None) -> np.ndarray:
-    """Coefficients [T, b] in the file's own basis → [T, n] on the head's channels."""
-    if "channels" in data:
-        names = [str(n) for n in np.asarray(data["channels"]).ravel()]
-        if len(names) != coefficients.shape[1] or len(set(names)) != len(names):
-            raise BadTracking(f"{path.name} names {len(set(names))} channels for {coefficients.shape[1]} columns. Name each column once.")
-        known = [n for n in names if n in channels]
-        if not known:
-            raise BadTracking(
-                f"No channel of {path.name} ({', '.join(names[:3])} …) is one of the head's. Rename them; see docs/reference/tracked.md."
-            )
-        out = np.zeros((len(coefficients), len(channels)))
-        for name in known:
-            out[:, channels.index(name)] = coefficients[:, names.index(name)]
-        return out
-    if retarget is None:
-        raise BadTracking(f"{path.name} has coefficients without channel names: another head's basis. Say which head they move (retarget).")
-    out = np.asarray(retarget(coefficients), np.float64)
-    if out.shape != (len(coefficients), len(channels)) or not np.isfinite(out).all():
-        raise BadTracking(f"Retargeting {path.name} gave shape {out.shape} where {(len(coefficients), len(channels))} was needed.")
+def _channels(path: Path, data: dict, values: np.ndarray, channels: list[str]) -> np.ndarray:
+    """Values [T, b] of the file's own channels → [T, n] on the head's."""
+    if "channels" not in data:
+        raise BadTracking(
+            f"{path.name} has coefficients without channel names: another head's basis. Name the channels, or train on the FLAME file that "
+            "they move (--flame)."
+        )
+    names = [str(n) for n in np.asarray(data["channels"]).ravel()]
+    if len(names) != values.shape[1] or len(set(names)) != len(names):
+        raise BadTracking(f"{path.name} names {len(set(names))} channels for {values.shape[1]} columns. Name each column once.")
+    known = [n for n in names if n in channels]
+    if not known:
+        raise BadTracking(
+            f"No channel of {path.name} ({', '.join(names[:3])} …) is one of the head's. Rename them; see docs/reference/tracked.md."
+        )
+    out = np.zeros((len(values), len(channels)))
+    out[:, [channels.index(n) for n in known]] = values[:, [names.index(n) for n in known]]
     return out
 
 
@@ -109,18 +105,12 @@ def resample(x: np.ndarray, fps: float, to: float = FPS, rotations: bool = False
     return np.stack([np.interp(at, np.arange(len(x)), x[:, c]) for c in range(x.shape[1])], 1)
 
 
-def speaker_of(path: Path) -> str:
-    """Who performs a tracked sequence: as it says, or its file's name. Raises BadTracking."""
-    return _speaker(path, _load(path))
+def speaker_of(path: Path, data: dict | None = None) -> str:
+    """Who performs a tracked sequence: as it (or its arrays) says, or its file's name. Raises BadTracking."""
+    return str((data or _load(path)).get("speaker", "")) or path.stem
 
 
-def _speaker(path: Path, data: dict) -> str:
-    return str(data.get("speaker", "")) or path.stem
-
-
-def read_tracked(
-    path: Path, channels: list[str], retarget: Retarget | None = None, basis: FlameBasis | None = None
-) -> tuple[Motion, str, dict]:  # fmt: skip
+def read_tracked(path: Path, channels: list[str], basis: FlameBasis | None = None) -> tuple[Motion, str, dict]:
     """(Motion at 25 fps on `channels`, speaker, all arrays of the file) of a tracked sequence. Raises BadTracking.
 
     basis: the FLAME file in whose coefficients the motion is given instead; a sequence without channel names is taken to be its own.
@@ -141,12 +131,12 @@ def read_tracked(
                 f"{name} in {path.name} turns by {np.abs(x).max():.1f}, too far for radians. Save rotation vectors in radians."
             )
     own = basis is not None and "channels" not in data
-    expression = basis.own(coefficients) if own else np.clip(_channels(path, data, coefficients, channels, retarget), -1.0, 1.5)
+    expression = basis.own(coefficients) if own else np.clip(_channels(path, data, coefficients, channels), -1.0, 1.5)
     still = {part: None if x is None else resample(x, fps, rotations=True).astype(np.float32) for part, x in turns.items()}
     motion = Motion(resample(expression, fps).astype(np.float32), resample(jaw, fps, rotations=True).astype(np.float32), **still)
     if basis is not None and not own:
         motion = basis.of_bundled(motion, channels)
-    return motion, _speaker(path, data), data
+    return motion, speaker_of(path, data), data
 
 
 def _sound(path: Path) -> np.ndarray:
@@ -160,22 +150,19 @@ def _sound(path: Path) -> np.ndarray:
         raise BadTracking(f"{files[0].name} cannot be read as sound ({error}). Save it as WAV.") from None
 
 
-def tracked_clips(
-    folder: Path, channels: list[str], retarget: Retarget | None = None, measuring: bool = False, basis: FlameBasis | None = None
-) -> Iterator[tuple[str, str, np.ndarray, Motion]]:
+def tracked_clips(folder: Path, channels: list[str], basis: FlameBasis | None = None) -> Iterator[tuple[str, str, np.ndarray, Motion]]:
     """(name, speaker, samples [n] at 16 kHz, Motion at 25 fps) of every tracked sequence below a folder, by name.
 
     Sound and motion start together and are cut to the shorter; a difference over half a second is an error. Sequences marked `measuring`
-    (not to be trained on) are refused unless `measuring` is set. retarget: coefficients of sequences without channel names [T, b] →
-    channels [T, n].  basis: as `read_tracked`. Raises BadTracking, naming the file.
+    (not to be trained on) are refused.  basis: as `read_tracked`. Raises BadTracking, naming the file.
     """
     folder = Path(folder)
     paths = sorted(folder.rglob("*.npz"))
     if not paths:
         raise BadTracking(f"There are no tracked sequences (.npz) in {folder.name}. See docs/reference/tracked.md for their format.")
     for path in paths:
-        motion, speaker, data = read_tracked(path, channels, retarget, basis)
-        if bool(np.asarray(data.get("measuring", False))) and not measuring:
+        motion, speaker, data = read_tracked(path, channels, basis)
+        if data.get("measuring", False):
             raise BadTracking(f"{path.name} is marked as a face to measure against, not to train on. Take it out of the folder.")
         samples = _sound(path)
         seconds = len(samples) / RATE
@@ -184,9 +171,7 @@ def tracked_clips(
                 f"{path.name} lasts {motion.frames / FPS:.1f} s and its sound {seconds:.1f} s. Cut them to the same stretch; is fps right?"
             )
         frames = min(motion.frames, int(seconds * FPS))
-        parts = (motion.expression, motion.jaw, motion.head, motion.eyes)
-        cut = Motion(*(None if x is None else x[:frames] for x in parts))
-        yield str(path.relative_to(folder).with_suffix("")), speaker, samples[: round(frames / FPS * RATE)], cut
+        yield str(path.relative_to(folder).with_suffix("")), speaker, samples[: round(frames / FPS * RATE)], motion.part(slice(frames))
 
 
 # FACEGOOD's rig: the head's channels for each of its channels, with weights. Left and right are derived;
@@ -214,25 +199,17 @@ _SIDES = {"l": "Left", "r": "Right"}
 def facegood_motion(weights: np.ndarray, names: list[str], channels: list[str], fps: float) -> Motion:
     """FACEGOOD's rig channels [T, 116] by name → a Motion on the head's channels, at the same rate."""
     out, jaw = np.zeros((len(weights), len(channels))), np.zeros((len(weights), 3))
-
-    def add(target, value):
-        if target in channels:
-            out[:, channels.index(target)] += value
-
     for name, value in zip(names, np.asarray(weights, np.float64).T):
         if name == "mouth_stretch_c":
             jaw[:, 0] += FACEGOOD_JAW_RADIANS * value
         elif name in ("jaw_sideways_l", "jaw_sideways_r"):
             jaw[:, 1] += 0.12 * value * (1 if name.endswith("l") else -1)
-        elif name in FACEGOOD:
-            target, gain = FACEGOOD[name]
-            add(target, gain * value)
-        elif name[:-1] in FACEGOOD and name[-1] in _SIDES:
-            target, gain = FACEGOOD[name[:-1]]
+        else:
+            target, gain = FACEGOOD.get(name) or FACEGOOD.get(name[:-1], ("", 0.0))
+            if name not in FACEGOOD and target not in channels:  # else ours has one channel for both sides
+                target += _SIDES.get(name[-1], "")
             if target in channels:
-                add(target, gain * value)  # one channel for both sides of ours
-            else:
-                add(target + _SIDES[name[-1]], gain * value)
+                out[:, channels.index(target)] += gain * value
     return Motion(np.clip(out, 0, 1.2).astype(np.float32), jaw.astype(np.float32), fps=fps)
 
 

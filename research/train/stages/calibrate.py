@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 from research.faces.calibrate import calibrate
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.train.lip_kernels import KERNELS
-from thunder_core.train.stages.workspace import Workspace
+from thunder_core.train.stages import option
+from thunder_core.train.workspace import Workspace
 
 HELP = "fit the teacher's lip kernels to measured lips"
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add this stage's options."""
-    parser.add_argument("data", type=Path, help="folder with lips/ and lips_more/")
-    parser.add_argument("--everybody", action="store_true", help="fit to all clips, those of the split `check` too")
+OPTIONS = (
+    option("data", type=Path, help="folder with lips/ and lips_more/"),
+    option("--everybody", action="store_true", help="fit to all clips, those of the split `check` too"),
+)
 
 
 def run(workspace: Workspace, args: Namespace) -> str:

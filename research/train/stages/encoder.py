@@ -3,22 +3,21 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 from research.train.encoder import SMALL_WAVE, train_encoder
 from thunder_core.engine.speech.encoder import EncoderConfig
 from thunder_core.train.loop import Schedule
-from thunder_core.train.stages.workspace import add_optimisation, without_buffers, Workspace
+from thunder_core.train.stages import optimisation, option
+from thunder_core.train.workspace import Workspace
 
 HELP = "train the speech encoder"
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add this stage's options."""
-    add_optimisation(parser, 3600, 1.2e-3)
-    parser.add_argument("--wave", action="store_true", help="a Wav2Vec2Model of the waveform instead of filter banks and a conformer")
-    parser.add_argument("--adopt", type=Path, help="local folder of a pretrained Wav2Vec2, HuBERT or WavLM network to take its place")
+OPTIONS = (
+    *optimisation(3600, 1.2e-3),
+    option("--wave", action="store_true", help="a Wav2Vec2Model of the waveform instead of filter banks and a conformer"),
+    option("--adopt", type=Path, help="local folder of a pretrained Wav2Vec2, HuBERT or WavLM network to take its place"),
+)
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:
@@ -27,7 +26,7 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     config = EncoderConfig(body=SMALL_WAVE) if args.wave else EncoderConfig()
     network, figures = train_encoder(workspace.corpus(), workspace.runs / "encoder", schedule, config, args.adopt, workspace.device)
     workspace.export(
-        "encoder", without_buffers(network.state_dict()), network.settings(),
+        "encoder", network.state_dict(), network.settings(),
         "speech encoder, frame-wise phones", "corpus, training voices", schedule, figures,
     )  # fmt: skip
     return figures

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 from research.faces.head_motion import HeadStatistics, measured, STATISTICS, WINDOW, with_heads
@@ -12,15 +12,14 @@ from research.faces.real_faces import solved_clips
 from thunder_core.channels import Columns
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.train.recording import read_recording
-from thunder_core.train.stages.workspace import Workspace
+from thunder_core.train.stages import option
+from thunder_core.train.workspace import Workspace
 
 HELP = "the corpus with heads drawn from real people's statistics (docs/training.md)"
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add this stage's options."""
-    parser.add_argument("--to", type=Path, help="cache to write: the corpus and its performances, with other heads")
-    parser.add_argument("--measure", type=Path, help="folder of solved faces: measure the statistics again first")
+OPTIONS = (
+    option("--to", type=Path, help="cache to write: the corpus and its performances, with other heads"),
+    option("--measure", type=Path, help="folder of solved faces: measure the statistics again first"),
+)
 
 
 def run(workspace: Workspace, args: Namespace) -> str:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 
@@ -14,17 +14,16 @@ from research.train.opening import fit_opening
 from thunder_core.engine.speech.encoder import SpeechEncoder
 from thunder_core.engine.speech.features import OPENING as NAME
 from thunder_core.files import hash_of
-from thunder_core.train.stages.workspace import Workspace
+from thunder_core.train.stages import option
+from thunder_core.train.workspace import Workspace
 from thunder_core.types import RATE
 
 HELP = "fit what the encoder's inner layers tell of measured lips, for the score"
 _MOST_SECONDS = 12  # of each recording of the corpus
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add this stage's options."""
-    parser.add_argument("lips", type=Path)
-    parser.add_argument("--clips", type=int, default=200, help="of the corpus, over which the layers vary")
+OPTIONS = (
+    option("lips", type=Path),
+    option("--clips", type=int, default=200, help="of the corpus, over which the layers vary"),
+)
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:

@@ -3,26 +3,25 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
-from thunder_core.networks.systems.clip_images import ClipImages
+from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.train.denoiser import M2S_WEIGHT
-from thunder_core.train.stages.workspace import version, Workspace
+from thunder_core.train.stages import option
+from thunder_core.train.workspace import version, Workspace
 
 HELP = "train every system of the paper's comparison (docs/training.md)"
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add this stage's options."""
-    parser.add_argument("--steps", type=int, default=Budget.steps, help="of every system's base, without the mesh-to-speech loss")
-    parser.add_argument("--together-steps", type=int, default=Budget.together, help="of each row after it, with or without the loss")
-    parser.add_argument("--batch", type=int, default=Budget.batch, help="crops of 70 frames in a step")
-    parser.add_argument("--m2s-weight", type=float, default=M2S_WEIGHT, help="of L_m2s beside the reconstruction")
-    parser.add_argument("--clip", type=Path, help="folder of a CLIP network of transformers: Media2Face sees pictures through it")
-    parser.add_argument("--seeds", type=int, nargs="+", help="one chain each (three for the table: 1 2 3); default: --seed")
-    parser.add_argument("--only", nargs="+", default=[], metavar="ROW", help="rows of the table, e.g. flameformer 'thunder-t*'")
+OPTIONS = (
+    option("--steps", type=int, default=Budget.steps, help="of every system's base, without the mesh-to-speech loss"),
+    option("--together-steps", type=int, default=Budget.together, help="of each row after it, with or without the loss"),
+    option("--batch", type=int, default=Budget.batch, help="crops of 70 frames in a step"),
+    option("--m2s-weight", type=float, default=M2S_WEIGHT, help="of L_m2s beside the reconstruction"),
+    option("--clip", type=Path, help="folder of a CLIP network of transformers: Media2Face sees pictures through it"),
+    option("--seeds", type=int, nargs="+", help="one chain each (three for the table: 1 2 3); default: --seed"),
+    option("--only", nargs="+", default=[], metavar="ROW", help="rows of the table, e.g. flameformer 'thunder-t*'"),
+)
 
 
 def run(workspace: Workspace, args: Namespace) -> str:

@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 from research.faces.real_faces import solve_folder
-from thunder_core.train.stages.workspace import Workspace
+from thunder_core.train.stages import option
+from thunder_core.train.workspace import Workspace
 
 HELP = "follow tracked real faces with the head: sequences to measure against (docs/reference/tracked.md)"
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add this stage's options."""
-    parser.add_argument("lips", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--clips", nargs="+", help="only these")
+OPTIONS = (
+    option("lips", type=Path),
+    option("out", type=Path),
+    option("--clips", nargs="+", help="only these"),
+)
 
 
 def run(workspace: Workspace, args: Namespace) -> object:

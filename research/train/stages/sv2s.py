@@ -3,24 +3,22 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 from pathlib import Path
 
 from research.train.lip_video import chosen, film
 from research.train.sv2s import NAME, train_sv2s
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import FRAMES
-from thunder_core.train.stages.m2s import start_file, start_weights
-from thunder_core.train.stages.workspace import add_optimisation, Workspace
+from thunder_core.train.stages import optimisation, option, start_weights
+from thunder_core.train.workspace import Workspace
 
 HELP = "train silent video to speech, mesh-to-speech's reference"
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add this stage's options."""
-    add_optimisation(parser, 4000, 1e-3)
-    parser.add_argument("--start", type=Path, help="weights folder whose mesh-to-speech gives conformer and heads, instead of nothing")
-    parser.add_argument("--minutes", type=float, default=60, help="of training clips that are filmed")
+OPTIONS = (
+    *optimisation(4000, 1e-3),
+    option("--start", type=Path, help="weights folder whose mesh-to-speech gives conformer and heads, instead of nothing"),
+    option("--minutes", type=float, default=60, help="of training clips that are filmed"),
+)
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:
@@ -32,7 +30,5 @@ def run(workspace: Workspace, args: Namespace) -> dict:
     start = start_weights(args.start, workspace.weights) if args.start else None
     network, figures = train_sv2s(motions, films, workspace.runs / NAME, schedule, workspace.device, start)
     data = f"films of the teacher's lips, {args.minutes:g} minutes of the corpus"
-    workspace.export(
-        NAME, network.state_dict(), network.settings(), "silent video to speech", data, schedule, figures, start=start_file(args.start)
-    )
+    workspace.export(NAME, network.state_dict(), network.settings(), "silent video to speech", data, schedule, figures, start=args.start)
     return figures

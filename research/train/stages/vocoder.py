@@ -3,21 +3,20 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
 
 from research.train.vocoder import train_vocoder
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.weights import load_weights
 from thunder_core.train.loop import Schedule
-from thunder_core.train.stages.workspace import add_optimisation, Workspace
+from thunder_core.train.stages import optimisation, option
+from thunder_core.train.workspace import Workspace
 
 HELP = "train the vocoder, on mels of the exported mesh-to-speech too, if there is one"
-
-
-def add_arguments(parser: ArgumentParser) -> None:
-    """Add this stage's options."""
-    add_optimisation(parser, 4000, 1e-3)
-    parser.add_argument("--adversarial", action="store_true", help="against discriminators, from the exported vocoder (wants a GPU)")
+OPTIONS = (
+    *optimisation(4000, 1e-3),
+    option("--adversarial", action="store_true", help="against discriminators, from the exported vocoder (wants a GPU)"),
+)
 
 
 def run(workspace: Workspace, args: Namespace) -> dict:

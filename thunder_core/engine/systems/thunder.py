@@ -38,8 +38,10 @@ from ..speech.cues import (
     unrounded,
     Vowels,
 )
-from ..speech.encoder import LOUDNESS, presence, softmax, speech_features, SpeechEncoder
+from ..speech.encoder import at_frames, LOUDNESS, presence, softmax, speech_features, SpeechEncoder
 from ..speech.features import opening_map, PredictedOpening, Units
+from ..speech.hearing import heard
+from ..speech.phones import PHONES
 from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
 
@@ -67,6 +69,13 @@ def _over(style: np.ndarray | None, a: int, b: int) -> np.ndarray | None:
     return style if style is None or style.shape[1] == 1 else style[:, a:b]
 
 
+def _audio(voices: Sequence[VoiceFeatures], a: int, b: int) -> np.ndarray:
+    """Frames a … b of the features of each voice [B, T, d], of one voice [T, d]."""
+    if all(voice is voices[0] for voice in voices):
+        return voices[0].features[a:b]
+    return np.stack([voice.features[a:b] for voice in voices])
+
+
 @dataclass(frozen=True)
 class VoiceFeatures:
     """The encoder's features of a sound over T animation frames.
@@ -77,7 +86,8 @@ class VoiceFeatures:
     rounding: lips that come forward on oo, oh, w, r and their like.  vowels: those that open the mouth little and those that open it far.
     end: first frame after the last sound.
     still: float64 [T] 0 … 1, stillness of the head in pauses.  accents: float64 [T] 0 … 1, stressed syllables.
-    phrasing: accents and phrases of the voice that the face speaks or listens to.  listens: the face listens instead of speaking.
+    phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the encoder's phones at 50 Hz.
+    listens: the face listens instead of speaking.
     """
 
     features: np.ndarray
@@ -92,6 +102,7 @@ class VoiceFeatures:
     still: np.ndarray
     accents: np.ndarray
     phrasing: Phrasing
+    logits: np.ndarray
     listens: bool = False
 
     @property
@@ -124,6 +135,7 @@ class VoiceFeatures:
             self.still[start:end],
             self.accents[start:end],
             self.phrasing.part(start, end),
+            self.logits[2 * start : 2 * end],
             self.listens,
         )
 
@@ -132,11 +144,11 @@ class VoiceFeatures:
         nothing, nobody = np.zeros(self.frames), np.zeros_like(self.presence)
         features = np.concatenate([self.features[:1].repeat(late, 0), self.features])[: self.frames]
         accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
-        sounds, marks = Sounds(nothing, nothing, nothing, nothing), self.phrasing if late else silent(self.frames)
-        rounding, vowels = unrounded(self.frames), no_vowels(self.frames)
-        return VoiceFeatures(
-            features, self.units, nobody, nobody, nothing, sounds, rounding, vowels, self.frames, nothing, accents, marks, late > 0
-        )
+        return replace(
+            self, features=features, presence=nobody, opening=nobody, shut=nothing, sounds=Sounds(nothing, nothing, nothing, nothing),
+            rounding=unrounded(self.frames), vowels=no_vowels(self.frames), end=self.frames, still=nothing, accents=accents,
+            phrasing=self.phrasing if late else silent(self.frames), listens=late > 0,
+        )  # fmt: skip
 
 
 class Thunder:
@@ -186,7 +198,21 @@ class Thunder:
         return VoiceFeatures(
             features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
             believed_sounds(belief, present), believed_rounding(belief, frames), believed_vowels(belief, frames),
-            last_sound(belief, frames), stillness(belief, frames), accent_curve(marks.accents, frames), marks,
+            last_sound(belief, frames), stillness(belief, frames), accent_curve(marks.accents, frames), marks, logits,
+        )  # fmt: skip
+
+    @staticmethod
+    def hear(voice: VoiceFeatures, seed: int | None) -> VoiceFeatures:
+        """A voice as the take of a seed hears it, with other phones where the encoder doubts (`speech.hearing`); None: the likeliest."""
+        if seed is None or not voice.presence.any():
+            return voice
+        logits = heard(voice.logits, seed)
+        belief, frames = softmax(logits), voice.frames
+        features = voice.features.copy()
+        features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
+        return replace(
+            voice, features=features, shut=demanded_closures(belief, frames), sounds=believed_sounds(belief, voice.presence),
+            rounding=believed_rounding(belief, frames), vowels=believed_vowels(belief, frames),
         )  # fmt: skip
 
     @staticmethod
@@ -201,16 +227,18 @@ class Thunder:
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Progress,
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
         styles: Sequence[np.ndarray] | None = None, drawn_by: Sequence[tuple[int, float]] | None = None, like: Sequence[int] = (),
+        hears: Sequence[VoiceFeatures] | None = None,
     ) -> list[Motion]:  # fmt: skip
         """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
         effort: one of QUALITIES, or a number of steps of the whole model.
         styles: of each seed's motion, [1 or T, style]; None: any style.  drawn_by: seed of each one's gestures, and their distance from
-        usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.
+        usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.  hears: the voice as each
+        one hears it (`hear`).
 
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
-        moves the estimate of frames a … b at every step (`guidance.SpeechGuidance`).  `progress` is called before each
-        window of each step.
+        moves the estimate of frames a … b at every step (`networks.m2s.SpeechGuidance`).  `progress` is called before
+        each window of each step.
         """
 
         def style_of(i: int) -> np.ndarray | None:
@@ -224,12 +252,14 @@ class Thunder:
                 some = [i for i, is_turned in enumerate(turned) if is_turned == side]
                 own_styles = None if styles is None else [styles[i] for i in some]
                 by = [drawn_by[i] for i in some]
+                heard_by = None if hears is None else [hears[j] for j in some]
                 tell = share(progress, len(made) / len(seeds), (len(made) + len(some)) / len(seeds))
                 whose = [seeds[i] for i in some]
-                motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like)
+                motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like, heard_by)
                 made |= dict(zip(some, motions))
             return [made[i] for i in range(len(seeds))]
         frames, drawn = len(voice.features), []
+        voices = [voice] * len(seeds) if hears is None else hears
         fixed = None
         if kept is not None:
             mask, values = self._reflected(kept) if any(turned) else (kept.mask, kept.values)
@@ -247,10 +277,12 @@ class Thunder:
 
         def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
             progress((at["before"] + (at["steps"] + a / frames / len(steps.times)) * at["takes"]) / len(seeds))
-            style = None if played is None else _over(played[at["before"] : at["before"] + len(x)], a, b)
-            x0 = denoiser.estimate(x, step, voice.features[a:b], style=style)
+            those = slice(at["before"], at["before"] + len(x))
+            style = None if played is None else _over(played[those], a, b)
+            audio = _audio(voices[those], a, b)
+            x0 = denoiser.estimate(x, step, audio, style=style)
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, voice.features[a:b], True, style)
+                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, audio, True, style)
             return x0 if guide is None else guide(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
@@ -264,7 +296,7 @@ class Thunder:
                 style = style_of(i)
                 layer = layer_of(voice.phrasing, *drawn_by[i], style, voice.listens, turned[i])
                 part = Part(style, layer, None, kept, turned[i], self._brows_too(kept, style))
-                drawn.append(self._motion(m, voice, part))
+                drawn.append(self._motion(m, voices[i], part))
         return drawn
 
     def _turned(self, seed: int, style: np.ndarray | None, kept: Inpainting | None) -> bool:
@@ -297,26 +329,27 @@ class Thunder:
         return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
     def expected(
-        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], seeds: Sequence[int] = ()
+        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], seeds: Sequence[int] = (), hears: Sequence[VoiceFeatures] = ()
     ) -> list[Motion]:  # fmt: skip
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
         one step, about the mean of all its performances in that direction. Head, eyes and brows are as the model has them.
 
-        seeds: of each, if it is to draw the breaths of that seed's take.
+        seeds: of each, if it is to draw the breaths of that seed's take.  hears: as of `perform`.
         """
+        voices = hears or [voice] * len(readings)
         noise, result = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion)), []
         for start in range(0, len(readings), _BATCH):
             some = np.stack([np.atleast_2d(reading) for reading in readings[start : start + _BATCH]]).astype(np.float32)
-            style = some if self.knows_styles else None
+            style, those = some if self.knows_styles else None, voices[start : start + _BATCH]
 
-            def denoise(x: np.ndarray, step: int, a: int, b: int, style=style) -> np.ndarray:
-                return self.denoiser.estimate(x, step, voice.features[a:b], style=_over(style, a, b))
+            def denoise(x: np.ndarray, step: int, a: int, b: int, style=style, those=those) -> np.ndarray:
+                return self.denoiser.estimate(x, step, _audio(those, a, b), style=_over(style, a, b))
 
             x = in_windows(denoise, voice.frames)(np.broadcast_to(noise, (len(some), *noise.shape[1:])), STEPS - 1)
             asked = [reading if self.knows_styles else None for reading in some]
             for i, (m, one) in enumerate(zip(self.denoiser.restore(x), asked), start):
                 breaths = breaths_of(voice.phrasing, seeds[i]) if seeds and not voice.listens else None
-                result.append(self._motion(m, voice, Part(one, breaths=breaths, acts=False)))
+                result.append(self._motion(m, voices[i], Part(one, breaths=breaths, acts=False)))
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:

@@ -17,9 +17,8 @@ from ...files import hash_of
 from ...progress import Progress
 from ...systems import FOLDER, LEAST_PICTURE
 from ...types import Motion
-from .base import load_system
-from .clip_images import ClipImages, PICTURE as CLIP_PICTURE
-from .media2face import PICTURE
+from . import load_system
+from .denoisers import CLIP_PICTURE, ClipImages, PICTURE
 
 _LEAST_REFERENCE = 25  # shortest reference for a style, frames
 _MOOD_COUNT = len(MOODS) - 1  # moods besides neutral
@@ -55,8 +54,7 @@ class NetworkPerformer:
                 raise BadRequest("The motion that the style is taken from is none of this head, or shorter than a second: choose another")
             condition = self.network.condition_of(torch.from_numpy(reference.astype(np.float32))[None].to(device))
         audio = torch.from_numpy(np.ascontiguousarray(voice.features))[None].to(device)
-        x = self.network.sample(audio, seeds, condition, steps, guidance, progress)
-        return self.thunder.finish(x.cpu().numpy(), voice)
+        return self.thunder.finish(self.network.sample(audio, seeds, condition, steps, guidance, progress).cpu().numpy(), voice)
 
     def moods_of(self, picture: np.ndarray) -> np.ndarray:
         """Of Media2Face: the strength of every mood but neutral, 0 … 1, in thousandths, that a grey picture of a face [h, w], 0 … 1, shows.

@@ -5,22 +5,21 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-from argparse import ArgumentParser
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from torch import Tensor
 
-from ...face.head import Head, load_head
-from ...files import hash_of
-from ...networks.weights import save_weights
-from ..corpus import Corpus
-from ..flame_basis import FlameBasis
-from ..loop import Schedule
-from ..motions import MotionSet
+from ..face.head import Head, load_head
+from ..files import hash_of
+from ..networks.weights import save_weights
+from .corpus import Corpus
+from .flame_basis import FlameBasis
+from .loop import Schedule
+from .motions import MotionSet
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 _PACKAGE = "thunder_core"
 _CODE = (_PACKAGE, "research/train")  # folders whose code trains networks
 
@@ -65,6 +64,11 @@ class Workspace:
         """Names of the head's expression channels."""
         return list(self.head.expression_names)
 
+    @property
+    def bundled_channels(self) -> list[str]:
+        """Those of the bundled head, on which the teacher performs."""
+        return list(load_head(self.weights / "head.npz").expression_names)
+
     def corpus(self) -> Corpus:
         """The corpus, as `corpus` wrote it. Raises SystemExit where there is none, or nobody in it to train on or to be measured by."""
         self.require(self.corpus_folder / "clips.json", "corpus")
@@ -90,27 +94,15 @@ class Workspace:
         schedule: Schedule | None = None, figures: dict | None = None, folder: Path | None = None, start: Path | None = None,
     ) -> None:  # fmt: skip
         """Write `name`.safetensors and .json with a card: description, data, commit, steps, seed, figures, who of the corpus is in which
-        split, and the weights file `start` that training went on from."""
+        split, and the mesh-to-speech of the weights folder `start` that training went on from."""
         card = {"what": what, "data": data, "commit": version(), "figures": figures or {}}
         if schedule:
             card |= {"steps": schedule.steps, "seed": schedule.seed, "rate": schedule.rate}
         if figures and folder is None:
             card["voices"] = self.corpus().voices()
         if start:
-            card["start"] = f"{start.stem} {hash_of(start)[:10]}"
+            card["start"] = f"m2s {hash_of(start / 'm2s.safetensors')[:10]}"
         save_weights((folder or self.weights) / name, tensors, config, card)
-
-
-def add_optimisation(parser: ArgumentParser, steps: int, rate: float | None = None) -> None:
-    """--steps and, unless the stage has a fixed one, --rate."""
-    parser.add_argument("--steps", type=int, default=steps, help="optimiser steps; the learning rate falls to nothing over them")
-    if rate is not None:
-        parser.add_argument("--rate", type=float, default=rate, help="highest learning rate")
-
-
-def without_buffers(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A speech network's tensors without its mel filters, which are made again from the configuration."""
-    return {name: tensor for name, tensor in tensors.items() if not name.startswith(("log_mel.", "mel."))}
 
 
 def version(root: Path = ROOT) -> str:
