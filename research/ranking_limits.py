@@ -13,7 +13,6 @@ nothing to do with theirs.
 
 from __future__ import annotations
 
-import tomllib
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,8 +23,9 @@ import soundfile
 import torch
 from scipy.stats import spearmanr
 
-from research.faces.calibrate import Clip, read_clips, Regressions
-from research.harness import add_shared, keep, required, RESULTS, ROOT
+from research.faces.calibrate import Clip, hear_clips, Regressions
+from research.faces.lip_clips import read_clips
+from research.harness import add_shared, keep, RESULTS, ROOT
 from research.train.opening import directions_of, fit_kernel, inner_features
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
@@ -297,14 +297,13 @@ def add_arguments(p: ArgumentParser) -> None:
 
 
 def run(args: Namespace) -> None:
-    lips = required(args.data / "lips", "the folder of clips with measured lips")
-    engine, split = Engine.load(device="cpu"), tomllib.loads((lips / "split.toml").read_text())
+    engine = Engine.load(device="cpu")
+    names, check = ([clip.name for clip in read_clips(args.data, part)] for part in ("fit", "check"))
     with torch.no_grad():
-        clips = read_clips(lips, engine.thunder.encoder)
-    names = split["fit"]
+        clips = hear_clips(read_clips(args.data), engine.thunder.encoder, names)
     items: dict[str, tuple[Taken, np.ndarray]] = {}
-    for name in clips:
-        taken = sampled(engine, read_sound(lips / f"{name}.wav"), TAKES, args.seed, args.takes / "lips" / f"{name}.npz")
+    for name, clip in clips.items():
+        taken = sampled(engine, read_sound(clip.lips.path), TAKES, args.seed, args.takes / "lips" / f"{name}.npz")
         measured, frames = clips[name].curves["opening"], taken.opening.shape[1]
         items[name] = taken, np.pad(measured, (0, max(0, frames - len(measured))), constant_values=np.nan)[:frames]
     maps = Maps(clips, names, {name: taken.layers for name, (taken, _) in items.items()})
@@ -317,8 +316,8 @@ def run(args: Namespace) -> None:
             others = [n for n in names if n != name]
             fitted += of_fit(taken, real, left_out, maps.predicted(name, names, len(real)), maps.inner(name, others))
     lines = [f"weights {engine.weights}; takes at Spread {SPREAD}, normal quality, seeds from {args.seed}; {DRAWN} of them at a time"]
-    lines += table([of_check(*items[name]) for name in split["check"]], "Clips of the split check", weighted=True)
-    lines += made_up({name: items[name] for name in split["check"]}, errors)
+    lines += table([of_check(*items[name]) for name in check], "Clips of the split check", weighted=True)
+    lines += made_up({name: items[name] for name in check}, errors)
     lines += table(fitted, "Pieces of 5 s of the clips of the split fit", weighted=False)
     if (args.data / "paired" / "facegood").is_dir():
         lines += table(

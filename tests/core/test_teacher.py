@@ -11,9 +11,12 @@ from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
+from thunder_core.face.mechanics import Sounds
+from thunder_core.train.label import best_path, likeliest
 from thunder_core.train.lip_kernels import occupancy
 from thunder_core.train.teacher import perform
-from thunder_core.train.teacher_timing import presence
+from thunder_core.train.teacher_mouth import middles, MOST_SHUT, opening_steps, SIBILANT_MOST_MM
+from thunder_core.train.teacher_timing import PAUSE, presence
 from thunder_core.types import pack, unpack
 
 HEAD = load_head()
@@ -260,3 +263,33 @@ def test_what_the_encoder_cannot_hear_is_not_performed_and_what_it_is_sure_of_is
     lips = round((0.5 + 0.12 * 1.5) * 25)
     assert gap(None)[lips - 1 : lips + 2].min() < 0.3 < gap(features)[lips - 1 : lips + 2].min()
     assert gap(heard)[middle - 1 : middle + 2].min() < 0.3
+
+
+def test_lips_are_shut_in_the_middle_of_a_long_sound():
+    demanded = np.zeros(100, bool)
+    demanded[10:14] = demanded[40:70] = True
+    shorter = np.flatnonzero(middles(demanded))
+    assert shorter[:4].tolist() == [10, 11, 12, 13] and len(shorter) == 4 + MOST_SHUT and abs(shorter[4:].mean() - 54.5) <= 1
+
+
+def test_lips_part_on_s_and_th_as_far_as_the_sound_is_heard_to_open_them():
+    z, none = np.full(40, 0.3), np.zeros(40)
+    s, th = (Sounds(np.ones(40), some, none, other) for some, other in ((np.ones(40), none), (none, np.ones(40))))
+    usual = opening_steps(z - 1, np.ones(40), none, none, s, Style())["not too fast"]
+    assert np.allclose(usual, opening_steps(z - 1, np.ones(40), none, none, th, Style())["softplus"])
+    assert opening_steps(z, np.ones(40), none, none, s, Style())["not too fast"].max() <= SIBILANT_MOST_MM
+
+
+def test_in_a_short_pause_lips_do_not_come_to_rest():
+    pause = np.concatenate([np.full(40, 1), np.zeros(PAUSE - 20), np.full(40, 1), np.zeros(PAUSE + 60), np.full(40, 1)]).astype(np.uint8)
+    alive = presence(pause, len(pause) // 4)
+    assert alive[5:30].min() > 0.9 and alive[38:].min() == 0
+
+
+def test_an_m_that_is_unlikely_is_heard_as_something_else():
+    logits = np.full((30, len(PHONES)), -9.0)
+    logits[:10, phone_index("AA")] = logits[20:, phone_index("AA")] = 0
+    logits[10:20, [phone_index("M"), phone_index("N"), phone_index("D")]] = np.log([0.4, 0.35, 0.25])
+    assert (best_path(logits)[10:20] == phone_index("M")).all() and (likeliest(logits)[10:20] == phone_index("N")).all()
+    logits[10:20, phone_index("M")] = 1.0
+    assert (likeliest(logits) == best_path(logits)).all()

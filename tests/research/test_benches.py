@@ -67,16 +67,6 @@ def test_only_real_data_replaces_a_result_unasked(asked, measured, kept):
     assert results_file(asked, "x.txt", measured) == kept
 
 
-def test_the_average_take_stands_beside_the_best():
-    module = bench("lips")
-    tables = [f"clip  r  lag  CCC\nen  0.1  0  0.1\nweighted by s  {r}  0  {r / 2}" for r in (0.4, 0.6, 0.8)]
-    bounded = [f"clip  r  lag  CCC\nen  0.1  0  0.1\nweighted by s  {r}  0  {r}" for r in (0.3, 0.6, 0.6)]
-    lines = module.takes_compared(tables, bounded, "check")
-    assert [line.split()[-3:] for line in lines[2:4]] == [["0.40", "0.00", "0.20"], ["0.60", "0.00", "0.30"]]
-    assert [line.split()[-3:] for line in lines[4:6]] == [["0.30", "0.00", "0.30"], ["0.50", "0.00", "0.50"]]
-    assert lines[-1].endswith("0.40 0.60 0.80")
-
-
 def test_the_share_of_chosen_faces_counts_a_tie_as_half_and_names_what_was_lost():
     key = {"AA, front": "L", "IY, front": "R", "M, side": "L", "S, side": "L"}
     share, lost = bench("face_sheets").counted({"AA, front": "L", "IY, front": "L", "M, side": "=", "S, side": "L"}, key)

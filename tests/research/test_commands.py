@@ -64,7 +64,7 @@ BENCHES = {
     "style_from": "--cache {cache} --spread 0 --takes 1 --results {out}/x.txt",
     "system_sheet": "--cache {cache} --runs {runs} --clip 0 --steps 2 --out {out}/x.webp",
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results {out}/x.json",
-    "teacher": "--data {data} --speakers 1 --out {out} --results {out}/x.txt",
+    "teacher": "--data {data} --speakers 1 --results {out}/x.txt",
     "tradeoff": "--cache {cache} --runs {runs} --clips 1 --steps 2 --only thunder --results {out}",
     "voices": "--cache {cache} --clips 1 --takes 1 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",

@@ -17,7 +17,7 @@ from ..direction import Direction, DIRECTION_NAMES
 from ..face.articulators import Articulators, Shape
 from ..face.lip_closures import press_together
 from ..face.lips import CLOSED_MM
-from ..face.mechanics import lips_of, Mechanics, USUAL_GAP_MM
+from ..face.mechanics import lips_of, Mechanics, show_teeth_and_tongue, USUAL_GAP_MM
 from ..face.moods import MoodPoses
 from ..filters import highest, limit_rate, limit_release, lower_peaks, slowed, smooth, smoothstep
 from ..steps import ADDED, CONSTRAINT, step, UNTAUGHT
@@ -112,7 +112,7 @@ class Pipeline:
         aim = close_after_last_sound(aim, voice.end)
         # After the aim: lips that come forward for themselves would open the mouth.
         x = round_lips(x, self.channels, rounding.least * sounds.speech * spread_teeth)
-        x, jaw = self.mechanics.speak(x, jaw, sounds, aim, lips)
+        x, jaw = self.mechanics.speak(x, jaw, sounds, show_teeth_and_tongue(aim, sounds), lips)
         x = self.limit_lip_roll(x)
         x = self.limit_tongue_rate(x)
         return x, jaw

@@ -129,11 +129,12 @@ class Mechanics:
 
         Closed lips stay closed except on f, v, th and sibilants, where teeth or tongue must be visible. Frames without speech are
         unchanged.
-        aim: opening, upper limit of the upper lip's part and lower limit of the jaw's, in mm; default: as in the motion.
+        aim: opening, upper limit of the upper lip's part and lower limit of the jaw's, in mm; default: as in the motion, with
+        teeth and tongue shown.
         lips: how much the person uses the lips, see `rise_of`.
         """
         x, turn = np.array(expression, np.float64), np.array(jaw, np.float64)
-        aim = show_teeth_and_tongue(self.articulators.shape(x, turn) if aim is None else aim, sounds)
+        aim = show_teeth_and_tongue(self.articulators.shape(x, turn), sounds) if aim is None else aim
         turn = self.turn_jaw(turn, x, aim, sounds, lips)
         x = self.tuck_lip(x, turn, aim, sounds, lips)
         x = self.unroll_lip_for_tongue(x, sounds)

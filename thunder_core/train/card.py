@@ -43,7 +43,7 @@ clip, each in a style of its own.
 
 The teacher's constants: `thunder_core/train/lip_kernels.json`, {count} numbers — how 40 phones within ±160 ms, loudness and the
 encoder's features within ±80 ms move mouth opening and width — fitted by ridge regression to measured curves of short clips of
-real speakers ({fitted_on} of 13): {figures}. Sizes and rates of nods, poses, brows, blinks,
+real speakers ({fitted_on} of 38): {figures}. Sizes and rates of nods, poses, brows, blinks,
 looks and breath, about a hundred numbers in `teacher_plan.py`, `teacher_manner.py` and `teacher_upper_face.py`, were set by hand
 beside those of all 13 (`research/habits.py`). A linear map of two inner layers of the encoder (`opening.safetensors`; 448 numbers, of 64
 main directions of these layers within ±120 ms) was fitted to the split `fit` for the score. No network was trained on footage.
@@ -54,7 +54,7 @@ main directions of these layers within ±120 ms) was fitted to the split `fit` f
 python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv
 python -m research train speaker resemblyzer/pretrained.pt
 torchrun --nproc-per-node 2 -m -- research train --threads 1 encoder --steps {encoder}
-python -m research train calibrate LIPS            # optional: the constants are in the repository
+python -m research train calibrate DATA            # optional: the constants are in the repository
 python -m thunder_core.train hear --same-units --listened 200
 python -m thunder_core.train animate
 python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4

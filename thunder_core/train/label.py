@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.speech.encoder import ENCODER_RATE, softmax, SpeechEncoder
-from ..engine.speech.phones import PHONES
+from ..engine.speech.phones import BILABIALS, PHONES
 
+_LIKELY = 0.5  # probability that an m, b or p must reach
 _CHANGE = 4.0  # cost of a change of phone in the Viterbi path, nats
 
 
@@ -58,6 +59,16 @@ def best_path(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
     return path
 
 
+def likeliest(logits: np.ndarray, change: float = _CHANGE) -> np.ndarray:
+    """`best_path` whose m, b and p are likelier than not: lips that shut on another sound are seen at once."""
+    path, probability, lips = best_path(logits, change), softmax(logits), list(BILABIALS)
+    edges = np.flatnonzero(np.diff(np.isin(path, lips).astype(int), prepend=0, append=0))
+    for a, b in zip(edges[::2], edges[1::2]):
+        if probability[a:b, lips].sum(1).max() < _LIKELY:
+            path[a:b] = np.delete(np.arange(len(PHONES)), lips)[np.delete(probability[a:b], lips, 1).argmax(1)]
+    return path
+
+
 def segments(path: np.ndarray) -> list[tuple[str, float, float]]:
     """Frames of one phone [N] at 50 Hz → [(phone, start s, end s)]."""
     edges = np.flatnonzero(np.diff(path, prepend=-1, append=-1))
@@ -79,4 +90,4 @@ class Labeller:
         if text and (result := align(samples, text)):
             return result
         _, logits = self.encoder.analyse(np.ascontiguousarray(samples, np.float32))
-        return segments(best_path(logits))
+        return segments(likeliest(logits))

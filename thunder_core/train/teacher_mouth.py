@@ -13,12 +13,12 @@ from functools import lru_cache
 import numpy as np
 
 from .. import filters
-from ..direction import Direction
+from ..direction import Direction, Style
 from ..engine.speech.cues import closure, segments, sounds_of
 from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
 from ..errors import BadRequest
 from ..face.articulators import bundled_articulators, Shape
-from ..face.mechanics import BITE_GAP_MM, DENTAL_GAP_MM, jaw_of, lips_of, Mechanics, rise_of
+from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of, Sounds
 from .lip_kernels import believed, kernels, occupancy
 from .teacher_gestures import ASYMMETRY, Cues, gestures, sides
 from .teacher_timing import wander
@@ -38,13 +38,15 @@ ROUND = dict(UW=1.0, W=1.0, OW=0.8, OY=0.5, AO=0.55, UH=0.6, SH=0.75, ZH=0.75, C
 TIP_UP = dict(L=1.0, N=0.9, T=0.85, D=0.85, TH=0.1, DH=0.1, R=0.5, S=0.35, Z=0.35)
 BLADE_UP = dict(S=0.7, Z=0.7, SH=0.8, ZH=0.8, CH=0.8, JH=0.8, Y=0.7, IY=0.6, IH=0.3, EY=0.4)
 BACK_UP = dict(K=0.9, G=0.9, NG=0.9, AA=0.2, AO=0.4, OW=0.4, UW=0.5, W=0.4, ER=0.4)
-SIBILANT_GAP_MM = 5.0  # largest lip gap on sibilants, whose jaw is nearly closed
+# Largest lip gaps on f and v, beyond which the lower lip would not reach the teeth, and on sibilants, beyond which the teeth part.
+BITE_MOST_MM, SIBILANT_MOST_MM = 3.0, 5.0
 
 FUNNEL = 0.16  # channel value on the roundest sound
 JAW_WAITS = 0.75  # share of its smoothed opening that the jaw keeps while lips are closer
 _JAW_SLOW = 2.0  # standard deviation of that smoothing, frames
 JAW_ASIDE = 0.006  # standard deviation of the jaw's sideways turn, radians
 DOUBTED, SURE = 0.04, 0.55  # encoder's probability of a sound: below the first a label is ignored, above the second none is needed
+MOST_SHUT = 9  # labels (10 ms) of an m, b or p on which lips are shut: of longer ones people's are in the middle
 _NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `paced`, frames
 
@@ -81,6 +83,22 @@ def demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | Non
     return kept | (heard > SURE)
 
 
+def middles(demanded: np.ndarray) -> np.ndarray:
+    """The same bool [M] with no more than MOST_SHUT labels in the middle of every sound."""
+    shortened = np.zeros_like(demanded)
+    for a, b in segments(demanded):
+        start = a + max(0, b - a - MOST_SHUT) // 2
+        shortened[start : min(b, start + MOST_SHUT)] = True
+    return shortened
+
+
+def contacts(phones: np.ndarray, alive: np.ndarray, belief: np.ndarray | None) -> tuple[np.ndarray, np.ndarray, Sounds]:
+    """What sounds ask of lips and teeth: how much lips shut on m, b, p and bite on f, v [T] 0 … 1, and the sounds."""
+    bilabial, labiodental, sibilant, dental = (demanded(phones, kind, belief) for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS))
+    shut = closure(middles(bilabial), len(alive))
+    return shut, closure(labiodental, len(alive)) * (1 - shut), sounds_of(alive, sibilant, labiodental, dental, middles(bilabial))
+
+
 def bounded(gap: np.ndarray) -> np.ndarray:
     """Openings [T] in millimetres that a mouth can make: the wider, the harder."""
     wide = MOST_OPEN_MM - EASY_MM
@@ -108,10 +126,27 @@ def opening(z: np.ndarray, alive: np.ndarray, articulation: float) -> np.ndarray
     """Millimetres [T] of a curve in deviations above the mean of speech; sounds differ more or less, equally open on average."""
 
     def millimetres(z: np.ndarray) -> np.ndarray:
-        return OPENING_MM * np.log1p(np.exp(4 * (MEAN_OPENING + z))) / 4 * alive  # softplus: lips touch, they do not pass
+        return OPENING_MM * np.log1p(np.exp(4 * (MEAN_OPENING + z))) / 4  # softplus: lips touch, they do not pass
 
     usual, asked = millimetres(z), millimetres(articulation * z)
-    return asked * usual.mean() / max(asked.mean(), 1e-6)
+    return asked * (usual @ alive) / max(asked @ alive, 1e-6)
+
+
+def opening_steps(
+    z: np.ndarray, alive: np.ndarray, shut: np.ndarray, bite: np.ndarray, sounds: Sounds, style: Style
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Millimetres [T] that lips are apart, after each step from the curve in deviations to what is performed, the last.
+
+    alive: [T] 0 … 1, how much the face speaks.  shut, bite, sounds: see `contacts`.
+    """
+    steps = {"softplus": opening(z, alive, style.articulation) * style.energy}
+    steps["at rest in silence"] = steps["softplus"] * alive
+    steps["not too wide"] = gap = bounded(steps["at rest in silence"])
+    steps["teeth within reach"] = gap = gap - sounds.sibilant * np.maximum(gap - SIBILANT_MOST_MM, 0.0)
+    steps["m, b, p shut"] = gap = gap * (1 - shut)
+    steps["f, v within reach"] = gap = gap - bite * np.maximum(gap - BITE_MOST_MM, 0.0)
+    steps["not too fast"] = followed(gap)
+    return steps
 
 
 def mouth(
@@ -134,24 +169,15 @@ def mouth(
 
     belief = None if features is None else believed(features)
     shares = occupancy(phones, frames)
-    both = shares if belief is None else (shares + belief) / 2
-    bilabial, labiodental, sibilant, dental = (demanded(phones, kind, belief) for kind in (BILABIALS, LABIODENTALS, SIBILANTS, DENTALS))
-    shut = closure(bilabial, frames)
-    bite = closure(labiodental, frames) * (1 - shut)
-    sounds = sounds_of(alive, sibilant, labiodental, dental, bilabial)
+    shut, bite, sounds = contacts(phones, alive, belief)
 
     spoken, curves = alive > 0.5, kernels()
     pace = tempo * min(1.0, style.articulation) ** 0.5  # who mumbles is slow to get anywhere
     z = paced(curves["opening"].curve(shares, heard, spoken, features), pace)
-    gap = bounded(opening(z, alive, style.articulation) * style.energy * (1 + 0.12 * wander(frames, rng, 0.25)))
-    gap += sounds.sibilant * (np.minimum(gap, SIBILANT_GAP_MM) - gap)
-    gap += sounds.dental * alive * (np.maximum(gap, DENTAL_GAP_MM) - gap)
-    gap *= 1 - shut
-    gap += bite * alive * (np.clip(gap, *BITE_GAP_MM) - gap)
-    gap = followed(gap)
+    gap = opening_steps(z, alive, shut, bite, sounds, style)["not too fast"]
     wide = paced(curves["width"].curve(shares, heard, spoken, features), pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
-    rounded = _dominance(both, ROUND) * alive * style.rounding
+    rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding
 
     cues = Cues.of(phones, alive, gap, wide, rounded, shut, sounds.sibilant, bite, accents, tempo, rng)
     for name, values in gestures(cues, channels, direction, rng).items():

@@ -13,7 +13,7 @@ from ..engine.speech.phones import PHONES
 from ..engine.systems.thunder import Thunder, VoiceFeatures
 from ..progress import Progress
 from ..types import FPS, Motion
-from .label import best_path
+from .label import likeliest
 from .lip_kernels import fitted_to, identity
 from .teacher import perform
 
@@ -40,7 +40,7 @@ class TeacherPerformer:
         """As `Performer`; a direction that changes within the line is played as its mean."""
         features = voice.features
         belief = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
-        phones = best_path(np.log(belief.clip(1e-6, None)), _CHANGE).astype(np.uint8).repeat(_LABELS)
+        phones = likeliest(np.log(belief.clip(1e-6, None)), _CHANGE).astype(np.uint8).repeat(_LABELS)
         motions = []
         for i, seed in enumerate(seeds):
             progress(i / len(seeds))

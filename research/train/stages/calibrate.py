@@ -14,11 +14,11 @@ from thunder_core.train.workspace import Workspace
 
 HELP = "fit the teacher's lip kernels to measured lips"
 OPTIONS = (
-    option("lips", type=Path),
+    option("data", type=Path, help="folder with lips/ and lips_more/"),
     option("--everybody", action="store_true", help="fit to all clips, those of the split `check` too"),
 )
 
 
 def run(workspace: Workspace, args: Namespace) -> str:
     """Fit and write the lip kernels; returns their figures."""
-    return f"{calibrate(args.lips, SpeechEncoder.load(workspace.weights), args.everybody)} → {KERNELS}"
+    return f"{calibrate(args.data, SpeechEncoder.load(workspace.weights), args.everybody)} → {KERNELS}"

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clips of real people with measured lips, a linear map from the speech encoder's features to them, and how well curves follow them.
+
+DATA has one or two folders, `lips/` and `lips_more/`; each has clips, their measured curves and `split.toml`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from research.harness import required
+from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
+from thunder_core.train.label import likeliest
+from thunder_core.train.lip_kernels import around
+from thunder_core.train.recording import read_recording
+from thunder_core.types import FPS
+
+FOLDERS = ("lips", "lips_more")
+EYES_MM = 90.0  # between the outer corners of the eyes: the unit of measured lips (slope of solved against measured openings)
+SHUT_MM = 0.6  # gap below which lips count as shut
+CURVES = ("opening", "width")
+LANGUAGES = {"en": "English", "de": "German", "zh": "Mandarin"}
+_LEAST_WEIGHT = {"C": 0.5}  # of clips by tier: C had a lag of 3 to 6 frames, which was shifted back
+_MAP_REACH, _MAP_PULL = 2, 1500.0  # frames to either side, and ridge strength of the bar that benches compare with
+_LOWEST, _LOW = 15, 25  # percentile below which real lips count as closed, and below which another curve must be then
+_BEFORE = 1  # frames by which lips lead the sound of m, b and p
+_DRAWS = 2000  # of clips, for intervals
+
+
+@dataclass(frozen=True, eq=False)
+class LipClip:
+    """A talking face: its sound, and opening and width in millimetres [T], NaN where no face was seen.
+
+    width: None where it is not reliable.  bilabials: (start, end) in seconds of m, b and p.
+    """
+
+    folder: Path
+    name: str
+    opening: np.ndarray
+    width: np.ndarray | None
+    bilabials: np.ndarray
+    language: str
+    tier: str
+
+    @property
+    def frames(self) -> int:
+        """Number of measured frames."""
+        return len(self.opening)
+
+    @property
+    def weight(self) -> float:
+        """Weight of the clip where constants are fitted."""
+        return _LEAST_WEIGHT.get(self.tier, 1.0)
+
+    @property
+    def path(self) -> Path:
+        """The file of its sound."""
+        return self.folder / f"{self.name}.wav"
+
+    @cached_property
+    def samples(self) -> np.ndarray:
+        """The sound at 16 kHz."""
+        return read_recording(self.path)
+
+    def curve(self, what: str) -> np.ndarray | None:
+        """One of CURVES [T]."""
+        return self.opening if what == "opening" else self.width
+
+
+def read_clips(data: Path, part: str | None = None) -> list[LipClip]:
+    """Clips of both folders, or those of one part of their splits, "fit" or "check"."""
+    required(data / FOLDERS[0], "the folder of clips with measured lips")
+    clips = []
+    for folder in (data / name for name in FOLDERS if (data / name).exists()):
+        split = tomllib.loads((folder / "split.toml").read_text())
+        for name in split["fit"] + split["check"] if part is None else split[part]:
+            with np.load(folder / f"{name}.npz", allow_pickle=False) as file:
+                opening, width = (EYES_MM * file[what].astype(float) for what in CURVES)
+                reliable = width if file["width_reliable"] else None
+                clips.append(LipClip(folder, name, opening, reliable, file["bilabials"], str(file["lang"]), str(file["tier"])))
+    return clips
+
+
+def hear(encoder: SpeechEncoder, clip: LipClip) -> tuple[np.ndarray, np.ndarray]:
+    """(speech features [T, d], the likeliest phones as 10 ms labels [4T]) of a clip."""
+    hidden, logits = encoder.analyse(clip.samples)
+    return speech_features(hidden, logits, clip.samples, clip.frames), likeliest(logits).astype(np.uint8).repeat(2)
+
+
+def standardised(curve: np.ndarray) -> np.ndarray:
+    """A curve with mean 0 and deviation 1 over its seen frames."""
+    return (curve - np.nanmean(curve)) / np.nanstd(curve)
+
+
+def fit_bar(clips: Sequence[LipClip], features: dict[str, np.ndarray]) -> Callable[[np.ndarray, str], np.ndarray]:
+    """The bar for everything that moves lips: a ridge regression of each curve on speech features within ±80 ms.
+
+    features: [T, d] of each clip by name.  Returns a function of features [T, d] and a name of CURVES: the curve [T] in deviations.
+    """
+    stacked = np.concatenate([features[clip.name] for clip in clips])
+    mean, deviation = stacked.mean(0), stacked.std(0) + 1e-6
+
+    def inputs(x: np.ndarray) -> np.ndarray:
+        return around((x - mean) / deviation, _MAP_REACH)
+
+    weights = {}
+    for what in CURVES:
+        products, targets = _MAP_PULL * np.eye(inputs(stacked[:1]).shape[1]), 0.0
+        for clip in clips:
+            real = clip.curve(what)
+            if real is not None:
+                seen = np.isfinite(real)
+                x = inputs(features[clip.name])[seen]
+                products += clip.weight * x.T @ x
+                targets += clip.weight * x.T @ standardised(real)[seen]
+        weights[what] = np.linalg.solve(products, targets)
+    return lambda x, what: inputs(x) @ weights[what]
+
+
+def as_long(curve: np.ndarray, frames: int) -> np.ndarray:
+    """A curve [..., T] cut to so many frames, its last value held beyond its end."""
+    return curve[..., np.minimum(np.arange(frames), curve.shape[-1] - 1)]
+
+
+def follows(curve: np.ndarray, real: np.ndarray) -> float:
+    """Correlation of a curve with real lips over the frames in which they are seen, without a lag."""
+    seen = np.isfinite(real)
+    return float(np.corrcoef(curve[seen], real[seen])[0, 1])
+
+
+def closes(curve: np.ndarray, real: np.ndarray) -> float:
+    """Share of the real curve's lowest 15 % in which the other is among its own lowest 25 %."""
+    seen = np.isfinite(real)
+    lowest = real[seen] < np.percentile(real[seen], _LOWEST)
+    return float((curve[seen][lowest] < np.percentile(curve[seen], _LOW)).mean())
+
+
+def around_sounds(curve: np.ndarray, intervals: np.ndarray) -> list[np.ndarray]:
+    """The frames of a curve within each of some sounds, from one frame before it, for lips lead the sound."""
+    ends = np.round(np.asarray(intervals).reshape(-1, 2) * FPS).astype(int)
+    return [curve[max(0, start - _BEFORE) : end + 1] for start, end in ends if start < len(curve)]
+
+
+def dips(curve: np.ndarray, clip: LipClip) -> np.ndarray:
+    """Whether lips come below their own 25th percentile on each m, b and p of a clip."""
+    low = np.percentile(curve, _LOW)
+    return np.array([part.min() < low for part in around_sounds(curve, clip.bilabials)])
+
+
+def shuts(curve: np.ndarray, clip: LipClip) -> np.ndarray:
+    """Whether lips shut, in millimetres, on each m, b and p of a clip."""
+    return np.array([np.nanmin(part, initial=np.inf) <= SHUT_MM for part in around_sounds(curve, clip.bilabials)])
+
+
+def spread_error(openings: np.ndarray, real: np.ndarray) -> float:
+    """CRPS of takes [K, T] against real lips, in deviations of the real curve: 0 is perfect, takes that are alike have their error.
+
+    All takes are scaled together to the mean and deviation of the real curve, because amplitudes are the animator's. With K > 1 the
+    estimate is fair: it does not depend on how many takes there are.
+    """
+    seen = np.isfinite(real)
+    takes = (openings[:, seen] - openings[:, seen].mean()) / openings[:, seen].std()
+    error = np.abs(takes - standardised(real)[seen]).mean()
+    apart = np.abs(takes[:, None] - takes[None]).mean(2)
+    return float(error - apart.sum() / (2 * len(takes) * max(len(takes) - 1, 1)))
+
+
+def mean_of(values: Sequence[float], weights: Sequence[float]) -> float:
+    """Weighted mean of what is known; NaN of nothing."""
+    known = np.isfinite(values)
+    return float(np.average(np.asarray(values)[known], weights=np.asarray(weights)[known])) if known.any() else float("nan")
+
+
+def interval(values: Sequence[float], weights: Sequence[float]) -> tuple[float, float]:
+    """The 5th and 95th percentile of the weighted mean over clips that are drawn with replacement."""
+    known = np.isfinite(values)
+    if not known.any():
+        return float("nan"), float("nan")
+    x, w = np.asarray(values)[known], np.asarray(weights, float)[known]
+    drawn = np.random.default_rng(1).integers(len(x), size=(_DRAWS, len(x)))
+    means = (x[drawn] * w[drawn]).sum(1) / w[drawn].sum(1)
+    return float(np.percentile(means, 5)), float(np.percentile(means, 95))
+
+
+def figures(clip: LipClip, openings: np.ndarray, widths: np.ndarray) -> dict[str, float]:
+    """How well curves [K, T] follow a clip's lips, on average over the K of them.
+
+    opening, width: r.  PBM: m, b and p with a dip.  closed: see `closes`.  CRPS: of the openings together.
+    """
+    openings, widths = as_long(openings, clip.frames), as_long(widths, clip.frames)
+    return {
+        "opening": float(np.mean([follows(curve, clip.opening) for curve in openings])),
+        "width": float("nan") if clip.width is None else float(np.mean([follows(curve, clip.width) for curve in widths])),
+        "PBM": float(np.mean([dips(curve, clip).mean() for curve in openings])) if len(clip.bilabials) else float("nan"),
+        "closed": float(np.mean([closes(curve, clip.opening) for curve in openings])),
+        "CRPS": spread_error(openings, clip.opening),
+    }
+
+
+Rows = dict[str, dict[str, dict[str, float]]]  # system → clip → figures
+
+
+def compared(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
+    """Lines: each system's figures over clips, weighted by seconds, with intervals over clips, by folder and by language."""
+    groups = [(f"{name}/", lambda clip, name=name: clip.folder.name == name) for name in FOLDERS]
+    groups += [(LANGUAGES[code], lambda clip, code=code: clip.language == code) for code in LANGUAGES]
+    groups = [(title, [clip for clip in clips if belongs(clip)]) for title, belongs in groups]
+
+    def mean(system: str, column: str, some: Sequence[LipClip]) -> float:
+        return mean_of([rows[system][clip.name].get(column, np.nan) for clip in some], [clip.frames for clip in some])
+
+    head = f"{'':24s}" + "".join(f"{what + ' r [90 %]':>20s}" for what in CURVES) + f"{'PBM':>6s}{'closed':>8s}{'CRPS':>6s}  "
+    lines = [head + "".join(f"{title:>13s}" for title, _ in groups)]
+    for system, row in rows.items():
+        line = f"{system:24s}"
+        for what in CURVES:
+            low, high = interval([row[clip.name].get(what, np.nan) for clip in clips], [clip.frames for clip in clips])
+            line += f"{mean(system, what, clips):8.3f} [{low:.2f}, {high:.2f}]".rjust(20)
+        line += f"{mean(system, 'PBM', clips):6.2f}{mean(system, 'closed', clips):8.2f}{mean(system, 'CRPS', clips):6.2f}  "
+        line += "".join(f"{mean(system, 'opening', some):7.2f}/{mean(system, 'width', some):5.2f}" for _, some in groups)
+        lines.append(line.replace("[nan, nan]", "").replace("nan", "  –"))
+    notes = (
+        "r without a lag, weighted by seconds; intervals over clips; right: opening/width by folder and language; PBM: m, b, p with a dip;"
+    )
+    return [
+        *lines,
+        f"{notes} closed: of real lips' lowest 15 %; CRPS in deviations of the real opening, the error where there is one curve",
+    ]
+
+
+def by_clip(rows: Rows, clips: Sequence[LipClip]) -> list[str]:
+    """Lines: opening and width of each system on every clip."""
+    lines = [f"{'clip':16s}{'tier':>5s}{'s':>4s}" + "".join(f"{system:>24s}" for system in rows)]
+    for clip in clips:
+        values = [f"{row[clip.name]['opening']:.2f}/{row[clip.name]['width']:.2f}" for row in rows.values()]
+        lines.append(f"{clip.name:16s}{clip.tier:>5s}{clip.frames / FPS:4.0f}" + "".join(f"{value:>24s}" for value in values))
+    return lines
