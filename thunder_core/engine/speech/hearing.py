@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...filters import gaussian
 from .encoder import softmax
 from .phones import BILABIALS, PHONES, SILENCE
 
 _DRAWS = 11  # part of the seed of what a take hears; another value changes all takes
-_SLOW = 2.5  # deviation of the smoothing of what is drawn, frames of 20 ms: it changes about as often as sounds do
+_SLOW = 5  # rows of 20 ms from one draw to the next, between which what is drawn changes evenly: about as often as sounds do
 # Power of the probabilities that are drawn by: above 1, what is unlikely is drawn more rarely; most so m, b and p, which are true in 6 % of
 # places of validation voices where their probability is .1, and which would close lips that people leave open.
-_TRUST = np.where(np.isin(np.arange(len(PHONES)), BILABIALS), 1.5, 1.3)
+_TRUST = np.where(np.isin(np.arange(len(PHONES)), BILABIALS), 1.5, 1.3).astype(np.float32)
 _CLOSED = 0.4  # probability of m, b and p from which on lips close in every take: a closure that lacks is noticed first
 _SURE = 0.9  # probability that a drawn phone gets, about that of one that is clearly heard
 
@@ -27,10 +26,13 @@ def drawn_phones(logits: np.ndarray, seed: int) -> np.ndarray:
     Each phone waits for an exponentially distributed time, divided by its probability; the first to come is drawn, which is each with its
     probability. The times change as slowly as sounds do, so whole sounds are drawn instead of rows. What is certain stays.
     """
-    rng = np.random.default_rng([_DRAWS, seed % (1 << 32)])
-    noise = gaussian(rng.standard_normal((len(logits), 2 * len(PHONES))), _SLOW, mode="nearest")
-    waits = noise[:, : len(PHONES)] ** 2 + noise[:, len(PHONES) :] ** 2  # of two normal variables: exponentially distributed
-    return (waits / np.maximum(softmax(logits), 1e-6) ** _TRUST).argmin(-1)
+    rng, count = np.random.default_rng([_DRAWS, seed % (1 << 32)]), len(logits)
+    drawn = rng.standard_normal((count // _SLOW + 2, 2, len(PHONES)), np.float32)
+    before, share = np.divmod(np.arange(count), _SLOW)
+    share = (share / np.float32(_SLOW)).astype(np.float32)[:, None, None]
+    # Two normal variables, squared and added, are exponentially distributed; between draws all phones have equally smaller ones.
+    waits = ((1 - share) * drawn[before] + share * drawn[before + 1]) ** 2
+    return (waits.sum(1) / np.maximum(softmax(logits), 1e-6) ** _TRUST).argmin(-1)
 
 
 def heard(logits: np.ndarray, seed: int) -> np.ndarray:
