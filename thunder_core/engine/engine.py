@@ -249,16 +249,7 @@ class Engine:
         noticed: is called before takes are sampled with UNSPOKEN if the sound has no speech, so that they will be idle, and with UNCLEAR
         if its phones are hard to recognise. Raises BadRequest.
         """
-        running = self._begin(speech, request, progress, noticed)
-        threads = processors() if self.device == CPU and request.system == DEFAULT else 1
-        result = []
-
-        def collect(take: Take) -> None:
-            rank = (0.0 if take.score is None else -take.score.total, take.seed)
-            result.append((rank, arrived(take) or take))
-
-        running.run(threads, collect)
-        return [kept for _, kept in sorted(result, key=lambda each: each[0])]
+        return self.begin(speech, request, progress, noticed).run(arrived)
 
     def explain(self, speech: Speech, request: Request, frame: int) -> dict:
         """What happened at a frame of the take of a request's first seed, which is sampled again for it: `explain.explain`.
@@ -267,15 +258,15 @@ class Engine:
         """
         if not 0 <= frame < speech.frames:
             raise BadRequest(f"The take has frames 0 to {speech.frames - 1}: choose one of them")
-        running = self._begin(speech, request, no_progress, _ignore)
+        running = self.begin(speech, request, no_progress, _ignore)
         with traced() as trace:
             running.sample([request.seed])
         if not trace.changes:
             raise BadRequest(f"Takes by {SYSTEMS[request.system].label} are not sampled, so no step explains them: choose THUNDER")
         return explain(trace, self.head.expression_names, frame)
 
-    def _begin(self, speech: Speech, request: Request, progress: Progress, noticed: Callable[[str], None]) -> RunningRequest:
-        """A request with all that its takes are made of. Raises BadRequest."""
+    def begin(self, speech: Speech, request: Request, progress: Progress, noticed: Callable[[str], None]) -> RunningRequest:
+        """A request with all that its takes are made of: the sound itself is needed no more. Arguments as of `generate`."""
         asked, other, shown = self._direction(request), self._other_system(request), None
         if request.picture is not None:
             shown = other.moods_of(request.picture)  # `check_request` accepts a picture for Media2Face alone
@@ -320,7 +311,8 @@ class Engine:
         return RunningRequest(
             self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
             SharedProgress(len(seeds), share(progress, 0.08, 1.0)),
-            role == SPEAKS, asked is not None and follows == DIRECTION, request.sums,
+            role == SPEAKS, asked is not None and follows == DIRECTION,
+            processors() if self.device == CPU and request.system == DEFAULT else 1, request.sums,
         )  # fmt: skip
 
     def _speech_guidance(self, voice: VoiceFeatures, strength: float) -> Callable[[np.ndarray, int, int], np.ndarray]:

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -83,8 +83,8 @@ class RunningRequest:
 
     draw: (seeds, progress, direction of each, seed and spread of each one's gestures, the voice as each hears it) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
-    directions that are known before.  arrived: number of finished takes.  sums: of the face that plays the takes, as
-    `Request`'s.  requested: of `_requested`, once it is known; requesting: held while it is worked out.  heard: of `_hears`.
+    directions that are known before.  threads: at most so many work on takes of their own.  arrived: number of finished takes.
+    sums: of the face that plays the takes, as `Request`'s.  requested: of `_requested`, once it is known; requesting: held while it is worked out.  heard: of `_hears`.
     """
 
     scorer: Scorer
@@ -98,29 +98,30 @@ class RunningRequest:
     report: SharedProgress
     scored: bool
     follows: bool
+    threads: int
     sums: Sums | None = None
     arrived: int = 0
     requested: Requested | None = None
     heard: dict[int, VoiceFeatures] = field(default_factory=dict)
     requesting: threading.Lock = field(default_factory=threading.Lock)
 
-    def run(self, threads: int, arrived: Callable[[Take], None]) -> None:
-        """Give `arrived` every take as soon as it is done, in the order of their seeds.
-
-        At most `threads` threads work on takes of their own, as many as memory allows.
-        """
+    def run(self, arrived: Callable[[Take], object]) -> list[Any]:
+        """Sample all takes; returns them, best lip-sync first, each as `arrived` has it (`Engine.generate`)."""
+        result = []
 
         def deliver(takes: list[Take]) -> None:
             for take in takes:
                 self.arrived += 1
-                arrived(take)
+                rank = (0.0 if take.score is None else -take.score.total, take.seed)
+                result.append((rank, arrived(take) or take))
 
-        device, beside = self.scorer.thunder.device, threads_for(self.voice.frames, threads)
+        device, beside = self.scorer.thunder.device, threads_for(self.voice.frames, self.threads)
         together = portions(self.seeds, self.voice.frames, device, beside)
         if beside > 1:
             side_by_side([task for seeds in together for task in self._tasks(seeds)], beside, deliver, self.report.stop)
         else:
             in_portions(together, self._whole, deliver, lambda: _give_memory_back(device))
+        return [kept for _, kept in sorted(result, key=lambda each: each[0])]
 
     def _whole(self, seeds: list[int]) -> list[Take]:
         """A portion's takes, one step after the other."""

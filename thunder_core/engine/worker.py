@@ -280,11 +280,10 @@ class Worker:
         def about():
             """Provenance shared by all takes; what the weights are is known once they have been read, beside the work for the first."""
             from ..types import FPS
-            from .speech.audio import sound_hash
 
             info = engine.info()
             shared = {name: info[name] for name in ("engine", "channels", "weights", "device")}
-            return {**shared, "fps": FPS, "audio": sound_hash(speech), "folder": folder}
+            return {**shared, "fps": FPS, "audio": running.about["audio"], "folder": folder}
 
         def noticed(what):
             if what == UNCLEAR:
@@ -297,12 +296,9 @@ class Worker:
             progress.give({"event": "take", "take": answer, **about()})
             return answer
 
-        return {
-            "takes": engine.generate(speech, request, progress, arrived, noticed),
-            **about(),
-            "sound_seconds": speech.seconds,
-            "seconds": time.monotonic() - started,
-        }
+        running, sound_seconds = engine.begin(speech, request, progress, noticed), speech.seconds
+        del speech  # of an hour it has .23 GB, and takes need only its features
+        return {"takes": running.run(arrived), **about(), "sound_seconds": sound_seconds, "seconds": time.monotonic() - started}
 
     def _explain(self, args, progress):
         from ..request import check_whole
