@@ -111,17 +111,18 @@ def render(take, clip: Path, path: Path, seconds: float, size: int) -> None:
     from thunder.scene.media import studio
     from thunder.scene.takes import generation
 
-    stage = demo.set_stage(argparse.Namespace(takes=1, seed=1), str(clip))
-    length = (stage.voice.last - stage.scene.frame_start) / FPS
+    voice, _, rig = demo.set_stage(argparse.Namespace(takes=1, seed=1), str(clip))
+    scene = bpy.context.scene
+    length = (voice.last - scene.frame_start) / FPS
     if abs(take.motion.frames / take.motion.fps - length) > 0.5:
         take = fitted(take, length)
-    collector = generation.TakeCollector(stage.scene, stage.rig, stage.voice)
+    collector = generation.TakeCollector(scene, rig, voice)
     try:
         jobs.run_through("Keying", collector.add(take, 0.0), lambda step: None)
     finally:
         collector.close()
-    stage.scene.frame_end = stage.scene.frame_start + max(1, round(min(seconds, length) * FPS)) - 1
+    scene.frame_end = scene.frame_start + max(1, round(min(seconds, length) * FPS)) - 1
     part = path.with_name(path.name + ".part")
     with quiet():
-        studio.render_film(stage.scene, str(part), size, size)
+        studio.render_film(scene, str(part), size, size)
     part.replace(path)

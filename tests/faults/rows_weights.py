@@ -20,7 +20,7 @@ def load(case: Case):
     """Load the network of the files in the case's folder as torch computes it."""
     if case.given == "units":
         return import_module("thunder_core.engine.speech.features").Units.load(case.folder)
-    return import_module("thunder_core.networks.running").LOADED[case.given](case.folder, case.given)
+    return import_module("thunder_core.networks.running").KINDS[case.given].load(case.folder, case.given)
 
 
 def open_judge(case: Case):

@@ -84,7 +84,8 @@ class RunningRequest:
     draw: (seeds, progress, direction of each, seed and spread of each one's gestures, the voice as each hears it) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
     directions that are known before.  threads: at most so many work on takes of their own.  arrived: number of finished takes.
-    sums: of the face that plays the takes, as `Request`'s.  requested: of `_requested`, once it is known; requesting: held while it is worked out.  heard: of `_hears`.
+    sums: of the face that plays the takes, as `Request`'s.  requested: of `_requested`, once it is known; requesting: held while it is
+    worked out.  heard: of `_hears`.
     """
 
     scorer: Scorer
