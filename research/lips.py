@@ -38,8 +38,9 @@ OPEN_MM = 2.0  # gap above which a real mouth is open
 SHIFTS = (25, 37, 50, 62)  # frames by which takes are shifted, for what closes by chance
 
 
-def shut_where(openings: np.ndarray, clip: LipClip) -> dict[str, np.ndarray]:
-    """On which m, b and p that real lips shut on takes [K, T] shut: each, any of them, and any when shifted in time, arrays."""
+def shut_where(openings: np.ndarray, first: int, clip: LipClip) -> dict[str, np.ndarray]:
+    """On which m, b and p that real lips shut on takes [K, T] shut, arrays: each take, any of them, number `first`, which hears what
+    is likeliest, and any other where that one misses it; shifted: the other takes elsewhere in time."""
     real = shuts(clip.opening, clip)
     if not real.any():
         return {}
@@ -47,8 +48,12 @@ def shut_where(openings: np.ndarray, clip: LipClip) -> dict[str, np.ndarray]:
     def each(curves: np.ndarray) -> np.ndarray:
         return np.array([shuts(curve, clip)[real] for curve in curves])
 
-    shifted = [each(np.roll(openings, shift, 1)).any(0) for shift in SHIFTS]
-    return {"each": each(openings).ravel(), "any": each(openings).any(0), "any, shifted": np.concatenate(shifted)}
+    shut, others = each(openings), np.delete(openings, first, 0)
+    missed, shifted = ~shut[first], [each(np.roll(others, shift, 1)).any(0) for shift in SHIFTS]
+    return {
+        "each": shut.ravel(), "any": shut.any(0), "any, shifted": np.concatenate(shifted), "the likeliest": shut[first],
+        "any other where that misses": each(others).any(0)[missed], "the same, shifted": np.concatenate([each[missed] for each in shifted]),
+    }  # fmt: skip
 
 
 def shut_wrongly(opening: np.ndarray, real: np.ndarray) -> int:
@@ -103,7 +108,7 @@ def run(args: Namespace) -> None:
     shut: dict[str, list[np.ndarray]] = {}
     of_takes: list[np.ndarray] = []
     likeness: dict[float, list[tuple[float, float]]] = {spread: [] for spread in args.spread}
-    wrongly = 0
+    wrongly: dict[str, list[float]] = {"the likeliest": [], "each other": []}  # a minute, by take
     args.out.mkdir(parents=True, exist_ok=True)
     for clip in check:
         speech = read_sound(clip.path)
@@ -116,8 +121,10 @@ def run(args: Namespace) -> None:
                 continue
             widths = as_long(np.array([take.width for take in takes]), clip.frames)
             of_takes.extend(gaps)
-            wrongly += sum(shut_wrongly(gap, clip.opening) for gap in gaps)
-            for name, values in shut_where(gaps, clip).items():
+            first = [take.seed for take in takes].index(args.seed)
+            for number, gap in enumerate(gaps):
+                wrongly["the likeliest" if number == first else "each other"].append(shut_wrongly(gap, clip.opening))
+            for name, values in shut_where(gaps, first, clip).items():
                 shut.setdefault(name, []).append(values)
             features, phones = hear(encoder, clip)
             teacher = taught(engine, features, phones)
@@ -135,7 +142,7 @@ def run(args: Namespace) -> None:
                 dip = np.any([dips(curve, clip) for curve in curves_of], axis=0)
                 rows[name][clip.name] = {"PBM": float(dip.mean())} if dip.size else {}
             np.savez(args.out / f"{clip.name}.npz", seeds=[take.seed for take in takes], openings=gaps, widths=widths)
-    minutes = sum(len(gap) for gap in of_takes) / FPS / 60
+    minutes = sum(clip.frames for clip in check) / FPS / 60
     speeds = {"takes": fast(of_takes), "people": fast([clip.opening for clip in check])}
     lines = [
         f"machine: {platform.processor() or platform.machine()}, {torch.get_num_threads()} threads, device {engine.device}; "
@@ -146,9 +153,9 @@ def run(args: Namespace) -> None:
         *compared(rows, check),
         "",
         "m, b and p on which real lips shut: takes shut on "
-        + ", ".join(f"{np.concatenate(values).mean():.2f} ({name})" for name, values in shut.items())
-        + f" of {sum(len(values) for values in shut.get('any', []))}; they shut {wrongly / minutes:.1f} times a minute where real lips are "
-        f"more than {OPEN_MM:g} mm apart",
+        + ", ".join(f"{np.concatenate(values).mean():.2f} of {sum(map(len, values))} ({name})" for name, values in shut.items()),
+        f"they shut where real lips are more than {OPEN_MM:g} mm apart, times a minute: "
+        + ", ".join(f"{name} {np.sum(values) / minutes / max(1, len(values) // len(check)):.1f}" for name, values in wrongly.items()),
         f"changes of the gap by more than {FAST_MM:g} mm in a frame, and peaks of one frame higher than that, a minute: "
         + "; ".join(f"{name} {steps:.1f}, {high:.1f}" for name, (steps, high) in speeds.items()),
         *(

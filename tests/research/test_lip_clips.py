@@ -82,8 +82,10 @@ def test_what_takes_shut_is_counted_where_real_lips_shut_and_where_they_do_not()
     clip.opening[[11, 51]] = 0.1, 3.0
     gaps = np.full((2, 100), 5.0)
     gaps[1, 11] = 0.0
-    met = shut_where(gaps, clip)
+    met = shut_where(gaps, 0, clip)
     assert met["each"].tolist() == [False, True] and met["any"].tolist() == [True] and not met["any, shifted"].any()
+    assert met["the likeliest"].tolist() == [False] and met["any other where that misses"].tolist() == [True]
+    assert len(shut_where(gaps, 1, clip)["any other where that misses"]) == 0
     real = np.full(100, 5.0)
     gaps[1, 60:64] = 0.3
     real[11] = 0.0
