@@ -109,6 +109,15 @@ def test_a_link_of_a_page_leads_somewhere():
         assert {path.name for path in links(page) if not path.exists()} == set(), page.relative_to(ROOT)
 
 
+def test_a_module_that_the_architecture_names_exists():
+    page, names = ROOT / "docs" / "development" / "architecture.md", {path.name for path in tracked()}
+    named = re.findall(r"`([\w./-]+\.(?:py|json|md))`", page.read_text(encoding="utf-8"))
+    assert len(named) > 80
+    for name in named:
+        found = name in names if "/" not in name else any((folder / name).exists() for folder in (ROOT, ROOT / "thunder_core", page.parent))
+        assert found, name
+
+
 def anchors(page):
     """The anchors that a page's headings have."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S), re.M)
