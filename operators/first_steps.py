@@ -59,11 +59,12 @@ class _AddsVoice(InstantWork):
     playhead on, or after the last sound if there is one at the playhead."""
 
     def put(self, context, path: str, name: str):
+        """The strip; None in a Blender without sound."""
         scene = context.scene
         settings = scene.thunder
         if not strip.has_audio():
             settings.source, settings.sound_file = "FILE", path
-            return
+            return None
         added = None
         try:
             added = strip.add(scene, path, name, strip.free_frame(scene))
@@ -75,6 +76,7 @@ class _AddsVoice(InstantWork):
         settings.source, settings.voice = "STRIP", added.name
         scene.frame_end = max(scene.frame_end, int(strip.of_strip(scene, added).last))
         scene.sync_mode = "AUDIO_SYNC"  # so that the sound is in sync with the lips
+        return added
 
 
 def _refused(error: Exception) -> BadRequest:
@@ -93,7 +95,9 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
         return "" if os.path.isfile(SAMPLE) else "This copy of the add-on has no sample: choose a sound of your own"
 
     def act(self, context):
-        self.put(context, SAMPLE, "Sample Voice")
+        added = self.put(context, SAMPLE, "Sample Voice")
+        if added is not None:
+            added.sound.pack()  # its file goes when the add-on is updated or removed
 
 
 class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):

@@ -301,6 +301,7 @@ def test_three_clicks_make_a_face_move(blender, tmp_path, monkeypatch):
     scene.thunder.count = 2
     assert blender.ops.thunder.first_head() == {"FINISHED"}
     assert blender.ops.thunder.sample_voice() == {"FINISHED"}
+    assert all(each.packed_file for each in blender.data.sounds), "the sample stays in the file when the add-on goes"
     assert blender.ops.thunder.generate() == {"FINISHED"}
     rig = head.find(scene)
     assert rig.owner.matrix_world.translation.z > 1.2  # not inside the cube

@@ -58,7 +58,8 @@ def _evenly(seeds: list[int], frames: int, device: str, threads: int) -> list[li
     """Seeds in portions of nearly equal size, larger ones first, so that threads finish at about the same time."""
     most = 16
     if device == CPU:
-        together = frames if threads > 1 else min(frames, WINDOW)  # parallel portions keep all frames of their takes in memory
+        # Parallel portions, and those of long takes, keep all frames of their takes in memory.
+        together = frames if threads > 1 or frames > _LONG else min(frames, WINDOW)
         most = min(16, max(1, round(_PORTION_FRAMES / together)), -(-len(seeds) // threads))
     count = -(-len(seeds) // most)
     bounds = [-(-len(seeds) * i // count) for i in range(count + 1)]
