@@ -18,6 +18,7 @@ import time
 import tracemalloc
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -350,10 +351,10 @@ class Engine:
     def info(self):
         return {"engine": "thunder", "channels": ["jawOpen"], "weights": "w", "device": "cpu", "versions": {}, "knows_styles": False}
 
-    def generate(self, speech, request, progress, arrived, noticed):
+    def begin(self, speech, request, progress, noticed):
         flat = np.zeros(speech.frames, np.float32)
         take = Take(Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)), request.seed, LipSyncScore(50.0, flat), flat, flat, {})
-        return [arrived(take)]
+        return SimpleNamespace(about={"audio": "0" * 16}, run=lambda arrived: [arrived(take)])
 
     def score(self, speech, motion, asked=None, seed=0):
         return LipSyncScore(50.0, np.zeros(motion.frames, np.float32))
