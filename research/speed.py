@@ -188,7 +188,7 @@ class Bench:
 
     def _against_torch(self, name: str) -> Figures:
         """Seconds of TAKES takes and of one, and their ratios to the engine in torch; `name` ends the figures' names."""
-        answers = self._turns({TAKES: 1, 1: 1} if self.quick else {TAKES: 7, 1: 15})
+        answers = self._turns({TAKES: 1, 1: 1} if self.quick else {TAKES: 15, 1: 31})
         if not answers:
             return {"left_out": f"takes{name}: this is no clone of the repository that has commit {TORCH}"}
         result: Figures = {}
