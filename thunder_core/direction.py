@@ -291,7 +291,7 @@ class Asked:
         """Seed and spread by which the gestures of the take of `seed` are drawn."""
         return self.like[0] if self.like else (seed, self.spread_of(seed, first))
 
-    def hearing_of(self, seed: int, first: int) -> int | None:
+    def hearing_seed(self, seed: int, first: int) -> int | None:
         """Seed of what the take of `seed` hears where the sound is doubtful; None: what is likeliest, as the first take as asked does."""
         if self.like:
             whose, spread = self.like[0]

@@ -367,7 +367,7 @@ class Engine:
             played = emphasised(directions[seed], seed, asked.spread_of(seed, seed), voice.accents, asked.like)[:frames]
             start = voice.part(0, frames)
             breathing, _ = asked.gestures_of(seed, seed)
-            heard = self.thunder.hear(start, asked.hearing_of(seed, seed))
+            heard = self.thunder.hear(start, asked.hearing_seed(seed, seed))
             expectations = self.scorer.expect(
                 start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), [breathing], [heard]
             )

@@ -86,7 +86,7 @@ class RunningRequest:
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
     directions that are known before.  threads: at most so many work on takes of their own.  arrived: number of finished takes.
     sums: of the face that plays the takes, as `Request`'s.  requested: of `_requested`, once it is known; requesting: held while it is
-    worked out.  heard: of `_hears`.
+    worked out.  heard: of `_hears`; hearing: held while it is worked out.
     """
 
     scorer: Scorer
@@ -106,6 +106,7 @@ class RunningRequest:
     requested: Requested | None = None
     heard: dict[int, VoiceFeatures] = field(default_factory=dict)
     requesting: threading.Lock = field(default_factory=threading.Lock)
+    hearing: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, arrived: Callable[[Take], object]) -> list[Any]:
         """Sample all takes; returns them, best lip-sync first, each as `arrived` has it (`Engine.generate`)."""
@@ -179,10 +180,11 @@ class RunningRequest:
 
     def _hears(self, seeds: list[int]) -> list[VoiceFeatures]:
         """The voice as each take hears it; kept until its take is done."""
-        for seed in seeds:
-            if seed not in self.heard:
-                self.heard[seed] = self.scorer.thunder.hear(self.voice, self.asked.hearing_of(seed, self.seeds[0]))
-        return [self.heard[seed] for seed in seeds]
+        with self.hearing:  # the same takes are sampled and expected at the same time
+            for seed in seeds:
+                if seed not in self.heard:
+                    self.heard[seed] = self.scorer.thunder.hear(self.voice, self.asked.hearing_seed(seed, self.seeds[0]))
+            return [self.heard[seed] for seed in seeds]
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""

@@ -40,7 +40,7 @@ from ..speech.cues import (
 )
 from ..speech.encoder import at_frames, LOUDNESS, presence, softmax, speech_features, SpeechEncoder
 from ..speech.features import opening_map, PredictedOpening, Units
-from ..speech.hearing import heard
+from ..speech.hearing import hear_phones
 from ..speech.phones import PHONES
 from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
@@ -206,7 +206,7 @@ class Thunder:
         """A voice as the take of a seed hears it, with other phones where the encoder doubts (`speech.hearing`); None: the likeliest."""
         if seed is None or not voice.presence.any():
             return voice
-        logits = heard(voice.logits, seed)
+        logits = hear_phones(voice.logits, seed)
         belief, frames = softmax(logits), voice.frames
         features = voice.features.copy()
         features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
