@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the speech encoder: every 20 ms frame names its phone, through noise, rooms and gain."""
+"""Training of the speech encoder: every 20 ms frame names its phone, through noise, other voices, music, rooms, codecs and gain, and with as
+much of the following sound as a random look-ahead leaves."""
 
 from __future__ import annotations
 
@@ -26,6 +27,8 @@ from thunder_core.types import RATE
 CROP = 160  # feature frames, 3.2 s
 BATCH = 16
 CTC_WEIGHT = 0.2
+_BABBLE, _VOICES = 0.2, 6  # share of crops with other voices behind, and how many there are at most
+_LIMITED, _LEAST_CHUNK = 0.3, 10  # share of batches that are heard chunk by chunk, and the shortest chunk, feature frames (.2 s)
 
 
 def frame_labels(phones: np.ndarray) -> np.ndarray:
@@ -94,8 +97,16 @@ class PhoneBatches:
             waves[row, : len(crop)] = crop
             labels[row, :fill] = torch.from_numpy(whole[start + at])
             labels[row, fill:] = SILENCE  # padding counts as silence
-            waves[row] = augment(waves[row], rng)
+            others = [self._other(n, rng) for _ in range(rng.integers(1, _VOICES + 1))] if rng.random() < _BABBLE else ()
+            waves[row] = augment(waves[row], rng, others)
         return waves, labels
+
+    def _other(self, n: int, rng: np.random.Generator) -> Tensor:
+        """[n] of any clip, which talks behind another; silent where it is shorter."""
+        clip = self.clips[rng.choice(len(self.clips), p=self.odds)]
+        start = int(rng.integers(0, max(1, clip.length - n + 1)))
+        samples = torch.from_numpy(self.corpus.samples(clip, start, min(n, clip.length - start)))
+        return F.pad(samples, (0, n - len(samples)))
 
 
 def mask_spectrum(mel: Tensor, rng: np.random.Generator) -> Tensor:
@@ -175,8 +186,9 @@ def train_encoder(
     config: EncoderConfig = EncoderConfig(),
     adopt: Path | None = None,
     device: str = "cpu",
+    start: dict[str, Tensor] | None = None,
 ) -> tuple[SpeechEncoder, dict[str, float]]:
-    """Train on the corpus' training voices; of a pretrained network in the folder `adopt` only the phone heads.
+    """Train on the corpus' training voices, from `start` weights; of a pretrained network in the folder `adopt` only the phone heads.
 
     Returns (encoder, figures on the unseen test voices).
     """
@@ -185,7 +197,7 @@ def train_encoder(
     if adopt:
         encoder.body.requires_grad_(False)
     clips = corpus.of("train")
-    if not encoder.config.body:
+    if not encoder.start_from(start or {}) and not encoder.config.body:
         calibrate_spectrum(encoder, corpus, clips)
     batches = PhoneBatches(corpus, clips)
 
@@ -195,7 +207,8 @@ def train_encoder(
             prepared = model.prepare(waves)
             if not model.config.body:
                 prepared = mask_spectrum(prepared, rng)
-        hidden, logits = model.encode(prepared)
+        limited = rng.random() < _LIMITED and not model.config.body
+        hidden, logits = model.encode(prepared, int(rng.integers(_LEAST_CHUNK, CROP)) if limited else None)
         ce = F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), label_smoothing=0.05)
         ctc = sequence_loss(model.ctc_head(hidden).float(), labels)
         return {"total": ce + CTC_WEIGHT * ctc, "phones": ce, "ctc": ctc}

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Augments training crops as recordings vary: gain, noise, rooms, narrow bands."""
+"""Augments training crops as recordings vary: gain, noise, music, other voices, rooms, narrow bands, codecs."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
+
 import numpy as np
+import soundfile
 import torch
 import torchaudio.functional as AF
 from torch import Tensor
@@ -47,27 +51,51 @@ def change_speed(samples: Tensor, n: int) -> Tensor:
     return torch.nn.functional.interpolate(samples[None, None], n, mode="linear", align_corners=False)[0, 0]
 
 
-def augment(samples: Tensor, rng: np.random.Generator) -> Tensor:
-    """[samples] → [samples]: random gain, and for some crops a room, a narrow band, a codec, noise or music beneath."""
+def room(n: int, rng: np.random.Generator) -> Tensor:
+    """Impulse response [n] of a small or large room: the direct sound, and noise that decays by 60 dB within .15 to .9 s."""
+    t = np.arange(n) / RATE
+    seconds = 0.15 * 6 ** rng.random()
+    tail = rng.standard_normal(n) * 10 ** (-3 * t / seconds) * (t > rng.uniform(0.001, 0.01))
+    tail *= 10 ** (-rng.uniform(0, 15) / 20) / (np.linalg.norm(tail) + 1e-9)  # energy of the room beside that of the direct sound
+    tail[0] = 1.0
+    return torch.from_numpy(tail.astype(np.float32))
+
+
+def compress(samples: Tensor, rng: np.random.Generator) -> Tensor:
+    """[samples] as a lossy codec leaves them: Vorbis at its lowest rates, or eight logarithmic bits of a telephone at half the sample rate."""
+    n, top = len(samples), samples.abs().max() + 1e-6
+    if rng.random() < 0.3:
+        narrow = AF.resample(samples / top, RATE, RATE // 2)
+        return AF.resample(AF.mu_law_decoding(AF.mu_law_encoding(narrow, 256), 256), RATE // 2, RATE)[:n] * top
+    file = io.BytesIO()
+    soundfile.write(file, (samples / top).numpy(), RATE, format="OGG", subtype="VORBIS", compression_level=float(rng.uniform(0.7, 1.0)))
+    file.seek(0)
+    decoded = torch.from_numpy(soundfile.read(file, dtype="float32")[0])[:n]
+    return torch.nn.functional.pad(decoded, (0, n - len(decoded))) * top
+
+
+def augment(samples: Tensor, rng: np.random.Generator, others: Sequence[Tensor] = ()) -> Tensor:
+    """[samples] → [samples]: random gain, and for some crops a room, a narrow band, a codec, noise, music or other voices beneath.
+
+    others: crops of other voices as long, which talk behind this one if there are any.
+    """
     n = len(samples)
     loud = samples.std()
-    if rng.random() < 0.2:  # a small room: exponentially decaying noise as impulse response
-        decay = rng.uniform(0.03, 0.2)
-        t = np.arange(int(0.3 * RATE)) / RATE
-        reverb = torch.from_numpy((rng.standard_normal(len(t)) * np.exp(-t / decay) * rng.uniform(0.02, 0.1)).astype(np.float32))
-        reverb[0] = 1.0
-        samples = AF.fftconvolve(samples, reverb)[:n]
+    if others:  # a single voice is further behind, or nobody could say whose phones are meant
+        babble = torch.stack([other / (other.std() + 1e-6) for other in others]).sum(0)
+        samples = samples + babble / (babble.std() + 1e-6) * loud * 10 ** (-rng.uniform(10 if len(others) < 3 else 3, 20) / 20)
+    if rng.random() < 0.2:
+        samples = AF.fftconvolve(samples, room(RATE // 2, rng))[:n]
     if rng.random() < 0.12:  # telephone and bad microphones
         samples = AF.lowpass_biquad(samples, RATE, float(rng.uniform(3000, 6000)))
     if rng.random() < 0.12:
         samples = AF.highpass_biquad(samples, RATE, float(rng.uniform(80, 300)))
-    if rng.random() < 0.35:  # 10 to 40 dB below the voice
-        samples = samples + noise(n, rng) * loud * 10 ** (-rng.uniform(10, 40) / 20)
-    if rng.random() < 0.08:
-        samples = samples + music(n, rng) * loud * 10 ** (-rng.uniform(8, 25) / 20)
-    if rng.random() < 0.05:  # telephone codec: 8 bits, logarithmic
-        top = samples.abs().max() + 1e-6
-        samples = AF.mu_law_decoding(AF.mu_law_encoding(samples / top, 256), 256) * top
+    if rng.random() < 0.35:
+        samples = samples + noise(n, rng) * loud * 10 ** (-rng.uniform(5, 40) / 20)
+    if rng.random() < 0.12:
+        samples = samples + music(n, rng) * loud * 10 ** (-rng.uniform(3, 25) / 20)
+    if rng.random() < 0.12:
+        samples = compress(samples, rng)
     if rng.random() < 0.05:  # recorded too hot
         samples = samples.clamp(-3 * loud, 3 * loud)
     return samples * 10 ** (rng.uniform(-6, 6) / 20)
