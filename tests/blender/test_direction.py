@@ -27,7 +27,9 @@ def test_every_axis_is_a_slider_with_the_axis_own_range(blender, stage):
         assert (part.name, part.default) == (axis.label, pytest.approx(axis.usual))
         assert (part.hard_min, part.hard_max) == (pytest.approx(axis.least), pytest.approx(axis.most))
         assert part.is_animatable
-    assert [item.identifier for item in properties["mood"].enum_items] == list(core.MOODS)
+    choices = properties["mood"].enum_items
+    assert [item.identifier for item in choices] == list(core.CHOICES)
+    assert [choices[name].value for name in core.MOODS] == list(range(len(core.MOODS))), "the numbers that files and keys have"
     assert np.allclose(sliders.value(direction).vector(), core.Direction().vector(), atol=1e-6)
 
 
@@ -70,7 +72,7 @@ def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stag
     panel.draw_header_preset(Panel, blender.context)
     assert labels == ["Frown, Tension…"]
     direction.keyframe_insert("frown", frame=1)
-    assert asking.vectors(direction, Clock.of(scene, 1.0), 97.0)[0, FROWN] == pytest.approx(core.Style(frown=0.8).vector()[FROWN])
+    assert asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0).vectors[0, FROWN] == pytest.approx(core.Style(frown=0.8).vector()[FROWN])
 
 
 def test_a_direction_without_keys_is_one_for_the_line(blender, stage):
