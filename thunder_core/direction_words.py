@@ -169,15 +169,14 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
 def words_of_request(provenance: Mapping) -> str:
     """What was asked of a take, in words; "" for nothing special, or where that is not known.
 
-    Of one that was to follow its voice: *as heard*, and how the voice sounds; its sliders are not told then.
+    Of one that was to follow its voice also *as heard*, and how the voice sounds.
     """
-    if "as_heard" in provenance:
-        return f"as heard: {word_of_voice(provenance) or 'usual'}"
     try:
         said = words(np.array(provenance["original" if "original" in provenance else "direction"], float))
     except (KeyError, TypeError, ValueError):
         return ""
-    return "" if said == USUAL else said
+    heard = [f"as heard ({word_of_voice(provenance)})"] if "as_heard" in provenance else []
+    return ", ".join(heard + [said] * (said != USUAL))
 
 
 def word_of_voice(provenance: Mapping) -> str:

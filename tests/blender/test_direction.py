@@ -130,6 +130,24 @@ def test_a_mood_changes_within_a_line_and_flows(blender, stage):
     core.check(vectors)
 
 
+def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, stage):
+    scene, rig = stage
+    direction = sliders.ensure(rig.owner)
+    direction.mood, direction.strength = core.AS_HEARD, 0.7
+    asked = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0)
+    assert asked.as_heard.tolist() == pytest.approx([0.7]) and not asked.vectors.any()
+    for frame, mood in ((1, "warm"), (49, core.AS_HEARD)):
+        direction.mood = mood
+        direction.keyframe_insert("mood", frame=frame)
+    asked = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0)
+    whole = asked.vectors[:, MOOD["warm"]] + asked.as_heard
+    assert np.allclose(whole, 0.7, atol=1e-5) and asked.as_heard[[0, 99]] == pytest.approx([0.0, 0.7])
+    assert np.abs(np.diff(asked.as_heard)).max() < 0.15
+    direction.mood = core.NEUTRAL
+    asking.remove_keys(direction)
+    assert not asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0).as_heard.any()
+
+
 def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, stage):
     scene, rig = stage
     blender.ops.thunder.add_head()
