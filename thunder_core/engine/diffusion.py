@@ -287,6 +287,7 @@ class DenoiserConfig:
     motion: int  # channels of x: expression, jaw, head, eyes
     audio: int  # width of the speech features a
     style: int = 0  # number of direction values; 0: the model has no styles
+    events: int = 0  # number of curves of planned events; 0: the model plans by itself
     width: int = 128
     layers: int = 8
     heads: int = 4
@@ -322,16 +323,22 @@ class Denoiser:
         self.network = open_network(path, device)
 
     def estimate(
-        self, x: np.ndarray, step: int, audio: np.ndarray, silent: bool = False, style: np.ndarray | None = None
+        self, x: np.ndarray, step: int, audio: np.ndarray, silent: bool = False, style: np.ndarray | None = None,
+        events: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
         """x̂_0 [B, T, motion] of noisy standardised motions x at a diffusion step, of speech features [T, audio] or [B, T, audio].
 
         silent: without the sound (classifier-free guidance).  style [B, T or 1, style]: None is any style.
+        events [B, T, EVENTS]: what the takes plan (`thunder_core.events`); None: anything.
         """
         known = np.zeros((1, 1, self.config.style), np.float32) if style is None else style
         audio = audio if audio.ndim == 3 else audio[None]
+        planned = {}
+        if self.config.events:
+            nothing = np.zeros((1, x.shape[1], self.config.events), np.float32)
+            planned = {"events": nothing if events is None else events, "unplanned": np.array([events is None])}
         return self.network(
-            x=x, step=np.array([step]), audio=audio, silent=np.array([silent]), style=known, free=np.array([style is None])
+            x=x, step=np.array([step]), audio=audio, silent=np.array([silent]), style=known, free=np.array([style is None]), **planned
         )[0]
 
     def first_noise(self, noise: np.ndarray, style: np.ndarray | None = None) -> np.ndarray:

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...animation.played import SACCADE, starts
-from ...filters import gaussian, gaussian_kernel, smoothstep
+from ...filters import eased, gaussian, gaussian_kernel, smoothstep
 from ...rotation import angular_speed
 from ...steps import ADDED, step
 from ...types import FPS
@@ -286,12 +286,6 @@ LOWER_FACE = (
 _OPPOSITES = {f"mouth{one}{side}": f"mouth{other}{side}" for side in ("Left", "Right")
               for one, other in (("Smile", "Frown"), ("Frown", "Smile"))}  # fmt: skip
 _BLINK_FRAMES = round((_BLINK_DOWN + _BLINK_SHUT + _BLINK_UP) * FPS)
-
-
-def eased(u: np.ndarray) -> np.ndarray:
-    """Minimum-jerk movement from 0 to 1 (Flash & Hogan 1985) at u, which is clipped to 0 … 1."""
-    u = np.clip(u, 0, 1)
-    return u * u * u * (10 - 15 * u + 6 * u * u)
 
 
 def blurred(values: np.ndarray, deviation: float) -> np.ndarray:

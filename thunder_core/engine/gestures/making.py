@@ -27,10 +27,11 @@ import numpy as np
 
 from ...channels import BLINKS, BROWS, Columns, LIDS
 from ...direction import AXES, DIRECTION_NAMES, over_frames
+from ...filters import eased
 from ...steps import step, UNTAUGHT
 from ...types import FPS
 from ..speech.phrasing import Phrasing
-from .layer import Blinks, blurred, drift, eased, Layer, longest_blinks, longest_rests, possible_glances
+from .layer import Blinks, blurred, drift, Layer, longest_blinks, longest_rests, possible_glances
 from .manner import between, brow_shape, Directed, evenly, generator, Manner, manner_of, Played, Stream, UP
 from .silence import alive
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ...filters import eased
 from ...types import FPS
 from ..speech.phrasing import Phrasing
-from .layer import blurred, bump, drift, eased, Layer
+from .layer import blurred, bump, drift, Layer
 from .manner import between, brow_shape, Directed, generator, Manner, Stream
 
 # ---- head, brows and gaze

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from ..direction import Direction, HABITS, Habits, NEUTRAL
+import numpy as np
+
+from ...direction import Direction, HABITS, Habits, NEUTRAL
+from ...types import FPS
 
 
 @dataclass(frozen=True)
@@ -99,3 +102,36 @@ def manner_of(direction: Direction) -> Manner:
         one_sided=made.one_sided + 0.6 * style.asymmetry,
     )
     return replace(made, **{name: max(0.0, getattr(made, name)) for name in _HELD})
+
+
+_EVERY, _AROUND = 1.0, 1.5  # seconds from one manner of a changing direction to the next, and to either side that each averages
+
+
+@dataclass(frozen=True)
+class Manners:
+    """The manners of one performance, every _EVERY seconds; one where its direction does not change."""
+
+    rows: tuple[Manner, ...]
+
+    @classmethod
+    def of(cls, direction: Direction) -> Manners:
+        """Those of a direction that stays."""
+        return cls((manner_of(direction),))
+
+    @classmethod
+    def of_styles(cls, styles: np.ndarray) -> Manners:
+        """Those of a direction over a line, [1 or T, DIRECTION_NAMES]: stressed words are averaged out, a mood that comes is not."""
+        if len(styles) == 1 or (styles == styles[0]).all():
+            return cls.of(Direction.of_vector(styles[0]))
+        starts = np.arange(0, len(styles), _EVERY * FPS)
+        around = (styles[max(0, int(at - _AROUND * FPS)) : int(at + _AROUND * FPS) + 1].mean(0) for at in starts)
+        return cls(tuple(manner_of(Direction.of_vector(each)) for each in around))
+
+    def at(self, seconds: float) -> Manner:
+        """The manner at a time; beyond the line that of its end."""
+        return self.rows[min(max(0, int(seconds / _EVERY)), len(self.rows) - 1)]
+
+    @property
+    def usual(self) -> Manner:
+        """That in the middle of the line."""
+        return self.rows[len(self.rows) // 2]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plans the upper face's events: nods, poses, raised and knit brows, looks, blinks and breaths of a speaker or listener.
 
-Plans are lists of events in seconds and degrees; `teacher_upper_face` moves the face by them. A speaker marks accents, looks
-away while thinking and comes back, blinks where phrases end; a listener answers the other's accents and phrase ends.
+Plans are lists of events in seconds and degrees; `curves` makes curves of them. The teacher performs them, and the diffusion model, which
+learned from it, performs those of a take. A speaker marks accents, looks away while thinking and comes back, blinks where phrases end; a
+listener answers the other's accents and phrase ends.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .manner import Manner, Manners
 from .prosody import Prosody
-from .teacher_manner import Manner
 
 BLINKS_PER_MINUTE = 20.5
+BREATH_JAW = 0.026  # opening of the jaw at a deep inhalation, radians
 _BLINK_SPREAD = 0.6  # standard deviation of the log interval between blinks
 _BLINK_APART = 0.55  # least interval between blinks, s
 _BLINK_DRAWN = 0.6  # a blink moves to a better moment within this many s of its planned time
@@ -95,31 +97,32 @@ def _about(rng: np.random.Generator, spread: float) -> float:
     return float(np.exp(rng.normal(0.0, spread)))
 
 
-def speaking(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
+def speaking(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
     """The plan for the speaker of a voice; without speech, for an idle face."""
     plan = Plan()
-    home = rng.normal(0, _HOME) * manner.sway
-    _mark_accents(plan, voice, manner, rng)
-    _take_poses(plan, voice, home, manner, rng)
-    _hold_brows(plan, voice, manner, rng)
-    _look(plan, voice, manner, rng)
+    home = rng.normal(0, _HOME) * how.at(0.0).sway
+    _mark_accents(plan, voice, how, rng)
+    _take_poses(plan, voice, home, how, rng)
+    _hold_brows(plan, voice, how, rng)
+    _look(plan, voice, how, rng)
     for start, end in silences(voice, longer=_LONG):
-        _idle(plan, start, end, home, manner, rng)
+        _idle(plan, start, end, home, how, rng)
     before = 0.0
     for start, end in voice.phrases:
         if start - before >= 0.3 and rng.random() < 0.9:
             at = max(0.0, start - min(0.42, 0.85 * (start - before)) - rng.uniform(0, 0.04))
             plan.breaths.append((at, rng.uniform(0.4, 1.0)))
         before = end
-    return _finished(plan, voice, [end for _, end in voice.phrases], manner, rng)
+    return _finished(plan, voice, [end for _, end in voice.phrases], how, rng)
 
 
-def listening(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
+def listening(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
     """The plan for a listener: nods and brows answer the voice's accents and phrase ends with a delay."""
     plan = Plan()
-    home = rng.normal(0, _HOME) * manner.sway + [0.0, 0.0, rng.normal(0, 1.5)]
+    home = rng.normal(0, _HOME) * how.at(0.0).sway + [0.0, 0.0, rng.normal(0, 1.5)]
     plan.poses.append(Pose(-9.0, home, 1.0))
     for start, end in voice.phrases:
+        manner = how.at(end)
         late = float(np.clip(rng.normal(0.3, 0.1), 0.1, 0.6))
         if end - start > 0.5 and rng.random() < 0.75 * manner.nods**0.5:  # one to three nods that die away
             size, at = manner.nods * rng.uniform(2.0, 4.5), end + late
@@ -132,6 +135,7 @@ def listening(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
         if rng.random() < 0.3 * manner.looks and end - start > 1.2:
             _leave(plan, start + 0.4 * (end - start), end + late, 0.15, manner, rng)
     for t, w in zip(voice.accents, voice.weights):
+        manner = how.at(t)
         late = float(np.clip(rng.normal(0.28, 0.07), 0.12, 0.5))
         if rng.random() < (0.1 + 0.4 * w) * manner.raises**0.5:
             plan.raises.append(_raise(t + late, manner.raises * (0.12 + 0.2 * w), manner, rng))
@@ -139,14 +143,15 @@ def listening(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
             down = rng.uniform(0.15, 0.2) / manner.tempo
             plan.nods.append(Nod(t + late, np.array([manner.nods * rng.uniform(1.0, 2.2), 0, 0]), down, 1.4 * down, t + late))
     for start, end in silences(voice, longer=_LONG):
-        _idle(plan, start, end, home, manner, rng)
-    return _finished(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], manner, rng)
+        _idle(plan, start, end, home, how, rng)
+    return _finished(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], how, rng)
 
 
-def _mark_accents(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
+def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """Nods, raised and knit brows on accents; which of them a reading marks differs."""
     lively = _about(rng, 0.3)
     for t, w in zip(voice.accents, voice.weights):
+        manner = how.at(t)
         start, end = next(((a, b) for a, b in voice.phrases if b >= t), (0.0, voice.seconds))
         nods = rng.random() < (0.6 + 0.4 * w) * min(1.3, manner.nods**0.4)
         if nods:
@@ -183,23 +188,26 @@ def _gesture(size: float, manner: Manner, rng: np.random.Generator) -> np.ndarra
     return size * np.array(shares)
 
 
-def _take_poses(plan: Plan, voice: Prosody, home: np.ndarray, manner: Manner, rng: np.random.Generator) -> None:
+def _take_poses(plan: Plan, voice: Prosody, home: np.ndarray, how: Manners, rng: np.random.Generator) -> None:
     """A pose for most phrases, taken as it starts, and another at an accent within a long one."""
-    plan.poses.append(Pose(-9.0, home + rng.normal(0, _POSE) * manner.sway, 1.0))
+    plan.poses.append(Pose(-9.0, home + rng.normal(0, _POSE) * how.at(0.0).sway, 1.0))
     for start, end in voice.phrases:
+        manner = how.at(start)
         if start > 0.1 and end - start > 0.9 and rng.random() < 0.8:  # a short phrase is over before a head has turned
             lasts = min(rng.uniform(0.5, 1.0) / manner.tempo, end - start - 0.4)
             plan.poses.append(Pose(start - 0.1, home + rng.normal(0, _POSE) * manner.sway, lasts))
         at = start + rng.uniform(1.0, 2.6)
         while at < end - 1.3:
+            manner = how.at(at)
             lasts = rng.uniform(0.4, 0.8) / manner.tempo
             plan.poses.append(Pose(at, home + rng.normal(0, _POSE) * manner.sway, lasts))
             at += lasts + rng.uniform(0.6, 2.4)
 
 
-def _hold_brows(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
+def _hold_brows(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """Brows that stay up over a phrase, and that knit while somebody thinks."""
     for start, end in voice.phrases:
+        manner = how.at(start)
         if end - start > 0.8 and rng.random() < 0.22 * min(2.0, manner.raises):
             first = next((t for t in voice.accents if start <= t < end), start)
             held = max(0.3, rng.uniform(0.5, 1.0) * (end - first))
@@ -223,10 +231,12 @@ def _leave(plan: Plan, away: float, back: float, follow: float, manner: Manner, 
     plan.looks.append(Look(back, rng.normal(0, (0.8, 0.5)), follow))
 
 
-def _look(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
+def _look(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """The gaze leaves at hesitations and while a phrase is planned, and returns during the phrase or at its end."""
-    often, free = min(1.6, manner.looks), 0.0  # end of the last look away, s
+    free = 0.0  # end of the last look away, s
     for (start, end), (a, b) in zip([*voice.pauses, (voice.seconds, voice.seconds)], voice.phrases):
+        manner = how.at(a)
+        often = min(1.6, manner.looks)
         if a > 0.1 and rng.random() < 0.2 * often and a > free:  # as a phrase begins
             back = min(b, a + rng.uniform(0.4, 1.1) * manner.linger)
             _leave(plan, a - rng.uniform(0.0, 0.15), back, 0.2, manner, rng)
@@ -248,9 +258,9 @@ def _look(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) 
             _leave(plan, away, max(away + 0.25, free), 0.05, manner, rng)
 
 
-def _idle(plan: Plan, start: float, end: float, home: np.ndarray, manner: Manner, rng: np.random.Generator) -> None:
+def _idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, rng: np.random.Generator) -> None:
     """A long silence: the head comes to rest slowly and shifts now and then, eyes wander and come back, brows stir."""
-    at, first = start + rng.uniform(0.8, 1.5), True
+    manner, at, first = how.at((start + end) / 2), start + rng.uniform(0.8, 1.5), True
     while at < end - 1.0:
         lasts = rng.uniform(1.6, 2.8) / manner.tempo if first else rng.uniform(0.9, 1.8) / manner.tempo
         plan.poses.append(Pose(at, home + rng.normal(0, 0.75 * _POSE) * manner.sway, min(lasts, end - at)))
@@ -266,28 +276,32 @@ def _idle(plan: Plan, start: float, end: float, home: np.ndarray, manner: Manner
         at += rng.exponential(5.0) + 1.0
 
 
-def _finished(plan: Plan, voice: Prosody, moments: list[float], manner: Manner, rng: np.random.Generator) -> Plan:
+def _finished(plan: Plan, voice: Prosody, moments: list[float], how: Manners, rng: np.random.Generator) -> Plan:
     """The plan in order of time, with small looks between the large ones and blinks at good moments."""
     plan.looks.sort(key=lambda look: look.at)
     small, at, large = [], 0.0, [look.at for look in plan.looks]
     centre = Look(-9.0, np.zeros(2), 0.0)
     while at < voice.seconds:  # points of the gaze's target, one after another
-        at += 0.25 + rng.lognormal(-0.35, 0.5) / manner.restless
+        at += 0.25 + rng.lognormal(-0.35, 0.5) / how.at(at).restless
         resting = max((look for look in plan.looks if look.at <= at), key=lambda look: look.at, default=centre)
         if all(abs(at - t) > 0.25 for t in large):
             small.append(Look(at, resting.degrees + rng.normal(0, (0.75, 0.5)), resting.follow))
     shifted = [look.at for look in plan.looks]
     plan.looks = sorted([*plan.looks, *small], key=lambda look: look.at)
     good = sorted([*(t + rng.normal(0.06, 0.05) for t in moments), *(t + 0.02 for t in shifted)])
-    every = 60.0 / (BLINKS_PER_MINUTE * manner.blinks * _about(rng, 0.12))
-    centre_of = np.log(every) - _BLINK_SPREAD**2 / 2
-    at, last = float(rng.uniform(0, 1)) * rng.lognormal(centre_of, _BLINK_SPREAD), -9.0
+    often = BLINKS_PER_MINUTE * _about(rng, 0.12)
+
+    def interval(at: float) -> float:
+        """Seconds from a blink to the next."""
+        return rng.lognormal(np.log(60.0 / (often * how.at(at).blinks)) - _BLINK_SPREAD**2 / 2, _BLINK_SPREAD)
+
+    at, last = float(rng.uniform(0, 1)) * interval(0.0), -9.0
     while at < voice.seconds + _BLINK_DRAWN:
         near = [t for t in good if abs(t - at) < _BLINK_DRAWN and t - last > _BLINK_APART]
         when = min(near, key=lambda t: abs(t - at)) if near and rng.random() < 0.85 else max(at, last + _BLINK_APART)
-        plan.blinks.append((when, manner.blink_length * _about(rng, 0.15)))
+        plan.blinks.append((when, how.at(when).blink_length * _about(rng, 0.15)))
         last = when
-        at = max(at, when) + max(0.3, rng.lognormal(centre_of, _BLINK_SPREAD))
+        at = max(at, when) + max(0.3, interval(when))
     for events in (plan.poses, plan.nods, plan.raises, plan.knits):
         events.sort(key=lambda event: event.at)
     return plan

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prosody of a voice: its accents, phrases, pauses and pitch, at animation frames.
 
-The teacher derives movements of brows, head, lids and eyes from it, and the measures of habits compare movements with it.
+Plans of events are drawn from it, and the measures of habits compare movements with it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import filters
-from ..engine.speech.cues import LABELS_PER_SECOND, segments
-from ..engine.speech.mel import level
-from ..engine.speech.phones import SILENCE
-from ..engine.speech.pitch import track
-from ..types import FPS
+from ... import filters
+from ...types import FPS
+from ..speech.cues import LABELS_PER_SECOND, segments
+from ..speech.mel import level
+from ..speech.phones import SILENCE
+from ..speech.pitch import track
 
 PAUSE = 0.25  # silence that separates phrases, s
 HELD = 0.35  # shortest sound that counts as hesitation, s
