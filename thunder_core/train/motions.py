@@ -83,7 +83,7 @@ def extract_features(
         units = fit_units(np.concatenate([encoder.analyse(corpus.samples(c))[0] for c in clips])[::2], UNITS, seed)
 
     def analyse(sound: tuple[np.ndarray, bool]) -> tuple[int, bytes, bytes, bytes, np.ndarray]:
-        """(frames, features [frames, d], logits [2 · frames, 40], units [2 · frames], voice [256]) of (samples, whether the face listens)."""
+        """(frames, features [frames, d], logits [2 · frames, 40], units [2 · frames], voice [256]) of (samples, whether it listens)."""
         samples, listens = sound
         frames = len(samples) // SAMPLES_PER_FRAME
         hidden, logits = encoder.analyse(np.zeros_like(samples) if listens else samples)
