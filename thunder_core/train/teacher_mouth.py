@@ -29,7 +29,7 @@ JAW_NARROW_MM = 0.14  # the corners come in as the incisors part by 1 mm
 PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost or gained at 1
 
 # One standard deviation of the measured curves, on this head (outer eye corners 90 mm apart, a lively speaker).
-OPENING_MM, WIDTH_MM = 4.3, 2.4
+OPENING_MM, WIDTH_MM = 4.5, 2.4
 MOST_MM_PER_FRAME = 10.0  # fastest opening or closing
 EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings above the first are compressed towards the second
 MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed

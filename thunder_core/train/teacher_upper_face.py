@@ -23,7 +23,7 @@ from ..types import FPS
 
 _SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))  # Hz, and degrees of nod, turn and tilt
 _LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
-_IDLE_CLOCK, _PAUSE_CLOCK = 0.3, 0.04  # speed of the drift in long silence and in a pause, relative to speech
+_IDLE_CLOCK, _PAUSE_CLOCK = 0.4, 0.5  # speed of the drift in long silence and in a pause, relative to speech
 _CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
 _BREATHS_PER_SECOND, _BREATH_DEGREES = 0.26, 0.25
 _UNREST = 0.16  # movement of a resting head, degrees
@@ -77,6 +77,13 @@ def _neck(planned: np.ndarray, voice: Prosody, manner: Manner, felt: np.ndarray,
     return head
 
 
+def _inclined(manner: Manner, direction: Direction, side: float) -> Manner:
+    """A manner whose mood inclines the head to a side, and whose doubt raises the brow of that side."""
+    nod, turn, tilt = manner.pose
+    one_sided = side * manner.one_sided if direction.mood == "doubtful" else manner.one_sided
+    return replace(manner, pose=(nod, side * turn, side * tilt), one_sided=one_sided)
+
+
 def upper_face(
     voice: Prosody, direction: Direction, rng: np.random.Generator, listens: bool = False
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -95,6 +102,7 @@ def upper_face(
     felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
 
     events = event_curves(plan, frames, manner.tempo)
+    manner = _inclined(manner, direction, plan.side)
     head = _neck(events[:, HEAD], voice, manner, felt, rng, listens)
     gaze = events[:, LOOK]
     # Where a mood lowers or turns the head the eyes stay on whom they look at.

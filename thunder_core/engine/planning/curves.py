@@ -28,7 +28,7 @@ def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
         breath = np.maximum(breath, air * (eased((t - at) / _BREATH_RISE) - eased((t - at - _BREATH_RISE) / _BREATH_FALL)))
     columns = (
         _head(plan, frames, tempo), _brows(plan.raises, t, 1.0), _brows(plan.knits, t, _MOST_KNIT)[:, :1], _gaze(plan.looks, frames),
-        shut[:, None], breath[:, None],
+        shut[:, None], breath[:, None], np.full((frames, 1), plan.side),
     )  # fmt: skip
     curves = np.concatenate(columns, 1).astype(np.float32)
     assert curves.shape[1] == len(EVENTS)

@@ -19,7 +19,7 @@ class Manner:
     long), restless (how often it moves where it is), blinks, blink_length.  Channel values at full mood, which varies over time: inner,
     outer, down, wide, squint, droop.  knits: brows drawn together on accents, 0 … 1.  upward: share of accents on which the head jerks up.
     one_sided: −1 … 1, surplus of the left brow.  pose: degrees that the head nods, turns and tilts on average.  aside: degrees that
-    the gaze turns and lowers where it leaves.  tremble, shake: degrees of quick trembling and of slow shaking of the head.
+    the gaze turns and lowers where it leaves.  side: to which the face inclines, −1 or 1 (the left), 0: either.  tremble, shake: degrees of quick trembling and of slow shaking of the head.
     """
 
     tempo: float = 1.0
@@ -42,6 +42,7 @@ class Manner:
     one_sided: float = 0.0
     pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
     aside: tuple[float, float] = (0.0, 0.0)
+    side: float = 0.0
     tremble: float = 0.0
     shake: float = 0.0
 
@@ -67,7 +68,7 @@ _MOODS = {
     "disgusted": Manner(down=0.62, squint=0.65, knits=0.5, upward=0.3, pose=(-3.0, 4.0, 1.5), aside=(6.0, 3.0),
                         shake=0.8),
     "contemptuous": Manner(linger=1.3, restless=0.6, blinks=0.8, blink_length=1.3, outer=0.45, droop=0.28,
-                           upward=0.3, pose=(-5.0, 2.0, 3.0), aside=(7.0, 2.0)),
+                           upward=0.3, pose=(-5.0, 2.0, 3.0), aside=(7.0, 2.0), side=1.0),
     "doubtful": Manner(linger=1.2, outer=0.45, down=0.3, squint=0.3, pose=(0.5, 0.0, -6.0),
                        aside=(5.0, -4.0), shake=1.6),
     "bored": Manner(linger=2.2, restless=0.5, blinks=0.9, blink_length=1.7, droop=0.4,
