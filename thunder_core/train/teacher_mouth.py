@@ -52,7 +52,7 @@ _NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a la
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `paced`, frames
 # How readings of one line differ: standard deviations of the size of a performance's openings (of its logarithm), and of how much more or
 # less single words open, in deviations of the opening, with the rate of words. Nobody says a line twice alike.
-_SIZE_VARIES, _WORDS_VARY, _WORDS_HERTZ = 0.15, 0.22, 1.2
+_SIZE_VARIES, _WORDS_VARY, _WORDS_HERTZ = 0.22, 0.22, 1.2
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:

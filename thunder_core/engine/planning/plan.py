@@ -15,7 +15,7 @@ import numpy as np
 from .manner import Manner, Manners
 from .prosody import Prosody
 
-BLINKS_PER_MINUTE = 18.5
+BLINKS_PER_MINUTE = 20.5
 BREATH_JAW = 0.026  # opening of the jaw at a deep inhalation, radians
 _BLINK_SPREAD = 0.6  # standard deviation of the log interval between blinks
 _BLINK_APART = 0.55  # least interval between blinks, s
@@ -100,6 +100,11 @@ def silences(voice: Prosody, longer: float = 0.0) -> list[tuple[float, float]]:
     return [(a, b) for a, b in zip(edges[::2], edges[1::2]) if b - a > longer]
 
 
+def _child(rng: np.random.Generator) -> np.random.Generator:
+    """A generator for one event or part, so that what a slider changes in it moves no other."""
+    return np.random.default_rng(rng.integers(1 << 63))
+
+
 def _about(rng: np.random.Generator, spread: float) -> float:
     return float(np.exp(rng.normal(0.0, spread)))
 
@@ -114,12 +119,12 @@ def speaking(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
     """The plan for the speaker of a voice; without speech, for an idle face."""
     plan = Plan(_side(how, rng))
     home = rng.normal(0, _HOME) * how.at(0.0).sway
-    _mark_accents(plan, voice, how, rng)
-    _take_poses(plan, voice, home, how, rng)
-    _hold_brows(plan, voice, how, rng)
-    _look(plan, voice, how, rng)
+    _mark_accents(plan, voice, how, _child(rng))
+    _take_poses(plan, voice, home, how, _child(rng))
+    _hold_brows(plan, voice, how, _child(rng))
+    _look(plan, voice, how, _child(rng))
     for start, end in silences(voice, longer=_LONG):
-        _idle(plan, start, end, home, how, rng)
+        _idle(plan, start, end, home, how, _child(rng))
     before = 0.0
     for start, end in voice.phrases:
         if start - before >= 0.3 and rng.random() < 0.9:
@@ -135,28 +140,30 @@ def listening(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
     home = rng.normal(0, _HOME) * how.at(0.0).sway + [0.0, 0.0, rng.normal(0, 1.5)]
     plan.poses.append(Pose(-9.0, home, 1.0))
     for start, end in voice.phrases:
+        own = _child(rng)
         manner = how.at(end)
-        late = float(np.clip(rng.normal(0.3, 0.1), 0.1, 0.6))
-        if end - start > 0.5 and rng.random() < 0.75 * manner.nods**0.5:  # one to three nods that die away
-            size, at = manner.nods * rng.uniform(2.0, 4.5), end + late
-            for _ in range(rng.integers(1, 4)):
-                down = rng.uniform(0.16, 0.22) / manner.tempo
-                plan.nods.append(Nod(at, np.array([size, 0.2 * rng.normal(), 0.2 * rng.normal()]), down, 1.3 * down, at))
+        late = float(np.clip(own.normal(0.3, 0.1), 0.1, 0.6))
+        if end - start > 0.5 and own.random() < 0.75 * manner.nods**0.5:  # one to three nods that die away
+            size, at = manner.nods * own.uniform(2.0, 4.5), end + late
+            for _ in range(own.integers(1, 4)):
+                down = own.uniform(0.16, 0.22) / manner.tempo
+                plan.nods.append(Nod(at, np.array([size, 0.2 * own.normal(), 0.2 * own.normal()]), down, 1.3 * down, at))
                 at, size = at + 2.2 * down, 0.62 * size
-        if rng.random() < 0.35:
-            plan.poses.append(Pose(end + late, home + rng.normal(0, 0.8 * _POSE) * manner.sway, rng.uniform(0.7, 1.3) / manner.tempo))
-        if rng.random() < 0.3 * manner.looks and end - start > 1.2:
-            _leave(plan, start + 0.4 * (end - start), end + late, 0.15, manner, rng)
+        if own.random() < 0.35:
+            plan.poses.append(Pose(end + late, home + own.normal(0, 0.8 * _POSE) * manner.sway, own.uniform(0.7, 1.3) / manner.tempo))
+        if own.random() < 0.3 * manner.looks and end - start > 1.2:
+            _leave(plan, start + 0.4 * (end - start), end + late, 0.15, manner, own)
     for t, w in zip(voice.accents, voice.weights):
+        own = _child(rng)
         manner = how.at(t)
-        late = float(np.clip(rng.normal(0.28, 0.07), 0.12, 0.5))
-        if rng.random() < (0.1 + 0.4 * w) * manner.raises**0.5:
-            plan.raises.append(_raise(t + late, manner.raises * (0.12 + 0.2 * w), manner, rng))
-        if rng.random() < 0.22 * w * manner.nods:
-            down = rng.uniform(0.15, 0.2) / manner.tempo
-            plan.nods.append(Nod(t + late, np.array([manner.nods * rng.uniform(1.0, 2.2), 0, 0]), down, 1.4 * down, t + late))
+        late = float(np.clip(own.normal(0.28, 0.07), 0.12, 0.5))
+        if own.random() < (0.1 + 0.4 * w) * manner.raises**0.5:
+            plan.raises.append(_raise(t + late, manner.raises * (0.12 + 0.2 * w), manner, own))
+        if own.random() < 0.22 * w * manner.nods:
+            down = own.uniform(0.15, 0.2) / manner.tempo
+            plan.nods.append(Nod(t + late, np.array([manner.nods * own.uniform(1.0, 2.2), 0, 0]), down, 1.4 * down, t + late))
     for start, end in silences(voice, longer=_LONG):
-        _idle(plan, start, end, home, how, rng)
+        _idle(plan, start, end, home, how, _child(rng))
     return _finished(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], how, rng)
 
 
@@ -170,24 +177,25 @@ def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Gener
             moments.append((at, float(rng.uniform(0, 0.6))))
             at += rng.exponential(1 / _OFF_ACCENTS)
     for t, w in sorted(moments):
+        own = _child(rng)
         manner = how.at(t)
         start, end = next(((a, b) for a, b in voice.phrases if b >= t), (0.0, voice.seconds))
-        t += _LATE_GESTURE * rng.standard_normal()
-        nods = rng.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
+        t += _LATE_GESTURE * own.standard_normal()
+        nods = own.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:
-            turned = _gesture(min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(rng, 0.35)), manner, rng)
+            turned = _gesture(min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(own, 0.35)), manner, own)
             slower = (0.75 + 0.06 * float(np.linalg.norm(turned))) / manner.tempo  # the further, the longer
-            down, back = slower * rng.uniform(0.15, 0.21), slower * rng.uniform(0.26, 0.55)
+            down, back = slower * own.uniform(0.15, 0.21), slower * own.uniform(0.26, 0.55)
             after = min((s for s, _ in voice.phrases if s > t), default=None)
-            at = max(start + down, min(end - 0.06, t + rng.uniform(-0.01, 0.05)))  # within its phrase
+            at = max(start + down, min(end - 0.06, t + own.uniform(-0.01, 0.05)))  # within its phrase
             if at + 0.06 + back > end:  # a gesture at a phrase's end is held until the next, or relaxes slowly
                 plan.nods.append(Nod(at, 0.6 * turned, down, 2.2 * back, at + 2.5 if after is None else after - 0.05))
             else:
-                plan.nods.append(Nod(at, turned, down, back, at + rng.uniform(0, 0.06)))
-        if rng.random() < (_RAISES[0] + _RAISES[1] * w) * min(1.3, manner.raises**0.5) * (1.2 if nods else 0.8):
-            plan.raises.append(_raise(t - 0.03, lively * manner.raises * (0.075 + 0.13 * w), manner, rng))
-        if rng.random() < manner.knits:
-            plan.knits.append(_raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, rng))
+                plan.nods.append(Nod(at, turned, down, back, at + own.uniform(0, 0.06)))
+        if own.random() < (_RAISES[0] + _RAISES[1] * w) * min(1.3, manner.raises**0.5) * (1.2 if nods else 0.8):
+            plan.raises.append(_raise(t - 0.03, lively * manner.raises * (0.085 + 0.145 * w), manner, own))
+        if own.random() < manner.knits:
+            plan.knits.append(_raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, own))
 
 
 def _raise(at: float, height: float, manner: Manner, rng: np.random.Generator) -> Raise:
@@ -212,27 +220,29 @@ def _take_poses(plan: Plan, voice: Prosody, home: np.ndarray, how: Manners, rng:
     """A pose for most phrases, taken as it starts, and another at an accent within a long one."""
     plan.poses.append(Pose(-9.0, home + rng.normal(0, _POSE) * how.at(0.0).sway, 1.0))
     for start, end in voice.phrases:
+        own = _child(rng)
         manner = how.at(start)
-        if start > 0.1 and end - start > 0.9 and rng.random() < 0.8:  # a short phrase is over before a head has turned
-            lasts = min(rng.uniform(0.5, 1.0) / manner.tempo, end - start - 0.4)
-            plan.poses.append(Pose(start - 0.1, home + rng.normal(0, _POSE) * manner.sway, lasts))
-        at = start + rng.uniform(1.0, 2.6)
+        if start > 0.1 and end - start > 0.9 and own.random() < 0.8:  # a short phrase is over before a head has turned
+            lasts = min(own.uniform(0.5, 1.0) / manner.tempo, end - start - 0.4)
+            plan.poses.append(Pose(start - 0.1, home + own.normal(0, _POSE) * manner.sway, lasts))
+        at = start + own.uniform(1.0, 2.6)
         while at < end - 1.3:
             manner = how.at(at)
-            lasts = rng.uniform(0.4, 0.8) / manner.tempo
-            plan.poses.append(Pose(at, home + rng.normal(0, _POSE) * manner.sway, lasts))
-            at += lasts + rng.uniform(0.6, 2.4)
+            lasts = own.uniform(0.4, 0.8) / manner.tempo
+            plan.poses.append(Pose(at, home + own.normal(0, _POSE) * manner.sway, lasts))
+            at += lasts + own.uniform(0.6, 2.4)
 
 
 def _hold_brows(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """Brows that stay up over a phrase, and that knit while somebody thinks."""
     for start, end in voice.phrases:
+        own = _child(rng)
         manner = how.at(start)
-        if end - start > 0.8 and rng.random() < 0.22 * min(2.0, manner.raises):
+        if end - start > 0.8 and own.random() < 0.22 * min(2.0, manner.raises):
             first = next((t for t in voice.accents if start <= t < end), start)
-            held = max(0.3, rng.uniform(0.5, 1.0) * (end - first))
+            held = max(0.3, own.uniform(0.5, 1.0) * (end - first))
             plan.raises.append(
-                Raise(first - 0.03, manner.raises * rng.uniform(0.05, 0.14), 0.2 / manner.tempo, held, rng.uniform(0.5, 1.0))
+                Raise(first - 0.03, manner.raises * own.uniform(0.05, 0.14), 0.2 / manner.tempo, held, own.uniform(0.5, 1.0))
             )
     for start, end in voice.pauses:
         if rng.random() < 0.35:
@@ -255,27 +265,28 @@ def _look(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) ->
     """The gaze leaves at hesitations and while a phrase is planned, and returns during the phrase or at its end."""
     free = 0.0  # end of the last look away, s
     for (start, end), (a, b) in zip([*voice.pauses, (voice.seconds, voice.seconds)], voice.phrases):
+        own = _child(rng)
         manner = how.at(a)
         often = min(1.6, manner.looks)
-        if a > 0.1 and rng.random() < 0.2 * often and a > free:  # as a phrase begins
-            back = min(b, a + rng.uniform(0.4, 1.1) * manner.linger)
-            _leave(plan, a - rng.uniform(0.0, 0.15), back, 0.2, manner, rng)
+        if a > 0.1 and own.random() < 0.2 * often and a > free:  # as a phrase begins
+            back = min(b, a + own.uniform(0.4, 1.1) * manner.linger)
+            _leave(plan, a - own.uniform(0.0, 0.15), back, 0.2, manner, own)
             free = back
         for t in (t for t in voice.hesitations if a <= t < b and t > free):
-            if rng.random() < 0.5 * often:
-                back = min(b, t + rng.uniform(0.5, 1.0) * manner.linger)
-                _leave(plan, t + rng.uniform(0.05, 0.15), back, 0.2, manner, rng)
+            if own.random() < 0.5 * often:
+                back = min(b, t + own.uniform(0.5, 1.0) * manner.linger)
+                _leave(plan, t + own.uniform(0.05, 0.15), back, 0.2, manner, own)
                 free = back
-        t = a + rng.exponential(20.0 / often)
+        t = a + own.exponential(20.0 / often)
         while t < b - 0.8:  # now and then, without an audible reason
             if t > free:
-                free = min(b, t + rng.uniform(0.4, 0.9) * manner.linger)
-                _leave(plan, t, free, 0.2, manner, rng)
-            t += rng.exponential(20.0 / often) + 0.8
-        if end > start and b > free and rng.random() < 0.6 * often:  # in the pause behind it
-            away = b + rng.uniform(-0.08, 0.15)
-            free = min(end + rng.uniform(-0.1, 0.2), away + 2.2 * manner.linger)
-            _leave(plan, away, max(away + 0.25, free), 0.05, manner, rng)
+                free = min(b, t + own.uniform(0.4, 0.9) * manner.linger)
+                _leave(plan, t, free, 0.2, manner, own)
+            t += own.exponential(20.0 / often) + 0.8
+        if end > start and b > free and own.random() < 0.6 * often:  # in the pause behind it
+            away = b + own.uniform(-0.08, 0.15)
+            free = min(end + own.uniform(-0.1, 0.2), away + 2.2 * manner.linger)
+            _leave(plan, away, max(away + 0.25, free), 0.05, manner, own)
 
 
 def _idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, rng: np.random.Generator) -> None:
