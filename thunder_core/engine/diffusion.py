@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from ..direction import DIRECTION_NAMES
 from ..filters import smoothstep
 from ..progress import no_progress, Progress
 from .network import open_network
@@ -277,8 +276,6 @@ def ancestral_sample(
 
 # ---- the network
 
-_EYES = DIRECTION_NAMES.index("eyes")
-
 
 @dataclass(frozen=True)
 class DenoiserConfig:
@@ -296,17 +293,6 @@ class DenoiserConfig:
     steps: int = 0  # step count that it was distilled for (train/distil.py); 0: any number
     least_noise: float = 0.0  # σ/α of the last step
     whole: str = ""  # SHA-256 of the undistilled model's file
-    blinks_by_eyes: float = 0.0  # extra shift of the lids' initial noise per deviation of the style's “eyes”
-
-
-def first_noise(config: DenoiserConfig, mean: Values, noise: Values, style: Values | None) -> Values:
-    """The start of sampling [B, T, motion], from normal noise.
-
-    mean [motion]: by which it is shifted, so that faces blink.  style: [B, T or 1, style], None for any style.
-    """
-    if style is not None and config.blinks_by_eyes:
-        mean = mean + config.blinks_by_eyes * style[..., _EYES, None] * (mean != 0)
-    return noise + mean
 
 
 class Denoiser:
@@ -315,11 +301,10 @@ class Denoiser:
     def __init__(self, folder: Path, device: str, name: str = "denoiser"):
         """Raises BadWeights."""
         path = folder / name
-        arrays, config = read_some(path, ["motion_mean", "motion_std"], ["noise_mean"])
+        arrays, config = read_some(path, ["motion_mean", "motion_std"])
         self.config: DenoiserConfig = sizes_of(path, config, DenoiserConfig)
         check_shapes(path, arrays, **dict.fromkeys(arrays, (self.config.motion,)))
         self.mean, self.deviation = arrays["motion_mean"], arrays["motion_std"]
-        self.noise_mean = arrays.get("noise_mean")  # for the initial noise of sampling (train/blinks.py)
         self.network = open_network(path, device)
 
     def estimate(
@@ -340,10 +325,6 @@ class Denoiser:
         return self.network(
             x=x, step=np.array([step]), audio=audio, silent=np.array([silent]), style=known, free=np.array([style is None]), **planned
         )[0]
-
-    def first_noise(self, noise: np.ndarray, style: np.ndarray | None = None) -> np.ndarray:
-        """As the function `first_noise`."""
-        return noise if self.noise_mean is None else first_noise(self.config, self.noise_mean, noise, style)
 
     def standardise(self, motion: np.ndarray) -> np.ndarray:
         """Packed motion [..., motion] in the units of the network: mean 0, deviation 1 over the training set."""

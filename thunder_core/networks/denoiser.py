@@ -13,7 +13,7 @@ import math
 import torch
 from torch import nn, Tensor
 
-from ..engine.diffusion import DenoiserConfig, first_noise
+from ..engine.diffusion import DenoiserConfig
 from ..events import SIZES
 from .attention import attention
 from .weights import Network
@@ -158,7 +158,6 @@ class Denoiser(Standardised):
         if config.style:
             self.register_buffer("style_mean", torch.zeros(config.style))
             self.register_buffer("style_std", torch.ones(config.style))
-            self.register_buffer("noise_mean", torch.zeros(config.motion))  # for the initial noise of sampling (train/blinks.py)
 
     def forward(
         self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None,
@@ -198,7 +197,3 @@ class Denoiser(Standardised):
             return self.no_style[None, None]
         style = (style - self.style_mean) / self.style_std
         return style if free is None else torch.where(free[:, None, None], self.no_style, style)
-
-    def first_noise(self, noise: Tensor, style: Tensor | None = None) -> Tensor:
-        """The start of sampling [B, T, motion], from normal noise.  style: [B, T or 1, style], None for any style."""
-        return first_noise(self.config, self.noise_mean, noise, style) if self.config.style else noise

@@ -117,8 +117,7 @@ def from_noise(denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_no
         estimates.append(denoiser(x, torch.full((len(x),), step, device=x.device), item["features"], **conditions))
         return estimates[-1]
 
-    start = item["noise"] if not styled else denoiser.first_noise(item["noise"], torch.where(free[:, None, None], 0.0, style))
-    sample(denoise, start, solver_steps(steps, least_noise))
+    sample(denoise, item["noise"], solver_steps(steps, least_noise))
     return estimates
 
 

@@ -22,7 +22,6 @@ from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LOOK
 from ..types import FPS
 
 _SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))  # Hz, and degrees of nod, turn and tilt
-_LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
 _IDLE_CLOCK, _PAUSE_CLOCK = 0.4, 0.5  # speed of the drift in long silence and in a pause, relative to speech
 _CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
 _BREATHS_PER_SECOND, _BREATH_DEGREES = 0.26, 0.25
@@ -94,9 +93,8 @@ def upper_face(
     """
     frames, manner = voice.frames, manner_of(direction)
     t = np.arange(frames) / FPS
-    if listens:
-        manner = replace(manner, sway=_LISTENER_SWAY * manner.sway)
-    plan = (listening if listens else speaking)(voice, Manners((manner,)), rng)
+    how = Manners((manner,)).of_listener() if listens else Manners((manner,))
+    manner, plan = how.usual, (listening if listens else speaking)(voice, how, rng)
     # A mood varies: stronger in speech, never full or zero.
     active = filters.gaussian(voice.spoken.astype(float), 12.0, mode="nearest")
     felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)

@@ -102,10 +102,13 @@ def manner_of(direction: Direction) -> Manner:
         knits=made.knits + 0.3 * frown,
         squint=made.squint + 0.12 * max(0.0, style.smile) + 0.06 * frown,
         one_sided=made.one_sided + 0.6 * style.asymmetry,
+        # Doubt raises the brow of the side that moves more, where one does.
+        side=-min(1.0, max(-1.0, 2 * style.asymmetry)) if direction.mood == "doubtful" else made.side,
     )
     return replace(made, **{name: max(0.0, getattr(made, name)) for name in _HELD})
 
 
+_LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
 _EVERY, _AROUND = 1.0, 1.5  # seconds from one manner of a changing direction to the next, and to either side that each averages
 
 
@@ -128,6 +131,10 @@ class Manners:
         starts = np.arange(0, len(styles), _EVERY * FPS)
         around = (styles[max(0, int(at - _AROUND * FPS)) : int(at + _AROUND * FPS) + 1].mean(0) for at in starts)
         return cls(tuple(manner_of(Direction.of_vector(each)) for each in around))
+
+    def of_listener(self) -> Manners:
+        """The same of somebody who listens: the head moves less."""
+        return Manners(tuple(replace(each, sway=_LISTENER_SWAY * each.sway) for each in self.rows))
 
     def at(self, seconds: float) -> Manner:
         """The manner at a time; beyond the line that of its end."""
