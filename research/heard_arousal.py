@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether *As Heard* follows a voice: its pitch range, its rate and its effort, each changed in recordings.
 
-DATA is a folder with `speech/`. One recording each of 40 speakers, on none of which the measures were chosen, is changed in one way at a time: intonation widened or flattened around
-its median (pitch-synchronous overlap-add), speech faster or slower (the same), raised or lowered (a louder spectrum that rises by some dB
-an octave, or the opposite). Told are: of how many voices the value that is meant moves the right way against the recording itself, and
-energy, brows and head with it; by how much, in deviations between speakers; and how far everything moves where only the gain changes, or
-where the voice is taken apart and put together unchanged. Written to research/results/heard_arousal.txt.
+DATA is a folder with `speech/`. One recording each of 40 speakers, on none of which the measures were chosen, is changed in one way at a
+time: intonation widened or flattened around its median (pitch-synchronous overlap-add), speech faster or slower (the same), raised or
+lowered (louder, with a spectrum that rises by some dB an octave, or the opposite). Told are: of how many voices the value that is meant
+moves the right way against the recording itself, and energy, brows and head together with it; by how much, in deviations between speakers;
+how far everything moves where only the gain changes, or where the voice is taken apart and put together unchanged; and what the voices ask
+for as they are. Written to research/results/heard_arousal.txt.
 
 --reference measures the means and deviations of `thunder_core/engine/speech/arousal.py` instead: one recording of at least 4 s of each
 speaker of another folder.

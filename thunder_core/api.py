@@ -173,7 +173,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     """Takes of a voice, best lip-sync first: those that the panel makes with the same settings, bit for bit.
 
     takes: how many.  seed: of the first one; None: as the panel chooses it, by the name of the sound.
-    mood: one of `direction.CHOICES`, with a strength 0 … 1 (0.6).  preset: a direction of the Presets menu, which mood and sliders go before.
+    mood: one of the panel's, with a strength 0 … 1 (0.6).  preset: a direction of the Presets menu, which mood and sliders go before.
     sliders: of the Direction panel, such as energy=1.3, smile=0.2.  spread: how far takes go from all this, 0 … 1 (0.5).
     as_asked: whether the first seed's take follows the direction exactly.  quality: "draft", "normal" or "final".
     guidance: Follow the Voice.  speech_guidance: Lip-Sync Pull.  listening: the face listens to the voice.

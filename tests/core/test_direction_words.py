@@ -6,7 +6,7 @@ import pytest
 
 from thunder_core import direction_words
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOODS, NEUTRAL, Style
-from thunder_core.direction_words import AS_ASKED, AXIS_WORDS, CARRIED_WORDS, NEARLY, words, word_of_voice, words_of_request, words_of_take
+from thunder_core.direction_words import AS_ASKED, AXIS_WORDS, CARRIED_WORDS, NEARLY, word_of_voice, words, words_of_request, words_of_take
 
 USUAL = Direction().vector()
 

@@ -44,7 +44,7 @@ clip, each in a style of its own.
 The teacher's constants: `thunder_core/train/lip_kernels.json`, {count} numbers — how 40 phones within ±160 ms, loudness and the
 encoder's features within ±80 ms move mouth opening and width — fitted by ridge regression to measured curves of short clips of
 real speakers ({fitted_on} of 38): {figures}. Sizes and rates of nods, poses, brows, blinks,
-looks and breath, about a hundred numbers in `teacher_plan.py`, `teacher_manner.py` and `teacher_upper_face.py`, were set by hand
+looks and breath, about a hundred numbers in `engine/planning` and `teacher_upper_face.py`, were set by hand
 beside those of all 13 (`research/habits.py`). A linear map of two inner layers of the encoder (`opening.safetensors`; 448 numbers, of 64
 main directions of these layers within ±120 ms) was fitted to the split `fit` for the score. No network was trained on footage.
 
