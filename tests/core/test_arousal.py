@@ -11,6 +11,8 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import as_heard, reading
 from thunder_core.engine.speech.arousal import Heard, moves, read_arousal
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.encoder import SpeechEncoder
+from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest
 from thunder_core.request import direction_arguments, DRAFT, Request
 from thunder_core.shipped import SAMPLE
@@ -28,8 +30,9 @@ def engine():
 
 
 @pytest.fixture(scope="module")
-def hear(engine):
-    return lambda samples: read_arousal(*analysed(engine.thunder.encoder, samples))
+def hear():
+    encoder = SpeechEncoder.load(SHIPPED)
+    return lambda samples: read_arousal(*analysed(encoder, samples))
 
 
 @pytest.fixture(scope="module")
