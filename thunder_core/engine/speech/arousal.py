@@ -21,7 +21,7 @@ _PAUSE = 15  # rows of silence that end a phrase; shorter ones are closures and 
 _LEAST_SECONDS, _LEAST_SYLLABLES = 1.0, 4  # of speech; less tells nothing
 _FAINT = 30.0  # dB under the loudest syllable, below which none is counted as quieter
 _DOUBT = 8  # syllables at which half of what is measured is believed: a short line is rarely usual
-_FURTHEST = 2.5  # deviations, which none reaches: beyond two it takes more and more
+_FURTHEST = 2.5  # bound of each value, deviations; approached smoothly, so that a change of an unusual voice is heard too
 _VOWELS = [PHONES.index(name) for name in "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()]
 
 
