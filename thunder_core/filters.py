@@ -169,12 +169,3 @@ def limit_rate(values: np.ndarray, most: float, kept_low: np.ndarray) -> np.ndar
         return values
     ceiling = -limit_release(-np.where(kept_low, values, values.max()), most)
     return np.minimum(limit_release(values, most), ceiling)
-
-
-def lower_peaks(values: np.ndarray, most: float) -> np.ndarray:
-    """A curve [T] whose peaks of a single frame are lowered to at most `most` above the higher of their neighbours."""
-    if len(values) < 3:
-        return values
-    result = values.copy()
-    result[1:-1] = np.minimum(values[1:-1], np.maximum(values[:-2], values[2:]) + most)
-    return result

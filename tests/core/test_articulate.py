@@ -6,12 +6,12 @@ import pytest
 from made_voice import made_voice
 
 from thunder_core.engine.pipeline import Pipeline
-from thunder_core.engine.speech.cues import demanded_closures, last_sound
+from thunder_core.engine.speech.cues import demanded_closures
 from thunder_core.engine.speech.phones import PHONES
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.lips import bundled_lips
 from thunder_core.face.mechanics import Sounds
-from thunder_core.filters import limit_rate, limit_release, lower_peaks
+from thunder_core.filters import limit_rate, limit_release
 from thunder_core.types import Motion
 
 FRAMES = 50
@@ -80,12 +80,6 @@ def test_the_tongue_reaches_the_palate_and_leaves_it_in_two_frames_or_more():
     assert made[34:36] == pytest.approx(before[34:36], abs=1e-6)
 
 
-def test_a_peak_of_one_frame_is_lowered_and_all_else_stays():
-    values = np.array([9.0, 0, 12, 0, 5, 5, 8, 3, 1])
-    assert lower_peaks(values, 4.0) == pytest.approx([9, 0, 4, 0, 5, 5, 8, 3, 1])
-    assert (lower_peaks(values, 2.0) == [9, 0, 2, 0, 5, 5, 7, 3, 1]).all() and (lower_peaks(values[:2], 1.0) == values[:2]).all()
-
-
 def openings(jaw_mm, shut: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Opening [T] in mm of a jaw that opens by some millimetres [T] as the model has it, and as it is articulated with closures [T]."""
     articulators = bundled_articulators()
@@ -105,33 +99,3 @@ def test_a_short_vowel_between_two_closures_opens_and_shuts_in_more_than_a_frame
     peak = made[22] - max(made[21], made[23])
     assert made[22] > 6 and peak < 0.5 * made[22] and made[21] > 0.25 * made[22]
     assert made[21] <= model[21] and made[24] <= model[24]
-
-
-def test_no_frame_opens_far_beyond_both_its_neighbours():
-    jaw = np.full(FRAMES, 3.0)
-    jaw[20], jaw[30:33] = 16.0, (10.0, 16.0, 10.0)
-    model, made = openings(jaw, np.zeros(FRAMES))
-    over = made[1:-1] - np.maximum(made[:-2], made[2:])
-    assert model[20] - model[21] > 10 and over.max() < 5.5
-    assert made[31] == pytest.approx(model[31], abs=2.5) and made[25] == pytest.approx(model[25], abs=0.3)
-
-
-def test_lips_do_not_part_again_after_the_last_sound():
-    end, jaw = last_sound(heard("AA", 0.9, 10, 30), FRAMES), np.full(FRAMES, 4.0)
-    jaw[[24, 40, 46]] = 8.0, 9.0, 6.0
-    assert end == 30
-    articulators, nothing = bundled_articulators(), np.zeros(FRAMES)
-    expression, turn = np.zeros((FRAMES, len(articulators.names))), np.zeros((FRAMES, 3))
-    turn[:, 0] = 0.01 * jaw
-    sounds = Sounds(np.ones(FRAMES), nothing, nothing, nothing)
-    pipeline = Pipeline(articulators.names, articulators)
-    free, made = (bundled_lips().opening(Motion(*pipeline.articulate(expression, turn, made_voice(sounds, end=e)))) for e in (None, end))
-    assert free[40] > free[35] + 2 and np.diff(made[end:]).max() < 0.05
-    assert made[:end] == pytest.approx(free[:end], abs=0.05) and made[35] == pytest.approx(free[35], abs=0.1)
-
-
-def test_a_voice_that_breaks_off_has_no_end_before_it():
-    assert last_sound(heard("AA", 0.9, 10, FRAMES), FRAMES) == FRAMES
-    doubted = heard("AA", 0.9, 10, 30)
-    doubted[-4:, PHONES.index("SIL")] = 0.4
-    assert last_sound(doubted, FRAMES) == 30 and last_sound(heard("AA", 0.0, 0, 0), FRAMES) == FRAMES

@@ -16,14 +16,12 @@ from ..channels import Columns, in_group, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_C
 from ..direction import Direction, DIRECTION_NAMES
 from ..face.articulators import Articulators, Shape
 from ..face.lip_closures import press_together
-from ..face.lips import CLOSED_MM
-from ..face.mechanics import lips_of, Mechanics, show_teeth_and_tongue, USUAL_GAP_MM
+from ..face.mechanics import lips_of, Mechanics, show_teeth_and_tongue
 from ..face.moods import MoodPoses
-from ..filters import highest, limit_rate, limit_release, lower_peaks, smooth, smoothstep
+from ..filters import highest, limit_rate, limit_release, smoothstep
 from ..steps import ADDED, CONSTRAINT, step, UNTAUGHT
 from .diffusion import Inpainting
 from .planning.take_plan import TakePlan
-from .speech.cues import MOST_ROUNDED, segments, Vowels
 
 if TYPE_CHECKING:
     from .systems.thunder import VoiceFeatures
@@ -34,12 +32,8 @@ _UNROLLED = 0.45  # most by which the lower lip rolls in or out from frame to fr
 _TONGUE_STEP = 0.35  # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in two frames or more
 _OUT = 0.02  # tongueOut above which a tongue that is raised would come through the upper teeth
 _PARTS = 1  # frames around one of a closure's onset or release in which the opening that it leads from or to is looked for
-# Most by which the opening of one frame is above that of both its neighbours, mm, where lips open by USUAL_GAP_MM on average; and the range
-# of the factor for performances that open less or more. Measured people rarely exceed it and never by more than half.
-_PEAK_MM, _PEAK_SIZES = 4.0, (0.6, 1.3)
 _TONGUE_FITS = (0.02, 0.06)  # jaw angles (radians) at which the tongue begins to fit and fully fits between the teeth
-_MOUTH_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name in ("jaw", "rounding") or name.startswith("mood.")]
-_ARTICULATION = DIRECTION_NAMES.index("articulation")
+_MOUTH_AND_MOODS = [i for i, name in enumerate(DIRECTION_NAMES) if name == "jaw" or name.startswith("mood.")]
 
 
 @dataclass(frozen=True)
@@ -94,19 +88,11 @@ class Pipeline:
         self, expression: np.ndarray, jaw: np.ndarray, voice: VoiceFeatures, style: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
         """Expression [T, n] and jaw [T, 3] of a speaking face: lips, teeth and tongue where the sounds have them."""
-        sounds, (lips, rounder) = voice.sounds, (1.0, 1.0) if style is None else _lips_of(style)
-        rounding = voice.rounding.times(rounder)
-        spread_teeth = 1 - sounds.labiodental  # lips at the teeth do not come forward
+        sounds, lips = voice.sounds, 1.0 if style is None else _lips_of(style)
         held = self.hold_tongue(expression, jaw)
         x = self.close_lips(held, jaw, voice.shut)
-        x = boost_pucker(x, self.channels, rounding.heard * spread_teeth)
         aim = self.mechanics.articulators.shape(x.astype(np.float64), jaw.astype(np.float64))
         aim = self.keep_vowels_between_closures(aim, held, jaw, voice.shut)
-        aim = compress_high_vowels(aim, sounds.speech, voice.vowels)
-        aim = limit_opening_peaks(aim, sounds.speech)
-        aim = close_after_last_sound(aim, voice.end)
-        # After the aim: lips that come forward for themselves would open the mouth.
-        x = round_lips(x, self.channels, rounding.least * sounds.speech * spread_teeth)
         x, jaw = self.mechanics.speak(x, jaw, sounds, show_teeth_and_tongue(aim, sounds), lips)
         x = self.limit_lip_roll(x)
         x = self.limit_tongue_rate(x)
@@ -232,94 +218,11 @@ def add_with_room(values: np.ndarray, by: np.ndarray) -> np.ndarray:
     return np.maximum(0, values + np.where(by > 0, _MOST * room * np.tanh(by / _MOST), by))
 
 
-@step(UNTAUGHT, "aim")
-def limit_opening_peaks(aim: Shape, speech: np.ndarray) -> Shape:
-    """The mouth's target without peaks of a single frame, higher ones in a performance that opens more; speech: [T] 0 … 1."""
-    spoken = speech.sum()
-    size = float(np.clip((aim.gap * speech).sum() / spoken / USUAL_GAP_MM, *_PEAK_SIZES)) if spoken > 0 else 1.0
-    return Shape(lower_peaks(aim.gap, _PEAK_MM * size), aim.rise, lower_peaks(aim.incisors, _PEAK_MM * size))
-
-
-@step(UNTAUGHT, "aim")
-def close_after_last_sound(aim: Shape, end: int) -> Shape:
-    """The mouth's target, which from frame `end` on opens no further than before it, beyond what counts as closed."""
-    gap, incisors, last = aim.gap.copy(), aim.incisors.copy(), max(end - 1, 0)
-    for curve in (gap, incisors):
-        curve[last:] = np.minimum(curve[last:], np.maximum(np.minimum.accumulate(curve[last:]), CLOSED_MM))
-    return Shape(gap, aim.rise, incisors)
-
-
-def _lips_of(style: np.ndarray) -> tuple[float, float]:
-    """How much the lips move (`face.mechanics.lips_of`) and how far they come forward in a style [n, DIRECTION_NAMES], on average."""
-    some = style[:, _MOUTH_AND_MOODS]  # frames that are equal in these are evaluated once; stressed words differ in articulation alone
+def _lips_of(style: np.ndarray) -> float:
+    """How much the lips move (`face.mechanics.lips_of`) in a style [n, DIRECTION_NAMES], on average."""
+    some = style[:, _MOUTH_AND_MOODS]  # frames that are equal in these are evaluated once
     first, count = [0], None
     if not (some == some[0]).all():
         _, first, count = np.unique(some, axis=0, return_index=True, return_counts=True)
-    styles = style[first].copy()
-    styles[:, _ARTICULATION] = style[:, _ARTICULATION].mean()
-    played = [Direction.of_vector(each).played for each in styles]
-    return (
-        lips_of(float(np.average([each.jaw for each in played], weights=count))),
-        float(np.average([each.rounding * each.articulation for each in played], weights=count)),
-    )
-
-
-# ---- steps that correct what the model has not learned
-
-_STRETCHES = ("mouthStretch",)  # channels that draw the corners apart
-# Share by which slightly rounded lips come further in than the model, which stays short of its teacher there, has them; the further in, the
-# less, so that a strong rounder's do not go beyond what lips do. On w, oo and oh of validation voices the mouth is then 7.1 mm narrower
-# than at rest, the teacher's 6.6 (`research/sounds.py`).
-_ROUNDER = 0.75
-_LIKELY = 0.4  # probability above which the encoder hears a low vowel
-# Opening of high vowels relative to the low ones nearby above which it is compressed, and the share that remains of what is above.
-# Chosen on validation voices, where their mean is then people's.
-_KNEE, _REMAINS = 0.6, 0.5
-_MOST_BACK = 1.15  # most by which all openings grow in return
-_NEARBY = 75.0  # standard deviation of the weight of low vowels by their distance, frames
-_OF_SPEECH = 2.2  # opening of low vowels relative to that of all speech, in takes
-_SPARSE = 0.01  # weight of a frame of speech beside that of a low vowel: what is known before there are some
-
-
-@step(UNTAUGHT, "expression", {"heard": "a rounded sound"})
-def boost_pucker(expression: np.ndarray, channels: Sequence[str], heard: np.ndarray) -> np.ndarray:
-    """Expression [T, n] whose corners come further in on rounded sounds, `heard` [T] (`Rounding`), as the teacher has them."""
-    x, pucker = expression.copy(), list(channels).index("mouthPucker")
-    x[:, pucker] *= 1 + (_ROUNDER * heard).astype(x.dtype) * np.maximum(1 - x[:, pucker], 0)
-    return x
-
-
-@step(UNTAUGHT, "expression", {"least": "a rounded sound"})
-def round_lips(expression: np.ndarray, channels: Sequence[str], least: np.ndarray) -> np.ndarray:
-    """Expression [T, n] whose corners come in at least by `least` [T] (`Rounding`), and are not drawn apart where it asks for much."""
-    x, pucker = expression.copy(), list(channels).index("mouthPucker")
-    x[:, pucker] = np.maximum(x[:, pucker], least)
-    x[:, in_group(channels, _STRETCHES)] *= (1 - np.clip(least / MOST_ROUNDED, 0.0, 1.0))[:, None]
-    return x
-
-
-def closing_of_high_vowels(gap: np.ndarray, speech: np.ndarray, vowels: Vowels) -> np.ndarray:
-    """Factor [T] of an opening [T] mm of speech [T] by which high vowels open less than low ones nearby.
-
-    In return everything opens a little further, so that the mouth moves as much as before within some seconds: otherwise takes would
-    move less than people do, and loud ones differ less from quiet ones.
-    """
-    value, count = np.zeros(len(gap)), np.zeros(len(gap))
-    for start, end in segments(vowels.low > _LIKELY):
-        middle = (start + end) // 2
-        value[middle] += gap[start:end].max()
-        count[middle] += 1
-    count += _SPARSE * speech
-    value += _SPARSE * speech * _OF_SPEECH * gap
-    usual = smooth(value, _NEARBY) / np.maximum(smooth(count, _NEARBY), 1e-9)
-    share = gap / np.maximum(usual, 1e-3)
-    less = 1 - (1 - _REMAINS) * vowels.high * np.maximum(share - _KNEE, 0.0) / np.maximum(share, _KNEE)
-    moved, left = (smooth(np.abs(np.gradient(speech * x * gap)), _NEARBY) for x in (1.0, less))
-    return less * np.clip(moved / np.maximum(left, 1e-9), 1.0, _MOST_BACK)
-
-
-@step(UNTAUGHT, "aim", {"vowels.high": "ee, i, oo or u"})
-def compress_high_vowels(aim: Shape, speech: np.ndarray, vowels: Vowels) -> Shape:
-    """The mouth's target, by the factor of `closing_of_high_vowels`."""
-    less = closing_of_high_vowels(aim.gap, speech, vowels)
-    return Shape(less * aim.gap, aim.rise, less * aim.incisors)
+    played = [Direction.of_vector(each).played for each in style[first]]
+    return lips_of(float(np.average([each.jaw for each in played], weights=count)))

@@ -6,8 +6,6 @@ SILENCE = 0
 BILABIALS = tuple(PHONES.index(p) for p in "B M P".split())
 LABIODENTALS = tuple(PHONES.index(p) for p in "F V".split())
 DENTALS = tuple(PHONES.index(p) for p in "DH TH".split())
-HIGH_VOWELS = tuple(PHONES.index(p) for p in "IY IH UW UH".split())
-LOW_VOWELS = tuple(PHONES.index(p) for p in "AA AE AO AY AW".split())
 SIBILANTS = tuple(PHONES.index(p) for p in "S Z SH ZH CH JH".split())
 
 # Symbols that synthesisers and aligners use for sounds that have another name in ARPABET.

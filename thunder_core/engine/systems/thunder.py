@@ -30,17 +30,7 @@ from ..pipeline import Part, Pipeline
 from ..planning.prosody import Prosody, prosody_of
 from ..planning.take_plan import plan_take, TakePlan
 from ..speech.arousal import Heard, read_arousal
-from ..speech.cues import (
-    believed_rounding,
-    believed_sounds,
-    believed_vowels,
-    demanded_closures,
-    last_sound,
-    no_vowels,
-    Rounding,
-    unrounded,
-    Vowels,
-)
+from ..speech.cues import believed_sounds, demanded_closures
 from ..speech.encoder import at_frames, LOUDNESS, presence, softmax, speech_features, SpeechEncoder
 from ..speech.features import opening_map, PredictedOpening, Units
 from ..speech.hearing import hear_phones
@@ -90,8 +80,6 @@ class VoiceFeatures:
     features: [T, d], speech features a.  units: int64 [2T].  presence: [T] 0 … 1, whether somebody speaks.
     opening: [T], how lips open by `OpeningMap`, in deviations; zero without one.
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
-    rounding: lips that come forward on oo, oh, w, r and their like.  vowels: those that open the mouth little and those that open it far.
-    end: first frame after the last sound.
     accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the encoder's phones at 50 Hz.
     listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole sound.
@@ -103,9 +91,6 @@ class VoiceFeatures:
     opening: np.ndarray
     shut: np.ndarray
     sounds: Sounds
-    rounding: Rounding
-    vowels: Vowels
-    end: int
     accents: np.ndarray
     phrasing: Phrasing
     logits: np.ndarray
@@ -136,9 +121,6 @@ class VoiceFeatures:
             self.opening[start:end],
             self.shut[start:end],
             self.sounds.at(slice(start, end)),
-            self.rounding.at(slice(start, end)),
-            self.vowels.at(slice(start, end)),
-            min(max(self.end - start, 0), end - start),
             self.accents[start:end],
             self.phrasing.part(start, end),
             self.logits[2 * start : 2 * end],
@@ -159,7 +141,7 @@ class VoiceFeatures:
         listens = silence is not None
         return replace(
             self, features=features, presence=nobody, opening=nobody, shut=nothing, sounds=Sounds(nothing, nothing, nothing, nothing),
-            rounding=unrounded(self.frames), vowels=no_vowels(self.frames), end=self.frames, accents=self.accents if listens else nothing,
+            accents=self.accents if listens else nothing,
             phrasing=self.phrasing if listens else silent(self.frames), listens=listens,
         )  # fmt: skip
 
@@ -211,8 +193,7 @@ class Thunder:
         opening = openings[0].over(frames) if openings else np.zeros_like(present)
         return VoiceFeatures(
             features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
-            believed_sounds(belief, present), believed_rounding(belief, frames), believed_vowels(belief, frames),
-            last_sound(belief, frames), accent_curve(marks.accents, frames), marks, logits,
+            believed_sounds(belief, present), accent_curve(marks.accents, frames), marks, logits,
             heard=read_arousal(samples, belief, pitch),
         )  # fmt: skip
 
@@ -227,7 +208,6 @@ class Thunder:
         features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
         return replace(
             voice, features=features, shut=demanded_closures(belief, frames), sounds=believed_sounds(belief, voice.presence),
-            rounding=believed_rounding(belief, frames), vowels=believed_vowels(belief, frames),
         )  # fmt: skip
 
     def overhear(self, voice: VoiceFeatures) -> VoiceFeatures:
