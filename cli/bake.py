@@ -237,6 +237,7 @@ def bake(
                 "name": entry.name,
                 "seed": take.seed,
                 "score": rounded(take.score),
+                "heard": rounded(take.heard),
                 "action": entry.action.name,
                 **_played(take, entry.words),
             }

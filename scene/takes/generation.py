@@ -211,14 +211,10 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
         "head": "thunder",
         **sampling.provenance(made),
     }
+    score, heard = (math.nan if take.get(name) is None else float(take[name]) for name in ("score", "heard"))  # none: the face is silent
     return keying.Performance(
-        motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]), _score(take), about, array["drift"]
+        motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]), score, about, array["drift"], heard=heard
     )
-
-
-def _score(take: dict) -> float:
-    """The score of a take; not a number where its face does not speak."""
-    return math.nan if take["score"] is None else float(take["score"])
 
 
 def generate(  # noqa: PLR0913 (what one request says)

@@ -110,7 +110,9 @@ class PlayedClient:
             made = self.take(seconds, seed + number, self.scores[number % len(self.scores)])
             if keep_motion is not None:
                 made = self._around(made, self.arrays[keep_motion], self.arrays[keep_mask] > 0.5)
-            event = {"seed": made.seed, "score": None if listening or self.unspoken is not None else made.score, "provenance": {}}
+            event = {"seed": made.seed, "provenance": {}}
+            is_silent = listening or self.unspoken is not None
+            event |= {"score": None if is_silent else made.score, "heard": None if is_silent else 0.5 * made.score}
             if direction is not None:
                 reading = [float(x) for x in self.arrays[direction].mean(0)]
                 event["provenance"] = {"spread": spread, "as_asked": as_asked and number == 0, "reading": reading}

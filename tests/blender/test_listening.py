@@ -84,7 +84,7 @@ class Engine:
                     drift[20:28] = 30.0
                     np.save(f"{engine.folder}/per_frame.npy", drift)
                     self.done = True
-                    self.result = {"total": engine.total, "per_frame": f"{engine.folder}/per_frame.npy"}
+                    self.result = {"total": engine.total, "heard": 0.5 * engine.total, "per_frame": f"{engine.folder}/per_frame.npy"}
                 return []
 
             def cancel(self):

@@ -218,7 +218,7 @@ class Engine:
 
     def _open_networks(self) -> None:
         """Begin to open the networks that usual takes are made and scored with, beside each other."""
-        networks: list = [self.thunder.encoder.network, self.thunder.denoiser.network, self.judge.network]
+        networks: list = [self.thunder.encoder.network, self.thunder.denoiser.network, self.judge.network, self.m2s.network]
         for network in networks + ([] if self.thunder.distilled is None else [self.thunder.distilled.network]):
             network.begin()
 
