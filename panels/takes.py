@@ -5,9 +5,9 @@ import blf
 import bpy
 
 from ..scene.media import grid
-from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails
+from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails, transcript
 from ..scene.voice import fingerprint
-from .tab import grey, props, Tab, wrapped_label
+from .tab import grey, props, Tab, transcript_field, wrapped_label
 
 WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
 WEIGHT = 3.0  # width of the weight of all takes, in buttons
@@ -19,6 +19,7 @@ BESIDE, SCROLL, ROWS = 3.8, 0.7, 8  # the same for a sidebar's tabs, margins and
 WIDE = 20.0  # width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one an icon and the tooltip do
 AROUND_LINE = 2.6  # the same for what is beside a line of text in the panel
 FONT = 0  # that of the interface
+WANTED = "This voice is hard to understand: type its words below for better lips"
 _drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
 
 
@@ -216,6 +217,8 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         words, icon = ("Leave Grid", "X") if grid.running() else ("Play All", "MESH_GRID")
         row.operator("thunder.play_grid", text=words, icon=icon)
         self._shown(layout, settings.takes[shown] if shown >= 0 else None)
+        if shown >= 0:
+            self._transcript(layout, context, settings.takes[shown].voice)
         if shown < 0 and on_head is not None:
             wrapped_label(layout, take_list.why_none(context), context)
         self._batches(layout, context)
@@ -229,6 +232,15 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.operator("thunder.duplicate_take", text="", icon="DUPLICATE")
         row.operator("thunder.hide_take", text="", icon="HIDE_ON" if entry is not None and entry.hidden else "HIDE_OFF")
         row.operator("thunder.delete_take", text="", icon="TRASH")
+
+    def _transcript(self, layout, context, voice):
+        """Of a voice that is hard to understand: ask for its words until there are some, and what corrects the lips by them."""
+        if not transcript.is_wanted(context.scene, voice):
+            return
+        record = transcript.of(context.scene, voice)
+        if record is None or not record.text.strip():
+            wrapped_label(layout, WANTED, context)
+        transcript_field(layout, record)
 
     def _batches(self, layout, context):
         """A heading for each batch, which a click folds or unfolds; below them what all earlier takes weigh."""

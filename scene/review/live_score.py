@@ -235,8 +235,19 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
     if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)) or entry is None and _not_its_own(scene, rig):
         return
     voice = _voice(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
+    yield from _score_with(client, scene, rig, entry, voice, reading.read)
+
+
+def score_take(client, scene, rig: head.Rig, entry, voice: strip.Voice) -> Generator[Step, None, None]:
+    """Steps of a job that score a take, which is shown for it, as its keys play it. voice: that of the take."""
+    display.show(rig, entry)
+    yield from _score_with(client, scene, rig, entry, voice, reading.read_quietly)
+
+
+def _score_with(client, scene, rig: head.Rig, entry, voice: strip.Voice, read: Callable[..., Generator]) -> Generator[Step, None, None]:
+    """Steps of a job that score the current animation of a head, read by `read`, against a voice."""
     path = yield from mapped(voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy))
-    steps = _score(client, scene, rig, entry, voice, reading.read, path)
+    steps = _score(client, scene, rig, entry, voice, read, path)
     yield from mapped(steps, lambda waits: Step(0.97, "Scoring", not waits))
 
 

@@ -167,7 +167,7 @@ def unclear(name: str) -> str:
     """The sentence that the voice of that name is hard to understand."""
     return (
         f"“{name}” is hard to understand (noise, other voices or fast speech), so its takes may miss the same m, b, p, f and v: "
-        "use a cleaner recording, or enter its words under Transcript and press Correct Closures"
+        "use a cleaner recording, or enter its words under Transcript (in a bake: --transcript) and press Correct Closures"
     )
 
 

@@ -396,8 +396,8 @@ def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine,
     noisy = Speech((speech.samples + 0.7 * others).astype(np.float32))
     for sound, wanted in ((speech, []), (noisy, ["unclear"]), (Speech(np.zeros(RATE, np.float32)), ["unspoken"])):
         noticed = []
-        engine.generate(sound, Request(1, 1, steps=2), noticed=noticed.append)
-        assert noticed == wanted
+        (take,) = engine.generate(sound, Request(1, 1, steps=2), noticed=noticed.append)
+        assert noticed == wanted and ("unclear" in take.provenance) == (wanted == ["unclear"])
 
 
 def test_a_face_is_idle_where_nobody_speaks(engine, speech):
