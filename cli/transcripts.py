@@ -13,7 +13,7 @@ from ..scene.animation.keying import Performance, PROPERTY
 from ..scene.heads import head
 from ..scene.host.jobs import stage, Step
 from ..scene.review import live_score
-from ..scene.takes import generation, provenance, take_list, transcript
+from ..scene.takes import generation, provenance, transcript
 from ..scene.takes.transcript import Corrected
 from ..scene.voice import strip
 from ..thunder_core import files
@@ -45,7 +45,7 @@ def words_of(given: str) -> str:
 def correct(
     client: Client, scene, rig: head.Rig, voice: strip.Voice, words: str, takes: list[Performance]
 ) -> Generator[Step, None, tuple[list[Performance], dict[int, Corrected], list[str]]]:
-    """Steps that close the lips of a voice's takes, which are the first of the scene's list, by its words, and sort them by their new scores.
+    """Steps that close the lips of a voice's takes, the first of the scene's list, by its words, and sort them by their new scores.
 
     Returns the takes, best first, what was corrected of each seed, and warnings. A text that does not match the voice changes nothing.
     """

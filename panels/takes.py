@@ -106,7 +106,7 @@ def width(context) -> float:
 
 
 def has_two_numbers(context) -> bool:
-    """Whether rows have a column for Heard beside the score. Without it the list shows Heard in place of the score while it is sorted so."""
+    """Whether rows have a column for Heard beside the score. Without it Heard replaces the score while the list is sorted by it."""
     return width(context) >= TWO_NUMBERS
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from research.harness import add_shared, report, required
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.scorer import doubt, SAID, SILENT, silence, UNCLEAR, voiced
+from thunder_core.engine.scorer import doubt, SAID, silence, SILENT, UNCLEAR, voiced
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.train.augment import noise
@@ -78,5 +78,7 @@ def run(args: Namespace) -> None:
     tried = np.unique(np.concatenate([clean, worst]))
     wrong = [(clean > each).mean() + (worst <= each).mean() for each in tried]
     best = tried[int(np.argmin(wrong))]
-    lines.append(f"told apart best at {best:.2f}: clean ones above it {(clean > best).mean():.2f}, the worst below {(worst <= best).mean():.2f}")
+    lines.append(
+        f"told apart best at {best:.2f}: clean ones above it {(clean > best).mean():.2f}, the worst below {(worst <= best).mean():.2f}"
+    )
     report(args.results, lines)

@@ -80,8 +80,8 @@ class LipSyncScore:
     off the motion. What other takes get: `research/results/grades.txt`.
 
     per_frame: float32 [T], the same scale per animation frame; low where the lips drift.
-    heard: 0 … 100, how much of the voice mesh-to-speech reads off the lips (`engine.scorer.heard_share`); no part of the total. Not a number
-    where it was not measured.
+    heard: 0 … 100, how much of the voice mesh-to-speech reads off the lips (`engine.scorer.heard_share`); no part of the total; not a
+    number where it was not measured.
     """
 
     total: float

@@ -37,8 +37,8 @@ Array = Any  # of numpy, or a tensor of torch
 STRESSED, PLAIN = 0, 1  # the opinions: where a take's own stresses are no errors, and where they are
 SAID = len(PHONES) + LOUDNESS  # last columns of the speech features: phone probabilities and loudness
 SILENT = 0.5  # probability of silence from which on nobody speaks
-# Doubt above which phones are hard to recognise. Of 40 validation voices 3 are as they are, 14 with noise and 36 with four other voices 5 dB
-# below them: `python -m research unclear --data DATA`, which says what another encoder needs.
+# Doubt above which phones are hard to recognise: of 40 validation voices 3 are so as they are, 14 with noise 5 dB below, 36 with four other
+# voices. `python -m research unclear --data DATA` measures it, and says what another encoder needs.
 UNCLEAR = 1.4
 
 
