@@ -353,7 +353,9 @@ class Engine:
 
     def begin(self, speech, request, progress, noticed):
         flat = np.zeros(speech.frames, np.float32)
-        take = Take(Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)), request.seed, LipSyncScore(50.0, flat, 50.0), flat, flat, {})
+        take = Take(
+            Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)), request.seed, LipSyncScore(50.0, flat, 50.0), flat, flat, {}
+        )
         return SimpleNamespace(about={"audio": "0" * 16}, run=lambda arrived: [arrived(take)])
 
     def score(self, speech, motion, asked=None, seed=0):
