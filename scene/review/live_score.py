@@ -291,7 +291,7 @@ def _score(
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
     files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
     how = {} if entry is None else _direction_of(client, scene, entry, clock)  # without a direction the engine estimates it from the motion
-    files += [how[name] for name in ("direction", "original") if name in how]
+    files += [how[name] for name in ("direction", "original", "as_heard") if name in how]
     pending = client.request("score", sound=path, expression=files[0], jaw=files[1], **how)
     try:
         while not pending.done:
