@@ -30,6 +30,7 @@ from ..scene.host import compat, jobs
 from ..scene.takes import dialogue, generation, picture, take_list
 from ..scene.takes.first_seed import first_seed
 from ..scene.takes.sampling import role_of, Sampling
+from ..scene.takes.transcript import Corrected
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
@@ -41,7 +42,7 @@ from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoS
 from ..thunder_core.request import NORMAL, QUALITIES
 from ..thunder_core.systems import FROM_PICTURE, SYSTEMS
 from ..thunder_core.types import RATE
-from . import directing, products
+from . import directing, products, transcripts
 from .script import add_options, between, file_path, Parser, say, setting, takes_in_words, utf8, warn, whole
 
 IDLE = "idle"  # name of a scene without a sound
@@ -76,6 +77,11 @@ OPTIONS: dict[str, dict[str, Any]] = {
     },
     "system": {"choices": tuple(SYSTEMS), "help": "the engine: which system performs the voice (thunder)"},
     "picture": {"type": file_path, "help": "picture of a face, in whose mood the engine media2face performs"},
+    "transcript": {
+        "type": setting(settings.transcript),
+        "metavar": "TEXT",
+        "help": "what the voice says, or a .txt file that holds it: lips close on its m, b and p; for voices that are hard to understand",
+    },
     "npz": {"action": "store_true", "help": "also write take_01.npz … in rank order"},
     "outputs": {
         "type": setting(settings.outputs),
@@ -162,12 +168,16 @@ def bake(
     detects changes.
     """
     given = chosen.audio or chosen.listen_to
-    named = [given, chosen.blend or bpy.data.filepath, directing.preset_file(chosen), chosen.picture]
+    text_file = chosen.transcript if chosen.transcript and settings.is_text_file(chosen.transcript) else None
+    named = [given, chosen.blend or bpy.data.filepath, directing.preset_file(chosen), chosen.picture, text_file]
     inputs = list(map(os.path.abspath, filter(None, named)))
     hashes = hashes_of(inputs)  # before any of them is read
     sampling = replace(Sampling.of(chosen), asked=directing.asked(chosen), listening=chosen.listen_to is not None)
     if chosen.picture and chosen.system != FROM_PICTURE:
         raise BadRequest(f"--picture is of the engine {FROM_PICTURE}: add --system {FROM_PICTURE}, or leave it out")
+    if chosen.transcript and (chosen.listen_to or chosen.seconds):
+        raise BadRequest("--transcript is of a voice that the face speaks: leave it out, or give the voice with --audio or --strip")
+    words = transcripts.words_of(chosen.transcript) if chosen.transcript else ""
     started = time.monotonic()
     check_engine(chosen.engine, chosen.weights)
     files.check_writable(chosen.out)
@@ -202,11 +212,18 @@ def bake(
     seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
 
     def noticed(step: jobs.Step) -> None:
-        if step.note and not chosen.seconds:  # without a sound nobody is meant to speak
+        is_settled = bool(words) and step.note == generation.unclear(voice.name)
+        if step.note and not chosen.seconds and not is_settled:  # without a sound nobody is meant to speak
             warnings.extend(warn("bake.py", step.note))
         tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
 
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling), noticed)
+    corrected: dict[int, Corrected] = {}
+    if words and take_list.speaks(scene.thunder.takes[0]):
+        steps = transcripts.correct(client, scene, rig, voice, words, performances)
+        performances, corrected, unsaid = jobs.run_through("Closing lips", steps, tell)
+        for sentence in unsaid:
+            warnings += warn("bake.py", sentence)
     explained = []
     if chosen.explain is not None:
         best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
@@ -225,6 +242,7 @@ def bake(
         **sampling.arguments,
         **directing.reported(performances[0].provenance),
         **_pictured(chosen.picture, performances[0].provenance),
+        **({"transcript": words} if words else {}),
         "blender": bpy.app.version_string,
         "blend": f"{name}.blend" if "blend" in wanted.outputs else None,
         "weights": performances[0].provenance["weights"],
@@ -237,8 +255,10 @@ def bake(
                 "name": entry.name,
                 "seed": take.seed,
                 "score": rounded(take.score),
+                "heard": rounded(take.heard),
                 "action": entry.action.name,
                 **_played(take, entry.words),
+                **_closed(corrected.get(take.seed)),
             }
             for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
         ],
@@ -302,6 +322,11 @@ def _played(take, words: str) -> dict:
     if reading is None:
         return {}
     return {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
+
+
+def _closed(corrected: Corrected | None) -> dict:
+    """The report's entry on the closures, [word, frame] each, that a transcript added to a take and removed; empty without one."""
+    return {} if corrected is None else {"closures": {"added": corrected.added, "removed": corrected.removed}}
 
 
 def _pictured(path: str | None, provenance: dict) -> dict:

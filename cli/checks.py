@@ -118,6 +118,9 @@ def _problems(job: Job, given: Mapping[str, object], allow_newer: bool) -> Itera
     if "picture" in settings and "system" not in job.unread and settings.get("system") != FROM_PICTURE:
         picture = problem("picture", "").key
         yield problem("picture", f' needs “system” = "{FROM_PICTURE}": add it, or remove {picture}')
+    silent = next((voice for voice in ("listen-to", "seconds") if voice in settings), None)
+    if "transcript" in settings and silent is not None:
+        yield problem("transcript", f" is of a voice that the face speaks: remove it, or “{silent}”")
     if "head" in settings and blend is None and "blend" not in job.unread:
         yield problem("head", " needs a scene that it is in: name it as “blend”")
     elif blend is not None and "blend" not in missing:

@@ -40,7 +40,7 @@ def collect(shared: SharedScene, jobs: list[Job], out: str, force: bool, allow_n
         rig, entries = _add(scene, job, out)
         rows += [
             {"strip": job.settings["strip"], "job": job.name, "name": entry.name, "action": entry.action.name, "head": rig.mesh.name}
-            | {key: row[key] for key in ("seed", "score", "words") if key in row}
+            | {key: row[key] for key in ("seed", "score", "heard", "words") if key in row}
             for entry, row in entries
         ]
         if rig.mesh.name not in heads and entries:  # a head shows the best take of its first line

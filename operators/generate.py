@@ -7,7 +7,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.takes import generation, resync, take_list
+from ..scene.takes import generation, resync, take_list, transcript
 from ..scene.takes.direction import asking
 from ..scene.takes.first_seed import is_sampled, unused_seed
 from ..scene.takes.sampling import role_of, Sampling
@@ -80,6 +80,8 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         what = "Generated a take" if self.asked == 1 else f"Best of {self.asked} takes"
         self.report({"INFO"}, f"{what}: {name}Lip-Sync {take_list.points(best.score)}")
         self.warn([self.warning])
+        if best.provenance.get("unclear"):
+            transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:
             self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
         if self.strip and strip.named(context.scene, self.strip) is None:

@@ -7,7 +7,7 @@ from ..scene.takes import mix, take_list, transcript
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import strength
 from ..thunder_core.errors import attempt
-from .tab import big_button, OfShownTake, props, Tab, wrapped_label
+from .tab import big_button, OfShownTake, props, Tab, transcript_field, wrapped_label
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
@@ -133,15 +133,8 @@ class THUNDER_PT_transcript(OfShownTake, bpy.types.Panel):
     bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
-        layout = self.layout
-        record = transcript.of(context.scene, take_list.shown_take(context.scene.thunder).voice)
-        if record is None:
-            layout.operator("thunder.add_transcript", icon="ADD")
-            return
-        row = layout.row(align=True)
-        row.prop(record, "text", text="", placeholder="What the voice says")
-        row.operator("thunder.edit_transcript", text="", icon="FULLSCREEN_ENTER")
-        layout.operator("thunder.correct_closures", icon="CHECKMARK")
+        voice = take_list.shown_take(context.scene.thunder).voice
+        transcript_field(self.layout, transcript.of(context.scene, voice))
 
 
 class THUNDER_PT_commit(Tab, bpy.types.Panel):

@@ -47,6 +47,17 @@ def props(layout, data, *names: str, **how) -> None:
         layout.prop(data, name, **how)
 
 
+def transcript_field(layout, record) -> None:
+    """The field for what a voice says, or a button that adds one, and the button that corrects lips by it. record: of the scene's."""
+    if record is None:
+        layout.operator("thunder.add_transcript", icon="ADD")
+        return
+    row = layout.row(align=True)
+    row.prop(record, "text", text="", placeholder="What the voice says")
+    row.operator("thunder.edit_transcript", text="", icon="FULLSCREEN_ENTER")
+    layout.operator("thunder.correct_closures", icon="CHECKMARK")
+
+
 def grey(layout):
     """A row whose text is greyed."""
     row = layout.row()

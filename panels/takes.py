@@ -5,19 +5,21 @@ import blf
 import bpy
 
 from ..scene.media import grid
-from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails
+from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails, transcript
 from ..scene.voice import fingerprint
-from .tab import grey, props, Tab, wrapped_label
+from .tab import grey, props, Tab, transcript_field, wrapped_label
 
 WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
 WEIGHT = 3.0  # width of the weight of all takes, in buttons
 _KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
 TILE = 0.8  # width of an icon without the gap around it, in buttons
 SCORE, NAME = (0.4, 0.4), (0.3, 0.3)  # the same for a score and a name: fixed part, and per letter
+HEARD, TWO_NUMBERS = 2, 15.0  # letters of Heard, and width of a sidebar in which rows have a column for it; in others it is sorted by
 BESIDE, SCROLL, ROWS = 3.8, 0.7, 8  # the same for a sidebar's tabs, margins and star, and for a scroll bar, which more rows than these have
 WIDE = 20.0  # width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one an icon and the tooltip do
 AROUND_LINE = 2.6  # the same for what is beside a line of text in the panel
 FONT = 0  # that of the interface
+WANTED = "This voice is hard to understand: type its words below for better lips"
 _drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
 
 
@@ -37,16 +39,20 @@ class THUNDER_UL_takes(bpy.types.UIList):
         picture.scale_x = TILE
         for tile in icons or (0,) * thumbnails.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
-        score = row.row(align=True)
-        score.ui_units_x = SCORE[0] + SCORE[1] * _drawn.get("letters", 2)
-        score.alignment = "RIGHT"
-        score.label(text=self._measure(item, index))
+        columns = [(self._measure(item, index), _drawn.get("letters", 2)), (take_list.heard_text(item), HEARD)]
+        numbers = 0.0
+        for text, letters in columns[: 1 + has_two_numbers(context)]:
+            number = row.row(align=True)
+            number.ui_units_x = SCORE[0] + SCORE[1] * letters
+            number.alignment = "RIGHT"
+            number.label(text=text)
+            numbers += number.ui_units_x
         name = row.row(align=True)
         name.prop(item, "name", text="", emboss=False)
         if item.words:
             name.ui_units_x = NAME[0] + NAME[1] * len(item.name)
             # What is left of the row is for the words: if they took more, Blender would cut the name off, too.
-            left = width(context) - BESIDE - TILE * thumbnails.TILES - score.ui_units_x - name.ui_units_x - (mark != "BLANK1")
+            left = width(context) - BESIDE - TILE * thumbnails.TILES - numbers - name.ui_units_x - (mark != "BLANK1")
             left -= SCROLL * (_drawn.get("rows", 0) > ROWS)
             if said := fitting(item.words, left, context):
                 words = row.row(align=True)
@@ -62,6 +68,8 @@ class THUNDER_UL_takes(bpy.types.UIList):
             return "" if apart is None else f"{apart:.1f}" if apart < 9.95 else f"{apart:.0f}"
         if not take_list.speaks(item):
             return "–"
+        if _drawn.get("sort") == "HEARD" and not _drawn.get("two_numbers"):
+            return take_list.heard_text(item)
         grade = grading.of_take(item) if _drawn.get("wide") else None
         return take_list.points_of(item) if grade is None else f"{grade.text}  {take_list.points_of(item)}"
 
@@ -79,6 +87,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
         _drawn.update(
             sort=settings.sort,
             wide=width(context) >= WIDE,
+            two_numbers=has_two_numbers(context),
             rows=len(order),
             apart=(browsing.differences(entries, order) if settings.sort == "DIVERSITY" else {}),
         )
@@ -94,6 +103,11 @@ class THUNDER_UL_takes(bpy.types.UIList):
 def width(context) -> float:
     """Width of the region that is drawn, in buttons; that of a usual sidebar where there is no window."""
     return 14.0 if context.region is None else context.region.width / (20 * context.preferences.system.ui_scale)
+
+
+def has_two_numbers(context) -> bool:
+    """Whether rows have a column for Heard beside the score. Without it Heard replaces the score while the list is sorted by it."""
+    return width(context) >= TWO_NUMBERS
 
 
 def fitting(said: str, room: float, context) -> str:
@@ -123,7 +137,7 @@ def mark_of(item) -> str:
     return _KINDS.get(item.kind, "BLANK1")
 
 
-def draw_header(layout, settings):
+def draw_header(layout, settings, context):
     """The names of the list's columns, above it."""
     row = layout.row(align=True)
     row.scale_y = 0.6
@@ -132,7 +146,8 @@ def draw_header(layout, settings):
     picture = row.row(align=True)
     picture.ui_units_x = TILE * thumbnails.TILES
     picture.label(text="Face")
-    row.label(text="Difference (mm)" if settings.sort == "DIVERSITY" else "Lip-Sync")
+    names = ["Difference (mm)" if settings.sort == "DIVERSITY" else "Lip-Sync", "Heard"]
+    row.label(text=" · ".join(names) if has_two_numbers(context) else names[settings.sort == "HEARD"])
 
 
 class THUNDER_MT_takes(bpy.types.Menu):
@@ -180,7 +195,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             return
         shown = take_list.shown_index(settings)
         layout.row(align=True).prop(settings, "sort", expand=True)
-        draw_header(layout, settings)
+        draw_header(layout, settings, context)
         layout.template_list(
             "THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip", rows=ROWS, maxrows=ROWS
         )
@@ -202,6 +217,8 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         words, icon = ("Leave Grid", "X") if grid.running() else ("Play All", "MESH_GRID")
         row.operator("thunder.play_grid", text=words, icon=icon)
         self._shown(layout, settings.takes[shown] if shown >= 0 else None)
+        if shown >= 0:
+            self._transcript(layout, context, settings.takes[shown].voice)
         if shown < 0 and on_head is not None:
             wrapped_label(layout, take_list.why_none(context), context)
         self._batches(layout, context)
@@ -215,6 +232,15 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         row.operator("thunder.duplicate_take", text="", icon="DUPLICATE")
         row.operator("thunder.hide_take", text="", icon="HIDE_ON" if entry is not None and entry.hidden else "HIDE_OFF")
         row.operator("thunder.delete_take", text="", icon="TRASH")
+
+    def _transcript(self, layout, context, voice):
+        """Of a voice that is hard to understand: ask for its words until there are some, and what corrects the lips by them."""
+        if not transcript.is_wanted(context.scene, voice):
+            return
+        record = transcript.of(context.scene, voice)
+        if record is None or not record.text.strip():
+            wrapped_label(layout, WANTED, context)
+        transcript_field(layout, record)
 
     def _batches(self, layout, context):
         """A heading for each batch, which a click folds or unfolds; below them what all earlier takes weigh."""

@@ -58,7 +58,7 @@ class Voice(Speech):
 
 @dataclass(frozen=True, eq=False)
 class Take(types.Take):
-    """A performance: `curves`, `seed`, `score` (`.total` 0 … 100, `.per_frame` [T]; None where nobody speaks).
+    """A performance: `curves`, `seed`, `score` (`.total` 0 … 100, `.per_frame` [T]; None where nobody speaks), `heard`.
 
     motion: the head's own channels and rotation vectors.  opening, width: of the mouth, float32 [T], millimetres.
     provenance: what it was made from.  channels: names of the motion's expression.  direction: that it was sampled in.
@@ -209,7 +209,7 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
 
 
 def score(take: Take, voice: Voice, engine: Engine | None = None) -> LipSyncScore:
-    """Lip-sync of a take with a sound, 0 … 100: `.total`, and `.per_frame` float32 [T].
+    """Lip-sync of a take with a sound, 0 … 100: `.total`, and `.per_frame` float32 [T]; and `.heard`.
 
     >>> abs(thunder.score(takes.best, voice).total - takes.best.score.total) < 0.05
     True

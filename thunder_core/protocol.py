@@ -73,6 +73,7 @@ _TAKE = _holds(
     {
         "seed": _whole,
         "score": _optional(_number),
+        "heard": _optional(_number),
         "provenance": _mapping,
         "expression": _text,
         "jaw": _text,
@@ -96,7 +97,7 @@ _RESULTS = {
         }
     ),
     "generate": _holds({**_ABOUT_TAKES, "sound_seconds": _number, "seconds": _number, "takes": _list(_TAKE)}),
-    "score": _holds({"total": _number, "per_frame": _text}),
+    "score": _holds({"total": _number, "heard": _number, "per_frame": _text}),
     "closures": _holds(
         {
             "closures": _list(_row(_text, _number, _number, _text)),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,10 +80,13 @@ class LipSyncScore:
     off the motion. What other takes get: `research/results/grades.txt`.
 
     per_frame: float32 [T], the same scale per animation frame; low where the lips drift.
+    heard: 0 … 100, how much of the voice mesh-to-speech reads off the lips (`engine.scorer.heard_share`); no part of the total; not a
+    number where it was not measured.
     """
 
     total: float
     per_frame: np.ndarray
+    heard: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,11 @@ class Take:
     opening: np.ndarray
     width: np.ndarray
     provenance: dict = field(default_factory=dict)
+
+    @property
+    def heard(self) -> float | None:
+        """How much of the voice mesh-to-speech reads off the lips, 0 … 100; None if the face does not speak."""
+        return None if self.score is None else self.score.heard
 
 
 @dataclass(frozen=True)

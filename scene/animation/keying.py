@@ -2,6 +2,7 @@
 """Writes performances as keys: separate actions, on whole scene frames, with their provenance."""
 
 import hashlib
+import math
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 
@@ -40,6 +41,7 @@ class Performance:
     opening, width: float32 [T], millimetres.  provenance: seed, score, engine, weights, audio, settings.
     sync_per_frame: float32 [T], lip-sync of each frame, 0 … 100, None if not measured.
     look: the eyes' target, None if they move freely.
+    heard: how much of the voice mesh-to-speech reads off the lips, 0 … 100; not a number if not measured.
     """
 
     motion: Motion
@@ -51,6 +53,7 @@ class Performance:
     provenance: dict
     sync_per_frame: np.ndarray | None = None
     look: Look | None = None
+    heard: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ def key(
                 printed.add_bytes(covered[curve.as_pointer()])
             yield 0.9
             action.use_fake_user = True
-            _remember(action, performance, printed.text)
+            remember(action, performance, printed.text)
         yield 1.0
         return actions
     except BaseException:  # also if closed at the last step, when nothing is listed yet
@@ -173,7 +176,7 @@ def key_again(rig: head.Rig, actions: list, curves: list, performance: Performan
         if curve is not None:
             write(curve, keys_of(values, place), track.rest, values.steps[place])
     for action in actions:
-        _remember(action, performance, checksum(action))
+        remember(action, performance, checksum(action))
     for target in rig.targets:
         target.update_tag()
 
@@ -186,12 +189,13 @@ def write(curve, keys: dict[str, np.ndarray], rest: float, step: float) -> None:
         fcurves.round_handles(curve, rest, step)
 
 
-def _remember(action, performance: Performance, printed: str) -> None:
+def remember(action, performance: Performance, printed: str) -> None:
     """Store a take's provenance on its action. printed: checksum of its keys."""
     action[PROPERTY] = performance.provenance | {
         records.KEY: records.VERSION,
         "seed": performance.seed,
         "score": performance.score,
+        "heard": performance.heard,
         "checksum": printed,
     }
 

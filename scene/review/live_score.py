@@ -235,8 +235,19 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
     if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)) or entry is None and _not_its_own(scene, rig):
         return
     voice = _voice(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
+    yield from _score_with(client, scene, rig, entry, voice, reading.read)
+
+
+def score_take(client, scene, rig: head.Rig, entry, voice: strip.Voice) -> Generator[Step, None, None]:
+    """Steps of a job that score a take, which is shown for it, as its keys play it. voice: that of the take."""
+    display.show(rig, entry)
+    yield from _score_with(client, scene, rig, entry, voice, reading.read_quietly)
+
+
+def _score_with(client, scene, rig: head.Rig, entry, voice: strip.Voice, read: Callable[..., Generator]) -> Generator[Step, None, None]:
+    """Steps of a job that score the current animation of a head, read by `read`, against a voice."""
     path = yield from mapped(voice_cache.sound(client, scene, voice), lambda step: Step(0.96, "Scoring", step.busy))
-    steps = _score(client, scene, rig, entry, voice, reading.read, path)
+    steps = _score(client, scene, rig, entry, voice, read, path)
     yield from mapped(steps, lambda waits: Step(0.97, "Scoring", not waits))
 
 
@@ -296,7 +307,7 @@ def _score(
         for file in files:
             if os.path.exists(file):
                 os.remove(file)
-    total = float(pending.result["total"])
+    total, heard = float(pending.result["total"]), float(pending.result["heard"])
     measure, gap = (yield from mapped(displacement.prepare(), lambda _: False)), []
     for start in range(0, motion.frames, _MEASURED):
         gap.append(measure.gap(measure.points(motion.part(slice(start, start + _MEASURED)))))
@@ -310,7 +321,7 @@ def _score(
     if clock_of_take is not None:  # on the take's own frames, independent of the voice's current position
         place = np.arange(frames) + round((clock_of_take.start - clock.start) / clock.fps * FPS)
         per_frame = per_frame[np.clip(place, 0, len(per_frame) - 1)]
-    _store(uid, total, per_frame)
+    _store(uid, total, per_frame, heard)
     return None
 
 
@@ -359,12 +370,13 @@ def _is_as_made(scene, entry) -> bool:
     return not provenance.is_edited(entry) and all(other.action != entry.action for other, _ in fingerprint.stale(scene))
 
 
-def _store(uid: int, total: float, per_frame: np.ndarray) -> None:
+def _store(uid: int, total: float, per_frame: np.ndarray, heard: float) -> None:
     """Store a new score for an action's take. Not a separate undo step: undoing the edit restores the earlier score."""
     entries = (entry for scene in bpy.data.scenes for entry in scene.thunder.takes)
     for entry in entries:
         if entry.action is not None and entry.action.session_uid == uid:
             entry.score, entry.of_whole = total, False
+            take_list.set_heard(entry, heard)
             provenance.store_sync(entry.action, per_frame)
 
 

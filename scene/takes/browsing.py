@@ -12,9 +12,10 @@ from ...thunder_core.types import FPS
 from . import provenance, take_list
 
 SORTS = (
-    ("SCORE", "Lip-Sync", "Best lip-sync first"),
-    ("DIVERSITY", "Diversity", "The best first, then always the take whose mouth differs most from those above it"),
-    ("TIME", "Newest", "Latest made first"),
+    ("SCORE", "Lip-Sync", "Best lip-sync first", "NONE", 0),
+    ("HEARD", "Heard", "Takes first whose lips tell the most of the voice, to an engine that sees the lips alone", "NONE", 3),
+    ("DIVERSITY", "Diversity", "The best first, then always the take whose mouth differs most from those above it", "NONE", 1),
+    ("TIME", "Newest", "Latest made first", "NONE", 2),
 )
 
 
@@ -51,6 +52,8 @@ def arranged(entries, places: list[int], sort: str) -> list[int]:
     by_score = sorted(places, key=lambda place: -_score(entries[place]))
     if sort == "TIME":
         return sorted(places, key=lambda place: -entries[place].made)
+    if sort == "HEARD":
+        return sorted(by_score, key=lambda place: -entries[place].heard)
     if sort == "DIVERSITY":
         farthest, _ = spread([_opening(entries[place]) for place in by_score])
         return [by_score[i] for i in farthest]

@@ -167,7 +167,7 @@ def unclear(name: str) -> str:
     """The sentence that the voice of that name is hard to understand."""
     return (
         f"“{name}” is hard to understand (noise, other voices or fast speech), so its takes may miss the same m, b, p, f and v: "
-        "use a cleaner recording, or enter its words under Transcript and press Correct Closures"
+        "use a cleaner recording, or enter its words under Transcript (in a bake: --transcript) and press Correct Closures"
     )
 
 
@@ -211,14 +211,10 @@ def _performance(client: Client, event: dict, sampling: Sampling) -> keying.Perf
         "head": "thunder",
         **sampling.provenance(made),
     }
+    score, heard = (math.nan if take.get(name) is None else float(take[name]) for name in ("score", "heard"))  # none: the face is silent
     return keying.Performance(
-        motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]), _score(take), about, array["drift"]
+        motion, tuple(event["channels"]), array["opening"], array["width"], int(take["seed"]), score, about, array["drift"], heard=heard
     )
-
-
-def _score(take: dict) -> float:
-    """The score of a take; not a number where its face does not speak."""
-    return math.nan if take["score"] is None else float(take["score"])
 
 
 def generate(  # noqa: PLR0913 (what one request says)

@@ -10,7 +10,6 @@ import bpy
 import numpy as np
 from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProperty
 
-from ...thunder_core import records
 from ...thunder_core.animation import keyframes, timing
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest
@@ -209,12 +208,7 @@ def enter(
         yield 0.9
         for action in actions:
             action.use_fake_user = True
-            action[keying.PROPERTY] = performance.provenance | {
-                records.KEY: records.VERSION,
-                "seed": performance.seed,
-                "score": performance.score,
-                "checksum": keying.checksum(action),
-            }
+            keying.remember(action, performance, keying.checksum(action))
         yield 0.9
         entry = take_list.add_to_list(scene, rig, actions, performance, voice, clock, kind=kind, name=name)
         take_list.name_action(entry, None)

@@ -97,6 +97,7 @@ def load(action) -> Performance | None:
         return None
     about = about_of(action)
     seed, score = (_number(about.pop(name, 0)) for name in ("seed", "score"))
+    heard = _heard_in(about)
     return Performance(
         motion,
         channels,
@@ -107,6 +108,7 @@ def load(action) -> Performance | None:
         about,
         sync_of(action),
         _look_of(action, frames),
+        heard,
     )
 
 
@@ -180,6 +182,7 @@ def read(rig: head.Rig, entry) -> Generator[float, None, Performance]:
         int(_number(about.pop("seed", entry.seed))),
         float(_number(about.pop("score", entry.score))),
         about,
+        heard=_heard_in(about),
     )
 
 
@@ -211,6 +214,12 @@ def _flat(values) -> np.ndarray:
 
 def _array(values) -> np.ndarray:
     return np.array(values, np.float32)
+
+
+def _heard_in(about: dict) -> float:
+    """Take *Heard* out of a take's provenance; not a number if it was not measured, as in files of earlier versions."""
+    heard = about.pop("heard", math.nan)
+    return heard if isinstance(heard, float) and 0 <= heard <= 100 else math.nan
 
 
 def _number(value) -> float | int:

@@ -118,6 +118,7 @@ class Sampling:
     def provenance(self, made: dict) -> dict:
         """The provenance stored with a take; made: the engine's own provenance of the take. `of_take` reads it."""
         arguments = self.arguments | ({"role": role} if (role := role_of(made)) != SPEAKS else {})
+        arguments |= {"unclear": True} if made.get("unclear") else {}
         arguments |= {"style_from": self.style_from} if self.style_from else {}
         arguments |= {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]} if "picture" in made else {}
         if self.asked is None:

@@ -32,6 +32,7 @@ NAMED = "thunder_named"  # property of a take's action: the name that it was giv
 _LONG_NAME = 50  # bytes of an action's name from which on it may be cut off
 OF_WHOLE = "of the whole line that it was cut from"
 LATEST = 2**31 - 1  # maximum of an integer property
+UNKNOWN = -1.0  # Heard of takes of which it was not measured
 _CURVE_BYTES, _KEY_BYTES = 500, 72  # of a curve without keys, and of a key, in Blender
 
 
@@ -67,6 +68,7 @@ def _enter(scene, rig: head.Rig, actions: list, performance: keying.Performance,
         entry.more.add().action = action
     entry.head, entry.voice = rig.mesh, voice
     entry.seed, entry.score = performance.seed, performance.score
+    set_heard(entry, performance.heard)
     entry.made, entry.role = min(int(time.time()), LATEST), role_of(performance.provenance).upper()
     entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
     entry.asked, entry.heard = words_of_request(performance.provenance), word_of_voice(performance.provenance)
@@ -160,6 +162,16 @@ def points(score: float) -> str:
     return str(math.floor(score + 0.5)) if math.isfinite(score) else "…"
 
 
+def set_heard(entry, heard: float) -> None:
+    """Let a take say how much of its voice mesh-to-speech reads off its lips; not a number: it is not known."""
+    entry.heard = heard if math.isfinite(heard) else UNKNOWN
+
+
+def heard_text(entry) -> str:
+    """*Heard* as it is shown everywhere; "–" where it is not known, as of takes of earlier versions, and where nobody speaks."""
+    return points(entry.heard) if speaks(entry) and entry.heard >= 0 else "–"
+
+
 def points_of(entry) -> str:
     """The score of a take that speaks; "~" before one that was measured on the whole line that it was cut from."""
     return "~" * (entry.of_whole and math.isfinite(entry.score)) + points(entry.score)
@@ -185,6 +197,8 @@ def described(entry) -> str:
         grade = grading.of_take(entry)
         said = f"Lip-Sync {points(entry.score)} of 100" if grade is None else f"Lip-Sync {grade.text}, {points(entry.score)} of 100"
         lines.append(said + (f", {OF_WHOLE}: Listen scores this part" if entry.of_whole else ""))
+    if (heard := heard_text(entry)) != "–":
+        lines.append(f"Heard {heard} of 100: how much of the voice the engine reads off the lips alone")
     if entry.words:
         lines.append(f"Played {entry.words}" if entry.words in (AS_ASKED, NEARLY) else f"Compared with what was asked: {entry.words}")
     if edit_watch.watch.is_known(entry):

@@ -13,6 +13,7 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face import lip_closures
+from ..animation import keying
 from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
@@ -113,17 +114,23 @@ def _matching(closed: list) -> slice:
     raise BadRequest(f"The transcript does not seem to match the voice: check its words{where}, and the strip")
 
 
-def correct(client: Client, context, entry) -> Generator[Step, None, Corrected]:
+def is_wanted(scene, voice: str) -> bool:
+    """Whether a voice is hard to understand, so that its takes need its transcript."""
+    entries = (entry for entry in scene.thunder.takes if entry.voice == voice)
+    return any(keying.record_of(entry.action).get("unclear") for entry in entries)
+
+
+def correct(client: Client, context, entry, voice: strip.Voice | None = None) -> Generator[Step, None, Corrected]:
     """Steps that close the lips of a take on the m, b and p of its voice's transcript and open them elsewhere. If the voice says only a
     part of the transcript, the lips outside of that part are left alone.
 
-    Returns the corrections. Raises ThunderError; nothing changes before the end.
+    voice: that of the take, None to find it in the scene. Returns the corrections. Raises ThunderError; nothing changes before the end.
     """
     scene = context.scene
     record = of(scene, entry.voice)
     if record is None or not record.text.strip():
         raise BadRequest(f"“{entry.voice}” has no transcript: enter what it says")
-    voice = take_list.check_voice(entry, strip.of_take(context, entry))
+    voice = voice or take_list.check_voice(entry, strip.of_take(context, entry))
     take_list.rig_of(scene, entry)
     scene_name, uid, text = scene.name, entry.action.session_uid, record.text
     result = yield from mixdown.with_sound(

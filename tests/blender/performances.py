@@ -9,7 +9,7 @@ from thunder.scene.heads import head as head_module
 from thunder.thunder_core import progress, types
 
 
-def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
+def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False, heard=float("nan")):
     """An open mouth (0.2 rad) that closes for a single 25 fps frame at the given times, brows waving."""
     channels = head_module.channel_names()
     count = round(seconds * 25)
@@ -27,7 +27,7 @@ def performance(seconds=3.0, closed_at=(1.0,), seed=7, score=80.0, shut=False):
     motion = types.Motion(expression, jaw, head, eyes)
     opening = jaw[:, 0] / 0.3 * 30
     provenance = {"engine": "thunder", "weights": "w", "audio": "a", "steps": 20, "guidance": 1.0, "head": "thunder"}
-    return keying.Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score, provenance)
+    return keying.Performance(motion, channels, opening, np.full(count, 50, np.float32), seed, score, provenance, heard=heard)
 
 
 def write_wav(path, samples, rate=16000):

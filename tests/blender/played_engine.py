@@ -55,6 +55,7 @@ class PlayedClient:
         self.folder, self.scores = str(folder), scores
         self.error, self.fails_after, self.unspoken, self.unclear = error, fails_after, unspoken, False
         self.origin, self.note = "shipped", ""  # of the weights
+        self.closures, self.scored = [], 0  # what it hears of a text, and how many takes it has scored
         self.arrays, self.asked, self.requests, self.folders, self.forgotten = {}, [], [], [], []
 
     def start(self):
@@ -80,9 +81,22 @@ class PlayedClient:
         if verb == "hello":
             return Asked([{"event": "done", "result": {"weights_origin": self.origin, "weights_note": self.note}}])
         self.asked.append((verb, args))
-        asked = Asked(self._generate(**args))
+        answers = {"generate": self._generate, "closures": self._closures, "score": self._score}
+        asked = Asked(answers[verb](**args))
         self.requests.append(asked)
         return asked
+
+    def _closures(self, sound, text):
+        """Closures as `closures` has them, of any text."""
+        words = [[word, seconds - 0.2, seconds + 0.2] for _, seconds, _, word in self.closures]
+        return [{"event": "done", "result": {"closures": self.closures, "pauses": [], "words": words}}]
+
+    def _score(self, sound, expression, jaw, **how):
+        """Each take that is scored has a point more than the one before."""
+        path = f"{self.folder}/per_frame.npy"
+        np.save(path, np.full(len(np.load(jaw)), 60.0, np.float32))
+        self.scored += 1
+        return [{"event": "done", "result": {"total": 50.0 + self.scored, "heard": 40.0 + self.scored, "per_frame": path}}]
 
     def take(self, seconds, seed, score=80.0):
         made = performance(seconds=seconds, closed_at=(0.2 + 0.04 * (seed % 10),), seed=seed, score=score)
@@ -102,6 +116,7 @@ class PlayedClient:
         common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w", "audio": "a", "folder": folder}
         events = [] if self.unspoken is None else [{"event": "unspoken", "silent": self.unspoken}]
         events += [{"event": "unclear"}] if self.unclear else []
+        unclear = {"unclear": True} if self.unclear else {}
         for number in range(takes):
             event = {"event": "progress", "fraction": number / takes, "message": f"Sampling {takes} takes"}
             events += [dict(event) for _ in range(2)]
@@ -110,10 +125,12 @@ class PlayedClient:
             made = self.take(seconds, seed + number, self.scores[number % len(self.scores)])
             if keep_motion is not None:
                 made = self._around(made, self.arrays[keep_motion], self.arrays[keep_mask] > 0.5)
-            event = {"seed": made.seed, "score": None if listening or self.unspoken is not None else made.score, "provenance": {}}
+            event = {"seed": made.seed, "provenance": dict(unclear)}
+            is_silent = listening or self.unspoken is not None
+            event |= {"score": None if is_silent else made.score, "heard": None if is_silent else 0.5 * made.score}
             if direction is not None:
                 reading = [float(x) for x in self.arrays[direction].mean(0)]
-                event["provenance"] = {"spread": spread, "as_asked": as_asked and number == 0, "reading": reading}
+                event["provenance"] |= {"spread": spread, "as_asked": as_asked and number == 0, "reading": reading}
             if picture is not None:
                 seen = self.arrays[picture]
                 event["provenance"]["picture"] = [float(x) for x in (seen if seen.ndim == 1 else np.full(11, 0.125))]

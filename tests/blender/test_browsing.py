@@ -75,6 +75,28 @@ def test_the_list_is_sorted_by_score_by_difference_and_by_time(blender, stage):
     assert [apart.get(place) for place in order] == [None, *(pytest.approx(mm, abs=1e-4) for mm in (8.0, 1.0, 0.2))]
 
 
+def test_the_list_is_sorted_by_what_is_heard_of_the_lips_and_earlier_takes_have_a_dash(blender, stage, tmp_path):
+    settings = stage[0].thunder
+    for seed, (score, heard) in enumerate([(50, 40.4), (90, 30.0), (70, float("nan")), (60, 55.5)], start=1):
+        enter(stage, seed=seed, score=score, heard=heard)
+    assert [takes_take_list.heard_text(entry) for entry in settings.takes] == ["40", "30", "–", "56"]
+    assert "Heard 40 of 100" in settings.takes[0].tooltip and "Heard" not in settings.takes[2].tooltip
+    settings.takes[3].role = "LISTENS"
+    assert takes_take_list.heard_text(settings.takes[3]) == "–"
+    settings.takes[3].role = "SPEAKS"
+    settings.sort = "HEARD"
+    assert seeds(blender) == [4, 1, 2, 3]
+    for sort, number in (("SCORE", 0), ("DIVERSITY", 1), ("TIME", 2)):  # as files of earlier versions have them
+        assert settings.bl_rna.properties["sort"].enum_items[sort].value == number
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "heard.blend"))
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "heard.blend"))
+    settings = blender.context.scene.thunder
+    assert [round(entry.heard) for entry in settings.takes] == [40, 30, -1, 56] and seeds(blender) == [4, 1, 2, 3]
+    settings.takes.clear()  # the actions know it, too
+    blender.ops.thunder.adopt_takes()
+    assert {entry.seed: takes_take_list.heard_text(entry) for entry in settings.takes} == {1: "40", 2: "30", 3: "–", 4: "56"}
+
+
 def test_mouths_of_takes_that_begin_elsewhere_are_compared_where_they_are_heard():
     spread = browsing.spread
     bump = np.r_[np.zeros(25), np.full(25, 6.0), np.zeros(25)].astype(np.float32)

@@ -84,7 +84,7 @@ class Engine:
                     drift[20:28] = 30.0
                     np.save(f"{engine.folder}/per_frame.npy", drift)
                     self.done = True
-                    self.result = {"total": engine.total, "per_frame": f"{engine.folder}/per_frame.npy"}
+                    self.result = {"total": engine.total, "heard": 0.5 * engine.total, "per_frame": f"{engine.folder}/per_frame.npy"}
                 return []
 
             def cancel(self):
@@ -263,7 +263,7 @@ def test_an_edit_is_scored_when_it_is_quiet(blender, stage, engine):
     assert 0 < idle.tick() <= live_score.QUIET_SECONDS and not engine.asked  # while a key is dragged nothing is scored
     run()
     assert live_score.live.version == before + 1 and [verb for verb, *_ in engine.asked] == ["score"]
-    assert entry.score == pytest.approx(71.5)
+    assert entry.score == pytest.approx(71.5) and entry.heard == pytest.approx(35.75)
     drift = provenance.sync_of(entry.action)
     assert len(drift) == 75 and drift[22] == pytest.approx(30)
     scored = engine.asked[0][2]

@@ -90,6 +90,7 @@ def test_a_take_knows_what_it_was_made_from(saved):
     performance = provenance.load(one.action)
     assert (performance.seed, performance.score, performance.motion.frames) == (1, 80.0, 50)
     assert performance.provenance["steps"] == 20
+    assert take_list.heard_text(one) == "–" and "Heard" not in one.tooltip  # nobody measured it then
     assert np.allclose(provenance.sync_of(one.action), np.linspace(50, 90, 50))
     assert provenance.clock_of(one.action).start == 1.0 and provenance.clock_of(one.action).fps == 24.0
     assert not provenance.is_edited(one)

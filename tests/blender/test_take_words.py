@@ -33,7 +33,8 @@ def drawn(blender, monkeypatch):
 
     def draw(words, mark="BLANK1"):
         monkeypatch.setattr(take_list, "mark_of", lambda item: mark)
-        item, labels = SimpleNamespace(star=False, action=1, hidden=False, of_whole=True, name="Take 1", words=words), []
+        about = {"star": False, "action": 1, "hidden": False, "of_whole": True, "role": "SPEAKS", "heard": 82.0}
+        item, labels = SimpleNamespace(**about, name="Take 1", words=words), []
         take_list.THUNDER_UL_takes.draw_item(
             SimpleNamespace(_measure=lambda *_: "82"), bpy.context, Layout(labels), None, item, 0, None, "", 0
         )
@@ -64,3 +65,23 @@ def test_all_words_of_the_shown_take_are_below_the_list(blender):
     take_list.draw_words(Layout(labels), "turned right, more contemptuous, busy eyes", bpy.context)
     first, second = [text for text, _ in labels]
     assert first == "calm, left-sided, busy eyes" and second.startswith("turned right, more conte")
+
+
+def test_heard_has_a_column_where_there_is_room_and_else_the_scores_while_it_sorts(blender, monkeypatch):
+    monkeypatch.setattr(take_list.thumbnails, "icons", lambda item: ())
+    monkeypatch.setattr(take_list, "mark_of", lambda item: "BLANK1")
+    monkeypatch.setattr(take_list.grading, "of_take", lambda item: None)
+    about = {"star": False, "action": 1, "hidden": False, "of_whole": False, "role": "SPEAKS", "score": 82.0, "name": "Take 1", "words": ""}
+
+    def drawn(units, sort, heard=57.2):
+        monkeypatch.setattr(take_list, "width", lambda context: units)
+        monkeypatch.setattr(take_list, "_drawn", {"sort": sort, "two_numbers": units >= take_list.TWO_NUMBERS})
+        header, row, item = [], [], SimpleNamespace(heard=heard, **about)
+        take_list.draw_header(Layout(header), SimpleNamespace(sort=sort), bpy.context)
+        rows = SimpleNamespace(_measure=lambda *of: take_list.THUNDER_UL_takes._measure(None, *of))
+        take_list.THUNDER_UL_takes.draw_item(rows, bpy.context, Layout(row), None, item, 0, None, "", 0)
+        return header[-1][0], [text for text, _ in row if text]
+
+    assert drawn(18.0, "SCORE") == ("Lip-Sync · Heard", ["82", "57"])
+    assert drawn(18.0, "HEARD", heard=-1.0) == ("Lip-Sync · Heard", ["82", "–"])
+    assert drawn(14.0, "SCORE") == ("Lip-Sync", ["82"]) and drawn(14.0, "HEARD") == ("Heard", ["57"])

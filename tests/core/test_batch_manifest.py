@@ -36,7 +36,7 @@ def folder(tmp_path, job):
         made = manifest.made_from(job.settings, MAKER, {}, [str(tmp_path / "skin.png"), job.settings["audio"], "gone.png"])
         baked = {
             "takes": [
-                {"rank": 1, "name": "Take 1", "score": 81.4, "seed": 3, "words": "warm <b>"},
+                {"rank": 1, "name": "Take 1", "score": 81.4, "heard": 55.5, "seed": 3, "words": "warm <b>"},
                 {"rank": 2, "name": "Take 7", "score": 80.0, "seed": 4},
             ],
             "seconds": {"all": 2.0},
@@ -241,7 +241,7 @@ def hostile(tmp_path, job):
     (tmp_path / "private.jpg").write_bytes(JPEG + b" of somebody")
 
     def make(evil):
-        names = ("rank", "name", "score", "seed", "words")
+        names = ("rank", "name", "score", "heard", "seed", "words")
         places = ("takes", "seconds", "thumbnail", "sheet", "notes", "warnings", "direction")
         takes = [{name: evil} for name in names] + [dict.fromkeys(names, evil), evil]
         with Transaction(str(tmp_path / "out" / job.name), force=True) as out:

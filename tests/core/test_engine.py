@@ -20,7 +20,7 @@ from thunder_core.engine import engine as engine_module
 from thunder_core.engine.diffusion import windows
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import portions, threads_for
-from thunder_core.engine.scorer import DAMPED, Measures
+from thunder_core.engine.scorer import DAMPED, evidence, heard_share, Measures
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadRequest, BadWeights, Cancelled
 from thunder_core.face.lips import opening_mm
@@ -52,6 +52,30 @@ def same(a: Motion, b: Motion, tolerance: float) -> bool:
 
 def rolled(motion: Motion, frames: int) -> Motion:
     return Motion(np.roll(motion.expression, frames, 0), np.roll(motion.jaw, frames, 0))
+
+
+def test_lips_are_heard_in_their_own_line_and_neither_in_another_nor_late(engine, speech, takes):
+    other = Speech(np.ascontiguousarray(speech.samples[::-1]))
+    for take in takes:
+        assert 30 < take.heard < 90 and take.heard == take.score.heard
+        assert engine.score(speech, take.motion).heard == pytest.approx(take.heard, abs=1e-3)
+        assert engine.score(other, take.motion).heard < 0.3 * take.heard
+        assert engine.score(speech, rolled(take.motion, 10)).heard < 0.3 * take.heard
+    still = Motion(np.zeros_like(takes[0].motion.expression), np.zeros_like(takes[0].motion.jaw))
+    assert engine.score(speech, still).heard < 0.3 * takes[0].heard
+
+
+def test_heard_is_the_share_of_a_voices_surprise_that_a_mouth_takes_away():
+    units, prior = np.array([0, 1, 2, 2]), np.log(np.array([0.5, 0.25, 0.25], np.float32))
+    everywhere = np.array([True, True])
+    certain = np.where(np.arange(3) == units[:, None], 0.0, -60.0)
+    assert heard_share(evidence(certain, units, prior), units, prior, everywhere) == pytest.approx(100)
+    usual = np.repeat(prior[None], 4, 0)
+    assert heard_share(evidence(usual, units, prior), units, prior, everywhere) == pytest.approx(0, abs=1e-4)
+    assert heard_share(evidence(certain[::-1], units, prior), units, prior, everywhere) == 0
+    half = np.concatenate([certain[:2], usual[:2]])
+    assert heard_share(evidence(half, units, prior), units, prior, np.array([True, False])) == pytest.approx(100)
+    assert heard_share(evidence(half, units, prior), units, prior, ~everywhere) == 0
 
 
 def test_the_same_seed_gives_the_same_take_bit_for_bit(engine, speech, takes):
@@ -372,8 +396,8 @@ def test_a_voice_among_others_is_named_as_unclear_and_a_clean_one_is_not(engine,
     noisy = Speech((speech.samples + 0.7 * others).astype(np.float32))
     for sound, wanted in ((speech, []), (noisy, ["unclear"]), (Speech(np.zeros(RATE, np.float32)), ["unspoken"])):
         noticed = []
-        engine.generate(sound, Request(1, 1, steps=2), noticed=noticed.append)
-        assert noticed == wanted
+        (take,) = engine.generate(sound, Request(1, 1, steps=2), noticed=noticed.append)
+        assert noticed == wanted and ("unclear" in take.provenance) == (wanted == ["unclear"])
 
 
 def test_a_face_is_idle_where_nobody_speaks(engine, speech):

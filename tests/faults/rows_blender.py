@@ -77,6 +77,7 @@ _WRONG_OPTIONS = [
             ("--blend", ("", " ")),
             ("--engine", ("",)),
             ("--weights", ("",)),
+            ("--transcript", ("", " ", "w" * 5000)),
         )
         for value in values
     ),

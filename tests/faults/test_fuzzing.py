@@ -353,11 +353,13 @@ class Engine:
 
     def begin(self, speech, request, progress, noticed):
         flat = np.zeros(speech.frames, np.float32)
-        take = Take(Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)), request.seed, LipSyncScore(50.0, flat), flat, flat, {})
+        take = Take(
+            Motion(flat[:, None], np.zeros((speech.frames, 3), np.float32)), request.seed, LipSyncScore(50.0, flat, 50.0), flat, flat, {}
+        )
         return SimpleNamespace(about={"audio": "0" * 16}, run=lambda arrived: [arrived(take)])
 
     def score(self, speech, motion, asked=None, seed=0):
-        return LipSyncScore(50.0, np.zeros(motion.frames, np.float32))
+        return LipSyncScore(50.0, np.zeros(motion.frames, np.float32), 50.0)
 
     def closures(self, speech, text):
         return [], [], []

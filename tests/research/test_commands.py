@@ -67,6 +67,7 @@ BENCHES = {
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results {out}/x.json",
     "teacher": "--data {data} --speakers 1 --results {out}/x.txt",
     "tradeoff": "--cache {cache} --runs {runs} --clips 1 --steps 2 --only thunder --results {out}",
+    "unclear": "--data {source} --voices 2 --results {out}/x.txt",
     "voices": "--cache {cache} --clips 1 --takes 1 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",
 }

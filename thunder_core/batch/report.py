@@ -138,13 +138,14 @@ def _section(out: str, row: dict) -> Html:
 
 
 def _table(takes: list[dict]) -> Html:
-    """Name, score, seed and words of each take, best first."""
-    heading = element("tr", *(element("th", name) for name in ("Take", "Lip-sync", "Seed", "Played")))
+    """Name, score, Heard, seed and words of each take, best first."""
+    heading = element("tr", *(element("th", name) for name in ("Take", "Lip-sync", "Heard", "Seed", "Played")))
     rows = [
         element(
             "tr",
             element("td", _name(take)),
             element("td", _number(take.get("score")), class_="number"),
+            element("td", _number(take.get("heard")), class_="number"),
             element("td", take.get("seed", ""), class_="number"),
             element("td", take.get("words", "")),
         )

@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 from ..direction import AXES, CHOICES
 from ..direction_presets import is_preset_file
+from ..files import is_utf8
 from ..request import NORMAL, QUALITIES
 from ..systems import SYSTEMS
 
@@ -119,6 +120,22 @@ def text(value) -> str:
     return value
 
 
+def transcript(value) -> str:
+    """Reads the words of a voice, or the name of a .txt file that holds them."""
+    if not isinstance(value, str) or not value.strip():
+        raise Wrong("is not a text in quotes")
+    if not is_utf8(value) or "\0" in value:
+        raise Wrong("has letters that no text can have")
+    if len(value) > LONGEST_TEXT:
+        raise Wrong(f"has {len(value)} letters: write more than {LONGEST_TEXT} into a .txt file and name that")
+    return value
+
+
+def is_text_file(words: str) -> bool:
+    """Whether a transcript names a file instead of being the words themselves."""
+    return words.lower().endswith(".txt")
+
+
 def yes_or_no(value) -> bool:
     """Reads true or false."""
     if not isinstance(value, bool):
@@ -186,6 +203,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     Setting("speech-guidance", number(0.0, 2.0)),
     Setting("system", one_of(SYSTEMS)),
     Setting("picture", text, is_path=True),
+    Setting("transcript", transcript),  # the words of the voice, or their file
     Setting("style", text),  # a preset, or its file
     Setting("mood", mood),
     *(Setting(option_of(axis.name), number(axis.least, axis.most)) for axis in AXES),
@@ -213,7 +231,8 @@ DEFAULTS: Mapping[str, object] = MappingProxyType(
 
 def path_names(settings: Mapping[str, object]) -> list[str]:
     """Those of the settings that name a file."""
-    return [name for name, value in settings.items() if SETTINGS[name].is_path or (name == "style" and is_preset_file(str(value)))]
+    is_file = {"style": is_preset_file, "transcript": is_text_file}
+    return [name for name, value in settings.items() if SETTINGS[name].is_path or (name in is_file and is_file[name](str(value)))]
 
 
 def absolute(settings: Mapping[str, object], folder: str) -> dict[str, object]:

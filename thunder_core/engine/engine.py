@@ -223,7 +223,7 @@ class Engine:
 
     def _open_networks(self) -> None:
         """Begin to open the networks that usual takes are made and scored with, beside each other."""
-        networks: list = [self.thunder.encoder.network, self.thunder.denoiser.network, self.judge.network]
+        networks: list = [self.thunder.encoder.network, self.thunder.denoiser.network, self.judge.network, self.m2s.network]
         for network in networks + ([] if self.thunder.distilled is None else [self.thunder.distilled.network]):
             network.begin()
 
@@ -248,9 +248,10 @@ class Engine:
         """Sample the takes that a request asks for, best lip-sync first.
 
         Takes of a listener, and those of a sound without speech, have no score, come in the order of their seeds and have the role in
-        their provenance ("role"); those of a picture have its moods under "picture".  `progress` is called with (0 … 1, message) before
-        each step and may raise to cancel.  `arrived` gets every take as soon as it is sampled and scored, in the order of the seeds;
-        what it returns, unless None, takes the take's place in the result: eight of an hour would need .4 GB.
+        their provenance ("role"); those of a picture have its moods under "picture"; those of a voice that is hard to understand say so
+        ("unclear").  `progress` is called with (0 … 1, message) before each step and may raise to cancel.  `arrived` gets every take as
+        soon as it is sampled and scored, in the order of the seeds; what it returns, unless None, takes the take's place in the result:
+        eight of an hour would need .4 GB.
         noticed: is called before takes are sampled with UNSPOKEN if the sound has no speech, so that they will be idle, and with UNCLEAR
         if its phones are hard to recognise. Raises BadRequest.
         """
@@ -301,6 +302,7 @@ class Engine:
             noticed(UNSPOKEN)
         if role == SPEAKS and self.scorer.is_unclear(voice):
             noticed(UNCLEAR)
+            about["unclear"] = True
         if role != SPEAKS:
             about["role"] = role
         if other is not None:
@@ -395,8 +397,7 @@ class Engine:
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
         """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts, and its words, in seconds."""
-        _, logits = self.thunder.encoder.analyse(self._samples(speech))
-        belief = softmax(logits)
+        belief = softmax(self.analyse(speech).logits)
         closures, words = transcript.closures_and_words(belief, text)
         return closures, transcript.pauses(belief), words
 

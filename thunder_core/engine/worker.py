@@ -318,7 +318,7 @@ class Worker:
         score = self._loaded(progress).score(speech, motion, asked, seed)
         file = os.path.join(folder, "score_per_frame.npy")
         save_array(file, score.per_frame)
-        return {"total": float(score.total), "per_frame": file}
+        return {"total": float(score.total), "heard": float(score.heard), "per_frame": file}
 
     def _closures(self, args, progress):
         text = args.get("text")
@@ -446,7 +446,8 @@ def _save_take(take, folder, number):
     for name, file in files.items():
         if file is not None:
             save_array(os.path.join(folder, file), arrays[name])
-    return {"seed": int(take.seed), "score": take.score and float(take.score.total), "provenance": take.provenance, **files}
+    score = {"score": take.score and float(take.score.total), "heard": take.score and float(take.score.heard)}
+    return {"seed": int(take.seed), **score, "provenance": take.provenance, **files}
 
 
 def import_engine():

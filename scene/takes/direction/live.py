@@ -254,6 +254,7 @@ class Live(Part):
         keying.key_again(rig, display.actions_of(entry), track_values.curves(rig, entry), made, values)
         provenance.store(action, made, clock, entry.voice)
         entry.curve, entry.score = take_list.bars(made.opening), made.score
+        take_list.set_heard(entry, made.heard)
         entry.words, entry.asked = words_of_take(made.provenance), words_of_request(made.provenance)
         thumbnails.thumbnails.forget(self.uid)
         jobs.redraw()

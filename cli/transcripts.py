@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words of a baked voice: its takes close their lips on them, as *Correct Closures* does in the panel, and are scored again."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+
+import bpy
+
+from ..scene.animation import display
+from ..scene.animation.keying import Performance, PROPERTY
+from ..scene.heads import head
+from ..scene.host.jobs import stage, Step
+from ..scene.review import live_score
+from ..scene.takes import generation, provenance, transcript
+from ..scene.takes.transcript import Corrected
+from ..scene.voice import strip
+from ..thunder_core import files
+from ..thunder_core.batch.settings import is_text_file
+from ..thunder_core.client import Client
+from ..thunder_core.errors import BadRequest
+
+_MOST_BYTES = 2**20  # of a file of words
+
+
+def words_of(given: str) -> str:
+    """The words that --transcript gives, or those in the file that it names, on one line. Raises BadRequest."""
+    if not is_text_file(given):
+        return " ".join(given.split())
+    if problem := files.not_a_file(given):
+        raise BadRequest(f"{problem}: name another with --transcript")
+    try:
+        with files.open_input(given) as file:
+            words = " ".join(file.read(_MOST_BYTES).decode("utf-8-sig").replace("\0", " ").split())
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"“{given}” is not text in UTF-8: save it in this encoding, or name another with --transcript") from error
+    except OSError as error:
+        raise BadRequest(f"“{given}” cannot be read ({error.strerror}): name another with --transcript") from error
+    if not words:
+        raise BadRequest(f"“{given}” holds no words: write into it what the voice says, or name another with --transcript")
+    return words
+
+
+def correct(
+    client: Client, scene, rig: head.Rig, voice: strip.Voice, words: str, takes: list[Performance]
+) -> Generator[Step, None, tuple[list[Performance], dict[int, Corrected], list[str]]]:
+    """Steps that close the lips of a voice's takes, the first of the scene's list, by its words, and sort them by their new scores.
+
+    Returns the takes, best first, what was corrected of each seed, and warnings. A text that does not match the voice changes nothing.
+    """
+    transcript.ensure(scene, voice.name).text = words
+    entries, done = {entry.seed: entry for entry in scene.thunder.takes[: len(takes)]}, {}
+    for number, (seed, entry) in enumerate(entries.items(), start=1):
+        yield Step(number / len(entries), f"Closing lips of take {number} of {len(entries)}", begins=number == 1)
+        try:
+            done[seed] = yield from transcript.correct(client, bpy.context, entry, voice)
+        except BadRequest as error:
+            return takes, {}, [str(error)]
+    made = []
+    for take in takes:
+        entry, corrected = entries[take.seed], done[take.seed]
+        if corrected.added or corrected.removed:
+            yield from live_score.score_take(client, scene, rig, entry, voice)
+            now = yield from stage(provenance.read(rig, entry), "Reading the take", 0.98, 0.98)
+            heard = entry.heard if entry.heard >= 0 else take.heard
+            take = replace(now, score=entry.score, heard=heard, sync_per_frame=provenance.sync_of(entry.action))
+            entry.action[PROPERTY]["score"], entry.action[PROPERTY]["heard"] = take.score, take.heard
+        made.append(take)
+    uids = {seed: entry.action.session_uid for seed, entry in entries.items()}
+    made = generation.best_first(made)
+    for rank, take in enumerate(made):
+        place = next(i for i, entry in enumerate(scene.thunder.takes) if entry.action.session_uid == uids[take.seed])
+        scene.thunder.takes.move(place, rank)
+    display.show(rig, scene.thunder.takes[0])
+    return made, done, list(dict.fromkeys(each.warning for each in done.values() if each.warning))
