@@ -8,8 +8,6 @@ replaced only with --force, which keeps a copy (shot.blend as shot.blend1). Inpu
 Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr. `--jobs` bakes many: see batch.py.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks what jobs name before the first of them is baked: files, presets, heads, strips. All mistakes are reported at once."""
 
-from __future__ import annotations
-
 import difflib
 import functools
 import os

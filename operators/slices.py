@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The base class of operators with long jobs: a timer advances the job while Blender stays responsive. And the button that cancels it."""
 
-from __future__ import annotations
-
 import time
 import traceback
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Data that the add-on stores in a file: settings and takes of a scene, and for each head the animation before a take."""
 
-from __future__ import annotations
-
 import bpy
 from bpy.props import (
     BoolProperty,

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads a picture of a face, an image of the file, as Media2Face takes a mood from it: square and grey."""
 
-from __future__ import annotations
-
 import io
 import os
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Re-sync: makes takes fit a voice that was moved, trimmed, replaced or retimed."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Generator
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sample a take's f-curves, shown or not, and write changed keys."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 
 import numpy as np

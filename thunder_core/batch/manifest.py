@@ -7,8 +7,6 @@ thunder-files.json next to it, with those of the files that it wrote. Both are r
 beside its folder; that and the run's report are listed in a thunder-files.json of their own there, so that files of the user's stay.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Naming conventions of characters' shapes as data, recognised in any spelling, and descriptions of what is lost without a channel."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence

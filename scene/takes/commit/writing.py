@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA strips, and undoes it where that fails."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Look At: the target of a head's eyes over a line, and takes whose eyes and head follow it."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from dataclasses import replace
 

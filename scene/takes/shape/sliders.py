@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sliders of a take's shape, and the update when one is moved."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 import bpy

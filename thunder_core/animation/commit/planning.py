@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decides how a take goes into the animator's animation: into what, instead of which keys, and where it gets its leads."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, replace
 
