@@ -7,7 +7,7 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..scene.voice import strip
-from ..thunder_core.errors import attempt, ThunderError
+from ..thunder_core.errors import attempt
 from .base import Explained, InstantWork
 from .slices import SlicedWork
 
@@ -41,9 +41,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
 
     def play(self, context, first):
         """Play the generated speech instead of the original."""
-        try:
-            listening.flip(context, generated=True)
-        except ThunderError:
+        if attempt(listening.flip, context, True)[1]:
             return
         context.scene.frame_set(first)
         if not context.screen.is_animation_playing:

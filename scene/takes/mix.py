@@ -8,7 +8,6 @@ import bpy
 import numpy as np
 from bpy.props import CollectionProperty, EnumProperty, IntProperty, PointerProperty
 
-from ...thunder_core import records
 from ...thunder_core.animation import keyframes, timing
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest
@@ -181,10 +180,6 @@ class Keyed:
     owner: np.ndarray
     curves: list
 
-    def of_track(self, place: int) -> dict:
-        """The keys of a track."""
-        return _keys(self.frames, self.values[:, place], self.owner[:, place], [each[place] for each in self.curves])
-
 
 def enter(
     scene, rig: head.Rig, lead, keyed: Keyed, performance: keying.Performance, kind: str, name: str, show: bool = True
@@ -201,18 +196,14 @@ def enter(
         steps = keying.steps_of(rig)
         for place, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(made[track.block], track.path, track.index, track.group)
-            keying.write(curve, keyed.of_track(place), track.rest, steps[place])
+            there = [each[place] for each in keyed.curves]
+            keying.write(curve, _keys(keyed.frames, keyed.values[:, place], keyed.owner[:, place], there), track.rest, steps[place])
             if place % 2:
                 yield 0.9 * place / len(rig.driver.tracks)
         yield 0.9
         for action in actions:
             action.use_fake_user = True
-            action[keying.PROPERTY] = performance.provenance | {
-                records.KEY: records.VERSION,
-                "seed": performance.seed,
-                "score": performance.score,
-                "checksum": keying.checksum(action),
-            }
+            keying.remember(action, performance, keying.checksum(action))
         yield 0.9
         entry = take_list.add_to_list(scene, rig, actions, performance, voice, clock, kind=kind, name=name)
         take_list.name_action(entry, None)

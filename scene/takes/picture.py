@@ -16,11 +16,6 @@ _GREY = (0.2126, 0.7152, 0.0722)  # shares of red, green and blue in brightness 
 _CHOOSE = "choose another one under Picture"
 
 
-def may_be_picture(image: bpy.types.Image) -> bool:
-    """Whether an image has pixels of its own; renders and what nodes show have none that can be read."""
-    return image.type not in {"RENDER_RESULT", "COMPOSITING"}
-
-
 def load(path: str) -> bpy.types.Image:
     """The image of a file, with nobody using it: a saved file leaves it out. Raises BadRequest."""
     if problem := not_a_file(path):

@@ -232,7 +232,7 @@ def _replace(
     entries.move(len(entries) - 1, place)
     made, old = entries[place], entries[place + 1]
     if stays:
-        fingerprint.forget(old.action)  # the animator's version stays and is no longer compared with its voice
+        old.action.pop(fingerprint.STATE, None)  # the animator's version stays and is no longer compared with its voice
         return
     name, number = old.name, old.number
     if shown:
