@@ -3,8 +3,6 @@
 Writes docs/reference/licences.md. Runs in the engine's Python; fails when a licence is unknown or does not allow commercial use.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from dataclasses import dataclass
@@ -134,35 +132,11 @@ def licence_of(name: str, about) -> tuple[str, str]:
 def is_allowed(expression: str) -> bool:
     """Whether an SPDX expression of AND, OR and brackets permits commercial use: of alternatives one is enough."""
     words = re.findall(r"[()]|[^\s()]+", expression)
-    try:
-        allowed = _either(words)
-    except IndexError:
+    known = {"AND": "and", "OR": "or", "(": "(", ")": ")"}
+    try:  # of nothing but brackets, and, or, True and False
+        return eval(" ".join(known.get(word, str(word in ALLOWED)) for word in words)) is True
+    except (SyntaxError, TypeError):
         return False
-    return allowed and not words
-
-
-def _either(words: list[str]) -> bool:
-    allowed = _both(words)
-    while words and words[0] == "OR":
-        words.pop(0)
-        allowed |= _both(words)
-    return allowed
-
-
-def _both(words: list[str]) -> bool:
-    allowed = _one(words)
-    while words and words[0] == "AND":
-        words.pop(0)
-        allowed &= _one(words)
-    return allowed
-
-
-def _one(words: list[str]) -> bool:
-    word = words.pop(0)
-    if word != "(":
-        return word in ALLOWED
-    allowed = _either(words)
-    return words.pop(0) == ")" and allowed
 
 
 def home_of(about) -> str:

@@ -7,8 +7,6 @@ package.py --all          for every platform and Python
 package.py --repository   out/packages/index.json, for Blender to install and update from
 """
 
-from __future__ import annotations
-
 import argparse
 import glob
 import json

@@ -5,8 +5,6 @@ What is never imported when networks run stays out; every licence text travels a
 build needs no network.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
