@@ -14,7 +14,6 @@ from .slices import SlicedWork
 class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Apply the shown take to your animation with fewer keys. Your previous action is kept"""
 
-    bl_idname = "thunder.commit_take"
     bl_label = "Commit"
 
     @classmethod
@@ -36,7 +35,6 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
 class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     """Commit a take of every line of the dialogue"""
 
-    bl_idname = "thunder.commit_all"
     bl_label = "Commit All Dialogue"
     bl_description = (
         "Commit one take of every line of the dialogue that is not committed yet: the one that is shown, "

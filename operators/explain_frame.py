@@ -16,7 +16,6 @@ LETTERS = 110  # per line of the list
 class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Say what was sampled at the current frame, what each later step changed there, and for which sound or event"""
 
-    bl_idname = "thunder.explain_frame"
     bl_label = "Why?"
     bl_options = set()
 

@@ -18,7 +18,6 @@ _SUFFIXES = {form.suffix for form in export.FORMATS.values()}
 class THUNDER_OT_export_performance(InstantWork, bpy.types.Operator):
     """Export the head and its current animation for other programs"""
 
-    bl_idname = "thunder.export_performance"
     bl_label = "Export Performance"
     bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
 

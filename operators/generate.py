@@ -40,7 +40,6 @@ class PartialResults:
 class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
     """Generate takes of the voice, ranked by Lip-Sync"""
 
-    bl_idname = "thunder.generate"
     bl_label = "Generate Takes"
 
     @classmethod
@@ -100,7 +99,6 @@ _RESYNCED = {
 class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     """Update takes to match their voice: move or trim keys, and generate what is new. Edited takes are kept"""
 
-    bl_idname = "thunder.resync"
     bl_label = "Re-sync"
 
     kinds = ()

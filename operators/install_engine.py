@@ -69,7 +69,6 @@ class _AddsExtra(_Installs):
 class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
     """Install the engine into its own environment. Blender and other add-ons are not changed"""
 
-    bl_idname = "thunder.install_engine"
     bl_label = "Install Engine"
 
     card: bpy.props.BoolProperty(
@@ -119,7 +118,6 @@ FLAME_LICENCE = (
 class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
     """Add smplx to the engine, to check heads from FLAME files. Its licence allows non-commercial research only and is shown first"""
 
-    bl_idname = "thunder.install_flame_extra"
     bl_label = "Install FLAME Extra…"
 
     accepted: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"}, description="The licence of smplx is accepted")
@@ -145,7 +143,6 @@ class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
 class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
     """Add transformers to the engine, for weights that were trained with a Wav2Vec2, HuBERT or WavLM network (0.2 GB)"""
 
-    bl_idname = "thunder.install_waveform_extra"
     bl_label = "Install Waveform Extra"
 
     def begin(self, wheels, online):
@@ -155,7 +152,6 @@ class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
 class THUNDER_OT_stop_installation(Explained, bpy.types.Operator):
     """Cancel the installation. Downloads are kept"""
 
-    bl_idname = "thunder.stop_installation"
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
 
@@ -171,7 +167,6 @@ class THUNDER_OT_stop_installation(Explained, bpy.types.Operator):
 class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
     """Delete the engine's environment. Heads, takes and settings are kept"""
 
-    bl_idname = "thunder.remove_engine"
     bl_label = "Remove Engine"
     bl_options = {"INTERNAL"}
 
@@ -200,7 +195,6 @@ class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
 class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
     """Start the engine and show its device and versions"""
 
-    bl_idname = "thunder.check_engine"
     bl_label = "Check Engine"
     bl_options = {"INTERNAL"}
 

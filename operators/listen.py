@@ -15,7 +15,6 @@ from .slices import SlicedWork
 class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     """Generate speech from the current animation, edited keys included, and add it to the sequencer"""
 
-    bl_idname = "thunder.listen"
     bl_label = "Listen"
 
     @classmethod
@@ -51,7 +50,6 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
 class THUNDER_OT_original(InstantWork, bpy.types.Operator):
     """Switch between the original voice and the generated speech"""
 
-    bl_idname = "thunder.original"
     bl_label = "Original"
 
     to: bpy.props.EnumProperty(
@@ -88,7 +86,6 @@ def _shown_score(context):
 class THUNDER_OT_jump_to_drift(Explained, bpy.types.Operator):
     """Go to the next place where the lips drift from the voice"""
 
-    bl_idname = "thunder.jump_to_drift"
     bl_label = "Next Drift"
     bl_options = {"REGISTER", "UNDO_GROUPED"}
     bl_undo_group = "Frame Change"

@@ -10,7 +10,6 @@ from .base import InstantWork
 class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
     """Collect versions, settings, the engine's log and the last error into a text to paste; nothing is sent"""
 
-    bl_idname = "thunder.report_problem"
     bl_label = "Report a Problem"
 
     names: bpy.props.BoolProperty(

@@ -16,7 +16,6 @@ from .slices import SlicedWork
 class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Keep frames of the take unchanged"""
 
-    bl_idname = "thunder.keep_frames"
     bl_label = "Keep Frames"
 
     which: bpy.props.EnumProperty(
@@ -55,7 +54,6 @@ class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
 class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
     """Stop keeping these frames"""
 
-    bl_idname = "thunder.free_frames"
     bl_label = "Remove Range"
 
     index: bpy.props.IntProperty(name="Frames", min=0, description="Place in the list of kept frames")
@@ -70,7 +68,6 @@ class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
 class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
     """Resample everything of the shown take that is not kept. The results are new takes"""
 
-    bl_idname = "thunder.resample_rest"
     bl_label = "Resample the Rest"
 
     @classmethod

@@ -28,7 +28,6 @@ def _leave(operator):
 class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
     """Play all listed takes side by side. Click a head to choose its take, press Esc to leave"""
 
-    bl_idname = "thunder.play_grid"
     bl_label = "Play All"
     bl_options = set()  # nothing in the file changes: there is nothing to undo
 
@@ -84,7 +83,6 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
 class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
     """Render the listed takes side by side into an image, at the moments where they differ most"""
 
-    bl_idname = "thunder.contact_sheet"
     bl_label = "Contact Sheet"
 
     def begin(self, context):

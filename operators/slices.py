@@ -149,7 +149,6 @@ class SlicedWork(Explained):
 class THUNDER_OT_cancel(Explained, bpy.types.Operator):
     """Cancel the running operation. Finished takes are kept, everything else stays as it was"""
 
-    bl_idname = "thunder.cancel"
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
 

@@ -6,7 +6,6 @@ Writes docs/reference/licences.md. Runs in the engine's Python; fails when a lic
 import re
 import sys
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 
@@ -177,11 +176,6 @@ def page(listed: list[Package]) -> str:
     notes = [f"- {', '.join(names)}: {note}." for note, names in noted.items()]
     own = "\n".join(f"| `{pattern}` | {licence} | {source} |" for pattern, (licence, source) in OWN.items())
     return "\n".join([HEAD.format(own=own) + "\n".join(rows), "", "Where the metadata is not enough:", "", *notes]) + "\n"
-
-
-def licence_of_file(path: str) -> str:
-    """The licence of one of Thunder's own files, by its path in the repository."""
-    return next(licence for pattern, (licence, _) in OWN.items() if fnmatchcase(path, pattern))
 
 
 def main() -> int:
