@@ -53,7 +53,6 @@ class THUNDER_MT_mapping(bpy.types.Menu):
 
 class THUNDER_PT_character(Tab, bpy.types.Panel):
     bl_label = "Character"
-    bl_order = 5
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -151,7 +150,6 @@ SLIDERS_SHOWN = 10
 
 class THUNDER_PT_flame(Tab, bpy.types.Panel):
     bl_label = "FLAME Head"
-    bl_order = 6
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod

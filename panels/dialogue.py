@@ -57,7 +57,6 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
 class THUNDER_PT_dialogue(Tab, bpy.types.Panel):
     bl_label = "Dialogue"
     bl_parent_id = "THUNDER_PT_main"
-    bl_order = 1
 
     @classmethod
     def poll(cls, context):

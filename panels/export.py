@@ -11,7 +11,6 @@ from .tab import big_button, props, Tab, wrapped_label
 
 class THUNDER_PT_export(Tab, bpy.types.Panel):
     bl_label = "Export"
-    bl_order = 7
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod

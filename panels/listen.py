@@ -11,7 +11,6 @@ from .tab import props, Tab, wrapped_label
 
 class THUNDER_PT_listen(Tab, bpy.types.Panel):
     bl_label = "Listen"
-    bl_order = 3
 
     @classmethod
     def poll(cls, context):

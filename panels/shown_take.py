@@ -30,8 +30,6 @@ class THUNDER_UL_cuts(bpy.types.UIList):
 
 class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
     bl_label = "Mix"
-    bl_order = 0
-    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context):
@@ -67,8 +65,6 @@ class THUNDER_UL_kept(bpy.types.UIList):
 
 class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
     bl_label = "Keep and Resample"
-    bl_order = 1
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout = self.layout
@@ -90,8 +86,6 @@ class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
 
 class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
     bl_label = "Shape"
-    bl_order = 2
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout = self.layout
@@ -129,8 +123,6 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
 
 class THUNDER_PT_transcript(OfShownTake, bpy.types.Panel):
     bl_label = "Transcript"
-    bl_order = 3
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout = self.layout
@@ -146,7 +138,6 @@ class THUNDER_PT_transcript(OfShownTake, bpy.types.Panel):
 
 class THUNDER_PT_commit(Tab, bpy.types.Panel):
     bl_label = "Commit"
-    bl_order = 4
 
     @classmethod
     def poll(cls, context):

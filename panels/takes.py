@@ -165,7 +165,6 @@ class THUNDER_MT_takes(bpy.types.Menu):
 
 class THUNDER_PT_takes(Tab, bpy.types.Panel):
     bl_label = "Takes"
-    bl_order = 2
 
     @classmethod
     def poll(cls, context):
