@@ -88,8 +88,3 @@ class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
 
 def _chosen(context):
     return context.scene.thunder.head or context.object
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_add_head, THUNDER_OT_add_flame_head, THUNDER_OT_add_ict_head, THUNDER_OT_make_editable)
-)

@@ -78,6 +78,3 @@ def _score_soon() -> None:
     """Score the animator's new animation, which has no score yet."""
     if not bpy.app.background:
         live_score.live.look()
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_commit_take, THUNDER_OT_commit_all))

@@ -89,6 +89,3 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
             self.report({"INFO"}, sentence)
         self.warn([*self.warnings, *(f"Skipped: {sentence}" for sentence in left_out)])
         return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_cast_strip, THUNDER_OT_listen_to_strip, THUNDER_OT_generate_all))

@@ -178,17 +178,3 @@ class THUNDER_OT_style_from_file(_StyleFrom, ChoosesFile, InstantWork, bpy.types
             raise BadRequest("No file was chosen: choose a recording")
         read = style_from.of_file(bpy.path.abspath(self.filepath))
         return style_from.put(sliders.ensure(chosen_head(context).owner), read)
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (
-        THUNDER_OT_reset_direction,
-        THUNDER_OT_use_direction,
-        THUNDER_OT_save_direction,
-        THUNDER_OT_delete_direction,
-        THUNDER_OT_more_like_this,
-        THUNDER_OT_update_eyes,
-        THUNDER_OT_style_from_animation,
-        THUNDER_OT_style_from_file,
-    )
-)

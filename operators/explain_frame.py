@@ -35,6 +35,3 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
         if not bpy.app.background and context.window is not None:
             context.window_manager.popup_menu(draw, title=self.title, icon="QUESTION")
         return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_explain_frame,))

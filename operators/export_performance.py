@@ -100,14 +100,9 @@ def _in_menu(self, context):
     self.layout.operator("thunder.export_performance", text="Thunder Performance…")
 
 
-_register, _unregister = bpy.utils.register_classes_factory((THUNDER_OT_export_performance,))
-
-
 def register():
-    _register()
     bpy.types.TOPBAR_MT_file_export.append(_in_menu)
 
 
 def unregister():
     bpy.types.TOPBAR_MT_file_export.remove(_in_menu)
-    _unregister()

@@ -125,8 +125,3 @@ class THUNDER_OT_open_preferences(InstantWork, bpy.types.Operator):
             bpy.ops.preferences.addon_show(module=connection.PACKAGE)
         except RuntimeError as error:
             raise _refused(error) from error
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_first_head, THUNDER_OT_sample_voice, THUNDER_OT_own_voice, THUNDER_OT_open_preferences)
-)

@@ -107,8 +107,3 @@ class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operato
             f"In this pose the head differs from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
             f"Thunder's skinning of the file by {answer['skinning']:.4f} mm"
         )
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_preview_retarget, THUNDER_OT_measure_retarget, THUNDER_OT_fit_flame_bones, THUNDER_OT_check_with_smplx)
-)

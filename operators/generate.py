@@ -121,6 +121,3 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     @property
     def changed_so_far(self) -> str:
         return ", ".join(f"{self.kinds.count(kind)} {done}" for kind, done in _RESYNCED.items() if kind in self.kinds)
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_generate, THUNDER_OT_resync))

@@ -214,17 +214,5 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
         yield Step(1.0, "Engine is running")
 
 
-CLASSES = (
-    THUNDER_OT_install_engine,
-    THUNDER_OT_install_flame_extra,
-    THUNDER_OT_install_waveform_extra,
-    THUNDER_OT_stop_installation,
-    THUNDER_OT_remove_engine,
-    THUNDER_OT_check_engine,
-)
-_register, unregister = bpy.utils.register_classes_factory(CLASSES)
-
-
 def register():
-    _register()
     install.sweep()

@@ -128,6 +128,3 @@ class THUNDER_OT_jump_to_drift(Explained, bpy.types.Operator):
             frame = next((moment for moment in reversed(moments) if moment < now), moments[-1])
         scene.frame_set(frame)
         return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_listen, THUNDER_OT_original, THUNDER_OT_jump_to_drift))

@@ -160,18 +160,3 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
         mapping_table.keep_plan(context.scene, obj, replace(presets.load(self.name), parts=()))
         context.scene.thunder.head = obj
         return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (
-        THUNDER_OT_find_mapping,
-        THUNDER_OT_show_mapping,
-        THUNDER_OT_add_rule,
-        THUNDER_OT_remove_rule,
-        THUNDER_OT_learn_channel,
-        THUNDER_OT_use_objects,
-        THUNDER_OT_swap_sides,
-        THUNDER_OT_save_mapping,
-        THUNDER_OT_load_mapping,
-    )
-)

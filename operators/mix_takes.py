@@ -74,8 +74,3 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
 
     def outcome(self, entry):
         return f"Created take “{entry.name}”"
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_choose_part, THUNDER_OT_add_cut, THUNDER_OT_remove_cut, THUNDER_OT_mix_takes)
-)

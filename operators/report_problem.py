@@ -39,6 +39,3 @@ class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
         text.cursor_set(0)
         context.window_manager.clipboard = words
         return f"Report copied to the clipboard and saved as the text “{problem_report.TEXT}” in this file"
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_report_problem,))

@@ -95,6 +95,3 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
             f",{' the best' if count > 1 else ''} with Lip-Sync {take_list.points(takes[0].score)}" if math.isfinite(takes[0].score) else ""
         )
         return f"{made}{best}"
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_keep_frames, THUNDER_OT_free_frames, THUNDER_OT_resample_rest))

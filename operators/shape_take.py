@@ -79,18 +79,6 @@ class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
         sliders.follow(entry)
 
 
-_register, unregister = bpy.utils.register_classes_factory(
-    (
-        THUNDER_OT_apply_shape,
-        THUNDER_OT_add_closure,
-        THUNDER_OT_remove_closure,
-        THUNDER_OT_reset_shape,
-        THUNDER_OT_animate_emotion,
-        THUNDER_OT_still_emotion,
-    )
-)
-
-
 def _update() -> float | None:
     """Write the shown take: a timer's own changes would be no undo step, an operator's are one."""
     manager = bpy.context.window_manager
@@ -106,5 +94,4 @@ def _update() -> float | None:
 
 
 def register():
-    _register()
     strength.update.step = _update

@@ -138,6 +138,3 @@ def _fit(name: str) -> None:
             with bpy.context.temp_override(window=window, area=area, region=region):
                 if bpy.ops.image.view_all.poll():
                     bpy.ops.image.view_all(fit_view=True)
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_play_grid, THUNDER_OT_contact_sheet))

@@ -159,6 +159,3 @@ class THUNDER_OT_cancel(Explained, bpy.types.Operator):
     def execute(self, context):
         session.job.asked_to_stop = True
         return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_cancel,))

@@ -260,18 +260,3 @@ def _report_kept(operator, kept: list[str]) -> None:
             f"{'stays' if len(kept) == 1 else 'stay'} in the file because something else uses "
             f"{'it' if len(kept) == 1 else 'them'}",
         )
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (
-        THUNDER_OT_select_take,
-        THUNDER_OT_flip_take,
-        THUNDER_OT_star_take,
-        THUNDER_OT_hide_take,
-        THUNDER_OT_duplicate_take,
-        THUNDER_OT_delete_take,
-        THUNDER_OT_fold_takes,
-        THUNDER_OT_delete_takes,
-        THUNDER_OT_adopt_takes,
-    )
-)

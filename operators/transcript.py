@@ -73,8 +73,3 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
         self.report({"INFO"}, changes.sentence)
         self.warn([changes.warning])
         return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_add_transcript, THUNDER_OT_edit_transcript, THUNDER_OT_correct_closures)
-)

@@ -186,6 +186,3 @@ class THUNDER_PT_flame(Tab, bpy.types.Panel):
             column.operator("thunder.fit_flame_bones", icon="BONE_DATA")
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator("thunder.export_performance", text="Export FLAME Parameters…", icon="EXPORT").form = "FLAME"
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_mapping, THUNDER_MT_mapping, THUNDER_PT_character, THUNDER_PT_flame))

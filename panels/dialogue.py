@@ -86,6 +86,3 @@ class THUNDER_PT_dialogue(Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")  # the operator's whole name would be cut off
         row.operator("thunder.commit_all", text="Again").again = True
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_dialogue, THUNDER_PT_dialogue))

@@ -56,6 +56,3 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
         wrapped_label(layout, form.carries, context)
         layout.label(text="Does Not Carry", icon="REMOVE")
         wrapped_label(layout, form.loses, context)
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_export, THUNDER_PT_export_choices))

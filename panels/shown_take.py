@@ -175,17 +175,3 @@ class THUNDER_PT_commit_regions(Tab, bpy.types.Panel):
         cell = grid.row(align=True)
         cell.active = chosen.keys == "POSES" and chosen.mouth
         cell.prop(chosen, "markers", toggle=True, icon="BOOKMARKS")
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (
-        THUNDER_UL_cuts,
-        THUNDER_PT_mix,
-        THUNDER_UL_kept,
-        THUNDER_PT_keep,
-        THUNDER_PT_shape,
-        THUNDER_PT_transcript,
-        THUNDER_PT_commit,
-        THUNDER_PT_commit_regions,
-    )
-)

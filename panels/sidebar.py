@@ -160,6 +160,3 @@ class THUNDER_PT_first_steps(Tab, bpy.types.Panel):  # below the main panel, who
         column.enabled = not done  # where they were, so that the next ones do not come under the pointer
         for name, icon in buttons:
             column.operator(name, icon=icon)
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_main, THUNDER_PT_first_steps, THUNDER_MT_add_head))

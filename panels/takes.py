@@ -238,6 +238,3 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         weight.label(text=f"{megabytes:.1f} MB")
         if megabytes > WORTH_CLEARING:
             wrapped_label(layout, f"These takes need {megabytes:.0f} MB of memory and of the file: clear earlier ones", context)
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_takes, THUNDER_MT_takes, THUNDER_PT_takes))

@@ -539,18 +539,6 @@ class ThunderObject(bpy.types.PropertyGroup):
 
 
 register, unregister = handlers.registration(
-    classes=(
-        ThunderCommit,
-        ThunderOverlay,
-        ThunderRow,
-        ThunderAction,
-        ThunderTake,
-        ThunderDirection,
-        ThunderHead,
-        ThunderPart,
-        ThunderScene,
-        ThunderObject,
-    ),
     properties=(
         (bpy.types.Scene, "thunder", PointerProperty(type=ThunderScene)),
         (bpy.types.Object, "thunder", PointerProperty(type=ThunderObject)),

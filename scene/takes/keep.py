@@ -286,6 +286,4 @@ def flowing(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) ->
     return result
 
 
-register, unregister = handlers.registration(
-    classes=(ThunderKeepRange, ThunderKeep), properties=((bpy.types.Scene, "thunder_keep", PointerProperty(type=ThunderKeep)),)
-)
+register, unregister = handlers.registration(properties=((bpy.types.Scene, "thunder_keep", PointerProperty(type=ThunderKeep)),))

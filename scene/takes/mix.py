@@ -262,6 +262,4 @@ def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> 
     return keying.Performance(made, channels, opening_mm(made), width_mm(made), lead.seed, float("nan"), provenance)
 
 
-register, unregister = handlers.registration(
-    classes=(ThunderCut, ThunderMix), properties=((bpy.types.Scene, "thunder_mix", PointerProperty(type=ThunderMix)),)
-)
+register, unregister = handlers.registration(properties=((bpy.types.Scene, "thunder_mix", PointerProperty(type=ThunderMix)),))

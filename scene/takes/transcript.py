@@ -178,6 +178,5 @@ def _word_at(words: list, seconds: float) -> str:
 
 
 register, unregister = handlers.registration(
-    classes=(ThunderTranscript,),
-    properties=((bpy.types.Scene, "thunder_transcripts", CollectionProperty(type=ThunderTranscript)),),
+    properties=((bpy.types.Scene, "thunder_transcripts", CollectionProperty(type=ThunderTranscript)),)
 )

@@ -130,6 +130,4 @@ def _unset(shape) -> None:
             shape.property_unset(name)
 
 
-register, unregister = handlers.registration(
-    classes=(ThunderShape,), properties=((bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),)
-)
+register, unregister = handlers.registration(properties=((bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),))
