@@ -29,7 +29,6 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, report.sentence)
         self.warn(report.warnings)
         _score_soon()
-        return {"FINISHED"}
 
 
 class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
@@ -71,7 +70,6 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
             return {"CANCELLED"}  # nothing to undo
         self.warn([*self.done.warnings, *(f"Left out: {sentence}" for sentence in self.done.left_out)])
         _score_soon()
-        return {"FINISHED"}
 
 
 def _score_soon() -> None:

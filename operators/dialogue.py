@@ -88,4 +88,3 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         for sentence in self.pieces:
             self.report({"INFO"}, sentence)
         self.warn([*self.warnings, *(f"Skipped: {sentence}" for sentence in left_out)])
-        return {"FINISHED"}

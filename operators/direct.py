@@ -162,7 +162,6 @@ class THUNDER_OT_style_from_animation(_StyleFrom, SlicedWork, bpy.types.Operator
         except ThunderError as error:  # the head was removed meanwhile
             return self.fail(error)
         self.report({"INFO"}, style_from.put(direction, read))
-        return {"FINISHED"}
 
 
 class THUNDER_OT_style_from_file(_StyleFrom, ChoosesFile, InstantWork, bpy.types.Operator):

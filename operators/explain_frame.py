@@ -34,4 +34,3 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, f"{self.title}: {lines[0]}")
         if not bpy.app.background and context.window is not None:
             context.window_manager.popup_menu(draw, title=self.title, icon="QUESTION")
-        return {"FINISHED"}

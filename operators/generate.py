@@ -72,7 +72,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
                 else f"Nobody speaks in “{self.voice}”: generated {many} of an idle face"
             )
             self.report({"INFO"}, what)
-            return {"FINISHED"}
+            return
         name = next(
             (f"{entry.name}, " for entry in context.scene.thunder.takes if (entry.seed, entry.score) == (best.seed, best.score)), ""
         )
@@ -84,7 +84,6 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         if self.strip and strip.named(context.scene, self.strip) is None:
             gone = f"The strip “{self.strip}” is gone: it was deleted, or its adding undone, while takes arrived. Choose its sound again"
             self.report({"WARNING"}, gone)
-        return {"FINISHED"}
 
 
 _RESYNCED = {

@@ -9,7 +9,7 @@ from ..scene.engine import connection, install
 from ..scene.host.jobs import Step
 from ..scene.takes import generation
 from ..thunder_core.errors import BadRequest, NoEngine
-from .base import Explained, InstantWork, why_busy
+from .base import InstantWork, why_busy
 from .slices import SlicedWork
 
 LABELS = {
@@ -149,7 +149,7 @@ class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
         return install.begin(wheels, online, extra=install.WAVEFORM_LOCK)
 
 
-class THUNDER_OT_stop_installation(Explained, bpy.types.Operator):
+class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):
     """Cancel the installation. Downloads are kept"""
 
     bl_label = "Cancel"
@@ -159,9 +159,8 @@ class THUNDER_OT_stop_installation(Explained, bpy.types.Operator):
     def why_not(cls, context):
         return "The engine is not being installed now" if install.installing.running is None else ""
 
-    def execute(self, context):
+    def act(self, context):
         install.installing.running.stop()
-        return {"FINISHED"}
 
 
 class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):

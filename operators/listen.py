@@ -8,7 +8,7 @@ from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
-from .base import Explained, InstantWork
+from .base import InstantWork
 from .slices import SlicedWork
 
 
@@ -36,7 +36,6 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, f"Generated speech for {which}frames {first}–{last}")
         if not bpy.app.background and context.window is not None and context.scene.thunder.listen_play:
             self.play(context, first)
-        return {"FINISHED"}
 
     def play(self, context, first):
         """Play the generated speech instead of the original."""
@@ -83,7 +82,7 @@ def _shown_score(context):
     return live_score.shown_score(context.scene, attempt(head.find, context.scene, context.object)[0])
 
 
-class THUNDER_OT_jump_to_drift(Explained, bpy.types.Operator):
+class THUNDER_OT_jump_to_drift(InstantWork, bpy.types.Operator):
     """Go to the next place where the lips drift from the voice"""
 
     bl_label = "Next Drift"
@@ -116,9 +115,8 @@ class THUNDER_OT_jump_to_drift(Explained, bpy.types.Operator):
             return "No Lip-Sync score yet: show a take or press Listen"
         return "" if score.drifts() else "No drift found"
 
-    def execute(self, context):
-        scene, score = context.scene, _shown_score(context)
-        now = scene.frame_current
+    def act(self, context):
+        score, now = _shown_score(context), context.scene.frame_current
         moments = sorted(worst for _, _, worst in score.drifts())
         if self.to == "WORST":
             frame = score.worst()
@@ -126,5 +124,4 @@ class THUNDER_OT_jump_to_drift(Explained, bpy.types.Operator):
             frame = next((moment for moment in moments if moment > now), moments[0])
         else:
             frame = next((moment for moment in reversed(moments) if moment < now), moments[-1])
-        scene.frame_set(frame)
-        return {"FINISHED"}
+        context.scene.frame_set(frame)

@@ -99,7 +99,6 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
         if not bpy.app.background:
             _open(context, image)
         self.report({"INFO"}, f"Contact sheet saved to {where}")
-        return {"FINISHED"}
 
 
 def _loudness(context, entry):

@@ -217,7 +217,6 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         count, stays, kept = value
         self.report({"INFO"}, f"{count} take{'s' * (count > 1)} deleted{'; ' * bool(stays)}{stays}")
         _report_kept(self, kept)
-        return {"FINISHED"}
 
 
 class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):

@@ -72,4 +72,3 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
     def finish(self, context, changes):
         self.report({"INFO"}, changes.sentence)
         self.warn([changes.warning])
-        return {"FINISHED"}
