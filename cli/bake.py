@@ -297,9 +297,7 @@ def rounded(score: float) -> float | None:
 def _played(take, words: str) -> dict:
     """The report's entry on a take's direction, and its words; empty for an undirected take."""
     reading = motion_file.reading_of(take.provenance)
-    if reading is None:
-        return {}
-    return {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
+    return {} if reading is None else {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
 
 
 def _pictured(path: str | None, provenance: dict) -> dict:

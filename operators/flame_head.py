@@ -77,8 +77,7 @@ class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
         return why_not_in_object_mode(context) or super().why_not(context)
 
     def change(self, context, rig):
-        moved = flame.fit_bones(rig.mesh, rig.armature, context.view_layer)
-        return f"Bones moved by up to {1000 * moved:.1f} mm"
+        return f"Bones moved by up to {1000 * flame.fit_bones(rig.mesh, rig.armature, context.view_layer):.1f} mm"
 
 
 class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operator):

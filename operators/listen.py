@@ -118,10 +118,6 @@ class THUNDER_OT_jump_to_drift(InstantWork, bpy.types.Operator):
     def act(self, context):
         score, now = _shown_score(context), context.scene.frame_current
         moments = sorted(worst for _, _, worst in score.drifts())
-        if self.to == "WORST":
-            frame = score.worst()
-        elif self.to == "NEXT":
-            frame = next((moment for moment in moments if moment > now), moments[0])
-        else:
-            frame = next((moment for moment in reversed(moments) if moment < now), moments[-1])
-        context.scene.frame_set(frame)
+        later, earlier = [moment for moment in moments if moment > now], [moment for moment in moments if moment < now]
+        frames = {"WORST": score.worst(), "NEXT": (later or moments)[0], "PREVIOUS": (earlier or moments)[-1]}
+        context.scene.frame_set(frames[self.to])

@@ -7,7 +7,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.takes import keep, take_list
-from ..thunder_core.errors import BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest
 from .base import InstantWork, NeedsShownTake, shown
 from .generate import PartialResults
 from .slices import SlicedWork
@@ -72,18 +72,11 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
 
     @classmethod
     def description(cls, context, properties):
-        if take_list.shown_index(context.scene.thunder) < 0:
-            return cls.__doc__
-        try:
-            entry, rig = shown(context)
-            keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))
-        except ThunderError as error:
-            return str(error)
-        return cls.__doc__
+        is_shown = take_list.shown_index(context.scene.thunder) >= 0
+        return (attempt(_check_kept, context)[1] if is_shown else "") or cls.__doc__
 
     def begin(self, context):
-        entry, rig = shown(context)
-        keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))  # raises before the engine is started
+        _check_kept(context)  # before the engine is started
         client = connection.started()
         self.takes, self.asked = [], context.scene.thunder_keep.count
         return "Resampling the rest", keep.resample(client, context, self.takes.append)
@@ -95,3 +88,9 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
             f",{' the best' if count > 1 else ''} with Lip-Sync {take_list.points(takes[0].score)}" if math.isfinite(takes[0].score) else ""
         )
         return f"{made}{best}"
+
+
+def _check_kept(context) -> None:
+    """Raise ThunderError unless a part of the shown take is kept, and not all of it."""
+    entry, rig = shown(context)
+    keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))

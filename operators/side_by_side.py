@@ -10,18 +10,16 @@ from ..scene.host.session import session
 from ..scene.media import contact_sheet, grid
 from ..scene.takes import browsing, take_list
 from ..scene.voice import strip, voice_cache
-from ..thunder_core.errors import attempt, BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest
 from .base import NeedsTakes
 from .slices import SlicedWork
 
 
 def _leave(operator):
     """Leave the grid, and report the take that is shown now."""
-    try:
-        if name := grid.leave_and_show():
-            operator.report({"INFO"}, f"Showing {name}")
-    except ThunderError as error:
-        operator.report({"ERROR"}, str(error))
+    name, problem = attempt(grid.leave_and_show)
+    if name or problem:
+        operator.report({"ERROR"} if problem else {"INFO"}, problem or f"Showing {name}")
     return {"FINISHED"}
 
 
@@ -62,9 +60,7 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
         grid.leave()
 
     def execute(self, context):
-        if grid.running():
-            return _leave(self)
-        return super().execute(context)
+        return _leave(self) if grid.running() else super().execute(context)
 
     def begin(self, context):
         if not bpy.app.background and grid.viewport(context) is None:

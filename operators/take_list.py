@@ -27,9 +27,7 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
     def description(cls, context, properties):
         if properties.step:
             return "Show the next take of the list" if properties.step > 0 else "Show the previous take of the list"
-        if properties.index < 0:
-            return "Show your own animation again"
-        return "Show this take on its head"
+        return "Show your own animation again" if properties.index < 0 else "Show this take on its head"
 
     def act(self, context):
         settings = context.scene.thunder

@@ -118,9 +118,7 @@ def mark_of(item) -> str:
         return grade.icon
     if edit_watch.watch.is_known(item):
         return "GREASEPENCIL"
-    if item.note:
-        return "TEXT"
-    return _KINDS.get(item.kind, "BLANK1")
+    return "TEXT" if item.note else _KINDS.get(item.kind, "BLANK1")
 
 
 def draw_header(layout, settings):

@@ -222,9 +222,7 @@ def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Recognised | N
 
 
 def _is_marked(mark: str, names: set[str]) -> bool:
-    if mark.endswith("*"):
-        return any(name.startswith(mark[:-1].lower()) for name in names)
-    return spelling(mark) in names
+    return any(name.startswith(mark[:-1].lower()) for name in names) if mark.endswith("*") else spelling(mark) in names
 
 
 def explain(convention: Convention, names: Sequence[str]) -> Recognised:

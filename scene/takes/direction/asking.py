@@ -39,9 +39,7 @@ def asked(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
     last: the scene frame after the sound's end; None if unknown: then the frame after the last key.
     """
     direction = sliders.of(owner)
-    if direction is None:
-        return Asked()
-    return Asked(vectors(direction, clock, last), direction.spread)
+    return Asked() if direction is None else Asked(vectors(direction, clock, last), direction.spread)
 
 
 def vectors(direction: sliders.ThunderDirection, clock: Clock, last: float | None) -> np.ndarray:

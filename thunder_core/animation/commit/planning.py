@@ -65,9 +65,7 @@ class KeptCurve:
 
     def shape(self, horizon: tuple[float, float]) -> placing.Shape:
         """It without the keys that are dropped; one key at least must be left."""
-        if self.dropped:
-            return Curve.of_keys(self.keys).shape(*horizon)
-        return self.curve.shape(*horizon)
+        return (Curve.of_keys(self.keys) if self.dropped else self.curve).shape(*horizon)
 
 
 @dataclass(frozen=True)
