@@ -19,7 +19,7 @@ from research.corpus_lines import add_line_arguments, clips_of, Line, open_corpu
 from research.harness import effort, report, results_file
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.gestures.layer import Layer
+from thunder_core.engine.pipeline import Pipeline
 from thunder_core.face.lips import opening_mm
 from thunder_core.request import Request
 from thunder_core.types import FPS, Motion
@@ -73,8 +73,8 @@ def run(args: Namespace) -> None:
             found[name][1].extend(scores)
 
         for name in ("takes", "the model alone"):
-            own = mock.patch.object(Layer, "breathe", lambda layer, jaw: jaw)
-            with own if name == "the model alone" else mock.patch.object(Layer, "breathe", Layer.breathe):
+            own = mock.patch.object(Pipeline, "breathe", lambda pipeline, jaw, breath: jaw)
+            with own if name == "the model alone" else mock.patch.object(Pipeline, "breathe", Pipeline.breathe):
                 takes = engine.generate(line.speech, Request(args.takes, 100 * number + 1, steps=args.steps, direction=asked))
             add(name, [take.motion for take in takes], [take.score.total for take in takes])
         performances = [(Direction(), np.random.default_rng(100 * number + i)) for i in range(args.takes)]

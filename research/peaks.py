@@ -18,12 +18,12 @@ from research.corpus_lines import add_line_arguments, clips_of, MOST_SECONDS, op
 from research.faces.calibrate import aligned_phones
 from research.harness import add_shared, effort, report, required, results_file, SAMPLE, usual
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.planning.prosody import semitones
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.face.lips import opening_mm, TOUCH_MM
 from thunder_core.request import Request, seed_of_voice
 from thunder_core.train.lip_kernels import map_features
-from thunder_core.train.prosody import semitones
 from thunder_core.train.teacher import perform
 from thunder_core.types import FPS, RATE, Speech
 

@@ -159,8 +159,7 @@ class Bench:
         pairs, plain, names = [], [], self.engine.thunder.channel_names
         for clip, reference in made:
             noise = seeded_noise(range(len(reference)), speed_quality.FRAMES, denoiser.config.motion)
-            start = denoiser.first_noise(noise, speed_quality.readings(len(reference)) if denoiser.config.style else None)
-            x = sample(speed_quality.estimates(denoiser, clip.audio, len(reference)), start, steps)
+            x = sample(speed_quality.estimates(denoiser, clip.audio, len(reference)), noise, steps)
             drawn = denoiser.restore(x)
             pairs.append((clip.truth, speed_quality.with_carried_brows(drawn, names), reference))
             plain.append((clip.truth, drawn, reference))

@@ -22,10 +22,11 @@ from research.measures.evaluate import Measured, SAMPLES
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
 from thunder_core.engine.diffusion import ancestral_sample, Denoiser, Normal, seeded_noise
-from thunder_core.engine.gestures.layer import Layer
-from thunder_core.engine.gestures.making import carried
 from thunder_core.engine.network import CPU
+from thunder_core.engine.pipeline import Pipeline
+from thunder_core.engine.planning.take_plan import carried
 from thunder_core.engine.readings import reading
+from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.files import hash_of, part_of
 from thunder_core.train.corpus import Corpus
@@ -78,11 +79,10 @@ def estimates(denoiser: Denoiser, audio: np.ndarray, samples: int) -> Callable[[
 def with_carried_brows(x: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """Samples [S, T, C] of seeds 0 … S − 1 with brows at the height that each seed's take carries them at; names: expression channels."""
     columns, played, result = Columns(len(names)), readings(len(x)), x.copy()
+    pipeline = Pipeline(names, bundled_articulators())
     for seed, motion in enumerate(result):
-        layer = Layer(len(motion))
-        carried(layer, seed, SPREAD, played[seed])
-        turned = motion[:, columns.head], motion[:, columns.eyes]
-        motion[:, columns.expression] = layer.apply(motion[:, columns.expression], *turned, names)[0]
+        brows = carried(seed, SPREAD, played[seed], len(motion))
+        motion[:, columns.expression] = pipeline.carry_brows(motion[:, columns.expression], *brows)
     return result
 
 

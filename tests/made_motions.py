@@ -9,11 +9,12 @@ import numpy as np
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
 from thunder_core.engine.speech.phones import PHONES
+from thunder_core.events import EVENTS
 from thunder_core.face.head import Head
 from thunder_core.train.corpus import Corpus
-from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME, VARIANTS
+from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME, TRUE_TO_SOUND, VARIANTS
 
-FEATURES = 24
+FEATURES = 50
 SPLITS = (("ada", "train"), ("bob", "train"), ("ada", "train"), ("eve", "validation"), ("533", "test"), ("533", "test"), ("367", "test"))
 
 
@@ -44,6 +45,10 @@ def made_motions(folder: Path, head: Head, frames: int = 110) -> MotionSet:
     (motions / "motions.f16").write_bytes(x.astype(np.float16).tobytes())
     features = np.concatenate([rng.standard_normal((total, FEATURES - 2)) * 0.1, level[:, None], level[:, None]], 1)
     (motions / "features.f16").write_bytes(features.astype(np.float16).tobytes())
+    events = rng.standard_normal((VARIANTS, total, len(EVENTS)))
+    (motions / "events.f16").write_bytes(events.astype(np.float16).tobytes())
+    heard = rng.random((VARIANTS - TRUE_TO_SOUND, total, len(PHONES)))
+    (motions / "heard.f16").write_bytes(heard.astype(np.float16).tobytes())
     (motions / "units.u8").write_bytes(rng.integers(0, 200, (total, 2)).astype(np.uint8).tobytes())
     (motions / "quiet.i16").write_bytes(b"")
     np.save(motions / "voices.npy", rng.standard_normal((count, 256)).astype(np.float32) / 16)

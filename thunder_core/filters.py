@@ -16,6 +16,12 @@ def smoothstep(x: Values) -> Values:
     return x * x * (3 - 2 * x)
 
 
+def eased(u: np.ndarray) -> np.ndarray:
+    """Minimum-jerk movement from 0 to 1 (Flash & Hogan 1985) at u, which is clipped to 0 … 1."""
+    u = np.clip(u, 0, 1)
+    return u * u * u * (10 - 15 * u + 6 * u * u)
+
+
 def hermite(x: Values) -> tuple[Values, Values, Values, Values]:
     """Weights of (value before, value after, slope before, slope after) in the cubic at x (0 … 1) between two keys.
 

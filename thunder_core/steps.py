@@ -52,12 +52,12 @@ class Change:
 
 @dataclass
 class Trace:
-    """The changes of all steps that ran while it was open, in order."""
+    """The changes of all steps that ran while it was open, in order; planned: what the take planned → 1 where it does it [T], else 0."""
 
     changes: list[Change] = field(default_factory=list)
+    planned: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
-_BLINKS = 0.5  # eyeBlink from which eyes are shut by a blink
 _MOST = 3  # channels that an explanation names of a step
 STEPS: dict[str, Step] = {}  # by the qualified names of their functions
 _open = threading.local()
@@ -71,6 +71,12 @@ def traced() -> Iterator[Trace]:
         yield _open.trace
     finally:
         _open.trace = before
+
+
+def record_plan(happening: Callable[[], Mapping[str, np.ndarray]]) -> None:
+    """Keep what a take plans in the open trace, if there is one."""
+    if (trace := getattr(_open, "trace", None)) is not None:
+        trace.planned = happening()
 
 
 Causes = Mapping[str, str] | Callable[[Mapping], Mapping[str, np.ndarray]]
@@ -137,8 +143,8 @@ def _part(arguments: Mapping[str, object], path: str) -> np.ndarray | None:
 
 
 def in_words(explanation: dict) -> list[str]:
-    """An explanation of a frame (`engine.explain`) in lines for people, in the panel and in bakes: what was sampled, then a line for each
-    step with its causes, its _MOST largest changes and the reason for it."""
+    """An explanation of a frame (`engine.explain`) in lines for people, in the panel and in bakes: what was sampled and planned, then a
+    line for each step with its causes, its _MOST largest changes and the reason for it."""
 
     def listed(values: dict, form) -> str:
         first = [form(name, value) for name, value in list(values.items())[:_MOST]]
@@ -146,8 +152,8 @@ def in_words(explanation: dict) -> list[str]:
 
     sampled = explanation["sampled"]
     lines = ["The model sampled " + (listed(sampled, lambda name, value: f"{name} {value:.2f}") or "a face at rest")]
-    if max(sampled.get("eyeBlinkLeft", 0.0), sampled.get("eyeBlinkRight", 0.0)) > _BLINKS:
-        lines.append("The model itself blinks here, as people do every few seconds; no step asked for it")
+    if explanation["planned"]:
+        lines.append("The take planned here " + ", ".join(explanation["planned"]))
     for each in explanation["steps"]:
         causes = ", ".join(what if share > 0.99 else f"{what} {share:.0%}" for what, share in each["causes"])
         changes = listed(each["changes"], lambda name, both: f"{name} {both[0]:.2f} → {both[1]:.2f}")

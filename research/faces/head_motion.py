@@ -28,7 +28,7 @@ BINS = WINDOW // 2
 _HERTZ = FPS / WINDOW  # width of a bin
 _RIDGES = (30.0, 300.0, 3000.0)
 _MOST = 1.5  # largest deviation of size drawn; the six people measured lie within it
-_LINKED = ("features.f16", "units.u8", "quiet.i16", "voices.npy", "directions.npy", "rows.json")
+_LINKED = ("features.f16", "logits.f16", "heard.f16", "units.u8", "quiet.i16", "voices.npy", "directions.npy", "rows.json")
 
 
 @dataclass(frozen=True)
@@ -172,4 +172,5 @@ def with_heads(motions: MotionSet, source: Path, folder: Path, head: slice, stat
     made.flush()
     del made
     os.replace(part, folder / "motions.f16")
+    (folder / "events.f16").write_bytes(np.full(motions.events.shape, np.nan, np.float16).tobytes())  # nobody planned these heads
     return count

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training of the speech encoder: every 20 ms frame names its phone, through noise, other voices, music, rooms, codecs and gain, and with as
-much of the following sound as a random look-ahead leaves."""
+"""Training of the speech encoder: every 20 ms frame names its phone, through noise, other voices, music, rooms, codecs and gain, and
+sometimes chunk by chunk, as a live voice comes."""
 
 from __future__ import annotations
 

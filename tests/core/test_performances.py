@@ -43,6 +43,7 @@ def heard(corpus, folder, encoder=""):
     rows = [Row(25 * i, 25, "train", clip.speaker, i) for i, clip in enumerate(corpus.clips)]
     rows.append(Row(25 * len(rows), 25, "train", "quiet", -1))
     np.random.default_rng(1).standard_normal((25 * len(rows), WIDTH)).astype(np.float16).tofile(folder / "features.f16")
+    np.random.default_rng(2).standard_normal((2 * 25 * len(rows), 40)).astype(np.float16).tofile(folder / "logits.f16")
     (folder / "rows.json").write_text(json.dumps({"width": WIDTH, "encoder": encoder, "rows": [asdict(row) for row in rows]}))
     return folder
 
@@ -88,7 +89,7 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(cor
     whole = heard(corpus, tmp_path / "whole")
     animate(corpus, CHANNELS, whole)
     part = heard(corpus, tmp_path / "part")
-    perform, asked = performances.perform, []
+    perform, asked = performances.perform_planned, []
 
     def until_the_third_clip(*given, **more):
         asked.append(1)
@@ -97,12 +98,12 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(cor
         return perform(*given, **more)
 
     monkeypatch.setattr(performances, "_TOGETHER_SAVED", 1)
-    monkeypatch.setattr(performances, "perform", until_the_third_clip)
+    monkeypatch.setattr(performances, "perform_planned", until_the_third_clip)
     with pytest.raises(KeyboardInterrupt):
         animate(corpus, CHANNELS, part)
     assert json.loads((part / STATE).read_text())["clips"] == 2
     asked.clear()
-    monkeypatch.setattr(performances, "perform", lambda *given, **more: asked.append(1) or perform(*given, **more))
+    monkeypatch.setattr(performances, "perform_planned", lambda *given, **more: asked.append(1) or perform(*given, **more))
     animate(corpus, CHANNELS, part)
     assert len(asked) == 2 * VARIANTS, "what was done is not done again"
     for one, other in zip(read(whole), read(part)):

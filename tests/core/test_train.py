@@ -315,9 +315,10 @@ def test_a_captured_performance_is_what_is_learned_and_the_teacher_fills_in_what
     assert np.allclose(corpus.tracked(clip, n + 9)[:, pucker], motion.expression[:, pucker], atol=1e-3)
     (tmp_path / "set").mkdir()
     (tmp_path / "set" / "rows.json").write_text(
-        json.dumps({"width": 1, "rows": [dict(start=0, frames=50, split="train", speaker="Ada", clip=0)]})
+        json.dumps({"width": 42, "rows": [dict(start=0, frames=50, split="train", speaker="Ada", clip=0)]})
     )
-    (tmp_path / "set" / "features.f16").write_bytes(bytes(2 * 50))
+    (tmp_path / "set" / "features.f16").write_bytes(bytes(2 * 42 * 50))
+    (tmp_path / "set" / "logits.f16").write_bytes(bytes(2 * 2 * 40 * 50))
     animate(corpus, names, tmp_path / "set")
     learned = np.memmap(tmp_path / "set" / "motions.f16", np.float16, "r").reshape(VARIANTS, 50, n + 9)
     assert np.allclose(learned[:, :, pucker], motion.expression[:, pucker], atol=1e-3)

@@ -10,10 +10,10 @@ import pytest
 from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
 from thunder_core.direction import Direction, MOODS, NEUTRAL, Style
+from thunder_core.engine.planning.prosody import phrases_of, Prosody, prosody, semitones
 from thunder_core.engine.speech.phones import phone_index, SILENCE
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm
-from thunder_core.train.prosody import phrases_of, Prosody, prosody, semitones
 from thunder_core.train.teacher import perform
 from thunder_core.types import FPS, Motion
 
@@ -205,9 +205,9 @@ def test_the_teacher_blinks_where_phrases_end_more_than_elsewhere(usual):
     assert sum((measures.timing(HEAD, m, v)["blinks with boundaries"] for v, m in usual), Coherence()).ratio > 1.3
 
 
-def test_the_teacher_s_pauses_live_and_its_head_rests_where_it_is(either):
+def test_the_teacher_s_head_moves_in_pauses_as_people_s_do(either):
     pauses = [pause for voice, motion in either for pause in measures.pauses(HEAD, motion, voice)]
-    assert np.mean([pause.turned <= measures.REST_DEGREES for pause in pauses]) >= 0.8
+    assert 0.05 < np.mean([pause.turned <= measures.REST_DEGREES for pause in pauses]) < 0.5  # of people's .24
     assert np.mean([pause.fastest <= measures.FASTEST for pause in pauses]) >= 0.98
     assert min(pause.moved for pause in pauses) > 0.15, "never quite still"
     assert sum(pause.blinks for pause in pauses) > 0.2 * len(pauses)

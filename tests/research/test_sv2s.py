@@ -12,12 +12,13 @@ from research.train import sv2s
 from research.train.lip_video import chosen, film, LipFilms, LipVideo, PIXELS
 from research.train.rasteriser import nearest_triangles, normals
 from thunder_core.channels import Columns, JAW_OPEN_RADIANS
+from thunder_core.events import EVENTS
 from thunder_core.face.head import load_head
 from thunder_core.networks.m2s import MeshToSpeech, MeshToSpeechConfig
 from thunder_core.networks.mouth import Lips, Mouth
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.loop import Schedule
-from thunder_core.train.motions import MotionSet, Row, VARIANTS
+from thunder_core.train.motions import MotionSet, Row, TRUE_TO_SOUND, VARIANTS
 
 
 @pytest.fixture(scope="module")
@@ -147,8 +148,10 @@ def motions(tmp_path, head):
     rng.integers(-3000, 3000, 6 * samples).astype("<i2").tofile(corpus / "samples.i16")
     np.zeros(6 * samples // 160, np.uint8).tofile(corpus / "phones.u8")
     rows = [asdict(Row(n * frames, frames, splits[n], speakers[n], n)) for n in range(6)]
-    (folder / "rows.json").write_text(json.dumps({"width": 1, "rows": rows}))
-    np.zeros((6 * frames, 1), np.float16).tofile(folder / "features.f16")
+    (folder / "rows.json").write_text(json.dumps({"width": 42, "rows": rows}))
+    np.zeros((6 * frames, 42), np.float16).tofile(folder / "features.f16")
+    np.zeros((VARIANTS, 6 * frames, len(EVENTS)), np.float16).tofile(folder / "events.f16")
+    np.zeros((VARIANTS - TRUE_TO_SOUND, 6 * frames, 40), np.float16).tofile(folder / "heard.f16")
     rng.integers(0, 200, (6 * frames, 2)).astype(np.uint8).tofile(folder / "units.u8")
     (0.3 * rng.random((VARIANTS, 6 * frames, columns))).astype(np.float16).tofile(folder / "motions.f16")
     np.save(folder / "directions.npy", np.zeros((VARIANTS, 6, 21), np.float32))

@@ -20,7 +20,8 @@ _AIM = {"gap": "lips apart", "rise": "upper lip raised", "incisors": "teeth apar
 def explain(trace: Trace, names: Sequence[str], frame: int) -> dict:
     """What happened at a frame of the take of a trace; names: of the expression's channels.
 
-    "sampled": {name: value} of the model, channels before rotations, strongest first.  "steps": of each that changed something there:
+    "sampled": {name: value} of the model, channels before rotations, strongest first.  "planned": events of the take's
+    plan that are under way.  "steps": of each that changed something there:
     "step" (its name), "reason", "causes" [[what, share]] and "changes" {name: [before, after]}, largest first.  Values are channel values,
     degrees or millimetres; names of those end in their unit.
     """
@@ -40,7 +41,8 @@ def explain(trace: Trace, names: Sequence[str], frame: int) -> dict:
     first = trace.changes[0]  # of the packed motion as it was sampled
     there = [(kind, label, value) for label, kind, value in _labelled(first.what, first.before[frame], names) if abs(value) >= _LEAST[kind]]
     sampled = {label: _round(value) for _, label, value in sorted(there, key=lambda each: (each[0], -abs(each[2])))}
-    return {"frame": frame, "seconds": round(frame / FPS, 2), "sampled": sampled, "steps": steps}
+    planned = [what for what, curve in trace.planned.items() if frame < len(curve) and curve[frame]]
+    return {"frame": frame, "seconds": round(frame / FPS, 2), "sampled": sampled, "planned": planned, "steps": steps}
 
 
 def _changed(change: Change, names: Sequence[str], frame: int) -> dict[str, list[float]]:

@@ -6,31 +6,29 @@ learned it yet, *added* because it adds behaviour to the model's (`steps`). `exp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..channels import BROWS, Columns, in_group, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
+from ..channels import Columns, in_group, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
 from ..direction import Direction, DIRECTION_NAMES
 from ..face.articulators import Articulators, Shape
 from ..face.lip_closures import press_together
 from ..face.lips import CLOSED_MM
 from ..face.mechanics import lips_of, Mechanics, show_teeth_and_tongue, USUAL_GAP_MM
 from ..face.moods import MoodPoses
-from ..filters import highest, limit_rate, limit_release, lower_peaks, slowed, smooth, smoothstep
+from ..filters import highest, limit_rate, limit_release, lower_peaks, smooth, smoothstep
 from ..steps import ADDED, CONSTRAINT, step, UNTAUGHT
-from ..types import FPS
 from .diffusion import Inpainting
-from .gestures.layer import Layer
-from .gestures.making import calm_between_accents, Mirror
+from .planning.take_plan import TakePlan
 from .speech.cues import MOST_ROUNDED, segments, Vowels
 
 if TYPE_CHECKING:
     from .systems.thunder import VoiceFeatures
 
-_LISTENER_HEAD, _LISTENER_BROWS = 0.22, 0.55  # a listener's head and brows in the model's motion, as a share of a speaker's
+_FURTHEST_LOOK = np.float32(np.radians(24.0))  # largest turn of an eye in its socket
 _FELT_ON_ACCENTS = 0.12  # how much more a mood shows on an accent
 _UNROLLED = 0.45  # most by which the lower lip rolls in or out from frame to frame on its way to and from the teeth
 _TONGUE_STEP = 0.35  # most by which a channel that raises the tongue changes from frame to frame: tip and palate meet in two frames or more
@@ -48,17 +46,13 @@ _ARTICULATION = DIRECTION_NAMES.index("articulation")
 class Part:
     """What a take performs besides the voice.
 
-    style: [1 or T, DIRECTION_NAMES] that it was sampled in; None: any.  gestures: those that are added.  breaths: a layer of which only the
-    breath is added, where there are no gestures.  mirrored: whether head and gaze are those of the sampled motion's mirror image, and
-    brows_too whether brows and lids are.  acts: whether head, eyes and brows are performed too; else only the mouth is of use.
+    style: [1 or T, DIRECTION_NAMES] that it was sampled in; None: any.  plan: that it was sampled for.  acts: whether brows and a resting
+    face are performed too; else only the mouth is of use.
     """
 
     style: np.ndarray | None = None
-    gestures: Layer | None = None
-    breaths: Layer | None = None
+    plan: TakePlan | None = None
     kept: Inpainting | None = None
-    mirrored: bool = False
-    brows_too: bool = False
     acts: bool = True
 
 
@@ -68,31 +62,32 @@ class Pipeline:
     def __init__(self, channels: Sequence[str], articulators: Articulators):
         """channels: names of the expression's columns."""
         self.channels, self.columns = tuple(channels), Columns(len(channels))
-        self.mechanics, self.moods, self.mirror = Mechanics(articulators), MoodPoses(channels, articulators), Mirror(channels)
+        self.mechanics, self.moods = Mechanics(articulators), MoodPoses(channels, articulators)
         # What shapes speech, and therefore rests without it; a smile or a frown is a mood and may stay.
         self.speaking = in_group(channels, SPEECH, but=MOODS)
-        self.brows = in_group(channels, BROWS)
-        self.close, self.tongue_out, self.roll = (self.channels.index(name) for name in (LIP_CLOSE, "tongueOut", "mouthRollLower"))
+        self.columns_of = {name: i for i, name in enumerate(channels)}
+        self.close, self.tongue_out, self.roll = (self.columns_of[name] for name in (LIP_CLOSE, "tongueOut", "mouthRollLower"))
 
     def finish(self, sampled: np.ndarray, voice: VoiceFeatures, part: Part = Part()) -> np.ndarray:
         """A sampled motion [T, C] (`types.pack`) as a face performs it, float32."""
-        columns, style, layer = self.columns, part.style, part.gestures
-        x = self.turn_to_its_side(sampled.astype(np.float32), part.mirrored, part.brows_too)
+        columns, style, plan, x = self.columns, part.style, part.plan, sampled.astype(np.float32)
         expression, jaw = self.keep_in_bounds(x[:, columns.expression], x[:, columns.jaw])
         expression, jaw = self.rest_without_speech(expression, jaw, voice.presence)
-        if (breathing := part.breaths or layer) is not None:
-            jaw = breathing.breathe(jaw)
+        if plan is not None:
+            jaw = self.breathe(jaw, plan.breath)
         expression, jaw = self.articulate(expression, jaw, voice, style)
         jaw = jaw.astype(np.float32)
         if style is not None:
-            felt = None if layer is None else layer.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
+            felt = None if plan is None else plan.felt + _FELT_ON_ACCENTS * (voice.accents - voice.accents.mean())
             expression = self.moods.apply_moods(expression, jaw, style, voice.presence, felt, voice.quiet)
             expression = self.mechanics.make_room_for_rolled_lip(expression)
-        head, eyes = x[:, columns.head], x[:, columns.eyes]
-        spoken = np.concatenate([expression.astype(np.float32), jaw, head, eyes], 1)
-        if not part.acts:
-            return spoken if part.kept is None else self.keep_fixed_part(spoken, spoken, part.kept)
-        acted = np.concatenate(self.act(spoken[:, columns.expression], jaw, head, eyes, voice, layer), 1).astype(np.float32)
+        turns = jaw, x[:, columns.head], self.keep_eyes_in_sockets(x[:, columns.eyes])
+        spoken = np.concatenate([expression.astype(np.float32), *turns], 1)
+        acted = spoken
+        if part.acts and plan is not None:
+            expression = self.carry_brows(expression, plan.brows, plan.knit)
+            expression = self.rest_lower_face(expression, plan.resting.channels)
+            acted = np.concatenate([expression, *turns], 1).astype(np.float32)
         return acted if part.kept is None else self.keep_fixed_part(acted, spoken, part.kept)
 
     def articulate(
@@ -117,31 +112,7 @@ class Pipeline:
         x = self.limit_tongue_rate(x)
         return x, jaw
 
-    def act(  # noqa: PLR0913 (all that a face moves)
-        self, expression: np.ndarray, jaw: np.ndarray, head: np.ndarray, eyes: np.ndarray, voice: VoiceFeatures, layer: Layer | None
-    ) -> tuple[np.ndarray, ...]:  # fmt: skip
-        """(expression, jaw, head, eyes) whose head rests in pauses, that listens if it is to, with gestures."""
-        moved = head
-        if layer is not None:
-            expression, moved = calm_between_accents(expression, moved, voice.accents, self.brows, layer.lively, layer.marked)
-        moved = hold_head_in_pauses(moved, voice.still)
-        if voice.listens:
-            expression, moved = self.listen(expression, moved)
-        eyes = keep_gaze(eyes, head, moved)
-        if layer is not None:
-            expression, moved, eyes = layer.apply(expression, moved, eyes, self.channels)
-            expression = expression.copy()
-            expression[:, self.brows] = limit_brow_speed(expression[:, self.brows])
-        slower = limit_head_speed(moved)
-        eyes = keep_gaze(eyes, moved, slower)
-        return expression, jaw, slower, eyes
-
     # ---- steps
-
-    @step(ADDED, "x")
-    def turn_to_its_side(self, x: np.ndarray, mirrored: bool, brows_too: bool) -> np.ndarray:
-        """A packed motion [T, C], or its mirror image: half of the takes incline to the other side."""
-        return self.mirror(x, brows_too) if mirrored else x
 
     @step(CONSTRAINT, "expression jaw")
     def keep_in_bounds(self, expression: np.ndarray, jaw: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -149,6 +120,11 @@ class Pipeline:
         turn = jaw.copy()
         turn[:, 0] = np.maximum(turn[:, 0], 0.0)
         return np.clip(expression, 0.0, LARGEST_VALUE), turn
+
+    @step(CONSTRAINT, "eyes")
+    def keep_eyes_in_sockets(self, eyes: np.ndarray) -> np.ndarray:
+        """Rotation vectors of the eyes [T, 3] that turn no further than eyes do."""
+        return np.clip(eyes, -_FURTHEST_LOOK, _FURTHEST_LOOK)
 
     @step(CONSTRAINT, "expression jaw", {"alive": "speech"})
     def rest_without_speech(self, expression: np.ndarray, jaw: np.ndarray, alive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -205,10 +181,36 @@ class Pipeline:
             x[:, column] = limit_rate(x[:, column], _TONGUE_STEP, out)
         return x
 
-    @step(ADDED, "expression head")
-    def listen(self, expression: np.ndarray, head: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Brows and head of somebody who listens: they move less than the speaker's, as which they were sampled."""
-        return expression * np.where(self.brows, np.float32(_LISTENER_BROWS), np.float32(1)), _LISTENER_HEAD * head
+    @step(ADDED, "jaw", {"breath": "a breath before a phrase"})
+    def breathe(self, jaw: np.ndarray, breath: np.ndarray) -> np.ndarray:
+        """Jaw [T, 3] that opens by `breath` [T], radians, before phrases, where lips rest."""
+        result = jaw.copy()
+        result[:, 0] = np.maximum(jaw[:, 0], breath)
+        return result
+
+    @step(ADDED, "expression")
+    def carry_brows(self, expression: np.ndarray, height: np.ndarray, knit: np.ndarray) -> np.ndarray:
+        """Expression [T, n] whose brows are carried higher or lower, [T, 3] of the inner and both outer ones, and drawn down by `knit` [T].
+
+        Brows that are at rest already are lowered by the muscles that draw them down."""
+        x, both = expression.copy(), knit.copy()
+        for part, name in enumerate(("browInnerUp", "browOuterUpLeft", "browOuterUpRight")):
+            both += np.maximum(0, -x[:, self.columns_of[name]] - height[:, part]) / 3
+            x[:, self.columns_of[name]] = add_with_room(x[:, self.columns_of[name]], height[:, part])
+        for name in ("browDownLeft", "browDownRight"):
+            x[:, self.columns_of[name]] = add_with_room(x[:, self.columns_of[name]], both)
+        return x
+
+    @step(ADDED, "expression")
+    def rest_lower_face(self, expression: np.ndarray, resting: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Expression [T, n] whose lower face moves in long silence, as `planning.resting` says of each channel [T]."""
+        x = expression.copy()
+        for name, by in resting.items():
+            if by.any():
+                if name in _OPPOSITES:  # corners that a mood raises are not lowered
+                    by = by * np.clip(1 - _AGAINST * expression[:, self.columns_of[_OPPOSITES[name]]], 0, 1)
+                x[:, self.columns_of[name]] = add_with_room(x[:, self.columns_of[name]], by)
+        return x
 
     @step(ADDED, "acted")
     def keep_fixed_part(self, acted: np.ndarray, spoken: np.ndarray, kept: Inpainting) -> np.ndarray:
@@ -216,6 +218,18 @@ class Pipeline:
         spoken: the motion without what was added."""
         flowed = spoken + (acted - spoken) * kept.free
         return np.where(kept.mask, kept.values, flowed)
+
+
+_MOST = 0.95  # largest value that an addition leads to
+_AGAINST = 4.0  # by how much corners that a mood raises or lowers keep from drifting the other way, per unit
+_OPPOSITES = {f"mouth{one}{side}": f"mouth{other}{side}" for side in ("Left", "Right")
+              for one, other in (("Smile", "Frown"), ("Frown", "Smile"))}  # fmt: skip
+
+
+def add_with_room(values: np.ndarray, by: np.ndarray) -> np.ndarray:
+    """A channel [T] with an addition [T], which is the smaller the higher the channel is, so that no movement is clipped; never below 0."""
+    room = np.clip(1 - values / _MOST, 0, 1)
+    return np.maximum(0, values + np.where(by > 0, _MOST * room * np.tanh(by / _MOST), by))
 
 
 @step(UNTAUGHT, "aim")
@@ -265,12 +279,6 @@ _MOST_BACK = 1.15  # most by which all openings grow in return
 _NEARBY = 75.0  # standard deviation of the weight of low vowels by their distance, frames
 _OF_SPEECH = 2.2  # opening of low vowels relative to that of all speech, in takes
 _SPARSE = 0.01  # weight of a frame of speech beside that of a low vowel: what is known before there are some
-_LEFT = 0.12  # share of its movement that remains
-_RETURN = 1.2  # seconds of speech after which 1/e of the offset remains
-_FAST, _JERK = 70.0, 130.0  # degrees per second at which a turn begins to be slowed down, and is slowed down most
-_NEAR, _SLOWS = 4, 2.6  # frames around such a turn that are smoothed with it, and deviation of the smoothing
-_BROW_FAST, _BROW_JERK = 0.1, 0.2  # change of a brow channel from frame to frame, likewise: people's brows take three to six frames
-_BROW_NEAR, _BROW_SLOWS = 3, 1.5
 
 
 @step(UNTAUGHT, "expression", {"heard": "a rounded sound"})
@@ -315,40 +323,3 @@ def compress_high_vowels(aim: Shape, speech: np.ndarray, vowels: Vowels) -> Shap
     """The mouth's target, by the factor of `closing_of_high_vowels`."""
     less = closing_of_high_vowels(aim.gap, speech, vowels)
     return Shape(less * aim.gap, aim.rise, less * aim.incisors)
-
-
-@step(UNTAUGHT, "head", {"still": "a pause"})
-def hold_head_in_pauses(head: np.ndarray, still: np.ndarray) -> np.ndarray:
-    """A head's rotation vectors [T, 3] with `still` [T] of its movement held back; in speech it returns to where it would be."""
-    first = int(np.argmax(still > 0)) if (still > 0).any() else len(head)  # before it nothing is held back
-    first = max(1, first)
-    if first >= len(head):
-        return head.copy()
-    keep = (1 - (1 - still[first:]) / (_RETURN * FPS)).tolist()
-    more = ((1 - _LEFT) * still[first:, None] * np.diff(head[first - 1 :], axis=0)).tolist()
-    held_back, every = [0.0] * head.shape[1], []
-    for share, change in zip(keep, more):  # in Python's own numbers: three at a time are too few for numpy
-        held_back = [held * share - by for held, by in zip(held_back, change)]
-        every.append(held_back)
-    return np.concatenate([head[:first], (head[first:] + np.array(every)).astype(head.dtype)])
-
-
-@step(UNTAUGHT, "head")
-def limit_head_speed(head: np.ndarray) -> np.ndarray:
-    """A head's rotation vectors [T, 3] whose fastest turns are smoothed: necks do not jerk on a stressed syllable."""
-    return slowed(head, (np.radians(_FAST) / FPS, np.radians(_JERK) / FPS), _NEAR, _SLOWS)
-
-
-@step(UNTAUGHT, "brows")
-def limit_brow_speed(brows: np.ndarray) -> np.ndarray:
-    """Brow channels [T, c] whose fastest movements are smoothed: brows do not jump within a frame or two."""
-    return slowed(brows, (_BROW_FAST, _BROW_JERK), _BROW_NEAR, _BROW_SLOWS)
-
-
-@step(CONSTRAINT, "eyes")
-def keep_gaze(eyes: np.ndarray, before: np.ndarray, after: np.ndarray) -> np.ndarray:
-    """Rotation vectors of the eyes [T, 3] that look where they looked with the head at `before` [T, 3] when it is at `after`.
-
-    Small angles, which add; eyes do not roll.
-    """
-    return eyes + (before - after) * np.array([1, 1, 0], eyes.dtype)

@@ -40,7 +40,9 @@ def feed_forward(width: int) -> nn.Sequential:
 
 
 class SelfAttention(nn.Module):
-    """Every frame attends to all, or to those a mask leaves, [B, N, width] → the same. Positions turn what queries and keys are made of, not the values."""
+    """Every frame attends to all, or to those a mask leaves, [B, N, width] → the same.
+
+    Positions turn what queries and keys are made of, not the values."""
 
     def __init__(self, width: int, heads: int):
         super().__init__()

@@ -13,7 +13,8 @@ import math
 import torch
 from torch import nn, Tensor
 
-from ..engine.diffusion import DenoiserConfig, first_noise
+from ..engine.diffusion import DenoiserConfig
+from ..events import SIZES
 from .attention import attention
 from .weights import Network
 
@@ -144,6 +145,12 @@ class Denoiser(Standardised):
             self.style_in = nn.Sequential(nn.Linear(config.style, config.width), nn.SiLU(), nn.Linear(config.width, 3 * config.width))
             nn.init.zeros_(self.style_in[-1].weight)  # a new model with styles behaves like one without
             nn.init.zeros_(self.style_in[-1].bias)
+        if config.events:
+            self.no_events = nn.Parameter(torch.zeros(config.events))  # "any events", for performances without a plan
+            self.events_in = nn.Linear(config.events, config.width)
+            nn.init.zeros_(self.events_in.weight)  # a new model with events behaves like one without
+            nn.init.zeros_(self.events_in.bias)
+            self.register_buffer("event_sizes", torch.from_numpy(SIZES.copy()), persistent=False)
         self.layers = nn.ModuleList(DecoderLayer(config, DiagonalCrossAttention, config.dropout) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.motion_out = nn.Linear(config.width, config.motion)
@@ -151,16 +158,17 @@ class Denoiser(Standardised):
         if config.style:
             self.register_buffer("style_mean", torch.zeros(config.style))
             self.register_buffer("style_std", torch.ones(config.style))
-            self.register_buffer("noise_mean", torch.zeros(config.motion))  # for the initial noise of sampling (train/blinks.py)
 
     def forward(
         self, x: Tensor, step: Tensor, audio: Tensor, silent: Tensor | None = None, style: Tensor | None = None,
-        free: Tensor | None = None,
+        free: Tensor | None = None, events: Tensor | None = None, unplanned: Tensor | None = None,
     ) -> Tensor:  # fmt: skip
         """Estimate x̂_0 [B, T, motion] of a noisy motion x [B, T, motion] at a step [B or 1].
 
         audio: [B or 1, T, audio].  silent: bool [B or 1], rows whose audio is replaced by the learned vector ∅ (classifier-free guidance).
         style: [B, T, style], or of length 1 where it is broadcast; None: any style, like the rows where `free` [B] is true.
+        events: [B, T, EVENTS], curves of what the take plans (`thunder_core.events`); None: anything, like the rows where `unplanned` [B]
+        is true.
         """
         audio = self.heard(audio)
         if silent is not None:
@@ -173,6 +181,11 @@ class Denoiser(Standardised):
             known = self._standard_style(style, free)
             scale, shift, offset = self.style_in(known.expand(-1, x.shape[1], -1)).chunk(3, -1)
             features, y = features * (1 + scale) + shift, y + offset
+        if self.config.events:
+            planned = self.no_events[None, None] if events is None else events / self.event_sizes
+            if unplanned is not None and events is not None:
+                planned = torch.where(unplanned[:, None, None], self.no_events, planned)
+            y = y + self.events_in(planned.expand(-1, x.shape[1], -1))
         token, bias = self.step_in(step_embedding(step, self.config.width)), alibi_bias(x.shape[1], self.slopes)
         for layer in self.layers:
             y = layer(y, bias, features, token)
@@ -184,7 +197,3 @@ class Denoiser(Standardised):
             return self.no_style[None, None]
         style = (style - self.style_mean) / self.style_std
         return style if free is None else torch.where(free[:, None, None], self.no_style, style)
-
-    def first_noise(self, noise: Tensor, style: Tensor | None = None) -> Tensor:
-        """The start of sampling [B, T, motion], from normal noise.  style: [B, T or 1, style], None for any style."""
-        return first_noise(self.config, self.noise_mean, noise, style) if self.config.style else noise

@@ -62,7 +62,7 @@ def room(n: int, rng: np.random.Generator) -> Tensor:
 
 
 def compress(samples: Tensor, rng: np.random.Generator) -> Tensor:
-    """[samples] as a lossy codec leaves them: Vorbis at its lowest rates, or eight logarithmic bits of a telephone at half the sample rate."""
+    """[samples] as a lossy codec leaves them: Vorbis at its lowest rates, or a telephone's eight logarithmic bits at 8 kHz."""
     n, top = len(samples), samples.abs().max() + 1e-6
     if rng.random() < 0.3:
         narrow = AF.resample(samples / top, RATE, RATE // 2)

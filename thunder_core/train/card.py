@@ -44,7 +44,7 @@ clip, each in a style of its own.
 The teacher's constants: `thunder_core/train/lip_kernels.json`, {count} numbers — how 40 phones within ±160 ms, loudness and the
 encoder's features within ±80 ms move mouth opening and width — fitted by ridge regression to measured curves of short clips of
 real speakers ({fitted_on} of 38): {figures}. Sizes and rates of nods, poses, brows, blinks,
-looks and breath, about a hundred numbers in `teacher_plan.py`, `teacher_manner.py` and `teacher_upper_face.py`, were set by hand
+looks and breath, about a hundred numbers in `engine/planning` and `teacher_upper_face.py`, were set by hand
 beside those of all 13 (`research/habits.py`). A linear map of two inner layers of the encoder (`opening.safetensors`; 448 numbers, of 64
 main directions of these layers within ±120 ms) was fitted to the split `fit` for the score. No network was trained on footage.
 
@@ -53,26 +53,25 @@ main directions of these layers within ±120 ms) was fitted to the split `fit` f
 ```
 python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv
 python -m research train speaker resemblyzer/pretrained.pt
-torchrun --nproc-per-node 2 -m -- research train --threads 1 encoder --steps {encoder}
+torchrun --nproc-per-node 2 -m -- research train --threads 1 encoder --start weights --steps {encoder} --rate 5e-4
 python -m research train calibrate DATA            # optional: the constants are in the repository
-python -m thunder_core.train hear --same-units --listened 200
+python -m thunder_core.train hear --same-units
 python -m thunder_core.train animate
-python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4
+torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 denoiser --start weights --steps 1600 --rate 8e-4
+torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 m2s --start weights --steps {m2s} --rate 5e-4
+torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
 python -m research train vocoder --steps {vocoder}
-python -m thunder_core.train denoiser --start weights --steps 4200
-python -m thunder_core.train denoiser --m2s mouth --m2s-everywhere --start weights --steps {denoiser} --rate 4e-4
-python -m thunder_core.train distil --steps {distilled}
+python -m thunder_core.train distil --lines 800 --steps {distilled}
 python -m research train opening LIPS
-python -m thunder_core.train takes --clips 240
+python -m thunder_core.train takes --clips 110
 python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train graphs
 python -m thunder_core.train card
 ```
 
-Every stage resumes where it was stopped. m2s and the denoiser did not start from nothing but (`--start`) from those distributed
-before, which knew neither styles nor moods: m2s 3700 steps, the denoiser 7290, on performances of earlier teachers. All on two CPU
-cores: the steps above in about four hours, those before in about six. The takes that the judge learned from
-were sampled in two folders, of 110 and of 130 clips; its scale was laid again later (`judge --scale-only`).
+Every stage resumes where it was stopped. Encoder, m2s and the denoiser did not start from nothing but (`--start`) from those
+distributed before: the encoder 6000 steps, m2s 4380, the denoiser 11,820, on performances of earlier teachers. All on two CPU cores:
+the steps above in about two hours, those before in about ten. The vocoder is that of before.
 """  # noqa: E501
 
 

@@ -18,6 +18,7 @@ from ..channels import COEFFICIENTS, Columns, in_group, MOUTH
 from ..direction import DIRECTION_NAMES
 from ..engine.diffusion import alpha_bar, STEPS
 from ..engine.speech.encoder import LOUDNESS
+from ..events import EVENTS
 from ..face.head import Head
 from ..networks.denoiser import Denoiser, DenoiserConfig, noisy
 from ..networks.encoder import phonetic, SpeechEncoder
@@ -25,13 +26,14 @@ from ..networks.m2s import MeshToSpeech
 from ..networks.mouth import Mouth, SPACES
 from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches
-from .motions import MotionSet
+from .motions import MotionSet, TRUE_TO_SOUND
 
 FRAMES = 70  # length of a training clip, as in the paper
 BATCH = 48
 ESTIMATED = 0.5  # share of a batch in which the mouth is the model's own estimate
 HIDE_AUDIO = 0.2  # dropout probability of classifier-free guidance, as in the paper
 HIDE_STYLE = 0.2  # the same for the style, so that the model also samples without a direction
+HIDE_EVENTS = 0.2  # the same for planned events
 LEAST_STYLE_SPREAD = 0.1  # lower bound when standardising styles: a rare mood is not amplified
 M2S_WEIGHT = 0.5  # default weight of L_m2s; of 0.05, 0.5 and 1.5 the one with the smallest lip error
 LEAST_SPREAD = 0.02  # lower bound when standardising channels: those that hardly move are not amplified
@@ -75,12 +77,17 @@ class Performer(nn.Module):
         """The denoiser's condition besides the sound, [B, 1 or T, style], and of which rows it is not known, bool [B]."""
         return item["direction"].nan_to_num(), item["direction"].isnan().any(2)[:, 0]
 
+    def events(self, item: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The curves of events [B, T, EVENTS], and of which rows they are not known, bool [B]."""
+        return item["events"].nan_to_num(), item["events"].isnan().any(2)[:, 0]
+
 
 class DenoiserLoss:
     """The loss of a batch: L_rec + 0.5 · L_vel, and L_m2s where a frozen mesh-to-speech is given.
 
     Every quantity is in units of its own spread over the training set: channels, jaw, mouth vertices, gap and width.
-    masked: L_m2s leaves out rows whose sound is hidden for classifier-free guidance, since their words are unknown to the model.
+    masked: L_m2s leaves out rows whose sound is hidden for classifier-free guidance, since their words are unknown to the model. Rows that
+    perform other phones than the likeliest are always left out.
     """
 
     def __init__(
@@ -107,12 +114,15 @@ class DenoiserLoss:
         silent = torch.from_numpy(rng.random(len(truth)) < HIDE_AUDIO).to(self.device)
         style, unknown = model.style(item)
         free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(self.device) | unknown
+        events, unknown = model.events(item)
+        unplanned = torch.from_numpy(rng.random(len(truth)) < HIDE_EVENTS).to(self.device) | unknown
         noise, audio = torch.randn_like(truth), model.features(item)
-        conditions = (audio, silent, style, free)
+        conditions = (audio, silent, style, free, events, unplanned)
         estimated = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(self.device)
         clean = self._with_estimates(denoiser, truth, noise, step, conditions, estimated)
         x0 = denoiser(noisy(clean, noise, step, self.alpha), step, *conditions)
-        return self.compare(denoiser, x0, truth, item, supervised=~silent if self.masked else None)
+        true_to_sound = item["crop"][:, 2] < TRUE_TO_SOUND
+        return self.compare(denoiser, x0, truth, item, supervised=true_to_sound & ~silent if self.masked else true_to_sound)
 
     def compare(
         self, network: nn.Module, x0: Tensor, truth: Tensor, item: dict[str, Tensor],
@@ -183,8 +193,8 @@ class DenoiserLoss:
         item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
         step = torch.full((len(item["motion"]),), STEPS - 1, device=self.device)
         noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(self.device)
-        style, free = model.style(item)
-        x0 = model.denoiser(noise, step, model.features(item), style=style, free=free)
+        (style, free), (events, unplanned) = model.style(item), model.events(item)
+        x0 = model.denoiser(noise, step, model.features(item), style=style, free=free, events=events, unplanned=unplanned)
         return self.errors(model.denoiser.restore(x0), item["motion"])
 
     def errors(self, guess: Tensor, truth: Tensor) -> dict[str, float]:
@@ -201,7 +211,8 @@ def _build_denoiser(
     """A denoiser for these motions, with `start` weights where their shapes fit; standardised by `batches` unless all of them do."""
     # Weights that know no styles may be adapted as they are; with styles to learn they would be standardised again.
     style = len(DIRECTION_NAMES) if directed or start is None or "no_style" in start else 0
-    denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1], style=style))
+    events = len(EVENTS) if directed or start is None or "no_events" in start else 0
+    denoiser = Denoiser(DenoiserConfig(motion=motions.motions.shape[2], audio=motions.features.shape[1], style=style, events=events))
     if not denoiser.start_from(start or {}):  # from nothing, or with another encoder's features
         standardise(denoiser, batches)
     return denoiser

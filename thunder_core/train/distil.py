@@ -26,7 +26,7 @@ from ..networks.denoiser import Denoiser
 from .denoiser import DenoiserLoss
 from .loop import fit, Schedule
 from .m2s import SpeechBatches
-from .motions import MotionSet
+from .motions import MotionSet, VARIANTS
 
 STEPS, LEAST_NOISE = 4, 0.3  # steps of the distilled model; σ/α of the last step
 FRAMES = 200  # frames of a line; shorter clips of one voice are joined
@@ -34,6 +34,7 @@ BATCH = 8
 WHOLE_STEPS = 20  # steps of the original model
 ON_THE_WAY = 0.1  # loss weight of the intermediate estimates
 FREE = 0.1  # share of lines sampled without a style
+UNPLANNED = 0.2  # share of lines sampled without a plan of events
 SPREADS = (0.2, 0.5, 1.0)
 WATCHED = 64  # validation lines
 
@@ -42,11 +43,14 @@ WATCHED = 64  # validation lines
 class Lines:
     """Lines with the whole model's takes of them.
 
-    features: float16 [N, T, d].  style: float16 [N, direction].  free: bool [N], in any style.  seed: int64 [N], of the noise.
+    features: float16 [N, T, d].  events: float16 [N, T, EVENTS].  unplanned: bool [N], with any events.  style: float16 [N, direction].
+    free: bool [N], in any style.  seed: int64 [N], of the noise.
     takes: float16 [N, T, C], standardised.
     """
 
     features: np.ndarray
+    events: np.ndarray
+    unplanned: np.ndarray
     style: np.ndarray
     free: np.ndarray
     seed: np.ndarray
@@ -54,22 +58,24 @@ class Lines:
 
     def part(self, at) -> dict[str, Tensor]:
         """The lines `at` as tensors of a batch, with their noise."""
-        item = {name: torch.from_numpy(getattr(self, name)[at]) for name in ("features", "style", "free", "takes")}
+        item = {name: torch.from_numpy(getattr(self, name)[at]) for name in ("features", "events", "unplanned", "style", "free", "takes")}
         item = {name: value.float() if value.is_floating_point() else value for name, value in item.items()}
         item["style"] = item["style"][:, None]
         return item | {"noise": torch.from_numpy(seeded_noise(self.seed[at].tolist(), *self.takes.shape[1:]))}
 
 
-def _line(motions: MotionSet, by_voice: dict[str, list[int]], rng: np.random.Generator) -> np.ndarray:
-    """Speech features [FRAMES, d] of one voice, of as many clips as that takes."""
-    rows = by_voice[rng.choice(list(by_voice))]
+def _line(motions: MotionSet, by_voice: dict[str, list[int]], rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Speech features [FRAMES, d] and events [FRAMES, EVENTS] of one voice, of as many clips as that takes."""
+    rows, variant = by_voice[rng.choice(list(by_voice))], int(rng.integers(VARIANTS))
     parts, left = [], FRAMES
     while left > 0:
         row = motions.rows[rng.choice(rows)]
         start = int(rng.integers(0, max(1, row.frames - left + 1)))
-        parts.append(motions.features[row.start + start : row.start + min(row.frames, start + left)])
-        left -= len(parts[-1])
-    return np.concatenate(parts)
+        at = slice(row.start + start, row.start + min(row.frames, start + left))
+        parts.append((motions.features_of(at, variant).astype(np.float16), motions.events[variant, at]))
+        left -= at.stop - at.start
+    features, events = map(np.concatenate, zip(*parts))
+    return features, events
 
 
 @torch.no_grad()
@@ -86,8 +92,10 @@ def _sampled(denoiser: Denoiser, motions: MotionSet, rows: list[int], count: int
         seeds = rng.integers(1 << 30, size=min(BATCH, count - start))
         asked = [Direction() if rng.random() < 0.5 else Direction.of_clip(str(s), rng) for s in seeds]
         style = np.concatenate([reading(d.vector()[None], int(s), float(rng.choice(SPREADS))) for d, s in zip(asked, seeds)])
+        features, events = map(np.stack, zip(*(_line(motions, by_voice, rng) for _ in seeds)))
+        unplanned = (rng.random(len(seeds)) < UNPLANNED) | np.isnan(events).any((1, 2))
         lines = Lines(
-            np.stack([_line(motions, by_voice, rng) for _ in seeds]), style.astype(np.float16), rng.random(len(seeds)) < FREE, seeds,
+            features, np.nan_to_num(events), unplanned, style.astype(np.float16), rng.random(len(seeds)) < FREE, seeds,
             np.zeros((len(seeds), FRAMES, denoiser.config.motion), np.float16),
         )  # fmt: skip
         item = {name: value.to(device) for name, value in lines.part(slice(None)).items()}
@@ -102,14 +110,14 @@ def from_noise(denoiser: Denoiser, item: dict[str, Tensor], steps: int, least_no
     """All estimates of the take during sampling from the noise of a batch, standardised [B, T, C]; the last is the result."""
     styled = denoiser.config.style > 0
     style, free = (item["style"], item["free"]) if styled else (None, None)
+    conditions = {"style": style, "free": free, "events": item["events"], "unplanned": item["unplanned"]}
     estimates: list[Tensor] = []
 
     def denoise(x: Tensor, step: int) -> Tensor:
-        estimates.append(denoiser(x, torch.full((len(x),), step, device=x.device), item["features"], style=style, free=free))
+        estimates.append(denoiser(x, torch.full((len(x),), step, device=x.device), item["features"], **conditions))
         return estimates[-1]
 
-    start = item["noise"] if not styled else denoiser.first_noise(item["noise"], torch.where(free[:, None, None], 0.0, style))
-    sample(denoise, start, solver_steps(steps, least_noise))
+    sample(denoise, item["noise"], solver_steps(steps, least_noise))
     return estimates
 
 

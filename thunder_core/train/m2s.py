@@ -22,7 +22,7 @@ from ..networks.mouth import SPACES
 from ..types import FPS
 from .corpus import LONGEST_CROP
 from .loop import fit, own_part, Schedule
-from .motions import MotionSet, UNITS
+from .motions import MotionSet, TRUE_TO_SOUND, UNITS, VARIANTS
 
 FRAMES = round(LONGEST_CROP * FPS)  # 5 s, as in the paper
 BATCH = 16
@@ -30,12 +30,16 @@ HIDE_INNER = 0.5  # share of crops without movement of teeth and tongue, so that
 
 
 class SpeechBatches:
-    """Draws crops: motion [B, T, C], its direction [B, 1, DIRECTION_NAMES] (NaN if unknown), log-mel [B, 4T, 80],
+    """Draws crops: motion [B, T, C], its direction [B, 1, DIRECTION_NAMES] and events [B, T, EVENTS] (NaN if unknown), log-mel [B, 4T, 80],
     units [B, 2T], voices [B, 256], speech features [B, T, d], origin of each ("crop", int64 [B, 3]: row number, first frame, variant); with
-    `waves` also the sound [B, 640·T]."""
+    `waves` also the sound [B, 640·T]. variants: number of those that are drawn; `TRUE_TO_SOUND` of them say what is heard."""
 
-    def __init__(self, motions: MotionSet, numbers: list[int], frames: int, batch: int, mel: bool = True, waves: bool = False):
+    def __init__(
+        self, motions: MotionSet, numbers: list[int], frames: int, batch: int, mel: bool = True, waves: bool = False,
+        variants: int = VARIANTS,
+    ):  # fmt: skip
         self.motions, self.numbers, self.frames, self.batch, self.waves = motions, numbers, frames, batch, waves
+        self.variants = variants
         self.log_mel = LogMel(640) if mel else None
         self._gain: dict[int, float] = {}
 
@@ -53,7 +57,7 @@ class SpeechBatches:
         return self._gain[number]
 
     def __call__(self, rng: np.random.Generator) -> dict[str, Tensor]:
-        return self.item(self.motions.draw(self.numbers, self.frames, self.batch, rng))
+        return self.item(self.motions.draw(self.numbers, self.frames, self.batch, rng, self.variants))
 
     def item(self, crops: list[tuple[int, int, int]]) -> dict[str, Tensor]:
         """The batch of crops (row number, first frame, variant)."""
@@ -62,7 +66,8 @@ class SpeechBatches:
         item = {
             "motion": torch.from_numpy(np.stack([set_.motions[v, s] for s, (_, _, v) in zip(at, crops)]).astype(np.float32)),
             "direction": torch.from_numpy(np.stack([set_.directions[v, i] for i, _, v in crops]))[:, None],
-            "features": torch.from_numpy(np.stack([set_.features[s] for s in at]).astype(np.float32)),
+            "events": torch.from_numpy(np.stack([set_.events[v, s] for s, (_, _, v) in zip(at, crops)]).astype(np.float32)),
+            "features": torch.from_numpy(np.stack([set_.features_of(s, v) for s, (_, _, v) in zip(at, crops)])),
             "units": torch.from_numpy(np.stack([set_.units[s] for s in at]).astype(np.int64)).flatten(1),
             "voices": torch.from_numpy(np.stack([set_.voices[i] for i, _, _ in crops])),
             "crop": torch.tensor(crops),
@@ -112,7 +117,7 @@ def train_m2s(
     model = MeshToSpeech(MeshToSpeechConfig(inputs=view.size, space=space, units=UNITS))
     if start:
         model.start_from(start)
-    batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH)
+    batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, BATCH, variants=TRUE_TO_SOUND)
     calibrate(model, lambda item: view.of_packed(item["motion"]), batches, motions)
     view = view.to(device)
 
@@ -129,7 +134,9 @@ def train_m2s(
             seen = seen + view.shake * float(rng.random()) * torch.randn_like(seen)
         return speech_loss(*model(seen, item["voices"]), item)
 
-    held_out = (SpeechBatches(motions, rows, FRAMES, 32) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
+    held_out = (
+        SpeechBatches(motions, rows, FRAMES, 32, variants=TRUE_TO_SOUND) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES))
+    )
     return model, fit_and_measure(model, see, loss, (batches, *held_out), schedule, folder, device)
 
 

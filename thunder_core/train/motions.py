@@ -18,15 +18,18 @@ import torch
 from tqdm import tqdm
 
 from ..engine.network import processors
-from ..engine.speech.encoder import speech_features, SpeechEncoder
+from ..engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
 from ..engine.speech.features import Units
+from ..engine.speech.phones import PHONES
 from ..engine.vocoder import SpeakerEncoder
+from ..events import EVENTS
 from ..types import FPS, RATE
 from .augment import noise
 from .corpus import Corpus
 from .lip_kernels import identity
 
 VARIANTS = 3  # performances per clip
+TRUE_TO_SOUND = 2  # of them, the first ones, perform what the encoder hears; the others what another take may hear (`speech.hearing`)
 LISTENED = 240  # clips used a second time as another person's voice that the face listens to
 QUIET_CLIPS = 160  # clips of silence, hum and noise, with the mouth at rest
 UNITS = 200
@@ -67,7 +70,7 @@ def extract_features(
     corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1, quiet_clips: int = QUIET_CLIPS,
     share: float = 1.0, units: Units | None = None, listened: int = LISTENED,
 ) -> Units:  # fmt: skip
-    """Write `features.f16` [F, d], `units.u8` [2F], `quiet.i16`, `voices.npy` [clips, 256] and `rows.json`.
+    """Write `features.f16` [F, d], `logits.f16` [2F, 40], `units.u8` [2F], `quiet.i16`, `voices.npy` [clips, 256] and `rows.json`.
 
     Fits the speech units on the training voices first, unless `units` are given, and returns them. `share` of the training
     clips are used; `listened` of them count once more, as another's voice to which a face listens.
@@ -79,13 +82,15 @@ def extract_features(
         clips = [clips[i] for i in rng.choice(len(clips), min(200, len(clips)), replace=False)]
         units = fit_units(np.concatenate([encoder.analyse(corpus.samples(c))[0] for c in clips])[::2], UNITS, seed)
 
-    def analyse(sound: tuple[np.ndarray, bool]) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
-        """(frames, features float16 [frames, d], units uint8 [2 · frames], voice [256]) of (samples, whether the face listens to it)."""
+    def analyse(sound: tuple[np.ndarray, bool]) -> tuple[int, bytes, bytes, bytes, np.ndarray]:
+        """(frames, features [frames, d], logits [2 · frames, 40], units [2 · frames], voice [256]) of (samples, whether it listens)."""
         samples, listens = sound
         frames = len(samples) // SAMPLES_PER_FRAME
         hidden, logits = encoder.analyse(np.zeros_like(samples) if listens else samples)
         features = speech_features(hidden, logits, samples, frames).astype(np.float16)
-        return frames, features, units.over(hidden, frames).astype(np.uint8), speaker.embed(samples, most_partials=2)
+        every = logits[np.minimum(np.arange(2 * frames), len(logits) - 1)].astype(np.float16)
+        heard = features.tobytes(), every.tobytes(), units.over(hidden, frames).astype(np.uint8).tobytes()
+        return frames, *heard, speaker.embed(samples, most_partials=2)
 
     chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
     # Sounds of noise without a voice, 3 … 8 s long, at any level.
@@ -105,13 +110,15 @@ def extract_features(
     rows, voices, start = [], [], 0
     with (
         (folder / "features.f16").open("wb") as features_file,
+        (folder / "logits.f16").open("wb") as logits_file,
         (folder / "units.u8").open("wb") as units_file,
         ThreadPool(processors()) as pool,
     ):
         analysed = tqdm(pool.imap(analyse, sounds()), total=len(names), desc="analysing the corpus", mininterval=10)
-        for (split, name, clip, listens), (frames, features, clip_units, voice) in zip(names, analysed):
-            features_file.write(features.tobytes())
-            units_file.write(clip_units.tobytes())
+        for (split, name, clip, listens), (frames, features, logits, clip_units, voice) in zip(names, analysed):
+            features_file.write(features)
+            logits_file.write(logits)
+            units_file.write(clip_units)
             rows.append(asdict(Row(start, frames, split, name, clip, listens)))
             voices.append(voice)
             start += frames
@@ -138,6 +145,8 @@ class MotionSet:
         total = len(self.features)
         self.units = np.memmap(folder / "units.u8", np.uint8, "r").reshape(total, 2)
         self.motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(VARIANTS, total, -1)
+        self.events = np.memmap(folder / "events.f16", np.float16, "r").reshape(VARIANTS, total, len(EVENTS))
+        self.heard = np.memmap(folder / "heard.f16", np.float16, "r").reshape(VARIANTS - TRUE_TO_SOUND, total, len(PHONES))
         self.directions = np.load(folder / "directions.npy")
         self.voices = np.load(folder / "voices.npy")
         quiet = folder / "quiet.i16"
@@ -168,8 +177,17 @@ class MotionSet:
             return self._quiet[a : a + n].astype(np.float32) / 32768
         return self.corpus.samples(self.corpus.clips[row.clip], start * SAMPLES_PER_FRAME, n)
 
-    def draw(self, numbers: list[int], frames: int, batch: int, rng: np.random.Generator) -> list[tuple[int, int, int]]:
-        """`batch` random crops: (row number, first frame, variant), rows in proportion to their length."""
+    def features_of(self, at: slice, variant: int) -> np.ndarray:
+        """Speech features float32 [n, d] of frames of the set, with the phones that a variant performs."""
+        features = self.features[at].astype(np.float32)
+        if variant >= TRUE_TO_SOUND:
+            features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] = self.heard[variant - TRUE_TO_SOUND, at]
+        return features
+
+    def draw(
+        self, numbers: list[int], frames: int, batch: int, rng: np.random.Generator, variants: int = VARIANTS
+    ) -> list[tuple[int, int, int]]:  # fmt: skip
+        """`batch` random crops: (row number, first frame, variant), rows in proportion to their length, of the first `variants`."""
         odds = np.array([self.rows[i].frames for i in numbers], float)
         picks = rng.choice(numbers, batch, p=odds / odds.sum())
-        return [(int(i), int(rng.integers(0, self.rows[i].frames - frames + 1)), int(rng.integers(VARIANTS))) for i in picks]
+        return [(int(i), int(rng.integers(0, self.rows[i].frames - frames + 1)), int(rng.integers(variants))) for i in picks]

@@ -18,19 +18,29 @@ from tqdm import tqdm
 
 from ..channels import COEFFICIENTS, Columns, in_group, MOUTH, TONGUE
 from ..direction import Direction, DIRECTION_NAMES
-from ..engine.speech.encoder import loudness
-from ..engine.speech.phones import SILENCE
+from ..engine.planning.prosody import semitones
+from ..engine.speech.encoder import at_frames, loudness, softmax
+from ..engine.speech.hearing import hear_phones
+from ..engine.speech.phones import PHONES, SILENCE
+from ..events import EVENTS
 from ..types import pack
 from .corpus import Corpus
 from .flame_basis import FlameBasis
-from .lip_kernels import fitted_to, KERNELS
-from .motions import open_features, Row, VARIANTS
-from .prosody import semitones
-from .teacher import perform
+from .lip_kernels import believed, fitted_to, KERNELS
+from .motions import open_features, Row, TRUE_TO_SOUND, VARIANTS
+from .teacher import perform_planned
 
-STATE, MOTIONS, DIRECTIONS = "performed.json", "motions.f16", "directions.npy"
+STATE, DIRECTIONS = "performed.json", "directions.npy"
+MOTIONS, CURVES, HEARD = "motions.f16", "events.f16", "heard.f16"
 _TOGETHER_SAVED = 100  # clips between two savings of the progress
-_TEACHER = ("direction.py", "face/mechanics.py", "train/prosody.py", "train/lip_kernels.py")  # what it needs besides its own modules
+_TEACHER = (
+    "direction.py",
+    "events.py",
+    "engine/speech/hearing.py",
+    "face/mechanics.py",
+    "train/lip_kernels.py",
+    *(f"engine/planning/{name}.py" for name in ("curves", "manner", "plan", "prosody")),
+)  # what it needs besides its own modules
 
 
 @dataclass(frozen=True)
@@ -55,10 +65,11 @@ def teacher_code(*more: str) -> bytes:
 def animate(
     corpus: Corpus, channels: list[str], folder: Path, seed: int = 1, workers: int = 1, basis: FlameBasis | None = None
 ) -> None:  # fmt: skip
-    """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip of the stage `hear`, and `directions.npy` [VARIANTS,
-    clips, DIRECTION_NAMES], their directions.
+    """Write `motions.f16` [VARIANTS, F, channels + 9], performances of every clip of the stage `hear`, `events.f16` [VARIANTS, F, EVENTS],
+    the curves of their events, `directions.npy` [VARIANTS, clips, DIRECTION_NAMES], their directions, and `heard.f16`
+    [VARIANTS − TRUE_TO_SOUND, F, 40], the phones' probabilities that the last variants perform.
 
-    They are the teacher's; for a captured clip the captured motion, completed by the teacher's. Its direction is unknown: NaN.
+    They are the teacher's; for a captured clip the captured motion, completed by the teacher's. Its direction and events are unknown: NaN.
     `performed.json` records the number of finished clips and the teacher, and the next call continues there; another teacher, seed or set
     starts over. The result does not depend on `workers`.
 
@@ -73,18 +84,25 @@ def animate(
     fresh = not done
     if fresh:
         (folder / STATE).unlink(missing_ok=True)
-    motions = np.memmap(folder / MOTIONS, np.float16, "w+" if fresh else "r+", shape=shape)
+    motions, events, heard = (
+        np.memmap(folder / name, np.float16, "w+" if fresh else "r+", shape=(variants, shape[1], width))
+        for name, variants, width in (
+            (MOTIONS, VARIANTS, shape[2]), (CURVES, VARIANTS, len(EVENTS)), (HEARD, VARIANTS - TRUE_TO_SOUND, len(PHONES)),
+        )
+    )  # fmt: skip
     directions = np.full((VARIANTS, len(rows), len(DIRECTION_NAMES)), np.nan, np.float32) if fresh else np.load(folder / DIRECTIONS)
 
     def save(count: int) -> None:
-        motions.flush()
+        for each in (motions, events, heard):
+            each.flush()
         np.save(folder / DIRECTIONS, directions)
         (folder / STATE).write_text(json.dumps({"made_by": made_by, "clips": count}))
 
     bar = tqdm(total=len(rows), initial=done, desc="animating the corpus", mininterval=10)
     for number, performed in zip(range(done, len(rows)), _performed(job, range(done, len(rows)), workers)):
         row = rows[number]
-        motions[:, row.start : row.start + row.frames], directions[:, number] = performed
+        at = slice(row.start, row.start + row.frames)
+        motions[:, at], events[:, at], heard[:, at], directions[:, number] = performed
         bar.update()
         if (number + 1) % _TOGETHER_SAVED == 0:
             save(number + 1)
@@ -105,25 +123,28 @@ def _made_by(job: Job) -> str:
 def _done(job: Job) -> int:
     """Number of clips already performed by this teacher."""
     state = job.folder / STATE
-    if not all((job.folder / name).exists() for name in (STATE, MOTIONS, DIRECTIONS)):
+    if not all((job.folder / name).exists() for name in (STATE, MOTIONS, CURVES, HEARD, DIRECTIONS)):
         return 0
     about = json.loads(state.read_text())
     return about["clips"] if about["made_by"] == _made_by(job) else 0
 
 
 @lru_cache(1)
-def _open(job: Job) -> tuple[Corpus, list[Row], np.ndarray | None, FlameBasis | None]:
-    """The corpus, its rows, features [F, d] (None if the teacher cannot read them), and the basis of the motions; once in a process."""
+def _open(job: Job) -> tuple[Corpus, list[Row], np.ndarray, np.ndarray, bool, FlameBasis | None]:
+    """The corpus, its rows, features [F, d], phone logits [2F, 40], whether the teacher can read the features, and the basis of the
+    motions; once in a process."""
     rows, features, encoder = open_features(job.folder)
     return (
         Corpus(job.corpus),
         rows,
-        features if encoder == fitted_to() else None,
+        features,
+        np.memmap(job.folder / "logits.f16", np.float16, "r").reshape(-1, len(PHONES)),
+        encoder == fitted_to(),
         None if job.flame is None else FlameBasis(job.flame, job.coefficients),
     )
 
 
-def _performed(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _performed(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndarray, ...]]:
     """Each clip's performances, in order of `numbers`."""
     if workers <= 1 or len(numbers) < 2:
         yield from map(partial(_perform, job), numbers)
@@ -138,13 +159,16 @@ def _performed(job: Job, numbers: range, workers: int) -> Iterator[tuple[np.ndar
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
-def _perform(job: Job, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """(motions float16 [VARIANTS, frames, channels + 9], directions [VARIANTS, DIRECTION_NAMES]) of a clip."""
-    corpus, rows, all_features, basis = _open(job)
+def _perform(job: Job, number: int) -> tuple[np.ndarray, ...]:
+    """(motions float16 [VARIANTS, frames, channels + 9], events float16 [VARIANTS, frames, EVENTS], what is heard float16
+    [VARIANTS − TRUE_TO_SOUND, frames, 40], directions [VARIANTS, DIRECTION_NAMES]) of a clip."""
+    corpus, rows, all_features, all_logits, fits, basis = _open(job)
     row, channels = rows[number], list(job.channels)
     names = channels if basis is None else list(basis.head.expression_names)
-    captured = pitch = features = None
-    speaker = row.speaker
+    captured = pitch = None
+    at, speaker = slice(row.start, row.start + row.frames), row.speaker
+    features = all_features[at].astype(np.float32)
+    logits = all_logits[2 * at.start : 2 * at.stop].astype(np.float32)
     if row.clip < 0:
         phones, heard = np.full(4 * row.frames, SILENCE, np.uint8), np.full((row.frames, 2), -1.0, np.float32)
         speaker = f"{speaker} {number}"  # nobody speaks: a face at rest, of another person every time
@@ -155,17 +179,30 @@ def _perform(job: Job, number: int) -> tuple[np.ndarray, np.ndarray]:
         captured = None if row.listens else corpus.tracked(clip, Columns(len(names)).count)
         if row.listens:
             speaker = f"{speaker} {number}"  # the listener is another person than the speaker
-        elif all_features is not None:
-            features = all_features[row.start : row.start + row.frames].astype(np.float32)
-    motions, directions = [], []
+    speaks = row.clip >= 0 and not row.listens
+    motions, events, heard_phones, directions = [], [], [], []
     for variant in range(VARIANTS):
         rng = np.random.default_rng([job.seed, number, variant])
         direction = Direction.of_clip(speaker, rng)
-        motion = perform(phones, heard, channels, rng, direction, pitch, row.listens, features)
+        hears = features
+        if variant >= TRUE_TO_SOUND:
+            if speaks and captured is None:
+                hears = as_heard(features, logits, int(rng.integers(1 << 32)))
+            heard_phones.append(believed(hears).astype(np.float16))
+        read = hears if fits and speaks else None
+        motion, planned = perform_planned(phones, heard, channels, rng, direction, pitch, row.listens, read)
+        events.append((planned if captured is None else np.full_like(planned, np.nan)).astype(np.float16))
         x = pack(motion if basis is None else basis.of_bundled(motion, channels))
         motions.append((x if captured is None else completed(captured, x, names)).astype(np.float16))
         directions.append(direction.vector() if captured is None else np.full(len(DIRECTION_NAMES), np.nan, np.float32))
-    return np.stack(motions), np.stack(directions)
+    return np.stack(motions), np.stack(events), np.stack(heard_phones), np.stack(directions)
+
+
+def as_heard(features: np.ndarray, logits: np.ndarray, seed: int) -> np.ndarray:
+    """Speech features [T, d] with the phones that a take hears of logits [2T, 40] where they are doubtful, as `Thunder.hear` draws them."""
+    result, drawn = features.copy(), softmax(hear_phones(logits, seed)) - softmax(logits)
+    believed(result)[:] = np.clip(believed(result) + at_frames(drawn, len(features)), 0, 1)
+    return result
 
 
 # Groups that captures miss as a whole: a mouth rig has no lids, a clamped head does not turn.

@@ -18,6 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..direction import AXES, Direction, DIRECTION_NAMES, MOODS
+from ..engine.planning.prosody import semitones
 from ..engine.readings import emphasised, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Thunder, VoiceFeatures
@@ -27,7 +28,6 @@ from ..types import FPS, pack, RATE
 from .corpus import Clip, Corpus
 from .lip_kernels import fitted_to, identity
 from .performances import teacher_code
-from .prosody import semitones
 from .teacher import perform
 
 TRAINING_TAKES, WATCHED_TAKES = 8, 16  # takes per clip

@@ -28,7 +28,6 @@ from ..networks.m2s import MeshToSpeech
 from ..networks.mouth import Mouth, SPACES, weights_name
 from ..networks.weights import load_weights
 from .adapt import adapt
-from .blinks import match_blinks
 from .card import write_card
 from .corpus import BadCorpus, build, can_synthesise, SYNTHETIC_MINUTES, voices_in_words
 from .denoiser import M2S_WEIGHT, train_denoiser
@@ -144,8 +143,6 @@ def _denoiser(workspace: Workspace, args: Namespace) -> dict:
         masked=not args.m2s_everywhere,
     )  # fmt: skip
     denoiser, encoder = performer.denoiser, performer.encoder
-    if denoiser.config.style and encoder is None and workspace.basis is None:  # FLAME has no channel that blinks
-        figures |= match_blinks(denoiser, workspace.motions(), workspace.head)
     what = f"diffusion model, THUNDER-{'T' if encoder else 'F'} " + (f"with {args.m2s}2s loss" if args.m2s else "without M2S loss")
     about = what, _OF_MOTIONS, schedule, figures
     workspace.export("denoiser", denoiser.state_dict(), denoiser.settings(), *about)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..direction import Direction
+from ..engine.planning.prosody import prosody
 from ..engine.speech.cues import closure
 from ..engine.speech.phones import BILABIALS, SILENCE
 from ..types import Motion
-from .prosody import prosody
 from .teacher_mouth import mouth
 from .teacher_timing import presence
 from .teacher_upper_face import upper_face
@@ -23,7 +23,16 @@ def perform(
     phones: np.ndarray, heard: np.ndarray, channels: list[str], rng: np.random.Generator, direction: Direction | None = None,
     pitch: np.ndarray | None = None, listens: bool = False, features: np.ndarray | None = None,
 ) -> Motion:  # fmt: skip
-    """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `encoder.loudness`) → Motion of T frames.
+    """The motion of `perform_planned`."""
+    return perform_planned(phones, heard, channels, rng, direction, pitch, listens, features)[0]
+
+
+def perform_planned(
+    phones: np.ndarray, heard: np.ndarray, channels: list[str], rng: np.random.Generator, direction: Direction | None = None,
+    pitch: np.ndarray | None = None, listens: bool = False, features: np.ndarray | None = None,
+) -> tuple[Motion, np.ndarray]:  # fmt: skip
+    """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `encoder.loudness`) → (Motion of T frames, the curves of its
+    events [T, EVENTS]).
 
     pitch [T]: see `prosody.semitones`; it improves accents.  listens: the voice is another's, whose accents and
     phrase ends are answered with a shut mouth.  features [T, d]: of the speech encoder that `lip_kernels` were fitted to; without
@@ -38,10 +47,10 @@ def perform(
         phones, features = np.full_like(phones, SILENCE), None
     accents = list(zip(voice.accents, 0.4 + 0.6 * voice.weights))
     expression, jaw = mouth(phones, heard, presence(phones, len(heard)), channels, direction, of_mouth, accents, features)
-    upper, head, eyes, breath = upper_face(voice, direction, of_upper_face, listens)
+    upper, head, eyes, breath, events = upper_face(voice, direction, of_upper_face, listens)
     for name, values in upper.items():
         for side in (name,) if name in channels else (name + "Left", name + "Right"):
             column = expression[:, channels.index(side)]
             column[:] = np.clip(column + values, 0, 1.2)
     jaw[:, 0] = np.maximum(jaw[:, 0], breath * (1 - closure(np.isin(phones, BILABIALS), len(heard))))
-    return Motion(*(values.astype(np.float32) for values in (expression, jaw, head, eyes)))
+    return Motion(*(values.astype(np.float32) for values in (expression, jaw, head, eyes))), events

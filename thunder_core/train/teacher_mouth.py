@@ -8,6 +8,7 @@ the lips to their neighbours, a true rest pose in silence.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -28,7 +29,7 @@ JAW_NARROW_MM = 0.14  # the corners come in as the incisors part by 1 mm
 PUCKER_MM, FUNNEL_NARROW_MM, STRETCH_MM = 16.0, 8.0, 9.0  # corner distance lost or gained at 1
 
 # One standard deviation of the measured curves, on this head (outer eye corners 90 mm apart, a lively speaker).
-OPENING_MM, WIDTH_MM = 4.3, 2.4
+OPENING_MM, WIDTH_MM = 4.5, 2.4
 MOST_MM_PER_FRAME = 10.0  # fastest opening or closing
 EASY_MM, MOST_OPEN_MM = 12.0, 24.0  # openings above the first are compressed towards the second
 MEAN_OPENING = 1.4  # mean opening of speech, in deviations above closed
@@ -49,6 +50,9 @@ DOUBTED, SURE = 0.04, 0.55  # encoder's probability of a sound: below the first 
 MOST_SHUT = 9  # labels (10 ms) of an m, b or p on which lips are shut: of longer ones people's are in the middle
 _NEAR = 6  # labels (10 ms) to either side in which the encoder may confirm a label
 _SLACK, _CRISP = 2.5, 1.5  # standard deviations of `paced`, frames
+# How readings of one line differ: standard deviations of the size of a performance's openings (of its logarithm), and of how much more or
+# less single words open, in deviations of the opening, with the rate of words. Nobody says a line twice alike.
+_SIZE_VARIES, _WORDS_VARY, _WORDS_HERTZ = 0.22, 0.22, 1.2
 
 
 def _dominance(shares: np.ndarray, table: dict[str, float], sigma: float = 1.3) -> np.ndarray:
@@ -173,8 +177,9 @@ def mouth(
 
     spoken, curves = alive > 0.5, kernels()
     pace = tempo * min(1.0, style.articulation) ** 0.5  # who mumbles is slow to get anywhere
-    z = paced(curves["opening"].curve(shares, heard, spoken, features), pace)
-    gap = opening_steps(z, alive, shut, bite, sounds, style)["not too fast"]
+    z = paced(curves["opening"].curve(shares, heard, spoken, features), pace) + _WORDS_VARY * wander(frames, rng, _WORDS_HERTZ)
+    size = style.energy * float(np.exp(_SIZE_VARIES * rng.standard_normal()))
+    gap = opening_steps(z, alive, shut, bite, sounds, replace(style, energy=size))["not too fast"]
     wide = paced(curves["width"].curve(shares, heard, spoken, features), pace) * alive * WIDTH_MM * style.articulation
     wide = np.where(wide > 0, style.width, style.rounding) * wide
     rounded = _dominance(shares if belief is None else belief, ROUND) * alive * style.rounding

@@ -14,38 +14,24 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction
-from ..engine.gestures.layer import eased
+from ..engine.planning.curves import event_curves
+from ..engine.planning.manner import Manner, manner_of, Manners
+from ..engine.planning.plan import BREATH_JAW, listening, silences, speaking
+from ..engine.planning.prosody import Prosody
+from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LOOK
 from ..types import FPS
-from .prosody import Prosody
-from .teacher_manner import Manner, manner_of
-from .teacher_plan import listening, Look, Nod, Plan, Raise, silences, speaking
 
-_FINE = 4  # steps per frame in which the neck is moved
 _SWAY = ((0.16, (1.1, 2.0, 1.3)), (0.6, (0.35, 2.8, 2.0)), (1.4, (0.12, 1.2, 0.9)))  # Hz, and degrees of nod, turn and tilt
-_LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
-_IDLE_CLOCK, _PAUSE_CLOCK = 0.3, 0.04  # speed of the drift in long silence and in a pause, relative to speech
+_IDLE_CLOCK, _PAUSE_CLOCK = 0.4, 0.5  # speed of the drift in long silence and in a pause, relative to speech
 _CLOCK_EASE, _CLOCK_AHEAD = 2.5, 7  # frames
 _BREATHS_PER_SECOND, _BREATH_DEGREES = 0.26, 0.25
 _UNREST = 0.16  # movement of a resting head, degrees
 _WITH_VOICE = (0.9, 0.9)  # movement with the loudness of syllables, degrees: nod; turn and tilt
-_INHALE = 0.5  # rise of the head at an inhalation, degrees
-_SPRING = 9.0  # stiffness of the head's movement towards its target, 1/s
 _EYES_STAY = 0.95  # share of the head's turn that the eyes compensate
 _FURTHEST_LOOK = 24.0  # largest turn of an eye in its socket, degrees
 _LID_DOWN, _LID_UP = 0.005, 0.006  # lid channel per degree of lowered or raised gaze: lids follow the eyes
 _MOST_DROOP = 0.44  # largest eyeBlink value outside a blink
 _BROW_REST, _STIR = 0.04, 0.022  # brow channels between raises: mean and size of small movements
-_BREATH_JAW, _BREATH_RISE, _BREATH_FALL = 0.026, 0.22, 0.3  # radians; s
-
-
-def _damped(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
-    """[N, c] on critically damped springs of `rate` 1/s towards a target [N, c] at `hertz`, at rest on the first."""
-    a = np.exp(-rate / hertz)
-    first = target[:1]
-    moved = target - first
-    for _ in range(2):
-        moved = filters.low_pass(moved, a)
-    return moved + first
 
 
 def _drift(clock: np.ndarray, hertz: float, rng: np.random.Generator) -> np.ndarray:
@@ -65,11 +51,10 @@ def _clock(voice: Prosody, tempo: float) -> np.ndarray:
     return np.cumsum(filters.gaussian(rate, _CLOCK_EASE, mode="nearest")) / FPS * tempo
 
 
-def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.random.Generator, listens: bool) -> np.ndarray:
-    """Nod, turn and tilt of the head, degrees [T, 3]; felt [T]: strength of the mood."""
-    frames, hertz = voice.frames, FPS * _FINE
-    t, fine = np.arange(frames) / FPS, np.arange(frames * _FINE) / hertz
-    head = np.zeros((frames, 3))
+def _neck(planned: np.ndarray, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.random.Generator, listens: bool) -> np.ndarray:
+    """Nod, turn and tilt of the head, degrees [T, 3], around its planned movement [T, 3]; felt [T]: strength of the mood."""
+    frames, t = voice.frames, np.arange(voice.frames) / FPS
+    head = planned.astype(float)
     clock = _clock(voice, manner.tempo)
     for axis in range(3):
         for rate, sizes in _SWAY:
@@ -79,20 +64,6 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.
     if not listens:
         head += (manner.nods * filters.gaussian(voice.level, 1.0))[:, None] * np.array([_WITH_VOICE[0], side, 0.6 * side])
 
-    target = np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
-    for before, pose in zip(plan.poses, plan.poses[1:]):
-        target += eased((fine - pose.at) / pose.lasts)[:, None] * (pose.degrees - before.degrees)
-    gaze = np.zeros((len(fine), 2))
-    for look in plan.looks:
-        gaze[fine >= look.at] = look.follow * look.degrees
-    target[:, 1] += gaze[:, 0]
-    target[:, 0] += gaze[:, 1]
-    head += _damped(target, _SPRING * manner.tempo, hertz)[::_FINE]
-
-    for nod in plan.nods:
-        head += _stroke(nod, t)[:, None] * nod.degrees
-    for at, air in plan.breaths:  # up with it, and down again slowly
-        head[:, 0] -= air * _INHALE * (eased((t - at) / 0.4) - eased((t - at - 0.45) / 1.8))
     head[:, 0] += _BREATH_DEGREES * np.sin(2 * np.pi * (_BREATHS_PER_SECOND * t + rng.random()))
 
     head += felt[:, None] * np.array(manner.pose)
@@ -105,65 +76,38 @@ def _neck(plan: Plan, voice: Prosody, manner: Manner, felt: np.ndarray, rng: np.
     return head
 
 
-def _stroke(nod: Nod, t: np.ndarray) -> np.ndarray:
-    """Progress of a nod [T], 0 … 1."""
-    return eased((t - nod.at + nod.down) / nod.down) - eased((t - max(nod.at, nod.until)) / nod.back)
-
-
-def _bump(event: Raise, t: np.ndarray) -> np.ndarray:
-    """Height of the brows [T], 0 … 1; they rise fastest at its time."""
-    top = event.at + event.rise / 2
-    return eased((t - top + event.rise) / event.rise) - eased((t - top - event.hold) / event.fall)
-
-
-def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
-    """All raises together [T, 3], inner, outer left and outer right: they add up where they are small and give way to `most`."""
-    total = np.zeros((len(t), 3))
-    for event in events:
-        parts = np.array([1.0, event.outer * (1 + event.lean), event.outer * (1 - event.lean)])
-        total += event.height * _bump(event, t)[:, None] * parts
-    return most * np.tanh(total / most)
-
-
-def _blink(at: float, length: float, t: np.ndarray) -> np.ndarray:
-    """Closure of the lids [T]: down in a tenth of a second, shut for a frame, up in twice as long."""
-    hold = 0.045 * length
-    return eased((t - at + 0.1) / 0.1) - eased((t - at - hold) / (0.2 * length))
-
-
-def _gaze(looks: list[Look], frames: int) -> np.ndarray:
-    """Degrees [T, 2] by which the gaze in the world is turned and lowered: jumps as fast as eyes make them."""
-    t, gaze, now = np.arange(frames) / FPS, np.zeros((frames, 2)), np.zeros(2)
-    for look in looks:
-        jump = look.degrees - now
-        gaze += eased((t - look.at) / (0.021 + 0.0022 * np.linalg.norm(jump)))[:, None] * jump
-        now = look.degrees
-    return gaze
+def _inclined(manner: Manner, direction: Direction, side: float) -> Manner:
+    """A manner whose mood inclines the head to a side, and whose doubt raises the brow of that side."""
+    nod, turn, tilt = manner.pose
+    one_sided = side * manner.one_sided if direction.mood == "doubtful" else manner.one_sided
+    return replace(manner, pose=(nod, side * turn, side * tilt), one_sided=one_sided)
 
 
 def upper_face(
     voice: Prosody, direction: Direction, rng: np.random.Generator, listens: bool = False
-) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray]:
-    """({channel: [T]}, head [T, 3], eyes [T, 3], breath [T]) of the voice's speaker, or of a face that `listens` to it.
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """({channel: [T]}, head [T, 3], eyes [T, 3], breath [T], curves of events [T, EVENTS]) of the voice's speaker, or of a face that
+    `listens` to it.
 
     A channel without a side applies to both. Rotation vectors in radians; breath: opening of the jaw for air, radians.
     """
     frames, manner = voice.frames, manner_of(direction)
     t = np.arange(frames) / FPS
-    if listens:
-        manner = replace(manner, sway=_LISTENER_SWAY * manner.sway)
-    plan = (listening if listens else speaking)(voice, manner, rng)
+    how = Manners((manner,)).of_listener() if listens else Manners((manner,))
+    manner, plan = how.usual, (listening if listens else speaking)(voice, how, rng)
     # A mood varies: stronger in speech, never full or zero.
     active = filters.gaussian(voice.spoken.astype(float), 12.0, mode="nearest")
     felt = np.clip(0.68 + 0.26 * active + 0.17 * _drift(t + 1e-9, 0.13, rng), 0.3, 1.2)
 
-    head = _neck(plan, voice, manner, felt, rng, listens)
-    gaze = _gaze(plan.looks, frames)
+    events = event_curves(plan, frames, manner.tempo)
+    manner = _inclined(manner, direction, plan.side)
+    head = _neck(events[:, HEAD], voice, manner, felt, rng, listens)
+    gaze = events[:, LOOK]
     # Where a mood lowers or turns the head the eyes stay on whom they look at.
     eyes = np.stack([gaze[:, 1] - _EYES_STAY * head[:, 0], gaze[:, 0] - _EYES_STAY * head[:, 1], np.zeros(frames)], 1)
     eyes = np.clip(eyes, -_FURTHEST_LOOK, _FURTHEST_LOOK)
 
-    raised, knit = _brows(plan.raises, t, 1.0), _brows(plan.knits, t, 0.8)[:, 0]
+    raised, knit, shut = events[:, BROWS], events[:, KNIT], events[:, BLINK]
     stir = _STIR * np.stack([0.7 * _drift(t + 1e-9, 0.2, rng) + 0.5 * _drift(t + 1e-9, 0.6, rng) for _ in range(3)], 1)
     lean = float(np.clip(manner.one_sided + rng.normal(0, 0.15), -1, 1))
     left, right = 1 + 0.6 * min(0.0, lean) + 0.3 * max(0.0, lean), 1 - 0.6 * max(0.0, lean) - 0.3 * min(0.0, lean)
@@ -171,9 +115,6 @@ def upper_face(
     brows *= np.array([1.0, left, right])
     down = manner.down * felt + knit + 0.01 + 0.02 * _drift(t + 1e-9, 0.25, rng)
 
-    shut = np.zeros(frames)
-    for at, length in plan.blinks:
-        shut = np.maximum(shut, _blink(at, length, t))
     lowered = np.clip(_LID_DOWN * eyes[:, 0], -0.2, 0.3)
     droop = np.clip(manner.droop * felt + np.maximum(lowered, 0) * (1 - min(1.0, manner.wide)), 0, _MOST_DROOP)
     wide = manner.wide * felt + 0.3 * raised.mean(1) + _LID_UP * np.maximum(-eyes[:, 0], 0)
@@ -188,7 +129,4 @@ def upper_face(
         "eyeWide": np.clip(wide * (1 - shut), 0, 0.9),
         "eyeSquint": np.clip(squint, 0, 0.9),
     }
-    breath = np.zeros(frames)
-    for at, air in plan.breaths:
-        breath = np.maximum(breath, air * (eased((t - at) / _BREATH_RISE) - eased((t - at - _BREATH_RISE) / _BREATH_FALL)))
-    return channels, np.radians(head), np.radians(eyes), _BREATH_JAW * breath
+    return channels, np.radians(head), np.radians(eyes), BREATH_JAW * events[:, BREATH], events

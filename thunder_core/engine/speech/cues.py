@@ -14,7 +14,7 @@ from ...filters import highest, smooth, smoothstep
 from ...types import FPS
 from .encoder import ENCODER_RATE
 from .phones import BILABIALS, DENTALS, HIGH_VOWELS, LABIODENTALS, LOW_VOWELS, PHONES, SIBILANTS, SILENCE
-from .phrasing import quiet, runs
+from .phrasing import runs
 
 LABELS_PER_SECOND = 100
 # Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation voices and .6 83 %, with as few others
@@ -161,14 +161,3 @@ def believed_vowels(belief: np.ndarray, frames: int) -> Vowels:
 def no_vowels(frames: int) -> Vowels:
     """Those of a face that does not speak."""
     return Vowels(np.zeros(frames), np.zeros(frames))
-
-
-def stillness(belief: np.ndarray, frames: int) -> np.ndarray:
-    """Stillness of the head [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz: 1 in pauses between phrases."""
-    result = np.zeros(frames)
-    for start, end in runs(quiet(belief, frames)):
-        if start > 0 and end < frames and _SHORTEST_PAUSE <= (end - start) / FPS <= _LONGEST_PAUSE:
-            t = np.arange(max(0, start - _STILL_EASE), min(frames, end + _STILL_EASE))
-            ease = smoothstep(np.clip((_STILL_EASE + np.minimum(t - start, end - 1 - t)) / _STILL_EASE, 0, 1))
-            result[t] = np.maximum(result[t], ease)
-    return result

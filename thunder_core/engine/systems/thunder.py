@@ -10,22 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from ...channels import Columns
+from ...channels import BLINKS, BROWS, Columns, in_group
 from ...direction import DIRECTION_NAMES
 from ...errors import BadRequest
+from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LOOK
 from ...face.articulators import Articulators
 from ...face.head import Head
 from ...face.mechanics import Sounds
 from ...files import hash_of
 from ...filters import highest, smooth
-from ...progress import no_progress, Progress, share
+from ...progress import no_progress, Progress
 from ...request import DRAFT, FINAL, NORMAL
-from ...types import Motion, unpack
+from ...steps import record_plan
+from ...types import FPS, Motion, RATE, unpack
 from ..cards import unusable
 from ..diffusion import Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
-from ..gestures.making import breaths_of, doubts, layer_of, mirrored, mirrored_as
 from ..network import processors
 from ..pipeline import Part, Pipeline
+from ..planning.prosody import Prosody, prosody_of
+from ..planning.take_plan import plan_take, TakePlan
 from ..speech.cues import (
     believed_rounding,
     believed_sounds,
@@ -34,7 +37,6 @@ from ..speech.cues import (
     last_sound,
     no_vowels,
     Rounding,
-    stillness,
     unrounded,
     Vowels,
 )
@@ -45,11 +47,15 @@ from ..speech.phones import PHONES
 from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
 
-_LATE = 7  # delay of a listener's reaction, frames
+_SILENCE = 2  # seconds of silence that the encoder hears to know what a listener hears of himself
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
 _DRAFT_STEPS = 2  # steps of the distilled model in a draft: half its steps give nearly the same takes
 _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled model at each quality
+
+
+# Curves of events by the part of the face that performs them: channels and rotations of a packed motion.
+KEPT_BY = {("head",): HEAD, BROWS: [*range(len(EVENTS))[RAISED], KNIT], ("eyes",): LOOK, BLINKS: BLINK, ("jaw",): BREATH}
 
 
 def _distilled(folder: Path, device: str, whole: Denoiser) -> Denoiser | None:
@@ -85,7 +91,7 @@ class VoiceFeatures:
     shut: float64 [T] 0 … 1, required closure of the lips on m, b and p.  sounds: further articulation of jaw, lips and tongue.
     rounding: lips that come forward on oo, oh, w, r and their like.  vowels: those that open the mouth little and those that open it far.
     end: first frame after the last sound.
-    still: float64 [T] 0 … 1, stillness of the head in pauses.  accents: float64 [T] 0 … 1, stressed syllables.
+    accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the encoder's phones at 50 Hz.
     listens: the face listens instead of speaking.
     """
@@ -99,7 +105,6 @@ class VoiceFeatures:
     rounding: Rounding
     vowels: Vowels
     end: int
-    still: np.ndarray
     accents: np.ndarray
     phrasing: Phrasing
     logits: np.ndarray
@@ -132,22 +137,27 @@ class VoiceFeatures:
             self.rounding.at(slice(start, end)),
             self.vowels.at(slice(start, end)),
             min(max(self.end - start, 0), end - start),
-            self.still[start:end],
             self.accents[start:end],
             self.phrasing.part(start, end),
             self.logits[2 * start : 2 * end],
             self.listens,
         )
 
-    def unspoken(self, late: int = 0) -> VoiceFeatures:
-        """The same for a face that does not speak: no articulation, and features and accents delayed by `late` frames."""
-        nothing, nobody = np.zeros(self.frames), np.zeros_like(self.presence)
-        features = np.concatenate([self.features[:1].repeat(late, 0), self.features])[: self.frames]
-        accents = np.concatenate([np.zeros(late), self.accents])[: self.frames]
+    @cached_property
+    def prosody(self) -> Prosody:
+        """Accents, phrases and hesitations of the voice that the face speaks or listens to."""
+        return prosody_of(self.phrasing, self.features[:, -LOUDNESS], self.logits.argmax(-1))
+
+    def unspoken(self, silence: np.ndarray | None = None) -> VoiceFeatures:
+        """The same for a face that does not speak: no articulation. silence: features of it [d − LOUDNESS], if the face listens."""
+        nothing, nobody, features = np.zeros(self.frames), np.zeros_like(self.presence), self.features
+        if silence is not None:
+            features = np.concatenate([np.broadcast_to(silence, (self.frames, len(silence))), features[:, -LOUDNESS:]], 1)
+        listens = silence is not None
         return replace(
             self, features=features, presence=nobody, opening=nobody, shut=nothing, sounds=Sounds(nothing, nothing, nothing, nothing),
-            rounding=unrounded(self.frames), vowels=no_vowels(self.frames), end=self.frames, still=nothing, accents=accents,
-            phrasing=self.phrasing if late else silent(self.frames), listens=late > 0,
+            rounding=unrounded(self.frames), vowels=no_vowels(self.frames), end=self.frames, accents=self.accents if listens else nothing,
+            phrasing=self.phrasing if listens else silent(self.frames), listens=listens,
         )  # fmt: skip
 
 
@@ -198,7 +208,7 @@ class Thunder:
         return VoiceFeatures(
             features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
             believed_sounds(belief, present), believed_rounding(belief, frames), believed_vowels(belief, frames),
-            last_sound(belief, frames), stillness(belief, frames), accent_curve(marks.accents, frames), marks, logits,
+            last_sound(belief, frames), accent_curve(marks.accents, frames), marks, logits,
         )  # fmt: skip
 
     @staticmethod
@@ -215,13 +225,16 @@ class Thunder:
             rounding=believed_rounding(belief, frames), vowels=believed_vowels(belief, frames),
         )  # fmt: skip
 
-    @staticmethod
-    def overhear(voice: VoiceFeatures) -> VoiceFeatures:
-        """Features for a face that listens to a voice: the speaker's movement without speech, weaker and _LATE frames later.
+    def overhear(self, voice: VoiceFeatures) -> VoiceFeatures:
+        """Features for a face that listens to a voice: silence of its own, with the other's loudness, accents and phrases."""
+        return voice.unspoken(self._silence)
 
-        Weights trained on listeners hardly react to a voice given only by its loudness (`research/listeners.py`).
-        """
-        return voice.unspoken(_LATE)
+    @cached_property
+    def _silence(self) -> np.ndarray:
+        """What the encoder hears in silence, float32 [d − LOUDNESS]."""
+        quiet = np.zeros(_SILENCE * RATE, np.float32)
+        frames = _SILENCE * int(FPS)
+        return speech_features(*(self.feature_encoder or self.encoder).analyse(quiet), quiet, frames)[frames // 2, :-LOUDNESS]
 
     def perform(  # noqa: PLR0913 (what one request says)
         self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Progress,
@@ -245,25 +258,13 @@ class Thunder:
             return None if styles is None else styles[i]
 
         drawn_by = [(seed, 0.0) for seed in seeds] if drawn_by is None else drawn_by
-        turned = [self._turned(seed, style_of(i), kept) for i, (seed, _) in enumerate(drawn_by)]
-        if kept is not None and len(set(turned)) > 1:  # each side goes on from what is kept as its own mirror image has it
-            made: dict[int, Motion] = {}
-            for side in (False, True):
-                some = [i for i, is_turned in enumerate(turned) if is_turned == side]
-                own_styles = None if styles is None else [styles[i] for i in some]
-                by = [drawn_by[i] for i in some]
-                heard_by = None if hears is None else [hears[j] for j in some]
-                tell = share(progress, len(made) / len(seeds), (len(made) + len(some)) / len(seeds))
-                whose = [seeds[i] for i in some]
-                motions = self.perform(voice, whose, effort, guidance, tell, kept, guide, own_styles, by, like, heard_by)
-                made |= dict(zip(some, motions))
-            return [made[i] for i in range(len(seeds))]
+        plans = [self.plan(voice, *drawn_by[i], style_of(i)) for i in range(len(seeds))]
+        events = self._events(plans, kept)
         frames, drawn = len(voice.features), []
         voices = [voice] * len(seeds) if hears is None else hears
         fixed = None
         if kept is not None:
-            mask, values = self._reflected(kept) if any(turned) else (kept.mask, kept.values)
-            fixed = Inpainting(mask, self.denoiser.standardise(values))
+            fixed = Inpainting(kept.mask, self.denoiser.standardise(kept.values))
         directed = styles is not None or not self.knows_styles
         plain = directed and guidance == 1.0 and kept is None and guide is None
         denoiser, steps = self.way(effort, plain)
@@ -280,42 +281,39 @@ class Thunder:
             those = slice(at["before"], at["before"] + len(x))
             style = None if played is None else _over(played[those], a, b)
             audio = _audio(voices[those], a, b)
-            x0 = denoiser.estimate(x, step, audio, style=style)
+            planned = None if events is None else events[those, a:b]
+            x0 = denoiser.estimate(x, step, audio, False, style, planned)
             if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, audio, True, style)
+                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, audio, True, style, planned)
             return x0 if guide is None else guide(x0, a, b)
 
         for start in range(0, len(seeds), _BATCH):
             some = seeds[start : start + _BATCH]
             at.update(before=start, takes=len(some))
             noise = seeded_noise(some, frames, self.denoiser.config.motion, like)
-            noise = self.denoiser.first_noise(noise, None if played is None else played[start : start + len(some)])
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
             for i, m in enumerate(self.denoiser.restore(x), start):
-                style = style_of(i)
-                layer = layer_of(voice.phrasing, *drawn_by[i], style, voice.listens, turned[i])
-                part = Part(style, layer, None, kept, turned[i], self._brows_too(kept, style))
-                drawn.append(self._motion(m, voices[i], part))
+                record_plan(plans[i].happening)
+                drawn.append(self._motion(m, voices[i], Part(style_of(i), plans[i], kept)))
         return drawn
 
-    def _turned(self, seed: int, style: np.ndarray | None, kept: Inpainting | None) -> bool:
-        """Whether a seed's take is the mirror image of what the model makes in a style: as a head that is kept, if its side can be seen."""
-        if kept is not None:
-            columns = self.columns.head
-            as_kept = mirrored_as(kept.values[:, columns], kept.mask[:, columns].any(1), style)
-            if as_kept is not None:
-                return as_kept
-        return mirrored(seed, style)
-
     @staticmethod
-    def _brows_too(kept: Inpainting | None, style: np.ndarray | None) -> bool:
-        """Whether the brows of a take are mirrored with its head: beside kept ones, whatever the take's style."""
-        return kept is not None or (style is not None and doubts(style))
+    def plan(voice: VoiceFeatures, seed: int, spread: float, style: np.ndarray | None) -> TakePlan:
+        """What the take of a seed plans."""
+        return plan_take(voice.prosody, voice.phrasing, seed, spread, style, voice.listens)
 
-    def _reflected(self, kept: Inpainting) -> tuple[np.ndarray, np.ndarray]:
-        """Mask and values of what is kept, mirrored."""
-        return self.pipeline.mirror.places(kept.mask, True), self.pipeline.mirror(kept.values, True)
+    def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray | None:
+        """The curves of plans [B, T, EVENTS], None for weights that know none. Nothing is planned where something is kept."""
+        if not self.denoiser.config.events:
+            return None
+        events = np.stack([plan.events for plan in plans])
+        if kept is not None:
+            names = (*self.channel_names, *("jaw",) * 3, *("head",) * 3, *("eyes",) * 3)
+            for group, curves in KEPT_BY.items():
+                held = kept.mask[:, in_group(names, group)].any(1)
+                events[:, held, curves] = 0.0
+        return events
 
     def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
         """The model for sampling, and its steps. plain: in a style, without guidance and without kept parts.
@@ -334,22 +332,26 @@ class Thunder:
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
         one step, about the mean of all its performances in that direction. Head, eyes and brows are as the model has them.
 
-        seeds: of each, if it is to draw the breaths of that seed's take.  hears: as of `perform`.
+        seeds: of each, if it is to plan what that seed's take does.  hears: as of `perform`.
         """
         voices = hears or [voice] * len(readings)
-        noise, result = self.denoiser.first_noise(seeded_noise([0], voice.frames, self.denoiser.config.motion)), []
+        noise, result = seeded_noise([0], voice.frames, self.denoiser.config.motion), []
+        plans = [self.plan(voice, seed, 0.0, np.atleast_2d(each)) for seed, each in zip(seeds, readings)]
+        events = self._events(plans) if plans else None
         for start in range(0, len(readings), _BATCH):
             some = np.stack([np.atleast_2d(reading) for reading in readings[start : start + _BATCH]]).astype(np.float32)
             style, those = some if self.knows_styles else None, voices[start : start + _BATCH]
+            planned = None if events is None else events[start : start + _BATCH]
 
-            def denoise(x: np.ndarray, step: int, a: int, b: int, style=style, those=those) -> np.ndarray:
-                return self.denoiser.estimate(x, step, _audio(those, a, b), style=_over(style, a, b))
+            def denoise(x: np.ndarray, step: int, a: int, b: int, style=style, those=those, planned=planned) -> np.ndarray:
+                return self.denoiser.estimate(
+                    x, step, _audio(those, a, b), False, _over(style, a, b), None if planned is None else planned[:, a:b]
+                )
 
             x = in_windows(denoise, voice.frames)(np.broadcast_to(noise, (len(some), *noise.shape[1:])), STEPS - 1)
             asked = [reading if self.knows_styles else None for reading in some]
             for i, (m, one) in enumerate(zip(self.denoiser.restore(x), asked), start):
-                breaths = breaths_of(voice.phrasing, seeds[i]) if seeds and not voice.listens else None
-                result.append(self._motion(m, voices[i], Part(one, breaths=breaths, acts=False)))
+                result.append(self._motion(m, voices[i], Part(one, plans[i] if plans else None, acts=False)))
         return result
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:

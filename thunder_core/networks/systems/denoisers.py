@@ -84,8 +84,6 @@ def sample_denoised(
         return x0.cpu().numpy()
 
     noise = seeded_noise(seeds, frames, network.config.motion)
-    if hasattr(network, "first_noise"):  # of weights that perform in Blender: shifted, so that faces blink
-        noise = network.first_noise(torch.from_numpy(noise).to(device)).cpu().numpy()
     whole = in_windows(denoise, frames)
 
     def count(fraction: float, _: str = "") -> None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Plans the upper face's events: nods, poses, raised and knit brows, looks, blinks and breaths of a speaker or listener.
 
-Plans are lists of events in seconds and degrees; `teacher_upper_face` moves the face by them. A speaker marks accents, looks
-away while thinking and comes back, blinks where phrases end; a listener answers the other's accents and phrase ends.
+Plans are lists of events in seconds and degrees; `curves` makes curves of them. The teacher performs them, and the diffusion model, which
+learned from it, performs those of a take. A speaker marks accents, looks away while thinking and comes back, blinks where phrases end; a
+listener answers the other's accents and phrase ends.
 """
 
 from __future__ import annotations
@@ -11,15 +12,22 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .manner import Manner, Manners
 from .prosody import Prosody
-from .teacher_manner import Manner
 
 BLINKS_PER_MINUTE = 20.5
+BREATH_JAW = 0.026  # opening of the jaw at a deep inhalation, radians
 _BLINK_SPREAD = 0.6  # standard deviation of the log interval between blinks
 _BLINK_APART = 0.55  # least interval between blinks, s
 _BLINK_DRAWN = 0.6  # a blink moves to a better moment within this many s of its planned time
 _LONG = 2.0  # silence after which a face is idle, s
 _LARGEST_NOD = 10.0  # degrees
+_OFF_ACCENTS = 0.35  # gestures a second of speech at any time: of 13 measured people's hardly more are on accents than by chance
+_NODS, _RAISES = (0.35, 0.4), (0.2, 0.4)  # shares of the weakest accents that head and brows mark, and their increase up to the strongest
+_LATE_GESTURE = 0.07  # standard deviation of a gesture's time around its accent, s
+_PAUSE_BLINKS = 0.35  # share of pauses with a blink besides those that come anyway
+_SIDED = 0.5  # strength of contempt from which a face keeps to its side
+_LOUDEST = (-0.2, 0.12)  # time around a phrase's strongest accent in which no blink begins, s
 _AWAY = (9.0, 3.0)  # mean and standard deviation of a gaze aversion, degrees
 _POSE, _HOME = np.array([1.2, 3.4, 2.2]), np.array([0.8, 1.4, 1.2])  # deviations of head poses, and of a performance's mean pose, degrees
 
@@ -74,8 +82,9 @@ class Pose:
 
 @dataclass
 class Plan:
-    """Everything an upper face does; each list in order of time."""
+    """Everything an upper face does; each list in order of time. side: to which a mood inclines it, −1 or 1 (the left)."""
 
+    side: float = 1.0
     poses: list[Pose] = field(default_factory=list)
     nods: list[Nod] = field(default_factory=list)
     raises: list[Raise] = field(default_factory=list)
@@ -91,78 +100,102 @@ def silences(voice: Prosody, longer: float = 0.0) -> list[tuple[float, float]]:
     return [(a, b) for a, b in zip(edges[::2], edges[1::2]) if b - a > longer]
 
 
+def _child(rng: np.random.Generator) -> np.random.Generator:
+    """A generator for one event or part, so that what a slider changes in it moves no other."""
+    return np.random.default_rng(rng.integers(1 << 63))
+
+
 def _about(rng: np.random.Generator, spread: float) -> float:
     return float(np.exp(rng.normal(0.0, spread)))
 
 
-def speaking(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
+def _side(how: Manners, rng: np.random.Generator) -> float:
+    """The side to which a face inclines: either, but in contempt that of its smile."""
+    drawn = float(rng.choice([-1.0, 1.0]))
+    return drawn if abs(how.usual.side) < _SIDED else float(np.sign(how.usual.side))
+
+
+def speaking(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
     """The plan for the speaker of a voice; without speech, for an idle face."""
-    plan = Plan()
-    home = rng.normal(0, _HOME) * manner.sway
-    _mark_accents(plan, voice, manner, rng)
-    _take_poses(plan, voice, home, manner, rng)
-    _hold_brows(plan, voice, manner, rng)
-    _look(plan, voice, manner, rng)
+    plan = Plan(_side(how, rng))
+    home = rng.normal(0, _HOME) * how.at(0.0).sway
+    _mark_accents(plan, voice, how, _child(rng))
+    _take_poses(plan, voice, home, how, _child(rng))
+    _hold_brows(plan, voice, how, _child(rng))
+    _look(plan, voice, how, _child(rng))
     for start, end in silences(voice, longer=_LONG):
-        _idle(plan, start, end, home, manner, rng)
+        _idle(plan, start, end, home, how, _child(rng))
     before = 0.0
     for start, end in voice.phrases:
         if start - before >= 0.3 and rng.random() < 0.9:
             at = max(0.0, start - min(0.42, 0.85 * (start - before)) - rng.uniform(0, 0.04))
             plan.breaths.append((at, rng.uniform(0.4, 1.0)))
         before = end
-    return _finished(plan, voice, [end for _, end in voice.phrases], manner, rng)
+    return _finished(plan, voice, [end for _, end in voice.phrases], how, rng)
 
 
-def listening(voice: Prosody, manner: Manner, rng: np.random.Generator) -> Plan:
+def listening(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
     """The plan for a listener: nods and brows answer the voice's accents and phrase ends with a delay."""
-    plan = Plan()
-    home = rng.normal(0, _HOME) * manner.sway + [0.0, 0.0, rng.normal(0, 1.5)]
+    plan = Plan(_side(how, rng))
+    home = rng.normal(0, _HOME) * how.at(0.0).sway + [0.0, 0.0, rng.normal(0, 1.5)]
     plan.poses.append(Pose(-9.0, home, 1.0))
     for start, end in voice.phrases:
-        late = float(np.clip(rng.normal(0.3, 0.1), 0.1, 0.6))
-        if end - start > 0.5 and rng.random() < 0.75 * manner.nods**0.5:  # one to three nods that die away
-            size, at = manner.nods * rng.uniform(2.0, 4.5), end + late
-            for _ in range(rng.integers(1, 4)):
-                down = rng.uniform(0.16, 0.22) / manner.tempo
-                plan.nods.append(Nod(at, np.array([size, 0.2 * rng.normal(), 0.2 * rng.normal()]), down, 1.3 * down, at))
+        own = _child(rng)
+        manner = how.at(end)
+        late = float(np.clip(own.normal(0.3, 0.1), 0.1, 0.6))
+        if end - start > 0.5 and own.random() < 0.75 * manner.nods**0.5:  # one to three nods that die away
+            size, at = manner.nods * own.uniform(2.0, 4.5), end + late
+            for _ in range(own.integers(1, 4)):
+                down = own.uniform(0.16, 0.22) / manner.tempo
+                plan.nods.append(Nod(at, np.array([size, 0.2 * own.normal(), 0.2 * own.normal()]), down, 1.3 * down, at))
                 at, size = at + 2.2 * down, 0.62 * size
-        if rng.random() < 0.35:
-            plan.poses.append(Pose(end + late, home + rng.normal(0, 0.8 * _POSE) * manner.sway, rng.uniform(0.7, 1.3) / manner.tempo))
-        if rng.random() < 0.3 * manner.looks and end - start > 1.2:
-            _leave(plan, start + 0.4 * (end - start), end + late, 0.15, manner, rng)
+        if own.random() < 0.35:
+            plan.poses.append(Pose(end + late, home + own.normal(0, 0.8 * _POSE) * manner.sway, own.uniform(0.7, 1.3) / manner.tempo))
+        if own.random() < 0.3 * manner.looks and end - start > 1.2:
+            _leave(plan, start + 0.4 * (end - start), end + late, 0.15, manner, own)
     for t, w in zip(voice.accents, voice.weights):
-        late = float(np.clip(rng.normal(0.28, 0.07), 0.12, 0.5))
-        if rng.random() < (0.1 + 0.4 * w) * manner.raises**0.5:
-            plan.raises.append(_raise(t + late, manner.raises * (0.12 + 0.2 * w), manner, rng))
-        if rng.random() < 0.22 * w * manner.nods:
-            down = rng.uniform(0.15, 0.2) / manner.tempo
-            plan.nods.append(Nod(t + late, np.array([manner.nods * rng.uniform(1.0, 2.2), 0, 0]), down, 1.4 * down, t + late))
+        own = _child(rng)
+        manner = how.at(t)
+        late = float(np.clip(own.normal(0.28, 0.07), 0.12, 0.5))
+        if own.random() < (0.1 + 0.4 * w) * manner.raises**0.5:
+            plan.raises.append(_raise(t + late, manner.raises * (0.12 + 0.2 * w), manner, own))
+        if own.random() < 0.22 * w * manner.nods:
+            down = own.uniform(0.15, 0.2) / manner.tempo
+            plan.nods.append(Nod(t + late, np.array([manner.nods * own.uniform(1.0, 2.2), 0, 0]), down, 1.4 * down, t + late))
     for start, end in silences(voice, longer=_LONG):
-        _idle(plan, start, end, home, manner, rng)
-    return _finished(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], manner, rng)
+        _idle(plan, start, end, home, how, _child(rng))
+    return _finished(plan, voice, [end + rng.uniform(0.1, 0.5) for _, end in voice.phrases], how, rng)
 
 
-def _mark_accents(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
+def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """Nods, raised and knit brows on accents; which of them a reading marks differs."""
     lively = _about(rng, 0.3)
-    for t, w in zip(voice.accents, voice.weights):
+    moments = list(zip(voice.accents.tolist(), voice.weights.tolist()))
+    for start, end in voice.phrases:
+        at = start + rng.exponential(1 / _OFF_ACCENTS)
+        while at < end:
+            moments.append((at, float(rng.uniform(0, 0.6))))
+            at += rng.exponential(1 / _OFF_ACCENTS)
+    for t, w in sorted(moments):
+        own = _child(rng)
+        manner = how.at(t)
         start, end = next(((a, b) for a, b in voice.phrases if b >= t), (0.0, voice.seconds))
-        nods = rng.random() < (0.6 + 0.4 * w) * min(1.3, manner.nods**0.4)
+        t += _LATE_GESTURE * own.standard_normal()
+        nods = own.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:
-            turned = _gesture(min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(rng, 0.35)), manner, rng)
+            turned = _gesture(min(_LARGEST_NOD, lively * manner.nods * (2.6 + 4.8 * w) * _about(own, 0.35)), manner, own)
             slower = (0.75 + 0.06 * float(np.linalg.norm(turned))) / manner.tempo  # the further, the longer
-            down, back = slower * rng.uniform(0.15, 0.21), slower * rng.uniform(0.26, 0.55)
+            down, back = slower * own.uniform(0.15, 0.21), slower * own.uniform(0.26, 0.55)
             after = min((s for s, _ in voice.phrases if s > t), default=None)
-            at = max(start + down, min(end - 0.06, t + rng.uniform(-0.01, 0.05)))  # within its phrase
+            at = max(start + down, min(end - 0.06, t + own.uniform(-0.01, 0.05)))  # within its phrase
             if at + 0.06 + back > end:  # a gesture at a phrase's end is held until the next, or relaxes slowly
                 plan.nods.append(Nod(at, 0.6 * turned, down, 2.2 * back, at + 2.5 if after is None else after - 0.05))
             else:
-                plan.nods.append(Nod(at, turned, down, back, at + rng.uniform(0, 0.06)))
-        if rng.random() < (0.28 + 0.5 * w) * min(1.3, manner.raises**0.5) * (1.2 if nods else 0.8):
-            plan.raises.append(_raise(t - 0.03, lively * manner.raises * (0.092 + 0.155 * w), manner, rng))
-        if rng.random() < manner.knits:
-            plan.knits.append(_raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, rng))
+                plan.nods.append(Nod(at, turned, down, back, at + own.uniform(0, 0.06)))
+        if own.random() < (_RAISES[0] + _RAISES[1] * w) * min(1.3, manner.raises**0.5) * (1.2 if nods else 0.8):
+            plan.raises.append(_raise(t - 0.03, lively * manner.raises * (0.085 + 0.145 * w), manner, own))
+        if own.random() < manner.knits:
+            plan.knits.append(_raise(t - 0.03, min(1.0, manner.knits) * (0.15 + 0.3 * w), manner, own))
 
 
 def _raise(at: float, height: float, manner: Manner, rng: np.random.Generator) -> Raise:
@@ -183,28 +216,33 @@ def _gesture(size: float, manner: Manner, rng: np.random.Generator) -> np.ndarra
     return size * np.array(shares)
 
 
-def _take_poses(plan: Plan, voice: Prosody, home: np.ndarray, manner: Manner, rng: np.random.Generator) -> None:
+def _take_poses(plan: Plan, voice: Prosody, home: np.ndarray, how: Manners, rng: np.random.Generator) -> None:
     """A pose for most phrases, taken as it starts, and another at an accent within a long one."""
-    plan.poses.append(Pose(-9.0, home + rng.normal(0, _POSE) * manner.sway, 1.0))
+    plan.poses.append(Pose(-9.0, home + rng.normal(0, _POSE) * how.at(0.0).sway, 1.0))
     for start, end in voice.phrases:
-        if start > 0.1 and end - start > 0.9 and rng.random() < 0.8:  # a short phrase is over before a head has turned
-            lasts = min(rng.uniform(0.5, 1.0) / manner.tempo, end - start - 0.4)
-            plan.poses.append(Pose(start - 0.1, home + rng.normal(0, _POSE) * manner.sway, lasts))
-        at = start + rng.uniform(1.0, 2.6)
+        own = _child(rng)
+        manner = how.at(start)
+        if start > 0.1 and end - start > 0.9 and own.random() < 0.8:  # a short phrase is over before a head has turned
+            lasts = min(own.uniform(0.5, 1.0) / manner.tempo, end - start - 0.4)
+            plan.poses.append(Pose(start - 0.1, home + own.normal(0, _POSE) * manner.sway, lasts))
+        at = start + own.uniform(1.0, 2.6)
         while at < end - 1.3:
-            lasts = rng.uniform(0.4, 0.8) / manner.tempo
-            plan.poses.append(Pose(at, home + rng.normal(0, _POSE) * manner.sway, lasts))
-            at += lasts + rng.uniform(0.6, 2.4)
+            manner = how.at(at)
+            lasts = own.uniform(0.4, 0.8) / manner.tempo
+            plan.poses.append(Pose(at, home + own.normal(0, _POSE) * manner.sway, lasts))
+            at += lasts + own.uniform(0.6, 2.4)
 
 
-def _hold_brows(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
+def _hold_brows(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """Brows that stay up over a phrase, and that knit while somebody thinks."""
     for start, end in voice.phrases:
-        if end - start > 0.8 and rng.random() < 0.22 * min(2.0, manner.raises):
+        own = _child(rng)
+        manner = how.at(start)
+        if end - start > 0.8 and own.random() < 0.22 * min(2.0, manner.raises):
             first = next((t for t in voice.accents if start <= t < end), start)
-            held = max(0.3, rng.uniform(0.5, 1.0) * (end - first))
+            held = max(0.3, own.uniform(0.5, 1.0) * (end - first))
             plan.raises.append(
-                Raise(first - 0.03, manner.raises * rng.uniform(0.05, 0.14), 0.2 / manner.tempo, held, rng.uniform(0.5, 1.0))
+                Raise(first - 0.03, manner.raises * own.uniform(0.05, 0.14), 0.2 / manner.tempo, held, own.uniform(0.5, 1.0))
             )
     for start, end in voice.pauses:
         if rng.random() < 0.35:
@@ -223,34 +261,37 @@ def _leave(plan: Plan, away: float, back: float, follow: float, manner: Manner, 
     plan.looks.append(Look(back, rng.normal(0, (0.8, 0.5)), follow))
 
 
-def _look(plan: Plan, voice: Prosody, manner: Manner, rng: np.random.Generator) -> None:
+def _look(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """The gaze leaves at hesitations and while a phrase is planned, and returns during the phrase or at its end."""
-    often, free = min(1.6, manner.looks), 0.0  # end of the last look away, s
+    free = 0.0  # end of the last look away, s
     for (start, end), (a, b) in zip([*voice.pauses, (voice.seconds, voice.seconds)], voice.phrases):
-        if a > 0.1 and rng.random() < 0.2 * often and a > free:  # as a phrase begins
-            back = min(b, a + rng.uniform(0.4, 1.1) * manner.linger)
-            _leave(plan, a - rng.uniform(0.0, 0.15), back, 0.2, manner, rng)
+        own = _child(rng)
+        manner = how.at(a)
+        often = min(1.6, manner.looks)
+        if a > 0.1 and own.random() < 0.2 * often and a > free:  # as a phrase begins
+            back = min(b, a + own.uniform(0.4, 1.1) * manner.linger)
+            _leave(plan, a - own.uniform(0.0, 0.15), back, 0.2, manner, own)
             free = back
         for t in (t for t in voice.hesitations if a <= t < b and t > free):
-            if rng.random() < 0.5 * often:
-                back = min(b, t + rng.uniform(0.5, 1.0) * manner.linger)
-                _leave(plan, t + rng.uniform(0.05, 0.15), back, 0.2, manner, rng)
+            if own.random() < 0.5 * often:
+                back = min(b, t + own.uniform(0.5, 1.0) * manner.linger)
+                _leave(plan, t + own.uniform(0.05, 0.15), back, 0.2, manner, own)
                 free = back
-        t = a + rng.exponential(20.0 / often)
+        t = a + own.exponential(20.0 / often)
         while t < b - 0.8:  # now and then, without an audible reason
             if t > free:
-                free = min(b, t + rng.uniform(0.4, 0.9) * manner.linger)
-                _leave(plan, t, free, 0.2, manner, rng)
-            t += rng.exponential(20.0 / often) + 0.8
-        if end > start and b > free and rng.random() < 0.6 * often:  # in the pause behind it
-            away = b + rng.uniform(-0.08, 0.15)
-            free = min(end + rng.uniform(-0.1, 0.2), away + 2.2 * manner.linger)
-            _leave(plan, away, max(away + 0.25, free), 0.05, manner, rng)
+                free = min(b, t + own.uniform(0.4, 0.9) * manner.linger)
+                _leave(plan, t, free, 0.2, manner, own)
+            t += own.exponential(20.0 / often) + 0.8
+        if end > start and b > free and own.random() < 0.6 * often:  # in the pause behind it
+            away = b + own.uniform(-0.08, 0.15)
+            free = min(end + own.uniform(-0.1, 0.2), away + 2.2 * manner.linger)
+            _leave(plan, away, max(away + 0.25, free), 0.05, manner, own)
 
 
-def _idle(plan: Plan, start: float, end: float, home: np.ndarray, manner: Manner, rng: np.random.Generator) -> None:
+def _idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, rng: np.random.Generator) -> None:
     """A long silence: the head comes to rest slowly and shifts now and then, eyes wander and come back, brows stir."""
-    at, first = start + rng.uniform(0.8, 1.5), True
+    manner, at, first = how.at((start + end) / 2), start + rng.uniform(0.8, 1.5), True
     while at < end - 1.0:
         lasts = rng.uniform(1.6, 2.8) / manner.tempo if first else rng.uniform(0.9, 1.8) / manner.tempo
         plan.poses.append(Pose(at, home + rng.normal(0, 0.75 * _POSE) * manner.sway, min(lasts, end - at)))
@@ -266,28 +307,44 @@ def _idle(plan: Plan, start: float, end: float, home: np.ndarray, manner: Manner
         at += rng.exponential(5.0) + 1.0
 
 
-def _finished(plan: Plan, voice: Prosody, moments: list[float], manner: Manner, rng: np.random.Generator) -> Plan:
+def _finished(plan: Plan, voice: Prosody, moments: list[float], how: Manners, rng: np.random.Generator) -> Plan:
     """The plan in order of time, with small looks between the large ones and blinks at good moments."""
     plan.looks.sort(key=lambda look: look.at)
     small, at, large = [], 0.0, [look.at for look in plan.looks]
+    strongest = [
+        max((w, t) for t, w in zip(voice.accents, voice.weights) if a <= t < b)[1]
+        for a, b in voice.phrases
+        if ((voice.accents >= a) & (voice.accents < b)).any()
+    ]
     centre = Look(-9.0, np.zeros(2), 0.0)
     while at < voice.seconds:  # points of the gaze's target, one after another
-        at += 0.25 + rng.lognormal(-0.35, 0.5) / manner.restless
+        at += 0.25 + rng.lognormal(-0.35, 0.5) / how.at(at).restless
         resting = max((look for look in plan.looks if look.at <= at), key=lambda look: look.at, default=centre)
         if all(abs(at - t) > 0.25 for t in large):
             small.append(Look(at, resting.degrees + rng.normal(0, (0.75, 0.5)), resting.follow))
     shifted = [look.at for look in plan.looks]
     plan.looks = sorted([*plan.looks, *small], key=lambda look: look.at)
     good = sorted([*(t + rng.normal(0.06, 0.05) for t in moments), *(t + 0.02 for t in shifted)])
-    every = 60.0 / (BLINKS_PER_MINUTE * manner.blinks * _about(rng, 0.12))
-    centre_of = np.log(every) - _BLINK_SPREAD**2 / 2
-    at, last = float(rng.uniform(0, 1)) * rng.lognormal(centre_of, _BLINK_SPREAD), -9.0
+    often = BLINKS_PER_MINUTE * _about(rng, 0.12)
+
+    def interval(at: float) -> float:
+        """Seconds from a blink to the next."""
+        return rng.lognormal(np.log(60.0 / (often * how.at(at).blinks)) - _BLINK_SPREAD**2 / 2, _BLINK_SPREAD)
+
+    at, last = float(rng.uniform(0, 1)) * interval(0.0), -9.0
     while at < voice.seconds + _BLINK_DRAWN:
         near = [t for t in good if abs(t - at) < _BLINK_DRAWN and t - last > _BLINK_APART]
         when = min(near, key=lambda t: abs(t - at)) if near and rng.random() < 0.85 else max(at, last + _BLINK_APART)
-        plan.blinks.append((when, manner.blink_length * _about(rng, 0.15)))
+        if any(_LOUDEST[0] < when - t < _LOUDEST[1] for t in strongest):  # people rarely shut their eyes on what they say loudest
+            when += _LOUDEST[1] - _LOUDEST[0]
+        plan.blinks.append((when, how.at(when).blink_length * _about(rng, 0.15)))
         last = when
-        at = max(at, when) + max(0.3, rng.lognormal(centre_of, _BLINK_SPREAD))
+        at = max(at, when) + max(0.3, interval(when))
+    for start, end in voice.pauses:
+        at = rng.uniform(start, end)
+        if rng.random() < _PAUSE_BLINKS and all(abs(at - other) > _BLINK_APART for other, _ in plan.blinks):
+            plan.blinks.append((at, how.at(at).blink_length * _about(rng, 0.15)))
+    plan.blinks.sort()
     for events in (plan.poses, plan.nods, plan.raises, plan.knits):
         events.sort(key=lambda event: event.at)
     return plan

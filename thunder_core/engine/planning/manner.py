@@ -5,7 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
-from ..direction import Direction, HABITS, Habits, NEUTRAL
+import numpy as np
+
+from ...direction import Direction, HABITS, Habits, NEUTRAL
+from ...types import FPS
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class Manner:
     long), restless (how often it moves where it is), blinks, blink_length.  Channel values at full mood, which varies over time: inner,
     outer, down, wide, squint, droop.  knits: brows drawn together on accents, 0 … 1.  upward: share of accents on which the head jerks up.
     one_sided: −1 … 1, surplus of the left brow.  pose: degrees that the head nods, turns and tilts on average.  aside: degrees that
-    the gaze turns and lowers where it leaves.  tremble, shake: degrees of quick trembling and of slow shaking of the head.
+    the gaze turns and lowers where it leaves.  side: to which the face inclines, −1 or 1 (the left), 0:
+    either.  tremble, shake: degrees of quick trembling and of slow shaking of the head.
     """
 
     tempo: float = 1.0
@@ -39,6 +43,7 @@ class Manner:
     one_sided: float = 0.0
     pose: tuple[float, float, float] = (0.0, 0.0, 0.0)
     aside: tuple[float, float] = (0.0, 0.0)
+    side: float = 0.0
     tremble: float = 0.0
     shake: float = 0.0
 
@@ -64,7 +69,7 @@ _MOODS = {
     "disgusted": Manner(down=0.62, squint=0.65, knits=0.5, upward=0.3, pose=(-3.0, 4.0, 1.5), aside=(6.0, 3.0),
                         shake=0.8),
     "contemptuous": Manner(linger=1.3, restless=0.6, blinks=0.8, blink_length=1.3, outer=0.45, droop=0.28,
-                           upward=0.3, pose=(-5.0, 2.0, 3.0), aside=(7.0, 2.0)),
+                           upward=0.3, pose=(-5.0, 2.0, 3.0), aside=(7.0, 2.0), side=1.0),
     "doubtful": Manner(linger=1.2, outer=0.45, down=0.3, squint=0.3, pose=(0.5, 0.0, -6.0),
                        aside=(5.0, -4.0), shake=1.6),
     "bored": Manner(linger=2.2, restless=0.5, blinks=0.9, blink_length=1.7, droop=0.4,
@@ -97,5 +102,45 @@ def manner_of(direction: Direction) -> Manner:
         knits=made.knits + 0.3 * frown,
         squint=made.squint + 0.12 * max(0.0, style.smile) + 0.06 * frown,
         one_sided=made.one_sided + 0.6 * style.asymmetry,
+        # Doubt raises the brow of the side that moves more, where one does.
+        side=-min(1.0, max(-1.0, 2 * style.asymmetry)) if direction.mood == "doubtful" else made.side,
     )
     return replace(made, **{name: max(0.0, getattr(made, name)) for name in _HELD})
+
+
+_LISTENER_SWAY = 0.4  # a listener's sway relative to a speaker's
+_EVERY, _AROUND = 1.0, 1.5  # seconds from one manner of a changing direction to the next, and to either side that each averages
+
+
+@dataclass(frozen=True)
+class Manners:
+    """The manners of one performance, every _EVERY seconds; one where its direction does not change."""
+
+    rows: tuple[Manner, ...]
+
+    @classmethod
+    def of(cls, direction: Direction) -> Manners:
+        """Those of a direction that stays."""
+        return cls((manner_of(direction),))
+
+    @classmethod
+    def of_styles(cls, styles: np.ndarray) -> Manners:
+        """Those of a direction over a line, [1 or T, DIRECTION_NAMES]: stressed words are averaged out, a mood that comes is not."""
+        if len(styles) == 1 or (styles == styles[0]).all():
+            return cls.of(Direction.of_vector(styles[0]))
+        starts = np.arange(0, len(styles), _EVERY * FPS)
+        around = (styles[max(0, int(at - _AROUND * FPS)) : int(at + _AROUND * FPS) + 1].mean(0) for at in starts)
+        return cls(tuple(manner_of(Direction.of_vector(each)) for each in around))
+
+    def of_listener(self) -> Manners:
+        """The same of somebody who listens: the head moves less."""
+        return Manners(tuple(replace(each, sway=_LISTENER_SWAY * each.sway) for each in self.rows))
+
+    def at(self, seconds: float) -> Manner:
+        """The manner at a time; beyond the line that of its end."""
+        return self.rows[min(max(0, int(seconds / _EVERY)), len(self.rows) - 1)]
+
+    @property
+    def usual(self) -> Manner:
+        """That in the middle of the line."""
+        return self.rows[len(self.rows) // 2]

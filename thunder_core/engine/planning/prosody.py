@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Prosody of a voice: its accents, phrases, pauses and pitch, at animation frames.
 
-The teacher derives movements of brows, head, lids and eyes from it, and the measures of habits compare movements with it.
+Plans of events are drawn from it, and the measures of habits compare movements with it.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .. import filters
-from ..engine.speech.cues import LABELS_PER_SECOND, segments
-from ..engine.speech.mel import level
-from ..engine.speech.phones import SILENCE
-from ..engine.speech.pitch import track
-from ..types import FPS
+from ... import filters
+from ...types import FPS
+from ..speech.cues import LABELS_PER_SECOND, segments
+from ..speech.encoder import ENCODER_RATE
+from ..speech.mel import level
+from ..speech.phones import SILENCE
+from ..speech.phrasing import Phrasing
+from ..speech.pitch import track
 
 PAUSE = 0.25  # silence that separates phrases, s
 HELD = 0.35  # shortest sound that counts as hesitation, s
@@ -120,3 +122,15 @@ def _accents(loud: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray) -> 
     peaks, rises = filters.peaks(np.pad(standing, 1, constant_values=standing.min()), _APART, _PROMINENT)
     keep = spoken[peaks - 1] & (standing[peaks - 1] > 0)
     return (peaks[keep] - 1) / FPS, np.clip((rises[keep] - _PROMINENT) / 3.0, 0, 1)
+
+
+def prosody_of(phrasing: Phrasing, loudness: np.ndarray, phones: np.ndarray) -> Prosody:
+    """Prosody of a voice whose accents and phrases are marked, from its loudness [T] (`encoder.loudness`, channel 0) and likeliest phones
+    [N] at 50 Hz."""
+    frames, spoken = phrasing.frames, np.zeros(phrasing.frames, bool)
+    for start, end in phrasing.phrases:
+        spoken[start:end] = True
+    held = [a / ENCODER_RATE for a, b in zip(*_runs(phones)) if phones[a] != SILENCE and (b - a) / ENCODER_RATE >= HELD]
+    level = filters.gaussian(np.clip((loudness.astype(float) + 1) / 2, 0, 1) * spoken, _SMOOTH)
+    phrases = [(float(start / FPS), float(end / FPS)) for start, end in phrasing.phrases]
+    return Prosody(frames, phrases, spoken, phrasing.accents / FPS, phrasing.weights, held, level)
