@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from ..scene.takes.direction.presets import all_presets
 from ..scene.takes.sampling import Sampling
 from ..thunder_core.batch.settings import option_of, read_mood
-from ..thunder_core.direction import Asked, AXES, Direction, MOODS, NEUTRAL
+from ..thunder_core.direction import Asked, AXES, CHOICES, NEUTRAL
 from ..thunder_core.direction_presets import is_preset_file, Preset, same_name
 from .script import between, setting, utf8
 
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--style", type=utf8, metavar="NAME", help="a preset: its name (Newsreader, Whisper, one of yours) or its .json file"
     )
-    moods = ", ".join(name for name in MOODS if name != NEUTRAL)
+    moods = ", ".join(name for name in CHOICES if name != NEUTRAL)
     group.add_argument(
         "--mood", type=setting(read_mood), metavar="MOOD=STRENGTH", help=f"such as warm=.6; strength 0 to 1 (1). Moods: {moods}"
     )
@@ -77,4 +77,4 @@ def reported(provenance: dict) -> dict:
     wanted = Sampling.of_take(provenance, None).asked
     if wanted is None:
         return {}
-    return {"direction": Preset("", Direction.of_vector(wanted.vectors.mean(0)), "", wanted.spread).data()}
+    return {"direction": Preset("", wanted.mean, "", wanted.spread).data()}

@@ -8,7 +8,7 @@ from ..scene.heads import head
 from ..scene.takes import take_list
 from ..scene.takes.direction import looking, presets, sliders
 from ..scene.takes.direction.live import live
-from ..thunder_core.direction import NEUTRAL, SLIDERS
+from ..thunder_core.direction import AS_HEARD, NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
 from ..thunder_core.systems import DIRECTION, FROM_MOTION, FROM_PICTURE, NOTHING, System, SYSTEMS
@@ -75,6 +75,9 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         column.prop(direction, "mood", text="")
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", slider=True)
+        shown = take_list.shown_take(context.scene.thunder)
+        if direction.mood == AS_HEARD and shown is not None and shown.heard:
+            grey(column).label(text=f"The voice of {shown.name} is {shown.heard}")
         layout.prop(direction, "spread", slider=True)
         self._live(layout, context)
 

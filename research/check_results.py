@@ -56,6 +56,7 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "habits": (*_TAKES, *_TEACHER),
     "head_keys": _HEAD,
     "headroom*": _PAPER,
+    "heard_arousal": _VOICE,
     "heads": (*_HEAD, "scene/media/"),
     "install": ("thunder_core/installer.py", "requirements/engine.txt"),
     "kills": _FAULTS,

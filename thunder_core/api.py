@@ -23,7 +23,7 @@ import numpy as np
 from . import types
 from .animation import motion_file
 from .animation.timing import at_scene_frames, Clock
-from .direction import Asked, AXES, MOODS, NEUTRAL, STRENGTH
+from .direction import Asked, AXES, CHOICES, NEUTRAL, STRENGTH
 from .direction_presets import Preset, Presets, SHIPPED
 from .engine.engine import Engine
 from .engine.speech.audio import read_sound, sound_of, write_sound
@@ -171,7 +171,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     """Takes of a voice, best lip-sync first: those that the panel makes with the same settings, bit for bit.
 
     takes: how many.  seed: of the first one; None: as the panel chooses it, by the name of the sound.
-    mood: one of MOODS, with a strength 0 … 1 (0.6).  preset: a direction of the Presets menu, which mood and sliders go before.
+    mood: one of the panel's, with a strength 0 … 1 (0.6).  preset: a direction of the Presets menu, which mood and sliders go before.
     sliders: of the Direction panel, such as energy=1.3, smile=0.2.  spread: how far takes go from all this, 0 … 1 (0.5).
     as_asked: whether the first seed's take follows the direction exactly.  quality: "draft", "normal" or "final".
     guidance: Follow the Voice.  speech_guidance: Lip-Sync Pull.  listening: the face listens to the voice.
@@ -186,8 +186,8 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     2 float32
     >>> thunder.perform(voice, mood="wam")
     Traceback (most recent call last):
-    thunder_takes.errors.BadRequest: There is no mood “wam”: did you mean warm? The moods are neutral, warm, amused, sad, tense, angry, \
-afraid, surprised, disgusted, contemptuous, doubtful, bored
+    thunder_takes.errors.BadRequest: There is no mood “wam”: did you mean warm? The moods are neutral, as heard, warm, amused, sad, \
+tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
 
     Raises BadRequest, BadWeights, OutOfMemory.
     """
@@ -259,8 +259,8 @@ def _direction(
     for name in sliders.keys() - _SLIDERS.keys():
         raise BadRequest(f"There is no slider “{name}”: {_meant(name, _SLIDERS)}The sliders are {', '.join(_SLIDERS)}")
     values = {name: check_number(name, value, _SLIDERS[name].least, _SLIDERS[name].most) for name, value in sliders.items()}
-    if mood is not None and mood not in MOODS:
-        raise BadRequest(f"There is no mood “{mood}”: {_meant(mood, MOODS)}The moods are {', '.join(MOODS)}")
+    if mood is not None and mood not in CHOICES:
+        raise BadRequest(f"There is no mood “{mood}”: {_meant(mood, CHOICES)}The moods are {', '.join(CHOICES)}")
     if strength is not None and (mood or base.direction.mood) == NEUTRAL:
         raise BadRequest("A strength is of a mood: add one, such as mood='warm'")
     if strength is None:

@@ -136,6 +136,7 @@ def _mood(name: str, label: str, description: str, tempo: float = 1.0, **changes
 
 
 NEUTRAL = "neutral"
+AS_HEARD = "as heard"  # chosen in place of a mood: energy, brows and head as the voice has them (`engine.speech.arousal`)
 STRENGTH = 0.6  # default strength of a mood
 SPREAD = 0.5  # default variation of takes around a direction
 MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
@@ -177,6 +178,10 @@ HABITS: Mapping[str, Habits] = MappingProxyType({
     "doubtful": Habits(raises=1.1, looks=1.4, one_sided=-1.0),
     "bored": Habits(nods=0.6, raises=0.5, looks=2.0),
 })  # fmt: skip
+# What a direction may name as its mood; `as heard` is none that models know.
+CHOICES: Mapping[str, Mood] = MappingProxyType({
+    NEUTRAL: MOODS[NEUTRAL], AS_HEARD: _mood(AS_HEARD, "As Heard", "Energy, brows and head follow how lively the voice sounds"), **MOODS,
+})  # fmt: skip
 _SHARE_OF_NEUTRAL = 0.35  # share of the corpus without a mood
 _LEAST_STRENGTH = 0.25  # smallest strength of a mood in the corpus
 _ROUNDING = 1e-3  # deviations or strengths outside a range that are accepted as rounding
@@ -186,7 +191,7 @@ DIRECTION_NAMES = (*_AXIS, *(f"mood.{name}" for name in MOODS if name != NEUTRAL
 
 @dataclass(frozen=True)
 class Direction:
-    """The direction of a performance. strength: of the mood, 0 … 1."""
+    """The direction of a performance. mood: one of CHOICES.  strength: of the mood, 0 … 1."""
 
     style: Style = Style()
     mood: str = NEUTRAL
@@ -195,12 +200,12 @@ class Direction:
     @property
     def played(self) -> Style:
         """The style as the mood changes it."""
-        return self.style.moved(MOODS[self.mood].changes, self.strength)
+        return self.style.moved(CHOICES[self.mood].changes, self.strength)
 
     @property
     def tempo(self) -> float:
         """Speed of movements, 1 as usual."""
-        return MOODS[self.mood].tempo ** self.strength
+        return CHOICES[self.mood].tempo ** self.strength
 
     def share(self, mood: str) -> float:
         """The strength of a mood of MOODS, 0 where it is another."""
@@ -258,6 +263,7 @@ class Asked:
 
     vectors: float32 [1 or T, DIRECTION_NAMES], one direction for the line or one for every frame.
     spread: 0 … 1, variation of takes around it.  as_asked: whether the first take follows it exactly, without spread.
+    as_heard: float32 [1 or T], by what share of its strength what is heard in the voice moves `requested`, 0 … 1 (`readings.as_heard`).
 
     Of takes around another take (*More Like This*): original: as vectors, the direction that it was sampled in, which scores compare with;
     None: `vectors`.  like: (seed, spread) of that take, after those of the takes that it was sampled around itself. Takes stress their
@@ -269,6 +275,19 @@ class Asked:
     as_asked: bool = True
     original: np.ndarray | None = None
     like: tuple[tuple[int, float], ...] = ()
+    as_heard: np.ndarray = field(default_factory=lambda: np.zeros(1, np.float32))
+
+    @staticmethod
+    def of(direction: Direction, spread: float = SPREAD, as_asked: bool = True) -> Asked:
+        """A request for takes in one direction over the whole line."""
+        heard = np.array([direction.share(AS_HEARD)], np.float32)
+        return Asked(direction.vector()[None], spread, as_asked, as_heard=heard)
+
+    @property
+    def mean(self) -> Direction:
+        """The mean of the direction over its line."""
+        mean, heard = Direction.of_vector(self.vectors.mean(0)), float(self.as_heard.mean())
+        return replace(mean, mood=AS_HEARD, strength=heard) if heard and mean.mood == NEUTRAL else mean
 
     @property
     def requested(self) -> np.ndarray:
@@ -305,4 +324,5 @@ class Asked:
             count = len(vectors)
             return vectors if count == 1 else vectors[np.clip(np.arange(first, max(count, first + 1)), 0, count - 1)]
 
-        return replace(self, vectors=rows(self.vectors), original=None if self.original is None else rows(self.original))
+        original = None if self.original is None else rows(self.original)
+        return replace(self, vectors=rows(self.vectors), original=original, as_heard=rows(self.as_heard))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .direction import Asked, AXES, Direction, MOODS, NEUTRAL, SPREAD, Style
+from .direction import Asked, AXES, CHOICES, Direction, NEUTRAL, SPREAD, Style
 from .errors import BadRequest
 from .files import open_input
 from .named_files import is_text, NamedFiles
@@ -59,7 +59,7 @@ class Preset:
         name, strength = mood or (self.direction.mood, self.direction.strength)
         style = Style(**(self.direction.style.values() | moved))
         spread = next(each for each in (spread, self.spread, SPREAD) if each is not None)
-        return Asked(Direction(style, name, strength).vector()[None], spread, as_asked)
+        return Asked.of(Direction(style, name, strength), spread, as_asked)
 
     def to_json(self) -> str:
         """The text of its file."""
@@ -83,8 +83,8 @@ class Preset:
             raise BadRequest(f"{where} has a “style” that is not a table of numbers: save it again")
         for unknown in style.keys() - _AXES.keys():
             raise BadRequest(f"{where} has an unknown {json.dumps(unknown)[:40]} in its style: the names are {', '.join(_AXES)}")
-        if not isinstance(mood, str) or mood not in MOODS:
-            raise BadRequest(f"{where} has an unknown mood {json.dumps(mood)[:40]}: the moods are {', '.join(MOODS)}")
+        if not isinstance(mood, str) or mood not in CHOICES:
+            raise BadRequest(f"{where} has an unknown mood {json.dumps(mood)[:40]}: the moods are {', '.join(CHOICES)}")
         values = {each: _number(value, each, where, _AXES[each].least, _AXES[each].most) for each, value in style.items()}
         strength = _number(data.get("strength", 1.0), "strength", where, 0.0, 1.0)
         spread = data.get("spread")

@@ -39,6 +39,8 @@ CARRIED_WORDS = {
     "turn": ("turned right", "turned left"),
     "tilt": ("tilted left", "tilted right"),
 }
+VOICE_WORDS, TENSE = ("calm", "lively"), "tense"
+_HEARD = 0.6  # least deviation of a voice that is told: of effort, or of the mean of effort, range of pitch and rate
 _PARTS = (("brows", "height", "frown"), ("head", "nod", "turn", "tilt"))  # of which one word is said: brows raised and still contradict
 _PART_OF = {word: part[0] for part in _PARTS for name in part for word in (AXIS_WORDS | CARRIED_WORDS)[name]}
 _MOST = 3  # words of a take
@@ -163,12 +165,32 @@ def words_of_takes(provenances: Sequence[Mapping]) -> list[str]:
 
 
 def words_of_request(provenance: Mapping) -> str:
-    """What was asked of a take, in words; "" for nothing special, or where that is not known."""
+    """What was asked of a take, in words; "" for nothing special, or where that is not known.
+
+    Of one that was to follow its voice also *as heard*, and how the voice sounds.
+    """
     try:
         said = words(np.array(provenance["original" if "original" in provenance else "direction"], float))
     except (KeyError, TypeError, ValueError):
         return ""
-    return "" if said == USUAL else said
+    heard = [f"as heard ({word_of_voice(provenance)})"] if "as_heard" in provenance else []
+    return ", ".join(heard + [said] * (said != USUAL))
+
+
+def word_of_voice(provenance: Mapping) -> str:
+    """How the voice of a take sounds, a word of VOICE_WORDS or USUAL; "" where that is not known.
+
+    It says how much is in the voice and no emotion: who is angry and who is glad are both lively. A voice is tense that is raised and
+    moves little.
+    """
+    try:
+        effort, pitch, rate = (float(x) for x in provenance["heard"])
+    except (KeyError, TypeError, ValueError):
+        return ""
+    whole = (effort + pitch + rate) / 3
+    if effort >= _HEARD and pitch <= -_HEARD / 2:
+        return TENSE
+    return USUAL if not abs(whole) >= _HEARD else VOICE_WORDS[int(whole > 0)]
 
 
 def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
@@ -176,7 +198,8 @@ def _traits_of(provenance: Mapping) -> list[tuple[float, str]] | str:
     try:
         if provenance["as_asked"]:
             return AS_ASKED
-        reading, asked = (np.array(provenance[name], float).reshape(-1, len(DIRECTION_NAMES)) for name in ("reading", "direction"))
+        reading = np.array(provenance["reading"], float).reshape(-1, len(DIRECTION_NAMES))
+        asked = np.array(provenance["requested" if "requested" in provenance else "direction"], float).reshape(-1, len(DIRECTION_NAMES))
         if not (np.isfinite(reading).all() and np.isfinite(asked).all() and len(reading) and len(asked)):
             return ""
     except (KeyError, TypeError, ValueError):

@@ -109,6 +109,8 @@ def direction_arguments(direction: Asked, put_array: PutArray) -> dict:
     values = {"direction": put_array(direction.vectors), "spread": direction.spread, "as_asked": direction.as_asked}
     if direction.original is not None:
         values["original"] = put_array(direction.original)
+    if direction.as_heard.any():
+        values["as_heard"] = put_array(direction.as_heard)
     if direction.like:
         values["like"] = [list(pair) for pair in direction.like]
     return values

@@ -81,7 +81,8 @@ class Sampling:
         before, now = _asked_of(provenance), self.asked
         if before is None or now is None:
             return before is now
-        return before.spread == now.spread and np.array_equal(before.vectors, now.vectors)
+        alike = np.array_equal(before.vectors, now.vectors) and np.array_equal(before.as_heard, now.as_heard)
+        return before.spread == now.spread and alike
 
     @property
     def arguments(self) -> dict:
@@ -99,12 +100,13 @@ class Sampling:
         """The same with an `effort` like that."""
         return replace(self, steps=int(effort)) if effort.isdecimal() else replace(self, quality=effort, steps=0)
 
-    def follows(self, vectors: np.ndarray) -> np.ndarray | None:
-        """The part of a direction [1 or T, DIRECTION_NAMES] that the system performs, None for nothing."""
-        follows = SYSTEMS[self.system].follows
+    def follows(self, asked: Asked) -> Asked | None:
+        """The part of a direction that the system performs, None for nothing."""
+        follows, vectors = SYSTEMS[self.system].follows, asked.vectors
         if follows == MOOD:
-            return np.where(np.arange(vectors.shape[1]) < len(AXES), 0, vectors).astype(vectors.dtype)
-        return vectors if follows == DIRECTION else None
+            moods = np.where(np.arange(vectors.shape[1]) < len(AXES), 0, vectors).astype(vectors.dtype)
+            return replace(asked, vectors=moods, as_heard=np.zeros(1, np.float32))
+        return asked if follows == DIRECTION else None
 
     def request(self, takes: int, seed: int, reference: np.ndarray | None = None, picture: np.ndarray | None = None) -> Request:
         """A request for takes. reference, picture: what `style_from` and `picture` name. Raises BadRequest."""
@@ -120,10 +122,12 @@ class Sampling:
         arguments |= {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]} if "picture" in made else {}
         if self.asked is None:
             return arguments
-        reading = {name: made[name] for name in ("spread", "as_asked", "reading", "shown") if name in made}
+        reading = {name: made[name] for name in ("spread", "as_asked", "reading", "shown", "heard", "requested") if name in made}
         around = {} if self.asked.original is None else {"original": self.asked.original.ravel().tolist()}
         if self.asked.like:
             around["like"] = [float(value) for pair in self.asked.like for value in pair]
+        if self.asked.as_heard.any():
+            around["as_heard"] = self.asked.as_heard.tolist()
         return arguments | {"direction": self.asked.vectors.ravel().tolist()} | around | reading
 
 
@@ -159,9 +163,12 @@ def _asked_of(provenance: dict) -> Asked | None:
         vectors, spread = _vectors(provenance["direction"]), float(provenance["spread"])
         original = _vectors(provenance["original"]) if "original" in provenance else None
         like = np.array(provenance.get("like", []), float).reshape(-1, 2)
+        heard = np.array(provenance.get("as_heard", [0.0]), np.float32).reshape(-1)
         if not (0 <= spread <= 1 and np.isfinite(like).all() and (like >= 0).all() and (like[:, 1] <= 1).all()):
             return None
-        return Asked(vectors, spread, bool(provenance["as_asked"]), original, tuple((int(seed), float(by)) for seed, by in like))
+        if not (len(heard) and (heard >= 0).all() and (heard <= 1).all()):
+            return None
+        return Asked(vectors, spread, bool(provenance["as_asked"]), original, tuple((int(seed), float(by)) for seed, by in like), heard)
     except (*records.UNREADABLE, BadRequest):
         return None
 

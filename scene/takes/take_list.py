@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.direction_words import AS_ASKED, NEARLY, words_of_request, words_of_take
+from ...thunder_core.direction_words import AS_ASKED, NEARLY, word_of_voice, words_of_request, words_of_take
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.types import SPEAKS
 from ..animation import display, keying
@@ -67,7 +67,7 @@ def _enter(scene, rig: head.Rig, actions: list, performance: keying.Performance,
     entry.seed, entry.score = performance.seed, performance.score
     entry.made, entry.role = min(int(time.time()), LATEST), role_of(performance.provenance).upper()
     entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
-    entry.asked = words_of_request(performance.provenance)
+    entry.asked, entry.heard = words_of_request(performance.provenance), word_of_voice(performance.provenance)
     entry.first, entry.last = int(frames[0]), int(frames[-1])
     return entry
 

@@ -163,6 +163,36 @@ def test_more_like_this_adds_takes_around_the_shown_ones_reading(blender, scene,
     assert len(take_list.batches(blender.context)) == 1 and not any(entry.folded for entry in scene.thunder.takes)
 
 
+def test_more_like_a_take_as_heard_is_compared_with_what_was_heard(blender, scene, client, direction):
+    direction.mood, direction.strength = core.AS_HEARD, 0.7
+    blender.ops.thunder.generate()
+    assert blender.ops.thunder.more_like_this() == {"FINISHED"}
+    request = asked(client)[-1]
+    assert not client.arrays[request["original"]].any() and client.arrays[request["as_heard"]] == pytest.approx([0.7])
+
+
+def test_the_panel_says_how_the_voice_of_the_shown_take_was_heard(blender, scene, client, direction):
+    said = []
+
+    class Layout:
+        def __getattr__(self, name):
+            return lambda *_, **how: said.append(how["text"]) if name == "label" else self
+
+    class Panel:
+        layout = Layout()
+        _live = blender.types.THUNDER_PT_direction._live
+
+    blender.ops.thunder.generate()
+    entry = take_list.shown_take(scene.thunder)
+    entry.heard = "lively"
+    draw = blender.types.THUNDER_PT_direction._style
+    draw(Panel(), Layout(), blender.context, direction)
+    assert not said
+    direction.mood = core.AS_HEARD
+    draw(Panel(), Layout(), blender.context, direction)
+    assert said == [f"The voice of {entry.name} is lively"]
+
+
 def test_more_like_a_take_that_does_not_tell_is_refused_with_a_sentence(blender, scene, client, direction):
     blender.ops.thunder.generate()
     entry = scene.thunder.takes[scene.thunder.active_take]

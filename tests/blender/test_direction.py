@@ -27,7 +27,9 @@ def test_every_axis_is_a_slider_with_the_axis_own_range(blender, stage):
         assert (part.name, part.default) == (axis.label, pytest.approx(axis.usual))
         assert (part.hard_min, part.hard_max) == (pytest.approx(axis.least), pytest.approx(axis.most))
         assert part.is_animatable
-    assert [item.identifier for item in properties["mood"].enum_items] == list(core.MOODS)
+    choices = properties["mood"].enum_items
+    assert [item.identifier for item in choices] == list(core.CHOICES)
+    assert [choices[name].value for name in core.MOODS] == list(range(len(core.MOODS))), "the numbers that files and keys have"
     assert np.allclose(sliders.value(direction).vector(), core.Direction().vector(), atol=1e-6)
 
 
@@ -70,7 +72,7 @@ def test_axes_without_a_slider_of_their_own_are_below_more_sliders(blender, stag
     panel.draw_header_preset(Panel, blender.context)
     assert labels == ["Frown, Tension…"]
     direction.keyframe_insert("frown", frame=1)
-    assert asking.vectors(direction, Clock.of(scene, 1.0), 97.0)[0, FROWN] == pytest.approx(core.Style(frown=0.8).vector()[FROWN])
+    assert asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0).vectors[0, FROWN] == pytest.approx(core.Style(frown=0.8).vector()[FROWN])
 
 
 def test_a_direction_without_keys_is_one_for_the_line(blender, stage):
@@ -126,6 +128,24 @@ def test_a_mood_changes_within_a_line_and_flows(blender, stage):
     moods = vectors[:, len(core.AXES) :]
     assert np.allclose(moods.sum(axis=1), 1, atol=1e-5) and np.abs(np.diff(moods, axis=0)).max() < 0.15
     core.check(vectors)
+
+
+def test_a_voice_is_followed_as_heard_in_a_part_of_a_line(blender, stage):
+    scene, rig = stage
+    direction = sliders.ensure(rig.owner)
+    direction.mood, direction.strength = core.AS_HEARD, 0.7
+    asked = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0)
+    assert asked.as_heard.tolist() == pytest.approx([0.7]) and not asked.vectors.any()
+    for frame, mood in ((1, "warm"), (49, core.AS_HEARD)):
+        direction.mood = mood
+        direction.keyframe_insert("mood", frame=frame)
+    asked = asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0)
+    whole = asked.vectors[:, MOOD["warm"]] + asked.as_heard
+    assert np.allclose(whole, 0.7, atol=1e-5) and asked.as_heard[[0, 99]] == pytest.approx([0.0, 0.7])
+    assert np.abs(np.diff(asked.as_heard)).max() < 0.15
+    direction.mood = core.NEUTRAL
+    asking.remove_keys(direction)
+    assert not asking.asked(rig.owner, Clock.of(scene, 1.0), 97.0).as_heard.any()
 
 
 def test_keys_of_the_next_head_stay_with_it_when_one_is_deleted(blender, stage):

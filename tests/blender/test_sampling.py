@@ -3,6 +3,7 @@
 
 import importlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from thunder.scene.takes import generation, picture, provenance, sampling, take_
 from thunder.scene.takes.direction import sliders
 from thunder.scene.voice import fingerprint, strip
 from thunder.thunder_core import progress
-from thunder.thunder_core.direction import Asked, AXES, Direction, DIRECTION_NAMES, Style
+from thunder.thunder_core.direction import AS_HEARD, Asked, AXES, Direction, DIRECTION_NAMES, STRENGTH, Style
 from thunder.thunder_core.direction_presets import Preset, SHIPPED
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.request import seed_of_voice
@@ -307,9 +308,23 @@ def test_a_direction_reaches_the_engine_and_its_takes_say_how_they_are_played(bl
     assert again.asked.vectors == pytest.approx(wanted.vectors)
 
 
+def test_a_request_as_heard_is_kept_with_its_takes(blender, scene, client):
+    sliders.ensure(head.find(scene).owner).mood = AS_HEARD
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    (_, request), *_ = client.asked
+    assert client.arrays[request["as_heard"]] == pytest.approx([STRENGTH])
+    about = provenance.load(scene.thunder.takes[0].action).provenance
+    again = sampling.Sampling.of_take(about, scene.thunder)
+    assert again.asked.as_heard == pytest.approx([STRENGTH]) and again.is_of(about)
+    assert not replace(again, asked=replace(again.asked, as_heard=np.zeros(1, np.float32))).is_of(about), "another request than neutral"
+
+
 @pytest.mark.parametrize(
     "damaged",
     [
+        {"as_heard": [1.5]},
+        {"as_heard": [float("nan")]},
+        {"as_heard": []},
         {"direction": [1.0, 2.0]},
         {"direction": "loud"},
         {"direction": [99.0] * 23},
@@ -362,6 +377,14 @@ def test_a_bake_is_directed_by_preset_mood_and_sliders(blender, client, voice, t
     with np.load(tmp_path / "out" / "take_01.npz", allow_pickle=False) as take:
         assert dict(zip(take["style_names"].tolist(), take["style"].tolist()))["energy"] == pytest.approx(1.2)
         assert str(take["mood"]) == "warm" and float(take["mood_strength"]) == pytest.approx(0.6)
+
+
+def test_a_bake_plays_a_voice_as_heard(blender, client, voice, tmp_path):
+    bake.bake(bake.options(["--audio", voice, "--out", str(tmp_path / "out"), "--takes", "1", "--mood", "as heard=.5"]))
+    ((_, request),) = client.asked
+    assert client.arrays[request["as_heard"]].tolist() == [0.5]
+    said = json.loads((tmp_path / "out" / "report.json").read_text())["direction"]
+    assert (said["mood"], said["strength"]) == (AS_HEARD, 0.5)
 
 
 @pytest.mark.parametrize("name", ["Newsreader", "newsreader"])

@@ -15,6 +15,7 @@ import thunder_core as thunder
 from thunder_core import api, errors
 from thunder_core.animation import motion_file
 from thunder_core.channels import JAW_OPEN_RADIANS
+from thunder_core.direction import MOODS
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.face import livelink
 from thunder_core.request import seed_of_voice
@@ -78,7 +79,7 @@ def test_importing_the_package_loads_neither_numpy_nor_torch():
 @pytest.mark.parametrize(
     "arguments, sentence",
     [
-        (dict(mood="hapy"), "no mood “hapy”: The moods are neutral, warm"),
+        (dict(mood="hapy"), "no mood “hapy”: The moods are neutral, as heard, warm"),
         (dict(enrgy=1.2), "no slider “enrgy”: did you mean energy? The sliders are energy, jaw"),
         (dict(energy=9), "“energy” is 9 but must be a number from 0.35 to 2"),
         (dict(energy="high"), "“energy” is 'high' but must be a number"),
@@ -150,7 +151,7 @@ def test_a_mood_a_preset_and_sliders_reach_the_takes(voice):
         return thunder.perform(voice, takes=1, seed=1, quality="draft", **how)[0].direction
 
     warm, preset = direction(mood="warm"), direction(preset="newsreader", energy=1.5)
-    names = list(api.MOODS)[1:]
+    names = list(MOODS)[1:]
     assert warm.vectors[0, len(api.AXES) + names.index("warm")] == pytest.approx(0.6), "the panel's strength"
     shipped = api.Preset.read(ROOT / "thunder_core" / "directions" / "Newsreader.json").direction.vector()
     assert preset.vectors[0, 0] == pytest.approx(api.AXES[0].deviations(1.5)) and preset.vectors[0, 1:] == pytest.approx(shipped[1:])

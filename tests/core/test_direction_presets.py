@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from thunder_core.direction import AXES, Direction, MOODS, Style
+from thunder_core.direction import AXES, CHOICES, Direction, Style
 from thunder_core.direction_presets import Preset, Presets, SHIPPED
 from thunder_core.direction_words import words
 from thunder_core.errors import BadRequest, NoSpace
@@ -113,7 +113,7 @@ def test_a_preset_without_a_name_or_a_folder_to_write_to_is_refused(presets):
 
 
 def test_every_mood_can_be_kept(presets):
-    for mood in MOODS:
+    for mood in CHOICES:
         kept = Preset("Mood", Direction(mood=mood, strength=0.5 if mood != "neutral" else 1.0))
         presets.save(kept)
         assert presets.load("Mood") == kept

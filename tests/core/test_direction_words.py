@@ -6,7 +6,7 @@ import pytest
 
 from thunder_core import direction_words
 from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOODS, NEUTRAL, Style
-from thunder_core.direction_words import AS_ASKED, AXIS_WORDS, CARRIED_WORDS, NEARLY, words, words_of_request, words_of_take
+from thunder_core.direction_words import AS_ASKED, AXIS_WORDS, CARRIED_WORDS, NEARLY, word_of_voice, words, words_of_request, words_of_take
 
 USUAL = Direction().vector()
 
@@ -224,3 +224,22 @@ def test_what_was_asked_is_said_where_it_is_known(damaged):
     assert words_of_request({"direction": np.stack([asked, asked]).ravel().tolist()}) == "calm, warm", "on every frame"
     assert words_of_request({"direction": USUAL.tolist(), "original": asked.tolist()}) == "calm, warm", "that of the take that it is like"
     assert words_of_request({"direction": USUAL.tolist()}) == "" == words_of_request(damaged)
+    about = {"as_heard": [0.6], "heard": [1.0, 0.8, 0.5]}
+    assert words_of_request(about | {"direction": USUAL.tolist()}) == "as heard (lively)"
+    assert words_of_request(about | {"direction": Direction(Style(smile=1.0)).vector().tolist()}) == "as heard (lively), smiling"
+
+
+@pytest.mark.parametrize("heard, word", [
+    ([1.0, 1.0, 0.0], "lively"), ([-0.5, -1.0, -0.5], "calm"), ([1.5, -1.0, 0.0], "tense"), ([0.5, -0.2, 0.3], "usual"),
+    (None, ""), ("loud", ""), ([1.0], ""), ([float("nan")] * 3, "usual"),
+])  # fmt: skip
+def test_a_voice_has_a_word_and_no_emotion(heard, word):
+    assert word_of_voice({"heard": heard}) == word
+    assert word_of_voice({}) == "" and word not in MOODS or word == "tense"
+
+
+def test_what_was_heard_tells_no_take_from_another():
+    requested, moved = USUAL.copy(), USUAL.copy()
+    requested[0], moved[0] = 1.5, 1.5
+    about = {"direction": USUAL.tolist(), "reading": moved.tolist(), "as_asked": False}
+    assert words_of_take(about) == "lively" and words_of_take(about | {"requested": requested.tolist()}) == AS_ASKED

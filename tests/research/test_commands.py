@@ -41,6 +41,7 @@ BENCHES = {
     "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results {out}/x.txt",
     "head_keys": "--data {data} --results {out}/x.txt",
     "headroom": "--cache {cache} --runs {runs} --results {out}/x.json",
+    "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
     "heads": "--results {out}/x.txt",
     "lips": "--data {data} --takes 2 --out {out} --results {out}/x.txt",
     "listeners": "--data {data} --takes 1 --results {out}/x.txt",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ..direction import AXES, MOODS
+from ..direction import AXES, CHOICES
 from ..direction_presets import is_preset_file
 from ..request import NORMAL, QUALITIES
 from ..systems import SYSTEMS
@@ -134,8 +134,8 @@ def read_mood(given: str) -> tuple[str, float]:
     """Name and strength, 0 to 1, of a mood such as “warm=.6”; strength is 1 where none is given. Raises Wrong."""
     name, _, strength = given.partition("=")
     name = name.strip().lower()
-    if name not in MOODS:
-        raise Wrong(f"is no mood that is known: choose {', '.join(MOODS)}")
+    if name not in CHOICES:
+        raise Wrong(f"is no mood that is known: choose {', '.join(CHOICES)}")
     try:
         value = float(strength) if "=" in given else 1.0
     except ValueError:

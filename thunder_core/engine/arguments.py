@@ -62,12 +62,12 @@ def keep(args):
 
 
 def asked(args):
-    """The Asked of a request's “direction”, “spread”, “as_asked”, “original” and “like”, None if it has no direction."""
+    """The Asked of a request's “direction”, “spread”, “as_asked”, “original”, “like” and “as_heard”, None if it has no direction."""
     from ..direction import Asked, check, SPREAD
     from ..request import check_flag, check_number
 
     if args.get("direction") is None:
-        for name in ("spread", "as_asked", "original", "like"):
+        for name in ("spread", "as_asked", "original", "like", "as_heard"):
             if args.get(name) is not None:
                 raise BadRequest(f"The request has “{name}” but no “direction” that it belongs to: give a direction too, or neither")
         return None
@@ -77,7 +77,15 @@ def asked(args):
     if original is not None:
         check(original)
     spread = check_number("spread", args.get("spread", SPREAD), 0.0, 1.0)
-    return Asked(vectors, spread, check_flag("as_asked", args.get("as_asked", True)), original, _like(args))
+    more = {} if args.get("as_heard") is None else {"as_heard": _strengths(array(args, "as_heard"))}
+    return Asked(vectors, spread, check_flag("as_asked", args.get("as_asked", True)), original, _like(args), **more)
+
+
+def _strengths(values):
+    """Strengths [1 or T], 0 … 1. Raises BadRequest."""
+    if values.ndim != 1 or not len(values) or not ((values >= 0) & (values <= 1)).all():
+        raise BadRequest("“as_heard” must be a list of strengths from 0 to 1: move the slider of the mood's strength back")
+    return values
 
 
 def sums(args):

@@ -27,10 +27,11 @@ from .diffusion import Inpainting, Normal
 from .explain import explain
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
 from .network import best_device, CPU, processors
-from .readings import emphasised, reading
+from .readings import as_heard, emphasised, reading
 from .request import RunningRequest, SharedProgress, tidy
 from .scorer import Judge, Measures, Scorer, SPOKEN
 from .speech import transcript
+from .speech.arousal import moves
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
@@ -102,6 +103,10 @@ def check_request(request: Request) -> None:
         (
             sliders > 1e-3 and system.follows == MOOD,
             "follows only the mood: reset the other sliders of the direction, or choose THUNDER",
+        ),
+        (
+            request.direction is not None and request.direction.as_heard.any() and system.follows != DIRECTION,
+            "does not follow how a voice sounds: choose another mood than As Heard, or THUNDER as the engine",
         ),
         (
             request.reference is not None and system.name != FROM_MOTION,
@@ -272,13 +277,17 @@ class Engine:
             shown = other.moods_of(request.picture)  # `check_request` accepts a picture for Media2Face alone
             asked = over_picture(asked, shown)
         seeds, follows = request.seeds, SYSTEMS[request.system].follows
-        readings = {} if asked is None else self._readings(asked, seeds, speech.frames)
-        if follows == MOOD:
-            for style in readings.values():
-                style[:, : len(AXES)] = 0.0
+        if asked is not None:
+            self._check(asked)
         self._open_networks()
         sound = sound_hash(speech)
         voice, role = self._voice_and_role(speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice"))
+        if asked is not None:
+            asked = as_heard(asked, moves(voice.heard), speech.frames)
+        readings = {} if asked is None else self._readings(asked, seeds, speech.frames, voice if role == SPEAKS else None)
+        if follows == MOOD:
+            for style in readings.values():
+                style[:, : len(AXES)] = 0.0
         kept = None if request.keep is None else self._kept(request.keep, speech.frames)
         pull = float(request.speech_guidance)
         guide = self._speech_guidance(voice, pull) if pull and role == SPEAKS else None
@@ -296,6 +305,10 @@ class Engine:
             about["role"] = role
         if other is not None:
             about |= {"engine": request.system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
+        if asked is not None and role == SPEAKS and follows == DIRECTION:
+            about["heard"] = [round(each, 3) for each in voice.heard]
+            if asked.as_heard.any():
+                about["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
         if shown is not None:
             about["picture"] = [round(float(x), 3) for x in shown]
 
@@ -345,12 +358,17 @@ class Engine:
             self._performers[name] = open_performer(name, self.folder, self.thunder)
         return self._performers[name]
 
-    def _readings(self, asked: Asked, seeds: Sequence[int], frames: int) -> dict[int, np.ndarray]:
-        """The direction of each seed's take, the first seed first. Raises BadRequest if it is invalid, or the weights support none."""
+    def _check(self, asked: Asked) -> None:
+        """Raise BadRequest if a direction is invalid, or the weights support none."""
         self.thunder.check_style()
         check(asked.vectors)
+
+    @staticmethod
+    def _readings(asked: Asked, seeds: Sequence[int], frames: int, voice: VoiceFeatures | None) -> dict[int, np.ndarray]:
+        """The direction of each seed's take, the first seed first.  voice: that the face speaks with, None for none."""
         vectors = over_frames(asked.vectors, frames)
-        return {seed: reading(vectors, seed, asked.spread_of(seed, seeds[0])) for seed in seeds}
+        heard = None if voice is None or asked.as_heard.any() else moves(voice.heard)
+        return {seed: reading(vectors, seed, asked.spread_of(seed, seeds[0]), heard) for seed in seeds}
 
     def score(self, speech: Speech, motion: Motion, asked: Asked | None = None, seed: int = 0) -> LipSyncScore:
         """Lip-sync score of a motion with a sound. Both start together and are cut to the shorter.
@@ -362,8 +380,10 @@ class Engine:
         frames = min(motion.frames, speech.frames)
         voice, expectations = self.analyse(speech), None
         if asked is not None:
+            self._check(asked)
+            asked = as_heard(asked, moves(voice.heard), speech.frames)
             # Stresses depend on the length of the sound, which a motion may not have.
-            directions, own = self._readings(asked, [seed], speech.frames), [asked.is_played_otherwise(seed, seed)]
+            directions, own = self._readings(asked, [seed], speech.frames, voice), [asked.is_played_otherwise(seed, seed)]
             played = emphasised(directions[seed], seed, asked.spread_of(seed, seed), voice.accents, asked.like)[:frames]
             start = voice.part(0, frames)
             breathing, _ = asked.gestures_of(seed, seed)

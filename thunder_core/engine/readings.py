@@ -7,11 +7,12 @@ Each take has a style for the whole line (`reading`) and its own stressed words 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
 
-from ..direction import AXES, DIRECTION_NAMES, MOODS, NEUTRAL
+from ..direction import Asked, AXES, DIRECTION_NAMES, MOODS, NEUTRAL, over_frames
 from .sobol import sobol_point
 
 _WORDS = 7  # part of the seed of stressed words; another value changes those of all seeds
@@ -39,12 +40,29 @@ _LEAST = np.array([axis.deviations(axis.least) for axis in AXES])
 _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
 
 
-def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
+def as_heard(asked: Asked, heard: np.ndarray, frames: int) -> Asked:
+    """A request over so many frames whose direction follows the voice wherever that is asked for (`Asked.as_heard`).
+
+    heard: deviations of a style [len(AXES)] that the voice asks for (`speech.arousal.moves`).
+    """
+    if not asked.as_heard.any():
+        return asked
+    by = over_frames(asked.as_heard, frames)[:, None] * heard
+    wanted = over_frames(asked.requested, frames)
+    style = np.clip(wanted[:, : len(AXES)] + by, _LEAST, _MOST)
+    moods = np.broadcast_to(wanted[:, len(AXES) :], (len(style), len(_MOOD_NAMES)))
+    both = np.concatenate([style, moods], 1).astype(np.float32)
+    return replace(asked, vectors=both) if asked.original is None else replace(asked, original=both)
+
+
+def reading(asked: np.ndarray, seed: int, spread: float, heard: np.ndarray | None = None) -> np.ndarray:
     """The direction of a seed's take: float32 [n, DIRECTION_NAMES].
 
     asked: direction vectors [n, DIRECTION_NAMES], one for the line or one for every frame.  spread: 0 (exactly as requested) … 1 (as
     different as people are). If no mood is requested, every other reading has a slight one; if one is, no reading takes it back. Nor does
     one take back what is asked of a slider by much.
+    heard: deviations [len(AXES)] that the voice asks for: where no mood is requested, readings without a slight one follow them, by half at
+    *Spread* .5.
     """
     asked = np.array(asked, np.float32)
     if spread <= 0:
@@ -53,6 +71,9 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     normal = np.array([NormalDist().inv_cdf(share) for share in x[: len(AXES)]]).clip(-_FURTHEST, _FURTHEST)
     style, moods = asked[:, : len(AXES)], asked[:, len(AXES) :]
     by, asked_by = spread * _SPREADS * normal, np.abs(style)
+    slight = 0.0 if moods.any() else spread * _MOOD_SPREAD * max(0.0, 2 * x[-1] - 1)
+    if heard is not None and not moods.any() and not slight:
+        by += spread * heard
     most = np.maximum(_AGAINST_SLIDER * asked_by, _FURTHEST * (spread * _SPREADS - asked_by))
     by = np.where(by * style < 0, np.sign(by) * np.minimum(np.abs(by), most), by)
     strength = max(_LEAST_STRENGTH, 1 + spread * _STRENGTH_SPREAD * (2 * x[-1] - 1))
@@ -63,7 +84,7 @@ def reading(asked: np.ndarray, seed: int, spread: float) -> np.ndarray:
     if moods.any():
         moods[:] = np.clip(moods * strength, 0, 1)
     else:
-        moods[:, int(x[-2] * len(_MOOD_NAMES)) % len(_MOOD_NAMES)] = spread * _MOOD_SPREAD * max(0.0, 2 * x[-1] - 1)
+        moods[:, int(x[-2] * len(_MOOD_NAMES)) % len(_MOOD_NAMES)] = slight
     return asked
 
 

@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 
 from ....thunder_core.animation.timing import Clock
-from ....thunder_core.direction import Asked, AXES, MOODS, NEUTRAL
+from ....thunder_core.direction import AS_HEARD, Asked, AXES, MOODS, NEUTRAL
 from ....thunder_core.types import FPS
 from ...engine import connection
 from ...host import compat
@@ -29,8 +29,8 @@ def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) ->
     if sampling.asked is not None or not connection.knows_styles():
         return sampling
     whole = asked(owner, voice.clock, voice.last)
-    followed = sampling.follows(whole.vectors)
-    return sampling if followed is None else replace(sampling, asked=replace(whole, vectors=followed))
+    followed = sampling.follows(whole)
+    return sampling if followed is None else replace(sampling, asked=followed)
 
 
 def asked(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
@@ -39,37 +39,43 @@ def asked(owner: bpy.types.Object, clock: Clock, last: float | None) -> Asked:
     last: the scene frame after the sound's end; None if unknown: then the frame after the last key.
     """
     direction = sliders.of(owner)
-    return Asked() if direction is None else Asked(vectors(direction, clock, last), direction.spread)
+    return Asked() if direction is None else _asked(direction, clock, last)
 
 
-def vectors(direction: sliders.ThunderDirection, clock: Clock, last: float | None) -> np.ndarray:
-    """A direction over a sound, float32 [1 or T, DIRECTION_NAMES]: one row if it has no keys."""
+def _asked(direction: sliders.ThunderDirection, clock: Clock, last: float | None) -> Asked:
+    """A direction over a sound, in one row if nothing of it changes."""
     curves = _curves(direction)
     now = sliders.value(direction)
     if not curves:
-        return now.vector()[None]
+        return Asked.of(now, direction.spread)
     if last is None:
         last = max(curve.keyframe_points[-1].co[0] for curve in curves.values()) + 1
     count = max(1, round(float(clock.seconds(last)) * FPS))
     frames = clock.frame(np.arange(count) / FPS)
     values = {name: track_values.at(curve, frames) for name, curve in curves.items()}
-    result = np.repeat(now.vector()[None], count, axis=0)
+    result, heard = np.repeat(now.vector()[None], count, axis=0), np.full(count, now.share(AS_HEARD), np.float32)
     for column, axis in enumerate(AXES):
         if axis.name in values:
             held = np.clip(values[axis.name], axis.least, axis.most)
             result[:, column] = (np.log(held / axis.usual) if axis.factor else held - axis.usual) / axis.speakers
     if "mood" in values or "strength" in values:
-        result[:, len(AXES) :] = _moods(direction, values, count)
-    return result[:1] if (result == result[0]).all() else result
+        strengths = _strengths(direction, values, count)
+        result[:, len(AXES) :], heard = strengths[:, :-1], strengths[:, -1].astype(np.float32)
+    return Asked(_once(result), direction.spread, as_heard=_once(heard))
 
 
-def _moods(direction: sliders.ThunderDirection, values: dict[str, np.ndarray], count: int) -> np.ndarray:
-    """The strength of each mood [T, moods]; where the mood has keys one flows into the next."""
-    names = [*MOODS]
-    chosen = values.get("mood", np.full(count, names.index(direction.mood)))
-    chosen = np.clip(np.floor(chosen + 1e-6), 0, len(names) - 1)
+def _once(rows: np.ndarray) -> np.ndarray:
+    """Rows [T, …], or the first of them where all are alike."""
+    return rows[:1] if (rows == rows[0]).all() else rows
+
+
+def _strengths(direction: sliders.ThunderDirection, values: dict[str, np.ndarray], count: int) -> np.ndarray:
+    """The strength of each mood and of *As Heard* [T, moods + 1]; where the mood has keys one flows into the next."""
+    numbers = sliders.CHOICE_NUMBERS
+    chosen = values.get("mood", np.full(count, numbers[direction.mood]))
+    chosen = np.clip(np.floor(chosen + 1e-6), 0, len(numbers) - 1)
     strength = np.clip(values.get("strength", np.full(count, direction.strength)), 0.0, 1.0)
-    result = np.stack([(chosen == names.index(name)) * strength for name in _MOODS], axis=1)
+    result = np.stack([(chosen == numbers[name]) * strength for name in (*_MOODS, AS_HEARD)], axis=1)
     if "mood" in values:
         length = round(MOOD_SECONDS * FPS) | 1
         padded = np.pad(result, ((length // 2, length // 2), (0, 0)), mode="edge")

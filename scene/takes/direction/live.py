@@ -211,8 +211,7 @@ class Live(Part):
         state, before = fingerprint.of_take(entry), self.sampling.asked
         last = state.last if state is not None and state.last else None
         asked = asking.asked(rig.owner, provenance.clock_of(entry.action), last)
-        followed = self.sampling.follows(asked.vectors)
-        asked = asked if followed is None else replace(asked, vectors=followed)
+        asked = self.sampling.follows(asked) or asked
         if before is None:
             return replace(asked, as_asked=False)
         return replace(asked, spread=before.spread, as_asked=before.as_asked, like=before.like)
@@ -315,7 +314,8 @@ def is_dragging_keys() -> bool:
 def _same(one: Asked | None, other: Asked | None) -> bool:
     if one is None or other is None:
         return one is other
-    alike = one.vectors.shape == other.vectors.shape and bool((np.abs(one.vectors - other.vectors) < 1e-5).all())
+    pairs = (one.vectors, other.vectors), (one.as_heard, other.as_heard)
+    alike = all(a.shape == b.shape and bool((np.abs(a - b) < 1e-5).all()) for a, b in pairs)
     return alike and (one.spread, one.as_asked, one.like) == (other.spread, other.as_asked, other.like)
 
 

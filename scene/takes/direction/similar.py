@@ -93,8 +93,12 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)
-    original, like = (None, ()) if before.asked is None else (before.asked.requested, _like(before.asked, entry.seed))
-    sampling = replace(before, asked=Asked(vectors, SPREAD, as_asked=False, original=original, like=like))
+    asked = Asked(vectors, SPREAD, as_asked=False)
+    original = None
+    if before.asked is not None:
+        original = before.asked.requested
+        asked = replace(asked, original=original, like=_like(before.asked, entry.seed), as_heard=before.asked.as_heard)
+    sampling = replace(before, asked=asked)
     seed = next_seed(scene, entry.head, entry.voice)
     with closing(_Beside(scene, rig, voice, on_take, original)) as collector:
         collector.batch = entry.batch

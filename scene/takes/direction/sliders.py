@@ -4,7 +4,7 @@
 import bpy
 from bpy.props import EnumProperty, FloatProperty, PointerProperty
 
-from ....thunder_core.direction import AXES, Direction, MOODS, NEUTRAL, SPREAD, STRENGTH, Style
+from ....thunder_core.direction import AS_HEARD, AXES, CHOICES, Direction, MOODS, NEUTRAL, SPREAD, STRENGTH, Style
 from ...heads import head_state
 from ...host import idle, jobs
 from ...host.session import Part, session
@@ -18,6 +18,8 @@ FINE = {  # axes below More Sliders, with their tooltips; what takes do with the
     "asymmetry": "Which side of the mouth moves more: above 0 the character's left, below 0 the right",
 }
 
+
+CHOICE_NUMBERS = {name: number for number, name in enumerate((*MOODS, AS_HEARD))}  # as files store a choice, and keys hold it
 
 listeners: list = []  # functions that get a changed ThunderDirection at once
 
@@ -67,7 +69,7 @@ class ThunderDirection(bpy.types.PropertyGroup):
         name="Mood",
         update=_moved,
         description="Mood of the performance",
-        items=[(mood.name, mood.label, mood.description, number) for number, mood in enumerate(MOODS.values())],
+        items=[(mood.name, mood.label, mood.description, CHOICE_NUMBERS[mood.name]) for mood in CHOICES.values()],
     )
     strength: FloatProperty(
         name="Strength",

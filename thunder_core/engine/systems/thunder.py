@@ -29,6 +29,7 @@ from ..network import processors
 from ..pipeline import Part, Pipeline
 from ..planning.prosody import Prosody, prosody_of
 from ..planning.take_plan import plan_take, TakePlan
+from ..speech.arousal import Heard, read_arousal
 from ..speech.cues import (
     believed_rounding,
     believed_sounds,
@@ -93,7 +94,7 @@ class VoiceFeatures:
     end: first frame after the last sound.
     accents: float64 [T] 0 … 1, stressed syllables.
     phrasing: accents and phrases of the voice that the face speaks or listens to.  logits: [2T, 40], of the encoder's phones at 50 Hz.
-    listens: the face listens instead of speaking.
+    listens: the face listens instead of speaking.  heard: how lively the voice is, of the whole sound.
     """
 
     features: np.ndarray
@@ -109,6 +110,7 @@ class VoiceFeatures:
     phrasing: Phrasing
     logits: np.ndarray
     listens: bool = False
+    heard: Heard = Heard()
 
     @property
     def frames(self) -> int:
@@ -141,6 +143,7 @@ class VoiceFeatures:
             self.phrasing.part(start, end),
             self.logits[2 * start : 2 * end],
             self.listens,
+            self.heard,
         )
 
     @cached_property
@@ -203,12 +206,14 @@ class Thunder:
         analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
         belief, present = softmax(logits), presence(logits, frames)
         features = speech_features(*analysed, samples, frames)
-        marks = phrasing(features[:, -LOUDNESS], present, belief, semitones(samples, frames))
+        pitch = semitones(samples, frames)
+        marks = phrasing(features[:, -LOUDNESS], present, belief, pitch)
         opening = openings[0].over(frames) if openings else np.zeros_like(present)
         return VoiceFeatures(
             features, self.units.over(hidden, frames), present, opening, demanded_closures(belief, frames),
             believed_sounds(belief, present), believed_rounding(belief, frames), believed_vowels(belief, frames),
             last_sound(belief, frames), accent_curve(marks.accents, frames), marks, logits,
+            heard=read_arousal(samples, belief, pitch),
         )  # fmt: skip
 
     @staticmethod
