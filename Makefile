@@ -179,7 +179,7 @@ locks:
 	@setup/python.sh lock.py
 
 platforms:
-	@setup/python.sh platforms.py
+	@setup/python.sh lock.py --platforms
 
 weight:
 	@$(WITH_ENGINE) && "$$engine" setup/weight.py

@@ -13,7 +13,7 @@ import bpy  # noqa: F401
 
 
 def _modules() -> tuple:
-    """Every module with register and unregister, in the order in which Blender must learn of them."""
+    """Every module that adds something to Blender, in the order in which Blender must learn of them."""
     from . import operators, panels, scene
 
     return (*scene.modules(), *operators.modules(), *panels.modules())
@@ -26,18 +26,20 @@ def _leave():
 
 
 def register():
+    from .scene.host import handlers
+
     for module in _modules():
-        module.register()
+        handlers.add_module(module)
     # Blender as a Python module would unregister when Python is already partly shut down, and may crash.
     atexit.register(_leave)
 
 
 def unregister():
     atexit.unregister(_leave)
-    from .scene.host import jobs
+    from .scene.host import handlers, jobs
     from .scene.host.session import session
 
     jobs.end()
     session.close()
     for module in reversed(_modules()):
-        module.unregister()
+        handlers.remove_module(module)

@@ -8,8 +8,6 @@ replaced only with --force, which keeps a copy (shot.blend as shot.blend1). Inpu
 Ends with code 0, or with 1 (2 for a wrong option) and one sentence on stderr. `--jobs` bakes many: see batch.py.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json
@@ -319,9 +317,7 @@ def rounded(score: float) -> float | None:
 def _played(take, words: str) -> dict:
     """The report's entry on a take's direction, and its words; empty for an undirected take."""
     reading = motion_file.reading_of(take.provenance)
-    if reading is None:
-        return {}
-    return {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
+    return {} if reading is None else {"words": words, "played": Preset("", Direction.of_vector(reading)).data()}
 
 
 def _closed(corrected: Corrected | None) -> dict:

@@ -5,8 +5,6 @@ thunder_core/batch/baker.py.
 It ends when its stdin is closed, even during a job, which then leaves no files.
 """
 
-from __future__ import annotations
-
 import _thread
 import contextlib
 import json

@@ -6,8 +6,6 @@ sentence and the others continue. batch.json and batch.html report all of them.
 Ends with code 0, with 3 if some jobs failed, or with 1 (2 for a wrong option) if nothing could be started.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks what jobs name before the first of them is baked: files, presets, heads, strips. All mistakes are reported at once."""
 
-from __future__ import annotations
-
 import difflib
 import functools
 import os
@@ -21,7 +19,7 @@ from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Mistake, MOST_ALIKE, said
 from ..thunder_core.batch.settings import path_names, shown
 from ..thunder_core.direction_presets import is_preset_file, same_name
-from ..thunder_core.errors import BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest, ThunderError
 from ..thunder_core.systems import FROM_PICTURE
 from . import bake, products
 from .script import quiet
@@ -90,11 +88,7 @@ def not_replaceable(task: Task) -> str:
     takes, best = (int(str(settings.get(key, 1))) for key in ("takes", "export-takes"))
     wanted = products.Wanted(Path(named).stem, tuple(outputs) if isinstance(outputs, list) else (), takes, best)
     inputs = [str(settings[key]) for key in path_names(settings)]
-    try:
-        files.Transaction(task.out, "--force" in task.options, inputs).check(["report.json", *wanted.names()])
-    except ThunderError as error:
-        return str(error)
-    return ""
+    return attempt(lambda: files.Transaction(task.out, "--force" in task.options, inputs).check(["report.json", *wanted.names()]))[1]
 
 
 def _problems(job: Job, given: Mapping[str, object], allow_newer: bool) -> Iterator[_Problem]:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Collects the takes of jobs that bake strips of the same scene in one scene, as *Generate for … Strips* makes them in Blender."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -9,8 +9,6 @@ an earlier run did not write, or that has changed since, is replaced only with -
 scene.blend1).
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import json

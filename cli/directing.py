@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The direction of takes as options of a command: a preset, a mood, a number for each slider, and the spread around them."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping
 

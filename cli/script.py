@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Shared parts of the commands: types of arguments, output that survives a closed terminal, exit codes."""
 
-from __future__ import annotations
-
 import _thread
 import argparse
 import contextlib

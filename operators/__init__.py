@@ -3,7 +3,7 @@
 
 
 def modules() -> tuple:
-    """The modules here that register operators."""
+    """The modules with operators."""
     from . import (
         add_head,
         commit_take,

@@ -27,7 +27,6 @@ class AddsHead(InstantWork):
 class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
     """Add the bundled head at the 3D cursor, ready to animate"""
 
-    bl_idname = "thunder.add_head"
     bl_label = "Add Head"
 
     person: bpy.props.EnumProperty(
@@ -43,7 +42,6 @@ class THUNDER_OT_add_head(AddsHead, bpy.types.Operator):
 class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):
     """Add a head from a FLAME file (2019, 2020, 2023, 2023 Open; .pkl or .npz). No code in the file is run"""
 
-    bl_idname = "thunder.add_flame_head"
     bl_label = "Head from FLAME File…"
 
     filepath: bpy.props.StringProperty(name="File", subtype="FILE_PATH", description="FLAME model file, as downloaded")
@@ -59,7 +57,6 @@ class THUNDER_OT_add_flame_head(ChoosesFile, AddsHead, bpy.types.Operator):
 class THUNDER_OT_add_ict_head(ChoosesFile, AddsHead, bpy.types.Operator):
     """Add the head from the FaceXModel folder of ICT-FaceKit (MIT licence), ready to animate"""
 
-    bl_idname = "thunder.add_ict_head"
     bl_label = "Head from ICT-FaceKit Folder…"
 
     directory: bpy.props.StringProperty(name="Folder", subtype="DIR_PATH", description="The ICT-FaceKit folder, or its FaceXModel folder")
@@ -72,7 +69,6 @@ class THUNDER_OT_add_ict_head(ChoosesFile, AddsHead, bpy.types.Operator):
 class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
     """Make a library override of the linked character and its meshes, so that it can be animated"""
 
-    bl_idname = "thunder.make_editable"
     bl_label = "Make Editable"
 
     @classmethod
@@ -92,8 +88,3 @@ class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
 
 def _chosen(context):
     return context.scene.thunder.head or context.object
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_add_head, THUNDER_OT_add_flame_head, THUNDER_OT_add_ict_head, THUNDER_OT_make_editable)
-)

@@ -9,7 +9,14 @@ from ..thunder_core.errors import attempt, ThunderError
 
 
 class Explained:
-    """An operator that can be called in a scene unless `why_not` gives a reason, which its greyed button shows."""
+    """An operator that can be called in a scene unless `why_not` gives a reason, which its greyed button shows.
+
+    Its name is that of its class: THUNDER_OT_add_head is thunder.add_head.
+    """
+
+    def __init_subclass__(cls, **options):
+        super().__init_subclass__(**options)
+        cls.bl_idname = cls.__name__.replace("THUNDER_OT_", "thunder.")
 
     @classmethod
     def why_not(cls, context) -> str:

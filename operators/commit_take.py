@@ -14,7 +14,6 @@ from .slices import SlicedWork
 class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Apply the shown take to your animation with fewer keys. Your previous action is kept"""
 
-    bl_idname = "thunder.commit_take"
     bl_label = "Commit"
 
     @classmethod
@@ -30,13 +29,11 @@ class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, report.sentence)
         self.warn(report.warnings)
         _score_soon()
-        return {"FINISHED"}
 
 
 class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     """Commit a take of every line of the dialogue"""
 
-    bl_idname = "thunder.commit_all"
     bl_label = "Commit All Dialogue"
     bl_description = (
         "Commit one take of every line of the dialogue that is not committed yet: the one that is shown, "
@@ -73,13 +70,9 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
             return {"CANCELLED"}  # nothing to undo
         self.warn([*self.done.warnings, *(f"Left out: {sentence}" for sentence in self.done.left_out)])
         _score_soon()
-        return {"FINISHED"}
 
 
 def _score_soon() -> None:
     """Score the animator's new animation, which has no score yet."""
     if not bpy.app.background:
         live_score.live.look()
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_commit_take, THUNDER_OT_commit_all))

@@ -31,7 +31,6 @@ def _speakers(self, context):
 class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
     """Choose who speaks this strip"""
 
-    bl_idname = "thunder.cast_strip"
     bl_label = "Choose Speaker"
 
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
@@ -52,7 +51,6 @@ def _listeners(self, context):
 class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
     """Choose a head that listens to this strip, for the next takes that are generated"""
 
-    bl_idname = "thunder.listen_to_strip"
     bl_label = "Listener"
 
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
@@ -68,7 +66,6 @@ class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
 class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
     """Generate takes for every dialogue strip that has none yet, each on the head of its speaker"""
 
-    bl_idname = "thunder.generate_all"
     bl_label = "Generate for All Dialogue Strips"
 
     @classmethod
@@ -91,7 +88,3 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
         for sentence in self.pieces:
             self.report({"INFO"}, sentence)
         self.warn([*self.warnings, *(f"Skipped: {sentence}" for sentence in left_out)])
-        return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_cast_strip, THUNDER_OT_listen_to_strip, THUNDER_OT_generate_all))

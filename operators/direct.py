@@ -33,7 +33,6 @@ class _OfDirection(InstantWork):
 class THUNDER_OT_reset_direction(_OfDirection, bpy.types.Operator):
     """Set all sliders of the direction as usual, without a mood. Their keys are removed"""
 
-    bl_idname = "thunder.reset_direction"
     bl_label = "Reset"
 
     def direct(self, direction):
@@ -44,7 +43,6 @@ class THUNDER_OT_reset_direction(_OfDirection, bpy.types.Operator):
 class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
     """Direct the character as this preset says"""
 
-    bl_idname = "thunder.use_direction"
     bl_label = "Use Preset"
 
     name: bpy.props.StringProperty(name="Preset", description="Name of the preset")
@@ -61,7 +59,6 @@ class THUNDER_OT_use_direction(_OfDirection, bpy.types.Operator):
 class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
     """Save the direction as a preset for other characters and files"""
 
-    bl_idname = "thunder.save_direction"
     bl_label = "Save as Preset"
     bl_options = {"REGISTER"}
 
@@ -83,7 +80,6 @@ def _items(self, context):
 class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
     """Delete a preset that you saved"""
 
-    bl_idname = "thunder.delete_direction"
     bl_label = "Delete Preset"
     bl_options = {"REGISTER"}
     bl_property = "name"
@@ -105,7 +101,6 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
 class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
     """Sample takes that are played like the shown one, each a little differently. They are added to the list"""
 
-    bl_idname = "thunder.more_like_this"
     bl_label = "More Like This"
 
     @classmethod
@@ -126,7 +121,6 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
 class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Aim the eyes of all takes of the shown one's line as Look At says now. Takes that you edited or shaped stay as they are"""
 
-    bl_idname = "thunder.update_eyes"
     bl_label = "Update Eyes"
 
     def begin(self, context):
@@ -153,7 +147,6 @@ class _StyleFrom:
 class THUNDER_OT_style_from_animation(_StyleFrom, SlicedWork, bpy.types.Operator):
     """Set the direction by how the head performs now: a take, your own animation, or what NLA and drivers make of it"""
 
-    bl_idname = "thunder.style_from_animation"
     bl_label = "Style from Animation"
 
     frames: bpy.props.EnumProperty(name="Frames", items=listening.FRAMES, description="Frames to read the style from")
@@ -169,13 +162,11 @@ class THUNDER_OT_style_from_animation(_StyleFrom, SlicedWork, bpy.types.Operator
         except ThunderError as error:  # the head was removed meanwhile
             return self.fail(error)
         self.report({"INFO"}, style_from.put(direction, read))
-        return {"FINISHED"}
 
 
 class THUNDER_OT_style_from_file(_StyleFrom, ChoosesFile, InstantWork, bpy.types.Operator):
     """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an .npz of bake.py or Export"""
 
-    bl_idname = "thunder.style_from_file"
     bl_label = "Style from Recording"
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
@@ -186,17 +177,3 @@ class THUNDER_OT_style_from_file(_StyleFrom, ChoosesFile, InstantWork, bpy.types
             raise BadRequest("No file was chosen: choose a recording")
         read = style_from.of_file(bpy.path.abspath(self.filepath))
         return style_from.put(sliders.ensure(chosen_head(context).owner), read)
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (
-        THUNDER_OT_reset_direction,
-        THUNDER_OT_use_direction,
-        THUNDER_OT_save_direction,
-        THUNDER_OT_delete_direction,
-        THUNDER_OT_more_like_this,
-        THUNDER_OT_update_eyes,
-        THUNDER_OT_style_from_animation,
-        THUNDER_OT_style_from_file,
-    )
-)

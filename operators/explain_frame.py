@@ -16,7 +16,6 @@ LETTERS = 110  # per line of the list
 class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Say what was sampled at the current frame, what each later step changed there, and for which sound or event"""
 
-    bl_idname = "thunder.explain_frame"
     bl_label = "Why?"
     bl_options = set()
 
@@ -35,7 +34,3 @@ class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, f"{self.title}: {lines[0]}")
         if not bpy.app.background and context.window is not None:
             context.window_manager.popup_menu(draw, title=self.title, icon="QUESTION")
-        return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_explain_frame,))

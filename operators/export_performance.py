@@ -18,7 +18,6 @@ _SUFFIXES = {form.suffix for form in export.FORMATS.values()}
 class THUNDER_OT_export_performance(InstantWork, bpy.types.Operator):
     """Export the head and its current animation for other programs"""
 
-    bl_idname = "thunder.export_performance"
     bl_label = "Export Performance"
     bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
 
@@ -101,14 +100,9 @@ def _in_menu(self, context):
     self.layout.operator("thunder.export_performance", text="Thunder Performance…")
 
 
-_register, _unregister = bpy.utils.register_classes_factory((THUNDER_OT_export_performance,))
-
-
 def register():
-    _register()
     bpy.types.TOPBAR_MT_file_export.append(_in_menu)
 
 
 def unregister():
     bpy.types.TOPBAR_MT_file_export.remove(_in_menu)
-    _unregister()

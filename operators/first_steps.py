@@ -35,7 +35,6 @@ def free_place(scene, place: Vector, unit: float) -> Vector:
 class THUNDER_OT_first_head(AddsHead, bpy.types.Operator):
     """Add the bundled head and frame it in the view"""
 
-    bl_idname = "thunder.first_head"
     bl_label = "Add a Head"
 
     def add(self, context, collection):
@@ -87,7 +86,6 @@ def _refused(error: Exception) -> BadRequest:
 class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
     """Add a sample recording to the sequencer to try Thunder"""
 
-    bl_idname = "thunder.sample_voice"
     bl_label = "Use a Sample Voice"
 
     @classmethod
@@ -103,7 +101,6 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
 class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
     """Add a sound file to the sequencer and use it as the voice"""
 
-    bl_idname = "thunder.own_voice"
     bl_label = "Choose a Recording"
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
@@ -120,7 +117,6 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
 class THUNDER_OT_open_preferences(InstantWork, bpy.types.Operator):
     """Open the add-on preferences to install the engine"""
 
-    bl_idname = "thunder.open_preferences"
     bl_label = "Install the Engine"
     bl_options = {"INTERNAL"}
 
@@ -129,8 +125,3 @@ class THUNDER_OT_open_preferences(InstantWork, bpy.types.Operator):
             bpy.ops.preferences.addon_show(module=connection.PACKAGE)
         except RuntimeError as error:
             raise _refused(error) from error
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_first_head, THUNDER_OT_sample_voice, THUNDER_OT_own_voice, THUNDER_OT_open_preferences)
-)

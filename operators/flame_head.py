@@ -35,7 +35,6 @@ class _OfFlameHead(_NeedsFlameHead, InstantWork):
 class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
     """Preview one of Thunder's channels on this head. An amount of 0 resets it"""
 
-    bl_idname = "thunder.preview_retarget"
     bl_label = "Show Channel"
 
     channel: bpy.props.StringProperty(
@@ -55,7 +54,6 @@ class THUNDER_OT_preview_retarget(_OfFlameHead, bpy.types.Operator):
 class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
     """Measure how closely this head follows the bundled one during speech"""
 
-    bl_idname = "thunder.measure_retarget"
     bl_label = "Measure"
 
     def change(self, context, rig):
@@ -72,7 +70,6 @@ class THUNDER_OT_measure_retarget(_OfFlameHead, bpy.types.Operator):
 class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
     """Move the jaw, neck and eye bones to fit the identity sliders"""
 
-    bl_idname = "thunder.fit_flame_bones"
     bl_label = "Fit Bones to Identity"
 
     @classmethod
@@ -80,14 +77,12 @@ class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
         return why_not_in_object_mode(context) or super().why_not(context)
 
     def change(self, context, rig):
-        moved = flame.fit_bones(rig.mesh, rig.armature, context.view_layer)
-        return f"Bones moved by up to {1000 * moved:.1f} mm"
+        return f"Bones moved by up to {1000 * flame.fit_bones(rig.mesh, rig.armature, context.view_layer):.1f} mm"
 
 
 class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operator):
     """Compare this head on the current frame with the same FLAME file posed by smplx. Needs the FLAME extra"""
 
-    bl_idname = "thunder.check_with_smplx"
     bl_label = "Check with smplx"
     bl_options = {"INTERNAL"}
 
@@ -111,8 +106,3 @@ class THUNDER_OT_check_with_smplx(_NeedsFlameHead, SlicedWork, bpy.types.Operato
             f"In this pose the head differs from smplx {answer['smplx']} by {answer['rig']:.3f} mm at most; "
             f"Thunder's skinning of the file by {answer['skinning']:.4f} mm"
         )
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_preview_retarget, THUNDER_OT_measure_retarget, THUNDER_OT_fit_flame_bones, THUNDER_OT_check_with_smplx)
-)

@@ -40,7 +40,6 @@ class PartialResults:
 class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
     """Generate takes of the voice, ranked by Lip-Sync"""
 
-    bl_idname = "thunder.generate"
     bl_label = "Generate Takes"
 
     @classmethod
@@ -73,7 +72,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
                 else f"Nobody speaks in “{self.voice}”: generated {many} of an idle face"
             )
             self.report({"INFO"}, what)
-            return {"FINISHED"}
+            return
         name = next(
             (f"{entry.name}, " for entry in context.scene.thunder.takes if (entry.seed, entry.score) == (best.seed, best.score)), ""
         )
@@ -87,7 +86,6 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         if self.strip and strip.named(context.scene, self.strip) is None:
             gone = f"The strip “{self.strip}” is gone: it was deleted, or its adding undone, while takes arrived. Choose its sound again"
             self.report({"WARNING"}, gone)
-        return {"FINISHED"}
 
 
 _RESYNCED = {
@@ -102,7 +100,6 @@ _RESYNCED = {
 class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     """Update takes to match their voice: move or trim keys, and generate what is new. Edited takes are kept"""
 
-    bl_idname = "thunder.resync"
     bl_label = "Re-sync"
 
     kinds = ()
@@ -125,6 +122,3 @@ class THUNDER_OT_resync(SlicedWork, bpy.types.Operator):
     @property
     def changed_so_far(self) -> str:
         return ", ".join(f"{self.kinds.count(kind)} {done}" for kind, done in _RESYNCED.items() if kind in self.kinds)
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_generate, THUNDER_OT_resync))

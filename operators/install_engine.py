@@ -9,7 +9,7 @@ from ..scene.engine import connection, install
 from ..scene.host.jobs import Step
 from ..scene.takes import generation
 from ..thunder_core.errors import BadRequest, NoEngine
-from .base import Explained, InstantWork, why_busy
+from .base import InstantWork, why_busy
 from .slices import SlicedWork
 
 LABELS = {
@@ -69,7 +69,6 @@ class _AddsExtra(_Installs):
 class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
     """Install the engine into its own environment. Blender and other add-ons are not changed"""
 
-    bl_idname = "thunder.install_engine"
     bl_label = "Install Engine"
 
     card: bpy.props.BoolProperty(
@@ -119,7 +118,6 @@ FLAME_LICENCE = (
 class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
     """Add smplx to the engine, to check heads from FLAME files. Its licence allows non-commercial research only and is shown first"""
 
-    bl_idname = "thunder.install_flame_extra"
     bl_label = "Install FLAME Extra…"
 
     accepted: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"}, description="The licence of smplx is accepted")
@@ -145,17 +143,15 @@ class THUNDER_OT_install_flame_extra(_AddsExtra, bpy.types.Operator):
 class THUNDER_OT_install_waveform_extra(_AddsExtra, bpy.types.Operator):
     """Add transformers to the engine, for weights that were trained with a Wav2Vec2, HuBERT or WavLM network (0.2 GB)"""
 
-    bl_idname = "thunder.install_waveform_extra"
     bl_label = "Install Waveform Extra"
 
     def begin(self, wheels, online):
         return install.begin(wheels, online, extra=install.WAVEFORM_LOCK)
 
 
-class THUNDER_OT_stop_installation(Explained, bpy.types.Operator):
+class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):
     """Cancel the installation. Downloads are kept"""
 
-    bl_idname = "thunder.stop_installation"
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
 
@@ -163,15 +159,13 @@ class THUNDER_OT_stop_installation(Explained, bpy.types.Operator):
     def why_not(cls, context):
         return "The engine is not being installed now" if install.installing.running is None else ""
 
-    def execute(self, context):
+    def act(self, context):
         install.installing.running.stop()
-        return {"FINISHED"}
 
 
 class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
     """Delete the engine's environment. Heads, takes and settings are kept"""
 
-    bl_idname = "thunder.remove_engine"
     bl_label = "Remove Engine"
     bl_options = {"INTERNAL"}
 
@@ -200,7 +194,6 @@ class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
 class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
     """Start the engine and show its device and versions"""
 
-    bl_idname = "thunder.check_engine"
     bl_label = "Check Engine"
     bl_options = {"INTERNAL"}
 
@@ -220,17 +213,5 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
         yield Step(1.0, "Engine is running")
 
 
-CLASSES = (
-    THUNDER_OT_install_engine,
-    THUNDER_OT_install_flame_extra,
-    THUNDER_OT_install_waveform_extra,
-    THUNDER_OT_stop_installation,
-    THUNDER_OT_remove_engine,
-    THUNDER_OT_check_engine,
-)
-_register, unregister = bpy.utils.register_classes_factory(CLASSES)
-
-
 def register():
-    _register()
     install.sweep()

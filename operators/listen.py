@@ -7,15 +7,14 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..scene.voice import strip
-from ..thunder_core.errors import attempt, ThunderError
-from .base import Explained, InstantWork
+from ..thunder_core.errors import attempt
+from .base import InstantWork
 from .slices import SlicedWork
 
 
 class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     """Generate speech from the current animation, edited keys included, and add it to the sequencer"""
 
-    bl_idname = "thunder.listen"
     bl_label = "Listen"
 
     @classmethod
@@ -37,13 +36,10 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
         self.report({"INFO"}, f"Generated speech for {which}frames {first}–{last}")
         if not bpy.app.background and context.window is not None and context.scene.thunder.listen_play:
             self.play(context, first)
-        return {"FINISHED"}
 
     def play(self, context, first):
         """Play the generated speech instead of the original."""
-        try:
-            listening.flip(context, generated=True)
-        except ThunderError:
+        if attempt(listening.flip, context, True)[1]:
             return
         context.scene.frame_set(first)
         if not context.screen.is_animation_playing:
@@ -53,7 +49,6 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
 class THUNDER_OT_original(InstantWork, bpy.types.Operator):
     """Switch between the original voice and the generated speech"""
 
-    bl_idname = "thunder.original"
     bl_label = "Original"
 
     to: bpy.props.EnumProperty(
@@ -87,10 +82,9 @@ def _shown_score(context):
     return live_score.shown_score(context.scene, attempt(head.find, context.scene, context.object)[0])
 
 
-class THUNDER_OT_jump_to_drift(Explained, bpy.types.Operator):
+class THUNDER_OT_jump_to_drift(InstantWork, bpy.types.Operator):
     """Go to the next place where the lips drift from the voice"""
 
-    bl_idname = "thunder.jump_to_drift"
     bl_label = "Next Drift"
     bl_options = {"REGISTER", "UNDO_GROUPED"}
     bl_undo_group = "Frame Change"
@@ -121,18 +115,9 @@ class THUNDER_OT_jump_to_drift(Explained, bpy.types.Operator):
             return "No Lip-Sync score yet: show a take or press Listen"
         return "" if score.drifts() else "No drift found"
 
-    def execute(self, context):
-        scene, score = context.scene, _shown_score(context)
-        now = scene.frame_current
+    def act(self, context):
+        score, now = _shown_score(context), context.scene.frame_current
         moments = sorted(worst for _, _, worst in score.drifts())
-        if self.to == "WORST":
-            frame = score.worst()
-        elif self.to == "NEXT":
-            frame = next((moment for moment in moments if moment > now), moments[0])
-        else:
-            frame = next((moment for moment in reversed(moments) if moment < now), moments[-1])
-        scene.frame_set(frame)
-        return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_listen, THUNDER_OT_original, THUNDER_OT_jump_to_drift))
+        later, earlier = [moment for moment in moments if moment > now], [moment for moment in moments if moment < now]
+        frames = {"WORST": score.worst(), "NEXT": (later or moments)[0], "PREVIOUS": (earlier or moments)[-1]}
+        context.scene.frame_set(frames[self.to])

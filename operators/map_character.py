@@ -13,7 +13,6 @@ from .base import OnCharacter
 class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
     """Map the character automatically by the names of its shape keys, controls and bones"""
 
-    bl_idname = "thunder.find_mapping"
     bl_label = "Find by Names"
 
     def change(self, context, obj):
@@ -30,7 +29,6 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
 class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
     """Show the character's mapping as an editable table"""
 
-    bl_idname = "thunder.show_mapping"
     bl_label = "Show Mapping"
 
     def change(self, context, obj):
@@ -47,7 +45,6 @@ class _OfTable(OnCharacter):
 class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
     """Add another target to the selected row's channel"""
 
-    bl_idname = "thunder.add_rule"
     bl_label = "Add Target"
 
     def change(self, context, obj):
@@ -62,7 +59,6 @@ class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
 class THUNDER_OT_remove_rule(_OfTable, bpy.types.Operator):
     """Remove this target from its channel"""
 
-    bl_idname = "thunder.remove_rule"
     bl_label = "Remove Target"
 
     def change(self, context, obj):
@@ -77,7 +73,6 @@ class THUNDER_OT_remove_rule(_OfTable, bpy.types.Operator):
 class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
     """Use the character's current pose as the effect of the selected row's channel"""
 
-    bl_idname = "thunder.learn_channel"
     bl_label = "Learn from Pose"
 
     def change(self, context, obj):
@@ -96,7 +91,6 @@ class THUNDER_OT_learn_channel(_OfTable, bpy.types.Operator):
 class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
     """Apply the mapping only to the selected objects (face, teeth, tongue, lashes, rig), or find them automatically"""
 
-    bl_idname = "thunder.use_objects"
     bl_label = "Use Selected Objects"
 
     by_place: bpy.props.BoolProperty(
@@ -115,7 +109,6 @@ class THUNDER_OT_use_objects(OnCharacter, bpy.types.Operator):
 class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
     """Swap left and right, for a character named from the viewer's side"""
 
-    bl_idname = "thunder.swap_sides"
     bl_label = "Swap Left and Right"
 
     def change(self, context, obj):
@@ -135,7 +128,6 @@ def _items(self, context):
 class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
     """Save the character's mapping as a preset for other characters"""
 
-    bl_idname = "thunder.save_mapping"
     bl_label = "Save Mapping"
     bl_options = {"REGISTER"}
 
@@ -156,7 +148,6 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
 class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
     """Use a saved mapping on this character"""
 
-    bl_idname = "thunder.load_mapping"
     bl_label = "Load Mapping"
 
     name: bpy.props.EnumProperty(name="Preset", items=_items, description="Saved mapping")
@@ -169,18 +160,3 @@ class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
         mapping_table.keep_plan(context.scene, obj, replace(presets.load(self.name), parts=()))
         context.scene.thunder.head = obj
         return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (
-        THUNDER_OT_find_mapping,
-        THUNDER_OT_show_mapping,
-        THUNDER_OT_add_rule,
-        THUNDER_OT_remove_rule,
-        THUNDER_OT_learn_channel,
-        THUNDER_OT_use_objects,
-        THUNDER_OT_swap_sides,
-        THUNDER_OT_save_mapping,
-        THUNDER_OT_load_mapping,
-    )
-)

@@ -21,7 +21,6 @@ def _takes(self, context):
 class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
     """Choose the take for this part of the face"""
 
-    bl_idname = "thunder.choose_part"
     bl_label = "Choose Take"
 
     part: bpy.props.EnumProperty(name="Part", items=mix.PART_ITEMS, description="Part of the face")
@@ -34,7 +33,6 @@ class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
 class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):
     """Switch to the shown take from the current frame on"""
 
-    bl_idname = "thunder.add_cut"
     bl_label = "Cut to Shown Take"
 
     part: bpy.props.EnumProperty(name="Part", items=mix.CUT_ITEMS, description="Part of the face to switch")
@@ -50,7 +48,6 @@ class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):
 class THUNDER_OT_remove_cut(InstantWork, bpy.types.Operator):
     """Remove this cut. The previous take continues"""
 
-    bl_idname = "thunder.remove_cut"
     bl_label = "Remove Cut"
 
     index: bpy.props.IntProperty(name="Cut", min=0, description="Place in the list of cuts")
@@ -65,7 +62,6 @@ class THUNDER_OT_remove_cut(InstantWork, bpy.types.Operator):
 class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
     """Create a new take from the chosen parts and cuts. The source takes are not changed"""
 
-    bl_idname = "thunder.mix_takes"
     bl_label = "Mix"
 
     @classmethod
@@ -78,8 +74,3 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
 
     def outcome(self, entry):
         return f"Created take “{entry.name}”"
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_choose_part, THUNDER_OT_add_cut, THUNDER_OT_remove_cut, THUNDER_OT_mix_takes)
-)

@@ -10,7 +10,6 @@ from .base import InstantWork
 class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
     """Collect versions, settings, the engine's log and the last error into a text to paste; nothing is sent"""
 
-    bl_idname = "thunder.report_problem"
     bl_label = "Report a Problem"
 
     names: bpy.props.BoolProperty(
@@ -40,6 +39,3 @@ class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
         text.cursor_set(0)
         context.window_manager.clipboard = words
         return f"Report copied to the clipboard and saved as the text “{problem_report.TEXT}” in this file"
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_report_problem,))

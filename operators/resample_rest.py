@@ -7,7 +7,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.takes import keep, take_list
-from ..thunder_core.errors import BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest
 from .base import InstantWork, NeedsShownTake, shown
 from .generate import PartialResults
 from .slices import SlicedWork
@@ -16,7 +16,6 @@ from .slices import SlicedWork
 class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Keep frames of the take unchanged"""
 
-    bl_idname = "thunder.keep_frames"
     bl_label = "Keep Frames"
 
     which: bpy.props.EnumProperty(
@@ -55,7 +54,6 @@ class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
 class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
     """Stop keeping these frames"""
 
-    bl_idname = "thunder.free_frames"
     bl_label = "Remove Range"
 
     index: bpy.props.IntProperty(name="Frames", min=0, description="Place in the list of kept frames")
@@ -70,23 +68,15 @@ class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
 class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
     """Resample everything of the shown take that is not kept. The results are new takes"""
 
-    bl_idname = "thunder.resample_rest"
     bl_label = "Resample the Rest"
 
     @classmethod
     def description(cls, context, properties):
-        if take_list.shown_index(context.scene.thunder) < 0:
-            return cls.__doc__
-        try:
-            entry, rig = shown(context)
-            keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))
-        except ThunderError as error:
-            return str(error)
-        return cls.__doc__
+        is_shown = take_list.shown_index(context.scene.thunder) >= 0
+        return (attempt(_check_kept, context)[1] if is_shown else "") or cls.__doc__
 
     def begin(self, context):
-        entry, rig = shown(context)
-        keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))  # raises before the engine is started
+        _check_kept(context)  # before the engine is started
         client = connection.started()
         self.takes, self.asked = [], context.scene.thunder_keep.count
         return "Resampling the rest", keep.resample(client, context, self.takes.append)
@@ -100,4 +90,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
         return f"{made}{best}"
 
 
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_keep_frames, THUNDER_OT_free_frames, THUNDER_OT_resample_rest))
+def _check_kept(context) -> None:
+    """Raise ThunderError unless a part of the shown take is kept, and not all of it."""
+    entry, rig = shown(context)
+    keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))

@@ -15,7 +15,6 @@ from .slices import SlicedWork
 class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Update the keys of the shown take from its sliders"""
 
-    bl_idname = "thunder.apply_shape"
     bl_label = "Update Shape"
 
     def begin(self, context):
@@ -26,7 +25,6 @@ class THUNDER_OT_apply_shape(NeedsShownTake, SlicedWork, bpy.types.Operator):
 class THUNDER_OT_add_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Close the lips at the current frame, as for M, B or P"""
 
-    bl_idname = "thunder.add_closure"
     bl_label = "Close Lips"
 
     def begin(self, context):
@@ -37,7 +35,6 @@ class THUNDER_OT_add_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
 class THUNDER_OT_remove_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Remove the lip closure at or next to the current frame"""
 
-    bl_idname = "thunder.remove_closure"
     bl_label = "Open Lips"
 
     def begin(self, context):
@@ -48,7 +45,6 @@ class THUNDER_OT_remove_closure(NeedsShownTake, SlicedWork, bpy.types.Operator):
 class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Reset all sliders. Keys you edited are kept"""
 
-    bl_idname = "thunder.reset_shape"
     bl_label = "Reset"
 
     @classmethod
@@ -65,7 +61,6 @@ class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
 class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Animate the emotion's strength with a curve, starting with a key at each end of the take"""
 
-    bl_idname = "thunder.animate_emotion"
     bl_label = "Animate Strength"
 
     def act(self, context):
@@ -76,25 +71,12 @@ class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator
 class THUNDER_OT_still_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Remove the curve. The slider then sets the strength for the whole take"""
 
-    bl_idname = "thunder.still_emotion"
     bl_label = "Remove Strength Curve"
 
     def act(self, context):
         entry, rig = shown(context)
         strength.still_strength(rig, entry)
         sliders.follow(entry)
-
-
-_register, unregister = bpy.utils.register_classes_factory(
-    (
-        THUNDER_OT_apply_shape,
-        THUNDER_OT_add_closure,
-        THUNDER_OT_remove_closure,
-        THUNDER_OT_reset_shape,
-        THUNDER_OT_animate_emotion,
-        THUNDER_OT_still_emotion,
-    )
-)
 
 
 def _update() -> float | None:
@@ -112,5 +94,4 @@ def _update() -> float | None:
 
 
 def register():
-    _register()
     strength.update.step = _update

@@ -10,25 +10,22 @@ from ..scene.host.session import session
 from ..scene.media import contact_sheet, grid
 from ..scene.takes import browsing, take_list
 from ..scene.voice import strip, voice_cache
-from ..thunder_core.errors import attempt, BadRequest, ThunderError
+from ..thunder_core.errors import attempt, BadRequest
 from .base import NeedsTakes
 from .slices import SlicedWork
 
 
 def _leave(operator):
     """Leave the grid, and report the take that is shown now."""
-    try:
-        if name := grid.leave_and_show():
-            operator.report({"INFO"}, f"Showing {name}")
-    except ThunderError as error:
-        operator.report({"ERROR"}, str(error))
+    name, problem = attempt(grid.leave_and_show)
+    if name or problem:
+        operator.report({"ERROR"} if problem else {"INFO"}, problem or f"Showing {name}")
     return {"FINISHED"}
 
 
 class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
     """Play all listed takes side by side. Click a head to choose its take, press Esc to leave"""
 
-    bl_idname = "thunder.play_grid"
     bl_label = "Play All"
     bl_options = set()  # nothing in the file changes: there is nothing to undo
 
@@ -63,9 +60,7 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
         grid.leave()
 
     def execute(self, context):
-        if grid.running():
-            return _leave(self)
-        return super().execute(context)
+        return _leave(self) if grid.running() else super().execute(context)
 
     def begin(self, context):
         if not bpy.app.background and grid.viewport(context) is None:
@@ -84,7 +79,6 @@ class THUNDER_OT_play_grid(NeedsTakes, SlicedWork, bpy.types.Operator):
 class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
     """Render the listed takes side by side into an image, at the moments where they differ most"""
 
-    bl_idname = "thunder.contact_sheet"
     bl_label = "Contact Sheet"
 
     def begin(self, context):
@@ -101,7 +95,6 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
         if not bpy.app.background:
             _open(context, image)
         self.report({"INFO"}, f"Contact sheet saved to {where}")
-        return {"FINISHED"}
 
 
 def _loudness(context, entry):
@@ -140,6 +133,3 @@ def _fit(name: str) -> None:
             with bpy.context.temp_override(window=window, area=area, region=region):
                 if bpy.ops.image.view_all.poll():
                     bpy.ops.image.view_all(fit_view=True)
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_play_grid, THUNDER_OT_contact_sheet))

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The base class of operators with long jobs: a timer advances the job while Blender stays responsive. And the button that cancels it."""
 
-from __future__ import annotations
-
 import time
 import traceback
 
@@ -13,7 +11,7 @@ from ..scene.host.session import session
 from ..scene.review import problem_report
 from ..scene.takes import renames
 from ..thunder_core.errors import Cancelled, ThunderError, Undone
-from .base import Explained, why_busy
+from .base import Explained, InstantWork, why_busy
 
 TICK_SECONDS = 0.05
 SHOW_SECONDS = 0.25  # least interval between status texts that differ only in numbers, because each one redraws the window
@@ -48,7 +46,7 @@ class SlicedWork(Explained):
             value = jobs.run_through(*self.begin(context))
         except Exception as error:
             return self.fail(error)
-        return self.finish(context, value)
+        return self.finish(context, value) or {"FINISHED"}
 
     def invoke(self, context, event):
         if bpy.app.background or context.window is None:
@@ -80,7 +78,7 @@ class SlicedWork(Explained):
         if over:
             value = session.job.value
             self.leave(context, None)
-            return self.finish(context, value)
+            return self.finish(context, value) or {"FINISHED"}
         self.show_progress(context)
         return {"RUNNING_MODAL" if session.job.step.busy else "PASS_THROUGH"}
 
@@ -133,10 +131,9 @@ class SlicedWork(Explained):
         return ""
 
     def finish(self, context, value):
-        """The operator's result once the job has returned `value`."""
+        """Tell what the job has returned; returns the operator's result if that is not to be FINISHED."""
         if sentence := self.outcome(value):
             self.report({"INFO"}, sentence)
-        return {"FINISHED"}
 
     def outcome(self, value) -> str:
         """The sentence to report of the value that the job has returned, "" for none."""
@@ -148,10 +145,9 @@ class SlicedWork(Explained):
             self.report({"WARNING"}, sentence)
 
 
-class THUNDER_OT_cancel(Explained, bpy.types.Operator):
+class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
     """Cancel the running operation. Finished takes are kept, everything else stays as it was"""
 
-    bl_idname = "thunder.cancel"
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
 
@@ -159,9 +155,5 @@ class THUNDER_OT_cancel(Explained, bpy.types.Operator):
     def why_not(cls, context):
         return "Nothing is running" if session.job is None else ""
 
-    def execute(self, context):
+    def act(self, context):
         session.job.asked_to_stop = True
-        return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_OT_cancel,))

@@ -16,7 +16,6 @@ _MOST_NAMED = 6  # takes that a message names
 class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
     """Show a take on its head. Your own animation is kept: press My Animation to see it again"""
 
-    bl_idname = "thunder.select_take"
     bl_label = "Show Take"
 
     index: bpy.props.IntProperty(name="Take", default=-1, min=-1, description="Index in the list; −1 for your own animation")
@@ -28,9 +27,7 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
     def description(cls, context, properties):
         if properties.step:
             return "Show the next take of the list" if properties.step > 0 else "Show the previous take of the list"
-        if properties.index < 0:
-            return "Show your own animation again"
-        return "Show this take on its head"
+        return "Show your own animation again" if properties.index < 0 else "Show this take on its head"
 
     def act(self, context):
         settings = context.scene.thunder
@@ -49,7 +46,6 @@ class THUNDER_OT_select_take(NeedsTakes, InstantWork, bpy.types.Operator):
 class THUNDER_OT_flip_take(NeedsTakes, InstantWork, bpy.types.Operator):
     """Switch between the shown take and the one shown before"""
 
-    bl_idname = "thunder.flip_take"
     bl_label = "A/B"
 
     def act(self, context):
@@ -79,7 +75,6 @@ class _OnTake(NeedsTakes, InstantWork):
 class THUNDER_OT_star_take(_OnTake, bpy.types.Operator):
     """Add or remove the take's star"""
 
-    bl_idname = "thunder.star_take"
     bl_label = "Star"
 
     def change(self, context, settings, index):
@@ -89,7 +84,6 @@ class THUNDER_OT_star_take(_OnTake, bpy.types.Operator):
 class THUNDER_OT_hide_take(_OnTake, bpy.types.Operator):
     """Hide the take, or list it again. If it is shown, the next take is shown instead"""
 
-    bl_idname = "thunder.hide_take"
     bl_label = "Hide"
 
     def change(self, context, settings, index):
@@ -102,7 +96,6 @@ class THUNDER_OT_hide_take(_OnTake, bpy.types.Operator):
 class THUNDER_OT_duplicate_take(_OnTake, bpy.types.Operator):
     """Copy the take with your edits and show the copy"""
 
-    bl_idname = "thunder.duplicate_take"
     bl_label = "Duplicate"
 
     def change(self, context, settings, index):
@@ -114,7 +107,6 @@ class THUNDER_OT_duplicate_take(_OnTake, bpy.types.Operator):
 class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
     """Delete the take and its keys. If it is shown, the next take is shown instead"""
 
-    bl_idname = "thunder.delete_take"
     bl_label = "Delete"
 
     def change(self, context, settings, index):
@@ -126,7 +118,6 @@ class THUNDER_OT_delete_take(_OnTake, bpy.types.Operator):
 class THUNDER_OT_fold_takes(NeedsTakes, InstantWork, bpy.types.Operator):
     """Fold or unfold the takes that were generated together. A folded take stays as it is, and is listed while it is shown"""
 
-    bl_idname = "thunder.fold_takes"
     bl_label = "Fold Takes"
 
     batch: bpy.props.IntProperty(name="Batch", min=0, description="Number of the batch that the takes have in common")
@@ -143,7 +134,6 @@ class THUNDER_OT_fold_takes(NeedsTakes, InstantWork, bpy.types.Operator):
 class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
     """Delete several takes of this head and voice at once"""
 
-    bl_idname = "thunder.delete_takes"
     bl_label = "Delete Takes"
 
     which: bpy.props.EnumProperty(
@@ -225,13 +215,11 @@ class THUNDER_OT_delete_takes(NeedsTakes, SlicedWork, bpy.types.Operator):
         count, stays, kept = value
         self.report({"INFO"}, f"{count} take{'s' * (count > 1)} deleted{'; ' * bool(stays)}{stays}")
         _report_kept(self, kept)
-        return {"FINISHED"}
 
 
 class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
     """Add takes of this file that are in no list, such as takes appended from another file"""
 
-    bl_idname = "thunder.adopt_takes"
     bl_label = "Add Unlisted Takes"
 
     @classmethod
@@ -269,18 +257,3 @@ def _report_kept(operator, kept: list[str]) -> None:
             f"{'stays' if len(kept) == 1 else 'stay'} in the file because something else uses "
             f"{'it' if len(kept) == 1 else 'them'}",
         )
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (
-        THUNDER_OT_select_take,
-        THUNDER_OT_flip_take,
-        THUNDER_OT_star_take,
-        THUNDER_OT_hide_take,
-        THUNDER_OT_duplicate_take,
-        THUNDER_OT_delete_take,
-        THUNDER_OT_fold_takes,
-        THUNDER_OT_delete_takes,
-        THUNDER_OT_adopt_takes,
-    )
-)

@@ -18,7 +18,6 @@ WIDTH, LETTERS = 640, 100  # width of the wide field, pixels, and letters per li
 class THUNDER_OT_add_transcript(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Enter what the voice of the shown take says"""
 
-    bl_idname = "thunder.add_transcript"
     bl_label = "Add Transcript"
 
     def act(self, context):
@@ -29,7 +28,6 @@ class THUNDER_OT_add_transcript(NeedsShownTake, InstantWork, bpy.types.Operator)
 class THUNDER_OT_edit_transcript(NeedsShownTake, bpy.types.Operator):
     """Edit the transcript in a wide field, with all of it below"""
 
-    bl_idname = "thunder.edit_transcript"
     bl_label = "Transcript"
     bl_options = {"UNDO", "INTERNAL"}
 
@@ -54,7 +52,6 @@ class THUNDER_OT_edit_transcript(NeedsShownTake, bpy.types.Operator):
 class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Close the lips of the shown take on each M, B and P of the transcript, and open them elsewhere"""
 
-    bl_idname = "thunder.correct_closures"
     bl_label = "Correct Closures"
 
     @classmethod
@@ -75,9 +72,3 @@ class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator
     def finish(self, context, changes):
         self.report({"INFO"}, changes.sentence)
         self.warn([changes.warning])
-        return {"FINISHED"}
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_OT_add_transcript, THUNDER_OT_edit_transcript, THUNDER_OT_correct_closures)
-)

@@ -3,7 +3,7 @@
 
 
 def modules() -> tuple:
-    """The modules here that register panels, in the order in which the sidebar shows them."""
+    """The modules with panels, in the order in which the sidebar shows them."""
     from . import character, dialogue, direction, export, listen, preferences, shown_take, sidebar, takes
 
-    return preferences, sidebar, direction, dialogue, takes, shown_take, listen, character, export
+    return preferences, sidebar, direction, dialogue, takes, listen, shown_take, character, export

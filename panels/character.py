@@ -53,7 +53,6 @@ class THUNDER_MT_mapping(bpy.types.Menu):
 
 class THUNDER_PT_character(Tab, bpy.types.Panel):
     bl_label = "Character"
-    bl_order = 5
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -151,7 +150,6 @@ SLIDERS_SHOWN = 10
 
 class THUNDER_PT_flame(Tab, bpy.types.Panel):
     bl_label = "FLAME Head"
-    bl_order = 6
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -188,6 +186,3 @@ class THUNDER_PT_flame(Tab, bpy.types.Panel):
             column.operator("thunder.fit_flame_bones", icon="BONE_DATA")
         layout.operator_context = "INVOKE_DEFAULT"
         layout.operator("thunder.export_performance", text="Export FLAME Parameters…", icon="EXPORT").form = "FLAME"
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_mapping, THUNDER_MT_mapping, THUNDER_PT_character, THUNDER_PT_flame))

@@ -57,7 +57,6 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
 class THUNDER_PT_dialogue(Tab, bpy.types.Panel):
     bl_label = "Dialogue"
     bl_parent_id = "THUNDER_PT_main"
-    bl_order = 1
 
     @classmethod
     def poll(cls, context):
@@ -87,6 +86,3 @@ class THUNDER_PT_dialogue(Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")  # the operator's whole name would be cut off
         row.operator("thunder.commit_all", text="Again").again = True
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_dialogue, THUNDER_PT_dialogue))

@@ -178,8 +178,3 @@ class THUNDER_PT_sampling(Tab, bpy.types.Panel):
             row = column.column(align=True)
             row.active = applies
             row.prop(settings, name)
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (THUNDER_MT_directions, THUNDER_PT_direction, THUNDER_PT_fine_direction, THUNDER_MT_engines, THUNDER_PT_sampling)
-)

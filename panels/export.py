@@ -11,7 +11,6 @@ from .tab import big_button, props, Tab, wrapped_label
 
 class THUNDER_PT_export(Tab, bpy.types.Panel):
     bl_label = "Export"
-    bl_order = 7
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
@@ -57,6 +56,3 @@ class THUNDER_PT_export_choices(bpy.types.Panel):
         wrapped_label(layout, form.carries, context)
         layout.label(text="Does Not Carry", icon="REMOVE")
         wrapped_label(layout, form.loses, context)
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_export, THUNDER_PT_export_choices))

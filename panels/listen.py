@@ -11,7 +11,6 @@ from .tab import props, Tab, wrapped_label
 
 class THUNDER_PT_listen(Tab, bpy.types.Panel):
     bl_label = "Listen"
-    bl_order = 3
 
     @classmethod
     def poll(cls, context):
@@ -88,11 +87,9 @@ def _switch(self, context):
 
 
 _HEADERS = ("DOPESHEET_HT_header", "SEQUENCER_HT_header")
-_register, _unregister = bpy.utils.register_classes_factory((THUNDER_PT_listen, THUNDER_PT_overlay))
 
 
 def register():
-    _register()
     for name in _HEADERS:
         getattr(bpy.types, name).append(_switch)
 
@@ -100,4 +97,3 @@ def register():
 def unregister():
     for name in _HEADERS:
         getattr(bpy.types, name).remove(_switch)
-    _unregister()

@@ -240,11 +240,7 @@ def _sentence(layout, text: str, context) -> None:
     in_lines(column, text, letters, "ERROR")
 
 
-_register, _unregister = bpy.utils.register_classes_factory((ThunderPreferences,))
-
-
 def register():
-    _register()
     configuration = bpy.context.window_manager.keyconfigs.addon
     if configuration is None:  # Blender without a window has no keys
         return
@@ -257,7 +253,6 @@ def register():
 
 
 def unregister():
-    _unregister()
     for keymap, item in _ours:
         keymap.keymap_items.remove(item)
     _ours.clear()

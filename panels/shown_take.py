@@ -30,8 +30,6 @@ class THUNDER_UL_cuts(bpy.types.UIList):
 
 class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
     bl_label = "Mix"
-    bl_order = 0
-    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context):
@@ -67,8 +65,6 @@ class THUNDER_UL_kept(bpy.types.UIList):
 
 class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
     bl_label = "Keep and Resample"
-    bl_order = 1
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout = self.layout
@@ -90,8 +86,6 @@ class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
 
 class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
     bl_label = "Shape"
-    bl_order = 2
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout = self.layout
@@ -129,8 +123,6 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
 
 class THUNDER_PT_transcript(OfShownTake, bpy.types.Panel):
     bl_label = "Transcript"
-    bl_order = 3
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         voice = take_list.shown_take(context.scene.thunder).voice
@@ -139,7 +131,6 @@ class THUNDER_PT_transcript(OfShownTake, bpy.types.Panel):
 
 class THUNDER_PT_commit(Tab, bpy.types.Panel):
     bl_label = "Commit"
-    bl_order = 4
 
     @classmethod
     def poll(cls, context):
@@ -177,17 +168,3 @@ class THUNDER_PT_commit_regions(Tab, bpy.types.Panel):
         cell = grid.row(align=True)
         cell.active = chosen.keys == "POSES" and chosen.mouth
         cell.prop(chosen, "markers", toggle=True, icon="BOOKMARKS")
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (
-        THUNDER_UL_cuts,
-        THUNDER_PT_mix,
-        THUNDER_UL_kept,
-        THUNDER_PT_keep,
-        THUNDER_PT_shape,
-        THUNDER_PT_transcript,
-        THUNDER_PT_commit,
-        THUNDER_PT_commit_regions,
-    )
-)

@@ -30,7 +30,6 @@ def is_beginning(context) -> bool:
 
 class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
-    bl_order = 0
 
     def draw_header_preset(self, context):
         self.layout.operator("thunder.report_problem", text="", icon="HELP", emboss=False)
@@ -130,9 +129,8 @@ class THUNDER_MT_add_head(bpy.types.Menu):
         layout.operator("thunder.add_ict_head", icon="FILE_FOLDER")
 
 
-class THUNDER_PT_first_steps(Tab, bpy.types.Panel):
+class THUNDER_PT_first_steps(Tab, bpy.types.Panel):  # below the main panel, whose buttons stay when this one goes
     bl_label = "Getting Started"
-    bl_order = 1  # below the buttons that stay when it goes
 
     @classmethod
     def poll(cls, context):
@@ -162,6 +160,3 @@ class THUNDER_PT_first_steps(Tab, bpy.types.Panel):
         column.enabled = not done  # where they were, so that the next ones do not come under the pointer
         for name, icon in buttons:
             column.operator(name, icon=icon)
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_PT_first_steps, THUNDER_MT_add_head, THUNDER_PT_main))

@@ -9,7 +9,7 @@ LETTERS_PER_PIXEL = 0.113  # average number of letters per pixel of width beside
 
 
 class Tab:
-    """A panel of the tab. Each sets `bl_order` by the order of a day's work; without it, Blender uses the order of registration."""
+    """A panel of the tab. They are registered in the order of a day's work, in which Blender shows them."""
 
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
@@ -20,6 +20,7 @@ class OfShownTake(Tab):
     """A sub-panel of Takes, visible while a take is shown."""
 
     bl_parent_id = "THUNDER_PT_takes"
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context):

@@ -132,9 +132,7 @@ def mark_of(item) -> str:
         return grade.icon
     if edit_watch.watch.is_known(item):
         return "GREASEPENCIL"
-    if item.note:
-        return "TEXT"
-    return _KINDS.get(item.kind, "BLANK1")
+    return "TEXT" if item.note else _KINDS.get(item.kind, "BLANK1")
 
 
 def draw_header(layout, settings, context):
@@ -180,7 +178,6 @@ class THUNDER_MT_takes(bpy.types.Menu):
 
 class THUNDER_PT_takes(Tab, bpy.types.Panel):
     bl_label = "Takes"
-    bl_order = 2
 
     @classmethod
     def poll(cls, context):
@@ -265,6 +262,3 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         weight.label(text=f"{megabytes:.1f} MB")
         if megabytes > WORTH_CLEARING:
             wrapped_label(layout, f"These takes need {megabytes:.0f} MB of memory and of the file: clear earlier ones", context)
-
-
-register, unregister = bpy.utils.register_classes_factory((THUNDER_UL_takes, THUNDER_MT_takes, THUNDER_PT_takes))

@@ -49,6 +49,7 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "direction_takes": _TAKES,
     "direction_teacher": _TEACHER,
     "engine": _SCORE,
+    "events": _TAKES,
     "face_sheets*": (*_HEAD, *_TAKES),
     "faults": _FAULTS,
     "fine_axes": _TAKES,

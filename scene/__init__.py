@@ -3,13 +3,13 @@
 
 
 def modules() -> tuple:
-    """The modules here that register properties, handlers or drawing, in order."""
+    """The modules here that add settings, properties, handlers or drawing, in order."""
     from .host import session
     from .media import grid
     from .properties import settings
     from .review import live_score, overlay
     from .takes import edit_watch, keep, mix, transcript
-    from .takes.direction import live
+    from .takes.direction import live, sliders as direction_sliders
     from .takes.shape import sliders, strength
 
-    return session, settings, sliders, strength, mix, keep, transcript, edit_watch, grid, live_score, live, overlay
+    return session, direction_sliders, settings, sliders, strength, mix, keep, transcript, edit_watch, grid, live_score, live, overlay

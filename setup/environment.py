@@ -10,8 +10,6 @@
 Prints what it does on stderr and the path of the environment's Python on stdout. Standard library only.
 """
 
-from __future__ import annotations
-
 import argparse
 import ctypes
 import glob

@@ -3,12 +3,9 @@
 Writes docs/reference/licences.md. Runs in the engine's Python; fails when a licence is unknown or does not allow commercial use.
 """
 
-from __future__ import annotations
-
 import re
 import sys
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from importlib import metadata
 from pathlib import Path
 
@@ -134,35 +131,11 @@ def licence_of(name: str, about) -> tuple[str, str]:
 def is_allowed(expression: str) -> bool:
     """Whether an SPDX expression of AND, OR and brackets permits commercial use: of alternatives one is enough."""
     words = re.findall(r"[()]|[^\s()]+", expression)
-    try:
-        allowed = _either(words)
-    except IndexError:
+    known = {"AND": "and", "OR": "or", "(": "(", ")": ")"}
+    try:  # of nothing but brackets, and, or, True and False
+        return eval(" ".join(known.get(word, str(word in ALLOWED)) for word in words)) is True
+    except (SyntaxError, TypeError):
         return False
-    return allowed and not words
-
-
-def _either(words: list[str]) -> bool:
-    allowed = _both(words)
-    while words and words[0] == "OR":
-        words.pop(0)
-        allowed |= _both(words)
-    return allowed
-
-
-def _both(words: list[str]) -> bool:
-    allowed = _one(words)
-    while words and words[0] == "AND":
-        words.pop(0)
-        allowed &= _one(words)
-    return allowed
-
-
-def _one(words: list[str]) -> bool:
-    word = words.pop(0)
-    if word != "(":
-        return word in ALLOWED
-    allowed = _either(words)
-    return words.pop(0) == ")" and allowed
 
 
 def home_of(about) -> str:
@@ -203,11 +176,6 @@ def page(listed: list[Package]) -> str:
     notes = [f"- {', '.join(names)}: {note}." for note, names in noted.items()]
     own = "\n".join(f"| `{pattern}` | {licence} | {source} |" for pattern, (licence, source) in OWN.items())
     return "\n".join([HEAD.format(own=own) + "\n".join(rows), "", "Where the metadata is not enough:", "", *notes]) + "\n"
-
-
-def licence_of_file(path: str) -> str:
-    """The licence of one of Thunder's own files, by its path in the repository."""
-    return next(licence for pattern, (licence, _) in OWN.items() if fnmatchcase(path, pattern))
 
 
 def main() -> int:

@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Pins and hashes the lists of requirements/; needs the network, and `uv` on PATH. Installs nothing.
 
-Usage: `lock.py [LIST …]` makes X.txt from X.in; without LIST all of them. Versions that still fit are kept.
+lock.py [LIST …]      makes X.txt from X.in; without LIST all of them. Versions that still fit are kept.
+lock.py --platforms   a line for each list and platform: whether every locked package has a wheel there; exit code 1 if one lacks it
 """
-
-from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 LISTS = Path(__file__).resolve().parent.parent / "requirements"
+PLATFORMS = ("x86_64-unknown-linux-gnu", "x86_64-pc-windows-msvc", "aarch64-apple-darwin")
 ORDER = ("engine", "card", "waveform", "develop", "flame", "test", "cluster")  # a later list is constrained by the earlier ones
-NEEDS_313 = ("bpy-5.2",)  # the others are for Python 3.11
 # triton (0.6 GB) compiles models for graphics cards by torch.compile, which the engine never uses; cuSOLVER (0.2 GB) is loaded when
 # torch.linalg is used on such a card, which nothing here does. The packages required by smplx, torch and numpy, are the engine's.
 _LEFT_OUT = ["--no-emit-package", "triton", "--no-emit-package", "nvidia-cusolver"]
@@ -25,9 +25,14 @@ MORE["package"] = [
 ]
 
 
-def command(uv: str, name: str) -> list[str]:
-    """The command that makes the lock of a list, run in the lists' folder because the lock names its sources relative to it."""
-    return [
+def python_of(name: str) -> str:
+    """The Python that a list is for."""
+    return "3.13" if name == "bpy-5.2" else "3.11"
+
+
+def make_lock(uv: str, name: str) -> bool:
+    """Make the lock of a list; whether that went well. Run in the lists' folder because the lock names its sources relative to it."""
+    command = [
         uv,
         "pip",
         "compile",
@@ -38,26 +43,58 @@ def command(uv: str, name: str) -> list[str]:
         "--no-emit-index-url",
         "--no-emit-find-links",
         "--python-version",
-        "3.13" if name in NEEDS_313 else "3.11",
+        python_of(name),
         *MORE.get(name, []),
         f"{name}.in",
         "--output-file",
         f"{name}.txt",
     ]
+    if subprocess.run(command, cwd=LISTS).returncode == 0:
+        return True
+    print(f"requirements/{name}.in could not be locked", file=sys.stderr)
+    return False
+
+
+def has_wheels(uv: str, name: str, platform: str) -> bool:
+    """Whether every package of a lock has a wheel for a platform; prints a line about it."""
+    with tempfile.TemporaryDirectory() as target:
+        command = [
+            uv,
+            "pip",
+            "install",
+            "--dry-run",
+            "--quiet",
+            "--no-config",
+            "--no-deps",
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+            "--python-platform",
+            platform,
+            "--python-version",
+            python_of(name),
+            "--target",
+            target,
+            "-r",
+            str(LISTS / f"{name}.txt"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True)
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    said = "a wheel of every package" if done.returncode == 0 else lines[-1] if lines else "failed"
+    print(f"{name:10} {platform:26} {said}", flush=True)
+    return done.returncode == 0
 
 
 def main() -> int:
-    """Lock the requested lists; the exit code."""
+    """Lock the requested lists, or check all locks; the exit code."""
     uv = shutil.which("uv")
     if uv is None:
         print("There is no uv on PATH: install it (pip install uv) and run this again", file=sys.stderr)
         return 1
+    if sys.argv[1:] == ["--platforms"]:
+        return int(not all([has_wheels(uv, lock.stem, platform) for lock in sorted(LISTS.glob("*.txt")) for platform in PLATFORMS]))
     names = sys.argv[1:] or [*ORDER, "package", *sorted(path.stem for path in LISTS.glob("bpy-*.in"))]
-    for name in names:
-        if subprocess.run(command(uv, name), cwd=LISTS).returncode:
-            print(f"requirements/{name}.in could not be locked", file=sys.stderr)
-            return 1
-    return 0
+    return int(not all(make_lock(uv, name) for name in names))
 
 
 if __name__ == "__main__":

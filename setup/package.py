@@ -7,8 +7,6 @@ package.py --all          for every platform and Python
 package.py --repository   out/packages/index.json, for Blender to install and update from
 """
 
-from __future__ import annotations
-
 import argparse
 import glob
 import json
@@ -136,8 +134,7 @@ def extension_tool() -> list[str]:
         if not path:
             raise Missing(f"There is no Blender at “{chosen}”, named by BLENDER: correct it or leave it unset")
         return [path, "-b", "--factory-startup", "--command", "extension"]
-    python = blender(None)
-    return module_tool(python)
+    return module_tool(blender(None))
 
 
 def module_tool(python: Path) -> list[str]:

@@ -5,8 +5,6 @@ What is never imported when networks run stays out; every licence text travels a
 build needs no network.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shutil
@@ -97,11 +95,8 @@ def download_command(platform: str, python: str) -> list[str]:
     command = [python_with_pip(), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]
     command += ["--require-hashes", "--only-binary", ":all:", "--requirement", str(LOCK)]
     command += ["--implementation", "cp", "--python-version", python]
-    for abi in ("cp" + python.replace(".", ""), "abi3", "none"):
-        command += ["--abi", abi]
-    for tag in PLATFORMS[platform]:
-        command += ["--platform", tag]
-    return command
+    command += [part for abi in ("cp" + python.replace(".", ""), "abi3", "none") for part in ("--abi", abi)]
+    return command + [part for tag in PLATFORMS[platform] for part in ("--platform", tag)]
 
 
 def python_with_pip() -> str:

@@ -8,8 +8,6 @@ In the engine's Python also what one take of the sample passes through, from the
 into another, and re-entries, into a module that was entered before. docs/development/weight.json has the figures compared with.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import importlib.util
@@ -17,7 +15,6 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
@@ -158,19 +155,13 @@ def trace_take(tree: Path) -> Figures:
     direction, module = import_module("thunder_core.direction"), import_module("thunder_core.engine.engine")
     engine = module.Engine.load(device="cpu")
     speech = import_module("thunder_core.engine.speech.audio").read_sound(tree / "assets" / "sample.wav")
-    if hasattr(module, "processors"):  # so that all of it runs in this thread
-        vars(module)["processors"] = lambda: 1
-    else:  # an earlier tree
-        import_module("torch").set_num_threads(1)
+    vars(module)["processors"] = lambda: 1  # so that all of it runs in this thread
     asked = direction.Asked(direction.Direction().vector()[None], 0.0)
-    if importlib.util.find_spec("thunder_core.request"):
-        generate = partial(engine.generate, speech, import_module("thunder_core.request").Request(1, 1, direction=asked))
-    else:  # an earlier tree
-        generate = partial(engine.generate, speech, 1, 1, asked=asked)
+    request = import_module("thunder_core.request").Request(1, 1, direction=asked)
     trace = Trace(tree / "thunder_core")
     sys.setprofile(trace)
     try:
-        generate()
+        engine.generate(speech, request)
     finally:
         sys.setprofile(None)
     return trace.figures()

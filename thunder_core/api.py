@@ -11,8 +11,6 @@ True
 Whatever goes wrong is a `ThunderError` whose message says what to do.
 """
 
-from __future__ import annotations
-
 import difflib
 import os
 import warnings

@@ -5,8 +5,6 @@ A zip of a few kilobytes can claim gigabytes: by compression, by members that sh
 millions of members. numpy alone allocates whatever a member's header says. Standard library and numpy only.
 """
 
-from __future__ import annotations
-
 import math
 import os
 import struct

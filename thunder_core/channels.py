@@ -5,8 +5,6 @@ Groups are beginnings of ARKit's names (`name.startswith(SPEECH)`, or `in_group`
 is one of these or derived from one here.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

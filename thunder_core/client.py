@@ -14,7 +14,8 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 
@@ -176,3 +177,19 @@ class Client:
             else:
                 for pending in waiting:
                     self._process.send(pending)
+
+
+@contextlib.contextmanager
+def temporary_arrays(client: Client) -> Iterator[Callable[..., str]]:
+    """A client's `put_array` for one request: the files are removed at the end of the block."""
+    paths: list[str] = []
+
+    def put(array) -> str:
+        paths.append(client.put_array(array))
+        return paths[-1]
+
+    try:
+        yield put
+    finally:
+        for path in paths:
+            Path(path).unlink(missing_ok=True)

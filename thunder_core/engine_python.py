@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the Python that runs the engine: the named one, that of an environment made for it, or Blender's own with a package's libraries."""
 
-from __future__ import annotations
-
 import json
 import os
 import shutil

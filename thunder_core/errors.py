@@ -148,11 +148,6 @@ KINDS = {
 }
 
 
-def error_of(kind: str, message: str) -> ThunderError:
-    """The error that another process named `kind`; an unknown kind becomes the base class."""
-    return KINDS.get(kind, ThunderError)(message)
-
-
 def attempt(function: Callable[..., T], *args) -> tuple[T | None, str]:
     """What a function returns and "", or None and the sentence of the ThunderError that it raises."""
     try:

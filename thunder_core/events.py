@@ -5,8 +5,6 @@ The diffusion model is conditioned on them (`engine.diffusion.Denoiser`), so it 
 goes along with it. The teacher's performances come with the curves of the events that it played.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 # Curves and the size of a usual event. nod, turn, tilt: of the head, degrees.  raise: of inner, left and right outer brow, channel values;

@@ -4,8 +4,6 @@
 Those that scipy has are the same as its own (tests/core/test_filters.py), which users do not install: it would add 0.14 GB for these few.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

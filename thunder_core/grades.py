@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The grade of a lip-sync: good, to be checked or poor, and the stretches where lips drift, from the score of each frame; numpy only."""
 
-from __future__ import annotations
-
 import numpy as np
 
 GOOD, CHECK, POOR = "good", "check", "poor"

@@ -4,8 +4,6 @@
 A page carries a policy by which the browser runs no script, loads nothing, and accepts no other style than the page's own.
 """
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from html import escape

@@ -11,8 +11,6 @@ add to a complete engine.
 Exit codes: 0 done, 1 failed, 2 wrong arguments, 3 stdin ended, 130 interrupted.
 """
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import glob

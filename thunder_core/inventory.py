@@ -7,8 +7,6 @@ Prints JSON: {"needed": [name…], "wanting": [name…], "lines": {name: its lin
 is missing or damaged; or {"failed": reason} when the list cannot be read or something else went wrong.
 """
 
-from __future__ import annotations
-
 import csv
 import json
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Presets: JSON files in one folder with the names that the animator gave them, on any system. Standard library only."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import dataclass

@@ -4,8 +4,6 @@
 A PNG of some hundred kilobytes may claim a billion pixels. PNG, JPEG, WebP, TIFF and OpenEXR are known; other formats are refused.
 """
 
-from __future__ import annotations
-
 import math
 import struct
 from collections.abc import Iterator

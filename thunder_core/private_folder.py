@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The private temporary folder that a client and its worker share, and the removal of temporary folders that are surely ours."""
 
-from __future__ import annotations
-
 import contextlib
 import glob
 import os

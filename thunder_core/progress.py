@@ -6,8 +6,6 @@ A generator yields 0 … 1 and returns its value: Generator[float, None, T].
 changed, or without a caller that waits. Closing the outer generator closes the inner one.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Generator, Sequence
 from typing import Protocol, TypeVar

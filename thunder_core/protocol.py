@@ -4,8 +4,6 @@
 Standard library only; both sides import it. docs/reference/protocol.md describes the events.
 """
 
-from __future__ import annotations
-
 import json
 import math
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A small cache: a dict that forgets its oldest entry when it is full."""
 
-from __future__ import annotations
-
 from typing import TypeVar
 
 K = TypeVar("K")

@@ -5,8 +5,6 @@ A record is a dict, or a group of custom properties, with its own format. One wi
 of any record must raise VERSION and keep reading the earlier ones (tests/blender/test_saved_files.py).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 KEY = "version"

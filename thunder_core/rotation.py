@@ -5,8 +5,6 @@ All functions take and give arrays whose leading axes are free ([..., 3] in, [..
 double precision. An Euler order is spelt as Blender spells it: "XYZ" turns about X first, R = Rz · Ry · Rx.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 

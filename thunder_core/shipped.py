@@ -4,8 +4,6 @@
 In the repository and in the extension their folders lie beside this package, in the Python package they lie in it.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent

@@ -5,8 +5,6 @@ A step is a function that takes curves over frames and returns them changed. `st
 is there. While a `Trace` is open on a thread, each step that runs on it leaves a record of its curves before and after.
 """
 
-from __future__ import annotations
-
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping

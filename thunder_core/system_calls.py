@@ -4,8 +4,6 @@
 Standard library only. No other module of the product makes calls that one of these systems lacks; a test holds it to that.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import signal

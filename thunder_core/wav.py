@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a WAV file holds all the sound that its header promises. Standard library only."""
 
-from __future__ import annotations
-
 import os
 import struct
 

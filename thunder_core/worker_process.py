@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from . import system_calls
 from .engine_python import ROOT
-from .errors import Cancelled, error_of, NoEngine, OutOfMemory, says_memory_ran_out, ThunderError, WorkerDied
+from .errors import Cancelled, KINDS, NoEngine, OutOfMemory, says_memory_ran_out, ThunderError, WorkerDied
 from .protocol import is_sound, LONGEST_LINE, PROTOCOL, read_event
 
 LOG_WIDTH = 4000  # bytes kept of a line of a process's stderr
@@ -98,7 +98,7 @@ class Pending:
         elif event["event"] == "done":
             self.result, self._over = event["result"], True
         elif event["event"] == "error":
-            self.error = event.pop("_error", None) or error_of(event["kind"], event["message"])
+            self.error = event.pop("_error", None) or KINDS.get(event["kind"], ThunderError)(event["message"])
             self._over = True
         return event
 

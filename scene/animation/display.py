@@ -105,9 +105,7 @@ def _hold_still(rig: head.Rig) -> None:
         wanted.append([])
         if animation is None or animation.action is None:
             continue
-        moved = {(curve.data_path, curve.array_index) for curve in compat.curves_for(target)}
-        for strip in (strip for track in animation.nla_tracks for strip in track.strips if strip.action is not None):
-            moved |= {(curve.data_path, curve.array_index) for curve in compat.curves_of(strip.action, compat.strip_slot(strip))}
+        moved = {(curve.data_path, curve.array_index) for curve in compat.curves_for(target)} | nla.moved_by_strips(target)
         wanted[-1] = [
             (track.path, track.index, rna_paths.value(target, track.path, track.index))
             for _, track in rig.tracks_of(target)

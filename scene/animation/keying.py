@@ -155,7 +155,7 @@ def key(
         for action in actions:
             printed = Checksum()
             for curve in compat.all_curves(action):
-                printed.add_bytes(covered[curve.as_pointer()])
+                printed.digest.update(covered[curve.as_pointer()])
             yield 0.9
             action.use_fake_user = True
             remember(action, performance, printed.text)
@@ -258,20 +258,16 @@ class Checksum:
 
     def __init__(self, like: object = None):
         self._all_handles = isinstance(like, str) and not like.startswith(_WITHOUT_PLACED)
-        self._digest = hashlib.sha256()
+        self.digest = hashlib.sha256()  # over the bytes of its curves that are covered
 
     def add(self, curve) -> None:
         """Add a curve; 1 ms per minute of keys."""
-        self._digest.update(_bytes_of(curve, lambda part: fcurves.read_part(curve, part), self._all_handles))
-
-    def add_bytes(self, covered: bytes) -> None:
-        """Add a curve by the bytes of it that are covered."""
-        self._digest.update(covered)
+        self.digest.update(_bytes_of(curve, lambda part: fcurves.read_part(curve, part), self._all_handles))
 
     @property
     def text(self) -> str:
         """The checksum of what was added."""
-        return ("" if self._all_handles else _WITHOUT_PLACED) + self._digest.hexdigest()[:_PRINT_LENGTH]
+        return ("" if self._all_handles else _WITHOUT_PLACED) + self.digest.hexdigest()[:_PRINT_LENGTH]
 
 
 def checksum(action, like: object = None) -> str:

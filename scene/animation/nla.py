@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""NLA tracks that the add-on puts on a data-block: an action that continues below others, and a held pose."""
+"""NLA tracks that the add-on puts on a data-block: an action that continues below others, and a held pose; and what those there move."""
 
 from dataclasses import dataclass
 
@@ -16,6 +16,13 @@ class Playing:
     extrapolation: str
     blend_type: str
     influence: float
+
+
+def moved_by_strips(target) -> set[tuple[str, int]]:
+    """What the NLA strips of a data-block move: paths with indices."""
+    tracks = target.animation_data.nla_tracks if target.animation_data else ()
+    strips = [strip for track in tracks for strip in track.strips if strip.action is not None]
+    return {(curve.data_path, curve.array_index) for strip in strips for curve in compat.curves_of(strip.action, compat.strip_slot(strip))}
 
 
 def push_down(target, name: str, action, playing: Playing, everywhere: bool) -> None:

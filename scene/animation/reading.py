@@ -68,14 +68,14 @@ def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
     return all((track.path, track.index) in moved for _, track in rig.tracks_of(target))
 
 
-def _motion(rig: head.Rig, values: np.ndarray, channels: tuple[str, ...]) -> Generator[float, None, Motion]:
-    """The motion of a rig's values [T, tracks], read in pieces that each take a slice."""
+def motion_of(rig: head.Rig, values: np.ndarray, channels: tuple[str, ...], piece: int = PIECE) -> Generator[float, None, Motion]:
+    """The motion of a rig's values [T, tracks] as they are seen, read in pieces that each take a slice."""
     yield from scaled(rig.driver.prepare(), 0.0, 0.0)
     parts = []
-    for start in range(0, len(values), PIECE):
+    for start in range(0, len(values), piece):
         if start:
             yield start / len(values)
-        parts.append(rig.driver.read(values[start : start + PIECE], channels))
+        parts.append(rig.driver.read(values[start : start + piece], channels))
     return Motion.joined(parts)
 
 
@@ -100,7 +100,7 @@ def read_curves(rig: head.Rig, of_targets: list[list], channels: tuple[str, ...]
         curve = curves[track.block].get((track.path, track.index))
         values[:, place] = rna_paths.shown_values(target, _evaluate(curve, frames, still), track.path)
         yield 0.9 * (place + 1) / len(rig.driver.tracks)
-    return (yield from scaled(_motion(rig, values, channels), 0.9, 1.0))
+    return (yield from scaled(motion_of(rig, values, channels), 0.9, 1.0))
 
 
 def _evaluate(curve, frames: np.ndarray, default: float) -> np.ndarray:
@@ -130,4 +130,4 @@ def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) ->
             yield 0.9 * (row + 1) / len(frames)
     finally:
         scene.frame_set(frame_before, subframe=subframe_before)
-    return (yield from scaled(_motion(rig, values, channels), 0.9, 1.0))
+    return (yield from scaled(motion_of(rig, values, channels), 0.9, 1.0))

@@ -10,7 +10,7 @@ import bpy
 
 from ...thunder_core.client import Client
 from ...thunder_core.engine_python import find_engine_python, packaged_fits
-from ...thunder_core.errors import BadWeights, NoEngine
+from ...thunder_core.errors import attempt, BadWeights
 from ...thunder_core.shipped import WEIGHTS
 from ...thunder_core.systems import available, System
 from ..host.session import Part, session
@@ -172,10 +172,8 @@ def memory_used() -> int | None:
 
 def engine_python(python: str) -> tuple[bool, str]:
     """Whether the engine's Python exists, and the path or the sentence to show in the preferences."""
-    try:
-        return True, find_engine_python(python or None, venvs())
-    except NoEngine as error:
-        return False, str(error)
+    path, sentence = attempt(find_engine_python, python or None, venvs())
+    return path is not None, path or sentence
 
 
 def current_python() -> tuple[bool, str]:

@@ -298,12 +298,8 @@ def _clear_up(aside) -> None:
 
 def fitting_python() -> tuple[str | None, str]:
     """A Python that can create the environment, Blender's own first; or None and a sentence on what is missing."""
-    tried = []
-    for candidate in (sys.executable, *_POSSIBLE):
-        path = candidate if os.path.isabs(candidate) else shutil.which(candidate)
-        if not path or path in tried:
-            continue
-        tried.append(path)
+    there = [path if os.path.isabs(path) else shutil.which(path) for path in (sys.executable, *_POSSIBLE)]
+    for path in dict.fromkeys(filter(None, there)):
         answer = _ask(path)
         if answer is not None and installer.OLDEST <= tuple(answer["version"]) <= installer.NEWEST and answer["venv"]:
             return path, ""

@@ -123,8 +123,7 @@ class _Binder:
             mode = armature.pose.bones[bone].rotation_mode
             path = f"{rna_paths.bone_path(bone)}.{mapping.rotation_path(mode)}"
             turning.append(mapping.Turn(len(self.tracks), mode, basis(armature, bone, plan), tuple(added)))
-            for index, rest in enumerate(mapping.rotation_rest(mode)):
-                self.tracks.append(mapping.Track(number, path, index, bone, rest))
+            self.tracks += [mapping.Track(number, path, index, bone, rest) for index, rest in enumerate(mapping.rotation_rest(mode))]
         return turning
 
 

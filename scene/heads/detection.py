@@ -121,9 +121,11 @@ def _joints(convention, rigs, moved: set[str], parts, found_rules) -> tuple[tupl
     if "jawOpen" not in moved and (places := usable("jaw")):
         rig, bone = places[0]
         joints.append(JointRule("jaw", bone, rig.name))
-        for source, (other, weight) in conventions.FALLBACKS.items():
-            if other == "jawOpen" and source not in moved:
-                rules.append(Rule(source, Target("BONE", "", rig.name, bone, "rotation", 0), weight * JAW_OPEN_RADIANS))
+        rules += [
+            Rule(source, Target("BONE", "", rig.name, bone, "rotation", 0), weight * JAW_OPEN_RADIANS)
+            for source, (other, weight) in conventions.FALLBACKS.items()
+            if other == "jawOpen" and source not in moved
+        ]
     looks = {rule.target.name for rule in found_rules if rule.source.startswith(GAZE) and rule.target.kind == "KEY"}
     for joint in ("eye_left", "eye_right"):
         places = usable(joint)

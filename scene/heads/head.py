@@ -172,11 +172,7 @@ def in_scene(scene) -> list[bpy.types.Object]:
             continue
         if obj.type == "MESH" and (flame.is_flame(armature_of(obj)) or (armature_of(obj) is not None and family.is_face(obj))):
             own.append(obj)
-            continue
-        if not family.is_face(obj):
-            continue
-        face = family.face_of(obj)
-        if face is not None and face not in listed:
+        elif family.is_face(obj) and (face := family.face_of(obj)) is not None and face not in listed:
             others.append(face)
             listed.update((face, *family.relatives(face)))
     return own + others
@@ -272,9 +268,8 @@ def find(scene, active: bpy.types.Object | None = None) -> Rig:
 def check_animatable(rig: Rig) -> None:
     """Raise BadHead with the reason if keys on this rig could not be written or would not be seen."""
     name = rig.mesh.name
-    for block in (rig.owner, *rig.targets):
-        if block.library is not None:
-            raise BadHead(f"“{name}” is linked from another file: press Make Editable, which makes a library override of it")
+    if any(block.library is not None for block in (rig.owner, *rig.targets)):
+        raise BadHead(f"“{name}” is linked from another file: press Make Editable, which makes a library override of it")
     if any(obj.type == "MESH" and obj.show_only_shape_key for obj in (rig.mesh, *rig.objects)):
         raise BadHead(f"“{name}” shows only one shape key: turn off Solo Active Shape Key")
     if any(block.id_type == "KEY" and not block.use_relative for block in rig.targets):
@@ -290,10 +285,7 @@ def check_animatable(rig: Rig) -> None:
                     f"{_label(track.path)} of “{name}” has a driver, which would override every take: "
                     "remove the driver or choose another head"
                 )
-    for block in rig.targets:
-        animation = block.animation_data
-        if animation is None:
-            continue
+    for animation in filter(None, [block.animation_data for block in rig.targets]):
         if animation.use_tweak_mode:
             raise BadHead(f"An NLA strip of “{name}” is being tweaked: leave tweak mode first (Tab in the NLA editor)")
         if any(track.is_solo for track in animation.nla_tracks):

@@ -6,7 +6,7 @@ from dataclasses import replace
 import bpy
 
 from ...thunder_core.channels import GAZE
-from ...thunder_core.errors import BadHead, ThunderError
+from ...thunder_core.errors import attempt, BadHead
 from ...thunder_core.face import conventions, mapping
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
 from ..host.own_changes import OwnChanges
@@ -107,10 +107,7 @@ def keep(scene) -> None:
     obj = settings.table_head
     if obj is None:
         return
-    try:
-        like = character.plan_of(obj)
-    except ThunderError:
-        like = Mapping("By Hand")
+    like = attempt(character.plan_of, obj)[0] or Mapping("By Hand")
     preview_on = settings.preview
     channel_preview.end(scene)
     head_state.keep_mapping(obj, replace(plan_of_rows(settings.table, like), balance=settings.balance).to_json())

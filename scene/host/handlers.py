@@ -23,13 +23,11 @@ def remove(handlers: Handlers) -> None:
 
 
 def registration(
-    handlers: Handlers = (), classes: tuple = (), properties: tuple[tuple[type, str, object], ...] = ()
+    handlers: Handlers = (), properties: tuple[tuple[type, str, object], ...] = ()
 ) -> tuple[Callable[[], None], Callable[[], None]]:
     """The functions `register` and `unregister` of a module. properties: (Blender's type that gets one, its name, the property)."""
 
     def register():
-        for cls in classes:
-            bpy.utils.register_class(cls)
         for owner, name, prop in properties:
             setattr(owner, name, prop)
         add(handlers)
@@ -38,7 +36,27 @@ def registration(
         remove(handlers)
         for owner, name, _ in reversed(properties):
             delattr(owner, name)
-        for cls in reversed(classes):
-            bpy.utils.unregister_class(cls)
 
     return register, unregister
+
+
+def classes_of(module) -> list[type]:
+    """The operators, panels and so on that a module defines, in its order."""
+    types = [each for each in vars(module).values() if isinstance(each, type) and issubclass(each, bpy.types.bpy_struct)]
+    return [each for each in types if each.__module__ == module.__name__]
+
+
+def add_module(module) -> None:
+    """Register a module's classes, then call its `register` if it adds anything else."""
+    for cls in classes_of(module):
+        bpy.utils.register_class(cls)
+    if hasattr(module, "register"):
+        module.register()
+
+
+def remove_module(module) -> None:
+    """Undo `add_module`."""
+    if hasattr(module, "unregister"):
+        module.unregister()
+    for cls in reversed(classes_of(module)):
+        bpy.utils.unregister_class(cls)

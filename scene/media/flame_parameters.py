@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The animation of a FLAME head as parameters of its model: written for smplx and other FLAME programs, and compared with smplx."""
 
-import os
 from collections.abc import Generator
 from dataclasses import replace
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.client import Client
+from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.face import retarget
 from ...thunder_core.face.head import Head
 from ...thunder_core.face.mapping import Driver, rotation_vectors
@@ -86,16 +85,11 @@ def compare(client: Client, scene, rig, model: Head) -> Generator[Step, None, di
     count = min(len(betas), len(arrays["betas"]))
     betas[:count] = arrays["betas"][:count]
     files = {}
-    try:
+    with temporary_arrays(client) as put:
         for name, array in (arrays | {"betas": betas}).items():
-            files[name] = client.put_array(array)
+            files[name] = put(array)
             yield Step(0.28, "Writing the model")
-        answer = yield from ask(client, "check_flame", (0.3, 0.95), "Checking with smplx", arrays=files)
-    finally:
-        for file in files.values():
-            if os.path.exists(file):
-                os.remove(file)
-    return answer
+        return (yield from ask(client, "check_flame", (0.3, 0.95), "Checking with smplx", arrays=files))
 
 
 def _pose(scene, rig) -> Generator[float, None, dict[str, np.ndarray]]:

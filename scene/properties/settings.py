@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Data that the add-on stores in a file: settings and takes of a scene, and for each head the animation before a take."""
 
-from __future__ import annotations
-
 import bpy
 from bpy.props import (
     BoolProperty,
@@ -20,7 +18,7 @@ from ...thunder_core.face import mapping
 from ...thunder_core.systems import SYSTEMS
 from ..heads import channel_preview as preview, character, family, head, head_state, mapping_table as table
 from ..host import compat, handlers
-from ..takes import browsing, dialogue, first_seed, picture, provenance, take_list as takes
+from ..takes import browsing, dialogue, first_seed, provenance, take_list as takes
 from ..takes.direction.sliders import ThunderDirection
 from ..voice import strip
 
@@ -34,10 +32,6 @@ _AXES = [(axis, axis, f"The {axis} axis") for axis in "XYZ"]
 def _strip_names(self, context, text):
     strips = strip.sound_strips(context.scene) or strip.sound_strips(compat.sequencer_scene(context))
     return [sound_strip.name for sound_strip in strips]
-
-
-def _may_be_head(self, candidate) -> bool:
-    return candidate.type in {"MESH", "ARMATURE"} and candidate.name in self.id_data.objects
 
 
 def _first_seed(self) -> int:
@@ -84,10 +78,6 @@ def _keep_seed(self, keep: bool) -> None:
         self.property_unset("seed")
 
 
-def _sources(self, context, text):
-    return [*mapping.JOINTS, *mapping.DERIVED, *head.channel_names()]
-
-
 def _objects(self, context, text):
     return [obj.name for obj in _family(self)]
 
@@ -128,7 +118,10 @@ class ThunderRow(bpy.types.PropertyGroup):
     """A row of the mapping table: what moves, what is moved, how far."""
 
     source: StringProperty(
-        name="Channel", search=_sources, update=table.edited, description="Channel of the motion, key derived from its rotations, or joint"
+        name="Channel",
+        search=lambda self, context, text: [*mapping.JOINTS, *mapping.DERIVED, *head.channel_names()],
+        update=table.edited,
+        description="Channel of the motion, key derived from its rotations, or joint",
     )
     kind: EnumProperty(
         name="Target",
@@ -386,7 +379,7 @@ class ThunderScene(bpy.types.PropertyGroup):
     head: PointerProperty(
         name="Head",
         type=bpy.types.Object,
-        poll=_may_be_head,
+        poll=lambda self, obj: obj.type in {"MESH", "ARMATURE"} and obj.name in self.id_data.objects,
         description="Head to animate. Leave empty to use the selected head, or the only one",
     )
     role: EnumProperty(items=_ROLES, description="Role of heads without one of their own, as of earlier versions")
@@ -433,7 +426,7 @@ class ThunderScene(bpy.types.PropertyGroup):
     picture_image: PointerProperty(
         name="Picture",
         type=bpy.types.Image,
-        poll=lambda self, image: picture.may_be_picture(image),
+        poll=lambda self, image: image.type not in {"RENDER_RESULT", "COMPOSITING"},  # whose pixels cannot be read
         description="Picture of a face from the front, in whose mood Media2Face performs wherever the direction asks for none",
     )
     guidance: FloatProperty(
@@ -552,18 +545,6 @@ class ThunderObject(bpy.types.PropertyGroup):
 
 
 register, unregister = handlers.registration(
-    classes=(
-        ThunderCommit,
-        ThunderOverlay,
-        ThunderRow,
-        ThunderAction,
-        ThunderTake,
-        ThunderDirection,
-        ThunderHead,
-        ThunderPart,
-        ThunderScene,
-        ThunderObject,
-    ),
     properties=(
         (bpy.types.Scene, "thunder", PointerProperty(type=ThunderScene)),
         (bpy.types.Object, "thunder", PointerProperty(type=ThunderObject)),

@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.client import Client
+from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
@@ -17,7 +17,7 @@ from ..animation import display, keying, reading
 from ..heads import head
 from ..host import compat
 from ..host.jobs import stage, Step
-from ..host.session import Part, session
+from ..host.session import Memory, session
 from ..takes import provenance, take_list, track_values
 from ..takes.generation import ask
 from ..voice import strip, voice_cache
@@ -27,22 +27,8 @@ AROUND_SECONDS = 0.4  # length played before and after the edit: a syllable
 _EDITED = 1e-3  # least change that is an edit: in a channel, in radians of the jaw, or as a share of a track's range
 
 
-class _Listened(Part):
-    """Results of Listen for each animation (its head and action).
-
-    before: scene frame of the start, and the motion, of the last time.  edited: the frames that were edited then.
-    """
-
-    def __init__(self):
-        self.before: dict[tuple, tuple[float, Motion]] = {}
-        self.edited: dict[tuple, tuple[int, int]] = {}
-
-    def file_opened(self) -> None:
-        self.before.clear()
-        self.edited.clear()
-
-
-_listened = session.add(_Listened())
+# Of each animation (its head and action) when Listen was last pressed: scene frame of the start, and the motion; frames edited then.
+_before, _edited = session.add(Memory()), session.add(Memory())
 
 
 def frame_range(context, rig: head.Rig) -> tuple[int, int]:
@@ -105,11 +91,11 @@ def speak(
     motion = whole
     if edited:
         span = since_heard(rig, whole, clock)
-        if span is None and key not in _listened.before:
+        if span is None and key not in _before.known:
             span = yield from stage(since_made(rig), "Looking for edits", 0.3, 0.3)
-        span = _within(span, first, last) or _within(_listened.edited.get(key), first, last)
+        span = _within(span, first, last) or _within(_edited.known.get(key), first, last)
         if span is not None:
-            _listened.edited[key] = span
+            _edited.known[key] = span
             start = max(0, math.floor((span[0] - first) / clock.fps * FPS))
             end = min(whole.frames, math.ceil((span[1] + 1 - first) / clock.fps * FPS))
             if (end - start) / FPS >= SHORTEST_SECONDS:
@@ -119,15 +105,10 @@ def speak(
     reference = None
     if voice is not None:
         reference = yield from voice_cache.sound(client, scene, voice)
-    files = []
-    try:
-        files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
-        yield from ask(client, "listen", (0.3, 0.95), "Listening", expression=files[0], jaw=files[1], voice=reference, out=out)
-    finally:
-        for file in files:
-            if os.path.exists(file):
-                os.remove(file)
-    _listened.before[key] = (clock.start, whole)
+    with temporary_arrays(client) as put:
+        arrays = {"expression": put(motion.expression), "jaw": put(motion.jaw)}
+        yield from ask(client, "listen", (0.3, 0.95), "Listening", voice=reference, out=out, **arrays)
+    _before.known[key] = (clock.start, whole)
     return first, last
 
 
@@ -136,7 +117,7 @@ def since_heard(rig: head.Rig, now: Motion, clock: Clock) -> tuple[int, int] | N
 
     now: the motion from clock.start on.
     """
-    start, before = _listened.before.get(display.animation_of(rig), (0.0, None))
+    start, before = _before.known.get(display.animation_of(rig), (0.0, None))
     if before is None or abs(start - clock.start) > 1e-6:
         return None
     count = min(before.frames, now.frames)

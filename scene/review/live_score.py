@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Scores that follow the animator's edits: shortly after the last edit the lips are scored again, in small steps."""
 
-import os
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
@@ -13,10 +12,11 @@ from bpy.app.handlers import persistent
 from ...thunder_core import grades
 from ...thunder_core.animation.commit import line_records
 from ...thunder_core.animation.timing import Clock
+from ...thunder_core.client import temporary_arrays
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.face import displacement
 from ...thunder_core.progress import mapped
-from ...thunder_core.request import direction_arguments
+from ...thunder_core.request import direction_arguments, PutArray
 from ...thunder_core.systems import DIRECTION, SYSTEMS
 from ...thunder_core.types import FPS, Motion
 from ..animation import display, fcurves, keying, reading
@@ -289,24 +289,20 @@ def _score(
     key, uid = display.animation_of(rig), entry.action.session_uid if entry is not None else 0
     clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
-    files = [client.put_array(motion.expression), client.put_array(motion.jaw)]
-    how = {} if entry is None else _direction_of(client, scene, entry, clock)  # without a direction the engine estimates it from the motion
-    files += [how[name] for name in ("direction", "original", "as_heard") if name in how]
-    pending = client.request("score", sound=path, expression=files[0], jaw=files[1], **how)
-    try:
-        while not pending.done:
-            pending.poll()
+    with temporary_arrays(client) as put:
+        how = {} if entry is None else _direction_of(put, scene, entry, clock)  # without one the engine estimates it from the motion
+        pending = client.request("score", sound=path, expression=put(motion.expression), jaw=put(motion.jaw), **how)
+        try:
+            while not pending.done:
+                pending.poll()
+                if not pending.done:
+                    yield True
+        finally:
             if not pending.done:
-                yield True
+                pending.cancel()
         if pending.error is not None:
             raise mixdown.with_names(pending.error)
         per_frame = np.load(pending.result["per_frame"], allow_pickle=False)
-    finally:
-        if not pending.done:
-            pending.cancel()
-        for file in files:
-            if os.path.exists(file):
-                os.remove(file)
     total, heard = float(pending.result["total"]), float(pending.result["heard"])
     measure, gap = (yield from mapped(displacement.prepare(), lambda _: False)), []
     for start in range(0, motion.frames, _MEASURED):
@@ -325,7 +321,7 @@ def _score(
     return None
 
 
-def _direction_of(client, scene, entry, clock: Clock) -> dict:
+def _direction_of(put_array: PutArray, scene, entry, clock: Clock) -> dict:
     """The arguments of a request that say how a take is played, {} if it does not say so itself. clock: of the motion that is scored, which
     may start later in the line than the take."""
     about = provenance.of_mouth(entry.action)
@@ -337,7 +333,7 @@ def _direction_of(client, scene, entry, clock: Clock) -> dict:
     if of_take is not None:
         first = round((clock.start - of_take.start) / clock.fps * FPS)
         sampling = replace(sampling, asked=sampling.asked.from_frame(first))
-    return {"seed": entry.seed} | direction_arguments(sampling.asked, client.put_array)
+    return {"seed": entry.seed} | direction_arguments(sampling.asked, put_array)
 
 
 def _of_line(rig: head.Rig, line: str, total: float, per_frame: np.ndarray) -> tuple[float, np.ndarray]:

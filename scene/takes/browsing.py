@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The take list as the animator sees it: which takes, in what order, and how far apart they are."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The dialogue of a scene with several heads: speakers of strips, and takes for all of them at once."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterator
 from contextlib import closing, ExitStack
 from dataclasses import dataclass

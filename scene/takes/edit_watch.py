@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Detects edited takes in small steps after an edit, so that drawing the list costs nothing."""
 
-from __future__ import annotations
-
 import time
 
 import bpy

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The first seed of a character's takes: it stays the same for all its lines, so that they are played by the same people."""
 
-from __future__ import annotations
-
 import bpy
 
 from ...thunder_core.batch.settings import LARGEST_SEED, MOST_TAKES

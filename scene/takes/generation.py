@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
@@ -16,11 +15,12 @@ import numpy as np
 
 from ...thunder_core.animation.gaze import Look
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.client import Client
+from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import result
 from ...thunder_core.protocol import UNCLEAR, UNSPOKEN
+from ...thunder_core.request import PutArray
 from ...thunder_core.steps import in_words
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
@@ -90,24 +90,23 @@ def sampled(
 
     before = Step(_SAMPLING[0], "Starting engine")
     folder = client.new_folder()
-    request = {"folder": folder, **_arguments(client, sound, count, seed, sampling)}
-    if keep is not None:
-        request |= {"keep_motion": client.put_array(keep[0]), "keep_mask": client.put_array(keep[1])}
-    asking = ask(client, "generate", _SAMPLING, before.message, meet, **request)
     try:
-        for step in chain(asking, [None]):  # after its end too: takes may have arrived at last
-            while notes:
-                yield replace(step or before, note=notes.pop())
-            while arrived:
-                on_take(_performance(client, arrived.popleft(), sampling))
-                yield before
-            if step is not None:
-                yield step
-                before = step
+        with temporary_arrays(client) as put:
+            request = {"folder": folder, **_arguments(put, sound, count, seed, sampling)}
+            if keep is not None:
+                request |= {"keep_motion": put(keep[0]), "keep_mask": put(keep[1])}
+            with closing(ask(client, "generate", _SAMPLING, before.message, meet, **request)) as asking:
+                for step in chain(asking, [None]):  # after its end too: takes may have arrived at last
+                    while notes:
+                        yield replace(step or before, note=notes.pop())
+                    while arrived:
+                        on_take(_performance(client, arrived.popleft(), sampling))
+                        yield before
+                    if step is not None:
+                        yield step
+                        before = step
     finally:
-        asking.close()
         client.forget(folder)  # whether read or cancelled, or the arrays would accumulate until Blender ends
-        _remove_arrays(request)
 
 
 def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, list[str]]:
@@ -129,11 +128,9 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     weights, voice = made.provenance.get("weights"), fingerprint.voice_of(scene, state)
 
     def answered(sound):
-        request = {"frame": at, **_arguments(client, sound, 1, seed, sampling)}
-        try:
+        with temporary_arrays(client) as put:
+            request = {"frame": at, **_arguments(put, sound, 1, seed, sampling)}
             return (yield from ask(client, "explain", _SAMPLING, "Starting engine", **request))
-        finally:
-            _remove_arrays(request)
 
     answer = yield from mixdown.with_sound(client, voice, answered)
     if answer["weights"] != weights:
@@ -141,19 +138,13 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     return [*in_words(answer), *(["Keys that were edited since are not explained"] if edited else [])]
 
 
-def _arguments(client: Client, sound: str, count: int, seed: int, sampling: Sampling) -> dict:
-    """The arguments by which the engine samples takes, whose arrays `_remove_arrays` removes. Raises ThunderError."""
+def _arguments(put_array: PutArray, sound: str, count: int, seed: int, sampling: Sampling) -> dict:
+    """The arguments by which the engine samples takes. Raises ThunderError."""
     seen = None
     if sampling.picture or sampling.moods:
         seen = np.array(sampling.moods) if sampling.moods else picture.grey(sampling.picture)
     wanted = sampling.request(count, seed, _reference(sampling.style_from) if sampling.style_from else None, seen)
-    return {"sound": sound, **wanted.arguments(client.put_array)}
-
-
-def _remove_arrays(request: dict) -> None:
-    for path in (request.get(name, "") for name in ("direction", "reference", "picture", "keep_motion", "keep_mask")):
-        if os.path.exists(path):
-            os.remove(path)
+    return {"sound": sound, **wanted.arguments(put_array)}
 
 
 def unspoken(name: str, is_silent: bool) -> str:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keeps parts of a take bit for bit while the rest is sampled again: frames, parts of the face, selected keys."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -102,17 +100,15 @@ class KeepMasks:
     mask: np.ndarray
 
 
-def columns_of(rig: head.Rig) -> list[np.ndarray]:
-    """For each track of a rig, which columns of a packed motion it represents: bool [n + 9] each."""
+def columns_of(rig: head.Rig) -> np.ndarray:
+    """Which columns of a packed motion each track of a rig represents: bool [tracks, n + 9]."""
     channels = head.channel_names()
     driver = rig.driver
-    columns = [np.zeros(Columns(len(channels)).count, bool) for _ in driver.tracks]
-    moved = [(source, (track,)) for source, track, weight in driver.parts if weight]
-    for turn in driver.turns:
-        moved += [(source, range(turn.first, turn.first + turn.length)) for source, _, weight in turn.parts if weight]
-    for source, places in moved:
-        for place in places:
-            columns[place] |= _columns(source, channels)
+    columns = np.zeros((len(driver.tracks), Columns(len(channels)).count), bool)
+    moved = [(source, slice(track, track + 1)) for source, track, weight in driver.parts if weight]
+    moved += [(source, slice(turn.first, turn.first + turn.length)) for turn in driver.turns for source, _, weight in turn.parts if weight]
+    for source, tracks in moved:
+        columns[tracks] |= _columns(source, channels)
     return columns
 
 
@@ -137,7 +133,7 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     """The part that the settings keep of a take of `frames` frames at 25 fps. Raises BadRequest if that is nothing, or all."""
     keep, scene_frames = scene.thunder_keep, track_values.frames_of(entry)
     clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
-    columns = np.array(columns_of(rig))  # [tracks, n + 9]
+    columns = columns_of(rig)
     keys = np.zeros((len(scene_frames), len(columns)), bool)
     mask = np.zeros((frames, columns.shape[1]), bool)
     parts = np.any([own & getattr(keep, part) for part, own in part_columns().items()], axis=0)
@@ -288,6 +284,4 @@ def flowing(values: np.ndarray, was: np.ndarray, keep: np.ndarray, ease: int) ->
     return result
 
 
-register, unregister = handlers.registration(
-    classes=(ThunderKeepRange, ThunderKeep), properties=((bpy.types.Scene, "thunder_keep", PointerProperty(type=ThunderKeep)),)
-)
+register, unregister = handlers.registration(properties=((bpy.types.Scene, "thunder_keep", PointerProperty(type=ThunderKeep)),))

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mixes takes: the mouth of one, the brows of another, with cuts over time; the result is a new take."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -182,10 +180,6 @@ class Keyed:
     owner: np.ndarray
     curves: list
 
-    def of_track(self, place: int) -> dict:
-        """The keys of a track."""
-        return _keys(self.frames, self.values[:, place], self.owner[:, place], [each[place] for each in self.curves])
-
 
 def enter(
     scene, rig: head.Rig, lead, keyed: Keyed, performance: keying.Performance, kind: str, name: str, show: bool = True
@@ -202,7 +196,8 @@ def enter(
         steps = keying.steps_of(rig)
         for place, track in enumerate(rig.driver.tracks):
             curve = compat.new_curve(made[track.block], track.path, track.index, track.group)
-            keying.write(curve, keyed.of_track(place), track.rest, steps[place])
+            there = [each[place] for each in keyed.curves]
+            keying.write(curve, _keys(keyed.frames, keyed.values[:, place], keyed.owner[:, place], there), track.rest, steps[place])
             if place % 2:
                 yield 0.9 * place / len(rig.driver.tracks)
         yield 0.9
@@ -267,6 +262,4 @@ def _performance(motion: Motion, frames: np.ndarray, lead, provenance: dict) -> 
     return keying.Performance(made, channels, opening_mm(made), width_mm(made), lead.seed, float("nan"), provenance)
 
 
-register, unregister = handlers.registration(
-    classes=(ThunderCut, ThunderMix), properties=((bpy.types.Scene, "thunder_mix", PointerProperty(type=ThunderMix)),)
-)
+register, unregister = handlers.registration(properties=((bpy.types.Scene, "thunder_mix", PointerProperty(type=ThunderMix)),))

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads a picture of a face, an image of the file, as Media2Face takes a mood from it: square and grey."""
 
-from __future__ import annotations
-
 import io
 import os
 
@@ -16,11 +14,6 @@ from ...thunder_core.systems import LEAST_PICTURE, MOST_PICTURE
 
 _GREY = (0.2126, 0.7152, 0.0722)  # shares of red, green and blue in brightness (Rec. 709)
 _CHOOSE = "choose another one under Picture"
-
-
-def may_be_picture(image: bpy.types.Image) -> bool:
-    """Whether an image has pixels of its own; renders and what nodes show have none that can be read."""
-    return image.type not in {"RENDER_RESULT", "COMPOSITING"}
 
 
 def load(path: str) -> bpy.types.Image:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The source of a take's keys: its motion at 25 fps, stored on the take's action, so that it survives saving and appending."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Generator
 

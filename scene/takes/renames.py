@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes, speakers and the chosen voice follow a strip that the animator renames or cuts; they know it by its name."""
 
-from __future__ import annotations
-
 import bpy
 
 from ..host import compat, idle, jobs

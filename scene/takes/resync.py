@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Re-sync: makes takes fit a voice that was moved, trimmed, replaced or retimed."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Generator
 
@@ -234,7 +232,7 @@ def _replace(
     entries.move(len(entries) - 1, place)
     made, old = entries[place], entries[place + 1]
     if stays:
-        fingerprint.forget(old.action)  # the animator's version stays and is no longer compared with its voice
+        old.action.pop(fingerprint.STATE, None)  # the animator's version stays and is no longer compared with its voice
         return
     name, number = old.name, old.number
     if shown:

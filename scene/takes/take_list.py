@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The list of takes of a scene: adding, removing and showing them."""
 
-from __future__ import annotations
-
 import math
 import re
 import time

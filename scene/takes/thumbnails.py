@@ -8,8 +8,6 @@ A list's row draws icons in squares of a fixed size, at any width of the sidebar
 square tiles, which are drawn side by side without a gap.
 """
 
-from __future__ import annotations
-
 import time
 
 import bpy

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Sample a take's f-curves, shown or not, and write changed keys."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
+from dataclasses import replace
 
 import numpy as np
 
 from ...thunder_core.animation import keyframes
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.progress import scaled
 from ...thunder_core.types import Motion
-from ..animation import display, fcurves
+from ..animation import display, fcurves, reading
 from ..heads import head, rna_paths
 from ..host import compat
 from . import provenance
@@ -76,14 +74,7 @@ def motion(rig: head.Rig, values: np.ndarray, fps: float) -> Generator[float, No
         [rna_paths.shown_values(rig.targets[track.block], values[:, place], track.path) for place, track in enumerate(rig.driver.tracks)],
         axis=1,
     )
-    yield from scaled(rig.driver.prepare(), 0.0, 0.0)
-    parts, channels = [], head.channel_names()
-    size = _size(rig)
-    for start in range(0, len(shown), size):
-        parts.append(rig.driver.read(shown[start : start + size], channels))
-        yield min(1.0, (start + size) / len(shown))
-    whole = Motion.joined(parts)
-    return Motion(whole.expression, whole.jaw, whole.head, whole.eyes, fps)
+    return replace((yield from reading.motion_of(rig, shown, head.channel_names(), _size(rig))), fps=fps)
 
 
 def driven(rig: head.Rig, motion: Motion, channels: tuple[str, ...] | None = None) -> Generator[float, None, np.ndarray]:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Transcripts of voices: closes a take's lips on the m, b and p of the text, and opens them elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -187,6 +185,5 @@ def _word_at(words: list, seconds: float) -> str:
 
 
 register, unregister = handlers.registration(
-    classes=(ThunderTranscript,),
-    properties=((bpy.types.Scene, "thunder_transcripts", CollectionProperty(type=ThunderTranscript)),),
+    properties=((bpy.types.Scene, "thunder_transcripts", CollectionProperty(type=ThunderTranscript)),)
 )

@@ -92,12 +92,6 @@ def remember(action, state: State | None) -> None:
         action[STATE] = json.dumps({records.KEY: records.VERSION, **dataclasses.asdict(state)})
 
 
-def forget(action) -> None:
-    """Let a take no longer be compared with its voice."""
-    if STATE in action:
-        del action[STATE]
-
-
 def remembered(action) -> State | None:
     """The voice of a take when it was made, None if its action has no record of it that can be read."""
     try:

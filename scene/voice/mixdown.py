@@ -19,7 +19,7 @@ from ...thunder_core.errors import BadSound, Cancelled, NoVoice, ThunderError
 from ...thunder_core.progress import no_progress
 from ..host import compat
 from ..host.jobs import renewed, stage, Step
-from ..host.session import Part, session
+from ..host.session import Memory, session
 from . import strip_file
 from .strip import lineage, move, named, sound_name, Voice
 
@@ -125,8 +125,7 @@ def _mix_with_blender(voice: Voice, scene, strip, path: str) -> Generator[float,
     finally:
         _remove_copy(alone, scene)
         for leftover in (piece_path, *(() if finished else (path,))):
-            if os.path.exists(leftover):
-                os.remove(leftover)
+            Path(leftover).unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -298,29 +297,19 @@ def _check_numbers(name: str, file_name: str, samples: np.ndarray, before: int, 
         )
 
 
-class _Names(Part):
-    """What the files that voices were mixed down into are called for an animator."""
-
-    def __init__(self):
-        self.names: dict[str, str] = {}  # file name → name of the voice
-
-    def close(self) -> None:
-        self.names.clear()
-
-
-_names = session.add(_Names())
+_names = session.add(Memory())  # name of a file that a voice was mixed down into → name of the voice
 
 
 def name_file(path: str, name: str) -> None:
     """Let `with_names` call a temporary file by the name of the voice that was mixed down into it."""
-    _names.names[os.path.basename(path)] = name
+    _names.known[os.path.basename(path)] = name
 
 
 def with_names(error: ThunderError) -> ThunderError:
     """An error of the engine that names a temporary file with the voice's name in its place; any other error as it is."""
     text = str(error)
-    file = next((file for file in _names.names if file in text), None) if isinstance(error, BadSound | NoVoice) else None
-    return error if file is None else type(error)(text.replace(file, _names.names[file]))
+    file = next((file for file in _names.known if file in text), None) if isinstance(error, BadSound | NoVoice) else None
+    return error if file is None else type(error)(text.replace(file, _names.known[file]))
 
 
 def sound_for_engine(client: Client, voice: Voice) -> Generator[Step, None, str]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import bpy
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.errors import BadSound
+from ...thunder_core.errors import attempt, BadSound
 from ...thunder_core.files import not_a_file
 from ...thunder_core.types import MOST_FPS
 from ...thunder_core.wav import missing_end
@@ -83,10 +83,7 @@ def find(context) -> Voice:
 
 def current(context) -> Voice | None:
     """The voice that `find` gives, None where it has a reason not to."""
-    try:
-        return find(context)
-    except BadSound:
-        return None
+    return attempt(find, context)[0]
 
 
 def of_take(context, entry) -> Voice:
@@ -254,8 +251,7 @@ def flip_away(strip) -> None:
 def flip_back(strip) -> None:
     """Unmute a voice that `flip_away` muted."""
     strip.mute = False
-    if FLIPPED in strip:
-        del strip[FLIPPED]
+    strip.pop(FLIPPED, None)
 
 
 def lineage(scene, strip):

@@ -206,8 +206,7 @@ def check_space(path: str, needed: int) -> None:
         if shutil.disk_usage(os.path.dirname(path)).free < (0 if hasattr(os, "posix_fallocate") else needed):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
-        if os.path.exists(path):
-            os.remove(path)
+        Path(path).unlink(missing_ok=True)
         raise no_space(path, error) from error
 
 

@@ -111,13 +111,12 @@ def test_a_mix_is_scored_as_the_take_was_played_whose_mouth_it_has(blender, thre
     blender.ops.thunder.mix_takes()
     sent = {}
 
-    class Files:
-        def put_array(self, values):
-            sent["direction"] = values
-            return "direction.npy"
+    def put_array(values):
+        sent["direction"] = values
+        return "direction.npy"
 
     def direction_of(entry):
-        return live_score._direction_of(Files(), scene, entry, provenance.clock_of(entry.action))
+        return live_score._direction_of(put_array, scene, entry, provenance.clock_of(entry.action))
 
     how = direction_of(entries[3])
     assert sent["direction"][0] == pytest.approx(angry) and how["seed"] == entries[0].seed

@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOME = tempfile.mkdtemp(prefix="thunder_trace_")
 os.environ["BLENDER_USER_RESOURCES"] = HOME
-sys.path[:0] = [str(ROOT / "setup"), str(ROOT / "tests"), str(Path(__file__).parent)]
+sys.path[:0] = [str(ROOT / "tests"), str(Path(__file__).parent)]
 
 
 def commit(trace):

@@ -7,9 +7,10 @@ from pathlib import Path
 import bpy
 import numpy as np
 from thunder.operators import flame_head
+from thunder.panels import modules as panel_modules
 from thunder.scene.engine import connection
 from thunder.scene.heads import character, head
-from thunder.scene.host import jobs
+from thunder.scene.host import handlers, jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import export
 from thunder.scene.voice import mixdown, strip as strip_module
@@ -26,7 +27,7 @@ def only_open(*names):
     """Leave the panels of these names open, and those they stand in, and fold the others, as clicks on their headers would."""
     # All are registered again, parents first: a panel whose parent goes stands beside it from then on.
     panels = sorted(
-        (getattr(bpy.types, name) for name in dir(bpy.types) if name.startswith("THUNDER_PT_")),
+        (each for module in panel_modules() for each in handlers.classes_of(module) if issubclass(each, bpy.types.Panel)),
         key=lambda panel: hasattr(panel, "bl_parent_id"),
     )
     wanted = {f"THUNDER_PT_{name}" for name in names}

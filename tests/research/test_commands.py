@@ -35,6 +35,7 @@ BENCHES = {
     "curves": "--seconds 1 --out {out}/x.png",
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
     "engine": "--results {out}/x.txt",
+    "events": "--data {data} --takes 1 --results {out}/x.txt",
     "face_sheets": "poses --data {source} {out}",  # every sound, and a long pause
     "faults": "--kills 1 --skip table,calls --results {out}",
     "fine_axes": OF_CORPUS,

@@ -5,8 +5,6 @@ line for a contact sheet; numpy only.
 Moments: lips that close, the loudest moment, the widest mouths, and where takes differ most; of faces that do not speak nods, raised brows,
 smiles, looks away and a blink."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np

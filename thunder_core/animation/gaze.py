@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Directs a take's eyes at a target, with the take's own glances away from it, and lets the head follow a target far to one side."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

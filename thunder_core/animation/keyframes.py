@@ -2,8 +2,6 @@
 """The keys of a curve as arrays, [count, length] for each of PARTS: made, cut without a change of shape, moved, joined, repeated,
 evaluated."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

@@ -7,8 +7,6 @@ those that keep every segment monotone (Fritsch and Carlson 1980): between two k
 range, and never exceeds its range. Keys are added until the error is within the limit everywhere.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keys of many tracks: packed into flat arrays, compared by fingerprints, and edits stored as distances from a curve."""
 
-from __future__ import annotations
-
 import zlib
 
 import numpy as np

@@ -2,8 +2,6 @@
 """A performance as an .npz with everything that is known of it: motion, channel names, rate, and how it was played; or as FLAME parameters,
 which smplx and other FLAME programs read as they are. numpy only."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

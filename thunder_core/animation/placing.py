@@ -2,8 +2,6 @@
 """Inserts new keys among a curve's old ones, and takes keys out again: the curve blends into them and out within a few frames, and keeps
 its shape elsewhere."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Chooses the frames of poses: segments between keys, holds and extremes."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 
 import numpy as np

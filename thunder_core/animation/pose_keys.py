@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The keys of one curve of a pose, and how far curves are off in millimetres."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The keys of each curve of a region, of those on its key frames: thinned out, evened and aligned."""
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Generator
 from functools import lru_cache

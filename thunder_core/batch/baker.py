@@ -10,8 +10,6 @@ events:  ready (maker: versions and the weights' hash), progress (job, fraction,
          cannot be used at all.
 """
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The header of a .blend file: which Blender saved it, read without Blender, which refuses the files of much newer ones."""
 
-from __future__ import annotations
-
 import importlib
 import io
 import re

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Client for bakes on a Ray cluster: sends the request to a Python with Ray (thunder_core/engine/cluster.py), and reads its events."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads job files in TOML, or folders of sound files. All mistakes are reported at once, before anything is baked."""
 
-from __future__ import annotations
-
 import difflib
 import os
 import re

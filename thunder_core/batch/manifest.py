@@ -7,8 +7,6 @@ thunder-files.json next to it, with those of the files that it wrote. Both are r
 beside its folder; that and the run's report are listed in a thunder-files.json of their own there, so that files of the user's stay.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json
@@ -159,9 +157,7 @@ def _changed_output(folder: str) -> str:
 
 def _damage_of_list(folder: str) -> str:
     """What is wrong with the list of the files in a job's folder, in a word; "" if it names the report."""
-    if REPORT in files_written(folder):
-        return ""
-    return "damaged" if is_damaged(folder) else "missing"
+    return "" if REPORT in files_written(folder) else "damaged" if is_damaged(folder) else "missing"
 
 
 # ---- scenes of which several jobs bake strips: their takes are collected in one besides those of the jobs (cli/collect.py)

@@ -4,8 +4,6 @@
 Both are made from the files in the folder, so that a final run can report many runs of one job each, as on a farm.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import time

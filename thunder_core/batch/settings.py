@@ -4,8 +4,6 @@
 A setting is called like the option of `bake.py` that does the same, without its dashes: `speech-guidance` is `--speech-guidance`.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import os

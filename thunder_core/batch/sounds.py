@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Asks the engine's Python which sound files cannot be used (thunder_core/engine/speech/audio.py), before jobs are baked."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Naming conventions of characters' shapes as data, recognised in any spelling, and descriptions of what is lost without a channel."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Sequence
@@ -224,9 +222,7 @@ def find(names: tuple[str, ...], others: tuple[str, ...] = ()) -> Recognised | N
 
 
 def _is_marked(mark: str, names: set[str]) -> bool:
-    if mark.endswith("*"):
-        return any(name.startswith(mark[:-1].lower()) for name in names)
-    return spelling(mark) in names
+    return any(name.startswith(mark[:-1].lower()) for name in names) if mark.endswith("*") else spelling(mark) in names
 
 
 def explain(convention: Convention, names: Sequence[str]) -> Recognised:

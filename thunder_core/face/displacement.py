@@ -2,8 +2,6 @@
 """Measures, in millimetres, how a motion moves the lips and the rest of the bundled head's face, and what the values of a rig show,
 whatever the character: the motion read from them, on the bundled head; numpy only."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass

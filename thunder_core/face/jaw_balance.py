@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gives a character's jaw and lips the weights that its own keys need, and moves an opening between them; numpy only."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping as Values
 from dataclasses import dataclass, replace
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """ARKit curves as a table in the layout of Live Link Face: 52 blend shapes and the angles of head and eyes; numpy only."""
 
-from __future__ import annotations
-
 import csv
 import os
 import re

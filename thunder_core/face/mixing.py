@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mixes performances: a take for each part of the face, with cuts that are cross-faded; numpy only."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import lru_cache
 

@@ -8,8 +8,6 @@ Sampled motions also let go of a smile in every pause, to a third of what it is 
 pause, listen or search for a word: such a face keeps four fifths of it where nobody speaks (`HELD`, and the slider *Smile*).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType

@@ -220,9 +220,7 @@ class Warp:
 
 def _distances(a, b):
     """Distances [A, B] between points [A, 3] and [B, 3]."""
-    if not len(b):
-        return np.zeros((len(a), 0))
-    return np.sqrt(np.maximum(surface.distances(a, b), 0.0))
+    return np.sqrt(np.maximum(surface.distances(a, b), 0.0)) if len(b) else np.zeros((len(a), 0))
 
 
 @dataclass(frozen=True)

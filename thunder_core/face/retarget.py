@@ -6,8 +6,6 @@ squares with a prior), then changed as little as possible so that the gap betwee
 jaw's angle given, both are linear in the coefficients.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads the pickle of a FLAME model as plain data, without running anything in the file."""
 
-from __future__ import annotations
-
 import io
 import math
 import pickle

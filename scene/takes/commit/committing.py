@@ -4,8 +4,6 @@
 Also what the panel's settings choose for it, and which lines are committed to a head, fast enough for every redraw.
 """
 
-from __future__ import annotations
-
 from collections.abc import Generator
 
 from ....thunder_core.animation.commit import drawing, fitting, line_records, planning

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """F-curve modifiers around new keys: cycles become the keys they repeat, all others stop at the new keys and continue after them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 from ....thunder_core.animation.keyframes import Cycles

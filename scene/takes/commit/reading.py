@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads what a commit finds: the take that is shown, and the animator's own animation of the head."""
 
-from __future__ import annotations
-
 from collections.abc import Generator, Iterator
 from functools import partial
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Puts the curves of a commit into the animator's actions, copies of them, new actions or NLA strips, and undoes it where that fails."""
 
-from __future__ import annotations
-
 import zlib
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
@@ -254,9 +252,7 @@ class _Writing:
         """
         wanted: list[list[NewCurve]] = []
         for index, (target, curves) in enumerate(zip(self.rig.targets, written)):
-            moved = set(by_place(self.own[index], self.states[index].get("slot", "")))
-            for strip in (strip for track in nla_tracks(target) for strip in track.strips):
-                moved |= set(by_place(strip.action, compat.strip_slot(strip)))
+            moved = set(by_place(self.own[index], self.states[index].get("slot", ""))) | nla.moved_by_strips(target)
             places = {(track.path, track.index): place for place, track in self.rig.tracks_of(target)}
             wanted.append([])
             for curve in curves:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Translates a character's direction into a request to the engine: one for the whole line, or one per frame where sliders have keys."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import bpy

@@ -9,8 +9,6 @@ still has that mark, and is finished then.
 Esc while dragging restores the slider and shows the take again.
 """
 
-from __future__ import annotations
-
 import itertools
 import time
 import uuid

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Look At: the target of a head's eyes over a line, and takes whose eyes and head follow it."""
 
-from __future__ import annotations
-
 from collections.abc import Generator
 from dataclasses import replace
 
@@ -128,10 +126,9 @@ def update(scene, rig: head.Rig, entries: list) -> Generator[float, None, tuple[
     return len(ready), len(entries) - len(ready)
 
 
-def entries_of(scene, mesh: bpy.types.Object | None = None, voice: str = "") -> list:
-    """The takes of a scene that have their actions; with a mesh those of that head and voice."""
-    there = (entry for entry in scene.thunder.takes if entry.action is not None)
-    return [entry for entry in there if mesh is None or (entry.head == mesh and entry.voice == voice)]
+def entries_of(scene, mesh: bpy.types.Object, voice: str) -> list:
+    """The takes of a head and a voice that have their actions."""
+    return [entry for entry in scene.thunder.takes if entry.action is not None and (entry.head, entry.voice) == (mesh, voice)]
 
 
 def _wanted(scene, rig: head.Rig, direction) -> bpy.types.Object:

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Presets of a direction: those that come with the add-on, and the animator's own."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from ....thunder_core.direction import Direction

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Style From: sets a character's direction by the style read from an animation or a recording."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Generator
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Writes a take with its shape, and changes the performance under its shape: closures of the lips by hand."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Generator
 from dataclasses import replace

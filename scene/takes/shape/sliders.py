@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sliders of a take's shape, and the update when one is moved."""
 
-from __future__ import annotations
-
 from dataclasses import fields
 
 import bpy
@@ -132,6 +130,4 @@ def _unset(shape) -> None:
             shape.property_unset(name)
 
 
-register, unregister = handlers.registration(
-    classes=(ThunderShape,), properties=((bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),)
-)
+register, unregister = handlers.registration(properties=((bpy.types.Action, "thunder_shape", PointerProperty(type=ThunderShape)),))

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Strength of a take's emotion over time: a curve of the take's own action, which the take follows."""
 
-from __future__ import annotations
-
 import bpy
 import numpy as np
 from bpy.props import FloatProperty

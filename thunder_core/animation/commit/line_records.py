@@ -48,8 +48,7 @@ class Line:
 
     def later(self, frames: int) -> Line:
         """The same line moved by `frames`."""
-        moved = {name: getattr(self, name) + frames for name in ("first", "last", "start", "end")}
-        return replace(self, **moved)
+        return replace(self, **{name: getattr(self, name) + frames for name in ("first", "last", "start", "end")})
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Decides how a take goes into the animator's animation: into what, instead of which keys, and where it gets its leads."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Generator, Mapping
 from dataclasses import dataclass, replace
 
@@ -67,9 +65,7 @@ class KeptCurve:
 
     def shape(self, horizon: tuple[float, float]) -> placing.Shape:
         """It without the keys that are dropped; one key at least must be left."""
-        if self.dropped:
-            return Curve.of_keys(self.keys).shape(*horizon)
-        return self.curve.shape(*horizon)
+        return (Curve.of_keys(self.keys) if self.dropped else self.curve).shape(*horizon)
 
 
 @dataclass(frozen=True)
