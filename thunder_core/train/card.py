@@ -57,13 +57,13 @@ torchrun --nproc-per-node 2 -m -- research train --threads 1 encoder --start wei
 python -m research train calibrate DATA            # optional: the constants are in the repository
 python -m thunder_core.train hear --same-units
 python -m thunder_core.train animate
-torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 denoiser --start weights --steps 1600 --rate 8e-4
+torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 denoiser --start weights --steps 2100 --rate 8e-4
 torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 m2s --start weights --steps {m2s} --rate 5e-4
 torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
 python -m research train vocoder --steps {vocoder}
 python -m thunder_core.train distil --lines 800 --steps {distilled}
 python -m research train opening LIPS
-python -m thunder_core.train takes --clips 110
+python -m thunder_core.train takes --clips 90
 python -m thunder_core.train judge --steps {judge}
 python -m thunder_core.train graphs
 python -m thunder_core.train card
