@@ -76,8 +76,8 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", slider=True)
         shown = take_list.shown_take(context.scene.thunder)
-        if direction.mood == AS_HEARD and shown is not None and shown.heard:
-            grey(column).label(text=f"The voice of {shown.name} is {shown.heard}")
+        if direction.mood == AS_HEARD and shown is not None and shown.voice_sounds:
+            grey(column).label(text=f"The voice of {shown.name} is {shown.voice_sounds}")
         layout.prop(direction, "spread", slider=True)
         self._live(layout, context)
 

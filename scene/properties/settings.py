@@ -205,7 +205,7 @@ class ThunderTake(bpy.types.PropertyGroup):
         description="The same for takes that were generated together, and those made of them; 0 in files of earlier versions"
     )
     asked: StringProperty(description="What was asked of the take, in a few words; empty for nothing special")
-    heard: StringProperty(description="How the voice sounds that the take was made of; empty where that is not known")
+    voice_sounds: StringProperty(description="How the voice sounds that the take was made of; empty where that is not known")
     folded: BoolProperty(description="Whether the takes of its batch are folded: the list shows it only while it is on its head")
     role: EnumProperty(
         name="Role",

@@ -69,7 +69,7 @@ def _enter(scene, rig: head.Rig, actions: list, performance: keying.Performance,
     set_heard(entry, performance.heard)
     entry.made, entry.role = min(int(time.time()), LATEST), role_of(performance.provenance).upper()
     entry.curve, entry.words = bars(performance.opening), words_of_take(performance.provenance)
-    entry.asked, entry.heard = words_of_request(performance.provenance), word_of_voice(performance.provenance)
+    entry.asked, entry.voice_sounds = words_of_request(performance.provenance), word_of_voice(performance.provenance)
     entry.first, entry.last = int(frames[0]), int(frames[-1])
     return entry
 

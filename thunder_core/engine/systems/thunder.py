@@ -13,7 +13,7 @@ import numpy as np
 from ...channels import BLINKS, BROWS, Columns, in_group
 from ...direction import DIRECTION_NAMES
 from ...errors import BadRequest
-from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LOOK
+from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LOOK, SIDE
 from ...face.articulators import Articulators
 from ...face.head import Head
 from ...face.mechanics import Sounds
@@ -27,6 +27,7 @@ from ..cards import unusable
 from ..diffusion import Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..network import processors
 from ..pipeline import Part, Pipeline
+from ..planning.manner import Manners
 from ..planning.prosody import Prosody, prosody_of
 from ..planning.take_plan import plan_take, TakePlan
 from ..speech.arousal import Heard, read_arousal
@@ -38,6 +39,7 @@ from ..speech.phones import PHONES
 from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
 
+_TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
 _SILENCE = 2  # seconds of silence that the encoder hears to know what a listener hears of himself
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
@@ -245,6 +247,9 @@ class Thunder:
         drawn_by = [(seed, 0.0) for seed in seeds] if drawn_by is None else drawn_by
         plans = [self.plan(voice, *drawn_by[i], style_of(i)) for i in range(len(seeds))]
         events = self._events(plans, kept)
+        if events is not None and kept is not None:
+            for i in range(len(seeds)):
+                events[i, :, SIDE] = self._side_of(kept, style_of(i)) or events[i, :, SIDE]
         frames, drawn = len(voice.features), []
         voices = [voice] * len(seeds) if hears is None else hears
         fixed = None
@@ -299,6 +304,14 @@ class Thunder:
                 held = kept.mask[:, in_group(names, group)].any(1)
                 events[:, held, curves] = 0.0
         return events
+
+    def _side_of(self, kept: Inpainting, style: np.ndarray | None) -> float:
+        """The side to which a mood inclines a head that goes on from what is kept, −1 or 1; 0 where that shows none."""
+        head = self.columns.head
+        frames = kept.mask[:, head].any(1)
+        tilt = float(kept.values[frames, head][:, 2].mean()) if frames.any() else 0.0
+        usual = 1.0 if style is None else Manners.of_styles(style).usual.pose[2]
+        return float(np.sign(tilt * usual)) if abs(tilt) > _TELLS else 0.0
 
     def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
         """The model for sampling, and its steps. plain: in a style, without guidance and without kept parts.
