@@ -184,7 +184,7 @@ def word_of_voice(provenance: Mapping) -> str:
     moves little.
     """
     try:
-        effort, pitch, rate = (float(x) for x in provenance["heard"])
+        effort, pitch, rate = (float(x) for x in provenance["voice_sounds"])
     except (KeyError, TypeError, ValueError):
         return ""
     whole = (effort + pitch + rate) / 3

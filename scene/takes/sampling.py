@@ -123,7 +123,7 @@ class Sampling:
         arguments |= {"picture": self.picture, "picture_moods": [float(x) for x in made["picture"]]} if "picture" in made else {}
         if self.asked is None:
             return arguments
-        reading = {name: made[name] for name in ("spread", "as_asked", "reading", "shown", "heard", "requested") if name in made}
+        reading = {name: made[name] for name in ("spread", "as_asked", "reading", "shown", "voice_sounds", "requested") if name in made}
         around = {} if self.asked.original is None else {"original": self.asked.original.ravel().tolist()}
         if self.asked.like:
             around["like"] = [float(value) for pair in self.asked.like for value in pair]

@@ -184,7 +184,7 @@ def test_the_panel_says_how_the_voice_of_the_shown_take_was_heard(blender, scene
 
     blender.ops.thunder.generate()
     entry = take_list.shown_take(scene.thunder)
-    entry.heard = "lively"
+    entry.voice_sounds = "lively"
     draw = blender.types.THUNDER_PT_direction._style
     draw(Panel(), Layout(), blender.context, direction)
     assert not said

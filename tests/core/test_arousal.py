@@ -170,7 +170,7 @@ def test_the_first_take_of_a_neutral_request_is_not_led_and_others_are(engine, r
 def test_a_take_as_heard_moves_more_for_a_lively_voice_and_says_what_was_heard(engine, raised):
     asked = Asked.of(Direction(mood=AS_HEARD, strength=1.0), 0.0)
     (take,), (plain,) = (engine.generate(raised, Request(1, 3, DRAFT, direction=each)) for each in (asked, Asked(USUAL, 0.0)))
-    assert take.provenance["heard"] == plain.provenance["heard"] == pytest.approx(engine.analyse(raised).heard, abs=1e-3)
+    assert take.provenance["voice_sounds"] == plain.provenance["voice_sounds"] == pytest.approx(engine.analyse(raised).heard, abs=1e-3)
     by = np.subtract(take.provenance["reading"], plain.provenance["reading"])[: len(AXES)]
     assert by == pytest.approx(moves(engine.analyse(raised).heard), abs=1e-3)
     assert take.provenance["requested"] == take.provenance["reading"] and "requested" not in plain.provenance

@@ -224,7 +224,7 @@ def test_what_was_asked_is_said_where_it_is_known(damaged):
     assert words_of_request({"direction": np.stack([asked, asked]).ravel().tolist()}) == "calm, warm", "on every frame"
     assert words_of_request({"direction": USUAL.tolist(), "original": asked.tolist()}) == "calm, warm", "that of the take that it is like"
     assert words_of_request({"direction": USUAL.tolist()}) == "" == words_of_request(damaged)
-    about = {"as_heard": [0.6], "heard": [1.0, 0.8, 0.5]}
+    about = {"as_heard": [0.6], "voice_sounds": [1.0, 0.8, 0.5]}
     assert words_of_request(about | {"direction": USUAL.tolist()}) == "as heard (lively)"
     assert words_of_request(about | {"direction": Direction(Style(smile=1.0)).vector().tolist()}) == "as heard (lively), smiling"
 
@@ -234,7 +234,7 @@ def test_what_was_asked_is_said_where_it_is_known(damaged):
     (None, ""), ("loud", ""), ([1.0], ""), ([float("nan")] * 3, "usual"),
 ])  # fmt: skip
 def test_a_voice_has_a_word_and_no_emotion(heard, word):
-    assert word_of_voice({"heard": heard}) == word
+    assert word_of_voice({"voice_sounds": heard}) == word
     assert word_of_voice({}) == "" and word not in MOODS or word == "tense"
 
 

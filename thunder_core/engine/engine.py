@@ -308,7 +308,7 @@ class Engine:
         if other is not None:
             about |= {"engine": request.system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
         if asked is not None and role == SPEAKS and follows == DIRECTION:
-            about["heard"] = [round(each, 3) for each in voice.heard]
+            about["voice_sounds"] = [round(each, 3) for each in voice.heard]
             if asked.as_heard.any():
                 about["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
         if shown is not None:
