@@ -225,12 +225,14 @@ def speak(take: Take, voice: Voice | None = None, engine: Engine | None = None) 
 
 
 def explain(take: Take, voice: Voice, frame: int, engine: Engine | None = None) -> dict:
-    """Why a take does what it does at a frame: "sampled", what the model made there {channel: value}, and "steps", of each step that
+    """Why a take does what it does at a frame.
+
+    "sampled": what the model made there {channel: value}.  "planned": the events of its plan that are under way.  "steps": of each that
     changed something there "step", "reason", "causes" [[what, share]] and "changes" {channel: [before, after]}.
 
     >>> said = thunder.explain(takes.best, voice, 20)
-    >>> "keep gaze" in [each["step"] for each in said["steps"]]
-    True
+    >>> sorted(said)
+    ['frame', 'planned', 'sampled', 'seconds', 'steps']
 
     The take is sampled again for it. Raises BadRequest, for a take of other weights too.
     """

@@ -103,7 +103,7 @@ def test_why_a_take_does_what_it_does_at_a_frame(blender, scene, connection):
     entry, client = scene.thunder.takes[0], connection_module.client()
     before = contents(blender)
     lines = jobs.run_through("Why", generation.explain(client, scene, entry, entry.first + 20))
-    assert lines[0].startswith("The model sampled ") and any(line.startswith("Keep gaze") for line in lines[1:])
+    assert lines[0].startswith("The model sampled ") and any("→" in line for line in lines[1:])
     scene.frame_set(entry.first + 20)
     assert blender.ops.thunder.explain_frame() == {"FINISHED"}
     scene.frame_set(1)

@@ -97,5 +97,5 @@ def test_a_short_vowel_between_two_closures_opens_and_shuts_in_more_than_a_frame
     model, made = openings(jaw, shut)
     assert model[22] > 10 and made[[20, 25]].max() < 0.05
     peak = made[22] - max(made[21], made[23])
-    assert made[22] > 6 and peak < 0.5 * made[22] and made[21] > 0.25 * made[22]
+    assert made[22] > 6 and peak < 0.6 * made[22] and made[21] > 0.25 * made[22]
     assert made[21] <= model[21] and made[24] <= model[24]

@@ -97,6 +97,7 @@ def test_tracked_flame_sequences_are_taken_as_they_are_and_others_are_retargeted
 
 def test_the_teacher_performs_in_the_file_s_coefficients(basis, tmp_path):
     made = made_motions(tmp_path, basis.head, frames=16)
+    np.zeros((2 * len(made.features), 40), np.float16).tofile(tmp_path / "motions" / "logits.f16")
     animate(made.corpus, list(load_head().expression_names), tmp_path / "motions", basis=basis)
     motions = MotionSet(made.corpus, tmp_path / "motions")
     row = motions.rows[0]

@@ -45,10 +45,10 @@ def config(name):
 
 
 def denoised(takes, frames):
-    """Inputs of a denoiser but for silent, style and free."""
+    """Inputs of a denoiser but for silent, style, free and unplanned."""
     normal, known = drawn(), config("denoiser")
     x, audio, style = normal(takes, frames, known["motion"]), normal(1, frames, known["audio"]), normal(takes, frames, known["style"])
-    return {"x": x, "step": np.array([700]), "audio": audio}, style
+    return {"x": x, "step": np.array([700]), "audio": audio, "events": normal(takes, frames, known["events"])}, style
 
 
 def judged(frames):
@@ -104,10 +104,10 @@ def test_the_denoisers_estimates_are_those_of_torch_whatever_takes_are_beside_th
     anyhow = np.zeros((1, 1, directed.shape[2]), np.float32)
     for style, free in ((directed, False), (directed[:, :1], False), (anyhow, True)):
         for silent in (False, True):
-            more = {"silent": np.array([silent]), "free": np.array([free])}
+            more = {"silent": np.array([silent]), "free": np.array([free]), "unplanned": np.array([silent])}
             [estimate], [expected] = (each(**given, **more, style=style) for each in (graph, network))
             assert estimate.dtype == np.float32 and np.allclose(estimate, expected, atol=3e-4)
-            [alone] = graph(**given | {"x": given["x"][:1]}, **more, style=style[:1])
+            [alone] = graph(**given | {name: given[name][:1] for name in ("x", "events")}, **more, style=style[:1])
             assert np.array_equal(estimate[:1], alone)
 
 
@@ -388,4 +388,5 @@ def test_a_graph_of_other_sizes_and_files_elsewhere_are_refused(folder):
     shutil.copy(SHIPPED / "distilled.safetensors", folder)
     x, audio = np.ones((1, 4, 53)), np.ones((1, 4, 234))
     inputs = {"x": x, "step": [500], "audio": audio, "silent": [False], "style": np.zeros((1, 1, 23)), "free": [True]}
+    inputs |= {"events": np.zeros((1, 4, 12)), "unplanned": [True]}
     assert np.array_equal(*(Graph(place / "distilled")(**inputs)[0] for place in (folder, SHIPPED)))  # what it says of files is not read

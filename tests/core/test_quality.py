@@ -96,7 +96,7 @@ def test_what_was_distilled_from_another_model_is_left_aside(engine, folder):
     assert system._distilled(folder, "cpu", whole) is None
 
 
-@pytest.mark.parametrize("changed", [{"steps": 0}, {"blinks_by_eyes": 0.5}])
+@pytest.mark.parametrize("changed", [{"steps": 0}, {"events": 0}])
 def test_distilled_weights_with_a_configuration_that_does_not_fit_are_refused(engine, folder, changed):
     card = json.loads((folder / "distilled.json").read_text())
     card["config"] |= changed

@@ -114,10 +114,12 @@ class DenoiserLoss:
         silent = torch.from_numpy(rng.random(len(truth)) < HIDE_AUDIO).to(self.device)
         style, unknown = model.style(item)
         free = torch.from_numpy(rng.random(len(truth)) < HIDE_STYLE).to(self.device) | unknown
-        events, unknown = model.events(item)
-        unplanned = torch.from_numpy(rng.random(len(truth)) < HIDE_EVENTS).to(self.device) | unknown
+        planned: tuple[Tensor, ...] = ()
+        if getattr(denoiser.config, "events", 0):
+            events, unknown = model.events(item)
+            planned = events, torch.from_numpy(rng.random(len(truth)) < HIDE_EVENTS).to(self.device) | unknown
         noise, audio = torch.randn_like(truth), model.features(item)
-        conditions = (audio, silent, style, free, events, unplanned)
+        conditions = (audio, silent, style, free, *planned)
         estimated = torch.from_numpy(rng.random(len(truth)) < ESTIMATED).to(self.device)
         clean = self._with_estimates(denoiser, truth, noise, step, conditions, estimated)
         x0 = denoiser(noisy(clean, noise, step, self.alpha), step, *conditions)
@@ -193,8 +195,9 @@ class DenoiserLoss:
         item = {k: v.to(self.device) for k, v in held_out(np.random.default_rng(0)).items()}
         step = torch.full((len(item["motion"]),), STEPS - 1, device=self.device)
         noise = torch.randn(item["motion"].shape, generator=torch.Generator().manual_seed(0)).to(self.device)
-        (style, free), (events, unplanned) = model.style(item), model.events(item)
-        x0 = model.denoiser(noise, step, model.features(item), style=style, free=free, events=events, unplanned=unplanned)
+        style, free = model.style(item)
+        planned = dict(zip(("events", "unplanned"), model.events(item))) if getattr(model.denoiser.config, "events", 0) else {}
+        x0 = model.denoiser(noise, step, model.features(item), style=style, free=free, **planned)
         return self.errors(model.denoiser.restore(x0), item["motion"])
 
     def errors(self, guess: Tensor, truth: Tensor) -> dict[str, float]:

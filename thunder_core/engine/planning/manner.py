@@ -140,6 +140,11 @@ class Manners:
         """The manner at a time; beyond the line that of its end."""
         return self.rows[min(max(0, int(seconds / _EVERY)), len(self.rows) - 1)]
 
+    def poses(self, frames: int) -> np.ndarray:
+        """Degrees that the head nods, turns and tilts on average, [frames, 3]."""
+        each, t = np.array([manner.pose for manner in self.rows]), np.arange(frames) / FPS
+        return np.stack([np.interp(t, _EVERY * np.arange(len(each)), column) for column in each.T], 1)
+
     @property
     def usual(self) -> Manner:
         """That in the middle of the line."""

@@ -26,6 +26,7 @@ _OFF_ACCENTS = 0.35  # gestures a second of speech at any time: of 13 measured p
 _NODS, _RAISES = (0.35, 0.4), (0.2, 0.4)  # shares of the weakest accents that head and brows mark, and their increase up to the strongest
 _LATE_GESTURE = 0.07  # standard deviation of a gesture's time around its accent, s
 _PAUSE_BLINKS = 0.35  # share of pauses with a blink besides those that come anyway
+_RESTS = 6.5  # longest time for which usual eyes rest on one point, s
 _SIDED = 0.5  # strength of contempt from which a face keeps to its side
 _LOUDEST = (-0.2, 0.12)  # time around a phrase's strongest accent in which no blink begins, s
 _AWAY = (9.0, 3.0)  # mean and standard deviation of a gaze aversion, degrees
@@ -289,6 +290,18 @@ def _look(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) ->
             _leave(plan, away, max(away + 0.25, free), 0.05, manner, own)
 
 
+def _look_where_gaze_rests(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
+    """Looks away wherever the gaze would stay on one point for longer than people's."""
+    at = 0.0
+    for end in [*sorted(look.at for look in plan.looks), voice.seconds]:
+        while end - at > (longest := _RESTS / min(1.5, max(0.8, how.at(at).looks))):
+            away = at + rng.uniform(0.6, 1.0) * longest
+            at = min(end - 0.3, away + rng.uniform(0.5, 1.4) * how.at(away).linger)
+            if at - away > 0.3:
+                _leave(plan, away, at, 0.15, how.at(away), rng)
+        at = max(at, end)
+
+
 def _idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, rng: np.random.Generator) -> None:
     """A long silence: the head comes to rest slowly and shifts now and then, eyes wander and come back, brows stir."""
     manner, at, first = how.at((start + end) / 2), start + rng.uniform(0.8, 1.5), True
@@ -308,7 +321,8 @@ def _idle(plan: Plan, start: float, end: float, home: np.ndarray, how: Manners, 
 
 
 def _finished(plan: Plan, voice: Prosody, moments: list[float], how: Manners, rng: np.random.Generator) -> Plan:
-    """The plan in order of time, with small looks between the large ones and blinks at good moments."""
+    """The plan in order of time, with looks where the gaze would rest too long, small ones between them, and blinks at good moments."""
+    _look_where_gaze_rests(plan, voice, how, _child(rng))
     plan.looks.sort(key=lambda look: look.at)
     small, at, large = [], 0.0, [look.at for look in plan.looks]
     strongest = [

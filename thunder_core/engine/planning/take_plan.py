@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ...direction import AXES, DIRECTION_NAMES, over_frames
-from ...events import BREATH
+from ...events import BREATH, HEAD
 from ...filters import gaussian
 from ...types import FPS
 from ..speech.phrasing import Phrasing
@@ -31,6 +31,9 @@ _EASE = 6.0  # standard deviation of the blur where a mood or a frown comes or g
 _DRAWN = 0.4  # lowering of both brows at a *Frown* of 1, besides the model's
 _APART_UP, _APART_DOWN = np.array([0.12, 0.16, 0.16]), -0.1  # inner and outer brows raised at a *Frown* of −1, and change of browDown
 _FROWN = DIRECTION_NAMES.index("frown")
+# Shares of a mood's turn and tilt of the head that are planned besides: of the side, and whatever the side. The model inclines a mood to
+# the side of its teacher's direction, and hardly to the other.
+_TO_SIDE = (0.6, -0.35)
 _VARIES, _VARIES_HERTZ = 0.17, 0.13  # standard deviation of a mood's strength over a line, and speed of its changes
 
 
@@ -77,11 +80,13 @@ _AWAY = 3.0  # degrees from which a gaze is away
 
 
 def plan_take(
-    voice: Prosody, phrasing: Phrasing, seed: int, spread: float = 0.0, styles: np.ndarray | None = None, listens: bool = False
+    voice: Prosody, phrasing: Phrasing, seed: int, spread: float = 0.0, styles: np.ndarray | None = None, listens: bool = False,
+    side: float = 0.0,
 ) -> TakePlan:  # fmt: skip
     """The plan of a seed's take for a voice that the face speaks, or `listens` to.
 
     spread: 0 … 1, variation of takes around the request.  styles: [1 or T, DIRECTION_NAMES], the take's direction; None: the usual one.
+    side: to which a mood inclines the face, −1 or 1; 0: as the seed has it.
     """
     styles = np.zeros((1, len(DIRECTION_NAMES))) if styles is None else np.asarray(styles, float)
     how = Manners.of_styles(styles)
@@ -89,11 +94,14 @@ def plan_take(
         how = how.of_listener()
     rng, frames = np.random.default_rng([_PLANS, seed % (1 << 32)]), voice.frames
     plan = (listening if listens else speaking)(voice, how, rng)
+    plan.side = side or plan.side
     plan.blinks = [(at, length) for at, length in plan.blinks if _EDGE < at - 0.1 and at + _BLINK * length < voice.seconds - _EDGE]
     resting = Resting.of(phrasing, seed, how, listens)
     plan.nods = sorted([*plan.nods, *resting.dips], key=lambda nod: nod.at)
     felt = 1 + _VARIES * smooth_noise(frames, 1, _VARIES_HERTZ, np.random.default_rng([_FELT, seed % (1 << 32)]))[:, 0]
-    return TakePlan(plan, event_curves(plan, frames, how.usual.tempo), felt, *carried(seed, spread, styles, frames), resting)
+    events = event_curves(plan, frames, how.usual.tempo)
+    events[:, HEAD] += (how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]).astype(np.float32)
+    return TakePlan(plan, events, felt, *carried(seed, spread, styles, frames), resting)
 
 
 def height_of(seed: int, spread: float) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from ...channels import BLINKS, BROWS, Columns, in_group
 from ...direction import DIRECTION_NAMES
 from ...errors import BadRequest
-from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LOOK, SIDE
+from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LOOK
 from ...face.articulators import Articulators
 from ...face.head import Head
 from ...face.mechanics import Sounds
@@ -35,11 +35,12 @@ from ..speech.cues import believed_sounds, demanded_closures
 from ..speech.encoder import at_frames, LOUDNESS, presence, softmax, speech_features, SpeechEncoder
 from ..speech.features import opening_map, PredictedOpening, Units
 from ..speech.hearing import hear_phones
-from ..speech.phones import PHONES
+from ..speech.phones import PHONES, SILENCE
 from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
 
 _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
+_NOTHING = 1e-6  # amplitude below which there is no sound
 _SILENCE = 2  # seconds of silence that the encoder hears to know what a listener hears of himself
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
@@ -188,6 +189,8 @@ class Thunder:
         openings = [PredictedOpening(self.opening)] if self.opening is not None else []
         hidden, logits = self.encoder.analyse(samples, progress, openings)
         analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
+        if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
+            logits = np.where(np.arange(len(PHONES)) == SILENCE, 9.0, 0.0).astype(np.float32) + 0 * logits
         belief, present = softmax(logits), presence(logits, frames)
         features = speech_features(*analysed, samples, frames)
         pitch = semitones(samples, frames)
@@ -245,11 +248,9 @@ class Thunder:
             return None if styles is None else styles[i]
 
         drawn_by = [(seed, 0.0) for seed in seeds] if drawn_by is None else drawn_by
-        plans = [self.plan(voice, *drawn_by[i], style_of(i)) for i in range(len(seeds))]
+        sides = [0.0 if kept is None else self._side_of(kept, style_of(i)) for i in range(len(seeds))]
+        plans = [self.plan(voice, *drawn_by[i], style_of(i), sides[i]) for i in range(len(seeds))]
         events = self._events(plans, kept)
-        if events is not None and kept is not None:
-            for i in range(len(seeds)):
-                events[i, :, SIDE] = self._side_of(kept, style_of(i)) or events[i, :, SIDE]
         frames, drawn = len(voice.features), []
         voices = [voice] * len(seeds) if hears is None else hears
         fixed = None
@@ -289,9 +290,9 @@ class Thunder:
         return drawn
 
     @staticmethod
-    def plan(voice: VoiceFeatures, seed: int, spread: float, style: np.ndarray | None) -> TakePlan:
-        """What the take of a seed plans."""
-        return plan_take(voice.prosody, voice.phrasing, seed, spread, style, voice.listens)
+    def plan(voice: VoiceFeatures, seed: int, spread: float, style: np.ndarray | None, side: float = 0.0) -> TakePlan:
+        """What the take of a seed plans; side: see `plan_take`."""
+        return plan_take(voice.prosody, voice.phrasing, seed, spread, style, voice.listens, side)
 
     def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray | None:
         """The curves of plans [B, T, EVENTS], None for weights that know none. Nothing is planned where something is kept."""
@@ -302,7 +303,9 @@ class Thunder:
             names = (*self.channel_names, *("jaw",) * 3, *("head",) * 3, *("eyes",) * 3)
             for group, curves in KEPT_BY.items():
                 held = kept.mask[:, in_group(names, group)].any(1)
-                events[:, held, curves] = 0.0
+                free = events[:, held]
+                free[..., curves] = 0.0
+                events[:, held] = free
         return events
 
     def _side_of(self, kept: Inpainting, style: np.ndarray | None) -> float:
@@ -330,21 +333,17 @@ class Thunder:
         """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
         one step, about the mean of all its performances in that direction. Head, eyes and brows are as the model has them.
 
-        seeds: of each, if it is to plan what that seed's take does.  hears: as of `perform`.
+        seeds: of each, if it is to draw the breaths that that seed's take plans.  hears: as of `perform`.
         """
         voices = hears or [voice] * len(readings)
         noise, result = seeded_noise([0], voice.frames, self.denoiser.config.motion), []
         plans = [self.plan(voice, seed, 0.0, np.atleast_2d(each)) for seed, each in zip(seeds, readings)]
-        events = self._events(plans) if plans else None
         for start in range(0, len(readings), _BATCH):
             some = np.stack([np.atleast_2d(reading) for reading in readings[start : start + _BATCH]]).astype(np.float32)
             style, those = some if self.knows_styles else None, voices[start : start + _BATCH]
-            planned = None if events is None else events[start : start + _BATCH]
 
-            def denoise(x: np.ndarray, step: int, a: int, b: int, style=style, those=those, planned=planned) -> np.ndarray:
-                return self.denoiser.estimate(
-                    x, step, _audio(those, a, b), False, _over(style, a, b), None if planned is None else planned[:, a:b]
-                )
+            def denoise(x: np.ndarray, step: int, a: int, b: int, style=style, those=those) -> np.ndarray:
+                return self.denoiser.estimate(x, step, _audio(those, a, b), style=_over(style, a, b))
 
             x = in_windows(denoise, voice.frames)(np.broadcast_to(noise, (len(some), *noise.shape[1:])), STEPS - 1)
             asked = [reading if self.knows_styles else None for reading in some]
