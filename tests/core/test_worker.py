@@ -191,7 +191,7 @@ def test_the_score_of_a_take_is_the_one_it_came_with(warm):
     take = result["takes"][0]
     files = {name: os.path.join(result["folder"], take[name]) for name in ("expression", "jaw")}
     score = warm.request("score", sound=SAMPLE, **files).wait(timeout=120)
-    assert abs(score["total"] - take["score"]) < 0.5 and abs(score["heard"] - take["heard"]) < 0.5 < take["heard"]
+    assert abs(score["total"] - take["score"]) < 1 and abs(score["heard"] - take["heard"]) < 0.5 < take["heard"]
     assert warm.get_array(score, score["per_frame"]).shape == warm.get_array(result, take["drift"]).shape
 
 

@@ -100,6 +100,9 @@ def plan_take(
     plan.nods = sorted([*plan.nods, *resting.dips], key=lambda nod: nod.at)
     felt = 1 + _VARIES * smooth_noise(frames, 1, _VARIES_HERTZ, np.random.default_rng([_FELT, seed % (1 << 32)]))[:, 0]
     events = event_curves(plan, frames, how.usual.tempo)
+    leans = side * how.usual.pose[2]
+    if events[:, HEAD][:, 2].mean() * leans < 0:  # its own poses are on that side too
+        events[:, HEAD] *= np.array([1, -1, -1], np.float32)
     events[:, HEAD] += (how.poses(frames) * [0.0, *(2 * (_TO_SIDE[0] * plan.side + _TO_SIDE[1],))]).astype(np.float32)
     return TakePlan(plan, events, felt, *carried(seed, spread, styles, frames), resting)
 
