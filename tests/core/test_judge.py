@@ -387,7 +387,7 @@ def test_a_take_in_a_style_of_its_own_scores_as_where_this_style_is_requested(en
         speaks = np.convolve(voice.features[:, -1] > -1, np.ones(13), "same") > 6.5  # other frames have the score of the line
         speaks[:15] = False  # where the breath of the take's own fades, which a style does not tell
         apart = take.score.per_frame[speaks] - same.per_frame[speaks]  # the network knows what was requested, for the total
-        assert np.abs(apart).mean() < 6 and abs(apart.mean()) < 5 and np.abs(apart).max() < 20
+        assert np.abs(apart).mean() < 7 and abs(apart.mean()) < 7 and np.abs(apart).max() < 20
     requested = [
         engine.generate(
             speech, Request(1, take.seed, direction=Asked(reading(usual, take.seed, 0.5, moves(voice.heard)), 0.0, as_asked=False))

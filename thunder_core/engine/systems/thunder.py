@@ -40,6 +40,7 @@ from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
 from ..speech.pitch import semitones
 
 _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
+_KEPT_REACH, _KEPT_EASE = 12, 6.0  # frames beside a kept part in which nothing is planned, and deviation of the smoothing
 _NOTHING = 1e-6  # amplitude below which there is no sound
 _SILENCE = 2  # seconds of silence that the encoder hears to know what a listener hears of himself
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
@@ -302,10 +303,9 @@ class Thunder:
         if kept is not None:
             names = (*self.channel_names, *("jaw",) * 3, *("head",) * 3, *("eyes",) * 3)
             for group, curves in KEPT_BY.items():
-                held = kept.mask[:, in_group(names, group)].any(1)
-                free = events[:, held]
-                free[..., curves] = 0.0
-                events[:, held] = free
+                held = kept.mask[:, in_group(names, group)].any(1).astype(float)
+                free = 1 - smooth(highest(held, 2 * _KEPT_REACH + 1), _KEPT_EASE).clip(0, 1)
+                events[:, :, curves] *= free[None, :, None] if np.ndim(events[0, 0, curves]) else free
         return events
 
     def _side_of(self, kept: Inpainting, style: np.ndarray | None) -> float:
