@@ -13,7 +13,7 @@ import numpy as np
 from ...channels import BLINKS, BROWS, Columns, in_group
 from ...direction import DIRECTION_NAMES
 from ...errors import BadRequest
-from ...events import BLINK, BREATH, BROWS as RAISED, EVENTS, HEAD, KNIT, LOOK
+from ...events import BLINK, BREATH, BROWS as RAISED, HEAD, KNIT, LOOK
 from ...face.articulators import Articulators
 from ...face.head import Head
 from ...face.mechanics import Sounds
@@ -41,7 +41,7 @@ from ..speech.pitch import semitones
 
 _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
 _KEPT_REACH, _KEPT_EASE = 12, 6.0  # frames beside a kept part in which nothing is planned, and deviation of the smoothing
-_NOTHING = 1e-6  # amplitude below which there is no sound
+_NOTHING, _SURELY = 1e-6, 9.0  # amplitude below which there is no sound, and the logit of silence there
 _SILENCE = 2  # seconds of silence that the encoder hears to know what a listener hears of himself
 _QUIET_REACH, _QUIET_EASE = 3, 1.2  # frames of speech beside a pause that count as quiet, and deviation of the edges' smoothing
 _BATCH = 16  # takes denoised at once; bounds memory, not the number of takes
@@ -50,7 +50,7 @@ _WHOLE_STEPS = {DRAFT: 3, NORMAL: 10, FINAL: 20}  # steps of the undistilled mod
 
 
 # Curves of events by the part of the face that performs them: channels and rotations of a packed motion.
-KEPT_BY = {("head",): HEAD, BROWS: [*range(len(EVENTS))[RAISED], KNIT], ("eyes",): LOOK, BLINKS: BLINK, ("jaw",): BREATH}
+_KEPT_BY = {("head",): HEAD, BROWS: slice(RAISED.start, KNIT + 1), ("eyes",): LOOK, BLINKS: [BLINK], ("jaw",): [BREATH]}
 
 
 def _distilled(folder: Path, device: str, whole: Denoiser) -> Denoiser | None:
@@ -191,7 +191,8 @@ class Thunder:
         hidden, logits = self.encoder.analyse(samples, progress, openings)
         analysed = (hidden, logits) if self.feature_encoder is None else self.feature_encoder.analyse(samples, progress)
         if np.abs(samples).max(initial=0.0) < _NOTHING:  # of nothing at all the encoder cannot tell
-            logits = np.where(np.arange(len(PHONES)) == SILENCE, 9.0, 0.0).astype(np.float32) + 0 * logits
+            logits = np.zeros_like(logits)
+            logits[:, SILENCE] = _SURELY
         belief, present = softmax(logits), presence(logits, frames)
         features = speech_features(*analysed, samples, frames)
         pitch = semitones(samples, frames)
@@ -236,7 +237,7 @@ class Thunder:
         """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
 
         effort: one of QUALITIES, or a number of steps of the whole model.
-        styles: of each seed's motion, [1 or T, style]; None: any style.  drawn_by: seed of each one's gestures, and their distance from
+        styles: of each seed's motion, [1 or T, style]; None: any style.  drawn_by: seed of each one's plan, and how far it may be from
         usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.  hears: the voice as each
         one hears it (`hear`).
 
@@ -302,10 +303,10 @@ class Thunder:
         events = np.stack([plan.events for plan in plans])
         if kept is not None:
             names = (*self.channel_names, *("jaw",) * 3, *("head",) * 3, *("eyes",) * 3)
-            for group, curves in KEPT_BY.items():
+            for group, curves in _KEPT_BY.items():
                 held = kept.mask[:, in_group(names, group)].any(1).astype(float)
                 free = 1 - smooth(highest(held, 2 * _KEPT_REACH + 1), _KEPT_EASE).clip(0, 1)
-                events[:, :, curves] *= free[None, :, None] if np.ndim(events[0, 0, curves]) else free
+                events[:, :, curves] *= free[:, None]
         return events
 
     def _side_of(self, kept: Inpainting, style: np.ndarray | None) -> float:
