@@ -69,8 +69,8 @@ def said(frames):
     return {"mel": normal(1, frames, 80, scale=2.0) - 4, "units": units, "speaker": speaker / np.linalg.norm(speaker)}
 
 
-def mouths(frames):
-    return {"mouths": drawn(3)(1, frames, config("m2s")["inputs"], scale=2e-3), "speaker": drawn(3)(1, 256) / 16}
+def mouths(frames, speakers=1):
+    return {"mouths": drawn(3)(1, frames, config("m2s")["inputs"], scale=2e-3), "speakers": drawn(3)(speakers, 256) / 16}
 
 
 # Name → (inputs of so many frames, largest difference from torch in each output): ten times what was measured on one processor. A matrix
@@ -109,6 +109,14 @@ def test_the_denoisers_estimates_are_those_of_torch_whatever_takes_are_beside_th
             assert estimate.dtype == np.float32 and np.allclose(estimate, expected, atol=3e-4)
             [alone] = graph(**given | {name: given[name][:1] for name in ("x", "events")}, **more, style=style[:1])
             assert np.array_equal(estimate[:1], alone)
+
+
+def test_mesh_to_speech_reads_lips_alike_whether_it_speaks_or_not():
+    graph, given = Graph(SHIPPED / "m2s"), mouths(37)
+    for network in (graph, TorchNetwork(SHIPPED / "m2s", "cpu")):
+        features, units, mels = network(**given | {"speakers": np.zeros((0, 256), np.float32)})
+        assert mels.shape == (0, 74, 160)
+        assert all(np.allclose(a, b, atol=5e-5) for a, b in zip((features, units), graph(**given)))
 
 
 def test_every_network_of_the_shipped_weights_is_compared():

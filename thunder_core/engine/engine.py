@@ -415,7 +415,7 @@ class Engine:
         """Motion → log-mel [4T, 80] and speech units [2T] of its speech."""
         mels, units = [], []
         for seen, keep in self.mouth.windows(motion):
-            _, logits, mel = self.m2s(seen, speaker)
+            logits, mel = self.m2s.speak(seen, speaker)
             mels.append(mel[4 * keep.start : 4 * keep.stop])
             units.append(logits[2 * keep.start : 2 * keep.stop].argmax(-1))
         return np.concatenate(mels), np.concatenate(units)

@@ -165,7 +165,16 @@ class MeshToSpeech:
         check_shapes(self.path, arrays, unit_log_prior=(self.config.units,))
         return arrays["unit_log_prior"]
 
-    def __call__(self, mouths: np.ndarray, speaker: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Mouths [T, n, 3], metres from rest, and a speaker [256] → features [T, width], unit logits [2T, units], log-mel [4T, 80]."""
-        features, logits, mel = self.network(mouths=mouths.reshape(1, len(mouths), -1), speaker=speaker[None])
-        return features[0], logits[0], mel[0]
+    def read(self, mouths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mouths [T, n, 3], metres from rest → features [T, width], unit logits [2T, units]."""
+        features, logits, _ = self._run(mouths, np.zeros((0, self.config.speaker), np.float32))
+        return features, logits
+
+    def speak(self, mouths: np.ndarray, speaker: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mouths [T, n, 3], metres from rest, and a speaker [256] → unit logits [2T, units], log-mel [4T, 80]."""
+        _, logits, pairs = self._run(mouths, speaker[None])
+        return logits, pairs[0].reshape(4 * len(mouths), -1)
+
+    def _run(self, mouths: np.ndarray, speakers: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        features, logits, mels = self.network(mouths=mouths.reshape(1, len(mouths), -1), speakers=speakers)
+        return features[0], logits[0], mels

@@ -116,7 +116,7 @@ class Graph:
         import onnxruntime  # takes tenths of a second, beside other work: networks are opened by threads
 
         onnxruntime.disable_telemetry_events()  # Windows' own records of events
-        file = path.with_suffix(GRAPH)
+        file = self._file = path.with_suffix(GRAPH)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # other programs, and other threads of ours, have work
@@ -146,6 +146,8 @@ class Graph:
         self._inputs = {node.name: _KINDS[node.type] for node in self._session.get_inputs()}
 
     def __call__(self, **inputs: np.ndarray) -> list[np.ndarray]:
-        """Outputs for inputs by name; those that the network does not have are ignored."""
+        """Outputs for inputs by name; those that the network does not have are ignored. Raises BadWeights."""
+        if not self._inputs.keys() <= inputs.keys():
+            raise unusable(self._file, "was written for another version: write it again with the stage “graphs”")
         given: dict[str, np.ndarray] = {name: np.ascontiguousarray(inputs[name], kind) for name, kind in self._inputs.items()}
         return self._session.run(None, given)

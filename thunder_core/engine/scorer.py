@@ -391,7 +391,7 @@ class Scorer:
         """Mesh-to-speech's features [T, w] of a motion, and nats per frame [T] that its mouth gives for the speech units of a sound."""
         features, log_odds, at = [], [], 0
         for seen, keep in self.mouth.windows(motion):
-            once, said, _ = self.m2s(seen, np.zeros(self.m2s.config.speaker, np.float32))
+            once, said = self.m2s.read(seen)
             features.append(once[keep])
             said = said[2 * keep.start : 2 * keep.stop]
             log_odds.append(evidence(said, voice.units[at : at + len(said)], self.m2s.log_prior))

@@ -77,9 +77,12 @@ class MeshToSpeech(Network):
 
     def mel_of(self, twice: Tensor, speaker: Tensor) -> Tensor:
         """Log-mel [B, 4T, 80] of features at 50 Hz [B, 2T, width], in the voice of a speaker [B, 256]."""
+        return self.pairs_of(twice, speaker).reshape(len(twice), -1, BINS)
+
+    def pairs_of(self, twice: Tensor, speaker: Tensor) -> Tensor:
+        """As `mel_of`, two 10 ms frames of it beside each other: [B, 2T, 2 · 80]."""
         voiced = torch.cat([twice, speaker[:, None].expand(-1, twice.shape[1], -1)], -1)
-        mel = self.mel_head(voiced.transpose(1, 2)).transpose(1, 2)  # [B, 2T, 2·80]: two 10 ms frames each
-        return mel.reshape(len(mel), -1, BINS) * self.mel_std + self.mel_mean
+        return self.mel_head(voiced.transpose(1, 2)).transpose(1, 2) * self.mel_std.repeat(2) + self.mel_mean.repeat(2)
 
 
 class SpeechGuidance:

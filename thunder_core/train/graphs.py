@@ -79,9 +79,10 @@ def _judge(network: JudgeOfLips) -> _Traced:
 
 def _m2s(network: SeenMouth) -> _Traced:
     known = network.config
-    inputs = {"mouths": 1e-3 * torch.randn(1, _FRAMES, known.inputs), "speaker": torch.randn(1, known.speaker)}
-    axes: Axes = {"mouths": {1: "frames"}, "features": {1: "frames"}, "units": {1: "half frames"}, "mel": {1: "rows"}}
-    return _Traced(inputs, ["features", "units", "mel"], axes)
+    inputs = {"mouths": 1e-3 * torch.randn(1, _FRAMES, known.inputs), "speakers": torch.randn(1, known.speaker)}
+    axes: Axes = {"mouths": {1: "frames"}, "features": {1: "frames"}, "units": {1: "half frames"}}
+    axes |= {"speakers": {0: "speakers"}, "mels": {0: "speakers", 1: "half frames"}}
+    return _Traced(inputs, ["features", "units", "mels"], axes)
 
 
 def _vocoder(network: Vocoder) -> _Traced:
