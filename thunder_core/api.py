@@ -14,7 +14,7 @@ Whatever goes wrong is a `ThunderError` whose message says what to do.
 import difflib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
 
@@ -30,6 +30,7 @@ from .engine.speech.audio import read_sound, sound_of, write_sound
 from .errors import BadRequest, is_full_disk, NoSpace
 from .face import livelink
 from .files import part_of
+from .marks import Mark
 from .progress import no_progress, Progress
 from .protocol import UNSPOKEN
 from .request import check_number, NORMAL, Request, seed_of_voice
@@ -165,8 +166,8 @@ def sample() -> Voice:
 def perform(  # noqa: PLR0913 (what the panel offers)
     voice: Voice, takes: int = 8, seed: int | None = None, *, mood: str | None = None, strength: float | None = None,
     preset: str | None = None, spread: float | None = None, as_asked: bool = True, quality: str = NORMAL, guidance: float = 1.0,
-    speech_guidance: float = 0.0, listening: bool = False, system: str = "thunder", engine: Engine | None = None,
-    progress: Progress = no_progress, **sliders: float,
+    speech_guidance: float = 0.0, listening: bool = False, system: str = "thunder", marks: Sequence[Mark] = (),
+    engine: Engine | None = None, progress: Progress = no_progress, **sliders: float,
 ) -> Takes:  # fmt: skip
     """Takes of a voice, best lip-sync first: those that the panel makes with the same settings, bit for bit.
 
@@ -175,7 +176,8 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     sliders: of the Direction panel, such as energy=1.3, smile=0.2.  spread: how far takes go from all this, 0 … 1 (0.5).
     as_asked: whether the first seed's take follows the direction exactly.  quality: "draft", "normal" or "final".
     guidance: Follow the Voice.  speech_guidance: Lip-Sync Pull.  listening: the face listens to the voice.
-    system: the engine's name.  engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card if there is one.
+    system: the engine's name.  marks: on words, such as `Mark("stressed", 0.3, 0.7)` in seconds.
+    engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card if there is one.
     progress: gets (0 … 1, message) and may raise to stop.
 
     Warns if nobody speaks in the sound, so that takes are idle, or not clearly.
@@ -194,6 +196,8 @@ tense, angry, afraid, surprised, disgusted, contemptuous, doubtful, bored
     if not isinstance(voice, Voice):
         raise BadRequest(f"Takes are made of a voice, not of {type(voice).__name__}: read it with load")
     direction = _direction(preset, mood, strength, spread, as_asked, sliders)
+    if marks:
+        direction = replace(direction or Asked(), marks=tuple(marks))
     request = Request(
         takes, seed_of_voice(voice.name) if seed is None else seed, quality, guidance=guidance, speech_guidance=speech_guidance,
         direction=direction, listening=listening, system=system,

@@ -16,6 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import BadRequest
+from .marks import Mark
+from .types import FPS
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,8 @@ class Asked:
     Of takes around another take (*More Like This*): original: as vectors, the direction that it was sampled in, which scores compare with;
     None: `vectors`.  like: (seed, spread) of that take, after those of the takes that it was sampled around itself. Takes stress their
     words and differ little from them in what is drawn at random; gestures and the side of the head are those of the first.
+
+    marks: on words of the line, for all takes (`engine.marking`).
     """
 
     vectors: np.ndarray = field(default_factory=lambda: Direction().vector()[None])
@@ -276,6 +280,7 @@ class Asked:
     original: np.ndarray | None = None
     like: tuple[tuple[int, float], ...] = ()
     as_heard: np.ndarray = field(default_factory=lambda: np.zeros(1, np.float32))
+    marks: tuple[Mark, ...] = ()
 
     @staticmethod
     def of(direction: Direction, spread: float = SPREAD, as_asked: bool = True) -> Asked:
@@ -325,4 +330,5 @@ class Asked:
             return vectors if count == 1 else vectors[np.clip(np.arange(first, max(count, first + 1)), 0, count - 1)]
 
         original = None if self.original is None else rows(self.original)
-        return replace(self, vectors=rows(self.vectors), original=original, as_heard=rows(self.as_heard))
+        marks = tuple(mark.later(-first / FPS) for mark in self.marks)
+        return replace(self, vectors=rows(self.vectors), original=original, as_heard=rows(self.as_heard), marks=marks)

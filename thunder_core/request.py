@@ -113,6 +113,8 @@ def direction_arguments(direction: Asked, put_array: PutArray) -> dict:
         values["as_heard"] = put_array(direction.as_heard)
     if direction.like:
         values["like"] = [list(pair) for pair in direction.like]
+    if direction.marks:
+        values["marks"] = [mark.row() for mark in direction.marks]
     return values
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from ...thunder_core import records
 from ...thunder_core.direction import Asked, AXES, check, DIRECTION_NAMES, MOODS
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.mapping import Sums
+from ...thunder_core.marks import of_rows
 from ...thunder_core.request import NORMAL, QUALITIES, Request
 from ...thunder_core.systems import DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, SYSTEMS
 from ...thunder_core.types import IDLE, LISTENS, SPEAKS
@@ -129,6 +131,8 @@ class Sampling:
             around["like"] = [float(value) for pair in self.asked.like for value in pair]
         if self.asked.as_heard.any():
             around["as_heard"] = self.asked.as_heard.tolist()
+        if self.asked.marks:
+            around["marks"] = json.dumps([mark.row() for mark in self.asked.marks])
         return arguments | {"direction": self.asked.vectors.ravel().tolist()} | around | reading
 
 
@@ -169,7 +173,9 @@ def _asked_of(provenance: dict) -> Asked | None:
             return None
         if not (len(heard) and (heard >= 0).all() and (heard <= 1).all()):
             return None
-        return Asked(vectors, spread, bool(provenance["as_asked"]), original, tuple((int(seed), float(by)) for seed, by in like), heard)
+        around = tuple((int(seed), float(by)) for seed, by in like)
+        marks = of_rows(json.loads(provenance.get("marks", "[]")))
+        return Asked(vectors, spread, bool(provenance["as_asked"]), original, around, heard, marks)
     except (*records.UNREADABLE, BadRequest):
         return None
 

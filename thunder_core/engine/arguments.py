@@ -62,12 +62,13 @@ def keep(args):
 
 
 def asked(args):
-    """The Asked of a request's “direction”, “spread”, “as_asked”, “original”, “like” and “as_heard”, None if it has no direction."""
+    """The Asked of a request: its “direction” and what belongs to it; None if it has no direction. Raises BadRequest."""
     from ..direction import Asked, check, SPREAD
+    from ..marks import of_rows
     from ..request import check_flag, check_number
 
     if args.get("direction") is None:
-        for name in ("spread", "as_asked", "original", "like", "as_heard"):
+        for name in ("spread", "as_asked", "original", "like", "as_heard", "marks"):
             if args.get(name) is not None:
                 raise BadRequest(f"The request has “{name}” but no “direction” that it belongs to: give a direction too, or neither")
         return None
@@ -78,6 +79,7 @@ def asked(args):
         check(original)
     spread = check_number("spread", args.get("spread", SPREAD), 0.0, 1.0)
     more = {} if args.get("as_heard") is None else {"as_heard": _strengths(array(args, "as_heard"))}
+    more["marks"] = of_rows(args.get("marks", []))
     return Asked(vectors, spread, check_flag("as_asked", args.get("as_asked", True)), original, _like(args), **more)
 
 

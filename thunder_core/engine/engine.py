@@ -26,6 +26,7 @@ from .cards import advice, check_regular, unusable
 from .diffusion import Inpainting, Normal
 from .explain import explain
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
+from .marking import mark_direction, mark_voice
 from .network import best_device, CPU, processors
 from .readings import as_heard, emphasised, reading
 from .request import RunningRequest, SharedProgress, tidy
@@ -285,6 +286,7 @@ class Engine:
         voice, role = self._voice_and_role(speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice"))
         if asked is not None:
             asked = as_heard(asked, moves(voice.heard), speech.frames)
+            voice = mark_voice(voice, asked.marks)
         readings = {} if asked is None else self._readings(asked, seeds, speech.frames, voice if role == SPEAKS else None)
         if follows == MOOD:
             for style in readings.values():
@@ -309,6 +311,7 @@ class Engine:
             about |= {"engine": request.system} | ({"system_weights": other.fingerprint} if other.fingerprint else {})
         if asked is not None and role == SPEAKS and follows == DIRECTION:
             about["voice_sounds"] = [round(each, 3) for each in voice.heard]
+            about |= {"marks": [mark.row() for mark in asked.marks]} if asked.marks else {}
             if asked.as_heard.any():
                 about["requested"] = [round(float(x), 4) for x in asked.requested.mean(0)]
         if shown is not None:
@@ -384,9 +387,11 @@ class Engine:
         if asked is not None:
             self._check(asked)
             asked = as_heard(asked, moves(voice.heard), speech.frames)
+            voice = mark_voice(voice, asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.
             directions, own = self._readings(asked, [seed], speech.frames, voice), [asked.is_played_otherwise(seed, seed)]
-            played = emphasised(directions[seed], seed, asked.spread_of(seed, seed), voice.accents, asked.like)[:frames]
+            played = emphasised(directions[seed], seed, asked.spread_of(seed, seed), voice.accents, asked.like)
+            played = mark_direction(played, asked.marks)[:frames]
             start = voice.part(0, frames)
             breathing, _ = asked.gestures_of(seed, seed)
             heard = self.thunder.hear(start, asked.hearing_seed(seed, seed))

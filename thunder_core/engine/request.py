@@ -27,6 +27,7 @@ from ..progress import Progress
 from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
 from .diffusion import WINDOW
+from .marking import mark_direction
 from .network import CPU
 from .readings import emphasised
 from .scorer import Expectation, Measures, Scorer
@@ -172,8 +173,9 @@ class RunningRequest:
         return self.draw(seeds, tell, self._played(seeds), self._gestures(seeds), self._hears(seeds))
 
     def _played(self, seeds: list[int]) -> list[np.ndarray]:
-        """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each."""
-        return [emphasised(self.readings[s], s, self._spread(s), self.voice.accents, self.asked.like) for s in seeds]
+        """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each and the marks of all."""
+        stressed = (emphasised(self.readings[s], s, self._spread(s), self.voice.accents, self.asked.like) for s in seeds)
+        return [mark_direction(each, self.asked.marks) for each in stressed]
 
     def _gestures(self, seeds: list[int]) -> list[tuple[int, float]]:
         return [self.asked.gestures_of(s, self.seeds[0]) for s in seeds]

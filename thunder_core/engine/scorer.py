@@ -23,6 +23,7 @@ from ..grades import WRONG
 from ..progress import no_progress, Progress
 from ..types import FPS, LipSyncScore, Motion
 from .m2s import MeshToSpeech, Mouth
+from .marking import mark_direction
 from .network import open_network
 from .readings import CLEARER, moved
 from .speech.encoder import LOUDNESS
@@ -356,7 +357,10 @@ class Scorer:
 
     def requested(self, voice: VoiceFeatures, asked: Asked) -> Motion:
         """What the model expects in the direction that was requested."""
-        return self.thunder.expected(voice, [over_frames(asked.requested, voice.frames)])[0]
+        wanted = over_frames(asked.requested, voice.frames)
+        if asked.marks:
+            wanted = mark_direction(np.repeat(wanted, voice.frames, 0) if len(wanted) == 1 else wanted.copy(), asked.marks)
+        return self.thunder.expected(voice, [wanted])[0]
 
     def expected_lips(
         self, voice: VoiceFeatures, directions: Sequence[np.ndarray], seeds: Sequence[int] = (), hears: Sequence[VoiceFeatures] = ()

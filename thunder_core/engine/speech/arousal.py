@@ -13,7 +13,7 @@ import numpy as np
 from ...direction import AXES
 from ...types import RATE
 from .mel import frame_rms
-from .phones import PHONES, SILENCE
+from .phones import SILENCE, VOWELS
 from .phrasing import runs
 
 _HOP = RATE // 50  # samples per row of the encoder's logits
@@ -22,7 +22,6 @@ _LEAST_SECONDS, _LEAST_SYLLABLES = 1.0, 4  # of speech; less tells nothing
 _FAINT = 30.0  # dB under the loudest syllable, below which none is counted as quieter
 _DOUBT = 8  # syllables at which half of what is measured is believed: a short line is rarely usual
 _FURTHEST = 2.5  # bound of each value, deviations; approached smoothly, so that a change of an unusual voice is heard too
-_VOWELS = [PHONES.index(name) for name in "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()]
 
 
 class Measures(NamedTuple):
@@ -63,7 +62,7 @@ def measure(samples: np.ndarray, belief: np.ndarray, pitch: np.ndarray) -> tuple
     """
     belief = belief[: len(samples) // _HOP]
     phones = belief.argmax(-1)
-    vowels, spoken = np.isin(phones, _VOWELS), phones != SILENCE
+    vowels, spoken = np.isin(phones, VOWELS), phones != SILENCE
     for start, end in runs(~spoken):
         spoken[start:end] = 0 < start and end < len(spoken) and end - start < _PAUSE
     syllables, seconds, voiced = runs(vowels), spoken.sum() * _HOP / RATE, pitch[pitch != 0]

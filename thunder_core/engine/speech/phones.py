@@ -6,6 +6,7 @@ SILENCE = 0
 BILABIALS = tuple(PHONES.index(p) for p in "B M P".split())
 LABIODENTALS = tuple(PHONES.index(p) for p in "F V".split())
 DENTALS = tuple(PHONES.index(p) for p in "DH TH".split())
+VOWELS = tuple(PHONES.index(p) for p in "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
 SIBILANTS = tuple(PHONES.index(p) for p in "S Z SH ZH CH JH".split())
 
 # Symbols that synthesisers and aligners use for sounds that have another name in ARPABET.

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Marks on words of a line: what an animator asks of single words, as part of a direction; no numpy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from .errors import BadRequest
+
+STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN, SOUND, MOVED = "stressed", "thrown away", "held", "closed", "open", "sound", "moved"
+KINDS = (STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN, SOUND, MOVED)
+MOST_MARKS = 10_000
+
+
+@dataclass(frozen=True)
+class Mark:
+    """What is asked of one word or sound.
+
+    kind: one of KINDS.  start, end: of the word or sound in the line, seconds from its start.  sound: for SOUND, the phone to perform there
+    (ARPABET).  to: for MOVED, (start, end) in seconds, when lips perform it instead.
+    """
+
+    kind: str
+    start: float
+    end: float
+    sound: str = ""
+    to: tuple[float, float] | None = None
+
+    def later(self, seconds: float) -> Mark:
+        """The same mark in a line that begins earlier by so many seconds."""
+        to = self.to and (self.to[0] + seconds, self.to[1] + seconds)
+        return replace(self, start=self.start + seconds, end=self.end + seconds, to=to)
+
+    def row(self) -> list:
+        """As a row of JSON; `of_row` is the inverse."""
+        return [self.kind, self.start, self.end, *([self.sound] if self.kind == SOUND else self.to or ())]
+
+
+def of_row(row: object) -> Mark:
+    """The mark of a row [kind, start, end], with the sound or the new start and end behind it. Raises BadRequest."""
+    wrong = BadRequest(f"“{str(row)[:60]}” is no mark of a word: remove it and mark the word again")
+    if not isinstance(row, Sequence) or isinstance(row, str) or not row or row[0] not in KINDS:
+        raise wrong
+    kind, times, sound = row[0], list(row[1:]), ""
+    if kind == SOUND:
+        sound = times.pop() if times else ""
+    wanted = 4 if kind == MOVED else 2
+    if len(times) != wanted or not all(isinstance(each, (int, float)) and math.isfinite(each) for each in times):
+        raise wrong
+    if not all(start < end for start, end in zip(times[::2], times[1::2])) or not isinstance(sound, str) or (kind == SOUND) != bool(sound):
+        raise wrong
+    return Mark(kind, float(times[0]), float(times[1]), sound, (float(times[2]), float(times[3])) if kind == MOVED else None)
+
+
+def of_rows(rows: object) -> tuple[Mark, ...]:
+    """Marks of rows, in the order of their starts. Raises BadRequest."""
+    if not isinstance(rows, list) or len(rows) > MOST_MARKS:
+        raise BadRequest(f"“marks” must be a list of at most {MOST_MARKS} marks: remove them and mark the words again")
+    return tuple(sorted((of_row(row) for row in rows), key=lambda mark: (mark.start, mark.kind)))
