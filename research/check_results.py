@@ -50,6 +50,7 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "direction_teacher": _TEACHER,
     "engine": _SCORE,
     "events": _TAKES,
+    "marks": _TAKES,
     "face_sheets*": (*_HEAD, *_TAKES),
     "faults": _FAULTS,
     "fine_axes": _TAKES,
