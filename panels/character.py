@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The animator's own character in the Thunder tab: its mapping; and a head from a FLAME file: its identity and how exactly it is driven."""
+"""In the data of an object: the mapping of the animator's own character; identity and exactness of a head from a FLAME file."""
 
 import re
 
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import build, character, flame, head, library_override, mapping_table, presets
+from ..scene.heads import build, character, family, flame, head, library_override, mapping_table, presets
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.face import conventions
-from .tab import offer_editable, props, Tab, wrapped_label
+from .tab import offer_editable, props, wrapped_label
 
 LOSSES_SHOWN = 3
 _ICONS = {"KEY": "NONE", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
@@ -51,13 +51,29 @@ class THUNDER_MT_mapping(bpy.types.Menu):
         layout.operator("thunder.use_objects", text="Find Objects Automatically", icon="OUTLINER").by_place = True
 
 
-class THUNDER_PT_character(Tab, bpy.types.Panel):
-    bl_label = "Character"
+class OfData:
+    """A panel of the Properties editor, in the data of the objects of the head that the Thunder tab means; its popover is in the tab."""
+
+    bl_space_type = "PROPERTIES"
+    bl_region_type = "WINDOW"
+    bl_context = "data"
     bl_options = {"DEFAULT_CLOSED"}
+    bl_ui_units_x = 15
+
+
+def _chosen(context):
+    """The object that the Thunder tab means; in the Properties editor None where that shows an object of another character."""
+    chosen, shown = context.scene.thunder.head or context.object, context.object
+    elsewhere = context.area is not None and context.area.type == "PROPERTIES" and chosen != shown
+    return None if elsewhere and (shown is None or chosen not in family.relatives(shown)) else chosen
+
+
+class THUNDER_PT_character(OfData, bpy.types.Panel):
+    bl_label = "Thunder Character"
 
     @classmethod
     def poll(cls, context):
-        chosen = context.scene.thunder.head or context.object
+        chosen = _chosen(context)
         return chosen is not None and chosen.type in ("MESH", "ARMATURE", "EMPTY") and not head.is_own(chosen)
 
     def draw(self, context):
@@ -121,13 +137,16 @@ class THUNDER_PT_character(Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(settings, "preview", toggle=True, icon="HIDE_OFF" if settings.preview else "HIDE_ON")
         row.prop(settings, "preview_amount", text="", slider=True)
-        layout.prop(settings, "balance", slider=True)
         layout.template_list("THUNDER_UL_mapping", "", settings, "table", settings, "table_index", rows=9)
         row = layout.row(align=True)  # below the list: next to it they would take a fifth of its names' width
         row.operator("thunder.add_rule", icon="ADD")
         row.operator("thunder.remove_rule", text="Remove", icon="REMOVE")
         if 0 <= settings.table_index < len(settings.table):
             self._row(layout.box(), settings.table[settings.table_index])
+        heading, body = layout.panel("THUNDER_balance", default_closed=True)
+        heading.label(text="Jaw or Lips")
+        if body is not None:
+            body.prop(settings, "balance", slider=True)
 
     def _row(self, box, item):
         box.use_property_split, box.use_property_decorate = True, False
@@ -148,13 +167,12 @@ class THUNDER_PT_character(Tab, bpy.types.Panel):
 SLIDERS_SHOWN = 10
 
 
-class THUNDER_PT_flame(Tab, bpy.types.Panel):
-    bl_label = "FLAME Head"
-    bl_options = {"DEFAULT_CLOSED"}
+class THUNDER_PT_flame(OfData, bpy.types.Panel):
+    bl_label = "Thunder FLAME Head"
 
     @classmethod
     def poll(cls, context):
-        return flame.chosen(context) is not None
+        return _chosen(context) is not None and flame.chosen(context) is not None
 
     def draw(self, context):
         layout = self.layout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dialogue in the Thunder tab: which head speaks which strip, which strips have takes, and one button for all of them."""
+"""The dialogue in the first panel: which head speaks which strip, which strips have takes, and one button for all of them."""
 
 import bpy
 
@@ -8,7 +8,7 @@ from ..scene.host import compat
 from ..scene.takes import dialogue
 from ..scene.takes.commit.committing import committed_to
 from ..scene.voice import strip
-from .tab import big_button, Tab
+from .tab import big_button
 
 _heads: list[str] = []  # names of the heads of the drawn scene, looked up once per redraw instead of once per row
 _committed: dict[str, set[str]] = {}  # head's name → committed lines, also looked up once per redraw
@@ -40,7 +40,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         split = layout.split(factor=0.52)
         split.active = not silent
         split.label(text=item.name, icon=mark)
-        speaker_name = "No Speaker" if silent else speaker.name if speaker is not None else "Choose…"
+        speaker_name = speaker.name if speaker is not None else "No Speaker"
         split.operator_menu_enum("thunder.cast_strip", "speaker", text=speaker_name).strip = item.name
 
     def filter_items(self, context, data, property_name):
@@ -54,35 +54,43 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         return flags, [places[each.name] if each.name in places else next(rest) for each in strips]
 
 
-class THUNDER_PT_dialogue(Tab, bpy.types.Panel):
+class THUNDER_MT_dialogue(bpy.types.Menu):
     bl_label = "Dialogue"
-    bl_parent_id = "THUNDER_PT_main"
-
-    @classmethod
-    def poll(cls, context):
-        settings = context.scene.thunder
-        return settings.source == "STRIP" and head.is_any_in(context.scene) and len(strip.sound_strips(context.scene)) > 1
 
     def draw(self, context):
-        layout, scene = self.layout, context.scene
-        editor = scene.sequence_editor
-        count = len(strip.sound_strips(scene))
-        layout.template_list(
-            "THUNDER_UL_dialogue",
-            "",
-            editor,
-            compat.strips_all_name(editor),
-            scene.thunder,
-            "dialogue_index",
-            rows=min(6, max(2, count)),
-            sort_lock=True,
-        )
-        todo = len(dialogue.wanting(scene))
-        text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
-        big_button(layout, "thunder.generate_all", text=text, icon="PLAY")
         chosen = dialogue.chosen_strip(context)
-        if chosen and len(head.in_scene(scene)) > 1:
-            layout.operator_menu_enum("thunder.listen_to_strip", "listener", text=f"Listen to “{chosen}”").strip = chosen
-        row = layout.row(align=True)
-        row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")  # the operator's whole name would be cut off
-        row.operator("thunder.commit_all", text="Again").again = True
+        if chosen and len(head.in_scene(context.scene)) > 1:
+            self.layout.operator_menu_enum("thunder.listen_to_strip", "listener", text=f"Listen to “{chosen}”").strip = chosen
+        self.layout.operator("thunder.commit_all", text="Commit Again", icon="CHECKMARK").again = True
+
+
+def is_shown(context) -> bool:
+    """Whether there are several strips that heads may speak."""
+    settings = context.scene.thunder
+    return settings.source == "STRIP" and head.is_any_in(context.scene) and len(strip.sound_strips(context.scene)) > 1
+
+
+def draw(layout, context) -> None:
+    """The dialogue, folded by a click on its heading."""
+    scene = context.scene
+    heading, body = layout.panel("THUNDER_dialogue")
+    heading.label(text="Dialogue")
+    if body is None:
+        return
+    editor = scene.sequence_editor
+    body.template_list(
+        "THUNDER_UL_dialogue",
+        "",
+        editor,
+        compat.strips_all_name(editor),
+        scene.thunder,
+        "dialogue_index",
+        rows=min(6, max(2, len(strip.sound_strips(scene)))),
+        sort_lock=True,
+    )
+    todo = len(dialogue.wanting(scene))
+    text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
+    big_button(body, "thunder.generate_all", text=text, icon="PLAY")
+    row = body.row(align=True)
+    row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")  # the operator's whole name would be cut off
+    row.menu("THUNDER_MT_dialogue", text="", icon="DOWNARROW_HLT")

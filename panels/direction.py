@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Direction: how the chosen head is to perform, in sliders, a mood and presets; less usual sliders, and how takes are sampled, below it."""
+"""Direction: how the chosen head is to perform, in sliders, a mood and presets; less usual sliders, and how takes are sampled, in popovers."""
 
 import bpy
 
@@ -12,7 +12,7 @@ from ..thunder_core.direction import AS_HEARD, NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
 from ..thunder_core.systems import DIRECTION, FROM_MOTION, FROM_PICTURE, NOTHING, System, SYSTEMS
-from .tab import grey, props, Tab, wrapped_label
+from .tab import grey, Popover, props, Tab, wrapped_label
 
 MOST_WORDS = 2  # words in the panel's header that describe the direction
 
@@ -68,24 +68,30 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
     def _style(self, layout, context, direction):
         row = layout.row(align=True)
         row.menu("THUNDER_MT_directions")
+        row.prop(direction, "mood", text="")
+        row.prop(context.scene.thunder, "live_direction", text="", icon="REC")
         row.operator("thunder.reset_direction", text="", icon="LOOP_BACK")
         column = layout.column(align=True)
         props(column, direction, *SLIDERS, slider=True)
-        column = layout.column(align=True)
-        column.prop(direction, "mood", text="")
         if direction.mood != NEUTRAL:
             column.prop(direction, "strength", slider=True)
         shown = take_list.shown_take(context.scene.thunder)
         if direction.mood == AS_HEARD and shown is not None and shown.voice_sounds:
             grey(column).label(text=f"The voice of {shown.name} is {shown.voice_sounds}")
-        layout.prop(direction, "spread", slider=True)
-        self._live(layout, context)
+        column.prop(direction, "spread", slider=True)
+        settings = context.scene.thunder
+        if settings.live_direction and live.sentence and take_list.shown_index(settings) >= 0:
+            wrapped_label(layout, live.sentence, context)
 
     def _eyes(self, layout, context, rig, direction):
         if (sentence := looking.why_not(rig)) and direction.look_at != "NONE":
             wrapped_label(layout, sentence, context)
         column = layout.column(align=True)
-        column.prop(direction, "look_at", text="", icon="HIDE_OFF")
+        row = column.row(align=True)
+        row.prop(direction, "look_at", text="", icon="HIDE_OFF")
+        changed = sliders.changed_fine(direction)
+        text = ", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS)
+        row.popover("THUNDER_PT_fine_direction", text=text or THUNDER_PT_fine_direction.bl_label)
         if direction.look_at == "OBJECT":
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
@@ -94,27 +100,13 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction.look_at != "NONE" or (entry is not None and looking.is_aimed(entry)):
             column.operator("thunder.update_eyes")
 
-    def _live(self, layout, context):
-        settings = context.scene.thunder
-        row = layout.row(align=True)
-        row.prop(settings, "live_direction", toggle=True, icon="REC")
-        row.operator("thunder.more_like_this")
-        if settings.live_direction and live.sentence and take_list.shown_index(settings) >= 0:
-            wrapped_label(layout, live.sentence, context)
 
-
-class THUNDER_PT_fine_direction(Tab, bpy.types.Panel):
+class THUNDER_PT_fine_direction(Popover, bpy.types.Panel):
     bl_label = "More Sliders"
-    bl_parent_id = "THUNDER_PT_direction"
-    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context):
         return _direction(context) is not None
-
-    def draw_header_preset(self, context):
-        if changed := sliders.changed_fine(_direction(context)):
-            grey(self.layout).label(text=", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS))
 
     def draw(self, context):
         direction = _direction(context)
@@ -165,13 +157,14 @@ def _lacks(system: System) -> str:
     return f"{system.label} ignores {', '.join(missing)}" if missing else ""
 
 
-class THUNDER_PT_sampling(Tab, bpy.types.Panel):
+class THUNDER_PT_sampling(Popover, bpy.types.Panel):
     bl_label = "Sampling"
-    bl_parent_id = "THUNDER_PT_direction"
-    bl_options = {"DEFAULT_CLOSED"}
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.thunder
+        row = layout.row(align=True)
+        row.prop(settings, "first_seed")
+        row.prop(settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED")
         _engine(layout, settings, context)
         column, chosen = layout.column(align=True), SYSTEMS[settings.system]
         for name, applies in (("quality", chosen.diffuses), ("guidance", chosen.diffuses), ("speech_guidance", chosen.keeps)):

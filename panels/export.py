@@ -1,26 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Export in the sidebar, and its options in the file browser, with the limits of the chosen format."""
+"""The options of Export Performance in the file browser, with the limits of the chosen format."""
 
 import bpy
 
 from ..scene.heads import head
 from ..scene.media import export
 from ..thunder_core.errors import attempt
-from .tab import big_button, props, Tab, wrapped_label
-
-
-class THUNDER_PT_export(Tab, bpy.types.Panel):
-    bl_label = "Export"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context):
-        return bool(head.in_scene(context.scene))
-
-    def draw(self, context):
-        layout = self.layout
-        layout.operator_context = "INVOKE_DEFAULT"
-        big_button(layout, "thunder.export_performance", text="Export Performance…", icon="EXPORT")
+from .tab import props, wrapped_label
 
 
 class THUNDER_PT_export_choices(bpy.types.Panel):

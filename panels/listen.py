@@ -6,7 +6,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..thunder_core.errors import attempt
-from .tab import props, Tab, wrapped_label
+from .tab import Popover, props, Tab, wrapped_label
 
 
 class THUNDER_PT_listen(Tab, bpy.types.Panel):
@@ -60,30 +60,25 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         row.operator("thunder.jump_to_drift", text="", icon="TRIA_RIGHT").to = "NEXT"
 
 
-class THUNDER_PT_overlay(Tab, bpy.types.Panel):
+class THUNDER_PT_overlay(Popover, bpy.types.Panel):
     bl_label = "Curves in the Timeline"
-    bl_parent_id = "THUNDER_PT_listen"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context):
-        return head.is_any_in(context.scene)
-
-    def draw_header(self, context):
-        self.layout.prop(context.scene.thunder.overlay, "show", text="")
+    bl_ui_units_x = 9
 
     def draw(self, context):
-        layout, chosen = self.layout, context.scene.thunder.overlay
-        row = layout.row(align=True)
-        row.active = chosen.show
-        props(row, chosen, "waveform", "opening", "drift", toggle=True)
+        chosen = context.scene.thunder.overlay
+        self.layout.label(text=self.bl_label)
+        column = self.layout.column(align=True)
+        column.active = chosen.show
+        props(column, chosen, "waveform", "opening", "drift")
 
 
 def _switch(self, context):
-    """In a header: the curves on or off, where there are takes."""
+    """In a header: the curves on or off, and which, where there are takes."""
     scene = context.scene
     if scene is not None and scene.thunder.takes:
-        self.layout.prop(scene.thunder.overlay, "show", text="", icon="RNDCURVE")
+        row = self.layout.row(align=True)
+        row.prop(scene.thunder.overlay, "show", text="", icon="RNDCURVE")
+        row.popover("THUNDER_PT_overlay", text="")
 
 
 _HEADERS = ("DOPESHEET_HT_header", "SEQUENCER_HT_header")

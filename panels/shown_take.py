@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done with the shown take: mix it, keep parts and resample the rest, shape it, enter its transcript, commit it."""
+"""What can be done with the shown take: mix it, keep parts and regenerate the rest, shape it, note something, commit it."""
 
 import bpy
 
@@ -7,7 +7,7 @@ from ..scene.takes import mix, take_list, transcript
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import strength
 from ..thunder_core.errors import attempt
-from .tab import big_button, OfShownTake, props, Tab, transcript_field, wrapped_label
+from .tab import big_button, OfShownTake, Popover, props, Tab, transcript_field, wrapped_label
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
@@ -28,15 +28,27 @@ class THUNDER_UL_cuts(bpy.types.UIList):
         row.operator("thunder.remove_cut", text="", icon="X", emboss=False).index = index
 
 
-class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
-    bl_label = "Mix"
+class THUNDER_UL_kept(bpy.types.UIList):
+    """Frames that are kept"""
 
-    @classmethod
-    def poll(cls, context):
-        return super().poll(context) and len(mix.candidates(context)) > 1
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
+        row = layout.row(align=True)
+        row.prop(item, "first", text="", emboss=False)
+        row.label(text="–")
+        row.prop(item, "last", text="", emboss=False)
+        row.operator("thunder.free_frames", text="", icon="X", emboss=False).index = index
+
+
+class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
+    bl_label = "Mix and Keep"
 
     def draw(self, context):
-        layout = self.layout
+        if len(mix.candidates(context)) > 1:
+            self._mix(self.layout, context)
+            self.layout.separator(type="LINE")
+        self._keep(self.layout, context)
+
+    def _mix(self, layout, context):
         settings = context.scene.thunder_mix
         column = layout.column(align=True)
         for part, label in mix.LABELS.items():
@@ -51,24 +63,9 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
             layout.prop(settings, "fade")
         big_button(layout, "thunder.mix_takes", icon="NODE_COMPOSITING")
 
-
-class THUNDER_UL_kept(bpy.types.UIList):
-    """Frames that are kept"""
-
-    def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
-        row = layout.row(align=True)
-        row.prop(item, "first", text="", emboss=False)
-        row.label(text="–")
-        row.prop(item, "last", text="", emboss=False)
-        row.operator("thunder.free_frames", text="", icon="X", emboss=False).index = index
-
-
-class THUNDER_PT_keep(OfShownTake, bpy.types.Panel):
-    bl_label = "Keep and Resample"
-
-    def draw(self, context):
-        layout = self.layout
+    def _keep(self, layout, context):
         keep = context.scene.thunder_keep
+        layout.label(text="Keep Part")
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         props(grid, keep, "mouth", "upper_face", "eyes", "head", toggle=True)
         row = layout.row(align=True)
@@ -121,12 +118,18 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
             column.operator("thunder.apply_shape", text="Update", icon="FILE_REFRESH")
 
 
-class THUNDER_PT_transcript(OfShownTake, bpy.types.Panel):
-    bl_label = "Transcript"
+class THUNDER_PT_note(Popover, bpy.types.Panel):
+    bl_label = "Note and Transcript"
+
+    @classmethod
+    def poll(cls, context):
+        return take_list.shown_index(context.scene.thunder) >= 0
 
     def draw(self, context):
-        voice = take_list.shown_take(context.scene.thunder).voice
-        transcript_field(self.layout, transcript.of(context.scene, voice))
+        entry = take_list.shown_take(context.scene.thunder)
+        self.layout.prop(entry, "note", text="", icon="TEXT", placeholder="Note")
+        self.layout.label(text="Transcript")
+        transcript_field(self.layout, transcript.of(context.scene, entry.voice))
 
 
 class THUNDER_PT_commit(Tab, bpy.types.Panel):
@@ -138,31 +141,37 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
-        big_button(layout, "thunder.commit_take", icon="CHECKMARK")
+        row = layout.row(align=True)
+        row.scale_y = 1.2
+        row.operator_context = "INVOKE_DEFAULT"
+        row.operator("thunder.commit_take", icon="CHECKMARK")
+        row.popover("THUNDER_PT_commit_options", text="", icon="PREFERENCES")
+        row.operator("thunder.export_performance", text="", icon="EXPORT")
         if take_list.shown_index(context.scene.thunder) < 0:
             wrapped_label(layout, committing.why_none(context), context)
         column = layout.column(align=True)
-        props(column, chosen, "to", "range", text="")
+        column.prop(chosen, "to", text="")
         if chosen.to != "NEW":
-            row = layout.row(align=True)
+            row = column.row(align=True)
             row.prop_enum(chosen, "how", "REPLACE")
             row.prop_enum(chosen, "how", "ADD")
             if chosen.to != "STRIP":
                 row.prop_enum(chosen, "how", "INSERT")
-        layout.row(align=True).prop(chosen, "keys", expand=True)
-        column = layout.column(align=True)
-        column.prop(chosen, "error", text="Max Lip Error (mm)")
-        if chosen.to != "NEW" or chosen.range == "PREVIEW":
-            column.prop(chosen, "blend", text="Blend (frames)")
+        row = column.row(align=True)
+        props(row, chosen, "keys", "accuracy", text="")
+        if chosen.accuracy == "CUSTOM":
+            column.prop(chosen, "error", text="Max Lip Error (mm)")
 
 
-class THUNDER_PT_commit_regions(Tab, bpy.types.Panel):
-    bl_label = "Regions"
-    bl_parent_id = "THUNDER_PT_commit"
-    bl_options = {"DEFAULT_CLOSED"}
+class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
+    bl_label = "Commit Options"
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
+        layout.prop(chosen, "range", text="")
+        if chosen.to != "NEW" or chosen.range == "PREVIEW":
+            layout.prop(chosen, "blend", text="Blend (frames)")
+        layout.label(text="Regions")
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         props(grid, chosen, *committing.REGION_SETTINGS.values(), toggle=True)
         cell = grid.row(align=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Thunder tab of the 3D viewport's sidebar: its first panel, and Getting Started, shown in a scene without takes."""
+"""The first panel of the Thunder tab: voice, head and Generate Takes; below them Getting Started, or the dialogue of several strips."""
 
 import bpy
 
@@ -10,7 +10,8 @@ from ..scene.takes import renames
 from ..scene.voice import fingerprint, strip
 from ..thunder_core.engine_python import packaged_for
 from ..thunder_core.errors import attempt
-from .tab import offer_editable, props, Tab, wrapped_label
+from . import character, dialogue
+from .tab import offer_editable, Tab, wrapped_label
 
 LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.6  # widths of the voice's length in seconds and of the head's role, in button heights
 
@@ -41,10 +42,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         renames.follow_soon(context.scene)
         ready = self._voice(layout, below, context, settings)
         ready &= self._head(layout, below, context, settings)
-        layout.separator(factor=0.5)
-        row = layout.row(align=True)
-        props(row, settings, "count", "first_seed")
-        row.prop(settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED")
+        layout.prop(settings, "count")
         row = layout.row(align=True)
         row.scale_y = 1.5
         if session.job is None:
@@ -52,6 +50,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             column = row.column(align=True)
             column.active = ready and there  # greyed; a click or the tooltip gives the reason
             column.operator("thunder.generate", icon="PLAY")
+            row.popover("THUNDER_PT_sampling", text="", icon="PREFERENCES")
             if not there and not is_beginning(context):
                 wrapped_label(below, text, context)
                 below.operator("thunder.open_preferences", icon="IMPORT")
@@ -60,16 +59,18 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             row.progress(factor=running.step.fraction, text=", ".join(filter(None, (running.step.message, running.time_left))))
             if running.note:
                 wrapped_label(below, running.note, context, icon="ERROR")
-        row.operator("thunder.cancel", text="", icon="X")
+            row.operator("thunder.cancel", text="", icon="X")
+        if dialogue.is_shown(context):
+            dialogue.draw(below, context)
+        if not settings.takes:
+            draw_first_steps(below, context)
 
     def _voice(self, layout, below, context, settings):
         row = layout.row(align=True)
-        row.prop(settings, "source", expand=True)
-        if settings.source == "FILE":
-            layout.prop(settings, "sound_file", text="", placeholder="Sound File")
         voice, wrong = attempt(strip.find, context)
-        if settings.source == "STRIP":
-            row = layout.row(align=True)
+        if settings.source == "FILE":
+            row.prop(settings, "sound_file", text="", placeholder="Sound File")
+        else:
             row.prop(settings, "voice", text="", icon="SOUND", placeholder=voice.name if voice is not None else "Active Strip")
             if voice is not None and voice.last is not None:
                 length = row.row(align=True)
@@ -77,7 +78,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
                 length.label(text=f" {(voice.last - voice.clock.start) / voice.clock.fps:.1f} s")
             if context.scene.use_preview_range:
                 row.prop(settings, "only_preview", text="", icon="PREVIEW_RANGE")
-            row.operator("thunder.own_voice", text="", icon="ADD")
+        row.menu("THUNDER_MT_add_voice", text="", icon="ADD")
         if voice is None:
             if not is_beginning(context):
                 wrapped_label(below, wrong, context)
@@ -102,6 +103,9 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             role = row.row(align=True)
             role.ui_units_x = ROLE_WIDTH
             role.prop(settings, "head_role", text="")
+        for panel, icon in ((character.THUNDER_PT_character, "PRESET"), (character.THUNDER_PT_flame, "PROPERTIES")):
+            if panel.poll(context):
+                row.popover(panel.__name__, text="", icon=icon)
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
             if library_override.linked_in(context.scene) is not None:
@@ -129,34 +133,43 @@ class THUNDER_MT_add_head(bpy.types.Menu):
         layout.operator("thunder.add_ict_head", icon="FILE_FOLDER")
 
 
-class THUNDER_PT_first_steps(Tab, bpy.types.Panel):  # below the main panel, whose buttons stay when this one goes
-    bl_label = "Getting Started"
-
-    @classmethod
-    def poll(cls, context):
-        return not context.scene.thunder.takes
+class THUNDER_MT_add_voice(bpy.types.Menu):
+    bl_label = "Add Voice"
 
     def draw(self, context):
         layout = self.layout
-        there, text = connection.current_python()
-        done = (head.is_any_in(context.scene), has_voice(context))
-        self._step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
-        self._step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
-        self._step(layout, 3, "Press Generate Takes above", False)
-        if not there:
-            layout.separator(factor=0.5)
-            running = install.installing.running
-            if running is not None:
-                layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
-            elif packaged_for():
-                wrapped_label(layout, text, context, icon="ERROR")  # it brings an engine, for another Python
-            else:
-                wrapped_label(layout, "One-time setup: install the engine", context)
-                layout.operator("thunder.open_preferences", icon="IMPORT")
+        layout.operator_context = "INVOKE_DEFAULT"
+        layout.operator("thunder.own_voice", icon="FILE_SOUND")
+        layout.operator("thunder.sample_voice", icon="SOUND")
+        layout.separator()
+        layout.props_enum(context.scene.thunder, "source")
 
-    def _step(self, layout, number, text, done, *buttons):
-        layout.label(text=f"{number}. {text}", icon="CHECKMARK" if done else "DOT")
-        column = layout.column(align=True)
-        column.enabled = not done  # where they were, so that the next ones do not come under the pointer
-        for name, icon in buttons:
-            column.operator(name, icon=icon)
+
+def draw_first_steps(layout, context) -> None:
+    """Getting Started: what is still to do before the first takes."""
+    there, text = connection.current_python()
+    done = (head.is_any_in(context.scene), has_voice(context))
+    layout.separator(type="LINE")
+    layout.label(text="Getting Started")
+    if not all(done):
+        _step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
+        _step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
+    _step(layout, 3, "Press Generate Takes above", False)
+    if not there:
+        layout.separator(factor=0.5)
+        running = install.installing.running
+        if running is not None:
+            layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
+        elif packaged_for():
+            wrapped_label(layout, text, context, icon="ERROR")  # it brings an engine, for another Python
+        else:
+            wrapped_label(layout, "One-time setup: install the engine", context)
+            layout.operator("thunder.open_preferences", icon="IMPORT")
+
+
+def _step(layout, number, text, done, *buttons) -> None:
+    layout.label(text=f"{number}. {text}", icon="CHECKMARK" if done else "DOT")
+    column = layout.column(align=True)
+    column.enabled = not done  # where they were, so that the next ones do not come under the pointer
+    for name, icon in buttons:
+        column.operator(name, icon=icon)

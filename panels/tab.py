@@ -16,6 +16,14 @@ class Tab:
     bl_category = "Thunder"
 
 
+class Popover:
+    """A panel that a button opens; it is in no tab."""
+
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "HEADER"
+    bl_ui_units_x = 13
+
+
 class OfShownTake(Tab):
     """A sub-panel of Takes, visible while a take is shown."""
 

@@ -17,7 +17,7 @@ SCORE, NAME = (0.4, 0.4), (0.3, 0.3)  # the same for a score and a name: fixed p
 HEARD, TWO_NUMBERS = 2, 15.0  # letters of Heard, and width of a sidebar in which rows have a column for it; in others it is sorted by
 BESIDE, SCROLL, ROWS = 3.8, 0.7, 8  # the same for a sidebar's tabs, margins and star, and for a scroll bar, which more rows than these have
 WIDE = 20.0  # width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one an icon and the tooltip do
-AROUND_LINE = 2.6  # the same for what is beside a line of text in the panel
+AROUND_LINE = 7.8  # the same for what is beside the words of the shown take
 FONT = 0  # that of the interface
 WANTED = "This voice is hard to understand: type its words below for better lips"
 _drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
@@ -75,6 +75,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
 
     def draw_filter(self, context, layout):
         settings = context.scene.thunder
+        layout.row(align=True).prop(settings, "sort", expand=True)
         row = layout.row(align=True)
         row.prop(settings, "only_starred", toggle=True, icon="SOLO_ON")
         row.prop(settings, "show_hidden", toggle=True, icon="HIDE_OFF")
@@ -118,7 +119,7 @@ def fitting(said: str, room: float, context) -> str:
 
 
 def draw_words(layout, words: str, context):
-    """All words of the take that is shown, below the list: a row has room for the first of them."""
+    """The words of the take that is shown, below the list: a row has room for the first of them."""
     grey(layout).label(text=fitting(words, width(context) - AROUND_LINE, context))
 
 
@@ -161,8 +162,12 @@ class THUNDER_MT_takes(bpy.types.Menu):
         column.operator("thunder.hide_take", icon="HIDE_ON", text="Unhide" if index >= 0 and settings.takes[index].hidden else "Hide")
         column.operator("thunder.delete_take", icon="TRASH")
         layout.separator()
+        layout.operator("thunder.more_like_this")
         layout.operator("thunder.explain_frame", icon="QUESTION")
+        layout.operator("thunder.play_grid", text="Leave Grid" if grid.running() else "Play All", icon="MESH_GRID")
+        layout.operator("thunder.contact_sheet", icon="IMAGE_DATA")
         layout.separator()
+        layout.prop_menu_enum(settings, "sort")
         props(layout, settings, "only_starred", "show_hidden")
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
@@ -191,44 +196,36 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
             layout.operator("thunder.adopt_takes", icon="IMPORT")
             return
         shown = take_list.shown_index(settings)
-        layout.row(align=True).prop(settings, "sort", expand=True)
         draw_header(layout, settings, context)
         layout.template_list(
             "THUNDER_UL_takes", "", settings, "takes", settings, "active_take", item_dyntip_propname="tooltip", rows=ROWS, maxrows=ROWS
         )
-        if any(entry.words for entry in settings.takes):  # a line of its own, whichever take is shown
-            draw_words(layout, settings.takes[shown].words if shown >= 0 else "", context)
+        self._shown(layout, settings.takes[shown] if shown >= 0 else None, context)
         row = layout.row(align=True)
-        row.operator("thunder.select_take", text="", icon="TRIA_UP").step = -1
-        row.operator("thunder.select_take", text="", icon="TRIA_DOWN").step = 1
         part = row.row(align=True)
         part.ui_units_x = 2.2
         part.operator("thunder.flip_take")
         mesh = take_list.chosen_mesh(context)
         on_head = take_list.on_head(context.scene, mesh) if mesh is not None else None
         row.operator("thunder.select_take", text="My Animation", depress=mesh is not None and on_head is None).index = -1
+        row.operator("thunder.play_grid", text="", icon="X" if grid.running() else "MESH_GRID")
+        row.operator("thunder.contact_sheet", text="", icon="IMAGE_DATA")
         row.prop(settings, "play_shown", text="", icon="PLAY")
         row.menu("THUNDER_MT_takes", text="", icon="DOWNARROW_HLT")
-        row = layout.row(align=True)
-        row.operator("thunder.contact_sheet", icon="IMAGE_DATA")
-        words, icon = ("Leave Grid", "X") if grid.running() else ("Play All", "MESH_GRID")
-        row.operator("thunder.play_grid", text=words, icon=icon)
-        self._shown(layout, settings.takes[shown] if shown >= 0 else None)
         if shown >= 0:
             self._transcript(layout, context, settings.takes[shown].voice)
         if shown < 0 and on_head is not None:
             wrapped_label(layout, take_list.why_none(context), context)
         self._batches(layout, context)
 
-    def _shown(self, layout, entry):
-        row = layout.row(align=True)  # its name is changed in the list
-        if entry is not None:
-            row.prop(entry, "note", text="", icon="TEXT", placeholder="Note")
-        else:
-            row.label(text="")
-        row.operator("thunder.duplicate_take", text="", icon="DUPLICATE")
+    def _shown(self, layout, entry, context):
+        row = layout.row(align=True)
+        row.operator("thunder.select_take", text="", icon="TRIA_UP").step = -1
+        row.operator("thunder.select_take", text="", icon="TRIA_DOWN").step = 1
+        draw_words(row, "" if entry is None else entry.words, context)
         row.operator("thunder.hide_take", text="", icon="HIDE_ON" if entry is not None and entry.hidden else "HIDE_OFF")
         row.operator("thunder.delete_take", text="", icon="TRASH")
+        row.popover("THUNDER_PT_note", text="", icon="TEXT")
 
     def _transcript(self, layout, context, voice):
         """Of a voice that is hard to understand: ask for its words until there are some, and what corrects the lips by them."""

@@ -250,6 +250,21 @@ class ThunderHead(bpy.types.PropertyGroup):
     )
 
 
+_ACCURACIES = (("ROUGH", "Rough", 1.2), ("NORMAL", "Normal", 0.6), ("EXACT", "Exact", 0.3))  # largest errors of the lips, millimetres
+
+
+def _accuracy(self) -> int:
+    sizes = [error for *_, error in _ACCURACIES]
+    near = next((number for number, error in enumerate(sizes) if abs(self.error - error) < 1e-3), len(sizes))
+    return len(sizes) if self.is_custom else near
+
+
+def _choose_accuracy(self, number: int) -> None:
+    self.is_custom = number == len(_ACCURACIES)
+    if not self.is_custom:
+        self.error = _ACCURACIES[number][2]
+
+
 def _region(name: str, what: str):
     return BoolProperty(name=name, default=True, description=f"Commit {what}. When off, your own animation there is kept")
 
@@ -310,6 +325,17 @@ class ThunderCommit(bpy.types.PropertyGroup):
         default=False,
         description="Add pose markers to the action that say what the mouth does: M B P where lips close, OO W, EE S, F V, AH",
     )
+    accuracy: EnumProperty(
+        name="Accuracy",
+        items=[
+            *((name, f"{label} ({error} mm)", f"Lips may deviate by {error} millimetres") for name, label, error in _ACCURACIES),
+            ("CUSTOM", "Custom Accuracy", "Enter how far the lips may deviate"),
+        ],
+        get=_accuracy,
+        set=_choose_accuracy,
+        description="How closely the committed lips follow the take: the closer, the more keys",
+    )
+    is_custom: BoolProperty(options={"HIDDEN"})
     error: FloatProperty(
         name="Max Lip Error",
         default=0.6,

@@ -9,11 +9,11 @@ pytestmark = pytest.mark.one_blender
 
 NAME = "bl_ext.user_default.thunder"
 LITTLE = {"a", "an", "and", "as", "at", "by", "for", "from", "in", "of", "on", "or", "per", "than", "the", "to", "with"}
-NAMES = {"smplx"}  # of programs that write themselves in small letters
+NAMES = {"smplx", "mm"}  # of programs and units that are written in small letters
 
 
 def is_title(text):
-    words = [word for word in text.replace("…", "").split() if word[0].isalpha()]
+    words = [word for word in re.sub("[…()]", "", text).split() if word[0].isalpha()]
     return bool(text) and all(not word.islower() or (place and word in LITTLE | NAMES) for place, word in enumerate(words))
 
 

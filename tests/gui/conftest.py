@@ -79,13 +79,14 @@ class RealBlender:
         said = self.run("--python-expr", "import sys; print('PYTHON', '{}.{}'.format(*sys.version_info))").stdout
         return said.split("PYTHON ")[1].split()[0]
 
-    def act(self, scenario, timeout=400, simulated=True, package=None):
+    def act(self, scenario, timeout=400, simulated=True, package=None, size=(1400, 900)):
         """Acts out a scenario in a window; returns what was seen. Pictures are kept in out/window/SCENARIO.
 
         simulated: whether events come from the scenario; Blender then ignores those of the screen (`Hand.press_escape_on_screen`).
+        size: of the window and its screen, pixels.
         package: what the scenario itself installs, in a Blender that nobody has used; else the extension is there and enabled.
         """
-        environment = self.environment()
+        environment = self.environment() | {"SCREEN_SIZE": "x".join(map(str, size))}
         if package is None:
             place = self.resources / "extensions" / "user_default"
             place.mkdir(parents=True, exist_ok=True)
@@ -112,8 +113,7 @@ class RealBlender:
             "--window-geometry",
             0,
             0,
-            1400,
-            900,
+            *size,
             "--python",
             HERE / "in_blender.py",
             "--",

@@ -6,7 +6,7 @@ from scenarios import only_open, SAMPLE, scene_with_voice_and_head
 from take_scenarios import list_takes
 from thunder.scene.voice import strip
 
-DAY = ("main", "dialogue", "takes", "mix", "keep", "shape", "transcript", "listen", "commit", "commit_regions")
+DAY = ("main", "takes", "mix", "shape", "listen", "commit")
 
 
 def open_by_itself(hand):
@@ -18,6 +18,18 @@ def of_a_day(hand):
     """Every panel of a day open."""
     only_open(*DAY)  # before the sidebar is there: panels that were drawn remember how they were
     yield from measure(hand)
+
+
+def together(hand):
+    """Sliders of the direction, list of takes and Commit, of one line."""
+    only_open("main", "direction", "takes", "commit")
+    yield from scene_with_voice_and_head(hand)
+    hand.photograph("before")
+    yield from list_takes(hand, count=8)
+    hand.window.scene.thunder.active_take = 0
+    yield from hand.settle()
+    hand.photograph("together")
+    hand.seen["height"] = yield from height(hand)
 
 
 def measure(hand):

@@ -13,7 +13,7 @@ trap 'put_away; rm -rf "$scratch"' EXIT
 # True once a new screen has told its number and let a picture of itself be taken.
 open_screen() {
   : >"$scratch/display"
-  Xvfb -displayfd 3 -screen 0 1400x900x24 -nolisten tcp 3>"$scratch/display" 2>>"$scratch/said" &
+  Xvfb -displayfd 3 -screen 0 "${SCREEN_SIZE:-1400x900}x24" -nolisten tcp 3>"$scratch/display" 2>>"$scratch/said" &
   screen=$!
   for _ in $(seq 600); do
     [ -s "$scratch/display" ] && break
