@@ -41,7 +41,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     )
 
     again: bpy.props.BoolProperty(
-        name="Again",
+        name="Commit Again",
         description="Commit lines that are committed already once more, and replace their keys",
         default=False,
         options={"SKIP_SAVE"},

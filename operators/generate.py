@@ -92,7 +92,7 @@ _RESYNCED = {
     "MOVED": "moved",
     "CUT": "shortened",
     "RATE": "converted to the scene's frame rate",
-    "CHANGED": "resampled",
+    "CHANGED": "regenerated",
     "PIECE": "added for pieces of a cut strip",
 }
 

@@ -79,7 +79,7 @@ class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
     def description(cls, context, properties):
         if properties.card:
             return (
-                "Install torch too: takes on an NVIDIA graphics card, Lip-Sync Pull, and the other engines. "
+                "Install torch too: takes on an NVIDIA graphics card, Lip-Sync Guidance, and the other engines. "
                 "Its size and its licence are shown first"
             )
         if install.state().kind == "READY":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Keep the good parts of the shown take and resample the rest."""
+"""Keep the good parts of the shown take and regenerate the rest."""
 
 import math
 
@@ -66,9 +66,9 @@ class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
-    """Resample everything of the shown take that is not kept. The results are new takes"""
+    """Generate everything of the shown take that is not kept again. The results are new takes"""
 
-    bl_label = "Resample the Rest"
+    bl_label = "Regenerate the Rest"
 
     @classmethod
     def description(cls, context, properties):
@@ -79,7 +79,7 @@ class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.t
         _check_kept(context)  # before the engine is started
         client = connection.started()
         self.takes, self.asked = [], context.scene.thunder_keep.count
-        return "Resampling the rest", keep.resample(client, context, self.takes.append)
+        return "Regenerating the rest", keep.resample(client, context, self.takes.append)
 
     def outcome(self, takes):
         count = len(takes)

@@ -114,14 +114,14 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
 
     def _losses(self, layout, context, resolved):
         lost = conventions.missing(character.used(resolved.plan, resolved.bound), head.channel_names())
+        every = len(conventions.missing((), head.channel_names()))
         if not lost:
-            layout.label(text="No Channels Missing", icon="CHECKMARK")
+            layout.label(text="All Controls Found", icon="CHECKMARK")
             return
         settings = context.scene.thunder
         row = layout.row(align=True)
-        row.prop(
-            settings, "show_losses", icon="TRIA_DOWN" if settings.show_losses else "TRIA_RIGHT", emboss=False, text=f"{len(lost)} missing"
-        )
+        text = f"{len(lost)} of {every} controls not on this character"
+        row.prop(settings, "show_losses", icon="TRIA_DOWN" if settings.show_losses else "TRIA_RIGHT", emboss=False, text=text)
         if not settings.show_losses:
             wrapped_label(
                 layout,

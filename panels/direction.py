@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Direction: how the chosen head is to perform, in sliders, a mood and presets; less usual sliders, and how takes are sampled, in popovers."""
+"""Direction: how the chosen head is to perform, in sliders, a mood and presets; in popovers less usual sliders, and how to sample."""
 
 import bpy
 
@@ -89,13 +89,11 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         row = column.row(align=True)
         row.prop(direction, "look_at", text="", icon="HIDE_OFF")
-        changed = sliders.changed_fine(direction)
-        text = ", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS)
-        row.popover("THUNDER_PT_fine_direction", text=text or THUNDER_PT_fine_direction.bl_label)
+        row.popover("THUNDER_PT_fine_direction", text=_changed(direction) or THUNDER_PT_fine_direction.bl_label)
         if direction.look_at == "OBJECT":
             column.prop(direction, "look_object", text="")
         if direction.look_at != "NONE":
-            props(column, direction, "looks_away", "head_follows", slider=True)
+            props(column, direction, "looks_away_percent", "head_follows", slider=True)
         entry = take_list.shown_take(context.scene.thunder)
         if direction.look_at != "NONE" or (entry is not None and looking.is_aimed(entry)):
             column.operator("thunder.update_eyes")
@@ -113,6 +111,12 @@ class THUNDER_PT_fine_direction(Popover, bpy.types.Panel):
         column = self.layout.column(align=True)
         column.enabled = connection.knows_styles()
         props(column, direction, *sliders.FINE, slider=True)
+
+
+def _changed(direction) -> str:
+    """The less usual sliders that are not as usual, "" for none."""
+    changed = sliders.changed_fine(direction)
+    return ", ".join(changed[:MOST_WORDS]) + "…" * (len(changed) > MOST_WORDS)
 
 
 def _direction(context):
@@ -152,8 +156,8 @@ def _engine(layout, settings, context):
 def _lacks(system: System) -> str:
     """Settings that a system ignores, as a sentence; "" if there are none."""
     missing = [] if system.follows == DIRECTION else ["the direction" if system.follows == NOTHING else "the direction besides its mood"]
-    missing += [] if system.diffuses else ["Quality", "Follow the Voice"]
-    missing += [] if system.keeps else ["Lip-Sync Pull", "kept parts"]
+    missing += [] if system.diffuses else ["Quality", "Voice Guidance"]
+    missing += [] if system.keeps else ["Lip-Sync Guidance", "kept parts"]
     return f"{system.label} ignores {', '.join(missing)}" if missing else ""
 
 

@@ -14,7 +14,8 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
 
     @classmethod
     def poll(cls, context):
-        return head.is_any_in(context.scene)
+        scene = context.scene
+        return head.is_any_in(scene) and (bool(scene.thunder.takes) or live_score.is_animated(scene, context.object))
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.thunder
@@ -55,7 +56,7 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
             return
         row = layout.row(align=True)
         row.operator("thunder.jump_to_drift", text="", icon="TRIA_LEFT").to = "PREVIOUS"
-        text = f"{len(drifts)} Drift{'s' * (len(drifts) > 1)}, Worst at {score.worst()}"
+        text = f"{len(drifts)} Problem{'s' * (len(drifts) > 1)} · Worst at Frame {score.worst()}"
         row.operator("thunder.jump_to_drift", text=text).to = "WORST"
         row.operator("thunder.jump_to_drift", text="", icon="TRIA_RIGHT").to = "NEXT"
 

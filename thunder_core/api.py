@@ -175,7 +175,7 @@ def perform(  # noqa: PLR0913 (what the panel offers)
     mood: one of the panel's, with a strength 0 … 1 (0.6).  preset: a direction of the Presets menu, which mood and sliders go before.
     sliders: of the Direction panel, such as energy=1.3, smile=0.2.  spread: how far takes go from all this, 0 … 1 (0.5).
     as_asked: whether the first seed's take follows the direction exactly.  quality: "draft", "normal" or "final".
-    guidance: Follow the Voice.  speech_guidance: Lip-Sync Pull.  listening: the face listens to the voice.
+    guidance: Voice Guidance.  speech_guidance: Lip-Sync Guidance.  listening: the face listens to the voice.
     system: the engine's name.  marks: on words, such as `Mark("stressed", 0.3, 0.7)` in seconds.
     engine: `Engine.load(weights, device)`; None: the shipped weights, on a graphics card if there is one.
     progress: gets (0 … 1, message) and may raise to stop.

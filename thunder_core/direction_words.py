@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Describes how a take is played in a few words for the list: "calm, warm, more lips"; numpy only."""
+"""Describes how a take is played in a few words for the list: "calm, warm, active lips"; numpy only."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -222,7 +222,7 @@ class ThunderTake(bpy.types.PropertyGroup):
         items=[
             ("SAMPLED", "Sampled", "Sampled from the voice"),
             ("MIXED", "Mixed", "Mixed from other takes"),
-            ("RESAMPLED", "Resampled", "Resampled around the kept parts of another take"),
+            ("RESAMPLED", "Regenerated", "Generated around the kept parts of another take"),
             ("DUPLICATED", "Duplicated", "A copy of another take"),
         ],
     )
@@ -287,7 +287,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
         items=[
             ("REPLACE", "Replace", "Replace the keys in the take's frames. Everything before and after stays"),
             ("ADD", "Add", "Add the take on top of your animation"),
-            ("INSERT", "Insert", "Move your keys after the take's first frame later to make room, and insert the take"),
+            ("INSERT", "Ripple", "Move your keys after the take's first frame later to make room for the take"),
         ],
         description="What happens to your keys in these frames",
     )
@@ -456,7 +456,7 @@ class ThunderScene(bpy.types.PropertyGroup):
         description="Picture of a face from the front, in whose mood Media2Face performs wherever the direction asks for none",
     )
     guidance: FloatProperty(
-        name="Follow the Voice",
+        name="Voice Guidance",
         default=1.0,
         min=0.0,
         max=3.0,
@@ -466,7 +466,7 @@ class ThunderScene(bpy.types.PropertyGroup):
         "each other, below 1 the opposite; both take twice as long. 1 is off",
     )
     speech_guidance: FloatProperty(
-        name="Lip-Sync Pull",
+        name="Lip-Sync Guidance",
         default=0.0,
         min=0.0,
         max=2.0,

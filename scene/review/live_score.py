@@ -13,7 +13,7 @@ from ...thunder_core import grades
 from ...thunder_core.animation.commit import line_records
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import temporary_arrays
-from ...thunder_core.errors import BadRequest, ThunderError
+from ...thunder_core.errors import attempt, BadRequest, ThunderError
 from ...thunder_core.face import displacement
 from ...thunder_core.progress import mapped
 from ...thunder_core.request import direction_arguments, PutArray
@@ -100,6 +100,12 @@ def own_action(rig: head.Rig):
     """The action of the animator's own that a head plays, None for none."""
     animation = rig.targets[0].animation_data
     return animation.action if animation is not None else None
+
+
+def is_animated(scene, active) -> bool:
+    """Whether the chosen head plays an action or strips of its own. Quick: for panels."""
+    rig, _ = attempt(head.find, scene, active)
+    return rig is not None and (own_action(rig) is not None or _is_in_strips(rig))
 
 
 def line_of(context, action) -> str:

@@ -320,7 +320,7 @@ class TakeCollector:
 
     def add(self, performance: keying.Performance, fraction: float) -> Generator[Step, None, None]:
         """Steps that key a take and list it under those that came before."""
-        message, is_lost = f"Keying take {len(self.made) + 1} of {self.count}", bool(self.lost) and performance is self.lost[0]
+        message, is_lost = f"Writing keys of take {len(self.made) + 1} of {self.count}", bool(self.lost) and performance is self.lost[0]
         performance = yield from renewed(lambda: self.key(performance, message, fraction))
         scene, rig = again(self.scene, self.mesh)
         entries = scene.thunder.takes

@@ -153,7 +153,7 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     if not mask.any():
         raise BadRequest("Nothing is kept: keep some frames, a part of the face or selected keys, or generate new takes instead")
     if mask.all():
-        raise BadRequest("The whole take is kept: leave some frames or a part of the face to resample")
+        raise BadRequest("The whole take is kept: leave some frames or a part of the face to regenerate")
     return KeepMasks(keys, mask)
 
 
@@ -203,7 +203,7 @@ class _Around(generation.TakeCollector):
         head.check_animatable(rig)
         lead = take_list.by_uid(scene, self.lead)
         if lead is None:
-            raise BadRequest("The take was deleted during resampling: show another and resample again")
+            raise BadRequest("The take was deleted while the rest was generated: show another and try again")
         yield from put_in(scene, rig, lead, self.kept, self.performance, performance)
         keep = scene.thunder_keep
         keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressing again samples new takes
@@ -240,7 +240,7 @@ def put_in(scene, rig: head.Rig, lead, keep: KeepMasks, old: keying.Performance,
     _check(keep, old.motion, new.motion)
     frames = track_values.frames_of(lead)
     if len(frames) != len(keep.keys):
-        raise BadRequest("The take's length changed during resampling: resample again")
+        raise BadRequest("The take's length changed while the rest was generated: try again")
     clock = provenance.clock_of(lead.action) or Clock.of(scene, lead.first)
     curves = track_values.curves(rig, lead)
     was = track_values.values(rig, curves, frames)

@@ -114,7 +114,7 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
         return
     _, rig = generation.again(scene_name, mesh_name)
     name = next((action.name for action in bpy.data.actions if action.session_uid == uid), "take")
-    actions = yield from stage(keying.key(rig, fitted, clock, name), "Keying the take", 0.95, 0.95)
+    actions = yield from stage(keying.key(rig, fitted, clock, name), "Writing keys of the take", 0.95, 0.95)
     _replace(scene, rig, uid, actions, fitted, clock, now, other)
 
 

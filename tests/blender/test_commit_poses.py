@@ -296,7 +296,7 @@ def test_lines_that_are_committed_already_keep_their_edits(blender, dialogue):
     assert done.sentence.startswith(f"2 lines committed on 2 heads (“one” was committed before): {key_count(heads)} keys in ")
     nothing = committed_all(scene)
     assert not nothing.reports
-    assert nothing.sentence == "Nothing to commit: “one”, “two”, “three” were committed before. Press Again to replace the keys"
+    assert nothing.sentence == "Nothing to commit: “one”, “two”, “three” were committed before. Choose Commit Again to replace the keys"
     assert blender.ops.thunder.commit_all() == {"CANCELLED"}  # told as a note, and no step to undo
     before = head_module.resolve(heads[0]).keys.animation_data.action
     done = committed_all(scene, again=True)

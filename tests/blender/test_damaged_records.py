@@ -38,6 +38,9 @@ class Layout:
     def __call__(self, *_, **__):
         return Layout()
 
+    def __iter__(self):
+        return iter((Layout(), Layout()))  # heading and body of a part that can be folded
+
 
 class Context:
     """The context of a sidebar of this width."""
@@ -64,8 +67,8 @@ class Shown:
 
 
 def panels(blender):
-    ours = [each for each in blender.types.Panel.__subclasses__() if ".thunder." in each.__module__ and each.bl_space_type == "VIEW_3D"]
-    return [each for each in ours if getattr(each, "poll", lambda _: True)(blender.context)]
+    ours = [each for each in blender.types.Panel.__subclasses__() if ".thunder." in each.__module__]
+    return [each for each in ours if each.bl_space_type != "FILE_BROWSER" and getattr(each, "poll", lambda _: True)(blender.context)]
 
 
 def use_all(blender, scene, rig, entry, operators=False):

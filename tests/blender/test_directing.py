@@ -180,7 +180,6 @@ def test_the_panel_says_how_the_voice_of_the_shown_take_was_heard(blender, scene
 
     class Panel:
         layout = Layout()
-        _live = blender.types.THUNDER_PT_direction._live
 
     blender.ops.thunder.generate()
     entry = take_list.shown_take(scene.thunder)

@@ -90,7 +90,7 @@ def test_the_animator_can_work_while_long_takes_are_reduced(blender, stage, long
     steps = generation.generate(PlayedClient(tmp_path), voice, scene, rig, 2, 11, sampling.Sampling())
     free, busy = 0, 0
     for step in steps:
-        if step.message.startswith("Keying take") and not len(blender.data.actions):
+        if step.message.startswith("Writing keys") and not len(blender.data.actions):
             assert not step.busy
             free += 1
         busy += step.busy
@@ -109,7 +109,7 @@ def test_a_take_is_worked_out_again_when_the_frame_rate_changed_meanwhile(blende
     voice = strip.find(blender.context)
     steps = generation.generate(PlayedClient(tmp_path), voice, scene, rig, 1, 11, sampling.Sampling())
     for step in steps:
-        if step.message.startswith("Keying take"):
+        if step.message.startswith("Writing keys"):
             scene.render.fps = 30
     (entry,) = scene.thunder.takes
     assert entry.last - entry.first == pytest.approx(6 * 30, abs=2)

@@ -163,5 +163,6 @@ def test_a_package_for_another_python_says_which_one_to_install(blender, monkeyp
     )
     layout, preferences = MagicMock(), SimpleNamespace(system=SimpleNamespace(ui_scale=1))
     context = SimpleNamespace(scene=blender.context.scene, preferences=preferences, region=SimpleNamespace(width=10_000))
-    sidebar.THUNDER_PT_first_steps.draw(SimpleNamespace(layout=layout, _step=lambda *_: None), context)
+    monkeypatch.setattr(sidebar, "_step", lambda *_: None)
+    sidebar.draw_first_steps(layout, context)
     assert wanted in layout.column().label.call_args.kwargs["text"]

@@ -111,7 +111,7 @@ def test_it_lists_what_matters_and_in_words(blender, stage):
     scene.thunder.quality, scene.thunder.commit.keys, scene.thunder.commit.tongue, scene.thunder.guidance = "FINAL", "DENSE", False, 1.5
     assert section(report_of(blender), "Settings Changed From Their Defaults") == [
         "Quality: Final",
-        "Follow the Voice: 1.5",
+        "Voice Guidance: 1.5",
         "Commit › Keys: Dense Curves",
         "Commit › Tongue: off",
     ]

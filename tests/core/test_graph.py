@@ -310,7 +310,7 @@ except Exception as error:
 
 def test_what_needs_torch_says_so_where_it_is_not_installed(without_graphs):
     pull, *systems, graphless = sentences(REFUSED, without_graphs)
-    assert pull[0] == "BadRequest" and "Lip-Sync Pull needs the engine for graphics cards: install it" in pull[1]
+    assert pull[0] == "BadRequest" and "Lip-Sync Guidance needs the engine for graphics cards: install it" in pull[1]
     for system, said_of_it in zip(SYSTEMS.values(), systems):
         if system.trained and system.name != "thunder":
             assert said_of_it[0] == "BadRequest" and f"{system.label} needs the engine for graphics cards: install it" in said_of_it[1]

@@ -71,8 +71,8 @@ def test_what_a_system_does_not_do_is_refused(engine):
     keep = Keep(kept, np.ones((kept.frames, engine.thunder.columns.count), bool))
     for name, wish, sentence in (
         ("flameformer", dict(keep=keep), "FlameFormer cannot keep parts of a take: choose THUNDER"),
-        ("diffposetalk", dict(speech_guidance=1.0), "has no Lip-Sync Pull"),
-        ("flameselftalk", dict(guidance=2.0), "has no Follow the Voice"),
+        ("diffposetalk", dict(speech_guidance=1.0), "has no Lip-Sync Guidance"),
+        ("flameselftalk", dict(guidance=2.0), "has no Voice Guidance"),
         ("flameselftalk", dict(direction=asked), "cannot be directed"),
         ("media2face", dict(direction=asked), "follows only the mood"),
         ("thunder", dict(reference=np.zeros((40, 53))), "takes no style from a motion: choose DiffPoseTalk"),

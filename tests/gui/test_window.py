@@ -70,7 +70,7 @@ def test_the_best_take_moves_the_head_and_another_moves_it_otherwise(windowed, s
 def test_progress_was_told(windowed, seen):
     # What is soon over may be so before anybody looks: ranking, and on a fast machine one take's keying.
     assert {"Loading the engine", "Sampling 8 takes"} <= set(seen["messages"]), seen["messages"]
-    assert any(message.startswith(("Keying take", "Keyed")) for _, message in seen["held"]), seen["held"]
+    assert any(message.startswith(("Writing keys", "Keyed")) for _, message in seen["held"]), seen["held"]
 
 
 def test_no_slice_of_ours_holds_the_window(windowed, seen):

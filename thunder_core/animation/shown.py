@@ -12,7 +12,7 @@ from ..types import FPS, IDLE, LISTENS, Motion
 from .played import LEAST_SHARE, Played, shifts
 
 # Measure → (value of the middle take without a request, how much takes differ in it per deviation that they differ in what is asked of
-# them): `python -m research words --cache CACHE`, on voices of `validation` at *Spread* 0.5. Units as in `Played.measure` and
+# them): `python -m research words --cache CACHE`, on voices of `validation` at *Variety* 0.5. Units as in `Played.measure` and
 # `measure_fine`; gaze: root of gaze shifts a second.
 USUAL: Mapping[str, tuple[float, float]] = {
     "smile": (0.071, 1.176), "brows": (1.841, 1.150), "head": (13.974, 5.159), "eyes": (0.894, 0.226), "gaze": (0.630, 0.237),

@@ -50,7 +50,7 @@ _OF_HEAD_AND_EYES = [SLIDERS.index("head"), SLIDERS.index("eyes"), -3, -2]  # me
 class StyleOfMotion:
     """A style read from a motion; axes that cannot be read are usual.
 
-    spread: 0 … 1, difference between parts of the motion, in units of *Spread*; None if the motion is too short.
+    spread: 0 … 1, difference between parts of the motion, in units of *Variety*; None if the motion is too short.
     seconds: of speech that it was read from.
     """
 

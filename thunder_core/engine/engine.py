@@ -95,8 +95,8 @@ def check_request(request: Request) -> None:
     sliders = 0.0 if request.direction is None else float(np.abs(request.direction.vectors[:, : len(AXES)]).max())
     for is_unsupported, sentence in (
         (request.keep is not None and not system.keeps, "cannot keep parts of a take: choose THUNDER as the engine"),
-        (request.speech_guidance > 0 and not system.keeps, "has no Lip-Sync Pull: set it to 0, or choose THUNDER as the engine"),
-        (request.guidance != 1.0 and not system.diffuses, "has no Follow the Voice: set it to 1, or choose THUNDER as the engine"),
+        (request.speech_guidance > 0 and not system.keeps, "has no Lip-Sync Guidance: set it to 0, or choose THUNDER as the engine"),
+        (request.guidance != 1.0 and not system.diffuses, "has no Voice Guidance: set it to 1, or choose THUNDER as the engine"),
         (
             request.direction is not None and system.follows == NOTHING,
             "cannot be directed: generate without a direction, or choose THUNDER as the engine",
@@ -336,7 +336,7 @@ class Engine:
     def _speech_guidance(self, voice: VoiceFeatures, strength: float) -> Callable[[np.ndarray, int, int], np.ndarray]:
         """The pull of mesh-to-speech for `Thunder.perform`. Raises BadRequest without torch, which takes its gradients."""
         if not find_spec("torch"):
-            raise BadRequest("Lip-Sync Pull needs the engine for graphics cards: install it in the preferences, or set Lip-Sync Pull to 0")
+            raise BadRequest("Lip-Sync Guidance needs the engine for graphics cards: install it in the preferences, or set it to 0")
         from ..networks.m2s import SpeechGuidance
 
         known = self.thunder.denoiser

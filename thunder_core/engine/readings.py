@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Directions of the takes of a batch: variations around the requested direction, as wide as *Spread* allows.
+"""Directions of the takes of a batch: variations around the requested direction, as wide as *Variety* allows.
 
 Each take has a style for the whole line (`reading`) and its own stressed words (`emphasised`).
 """
@@ -16,16 +16,16 @@ from ..direction import Asked, AXES, DIRECTION_NAMES, MOODS, NEUTRAL, over_frame
 from .sobol import sobol_point
 
 _WORDS = 7  # part of the seed of stressed words; another value changes those of all seeds
-_AXIS_SPREAD = 2.0  # spread of an axis at *Spread* 1, in standard deviations between speakers
+_AXIS_SPREAD = 2.0  # spread of an axis at *Variety* 1, in standard deviations between speakers
 _ENERGY_SPREAD = 2.95  # the same for energy; more, because word emphasis averages part of it out
-_FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Spread*
-_MOOD_SPREAD = 0.8  # strongest mood added at *Spread* 1 where none is requested
-_STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Spread* 1
+_FURTHEST = 2.2  # largest deviation from the request, in units of _AXIS_SPREAD times *Variety*
+_MOOD_SPREAD = 0.8  # strongest mood added at *Variety* 1 where none is requested
+_STRENGTH_SPREAD = 0.5  # change of a requested mood's strength at *Variety* 1
 _LEAST_STRENGTH = 0.85  # share of a requested mood's strength that every reading keeps: the score knows lips alone, so any take may lead
 # Share of what a requested mood does to an axis that a reading may take back, with what its strength takes back: a warm take smiles.
 _AGAINST_MOOD = np.array([0.15 if axis.name in ("smile", "frown") else 0.4 for axis in AXES])
 _AGAINST_SLIDER = 0.6  # the same of much that is asked of the axis itself; of little, more: a take of high energy is not quiet
-_EMPHASIS = 0.6  # standard deviation of log energy between the words of a line at *Spread* 1
+_EMPHASIS = 0.6  # standard deviation of log energy between the words of a line at *Variety* 1
 _WORD_FRAMES = 15  # approximate length of an emphasis, frames
 _SMOOTHED = 1.45  # restores the deviation that smoothing removes
 CLEARER = 0.6  # deviations of articulation per deviation of energy
@@ -62,7 +62,7 @@ def reading(asked: np.ndarray, seed: int, spread: float, heard: np.ndarray | Non
     different as people are). If no mood is requested, every other reading has a slight one; if one is, no reading takes it back. Nor does
     one take back what is asked of a slider by much.
     heard: deviations [len(AXES)] that the voice asks for: where no mood is requested, readings without a slight one follow them, by half at
-    *Spread* .5.
+    *Variety* .5.
     """
     asked = np.array(asked, np.float32)
     if spread <= 0:

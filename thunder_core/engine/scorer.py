@@ -251,7 +251,7 @@ def grade(
 _NEAR = 31  # frames (1.2 s) over which the opening is compared with the expected one
 _LEAST_MM = 1.0  # added to both, so that a nearly shut mouth stresses nothing
 _MOST = 0.5  # largest estimate of a log energy, before _SCALE
-_SCALE = 1.4  # slope of a line through the stresses of takes of validation voices at *Spread* .5 against their estimates (r .75)
+_SCALE = 1.4  # slope of a line through the stresses of takes of validation voices at *Variety* .5 against their estimates (r .75)
 _SPEAKERS = AXES[DIRECTION_NAMES.index("energy")].speakers  # standard deviation of log energy between speakers
 
 

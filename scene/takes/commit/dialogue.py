@@ -44,14 +44,16 @@ class Done:
         """The message for the animator."""
         lines, heads, actions = len(self.reports), len(self.heads), len(self.actions)
         if not lines:
-            return f"Nothing to commit: {self._already}. Press Again to replace the keys" if self.already else "No line was committed"
+            return (
+                f"Nothing to commit: {self._already}. Choose Commit Again to replace the keys" if self.already else "No line was committed"
+            )
         text = f"{lines} line{'' if lines == 1 else 's'} committed on {heads} head{'' if heads == 1 else 's'}"
         if self.already:
             text += f" ({self._already})"
         made = [action for action in bpy.data.actions if action.session_uid in self.actions]
         text += f": {reading.key_count(made)} keys in {actions} action{'' if actions == 1 else 's'}"
         errors = [report.error for report in self.reports if report.error is not None]
-        return f"{text}, each lip within {max(errors):.2f} mm" if errors else text
+        return f"{text}, lips within {max(errors):.2f} mm" if errors else text
 
     @property
     def _already(self) -> str:

@@ -141,7 +141,7 @@ def _wanted(scene, rig: head.Rig, direction) -> bpy.types.Object:
         return scene.camera
     wanted = direction.look_object
     if wanted is None or wanted.name not in scene.objects:
-        raise BadRequest("The object to look at is missing: choose another in the Direction panel, or let the head look freely")
+        raise BadRequest("The object to look at is missing: choose another in the Direction panel, or No Target")
     if wanted in (rig.mesh, rig.armature):
         raise BadRequest("A head cannot look at itself: choose another object in the Direction panel")
     return wanted

@@ -2,7 +2,7 @@
 """The sliders of a character's direction, its mood, and how far takes go from it."""
 
 import bpy
-from bpy.props import EnumProperty, FloatProperty, PointerProperty
+from bpy.props import EnumProperty, FloatProperty, IntProperty, PointerProperty
 
 from ....thunder_core.direction import AS_HEARD, AXES, CHOICES, Direction, MOODS, NEUTRAL, SPREAD, STRENGTH, Style
 from ...heads import head_state
@@ -82,19 +82,29 @@ class ThunderDirection(bpy.types.PropertyGroup):
         update=_moved,
         description="Strength of the mood",
     )
-    spread: _share("Spread", SPREAD, "How far takes go from this direction, each its own way. At 0 all are played as asked")
+    spread: _share("Variety", SPREAD, "How far takes go from this direction, each its own way. At 0 all are played as asked")
     look_at: EnumProperty(
         name="Look At",
         description="What the eyes look at",
         options=set(),
         items=[
-            ("NONE", "Look Freely", "The eyes go their own way"),
+            ("NONE", "No Target", "The eyes go their own way"),
             ("CAMERA", "Look at the Camera", "The eyes look at the scene's active camera"),
             ("OBJECT", "Look at an Object", "The eyes look at an object, or into the eyes of another head"),
         ],
     )
     look_object: PointerProperty(name="Target", type=bpy.types.Object, description="What the eyes look at: an object, or another head")
     looks_away: _share("Looks Away", 0.3, "Share of the time that the eyes may leave the target, when the take's own gaze shifts")
+    looks_away_percent: IntProperty(
+        name="Looks Away",
+        subtype="PERCENTAGE",
+        min=0,
+        max=100,
+        options=set(),
+        get=lambda self: round(100 * self.looks_away),
+        set=lambda self, percent: setattr(self, "looks_away", percent / 100),
+        description="Share of the time that the eyes may leave the target, when the take's own gaze shifts",
+    )
     head_follows: _share(
         "Head Follows",
         0.33,
@@ -145,7 +155,7 @@ def value(direction: ThunderDirection) -> Direction:
 
 
 def put(direction: ThunderDirection, wanted: Direction) -> None:
-    """Move the sliders to a direction. Spread stays."""
+    """Move the sliders to a direction. Variety stays."""
     for name, number in wanted.style.values().items():
         if abs(getattr(direction, name) - number) > 1e-6:
             setattr(direction, name, number)

@@ -50,4 +50,4 @@ def put(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:
     sliders.put(direction, wanted)
     if read.spread is not None:
         direction.spread = read.spread
-    return f"Style of {read.seconds:.0f} seconds of speech: {words(wanted.vector())}"
+    return f"Style read from {read.seconds:.0f} s of speech: {words(wanted.vector())}"

@@ -309,7 +309,7 @@ class Report:
         sentence = f"Committed to “{line_records.cut(self.actions[0], _LONGEST_NAME)}”: {keys} on {self.key_frames} of {self.frames} frames"
         if self.poses:
             sentence += f", {poses_in(self.poses)} mouth poses"
-        return sentence if self.error is None else f"{sentence}, each lip within {self.error:.2f} mm"
+        return sentence if self.error is None else f"{sentence}, lips within {self.error:.2f} mm"
 
     @property
     def warnings(self) -> list[str]:

@@ -25,7 +25,7 @@ from .resting import Resting, smooth_noise
 _PLANS, _FELT = 15, 16  # parts of the seed
 _EDGE = 0.35  # time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes
 _BLINK = 0.4  # length of a blink, s
-_HEIGHTS_APART = 0.22  # standard deviation of the brows' height between takes at a *Spread* of 1, channel values
+_HEIGHTS_APART = 0.22  # standard deviation of the brows' height between takes at a *Variety* of 1, channel values
 _GOLDEN = 0.6180339887498949  # the golden section: heights of consecutive seeds differ, and any few of them are spread evenly
 _EASE = 6.0  # standard deviation of the blur where a mood or a frown comes or goes, frames
 _DRAWN = 0.4  # lowering of both brows at a *Frown* of 1, besides the model's

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Thunder tab shows little: few panels, few controls before the first take, and what it does not show is in popovers and menus."""
+
+from types import SimpleNamespace
+
+import pytest
+from extension import NAME
+from speaking import enter
+from test_damaged_records import Context, Shown
+
+pytestmark = pytest.mark.one_blender
+
+CONTROLS = ("prop", "operator", "menu", "popover", "prop_enum", "operator_menu_enum", "prop_search", "template_ID")
+MOST_PANELS, MOST_CONTROLS = 8, 12
+
+
+class Counted:
+    """A layout that notes the buttons, fields and menus of a panel."""
+
+    def __init__(self, controls):
+        self.controls = controls
+
+    def __getattr__(self, name):
+        return lambda *args, **how: self.draw(name, args)
+
+    def draw(self, name, args):
+        if name in CONTROLS:
+            self.controls.append(" ".join(each for each in args if isinstance(each, str)))
+        return (self, self) if name == "panel" else self
+
+
+def in_tab(blender):
+    ours = [each for each in blender.types.Panel.__subclasses__() if each.__module__.startswith(NAME)]
+    return [each for each in ours if getattr(each, "bl_category", "") == "Thunder"]
+
+
+def visible(blender):
+    """The controls of all panels of the tab that are open by themselves."""
+    controls = []
+    for each in in_tab(blender):
+        if not getattr(each, "poll", lambda _: True)(blender.context) or "DEFAULT_CLOSED" in getattr(each, "bl_options", ()):
+            continue
+        panel = Shown(each)
+        panel.layout = Counted(controls)
+        for draw in ("draw_header_preset", "draw"):
+            if hasattr(each, draw):
+                getattr(panel, draw)(Context(blender.context))
+    return controls
+
+
+def test_the_tab_has_few_panels(blender):
+    assert 4 <= len(in_tab(blender)) < MOST_PANELS
+
+
+def test_few_controls_are_shown_before_the_first_take(blender, tmp_path):
+    empty = visible(blender)
+    assert {"thunder.first_head", "thunder.sample_voice", "thunder.generate"} <= set(empty) and len(empty) <= MOST_CONTROLS, empty
+    blender.ops.thunder.first_head()
+    assert len(visible(blender)) <= MOST_CONTROLS
+    if blender.ops.thunder.sample_voice.poll():
+        blender.ops.thunder.sample_voice()
+    ready = visible(blender)
+    assert "thunder.generate" in ready and len(ready) <= MOST_CONTROLS, ready
+
+
+def test_the_accuracy_of_a_commit_is_a_word_or_a_number(blender):
+    chosen = blender.context.scene.thunder.commit
+    assert chosen.accuracy == "NORMAL" and chosen.error == pytest.approx(0.6)
+    chosen.accuracy = "ROUGH"
+    assert chosen.error == pytest.approx(1.2)
+    chosen.error = 0.85
+    assert chosen.accuracy == "CUSTOM"
+    chosen.accuracy = "EXACT"
+    assert chosen.error == pytest.approx(0.3) and not chosen.is_custom
+    chosen.accuracy = "CUSTOM"
+    assert chosen.accuracy == "CUSTOM" and chosen.error == pytest.approx(0.3), "the number stays until another is entered"
+
+
+def test_the_time_of_looking_away_is_a_percentage(blender, stage):
+    from thunder.scene.takes.direction import sliders
+
+    direction = sliders.ensure(stage[1].owner)
+    assert direction.looks_away_percent == 30
+    direction.looks_away_percent = 45
+    assert direction.looks_away == pytest.approx(0.45)
+
+
+def test_a_character_is_mapped_in_the_data_of_its_own_objects(blender, stage):
+    panel = blender.types.THUNDER_PT_character
+    assert (panel.bl_space_type, panel.bl_context) == ("PROPERTIES", "data")
+    mesh = blender.data.meshes.new("face")
+    face, other = blender.data.objects.new("face", mesh), blender.data.objects.new("other", mesh.copy())
+    for obj in (face, other):
+        blender.context.scene.collection.objects.link(obj)
+        obj.location.x = 50 if obj == other else 0
+    scene = blender.context.scene
+    scene.thunder.head = face
+
+    def there(area, obj):
+        return panel.poll(SimpleNamespace(scene=scene, object=obj, area=SimpleNamespace(type=area)))
+
+    assert there("PROPERTIES", face) and there("VIEW_3D", other)
+    assert not there("PROPERTIES", stage[1].mesh)
+    scene.thunder.head = stage[1].mesh
+    assert not there("PROPERTIES", stage[1].mesh), "a head that comes with Thunder needs no mapping"
+
+
+def test_listen_comes_with_something_to_listen_to(blender, stage):
+    panel = blender.types.THUNDER_PT_listen
+    assert not panel.poll(blender.context)
+    enter(stage, seconds=1.0, closed=(0.5,))
+    assert panel.poll(blender.context)
