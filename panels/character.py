@@ -68,13 +68,19 @@ def _chosen(context):
     return None if elsewhere and (shown is None or chosen not in family.relatives(shown)) else chosen
 
 
+def _may_be_character(obj) -> bool:
+    """Whether an object has shape keys, bones, or others that go with it. Quick: for panels."""
+    is_part = obj.parent is not None or bool(obj.children)
+    return obj.type == "ARMATURE" or (obj.type in ("MESH", "EMPTY") and (is_part or getattr(obj.data, "shape_keys", None) is not None))
+
+
 class THUNDER_PT_character(OfData, bpy.types.Panel):
     bl_label = "Thunder Character"
 
     @classmethod
     def poll(cls, context):
         chosen = _chosen(context)
-        return chosen is not None and chosen.type in ("MESH", "ARMATURE", "EMPTY") and not head.is_own(chosen)
+        return chosen is not None and _may_be_character(chosen) and not head.is_own(chosen)
 
     def draw(self, context):
         layout, scene = self.layout, context.scene

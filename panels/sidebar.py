@@ -13,7 +13,7 @@ from ..thunder_core.errors import attempt
 from . import character, dialogue
 from .tab import offer_editable, Tab, wrapped_label
 
-LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.6  # widths of the voice's length in seconds and of the head's role, in button heights
+LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.8  # widths of the voice's length in seconds and of the head's role, in button heights
 
 
 def has_voice(context) -> bool:
@@ -98,14 +98,14 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
     def _head(self, layout, below, context, settings):
         row = layout.row(align=True)
         rig, wrong = attempt(head.find, context.scene, context.object)
+        popovers = [each.__name__ for each in (character.THUNDER_PT_character, character.THUNDER_PT_flame) if each.poll(context)]
         row.prop(settings, "head", text="", icon="USER", placeholder=rig.mesh.name if rig is not None else "Head")
         if rig is not None:
             role = row.row(align=True)
-            role.ui_units_x = ROLE_WIDTH
+            role.ui_units_x = ROLE_WIDTH + len(popovers)
             role.prop(settings, "head_role", text="")
-        for panel, icon in ((character.THUNDER_PT_character, "PRESET"), (character.THUNDER_PT_flame, "PROPERTIES")):
-            if panel.poll(context):
-                row.popover(panel.__name__, text="", icon=icon)
+        for name in popovers:
+            row.popover(name, text="", icon="PRESET")
         row.menu("THUNDER_MT_add_head", text="", icon="ADD")
         if rig is None:
             if library_override.linked_in(context.scene) is not None:

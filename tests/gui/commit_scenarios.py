@@ -124,7 +124,7 @@ def lay(hand, area, kind):
 
 def draws_curves(hand, takes=list_takes):
     """The overlay over timeline, dope sheet and sequencer; how long a redraw takes; it goes with its switch and the add-on."""
-    only_open("listen", "overlay")
+    only_open("listen")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     scene.thunder.live_score = False

@@ -14,7 +14,7 @@ from thunder.scene.review import listening, live_score
 
 def a_day(hand):
     """Head, voice, takes, a star, a mix, kept frames, a slider, commit, listen; then all of it undone again."""
-    only_open("first_steps", "main", "takes", "commit", "listen")
+    only_open("main", "takes", "commit", "listen")
     yield from hand.open_tab("Thunder")
     held = time_slices()
     yield from first_steps(hand)

@@ -45,7 +45,7 @@ def moved(before, after):
 
 def first_steps(hand):
     """The panel before and after each of the first steps, while takes come, and in the grid."""
-    only_open("first_steps", "main", "takes")
+    only_open("main", "takes")
     yield from hand.open_tab("Thunder")
     pictures = {}
     pictures["start"] = yield from photograph_sidebar(hand, "start")

@@ -40,7 +40,7 @@ class Lost(AssertionError):
 def lives(hand):
     """Act SEED's session of so many ACTIONS."""
     seed, count = (int(word) for word in os.environ.get("THUNDER_RANDOM", "1 20").split())
-    only_open("takes", "direction", "mix", "keep", "commit")
+    only_open("takes", "direction", "mix", "commit")
     yield from scene_with_voice_and_head(hand)
     animate_own(hand)
     for noted in (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post):

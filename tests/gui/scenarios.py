@@ -372,7 +372,7 @@ def mara(hand):
 
 def maps_a_character(hand):
     """A character is found, its table shown, a row previewed, changed by hand, and its pose comes back."""
-    only_open("character")
+    only_open("main", "character")
     face = yield from mara(hand)
     scene = hand.window.scene
     strip_module.add(scene, SAMPLE, "dialogue", 1)
@@ -390,7 +390,10 @@ def maps_a_character(hand):
     scene.thunder.preview = True
     yield 2.0
     hand.seen["previewed_mm"] = moved(face, rest)
+    yield from open_popover(hand, "THUNDER_PT_character")
     hand.photograph("character")
+    hand.press("ESC")
+    yield 0.5
     row = scene.thunder.table[index]
     row.weight = 0.5
     yield 0.5
@@ -399,6 +402,26 @@ def maps_a_character(hand):
     yield 0.5
     hand.seen["rest_mm"] = moved(face, rest)
     hand.seen["kept"] = [rule.weight for rule in character.plan_of(face).rules if rule.source == "mouthFunnel"]
+
+
+def show_data(hand, obj):
+    """Steps that show an object's data in the Properties editor."""
+    hand.window.view_layer.objects.active = obj
+    area = next(area for area in hand.window.screen.areas if area.type == "PROPERTIES")
+    yield 0.5
+    area.spaces.active.context = "DATA"
+    yield 1.0
+
+
+def open_popover(hand, name):
+    """Steps that open a panel beside the sidebar, as its button does."""
+    region = hand.sidebar
+    x, y = region.x - region.width, region.y + region.height - 100
+    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+    yield 0.3
+    with hand.context():
+        bpy.ops.wm.call_panel(name=name)
+    yield 1.5
 
 
 def lips(face):
@@ -449,6 +472,7 @@ def adds_a_flame_head(hand):
     yield 0.5
     hand.seen["identity_mm"] = moved(mesh, rest)
     mesh.data.shape_keys.key_blocks["identity001"].value = 0.0
+    yield from show_data(hand, mesh)
     with hand.context():
         hand.seen["previewed"] = sorted(bpy.ops.thunder.preview_retarget("INVOKE_DEFAULT"))
         hand.seen["measured"] = sorted(bpy.ops.thunder.measure_retarget("INVOKE_DEFAULT"))

@@ -174,7 +174,7 @@ def casts_dialogue(hand):
     for name, start in (("Anna asks", 1), ("Ben answers", 100), ("Rain", 1)):
         strip.add(scene, SAMPLE, name, start)
     scene.thunder.head = heads[0]
-    only_open("main", "dialogue")
+    only_open("main")
     yield from hand.open_tab("Thunder")
     yield 0.5
     hand.photograph("uncast")

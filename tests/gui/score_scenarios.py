@@ -32,7 +32,7 @@ def until_scored(seconds=60):
 
 def scores_a_committed_line(hand):
     """Two lines on one head, the first committed: its score is shown, and stays when the other line is chosen."""
-    only_open("main", "takes", "commit", "listen", "dialogue")
+    only_open("main", "takes", "commit", "listen")
     yield from hand.open_tab("Thunder")
     with hand.context():
         bpy.ops.object.select_all(action="SELECT")

@@ -131,7 +131,7 @@ def mixes(hand, takes=list_takes):
 
 def keeps(hand, takes=list_takes):
     """Frames and a part of a take are kept; the panels as they open under the list."""
-    only_open("keep")
+    only_open("mix")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     yield from takes(hand, 1)
@@ -151,7 +151,7 @@ def keeps(hand, takes=list_takes):
 
 def writes(hand):
     """A transcript is added to the voice of the shown take."""
-    only_open("takes", "transcript")
+    only_open("takes")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     yield from list_takes(hand, 1)

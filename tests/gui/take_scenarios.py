@@ -84,7 +84,7 @@ def under_the_shown_row(hand, pixels):
     runs = np.split(blue, np.flatnonzero(np.diff(blue) > 1) + 1)
     tall = [run for run in runs if len(run) > 10 * scale]
     assert tall, "no row is highlighted"
-    middle = tall[-1].mean()  # above it the sort that is chosen is highlighted too
+    middle = tall[-1].mean()
     return region.x + round(60 * scale), round(region.y + region.height - middle - 21 * scale)
 
 
@@ -299,7 +299,7 @@ def leaves_the_grid(hand):
 
 def opens_everything(hand):
     """All panels of a usual day open, and scrolled to their end: how high they are in all."""
-    only_open("main", "dialogue", "takes", "mix", "keep", "shape", "transcript", "listen", "overlay", "commit")
+    only_open("main", "takes", "mix", "shape", "listen", "commit")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     strips = getattr(scene.sequence_editor, "strips", None) or scene.sequence_editor.sequences
