@@ -432,7 +432,7 @@ def choose_head(scene, name: str | None, speaks: str | None = None):
         scene.thunder.head = speaker
     elif name is None and speaks is not None and len(head.in_scene(scene)) > 1:
         raise BadHead(
-            f"“{speaks}” has no speaker and the scene “{scene.name}” several heads: choose who speaks it in the Dialogue panel, "
+            f"“{speaks}” has no speaker and the scene “{scene.name}” several heads: choose who speaks it under Dialogue, "
             f"or name the head with --head"
         )
     elif name is not None:

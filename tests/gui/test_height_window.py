@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sidebar of a day is not longer than two screens."""
+"""The sidebar is short: what choosing a take needs fits one screen, and a day two."""
 
 import pytest
 
@@ -8,9 +8,14 @@ pytestmark = [pytest.mark.window, pytest.mark.timeout(600)]
 SCREEN = 909  # pixels that the sidebar has in a window of 1920 × 1080, of Blender's default layout at interface scale 1
 
 
+def test_sliders_takes_and_commit_are_visible_together(windowed):
+    seen = windowed.act("height_scenarios.together", timeout=250, size=(1920, 1080))
+    assert 600 < seen["height"] < SCREEN
+
+
 def test_what_is_open_by_itself_needs_little_more_than_one_screen(windowed):
-    assert 300 < windowed.act("height_scenarios.open_by_itself", timeout=250)["height"] < 1.45 * SCREEN
+    assert 300 < windowed.act("height_scenarios.open_by_itself", timeout=250)["height"] < 1.2 * SCREEN
 
 
 def test_everything_that_a_day_needs_fits_two_screens(windowed):
-    assert 1.45 * SCREEN < windowed.act("height_scenarios.of_a_day", timeout=250)["height"] < 2 * SCREEN
+    assert 1.1 * SCREEN < windowed.act("height_scenarios.of_a_day", timeout=250)["height"] < 2 * SCREEN
