@@ -11,7 +11,6 @@ from ..thunder_core.errors import ThunderError
 from ..thunder_core.face import conventions
 from .tab import offer_editable, props, wrapped_label
 
-LOSSES_SHOWN = 3
 _ICONS = {"KEY": "NONE", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
 
 
@@ -124,20 +123,10 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         if not lost:
             layout.label(text="All Controls Found", icon="CHECKMARK")
             return
-        settings = context.scene.thunder
-        row = layout.row(align=True)
-        text = f"{len(lost)} of {every} controls not on this character"
-        row.prop(settings, "show_losses", icon="TRIA_DOWN" if settings.show_losses else "TRIA_RIGHT", emboss=False, text=text)
-        if not settings.show_losses:
-            wrapped_label(
-                layout,
-                ", ".join(name for name, _ in lost[:LOSSES_SHOWN]) + (" …" if len(lost) > LOSSES_SHOWN else ""),
-                context,
-                icon="REMOVE",
-            )
-            return
-        for name, words in lost:
-            wrapped_label(layout, f"{name}: {words}", context, icon="REMOVE")
+        heading, body = layout.panel("THUNDER_losses", default_closed=True)
+        heading.label(text=f"{len(lost)} of {every} controls not on this character")
+        for name, words in lost if body is not None else ():
+            wrapped_label(body, f"{name}: {words}", context, icon="REMOVE")
 
     def _table(self, layout, settings):
         row = layout.row(align=True)

@@ -554,7 +554,6 @@ class ThunderScene(bpy.types.PropertyGroup):
         soft_max=1.0,
         description="Value of the channel in the preview",
     )
-    show_losses: BoolProperty(name="Show All", description="List all missing channels and what is lost without them")
     preview_kept: StringProperty(description="What stood on the character before the preview")
     active_take: IntProperty(
         name="Shown Take",
