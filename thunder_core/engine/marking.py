@@ -21,7 +21,7 @@ from .speech.phrasing import accent_curve, Phrasing
 from .systems.thunder import VoiceFeatures
 
 # What a mark adds to the direction over its word, in deviations of energy, and of brows and head: about what the most and the least
-# stressed words of takes get at the largest *Spread*.
+# stressed words of takes get at the largest *Variety*.
 _ENERGY = {STRESSED: 2.0, THROWN_AWAY: -2.4, OPEN: 2.0, CLOSED: -2.4}
 _ACCENT = {STRESSED: 1.0, THROWN_AWAY: -1.0}
 _EASE = 3  # frames in which it sets in, before the word, and ends
