@@ -22,13 +22,6 @@ def has_voice(context) -> bool:
     return voice is not None or bool(strip.sound_strips(context.scene))
 
 
-def is_beginning(context) -> bool:
-    """Whether there are neither takes nor everything needed to generate some: Getting Started explains what to do."""
-    if context.scene.thunder.takes or session.job is not None:
-        return False
-    return not (head.is_any_in(context.scene) and has_voice(context) and connection.current_python()[0])
-
-
 class THUNDER_PT_main(Tab, bpy.types.Panel):
     bl_label = "Thunder"
 
@@ -46,14 +39,11 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         row = layout.row(align=True)
         row.scale_y = 1.5
         if session.job is None:
-            there, text = connection.current_python()
             column = row.column(align=True)
-            column.active = ready and there  # greyed; a click or the tooltip gives the reason
+            column.active = ready and connection.current_python()[0]  # greyed; a click or the tooltip gives the reason
             column.operator("thunder.generate", icon="PLAY")
             row.popover("THUNDER_PT_sampling", text="", icon="PREFERENCES")
-            if not there and not is_beginning(context):
-                wrapped_label(below, text, context)
-                below.operator("thunder.open_preferences", icon="IMPORT")
+            draw_missing_engine(below, context)
         else:
             running = session.job
             row.progress(factor=running.step.fraction, text=", ".join(filter(None, (running.step.message, running.time_left))))
@@ -80,7 +70,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
                 row.prop(settings, "only_preview", text="", icon="PREVIEW_RANGE")
         row.menu("THUNDER_MT_add_voice", text="", icon="ADD")
         if voice is None:
-            if not is_beginning(context):
+            if settings.takes or has_voice(context):  # Getting Started says it otherwise
                 wrapped_label(below, wrong, context)
             return False
         self._stale(below, context)
@@ -111,7 +101,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             if library_override.linked_in(context.scene) is not None:
                 offer_editable(below, context, "A character")
                 return False
-            if not is_beginning(context) or head.is_any_in(context.scene):
+            if settings.takes or head.is_any_in(context.scene):
                 wrapped_label(below, wrong, context)
                 below.operator("thunder.add_head", icon="ADD")
             return False
@@ -145,9 +135,21 @@ class THUNDER_MT_add_voice(bpy.types.Menu):
         layout.props_enum(context.scene.thunder, "source")
 
 
+def draw_missing_engine(layout, context) -> None:
+    """What is wrong with the engine, and the way to install it, unless it is there."""
+    there, text = connection.current_python()
+    running = install.installing.running
+    if running is not None:
+        layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
+    elif not there and packaged_for():
+        wrapped_label(layout, text, context, icon="ERROR")  # it brings an engine, for another Python
+    elif not there:
+        wrapped_label(layout, text if context.scene.thunder.takes else "One-time setup: install the engine", context)
+        layout.operator("thunder.open_preferences", icon="IMPORT")
+
+
 def draw_first_steps(layout, context) -> None:
     """Getting Started: what is still to do before the first takes."""
-    there, text = connection.current_python()
     done = (head.is_any_in(context.scene), has_voice(context))
     layout.separator(type="LINE")
     layout.label(text="Getting Started")
@@ -155,16 +157,6 @@ def draw_first_steps(layout, context) -> None:
         _step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
         _step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
     _step(layout, 3, "Press Generate Takes above", False)
-    if not there:
-        layout.separator(factor=0.5)
-        running = install.installing.running
-        if running is not None:
-            layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
-        elif packaged_for():
-            wrapped_label(layout, text, context, icon="ERROR")  # it brings an engine, for another Python
-        else:
-            wrapped_label(layout, "One-time setup: install the engine", context)
-            layout.operator("thunder.open_preferences", icon="IMPORT")
 
 
 def _step(layout, number, text, done, *buttons) -> None:

@@ -17,7 +17,7 @@ SCORE, NAME = (0.4, 0.4), (0.3, 0.3)  # the same for a score and a name: fixed p
 HEARD, TWO_NUMBERS = 2, 15.0  # letters of Heard, and width of a sidebar in which rows have a column for it; in others it is sorted by
 BESIDE, SCROLL, ROWS = 3.8, 0.7, 8  # the same for a sidebar's tabs, margins and star, and for a scroll bar, which more rows than these have
 WIDE = 20.0  # width of a sidebar, in buttons, in which rows say grade and frame; in a narrower one an icon and the tooltip do
-AROUND_LINE = 7.8  # the same for what is beside the words of the shown take
+AROUND_LINE = 5.8  # the same for what is beside the words of the shown take
 FONT = 0  # that of the interface
 WANTED = "This voice is hard to understand: type its words below for better lips"
 _drawn: dict = {}  # data that the rows need of the whole list; filled in filter_items
@@ -161,6 +161,8 @@ class THUNDER_MT_takes(bpy.types.Menu):
         column.operator("thunder.duplicate_take", icon="DUPLICATE")
         column.operator("thunder.hide_take", icon="HIDE_ON", text="Unhide" if index >= 0 and settings.takes[index].hidden else "Hide")
         column.operator("thunder.delete_take", icon="TRASH")
+        column.operator("thunder.select_take", text="Previous Take", icon="TRIA_UP").step = -1
+        column.operator("thunder.select_take", text="Next Take", icon="TRIA_DOWN").step = 1
         layout.separator()
         layout.operator("thunder.more_like_this")
         layout.operator("thunder.explain_frame", icon="QUESTION")
@@ -220,8 +222,6 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
 
     def _shown(self, layout, entry, context):
         row = layout.row(align=True)
-        row.operator("thunder.select_take", text="", icon="TRIA_UP").step = -1
-        row.operator("thunder.select_take", text="", icon="TRIA_DOWN").step = 1
         draw_words(row, "" if entry is None else entry.words, context)
         row.operator("thunder.hide_take", text="", icon="HIDE_ON" if entry is not None and entry.hidden else "HIDE_OFF")
         row.operator("thunder.delete_take", text="", icon="TRASH")

@@ -331,6 +331,7 @@ class ThunderCommit(bpy.types.PropertyGroup):
             *((name, f"{label} ({error} mm)", f"Lips may deviate by {error} millimetres") for name, label, error in _ACCURACIES),
             ("CUSTOM", "Custom Accuracy", "Enter how far the lips may deviate"),
         ],
+        default="NORMAL",
         get=_accuracy,
         set=_choose_accuracy,
         description="How closely the committed lips follow the take: the closer, the more keys",

@@ -163,6 +163,5 @@ def test_a_package_for_another_python_says_which_one_to_install(blender, monkeyp
     )
     layout, preferences = MagicMock(), SimpleNamespace(system=SimpleNamespace(ui_scale=1))
     context = SimpleNamespace(scene=blender.context.scene, preferences=preferences, region=SimpleNamespace(width=10_000))
-    monkeypatch.setattr(sidebar, "_step", lambda *_: None)
-    sidebar.draw_first_steps(layout, context)
+    sidebar.draw_missing_engine(layout, context)
     assert wanted in layout.column().label.call_args.kwargs["text"]

@@ -136,7 +136,7 @@ def test_a_take_that_is_deleted_meanwhile_is_said_and_the_new_ones_stay(blender,
     steps, _ = start()
     listed(stage, 2, steps)
     blender.ops.thunder.delete_take(index=1)
-    with pytest.raises(errors.BadRequest, match="was deleted during"):
+    with pytest.raises(errors.BadRequest, match="was deleted while"):
         for _ in steps:
             pass
     assert seeds(stage) == [1001]

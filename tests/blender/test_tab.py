@@ -93,6 +93,7 @@ def test_a_character_is_mapped_in_the_data_of_its_own_objects(blender, stage):
     for obj in (face, other):
         blender.context.scene.collection.objects.link(obj)
         obj.location.x = 50 if obj == other else 0
+    face.shape_key_add(name="Basis")
     scene = blender.context.scene
     scene.thunder.head = face
 
