@@ -96,6 +96,7 @@ _RESULTS = {
     ),
     "generate": _holds({**_ABOUT_TAKES, "sound_seconds": _number, "seconds": _number, "takes": _list(_TAKE)}),
     "score": _holds({"total": _number, "heard": _number, "per_frame": _text}),
+    "align": _holds({"seconds": _number, "sure": _number, "by": _text, "sound_seconds": _number}),
     "closures": _holds(
         {
             "closures": _list(_row(_text, _number, _number, _text)),

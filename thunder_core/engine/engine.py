@@ -22,6 +22,7 @@ from ..request import DRAFT, FINAL, NORMAL, Request
 from ..steps import traced
 from ..systems import available, DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, NOTHING, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
+from .alignment import LIKELY, Match, match_mouth, match_sound
 from .cards import advice, check_regular, unusable
 from .diffusion import Inpainting, Normal
 from .explain import explain
@@ -30,7 +31,7 @@ from .marking import mark_direction, mark_voice
 from .network import best_device, CPU, processors
 from .readings import as_heard, emphasised, reading
 from .request import RunningRequest, SharedProgress, tidy
-from .scorer import Judge, Measures, Scorer, SPOKEN
+from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
 from .speech import transcript
 from .speech.arousal import moves
 from .speech.audio import sound_hash
@@ -405,6 +406,22 @@ class Engine:
         belief = softmax(self.analyse(speech).logits)
         closures, words = transcript.closures_and_words(belief, text)
         return closures, transcript.pauses(belief), words
+
+    def align(self, speech: Speech, motion: Motion, recorded: Speech | None = None) -> tuple[Match, str]:
+        """Where a captured motion plays in a sound; and what tells it: "sound" or "mouth".
+
+        recorded: the sound of the capture itself, which is asked first. Raises BadRequest.
+        """
+        motion = self._checked(motion)
+        if recorded is not None:
+            match = match_sound(self._samples(recorded), self._samples(speech))
+            if match.sure >= LIKELY:
+                return match, "sound"
+        voice = self.analyse(speech)
+        opening, width = opening_and_width(self.scorer.expected_lips(voice, [Direction().vector()])[0])
+        opening, by_map = ((curve - curve.mean()) / (curve.std() + 1e-6) for curve in (opening, voice.opening))
+        seen = opening_and_width(self.scorer.lips(motion))
+        return match_mouth(np.stack(seen, 1), np.stack([opening + by_map, width], 1)), "mouth"
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the same length."""

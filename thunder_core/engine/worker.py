@@ -25,6 +25,7 @@ from pathlib import Path
 
 from ..errors import (
     BadRequest,
+    BadSound,
     BadWeights,
     Cancelled,
     is_full_disk,
@@ -320,6 +321,17 @@ class Worker:
         save_array(file, score.per_frame)
         return {"total": float(score.total), "heard": float(score.heard), "per_frame": file}
 
+    def _align(self, args, progress):
+        motion, recorded = self._motion(args), None
+        speech = self._sound(args, progress, may_be_silent=True)
+        if args.get("recorded") is not None:
+            with contextlib.suppress(BadSound):  # a film without sound, or in a format that nothing here reads: the mouth tells it
+                recorded = self._sound(args, progress, "recorded", may_be_silent=True)
+        engine = self._loaded(progress)
+        progress(0.3, "Finding the offset")
+        match, by = engine.align(speech, motion, recorded)
+        return {"seconds": match.seconds, "sure": match.sure, "by": by, "sound_seconds": speech.seconds}
+
     def _closures(self, args, progress):
         text = args.get("text")
         if not isinstance(text, str):
@@ -372,6 +384,7 @@ class Worker:
         "generate": _generate,
         "explain": _explain,
         "score": _score,
+        "align": _align,
         "closures": _closures,
         "listen": _listen,
         "check_flame": _check_flame,
