@@ -6,6 +6,7 @@ def modules() -> tuple:
     """The modules with operators."""
     from . import (
         add_head,
+        add_lines,
         commit_take,
         dialogue,
         direct,
@@ -14,6 +15,7 @@ def modules() -> tuple:
         first_steps,
         flame_head,
         generate,
+        import_capture,
         install_engine,
         listen,
         map_character,
@@ -35,6 +37,8 @@ def modules() -> tuple:
         dialogue,
         first_steps,
         generate,
+        add_lines,
+        import_capture,
         direct,
         slices,
         take_list,

@@ -11,6 +11,7 @@ from ..scene.host import jobs
 from ..scene.review import listening
 from ..scene.takes import take_list
 from ..scene.takes.direction import asking, looking, presets, similar, sliders, style_from
+from ..thunder_core.animation import recording
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
 from .base import ChoosesFile, chosen_head, InstantWork, NeedsShownTake, shown, why_busy, why_no_head
 from .generate import PartialResults
@@ -170,7 +171,7 @@ class THUNDER_OT_style_from_file(_StyleFrom, ChoosesFile, InstantWork, bpy.types
     bl_label = "Style from Recording"
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
-    filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in style_from.ENDINGS), options={"HIDDEN"})
+    filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in recording.ENDINGS), options={"HIDDEN"})
 
     def act(self, context):
         if not os.path.basename(self.filepath):

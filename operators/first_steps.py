@@ -10,7 +10,7 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.voice import strip
 from ..thunder_core import shipped
-from ..thunder_core.errors import BadRequest, ThunderError
+from ..thunder_core.errors import BadRequest
 from ..thunder_core.files import not_a_file
 from .add_head import AddsHead
 from .base import ChoosesFile, InstantWork
@@ -64,23 +64,9 @@ class _AddsVoice(InstantWork):
         if not strip.has_audio():
             settings.source, settings.sound_file = "FILE", path
             return None
-        added = None
-        try:
-            added = strip.add(scene, path, name, strip.free_frame(scene))
-            strip.of_strip(scene, added)
-        except (ThunderError, RuntimeError) as error:
-            if added is not None:
-                strip.remove(scene, added)
-            raise _refused(error) from error
+        added = strip.add_voice(scene, path, name, strip.free_frame(scene))
         settings.source, settings.voice = "STRIP", added.name
-        scene.frame_end = max(scene.frame_end, int(strip.of_strip(scene, added).last))
-        scene.sync_mode = "AUDIO_SYNC"  # so that the sound is in sync with the lips
         return added
-
-
-def _refused(error: Exception) -> BadRequest:
-    """Blender's error as one of ours."""
-    return BadRequest(str(error).removeprefix("Error: ").strip())
 
 
 class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
@@ -124,4 +110,4 @@ class THUNDER_OT_open_preferences(InstantWork, bpy.types.Operator):
         try:
             bpy.ops.preferences.addon_show(module=connection.PACKAGE)
         except RuntimeError as error:
-            raise _refused(error) from error
+            raise BadRequest(str(error).removeprefix("Error: ").strip()) from error

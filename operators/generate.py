@@ -7,7 +7,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.takes import generation, resync, take_list, transcript
+from ..scene.takes import generation, new_lines, resync, take_list, transcript
 from ..scene.takes.direction import asking
 from ..scene.takes.first_seed import is_sampled, unused_seed
 from ..scene.takes.sampling import role_of, Sampling
@@ -42,19 +42,25 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
 
     bl_label = "Generate Takes"
 
+    strip: bpy.props.StringProperty(
+        name="Strip", options={"SKIP_SAVE"}, description="Sound strip to make the voice first; empty for the chosen one"
+    )
+
     @classmethod
     def description(cls, context, properties):
         rig, no_head = attempt(head.find, context.scene, context.object)
         return attempt(strip.find, context)[1] or no_head or attempt(head.check_animatable, rig)[1] or cls.__doc__
 
     def begin(self, context):
-        settings = context.scene.thunder
+        settings, client = context.scene.thunder, connection.started() if self.strip else None
+        if self.strip:
+            new_lines.choose(context, self.strip)
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
-        client = connection.started()
+        client = client or connection.started()
         self.takes, self.asked, self.voice, self.warning = [], settings.count, voice.name, strip.warning(voice)
-        self.strip = voice.strip
+        self.strip_name = voice.strip
         sampling = replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
         sampling = asking.directed(sampling, rig.owner, voice)
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
@@ -83,9 +89,9 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:
             self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
-        if self.strip and strip.named(context.scene, self.strip) is None:
-            gone = f"The strip “{self.strip}” is gone: it was deleted, or its adding undone, while takes arrived. Choose its sound again"
-            self.report({"WARNING"}, gone)
+        if self.strip_name and strip.named(context.scene, self.strip_name) is None:
+            gone = f"The strip “{self.strip_name}” is gone: it was deleted, or its adding undone, while takes arrived"
+            self.report({"WARNING"}, f"{gone}. Choose its sound again")
 
 
 _RESYNCED = {

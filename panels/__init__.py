@@ -4,6 +4,6 @@
 
 def modules() -> tuple:
     """The modules with panels, in the order in which the sidebar shows them."""
-    from . import character, dialogue, direction, export, listen, preferences, shown_take, sidebar, takes
+    from . import character, dialogue, direction, export, listen, preferences, shown_take, sidebar, strip_offer, takes
 
-    return preferences, sidebar, direction, dialogue, takes, shown_take, listen, character, export
+    return preferences, sidebar, direction, dialogue, takes, shown_take, listen, character, export, strip_offer

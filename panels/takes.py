@@ -11,7 +11,7 @@ from .tab import grey, props, Tab, transcript_field, wrapped_label
 
 WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
 WEIGHT = 3.0  # width of the weight of all takes, in buttons
-_KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE"}
+_KINDS = {"MIXED": "NODE_COMPOSITING", "RESAMPLED": "LOOP_FORWARDS", "DUPLICATED": "DUPLICATE", "CAPTURED": "CAMERA_DATA"}
 TILE = 0.8  # width of an icon without the gap around it, in buttons
 SCORE, NAME = (0.4, 0.4), (0.3, 0.3)  # the same for a score and a name: fixed part, and per letter
 HEARD, TWO_NUMBERS = 2, 15.0  # letters of Heard, and width of a sidebar in which rows have a column for it; in others it is sorted by
@@ -181,6 +181,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
             layout.operator("thunder.delete_takes", text="Remove Missing Takes").which = "LOST"
         if take_list.unlisted(context.scene):
             layout.operator("thunder.adopt_takes")
+        layout.operator("thunder.import_capture", icon="CAMERA_DATA")
 
 
 class THUNDER_PT_takes(Tab, bpy.types.Panel):

@@ -224,6 +224,7 @@ class ThunderTake(bpy.types.PropertyGroup):
             ("MIXED", "Mixed", "Mixed from other takes"),
             ("RESAMPLED", "Regenerated", "Generated around the kept parts of another take"),
             ("DUPLICATED", "Duplicated", "A copy of another take"),
+            ("CAPTURED", "Captured", "Captured from a face"),
         ],
     )
 

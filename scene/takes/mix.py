@@ -67,12 +67,17 @@ def entry_of(scene, action):
 
 
 def chosen(context, part: str):
-    """The take that a part of the face is of: the one chosen for it, else the one shown, else the first; None without takes."""
+    """The take that a part of the face is of: the one chosen for it, else the one shown, else the first; None without takes.
+
+    Beside a captured take that is shown, the mouth is of the first other one.
+    """
     entry = entry_of(context.scene, getattr(context.scene.thunder_mix, part))
     there = candidates(context)
     if entry is not None and entry in there:
         return entry
     shown = take_list.shown_take(context.scene.thunder)
+    if part == "mouth" and shown is not None and shown.kind == "CAPTURED":
+        return next((other for other in there if other.kind != "CAPTURED"), shown)
     return shown if shown is not None and shown in there else next(iter(there), None)
 
 

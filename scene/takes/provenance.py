@@ -21,6 +21,7 @@ SOURCE = "thunder_source"  # property of a take's first action: the motion and t
 SYNC = "thunder_drift"  # likewise: lip-sync of each frame, 0 … 100, 25 fps
 LOOK = "thunder_look"  # likewise: the eyes' target and their original movement
 MOUTH = "mouth_of"  # of a mix: provenance of the take whose mouth it has
+CAPTURED = "captured"  # of a captured take: the name of its file
 _ROTATIONS = ("jaw", "head", "eyes")
 
 

@@ -188,7 +188,8 @@ def score_text(entry) -> str:
 def described(entry) -> str:
     """Text of a take's tooltip in the list: origin, seed, score and changes."""
     kind = entry.bl_rna.properties["kind"].enum_items[entry.kind].description
-    lines = [f"{kind}, seed {entry.seed}" + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")]
+    source = f"seed {entry.seed}" if entry.kind != "CAPTURED" else str(provenance.about_of(entry.action).get(provenance.CAPTURED, ""))
+    lines = [f"{kind}, {source}" + (f", {time.strftime('%d %b %H:%M', time.localtime(entry.made))}" if entry.made else "")]
     if not speaks(entry):
         lines.append(entry.bl_rna.properties["role"].enum_items[entry.role].description)
     elif math.isfinite(entry.score):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import bpy
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.errors import attempt, BadSound
+from ...thunder_core.errors import attempt, BadSound, ThunderError
 from ...thunder_core.files import not_a_file
 from ...thunder_core.types import MOST_FPS
 from ...thunder_core.wav import missing_end
@@ -297,6 +297,21 @@ def add(scene, path: str, name: str, start: int):
     if compat.content_start(strip) != start:
         move(strip, start)
     return strip
+
+
+def add_voice(scene, path: str, name: str, start: int):
+    """The same of a sound that can be a voice, and let the scene play all of it in time. Raises BadSound, and then nothing was added."""
+    added = None
+    try:
+        added = add(scene, path, name, start)
+        voice = of_strip(scene, added)
+    except (ThunderError, RuntimeError) as error:
+        if added is not None:
+            remove(scene, added)
+        raise BadSound(str(error).removeprefix("Error: ").strip()) from error
+    scene.frame_end = max(scene.frame_end, int(voice.last))
+    scene.sync_mode = "AUDIO_SYNC"  # so that the sound is in sync with the lips
+    return added
 
 
 def remove(scene, strip) -> None:

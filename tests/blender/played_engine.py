@@ -55,6 +55,7 @@ class PlayedClient:
         self.folder, self.scores = str(folder), scores
         self.error, self.fails_after, self.unspoken, self.unclear = error, fails_after, unspoken, False
         self.origin, self.note = "shipped", ""  # of the weights
+        self.place = {"seconds": 0.0, "sure": 2.0, "by": "mouth"}  # where it finds captures
         self.closures, self.scored = [], 0  # what it hears of a text, and how many takes it has scored
         self.arrays, self.asked, self.requests, self.folders, self.forgotten = {}, [], [], [], []
 
@@ -81,7 +82,7 @@ class PlayedClient:
         if verb == "hello":
             return Asked([{"event": "done", "result": {"weights_origin": self.origin, "weights_note": self.note}}])
         self.asked.append((verb, args))
-        answers = {"generate": self._generate, "closures": self._closures, "score": self._score}
+        answers = {"generate": self._generate, "closures": self._closures, "score": self._score, "align": self._align}
         asked = Asked(answers[verb](**args))
         self.requests.append(asked)
         return asked
@@ -90,6 +91,11 @@ class PlayedClient:
         """Closures as `closures` has them, of any text."""
         words = [[word, seconds - 0.2, seconds + 0.2] for _, seconds, _, word in self.closures]
         return [{"event": "done", "result": {"closures": self.closures, "pauses": [], "words": words}}]
+
+    def _align(self, sound, expression, jaw, recorded=None):
+        """The place that `place` says, told by the recorded sound if there is one."""
+        by = {"by": "sound"} if recorded is not None else {}
+        return [{"event": "done", "result": {**self.place, **by, "sound_seconds": seconds_of(sound)}}]
 
     def _score(self, sound, expression, jaw, **how):
         """Each take that is scored has a point more than the one before."""

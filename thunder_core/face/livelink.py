@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ARKit curves as a table in the layout of Live Link Face: 52 blend shapes and the angles of head and eyes; numpy only."""
+"""ARKit curves as a table in the layout of Live Link Face: 52 blend shapes and the angles of head and eyes; numpy only.
+
+Tables of other programs are read too: columns in any order and case, `eyeBlink_L` for `eyeBlinkLeft`, timecodes, seconds, numbers of
+frames or none of these.
+"""
 
 import csv
 import os
@@ -33,10 +37,12 @@ _SHAPES = (
 _RATES = (24, 25, 30, 50, 60, 100, 120)  # frame rates supported for timecodes
 _TIMECODE = re.compile(r"([0-9]{1,3}):([0-9]{2}):([0-9]{2})[:;]([0-9]{1,3}(?:\.[0-9]{1,9})?)")
 _LARGEST = 2**28  # largest file that is read, bytes
-_FARTHEST = 100.0  # largest plausible value, far beyond any face or angle
+_FARTHEST = 180.0  # largest value, far beyond any face: an angle in degrees
 _LONGEST = 4 * 3600.0  # seconds
 _MOST_ROWS = int(_LONGEST * RATE)
 _LONGEST_LINE = 2**14  # letters; the app writes about 900
+_FRAMES, _SECONDS = ("frame", "framenumber", "frameindex"), ("time", "seconds", "timestamp")  # columns that count instead of a timecode
+_FARTHEST_TURN = 4.0  # radians that no head turns: angles beyond them are degrees
 _ANGLES = tuple(f"{part}{angle}" for part in ("head", "leftEye", "rightEye") for angle in ("Yaw", "Pitch", "Roll"))
 
 NAMES = (*_SHAPES, *_ANGLES)
@@ -90,46 +96,59 @@ def timecode(seconds: float, rate: float) -> str:
     return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}:{left // 1000:02d}.{left % 1000:03d}"
 
 
-def read(path: str | os.PathLike, channels: Sequence[str]) -> Motion:
+def read(path: str | os.PathLike, channels: Sequence[str], rate: float = RATE) -> Motion:
     """A recording as a motion at 25 fps whose expression columns are `channels`.
 
     The jaw's and the eyes' rotations are those of the blend shapes, the head's is that of its angles; columns that are missing are
-    still. Rows that were dropped are filled in between. Raises BadRequest with a sentence.
+    still. Rows that were dropped are filled in between.  rate: rows per second where the file has neither timecodes nor seconds. Raises
+    BadRequest with a sentence.
     """
     name = os.path.basename(path)
     try:
         if os.path.getsize(path) > _LARGEST:
             raise BadRequest(f"“{name}” is larger than {_LARGEST >> 20} MB: choose a shorter recording")
         with open_input(path, mode="r", encoding="utf-8-sig", newline="") as file:
-            heading, codes, values = _table_of(file, name)
+            heading, clock, codes, values = _table_of(file, name)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "it is no text of comma-separated values"
         raise BadRequest(f"“{name}” cannot be read ({reason}): choose a CSV file of Live Link Face") from error
     if not (np.abs(values) <= _FARTHEST).all():
         raise BadRequest(f"“{name}” holds values that are not numbers: export the recording again")
-    seconds = _seconds(codes, name)
+    seconds = _seconds(clock, codes, name, rate)
     wanted = np.arange(max(1, round(float(seconds[-1]) * FPS) + 1)) / FPS
     curves = {each: np.interp(wanted, seconds, column) for each, column in zip(heading, values.T)}
     motion = motion_of({each: curve for each, curve in curves.items() if each in _SHAPES}, channels, len(wanted))
     if not all(each in curves for each in _ANGLES[:3]):
         return motion
-    yaw, pitch, roll = (curves[each] for each in _ANGLES[:3])
-    return replace(motion, head=euler_to_rotvec(-np.stack([pitch, yaw, roll], 1), "ZXY").astype(np.float32))
+    turns = np.stack([curves[each] for each in ("headPitch", "headYaw", "headRoll")], 1)
+    if np.abs(turns).max() > _FARTHEST_TURN:
+        turns = np.radians(turns)
+    return replace(motion, head=euler_to_rotvec(-turns, "ZXY").astype(np.float32))
 
 
-def _table_of(file: TextIO, name: str) -> tuple[list[str], list[str], np.ndarray]:
-    """Names of the columns that are known, timecodes [T], values [T, columns]. Raises BadRequest, csv.Error."""
+def _plain(name: str) -> str:
+    """The name of a column without case and underscores, its side in full."""
+    name = name.strip().lower()
+    if name.endswith(("_l", "_r")):
+        name = name[:-1] + {"l": "left", "r": "right"}[name[-1]]
+    return name.replace("_", "").replace(" ", "")
+
+
+def _table_of(file: TextIO, name: str) -> tuple[list[str], str, list[str], np.ndarray]:
+    """Names of the columns that are known, that of the column of times ("" for none), times [T], values [T, columns]. Raises BadRequest,
+    csv.Error."""
     known, rows = {each.lower(): each for each in NAMES}, _rows_of(file, name)
-    heading = {each.strip().lower(): place for place, each in enumerate(next(rows, []))}
+    heading = {_plain(each): place for place, each in enumerate(next(rows, []))}
     columns = {known[each]: place for each, place in heading.items() if each in known}
-    if "timecode" not in heading or "jawOpen" not in columns:
-        raise BadRequest(f"“{name}” has no columns “Timecode” and “JawOpen”: choose a CSV file of Live Link Face")
+    if "jawOpen" not in columns:
+        raise BadRequest(f"“{name}” has no columns of ARKit, such as “JawOpen”: choose a CSV file of Live Link Face")
+    clock = next((each for each in ("timecode", *_SECONDS, *_FRAMES) if each in heading), "")
     codes: list[str] = []
     values = array("d")
     for row in rows:
         try:
             values.extend([float(row[place]) for place in columns.values()])
-            codes.append(row[heading["timecode"]])
+            codes.append(row[heading[clock]] if clock else str(len(codes)))
         except (ValueError, IndexError) as error:
             raise BadRequest(
                 f"“{name}” has a row that is not whole ({ascii(str(error))[1:-1][:60]}): export the recording again"
@@ -138,7 +157,7 @@ def _table_of(file: TextIO, name: str) -> tuple[list[str], list[str], np.ndarray
             raise BadRequest(f"“{name}” holds more than {_MOST_ROWS:,} frames: choose a shorter recording")
     if not codes:
         raise BadRequest(f"“{name}” holds no frames: record again")
-    return list(columns), codes, np.array(values).reshape(len(codes), len(columns))
+    return list(columns), clock, codes, np.array(values).reshape(len(codes), len(columns))
 
 
 def _rows_of(file: TextIO, name: str) -> Iterator[list[str]]:
@@ -151,8 +170,25 @@ def _rows_of(file: TextIO, name: str) -> Iterator[list[str]]:
             yield row
 
 
-def _seconds(codes: list[str], name: str) -> np.ndarray:
-    """Times [T] of timecodes from the first on, ascending. Raises BadRequest."""
+def _seconds(clock: str, codes: list[str], name: str, rate: float) -> np.ndarray:
+    """Times [T] from the first on, ascending, of what a column `clock` counts. Raises BadRequest."""
+    seconds = _of_timecodes(codes, name) if clock == "timecode" else _of_numbers(codes, name) / (1.0 if clock in _SECONDS else rate)
+    seconds -= seconds[0]
+    if not ((np.diff(seconds) >= 0).all() and seconds[-1] <= _LONGEST):
+        raise BadRequest(f"“{name}” has timecodes that do not follow each other: export the recording again")
+    return seconds
+
+
+def _of_numbers(codes: list[str], name: str) -> np.ndarray:
+    """Seconds or numbers of frames [T]. Raises BadRequest."""
+    try:
+        return np.array([float(code) for code in codes])
+    except ValueError as error:
+        raise BadRequest(f"“{name}” has a time that is not a number: export the recording again") from error
+
+
+def _of_timecodes(codes: list[str], name: str) -> np.ndarray:
+    """Times [T] of timecodes. Raises BadRequest."""
     parts = [_TIMECODE.fullmatch(code.strip()) for code in codes]
     if not all(parts):
         bad = codes[[part is None for part in parts].index(True)]
@@ -162,8 +198,4 @@ def _seconds(codes: list[str], name: str) -> np.ndarray:
     if rate is None:
         raise BadRequest(f"“{name}” counts more than {_RATES[-1]} frames a second: export the recording again")
     seconds = numbers @ [3600.0, 60.0, 1.0, 1.0 / rate]
-    seconds += 86400.0 * np.cumsum(np.diff(seconds, prepend=seconds[0]) < -43200)  # past midnight
-    seconds -= seconds[0]
-    if (np.diff(seconds) < 0).any() or seconds[-1] > _LONGEST:
-        raise BadRequest(f"“{name}” has timecodes that do not follow each other: export the recording again")
-    return seconds
+    return seconds + 86400.0 * np.cumsum(np.diff(seconds, prepend=seconds[0]) < -43200)  # past midnight

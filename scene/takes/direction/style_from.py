@@ -1,23 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Style From: sets a character's direction by the style read from an animation or a recording."""
 
-import os
 from collections.abc import Generator
 
-from ....thunder_core.animation import motion_file
+from ....thunder_core.animation import recording
 from ....thunder_core.animation.style_of_motion import style_of, StyleOfMotion
 from ....thunder_core.animation.timing import Clock
 from ....thunder_core.direction import Direction
 from ....thunder_core.direction_words import words
 from ....thunder_core.errors import BadRequest
-from ....thunder_core.face import livelink
-from ....thunder_core.types import FPS, Motion
+from ....thunder_core.types import FPS
 from ...animation import reading
 from ...heads import head
 from . import asking, sliders
 
 MOST_SECONDS = 120.0  # longest motion that is read; more does not improve the style
-ENDINGS = (".csv", ".npz")  # file formats of recordings
 
 
 def of_animation(rig: head.Rig, scene, first: int, last: int) -> Generator[float, None, StyleOfMotion]:
@@ -31,16 +28,9 @@ def of_animation(rig: head.Rig, scene, first: int, last: int) -> Generator[float
 
 def of_file(path: str) -> StyleOfMotion:
     """Read the style of a recording. Raises BadRequest."""
-    ending = os.path.splitext(path)[1].lower()
-    if ending not in ENDINGS:
-        raise BadRequest(f"“{os.path.basename(path)}” is no recording: choose a .csv of Live Link Face or an .npz of bake.py or Export")
     channels = head.channel_names()
-    motion: Motion
-    if ending == ".csv":
-        motion = livelink.read(path, channels)
-    else:
-        motion, channels = motion_file.read(path)
-    return style_of(motion.part(slice(0, round(MOST_SECONDS * (motion.fps or FPS)))), channels)
+    motion = recording.read(path, channels)
+    return style_of(motion.part(slice(0, round(MOST_SECONDS * FPS))), channels)
 
 
 def put(direction: sliders.ThunderDirection, read: StyleOfMotion) -> str:

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Add Lines: sound files, or those of a file of jobs, become lines of the heads, also when they are dropped in the 3D viewport."""
+
+import os
+
+import bpy
+
+from ..scene.heads import head, pointer
+from ..scene.takes import new_lines
+from ..thunder_core.batch.job_file import SOUNDS
+from ..thunder_core.errors import ThunderError
+from .base import ChoosesFile, InstantWork
+
+_MOST_SHOWN = 12  # jobs that the dialog lists
+
+
+def is_over_viewport(context) -> bool:
+    """Whether files are held over a 3D viewport."""
+    return context.area is not None and context.area.type == "VIEW_3D"
+
+
+def choose_head_under(context, event) -> None:
+    """Make the head under the pointer the one of the Thunder tab, if there is one."""
+    mesh = pointer.head_under(context, event.mouse_region_x, event.mouse_region_y)
+    if mesh is not None and mesh != head.current(context):
+        context.scene.thunder.head = mesh
+
+
+class _AddsLines(InstantWork):
+    """An operator that adds the sounds that `sounds(context)` lists as lines, and then offers to generate their takes."""
+
+    def act(self, context):
+        self.added, left_out = new_lines.add(context, self.sounds(context))
+        for sentence in left_out:
+            self.report({"WARNING"}, f"Left out: {sentence}")
+        what = f"Added “{self.added[0]}”" if len(self.added) == 1 else f"Added {len(self.added)} lines, one after the other"
+        return what if head.is_any_in(context.scene) else f"{what}: add a head that speaks, then generate takes"
+
+    def offer(self, context) -> None:
+        """Open a small menu with Generate Takes at the pointer."""
+        count, several = len(self.added), len(self.added) > 1
+        title = f"{count} Lines Added" if several else f"“{self.added[0]}” Added"
+
+        def draw(menu, context):
+            menu.layout.operator_context = "INVOKE_DEFAULT"
+            menu.layout.operator("thunder.generate_all" if several else "thunder.generate", icon="PLAY")
+
+        if head.is_any_in(context.scene):
+            context.window_manager.popup_menu(draw, title=title, icon="SPEAKER")
+
+    def done_by_hand(self, context):
+        """Add the lines and offer their takes; returns the operator's result."""
+        result = self.execute(context)
+        if "FINISHED" in result and context.window is not None:
+            self.offer(context)
+        return result
+
+
+class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
+    """Add sound files to the sequencer from the playhead on, one after the other, as lines that the heads speak in turn"""
+
+    bl_label = "Add Lines"
+
+    directory: bpy.props.StringProperty(subtype="DIR_PATH", options={"SKIP_SAVE", "HIDDEN"})
+    files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, options={"SKIP_SAVE", "HIDDEN"})
+    filter_sound: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context, event):
+        if not self.files:
+            return ChoosesFile.invoke(self, context, event)
+        choose_head_under(context, event)
+        return self.done_by_hand(context)
+
+    def sounds(self, context):
+        folder = bpy.path.abspath(self.directory)
+        paths = [os.path.join(folder, file.name) for file in self.files if file.name]
+        return new_lines.of_files(context, paths, head.current(context))
+
+
+class THUNDER_OT_open_jobs(_AddsLines, bpy.types.Operator):
+    """Show what a file of jobs of bake.py holds, and add the sounds that it names as lines from the playhead on"""
+
+    bl_label = "Open Jobs"
+
+    filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_glob: bpy.props.StringProperty(default="*.toml", options={"HIDDEN"})
+
+    def invoke(self, context, event):
+        if not self.filepath:
+            return ChoosesFile.invoke(self, context, event)
+        try:
+            jobs = new_lines.read_jobs(bpy.path.abspath(self.filepath)).jobs
+        except ThunderError as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        self.names = [f"{job.name}   {new_lines.said_of(job)}" for job in jobs]
+        title = f"{os.path.basename(self.filepath)}: {len(jobs)} Job{'s' * (len(jobs) > 1)}"
+        return context.window_manager.invoke_props_dialog(self, width=420, title=title, confirm_text="Add Lines")
+
+    def draw(self, context):
+        column = self.layout.column(align=True)
+        for name in self.names[:_MOST_SHOWN]:
+            column.label(text=name, icon="SPEAKER")
+        if len(self.names) > _MOST_SHOWN:
+            column.label(text=f"and {len(self.names) - _MOST_SHOWN} more")
+        self.layout.label(text="Their sounds become lines here. Other settings count in bake.py", icon="INFO")
+
+    def sounds(self, context):
+        return new_lines.of_jobs(context, new_lines.read_jobs(bpy.path.abspath(self.filepath)).jobs)
+
+
+class THUNDER_FH_lines(bpy.types.FileHandler):
+    bl_idname = "THUNDER_FH_lines"
+    bl_label = "Lines of Dialogue"
+    bl_import_operator = "thunder.add_lines"
+    bl_file_extensions = ";".join(sorted(SOUNDS))
+
+    @classmethod
+    def poll_drop(cls, context):
+        return is_over_viewport(context)
+
+
+class THUNDER_FH_jobs(bpy.types.FileHandler):
+    bl_idname = "THUNDER_FH_jobs"
+    bl_label = "Thunder Jobs"
+    bl_import_operator = "thunder.open_jobs"
+    bl_file_extensions = ".toml"
+
+    @classmethod
+    def poll_drop(cls, context):
+        return is_over_viewport(context)
+
+
+def _in_menu(self, context):
+    self.layout.operator("thunder.add_lines", text="Thunder Lines (Sounds)")
+    self.layout.operator("thunder.open_jobs", text="Thunder Jobs (.toml)")
+
+
+def register():
+    bpy.types.TOPBAR_MT_file_import.append(_in_menu)
+
+
+def unregister():
+    bpy.types.TOPBAR_MT_file_import.remove(_in_menu)

@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes of a captured face: a recording of Live Link Face, ARKit curves or one of our files, placed where it fits the voice, and scored."""
+
+import math
+import os
+from collections.abc import Generator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...thunder_core.animation import recording
+from ...thunder_core.animation.timing import Clock
+from ...thunder_core.client import Client, temporary_arrays
+from ...thunder_core.errors import BadSound, NoVoice, OutOfMemory
+from ...thunder_core.face.lips import opening_mm, width_mm
+from ...thunder_core.types import FPS, LISTENS, Motion
+from ..animation import display, keying
+from ..heads import head
+from ..host.jobs import stage, Step
+from ..voice import fingerprint, strip, voice_cache
+from . import take_list
+from .generation import again, ask
+from .provenance import CAPTURED
+
+SOUNDS = (".wav", ".mov", ".mp4", ".m4a", ".flac", ".mp3", ".ogg", ".aif")  # endings of a sound that was recorded with a capture
+LIKELY = 0.55  # certainty from which on a place in the voice is used
+_SAME_FRAMES = 2  # a capture as long as the voice that begins so near to its start begins with it
+_LONGEST_NAME = 40  # letters of a take's name
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a capture plays in a voice.
+
+    seconds: of the voice at which it begins, below 0: earlier.  sure: 1 and more means certain.  by: what tells it, “sound” or “mouth”; “”
+    where it was typed or is not known.
+    """
+
+    seconds: float = 0.0
+    sure: float = 0.0
+    by: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """For the animator, after the name of the take."""
+        if not self.by:
+            return f"begins {_seconds(self.seconds)} the voice"
+        if self.sure < LIKELY:
+            return "begins with the voice, because neither its sound nor its mouth tells where it belongs: move it by Offset in Shape"
+        how = "surely" if self.sure >= 1 else "probably: check it, and move it by Offset in Shape"
+        return f"begins {_seconds(self.seconds)} the voice, found by its {self.by}, {how}"
+
+
+def _seconds(seconds: float) -> str:
+    """“0.52 s into”, “0.52 s before” or “with”, for a sentence."""
+    return f"{abs(seconds):.2f} s {'into' if seconds > 0 else 'before'}" if abs(seconds) >= 0.005 else "with"
+
+
+@dataclass(frozen=True)
+class Entered:
+    """A captured take in the list.  name: of the take.  place: in its voice, None without one.  score: not a number without one.
+
+    unscored: why it has none, "" for no special reason.
+    """
+
+    name: str
+    place: Place | None
+    score: float
+    unscored: str = ""
+
+
+def sound_beside(path: str) -> str:
+    """The file of the sound, or film, that was recorded with a capture: of the same name; "" for none."""
+    stem = os.path.splitext(path)[0]
+    names = (stem + ending for low in SOUNDS for ending in (low, low.upper()))
+    return next((name for name in names if os.path.isfile(name)), "")
+
+
+def enter(
+    client: Client | None, context, path: str, rate: float, offset: float | None
+) -> Generator[Step, None, Entered]:  # fmt: skip
+    """Steps that list a capture as a take of the chosen head and voice, and show it.
+
+    client: None where no engine is installed; the take then begins with the voice and has no score.  rate: rows per second of curves
+    without times.  offset: seconds of the voice at which it begins, None to find it.  Raises ThunderError, and then nothing was changed.
+    """
+    scene, rig = context.scene, head.find(context.scene, context.object)
+    head.check_animatable(rig)
+    voice, names = strip.current(context), (scene.name, rig.mesh.name)
+    state = None if voice is None else fingerprint.of_voice(scene, voice)
+    listens = context.scene.thunder.head_role == LISTENS.upper()
+    yield Step(0.02, "Reading the capture")
+    motion, place, answer, unscored = recording.read(path, head.channel_names(), rate), None, {}, ""
+    if voice is not None:
+        place, frames = Place(offset or 0.0), _frames_of(voice)
+        if client is not None:
+            sound = yield from voice_cache.sound(client, scene, voice)
+            found = yield from _find(client, sound, motion, "" if offset is not None else sound_beside(path))
+            frames = max(1, round(found["sound_seconds"] * FPS))
+            if offset is None and not (listens and found["by"] == "mouth"):
+                place = _place(found, motion, frames)
+        motion = recording.placed(motion, -place.seconds, frames or motion.frames)
+        if client is not None and not listens:
+            answer, unscored = yield from _score(client, sound, motion)
+    scene, rig = again(*names)
+    clock = Clock.of(scene, scene.frame_current if voice is None else voice.clock.start)
+    name = os.path.splitext(os.path.basename(path))[0][:_LONGEST_NAME]
+    about = {CAPTURED: os.path.basename(path), **({"role": LISTENS} if listens else {})}
+    made = keying.Performance(
+        motion, head.channel_names(), opening_mm(motion), width_mm(motion), 0, answer.get("total", math.nan), about,
+        answer.get("per_frame"), heard=answer.get("heard", math.nan),
+    )  # fmt: skip
+    spoken = name if voice is None else voice.name
+    actions = yield from stage(keying.key(rig, made, clock, f"{spoken} · {name}"), "Keying the capture", 0.7, 0.98)
+    entry = _listed(context, scene, rig, actions, made, spoken, clock, name)
+    fingerprint.remember(actions[0], state)
+    if voice is not None and voice.strip and not listens:
+        strip.keep_speaker(scene, voice.name, rig.mesh)
+    display.show(rig, entry)
+    return Entered(entry.name, place, entry.score, unscored)
+
+
+def _listed(context, scene, rig: head.Rig, actions: list, made: keying.Performance, voice: str, clock: Clock, name: str):
+    """The entry of a keyed capture, in the unfolded batch of its head and voice."""
+    beside = [entry.batch for entry in scene.thunder.takes if entry.head == rig.mesh and entry.voice == voice and not entry.folded]
+    batch = max(beside, default=take_list.next_batch(scene))
+    entry = take_list.add_to_list(
+        scene, rig, actions, made, voice, clock, "CAPTURED", take_list.free_name(scene, name, rig.mesh, voice)
+    )  # fmt: skip
+    take_list.name_action(entry, context)
+    entry.batch = batch
+    return entry
+
+
+def _frames_of(voice: strip.Voice) -> int:
+    """Frames at 25 fps of a strip's voice; 0 of a file, whose length is not known."""
+    return 0 if voice.last is None else max(1, round((voice.last - voice.clock.start) / voice.clock.fps * FPS))
+
+
+def _place(found: dict, motion: Motion, frames: int) -> Place:
+    """The place that the engine found; the voice's beginning if that is unsure, or as good as found for a capture of its length."""
+    place = Place(found["seconds"], found["sure"], found["by"])
+    is_whole = abs(motion.frames - frames) <= _SAME_FRAMES and abs(place.seconds) * FPS <= _SAME_FRAMES
+    return Place(0.0, place.sure, place.by) if is_whole or place.sure < LIKELY else place
+
+
+def _find(client: Client, sound: str, motion: Motion, recorded: str) -> Generator[Step, None, dict]:
+    """Steps that ask the engine where a capture plays in a sound. Returns its answer."""
+    with temporary_arrays(client) as put:
+        arrays = {"expression": put(motion.expression), "jaw": put(motion.jaw)}
+        beside = {"recorded": recorded} if recorded else {}
+        return (yield from ask(client, "align", (0.05, 0.4), "Starting engine", sound=sound, **arrays, **beside))
+
+
+def _score(client: Client, sound: str, motion: Motion) -> Generator[Step, None, tuple[dict, str]]:
+    """Steps that score a motion with a sound. Returns `total`, `heard` and `per_frame` [T], and ""; or {} and why it has no score."""
+    with temporary_arrays(client) as put:
+        arrays = {"expression": put(motion.expression), "jaw": put(motion.jaw)}
+        try:
+            answer = yield from ask(client, "score", (0.4, 0.7), "Ranking by lip-sync", sound=sound, **arrays)
+        except (BadSound, NoVoice, OutOfMemory) as error:
+            return {}, str(error)
+        return answer | {"per_frame": np.load(answer["per_frame"], allow_pickle=False)}, ""

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A captured face becomes a take beside the sampled ones, where it belongs in the voice; bad files are refused with a sentence."""
+
+import math
+
+import numpy as np
+import pytest
+from performances import performance, write_wav
+from played_engine import PlayedClient
+from thunder.scene.animation import display
+from thunder.scene.engine import connection
+from thunder.scene.heads import head
+from thunder.scene.takes import captured, mix, provenance, take_list
+from thunder.scene.voice import strip
+from thunder.thunder_core import errors
+from thunder.thunder_core.animation import motion_file
+from thunder.thunder_core.face import livelink
+
+SECONDS = 3.0
+
+
+@pytest.fixture
+def line(needs_sound, stage, tmp_path, monkeypatch):
+    """A head with a line of three seconds at frame 10, and one sampled take of it, shown: (scene, rig, client)."""
+    scene, rig = stage
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: client)
+    monkeypatch.setattr(connection, "knows_styles", lambda: False)
+    noise = 0.3 * np.random.default_rng(0).standard_normal(int(16000 * SECONDS))
+    strip.add(scene, write_wav(tmp_path / "line.wav", noise), "line", 10)
+    scene.thunder.count = 1
+    import bpy
+
+    assert bpy.ops.thunder.generate() == {"FINISHED"}
+    return scene, rig, client
+
+
+def write(path, seconds=SECONDS, rate=60.0):
+    """A capture of `performance` as a .csv of Live Link Face."""
+    motion = performance(seconds=seconds).motion
+    rows = livelink.table(motion, head.channel_names())
+    at = np.arange(0, (len(rows) - 1) / 25 + 1e-9, 1 / rate)
+    rows = np.stack([np.interp(at, np.arange(len(rows)) / 25, column) for column in rows.T], 1)
+    with open(path, "w", encoding="ascii") as file:
+        livelink.write(file, rows, 12.5, rate)
+    return str(path)
+
+
+def captured_take(scene):
+    return next(entry for entry in scene.thunder.takes if entry.kind == "CAPTURED")
+
+
+def test_a_capture_is_a_take_beside_the_sampled_one(blender, line, tmp_path):
+    scene, rig, client = line
+    assert blender.ops.thunder.import_capture(filepath=write(tmp_path / "Slate_1.csv")) == {"FINISHED"}
+    entry = captured_take(scene)
+    assert (entry.name, entry.voice, entry.head, entry.role) == ("Slate_1", "line", rig.mesh, "SPEAKS")
+    assert entry.score == 51.0 and entry.heard == 41.0 and len(provenance.sync_of(entry.action)) == 75
+    assert take_list.shown_take(scene.thunder) == entry and len(take_list.listed(blender.context)) == 2
+    assert (entry.first, entry.last) == (scene.thunder.takes[0].first, scene.thunder.takes[0].last)
+    assert "Captured from a face, Slate_1.csv" in entry.tooltip
+    made = provenance.load(entry.action).motion
+    wanted = performance(seconds=SECONDS).motion
+    for part in ("expression", "jaw", "head", "eyes"):
+        assert getattr(made, part)[1:-2] == pytest.approx(getattr(wanted, part)[1:-2], abs=0.1), part  # a frame's closure is softened
+    assert np.abs(made.expression - wanted.expression)[:-2].max() < 5e-3
+
+
+def test_an_exported_take_comes_back_as_it_was(blender, line, tmp_path):
+    scene, rig, client = line
+    entry, path = scene.thunder.takes[0], str(tmp_path / "take.csv")
+    assert blender.ops.thunder.export_performance(filepath=path, form="ARKIT", frames="TAKE") == {"FINISHED"}
+    assert blender.ops.thunder.import_capture(filepath=path) == {"FINISHED"}
+    one, two = (provenance.load(each.action).motion for each in (entry, captured_take(scene)))
+    jumps = np.abs(np.diff(one.jaw, axis=0, prepend=one.jaw[:1])).max(1) > 0.02  # a closure of one frame, which no 24 a second keep
+    calm = np.flatnonzero(np.convolve(jumps, np.ones(7), "same") == 0)[:-3]
+    for part in ("expression", "jaw", "head", "eyes"):
+        assert getattr(two, part)[calm] == pytest.approx(getattr(one, part)[calm], abs=0.02), part
+
+
+def test_a_take_of_ours_comes_back_exactly(blender, line, tmp_path):
+    scene, rig, client = line
+    motion = performance(seconds=SECONDS).motion
+    np.savez(tmp_path / "take_01.npz", **motion_file.arrays(motion, head.channel_names()))
+    assert blender.ops.thunder.import_capture(filepath=str(tmp_path / "take_01.npz")) == {"FINISHED"}
+    made = provenance.load(captured_take(scene).action).motion
+    assert all(np.array_equal(getattr(made, part), getattr(motion, part)) for part in ("expression", "jaw", "head", "eyes"))
+
+
+@pytest.mark.parametrize("found, begins", [(0.8, 20), (-0.8, -20)])
+def test_it_begins_where_it_fits_the_voice(blender, line, tmp_path, found, begins):
+    scene, rig, client = line
+    client.place = {"seconds": found, "sure": 1.4, "by": "mouth"}
+    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
+    brow = head.channel_names().index("browInnerUp")
+    made, wanted = (each.expression[:, brow] for each in (provenance.load(captured_take(scene).action).motion, performance(3.0).motion))
+    first, last = max(0, -begins), min(75, 75 - begins) - 2
+    assert made[first + begins : last + begins] == pytest.approx(wanted[first:last], abs=5e-3)
+    assert abs(made[-1 if begins < 0 else 0]) < 0.01  # at rest where it has nothing
+
+
+def test_what_is_typed_counts(blender, line, tmp_path):
+    scene, rig, client = line
+    client.place = {"seconds": 0.8, "sure": 1.4, "by": "mouth"}
+    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"), begins="TYPED", offset=0.4)
+    jaw = provenance.load(captured_take(scene).action).motion.jaw[:, 0]
+    assert jaw[10 + 25] < 0.05 < jaw[10 + 22]  # the closure of 1.0 s
+
+
+def test_an_unsure_place_is_the_beginning_and_said(blender, line, tmp_path):
+    scene, rig, client = line
+    client.place = {"seconds": 0.8, "sure": 0.2, "by": "mouth"}
+    steps = captured.enter(client, blender.context, write(tmp_path / "a.csv"), 60.0, None)
+    entered = run(steps)
+    assert entered.place.seconds == 0.0 and "neither its sound nor its mouth" in entered.place.sentence
+
+
+def run(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def test_the_sound_beside_it_is_asked(blender, line, tmp_path):
+    scene, rig, client = line
+    path = write(tmp_path / "a.csv")
+    recorded = write_wav(tmp_path / "a.wav", np.zeros(8000))
+    blender.ops.thunder.import_capture(filepath=path)
+    assert next(args for verb, args in client.asked if verb == "align")["recorded"] == recorded
+
+
+def test_the_words_say_how_sure_it_is():
+    assert captured.Place(0.5, 1.2, "sound").sentence == "begins 0.50 s into the voice, found by its sound, surely"
+    assert "probably" in captured.Place(-0.5, 0.7, "mouth").sentence and "before" in captured.Place(-0.5, 0.7, "mouth").sentence
+    assert captured.Place().sentence == "begins with the voice"
+
+
+def test_without_a_voice_it_begins_at_the_playhead(blender, stage, tmp_path):
+    scene, rig = stage
+    scene.frame_set(40)
+    assert blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv")) == {"FINISHED"}
+    entry = captured_take(scene)
+    assert entry.first == 40 and math.isnan(entry.score) and entry.voice == "a"
+
+
+def test_without_an_engine_it_begins_with_the_voice(blender, line, tmp_path, monkeypatch):
+    scene, rig, client = line
+
+    def missing():
+        raise errors.NoEngine("The engine is not installed: install it")
+
+    monkeypatch.setattr(connection, "started", missing)
+    assert blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv")) == {"FINISHED"}
+    assert captured_take(scene).first == 10 and math.isnan(captured_take(scene).score)
+
+
+def test_our_mouth_with_the_actors_brows_is_one_button(blender, line, tmp_path):
+    scene, rig, client = line
+    sampled = scene.thunder.takes[0].action
+    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
+    assert mix.chosen(blender.context, "mouth").action == sampled
+    assert blender.ops.thunder.mix_takes() == {"FINISHED"}
+    made = next(entry for entry in scene.thunder.takes if entry.kind == "MIXED")
+    assert dict(made.action["thunder"]["mixed"]) == {"mouth": "Take 1", "upper_face": "a", "eyes": "a", "head": "a"}
+    assert take_list.shown_take(scene.thunder) == made
+
+
+def test_it_is_committed_like_any_take(blender, line, tmp_path):
+    scene, rig, client = line
+    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
+    assert blender.ops.thunder.commit_take() == {"FINISHED"}
+    assert display.shown_action(rig) is None and rig.keys.animation_data.action is not None
+
+
+def test_one_undo_takes_it_back(blender, line, tmp_path):
+    scene, rig, client = line
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.ed.undo_push(message="before")
+    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
+    blender.ops.ed.undo_push(message="Import Captured Face")
+    blender.ops.ed.undo()
+    assert [entry.kind for entry in blender.context.scene.thunder.takes] == ["SAMPLED"]
+    blender.ops.ed.redo()
+    assert captured_take(blender.context.scene).name == "a"
+
+
+@pytest.mark.parametrize("name, text, sentence", [
+    ("gone.csv", None, "cannot be read"),
+    ("empty.csv", "", "it is empty"),
+    ("table.csv", "a,b\n1,2\n", "has no columns of ARKit"),
+    ("nan.csv", "Timecode,JawOpen\n00:00:00:00.0,nan\n", "values that are not numbers"),
+    ("notes.txt", "notes", "is no recording: choose"),
+    ("other.npz", "no zip", "other.npz"),
+])  # fmt: skip
+def test_a_bad_file_changes_nothing(blender, line, tmp_path, name, text, sentence):
+    scene, rig, client = line
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    before = take_list.shown_take(scene.thunder).action, len(blender.data.actions)
+    with pytest.raises(RuntimeError, match=sentence):
+        blender.ops.thunder.import_capture(filepath=str(tmp_path / name))
+    assert (take_list.shown_take(scene.thunder).action, len(blender.data.actions)) == before
+
+
+def test_without_a_head_it_says_so(blender, tmp_path):
+    (tmp_path / "a.csv").write_text("Timecode,JawOpen\n00:00:00:00.0,0\n")
+    with pytest.raises(RuntimeError, match="No head is selected"):
+        blender.ops.thunder.import_capture(filepath=str(tmp_path / "a.csv"))
+
+
+def test_clearing_takes_keeps_it(blender, line, tmp_path):
+    scene, rig, client = line
+    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
+    assert take_list.why_kept(captured_take(scene)) == "captured"
