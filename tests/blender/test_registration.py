@@ -11,7 +11,7 @@ from thunder.scene.takes import edit_watch
 from thunder.scene.takes.shape import strength
 
 NAME = "bl_ext.user_default.thunder"
-MENUS = ("TOPBAR_MT_file_export", "DOPESHEET_HT_header", "SEQUENCER_HT_header")
+MENUS = ("TOPBAR_MT_file_export", "TOPBAR_MT_file_import", "DOPESHEET_HT_header", "SEQUENCER_HT_header")
 PROPERTIES = (
     ("Scene", "thunder"),
     ("Scene", "thunder_mix"),

@@ -16,7 +16,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
-from thunder.scene.takes import dialogue, generation, keep, mix, resync, take_list
+from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.committing import chosen
 from thunder.scene.takes.direction import looking
@@ -24,6 +24,7 @@ from thunder.scene.takes.sampling import Sampling
 from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
+from thunder.thunder_core.animation import motion_file
 
 pytestmark = pytest.mark.one_blender
 
@@ -93,6 +94,13 @@ def generate(blender, client):
     return generation.generate(client, strip.meant(scene, strip.named(scene, "two")), scene, rig, 2, 50, Sampling())
 
 
+def capture(blender, client):
+    """The take that is shown, as a capture."""
+    path = f"{client.folder}/capture.npz"
+    np.savez(path, **motion_file.arrays(provenance.load(shown(blender)[2].action).motion, head.channel_names()))
+    return captured.enter(client, blender.context, path, 60.0, None)
+
+
 GO_ON = {"generate": generate, "generate all": generate_all, "keep": lambda blender, client: keep.resample(client, blender.context)}
 ARE_CANCELLED = {
     "mix": lambda blender, client: jobs.stage(mix.mix(blender.context), "Mixing"),
@@ -102,6 +110,7 @@ ARE_CANCELLED = {
     "close lips": close_lips,
     "update eyes": update_eyes,
     "play all": play_all,
+    "import capture": capture,
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from thunder_core.errors import BadRequest
 from thunder_core.face import livelink
+from thunder_core.rotation import rotvec_to_matrix
 from thunder_core.types import Motion
 
 CHANNELS = ("browInnerUp", "mouthSmileLeft", "mouthPucker", "tongueTipUp")
@@ -57,6 +58,36 @@ def test_names_are_read_in_any_case_and_what_is_missing_is_still(tmp_path):
     assert read.head is None and not read.expression.any() and read.jaw[-1, 0] == pytest.approx(0.30)
 
 
+def test_tables_of_other_programs_are_read(tmp_path):
+    """Their clocks: numbers of frames, seconds, none; their names: eyeBlink_L; their angles: degrees."""
+    rows = ((0, 0.0), (1, 0.5), (2, 1.0))
+    for clock, scale in (("frame", 1), ("Frame_Number", 1), ("seconds", 0.5), ("", 0)):
+        lines = [f"{clock},jaw_open,Brow_Inner_Up,MouthSmile_L,headyaw,headpitch,headroll" if clock else "jawOpen,browInnerUp,mouthSmile_L"]
+        for frame, value in rows:
+            shapes = f"{value},{value / 2},{value / 4}"
+            lines.append(f"{frame * scale},{shapes},{20 * value},0,0" if clock else shapes)
+        (tmp_path / "a.csv").write_text("\n".join(lines))
+        read = livelink.read(tmp_path / "a.csv", CHANNELS, 2.0)
+        assert read.frames == 26, clock
+        assert read.jaw[-1, 0] == pytest.approx(0.30) and read.expression[-1] == pytest.approx([0.5, 0.25, 0.0, 0.0])
+        assert (read.head is None) == (not clock)
+        assert not clock or read.head[-1] == pytest.approx([0, -np.radians(20), 0], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "column, axis, what", [("HeadYaw", 1, "to its right"), ("HeadPitch", 0, "up"), ("HeadRoll", 2, "its left ear down")]
+)
+def test_an_angle_of_the_head_is_in_radians_and_turns_it(tmp_path, column, axis, what):
+    """Positive angles turn the head so: our axes are x to its left, y up, z out of the face, so every one of them is a negative turn."""
+    names = ("HeadYaw", "HeadPitch", "HeadRoll")
+    values = ",".join("0.25" if name == column else "0" for name in names)
+    (tmp_path / "a.csv").write_text(f"Timecode,JawOpen,{','.join(names)}\n00:00:00:00.0,0,{values}\n")
+    turn = livelink.read(tmp_path / "a.csv", CHANNELS).head[0]
+    assert turn == pytest.approx(-0.25 * np.eye(3)[axis], abs=1e-6), what
+    nose, crown = (rotvec_to_matrix(turn) @ point for point in ((0, 0, 1), (0, 1, 0)))
+    assert {"HeadYaw": nose[0] < 0, "HeadPitch": nose[1] > 0, "HeadRoll": crown[0] > 0}[column], what
+
+
 @pytest.mark.parametrize(
     "text, said",
     [
@@ -69,6 +100,10 @@ def test_names_are_read_in_any_case_and_what_is_missing_is_still(tmp_path):
         ("Timecode,JawOpen\n00:00:00:00.0,1e9\n", "not numbers"),
         ("Timecode,JawOpen\nnoon,0\n", "timecode “noon”"),
         ("Timecode,JawOpen\n00:00:00:999.0,0\n", "frames a second"),
+        ("frame,jawOpen\n1,0\nlater,0\n", "not a number"),
+        ("seconds,jawOpen\n1,0\n0.5,0\n", "do not follow"),
+        ("seconds,jawOpen\n1,0\nnan,0\n", "do not follow"),
+        ("frame,jawOpen\n0,0\n1e9,0\n", "do not follow"),
         ("Timecode,JawOpen\n00:00:02:00.0,0\n00:00:01:00.0,0\n", "do not follow"),
     ],
 )

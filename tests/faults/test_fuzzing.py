@@ -29,6 +29,7 @@ from safetensors.torch import save
 
 from thunder_core import client, worker_process
 from thunder_core.engine import worker
+from thunder_core.engine.alignment import Match
 from thunder_core.engine.speech import audio, transcript
 from thunder_core.engine.speech.features import Units
 from thunder_core.engine.speech.phones import PHONES
@@ -361,6 +362,9 @@ class Engine:
     def score(self, speech, motion, asked=None, seed=0):
         return LipSyncScore(50.0, np.zeros(motion.frames, np.float32), 50.0)
 
+    def align(self, speech, motion, recorded=None):
+        return Match(0.0, 1.0), "mouth" if recorded is None else "sound"
+
     def closures(self, speech, text):
         return [], [], []
 
@@ -399,6 +403,7 @@ REQUESTS = (
     ("generate", {"sound": "voice.wav", "takes": 1, "seed": 1, "steps": 2, "guidance": 1.0, "speech_guidance": 0.0,
                   "keep_motion": "keep.npy", "keep_mask": "keep.npy"}),
     ("score", {"sound": "voice.wav", "expression": "expression.npy", "jaw": "jaw.npy"}),
+    ("align", {"sound": "voice.wav", "expression": "expression.npy", "jaw": "jaw.npy", "recorded": "voice.wav"}),
     ("closures", {"sound": "voice.wav", "text": "mama"}),
     ("listen", {"expression": "expression.npy", "jaw": "jaw.npy", "voice": "voice.wav", "out": "out.wav"}),
 )  # fmt: skip

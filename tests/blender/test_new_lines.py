@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are dropped or imported become lines of the heads; a strip that the animator adds is offered; bad files change nothing."""
+
+import bpy
+import numpy as np
+import pytest
+from performances import write_wav
+from played_engine import PlayedClient
+from thunder.operators import add_lines
+from thunder.panels import strip_offer
+from thunder.scene.engine import connection
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes import dialogue, new_lines
+from thunder.scene.voice import strip
+
+pytestmark = pytest.mark.usefixtures("needs_sound")
+
+
+@pytest.fixture
+def sounds(tmp_path):
+    """Files of one second: names of those that are made."""
+
+    def make(*names):
+        for number, name in enumerate(names):
+            write_wav(tmp_path / name, 0.3 * np.random.default_rng(number).standard_normal(16000))
+        return {"directory": str(tmp_path), "files": [{"name": name} for name in names]}
+
+    return make
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch):
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: client)
+    monkeypatch.setattr(connection, "knows_styles", lambda: False)
+    return client
+
+
+def spans(scene):
+    return {each.name: compat.strip_span(each) for each in strip.sound_strips(scene)}
+
+
+def test_a_sound_becomes_the_line_of_the_chosen_head_at_the_playhead(blender, stage, sounds, client):
+    scene, rig = stage
+    scene.frame_set(33)
+    assert blender.ops.thunder.add_lines(**sounds("hello.wav")) == {"FINISHED"}
+    assert spans(scene) == {"hello": (33, 57)}
+    assert strip.find(blender.context).name == "hello" and dialogue.speaker_of(scene, "hello") == rig.mesh
+    assert scene.sync_mode == "AUDIO_SYNC" and not scene.thunder.takes  # it never starts by itself
+    scene.thunder.count = 1
+    assert blender.ops.thunder.generate() == {"FINISHED"} and scene.thunder.takes[0].voice == "hello"
+
+
+def test_it_takes_a_free_channel(blender, stage, sounds):
+    scene, rig = stage
+    scene.frame_set(33)
+    for _ in range(2):
+        blender.ops.thunder.add_lines(**sounds("hello.wav"))
+    assert [each.channel for each in strip.sound_strips(scene)] == [1, 2]
+    assert set(spans(scene).values()) == {(33, 57)}
+
+
+def test_several_sounds_become_a_dialogue_of_the_heads_in_turn(blender, stage, sounds):
+    scene, rig = stage
+    blender.ops.thunder.add_head()
+    one, two = head.in_scene(scene)
+    scene.thunder.head = two
+    assert blender.ops.thunder.add_lines(**sounds("a.wav", "b.wav", "c.wav")) == {"FINISHED"}
+    assert spans(scene) == {"a": (1, 25), "b": (25, 49), "c": (49, 73)}
+    assert [dialogue.speaker_of(scene, name) for name in "abc"] == [two, one, two]
+    assert scene.thunder.head == two and scene.thunder.voice in ("", "a") and strip.find(blender.context).name == "a"
+    assert [line.strip for line in dialogue.wanting(scene)] == ["a", "b", "c"]
+
+
+def test_what_is_no_sound_is_left_out_and_said(blender, stage, sounds, tmp_path, capfd):
+    scene, rig = stage
+    files = sounds("a.wav")
+    (tmp_path / "bad.wav").write_text("no sound")
+    files["files"] += [{"name": "bad.wav"}, {"name": "gone.wav"}]
+    assert blender.ops.thunder.add_lines(**files) == {"FINISHED"}
+    assert list(spans(scene)) == ["a"]
+    said = capfd.readouterr().out
+    assert "Left out: " in said and "bad" in said and "gone.wav" in said
+
+
+@pytest.mark.parametrize("names, sentence", [(("bad.wav",), "bad"), (("gone.wav",), "gone.wav"), ((), "No sound file was chosen")])
+def test_nothing_changes_where_no_sound_can_be_used(blender, stage, tmp_path, names, sentence):
+    scene, rig = stage
+    (tmp_path / "bad.wav").write_text("no sound")
+    sounds = len(blender.data.sounds)
+    with pytest.raises(RuntimeError, match=sentence):
+        blender.ops.thunder.add_lines(directory=str(tmp_path), files=[{"name": name} for name in names])
+    assert not spans(scene) and len(blender.data.sounds) == sounds and not scene.thunder.cast
+
+
+def test_without_a_head_the_sound_waits_for_one(blender, sounds):
+    scene = blender.context.scene
+    assert blender.ops.thunder.add_lines(**sounds("a.wav")) == {"FINISHED"}
+    blender.ops.thunder.add_head()
+    assert strip.find(blender.context).name == "a" and dialogue.speaker_of(scene, "a") == head.in_scene(scene)[0]
+
+
+# ---- jobs
+
+
+def write_jobs(tmp_path, text):
+    (tmp_path / "jobs.toml").write_text(text)
+    return str(tmp_path / "jobs.toml")
+
+
+def test_jobs_become_lines_of_the_heads_that_they_name(blender, stage, sounds, tmp_path):
+    scene, rig = stage
+    blender.ops.thunder.add_head()
+    one, two = head.in_scene(scene)
+    scene.thunder.head = one
+    sounds("a.wav", "b.wav")
+    jobs = f'[jobs.first]\naudio = "a.wav"\nhead = "{two.name}"\n[jobs.second]\naudio = "b.wav"\n[jobs.idle]\nseconds = 4\n'
+    assert blender.ops.thunder.open_jobs(filepath=write_jobs(tmp_path, jobs)) == {"FINISHED"}
+    assert spans(scene) == {"first": (1, 25), "second": (25, 49)}
+    assert [dialogue.speaker_of(scene, name) for name in ("first", "second")] == [two, one]
+    read = new_lines.read_jobs(str(tmp_path / "jobs.toml")).jobs
+    assert [new_lines.said_of(job) for job in read] == ["a.wav", "b.wav", "4 s idle"]
+
+
+@pytest.mark.parametrize("text, sentence", [
+    ("[jobs.a]\nseconds = 3\n", "name no sound files"),
+    ("[jobs.a]\n", "has no voice"),
+    ("jobs = [", "jobs.toml"),
+])  # fmt: skip
+def test_a_file_of_jobs_that_gives_no_line_is_refused(blender, stage, tmp_path, text, sentence):
+    with pytest.raises(RuntimeError, match=sentence):
+        blender.ops.thunder.open_jobs(filepath=write_jobs(tmp_path, text))
+    with pytest.raises(RuntimeError, match="choose another file"):
+        blender.ops.thunder.open_jobs(filepath=str(tmp_path / "gone.toml"))
+    assert not spans(stage[0])
+
+
+# ---- a strip that the animator adds
+
+
+def test_a_strip_that_comes_into_the_sequencer_is_offered_once(blender, stage, sounds, client, tmp_path):
+    scene, rig = stage
+    sounds("old.wav", "new.wav")
+    strip.add(scene, str(tmp_path / "old.wav"), "old", 1)
+    assert new_lines.newest(blender.context) == ""  # it was there before
+    strip.add(scene, str(tmp_path / "new.wav"), "new", 40)
+    assert new_lines.newest(blender.context) == "new" == new_lines.newest(blender.context)
+    scene.thunder.count = 1
+    assert blender.ops.thunder.generate(strip="new") == {"FINISHED"}
+    assert [(entry.voice, entry.head) for entry in scene.thunder.takes] == [("new", rig.mesh)]
+    assert new_lines.newest(blender.context) == ""
+
+
+def test_it_is_offered_no_more_when_nobody_speaks_it(blender, stage, sounds, tmp_path):
+    scene, rig = stage
+    sounds("music.wav")
+    new_lines.newest(blender.context)
+    strip.add(scene, str(tmp_path / "music.wav"), "music", 1)
+    blender.ops.thunder.cast_strip(strip="music", speaker="NO_SPEAKER")
+    assert new_lines.newest(blender.context) == ""
+
+
+def test_lines_that_were_dropped_on_a_head_are_not_offered_again(blender, stage, sounds):
+    new_lines.newest(blender.context)
+    blender.ops.thunder.add_lines(**sounds("a.wav"))
+    assert new_lines.newest(blender.context) == ""
+
+
+def test_undo_takes_the_offer_back_and_redo_brings_it(blender, stage, sounds, tmp_path):
+    blender.context.preferences.edit.use_global_undo = True
+    sounds("a.wav")
+    new_lines.newest(blender.context)
+    blender.ops.ed.undo_push(message="before")
+    strip.add(blender.context.scene, str(tmp_path / "a.wav"), "a", 1)
+    blender.ops.ed.undo_push(message="Add Sound Strip")
+    assert new_lines.newest(blender.context) == "a"
+    blender.ops.ed.undo()
+    assert new_lines.newest(blender.context) == ""
+    blender.ops.ed.redo()
+    assert new_lines.newest(blender.context) == "a"
+
+
+def test_a_strip_is_given_to_the_chosen_head(blender, stage, sounds, client, tmp_path):
+    scene, rig = stage
+    blender.ops.thunder.add_head()
+    one, two = head.in_scene(scene)
+    sounds("a.wav")
+    strip.add(scene, str(tmp_path / "a.wav"), "a", 1)
+    scene.thunder.count, scene.thunder.head = 1, two
+    blender.ops.thunder.generate(strip="a")
+    assert scene.thunder.takes[0].head == two and dialogue.speaker_of(scene, "a") == two
+    with pytest.raises(RuntimeError, match="no longer in the sequencer"):
+        blender.ops.thunder.generate(strip="gone")
+
+
+def test_the_header_has_the_offer(blender, stage, sounds, tmp_path):
+    from types import SimpleNamespace
+
+    made = []
+
+    class Layout:
+        def row(self, align):
+            return self
+
+        def operator(self, name, **how):
+            made.append((name, SimpleNamespace()))
+            return made[-1][1]
+
+    sounds("a.wav")
+    strip_offer.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
+    assert not made
+    strip.add(stage[0], str(tmp_path / "a.wav"), "a", 1)
+    strip_offer.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
+    assert [(name, vars(given)) for name, given in made] == [
+        ("thunder.generate", {"strip": "a"}),
+        ("thunder.cast_strip", {"strip": "a", "speaker": "NO_SPEAKER"}),
+    ]
+
+
+# ---- what Blender calls when files are held over an editor
+
+
+def test_files_are_taken_over_the_viewport_alone(blender):
+    from types import SimpleNamespace
+
+    handlers = [getattr(bpy.types, name) for name in ("THUNDER_FH_lines", "THUNDER_FH_captures", "THUNDER_FH_jobs")]
+    for handler in handlers:
+        assert handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="VIEW_3D")))
+        assert not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="SEQUENCE_EDITOR")))
+        assert not handler.poll_drop(SimpleNamespace(area=None))
+        assert handler.bl_import_operator.partition(".")[2] in dir(bpy.ops.thunder)
+    assert not add_lines.is_over_viewport(blender.context)
+    endings = ";".join(handler.bl_file_extensions for handler in handlers).split(";")
+    assert {".wav", ".mp3", ".flac", ".csv", ".npz", ".toml"} <= set(endings) and len(endings) == len(set(endings))
