@@ -104,7 +104,7 @@ class THUNDER_OT_open_jobs(_AddsLines, bpy.types.Operator):
             column.label(text=name, icon="SPEAKER")
         if len(self.names) > _MOST_SHOWN:
             column.label(text=f"and {len(self.names) - _MOST_SHOWN} more")
-        self.layout.label(text="Their sounds become lines here. Other settings count in bake.py", icon="INFO")
+        self.layout.label(text="Adds their sounds as lines. Moods and other settings are for bake.py", icon="INFO")
 
     def sounds(self, context):
         return new_lines.of_jobs(context, new_lines.read_jobs(bpy.path.abspath(self.filepath)).jobs)

@@ -417,11 +417,15 @@ class Engine:
             match = match_sound(self._samples(recorded), self._samples(speech))
             if match.sure >= LIKELY:
                 return match, "sound"
+        seen = np.stack(opening_and_width(self.scorer.lips(motion)), 1)
+        return match_mouth(seen, self.expected_mouth(speech)), "mouth"
+
+    def expected_mouth(self, speech: Speech) -> np.ndarray:
+        """Opening and width [T, 2] of the mouth that a sound lets expect; only their courses count."""
         voice = self.analyse(speech)
         opening, width = opening_and_width(self.scorer.expected_lips(voice, [Direction().vector()])[0])
         opening, by_map = ((curve - curve.mean()) / (curve.std() + 1e-6) for curve in (opening, voice.opening))
-        seen = opening_and_width(self.scorer.lips(motion))
-        return match_mouth(np.stack(seen, 1), np.stack([opening + by_map, width], 1)), "mouth"
+        return np.stack([opening + by_map, width], 1)
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the same length."""

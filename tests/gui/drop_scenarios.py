@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files dropped in a window: a sound on a head, a capture, several sounds, jobs; and a strip that comes into the sequencer."""
+
+import os
+import time
+
+import bpy
+import numpy as np
+from bpy_extras import view3d_utils
+from scenarios import only_open, PATIENCE, SAMPLE
+from thunder.scene.heads import head
+from thunder.scene.host.session import session
+from thunder.scene.takes import dialogue, take_list
+from thunder.scene.voice import strip
+
+
+def place_of(hand, mesh):
+    """Where a head's face is in the window, pixels."""
+    region = next(region for region in hand.viewport.regions if region.type == "WINDOW")
+    middle = sum((mesh.matrix_world @ vertex.co for vertex in mesh.data.vertices), start=mesh.location * 0) / len(mesh.data.vertices)
+    point = view3d_utils.location_3d_to_region_2d(region, hand.viewport.spaces.active.region_3d, middle)
+    return region.x + round(point.x), region.y + round(point.y)
+
+
+def drop(hand, x, y, *paths):
+    """Steps that drop files at a place of the viewport, as Blender does when it is given them by the desktop."""
+    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+    yield 0.3
+    files = [{"name": os.path.basename(path)} for path in paths]
+    with hand.context():
+        bpy.ops.wm.drop_import_file("INVOKE_DEFAULT", directory=os.path.dirname(paths[0]), files=files)
+    yield 1.5
+
+
+def until_idle(hand):
+    """Steps that wait until no work is under way."""
+    end = time.monotonic() + PATIENCE
+    while session.job is not None:
+        assert time.monotonic() < end, f"still at {session.job.step}"
+        yield 0.2
+    yield 0.5
+
+
+def two_heads(hand):
+    """Two heads, seen from the front, and an empty sequencer."""
+    with hand.context():
+        bpy.ops.object.select_all(action="SELECT")
+        bpy.ops.object.delete()
+        for _ in range(2):
+            assert bpy.ops.thunder.add_head() == {"FINISHED"}
+        bpy.ops.object.select_all(action="SELECT")
+        bpy.ops.view3d.view_axis(type="FRONT")
+        bpy.ops.view3d.view_selected()
+        bpy.ops.object.select_all(action="DESELECT")
+    scene = hand.window.scene
+    scene.render.fps, scene.thunder.count = 25, 2
+    scene.frame_set(30)
+    yield from hand.open_tab("Thunder")
+    return head.in_scene(scene)
+
+
+def drops(hand):
+    """A sound is dropped on the second head, takes are generated from the menu that opens, a capture is dropped on the same head."""
+    only_open("takes")
+    one, two = yield from two_heads(hand)
+    scene = hand.window.scene
+    scene.thunder.head = one
+    x, y = place_of(hand, two)
+    yield from drop(hand, x, y, SAMPLE)
+    hand.photograph("dropped")
+    hand.seen["line"] = [(each.name, dialogue.speaker_of(scene, each.name) == two) for each in strip.sound_strips(scene)]
+    hand.seen["started"], hand.seen["chosen"] = session.job is not None, scene.thunder.head == two
+    hand.window.event_simulate(type="RET", value="PRESS", x=x, y=y)
+    hand.window.event_simulate(type="RET", value="RELEASE", x=x, y=y)
+    yield 1.0
+    hand.seen["takes_from_menu"] = session.job is not None or bool(scene.thunder.takes)
+    yield from until_idle(hand)
+    path = os.path.join(hand.folder, "Slate_4.csv")
+    with hand.context():
+        bpy.ops.thunder.export_performance(filepath=path, form="ARKIT", frames="TAKE")
+    with open(path) as file:
+        lines = file.readlines()
+    with open(path, "w") as file:
+        file.writelines([lines[0], *lines[31:]])  # half a second later
+    yield from drop(hand, x, y, path)
+    yield from until_idle(hand)
+    made = take_list.shown_take(scene.thunder)
+    hand.seen["capture"] = [made.name, made.kind, made.score, made.head == two]
+    yield from hand.settle()
+    hand.photograph("captured")
+
+
+def drops_several(hand):
+    """Two sounds and a file of jobs are dropped beside the heads."""
+    only_open("main", "dialogue")
+    yield from two_heads(hand)
+    scene = hand.window.scene
+    region = next(region for region in hand.viewport.regions if region.type == "WINDOW")
+    x, y = region.x + 300, region.y + region.height - 200
+    paths = [os.path.join(hand.folder, f"{name}.wav") for name in ("anna", "ben")]
+    for path in paths:
+        with open(SAMPLE, "rb") as source, open(path, "wb") as copy:
+            copy.write(source.read())
+    yield from drop(hand, x, y, *paths)
+    hand.photograph("several")
+    hand.seen["lines"] = [(line.strip, line.speaker.name) for line in dialogue.lines(scene)]
+    hand.press("ESC")
+    yield 0.5
+    jobs = os.path.join(hand.folder, "night.toml")
+    with open(jobs, "w") as file:
+        file.write(f'[defaults]\ntakes = 4\n[jobs.intro]\naudio = "{paths[0]}"\n[jobs.outro]\naudio = "{paths[1]}"\nmood = "warm"\n')
+    yield from drop(hand, x, y, jobs)
+    hand.photograph("jobs")
+    hand.press("RET")
+    yield 1.0
+    hand.seen["with_jobs"] = len(strip.sound_strips(scene))
+
+
+def offers(hand):
+    """A sound comes into the sequencer by Blender's own means: its header offers takes of it."""
+    only_open("main")
+    one, two = yield from two_heads(hand)
+    scene = hand.window.scene
+    scene.thunder.head = two
+    area = next(area for area in hand.window.screen.areas if area.type not in ("VIEW_3D", "PROPERTIES", "OUTLINER"))
+    area.ui_type = "SEQUENCE_EDITOR"
+    if hasattr(hand.window.workspace, "sequencer_scene"):  # since 5.0
+        hand.window.workspace.sequencer_scene = scene
+    yield 1.0
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=hand.window, area=area, region=region):
+        bpy.ops.sequencer.sound_strip_add("EXEC_DEFAULT", filepath=SAMPLE, frame_start=1, channel=1)
+    yield 1.0
+    hand.photograph("offered")
+    header = next(region for region in area.regions if region.type == "HEADER")
+    pixels = hand.photograph("header")
+    hand.seen["header"] = float(np.ptp(pixels[hand.window.height - header.y - header.height : hand.window.height - header.y].sum(axis=2)))
+    with bpy.context.temp_override(window=hand.window, area=area, region=header):
+        bpy.ops.thunder.generate("INVOKE_DEFAULT", strip=strip.sound_strips(scene)[0].name)
+    yield 1.0
+    yield from until_idle(hand)
+    hand.seen["takes"] = [entry.head == two for entry in scene.thunder.takes]
+    hand.photograph("taken")

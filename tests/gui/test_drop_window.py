@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are dropped on a head or beside it, in a real window."""
+
+
+def test_a_sound_dropped_on_a_head_becomes_its_line_and_a_capture_its_take(windowed):
+    seen = windowed.act("drop_scenarios.drops")
+    assert seen["line"] == [["sample", True]] and seen["chosen"] and not seen["started"]
+    assert seen["takes_from_menu"]
+    name, kind, score, is_its_own = seen["capture"]
+    assert (name, kind, is_its_own) == ("Slate_4", "CAPTURED", True) and score > 60  # it was cut half a second: out of sync it has 8
+
+
+def test_several_sounds_become_a_dialogue_and_jobs_show_what_they_hold(windowed):
+    seen = windowed.act("drop_scenarios.drops_several")
+    assert [name for name, _ in seen["lines"]] == ["anna", "ben"] and len({speaker for _, speaker in seen["lines"]}) == 2
+    assert seen["with_jobs"] == 4
+
+
+def test_a_strip_that_comes_into_the_sequencer_is_offered(windowed):
+    seen = windowed.act("drop_scenarios.offers")
+    assert seen["takes"] == [True, True]
