@@ -38,6 +38,8 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
         name="Rows per Second", default=60.0, min=1.0, max=240.0, description="Frame rate of curves without timecodes or seconds"
     )
 
+    at_pointer: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+
     @classmethod
     def why_not(cls, context):
         return ""  # a file that is dropped is answered with a sentence, which a greyed button could not say
@@ -46,13 +48,14 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
         if not self.filepath:
             self.in_browser = True
             return ChoosesFile.invoke(self, context, event)
-        choose_head_under(context, event)
+        if self.at_pointer:
+            choose_head_under(context, event)
         return self._refused() or super().invoke(context, event)
 
     def execute(self, context):
         if getattr(self, "in_browser", False) and not bpy.app.background:  # the browser calls this: go on in slices
             given = {name: getattr(self, name) for name in ("filepath", "begins", "offset", "rate")}
-            bpy.ops.thunder.import_capture("INVOKE_DEFAULT", **given)
+            bpy.ops.thunder.import_capture("INVOKE_DEFAULT", at_pointer=False, **given)
             return {"CANCELLED"}  # the other one is the undo step
         return self._refused() or super().execute(context)
 

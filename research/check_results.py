@@ -68,6 +68,7 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "moods_takes": (*_TAKES, *_TEACHER),
     "moods_teacher": _TEACHER,
     "mutations_*": ("thunder_core/", "tests/"),
+    "offsets": (*_SCORE, "thunder_core/engine/alignment.py"),
     "paper_clips*": _PAPER,
     "peaks": (*_TAKES, *_TEACHER),
     "pictures": ("research/train/", "thunder_core/networks/systems/denoisers.py"),

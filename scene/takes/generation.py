@@ -116,7 +116,7 @@ def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, l
     """
     name, made, state = f"“{entry.name}”", provenance.load(entry.action), fingerprint.of_take(entry)
     if entry.kind != "SAMPLED":
-        raise BadRequest(f"{name} is {entry.kind.lower()}: choose the take that it was made from")
+        raise BadRequest(f"{name} is {entry.kind.lower()}: choose a sampled take")
     if made is None or state is None:
         raise BadRequest(f"{name} does not say how it was sampled: generate takes again")
     if fingerprint.change(scene, entry) is not None:

@@ -167,6 +167,28 @@ def test_our_mouth_with_the_actors_brows_is_one_button(blender, line, tmp_path):
     assert take_list.shown_take(scene.thunder) == made
 
 
+def test_its_brows_are_kept_while_our_mouth_is_sampled(blender, line, tmp_path):
+    scene, rig, client = line
+    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
+    before = provenance.load(captured_take(scene).action).motion
+    scene.thunder_keep.upper_face, scene.thunder_keep.count = True, 1
+    assert blender.ops.thunder.resample_rest() == {"FINISHED"}
+    made = provenance.load(next(entry for entry in scene.thunder.takes if entry.kind == "RESAMPLED").action).motion
+    brow = head.channel_names().index("browInnerUp")
+    assert np.array_equal(made.expression[:, brow], before.expression[:, brow])
+
+
+def test_a_listeners_capture_has_no_score(blender, line, tmp_path):
+    scene, rig, client = line
+    blender.ops.thunder.add_head()
+    scene.thunder.head, scene.thunder.voice, scene.thunder.head_role = head.in_scene(scene)[1], "line", "LISTENS"
+    client.place = {"seconds": 0.8, "sure": 1.4, "by": "mouth"}
+    blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))
+    entry = captured_take(scene)
+    assert entry.role == "LISTENS" and math.isnan(entry.score) and entry.first == 10
+    assert provenance.load(entry.action).motion.jaw[25, 0] < 0.1  # where it was: a mouth that listens tells no place
+
+
 def test_it_is_committed_like_any_take(blender, line, tmp_path):
     scene, rig, client = line
     blender.ops.thunder.import_capture(filepath=write(tmp_path / "a.csv"))

@@ -88,6 +88,28 @@ def drops(hand):
     hand.seen["capture"] = [made.name, made.kind, made.score, made.head == two]
     yield from hand.settle()
     hand.photograph("captured")
+    yield from choose_in_browser(hand, path)
+    hand.seen["chosen_in_browser"] = [entry.name for entry in scene.thunder.takes if entry.kind == "CAPTURED"]
+    with hand.context():
+        bpy.ops.ed.undo()
+    hand.seen["undone"] = [entry.name for entry in hand.window.scene.thunder.takes if entry.kind == "CAPTURED"]
+
+
+def choose_in_browser(hand, path):
+    """Steps that import a capture from the file browser."""
+    with hand.context():
+        bpy.ops.thunder.import_capture("INVOKE_DEFAULT")
+    yield 1.5
+    windows = bpy.context.window_manager.windows
+    window, area = next((window, area) for window in windows for area in window.screen.areas if area.type == "FILE_BROWSER")
+    hand.photograph("browser")
+    parameters = area.spaces.active.params
+    parameters.directory, parameters.filename = os.path.dirname(path).encode(), os.path.basename(path)
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    with bpy.context.temp_override(window=window, area=area, region=region):
+        bpy.ops.file.execute()
+    yield 1.0
+    yield from until_idle(hand)
 
 
 def drops_several(hand):
@@ -129,7 +151,7 @@ def offers(hand):
     yield 1.0
     region = next(region for region in area.regions if region.type == "WINDOW")
     with bpy.context.temp_override(window=hand.window, area=area, region=region):
-        bpy.ops.sequencer.sound_strip_add("EXEC_DEFAULT", filepath=SAMPLE, frame_start=1, channel=1)
+        bpy.ops.sequencer.sound_strip_add("EXEC_DEFAULT", filepath=SAMPLE, frame_start=1, channel=1, move_strips=False)
     yield 1.0
     hand.photograph("offered")
     header = next(region for region in area.regions if region.type == "HEADER")

@@ -48,6 +48,7 @@ BENCHES = {
     "listeners": "--data {data} --takes 1 --results {out}/x.txt",
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
     "moods": f"{OF_CORPUS} --learn 2",
+    "offsets": "--data {data} --cuts 1 --results {out}/x.txt",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results {out} --docs {out}/x.md",
     "peaks": "--cache {cache} --data {data} --voices 1 --takes 1 --recordings 1 --results {out}/x.txt",
     "pictures": "{runs}/paper/seed1/media2face --cache {cache} --frames 20 --results {out}/x.json",
