@@ -48,13 +48,6 @@ class _AddsLines(InstantWork):
         if head.is_any_in(context.scene):
             context.window_manager.popup_menu(draw, title=title, icon="SPEAKER")
 
-    def done_by_hand(self, context):
-        """Add the lines and offer their takes; returns the operator's result."""
-        result = self.execute(context)
-        if "FINISHED" in result and context.window is not None:
-            self.offer(context)
-        return result
-
 
 class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
     """Add sound files to the sequencer from the playhead on, one after the other, as lines that the heads speak in turn"""
@@ -70,7 +63,10 @@ class THUNDER_OT_add_lines(_AddsLines, bpy.types.Operator):
         if not self.files:
             return ChoosesFile.invoke(self, context, event)
         choose_head_under(context, event)
-        return self.done_by_hand(context)
+        result = self.execute(context)
+        if "FINISHED" in result and context.window is not None:
+            self.offer(context)
+        return result
 
     def sounds(self, context):
         folder = bpy.path.abspath(self.directory)

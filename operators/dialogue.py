@@ -36,6 +36,10 @@ class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
     speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers, description="Head that speaks the strip")
 
+    @classmethod
+    def description(cls, context, properties):
+        return f"Nobody here speaks this strip. {_NO_SPEAKER[2]}" if properties.speaker == _NO_SPEAKER[0] else cls.__doc__
+
     def act(self, context):
         speaker = None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
         dialogue.cast(context.scene, self.strip, speaker)

@@ -72,8 +72,10 @@ def drops(hand):
     hand.seen["started"], hand.seen["chosen"] = session.job is not None, scene.thunder.head == two
     hand.window.event_simulate(type="RET", value="PRESS", x=x, y=y)
     hand.window.event_simulate(type="RET", value="RELEASE", x=x, y=y)
-    yield 1.0
-    hand.seen["takes_from_menu"] = session.job is not None or bool(scene.thunder.takes)
+    end = time.monotonic() + PATIENCE
+    while session.job is None and not scene.thunder.takes:
+        assert time.monotonic() < end, "the menu started nothing"
+        yield 0.1
     yield from until_idle(hand)
     path = os.path.join(hand.folder, "Slate_4.csv")
     with hand.context():
