@@ -29,6 +29,7 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
             ("FOUND", "By Sound", "Where its own sound fits the voice, or else its mouth. A sound beside it has the same name"),
             ("TYPED", "At Offset", "So many seconds after the beginning of the voice"),
         ],
+        options={"SKIP_SAVE"},  # what is dropped next is looked for again
         description="How its place in the voice is found",
     )
     offset: bpy.props.FloatProperty(
@@ -38,25 +39,17 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
         name="Rows per Second", default=60.0, min=1.0, max=240.0, description="Frame rate of curves without timecodes or seconds"
     )
 
-    at_pointer: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
-
     @classmethod
     def why_not(cls, context):
         return ""  # a file that is dropped is answered with a sentence, which a greyed button could not say
 
     def invoke(self, context, event):
         if not self.filepath:
-            self.in_browser = True
             return ChoosesFile.invoke(self, context, event)
-        if self.at_pointer:
-            choose_head_under(context, event)
+        choose_head_under(context, event)
         return self._refused() or super().invoke(context, event)
 
     def execute(self, context):
-        if getattr(self, "in_browser", False) and not bpy.app.background:  # the browser calls this: go on in slices
-            given = {name: getattr(self, name) for name in ("filepath", "begins", "offset", "rate")}
-            bpy.ops.thunder.import_capture("INVOKE_DEFAULT", at_pointer=False, **given)
-            return {"CANCELLED"}  # the other one is the undo step
         return self._refused() or super().execute(context)
 
     def _refused(self):

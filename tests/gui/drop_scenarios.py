@@ -108,9 +108,13 @@ def choose_in_browser(hand, path):
     parameters = area.spaces.active.params
     parameters.directory, parameters.filename = os.path.dirname(path).encode(), os.path.basename(path)
     region = next(region for region in area.regions if region.type == "WINDOW")
-    with bpy.context.temp_override(window=window, area=area, region=region):
-        bpy.ops.file.execute()
-    yield 1.0
+    x, y = region.x + region.width // 2, region.y + region.height // 4
+    yield 0.5
+    window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+    yield 0.5
+    window.event_simulate(type="RET", value="PRESS", x=x, y=y)
+    window.event_simulate(type="RET", value="RELEASE", x=x, y=y)
+    yield 3.0
     yield from until_idle(hand)
 
 
