@@ -59,7 +59,7 @@ class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
 
 
 class THUNDER_OT_animate_emotion(NeedsShownTake, InstantWork, bpy.types.Operator):
-    """Animate the emotion's strength with a curve, starting with a key at each end of the take"""
+    """Animate the emotion's strength with a curve that grows over the take"""
 
     bl_label = "Animate Strength"
 

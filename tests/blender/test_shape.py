@@ -235,6 +235,7 @@ def test_an_emotions_strength_is_a_curve_of_the_take(blender, stage):
     entry.action.thunder_shape.emotion = "ANGER"
     blender.ops.thunder.animate_emotion()
     curve = strength.strength_curve(rig, entry)
+    assert [point.co[1] for point in curve.keyframe_points] == [0.0, pytest.approx(entry.action.thunder_shape.strength)]
     # As an animator keys it: on the property itself.
     for frame, value in ((1, 0.0), (48, 0.0), (72, 1.0), (97, 1.0)):
         rig.targets[0].thunder_emotion = value

@@ -38,7 +38,7 @@ def strength_curve(rig: head.Rig, entry):
 
 
 def animate_strength(rig: head.Rig, entry) -> None:
-    """Give a take's emotion a curve over time: one key at either end, as strong as it is now."""
+    """Give a take's emotion a curve over time: it grows from nothing at the first frame to its strength at the last."""
     if strength_curve(rig, entry) is not None:
         return
     action, slot = display.part_of(display.actions_of(entry), rig, 0)
@@ -47,7 +47,7 @@ def animate_strength(rig: head.Rig, entry) -> None:
     strength = entry.action.thunder_shape.strength
     curve = compat.new_curve(compat.curves_in(action, rig.targets[0], slot), STRENGTH, 0, "Thunder Emotion")
     ends = np.array([entry.first, entry.last], np.float64)
-    fcurves.write(curve, keyframes.on_every_frame(ends, np.full(2, strength)))
+    fcurves.write(curve, keyframes.on_every_frame(ends, np.array([0.0, strength])))
     setattr(rig.targets[0], STRENGTH, strength)
 
 
