@@ -7,7 +7,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.takes import generation, resync, take_list, transcript
+from ..scene.takes import dialogue, generation, resync, take_list, transcript
 from ..scene.takes.direction import asking
 from ..scene.takes.first_seed import is_sampled, unused_seed
 from ..scene.takes.sampling import role_of, Sampling
@@ -42,13 +42,21 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
 
     bl_label = "Generate Takes"
 
+    of_strip: bpy.props.StringProperty(
+        name="Strip", options={"SKIP_SAVE"}, description="Sound strip that its speaker is to speak. Leave empty to use the chosen voice"
+    )
+
     @classmethod
     def description(cls, context, properties):
+        if properties.of_strip:
+            return "Generate takes of this strip on the head that speaks it, ranked by Lip-Sync"
         rig, no_head = attempt(head.find, context.scene, context.object)
         return attempt(strip.find, context)[1] or no_head or attempt(head.check_animatable, rig)[1] or cls.__doc__
 
     def begin(self, context):
         settings = context.scene.thunder
+        if self.of_strip:
+            dialogue.speak(context, self.of_strip)
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)

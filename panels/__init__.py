@@ -4,6 +4,6 @@
 
 def modules() -> tuple:
     """The modules with panels, in the order in which the sidebar shows them."""
-    from . import character, dialogue, direction, export, listen, preferences, shown_take, sidebar, takes
+    from . import character, dialogue, direction, export, listen, manual, menus, preferences, sequencer, shown_take, sidebar, takes
 
-    return preferences, sidebar, direction, dialogue, takes, shown_take, listen, character, export
+    return preferences, sidebar, direction, dialogue, takes, shown_take, listen, character, export, sequencer, menus, manual

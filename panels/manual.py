@@ -17,7 +17,7 @@ SECTIONS = {
     "heads#linked-characters": "make_editable",
     "heads#the-bundled-head": "add_head",
     "heads#the-table": "*_mapping *_rule learn_channel use_objects swap_sides ThunderRow ThunderObject ThunderScene.table* "
-    "ThunderScene.preview* ThunderScene.balance ThunderScene.show_losses",
+    "ThunderScene.preview* ThunderScene.balance",
     "directing#listening": "ThunderScene.role",
     "directing#style-from-a-performance": "style_from_* ThunderScene.style_action",
     "directing#look-at": "update_eyes ThunderDirection.look* ThunderDirection.head_follows",
@@ -26,7 +26,7 @@ SECTIONS = {
     "directing#what-to-ask-for": "*_direction ThunderDirection",
     "shape#shape": "*_shape *_closure *_emotion ThunderShape *.thunder_emotion",
     "shape#mix": "choose_part *_cut mix_takes ThunderMix ThunderCut",
-    "shape#keep-and-resample": "*_frames resample_rest ThunderKeep ThunderKeepRange",
+    "shape#keep-part": "*_frames resample_rest ThunderKeep ThunderKeepRange",
     "shape#transcript": "*_transcript correct_closures ThunderTranscript",
     "listen#the-score": "jump_to_drift ThunderScene.live_score",
     "listen#listen": "listen original ThunderScene.listen_*",
