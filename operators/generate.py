@@ -42,27 +42,27 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
 
     bl_label = "Generate Takes"
 
-    of_strip: bpy.props.StringProperty(
-        name="Strip", options={"SKIP_SAVE"}, description="Sound strip that its speaker is to speak. Leave empty to use the chosen voice"
+    strip: bpy.props.StringProperty(
+        name="Strip", options={"SKIP_SAVE"}, description="Sound strip to make the voice first; empty for the chosen one"
     )
 
     @classmethod
     def description(cls, context, properties):
-        if properties.of_strip:
+        if properties.strip:
             return "Generate takes of this strip on the head that speaks it, ranked by Lip-Sync"
         rig, no_head = attempt(head.find, context.scene, context.object)
         return attempt(strip.find, context)[1] or no_head or attempt(head.check_animatable, rig)[1] or cls.__doc__
 
     def begin(self, context):
         settings = context.scene.thunder
-        if self.of_strip:
-            dialogue.speak(context, self.of_strip)
+        if self.strip:
+            dialogue.speak(context, self.strip)
         voice = strip.find(context)
         rig = head.find(context.scene, context.object)
         head.check_animatable(rig)
         client = connection.started()
         self.takes, self.asked, self.voice, self.warning = [], settings.count, voice.name, strip.warning(voice)
-        self.strip = voice.strip
+        self.strip_name, self.strip_scene = voice.strip, voice.scene
         sampling = replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
         sampling = asking.directed(sampling, rig.owner, voice)
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
@@ -91,9 +91,9 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:
             self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
-        if self.strip and strip.named(context.scene, self.strip) is None:
-            gone = f"The strip “{self.strip}” is gone: it was deleted, or its adding undone, while takes arrived. Choose its sound again"
-            self.report({"WARNING"}, gone)
+        if self.strip_name and strip.named(bpy.data.scenes.get(self.strip_scene), self.strip_name) is None:
+            gone = f"The strip “{self.strip_name}” is gone: it was deleted, or its adding undone, while takes arrived"
+            self.report({"WARNING"}, f"{gone}. Choose its sound again")
 
 
 _RESYNCED = {

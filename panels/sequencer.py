@@ -65,7 +65,7 @@ class THUNDER_PT_strip(bpy.types.Panel):
 
     def _generate(self, layout, sound):
         if session.job is None:
-            big_button(layout, "thunder.generate", icon="PLAY").of_strip = sound.name
+            big_button(layout, "thunder.generate", icon="PLAY").strip = sound.name
             return
         row = layout.row(align=True)
         row.scale_y = 1.2

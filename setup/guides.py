@@ -54,8 +54,8 @@ def adapt(tokens: list[Token], folder: Path) -> list[str]:
     for token, following in zip(tokens, [*tokens[1:], *tokens[-1:]]):
         if token.type == "heading_open":
             words = "".join(child.content for child in following.children or ())
-            token.attrs["id"] = anchor_of(words)
-            anchors.append(token.attrs["id"])
+            anchors.append(anchor_of(words))
+            token.attrs["id"] = anchors[-1]
         elif token.type == "link_open" and (address := of_page(str(token.attrs["href"]))):
             token.attrs["href"] = address
         elif token.type == "link_open":

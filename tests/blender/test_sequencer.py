@@ -40,7 +40,7 @@ def shot(needs_sound, blender, tmp_path, monkeypatch):
 def test_a_strip_gets_takes_of_its_own_speaker_whatever_is_chosen(blender, shot):
     scene, heads = shot
     scene.thunder.source = "FILE"
-    assert blender.ops.thunder.generate(of_strip="second") == {"FINISHED"}
+    assert blender.ops.thunder.generate(strip="second") == {"FINISHED"}
     assert {(entry.voice, entry.head) for entry in scene.thunder.takes} == {("second", heads[1])}
     assert scene.thunder.head == heads[1] and scene.thunder.source == "STRIP"
     assert scene.sequence_editor.active_strip.name == "second"
@@ -57,7 +57,7 @@ def test_a_strip_that_nobody_can_speak_changes_nothing(blender, shot, name, sent
     scene, heads = shot
     dialogue.cast(scene, "second", None)
     scene.thunder.source = "FILE"
-    for operator in (lambda: blender.ops.thunder.generate(of_strip=name), lambda: blender.ops.thunder.go_to_strip(strip=name)):
+    for operator in (lambda: blender.ops.thunder.generate(strip=name), lambda: blender.ops.thunder.go_to_strip(strip=name)):
         with pytest.raises(RuntimeError, match=sentence):
             operator()
     assert scene.thunder.source == "FILE" and scene.thunder.head == heads[0] and not scene.thunder.takes
@@ -83,7 +83,7 @@ def test_only_a_sound_of_the_animators_is_shown(blender, shot):
 
 
 @pytest.mark.skipif("sequencer_scene" not in bpy.types.WorkSpace.bl_rna.properties, reason="the sequencer shows the active scene")
-def test_the_heads_of_a_silent_scene_speak_the_sequencers(blender, needs_sound, tmp_path, monkeypatch):
+def test_the_heads_of_a_silent_scene_speak_the_sequencers(blender, needs_sound, tmp_path, monkeypatch, capsys):
     client = PlayedClient(tmp_path)
     monkeypatch.setattr(connection, "client", lambda: client)
     blender.ops.thunder.add_head()
@@ -93,9 +93,10 @@ def test_the_heads_of_a_silent_scene_speak_the_sequencers(blender, needs_sound, 
     scene.thunder.count = 1
     with blender.context.temp_override(sequencer_scene=edit):
         assert compat.sequencer_scene(blender.context) == strip.scene_of_strips(blender.context) == edit
-        assert blender.ops.thunder.generate(of_strip="line") == {"FINISHED"}
+        assert blender.ops.thunder.generate(strip="line") == {"FINISHED"}
         assert blender.ops.thunder.go_to_strip(strip="line") == {"FINISHED"}
     assert [entry.voice for entry in scene.thunder.takes] == ["line"] and scene.frame_current == 11
+    assert "is gone" not in capsys.readouterr().out
 
 
 def test_the_pie_offers_to_regenerate_the_rest_where_something_is_kept(blender):

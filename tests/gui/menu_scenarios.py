@@ -44,7 +44,7 @@ def in_the_sequencer(hand):
     hand.photograph("no_takes")
     region = next(region for region in area.regions if region.type == "UI")
     with bpy.context.temp_override(window=hand.window, area=area, region=region):
-        assert button(bpy.ops.thunder.generate, of_strip="dialogue") == ["RUNNING_MODAL"]
+        assert button(bpy.ops.thunder.generate, strip="dialogue") == ["RUNNING_MODAL"]
     yield 0.5
     hand.photograph("working")
     yield from done()
