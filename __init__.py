@@ -15,8 +15,9 @@ import bpy  # noqa: F401
 def _modules() -> tuple:
     """Every module that adds something to Blender, in the order in which Blender must learn of them."""
     from . import operators, panels, scene
+    from .cli import command
 
-    return (*scene.modules(), *operators.modules(), *panels.modules())
+    return (*scene.modules(), *operators.modules(), *panels.modules(), command)
 
 
 def _leave():

@@ -129,9 +129,10 @@ _OF_MANY: dict[str, dict[str, Any]] = {  # with --jobs alone
 }
 
 
-def options(arguments: list[str]) -> argparse.Namespace:
-    """The command line's options; ends the process with code 2 if one is wrong."""
-    parser = Parser(prog="bake.py", description=__doc__.partition("\n")[0])
+def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespace:
+    """The command line's options; ends the process with code 2 if one is wrong. command: how the command is called."""
+    parser = Parser(prog=command, description=__doc__.partition("\n")[0])
+    parser.set_defaults(command=command)
     add_options(parser.add_mutually_exclusive_group(required=True), _VOICES)
     add_options(parser, OPTIONS)
     directing.add_options(parser)
@@ -199,20 +200,20 @@ def bake(
     voice = choose_voice(scene, sound, chosen.strip, chosen.start)
     if not given:
         hashes |= hashes_of([strip.file_of(voice)])
-    warnings = warn("bake.py", strip.warning(voice))
+    warnings = warn(chosen.command, strip.warning(voice))
     rig = choose_head(scene, chosen.head, chosen.strip)
     head.check_animatable(rig)
-    warnings += warn("bake.py", rig.warning)
+    warnings += warn(chosen.command, rig.warning)
     client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
     engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
     if engine["weights_origin"] == "changed":  # the user's own weights
-        warnings += warn("bake.py", engine["weights_note"])
+        warnings += warn(chosen.command, engine["weights_note"])
     seed = first_seed(scene, rig.mesh, voice) if chosen.seed is None else chosen.seed
 
     def noticed(step: jobs.Step) -> None:
         is_settled = bool(words) and step.note == generation.unclear(voice.name)
         if step.note and not chosen.seconds and not is_settled:  # without a sound nobody is meant to speak
-            warnings.extend(warn("bake.py", step.note))
+            warnings.extend(warn(chosen.command, step.note))
         tell(replace(step, fraction=wanted.share_of_takes * step.fraction))
 
     performances = jobs.run_through("Baking", generation.generate(client, voice, scene, rig, chosen.takes, seed, sampling), noticed)
@@ -221,7 +222,7 @@ def bake(
         steps = transcripts.correct(client, scene, rig, voice, words, performances)
         performances, corrected, unsaid = jobs.run_through("Closing lips", steps, tell)
         for sentence in unsaid:
-            warnings += warn("bake.py", sentence)
+            warnings += warn(chosen.command, sentence)
     explained = []
     if chosen.explain is not None:
         best = generation.explain(client, scene, scene.thunder.takes[0], chosen.explain)
@@ -343,6 +344,8 @@ def check_engine(engine: str | None, weights: str | None) -> None:
 
 def open_file(path: str | None) -> None:
     """Open the file that is named, or an empty one where Blender has none open. Raises BadRequest."""
+    if bpy.context.window is None:  # of `blender FILE -c …`: exporters need one, which a file brings that is opened now
+        path = path or bpy.data.filepath
     if path:
         if problem := files.not_a_file(path):
             raise BadRequest(f"{problem}: name another with --blend")

@@ -40,7 +40,12 @@ def main() -> None:
     if own_arguments() == ["--baker"]:
         run("bake.py", lambda _: None, baker.serve)
     else:
-        run("bake.py", bake.options, lambda chosen: bake_all(chosen) if chosen.jobs else bake.bake(chosen))
+        run("bake.py", bake.options, start)
+
+
+def start(chosen: argparse.Namespace) -> int | dict:
+    """Bake once or many times, as the options say; returns the exit code, or the report of one bake. Raises ThunderError."""
+    return bake_all(chosen) if chosen.jobs else bake.bake(chosen)
 
 
 def bake_all(chosen: argparse.Namespace) -> int:

@@ -151,19 +151,8 @@ def quiet():
 
 
 def run(name: str, options, action) -> None:
-    """Run `action(options)` as a command: exits with 0, or with another code and one sentence on stderr.
-
-    Where the action returns a number, that is the code."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # do not fail on a terminal that cannot show “ or ä
-
-    def stoppable(chosen):
-        with interruptible():
-            return action(chosen)
-
-    code = exit_code(name, options, stoppable)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    """Run `action(options)` as a command, and exit with its code."""
+    code = exit_code(name, options, action)
     if not bpy.app.binary_path:
         # As a Python module Blender frees its panels after Python's shutdown, which has crashed: the exit code would be lost.
         remove_blender_session(bpy.app.tempdir, bpy.context.preferences.filepaths.temporary_directory)
@@ -214,17 +203,22 @@ def _on_signals(handler) -> None:
             signal.signal(number, handler)
 
 
-def exit_code(name: str, options, action) -> int:
-    """Run a command as `run` does; returns the code to exit with."""
+def exit_code(name: str, options, action, arguments: list[str] | None = None) -> int:
+    """Run `action(options)` as a command with these arguments, else its own. Returns 0, or another code after one sentence on stderr.
+
+    Where the action returns a number, that is the code."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # do not fail on a terminal that cannot show “ or ä
     try:
-        chosen = options(own_arguments())
+        chosen = options(own_arguments() if arguments is None else arguments)
     except SystemExit as end:  # argparse has printed the error
         return end.code
     package = sys.modules[PACKAGE]
     if PACKAGE == STANDALONE:
         package.register()
     try:
-        value = action(chosen)
+        with interruptible():
+            value = action(chosen)
         return value if isinstance(value, int) else 0
     except ThunderError as error:
         say(f"{name}: {error}", sys.stderr)
@@ -238,4 +232,6 @@ def exit_code(name: str, options, action) -> int:
             package.unregister()
         else:
             connection.stop()
+        sys.stdout.flush()
+        sys.stderr.flush()
     return 1

@@ -5,6 +5,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
+from ..scene.host import compat
 from ..scene.takes import dialogue
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
@@ -43,6 +44,18 @@ class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
     def act(self, context):
         speaker = None if self.speaker == _NO_SPEAKER[0] else context.scene.objects.get(self.speaker)
         dialogue.cast(context.scene, self.strip, speaker)
+
+
+class THUNDER_OT_go_to_strip(InstantWork, bpy.types.Operator):
+    """Make this strip the voice and its speaker the head, and go to the strip's first frame"""
+
+    bl_label = "Go To Strip"
+
+    strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
+
+    def act(self, context):
+        dialogue.speak(context, self.strip)
+        context.scene.frame_set(compat.strip_span(strip.named(strip.scene_of_strips(context), self.strip))[0])
 
 
 def _listeners(self, context):

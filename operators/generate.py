@@ -48,6 +48,8 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
 
     @classmethod
     def description(cls, context, properties):
+        if properties.strip:
+            return "Generate takes of this strip on the head that speaks it, ranked by Lip-Sync"
         rig, no_head = attempt(head.find, context.scene, context.object)
         return attempt(strip.find, context)[1] or no_head or attempt(head.check_animatable, rig)[1] or cls.__doc__
 
@@ -60,7 +62,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         head.check_animatable(rig)
         client = client or connection.started()
         self.takes, self.asked, self.voice, self.warning = [], settings.count, voice.name, strip.warning(voice)
-        self.strip_name = voice.strip
+        self.strip_name, self.strip_scene = voice.strip, voice.scene
         sampling = replace(Sampling.of(settings), listening=settings.head_role == "LISTENS")
         sampling = asking.directed(sampling, rig.owner, voice)
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
@@ -89,7 +91,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
             transcript.ensure(context.scene, self.voice)  # the panel has the field for it
         if self.again:
             self.report({"INFO"}, "These takes were there already: unlock the seed for new ones")
-        if self.strip_name and strip.named(context.scene, self.strip_name) is None:
+        if self.strip_name and strip.named(bpy.data.scenes.get(self.strip_scene), self.strip_name) is None:
             gone = f"The strip “{self.strip_name}” is gone: it was deleted, or its adding undone, while takes arrived"
             self.report({"WARNING"}, f"{gone}. Choose its sound again")
 

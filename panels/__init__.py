@@ -4,6 +4,34 @@
 
 def modules() -> tuple:
     """The modules with panels, in the order in which the sidebar shows them."""
-    from . import character, dialogue, direction, export, listen, preferences, shown_take, sidebar, strip_offer, takes
+    from . import (
+        character,
+        dialogue,
+        direction,
+        export,
+        listen,
+        manual,
+        menus,
+        preferences,
+        sequencer,
+        shown_take,
+        sidebar,
+        strip_offer,
+        takes,
+    )
 
-    return preferences, sidebar, direction, dialogue, takes, shown_take, listen, character, export, strip_offer
+    return (
+        preferences,
+        sidebar,
+        direction,
+        dialogue,
+        takes,
+        shown_take,
+        listen,
+        character,
+        export,
+        sequencer,
+        menus,
+        strip_offer,
+        manual,
+    )

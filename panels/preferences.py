@@ -8,6 +8,7 @@ import bpy
 from ..operators import install_engine
 from ..scene.engine import connection, install
 from ..scene.host.session import session
+from . import manual
 from .tab import in_lines, props
 
 KEYMAP = "Screen"  # keymap that reaches every editor which does not use the keys itself
@@ -16,6 +17,7 @@ KEYS = (  # operator, key, properties; none is used by Blender in the editors wh
     ("thunder.select_take", "UP_ARROW", {"step": -1}, "Previous Take"),
     ("thunder.flip_take", "X", {}, "A/B Flip"),
     ("thunder.star_take", "Y", {}, "Star"),
+    ("wm.call_menu_pie", "U", {"name": "THUNDER_MT_pie"}, "Pie Menu"),
 )
 _ours: list = []
 
@@ -110,7 +112,9 @@ def _draw_engine(layout, context, preferences) -> None:
         _own(box, context, preferences)
     if install.installing.running is None:
         _running(box)
-    box.operator("thunder.report_problem", icon="HELP")
+    row = box.row()
+    row.operator("wm.url_open", text="Guides", icon="URL").url = manual.guides() + manual.address("scenes#the-engine")
+    row.operator("thunder.report_problem", icon="HELP")
 
 
 def _installing(box, running) -> None:

@@ -71,6 +71,12 @@ def engine(lists: tuple[str, ...]) -> Path:
     raise Missing(f"The engine needs Python {' or '.join(ENGINE_PYTHONS)}: install one of them, or pyenv install 3.11")
 
 
+def guides() -> Path:
+    """The environment that makes pages of the guides; returns its Python."""
+    locks = [LOCKS / "guides.txt"]
+    return environment("guides", sys.executable, locks, "what makes pages of the guides: 8 MB to download, 20 MB on disk")
+
+
 def blender(version: str | None) -> Path:
     """The environment that holds Blender `version` as a module; returns its Python."""
     if version is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 LISTS = Path(__file__).resolve().parent.parent / "requirements"
 PLATFORMS = ("x86_64-unknown-linux-gnu", "x86_64-pc-windows-msvc", "aarch64-apple-darwin")
-ORDER = ("engine", "card", "waveform", "develop", "flame", "test", "cluster")  # a later list is constrained by the earlier ones
+ORDER = ("engine", "card", "waveform", "develop", "flame", "test", "cluster", "guides")  # a later list is constrained by the earlier ones
 # triton (0.6 GB) compiles models for graphics cards by torch.compile, which the engine never uses; cuSOLVER (0.2 GB) is loaded when
 # torch.linalg is used on such a card, which nothing here does. The packages required by smplx, torch and numpy, are the engine's.
 _LEFT_OUT = ["--no-emit-package", "triton", "--no-emit-package", "nvidia-cusolver"]

@@ -19,6 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import environment
 import vendor
 from environment import ask, blender, Missing, ROOT, say
 
@@ -40,6 +41,7 @@ def build(out: Path, tool: list[str], platform: str, python: str) -> Path:
     with tempfile.TemporaryDirectory(dir=ROOT / "out", prefix="stage-") as temporary:
         stage = Path(temporary) / name
         copy_code(stage)
+        make_guides(stage / "guide")
         vendor.fetch(platform, python, stage / "vendor")
         (stage / MANIFEST).unlink()
         (stage / MANIFEST).write_text(manifest(platform, python), encoding="utf-8")
@@ -77,6 +79,12 @@ def copy_code(stage: Path) -> None:
         return {name for name in names if name.startswith(".") or name in made}
 
     shutil.copytree(ROOT, stage, ignore=left_out, copy_function=_link)
+
+
+def make_guides(folder: Path) -> None:
+    """Make pages of the guides in a folder (guides.py). Raises Missing."""
+    command = [str(environment.guides()), str(ROOT / "setup" / "guides.py"), str(folder)]
+    environment.run(command, "The guides could not be made: look at the error above")
 
 
 def _link(source: str, target: str) -> None:

@@ -57,8 +57,8 @@ def text(context, names: bool = False) -> str:
     places = _places()
     clean = (lambda words: words) if names else lambda words: redacted(words, places)
     parts = [
-        ("Versions", _versions()),
-        ("Engine", _engine()),
+        ("Versions", versions()),
+        ("Engine", engine()),
         ("Scene", _scene(context)),
         ("Settings Changed From Their Defaults", _settings(context)),
         ("Last Error", _error(clean)),
@@ -71,7 +71,7 @@ def text(context, names: bool = False) -> str:
 # ---- sections
 
 
-def _versions() -> str:
+def versions() -> str:
     """Versions of the add-on, Blender and the system."""
     with open(os.path.join(ROOT, "blender_manifest.toml"), "rb") as file:
         version = tomllib.load(file)["version"]
@@ -97,7 +97,7 @@ def _graphics() -> str:
         return "not known"
 
 
-def _engine() -> str:
+def engine() -> str:
     """State and versions of the engine."""
     state = install.state()
     exists, python = connection.current_python()

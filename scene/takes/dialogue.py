@@ -146,6 +146,19 @@ def select(context, name: str) -> None:
         settings.voice = name
 
 
+def speak(context, name: str) -> None:
+    """Make a strip the voice and who speaks it the head, as `select`. Raises ThunderError if nobody does, or it cannot be heard."""
+    scene = strip.scene_of_strips(context)
+    sound = strip.named(scene, name)
+    if sound is None:
+        raise BadSound(f"The strip “{name}” is no longer in the sequencer: choose another")
+    if speaker_of(context.scene, name) is None:
+        raise BadHead(f"Nobody speaks “{name}”: choose a speaker, or add a head")
+    strip.meant(scene, sound)
+    context.scene.thunder.source = "STRIP"
+    select(context, name)
+
+
 def let_listen(scene, name: str, listener: bpy.types.Object) -> None:
     """Make a strip the voice, and a head that listens to it the one that takes are generated for."""
     settings = scene.thunder

@@ -64,6 +64,12 @@ def ranges_of(scene) -> list[tuple[int, int]]:
     return kept_ranges
 
 
+def is_any(scene) -> bool:
+    """Whether a part of the face, frames or selected keys are kept."""
+    keep = scene.thunder_keep
+    return keep.selected or bool(ranges_of(scene)) or any(getattr(keep, part) for part in PARTS)
+
+
 def add_range(scene, first: int, last: int):
     """Keep more frames; ranges that overlap or touch become one."""
     ranges = scene.thunder_keep.ranges

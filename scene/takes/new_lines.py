@@ -98,12 +98,10 @@ def _stem(path: str) -> str:
 def choose(context, name: str) -> None:
     """Make a strip the voice of its speaker, or of the chosen head if it has none. Raises ThunderError."""
     scene = context.scene
-    if strip.named(scene, name) is None:  # it is in another scene's sequencer, or gone: who uses the voice tells
-        scene.thunder.voice = name
-        return
-    if dialogue.speaker_of(scene, name) is None:
+    is_there = strip.named(strip.scene_of_strips(context), name) is not None
+    if is_there and dialogue.speaker_of(scene, name) is None and not dialogue.is_silent(scene, name):
         dialogue.cast(scene, name, head.find(scene, head.active_object(context)).mesh)
-    dialogue.select(context, name)
+    dialogue.speak(context, name)
 
 
 _seen = session.add(

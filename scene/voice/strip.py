@@ -44,6 +44,11 @@ def sound_strips(scene) -> list:
     return sorted(result, key=lambda strip: (compat.strip_span(strip)[0], strip.channel))
 
 
+def scene_of_strips(context):
+    """The scene whose sound strips may be the voice: the active one, else that of the sequencer."""
+    return context.scene if sound_strips(context.scene) else compat.sequencer_scene(context)
+
+
 def find(context) -> Voice:
     """The voice chosen for the current head, else the active sound strip, or the only one.
 
@@ -52,9 +57,7 @@ def find(context) -> Voice:
     settings = context.scene.thunder
     if settings.source == "FILE":
         return of_file(context.scene, settings.sound_file)
-    scene = context.scene
-    if not sound_strips(scene):
-        scene = compat.sequencer_scene(context)
+    scene = scene_of_strips(context)
     strips, own_strips = sound_strips(scene), []
     chosen = settings.voice
     if settings.head_role == "LISTENS":

@@ -46,6 +46,9 @@ NEEDED = {
     "weights/encoder.onnx",
     "weights/m2s.safetensors",
     "weights/denoiser.safetensors",
+    "guide/takes.html",
+    "guide/takes.the-list.html",
+    "guide/panel.webp",
     "assets/sample.wav",
 }
 UNWANTED = {"tests", "research", "docs", "setup", "out", "cache", "runs", "Makefile", "pyproject.toml", "demo.py"}

@@ -6,12 +6,15 @@ import threading
 
 import addon_utils
 import pytest
+from thunder.cli import command
 from thunder.scene.review import live_score
 from thunder.scene.takes import edit_watch
 from thunder.scene.takes.shape import strength
 
 NAME = "bl_ext.user_default.thunder"
-MENUS = ("TOPBAR_MT_file_export", "TOPBAR_MT_file_import", "DOPESHEET_HT_header", "SEQUENCER_HT_header")
+MENUS = (
+    "TOPBAR_MT_file_export", "TOPBAR_MT_file_import", "DOPESHEET_HT_header", "SEQUENCER_HT_header", "VIEW3D_MT_armature_add",
+)  # fmt: skip
 PROPERTIES = (
     ("Scene", "thunder"),
     ("Scene", "thunder_mix"),
@@ -38,6 +41,8 @@ def left_of_ours(blender):
         f"menu {name}: {each.__module__}" for name in MENUS for each in getattr(blender.types, name).draw._draw_funcs if is_ours(each)
     ]
     result += [f"property {owner}.{name}" for owner, name in PROPERTIES if hasattr(getattr(blender.types, owner), name)]
+    result += [f"manual {each.__module__}" for each in blender.utils._manual_map if is_ours(each)]
+    result += [f"command {each.__module__}" for each in (command.main,) if command._registered]
     result += [f"class {name}" for name in dir(blender.types) if "THUNDER_" in name]
     result += [
         f"timer {each.__module__}.{name}"
@@ -77,6 +82,9 @@ def test_all_of_it_is_there_again(disabled):
         "handler depsgraph_update_post",
         "handler load_post",
         "menu TOPBAR_MT_file_export",
+        "menu VIEW3D_MT_armature_add",
+        "manual",
+        "command",
         "property Scene.thunder_mix",
         "class THUNDER_PT_main",
     ):

@@ -44,6 +44,13 @@ class RealBlender:
             "TMPDIR": str(self.temporary),
         }
 
+    def link_extension(self):
+        """Put the extension where this Blender looks for the user's; to be enabled."""
+        place = self.resources / "extensions" / "user_default" / "thunder"
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.symlink_to(ROOT, target_is_directory=True)
+
     def left_behind(self):
         """Names of what our own processes left in the temporary folder."""
         return [path.name for path in self.temporary.iterdir() if path.name.startswith("thunder")]
@@ -88,10 +95,7 @@ class RealBlender:
         """
         environment = self.environment() | {"SCREEN_SIZE": "x".join(map(str, size))}
         if package is None:
-            place = self.resources / "extensions" / "user_default"
-            place.mkdir(parents=True, exist_ok=True)
-            if not (place / "thunder").exists():
-                (place / "thunder").symlink_to(ROOT, target_is_directory=True)
+            self.link_extension()
         else:
             del environment["THUNDER_PYTHON"]  # the package brings its own engine
             environment |= {"THUNDER_PACKAGE": str(package), "BLENDER_USER_RESOURCES": str(self.scratch / f"new_{scenario}")}

@@ -72,6 +72,26 @@ def test_ctrl_c_stops_a_bake(real_blender):
     assert real_blender.left_behind() == []
 
 
+def test_commands_of_blender_bake_and_inform_with_exit_codes(real_blender):
+    enable = "import addon_utils; addon_utils.enable('bl_ext.user_default.thunder')"
+    real_blender.link_extension()
+    out = real_blender.scratch / "by_command"
+
+    def command(*words):
+        return real_blender.run("--python-expr", enable, "-c", "thunder", *words, timeout=300)
+
+    done = command("bake", "--audio", SAMPLE, "--takes", 1, "--steps", 5, "--out", out)
+    assert done.returncode == 0 and "1 take in" in done.stdout, done.stdout
+    told = command("info", out / "sample.blend")
+    assert told.returncode == 0 and "44 of 44 channels, 1 take" in told.stdout and "Running: yes, on cpu" in told.stdout, told.stdout
+    options = ("--strip", "sample", "--takes", 1, "--steps", 5, "--outputs", "blend,glb", "--out", out / "again")
+    opened = real_blender.run(out / "sample.blend", "--python-expr", enable, "-c", "thunder", "bake", *options, timeout=300)
+    assert opened.returncode == 0 and (out / "again" / "take_01.glb").is_file(), opened.stdout
+    assert command("bake", "--audio", out / "none.wav", "--out", out).returncode == 1
+    assert command("bake", "--pitch", 3).returncode == 2
+    assert real_blender.left_behind() == []
+
+
 def test_a_strip_is_spoken_in_the_background_too(real_blender):
     code = (
         "import bpy, addon_utils, json\n"
@@ -85,9 +105,7 @@ def test_a_strip_is_spoken_in_the_background_too(real_blender):
         "assert bpy.ops.thunder.generate() == {'FINISHED'}\n"
         "print('TAKES', json.dumps([[t.seed, t.score] for t in scene.thunder.takes]))\n"
     )
-    place = real_blender.resources / "extensions" / "user_default"
-    place.mkdir(parents=True, exist_ok=True)
-    (place / "thunder").symlink_to(ROOT, target_is_directory=True)
+    real_blender.link_extension()
     done = real_blender.run("--python-exit-code", 9, "--python-expr", code, timeout=300)
     assert done.returncode == 0, done.stdout
     line = next(line for line in done.stdout.splitlines() if line.startswith("TAKES "))

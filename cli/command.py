@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`blender -c thunder …`: what bake.py does, in a Blender that has the extension, and `info`."""
+
+import sys
+
+import bpy
+
+NAME = "blender -c thunder"
+HELP = f"""usage: {NAME} COMMAND …
+
+bake …            bake takes of one voice, with the options of bake.py
+jobs PATH …       bake many: a job file (.toml), a folder of sound files, or the dialogue of a .blend
+explain FRAME …   bake, and say what made the best take do what it does at a scene frame
+info [FILE]       versions, the engine with its device and weights, and the heads of a .blend
+
+{NAME} COMMAND --help lists the options of a command."""
+_BAKES = {"bake": [], "jobs": ["--jobs"], "explain": ["--explain"]}  # command → the option of bake.py that its first word belongs to
+_registered: list = []
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command that the first argument names with the others; returns the exit code."""
+    from . import bake, batch, info, script  # only now: every start of Blender registers the command
+
+    name, given = (arguments or ["--help"])[0], arguments[1:]
+    command = f"{NAME} {name}"
+    if name == "info":
+        return script.exit_code(command, lambda words: info.options(words, command), info.show, given)
+    if name in _BAKES:
+        words = given if given[:1] in (["-h"], ["--help"]) else [*_BAKES[name], *given]
+        return script.exit_code(command, lambda words: bake.options(words, command), batch.start, words)
+    if name in ("-h", "--help"):
+        script.say(HELP)
+        return 0
+    script.say(f"{NAME}: “{name}” is no command: use bake, jobs, explain or info", sys.stderr)
+    return 2
+
+
+def register():
+    _registered.append(bpy.utils.register_cli_command("thunder", main))
+
+
+def unregister():
+    while _registered:
+        bpy.utils.unregister_cli_command(_registered.pop())

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Thunder in the sequencer's sidebar: who speaks the chosen strip, its takes, and a button that generates some."""
+
+import bpy
+
+from ..scene.heads import head
+from ..scene.host import compat
+from ..scene.host.session import session
+from ..scene.takes import dialogue, take_list
+from ..scene.takes.commit.committing import committed_to
+from ..scene.voice import strip
+from .tab import big_button, grey, wrapped_label
+
+MOST_SHOWN = 8  # takes that have a row
+
+
+def active_sound(scene):
+    """The active strip of a scene's sequencer if it may be a voice, else None."""
+    active = None if scene.sequence_editor is None else scene.sequence_editor.active_strip
+    return active if active is not None and active in strip.sound_strips(scene) else None
+
+
+class THUNDER_PT_strip(bpy.types.Panel):
+    bl_label = "Thunder"
+    bl_space_type = "SEQUENCE_EDITOR"
+    bl_region_type = "UI"
+    bl_category = "Thunder"
+
+    @classmethod
+    def poll(cls, context):
+        return context.scene is not None and context.space_data.view_type != "PREVIEW"
+
+    def draw(self, context):
+        layout, scene, shown = self.layout, context.scene, compat.sequencer_scene(context)
+        sound = active_sound(shown)
+        if sound is None:
+            wrapped_label(layout, "Choose a sound strip to see who speaks it, and its takes", context)
+            return
+        if shown != strip.scene_of_strips(context):
+            wrapped_label(layout, f"The heads of “{scene.name}” speak the sounds of that scene: show it in the sequencer", context)
+            return
+        speaker = self._cast(layout, scene, shown, sound)
+        if not head.is_any_in(scene):
+            layout.menu("THUNDER_MT_add_head", text="Add Head", icon="ADD")
+        elif speaker is not None:
+            takes = sorted(dialogue.takes_of(scene, sound.name, speaker), key=lambda entry: -entry.score)
+            self._generate(layout, sound)
+            self._takes(layout, scene, takes)
+            if sound.name in committed_to(speaker):
+                layout.label(text="Committed", icon="CHECKMARK")
+
+    def _cast(self, layout, scene, shown, sound):
+        """The strip, who speaks it, and the button that goes there; returns the speaker."""
+        first, last = compat.strip_span(sound)
+        layout.label(text=f"{sound.name}, {(last - first) * shown.render.fps_base / shown.render.fps:.1f} s", icon="SOUND")
+        speaker = dialogue.speaker_of(scene, sound.name)
+        no_speaker = "No Speaker" if dialogue.is_silent(scene, sound.name) else "Choose Speaker…"
+        row = layout.row(align=True)
+        name = no_speaker if speaker is None else head.owner_of(speaker).name
+        row.operator_menu_enum("thunder.cast_strip", "speaker", text=name, icon="USER").strip = sound.name
+        button = row.row(align=True)
+        button.enabled = speaker is not None
+        button.operator("thunder.go_to_strip", text="", icon="PLAY_SOUND").strip = sound.name
+        return speaker
+
+    def _generate(self, layout, sound):
+        if session.job is None:
+            big_button(layout, "thunder.generate", icon="PLAY").strip = sound.name
+            return
+        row = layout.row(align=True)
+        row.scale_y = 1.2
+        row.progress(factor=session.job.step.fraction, text=session.job.step.message)
+        row.operator("thunder.cancel", text="", icon="X")
+
+    def _takes(self, layout, scene, takes):
+        """A line on all takes of the strip, and a row for each of the best, which shows it."""
+        if not takes:
+            grey(layout).label(text="No takes yet")
+            return
+        layout.label(text=f"{len(takes)} take{'s' * (len(takes) > 1)}, best Lip-Sync {take_list.points_of(takes[0])}")
+        numbers = {entry.as_pointer(): number for number, entry in enumerate(scene.thunder.takes)}
+        on_head = take_list.on_head(scene, takes[0].head)
+        column = layout.column(align=True)
+        for entry in takes[:MOST_SHOWN]:
+            icon = "SOLO_ON" if entry.star else "ACTION"
+            words = f"{entry.name}   {take_list.points_of(entry)}"
+            row = column.operator("thunder.select_take", text=words, icon=icon, depress=on_head is not None and entry == on_head)
+            row.index = numbers[entry.as_pointer()]
+        if len(takes) > MOST_SHOWN:
+            grey(layout).label(text=f"{len(takes) - MOST_SHOWN} more in the 3D Viewport's sidebar")

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`blender -c thunder …`: the same bakes, options and exit codes as bake.py, and what `info` tells."""
+
+import json
+
+import numpy as np
+import pytest
+from performances import write_wav
+from played_engine import PlayedClient
+from thunder.cli import batch, command
+from thunder.scene.engine import connection
+
+
+@pytest.fixture(autouse=True)
+def client(tmp_path, monkeypatch):
+    folder = tmp_path / "engine"
+    folder.mkdir()
+    played = PlayedClient(folder)
+    monkeypatch.setattr(connection, "client", lambda *_: played)
+
+
+@pytest.fixture
+def voice(tmp_path):
+    return write_wav(tmp_path / "line.wav", 0.3 * np.random.default_rng(0).standard_normal(32000))
+
+
+def run(capfd, *words):
+    """The exit code of a command, what it says, and what it complains of."""
+    capfd.readouterr()
+    return command.main(list(map(str, words))), *capfd.readouterr()
+
+
+def test_bake_bakes_as_bake_py_does(blender, voice, tmp_path, capfd):
+    code, said, complaints = run(capfd, "bake", "--audio", voice, "--takes", 2, "--out", tmp_path / "out")
+    assert (code, complaints) == (0, "") and "line.blend and 2 takes" in said
+    assert len(json.loads((tmp_path / "out" / "report.json").read_text())["takes"]) == 2
+
+
+def test_the_first_word_of_jobs_and_explain_is_what_they_are_about(blender, voice, tmp_path, capfd, monkeypatch):
+    assert run(capfd, "jobs", tmp_path, "--list") == (0, "line\n", "")
+    monkeypatch.setattr(batch, "start", lambda chosen: chosen.explain)  # the engine that is played here explains nothing
+    assert run(capfd, "explain", 4, "--audio", voice, "--out", tmp_path / "out") == (4, "", "")
+    code, _, complaints = run(capfd, "jobs")
+    assert code == 2 and "--jobs: expected one argument" in complaints
+
+
+def test_a_failure_is_one_sentence_of_the_command(blender, tmp_path, capfd):
+    code, said, complaints = run(capfd, "bake", "--audio", tmp_path / "none.wav", "--out", tmp_path / "out")
+    assert code == 1 and complaints.startswith("blender -c thunder bake: There is no file “") and complaints.count("\n") == 1
+    code, _, complaints = run(capfd, "bake", "--audio", "a.wav", "--pitch", "3", "--out", "out")
+    assert code == 2 and "blender -c thunder bake: error: unrecognized arguments: --pitch 3" in complaints
+    code, _, complaints = run(capfd, "dance")
+    assert code == 2 and complaints == "blender -c thunder: “dance” is no command: use bake, jobs, explain or info\n"
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_command_it_lists_them(capfd):
+    code, said, _ = run(capfd)
+    assert code == 0 and all(f"\n{name} " in said for name in ("bake", "jobs", "explain", "info"))
+    assert run(capfd, "info", "--help")[0] == run(capfd, "jobs", "--help")[0] == 0
+
+
+def test_info_tells_versions_engine_heads_and_takes(blender, voice, tmp_path, capfd):
+    run(capfd, "bake", "--audio", voice, "--takes", 2, "--out", tmp_path / "out")
+    code, said, _ = run(capfd, "info", tmp_path / "out" / "line.blend")
+    assert code == 0 and "Add-on: " in said and "Weights: bundled" in said
+    assert "Heads of “Scene” in line.blend\nThunder Head Rig: 44 of 44 channels, 2 takes, the best has lip-sync " in said
+    code, said, complaints = run(capfd, "info", tmp_path / "none.blend")
+    assert code == 1 and "There is no file “" in complaints
