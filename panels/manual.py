@@ -34,12 +34,14 @@ SECTIONS = {
     "commit#all-dialogue-at-once": "commit_all",
     "commit": "commit_take ThunderCommit ThunderScene.commit",
     "export": "export_performance",
+    "takes#captured-faces": "import_capture",
     "takes#contact-sheet": "contact_sheet",
     "takes#play-all": "play_grid",
     "takes#earlier-takes": "fold_takes",
     "takes#the-list": "generate *_take *_takes explain_frame ThunderTake ThunderAction ThunderScene.*seed ThunderScene.count "
     "ThunderScene.takes ThunderScene.active_take ThunderScene.sort ThunderScene.only_starred ThunderScene.show_hidden "
     "ThunderScene.play_shown",
+    "scenes#drop-files": "add_lines open_jobs",
     "scenes#the-engine": "*_engine *_waveform_extra *_installation open_preferences ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.system ThunderScene.*guidance",
     "scenes#a-mood-from-a-picture": "ThunderScene.picture_image",
