@@ -104,6 +104,13 @@ _RESULTS = {
             "words": _list(_row(_text, _number, _number)),
         }
     ),
+    "spoken": _holds(
+        {
+            "sounds": _list(_row(_text, _number, _number, _number, _list(_row(_text, _number)))),
+            "words": _list(_row(_text, _number, _number, _number)),
+            "matches": _flag,
+        }
+    ),
     "check_flame": _holds({"rig": _number, "skinning": _number, "smplx": _text}),
     "listen": _holds({"sound": _text, "rate": _whole, "seconds": _number}),
 }

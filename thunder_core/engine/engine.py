@@ -37,7 +37,8 @@ from .speech.arousal import moves
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
-from .speech.transcript import Closure
+from .speech.sounds import recognise, Sound
+from .speech.transcript import Closure, Word
 from .systems.thunder import Thunder, VoiceFeatures
 from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
 from .weights import identify, Identity, SHIPPED
@@ -426,6 +427,11 @@ class Engine:
         opening, width = opening_and_width(self.scorer.expected_lips(voice, [Direction().vector()])[0])
         opening, by_map = ((curve - curve.mean()) / (curve.std() + 1e-6) for curve in (opening, voice.opening))
         return np.stack([opening + by_map, width], 1)
+
+    def spoken(self, speech: Speech, text: str) -> tuple[list[Sound], list[Word], bool]:
+        """The sounds that are recognised in a voice, the words of a text in it, and whether the voice seems to say the text."""
+        belief = softmax(self.analyse(speech).logits)
+        return recognise(belief), *transcript.words(belief, text)
 
     def listen(self, motion: Motion, voice: Speech | None = None) -> Speech:
         """The speech of a motion, in the voice of `voice` (None: an average one), as sound of the same length."""

@@ -21,6 +21,7 @@ import sys
 import threading
 import time
 import traceback
+from dataclasses import astuple
 from pathlib import Path
 
 from ..errors import (
@@ -333,17 +334,21 @@ class Worker:
         return {"seconds": match.seconds, "sure": match.sure, "by": by, "sound_seconds": speech.seconds}
 
     def _closures(self, args, progress):
-        text = args.get("text")
-        if not isinstance(text, str):
-            raise BadRequest("No transcript was given: enter what the voice says")
-        if len(text) > LONGEST_TRANSCRIPT:
-            raise BadRequest(f"The transcript has {len(text):,} letters: enter only what the voice says")
+        text = _transcript(args)
         speech = self._sound(args, progress)
         engine = self._loaded(progress)
         progress(0.2, "Analyzing the voice")
         closures, pauses, words = engine.closures(speech, text)
         answer = [[each.text, each.seconds, each.sure, each.word] for each in closures]
         return {"closures": answer, "pauses": [list(each) for each in pauses], "words": [list(each) for each in words]}
+
+    def _spoken(self, args, progress):
+        text = _transcript(args)
+        speech = self._sound(args, progress)
+        engine = self._loaded(progress)
+        progress(0.2, "Finding words and sounds")
+        sounds, words, matches = engine.spoken(speech, text)
+        return {"sounds": [astuple(each) for each in sounds], "words": [astuple(each) for each in words], "matches": matches}
 
     def _listen(self, args, progress):
         from .speech.audio import write_sound
@@ -386,6 +391,7 @@ class Worker:
         "score": _score,
         "align": _align,
         "closures": _closures,
+        "spoken": _spoken,
         "listen": _listen,
         "check_flame": _check_flame,
         "release": _release,
@@ -449,6 +455,16 @@ class _Progress:
         if self.flag.is_set():
             raise _cancelled()
         self.worker._send({"id": self.number, **event})
+
+
+def _transcript(args) -> str:
+    """The words that a request gives. Raises BadRequest."""
+    text = args.get("text")
+    if not isinstance(text, str):
+        raise BadRequest("No transcript was given: enter what the voice says")
+    if len(text) > LONGEST_TRANSCRIPT:
+        raise BadRequest(f"The transcript has {len(text):,} letters: enter only what the voice says")
+    return text
 
 
 def _save_take(take, folder, number):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds when a voice says the m, b and p of a text, by aligning letters with the encoder's phones; no dictionary, numpy only.
+"""Finds when a voice says the words of a text, and their m, b and p, by aligning letters with the encoder's phones; no dictionary.
 
 Spelling says little about vowels and much about lips: in most languages an m, b or p that is written is spoken. Each letter
 may sound as any of the phones it is commonly read as; the likeliest path through the letters, by the encoder's phones, shows
@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 import numpy as np
 
-from ...errors import BadRequest
 from .phones import PHONES, SILENCE
 from .phrasing import runs
 
@@ -49,7 +49,13 @@ _READ = {
     "h": ["HH", "TH", "DH", "SH", "CH"],
     "x": ["K", "S", "Z", "G"],
 }
-_ANY = tuple(range(1, len(PHONES)))
+# Letters of other alphabets as those above; letters of alphabets that are not here, and digits, may be any sound.
+_LATIN = str.maketrans(
+    dict(zip("абвгдезиклмнопрстуфхыэі" + "αβγδεζηικλμνξοπρσςτυφω", "abvgdeziklmnoprstufhyei" + "avgdeziiklmnxoprsstufo"))
+    | {"ж": "zh", "ц": "ts", "ч": "ch", "ш": "sh", "щ": "sh", "ю": "yu", "я": "ya", "θ": "th", "χ": "h", "ψ": "ps"}
+    | {"ß": "ss", "ø": "o", "ł": "l", "ъ": "", "ь": "", "'": "", "’": ""}
+)
+_ANY_SOUND = 0.4  # probability of a letter that may be any sound: lower than that of one that is heard, so that it takes no other's rows
 BILABIALS = "mbp"
 # Spellings in which one of the letters m, b, p is silent, or not bilabial: pattern → index of that letter.
 _SILENT = ((r"mb(?![a-z])", 1), (r"bt", 0), (r"(?<![a-z])p(?=[snt])", 0), (r"pt(?![a-z])", 0), (r"mn(?![a-z])", -1))
@@ -57,23 +63,39 @@ _SKIP = -4.0  # log probability of skipping a letter
 _UNLIKELY = -7.0  # lowest log likelihood, since the encoder may be wrong in any frame
 _LEAST_PROBABILITY = 0.3  # a letter that is often silent closes the lips only if a bilabial is at least this probable
 PAUSE = 0.06  # shortest pause, seconds; in a shorter gap closed lips belong to a sound
-_MOST = 200_000_000  # letters times rows, one byte each; ten minutes of speech with all its words need a third
+# Letters that are followed at once, from a third of them behind the likeliest on: more than a minute of speech. A byte for each and row.
+_BAND = 1200
 # Seconds from the tightest lip closure to the middle of its sound: the mean of 46 closures of filmed speakers is 25 ms (those of the fit
 # split; tests/core/test_correct_closures.py measures it on the others).
 _EARLY = 0.025
+LATE = 0.01  # seconds by which words are found later than by pocketsphinx, median of validation voices (research/words_aligned.py)
+# Mean log probability of the letters over the rows that they are spoken in, from which a text is what the voice says: half way between
+# the lowest 2 % of right texts and the highest 1 % of texts of other lines, of validation voices.
+_MATCHES = -0.65
 _NEAR = 0.1  # seconds between bilabials during which the lips stay closed (“mp”, “bm”)
 
 
 @dataclass(frozen=True)
 class Letter:
-    """A letter, or the pause between words: phones it may be, whether it may be silent, whether the lips close for it, and the word
-    it is of, in plain letters."""
+    """A letter, or the pause between words: phones it may be (none: any), whether it may be silent, whether the lips close for it, the
+    word it is of, in plain letters, and the number of that word in the text."""
 
     text: str
     phones: tuple[int, ...]
     may_be_silent: bool
     closes: bool
     word: str = ""
+    number: int = -1
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of a text, as it is written there, when it is said (seconds), and how well the voice bears it out, 0 … 1."""
+
+    text: str
+    start: float
+    end: float
+    sure: float
 
 
 @dataclass(frozen=True)
@@ -87,28 +109,36 @@ class Closure:
     word: str = ""
 
 
+def split(text: str) -> list[str]:
+    """The words of a text, as they are written but for punctuation. What is written without spaces is split into its characters."""
+    parts = []
+    for c in text:
+        is_letter = c in "'’" or unicodedata.category(c)[0] in "LMN"
+        parts.append((f" {c} " if "\u3040" <= c <= "\u9fff" else c) if is_letter else " ")
+    return [word for each in "".join(parts).split() if (word := each.strip("'’"))]
+
+
 def letters(text: str) -> list[Letter]:
-    """A text as letters, without accents and all that is no letter; double letters are one."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(c))
-    plain = re.sub(r"[^a-z]+", " ", plain.replace("'", "").replace("’", "").replace("ß", "ss")).strip()
+    """A text as letters without accents, with a pause around each word; double letters are one."""
+    pause = Letter(" ", (SILENCE,), True, False)
+    result = [pause]
+    for number, word in enumerate(split(text)):
+        plain = "".join(c for c in unicodedata.normalize("NFKD", word.lower()) if not unicodedata.combining(c)).translate(_LATIN)
+        result += [*_letters_of(plain, number), pause]
+    return result
+
+
+def _letters_of(plain: str, number: int) -> Iterator[Letter]:
+    """The letters of a word in plain letters, the text's `number`."""
     silent = {match.start() + place for pattern, place in _SILENT if place >= 0 for match in re.finditer(pattern, plain)}
-    pause, words = Letter(" ", (SILENCE,), True, False), iter(plain.split())
-    result, word = [pause], next(words, "")
     for place, letter in enumerate(plain):
-        if letter == " ":
-            result.append(pause)
-            word = next(words)
-            continue
-        if place and plain[place - 1] == letter:
-            continue
-        if letter == "h" and plain[place - 1 : place] == "p":
+        if place and (plain[place - 1] == letter or letter == "h" and plain[place - 1] == "p"):
             continue
         if letter == "p" and plain[place + 1 : place + 2] == "h":  # “phone”, and rarely “haphazard”
-            result.append(Letter("ph", _indices("F", "V", "P"), False, False, word))
+            yield Letter("ph", _indices("F", "V", "P"), False, False, plain, number)
             continue
         closes = letter in BILABIALS
-        result.append(Letter(letter, _indices(*_READ.get(letter, ())) or _ANY, not closes or place in silent, closes, word))
-    return [*result, pause]
+        yield Letter(letter, _indices(*_READ.get(letter, ())), not closes or place in silent, closes, plain, number)
 
 
 def _indices(*names: str) -> tuple[int, ...]:
@@ -118,16 +148,13 @@ def _indices(*names: str) -> tuple[int, ...]:
 def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
     """First and last row [start, end) of each letter along phone probabilities [N, 40] at 50 Hz; (−1, −1) for silent ones.
 
-    Takes a byte for every letter and row. Raises BadRequest if that is more than _MOST.
+    Takes a byte for every row and letter, or for _BAND letters around the likeliest where there are more.
     """
-    count = len(sequence)
-    if not count or not len(belief):
+    count, rows = len(sequence), len(belief)
+    if not count or not rows:
         return [(-1, -1)] * count
-    if count * len(belief) > _MOST:
-        raise BadRequest("The text is too long to be laid along so long a sound: choose a shorter strip and the words spoken in it")
     kinds = list(dict.fromkeys(letter.phones for letter in sequence))  # letters that sound alike are looked up once
-    likely = np.stack([np.log(np.maximum(belief[:, list(phones)].sum(axis=1), 1e-12)) for phones in kinds], axis=1)
-    likely = np.maximum(likely, _UNLIKELY)  # [N, kinds]
+    likely = np.log(np.maximum(np.stack([_likely(belief, phones) for phones in kinds], axis=1), np.exp(_UNLIKELY)))  # [N, kinds]
     kind = np.array([kinds.index(letter.phones) for letter in sequence])
     may_skip = np.array([letter.may_be_silent for letter in sequence])
     price = np.array([0.0 if letter.text == " " else _SKIP for letter in sequence])
@@ -135,38 +162,56 @@ def align(belief: np.ndarray, sequence: list[Letter]) -> list[tuple[int, int]]:
     first = count if may_skip.all() else int(may_skip.argmin()) + 1  # letters with which the sound may begin
     score = np.full(count, -np.inf)
     score[:first] = np.cumsum([0.0, *price[: first - 1]]) + likely[0, kind[:first]]
-    back = np.zeros((len(likely), count), np.int8)  # how many letters back each candidate from
-    places = np.arange(count)
-    for row in range(1, len(likely)):
-        best, source = score.copy(), np.zeros(count, np.int8)
-        # From the letter before, or from further back over letters that may be silent: at most three in a row.
-        passed = np.zeros(count)
-        open_ = np.ones(count, bool)
-        for step in range(1, 5):
-            candidate = np.full(count, -np.inf)
-            candidate[step:] = score[:-step]
-            candidate = np.where(open_, candidate + passed, -np.inf)
-            better = candidate > best
-            best, source = np.where(better, candidate, best), np.where(better, np.int8(step), source)
-            # To come from one further back, the letter in between has to be silent.
-            between = np.maximum(places - step, 0)
-            open_ &= may_skip[between]
-            passed = passed + price[between]
-        score, back[row] = best + likely[row, kind], source
-    # The text ends with the sound, except for letters that may be silent at its end.
-    end, last, cost = count - 1, count - 1, 0.0
-    best = score[last]
+    width = min(count, _BAND)
+    back = np.zeros((rows, width), np.int8)  # how many letters back each candidate from
+    lows = np.zeros(rows, np.int64)  # the first letter that is followed in each row
+    for row in range(1, rows):
+        low = lows[row] = min(max(lows[row - 1], int(score.argmax()) - width // 3), count - width)
+        band = slice(low, low + width)
+        best, back[row] = _reach(score[band], may_skip[band], price[band])
+        score = np.full(count, -np.inf) if low else score
+        score[band] = best + likely[row, kind[band]]
+    path = np.empty(rows, np.int64)
+    path[-1] = _end(score, may_skip, price)
+    for row in range(rows - 1, 0, -1):
+        path[row - 1] = path[row] - back[row, path[row] - lows[row]]
+    starts, ends = (np.searchsorted(path, np.arange(count), side) for side in ("left", "right"))  # a path never goes back
+    return [(int(start), int(end)) if end > start else (-1, -1) for start, end in zip(starts, ends)]
+
+
+def _likely(belief: np.ndarray, phones: tuple[int, ...]) -> np.ndarray:
+    """Probability of a letter that may be `phones` in every row [N]."""
+    return belief[:, list(phones)].sum(axis=1) if phones else np.where(belief[:, SILENCE] > 0.5, 0.0, _ANY_SOUND)
+
+
+def _reach(score: np.ndarray, may_skip: np.ndarray, price: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The best score with which each letter [W] is reached from the row before, and from how many letters back: from itself, the one
+    before, or from further back over letters that may be silent, at most three in a row."""
+    best, source = score.copy(), np.zeros(len(score), np.int8)
+    passed, open_, places = np.zeros(len(score)), np.ones(len(score), bool), np.arange(len(score))
+    for step in range(1, 5):
+        candidate = np.full(len(score), -np.inf)
+        candidate[step:] = score[:-step]
+        candidate = np.where(open_, candidate + passed, -np.inf)
+        better = candidate > best
+        best, source = np.where(better, candidate, best), np.where(better, np.int8(step), source)
+        # To come from one further back, the letter in between has to be silent.
+        between = np.maximum(places - step, 0)
+        open_ &= may_skip[between]
+        passed = passed + price[between]
+    return best, source
+
+
+def _end(score: np.ndarray, may_skip: np.ndarray, price: np.ndarray) -> int:
+    """The letter with which the sound ends: the text's last, except for letters that may be silent at its end."""
+    end = last = len(score) - 1
+    best, cost = score[last], 0.0
     while last > 0 and may_skip[last]:
         cost += price[last]
         last -= 1
         if score[last] + cost > best:
             best, end = score[last] + cost, last
-    path = np.empty(len(likely), np.int32)
-    path[-1] = end
-    for row in range(len(likely) - 1, 0, -1):
-        path[row - 1] = path[row] - back[row, path[row]]
-    starts, ends = (np.searchsorted(path, places, side) for side in ("left", "right"))  # a path never goes back
-    return [(int(start), int(end)) if end > start else (-1, -1) for start, end in zip(starts, ends)]
+    return end if np.isfinite(best) else int(score.argmax())  # a text that is far too long for the sound
 
 
 def closures_and_words(belief: np.ndarray, text: str) -> tuple[list[Closure], list[tuple[str, float, float]]]:
@@ -183,6 +228,27 @@ def closures_and_words(belief: np.ndarray, text: str) -> tuple[list[Closure], li
         if not pause and (spoken := [each for each in group if each[1][0] >= 0])
     ]
     return _closures(belief, sequence, places), words
+
+
+def words(belief: np.ndarray, text: str) -> tuple[list[Word], bool]:
+    """The words of a text, in order, and whether the voice seems to say it, from phone probabilities [N, 40] at 50 Hz.
+
+    A word that was not found at all begins and ends where the one before it ends.
+    """
+    sequence = letters(text)
+    result, likelihood, before = [], [], 0.0
+    found: dict[int, list] = {}
+    for letter, (start, end) in zip(sequence, align(belief, sequence)):
+        p = _likely(belief[start:end], letter.phones) if start >= 0 else np.zeros(1)
+        found.setdefault(letter.number, []).append((start, end, float(p.max())))
+        if start >= 0 and letter.number >= 0:
+            likelihood.append(np.log(np.maximum(p, 1e-3)))
+    for number, word in enumerate(split(text)):
+        spoken = [each for each in found.get(number, ()) if each[0] >= 0]
+        start = max(0.0, spoken[0][0] / RATE - LATE) if spoken else before
+        before = max(start, spoken[-1][1] / RATE - LATE) if spoken else before
+        result.append(Word(word, start, before, float(np.mean([p for *_, p in found[number]])) if spoken else 0.0))
+    return result, bool(likelihood) and float(np.concatenate(likelihood).mean()) > _MATCHES
 
 
 def _closures(belief: np.ndarray, sequence: list[Letter], places: list[tuple[int, int]]) -> list[Closure]:
