@@ -27,6 +27,7 @@ def modules() -> tuple:
         slices,
         take_list,
         transcript,
+        words,
     )
 
     return (
@@ -47,6 +48,7 @@ def modules() -> tuple:
         mix_takes,
         resample_rest,
         transcript,
+        words,
         explain_frame,
         commit_take,
         listen,

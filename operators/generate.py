@@ -7,7 +7,7 @@ import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.takes import generation, new_lines, resync, take_list, transcript
+from ..scene.takes import generation, new_lines, resync, take_list, transcript, words
 from ..scene.takes.direction import asking
 from ..scene.takes.first_seed import is_sampled, unused_seed
 from ..scene.takes.sampling import role_of, Sampling
@@ -68,7 +68,7 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
         self.again = is_sampled(context.scene, rig.mesh, voice.name, seed, sampling)
         steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append)
-        return "Generating takes", steps
+        return "Generating takes", words.after(steps, client, voice)
 
     def finish(self, context, takes):
         best = takes[0]

@@ -70,7 +70,7 @@ class THUNDER_PT_overlay(Popover, bpy.types.Panel):
         self.layout.label(text=self.bl_label)
         column = self.layout.column(align=True)
         column.active = chosen.show
-        props(column, chosen, "waveform", "opening", "drift")
+        props(column, chosen, "words", "waveform", "opening", "drift")
 
 
 def _switch(self, context):

@@ -59,11 +59,17 @@ def props(layout, data, *names: str, **how) -> None:
 def transcript_field(layout, record) -> None:
     """The field for what a voice says, or a button that adds one, and the button that corrects lips by it. record: of the scene's."""
     if record is None:
-        layout.operator("thunder.add_transcript", icon="ADD")
+        row = layout.row(align=True)
+        row.operator("thunder.add_transcript", icon="ADD")
+        row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
+        row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
         return
     row = layout.row(align=True)
     row.prop(record, "text", text="", placeholder="What the voice says")
     row.operator("thunder.edit_transcript", text="", icon="FULLSCREEN_ENTER")
+    row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
+    row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
+    layout.operator("thunder.find_words", icon="VIEWZOOM")
     layout.operator("thunder.correct_closures", icon="CHECKMARK")
 
 

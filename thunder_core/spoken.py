@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+
+import numpy as np
 
 from . import records
 
@@ -40,33 +41,6 @@ def name_of(phone: str) -> str:
 
 
 @dataclass(frozen=True)
-class Sound:
-    """A sound of a voice. sure: probability of its class, 0 … 1.  others: classes that it may be instead, and their probabilities."""
-
-    name: str
-    kind: int
-    start: float
-    end: float
-    sure: float
-    others: tuple[tuple[str, float], ...] = ()
-
-    @classmethod
-    def of(cls, phone: str, start: float, end: float, sure: float, others: Sequence[Sequence[Any]]) -> Sound:
-        """The sound that the engine recognised."""
-        chances: dict[str, float] = {}
-        for other, chance in ((phone, sure), *others):
-            chances[name_of(other)] = chances.get(name_of(other), 0.0) + float(chance)
-        name = name_of(phone)
-        own = min(1.0, chances.pop(name))
-        return cls(name, class_of(phone), float(start), float(end), own, tuple(sorted(chances.items(), key=lambda each: -each[1])))
-
-    @property
-    def sentence(self) -> str:
-        """What is told of it: “M B P 62 % · F V 20 %”."""
-        return " · ".join(f"{name} {chance:.0%}".replace("%", " %") for name, chance in ((self.name, self.sure), *self.others))
-
-
-@dataclass(frozen=True)
 class Word:
     """A word of a voice's text. sure: how well the voice bears it out, 0 … 1."""
 
@@ -81,14 +55,35 @@ class Word:
         return self.sure >= SAID
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Spoken:
-    """What a voice says. text: what its words were aligned from.  matches: whether the voice seems to say it."""
+    """What a voice says.
 
-    sounds: tuple[Sound, ...]
+    sounds: [phone, start, end, probability, [[phone that it may be instead, probability] …]] each.  text: what its words were aligned
+    from.  matches: whether the voice seems to say it.
+    """
+
+    sounds: list[list]
     words: tuple[Word, ...]
     text: str
     matches: bool
+
+    def chances(self, number: int) -> list[tuple[str, float]]:
+        """The classes that a sound may be of, and their probabilities: its own first, then the likeliest."""
+        phone, _, _, sure, others = self.sounds[number]
+        chances: dict[str, float] = {}
+        for each, chance in ((phone, sure), *others):
+            chances[name_of(each)] = min(1.0, chances.get(name_of(each), 0.0) + chance)
+        own = name_of(phone)
+        return sorted(chances.items(), key=lambda each: (each[0] != own, -each[1]))
+
+    @cached_property
+    def columns(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Start and end (seconds), class, and the probability of that class of every sound, [n] each."""
+        kinds = [class_of(each[0]) for each in self.sounds]
+        sure = [each[3] + sum(p for phone, p in each[4] if class_of(phone) == kind < OTHER) for each, kind in zip(self.sounds, kinds)]
+        times = np.array([each[1:3] for each in self.sounds], float).reshape(-1, 2)
+        return times[:, 0], times[:, 1], np.array(kinds, int), np.minimum(np.array(sure, float), 1.0)
 
 
 def pack(answer: dict, begin: float, text: str) -> str:
@@ -108,8 +103,9 @@ def unpack(kept: str) -> Spoken | None:
         record = json.loads(kept)
         if not records.is_readable(record):
             return None
-        sounds = tuple(Sound.of(*each) for each in record["sounds"])
         words = tuple(Word(str(text), float(start), float(end), float(sure)) for text, start, end, sure in record["words"])
-        return Spoken(sounds, words, str(record["text"]), bool(record["matches"]))
+        spoken = Spoken(record["sounds"], words, str(record["text"]), bool(record["matches"]))
+        _ = spoken.columns  # raises where they are not as they should be
+        return spoken
     except records.UNREADABLE:
         return None

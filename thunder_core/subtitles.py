@@ -13,7 +13,6 @@ _MOST_BYTES = 2**20
 _TIME = r"(?:(\d+):)?(\d{1,2}):(\d{2})[.,](\d{1,3})"
 _CUE = re.compile(rf"^\s*{_TIME}\s*-->\s*{_TIME}", re.ASCII)
 _MARKUP = re.compile(r"<[^>]*>|\{\\[^}]*\}|\[[^\]]*\]|^\s*-\s+")  # tags, styles, [door slams], the dash of a speaker
-_ASIDES = ("WEBVTT", "NOTE", "STYLE", "REGION")  # blocks of .vtt that nobody says
 
 
 def read_text(path: str, advice: str, part: tuple[float, float] | None = None) -> str:
@@ -45,7 +44,7 @@ def cues_of(text: str) -> list[tuple[float, float, str]]:
     for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
         lines = block.strip().split("\n")
         place = next((n for n, line in enumerate(lines) if _CUE.match(line)), None)
-        if place is None or lines[0].startswith(_ASIDES):
+        if place is None:
             continue
         times = _CUE.match(lines[place]).groups()
         said = " ".join(_MARKUP.sub(" ", line) for line in lines[place + 1 :]).strip()

@@ -369,6 +369,7 @@ class ThunderOverlay(bpy.types.PropertyGroup):
     )
     waveform: BoolProperty(name="Voice", default=True, description="The sound of the voice")
     opening: BoolProperty(name="Mouth", default=True, description="How far the mouth of the shown take is open")
+    words: BoolProperty(name="Words", default=True, description="The words and sounds of voices: doubtful sounds are pale")
     drift: BoolProperty(name="Lip-Sync", default=True, description="How well the lips match the voice, from red to green")
 
 

@@ -15,7 +15,7 @@ from ...thunder_core.types import FPS
 from ..heads import head, head_state
 from ..host import idle
 from ..voice import strip, voice_cache
-from . import live_score
+from . import live_score, word_track
 
 HEIGHT, LOWEST = 58, 18  # height of the band and the least that curves need, at interface scale 1
 MARGIN = 14  # space below the band for the region's scroll bar
@@ -237,14 +237,18 @@ def draw(name: str) -> None:
         return
     if name == "SpaceSequenceEditor" and context.space_data.view_type == "PREVIEW":
         return
-    content = content_of(context)
-    if content is None:
+    content, scale = content_of(context), context.preferences.system.ui_scale
+    above = word_track.height(context, scale)
+    if content is None and not above:
         return
-    scale = context.preferences.system.ui_scale
     start, end = (region.view2d.region_to_view(x, 0)[0] for x in (0, region.width))
     if end - start <= 0:
         return
-    height = min(HEIGHT * scale, region.height - (RULER + MARGIN) * scale)
+    height = min(HEIGHT * scale, region.height - (RULER + MARGIN) * scale - above) if content is not None else 0.0
+    if above:
+        word_track.draw(context, start, end, MARGIN * scale + max(height, 0.0), scale)
+    if content is None:
+        return
     key = (content.key, round(start, 3), round(end, 3), region.width, height, scale)
     place = region.as_pointer()
     cached = _drawn.get(place)

@@ -56,6 +56,8 @@ def follow(scene) -> dict[str, str]:
             settings.cast.remove(place)
         elif name is not None:
             settings.cast[place].strip = name
+    for record in scene.thunder_transcripts:
+        record.voice = names.get(record.voice, record.voice)
     settings.strip = names.get(settings.strip, settings.strip)
     for state in settings.heads:
         if state.voice in names:

@@ -35,6 +35,9 @@ class ThunderTranscript(bpy.types.PropertyGroup):
 
     voice: StringProperty(description="Strip or file that says it")
     text: StringProperty(name="Transcript", description="What the voice says, with numbers written out as words")
+    spoken: StringProperty(description="Its words and sounds with their times in the recording")
+    recording: StringProperty(description="The recording that these are of")
+    version: StringProperty(description="Changes with these")
 
 
 def of(scene, voice: str):

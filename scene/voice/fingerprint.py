@@ -70,7 +70,7 @@ def of_voice(scene, voice: strip.Voice) -> State | None:
         strip_now = strip.named(scene, voice.strip)
         if strip_now is None:
             return None
-        state = _state_of(scene, strip_now)
+        state = of_strip(scene, strip_now)
         first, last = int(voice.clock.start), int(voice.last)
         return dataclasses.replace(state, first=first, last=last, limited=(first, last) != (state.first, state.last))
     return State("", voice.path, of_file(voice.path), "", voice.clock.start, math.floor(voice.clock.start), 0, voice.clock.fps)
@@ -170,8 +170,8 @@ def _now(scene, then: State) -> State | None:
     strip_now = strip.named(scene, then.strip)
     if strip_now is None or strip_now.type != "SOUND":
         return renamed(scene, then, {entry.voice for entry in scene.thunder.takes})  # what has takes of its own is another voice
-    now = _state_of(scene, strip_now)
-    pieces = [_state_of(scene, each) for each in strip.sound_strips(scene) if each != strip_now and each.sound == strip_now.sound]
+    now = of_strip(scene, strip_now)
+    pieces = [of_strip(scene, each) for each in strip.sound_strips(scene) if each != strip_now and each.sound == strip_now.sound]
     # A strip that was cut in two in place still sounds the same; sound that it never had does not count.
     pieces = [each for each in pieces if each.retiming == now.retiming and abs(each.origin - now.origin) < _SAME_FRAME]
     first, last = (round(now.origin + seconds * now.fps) for seconds in then.seconds)
@@ -198,7 +198,7 @@ def renamed(scene, then: State | None, taken: Container[str] = ()) -> State | No
     for each in strip.sound_strips(scene):
         if each.name in taken:
             continue
-        now = _state_of(scene, each)
+        now = of_strip(scene, each)
         if then.limited and now.first <= then.first and then.last <= now.last:
             now = dataclasses.replace(now, first=then.first, last=then.last, limited=True)
         same_but_for_span = dataclasses.replace(now, strip=then.strip, first=then.first, last=then.last) == then
@@ -213,7 +213,7 @@ def is_cut_off(scene, one, other) -> bool:
     """Whether two sound strips are pieces of one recording that lie where they were cut from each other, or with a gap between them."""
     if one.sound is None or one.sound != other.sound:
         return False
-    a, b = _state_of(scene, one), _state_of(scene, other)
+    a, b = of_strip(scene, one), of_strip(scene, other)
     return abs(a.origin - b.origin) < _SAME_FRAME and a.retiming == b.retiming and (a.last <= b.first or b.last <= a.first)
 
 
@@ -226,7 +226,7 @@ def part_of_take(scene, entry, one) -> str:
     then = of_take(entry)
     if then is None or not then.strip or then.strip == one.name or one.sound is None:
         return ""
-    voice, piece = strip.named(scene, then.strip), _state_of(scene, one)
+    voice, piece = strip.named(scene, then.strip), of_strip(scene, one)
     if voice is None or voice.type != "SOUND" or voice.sound != one.sound or piece.retiming != then.retiming or not _within(piece, then):
         return ""
     changed = change(scene, entry)
@@ -242,7 +242,7 @@ def part_of_take(scene, entry, one) -> str:
 
 def cut_away(scene, entry) -> list[State]:
     """The present states of the strips that are CUT_AWAY (`part_of_take`) from a take's voice, in order of time."""
-    return [_state_of(scene, each) for each in strip.sound_strips(scene) if part_of_take(scene, entry, each) == "CUT_AWAY"]
+    return [of_strip(scene, each) for each in strip.sound_strips(scene) if part_of_take(scene, entry, each) == "CUT_AWAY"]
 
 
 def _within(part: State, whole: State) -> bool:
@@ -251,7 +251,7 @@ def _within(part: State, whole: State) -> bool:
     return bool(whole.last) and begin - _SAME_SECONDS <= first and last <= end + _SAME_SECONDS
 
 
-def _state_of(scene, speaking) -> State:
+def of_strip(scene, speaking) -> State:
     """The state of a sound strip now."""
     fps = Clock.of(scene, 0).fps
     start = compat.content_start(speaking)

@@ -1,0 +1,333 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The track of words and sounds over the timeline, dope sheet and sequencer: a row of mouths, and above it the words that are said.
+
+Each class of sounds has a shape of its own beside its colour; a doubtful sound is pale. Drawing only cuts what is visible out of arrays that
+an idle task prepares.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import blf
+import bpy
+import gpu
+import numpy as np
+from gpu_extras.batch import batch_for_shader
+
+from ...thunder_core.recent import Recent
+from ...thunder_core.spoken import CLEAR, OTHER, SAID
+from ..host import compat, idle, jobs
+from ..host.session import Part, session
+from ..takes.words import read_next, Span, spans as spans_of
+
+SOUNDS, ROW, ROWS, GAP = 16, 15, 2, 3  # height of the sounds and of a row of words, rows, and space above them, at interface scale 1
+HEIGHT = SOUNDS + ROWS * ROW + GAP
+LOOK_SECONDS = 0.3  # interval of checking whether strips have moved, while something is drawn
+_SINGLE = 8.0  # pixels per second from which sounds are drawn one by one; below it only where somebody speaks
+_WORDS = 2.0  # pixels per second from which words are written
+_MOST_WORDS, _MOST_NAMES = 200, 120  # words and sounds that are written at once
+_PAUSE = 0.3  # seconds between sounds from which a pause is seen from afar
+_PALE, _FULL = 0.22, 0.95  # opacity of a sound that is hardly likely, and of a clear one
+_BEHIND = (0.06, 0.07, 0.09, 0.72)
+_TICK, _TEXT, _LOST = (0.75, 0.78, 0.85, 0.55), (0.93, 0.93, 0.93, 1.0), (1.0, 0.55, 0.42, 1.0)
+_SPOKEN = (0.62, 0.66, 0.74, 0.8)
+
+# Colours that the colour-blind can tell apart, in the order of spoken.NAMES, and the other sounds'.
+_COLORS = np.array(
+    [(0.90, 0.38, 0.10), (0.84, 0.50, 0.70), (0.16, 0.52, 0.86), (0.10, 0.68, 0.50), (0.95, 0.88, 0.30), (0.45, 0.76, 0.95), (0.93, 0.64, 0.12),
+     (0.86, 0.86, 0.86), (0.55, 0.57, 0.60)]
+)  # fmt: skip
+
+
+def _box(left: float, bottom: float, right: float, top: float) -> list:
+    return [(left, bottom), (right, bottom), (right, top), (left, bottom), (right, top), (left, top)]
+
+
+# Triangles [3k, 2] of each class in a square: what is between the lips. In the order of spoken.NAMES, and the other sounds'.
+_SHAPES = [
+    np.array(shape, float)
+    for shape in (
+        [*_box(0.0, 0.42, 1.0, 0.58), *_box(0.36, 0.0, 0.64, 1.0)],  # M B P: a line, and a bar across
+        [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)],  # F V: a tooth
+        [(0.0, 0.5), (0.5, 1.0), (0.5, 0.0), (1.0, 0.5), (0.5, 1.0), (0.5, 0.0)],  # OO: round
+        _box(0.0, 0.28, 1.0, 0.72),  # EE: wide
+        _box(0.0, 0.0, 1.0, 1.0),  # AH: open
+        [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)],  # L: a tongue that leaves the teeth
+        [(0.0, 0.0), (1.0, 0.0), (0.5, 1.0)],  # TH: a tongue between them
+        [*_box(0.0, 0.55, 1.0, 0.8), *_box(0.0, 0.2, 1.0, 0.45)],  # S: two rows of teeth
+        _box(0.0, 0.0, 1.0, 0.18),
+    )
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Track:
+    """What a scene's voices say, in scene frames and order of time. spans: where each comes from.
+
+    sounds: start, end, class, probability, span, number in it [n, 6].  words: start, end, confidence, letters [m, 4].  texts: of the words.
+    speech: start and end of what is said without a pause [k, 2].
+    """
+
+    sounds: np.ndarray = field(default_factory=lambda: np.zeros((0, 6)))
+    words: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
+    texts: tuple[str, ...] = ()
+    speech: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
+    spans: tuple[Span, ...] = ()
+
+    @classmethod
+    def of(cls, spans: tuple[Span, ...]) -> "Track":
+        """The track of everything that plays."""
+        sounds, said, texts = [np.zeros((0, 6))], [np.zeros((0, 4))], []
+        for place, span in enumerate(spans):
+            start, end, kind, sure = span.spoken.columns
+            row = np.stack([start, end, kind, sure, np.full(len(start), place), np.arange(len(start))], 1)
+            sounds.append(_played(row, span))
+            row = np.array([(w.start, w.end, w.sure, len(w.text)) for w in span.spoken.words], float).reshape(-1, 4)
+            numbered = _played(np.column_stack([row, np.arange(len(row))]), span)
+            texts += [span.spoken.words[int(number)].text for number in numbered[:, 4]]
+            said.append(numbered[:, :4])
+        all_sounds, all_words = (rows[(order := rows[:, 0].argsort(kind="stable"))] for rows in map(np.concatenate, (sounds, said)))
+        order = np.concatenate(said)[:, 0].argsort(kind="stable")
+        return cls(all_sounds, all_words, tuple(texts[n] for n in order), _without_pauses(all_sounds, spans), spans)
+
+    def visible(self, rows: np.ndarray, start: float, end: float) -> slice:
+        """Rows that a range of frames shows; the one that reaches into it included."""
+        first, last = np.searchsorted(rows[:, 0], (start, end))
+        return slice(max(0, int(first) - 1), int(last))
+
+    def at(self, frame: float) -> tuple[str, list[tuple[str, float]]]:
+        """The word at a frame, "" for none, and the classes that the sound there may be of, with their probabilities."""
+        sound, word = (np.flatnonzero((rows[:, 0] <= frame) & (frame < rows[:, 1])) for rows in (self.sounds, self.words))
+        span, number = self.sounds[sound[0], 4:].astype(int) if len(sound) else (0, 0)
+        return self.texts[word[0]] if len(word) else "", self.spans[span].spoken.chances(number) if len(sound) else []
+
+
+def _played(rows: np.ndarray, span: Span) -> np.ndarray:
+    """Rows whose first two columns are seconds, in frames, as far as the strip plays them."""
+    rows = rows.copy()
+    rows[:, :2] = span.origin + rows[:, :2] * span.fps
+    middle = rows[:, :2].mean(1)
+    rows = rows[(span.first <= middle) & (middle < span.last)]
+    rows[:, :2] = rows[:, :2].clip(span.first, span.last)
+    return rows
+
+
+def _without_pauses(sounds: np.ndarray, spans: tuple[Span, ...]) -> np.ndarray:
+    """Start and end [k, 2] of what is said without a pause."""
+    if not len(sounds):
+        return np.zeros((0, 2))
+    ends = np.maximum.accumulate(sounds[:, 1])
+    begins = np.flatnonzero(np.concatenate([[True], sounds[1:, 0] - ends[:-1] > _PAUSE * spans[0].fps]))
+    return np.stack([sounds[begins, 0], ends[np.append(begins[1:], len(ends)) - 1]], 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Band:
+    """Where a region shows a track: the frame at its left edge, pixels per frame, and its lower and upper edge in pixels."""
+
+    track: Track
+    start: float
+    per_frame: float
+    bottom: float
+    top: float
+
+
+class _Tracks(Part):
+    """The tracks of the scenes that are drawn, and where. wanted: names of scenes whose track may have changed, each with that of the scene
+    whose strips it shows.  hover: the region, text and place of the hint beside the mouse."""
+
+    def __init__(self):
+        self.tracks: dict[str, Track] = {}
+        self.pictures: Recent = Recent(8)  # region → what was drawn there, and its inputs
+        self.wanted: dict[str, str] = {}
+        self.bands: Recent = Recent(8)  # region → Band
+        self.hover: tuple[int, str, int] | None = None
+        self.task = idle.Task(self.look, any_time=True)
+
+    def of(self, context) -> Track:
+        """The track of a context's scene as it was last seen; it is looked at again soon."""
+        self.wanted[context.scene.name] = compat.sequencer_scene(context).name
+        self.task.start(LOOK_SECONDS if context.scene.name in self.tracks else 0.0)
+        return self.tracks.get(context.scene.name) or Track()
+
+    def look(self) -> float | None:
+        """See whether words were found, or strips moved."""
+        scenes = [tuple(bpy.data.scenes.get(name) for name in pair) for pair in self.wanted.items()]
+        scenes = [(scene, other or scene) for scene, other in scenes if scene is not None]
+        if any(read_next(scene) for scene, _ in scenes):
+            return 0.0
+        self.wanted.clear()
+        for scene, other in scenes:
+            spans, known = tuple(spans_of(scene, other)), self.tracks.get(scene.name)
+            if known is None or known.spans != spans:
+                self.tracks[scene.name] = Track.of(spans)
+                if known is not None or spans:
+                    redraw()
+        return None
+
+    def file_opened(self) -> None:
+        for each in (self.tracks, self.pictures, self.wanted, self.bands):
+            each.clear()
+        self.hover = None
+
+
+tracks = session.add(_Tracks())
+
+
+def redraw() -> None:
+    """Ask the editors with a track to be drawn again."""
+    jobs.redraw(("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"))
+
+
+class _Picture:
+    """What a track shows in a range of frames: triangles in one batch, and texts (x, y, text, color), in pixels from its lower left corner."""
+
+    def __init__(self, track: Track, start: float, end: float, width: int, scale: float):
+        self.track, self.start, self.width, self.scale = track, start, width, scale
+        self.per_frame, self.texts = width / (end - start), []
+        self.points, self.colors = [], []
+        self._add(np.array(_box(0, 0, width, HEIGHT * scale)), _BEHIND)
+        fps = track.spans[0].fps
+        if self.per_frame * fps >= _SINGLE:
+            self._sounds(track.sounds[track.visible(track.sounds, start, end)])
+        else:
+            self._boxes(track.speech[track.visible(track.speech, start, end)], 0.3 * SOUNDS * scale, 0.7 * SOUNDS * scale, _SPOKEN)
+        if self.per_frame * fps >= _WORDS:
+            self._words(track.visible(track.words, start, end))
+        shader = gpu.shader.from_builtin("SMOOTH_COLOR")
+        content = {"pos": np.concatenate(self.points).astype(np.float32), "color": np.concatenate(self.colors).astype(np.float32)}
+        self.shader, self.batch = shader, batch_for_shader(shader, "TRIS", content)
+
+    def _add(self, points: np.ndarray, colors) -> None:
+        """Add triangles [3n, 2] of one colour [4], or of one each point."""
+        self.points.append(points)
+        self.colors.append(np.broadcast_to(np.asarray(colors, float), (len(points), 4)))
+
+    def _x(self, frames: np.ndarray) -> np.ndarray:
+        return (frames - self.start) * self.per_frame
+
+    def _boxes(self, spans: np.ndarray, bottom: float, top: float, color) -> None:
+        """Add a box from start to end of each span [n, 2], a pixel wide at least."""
+        left = self._x(spans[:, 0])
+        right = np.maximum(self._x(spans[:, 1]), left + 1)
+        corners = np.array(_box(0, bottom, 1, top))
+        x = left[:, None] + corners[:, 0] * (right - left)[:, None]
+        self._add(np.stack([x, np.broadcast_to(corners[:, 1], x.shape)], -1).reshape(-1, 2), color)
+
+    def _sounds(self, sounds: np.ndarray) -> None:
+        """Add the shapes of sounds, and their names where there is room."""
+        left, right = self._x(sounds[:, 0]), self._x(sounds[:, 1])
+        right = np.maximum(right - np.minimum(1.0, (right - left) * 0.15), left + 1)
+        kinds, high = sounds[:, 2].astype(int), SOUNDS * self.scale
+        opacity = _PALE + (_FULL - _PALE) * np.clip((sounds[:, 3] - SAID) / (CLEAR - SAID), 0, 1) ** 1.5
+        for kind, shape in enumerate(_SHAPES):
+            of_kind = np.flatnonzero(kinds == kind)
+            x = left[of_kind, None] + shape[:, 0] * (right - left)[of_kind, None]
+            points = np.stack([x, np.broadcast_to(1 + shape[:, 1] * (high - 2), x.shape)], -1).reshape(-1, 2)
+            colors = np.column_stack([np.tile(_COLORS[kind], (len(of_kind), 1)), opacity[of_kind]])
+            self._add(points, np.repeat(colors, len(shape), 0))
+        size = 10 * self.scale
+        room = np.flatnonzero(right - left > size)[:_MOST_NAMES]
+        for number in room.tolist():
+            span, place = self.track.spans[int(sounds[number, 4])], int(sounds[number, 5])
+            name = span.spoken.chances(place)[0][0].replace(" ", "")
+            wide = _width(name, size)
+            if wide < right[number] - left[number] - 3 * self.scale:
+                x, shade = (left[number] + right[number] - wide) / 2, kinds[number]
+                dark = (0.05, 0.05, 0.05, 1.0) if shade < OTHER and shade != 0 else _TEXT
+                self.texts.append((x, 0.5 * high - 0.36 * size, name, size, dark))
+
+    def _words(self, visible: slice) -> None:
+        """Add a tick where each word begins, and the words that there is room for, longer ones first."""
+        rows = self.track.words[visible]
+        base, size = (SOUNDS + GAP) * self.scale, 11 * self.scale
+        left, right = self._x(rows[:, 0]), self._x(rows[:, 1])
+        if self.per_frame * self.track.spans[0].fps >= _SINGLE:
+            tick = rows[:, :2].copy()
+            tick[:, 1] = tick[:, 0]
+            self._boxes(tick, SOUNDS * self.scale, base + 3 * self.scale, _TICK)
+        taken = np.zeros((ROWS, self.width + 2), bool)
+        # What one looks for is written first: words that were not found, then long ones.
+        order = np.lexsort((-rows[:, 3], rows[:, 2] >= SAID))[:_MOST_WORDS]
+        for number in order.tolist():
+            is_lost = rows[number, 2] < SAID
+            text = self.track.texts[visible.start + number] + "?" * bool(is_lost)
+            x = max(float(left[number]), 1.0)
+            first, last = int(x), int(x + _width(text, size) + 5 * self.scale)
+            if right[number] < 0 or last > self.width:
+                continue
+            row = next((row for row in range(ROWS) if not taken[row, first:last].any()), None)
+            if row is not None:
+                taken[row, first:last] = True
+                y = base + (row * ROW + 0.2 * ROW) * self.scale
+                self.texts.append((x + 1.5 * self.scale, y, text, size, _LOST if is_lost else _TEXT))
+
+    def draw(self, bottom: float) -> None:
+        """Draw it `bottom` pixels above the region's lower edge."""
+        gpu.state.blend_set("ALPHA")
+        with gpu.matrix.push_pop():
+            gpu.matrix.translate((0.0, bottom, 0.0))
+            self.batch.draw(self.shader)
+        gpu.state.blend_set("NONE")
+        write(self.texts, bottom)
+
+
+_widths: dict[tuple[str, float], float] = {}  # text and size → width, pixels
+
+
+def _width(text: str, size: float) -> float:
+    if (text, size) not in _widths:
+        blf.size(0, size)
+        _widths[text, size] = blf.dimensions(0, text)[0]
+    return _widths[text, size]
+
+
+def write(texts: Iterable[tuple], bottom: float = 0.0) -> None:
+    """Draw texts (x, y, text, size, color)."""
+    for x, y, text, size, color in texts:
+        blf.size(0, size)
+        blf.color(0, *color)
+        blf.position(0, x, y + bottom, 0)
+        blf.draw(0, text)
+
+
+def height(context, scale: float) -> float:
+    """Pixels that the track of a context's scene needs, 0 where there is none."""
+    return HEIGHT * scale if context.scene.thunder.overlay.words and len(tracks.of(context).sounds) else 0.0
+
+
+def draw(context, start: float, end: float, bottom: float, scale: float) -> None:
+    """Draw the track of the context's scene between two frames in the region that is being drawn."""
+    track, region = tracks.of(context), context.region
+    key, place = (track, round(start, 3), round(end, 3), region.width, scale), region.as_pointer()
+    cached = tracks.pictures.get(place)
+    if cached is None or cached[0] != key:
+        cached = tracks.pictures[place] = key, _Picture(track, start, end, region.width, scale)
+    cached[1].draw(bottom)
+    tracks.bands[place] = Band(track, start, cached[1].per_frame, bottom, bottom + HEIGHT * scale)
+    if tracks.hover is not None and tracks.hover[0] == place:
+        _hint(tracks.hover[1], region, scale, bottom + HEIGHT * scale)
+
+
+def hover(region, x: int, y: int) -> bool:
+    """Show what the sound at a place of a region may be, or nothing beside the track; whether the region has to be drawn again."""
+    place, band = region.as_pointer(), tracks.bands.get(region.as_pointer())
+    before, tracks.hover = tracks.hover, None
+    if band is not None and band.bottom <= y < band.top:
+        word, chances = band.track.at(band.start + x / band.per_frame)
+        if chances:
+            said = " · ".join(f"{name} {round(100 * chance)} %" for name, chance in chances)
+            tracks.hover = place, f"{word}:  {said}" if word else said, x
+    return (before and before[:2]) != (tracks.hover and tracks.hover[:2])
+
+
+def _hint(text: str, region, scale: float, bottom: float) -> None:
+    """Write a hint above the track, beside the mouse."""
+    size = 11 * scale
+    wide = _width(text, size) + 10 * scale
+    left = min(max(2.0, tracks.hover[2] + 8 * scale), max(2.0, region.width - wide))
+    shader = gpu.shader.from_builtin("UNIFORM_COLOR")
+    batch = batch_for_shader(shader, "TRIS", {"pos": np.array(_box(left, bottom, left + wide, bottom + 18 * scale), np.float32)})
+    shader.uniform_float("color", (0.02, 0.02, 0.03, 0.95))
+    batch.draw(shader)
+    write([(left + 5 * scale, bottom + 5 * scale, text, size, _TEXT)])

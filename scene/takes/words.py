@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words and sounds of voices: found by the engine, kept in the scene in seconds of the recording, placed where its strips play."""
+
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TypeVar
+
+import bpy
+
+from ...thunder_core import spoken
+from ...thunder_core.client import Client
+from ...thunder_core.errors import attempt, BadRequest, ThunderError
+from ..host.jobs import Step
+from ..host.session import Memory, session
+from ..voice import fingerprint, mixdown, strip
+from . import generation, transcript
+
+T = TypeVar("T")
+_MOST_NAMED = 12  # words that a message names
+
+_read = session.add(Memory())  # version of a record → what it holds
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a voice. lost: words of the text that the voice does not seem to say, each with its scene frame."""
+
+    spoken: spoken.Spoken
+    lost: tuple[tuple[str, int], ...]
+
+    @property
+    def sentence(self) -> str:
+        """The message for the animator."""
+        words, sounds = len(self.spoken.words), len(self.spoken.sounds)
+        of_text = f"{words - len(self.lost)} of {words} words and " if words else ""
+        return f"Found {of_text}{sounds} sound{'s' * (sounds != 1)}" + ("" if words else ": enter what the voice says to find its words")
+
+    @property
+    def warning(self) -> str:
+        """A warning about a text that the voice does not say, "" for none."""
+        if self.spoken.text and not self.spoken.words:
+            return "The transcript has no words: enter what the voice says"
+        if self.spoken.words and not self.spoken.matches:
+            return "The voice does not seem to say this transcript: check that it is this line's, and in the language that is spoken"
+        if not self.lost:
+            return ""
+        named = ", ".join(f"“{word}” near frame {frame}" for word, frame in self.lost[:_MOST_NAMED])
+        more = f" and {len(self.lost) - _MOST_NAMED} more" if len(self.lost) > _MOST_NAMED else ""
+        return f"Not heard in the voice: {named}{more}. Check the transcript there, and write numbers as words"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A strip, or file, that plays what was found in its recording. origin: scene frame at which the recording begins, trimmed or not.
+    first, last: first frame that plays, and the one after the last."""
+
+    spoken: spoken.Spoken
+    origin: float
+    first: int
+    last: float
+    fps: float
+
+
+def find(client: Client, voice: strip.Voice, text: str | None = None) -> Generator[Step, None, Found]:
+    """Steps that find the sounds of a voice, and the words of its transcript or of a new text, and keep both in the voice's scene.
+
+    Raises ThunderError; nothing changes before the end.
+    """
+    scene = bpy.context.scene
+    name, record = scene.name, transcript.of(scene, voice.name)
+    said = (record.text if record is not None else "") if text is None else text
+    answer = yield from mixdown.with_sound(
+        client, voice, lambda sound: generation.ask(client, "spoken", (0.05, 1.0), "Finding words and sounds", sound=sound, text=said)
+    )
+    scene = bpy.data.scenes.get(name)  # the animator has continued working meanwhile
+    state = None if scene is None else fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
+    if state is None:
+        raise BadRequest(f"The voice “{voice.name}” was removed meanwhile")
+    begin = state.seconds[0] if state.last else 0.0
+    kept = spoken.pack(answer, begin, said)
+    record = transcript.ensure(scene, voice.name)
+    record.text = record.text if text is None else text
+    record.spoken, record.recording, record.version = kept, recording_of(state), sha256(kept.encode()).hexdigest()[:16]
+    found = read(record)
+    lost = tuple((word.text, round(state.origin + word.start * state.fps)) for word in found.words if not word.is_found)
+    return Found(found, lost)
+
+
+def after(work: Generator[Step, None, T], client: Client, voice: strip.Voice) -> Generator[Step, None, T]:
+    """Steps of work with a voice, whose sounds and words are found afterwards unless they are known. Returns the work's value."""
+    value = yield from work
+    if not is_known(bpy.context.scene, voice):
+        try:
+            yield from find(client, voice)
+        except ThunderError:  # the work itself is done, and Find Words says why
+            pass
+    return value
+
+
+def is_known(scene, voice: strip.Voice) -> bool:
+    """Whether the words and sounds of all that plays of a voice are known, for its present transcript."""
+    record, state = transcript.of(scene, voice.name), fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
+    if record is None or state is None or record.recording != recording_of(state):
+        return False
+    found = read(record)
+    return found is not None and found.text == record.text
+
+
+def recording_of(state: fingerprint.State) -> str:
+    """Names the recording of a voice, as it is retimed: times of words are of it."""
+    return state.sound + state.retiming
+
+
+def read(record) -> spoken.Spoken | None:
+    """What is kept of a voice, None if nothing can be read."""
+    if record.version not in _read.known:
+        _read.known[record.version] = spoken.unpack(record.spoken) if record.spoken else None
+    return _read.known[record.version]
+
+
+def read_next(scene) -> bool:
+    """Read what is kept of one voice that was not read yet; whether there was one. Takes a third of a second for an hour's voice."""
+    unread = next((record for record in scene.thunder_transcripts if record.version not in _read.known), None)
+    if unread is not None:
+        read(unread)
+    return unread is not None
+
+
+def spans(scene, strips_scene) -> Iterator[Span]:
+    """Everything in a scene, and in the one whose sequencer is shown with it, that plays a recording whose words and sounds are known."""
+    known = {record.recording: record for record in scene.thunder_transcripts if record.version}
+    if not known:
+        return
+    states = [fingerprint.of_strip(each, speaking) for each in {scene, strips_scene} for speaking in strip.sound_strips(each)]
+    if scene.thunder.source == "FILE":
+        voice, _ = attempt(strip.of_file, scene, scene.thunder.sound_file)
+        states += [fingerprint.of_voice(scene, voice)] if voice is not None else []
+    for state in states:
+        record = known.get(recording_of(state)) if state is not None else None
+        if record is not None and (found := read(record)) is not None:
+            yield Span(found, state.origin, state.first, state.last or float("inf"), state.fps)
