@@ -238,15 +238,16 @@ def draw(name: str) -> None:
     if name == "SpaceSequenceEditor" and context.space_data.view_type == "PREVIEW":
         return
     content, scale = content_of(context), context.preferences.system.ui_scale
-    above = word_track.height(context, scale)
+    room = region.height - (RULER + MARGIN) * scale
+    above = word_track.height(context, room - LOWEST * scale * (content is not None), scale)
     if content is None and not above:
         return
     start, end = (region.view2d.region_to_view(x, 0)[0] for x in (0, region.width))
     if end - start <= 0:
         return
-    height = min(HEIGHT * scale, region.height - (RULER + MARGIN) * scale - above) if content is not None else 0.0
+    height = min(HEIGHT * scale, room - above) if content is not None else 0.0
     if above:
-        word_track.draw(context, start, end, MARGIN * scale + max(height, 0.0), scale)
+        word_track.draw(context, start, end, MARGIN * scale + height, above, scale)
     if content is None:
         return
     key = (content.key, round(start, 3), round(end, 3), region.width, height, scale)

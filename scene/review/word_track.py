@@ -15,20 +15,19 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.recent import Recent
-from ...thunder_core.spoken import CLEAR, OTHER, SAID
+from ...thunder_core.spoken import CLEAR, SAID
 from ..host import compat, idle, jobs
 from ..host.session import Part, session
 from ..takes.words import read_next, Span, spans as spans_of
 
 SOUNDS, ROW, ROWS, GAP = 16, 15, 2, 3  # height of the sounds and of a row of words, rows, and space above them, at interface scale 1
-HEIGHT = SOUNDS + ROWS * ROW + GAP
 LOOK_SECONDS = 0.3  # interval of checking whether strips have moved, while something is drawn
 _SINGLE = 8.0  # pixels per second from which sounds are drawn one by one; below it only where somebody speaks
 _WORDS = 2.0  # pixels per second from which words are written
 _MOST_WORDS, _MOST_NAMES = 200, 120  # words and sounds that are written at once
 _PAUSE = 0.3  # seconds between sounds from which a pause is seen from afar
 _PALE, _FULL = 0.22, 0.95  # opacity of a sound that is hardly likely, and of a clear one
-_BEHIND = (0.06, 0.07, 0.09, 0.72)
+_BEHIND = (0.06, 0.07, 0.09, 0.8)
 _TICK, _TEXT, _LOST = (0.75, 0.78, 0.85, 0.55), (0.93, 0.93, 0.93, 1.0), (1.0, 0.55, 0.42, 1.0)
 _SPOKEN = (0.62, 0.66, 0.74, 0.8)
 
@@ -182,18 +181,18 @@ def redraw() -> None:
 class _Picture:
     """What a track shows in a range of frames: triangles in one batch, and texts (x, y, text, color), in pixels from its lower left corner."""
 
-    def __init__(self, track: Track, start: float, end: float, width: int, scale: float):
+    def __init__(self, track: Track, start: float, end: float, width: int, height: float, scale: float):
         self.track, self.start, self.width, self.scale = track, start, width, scale
         self.per_frame, self.texts = width / (end - start), []
         self.points, self.colors = [], []
-        self._add(np.array(_box(0, 0, width, HEIGHT * scale)), _BEHIND)
+        self._add(np.array(_box(0, 0, width, height)), _BEHIND)
         fps = track.spans[0].fps
         if self.per_frame * fps >= _SINGLE:
             self._sounds(track.sounds[track.visible(track.sounds, start, end)])
         else:
             self._boxes(track.speech[track.visible(track.speech, start, end)], 0.3 * SOUNDS * scale, 0.7 * SOUNDS * scale, _SPOKEN)
         if self.per_frame * fps >= _WORDS:
-            self._words(track.visible(track.words, start, end))
+            self._words(track.visible(track.words, start, end), rows_in(height, scale))
         shader = gpu.shader.from_builtin("SMOOTH_COLOR")
         content = {"pos": np.concatenate(self.points).astype(np.float32), "color": np.concatenate(self.colors).astype(np.float32)}
         self.shader, self.batch = shader, batch_for_shader(shader, "TRIS", content)
@@ -233,20 +232,14 @@ class _Picture:
             name = span.spoken.chances(place)[0][0].replace(" ", "")
             wide = _width(name, size)
             if wide < right[number] - left[number] - 3 * self.scale:
-                x, shade = (left[number] + right[number] - wide) / 2, kinds[number]
-                dark = (0.05, 0.05, 0.05, 1.0) if shade < OTHER and shade != 0 else _TEXT
-                self.texts.append((x, 0.5 * high - 0.36 * size, name, size, dark))
+                self.texts.append(((left[number] + right[number] - wide) / 2, 0.5 * high - 0.36 * size, name, size, _TEXT))
 
-    def _words(self, visible: slice) -> None:
-        """Add a tick where each word begins, and the words that there is room for, longer ones first."""
+    def _words(self, visible: slice, lines: int) -> None:
+        """Add a tick where each word begins, and the words that `lines` rows have room for, longer ones first."""
         rows = self.track.words[visible]
         base, size = (SOUNDS + GAP) * self.scale, 11 * self.scale
         left, right = self._x(rows[:, 0]), self._x(rows[:, 1])
-        if self.per_frame * self.track.spans[0].fps >= _SINGLE:
-            tick = rows[:, :2].copy()
-            tick[:, 1] = tick[:, 0]
-            self._boxes(tick, SOUNDS * self.scale, base + 3 * self.scale, _TICK)
-        taken = np.zeros((ROWS, self.width + 2), bool)
+        taken, row_of = np.zeros((lines, self.width + 2), bool), np.zeros(len(rows))
         # What one looks for is written first: words that were not found, then long ones.
         order = np.lexsort((-rows[:, 3], rows[:, 2] >= SAID))[:_MOST_WORDS]
         for number in order.tolist():
@@ -256,11 +249,14 @@ class _Picture:
             first, last = int(x), int(x + _width(text, size) + 5 * self.scale)
             if right[number] < 0 or last > self.width:
                 continue
-            row = next((row for row in range(ROWS) if not taken[row, first:last].any()), None)
+            row = next((row for row in range(lines) if not taken[row, first:last].any()), None)
             if row is not None:
-                taken[row, first:last] = True
+                taken[row, first:last], row_of[number] = True, row
                 y = base + (row * ROW + 0.2 * ROW) * self.scale
-                self.texts.append((x + 1.5 * self.scale, y, text, size, _LOST if is_lost else _TEXT))
+                self.texts.append((x + 2 * self.scale, y, text, size, _LOST if is_lost else _TEXT))
+        if lines and self.per_frame * self.track.spans[0].fps >= _SINGLE:
+            for row in range(lines):
+                self._boxes(rows[row_of == row][:, [0, 0]], SOUNDS * self.scale, base + (row * ROW + 4) * self.scale, _TICK)
 
     def draw(self, bottom: float) -> None:
         """Draw it `bottom` pixels above the region's lower edge."""
@@ -284,29 +280,40 @@ def _width(text: str, size: float) -> float:
 
 def write(texts: Iterable[tuple], bottom: float = 0.0) -> None:
     """Draw texts (x, y, text, size, color)."""
+    blf.enable(0, blf.SHADOW)
+    blf.shadow(0, 5, 0.0, 0.0, 0.0, 1.0)
     for x, y, text, size, color in texts:
         blf.size(0, size)
         blf.color(0, *color)
         blf.position(0, x, y + bottom, 0)
         blf.draw(0, text)
+    blf.disable(0, blf.SHADOW)
 
 
-def height(context, scale: float) -> float:
-    """Pixels that the track of a context's scene needs, 0 where there is none."""
-    return HEIGHT * scale if context.scene.thunder.overlay.words and len(tracks.of(context).sounds) else 0.0
+def height(context, room: float, scale: float) -> float:
+    """Pixels that the track of a context's scene takes of `room`, 0 where there is none or no room for it."""
+    if not context.scene.thunder.overlay.words or room < SOUNDS * scale or not len(tracks.of(context).sounds):
+        return 0.0
+    rows = rows_in(room, scale)
+    return (SOUNDS + rows * ROW + GAP * (rows > 0)) * scale
 
 
-def draw(context, start: float, end: float, bottom: float, scale: float) -> None:
-    """Draw the track of the context's scene between two frames in the region that is being drawn."""
+def rows_in(height: float, scale: float) -> int:
+    """How many rows of words a track of a height has above its sounds."""
+    return min(ROWS, max(0, int((height / scale - SOUNDS - GAP) / ROW + 1e-6)))
+
+
+def draw(context, start: float, end: float, bottom: float, height: float, scale: float) -> None:
+    """Draw the track of the context's scene between two frames in the region that is being drawn, `height` pixels high."""
     track, region = tracks.of(context), context.region
-    key, place = (track, round(start, 3), round(end, 3), region.width, scale), region.as_pointer()
+    key, place = (track, round(start, 3), round(end, 3), region.width, height, scale), region.as_pointer()
     cached = tracks.pictures.get(place)
     if cached is None or cached[0] != key:
-        cached = tracks.pictures[place] = key, _Picture(track, start, end, region.width, scale)
+        cached = tracks.pictures[place] = key, _Picture(track, start, end, region.width, height, scale)
     cached[1].draw(bottom)
-    tracks.bands[place] = Band(track, start, cached[1].per_frame, bottom, bottom + HEIGHT * scale)
+    tracks.bands[place] = Band(track, start, cached[1].per_frame, bottom, bottom + height)
     if tracks.hover is not None and tracks.hover[0] == place:
-        _hint(tracks.hover[1], region, scale, bottom + HEIGHT * scale)
+        _hint(tracks.hover[1], region, scale, bottom + height)
 
 
 def hover(region, x: int, y: int) -> bool:

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The track of words and sounds in a real window: at every zoom, under the mouse, and over an hour of dialogue."""
+
+import time
+
+import bpy
+from commit_scenarios import lay
+from scenarios import only_open, PATIENCE, SAMPLE, scene_with_voice_and_head
+from thunder.scene.host.session import session
+from thunder.scene.review import overlay, word_track
+from thunder.scene.takes import transcript
+
+SAID = "My brother moves both big blue boxes from the front room. Who can forgive such a foolish thief, and put up with his thunder?"
+ZOOMS = {"1_s": 1.0, "4_s": 4.0, "line": 12.0, "minute": 60.0, "ten_minutes": 600.0, "hour": 3600.0}
+LINES = 300
+
+
+def found(hand):
+    """Steps that find the words of the sample."""
+    scene = hand.window.scene
+    transcript.ensure(scene, "dialogue").text = SAID
+    with hand.context():
+        assert bpy.ops.thunder.find_words("INVOKE_DEFAULT") <= {"FINISHED", "RUNNING_MODAL"}
+    end = time.monotonic() + PATIENCE
+    while session.job is not None:
+        assert time.monotonic() < end, "no words are found"
+        yield 0.1
+    record = transcript.of(scene, "dialogue")
+    hand.seen["found"] = record.spoken
+
+
+def look_at(area, first, last):
+    """Show a range of frames in a dope sheet or sequencer."""
+    region = next(each for each in area.regions if each.type == "WINDOW")
+    with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
+        for _ in range(3):
+            left, right = (region.view2d.view_to_region(frame, 0, clip=False)[0] for frame in (first, last))
+            bpy.ops.view2d.zoom_border(
+                xmin=left, xmax=right, ymin=0, ymax=region.height, wait_for_input=False, zoom_out=False
+            )
+    return region
+
+
+def shows_words(hand):
+    """Words and sounds of a line from near and far, in both editors; a hint beside the mouse; the track goes with its switch."""
+    only_open("listen", "overlay")
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from found(hand)
+    area = hand.viewport
+    for editor in ("DOPESHEET_EDITOR", "SEQUENCE_EDITOR"):
+        yield from lay(hand, area, editor)
+        for name in ("1_s", "4_s", "line", "minute"):
+            region = look_at(area, 20, 20 + 25 * ZOOMS[name])
+            yield 0.7
+            hand.photograph(f"{editor.lower()}_{name}")
+    region = look_at(area, 20, 120)
+    yield 0.7
+    x, y = region.x + region.width // 2, region.y + round(word_track.tracks.bands[region.as_pointer()].bottom) + 8
+    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+    yield 0.5
+    hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x + 2, y=y)
+    yield 0.7
+    hand.seen["hint"] = word_track.tracks.hover and word_track.tracks.hover[1]
+    hand.photograph("hint")
+    scene.thunder.overlay.words = False
+    yield 0.5
+    hand.photograph("without_words")
+    scene.thunder.overlay.words = True
+    area.type = "VIEW_3D"
+    yield 0.5
+
+
+def draws_an_hour(hand):
+    """How long a redraw takes over an hour of dialogue, at each zoom, while it is moved along."""
+    yield from scene_with_voice_and_head(hand)
+    scene = hand.window.scene
+    yield from found(hand)
+    first = scene.sequence_editor.strips_all["dialogue"] if hasattr(scene.sequence_editor, "strips_all") else None
+    strips = scene.sequence_editor.strips if first is not None else scene.sequence_editor.sequences
+    every = 300
+    for number in range(1, LINES):
+        strips.new_sound(f"line {number}", SAMPLE, 1, 1 + every * number)
+    scene.frame_end = every * LINES
+    area = hand.viewport
+    yield from lay(hand, area, "DOPESHEET_EDITOR")
+    yield 2.0
+    spent, draw = [], overlay.draw
+
+    def timed(name):
+        before = time.thread_time()
+        draw(name)
+        spent.append(time.thread_time() - before)
+
+    overlay.unregister()
+    overlay.draw = timed
+    overlay.register()
+    hand.seen["spent"] = {}
+    for name, seconds in ZOOMS.items():
+        region = look_at(area, 30000, 30000 + min(scene.render.fps * seconds, scene.frame_end - 30000))
+        yield 1.5
+        spent.clear()
+        for _ in range(12):
+            with bpy.context.temp_override(window=hand.window, area=area, region=region):
+                bpy.ops.view2d.pan(deltax=7, deltay=0)
+            area.tag_redraw()
+            yield 0.15
+        hand.seen["spent"][name] = list(spent)
+        hand.photograph(f"hour_{name}")
+    track = word_track.tracks.tracks[scene.name]
+    hand.seen["words"], hand.seen["sounds"] = len(track.words), len(track.sounds)
+    overlay.unregister()
+    overlay.draw = draw
+    overlay.register()
+    area.type = "VIEW_3D"
+    yield 0.5
