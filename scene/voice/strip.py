@@ -46,7 +46,8 @@ def sound_strips(scene) -> list:
 
 def scene_of_strips(context):
     """The scene whose sound strips may be the voice: the active one, else that of the sequencer."""
-    return context.scene if sound_strips(context.scene) else compat.sequencer_scene(context)
+    shown = compat.sequencer_scene(context)
+    return context.scene if shown == context.scene or sound_strips(context.scene) else shown
 
 
 def find(context) -> Voice:
@@ -75,10 +76,12 @@ def find(context) -> Voice:
     active = scene.sequence_editor.active_strip
     if active is not None and any(active == strip for strip in strips):
         return meant(scene, active)
-    audible = [strip for strip in strips if not _silenced_by(scene, strip)]
-    if own_strips and audible:  # of a head's several lines, the current or the next one
+    if own_strips:  # of a head's several lines, the current or the next one; quick where there are hundreds
         now = context.scene.frame_current
-        return meant(scene, next((strip for strip in audible if compat.strip_span(strip)[1] > now), audible[-1]))
+        ahead = (strip for strip in strips if compat.strip_span(strip)[1] > now)
+        spoken = next((strip for each in (ahead, reversed(strips)) for strip in each if not _silenced_by(scene, strip)), strips[0])
+        return meant(scene, spoken)
+    audible = [strip for strip in strips if not _silenced_by(scene, strip)]
     if len(audible) > 1:
         raise BadSound("There are several sound strips: choose the voice in the Thunder tab")
     return meant(scene, audible[0] if audible else strips[0])
