@@ -78,7 +78,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "transcript": {
         "type": setting(settings.transcript),
         "metavar": "TEXT",
-        "help": "what the voice says, or a .txt file that holds it: lips close on its m, b and p; for voices that are hard to understand",
+        "help": "what the voice says, or a .txt, .srt or .vtt file: lips close on its m, b and p; for voices that are hard to understand",
     },
     "npz": {"action": "store_true", "help": "also write take_01.npz … in rank order"},
     "outputs": {

@@ -16,30 +16,17 @@ from ..scene.review import live_score
 from ..scene.takes import generation, provenance, transcript
 from ..scene.takes.transcript import Corrected
 from ..scene.voice import strip
-from ..thunder_core import files
+from ..thunder_core import subtitles
 from ..thunder_core.batch.settings import is_text_file
 from ..thunder_core.client import Client
 from ..thunder_core.errors import BadRequest
-
-_MOST_BYTES = 2**20  # of a file of words
 
 
 def words_of(given: str) -> str:
     """The words that --transcript gives, or those in the file that it names, on one line. Raises BadRequest."""
     if not is_text_file(given):
         return " ".join(given.split())
-    if problem := files.not_a_file(given):
-        raise BadRequest(f"{problem}: name another with --transcript")
-    try:
-        with files.open_input(given) as file:
-            words = " ".join(file.read(_MOST_BYTES).decode("utf-8-sig").replace("\0", " ").split())
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"“{given}” is not text in UTF-8: save it in this encoding, or name another with --transcript") from error
-    except OSError as error:
-        raise BadRequest(f"“{given}” cannot be read ({error.strerror}): name another with --transcript") from error
-    if not words:
-        raise BadRequest(f"“{given}” holds no words: write into it what the voice says, or name another with --transcript")
-    return words
+    return subtitles.read_text(given, "name another with --transcript")
 
 
 def correct(

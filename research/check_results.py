@@ -59,6 +59,7 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "head_keys": _HEAD,
     "headroom*": _PAPER,
     "heard_arousal": _VOICE,
+    "words_aligned": (*_VOICE, "thunder_core/spoken.py"),
     "heads": (*_HEAD, "scene/media/"),
     "install": ("thunder_core/installer.py", "requirements/engine.txt"),
     "kills": _FAULTS,

@@ -25,8 +25,8 @@ CLASSES = {
 NAMES = tuple(CLASSES)
 OTHER = len(NAMES)
 _CLASS_OF = {phone: number for number, phones in enumerate(CLASSES.values()) for phone in phones.split()}
-SAID = 0.4  # confidence below which a word is not found: one in a hundred of those that validation voices say, two of three that they do not
-CLEAR = 0.75  # probability from which a sound is clear: of these 19 of 20 are right, of those below .6 two of three
+SAID = 0.4  # confidence below which a word is not found: 1 % of those that validation voices say, more than half of those that they do not
+CLEAR = 0.75  # probability from which a sound is clear: of these 98 % are right, of those below .6 two of three (validation voices)
 
 
 def class_of(phone: str) -> int:

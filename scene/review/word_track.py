@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The track of words and sounds over the timeline, dope sheet and sequencer: a row of mouths, and above it the words that are said.
 
-Each class of sounds has a shape of its own beside its colour; a doubtful sound is pale. Drawing only cuts what is visible out of arrays that
-an idle task prepares.
+Each class of sounds has a shape of its own beside its colour; a doubtful sound is pale. Drawing only cuts what is visible out of arrays
+that an idle task prepares.
 """
 
 from collections.abc import Iterable
@@ -33,9 +33,11 @@ _SPOKEN = (0.62, 0.66, 0.74, 0.8)
 
 # Colours that the colour-blind can tell apart, in the order of spoken.NAMES, and the other sounds'.
 _COLORS = np.array(
-    [(0.90, 0.38, 0.10), (0.84, 0.50, 0.70), (0.16, 0.52, 0.86), (0.10, 0.68, 0.50), (0.95, 0.88, 0.30), (0.45, 0.76, 0.95), (0.93, 0.64, 0.12),
-     (0.86, 0.86, 0.86), (0.55, 0.57, 0.60)]
-)  # fmt: skip
+    [
+        *((0.90, 0.38, 0.10), (0.84, 0.50, 0.70), (0.16, 0.52, 0.86), (0.10, 0.68, 0.50), (0.95, 0.88, 0.30)),
+        *((0.45, 0.76, 0.95), (0.93, 0.64, 0.12), (0.86, 0.86, 0.86), (0.55, 0.57, 0.60)),
+    ]
+)
 
 
 def _box(left: float, bottom: float, right: float, top: float) -> list:
@@ -179,7 +181,7 @@ def redraw() -> None:
 
 
 class _Picture:
-    """What a track shows in a range of frames: triangles in one batch, and texts (x, y, text, color), in pixels from its lower left corner."""
+    """What a track shows in a range of frames, in pixels from its lower left corner: triangles in a batch, and texts for `write`."""
 
     def __init__(self, track: Track, start: float, end: float, width: int, height: float, scale: float):
         self.track, self.start, self.width, self.scale = track, start, width, scale

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The m, b and p of a text are found in the voice, in order and in time, through an ear that mishears."""
+"""The words of a text and their m, b and p are found in the voice, in order and in time, through an ear that mishears."""
 
 import tracemalloc
 
@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.speech.phones import PHONES
-from thunder_core.engine.speech.transcript import align, closures_and_words, letters
-from thunder_core.errors import BadRequest
+from thunder_core.engine.speech.sounds import recognise
+from thunder_core.engine.speech.transcript import _BAND, align, closures_and_words, letters, split, words
+from thunder_core.spoken import SAID
 
 # (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.
 LINES = {
@@ -114,16 +115,61 @@ def test_a_text_that_is_not_said_is_not_sure():
     assert closures_and_words(belief, "12 34")[0] == []
 
 
-def test_a_long_text_costs_a_byte_for_every_letter_and_row_and_an_hour_of_it_is_refused():
-    belief = np.random.default_rng(0).dirichlet(np.full(40, 0.05), 1000)
-    said = letters("maybe a lamp " * 100)
+def test_a_long_text_is_found_in_little_memory():
+    """Two minutes: more letters than are followed at once, of which each has a byte for every row."""
+    text, times = "Mary bought a lamp, maybe a map.", 50
+    belief, said = belief_of(" ".join([LINES[text]] * times), 0.3)
     tracemalloc.start()
     try:
-        align(belief, said)
+        places = align(belief, letters(" ".join([text] * times)))
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert peak < 1.5 * len(belief) * len(said) + 2_000_000
-    hour = np.lib.stride_tricks.as_strided(belief, (180_000, 40), (0, 8))
-    with pytest.raises(BadRequest, match="choose a shorter strip"):
-        closures_and_words(hour, "maybe a lamp " * 2000)[0]
+    assert len(places) > _BAND and peak < 1.3 * len(belief) * _BAND + 3_000_000
+    found, matches = words(belief, " ".join([text] * times))
+    sevenths = [word.start for word in found[::7]]
+    assert matches and np.abs(np.diff(sevenths) - np.diff(sevenths).mean()).max() < 0.08  # every line as long as the others
+    assert [seconds for phone, seconds in said if phone == "M"][0] == pytest.approx(found[0].start, abs=0.08)
+
+
+def test_a_text_far_too_long_for_its_sound_ends_all_the_same():
+    belief, _ = belief_of(LINES["Photographs of a happy puppy"])
+    found, matches = words(belief, "maybe a lamp " * 300)
+    assert len(found) == 900 and not matches
+
+
+@pytest.mark.parametrize("text", LINES)
+def test_each_word_is_found_as_it_is_written(text):
+    found, matches = words(belief_of(LINES[text], 0.3)[0], text)
+    assert [word.text for word in found] == text.replace(",", "").replace(".", "").split() and matches
+    assert all(word.sure > SAID for word in found)
+    assert all(before.end <= word.start + 0.03 and word.start < word.end for before, word in zip(found, found[1:]))
+
+
+def test_a_word_that_is_not_said_is_doubted_and_another_line_does_not_match():
+    belief, _ = belief_of(LINES["Mary bought a lamp, maybe a map."], 0.3)
+    found, matches = words(belief, "Mary bought a lamp, 1984 zebras, maybe a map.")
+    assert matches and [word.text for word in found if word.sure < SAID] == ["1984", "zebras"]
+    assert not words(belief, "Photographs of a happy puppy")[1]
+    assert words(belief, "") == ([], False) and words(belief, "… !") == ([], False)
+
+
+@pytest.mark.parametrize("text, words_of", [("Мама мыла раму", 3), ("μαμά", 1), ("你好吗", 3), ("मामा", 1), ("l'été, c’est-à-dire", 4)])
+def test_other_scripts_are_split_into_words_and_find_their_place(text, words_of):
+    assert len(split(text)) == words_of
+    found, _ = words(belief_of("SIL9 M5 AA6 M5 AA6 SIL12 M5 IY6 L4 AA6 SIL9 R4 AA5 M5 UW7 SIL9")[0], text)
+    assert len(found) == words_of and all(0.1 < word.start <= word.end < 1.95 for word in found)
+
+
+def test_letters_of_other_alphabets_close_lips():
+    belief, times = belief_of("SIL9 M5 AA6 M5 AA6 SIL9")
+    assert [c.text for c in closures_and_words(belief, "Мама")[0]] == ["m", "m"]
+
+
+def test_sounds_are_recognised_with_what_they_may_be_instead():
+    belief, _ = belief_of(LINES["Mary bought a lamp, maybe a map."], 0.2)
+    belief[10:15] = 0.6 * belief[10:15] + 0.4 * np.eye(40)[PHONES.index("N")]  # the first m sounds like an n
+    found = recognise(belief)
+    assert [sound.phone for sound in found][:6] == "M EH R IY B AO".split() and "SIL" not in {sound.phone for sound in found}
+    assert [name for name, _ in found[0].others] == ["N"] and found[0].sure < 0.65 < found[1].sure
+    assert found[0].start == pytest.approx(0.2, abs=0.03) and found[0].end == pytest.approx(found[1].start)

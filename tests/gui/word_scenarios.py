@@ -35,9 +35,7 @@ def look_at(area, first, last):
     with bpy.context.temp_override(window=bpy.context.window_manager.windows[0], area=area, region=region):
         for _ in range(3):
             left, right = (region.view2d.view_to_region(frame, 0, clip=False)[0] for frame in (first, last))
-            bpy.ops.view2d.zoom_border(
-                xmin=left, xmax=right, ymin=0, ymax=region.height, wait_for_input=False, zoom_out=False
-            )
+            bpy.ops.view2d.zoom_border(xmin=left, xmax=right, ymin=0, ymax=region.height, wait_for_input=False, zoom_out=False)
     return region
 
 

@@ -42,6 +42,7 @@ BENCHES = {
     "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results {out}/x.txt",
     "head_keys": "--data {data} --results {out}/x.txt",
     "headroom": "--cache {cache} --runs {runs} --results {out}/x.json",
+    "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
     "heads": "--results {out}/x.txt",
     "lips": "--data {data} --takes 2 --out {out} --results {out}/x.txt",

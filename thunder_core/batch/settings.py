@@ -16,6 +16,7 @@ from ..direction import AXES, CHOICES
 from ..direction_presets import is_preset_file
 from ..files import is_utf8
 from ..request import NORMAL, QUALITIES
+from ..subtitles import ENDINGS
 from ..systems import SYSTEMS
 
 LAST_FRAME = 1_048_574  # Blender's largest frame number
@@ -119,7 +120,7 @@ def text(value) -> str:
 
 
 def transcript(value) -> str:
-    """Reads the words of a voice, or the name of a .txt file that holds them."""
+    """Reads the words of a voice, or the name of a .txt, .srt or .vtt file that holds them."""
     if not isinstance(value, str) or not value.strip():
         raise Wrong("is not a text in quotes")
     if not is_utf8(value) or "\0" in value:
@@ -131,7 +132,7 @@ def transcript(value) -> str:
 
 def is_text_file(words: str) -> bool:
     """Whether a transcript names a file instead of being the words themselves."""
-    return words.lower().endswith(".txt")
+    return words.lower().endswith(ENDINGS)
 
 
 def yes_or_no(value) -> bool:
