@@ -5,7 +5,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ..scene.engine import connection
-from ..scene.review import word_track
+from ..scene.review import live_score, word_track
 from ..scene.takes import words
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import subtitles
@@ -31,7 +31,7 @@ class FindsWords(SlicedWork):
         return "Finding words", words.find(connection.started(), voice, text)
 
     def finish(self, context, found):
-        word_track.redraw()
+        live_score.redraw()
         self.report({"INFO"}, found.sentence)
         self.warn([found.warning])
 

@@ -6,7 +6,8 @@ that an idle task prepares.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 
 import blf
 import bpy
@@ -16,9 +17,10 @@ from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.recent import Recent
 from ...thunder_core.spoken import CLEAR, SAID
-from ..host import compat, idle, jobs
+from ..host import compat, idle
 from ..host.session import Part, session
 from ..takes.words import read_next, Span, spans as spans_of
+from . import live_score
 
 SOUNDS, ROW, ROWS, GAP = 16, 15, 2, 3  # height of the sounds and of a row of words, rows, and space above them, at interface scale 1
 LOOK_SECONDS = 0.3  # interval of checking whether strips have moved, while something is drawn
@@ -69,11 +71,11 @@ class Track:
     speech: start and end of what is said without a pause [k, 2].
     """
 
-    sounds: np.ndarray = field(default_factory=lambda: np.zeros((0, 6)))
-    words: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
-    texts: tuple[str, ...] = ()
-    speech: np.ndarray = field(default_factory=lambda: np.zeros((0, 2)))
-    spans: tuple[Span, ...] = ()
+    sounds: np.ndarray
+    words: np.ndarray
+    texts: tuple[str, ...]
+    speech: np.ndarray
+    spans: tuple[Span, ...]
 
     @classmethod
     def of(cls, spans: tuple[Span, ...]) -> "Track":
@@ -87,9 +89,9 @@ class Track:
             numbered = _played(np.column_stack([row, np.arange(len(row))]), span)
             texts += [span.spoken.words[int(number)].text for number in numbered[:, 4]]
             said.append(numbered[:, :4])
-        all_sounds, all_words = (rows[(order := rows[:, 0].argsort(kind="stable"))] for rows in map(np.concatenate, (sounds, said)))
-        order = np.concatenate(said)[:, 0].argsort(kind="stable")
-        return cls(all_sounds, all_words, tuple(texts[n] for n in order), _without_pauses(all_sounds, spans), spans)
+        all_sounds, all_words = np.concatenate(sounds), np.concatenate(said)
+        all_sounds, order = all_sounds[all_sounds[:, 0].argsort(kind="stable")], all_words[:, 0].argsort(kind="stable")
+        return cls(all_sounds, all_words[order], tuple(texts[n] for n in order), _without_pauses(all_sounds, spans), spans)
 
     def visible(self, rows: np.ndarray, start: float, end: float) -> slice:
         """Rows that a range of frames shows; the one that reaches into it included."""
@@ -122,26 +124,14 @@ def _without_pauses(sounds: np.ndarray, spans: tuple[Span, ...]) -> np.ndarray:
     return np.stack([sounds[begins, 0], ends[np.append(begins[1:], len(ends)) - 1]], 1)
 
 
-@dataclass(frozen=True, eq=False)
-class Band:
-    """Where a region shows a track: the frame at its left edge, pixels per frame, and its lower and upper edge in pixels."""
-
-    track: Track
-    start: float
-    per_frame: float
-    bottom: float
-    top: float
-
-
 class _Tracks(Part):
-    """The tracks of the scenes that are drawn, and where. wanted: names of scenes whose track may have changed, each with that of the scene
-    whose strips it shows.  hover: the region, text and place of the hint beside the mouse."""
+    """The tracks of the scenes that are drawn. wanted: names of scenes whose track may have changed, each with that of the scene whose
+    strips it shows.  hover: the region, text and place of the hint beside the mouse."""
 
     def __init__(self):
         self.tracks: dict[str, Track] = {}
         self.pictures: Recent = Recent(8)  # region → what was drawn there, and its inputs
         self.wanted: dict[str, str] = {}
-        self.bands: Recent = Recent(8)  # region → Band
         self.hover: tuple[int, str, int] | None = None
         self.task = idle.Task(self.look, any_time=True)
 
@@ -149,7 +139,7 @@ class _Tracks(Part):
         """The track of a context's scene as it was last seen; it is looked at again soon."""
         self.wanted[context.scene.name] = compat.sequencer_scene(context).name
         self.task.start(LOOK_SECONDS if context.scene.name in self.tracks else 0.0)
-        return self.tracks.get(context.scene.name) or Track()
+        return self.tracks.get(context.scene.name) or _NOTHING
 
     def look(self) -> float | None:
         """See whether words were found, or strips moved."""
@@ -163,30 +153,26 @@ class _Tracks(Part):
             if known is None or known.spans != spans:
                 self.tracks[scene.name] = Track.of(spans)
                 if known is not None or spans:
-                    redraw()
+                    live_score.redraw()
         return None
 
     def file_opened(self) -> None:
-        for each in (self.tracks, self.pictures, self.wanted, self.bands):
+        for each in (self.tracks, self.pictures, self.wanted):
             each.clear()
         self.hover = None
 
 
+_NOTHING = Track.of(())
 tracks = session.add(_Tracks())
-
-
-def redraw() -> None:
-    """Ask the editors with a track to be drawn again."""
-    jobs.redraw(("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"))
 
 
 class _Picture:
     """What a track shows in a range of frames, in pixels from its lower left corner: triangles in a batch, and texts for `write`."""
 
     def __init__(self, track: Track, start: float, end: float, width: int, height: float, scale: float):
-        self.track, self.start, self.width, self.scale = track, start, width, scale
-        self.per_frame, self.texts = width / (end - start), []
-        self.points, self.colors = [], []
+        self.track, self.start, self.width, self.height, self.scale = track, start, width, height, scale
+        self.per_frame, self.bottom = width / (end - start), 0.0
+        self.texts, self.points, self.colors = [], [], []
         self._add(np.array(_box(0, 0, width, height)), _BEHIND)
         fps = track.spans[0].fps
         if self.per_frame * fps >= _SINGLE:
@@ -262,6 +248,7 @@ class _Picture:
 
     def draw(self, bottom: float) -> None:
         """Draw it `bottom` pixels above the region's lower edge."""
+        self.bottom = bottom
         gpu.state.blend_set("ALPHA")
         with gpu.matrix.push_pop():
             gpu.matrix.translate((0.0, bottom, 0.0))
@@ -270,14 +257,11 @@ class _Picture:
         write(self.texts, bottom)
 
 
-_widths: dict[tuple[str, float], float] = {}  # text and size → width, pixels
-
-
+@lru_cache(maxsize=4096)
 def _width(text: str, size: float) -> float:
-    if (text, size) not in _widths:
-        blf.size(0, size)
-        _widths[text, size] = blf.dimensions(0, text)[0]
-    return _widths[text, size]
+    """Width of a text in pixels."""
+    blf.size(0, size)
+    return blf.dimensions(0, text)[0]
 
 
 def write(texts: Iterable[tuple], bottom: float = 0.0) -> None:
@@ -313,17 +297,17 @@ def draw(context, start: float, end: float, bottom: float, height: float, scale:
     if cached is None or cached[0] != key:
         cached = tracks.pictures[place] = key, _Picture(track, start, end, region.width, height, scale)
     cached[1].draw(bottom)
-    tracks.bands[place] = Band(track, start, cached[1].per_frame, bottom, bottom + height)
     if tracks.hover is not None and tracks.hover[0] == place:
         _hint(tracks.hover[1], region, scale, bottom + height)
 
 
 def hover(region, x: int, y: int) -> bool:
     """Show what the sound at a place of a region may be, or nothing beside the track; whether the region has to be drawn again."""
-    place, band = region.as_pointer(), tracks.bands.get(region.as_pointer())
+    place = region.as_pointer()
     before, tracks.hover = tracks.hover, None
-    if band is not None and band.bottom <= y < band.top:
-        word, chances = band.track.at(band.start + x / band.per_frame)
+    _, picture = tracks.pictures.get(place, (None, None))
+    if picture is not None and 0 <= y - picture.bottom < picture.height:
+        word, chances = picture.track.at(picture.start + x / picture.per_frame)
         if chances:
             said = " · ".join(f"{name} {round(100 * chance)} %" for name, chance in chances)
             tracks.hover = place, f"{word}:  {said}" if word else said, x

@@ -54,7 +54,7 @@ def shows_words(hand):
             hand.photograph(f"{editor.lower()}_{name}")
     region = look_at(area, 20, 120)
     yield 0.7
-    x, y = region.x + region.width // 2, region.y + round(word_track.tracks.bands[region.as_pointer()].bottom) + 8
+    x, y = region.x + region.width // 2, region.y + round(word_track.tracks.pictures[region.as_pointer()][1].bottom) + 8
     hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
     yield 0.5
     hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x + 2, y=y)
