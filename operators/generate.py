@@ -68,9 +68,10 @@ class THUNDER_OT_generate(PartialResults, SlicedWork, bpy.types.Operator):
         seed = unused_seed(context.scene, rig.mesh, voice, sampling)
         self.again = is_sampled(context.scene, rig.mesh, voice.name, seed, sampling)
         steps = generation.generate(client, voice, context.scene, rig, settings.count, seed, sampling, self.takes.append)
-        return "Generating takes", words.after(steps, client, voice)
+        return "Generating takes", steps
 
     def finish(self, context, takes):
+        words.find_soon(context.scene, strip.current(context))
         best = takes[0]
         if (role := role_of(best.provenance)) != SPEAKS:
             many = f"{len(takes)} take{'' if len(takes) == 1 else 's'}"

@@ -4,19 +4,19 @@
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TypeVar
 
 import bpy
 
 from ...thunder_core import spoken
 from ...thunder_core.client import Client
 from ...thunder_core.errors import attempt, BadRequest, ThunderError
+from ..engine import connection
+from ..host import idle, jobs
 from ..host.jobs import Step
-from ..host.session import Memory, session
+from ..host.session import Memory, Part, session
 from ..voice import fingerprint, mixdown, strip
 from . import generation, transcript
 
-T = TypeVar("T")
 _MOST_NAMED = 12  # words that a message names
 
 _read = session.add(Memory())  # version of a record → what it holds
@@ -87,15 +87,44 @@ def find(client: Client, voice: strip.Voice, text: str | None = None) -> Generat
     return Found(found, lost)
 
 
-def after(work: Generator[Step, None, T], client: Client, voice: strip.Voice) -> Generator[Step, None, T]:
-    """Steps of work with a voice, whose sounds and words are found afterwards unless they are known. Returns the work's value."""
-    value = yield from work
-    if not is_known(bpy.context.scene, voice):
+class _Waiting(Part):
+    """Voices whose words and sounds are found once Blender is idle."""
+
+    def __init__(self):
+        self.voices: list[strip.Voice] = []
+        self.work: Generator | None = None
+        self.task = idle.Task(self.step)
+
+    def step(self) -> float | None:
+        """Work a little on the first voice."""
         try:
-            yield from find(client, voice)
-        except ThunderError:  # the work itself is done, and Find Words says why
-            pass
-    return value
+            self.work = self.work or find(connection.client(), self.voices[0])
+            next(self.work)
+            return idle.PAUSE_SECONDS
+        except (StopIteration, ThunderError):  # found, or Find Words says why not
+            self.release()
+            self.voices.pop(0)
+        jobs.redraw(("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"))
+        return idle.PAUSE_SECONDS if self.voices else None
+
+    def release(self) -> None:
+        if self.work is not None:  # it begins again
+            self.work.close()
+        self.work = None
+
+    def file_opened(self) -> None:
+        self.release()
+        self.voices.clear()
+
+
+_waiting = session.add(_Waiting())
+
+
+def find_soon(scene, voice: strip.Voice | None) -> None:
+    """Find the words and sounds of a voice that are not known yet, once Blender is idle."""
+    if voice is not None and not is_known(scene, voice):
+        _waiting.voices.append(voice)
+        _waiting.task.start(0.0)
 
 
 def is_known(scene, voice: strip.Voice) -> bool:

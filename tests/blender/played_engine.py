@@ -103,7 +103,8 @@ class PlayedClient:
         sounds = [["M", 0.2, 0.3, 0.9, []], ["AA", 0.3, 0.5, 0.5, [["AO", 0.1], ["OW", 0.3]]]]
         said = text.split()
         words = [[word, 0.2 + 0.1 * n, 0.3 + 0.1 * n, 0.2 if n and n == len(said) - 1 else 0.9] for n, word in enumerate(said)]
-        return [{"event": "done", "result": {"sounds": sounds, "words": words, "matches": True}}]
+        progress = {"event": "progress", "fraction": 0.5, "message": "Finding words and sounds"}
+        return [progress, dict(progress), {"event": "done", "result": {"sounds": sounds, "words": words, "matches": True}}]
 
     def _score(self, sound, expression, jaw, **how):
         """Each take that is scored has a point more than the one before."""

@@ -70,3 +70,17 @@ def test_the_engine_hears_where_a_text_closes_the_lips(blender, connection):
     assert any(start < 0.1 and end > 0.3 for start, end in answer["pauses"])
     other = client.request("closures", sound=SAMPLE, text="mama bumps a pumpkin, maybe, but Pamela mumbles more").wait(timeout=300)
     assert np.median([s for _, _, s, _ in other["closures"]]) < np.median(sure) - 0.25
+
+
+@pytest.mark.slow
+def test_the_engine_says_when_each_word_is_said_and_doubts_another_line(blender, connection):
+    client = connection.client()
+    client.start()
+    answer = client.request("spoken", sound=SAMPLE, text=SAID).wait(timeout=300)
+    assert answer["matches"] and [word for word, *_ in answer["words"]] == [word.strip(".,?") for word in SAID.split()]
+    assert all(0.3 < start < end < 8.0 and sure > 0.4 for _, start, end, sure in answer["words"])
+    assert [phone for phone, *_ in answer["sounds"]][:2] == ["M", "AY"]
+    assert not client.request("spoken", sound=SAMPLE, text="Photographs of the other evening showed nothing at all").wait(timeout=300)[
+        "matches"
+    ]
+    assert client.request("spoken", sound=SAMPLE, text="").wait(timeout=300)["words"] == []

@@ -6,6 +6,7 @@ from performances import clicks
 from played_engine import PlayedClient
 from thunder.scene.engine import connection
 from thunder.scene.host import compat
+from thunder.scene.host.session import session
 from thunder.scene.review import word_track
 from thunder.scene.takes import transcript, words
 from thunder.scene.voice import strip
@@ -114,3 +115,20 @@ def test_a_voice_that_is_removed_meanwhile_ends_with_a_sentence(blender, stage, 
     compat.strips(stage.sequence_editor).remove(line(stage))
     with pytest.raises(Exception, match="removed"):
         progress.result(steps)
+
+
+def test_after_takes_they_are_found_once_blender_is_idle_and_again_after_an_undo(blender, stage, tmp_path, monkeypatch):
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: client)
+    words.find_soon(stage, strip.find(blender.context))
+    assert idle_step() is not None
+    session.release("a step was undone", may_go_on=True)
+    while idle_step() is not None:
+        pass
+    assert len(track_of(stage).sounds) == 2 and [verb for verb, _ in client.asked][-1] == "spoken"
+    words.find_soon(stage, strip.find(blender.context))  # they are known
+    assert not words._waiting.voices
+
+
+def idle_step():
+    return words._waiting.step() if words._waiting.voices else None

@@ -16,7 +16,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
-from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list
+from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list, words
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.committing import chosen
 from thunder.scene.takes.direction import looking
@@ -91,7 +91,12 @@ def play_all(blender, client):
 
 def generate(blender, client):
     scene, rig, entry = shown(blender)
-    return generation.generate(client, strip.meant(scene, strip.named(scene, "two")), scene, rig, 2, 50, Sampling())
+    voice = strip.meant(scene, strip.named(scene, "two"))
+    return generation.generate(client, voice, scene, rig, 2, 50, Sampling())
+
+
+def find_words(blender, client):
+    return words.find(client, strip.meant(blender.context.scene, strip.named(blender.context.scene, "two")), "a bump")
 
 
 def capture(blender, client):
@@ -111,6 +116,7 @@ ARE_CANCELLED = {
     "update eyes": update_eyes,
     "play all": play_all,
     "import capture": capture,
+    "find words": find_words,
 }
 
 
@@ -146,6 +152,7 @@ def state(blender):
         [target.animation_data and target.animation_data.action.name for target in head.find(scene).targets],
         sorted(obj.name for obj in blender.data.objects),
         len(blender.data.scenes),
+        [(record.voice, record.text, record.spoken) for record in scene.thunder_transcripts],
     )
 
 
