@@ -43,13 +43,11 @@ def cues_of(text: str) -> list[tuple[float, float, str]]:
     cues = []
     for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").replace("\r", "\n")):
         lines = block.strip().split("\n")
-        place = next((n for n, line in enumerate(lines) if _CUE.match(line)), None)
-        if place is None:
-            continue
-        times = _CUE.match(lines[place]).groups()
-        said = " ".join(_MARKUP.sub(" ", line) for line in lines[place + 1 :]).strip()
-        if said:
-            cues.append((_seconds(*times[:4]), _seconds(*times[4:]), said))
+        for number, line in enumerate(lines):
+            if match := _CUE.match(line):
+                said = " ".join(_MARKUP.sub(" ", each) for each in lines[number + 1 :]).strip()
+                cues += [(_seconds(*match.groups()[:4]), _seconds(*match.groups()[4:]), said)] if said else []
+                break
     return cues
 
 

@@ -37,8 +37,9 @@ def recognise(belief: np.ndarray) -> list[Sound]:
             continue
         mean = belief[start:end].mean(0)
         others = [n for n in np.argsort(-mean)[: _MOST + 1].tolist() if n not in (phone, SILENCE) and mean[n] >= _LIKELY]
-        seconds = (max(0.0, row / RATE - LATE) for row in (start, end))
-        result.append(Sound(PHONES[phone], *seconds, float(mean[phone]), tuple((PHONES[n], float(mean[n])) for n in others[:_MOST])))
+        begin, stop = (max(0.0, row / RATE - LATE) for row in (start, end))
+        instead = tuple((PHONES[n], float(mean[n])) for n in others[:_MOST])
+        result.append(Sound(PHONES[phone], begin, stop, float(mean[phone]), instead))
     return result
 
 
