@@ -5,7 +5,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ..scene.engine import connection
-from ..scene.review import live_score, word_track
+from ..scene.review import word_track
 from ..scene.takes import words
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import subtitles
@@ -31,7 +31,7 @@ class FindsWords(SlicedWork):
         return "Finding words", words.find(connection.started(), voice, text)
 
     def finish(self, context, found):
-        live_score.redraw()
+        word_track.redraw()
         self.report({"INFO"}, found.sentence)
         self.warn([found.warning])
 
@@ -85,7 +85,7 @@ class THUNDER_OT_hover_words(bpy.types.Operator):
         return context.area is not None and context.area.type in ("DOPESHEET_EDITOR", "SEQUENCE_EDITOR")
 
     def invoke(self, context, event):
-        if word_track.hover(context.region, event.mouse_region_x, event.mouse_region_y):
+        if word_track.hover(context, event.mouse_region_x, event.mouse_region_y):
             context.region.tag_redraw()
         return {"PASS_THROUGH"}
 

@@ -17,10 +17,9 @@ from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.recent import Recent
 from ...thunder_core.spoken import CLEAR, SAID
-from ..host import compat, idle
+from ..host import compat, idle, jobs
 from ..host.session import Part, session
 from ..takes.words import read_next, Span, spans as spans_of
-from . import live_score
 
 SOUNDS, ROW, ROWS, GAP = 16, 15, 2, 3  # height of the sounds and of a row of words, rows, and space above them, at interface scale 1
 LOOK_SECONDS = 0.3  # interval of checking whether strips have moved, while something is drawn
@@ -153,7 +152,7 @@ class _Tracks(Part):
             if known is None or known.spans != spans:
                 self.tracks[scene.name] = Track.of(spans)
                 if known is not None or spans:
-                    live_score.redraw()
+                    redraw()
         return None
 
     def file_opened(self) -> None:
@@ -164,6 +163,11 @@ class _Tracks(Part):
 
 _NOTHING = Track.of(())
 tracks = session.add(_Tracks())
+
+
+def redraw() -> None:
+    """Ask the editors with a track to be drawn again."""
+    jobs.redraw(("SEQUENCE_EDITOR", "DOPESHEET_EDITOR"))
 
 
 class _Picture:
@@ -301,16 +305,22 @@ def draw(context, start: float, end: float, bottom: float, height: float, scale:
         _hint(tracks.hover[1], region, scale, bottom + height)
 
 
-def hover(region, x: int, y: int) -> bool:
+def frame_at(region, x: int, y: int) -> tuple[float | None, float]:
+    """The frame at a place of a region's track, None beside the track; and pixels per frame there."""
+    _, picture = tracks.pictures.get(region.as_pointer(), (None, None))
+    if picture is None or not 0 <= y - picture.bottom < picture.height:
+        return None, 1.0
+    return picture.start + x / picture.per_frame, picture.per_frame
+
+
+def hover(context, x: int, y: int) -> bool:
     """Show what the sound at a place of a region may be, or nothing beside the track; whether the region has to be drawn again."""
-    place = region.as_pointer()
     before, tracks.hover = tracks.hover, None
-    _, picture = tracks.pictures.get(place, (None, None))
-    if picture is not None and 0 <= y - picture.bottom < picture.height:
-        word, chances = picture.track.at(picture.start + x / picture.per_frame)
-        if chances:
-            said = " · ".join(f"{name} {round(100 * chance)} %" for name, chance in chances)
-            tracks.hover = place, f"{word}:  {said}" if word else said, x
+    frame, _ = frame_at(context.region, x, y)
+    word, chances = tracks.of(context).at(frame) if frame is not None else ("", [])
+    if chances:
+        said = " · ".join(f"{name} {round(100 * chance)} %" for name, chance in chances)
+        tracks.hover = context.region.as_pointer(), f"{word}:  {said}" if word else said, x
     return (before and before[:2]) != (tracks.hover and tracks.hover[:2])
 
 

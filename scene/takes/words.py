@@ -81,7 +81,7 @@ def find(client: Client, voice: strip.Voice, text: str | None = None) -> Generat
     kept = spoken.pack(answer, begin, said)
     record = transcript.ensure(scene, voice.name)
     record.text = record.text if text is None else text
-    record.spoken, record.recording, record.version = kept, recording_of(state), sha256(kept.encode()).hexdigest()[:16]
+    record.spoken, record.recording, record.version = kept, state.recording, sha256(kept.encode()).hexdigest()[:16]
     found = read(record)
     lost = tuple((word.text, round(state.origin + word.start * state.fps)) for word in found.words if not word.is_found)
     return Found(found, lost)
@@ -130,15 +130,10 @@ def find_soon(scene, voice: strip.Voice | None) -> None:
 def is_known(scene, voice: strip.Voice) -> bool:
     """Whether the words and sounds of all that plays of a voice are known, for its present transcript."""
     record, state = transcript.of(scene, voice.name), fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
-    if record is None or state is None or record.recording != recording_of(state):
+    if record is None or state is None or record.recording != state.recording:
         return False
     found = read(record)
     return found is not None and found.text == record.text
-
-
-def recording_of(state: fingerprint.State) -> str:
-    """Names the recording of a voice, as it is retimed: times of words are of it."""
-    return state.sound + state.retiming
 
 
 def read(record) -> spoken.Spoken | None:
@@ -166,6 +161,6 @@ def spans(scene, strips_scene) -> Iterator[Span]:
         voice, _ = attempt(strip.of_file, scene, scene.thunder.sound_file)
         states += [fingerprint.of_voice(scene, voice)] if voice is not None else []
     for state in states:
-        record = known.get(recording_of(state)) if state is not None else None
+        record = known.get(state.recording) if state is not None else None
         if record is not None and (found := read(record)) is not None:
             yield Span(found, state.origin, state.first, state.last or float("inf"), state.fps)

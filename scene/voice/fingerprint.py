@@ -46,6 +46,11 @@ class State:
     limited: bool = False
 
     @property
+    def recording(self) -> str:
+        """Names the recording, as it is retimed: times of words are of it."""
+        return self.sound + self.retiming
+
+    @property
     def seconds(self) -> tuple[float, float]:
         """The part of the recording that plays, in seconds from its beginning."""
         return (self.first - self.origin) / self.fps, (self.last - self.origin) / self.fps
