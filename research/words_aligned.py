@@ -157,7 +157,7 @@ def run(args: Namespace) -> None:
             *_of_words(np.abs(late), np.median(late)),
             *_of_texts(np.array(right), np.array(wrong)),
             *(
-                f"words that are {kind}, not found {np.mean(np.array(values) < spoken.SAID):12.3f} of {len(values)}"
+                _row(f"{kind} words, not found", np.mean(np.array(values) < spoken.SAID), f" of {len(values)}")
                 for kind, values in sure.items()
             ),
             "",
@@ -166,7 +166,7 @@ def run(args: Namespace) -> None:
     )
 
 
-def _row(what: str, share: float, more: str) -> str:
+def _row(what: str, share: float | np.floating, more: str) -> str:
     return f"{what:52s} {share:6.3f}{more}"
 
 

@@ -186,7 +186,8 @@ class _Picture:
         if self.per_frame * fps >= _WORDS:
             self._words(track.visible(track.words, start, end), rows_in(height, scale))
         shader = gpu.shader.from_builtin("SMOOTH_COLOR")
-        content = {"pos": np.concatenate(self.points).astype(np.float32), "color": np.concatenate(self.colors).astype(np.float32)}
+        content = {"pos": self.points, "color": self.colors}  # in C order: Blender reads a buffer as if it were
+        content = {name: np.concatenate(parts).astype(np.float32, order="C") for name, parts in content.items()}
         self.shader, self.batch = shader, batch_for_shader(shader, "TRIS", content)
 
     def _add(self, points: np.ndarray, colors) -> None:
