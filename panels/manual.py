@@ -30,6 +30,7 @@ SECTIONS = {
     "shape#transcript": "*_transcript correct_closures ThunderTranscript",
     "listen#the-score": "jump_to_drift ThunderScene.live_score",
     "listen#listen": "listen original ThunderScene.listen_*",
+    "listen#words-and-sounds": "find_words hover_words",
     "listen#curves-over-the-timeline": "ThunderOverlay ThunderScene.overlay",
     "commit#all-dialogue-at-once": "commit_all",
     "commit": "commit_take ThunderCommit ThunderScene.commit",
