@@ -27,6 +27,7 @@ def modules() -> tuple:
         slices,
         take_list,
         transcript,
+        word_tools,
         words,
     )
 
@@ -49,6 +50,7 @@ def modules() -> tuple:
         resample_rest,
         transcript,
         words,
+        word_tools,
         explain_frame,
         commit_take,
         listen,

@@ -10,14 +10,11 @@ def modules() -> tuple:
         direction,
         export,
         listen,
-        manual,
-        menus,
         preferences,
-        sequencer,
         shown_take,
         sidebar,
-        strip_offer,
         takes,
+        words,
     )
 
     return (
@@ -27,11 +24,8 @@ def modules() -> tuple:
         dialogue,
         takes,
         shown_take,
+        words,
         listen,
         character,
         export,
-        sequencer,
-        menus,
-        strip_offer,
-        manual,
     )

@@ -9,7 +9,10 @@ def modules() -> tuple:
     from .properties import settings
     from .review import live_score, overlay
     from .takes import edit_watch, keep, mix, transcript
-    from .takes.direction import live, sliders as direction_sliders
+    from .takes.direction import live, sliders as direction_sliders, word_marks
     from .takes.shape import sliders, strength
 
-    return session, direction_sliders, settings, sliders, strength, mix, keep, transcript, edit_watch, grid, live_score, live, overlay
+    return (
+        session, direction_sliders, settings, sliders, strength, mix, keep, word_marks, transcript, edit_watch, grid, live_score, live,
+        overlay,
+    )  # fmt: skip

@@ -251,3 +251,16 @@ def flip(context, generated: bool) -> None:
     speech.mute = False
     if original is not None and not original.mute:
         strip.flip_away(original)
+
+
+def play_both(context, start: float, end: float) -> None:
+    """Play the generated speech, and then the voice from start to end of its recording, seconds, without moving the current frame."""
+    import aud
+
+    _, speech = listening_strip(context)
+    voice = strip.current(context)
+    if speech is None or voice is None:
+        return
+    spoken = strip.named(bpy.data.scenes.get(voice.scene, context.scene), voice.strip) if voice.strip else None
+    original = spoken.sound.factory if spoken is not None and spoken.sound is not None else aud.Sound(voice.path)
+    aud.Device().play(speech.sound.factory.join(original.limit(start, end)))

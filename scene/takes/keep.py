@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Keeps parts of a take bit for bit while the rest is sampled again: frames, parts of the face, selected keys."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 
@@ -26,7 +26,7 @@ from ..host import handlers
 from ..host.jobs import stage, Step
 from ..voice import strip
 from . import generation, mix, provenance, take_list, track_values
-from .direction import asking
+from .direction import asking, word_marks
 from .sampling import Sampling
 
 EASE_SECONDS = 0.24  # length of the blend between kept and new values
@@ -163,6 +163,20 @@ def kept(scene, rig: head.Rig, entry, frames: int) -> KeepMasks:
     return KeepMasks(keys, mask)
 
 
+def around(rig: head.Rig, entry, frames: int, free: tuple[int, int], parts: Sequence[str]) -> KeepMasks:
+    """Everything of a take of `frames` frames at 25 fps but some parts of the face between two scene frames, both included."""
+    clock, scene_frames = provenance.clock_of(entry.action) or Clock.of(entry.id_data, entry.first), track_values.frames_of(entry)
+    columns, of_part = columns_of(rig), part_columns()
+    loose = np.any([of_part[part] for part in parts], axis=0)
+    mask, keys = np.ones((frames, len(loose)), bool), np.ones((len(scene_frames), len(columns)), bool)
+    mask[_rows(clock, *free, frames), loose] = False
+    inside = (scene_frames >= free[0]) & (scene_frames <= free[1])
+    keys[np.ix_(inside, (columns & loose).any(axis=1))] = False
+    if mask.all():
+        raise BadRequest("The word is outside the take: choose one within it")
+    return KeepMasks(keys, mask)
+
+
 def _rows(clock: Clock, first: float, last: float, frames: int) -> slice:
     """The rows of a motion at 25 fps that the frames from first to last are made of."""
     start = int(np.floor(float(clock.seconds(first)) * FPS + 1e-6))
@@ -191,8 +205,11 @@ def selected_keys(rig: head.Rig, entry) -> dict[int, np.ndarray]:
 class _Around(generation.TakeCollector):
     """Lists takes sampled around the kept parts of another take."""
 
-    def __init__(self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance, on_take: generation.OnTake | None):
-        self.kept = kept(scene, rig, lead, performance.motion.frames)
+    def __init__(  # noqa: PLR0913 (what it lists, and around what)
+        self, scene, rig: head.Rig, voice: strip.Voice, lead, performance: keying.Performance, on_take: generation.OnTake | None, free=None
+    ):  # fmt: skip
+        frames = performance.motion.frames
+        self.kept = kept(scene, rig, lead, frames) if free is None else around(rig, lead, frames, *free)
         super().__init__(scene, rig, voice, on_take)
         self.lead, self.performance = lead.action.session_uid, performance
 
@@ -215,24 +232,30 @@ class _Around(generation.TakeCollector):
         keep.seed = max(keep.seed, min(performance.seed + 1, LARGEST_SEED))  # pressing again samples new takes
 
 
-def resample(client: Client, context, on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
+def resample(
+    client: Client, context, on_take: generation.OnTake | None = None, count: int = 0,
+    free: tuple[tuple[int, int], Sequence[str]] | None = None,
+) -> Generator[Step, None, list[keying.Performance]]:  # fmt: skip
     """Steps that sample the rest of the shown take and list each result on arrival, as `generation.generate`.
 
-    on_take gets each take once it is listed. Returns the takes, best first. Raises ThunderError.
+    on_take gets each take once it is listed. count: of new takes, 0: as the settings say. free: scene frames and parts that are sampled
+    again, None: all that the settings do not keep. Returns the takes, best first. Raises ThunderError.
     """
     scene = context.scene
     lead = take_list.shown_take(scene.thunder)
     rig = take_list.animatable_rig(scene, lead)
     voice = take_list.check_voice(lead, strip.find(context))
-    count, seed = scene.thunder_keep.count, scene.thunder_keep.seed
+    count, seed = count or scene.thunder_keep.count, scene.thunder_keep.seed
     sampling = replace(Sampling.of(scene.thunder), system=DEFAULT, style_from="", picture="")  # only it can fit new parts to kept ones
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
     if connection.knows_styles():  # the rest follows the take's requested direction
         before = Sampling.of_take(performance.provenance, scene.thunder).asked
-        sampling = replace(sampling, asked=None if before is None else replace(before, as_asked=False))
+        sampling = replace(
+            sampling, asked=None if before is None else replace(before, as_asked=False, marks=word_marks.of_line(scene, voice))
+        )
         sampling = asking.directed(sampling, rig.owner, voice)
     sampling = replace(sampling, listening=lead.role == LISTENS.upper())
-    with closing(_Around(scene, rig, voice, lead, performance, on_take)) as collector:
+    with closing(_Around(scene, rig, voice, lead, performance, on_take, free)) as collector:
         keep = pack(performance.motion), collector.kept.mask
         return (yield from generation.collected(client, voice, collector, count, seed, sampling, keep))
 

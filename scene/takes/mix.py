@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Mixes takes: the mouth of one, the brows of another, with cuts over time; the result is a new take."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import bpy
 import numpy as np
@@ -99,16 +100,30 @@ def add_cut(scene, frame: int, part: str, entry):
     return cuts[place]
 
 
+class Cut(NamedTuple):
+    """As ThunderCut, of a mix that is not kept in the scene."""
+
+    frame: int
+    part: str
+    take: bpy.types.Action
+
+
 def mix(context) -> Generator[float, None, object]:
     """Put the chosen parts and cuts together as a new take, shown at once. Returns its entry.
 
     Raises BadRequest if nothing is mixed. Nothing in the file changes before the end.
     """
-    scene = context.scene
     parts = {part: chosen(context, part) for part in mixing.PARTS}
     if None in parts.values():
         raise BadRequest("There are no takes of this head to mix: generate some")
-    cuts = cuts_of(scene)
+    return (yield from put_together(context.scene, parts, cuts_of(context.scene), context.scene.thunder_mix.fade))
+
+
+def put_together(scene, parts: dict, cuts: Sequence, fade: int) -> Generator[float, None, object]:
+    """A new take of the take of each part and of cuts (each as `Cut`), shown at once. fade: of cuts, frames. Returns its entry.
+
+    Raises BadRequest if nothing is mixed. Nothing in the file changes before the end.
+    """
     there = list(dict.fromkeys([entry.action for entry in parts.values()] + [cut.take for cut in cuts]))
     if len(there) < 2:
         raise BadRequest("All parts use the same take: choose another take for a part, or add a cut")
@@ -124,7 +139,7 @@ def mix(context) -> Generator[float, None, object]:
     weights = np.zeros((len(frames), len(there), len(mixing.PARTS)))
     for column, part in enumerate(mixing.PARTS):
         own = [(cut.frame, there.index(cut.take)) for cut in cuts if cut.part in (ALL, part)]
-        weights[:, :, column] = mixing.comp(frames, there.index(parts[part].action), own, len(there), scene.thunder_mix.fade)
+        weights[:, :, column] = mixing.comp(frames, there.index(parts[part].action), own, len(there), fade)
     about: dict[str, object] = {
         "mixed": {part: entry.name for part, entry in parts.items()},
         "cuts": [f"{cut.frame} {cut.part} {entry_of(scene, cut.take).name}" for cut in cuts],

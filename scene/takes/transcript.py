@@ -17,6 +17,7 @@ from ..host import handlers
 from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
 from . import generation, provenance, take_list
+from .direction.word_marks import ThunderWordMark
 from .shape.applying import change
 
 _SURE = 0.3  # median confidence of a transcript's closures below which the voice does not match
@@ -38,6 +39,7 @@ class ThunderTranscript(bpy.types.PropertyGroup):
     spoken: StringProperty(description="Its words and sounds with their times in the recording")
     recording: StringProperty(description="The recording that these are of")
     version: StringProperty(description="Changes with these")
+    marks: CollectionProperty(type=ThunderWordMark)
 
 
 def of(scene, voice: str):

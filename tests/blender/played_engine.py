@@ -124,8 +124,8 @@ class PlayedClient:
 
     def _generate(  # noqa: PLR0913 (what one request says)
         self, sound, takes, seed, folder, quality="normal", steps=0, guidance=1.0, speech_guidance=0.0, keep_motion=None, keep_mask=None,
-        direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, listening=False, system="thunder", reference=None,
-        picture=None,
+        direction=None, spread=0.5, as_asked=True, original=None, like=(), as_heard=None, marks=(), listening=False, system="thunder",
+        reference=None, picture=None,
     ):  # fmt: skip
         seconds = seconds_of(sound)
         common = {"engine": "thunder", "fps": 25.0, "channels": list(head.channel_names()), "weights": "w", "audio": "a", "folder": folder}

@@ -14,7 +14,7 @@ from ...host import compat
 from ...voice import strip
 from .. import track_values
 from ..sampling import Sampling
-from . import sliders
+from . import sliders, word_marks
 
 MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
 _MOODS = tuple(name for name in MOODS if name != NEUTRAL)
@@ -28,7 +28,7 @@ def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) ->
     """
     if sampling.asked is not None or not connection.knows_styles():
         return sampling
-    whole = asked(owner, voice.clock, voice.last)
+    whole = replace(asked(owner, voice.clock, voice.last), marks=word_marks.of_line(bpy.context.scene, voice))
     followed = sampling.follows(whole)
     return sampling if followed is None else replace(sampling, asked=followed)
 

@@ -34,7 +34,7 @@ from ...voice import fingerprint, voice_cache
 from .. import generation, provenance, take_list, thumbnails, track_values
 from ..sampling import Sampling
 from ..shape.stored import is_shaped
-from . import asking, looking, sliders
+from . import asking, looking, sliders, word_marks
 
 PENDING = "thunder_live"  # property of a take's first action while its keys do not yet match the sliders
 LONGEST_SECONDS = 60.0  # longest line that can be keyed while a slider is dragged
@@ -211,6 +211,8 @@ class Live(Part):
         state, before = fingerprint.of_take(entry), self.sampling.asked
         last = state.last if state is not None and state.last else None
         asked = asking.asked(rig.owner, provenance.clock_of(entry.action), last)
+        if state is not None:
+            asked = replace(asked, marks=word_marks.of_line(entry.id_data, fingerprint.voice_of(entry.id_data, state)))
         asked = self.sampling.follows(asked) or asked
         if before is None:
             return replace(asked, as_asked=False)
@@ -317,7 +319,7 @@ def _same(one: Asked | None, other: Asked | None) -> bool:
         return one is other
     pairs = (one.vectors, other.vectors), (one.as_heard, other.as_heard)
     alike = all(a.shape == b.shape and bool((np.abs(a - b) < 1e-5).all()) for a, b in pairs)
-    return alike and (one.spread, one.as_asked, one.like) == (other.spread, other.as_asked, other.like)
+    return alike and all(getattr(one, name) == getattr(other, name) for name in ("spread", "as_asked", "like", "marks"))
 
 
 @bpy.app.handlers.persistent

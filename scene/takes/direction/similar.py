@@ -93,7 +93,7 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     before = Sampling.of_take(provenance.about_of(entry.action), scene.thunder)
     reading = reading_of(entry.action)
     vectors = reading[None] if before.asked is None else around(before.asked.vectors, reading)
-    asked = Asked(vectors, SPREAD, as_asked=False)
+    asked = Asked(vectors, SPREAD, as_asked=False, marks=() if before.asked is None else before.asked.marks)
     original = None
     if before.asked is not None:
         original = before.asked.requested

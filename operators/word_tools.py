@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The word at the current frame: go to it, loop, hear, mark, move or retake it, or use another take's mouth on it."""
+
+import bpy
+from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
+
+from ..scene.engine import connection
+from ..scene.heads import head
+from ..scene.host import jobs
+from ..scene.review import listening, live_score, word_track
+from ..scene.takes import keep, mix, take_list, word_places
+from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
+from ..scene.voice import strip
+from ..thunder_core.errors import attempt, BadRequest
+from ..thunder_core.face.mixing import PARTS
+from .base import InstantWork, NeedsShownTake, shown
+from .generate import PartialResults
+from .slices import SlicedWork
+
+PRE_ROLL, AFTER = 0.3, 0.2  # seconds played before and behind a looped word
+AROUND = 0.12  # seconds of speech generated before and behind a word that is heard
+READINGS = 8  # new takes of a word
+FADE_SECONDS = 0.12  # from one take's mouth to another's and back
+EDGE_PIXELS = 5  # distance from an edge of a word within which it is dragged
+# What a wrong sound is corrected to: the mouths that animators know, as ARPABET phones.
+SOUNDS = (
+    ("B", "M B P", "Lips close"), ("F", "F V", "Lower lip at the teeth"), ("UW", "OO", "Lips round"), ("OW", "OH", "Lips round and open"),
+    ("IY", "EE", "Lips wide"), ("EH", "EH", "Half open"), ("AA", "AH", "Wide open"), ("W", "W", "Lips round, then open"),
+    ("L", "L", "Tongue behind the teeth"), ("TH", "TH", "Tongue between the teeth"), ("S", "S", "Teeth together"),
+    ("SH", "SH CH J", "Teeth together, lips forward"), ("R", "R", "Lips a little forward"), ("K", "K G N T D", "Made behind the teeth"),
+)  # fmt: skip
+
+
+class OnWord(InstantWork):
+    """An operator on the word at the current frame."""
+
+    @classmethod
+    def why_not(cls, context):
+        return super().why_not(context) or attempt(word_places.current, context)[1]
+
+
+class THUNDER_OT_step_word(OnWord, bpy.types.Operator):
+    """Go to the next or the previous word"""
+
+    bl_label = "Next Word"
+    bl_options = {"REGISTER", "UNDO_GROUPED"}
+    bl_undo_group = "Frame Change"
+
+    step: IntProperty(name="Words", default=1, description="How many words later, or earlier below 0")
+
+    @classmethod
+    def description(cls, context, properties):
+        return "Go to the next word" if properties.step > 0 else "Go to the previous word"
+
+    def act(self, context):
+        place = word_places.beside(context, self.step)
+        context.scene.frame_set(place.frames[0])
+        if _is_looped(context):
+            _loop(context, place)
+
+
+class THUNDER_OT_loop_word(OnWord, bpy.types.Operator):
+    """Play the word again and again, with a little before it. Press again to stop"""
+
+    bl_label = "Loop Word"
+
+    def act(self, context):
+        if _is_looped(context):
+            context.scene.use_preview_range = False
+        else:
+            _loop(context, word_places.current(context))
+        if context.screen is not None and context.screen.is_animation_playing != context.scene.use_preview_range:
+            bpy.ops.screen.animation_play()
+
+
+LOOPED = "thunder_looped"  # property of a scene: the preview range of the word that is looped
+
+
+def _loop(context, place: word_places.Place) -> None:
+    """Play only the frames around a word."""
+    scene, (first, last) = context.scene, place.frames
+    fps = place.fps
+    scene.use_preview_range = True
+    scene.frame_preview_start, scene.frame_preview_end = first - round(PRE_ROLL * fps), last + round(AFTER * fps)
+    scene[LOOPED] = [scene.frame_preview_start, scene.frame_preview_end]
+    scene.frame_set(scene.frame_preview_start)
+
+
+def _is_looped(context) -> bool:
+    """Whether the preview range is that of a looped word."""
+    scene = context.scene
+    return scene.use_preview_range and list(scene.get(LOOPED, ())) == [scene.frame_preview_start, scene.frame_preview_end]
+
+
+class THUNDER_OT_hear_word(SlicedWork, bpy.types.Operator):
+    """Hear what the lips say on this word now, then the voice"""
+
+    bl_label = "Hear Word"
+
+    @classmethod
+    def why_not(cls, context):
+        if not strip.has_audio():
+            return "This Blender was built without audio: use one with audio to listen"
+        return super().why_not(context) or attempt(word_places.current, context)[1]
+
+    def begin(self, context):
+        self.place, voice = word_places.current(context), strip.find(context)
+        rig = head.find(context.scene, context.object)
+        first, last = self.place.around(AROUND)
+        return "Listening", live_score.listen(connection.started(), context.scene, rig, voice, max(first, int(voice.clock.start)), last)
+
+    def finish(self, context, frames):
+        self.report({"INFO"}, f"Generated speech for frames {frames[0]}–{frames[1]}")
+        if not bpy.app.background and context.window is not None:
+            listening.play_both(context, self.place.start, self.place.end)
+
+
+class THUNDER_OT_mark_word(OnWord, bpy.types.Operator):
+    """Mark the word for new takes, or remove the mark. The shown take follows if it follows the sliders"""
+
+    bl_label = "Mark Word"
+
+    kind: EnumProperty(name="Mark", items=[(kind, *LABELS[kind][:2]) for kind in WORD_KINDS], description="What is asked of the word")
+
+    @classmethod
+    def description(cls, context, properties):
+        return f"{LABELS[properties.kind][1]}, in the shown take if it follows the sliders and in new takes. Press again to remove the mark"
+
+    def act(self, context):
+        place = word_places.current(context)
+        is_marked = word_places.toggle(context, place, self.kind)
+        word_track.redraw()
+        name = f"“{place.text}”" if place.text else "The place"
+        return f"{name} is marked: {LABELS[self.kind][0]}" if is_marked else f"{name} is not marked any more"
+
+
+class THUNDER_OT_correct_sound(OnWord, bpy.types.Operator):
+    """Have lips make another sound here than the one that was recognized"""
+
+    bl_label = "Correct Sound"
+
+    number: IntProperty(name="Number", min=0, description="Which sound of the word")
+    sound: EnumProperty(name="Sound", items=SOUNDS, description="What the lips do")
+
+    def act(self, context):
+        place = word_places.current(context)
+        there = word_places.sounds(context, place)
+        if self.number >= len(there):
+            raise BadRequest(f"The word has {len(there)} sounds: choose one of them")
+        word_places.set_sound(context, there[self.number][0], self.sound)
+        word_track.redraw()
+
+
+class THUNDER_OT_clear_word(OnWord, bpy.types.Operator):
+    """Remove all marks of the word, its corrected sounds and its new times"""
+
+    bl_label = "Remove Marks"
+
+    def act(self, context):
+        count = word_places.clear(context, word_places.current(context))
+        word_track.redraw()
+        return f"Removed {count} mark{'s' * (count != 1)}"
+
+
+class THUNDER_OT_move_word(OnWord, bpy.types.Operator):
+    """Move the edges of the word: lips say it earlier or later than the voice"""
+
+    bl_label = "Move Word"
+
+    start: FloatProperty(name="Start", step=100, description="Frames by which lips begin the word later, or earlier below 0")
+    end: FloatProperty(name="End", step=100, description="Frames by which lips end the word later, or earlier below 0")
+
+    def act(self, context):
+        place = word_places.current(context)
+        word_places.move(context, place, place.start + self.start / place.fps, place.end + self.end / place.fps)
+        word_track.redraw()
+
+
+class THUNDER_OT_retake(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
+    """Generate new readings of the word or phrase in the shown take. All else stays as it is"""
+
+    bl_label = "Retake Word"
+
+    what: EnumProperty(
+        name="Part",
+        description="What is sampled again",
+        items=[("WORD", "Word", "The mouth on this word"), ("PHRASE", "Phrase", "The whole face, from pause to pause")],
+    )
+
+    @classmethod
+    def description(cls, context, properties):
+        what = "phrase, from pause to pause," if properties.what == "PHRASE" else "word"
+        return f"Generate {READINGS} new readings of this {what} in the shown take. All else stays as it is"
+
+    @classmethod
+    def why_not(cls, context):
+        return super().why_not(context) or attempt(word_places.current, context)[1]
+
+    def begin(self, context):
+        is_word = self.what == "WORD"
+        place = word_places.current(context) if is_word else word_places.phrase(context)
+        self.is_clear = is_word and word_places.is_clear(context, place)
+        self.takes, self.asked, client = [], READINGS, connection.started()
+        free = place.frames, ("mouth",) if is_word else PARTS
+        return "Retaking", keep.resample(client, context, self.takes.append, READINGS, free)
+
+    def outcome(self, takes):
+        clear = ". Its sounds are clear, so all readings say the same: they differ in how" if self.is_clear else ""
+        return f"{len(takes)} new readings{clear}"
+
+
+class THUNDER_OT_use_mouth(SlicedWork, bpy.types.Operator):
+    """Use this take's mouth on the word, in a new take. The shown take is not changed"""
+
+    bl_label = "Use Mouth"
+
+    take: StringProperty(name="Take", description="Action of the take whose mouth is used")
+
+    @classmethod
+    def why_not(cls, context):
+        if take_list.shown_index(context.scene.thunder) < 0:
+            return take_list.why_none(context)
+        return super().why_not(context) or attempt(word_places.current, context)[1]
+
+    def begin(self, context):
+        lead, _ = shown(context)
+        action = bpy.data.actions.get(self.take)
+        if mix.entry_of(context.scene, action) is None:
+            raise BadRequest("This take was deleted: choose another")
+        place = word_places.current(context)
+        (first, last), fade = place.frames, max(1, round(FADE_SECONDS * place.fps))
+        half = (fade + 1) // 2  # one mouth fades into the other beside the word
+        cuts = [mix.Cut(first - half, "mouth", action), mix.Cut(last + half, "mouth", lead.action)]
+        return "Mixing takes", jobs.stage(mix.put_together(context.scene, dict.fromkeys(PARTS, lead), cuts, fade), "Mixing takes")
+
+    def outcome(self, entry):
+        return f"Created take “{entry.name}”"
+
+
+class THUNDER_OT_click_word(bpy.types.Operator):
+    """Click a word on the track to loop it; drag one of its edges to move the lips"""
+
+    bl_label = "Click Word"
+    bl_idname = "thunder.click_word"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        return context.area is not None and context.area.type in ("DOPESHEET_EDITOR", "SEQUENCE_EDITOR")
+
+    def invoke(self, context, event):
+        frame, per_frame = word_track.frame_at(context.region, event.mouse_region_x, event.mouse_region_y)
+        there, wrong = attempt(word_places.places, context)
+        if frame is None or not there:
+            return {"PASS_THROUGH"}
+        edge = min(((abs(at - frame), place, side) for place in there for side, at in enumerate(_edges(place))), key=lambda each: each[0])
+        self.begun, self.per_frame, self.place, self.side = event.mouse_region_x, per_frame, *edge[1:]
+        self.may_drag = edge[0] * per_frame <= EDGE_PIXELS
+        self.clicked = next((place for place in there if _edges(place)[0] <= frame < _edges(place)[1]), None)
+        if self.clicked is None and not self.may_drag:
+            return {"PASS_THROUGH"}
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        moved = event.mouse_region_x - self.begun
+        if event.type in ("ESC", "RIGHTMOUSE"):
+            return {"CANCELLED"}
+        if event.type != "LEFTMOUSE" or event.value != "RELEASE":
+            return {"RUNNING_MODAL"}
+        if self.may_drag and abs(moved) > EDGE_PIXELS:
+            context.scene.frame_set(self.place.frames[0])
+            bpy.ops.thunder.move_word(**{("start", "end")[self.side]: moved / self.per_frame})
+            return {"FINISHED"}
+        if self.clicked is None:
+            return {"CANCELLED"}
+        context.scene.frame_set(self.clicked.frames[0])
+        if not _is_looped(context):
+            bpy.ops.thunder.loop_word()
+        else:
+            _loop(context, self.clicked)
+        return {"FINISHED"}
+
+
+def _edges(place: word_places.Place) -> tuple[float, float]:
+    """Scene frames at which a word begins and ends."""
+    return place.origin + place.start * place.fps, place.origin + place.end * place.fps
+
+
+_keys: list = []
+
+
+def register():
+    """Let clicks on the track of words reach their words."""
+    keys = bpy.context.window_manager.keyconfigs.addon
+    if keys is not None:
+        keymap = keys.keymaps.new("View2D", space_type="EMPTY", region_type="WINDOW")
+        _keys.append((keymap, keymap.keymap_items.new(THUNDER_OT_click_word.bl_idname, "LEFTMOUSE", "PRESS")))
+
+
+def unregister():
+    for keymap, item in _keys:
+        keymap.keymap_items.remove(item)
+    _keys.clear()

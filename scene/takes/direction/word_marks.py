@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Marks on the words of a recording, as the scene keeps them and as takes of a strip get them (`thunder_core/marks.py`)."""
+
+import bpy
+from bpy.props import EnumProperty, FloatProperty, StringProperty
+
+from ....thunder_core.marks import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
+from ...voice import fingerprint, strip
+
+LABELS = {  # kind → label, tooltip, and its sign beside the word on the track
+    STRESSED: ("Stressed", "Lips, brows and head do more on this word", "▲"),
+    THROWN_AWAY: ("Thrown Away", "Lips, brows and head do less on this word", "▼"),
+    HELD: ("Held", "The mouth stays in the word's vowel until its end", "▬"),
+    CLOSED: ("Closed", "Lips stay shut on this word", "●"),
+    OPEN: ("Open", "Lips open wide on this word and do not meet", "○"),
+    MOVED: ("Moved", "Lips say this word earlier, later, or at another speed", "↔"),
+    SOUND: ("Sound", "Lips make another sound than the one that was recognized", "="),
+}
+WORD_KINDS = (STRESSED, THROWN_AWAY, HELD, CLOSED, OPEN)
+
+
+class ThunderWordMark(bpy.types.PropertyGroup):
+    """A mark on a word of a recording, in seconds of it."""
+
+    kind: EnumProperty(name="Mark", items=[(kind, *texts[:2]) for kind, texts in LABELS.items()], description="What is asked of the word")
+    start: FloatProperty(name="Start", description="Where the word begins in the recording, seconds")
+    end: FloatProperty(name="End", description="Where the word ends in the recording, seconds")
+    sound: StringProperty(name="Sound", description="The sound that lips make instead")
+    to_start: FloatProperty(name="New Start", description="When lips begin the word, seconds")
+    to_end: FloatProperty(name="New End", description="When lips end the word, seconds")
+
+    @property
+    def mark(self) -> Mark:
+        """The same, in seconds of the recording."""
+        return Mark(self.kind, self.start, self.end, self.sound, (self.to_start, self.to_end) if self.kind == MOVED else None)
+
+
+def of_line(scene, voice: strip.Voice) -> tuple[Mark, ...]:
+    """The marks of what a voice plays, in seconds from its beginning."""
+    state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene, scene), voice)
+    if state is None:
+        return ()
+    begin, end = state.seconds if state.last else (0.0, float("inf"))
+    marks = [each.mark for record in scene.thunder_transcripts if record.recording == state.recording for each in record.marks]
+    return tuple(mark.later(-begin) for mark in sorted(marks, key=lambda mark: mark.start) if mark.end > begin and mark.start < end)

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The word at the current frame: found, stepped through, looped, marked, moved, retaken, and said by another take's mouth."""
+
+import numpy as np
+import pytest
+from performances import clicks
+from played_engine import PlayedClient
+from thunder.scene.engine import connection
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes import provenance, take_list, transcript, word_places, words
+from thunder.scene.takes.direction import asking, word_marks
+from thunder.scene.takes.sampling import Sampling
+from thunder.scene.voice import strip
+from thunder.thunder_core.marks import HELD, Mark, MOVED, SOUND, STRESSED, THROWN_AWAY
+
+pytestmark = pytest.mark.one_blender
+START = 25
+
+
+@pytest.fixture
+def stage(blender, tmp_path, monkeypatch):
+    """A head, a strip of four seconds from frame 25 on, whose words “a bump” are known, and the engine that found them."""
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 24
+    compat.strips(scene.sequence_editor_create()).new_sound("line", clicks(tmp_path / "voice.wav", (1.0,), 4.0), 1, START)
+    client = PlayedClient(tmp_path)
+    monkeypatch.setattr(connection, "started", lambda: client)
+    transcript.ensure(scene, "line").text = "a bump"
+    blender.ops.thunder.find_words()
+    scene.frame_set(START + 5)
+    return scene
+
+
+def sent(stage_client):
+    """The arguments of the last request for takes."""
+    return next(args for verb, args in reversed(stage_client.asked) if verb == "generate")
+
+
+def test_the_word_is_the_one_at_the_current_frame_or_before_it(blender, stage):
+    assert word_places.current(blender.context).text == "a"
+    stage.frame_set(90)
+    assert word_places.current(blender.context).text == "bump"
+    stage.frame_set(1)
+    assert word_places.current(blender.context).text == "a"
+    blender.ops.thunder.step_word(step=1)
+    assert word_places.current(blender.context).text == "bump" and stage.frame_current == START + 7
+    blender.ops.thunder.step_word(step=1)
+    assert word_places.current(blender.context).text == "bump"
+    assert word_places.phrase(blender.context).text == "a bump"
+
+
+def test_without_a_text_it_is_what_is_said_around_the_frame(blender, stage):
+    transcript.of(stage, "line").text = ""
+    blender.ops.thunder.find_words()
+    stage.frame_set(START + 48)
+    place = word_places.current(blender.context)
+    assert (place.start + place.end) / 2 == pytest.approx(2.0) and place.text == ""
+    with pytest.raises(RuntimeError, match="Words are known only of a voice with a transcript"):
+        blender.ops.thunder.step_word(step=1)
+
+
+def test_a_voice_whose_words_are_unknown_says_so(blender, stage):
+    transcript.of(stage, "line").version = transcript.of(stage, "line").spoken = ""
+    with pytest.raises(RuntimeError, match="press Find Words"):
+        blender.ops.thunder.mark_word(kind=STRESSED)
+
+
+def test_looping_sets_the_preview_range_and_gives_it_back(blender, stage):
+    blender.ops.thunder.loop_word()
+    assert stage.use_preview_range and stage.frame_preview_start < word_places.current(blender.context).frames[0]
+    blender.ops.thunder.step_word(step=1)
+    assert stage.frame_preview_end > word_places.beside(blender.context, 0).frames[1]
+    blender.ops.thunder.loop_word()
+    assert not stage.use_preview_range
+
+
+def test_marks_follow_the_recording_and_are_sampled(blender, stage):
+    assert blender.ops.thunder.mark_word(kind=STRESSED) == {"FINISHED"}
+    voice = strip.find(blender.context)
+    [mark] = word_marks.of_line(stage, voice)
+    assert (mark.kind, mark.start, mark.end) == (STRESSED, pytest.approx(0.2), pytest.approx(0.3))
+    asked = asking.directed(Sampling.of(stage.thunder), head.find(stage).owner, voice).asked
+    assert asked.marks == (mark,)
+    line = strip.named(stage, "line")
+    line.frame_start += 10
+    assert word_marks.of_line(stage, strip.find(blender.context)) == (mark,)
+    line.frame_final_start += 3
+    [later] = word_marks.of_line(stage, strip.find(blender.context))
+    assert later.start == pytest.approx(0.2 - 3 / 24)
+
+
+def test_of_marks_on_a_whole_word_one_holds_and_a_second_press_removes_it(blender, stage):
+    voice = strip.find(blender.context)
+    for kind in (STRESSED, THROWN_AWAY, HELD):
+        blender.ops.thunder.mark_word(kind=kind)
+        assert [mark.kind for mark in word_marks.of_line(stage, voice)] == [kind]
+    blender.ops.thunder.mark_word(kind=HELD)
+    assert not word_marks.of_line(stage, voice)
+
+
+def test_a_sound_is_corrected_and_a_word_moved(blender, stage):
+    blender.ops.thunder.correct_sound(number=0, sound="F")
+    blender.ops.thunder.move_word(start=2, end=2)
+    marks = word_marks.of_line(stage, strip.find(blender.context))
+    assert {mark.kind for mark in marks} == {SOUND, MOVED}
+    moved = next(mark for mark in marks if mark.kind == MOVED)
+    assert moved.to == pytest.approx((0.2 + 2 / 24, 0.3 + 2 / 24))
+    assert next(mark.sound for mark in marks if mark.kind == SOUND) == "F"
+    with pytest.raises(RuntimeError, match="a frame at least"):
+        blender.ops.thunder.move_word(start=20, end=0)
+    blender.ops.thunder.clear_word()
+    assert not word_marks.of_line(stage, strip.find(blender.context))
+
+
+def test_takes_are_made_with_the_marks_and_remember_them(blender, stage):
+    blender.ops.thunder.mark_word(kind=STRESSED)
+    blender.ops.thunder.generate()
+    assert sent(connection.started())["marks"] == [[STRESSED, pytest.approx(0.2), pytest.approx(0.3)]]
+    entry = take_list.shown_take(stage.thunder)
+    [mark] = Sampling.of_take(provenance.about_of(entry.action), stage.thunder).asked.marks
+    assert isinstance(mark, Mark) and mark.kind == STRESSED
+
+
+def test_marks_survive_saving(blender, stage, tmp_path):
+    blender.ops.thunder.mark_word(kind=THROWN_AWAY)
+    path = str(tmp_path / "shot.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.open_mainfile(filepath=path)
+    scene = blender.context.scene
+    [mark] = word_marks.of_line(scene, strip.find(blender.context))
+    assert mark.kind == THROWN_AWAY
+
+
+def test_a_word_is_retaken_and_all_else_stays(blender, stage):
+    stage.thunder.count = 1
+    blender.ops.thunder.generate()
+    lead = take_list.shown_take(stage.thunder)
+    before, first_name = provenance.load(lead.action).motion, lead.name
+    blender.ops.thunder.retake(what="WORD")
+    made = [entry for entry in stage.thunder.takes if entry.kind == "RESAMPLED"]
+    assert len(made) == 8 and all(entry.name.startswith(first_name) for entry in made)
+    args = sent(connection.started())
+    mask = connection.started().arrays[args["keep_mask"]] > 0.5
+    free = np.flatnonzero(~mask.all(axis=1))
+    assert 3 <= len(free) <= 6 and free[0] in (4, 5)
+    after = provenance.load(made[0].action).motion
+    assert np.array_equal(after.head, before.head) and not mask[:, -6:].all(axis=1).sum() < len(mask)
+
+
+def test_another_takes_mouth_is_used_on_the_word_alone(blender, stage):
+    stage.thunder.count = 2
+    blender.ops.thunder.generate()
+    lead = take_list.shown_take(stage.thunder)
+    other = next(entry for entry in stage.thunder.takes if entry.action != lead.action)
+    lead_action, other_action = lead.action, other.action
+    stage.frame_set(START + 8)
+    assert blender.ops.thunder.use_mouth(take=other.action.name) == {"FINISHED"}
+    mixed = take_list.shown_take(stage.thunder)
+    was, there, now = (provenance.load(action) for action in (lead_action, other_action, mixed.action))
+    place = word_places.current(blender.context)
+    middle = round((place.start + place.end) / 2 * 25)
+    mouths = [each.motion.jaw for each in (was, there, now)]
+    assert np.allclose(mouths[2][middle], mouths[1][middle], atol=1e-3) and not np.allclose(mouths[0][middle], mouths[1][middle], atol=0.05)
+    assert np.allclose(mouths[2][30:], mouths[0][30:], atol=1e-3)
+    with pytest.raises(RuntimeError, match="was deleted"):
+        blender.ops.thunder.use_mouth(take="nothing")
+
+
+def test_the_mouths_of_takes_are_drawn_as_they_open(blender, stage):
+    closed, wide = word_places.mouth(48.0, 0.0), word_places.mouth(48.0, 20.0)
+    dark = [np.isclose(image[..., 0], 0.17).sum() for image in (closed, wide)]
+    assert closed.shape == (word_places.SIZE, word_places.SIZE, 4) and dark[1] > dark[0]
+    stage.thunder.count = 1
+    blender.ops.thunder.generate()
+    icons = word_places.icons(take_list.shown_take(stage.thunder), word_places.current(blender.context))
+    assert len(icons) == word_places.MOUTHS and words.is_known(stage, strip.find(blender.context))
