@@ -86,7 +86,7 @@ class Track:
             sounds.append(_played(row, span))
             row = np.array([(w.start, w.end, w.sure, len(w.text)) for w in span.spoken.words], float).reshape(-1, 4)
             numbered = _played(np.column_stack([row, np.arange(len(row))]), span)
-            texts += [span.spoken.words[int(number)].text for number in numbered[:, 4]]
+            texts += [span.text(int(number)) for number in numbered[:, 4]]
             said.append(numbered[:, :4])
         all_sounds, all_words = np.concatenate(sounds), np.concatenate(said)
         all_sounds, order = all_sounds[all_sounds[:, 0].argsort(kind="stable")], all_words[:, 0].argsort(kind="stable")

@@ -16,6 +16,7 @@ from ..host.jobs import Step
 from ..host.session import Memory, Part, session
 from ..voice import fingerprint, mixdown, strip
 from . import generation, transcript
+from .direction.word_marks import LABELS
 
 _MOST_NAMED = 12  # words that a message names
 
@@ -53,13 +54,20 @@ class Found:
 @dataclass(frozen=True)
 class Span:
     """A strip, or file, that plays what was found in its recording. origin: scene frame at which the recording begins, trimmed or not.
-    first, last: first frame that plays, and the one after the last."""
+    first, last: first frame that plays, and the one after the last.  marks: start, end (seconds of the recording) and sign of each."""
 
     spoken: spoken.Spoken
     origin: float
     first: int
     last: float
     fps: float
+    marks: tuple[tuple[float, float, str], ...] = ()
+
+    def text(self, number: int) -> str:
+        """A word as it is written, with the signs of its marks."""
+        word = self.spoken.words[number]
+        signs = "".join(sign for start, end, sign in self.marks if word.start < (start + end) / 2 < word.end)
+        return f"{word.text} {signs}" if signs else word.text
 
 
 def find(client: Client, voice: strip.Voice, text: str | None = None) -> Generator[Step, None, Found]:
@@ -163,4 +171,5 @@ def spans(scene, strips_scene) -> Iterator[Span]:
     for state in states:
         record = known.get(state.recording) if state is not None else None
         if record is not None and (found := read(record)) is not None:
-            yield Span(found, state.origin, state.first, state.last or float("inf"), state.fps)
+            marks = tuple((mark.start, mark.end, LABELS[mark.kind][2]) for mark in record.marks)
+            yield Span(found, state.origin, state.first, state.last or float("inf"), state.fps, marks)

@@ -8,6 +8,7 @@ from played_engine import PlayedClient
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
+from thunder.scene.review import word_track
 from thunder.scene.takes import provenance, take_list, transcript, word_places, words
 from thunder.scene.takes.direction import asking, word_marks
 from thunder.scene.takes.sampling import Sampling
@@ -176,3 +177,8 @@ def test_the_mouths_of_takes_are_drawn_as_they_open(blender, stage):
     blender.ops.thunder.generate()
     icons = word_places.icons(take_list.shown_take(stage.thunder), word_places.current(blender.context))
     assert len(icons) == word_places.MOUTHS and words.is_known(stage, strip.find(blender.context))
+
+
+def test_the_track_shows_the_signs_of_marks(blender, stage):
+    blender.ops.thunder.mark_word(kind=STRESSED)
+    assert word_track.Track.of(tuple(words.spans(stage, stage))).texts == ("a ▲", "bump")

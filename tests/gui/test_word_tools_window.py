@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A line mended by its words in a real window."""
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def mended(real_blender):
+    return real_blender.act("word_tool_scenarios.mends_a_line", timeout=500)
+
+
+def test_a_word_is_marked_retaken_and_said_by_another_mouth(windowed, mended):
+    assert mended["word"] and mended["readings"] == 8
+    assert mended["mixed"].startswith("Mix")
+
+
+def test_a_click_on_the_track_loops_its_word(windowed, mended):
+    assert mended["clicked"] == mended["wanted"] and mended["looped"]
