@@ -25,7 +25,6 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
     def draw(self, context):
         layout, voice = self.layout, strip.current(context)
         transcript_field(layout, transcript.of(context.scene, voice.name))
-        layout.operator("thunder.find_words", icon="VIEWZOOM")
         place, wrong = attempt(word_places.current, context)
         if place is None:
             wrapped_label(layout, wrong, context)

@@ -254,13 +254,26 @@ def flip(context, generated: bool) -> None:
 
 
 def play_both(context, start: float, end: float) -> None:
-    """Play the generated speech, and then the voice from start to end of its recording, seconds, without moving the current frame."""
-    import aud
-
+    """Play the generated speech, and then the voice from start to end of its recording, seconds; the current frame stays. In a Blender
+    whose Python cannot play sounds nothing happens."""
+    try:
+        import aud
+    except ImportError:
+        return
     _, speech = listening_strip(context)
     voice = strip.current(context)
     if speech is None or voice is None:
         return
     spoken = strip.named(bpy.data.scenes.get(voice.scene, context.scene), voice.strip) if voice.strip else None
-    original = spoken.sound.factory if spoken is not None and spoken.sound is not None else aud.Sound(voice.path)
-    aud.Device().play(speech.sound.factory.join(original.limit(start, end)))
+    original = _file_of(spoken.sound) if spoken is not None and spoken.sound is not None else voice.path
+    aud.Device().play(aud.Sound(_file_of(speech.sound)).join(aud.Sound(original).limit(start, end)))
+
+
+def _file_of(sound) -> str:
+    """The file of a sound; one that is packed is written to Blender's temporary folder."""
+    if sound.packed_file is None:
+        return bpy.path.abspath(sound.filepath, library=sound.library)
+    path = os.path.join(bpy.app.tempdir, bpy.path.basename(sound.filepath) or "sound.wav")
+    with open(path, "wb") as file:
+        file.write(sound.packed_file.data)
+    return path

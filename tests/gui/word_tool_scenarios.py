@@ -31,13 +31,12 @@ def call(hand, operator, **arguments):
 
 def mends_a_line(hand):
     """The panel of words, a click on the track, marks, readings of a word, another take's mouth, and what the lips say."""
+    only_open("words")
     yield from scene_with_voice_and_head(hand)
     scene = hand.window.scene
     yield from found(hand)
     scene.thunder.count = 3
     yield from call(hand, bpy.ops.thunder.generate)
-    only_open("words")
-    yield from hand.open_tab("Thunder")
     context = bpy.context
     there = word_places.places(context)
     scene.frame_set(there[5].frames[0])
@@ -65,8 +64,8 @@ def mends_a_line(hand):
     x, y = region.x + round((middle - band.start) * band.per_frame), region.y + round(band.bottom) + 6
     yield from hand.click(x, y)
     yield 1.0
-    hand.seen["clicked"], hand.seen["looped"] = word_places.current(context).text, scene.use_preview_range
-    hand.seen["wanted"] = there[3].text
+    looped, (first, last) = range(scene.frame_preview_start, scene.frame_preview_end + 1), there[3].frames
+    hand.seen["looped"] = scene.use_preview_range and first in looped and last in looped and len(looped) < last - first + 20
     hand.photograph("clicked")
     area.type = "VIEW_3D"
     yield 0.5
