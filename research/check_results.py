@@ -51,6 +51,7 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "engine": _SCORE,
     "events": _TAKES,
     "marks": _TAKES,
+    "retakes": _TAKES,
     "face_sheets*": (*_HEAD, *_TAKES),
     "faults": _FAULTS,
     "fine_axes": _TAKES,

@@ -8,7 +8,7 @@ from thunder_core.engine.speech import hearing
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 
-A, B, S = (PHONES.index(name) for name in ("AA", "B", "S"))
+A, B, EE, S = (PHONES.index(name) for name in ("AA", "B", "IY", "S"))
 
 
 def logits_of(frames, **shares):
@@ -18,8 +18,8 @@ def logits_of(frames, **shares):
 
 
 def test_phones_are_drawn_by_their_probabilities():
-    drawn = np.concatenate([hearing.draw_phones(logits_of(400, AA=0.6, B=0.3, S=0.06), seed, 1.0) for seed in range(60)])
-    for phone, share in ((A, 0.6), (B, 0.3), (S, 0.06)):
+    drawn = np.concatenate([hearing.draw_phones(logits_of(400, AA=0.6, IY=0.3, S=0.06), seed) for seed in range(60)])
+    for phone, share in ((A, 0.6), (EE, 0.3), (S, 0.06)):
         assert (drawn == phone).mean() == pytest.approx(share, abs=0.03)
 
 
@@ -62,3 +62,9 @@ def test_every_seed_hears_the_same_again_and_others_otherwise():
 def test_the_start_of_a_sound_is_heard_as_in_the_whole():
     logits = logits_of(300, AA=0.5, S=0.45)
     assert np.array_equal(hearing.hear_phones(logits[:200], 7)[:180], hearing.hear_phones(logits, 7)[:180])
+
+
+def test_other_readings_of_a_word_draw_unlikely_phones_more_often():
+    logits = logits_of(400, AA=0.7, B=0.1, IY=0.1)
+    usual, freely = (np.concatenate([hearing.draw_phones(logits, seed, how) for seed in range(40)]) for how in (False, True))
+    assert all((freely == phone).mean() > (usual == phone).mean() for phone in (B, EE))

@@ -208,11 +208,11 @@ class Thunder:
     def hear(voice: VoiceFeatures, seed: int | None, freely: bool = False) -> VoiceFeatures:
         """A voice as the take of a seed hears it, with other phones where the encoder doubts (`speech.hearing`); None: the likeliest.
 
-        freely: m, b and p, too, are drawn as often as they are likely.
+        freely: unlikely phones more often.
         """
         if seed is None or not voice.presence.any():
             return voice
-        logits = hear_phones(voice.logits, seed, 1.0) if freely else hear_phones(voice.logits, seed)
+        logits = hear_phones(voice.logits, seed, freely)
         belief, frames = softmax(logits), voice.frames
         features = voice.features.copy()
         features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
