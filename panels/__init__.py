@@ -10,9 +10,13 @@ def modules() -> tuple:
         direction,
         export,
         listen,
+        manual,
+        menus,
         preferences,
+        sequencer,
         shown_take,
         sidebar,
+        strip_offer,
         takes,
         words,
     )
@@ -28,4 +32,8 @@ def modules() -> tuple:
         listen,
         character,
         export,
+        sequencer,
+        menus,
+        strip_offer,
+        manual,
     )

@@ -39,6 +39,7 @@ SIDEBAR = (864, 80, 1122, 812)
 PREFERENCES = (278, 188, 972, 536)
 CHECKED = (288, 282, 962, 378)  # what the engine said of itself; the path of its Python does not matter
 SEQUENCER = (60, 668, 1151, 778)
+TRACK = (210, 656, 858, 776)
 FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
 FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 85, 4_000_000
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
@@ -79,6 +80,8 @@ PICTURES = {  # name in docs/pictures → (scenario, its picture, what is cut ou
     "commit": ("picture_scenarios.commits", "commit_copy", SIDEBAR),
     "graph_editor_dense": ("commit_scenarios.graphs", "graph_dense", VIEWPORT),
     "graph_editor_poses": ("commit_scenarios.graphs", "graph_poses", VIEWPORT),
+    "words": ("word_tool_scenarios.mends_a_line", "mended", SIDEBAR),
+    "track": ("word_tool_scenarios.mends_a_line", "track", TRACK),
     "curves": ("picture_scenarios.draws_curves", "curves_sequencer", SEQUENCER),
 }
 
