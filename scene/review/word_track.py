@@ -325,13 +325,6 @@ def hover(context, x: int, y: int) -> bool:
     return (before and before[:2]) != (tracks.hover and tracks.hover[:2])
 
 
-def frame_at(region, x: int, y: int) -> tuple[float | None, float]:
-    """The frame at a place of a region's track, None beside the track; and pixels per frame there."""
-    band = tracks.bands.get(region.as_pointer())
-    is_on = band is not None and band.bottom <= y < band.top
-    return (band.start + x / band.per_frame, band.per_frame) if is_on else (None, 1.0)
-
-
 def _hint(text: str, region, scale: float, bottom: float) -> None:
     """Write a hint above the track, beside the mouse."""
     size = 11 * scale

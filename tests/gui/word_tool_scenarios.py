@@ -59,7 +59,7 @@ def mends_a_line(hand):
     region = look_at(area, 20, 120)
     yield 0.7
     hand.photograph("track")
-    band = word_track.tracks.bands[region.as_pointer()]
+    _, band = word_track.tracks.pictures[region.as_pointer()]
     middle = sum(word_places.places(context)[3].frames) / 2
     x, y = region.x + round((middle - band.start) * band.per_frame), region.y + round(band.bottom) + 6
     yield from hand.click(x, y)
