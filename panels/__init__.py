@@ -6,6 +6,7 @@ def modules() -> tuple:
     """The modules with panels, in the order in which the sidebar shows them."""
     from . import (
         character,
+        check,
         dialogue,
         direction,
         export,
@@ -27,6 +28,7 @@ def modules() -> tuple:
         dialogue,
         takes,
         shown_take,
+        check,
         listen,
         character,
         export,

@@ -20,8 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.faces.calibrate import aligned_phones
-from research.faces.lip_clips import FOLDERS, LipClip, read_clips
+from research.faces.lip_clips import LipClip, read_clips
 from research.faces.real_faces import solve_folder
 from research.harness import add_shared, report, results_file, usual
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
@@ -240,10 +239,12 @@ def plant(line: Line, other: Line, tolerance: Tolerance, found: Found) -> None:
     for late in (STRETCH, -STRETCH):
         length = min(int(rng.integers(38, 75)), line.frames // 2)
         first = int(rng.integers(5, max(6, line.frames - length - 5)))
-        note(
-            "a stretch", warped(line.mouth, first, first + length, late),
-            lambda each, late=late, a=first / FPS, b=(first + length) / FPS: each.kind == SHIFTED and each.size * late > 0 and near(each, a, b),
-        )  # fmt: skip
+        a, b = first / FPS, (first + length) / FPS
+
+        def is_late(each: Finding, late: int = late, a: float = a, b: float = b) -> bool:
+            return each.kind == SHIFTED and each.size * late > 0 and near(each, a, b)
+
+        note("a stretch", warped(line.mouth, first, first + length, late), is_late)
     for start, end, at in met(line):
         mouth = MouthCurves(opened(line.mouth.gap, at), line.mouth.width)
         note("closures", mouth, lambda each, a=start, b=end: each.kind == OPEN and near(each, a, b))

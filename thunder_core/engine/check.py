@@ -155,7 +155,9 @@ def find_shift(
     best = int(agrees.argmax())
     start, end = (float(edge) / FPS for edge in np.flatnonzero(spoken)[[0, -1]])
     if agrees[best] < _UNLIKE:
-        return (Finding(OTHER, start, end, float(agrees[best]), 20.0, whole=True), 0.0) if np.ptp(mouth.gap) > tolerance.swing else (None, 0.0)
+        return (
+            (Finding(OTHER, start, end, float(agrees[best]), 20.0, whole=True), 0.0) if np.ptp(mouth.gap) > tolerance.swing else (None, 0.0)
+        )
     late = best - REACH + _peak(agrees, best)
     if abs(late) < tolerance.late:
         return None, 0.0

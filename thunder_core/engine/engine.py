@@ -404,7 +404,7 @@ class Engine:
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 
     def check(self, speech: Speech, motion: Motion, tolerance: str = REALISTIC, text: str = "") -> list[Finding]:
-        """What a viewer would notice of a motion's lips with a sound, most noticeable first. Both start together and are cut to the shorter.
+        """What a viewer would notice of a motion's lips with a sound, most noticeable first. Both start together.
 
         tolerance: one of TOLERANCES.  text: what the voice says, "" if it is not known. Raises BadRequest.
         """
