@@ -72,10 +72,6 @@ class SyncScore:
             for run in grades.drifts(self.total, self.per_frame)
         ]
 
-    def worst(self) -> int | None:
-        """Scene frame of the worst moment of all drifts, as the grade has it."""
-        return self.frame(grades.graded(self.total, self.per_frame)[1]) if self.drifts() else None
-
     @property
     def grade(self) -> grading.Grade | None:
         """Its grade, None if it is not known, or of more than these frames."""

@@ -8,6 +8,7 @@ import numpy as np
 from performances import performance
 from thunder.scene.heads import head
 from thunder.thunder_core import types
+from thunder.thunder_core.findings import Finding, OPEN
 
 
 def seconds_of(path):
@@ -82,7 +83,7 @@ class PlayedClient:
         if verb == "hello":
             return Asked([{"event": "done", "result": {"weights_origin": self.origin, "weights_note": self.note}}])
         self.asked.append((verb, args))
-        answers = {"generate": self._generate, "closures": self._closures, "score": self._score, "align": self._align}
+        answers = {"generate": self._generate, "closures": self._closures, "score": self._score, "align": self._align, "check": self._check}
         asked = Asked(answers[verb](**args))
         self.requests.append(asked)
         return asked
@@ -96,6 +97,12 @@ class PlayedClient:
         """The place that `place` says, told by the recorded sound if there is one."""
         by = {"by": "sound"} if recorded is not None else {}
         return [{"event": "done", "result": {**self.place, **by, "sound_seconds": seconds_of(sound)}}]
+
+    def _check(self, sound, expression, jaw, tolerance, text):
+        """Lips that do not meet half a second in."""
+        finding = Finding(OPEN, 0.5, 0.6, 4.0, 1.0, "m")
+        going = {"event": "progress", "fraction": 0.5, "message": "Checking the lips"}
+        return [going, going, {"event": "done", "result": {"findings": [finding.values()]}}]
 
     def _score(self, sound, expression, jaw, **how):
         """Each take that is scored has a point more than the one before."""
