@@ -17,7 +17,7 @@ from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
 from ..takes import generation, provenance, take_list, transcript
-from ..voice import voice_cache
+from ..voice import strip, voice_cache
 from . import live_score
 
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
@@ -84,10 +84,13 @@ def chosen(scene) -> tuple[ThunderFinding, Finding] | None:
     return row, Finding.of(json.loads(row.values))
 
 
-def check(client: Client, scene, rig: head.Rig) -> Generator[Step, None, list[Finding]]:
-    """Steps that check the current animation of a head against its voice, list what is found, and return it. Raises ThunderError."""
+def check(client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None) -> Generator[Step, None, list[Finding]]:
+    """Steps that check the current animation of a head against a voice (None: its own), list what is found, and return it.
+
+    Raises ThunderError.
+    """
     entry = take_list.on_head(scene, rig.mesh)
-    voice = live_score.voice_of(scene, rig, entry)
+    voice = voice or live_score.voice_of(scene, rig, entry)
     names, tolerance = (scene.name, rig.mesh.name), scene.thunder_check.tolerance.lower()
     record = transcript.of(scene, voice.name)
     text = "" if record is None else record.text

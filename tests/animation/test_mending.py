@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from thunder_core.animation import keyframes, mending
 
 FRAMES = np.arange(1.0, 61.0)

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from running_engine import connection, scene, speak, stop_engine  # noqa: F401
-from thunder.scene.animation import display, fcurves
+from thunder.scene.animation import fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import checking, mending

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+
 from thunder_core.engine import check
 from thunder_core.engine.check import MouthCurves, Tolerance, TOLERANCE_OF
 from thunder_core.engine.engine import Engine
