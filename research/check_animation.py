@@ -280,7 +280,7 @@ def share(found: Found, what: str) -> str:
 def table(lines: dict[str, list[Line]], tolerance: Tolerance) -> list[str]:
     """Lines of the table of one part of the split."""
     rows = [f"{'':24s}{'minutes':>8s}{'alarms/min':>11s}" + "".join(f"{what:>17s}" for what in FOUND) + "  alarms by kind"]
-    for group in GROUPS:
+    for group in filter(lines.get, GROUPS):
         alarms, found = measure(lines[group], tolerance)
         minutes = sum(line.frames for line in lines[group]) / FPS / 60
         rows.append(
@@ -294,7 +294,7 @@ def table(lines: dict[str, list[Line]], tolerance: Tolerance) -> list[str]:
 def curve(lines: dict[str, list[Line]]) -> list[str]:
     """Lines: found against alarms, at tolerances from strict to loose."""
     rows = []
-    for group in GROUPS:
+    for group in filter(lines.get, GROUPS):
         for scale in SCALES:
             alarms, found = measure(lines[group], Tolerance().scaled(scale))
             shares = "".join(f"{share(found, what):>17s}" for what in FOUND)
