@@ -23,9 +23,7 @@ class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
         return super().why_not(context) or why_no_head(context)
 
     def begin(self, context):
-        rig = chosen_head(context)
-        head.check_animatable(rig)
-        return "Checking", checking.check(connection.started(), context.scene, rig)
+        return "Checking", checking.check(connection.started(), context.scene, chosen_head(context))
 
     def outcome(self, findings):
         return checking.summary(findings)
@@ -39,8 +37,8 @@ class _OnFinding(InstantWork):
         rig, sentence = attempt(chosen_head, context)
         if rig is None:
             return sentence
-        is_of_head = checking.of_head(context.scene, rig.mesh) is not None
-        return "" if is_of_head and checking.chosen(context.scene) else "Press Check first: there is nothing in its list"
+        is_listed = checking.of_head(context.scene, rig) is not None and checking.chosen(context.scene) is not None
+        return "" if is_listed else "Press Check first: there is nothing in its list"
 
 
 class THUNDER_OT_go_to_finding(_OnFinding, bpy.types.Operator):
@@ -102,12 +100,12 @@ class THUNDER_OT_show_better_take(_OnFinding, bpy.types.Operator):
     def why_not(cls, context):
         if sentence := super().why_not(context):
             return sentence
-        better = checking.better_take(context.scene, checking.chosen(context.scene)[1])
+        better = checking.better_take(context.scene, chosen_head(context), checking.chosen(context.scene)[1])
         return "" if better is not None else "No other take of this line does it right: generate more takes"
 
     def act(self, context):
         row, finding = checking.chosen(context.scene)
-        better = checking.better_take(context.scene, finding)
+        better = checking.better_take(context.scene, chosen_head(context), finding)
         settings = context.scene.thunder
         take_list.show(settings, list(settings.takes).index(better))
         checking.go(context, row)
@@ -120,7 +118,7 @@ class THUNDER_OT_ignore_finding(_OnFinding, bpy.types.Operator):
     bl_label = "Ignore"
 
     def act(self, context):
-        checking.ignore(context.scene, *checking.chosen(context.scene))
+        checking.ignore(context.scene, chosen_head(context), *checking.chosen(context.scene))
 
 
 class THUNDER_OT_list_ignored(InstantWork, bpy.types.Operator):

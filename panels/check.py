@@ -36,7 +36,7 @@ def draw(layout, context) -> None:
     row.prop(scene.thunder_check, "tolerance", text="")
     if scene.thunder_check.ignored:
         row.operator("thunder.list_ignored", text="", icon="HIDE_OFF")
-    checked = checking.of_head(scene, rig.mesh)
+    checked = checking.of_head(scene, rig)
     if checked is None:
         return
     if not checked.findings:

@@ -5,28 +5,32 @@ import json
 from collections.abc import Generator
 
 import bpy
-from bpy.props import BoolProperty, CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
+import numpy as np
+from bpy.props import CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.errors import BadRequest
+from ...thunder_core.face.lips import CLOSED_MM
 from ...thunder_core.findings import Finding, OPEN, REALISTIC, TOLERANCES
 from ...thunder_core.types import FPS
 from ..animation import reading
 from ..heads import head
 from ..host import handlers
 from ..host.jobs import stage, Step
+from ..host.own_changes import OwnChanges
 from ..takes import generation, provenance, take_list, transcript
 from ..voice import strip, voice_cache
 from . import live_score
 
 _AROUND_SECONDS = 0.4  # preview range before and after a finding: a syllable
-_CLOSED_MM = 0.6  # opening of a take below which its lips meet
+
+_own_changes = OwnChanges()
 
 
 def _go(checked, context):
     """Follow a click in the list."""
-    if 0 <= checked.index < len(checked.findings):
+    if not _own_changes.active and 0 <= checked.index < len(checked.findings):
         context.scene.frame_set(checked.findings[checked.index].first)
 
 
@@ -46,7 +50,8 @@ class ThunderIgnored(bpy.types.PropertyGroup):
 class ThunderCheck(bpy.types.PropertyGroup):
     """What the last check of a scene found.
 
-    mesh, voice: what was checked, findings only count for these.  start: scene frame of the voice's beginning.
+    animation: what was checked, as `playing` names it; findings are of nothing else.  voice: its name.  start: scene frame on which it
+    begins.
     """
 
     tolerance: EnumProperty(
@@ -58,21 +63,26 @@ class ThunderCheck(bpy.types.PropertyGroup):
     findings: CollectionProperty(type=ThunderFinding)
     index: IntProperty(name="Finding", description="Place that the check found", update=_go)
     ignored: CollectionProperty(type=ThunderIgnored)
-    is_done: BoolProperty()
-    mesh: PointerProperty(type=bpy.types.Object)
+    animation: StringProperty()
     voice: StringProperty()
     start: FloatProperty()
 
 
-def ignored_name(checked: ThunderCheck, finding: Finding) -> str:
-    """What a finding is recognised by in the file when the same animation is checked again."""
-    return f"{checked.mesh.name} | {checked.voice} | {finding.key}"
+def playing(rig: head.Rig) -> str:
+    """Names a head and the action that it plays."""
+    action = live_score.own_action(rig)
+    return f"{rig.mesh.name} | {action.name if action is not None else ''}"
 
 
-def of_head(scene, mesh) -> ThunderCheck | None:
-    """The last check, None if it was of another head, or there was none."""
+def ignored_name(rig: head.Rig, voice: str, finding: Finding) -> str:
+    """What a finding is recognised by in the file when the head is checked again."""
+    return f"{rig.mesh.name} | {voice} | {finding.key}"
+
+
+def of_head(scene, rig: head.Rig) -> ThunderCheck | None:
+    """The last check, None if it was of other animation than the head plays now, or there was none."""
     checked = scene.thunder_check
-    return checked if checked.is_done and checked.mesh == mesh else None
+    return checked if checked.animation == playing(rig) else None
 
 
 def chosen(scene) -> tuple[ThunderFinding, Finding] | None:
@@ -109,20 +119,21 @@ def check(client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None
             client, "check", (0.4, 0.95), "Checking the lips", sound=path, tolerance=tolerance, text=text, **arrays
         )
     scene, rig = generation.again(*names)
-    return show(scene, rig.mesh, voice.name, clock, [Finding.of(values) for values in answer["findings"]])
+    return show(scene, rig, voice.name, clock, [Finding.of(values) for values in answer["findings"]])
 
 
-def show(scene, mesh, voice: str, clock: Clock, findings: list[Finding]) -> list[Finding]:
+def show(scene, rig: head.Rig, voice: str, clock: Clock, findings: list[Finding]) -> list[Finding]:
     """List findings, apart from those that are ignored; returns those that are listed."""
     checked = scene.thunder_check
-    checked.mesh, checked.voice, checked.start, checked.is_done = mesh, voice, clock.start, True
-    listed = [each for each in findings if ignored_name(checked, each) not in checked.ignored]
+    checked.animation, checked.voice, checked.start = playing(rig), voice, clock.start
+    listed = [each for each in findings if ignored_name(rig, voice, each) not in checked.ignored]
     checked.findings.clear()
     for each in listed:
         row = checked.findings.add()
         row.values, (row.first, row.last) = json.dumps(each.values()), each.frames(clock.frame)
         row.sentence = each.sentence(clock.fps, f"{row.first}–{row.last}")
-    checked["index"] = 0  # without going there
+    with _own_changes:
+        checked.index = 0
     return listed
 
 
@@ -147,25 +158,26 @@ def drop(scene, row: ThunderFinding) -> None:
     checked = scene.thunder_check
     place = next(place for place, each in enumerate(checked.findings) if each == row)
     checked.findings.remove(place)
-    checked["index"] = max(0, min(place, len(checked.findings) - 1))
+    with _own_changes:
+        checked.index = max(0, min(place, len(checked.findings) - 1))
 
 
-def ignore(scene, row: ThunderFinding, finding: Finding) -> None:
+def ignore(scene, rig: head.Rig, row: ThunderFinding, finding: Finding) -> None:
     """Leave a finding out of this list and later ones."""
     checked = scene.thunder_check
-    checked.ignored.add().name = ignored_name(checked, finding)
+    checked.ignored.add().name = ignored_name(rig, checked.voice, finding)
     drop(scene, row)
 
 
 # ---- takes that do it right
 
 
-def better_take(scene, finding: Finding):
+def better_take(scene, rig: head.Rig, finding: Finding):
     """The take of the checked voice and head with the best lip-sync that does a finding right, None for none."""
-    checked = scene.thunder_check
-    of_line = [each for each in scene.thunder.takes if each.head == checked.mesh and each.voice == checked.voice and take_list.speaks(each)]
-    shown = take_list.on_head(scene, checked.mesh)
-    right = [each for each in of_line if each != shown and each.action is not None and _is_right(each.action, checked.start, finding)]
+    checked, shown = scene.thunder_check, take_list.on_head(scene, rig.mesh)
+    takes = [each for each in scene.thunder.takes if each.action is not None and take_list.speaks(each) and each != shown]
+    of_line = [each for each in takes if each.head == rig.mesh and each.voice == checked.voice]
+    right = [each for each in of_line if _is_right(each.action, checked.start, finding)]
     return max(right, key=lambda each: each.score, default=None)
 
 
@@ -178,7 +190,7 @@ def _is_right(action, start: float, finding: Finding) -> bool:
         return False
     late = (start - clock.start) / clock.fps
     first, last = (round((seconds + late) * FPS) for seconds in (finding.start, finding.end))
-    return bool(opening[max(0, first - 1) : last + 2].min(initial=_CLOSED_MM) < _CLOSED_MM)
+    return bool(opening[max(0, first - 1) : last + 2].min(initial=np.inf) < CLOSED_MM)
 
 
 register, unregister = handlers.registration(properties=((bpy.types.Scene, "thunder_check", PointerProperty(type=ThunderCheck)),))

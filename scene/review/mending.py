@@ -93,7 +93,7 @@ def _own_curves(rig: head.Rig) -> dict[int, object]:
     animated = [target for target in rig.targets if target.animation_data is not None and target.animation_data.action is not None]
     if not animated or display.shown_action(rig) is not None:
         raise BadRequest("The head plays no action of its own that can be edited: commit a take, or open its NLA strip for editing")
-    if any(not target.animation_data.action.is_editable for target in animated):
+    if any(target.animation_data.action.library is not None for target in animated):
         raise BadRequest("The action is linked from another file: make it local first")
     found = [{(curve.data_path, curve.array_index): curve for curve in compat.curves_for(target)} for target in rig.targets]
     tracks = rig.driver.tracks

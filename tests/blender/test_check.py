@@ -55,7 +55,7 @@ def sentences(scene):  # noqa: F811
 
 def test_animation_that_fits_its_voice_has_no_problem(blender, own):
     assert blender.ops.thunder.check() == {"FINISHED"}
-    assert sentences(own) == [] and checking.of_head(own, head.find(own).mesh) is not None
+    assert sentences(own) == [] and checking.of_head(own, head.find(own)) is not None
 
 
 def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
@@ -134,7 +134,7 @@ def test_without_a_check_there_is_nothing_to_do(blender, own):
 def test_the_list_goes_on_round(blender, own):
     rig = head.find(own)
     clock = checking.Clock.of(own, 1)
-    checking.show(own, rig.mesh, "line", clock, [Finding(MOVES, start, start + 0.2, 0.2, 1.0) for start in (2.0, 1.0, 3.0)])
+    checking.show(own, rig, "line", clock, [Finding(MOVES, start, start + 0.2, 0.2, 1.0) for start in (2.0, 1.0, 3.0)])
     own.frame_set(1)
     visited = []
     for to in ("NEXT", "NEXT", "NEXT", "NEXT", "PREVIOUS"):
