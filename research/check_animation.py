@@ -291,12 +291,18 @@ def table(lines: dict[str, list[Line]], tolerance: Tolerance) -> list[str]:
     return rows
 
 
+def scaled(by: float) -> Tolerance:
+    """A tolerance that allows so many times as much as the usual one."""
+    usual_one = Tolerance()
+    return Tolerance(usual_one.apart * by, usual_one.late * by, round(usual_one.still * by), usual_one.swing * by)
+
+
 def curve(lines: dict[str, list[Line]]) -> list[str]:
     """Lines: found against alarms, at tolerances from strict to loose."""
     rows = []
     for group in filter(lines.get, GROUPS):
         for scale in SCALES:
-            alarms, found = measure(lines[group], Tolerance().scaled(scale))
+            alarms, found = measure(lines[group], scaled(scale))
             shares = "".join(f"{share(found, what):>17s}" for what in FOUND)
             rows.append(f"{group:24s}{scale:8g}{sum(alarms.values()):11.2f}{shares}")
     return rows

@@ -143,7 +143,7 @@ def _close(rig: head.Rig, curves: dict, clock: Clock, at: float) -> Generator[fl
     for place in curves:
         if np.abs(by[:, place]).max() <= max(_CHANGED * np.abs(values[:, place]).max(), steps[place], 1e-4):
             continue
-        curve = curves[place] or _new_curve(rig, place)
+        curve = curves[place] or _new_curve(rig, place, frames[ends[0]])
         there = sorted({ends[0], max(middle - 1, ends[0]), middle, min(middle + 1, ends[1]), ends[1]})
         keys, count = mending.raised(fcurves.read(curve), frames, values[:, place], by[:, place], there)
         fcurves.write(curve, keys)
@@ -162,14 +162,13 @@ def _values(rig: head.Rig, place: int, curve, frames: np.ndarray) -> np.ndarray:
     return np.full(len(frames), rna_paths.value(rig.targets[track.block], track.path, track.index))
 
 
-def _new_curve(rig: head.Rig, place: int):
-    """A new curve of the animator's action for a track."""
+def _new_curve(rig: head.Rig, place: int, frame: float):
+    """A new curve of the animator's action for a track, with a key at a frame; without an action its data-block gets one."""
     track = rig.driver.tracks[place]
     target = rig.targets[track.block]
-    if target.animation_data is None or target.animation_data.action is None:
-        raise BadRequest(f"{_name(track)} is on “{target.name}”, which has no action: set a key on it first")
-    collection = compat.curves_in(target.animation_data.action, target, compat.slot_of(target))
-    return compat.new_curve(collection, track.path, track.index, track.group)
+    is_array = hasattr(target.path_resolve(track.path), "__len__")
+    target.keyframe_insert(track.path, index=track.index if is_array else -1, frame=frame, group=track.group)
+    return next(curve for curve in compat.curves_for(target) if (curve.data_path, curve.array_index) == (track.path, track.index))
 
 
 def _name(track) -> str:

@@ -4,12 +4,15 @@
 import numpy as np
 import pytest
 from running_engine import connection, scene, speak, stop_engine  # noqa: F401
-from thunder.scene.animation import fcurves
+from thunder.scene.animation import fcurves, reading
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.review import checking, mending
 from thunder.scene.takes import take_list
+from thunder.thunder_core import progress
 from thunder.thunder_core.animation import keyframes
+from thunder.thunder_core.errors import BadRequest
+from thunder.thunder_core.face.lips import bundled_lips
 from thunder.thunder_core.findings import Finding, MOVES, OPEN, SHIFTED, STILL
 
 
@@ -142,6 +145,45 @@ def test_the_list_goes_on_round(blender, own):
         visited.append(own.frame_current)
     fps = own.render.fps
     assert visited == [1 + fps, 1 + 2 * fps, 1 + 3 * fps, 1 + fps, 1 + 3 * fps]
+
+
+def keyed_by_hand(blender):
+    """A head whose jaw somebody opened with two keys, and nothing else: (scene, rig)."""
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene  # noqa: F811
+    rig = head.find(scene)
+    scene.render.fps = 25
+    bone = rig.armature.pose.bones["jaw"]
+    bone.rotation_mode = "XYZ"
+    for frame in (1, 100):
+        bone.rotation_euler = (0.15, 0.0, 0.0)
+        bone.keyframe_insert("rotation_euler", frame=frame)
+    return scene, head.find(scene)
+
+
+def gaps(rig, frames):
+    clock = checking.Clock(float(frames[0]), 25.0)
+    motion = progress.result(reading.read(rig, head.channel_names(), clock, (frames[-1] - frames[0] + 1) / 25))
+    return bundled_lips().beyond_rest(motion, head.channel_names())
+
+
+def test_lips_are_closed_on_an_action_of_two_keys(blender):
+    scene, rig = keyed_by_hand(blender)  # noqa: F811
+    assert gaps(rig, range(40, 61)).min() > 3
+    mended = progress.result(mending.mend(scene, rig, Finding(OPEN, 1.96, 2.0, 5.0, 1.0, "m"), 1.0))
+    after = gaps(rig, range(40, 61))
+    assert after.min() < 0.6 and abs(int(after.argmin()) - 10) <= 1
+    assert after[0] > 3 and after[-1] > 3
+    assert all(count <= 5 for count in mended.keys.values()), mended.keys
+    assert mended.sentence.startswith("Closed the lips: ")
+    assert gaps(rig, range(1, 20)).min() > 3
+
+
+def test_a_head_without_an_action_says_what_to_do(blender):
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene  # noqa: F811
+    with pytest.raises(BadRequest, match="no action of its own that can be edited: commit a take"):
+        progress.result(mending.mend(scene, head.find(scene), Finding(OPEN, 1.0, 1.1, 5.0, 1.0, "m"), 1.0))
 
 
 @pytest.mark.parametrize("kind, whole", [(STILL, False), (OPEN, True)])

@@ -16,10 +16,11 @@ import numpy as np
 
 from ..findings import CARTOONY, Finding, MOVES, OPEN, OTHER, REALISTIC, SHIFTED, SNAPPY, STILL
 from ..types import FPS
+from .scorer import silence, SILENT
 from .speech import transcript
 from .speech.cues import SURE
 from .speech.encoder import ENCODER_RATE, softmax
-from .speech.phones import BILABIALS, PHONES, SILENCE
+from .speech.phones import BILABIALS, PHONES
 from .speech.phrasing import runs
 from .systems.thunder import VoiceFeatures
 
@@ -56,10 +57,6 @@ class Tolerance:
     late: float = 1.5
     still: int = 7
     swing: float = 2.0
-
-    def scaled(self, by: float) -> Tolerance:
-        """One that allows so many times as much."""
-        return Tolerance(self.apart * by, self.late * by, round(self.still * by), self.swing * by)
 
 
 TOLERANCE_OF = {
@@ -102,9 +99,7 @@ def find(
 
     expected: what the model expects of the voice.  text: what the voice says, "" if it is not known.
     """
-    belief = softmax(voice.logits)
-    demands, words = demanded(voice, belief, text)
-    speaking = silence_of(belief, len(mouth.gap)) < 0.5
+    demands, words = demanded(voice, text)
     whole, late = find_shift(mouth, expected, voice, tolerance)
     if whole is not None and whole.kind == OTHER:
         return [whole]
@@ -112,7 +107,7 @@ def find(
     found = [] if whole is None else [whole]
     found += find_late_stretches(in_time, expected, voice, tolerance)
     found += find_open(in_time.gap, demands, tolerance)
-    found += find_still(mouth, speaking, tolerance)
+    found += find_still(mouth, silence(voice.features) < SILENT, tolerance)
     found += find_moves(mouth.gap, voice.presence, tolerance)
     return sorted((_with_words(each, words) for each in found), key=lambda each: -each.weight)
 
@@ -207,11 +202,12 @@ def _opening_told(voice: VoiceFeatures, rows: int) -> np.ndarray:
     return np.interp(np.arange(rows) / ENCODER_RATE * FPS, np.arange(voice.frames), at_frames)
 
 
-def demanded(voice: VoiceFeatures, belief: np.ndarray, text: str = "") -> tuple[list[Demand], Words]:
-    """Sounds that demand closed lips, and words, of a voice with phone probabilities [N, 40] at 50 Hz, and of a text.
+def demanded(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Words]:
+    """Sounds that demand closed lips, and words, of a voice and a text.
 
     With a text that the voice says, its letters count, and sounds without one do not.
     """
+    belief = softmax(voice.logits)
     lips = belief[:, list(BILABIALS)]
     heard = [
         Demand(start / ENCODER_RATE, end / ENCODER_RATE, PHONES[BILABIALS[int(lips[start:end].sum(0).argmax())]].lower())
@@ -248,12 +244,6 @@ def find_open(gap: np.ndarray, demands: Sequence[Demand], tolerance: Tolerance) 
 
 
 # ---- still while somebody speaks, moving while nobody does
-
-
-def silence_of(belief: np.ndarray, frames: int) -> np.ndarray:
-    """Probability of silence [frames] at 25 fps, from phone probabilities [N, 40] at 50 Hz."""
-    rows = np.minimum(2 * np.arange(frames), len(belief) - 1)
-    return belief[rows, SILENCE]
 
 
 def find_still(mouth: MouthCurves, speaking: np.ndarray, tolerance: Tolerance) -> list[Finding]:
