@@ -6,6 +6,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.review import checking
 from ..thunder_core.errors import attempt
+from .tab import wrapped_label
 
 _ROWS = 4  # of the list, at least
 
@@ -14,7 +15,7 @@ class THUNDER_UL_findings(bpy.types.UIList):
     """Frame and sentence of each problem, most noticeable first."""
 
     def draw_item(self, context, layout, data, item, icon, active_data, active_property):
-        row = layout.split(factor=0.18)
+        row = layout.split(factor=0.14)
         row.label(text=str(item.first))
         row.label(text=item.sentence)
 
@@ -43,10 +44,14 @@ def draw(layout, context) -> None:
         layout.label(text=checking.summary([]), icon="CHECKMARK")
         return
     layout.template_list("THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS)
-    row = layout.row(align=True)
+    if (chosen := checking.chosen(scene)) is not None:
+        wrapped_label(layout, f"{chosen[0].first}: {chosen[0].sentence}", context)
+    buttons = layout.column(align=True)
+    row = buttons.row(align=True)
     row.operator("thunder.go_to_finding", text="", icon="TRIA_LEFT").to = "PREVIOUS"
     row.operator("thunder.go_to_finding").to = "CHOSEN"
+    row.operator("thunder.go_to_finding", text="", icon="TRIA_RIGHT").to = "NEXT"
+    row = buttons.row(align=True)
     row.operator("thunder.fix_finding")
     row.operator("thunder.show_better_take")
     row.operator("thunder.ignore_finding")
-    row.operator("thunder.go_to_finding", text="", icon="TRIA_RIGHT").to = "NEXT"
