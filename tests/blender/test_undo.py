@@ -16,8 +16,8 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
-from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list
 from thunder.scene.review import checking, mending
+from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.committing import chosen
 from thunder.scene.takes.direction import looking
