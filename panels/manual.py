@@ -29,7 +29,7 @@ SECTIONS = {
     "shape#keep-part": "*_frames resample_rest ThunderKeep ThunderKeepRange",
     "shape#transcript": "*_transcript correct_closures ThunderTranscript",
     "listen#the-score": "ThunderScene.live_score",
-    "listen#check": "check *_finding show_better_take list_ignored ThunderCheck ThunderFinding ThunderIgnored",
+    "listen#check": "check *_finding show_better_take list_ignored ThunderCheck ThunderFinding",
     "listen#listen": "listen original ThunderScene.listen_*",
     "listen#curves-over-the-timeline": "ThunderOverlay ThunderScene.overlay",
     "commit#all-dialogue-at-once": "commit_all",
