@@ -7,13 +7,6 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 
 SHIFTED, OPEN, STILL, MOVES, OTHER = "shifted", "open", "still", "moves", "other"
-KINDS = {
-    SHIFTED: "Late or early",
-    OPEN: "Lips do not meet",
-    STILL: "Mouth stands still",
-    MOVES: "Mouth moves in silence",
-    OTHER: "Another line",
-}
 REALISTIC, CARTOONY, SNAPPY = "realistic", "cartoony", "snappy"
 TOLERANCES = {
     REALISTIC: "As people move: what a viewer of a film would notice",

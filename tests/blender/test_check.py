@@ -10,7 +10,7 @@ from thunder.scene.host import compat
 from thunder.scene.review import checking, mending
 from thunder.scene.takes import take_list
 from thunder.thunder_core import progress
-from thunder.thunder_core.animation import keyframes
+from thunder.thunder_core.animation import keyframes, mending as core_mending
 from thunder.thunder_core.errors import BadRequest
 from thunder.thunder_core.face.lips import bundled_lips
 from thunder.thunder_core.findings import Finding, MOVES, OPEN, SHIFTED, STILL
@@ -74,6 +74,17 @@ def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
     assert np.allclose(moved[:, 0], brow[:, 0] + 5)
     blender.ops.thunder.check()
     assert not any("late" in sentence or "early" in sentence for sentence in sentences(own))
+
+
+def test_a_late_stretch_is_found_and_its_keys_are_moved_back(blender, own):
+    edit(own, lambda keys: core_mending.moved(keys, 70, 130, 5)[0])
+    blender.ops.thunder.check()
+    late = next(place for place, sentence in enumerate(sentences(own)) if sentence.startswith("Lips are late by "))
+    assert 55 < own.thunder_check.findings[late].first < own.thunder_check.findings[late].last < 145
+    own.thunder_check.index = late
+    assert blender.ops.thunder.fix_finding() == {"FINISHED"}
+    blender.ops.thunder.check()
+    assert not any("late" in sentence for sentence in sentences(own)), sentences(own)
 
 
 def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own):
