@@ -139,13 +139,14 @@ def _close(rig: head.Rig, curves: dict, clock: Clock, at: float) -> Generator[fl
     after = yield from scaled(track_values.driven(rig, closed), 0.7, 0.9)
     by, middle = after - before, int(np.clip(round(at - frames[0]), 0, len(frames) - 1))
     ends = [max(rows.start - 1, 0), min(rows.stop, len(frames) - 1)]
+    span = slice(ends[0], ends[1] + 1)
+    there = [row - ends[0] for row in sorted({ends[0], max(middle - 1, ends[0]), middle, min(middle + 1, ends[1]), ends[1]})]
     steps, done = keying.steps_of(rig), {}
     for place in curves:
         if np.abs(by[:, place]).max() <= max(_CHANGED * np.abs(values[:, place]).max(), steps[place], 1e-4):
             continue
         curve = curves[place] or _new_curve(rig, place, frames[ends[0]])
-        there = sorted({ends[0], max(middle - 1, ends[0]), middle, min(middle + 1, ends[1]), ends[1]})
-        keys, count = mending.raised(fcurves.read(curve), frames, values[:, place], by[:, place], there)
+        keys, count = mending.raised(fcurves.read(curve), frames[span], values[span, place], by[span, place], there)
         fcurves.write(curve, keys)
         done[_name(rig.driver.tracks[place])] = count
     if not done:
