@@ -27,7 +27,7 @@ from ..thunder_core.batch.run_progress import duration, RunProgress
 from ..thunder_core.batch.settings import absolute, DEFAULTS, keys_for_options, SETTINGS, VOICES
 from ..thunder_core.engine_python import find_engine_python, ROOT
 from ..thunder_core.errors import BadRequest, ThunderError
-from . import bake, baker, checks, collect, directing
+from . import bake, baker, check, checks, collect, directing
 from .script import own_arguments, quiet, run, say, takes_in_words
 
 SOME_FAILED = 3  # exit code
@@ -36,9 +36,11 @@ FAILED_BEFORE = "failed in the last run"
 
 
 def main() -> None:
-    """The command line of `bake.py`: one bake, many, or a process that bakes for either of these; exits with its code."""
+    """The command line of `bake.py`: one bake, many, a process that bakes for either of these, or a check; exits with its code."""
     if own_arguments() == ["--baker"]:
         run("bake.py", lambda _: None, baker.serve)
+    elif own_arguments()[:1] == ["check"]:
+        run("bake.py check", lambda words: check.options(words[1:]), check.check)
     else:
         run("bake.py", bake.options, start)
 

@@ -11,6 +11,7 @@ HELP = f"""usage: {NAME} COMMAND …
 bake …            bake takes of one voice, with the options of bake.py
 jobs PATH …       bake many: a job file (.toml), a folder of sound files, or the dialogue of a .blend
 explain FRAME …   bake, and say what made the best take do what it does at a scene frame
+check FILE …      find where lips do not fit their voices in .blend files, whatever animated them
 info [FILE]       versions, the engine with its device and weights, and the heads of a .blend
 
 {NAME} COMMAND --help lists the options of a command."""
@@ -20,19 +21,21 @@ _registered: list = []
 
 def main(arguments: list[str]) -> int:
     """Run the command that the first argument names with the others; returns the exit code."""
-    from . import bake, batch, info, script  # only now: every start of Blender registers the command
+    from . import bake, batch, check, info, script  # only now: every start of Blender registers the command
 
     name, given = (arguments or ["--help"])[0], arguments[1:]
     command = f"{NAME} {name}"
     if name == "info":
         return script.exit_code(command, lambda words: info.options(words, command), info.show, given)
+    if name == "check":
+        return script.exit_code(command, lambda words: check.options(words, command), check.check, given)
     if name in _BAKES:
         words = given if given[:1] in (["-h"], ["--help"]) else [*_BAKES[name], *given]
         return script.exit_code(command, lambda words: bake.options(words, command), batch.start, words)
     if name in ("-h", "--help"):
         script.say(HELP)
         return 0
-    script.say(f"{NAME}: “{name}” is no command: use bake, jobs, explain or info", sys.stderr)
+    script.say(f"{NAME}: “{name}” is no command: use bake, jobs, explain, check or info", sys.stderr)
     return 2
 
 

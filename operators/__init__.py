@@ -7,6 +7,7 @@ def modules() -> tuple:
     from . import (
         add_head,
         add_lines,
+        check_animation,
         commit_take,
         dialogue,
         direct,
@@ -54,6 +55,7 @@ def modules() -> tuple:
         explain_frame,
         commit_take,
         listen,
+        check_animation,
         export_performance,
         report_problem,
     )

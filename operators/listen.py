@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listen: generate speech from the head's animation, to compare with the original voice, and go to where the lips drift from it."""
+"""Listen: generate speech from the head's animation, and compare it with the original voice."""
 
 import bpy
 
@@ -75,49 +75,3 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
 
     def act(self, context):
         listening.flip(context, not listening.plays_generated(context) if self.to == "FLIP" else self.to == "HEARD")
-
-
-def _shown_score(context):
-    """The lip-sync score of the current animation, None if it was not measured."""
-    return live_score.shown_score(context.scene, attempt(head.find, context.scene, context.object)[0])
-
-
-class THUNDER_OT_jump_to_drift(InstantWork, bpy.types.Operator):
-    """Go to the next place where the lips drift from the voice"""
-
-    bl_label = "Next Drift"
-    bl_options = {"REGISTER", "UNDO_GROUPED"}
-    bl_undo_group = "Frame Change"
-
-    to: bpy.props.EnumProperty(
-        name="Go To",
-        options={"SKIP_SAVE"},
-        description="Place to go to",
-        items=[
-            ("NEXT", "Next Drift", "Next in time"),
-            ("PREVIOUS", "Previous Drift", "Previous in time"),
-            ("WORST", "Worst Moment", "Where the lips deviate most"),
-        ],
-    )
-
-    @classmethod
-    def description(cls, context, properties):
-        return {
-            "NEXT": "Go to the next place where the lips drift from the voice",
-            "PREVIOUS": "Go to the previous place where the lips drift from the voice",
-            "WORST": "Go to the frame where the lips deviate most from the voice",
-        }[properties.to]
-
-    @classmethod
-    def why_not(cls, context):
-        score = _shown_score(context)
-        if score is None or score.per_frame is None:
-            return "No Lip-Sync score yet: show a take or press Listen"
-        return "" if score.drifts() else "No drift found"
-
-    def act(self, context):
-        score, now = _shown_score(context), context.scene.frame_current
-        moments = sorted(worst for _, _, worst in score.drifts())
-        later, earlier = [moment for moment in moments if moment > now], [moment for moment in moments if moment < now]
-        frames = {"WORST": score.worst(), "NEXT": (later or moments)[0], "PREVIOUS": (earlier or moments)[-1]}
-        context.scene.frame_set(frames[self.to])

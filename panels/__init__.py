@@ -6,6 +6,7 @@ def modules() -> tuple:
     """The modules with panels, in the order in which the sidebar shows them."""
     from . import (
         character,
+        check,
         dialogue,
         direction,
         export,
@@ -30,6 +31,7 @@ def modules() -> tuple:
         shown_take,
         words,
         listen,
+        check,
         character,
         export,
         sequencer,

@@ -6,6 +6,7 @@ import bpy
 from ..scene.heads import head
 from ..scene.review import listening, live_score
 from ..thunder_core.errors import attempt
+from . import check
 from .tab import Popover, props, Tab, wrapped_label
 
 
@@ -30,9 +31,10 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
             row.operator("thunder.original", text="Original", depress=not generated).to = "ORIGINAL"
             row.operator("thunder.original", text="Animation", depress=generated).to = "HEARD"
         self._score(layout, context)
+        check.draw(layout, context)
 
     def _score(self, layout, context):
-        """One row: the score, and whether it is kept up to date; under it one that goes through the drifts."""
+        """One row: the score, and whether it is kept up to date."""
         rig, _ = attempt(head.find, context.scene, context.object)
         if rig is None:
             return
@@ -51,14 +53,6 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
         why = "" if known else live_score.why_none(rig)
         if why:
             wrapped_label(layout, why, context)
-        drifts = score.drifts() if known else []
-        if not drifts:
-            return
-        row = layout.row(align=True)
-        row.operator("thunder.jump_to_drift", text="", icon="TRIA_LEFT").to = "PREVIOUS"
-        text = f"{len(drifts)} Problem{'s' * (len(drifts) > 1)} · Worst at Frame {score.worst()}"
-        row.operator("thunder.jump_to_drift", text=text).to = "WORST"
-        row.operator("thunder.jump_to_drift", text="", icon="TRIA_RIGHT").to = "NEXT"
 
 
 class THUNDER_PT_overlay(Popover, bpy.types.Panel):

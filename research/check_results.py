@@ -44,6 +44,7 @@ MEASURES: dict[str, tuple[str, ...]] = {  # result without its ending → files 
     "articulation": _TAKES,
     "beats": ("research/measures/", *_TEACHER),
     "breaths": _TAKES,
+    "check_animation": ("thunder_core/findings.py", *_TAKES),
     "commit": (*_COMMIT, *_TAKES),
     "commit_scores": (*_COMMIT, *_SCORE),
     "direction_takes": _TAKES,

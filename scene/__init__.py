@@ -7,12 +7,12 @@ def modules() -> tuple:
     from .host import session
     from .media import grid
     from .properties import settings
-    from .review import live_score, overlay
+    from .review import checking, live_score, overlay
     from .takes import edit_watch, keep, mix, transcript
     from .takes.direction import live, sliders as direction_sliders, word_marks
     from .takes.shape import sliders, strength
 
     return (
-        session, direction_sliders, settings, sliders, strength, mix, keep, word_marks, transcript, edit_watch, grid, live_score, live,
-        overlay,
+        session, direction_sliders, settings, sliders, strength, mix, keep, word_marks, transcript, edit_watch, grid, live_score, checking,
+        live, overlay,
     )  # fmt: skip

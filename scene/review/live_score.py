@@ -72,10 +72,6 @@ class SyncScore:
             for run in grades.drifts(self.total, self.per_frame)
         ]
 
-    def worst(self) -> int | None:
-        """Scene frame of the worst moment of all drifts, as the grade has it."""
-        return self.frame(grades.graded(self.total, self.per_frame)[1]) if self.drifts() else None
-
     @property
     def grade(self) -> grading.Grade | None:
         """Its grade, None if it is not known, or of more than these frames."""
@@ -202,7 +198,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
         return None
     if entry is None and (sentence := _not_its_own(scene, rig)):
         return sentence
-    voice = _voice(scene, rig, entry)
+    voice = voice_of(scene, rig, entry)
     client = connection.client()
     if not client.running:
         if not connection.current_python()[0] or not len(scene.thunder.takes):
@@ -211,7 +207,7 @@ def _begin(scene) -> Generator[bool, None, str | None]:
     return (yield from _score(client, scene, rig, entry, voice, reading.read_quietly))
 
 
-def _voice(scene, rig: head.Rig, entry) -> strip.Voice:
+def voice_of(scene, rig: head.Rig, entry) -> strip.Voice:
     """The voice against which a head's current animation is scored. Raises BadSound."""
     action = own_action(rig)
     if entry is None and action is not None:
@@ -223,7 +219,7 @@ def _voice(scene, rig: head.Rig, entry) -> strip.Voice:
     return strip.of_take(bpy.context, entry)
 
 
-def _seconds_of(voice: strip.Voice, clock: Clock, cached: voice_cache.CachedVoice | None, entry) -> float:
+def seconds_of(voice: strip.Voice, clock: Clock, cached: voice_cache.CachedVoice | None, entry) -> float:
     """Length of a voice in seconds, 0 if it is not known. cached: what was read of it."""
     if voice.last is not None:
         return (voice.last - voice.clock.start) / clock.fps
@@ -240,7 +236,7 @@ def score_steps(client, scene, rig: head.Rig, voice: strip.Voice) -> Generator[S
     entry = take_list.on_head(scene, rig.mesh)
     if entry is not None and (_is_as_made(scene, entry) or not take_list.speaks(entry)) or entry is None and _not_its_own(scene, rig):
         return
-    voice = _voice(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
+    voice = voice_of(scene, rig, entry) if entry is not None or own_action(rig) is not None else voice
     yield from _score_with(client, scene, rig, entry, voice, reading.read)
 
 
@@ -286,7 +282,7 @@ def _score(
     if not path:
         return cached.failed if cached is not None else "The voice was removed"
     clock = Clock.of(scene, voice.clock.start)
-    seconds = _seconds_of(voice, clock, cached, entry)
+    seconds = seconds_of(voice, clock, cached, entry)
     if seconds <= 0:
         return "The length of the voice is not known"
     motion: Motion | None = yield from mapped(read(rig, head.channel_names(), clock, seconds), lambda _: False)

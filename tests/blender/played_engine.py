@@ -8,6 +8,7 @@ import numpy as np
 from performances import performance
 from thunder.scene.heads import head
 from thunder.thunder_core import types
+from thunder.thunder_core.findings import Finding, OPEN
 
 
 def seconds_of(path):
@@ -82,7 +83,7 @@ class PlayedClient:
         if verb == "hello":
             return Asked([{"event": "done", "result": {"weights_origin": self.origin, "weights_note": self.note}}])
         self.asked.append((verb, args))
-        verbs = ("generate", "closures", "spoken", "score", "align")
+        verbs = ("generate", "closures", "spoken", "score", "align", "check")
         answers = {name: getattr(self, f"_{name}") for name in verbs}
         asked = Asked(answers[verb](**args))
         self.requests.append(asked)
@@ -105,6 +106,12 @@ class PlayedClient:
         words = [[word, 0.2 + 0.1 * n, 0.3 + 0.1 * n, 0.2 if n and n == len(said) - 1 else 0.9] for n, word in enumerate(said)]
         progress = {"event": "progress", "fraction": 0.5, "message": "Finding words and sounds"}
         return [progress, dict(progress), {"event": "done", "result": {"sounds": sounds, "words": words, "matches": True}}]
+
+    def _check(self, sound, expression, jaw, tolerance, text):
+        """Lips that do not meet half a second in."""
+        finding = Finding(OPEN, 0.5, 0.6, 4.0, 1.0, "m")
+        going = {"event": "progress", "fraction": 0.5, "message": "Checking the lips"}
+        return [going, going, {"event": "done", "result": {"findings": [finding.values()]}}]
 
     def _score(self, sound, expression, jaw, **how):
         """Each take that is scored has a point more than the one before."""

@@ -50,13 +50,19 @@ def test_a_failure_is_one_sentence_of_the_command(blender, tmp_path, capfd):
     code, _, complaints = run(capfd, "bake", "--audio", "a.wav", "--pitch", "3", "--out", "out")
     assert code == 2 and "blender -c thunder bake: error: unrecognized arguments: --pitch 3" in complaints
     code, _, complaints = run(capfd, "dance")
-    assert code == 2 and complaints == "blender -c thunder: “dance” is no command: use bake, jobs, explain or info\n"
+    assert code == 2 and complaints == "blender -c thunder: “dance” is no command: use bake, jobs, explain, check or info\n"
     assert not (tmp_path / "out").exists()
+
+
+def test_check_names_the_file_that_it_cannot_check(blender, tmp_path, capfd):
+    code, said, _ = run(capfd, "check", tmp_path / "none.blend")
+    assert code == 1 and said.startswith(f"{tmp_path / 'none.blend'}: not checked. There is no file “")
+    assert run(capfd, "check")[0] == 2
 
 
 def test_without_a_command_it_lists_them(capfd):
     code, said, _ = run(capfd)
-    assert code == 0 and all(f"\n{name} " in said for name in ("bake", "jobs", "explain", "info"))
+    assert code == 0 and all(f"\n{name} " in said for name in ("bake", "jobs", "explain", "check", "info"))
     assert run(capfd, "info", "--help")[0] == run(capfd, "jobs", "--help")[0] == 0
 
 

@@ -16,6 +16,7 @@ from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
+from thunder.scene.review import checking, mending
 from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list, words
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.committing import chosen
@@ -25,6 +26,7 @@ from thunder.scene.takes.shape import applying
 from thunder.scene.voice import strip
 from thunder.thunder_core import errors, progress
 from thunder.thunder_core.animation import motion_file
+from thunder.thunder_core.findings import Finding, OPEN
 
 pytestmark = pytest.mark.one_blender
 
@@ -79,6 +81,16 @@ def close_lips(blender, client):
     return jobs.stage(applying.close_lips(rig, entry, 48), "Close Lips")
 
 
+def check(blender, client):
+    scene, rig, _ = shown(blender)
+    return checking.check(client, scene, rig)
+
+
+def fix(blender, client):
+    scene, rig, entry = shown(blender)
+    return jobs.stage(mending.mend(scene, rig, Finding(OPEN, 0.3, 0.4, 4.0, 1.0, "m"), entry.first), "Fixing")
+
+
 def update_eyes(blender, client):
     scene, rig, entry = shown(blender)
     return jobs.stage(looking.update(scene, rig, looking.entries_of(scene, entry.head, entry.voice)), "Aiming the eyes")
@@ -113,6 +125,8 @@ ARE_CANCELLED = {
     "commit all": lambda blender, client: commit_dialogue.commit_all(blender.context.scene, commit_dialogue.Done()),
     "re-sync": lambda blender, client: resync.resync(client, blender.context.scene),
     "close lips": close_lips,
+    "check": check,
+    "fix": fix,
     "update eyes": update_eyes,
     "play all": play_all,
     "import capture": capture,

@@ -221,9 +221,6 @@ def rescores(hand):
         assert time.monotonic() < end, f"never scored: {live_score.live.latest}"
         yield 0.05
     hand.seen["seconds"] = time.monotonic() - began
-    with hand.context():
-        hand.seen["jump"] = sorted(bpy.ops.thunder.jump_to_drift("INVOKE_DEFAULT", True, to="WORST"))
-    hand.seen["jumped"], hand.seen["worst"] = scene.frame_current, live_score.shown_score(scene).worst()
     scene.thunder.listen_range, scene.thunder.listen_play = "EDITED", False
     with hand.context():
         bpy.ops.thunder.listen("INVOKE_DEFAULT", True)

@@ -29,6 +29,7 @@ BENCHES = {
     "beats": "--cache {cache} --heads {heads} --solved {solved} --results {out}/x.json",
     "before_after": "--out {out}/x.webp",
     "breaths": f"{OF_CORPUS} --takes 1",
+    "check_animation": "--data {data} --solved {solved} --takes 1 --read 1 --no-curve --results {out}/x.txt",
     "check_results": "",
     "commit": "--data {data} --takes {out}/takes --results {out}/x.txt",
     "commit_scores": "--data {data} --takes {out}/takes --results {out}/x.txt",

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..direction import Asked, AXES, check, Direction, over_frames
 from ..errors import BadRequest, BadWeights
+from ..findings import Finding, REALISTIC
 from ..progress import no_progress, Progress, share
 from ..protocol import UNCLEAR, UNSPOKEN
 from ..request import DRAFT, FINAL, NORMAL, Request
@@ -24,6 +25,7 @@ from ..systems import available, DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, 
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .alignment import LIKELY, Match, match_mouth, match_sound
 from .cards import advice, check_regular, unusable
+from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
 from .explain import explain
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
@@ -401,6 +403,20 @@ class Engine:
                 start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), [breathing], [heard]
             )
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
+
+    def check(self, speech: Speech, motion: Motion, tolerance: str = REALISTIC, text: str = "") -> list[Finding]:
+        """What a viewer would notice of a motion's lips with a sound, most noticeable first. Both start together.
+
+        tolerance: one of TOLERANCES.  text: what the voice says, "" if it is not known. Raises BadRequest.
+        """
+        if tolerance not in TOLERANCE_OF:
+            raise BadRequest(f"There is no tolerance “{tolerance}”: choose {', '.join(TOLERANCE_OF)}")
+        motion = self._checked(motion)
+        frames = min(motion.frames, speech.frames)
+        voice = self.analyse(speech).part(0, frames)
+        expected = self.thunder.expected(voice, [Direction().vector()[None]])[0]
+        curves = [MouthCurves(*self._measures.gap_and_width(each)) for each in (motion.part(slice(0, frames)), expected)]
+        return find(curves[0], curves[1], voice, TOLERANCE_OF[tolerance], text)
 
     def closures(self, speech: Speech, text: str) -> tuple[list[Closure], list[tuple[float, float]], list[tuple[str, float, float]]]:
         """Times of lip closures for the m, b and p of a text in a sound, the sound's silent parts, and its words, in seconds."""

@@ -422,6 +422,10 @@ class Measures:
         """As `face.lips.opening_mm` and `width_mm` measure a motion, each float32 [T]."""
         return self._margins.opening(motion).astype(np.float32), self._margins.width(motion).astype(np.float32)
 
+    def gap_and_width(self, motion: Motion) -> tuple[np.ndarray, np.ndarray]:
+        """The same; the gap is below zero where lips are pressed together."""
+        return self._margins.beyond_rest(motion), self._margins.width(motion)
+
     def of_style(self, motion: Motion, voice: VoiceFeatures) -> dict[str, float]:
         """What a motion of this sound shows, as `animation.shown.measured`."""
         return measured(self._played, motion, voice.presence > SPOKEN)

@@ -333,6 +333,15 @@ class Worker:
         match, by = engine.align(speech, motion, recorded)
         return {"seconds": match.seconds, "sure": match.sure, "by": by, "sound_seconds": speech.seconds}
 
+    def _check(self, args, progress):
+        motion, text = self._motion(args), args.get("text", "")
+        if not isinstance(text, str) or len(text) > LONGEST_TRANSCRIPT:
+            raise BadRequest("The transcript cannot be read: enter only what the voice says")
+        speech = self._sound(args, progress)
+        engine = self._loaded(progress)
+        progress(0.2, "Checking the lips")
+        return {"findings": [each.values() for each in engine.check(speech, motion, args.get("tolerance", "realistic"), text)]}
+
     def _closures(self, args, progress):
         text = _transcript(args)
         speech = self._sound(args, progress)
@@ -390,6 +399,7 @@ class Worker:
         "explain": _explain,
         "score": _score,
         "align": _align,
+        "check": _check,
         "closures": _closures,
         "spoken": _spoken,
         "listen": _listen,

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check animation without a window: `python bake.py check shots/*.blend`.
+
+In every file each line of the dialogue is checked against what its speaker's head plays, whatever made that. Prints what is found, most
+noticeable first, as text, JSON or JUnit, and with --pictures draws the faces of the worst five. Files are read and never written.
+Ends with code 0 where nothing is found, 3 where something is, 1 where a file cannot be checked (2 for a wrong option).
+"""
+
+import argparse
+import json
+import os
+import sys
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import bpy
+from mathutils import Matrix
+
+from ..scene.engine import connection
+from ..scene.heads import head
+from ..scene.host import compat, jobs
+from ..scene.media import puppets
+from ..scene.review import checking
+from ..scene.takes import dialogue
+from ..scene.voice import strip
+from ..thunder_core import files
+from ..thunder_core.errors import attempt, BadRequest, ThunderError
+from ..thunder_core.findings import Finding, REALISTIC, TOLERANCES
+from . import bake
+from .script import file_path, Parser, quiet, say, utf8
+
+FOUND, FAILED = 3, 1  # exit codes
+FORMATS = ("text", "json", "junit")
+WORST, PIXELS = 5, 480  # pictures, and their size
+_AWAY = 4.0  # distance of the camera, in face sizes
+
+
+@dataclass
+class Checked:
+    """A line of a file. name: of its voice.  head: of the object that speaks it.  found: (frames, finding, sentence), most noticeable
+    first.  error: the reason why it could not be checked."""
+
+    file: str
+    name: str = ""
+    head: str = ""
+    found: list[tuple[tuple[int, int], Finding, str]] = field(default_factory=list)
+    error: str = ""
+
+
+def options(arguments: list[str], command: str = "bake.py check") -> argparse.Namespace:
+    """The command line's options; ends the process with code 2 if one is wrong. command: how the command is called."""
+    parser = Parser(prog=command, description=__doc__.partition("\n")[0])
+    parser.add_argument("files", nargs="+", type=file_path, metavar="FILE", help="the .blend files to check")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="of what is printed")
+    parser.add_argument("--tolerance", choices=TOLERANCES, default=REALISTIC, help="how much is allowed")
+    parser.add_argument("--strip", type=utf8, metavar="NAME", help="only the line of this strip")
+    parser.add_argument("--pictures", type=file_path, metavar="FOLDER", help=f"draw the faces of the worst {WORST} there")
+    parser.add_argument("--force", action="store_true", help="replace pictures of yours, and keep them under another name")
+    for name in ("engine", "weights"):
+        parser.add_argument(f"--{name}", **bake.OPTIONS[name])
+    return parser.parse_args(arguments)
+
+
+def check(chosen: argparse.Namespace) -> int:
+    """Check the files and print what is found; returns the exit code. Raises ThunderError if nothing can be started."""
+    bake.check_engine(chosen.engine, chosen.weights)
+    client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
+    pictures = files.Transaction(chosen.pictures, chosen.force, list(map(os.path.abspath, chosen.files))) if chosen.pictures else None
+    if pictures is not None:
+        pictures.check(f"problem_{number}.png" for number in range(1, WORST + 1))
+    with quiet():  # what is printed is for programs
+        checked = [line for path in chosen.files for line in _check_file(client, path, chosen)]
+    say({"text": as_text, "json": as_json, "junit": as_junit}[chosen.format](checked))
+    if pictures is not None:
+        with quiet():
+            drawn = _draw_worst(pictures, checked)
+        say("\n".join(drawn), sys.stderr)
+    if any(line.error for line in checked):
+        return FAILED
+    return FOUND if any(line.found for line in checked) else 0
+
+
+def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[Checked]:
+    """Check the lines of a file, which stays open."""
+    _, problem = attempt(bake.open_file, path)
+    if problem:
+        yield Checked(path, error=problem)
+        return
+    scene = bpy.context.scene
+    scene.thunder_check.tolerance = chosen.tolerance.upper()
+    lines = [line for line in dialogue.lines(scene) if chosen.strip in (None, line.strip)]
+    if not lines:
+        what = f"no line “{chosen.strip}”" if chosen.strip else "no sound strip that somebody speaks"
+        yield Checked(path, error=f"The scene “{scene.name}” has {what}: add the voice to its sequencer")
+    for line in lines:
+        result = Checked(path, line.strip, line.speaker.name if line.speaker is not None else "", error=line.why_not)
+        if not result.error:
+            try:
+                result.found = _check_line(client, scene, line)
+            except ThunderError as error:
+                result.error = str(error)
+        yield result
+
+
+def _check_line(client, scene, line: dialogue.Line) -> list[tuple[tuple[int, int], Finding, str]]:
+    """What is found of a line. Raises ThunderError."""
+    rig, voice = head.resolve(line.speaker), strip.of_strip(scene, strip.named(scene, line.strip))
+    found = jobs.run_through("Checking", checking.check(client, scene, rig, voice))
+    rows = scene.thunder_check.findings
+    return [((row.first, row.last), finding, row.sentence) for row, finding in zip(rows, found)]
+
+
+# ---- what is printed
+
+
+def as_text(checked: list[Checked]) -> str:
+    """A line for each problem, and one for each line of dialogue without any."""
+    lines = []
+    for each in checked:
+        where = f"{each.file}: {each.name}" if each.name else each.file
+        if each.error:
+            lines.append(f"{where}: not checked. {each.error}")
+        lines += [f"{where}: {first}: {sentence}" for (first, _), _, sentence in each.found]
+        if not each.error and not each.found:
+            lines.append(f"{where}: no problems")
+    return "\n".join(lines)
+
+
+def as_json(checked: list[Checked]) -> str:
+    """All that is known, for programs."""
+
+    def found(each: Checked) -> list[dict]:
+        return [finding.values() | {"frames": frames, "sentence": sentence} for frames, finding, sentence in each.found]
+
+    lines = [{"file": each.file, "line": each.name, "head": each.head, "error": each.error, "problems": found(each)} for each in checked]
+    return json.dumps({"lines": lines}, indent=1, ensure_ascii=False)
+
+
+def as_junit(checked: list[Checked]) -> str:
+    """A test suite in which each line of dialogue is a test."""
+    wrong = [each for each in checked if each.error]
+    suite = ElementTree.Element("testsuite", name="thunder check", tests=str(len(checked)), errors=str(len(wrong)))
+    suite.set("failures", str(sum(bool(each.found) for each in checked)))
+    for each in checked:
+        case = ElementTree.SubElement(suite, "testcase", classname=each.file, name=each.name or os.path.basename(each.file))
+        if each.error:
+            ElementTree.SubElement(case, "error", message=each.error)
+        elif each.found:
+            failure = ElementTree.SubElement(case, "failure", message=checking.summary(each.found))
+            failure.text = "\n".join(f"{first}: {sentence}" for (first, _), _, sentence in each.found)
+    return ElementTree.tostring(suite, encoding="unicode")
+
+
+# ---- pictures
+
+
+def _draw_worst(pictures: files.Transaction, checked: list[Checked]) -> list[str]:
+    """Draw the faces of the worst problems of all files. Returns what each picture shows. Raises ThunderError."""
+    all_found = [(finding.weight, each, frames, sentence) for each in checked for frames, finding, sentence in each.found]
+    worst = sorted(all_found, key=lambda one: -one[0])[:WORST]
+    drawn = []
+    with pictures:
+        for number, (_, each, (first, last), sentence) in enumerate(worst, start=1):
+            name = f"problem_{number}.png"
+            if bpy.data.filepath != os.path.abspath(each.file):
+                bake.open_file(each.file)
+            _photograph(bpy.context.scene, head.resolve(bpy.data.objects[each.head]), (first + last) // 2, pictures.part(name))
+            drawn.append(f"{os.path.join(pictures.folder, name)}: {each.name}, {(first + last) // 2}: {sentence}")
+    return drawn
+
+
+def _photograph(scene, rig: head.Rig, frame: int, path: str) -> None:
+    """Render a face from its front, in a file that is not saved."""
+    scene.frame_set(frame)
+    to_face, size = puppets.face_frame(rig)
+    camera = bpy.data.objects.new("Thunder Check", bpy.data.cameras.new("Thunder Check"))
+    camera.data.type, camera.data.ortho_scale, camera.data.clip_end = "ORTHO", size, 2 * _AWAY * size
+    camera.matrix_world = to_face.inverted() @ Matrix.Translation((0.0, 0.0, _AWAY * size))
+    scene.collection.objects.link(camera)
+    scene.camera, settings = camera, scene.render
+    scene.view_settings.view_transform = "Standard"
+    settings.engine, settings.resolution_percentage = "BLENDER_WORKBENCH", 100
+    settings.resolution_x = settings.resolution_y = PIXELS
+    settings.use_file_extension, settings.filepath = False, path
+    compat.set_image_output(settings)
+    try:
+        bpy.ops.render.render(write_still=True, scene=scene.name)
+    except RuntimeError as error:
+        raise BadRequest(f"The face cannot be drawn ({str(error).strip()}): leave --pictures out") from error

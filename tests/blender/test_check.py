@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Check on a head's own animation and on takes: what it lists, and that Go, Fix, Show Take and Ignore do what they say."""
+
+import numpy as np
+import pytest
+from running_engine import connection, scene, speak, stop_engine  # noqa: F401
+from thunder.scene.animation import fcurves, reading
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.review import checking, mending
+from thunder.scene.takes import take_list
+from thunder.thunder_core import progress
+from thunder.thunder_core.animation import keyframes, mending as core_mending
+from thunder.thunder_core.errors import BadRequest
+from thunder.thunder_core.face.lips import bundled_lips
+from thunder.thunder_core.findings import Finding, MOVES, OPEN, SHIFTED, STILL
+
+
+@pytest.fixture
+def own(blender, scene):  # noqa: F811
+    """The head's own animation, as Commit writes it from a take; the scene."""
+    speak(scene)
+    scene.thunder.count = 1
+    blender.ops.thunder.generate()
+    scene.thunder.commit.keys = "DENSE"
+    blender.ops.thunder.commit_take()
+    assert take_list.on_head(scene, head.find(scene).mesh) is None
+    return scene
+
+
+def own_curves(scene):  # noqa: F811
+    rig = head.find(scene)
+    return {(curve.data_path, curve.array_index): curve for target in rig.targets for curve in compat.curves_for(target)}
+
+
+def curve_of(scene, name, index=0):  # noqa: F811
+    return next(curve for (path, place), curve in own_curves(scene).items() if name in path and place == index)
+
+
+def edit(scene, change):  # noqa: F811
+    """Change the keys of every curve of the head's own action."""
+    for curve in own_curves(scene).values():
+        fcurves.write(curve, change(fcurves.read(curve)))
+
+
+def open_jaw(scene, first, last, by=0.15):  # noqa: F811
+    """Open the jaw on frames first … last."""
+    curve = curve_of(scene, "jaw")
+    for point in curve.keyframe_points:
+        if first <= point.co[0] <= last:
+            point.co[1] += by
+    curve.update()
+
+
+def sentences(scene):  # noqa: F811
+    return [row.sentence for row in scene.thunder_check.findings]
+
+
+def test_animation_that_fits_its_voice_has_no_problem(blender, own):
+    assert blender.ops.thunder.check() == {"FINISHED"}
+    assert sentences(own) == [] and checking.of_head(own, head.find(own)) is not None
+
+
+def test_a_late_line_is_found_and_its_keys_are_moved_back(blender, own):
+    jaw, brow = (fcurves.read(curve_of(own, name))["co"] for name in ("jaw", "browInnerUp"))
+    edit(own, lambda keys: keyframes.shifted(keys, 5))
+    blender.ops.thunder.check()
+    assert sentences(own)[0] == "The whole line is late by 5 frames"
+    own.thunder_check.index = 0
+    assert blender.ops.thunder.fix_finding() == {"FINISHED"}
+    middle = slice(len(jaw) // 3, len(jaw) // 2)
+    assert np.allclose(fcurves.read(curve_of(own, "jaw"))["co"][middle], jaw[middle], atol=1e-3)
+    moved = fcurves.read(curve_of(own, "browInnerUp"))["co"]  # the brows are not what is late for the voice
+    assert np.allclose(moved[:, 0], brow[:, 0] + 5)
+    blender.ops.thunder.check()
+    assert not any("late" in sentence or "early" in sentence for sentence in sentences(own))
+
+
+def test_a_late_stretch_is_found_and_its_keys_are_moved_back(blender, own):
+    edit(own, lambda keys: core_mending.moved(keys, 70, 130, 5)[0])
+    blender.ops.thunder.check()
+    late = next(place for place, sentence in enumerate(sentences(own)) if sentence.startswith("Lips are late by "))
+    assert 55 < own.thunder_check.findings[late].first < own.thunder_check.findings[late].last < 145
+    own.thunder_check.index = late
+    assert blender.ops.thunder.fix_finding() == {"FINISHED"}
+    blender.ops.thunder.check()
+    assert not any("late" in sentence for sentence in sentences(own)), sentences(own)
+
+
+def test_an_open_closure_is_found_gone_to_and_closed_with_few_keys(blender, own):
+    blender.ops.thunder.check()
+    closure = closures_of(own)[0]
+    open_jaw(own, closure - 4, closure + 5)
+    blender.ops.thunder.check()
+    (row,) = own.thunder_check.findings
+    assert row.sentence.startswith("Lips do not meet on") and abs(row.first - closure) <= 3
+    own.frame_set(1)
+    blender.ops.thunder.go_to_finding()
+    assert own.frame_current == row.first and own.use_preview_range
+    assert own.frame_preview_start < row.first <= row.last < own.frame_preview_end
+    before = {key: len(curve.keyframe_points) for key, curve in own_curves(own).items()}
+    assert blender.ops.thunder.fix_finding() == {"FINISHED"}
+    assert all(len(curve.keyframe_points) <= before.get(key, 0) + 5 for key, curve in own_curves(own).items())
+    assert sentences(own) == []
+    blender.ops.thunder.check()
+    assert sentences(own) == []
+
+
+def closures_of(scene):  # noqa: F811
+    """Scene frames on which the lips are pressed together."""
+    curve = curve_of(scene, "mouthPressLeft")
+    values = fcurves.read(curve)["co"]
+    peaks = [n for n in range(1, len(values) - 1) if values[n, 1] >= max(0.15, values[n - 1, 1], values[n + 1, 1])]
+    return [round(values[n, 0]) for n in peaks if 12 < values[n, 0] < values[-1, 0] - 20]
+
+
+def test_what_is_ignored_stays_out_of_the_list_in_the_file_too(blender, own, tmp_path):
+    closure = closures_of(own)[0]
+    open_jaw(own, closure - 4, closure + 5)
+    blender.ops.thunder.check()
+    assert len(sentences(own)) == 1
+    blender.ops.thunder.ignore_finding()
+    assert sentences(own) == []
+    path = str(tmp_path / "shot.blend")
+    blender.ops.wm.save_as_mainfile(filepath=path)
+    blender.ops.wm.open_mainfile(filepath=path)
+    opened = blender.context.scene
+    blender.ops.thunder.check()
+    assert sentences(opened) == []
+    blender.ops.thunder.list_ignored()
+    blender.ops.thunder.check()
+    assert len(sentences(opened)) == 1
+
+
+def test_a_take_that_does_it_right_is_shown(blender, own):
+    closure = closures_of(own)[0]
+    open_jaw(own, closure - 4, closure + 5)
+    blender.ops.thunder.check()
+    blender.ops.thunder.show_better_take()
+    assert take_list.on_head(own, head.find(own).mesh) is not None
+
+
+def test_without_a_check_there_is_nothing_to_do(blender, own):
+    for name in ("go_to_finding", "fix_finding", "show_better_take", "ignore_finding"):
+        assert not getattr(blender.ops.thunder, name).poll(), name
+
+
+def test_the_list_goes_on_round(blender, own):
+    rig = head.find(own)
+    clock = checking.Clock.of(own, 1)
+    checking.show(own, rig, "line", clock, [Finding(MOVES, start, start + 0.2, 0.2, 1.0) for start in (2.0, 1.0, 3.0)])
+    own.frame_set(1)
+    visited = []
+    for to in ("NEXT", "NEXT", "NEXT", "NEXT", "PREVIOUS"):
+        blender.ops.thunder.go_to_finding(to=to)
+        visited.append(own.frame_current)
+    fps = own.render.fps
+    assert visited == [1 + fps, 1 + 2 * fps, 1 + 3 * fps, 1 + fps, 1 + 3 * fps]
+
+
+def keyed_by_hand(blender):
+    """A head whose jaw somebody opened with two keys, and nothing else: (scene, rig)."""
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene  # noqa: F811
+    rig = head.find(scene)
+    scene.render.fps = 25
+    bone = rig.armature.pose.bones["jaw"]
+    bone.rotation_mode = "XYZ"
+    for frame in (1, 100):
+        bone.rotation_euler = (0.15, 0.0, 0.0)
+        bone.keyframe_insert("rotation_euler", frame=frame)
+    return scene, head.find(scene)
+
+
+def gaps(rig, frames):
+    clock = checking.Clock(float(frames[0]), 25.0)
+    motion = progress.result(reading.read(rig, head.channel_names(), clock, (frames[-1] - frames[0] + 1) / 25))
+    return bundled_lips().beyond_rest(motion, head.channel_names())
+
+
+def test_lips_are_closed_on_an_action_of_two_keys(blender):
+    scene, rig = keyed_by_hand(blender)  # noqa: F811
+    assert gaps(rig, range(40, 61)).min() > 3
+    mended = progress.result(mending.mend(scene, rig, Finding(OPEN, 1.96, 2.0, 5.0, 1.0, "m"), 1.0))
+    after = gaps(rig, range(40, 61))
+    assert after.min() < 0.6 and abs(int(after.argmin()) - 10) <= 1
+    assert after[0] > 3 and after[-1] > 3
+    assert all(count <= 5 for count in mended.keys.values()), mended.keys
+    assert mended.sentence.startswith("Closed the lips: ")
+    assert gaps(rig, range(1, 20)).min() > 3
+
+
+def test_a_head_without_an_action_says_what_to_do(blender):
+    blender.ops.thunder.add_head()
+    scene = blender.context.scene  # noqa: F811
+    with pytest.raises(BadRequest, match="no action of its own that can be edited: commit a take"):
+        progress.result(mending.mend(scene, head.find(scene), Finding(OPEN, 1.0, 1.1, 5.0, 1.0, "m"), 1.0))
+
+
+@pytest.mark.parametrize("kind, whole", [(STILL, False), (OPEN, True)])
+def test_what_has_no_fix_says_what_to_do(kind, whole):
+    assert ":" in mending.why_not(Finding(kind, 0, 1, 1.0, 1.0, whole=whole))
+    assert mending.why_not(Finding(SHIFTED, 0, 1, 0.2, 1.0)) == ""

@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks any animation of a mouth against its voice: where lips are late, apart on m, b and p, still while somebody speaks, or moving in
+silence.
+
+Lateness is the shift at which the opening and the width of the mouth agree best with what the model expects of the voice, and the opening
+with what the encoder's inner layers tell of it: the mean of three correlations. Around each frame the same is done within two seconds.
+Thresholds were set on the split `fit` of measured lips by `python -m research check_animation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..findings import CARTOONY, Finding, MOVES, OPEN, OTHER, REALISTIC, SHIFTED, SNAPPY, STILL
+from ..types import FPS
+from .scorer import silence, SILENT
+from .speech import transcript
+from .speech.cues import SURE
+from .speech.encoder import ENCODER_RATE, softmax
+from .speech.phones import BILABIALS, PHONES
+from .speech.phrasing import runs
+from .systems.thunder import VoiceFeatures
+
+REACH = 10  # frames by which the lips may be late or early
+_AROUND = 30  # frames to either side that tell how late the lips are at a frame
+_LEAST_VARIANCE = 0.05  # of curves, mm²; below it there is nothing to agree with
+_LEAST_SPEECH = 25  # frames of speech in which a shift can be told
+_UNLIKE = 0.2  # agreement below which the mouth is of another line
+_GAIN = 0.2  # by how much a stretch must agree better when it is shifted
+_SHORTEST = 10  # frames of the shortest stretch that is late
+# What is taken from the probability of an m, b or p for each deviation by which the encoder's inner layers tell more open lips than one
+# below the mean: on `fit` a third of the alarms on people for the same share of faults that are found.
+_OPENS = 0.1
+_NEVER, _MANY = 0.5, 4  # share of this many sounds on which lips stay apart, from which on they do so in the whole line
+_SAID = 0.2  # how sure a closure of a text must be
+_SAME = 0.12  # seconds between a closure of the text and the sound heard for it
+_BEFORE = 1  # frames by which lips meet ahead of the sound
+_STILL_MM = 0.4  # millimetres within which a mouth stands still
+_STILL_SPEECH = 7  # frames of speech during which it does
+_SWINGS = 3  # openings and closings of a mouth that speaks where nobody does
+_SHORTEST_SILENCE = 8  # frames
+_LATE_NOTICED, _EARLY_NOTICED = 0.045, 0.125  # seconds from which on viewers notice sound ahead of and behind the picture (ITU-R BT.1359)
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """What is allowed.
+
+    apart: millimetres between lips that should meet.  late: frames by which lips may be late or early.  still: frames for which a mouth
+    may stand still in speech.  swing: millimetres that a mouth may open and close in silence.
+    """
+
+    apart: float = 2.0
+    late: float = 1.5
+    still: int = 7
+    swing: float = 2.0
+
+
+TOLERANCE_OF = {
+    REALISTIC: Tolerance(),
+    CARTOONY: Tolerance(apart=3.0, late=2.5, still=13, swing=4.0),
+    SNAPPY: Tolerance(still=13),
+}
+
+
+@dataclass(frozen=True)
+class MouthCurves:
+    """gap: millimetres between the inner lips beyond rest, float [T].  width: of the mouth, float [T]."""
+
+    gap: np.ndarray
+    width: np.ndarray
+
+    def shifted(self, frames: float) -> MouthCurves:
+        """The same so many frames later, its ends held."""
+        time = np.arange(len(self.gap)) - frames
+        return MouthCurves(*(np.interp(time, np.arange(len(curve)), curve) for curve in (self.gap, self.width)))
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A sound that demands closed lips: its time in seconds, its letter, and its word if that is known."""
+
+    start: float
+    end: float
+    sound: str
+    word: str = ""
+
+
+Words = Sequence[tuple[str, float, float]]  # word, and the seconds of its beginning and end
+
+
+def find(
+    mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance, text: str = ""
+) -> list[Finding]:  # fmt: skip
+    """What a viewer would notice of a mouth that speaks with a voice, of as many frames, most noticeable first.
+
+    expected: what the model expects of the voice.  text: what the voice says, "" if it is not known.
+    """
+    demands, words = demanded(voice, text)
+    whole, late = find_shift(mouth, expected, voice, tolerance)
+    if whole is not None and whole.kind == OTHER:
+        return [whole]
+    in_time = mouth.shifted(-late)
+    found = [] if whole is None else [whole]
+    found += find_late_stretches(in_time, expected, voice, tolerance)
+    found += find_open(in_time.gap, demands, tolerance)
+    found += find_still(mouth, silence(voice.features) < SILENT, tolerance)
+    found += find_moves(mouth.gap, voice.presence, tolerance)
+    return sorted((_with_words(each, words) for each in found), key=lambda each: -each.weight)
+
+
+# ---- late and early
+
+
+def agreement(mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, total: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """How well a mouth agrees with a voice if it is late by −REACH … REACH frames: [1 or T, 2 · REACH + 1], −1 … 1.
+
+    total: sums a curve [T] over the line, or around each frame.
+    """
+    frames, spoken = len(mouth.gap), (voice.presence > 0.5).astype(float)
+    loudest = voice.opening.std() or 1.0
+    pairs = ((mouth.gap, voice.opening / loudest), (mouth.gap, expected.gap), (mouth.width, expected.width))
+    result = []
+    for late in range(-REACH, REACH + 1):
+        at = np.arange(frames) + late
+        weight = spoken * ((at >= 0) & (at < frames))
+        at, count = at.clip(0, frames - 1), total(weight) + 1e-6
+        each = 0.0
+        for real, aim in pairs:
+            x, y = real[at], aim.astype(float)
+            mean_x, mean_y = total(weight * x) / count, total(weight * y) / count
+            both = total(weight * x * y) / count - mean_x * mean_y
+            spread_x, spread_y = total(weight * x * x) / count - mean_x**2, total(weight * y * y) / count - mean_y**2
+            each = each + both / np.sqrt(np.maximum(spread_x, _LEAST_VARIANCE) * np.maximum(spread_y, _LEAST_VARIANCE))
+        result.append(each / len(pairs))
+    return np.stack(result, -1).reshape(-1, 2 * REACH + 1)
+
+
+def find_shift(
+    mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance
+) -> tuple[Finding | None, float]:  # fmt: skip
+    """(what is wrong with the whole line: SHIFTED or OTHER, frames by which it is late: 0 if that is allowed)."""
+    spoken = voice.presence > 0.5
+    if spoken.sum() < _LEAST_SPEECH:
+        return None, 0.0
+    agrees = agreement(mouth, expected, voice, np.sum)[0]
+    best = int(agrees.argmax())
+    start, end = (float(edge) / FPS for edge in np.flatnonzero(spoken)[[0, -1]])
+    if agrees[best] < _UNLIKE:
+        return (
+            (Finding(OTHER, start, end, float(agrees[best]), 20.0, whole=True), 0.0) if np.ptp(mouth.gap) > tolerance.swing else (None, 0.0)
+        )
+    late = best - REACH + _peak(agrees, best)
+    if abs(late) < tolerance.late:
+        return None, 0.0
+    return _shifted(late / FPS, start, end, whole=True), late
+
+
+def _peak(curve: np.ndarray, best: int) -> float:
+    """Where a parabola through the highest value and its neighbours is highest, −.5 … .5 beside it."""
+    if not 0 < best < len(curve) - 1:
+        return 0.0
+    before, at, after = curve[best - 1 : best + 2]
+    return float(np.clip(0.5 * (after - before) / max(2 * at - before - after, 1e-9), -0.5, 0.5))
+
+
+def find_late_stretches(mouth: MouthCurves, expected: MouthCurves, voice: VoiceFeatures, tolerance: Tolerance) -> list[Finding]:
+    """Stretches that are late or early although the line is not."""
+    window = np.hanning(2 * _AROUND + 3)[1:-1]
+    agrees = agreement(mouth, expected, voice, lambda curve: np.convolve(curve, window, "same"))
+    late = agrees.argmax(1) - REACH
+    gain = agrees.max(1) - agrees[:, REACH - 1 : REACH + 2].max(1)
+    found = []
+    for sign in (1, -1):
+        is_off = (sign * late > tolerance.late) & (gain > _GAIN) & (voice.presence > 0.5)
+        for start, end in runs(is_off):
+            if end - start >= _SHORTEST:
+                found.append(_shifted(float(np.median(late[start:end])) / FPS, start / FPS, end / FPS))
+    return found
+
+
+def _shifted(seconds: float, start: float, end: float, whole: bool = False) -> Finding:
+    noticed = abs(seconds) / (_LATE_NOTICED if seconds > 0 else _EARLY_NOTICED)
+    return Finding(SHIFTED, start, end, seconds, _lasting(noticed, end - start), whole=whole)
+
+
+def _lasting(noticed: float, seconds: float) -> float:
+    """How much something is noticed that lasts so long."""
+    return float(noticed * np.sqrt(max(seconds, 0.2)))
+
+
+# ---- lips that do not meet
+
+
+def _opening_told(voice: VoiceFeatures, rows: int) -> np.ndarray:
+    """The opening that the encoder's inner layers tell, in deviations within speech, at 50 Hz [rows]."""
+    spoken = voice.opening[voice.presence > 0.5] if (voice.presence > 0.5).any() else voice.opening
+    at_frames = (voice.opening - spoken.mean()) / (spoken.std() or 1.0)
+    return np.interp(np.arange(rows) / ENCODER_RATE * FPS, np.arange(voice.frames), at_frames)
+
+
+def demanded(voice: VoiceFeatures, text: str = "") -> tuple[list[Demand], Words]:
+    """Sounds that demand closed lips, and words, of a voice and a text.
+
+    With a text that the voice says, its letters count, and sounds without one do not.
+    """
+    belief = softmax(voice.logits)
+    lips = belief[:, list(BILABIALS)]
+    heard = [
+        Demand(start / ENCODER_RATE, end / ENCODER_RATE, PHONES[BILABIALS[int(lips[start:end].sum(0).argmax())]].lower())
+        for start, end in runs(lips.sum(1) - _OPENS * (1 + _opening_told(voice, len(lips))) > SURE)
+    ]
+    if not text.strip():
+        return heard, []
+    closures, words = transcript.closures_and_words(belief, text)
+    said = [each for each in closures if each.sure >= _SAID]
+    if len(said) < 0.5 * len(closures):  # another line's text
+        return heard, []
+    demands = []
+    for each in said:
+        near = [one for one in heard if one.start - _SAME < each.seconds < one.end + _SAME]
+        span = near[0] if near else Demand(each.seconds - 0.02, each.seconds + 0.04, "")
+        demands.append(replace(span, sound=each.text[0], word=each.word))
+    return demands, words
+
+
+def find_open(gap: np.ndarray, demands: Sequence[Demand], tolerance: Tolerance) -> list[Finding]:
+    """Closures on which lips stay apart."""
+    found = []
+    for each in demands:
+        start = max(0, round(each.start * FPS) - _BEFORE)
+        apart = float(gap[start : round(each.end * FPS) + 1].min(initial=np.inf))
+        if tolerance.apart < apart < np.inf:
+            weight = _lasting(apart / tolerance.apart, each.end - each.start)
+            found.append(Finding(OPEN, each.start, each.end, apart, weight, each.sound, each.word))
+    if len(demands) < _MANY or len(found) <= _NEVER * len(demands):
+        return found
+    apart = float(np.median([each.size for each in found]))  # one finding: the lips of this line or head do not shut
+    weight = _lasting(apart / tolerance.apart, sum(each.end - each.start for each in demands))
+    return [Finding(OPEN, found[0].start, found[-1].end, apart, weight, f"{len(found)} of {len(demands)} m, b and p", whole=True)]
+
+
+# ---- still while somebody speaks, moving while nobody does
+
+
+def find_still(mouth: MouthCurves, speaking: np.ndarray, tolerance: Tolerance) -> list[Finding]:
+    """Stretches of speech in which neither opening nor width of the mouth changes."""
+    count = tolerance.still
+    if len(mouth.gap) < count:
+        return []
+    spreads = [np.ptp(np.lib.stride_tricks.sliding_window_view(curve, count), axis=1) for curve in (mouth.gap, mouth.width)]
+    is_still = np.zeros(len(mouth.gap), bool)
+    for start in np.flatnonzero(np.max(spreads, axis=0) < _STILL_MM):
+        is_still[start : start + count] = True
+    found = []
+    for start, end in runs(is_still):
+        said = int(speaking[start:end].sum())
+        if said >= max(_STILL_SPEECH, count):
+            inside = start + np.flatnonzero(speaking[start:end])
+            first, last = inside[0] / FPS, (inside[-1] + 1) / FPS
+            found.append(Finding(STILL, first, last, said / FPS, _lasting(said / count, last - first)))
+    return found
+
+
+def find_moves(gap: np.ndarray, presence: np.ndarray, tolerance: Tolerance) -> list[Finding]:
+    """Silences in which the mouth opens and closes again and again."""
+    found = []
+    for start, end in runs(presence < 0.05):
+        turns = swings(gap[start:end], tolerance.swing)
+        if end - start >= _SHORTEST_SILENCE and len(turns) >= _SWINGS:
+            first, last = (start + turns[0]) / FPS, (start + turns[-1]) / FPS
+            size = max(last - first, 1 / FPS)
+            found.append(Finding(MOVES, first, last, size, _lasting(len(turns) / _SWINGS, size)))
+    return found
+
+
+def swings(curve: np.ndarray, size: float) -> list[int]:
+    """Frames by which a curve has gone up or down by at least `size` since it last turned."""
+    turns: list[int] = []
+    lowest = highest = curve[0] if len(curve) else 0.0
+    going = 0
+    for frame, value in enumerate(curve):
+        lowest, highest = min(lowest, value), max(highest, value)
+        if going <= 0 and value > lowest + size:
+            going, highest = 1, value
+            turns.append(frame)
+        elif going >= 0 and value < highest - size:
+            going, lowest = -1, value
+            turns.append(frame)
+    return turns
+
+
+# ---- words
+
+
+def _with_words(finding: Finding, words: Words) -> Finding:
+    """A finding with the words that it begins and ends on."""
+    if finding.word or finding.whole or finding.kind == MOVES:
+        return finding
+    inside = [word for word, start, end in words if start < finding.end and end > finding.start]
+    return replace(finding, word=inside[0], last_word=inside[-1]) if inside else finding
