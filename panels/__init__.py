@@ -13,6 +13,7 @@ def modules() -> tuple:
         manual,
         menus,
         preferences,
+        record,
         sequencer,
         shown_take,
         sidebar,
@@ -23,6 +24,7 @@ def modules() -> tuple:
 
     return (
         preferences,
+        record,
         sidebar,
         direction,
         dialogue,
