@@ -14,6 +14,7 @@ def modules() -> tuple:
         manual,
         menus,
         preferences,
+        record,
         sequencer,
         shown_take,
         sidebar,
@@ -24,6 +25,7 @@ def modules() -> tuple:
 
     return (
         preferences,
+        record,
         sidebar,
         direction,
         dialogue,

@@ -47,6 +47,7 @@ SECTIONS = {
     "ThunderScene.takes ThunderScene.active_take ThunderScene.sort ThunderScene.only_starred ThunderScene.show_hidden "
     "ThunderScene.play_shown",
     "scenes#drop-files": "add_lines open_jobs",
+    "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording ThunderPreferences.microphone",
     "scenes#the-engine": "*_engine *_waveform_extra *_installation open_preferences ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.system ThunderScene.*guidance",
     "scenes#a-mood-from-a-picture": "ThunderScene.picture_image",

@@ -6,7 +6,7 @@ import os
 import bpy
 
 from ..operators import install_engine
-from ..scene.engine import connection, install
+from ..scene.engine import connection, install, microphones
 from ..scene.host.session import session
 from . import manual
 from .tab import in_lines, props
@@ -54,6 +54,12 @@ class ThunderPreferences(bpy.types.AddonPreferences):
             ("MPS", "Apple Graphics (Not Tested)", "The graphics of Apple's own processors"),
         ],
         description="Device that the engine runs on",
+    )
+
+    microphone: bpy.props.StringProperty(
+        name="Microphone",
+        search=lambda self, context, text: list(microphones.found.names),
+        description="Microphone to record with. Leave empty for the system's own choice",
     )
 
     def draw(self, context):

@@ -11,6 +11,7 @@ from ..scene.voice import fingerprint, strip
 from ..thunder_core.engine_python import packaged_for
 from ..thunder_core.errors import attempt
 from . import character, dialogue
+from .record import record_button
 from .tab import offer_editable, Tab, wrapped_label
 
 LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.8  # widths of the voice's length in seconds and of the head's role, in button heights
@@ -69,6 +70,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             if context.scene.use_preview_range:
                 row.prop(settings, "only_preview", text="", icon="PREVIEW_RANGE")
         row.menu("THUNDER_MT_add_voice", text="", icon="ADD")
+        record_button(row)
         if voice is None:
             if settings.takes or has_voice(context):  # Getting Started says it otherwise
                 wrapped_label(below, wrong, context)

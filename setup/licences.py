@@ -72,8 +72,8 @@ What you make with it is yours.
 
 ## What it uses
 
-A package brings ONNX Runtime, safetensors, soundfile, soxr and cffi along; *Graphics Card…*, and *Install Engine* in a clone, download \
-what is listed here, unchanged, from where pip looks. The table is what the packages say of themselves.
+A package brings ONNX Runtime, safetensors, soundfile, soxr, miniaudio and cffi along; *Graphics Card…*, and *Install Engine* in a clone, \
+download what is listed here, unchanged, from where pip looks. The table is what the packages say of themselves.
 
 Wheels carry libraries of others, whose licences lie beside them: soundfile libsndfile and soxr libsoxr (LGPL-2.1-or-later, \
 loaded at run time), numpy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exception), torch the parts its licence \

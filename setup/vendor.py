@@ -38,12 +38,14 @@ TARGETS = tuple(
     (platform, python) for platform in PLATFORMS for python in PYTHONS if python != "3.14" or platform == "linux-x64"
 )  # the packages that are built
 
+WITHOUT = {"linux-arm64": ("miniaudio",)}  # platform → locked packages that have no wheel for it; the engine does without them
+
 # Beginnings of paths in wheels that running networks and reading sounds never touch. The whole of ONNX Runtime is compiled into its
 # Python module; the shared library beside it is for programs in other languages.
 UNUSED = (
     *(f"onnxruntime/{name}/" for name in ("backend", "datasets", "quantization", "tools", "transformers")),
     *(f"onnxruntime/capi/{name}" for name in ("libonnxruntime", "onnxruntime.dll", "onnxruntime_providers_shared")),
-    "cffi/",  # soundfile needs only its compiled half
+    "cffi/",  # soundfile and miniaudio need only its compiled half
 )
 
 # What a binary's first bytes say of its system and processor → Blender's name of that platform.
@@ -69,9 +71,11 @@ def wheels(platform: str, python: str) -> list[Path]:
         if source and not kept.is_dir():
             continue
         kept.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=kept.parent) as fresh:
+        with tempfile.TemporaryDirectory(dir=kept.parent) as fresh, tempfile.TemporaryDirectory() as scratch:
+            lock = Path(scratch) / LOCK.name
+            lock.write_text(lock_for(platform), encoding="utf-8")
             done = subprocess.run(
-                [*download_command(platform, python), *source, "--dest", fresh],
+                [*download_command(platform, python, lock), *source, "--dest", fresh],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -90,10 +94,18 @@ def name_of(platform: str, python: str) -> str:
     return f"{platform}-py{python.replace('.', '')}"
 
 
-def download_command(platform: str, python: str) -> list[str]:
-    """The command that fetches exactly the locked wheels, checked by their hashes."""
+def lock_for(platform: str) -> str:
+    """The lock's text for a platform, without conditions: pip would read them as of the machine that it runs on."""
+    text = re.sub(r" ; [^\\\n]+", " ", LOCK.read_text(encoding="utf-8"))
+    for name in WITHOUT.get(platform, ()):
+        text = re.sub(rf"^{name}==.*\n(?: +.*\n)*", "", text, flags=re.M)
+    return text
+
+
+def download_command(platform: str, python: str, lock: Path) -> list[str]:
+    """The command that fetches exactly the wheels of a lock, checked by their hashes."""
     command = [python_with_pip(), "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps"]
-    command += ["--require-hashes", "--only-binary", ":all:", "--requirement", str(LOCK)]
+    command += ["--require-hashes", "--only-binary", ":all:", "--requirement", str(lock)]
     command += ["--implementation", "cp", "--python-version", python]
     command += [part for abi in ("cp" + python.replace(".", ""), "abi3", "none") for part in ("--abi", abi)]
     return command + [part for tag in PLATFORMS[platform] for part in ("--platform", tag)]

@@ -94,6 +94,10 @@ class NoEngine(ThunderError):
     """No Python with the engine's packages was found, or the named one cannot run it."""
 
 
+class NoMicrophone(ThunderError):
+    """No microphone is connected, or the chosen one cannot be opened or does not respond."""
+
+
 class WorkerDied(ThunderError):
     """The engine's process ended in the middle of its work; `log` holds the last lines it wrote to stderr."""
 
@@ -137,6 +141,7 @@ KINDS = {
         BadSound,
         NoVoice,
         NoEngine,
+        NoMicrophone,
         WorkerDied,
         Cancelled,
         OutOfMemory,

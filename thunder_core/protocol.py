@@ -10,6 +10,8 @@ import math
 PROTOCOL = 3
 HEARTBEAT = 0.5  # seconds between two heartbeats of a busy worker
 UNSPOKEN, UNCLEAR = "unspoken", "unclear"  # events before takes: nobody speaks in the sound, or hard to understand
+LEVEL = "level"  # event of a recording: how loud it is, and how long
+LOST, FULL = "lost", "full"  # why a recording ended by itself: no more sound, no more disk
 LONGEST_LINE = 2**24  # bytes; longer than any answer
 
 
@@ -35,6 +37,8 @@ def is_sound(event: dict, verb: str) -> bool:
         return _holds({"result": _RESULTS.get(verb, _mapping)})(event)
     if kind == UNSPOKEN:
         return _holds({"silent": _flag})(event)
+    if kind == LEVEL:
+        return _holds(_ABOUT_SOUND)(event)
     return kind != "error" or _holds({"kind": _text, "message": _text})(event)
 
 
@@ -79,6 +83,7 @@ _TAKE = _holds(
     }
 )
 _ABOUT_TAKES = {**dict.fromkeys(("engine", "audio", "weights", "device", "folder"), _text), "fps": _number, "channels": _list(_text)}
+_ABOUT_SOUND = dict.fromkeys(("peak", "seconds", "began"), _number)
 _RESULTS = {
     "hello": _holds(
         {
@@ -112,5 +117,7 @@ _RESULTS = {
         }
     ),
     "check_flame": _holds({"rig": _number, "skinning": _number, "smplx": _text}),
+    "microphones": _holds({"names": _list(_text)}),
+    "record": _holds({**_ABOUT_SOUND, "path": _text, "ended": _text}),
     "listen": _holds({"sound": _text, "rate": _whole, "seconds": _number}),
 }

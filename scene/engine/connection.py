@@ -144,6 +144,12 @@ def started() -> Client:
     return result
 
 
+def recorder() -> Client:
+    """A client of the same Python for one recording: a driver that hangs or crashes then takes no engine along. Raises as `client`."""
+    engine = client()
+    return Client(engine.python, venvs=engine.venvs, option=engine.option)
+
+
 def tell(answer: dict) -> None:
     """Store the answer of a running engine."""
     if _engine.client is not None and _engine.client.pid is not None:

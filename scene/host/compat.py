@@ -40,6 +40,13 @@ def strip_span(strip) -> tuple[int, int]:
     return int(strip.frame_final_start), int(strip.frame_final_end)
 
 
+def trim(strip, first: int, end: int) -> None:
+    """Let a strip play from frame `first` up to `end`."""
+    names = ("left_handle", "right_handle") if hasattr(strip, "left_handle") else ("frame_final_start", "frame_final_end")
+    for name, frame in zip(names, (first, end)):
+        setattr(strip, name, frame)
+
+
 def content_start(strip) -> float:
     """Scene frame, with its fraction, at which the untrimmed content of a strip begins."""
     return float(strip.content_start if hasattr(strip, "content_start") else strip.frame_start)

@@ -359,6 +359,32 @@ class ThunderCommit(bpy.types.PropertyGroup):
     )
 
 
+class ThunderRecording(bpy.types.PropertyGroup):
+    """Settings of Record."""
+
+    countdown: IntProperty(
+        name="Countdown",
+        default=3,
+        min=0,
+        max=10,
+        subtype="TIME_ABSOLUTE",
+        description="Seconds before the recording counts. The scene plays during them, so that you hear what comes before",
+    )
+    punch_in: BoolProperty(
+        name="Punch In",
+        description="Record in the preview range: it starts and ends there. Without it you record from the playhead until you stop",
+    )
+    mute_beneath: BoolProperty(
+        name="Mute Strips Beneath",
+        description="Mute the sound strips that play while you speak. They are kept",
+    )
+    folder: StringProperty(
+        name="Folder",
+        subtype="DIR_PATH",
+        description="Folder for recordings. Leave empty for that of this file; before it is saved they are kept in your user folder",
+    )
+
+
 class ThunderOverlay(bpy.types.PropertyGroup):
     """Settings of the curves over the timeline and the sequencer."""
 
@@ -411,6 +437,7 @@ class ThunderScene(bpy.types.PropertyGroup):
         poll=lambda self, obj: obj.type in {"MESH", "ARMATURE"} and obj.name in self.id_data.objects,
         description="Head to animate. Leave empty to use the selected head, or the only one",
     )
+    recording: PointerProperty(type=ThunderRecording)
     role: EnumProperty(items=_ROLES, description="Role of heads without one of their own, as of earlier versions")
     head_role: EnumProperty(name="Role", items=_ROLES, get=_role, set=_choose_role, description="What this head does with its voice")
     count: IntProperty(name="Takes", default=8, min=1, max=MOST_TAKES, description="Number of takes to generate")

@@ -290,16 +290,21 @@ def free_frame(scene) -> int:
     return max(end for _, end in spans) if any(first <= now < end for first, end in spans) else now
 
 
-def add(scene, path: str, name: str, start: int):
-    """A new sound strip in a scene from frame `start`, on the lowest channel free for all of it."""
+def add(scene, path: str, name: str, start: int, span: tuple[int, int] | None = None, above: int = 0):
+    """A new sound strip in a scene whose content begins at frame `start`, on the lowest channel above `above` that is free for all of it.
+
+    span: the first frame that plays and the one after the last; None for all.
+    """
     editor = scene.sequence_editor or scene.sequence_editor_create()
     members = compat.strips(editor)
     strip = members.new_sound(name, path, 1, start)
+    if span is not None:
+        compat.trim(strip, *span)
     first, last = compat.strip_span(strip)
     spans = [(other.channel, compat.strip_span(other)) for other in members if other != strip]
     used = {channel for channel, (begin, end) in spans if begin < last and end > first}
     # new_sound moves an overlapping strip upwards; its channel is chosen here instead.
-    strip.channel = next(number for number in range(1, 129) if number not in used)
+    strip.channel = next(number for number in range(above + 1, 129) if number not in used)
     if compat.content_start(strip) != start:
         move(strip, start)
     return strip

@@ -125,6 +125,7 @@ def test_what_changes_the_file_can_be_undone(blender):
         "save_direction",
         "save_mapping",
         "stop_installation",
+        "stop_recording",
     }
     checked = {
         cls.bl_idname.partition(".")[2]

@@ -15,6 +15,7 @@ import io
 import itertools
 import json
 import os
+import platform
 import queue
 import signal
 import sys
@@ -33,12 +34,13 @@ from ..errors import (
     is_out_of_device_memory,
     is_out_of_memory,
     NoEngine,
+    NoMicrophone,
     NoSpace,
     OutOfMemory,
     ThunderError,
 )
 from ..private_folder import remove_if_orphaned
-from ..protocol import HEARTBEAT, PROTOCOL, UNCLEAR, UNSPOKEN
+from ..protocol import HEARTBEAT, LEVEL, PROTOCOL, UNCLEAR, UNSPOKEN
 from ..shipped import VENDOR, WEIGHTS
 from ..system_calls import find_runtime, memory_used
 from . import arguments
@@ -69,6 +71,7 @@ class Worker:
         self.lock = threading.Lock()  # guards replies, answered, cancelled
         self.working = None  # id of the current request
         self.finished = threading.Event()
+        self.enough = threading.Event()  # ends a recording
         self.told_to_quit = False
 
     def run(self):
@@ -140,6 +143,10 @@ class Worker:
             return
         if verb == "cancel":
             self._cancel(number, args.get("request"))
+            return
+        if verb == "finish":
+            self.enough.set()
+            self._done(number, {})
             return
         with self.lock:
             self.cancelled[number] = threading.Event()
@@ -371,6 +378,18 @@ class Worker:
         write_sound(out, speech)
         return {"sound": out, "rate": int(speech.rate), "seconds": speech.seconds}
 
+    def _microphones(self, args, progress):
+        from . import microphone
+
+        return {"names": microphone.names()}
+
+    def _record(self, args, progress):
+        from . import microphone
+
+        self.enough.clear()
+        name, path = args.get("microphone") or "", arguments.text(args, "path")
+        return microphone.record(name, path, self.enough, lambda level: progress.give({"event": LEVEL, **level}))
+
     def _check_flame(self, args, progress):
         files = args.get("arrays")
         if not isinstance(files, dict):
@@ -403,6 +422,8 @@ class Worker:
         "closures": _closures,
         "spoken": _spoken,
         "listen": _listen,
+        "microphones": _microphones,
+        "record": _record,
         "check_flame": _check_flame,
         "release": _release,
         "quit": _quit,
@@ -528,6 +549,8 @@ def save_array(path, array):
 
 def _lacks(error):
     module = getattr(error, "name", None)
+    if module == "miniaudio" and platform.machine() in ("aarch64", "ARM64"):
+        return NoMicrophone("On this kind of processor Thunder cannot record: record elsewhere and choose the sound file")
     if isinstance(error, ModuleNotFoundError) and module and not module.startswith(__package__.partition(".")[0]):
         what = f"has no “{module.split('.')[0]}”"
     else:

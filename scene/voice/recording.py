@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records the microphone while the scene plays, and lays what was spoken as a strip where it was spoken.
+
+The file has all that was heard from the countdown on; the strip shows the part that counts, and its handles reach the rest.
+"""
+
+import itertools
+import math
+import threading
+import time
+from collections.abc import Generator
+from pathlib import Path
+
+import bpy
+
+from ...thunder_core.animation.timing import Clock
+from ...thunder_core.client import Client, Pending
+from ...thunder_core.errors import BadRequest, Cancelled, NoMicrophone, WorkerDied
+from ...thunder_core.protocol import FULL, LEVEL, LOST
+from ..host import compat, handlers, playback
+from ..host.jobs import Step
+from ..host.session import Part, session
+from ..host.user_folder import user_folder
+from . import strip
+
+QUIETEST = 2 / 32767  # peak of a sound in which nothing is; one bit of noise is nothing
+LISTENED = 1.5  # seconds after which that is said
+FLOOR = -60.0  # decibels at which the level's bar is empty
+TAIL = 0.25  # seconds recorded after the marked range, for a handle
+SILENT = "Only silence arrives: check that Blender may use the microphone, and that it is not muted"
+_ENDINGS = {
+    LOST: "The microphone was unplugged or delivers no more sound: what it recorded before is kept",
+    FULL: "The disk is full, so the recording has ended: what was recorded is kept",
+}
+
+
+class _UnderWay(Part):
+    """The recording that runs; it ends with its job, also where another file is opened."""
+
+    recording: "Recording | None" = None
+
+
+_under_way = session.add(_UnderWay())
+
+
+def is_on() -> bool:
+    """Whether the microphone records, or the countdown runs."""
+    return _under_way.recording is not None
+
+
+def stop() -> None:
+    """Let the recording that runs end; what was spoken is kept."""
+    if _under_way.recording is not None:
+        _under_way.recording.asked_to_stop = True
+
+
+def why_no_range(scene) -> str:
+    """The reason why there is no range to record in, "" if there is one or none is wanted."""
+    wanted = scene.thunder.recording.punch_in
+    return "Mark a preview range first (key P in the timeline), or switch Punch In off" if wanted and not scene.use_preview_range else ""
+
+
+class Recording:
+    """A recording of the microphone in a scene.
+
+    It counts from frame `first` on, until `last` is over or, where that is None, until it is stopped. The scene plays from frame `begin`
+    on, so that `first` comes when the countdown is over; where the scene has less before it, it waits `hold` seconds on `begin`.
+
+    client: whose worker records, and ends with the recording.  path: the file.
+    level: the latest event, None before the first.  heard_at: time.perf_counter() of it.  loudest: peak so far.
+    began: time.perf_counter() at which `first` played or will play, by the frames seen so far; infinite while nothing plays.
+    """
+
+    def __init__(self, client: Client, scene, microphone: str):
+        settings = scene.thunder.recording
+        if problem := why_no_range(scene):
+            raise BadRequest(problem)
+        self.client, self.scene, self.microphone = client, scene.name, microphone
+        self.fps, self.countdown = Clock.of(scene, 0).fps, float(settings.countdown)
+        self.first, self.last = scene.frame_current, None
+        if settings.punch_in:
+            self.first, self.last = scene.frame_preview_start, scene.frame_preview_end
+        before = min(self.first - min(scene.frame_start, self.first), int(self.countdown * self.fps))
+        self.begin, self.hold = self.first - before, self.countdown - before / self.fps
+        self.path = new_path(scene)
+        self.pending: Pending | None = None
+        self.level: dict | None = None
+        self.heard_at = self.began = math.inf
+        self.loudest, self.latest = 0.0, self.begin
+        self.handlers = (("frame_change_pre", self._note_frame),)
+        self.asked_to_stop = self.plays = self.ends = False
+
+    def steps(self) -> Generator[Step, None, dict]:
+        """Steps that record. Returns the worker's result, `ended` being a sentence. Raises ThunderError; what was spoken stays on disk."""
+        try:
+            _under_way.recording = self
+            handlers.add(self.handlers)
+            pending = self.pending = self.client.request("record", microphone=self.microphone, path=self.path)
+            while not pending.done:
+                now = time.perf_counter()
+                for self.level in (event for event in pending.poll() if event["event"] == LEVEL):
+                    self.heard_at, self.loudest = min(self.heard_at, now), max(self.loudest, self.level["peak"])
+                if not pending.done:
+                    self._advance(now)
+                    yield self._step(now)
+        finally:
+            _under_way.recording = None
+            handlers.remove(self.handlers)
+            playback.stop()
+            if self.pending is not None:
+                self.pending.cancel()  # if it is not done
+            threading.Thread(target=self._close, name="thunder recording", daemon=True).start()  # may take a second
+        error = pending.error
+        if isinstance(error, WorkerDied):  # all but its last block is in the file
+            error = NoMicrophone("The microphone's driver failed: check that Blender may use it, or choose another microphone")
+        if not self.spoken:
+            raise error or NoMicrophone("The microphone delivered no sound in time: record again")
+        if self.is_silent:
+            raise BadRequest(SILENT)
+        if error is not None:
+            return {**self.level, "path": self.path, "ended": f"{error.reason}: what was recorded is kept"}
+        return {**pending.result, "ended": _ENDINGS.get(pending.result["ended"], "")}
+
+    @property
+    def started(self) -> float:
+        """The time.perf_counter() at which the first frame that counts plays."""
+        return self.began if self.began < math.inf else self.heard_at + self.countdown
+
+    @property
+    def spoken(self) -> float:
+        """Seconds recorded since then."""
+        return 0.0 if self.level is None else max(0.0, self.level["began"] + self.level["seconds"] - self.started)
+
+    def _advance(self, now: float) -> None:
+        """Start and stop what is due."""
+        if self.asked_to_stop and not now > self.started:
+            raise Cancelled("Recording was cancelled during the countdown")
+        scene = bpy.data.scenes.get(self.scene)
+        if scene is not None and now >= self.heard_at + self.hold:
+            self._play(scene)
+        is_over = self.last is not None and now > self.started + (self.last + 1 - self.first) / self.fps + TAIL
+        if (self.asked_to_stop or is_over) and not self.ends:
+            self.ends = True
+            self.client.request("finish")
+
+    def _note_frame(self, scene, *_) -> None:
+        """Handler: a frame of a scene plays, perhaps late, never early."""
+        if scene.name == self.scene and scene.frame_current > self.begin and playback.is_on():
+            self.began = min(self.began, time.perf_counter() - (scene.frame_current - self.first) / self.fps)
+
+    def _play(self, scene) -> None:
+        """Play the scene once, from the frame where it begins to its end."""
+        end = scene.frame_preview_end if scene.use_preview_range else scene.frame_end
+        frame = scene.frame_current
+        if not self.plays:
+            self.plays = True
+            scene.frame_current = self.begin
+            if self.begin < end:
+                playback.start(scene, self.begin)
+        elif playback.is_on():
+            if frame < self.latest or frame >= end:  # at the end it would begin again
+                playback.stop()
+            self.latest = frame
+
+    def _step(self, now: float) -> Step:
+        """What the panel shows: how loud it is, as the bar, and how long."""
+        if self.level is None:
+            return Step(0.0, "Opening microphone", begins=True)
+        loud = max(0.0, 1 - 20 * math.log10(max(1e-6, self.level["peak"])) / FLOOR)
+        left, spoken = self.started - now, int(self.spoken)
+        message = f"Recording in {math.ceil(left)}" if left > 0 else f"Recording {spoken // 60}:{spoken % 60:02d}"
+        return Step(loud, message, begins=True, note=SILENT if self.is_silent and self.level["seconds"] > LISTENED else "")
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing was heard so far."""
+        return self.loudest <= QUIETEST
+
+    def _close(self) -> None:
+        """Thread: end the worker, and remove a file in which nothing was spoken."""
+        self.client.stop()
+        if not self.spoken or self.is_silent:
+            Path(self.path).unlink(missing_ok=True)
+
+
+def new_path(scene) -> str:
+    """A new empty file for a recording: in the chosen folder, or among the user's files while the .blend has none. Raises BadRequest."""
+    chosen, is_saved = scene.thunder.recording.folder or "//", bool(bpy.data.filepath)
+    folder = Path(bpy.path.abspath(chosen)) if is_saved or not chosen.startswith("//") else user_folder("recordings")
+    stem = Path(bpy.data.filepath).stem if is_saved else "untitled"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path = next(path for number in itertools.count(1) if not (path := folder / f"{stem}_voice_{number:02d}.wav").exists())
+        path.touch(exist_ok=False)
+    except OSError as error:
+        raise BadRequest(f"No recording can be written to “{folder}” ({error.strerror}): choose another folder") from error
+    return str(path)
+
+
+def lay(scene, recording: Recording, result: dict):
+    """The strip of what was recorded, where it was spoken, above what plays there."""
+    start = recording.first + (result["began"] - recording.started) * recording.fps
+    end = math.ceil(start + result["seconds"] * recording.fps)
+    span = recording.first, end if recording.last is None else min(end, recording.last + 1)
+    beneath = _playing(scene, *span)
+    above = max((other.channel for other in beneath), default=0)
+    added = strip.add(scene, result["path"], Path(result["path"]).stem, math.floor(start), span, above)
+    added.sound_offset = (start - math.floor(start)) / recording.fps  # strips begin at whole frames
+    if scene.thunder.recording.mute_beneath:
+        for other in beneath:
+            other.mute = True
+    if not bpy.data.filepath:
+        added.sound.pack()  # so that it is saved with the file, wherever that will be
+    elif not scene.thunder.recording.folder:
+        added.sound.filepath = bpy.path.relpath(result["path"])
+    return added
+
+
+def _playing(scene, first: int, last: int) -> list:
+    """The sound strips of a scene that play between two frames."""
+    spans = [(other, compat.strip_span(other)) for other in strip.sound_strips(scene)]
+    return [other for other, (begin, end) in spans if begin < last and end > first and not other.mute and other.parent_meta() is None]

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines spoken into a microphone, which plays a file: where their strips lie, what is kept, what is said when it cannot be."""
+
+import importlib
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from performances import write_wav
+from played_microphone import engine_with
+from thunder.scene.host import compat, jobs
+from thunder.scene.host.session import session
+from thunder.scene.voice import mixdown, recording, strip
+from thunder.thunder_core import engine_python, errors, progress
+from thunder.thunder_core.client import Client
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engine's Python is a shell script here")
+operators = importlib.import_module("thunder.operators.record")
+
+
+@pytest.fixture
+def booth(needs_sound, blender, tmp_path, monkeypatch):
+    """Makes a recording of a scene at 25 fps, whose microphone has a fault: booth(fault, **settings)."""
+    monkeypatch.setenv("THUNDER_PYTHON", engine_python.find_engine_python())
+    sound = write_wav(tmp_path / "spoken.wav", 0.3 * np.random.default_rng(3).standard_normal(4 * 48000), 48000)
+    scene = blender.context.scene
+    scene.render.fps, scene.frame_end = 25, 200
+    monkeypatch.setattr(recording, "user_folder", lambda name: tmp_path / name)
+
+    def make(fault="", **settings):
+        for name, value in {"countdown": 0, **settings}.items():
+            setattr(scene.thunder.recording, name, value)
+        return scene, recording.Recording(Client(engine_with(tmp_path, sound, fault)), scene, "")
+
+    yield make
+    jobs.end()
+
+
+def speak(taken, seconds=0.6):
+    """What a recording of about so many seconds gives."""
+    jobs.begin("Recording", taken.steps(), goes_on=True)
+    try:
+        while not session.job.advance():
+            if taken.spoken >= seconds:
+                recording.stop()
+            time.sleep(0.01)
+        return session.job.value
+    finally:
+        jobs.end()
+
+
+def heard(scene, added, folder):
+    """What a strip plays, as the engine gets it."""
+    path = str(folder / "heard.wav")
+    progress.result(mixdown.mix_down(strip.of_strip(scene, added), path))
+    return np.frombuffer(Path(path).read_bytes()[44:], np.float32)
+
+
+def until_gone(path):
+    end = time.monotonic() + 10
+    while Path(path).exists():
+        assert time.monotonic() < end, f"{path} is still there"
+        time.sleep(0.02)
+
+
+def test_without_a_window_the_button_says_why(blender):
+    assert not blender.ops.thunder.record.poll()
+    assert operators.THUNDER_OT_record.why_not(blender.context) == "Recording needs a window: open the file in Blender"
+    assert not blender.ops.thunder.stop_recording.poll()
+
+
+def test_a_line_begins_at_the_playhead_and_is_packed_into_a_file_without_a_name(booth, tmp_path):
+    scene, taken = booth()
+    scene.frame_current = taken.first = 31
+    result = speak(taken)
+    added = recording.lay(scene, taken, result)
+    first, last = compat.strip_span(added)
+    assert first == 31 and 31 + 0.6 * 25 <= last <= 31 + 1.5 * 25 and added.channel == 1
+    assert Path(result["path"]) == tmp_path / "recordings" / "untitled_voice_01.wav" and added.sound.packed_file is not None
+    assert heard(scene, added, tmp_path).std() > 0.2
+
+
+def test_a_marked_range_is_filled_above_the_old_line_and_its_handles_reach_the_rest(booth, tmp_path, blender):
+    scene, _ = booth()
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot 3.blend"))
+    scene = blender.context.scene
+    old = strip.add(scene, str(tmp_path / "spoken.wav"), "old", 35)
+    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, 40, 59
+    scene, taken = booth(punch_in=True, countdown=1)
+    assert (taken.first, taken.last, taken.begin, taken.hold) == (40, 59, 15, 0)
+    result = speak(taken, seconds=9)
+    added = recording.lay(scene, taken, result)
+    assert compat.strip_span(added) == (40, 60) and added.channel == old.channel + 1 and not old.mute
+    assert compat.content_start(added) == pytest.approx(40 - 25, abs=2) and result["seconds"] > 1 + 20 / 25
+    assert added.sound.filepath == "//shot 3_voice_01.wav" and added.sound.packed_file is None
+    said = np.frombuffer((tmp_path / "spoken.wav").read_bytes()[44:], "<i2") / 32768
+    piece, begin = heard(scene, added, tmp_path)[:4800], round((taken.started - result["began"]) * 48000)
+    found = int(np.argmax(np.correlate(said, piece)))
+    assert abs(found - begin) <= 48, "what plays on the first frame was not said at its time, to a millisecond"
+    assert old.mute is False
+
+
+def test_what_plays_beneath_is_muted_if_the_animator_wants(booth, tmp_path):
+    scene, taken = booth(mute_beneath=True)
+    old, other = (strip.add(scene, str(tmp_path / "spoken.wav"), "old", start) for start in (1, 150))
+    recording.lay(scene, taken, speak(taken))
+    assert old.mute and not other.mute
+
+
+def test_a_scene_with_nothing_before_the_line_waits_on_its_first_frame(booth):
+    scene, taken = booth(countdown=3)
+    assert (taken.first, taken.begin, taken.hold) == (1, 1, 3.0)
+
+
+def test_who_stops_in_the_countdown_keeps_nothing(booth):
+    _, taken = booth(countdown=5)
+    jobs.begin("Recording", taken.steps(), goes_on=True)
+    with pytest.raises(errors.Cancelled, match="during the countdown"):
+        while not session.job.advance():
+            if taken.level is not None:
+                assert session.job.step.message == "Recording in 5"
+                recording.stop()
+            time.sleep(0.01)
+    jobs.end()
+    until_gone(taken.path)
+    assert not recording.is_on()
+
+
+def test_an_undo_while_somebody_speaks_loses_nothing(booth, blender):
+    scene, taken = booth()
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.ed.undo_push(message="before")
+    scene.frame_step = 3
+    blender.ops.ed.undo_push(message="an edit")
+    jobs.begin("Recording", taken.steps(), goes_on=True)
+    while taken.spoken < 0.3:
+        session.job.advance()
+        time.sleep(0.01)
+    blender.ops.ed.undo()
+    while not session.job.advance():
+        if taken.spoken > 0.6:
+            recording.stop()
+        time.sleep(0.01)
+    scene, result = blender.context.scene, session.job.value
+    jobs.end()
+    assert scene.frame_step == 1 and recording.lay(scene, taken, result) is not None
+
+
+def test_another_file_ends_the_recording_and_its_sound_stays(booth, blender):
+    _, taken = booth()
+    jobs.begin("Recording", taken.steps(), goes_on=True)
+    while taken.spoken < 0.4:
+        session.job.advance()
+        time.sleep(0.01)
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with pytest.raises(errors.Undone, match="another file was opened"):
+        session.job.advance()
+    jobs.end()
+    assert not recording.is_on() and os.path.getsize(taken.path) > 0.3 * 96000
+
+
+@pytest.mark.parametrize("fault", ["lost:0.7", "crash:0.7"])
+def test_what_was_spoken_before_a_fault_becomes_a_strip(booth, fault):
+    scene, taken = booth(fault)
+    result = speak(taken, seconds=9)
+    added = recording.lay(scene, taken, result)
+    assert 0.5 * 25 <= np.diff(compat.strip_span(added))[0] <= 25
+    assert result["ended"].endswith("is kept")
+
+
+def test_silence_is_told_while_it_is_recorded_and_leaves_nothing(booth):
+    _, taken = booth("silent")
+    with pytest.raises(errors.BadRequest, match="Only silence arrives: check that Blender may use the microphone"):
+        speak(taken, seconds=0.4)
+    until_gone(taken.path)
+
+
+@pytest.mark.parametrize("fault", ["none", "busy", "crash:0"])
+def test_without_a_microphone_there_is_a_sentence_and_no_file(booth, fault):
+    _, taken = booth(fault)
+    with pytest.raises(errors.NoMicrophone):
+        speak(taken)
+    until_gone(taken.path)
+
+
+def test_a_range_that_is_not_marked_and_a_folder_that_is_none_are_told(booth, tmp_path):
+    with pytest.raises(errors.BadRequest, match="Mark a preview range first"):
+        booth(punch_in=True)
+    with pytest.raises(errors.BadRequest, match="No recording can be written to .*: choose another folder"):
+        booth(punch_in=False, folder=str(tmp_path / "spoken.wav"))
+
+
+def test_an_engine_that_cannot_start_leaves_nothing_behind(booth, tmp_path):
+    _, taken = booth()
+    taken.client.stop()
+    taken.client.python = str(tmp_path / "none")
+    with pytest.raises(errors.NoEngine):
+        speak(taken)
+    until_gone(taken.path)
+    assert not recording.is_on()

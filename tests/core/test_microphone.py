@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A recording by the real worker from a file played as the device: what was spoken is in the file, whatever ends it."""
+
+import os
+import shutil
+import subprocess
+import time
+import wave
+
+import numpy as np
+import pytest
+from played_microphone import engine_with
+
+from thunder_core import errors
+from thunder_core.client import Client
+from thunder_core.engine import microphone, worker
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="the engine's Python is a shell script here")
+RATE = microphone.RATE
+
+
+def write(path, samples, rate=RATE):
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, rate, 0, "NONE", ""))
+        file.writeframes(np.asarray(samples, "<i2").tobytes())
+    return path
+
+
+def read(path):
+    with wave.open(str(path)) as file:
+        assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, RATE)
+        return np.frombuffer(file.readframes(file.getnframes()), "<i2")
+
+
+@pytest.fixture
+def spoken(tmp_path):
+    """Two seconds of noise."""
+    return write(tmp_path / "spoken.wav", np.random.default_rng(1).integers(-9000, 9000, 2 * RATE))
+
+
+@pytest.fixture
+def listen(tmp_path, spoken):
+    """A client of an engine whose microphone has a fault."""
+    clients = []
+
+    def start(fault="", speed=1.0):
+        clients.append(Client(engine_with(tmp_path, spoken, fault, speed)))
+        return clients[-1]
+
+    yield start
+    for client in clients:
+        client.stop()
+
+
+def levels(pending, seconds):
+    """The events until so much is recorded."""
+    events, end = [], time.monotonic() + 30
+    while not (events and events[-1]["seconds"] >= seconds):
+        assert time.monotonic() < end and not pending.done, pending.error
+        events += [event for event in pending.poll() if event["event"] == "level"]
+        time.sleep(0.005)
+    return events
+
+
+def test_what_is_spoken_is_in_the_file_sample_for_sample(listen, spoken, tmp_path):
+    client, path = listen(), tmp_path / "out.wav"
+    pending = client.request("record", path=str(path), microphone="Desk")
+    events = levels(pending, 1.0)
+    assert abs(time.perf_counter() - events[-1]["seconds"] - events[-1]["began"]) < 0.5
+    assert all(0 <= event["peak"] <= 1 for event in events) and max(event["peak"] for event in events) > 0.2
+    client.request("finish").wait(timeout=5)
+    result = pending.wait(timeout=5)
+    kept = read(path)
+    assert result["path"] == str(path) and result["ended"] == "" and len(kept) == round(result["seconds"] * RATE)
+    assert (kept == read(spoken)[: len(kept)]).all() and len(kept) >= RATE
+
+
+def test_the_file_is_whole_while_it_grows_and_when_the_process_is_killed(listen, spoken, tmp_path):
+    client, path = listen("crash:1.2"), tmp_path / "out.wav"
+    pending = client.request("record", path=str(path))
+    levels(pending, 0.5)
+    assert len(read(path)) >= 0.4 * RATE
+    with pytest.raises(errors.WorkerDied):
+        pending.wait(timeout=10)
+    assert (read(path) == read(spoken)[: len(read(path))]).all() and len(read(path)) >= 1.1 * RATE
+
+
+def test_a_cancelled_recording_stays_on_disk(listen, tmp_path):
+    client, path = listen(), tmp_path / "out.wav"
+    pending = client.request("record", path=str(path))
+    levels(pending, 0.4)
+    pending.cancel()
+    with pytest.raises(errors.Cancelled):
+        pending.wait(timeout=5)
+    assert len(read(path)) >= 0.4 * RATE
+
+
+def test_an_unplugged_microphone_keeps_what_it_recorded(listen, tmp_path):
+    path = tmp_path / "out.wav"
+    result = listen("lost:0.6").request("record", path=str(path)).wait(timeout=10)
+    assert result["ended"] == "lost" and len(read(path)) == round(0.6 * RATE)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ("none", "No microphone was found: connect one, and check that the system lists it"),
+        ("busy", "The microphone “Booth” cannot be opened (failed to init device): close other programs that record, and check that "
+                 "Blender may use the microphone"),
+        ("hang", "The microphone “Booth” does not respond: reconnect it, or choose another microphone"),
+        ("mute", "The microphone “Booth” delivers no sound: reconnect it, or choose another microphone"),
+    ],
+)  # fmt: skip
+def test_a_microphone_that_cannot_record_says_why_and_leaves_no_file(listen, tmp_path, fault, sentence):
+    path = tmp_path / "out.wav"
+    with pytest.raises(errors.NoMicrophone) as caught:
+        listen(fault).request("record", path=str(path), microphone="Booth").wait(timeout=15)
+    assert str(caught.value) == sentence and not path.exists()
+
+
+def test_the_worker_answers_while_a_driver_hangs(listen, tmp_path):
+    client = listen("hang")
+    pending = client.request("record", path=str(tmp_path / "out.wav"))
+    time.sleep(0.5)
+    pending.cancel()
+    with pytest.raises(errors.Cancelled):
+        pending.wait(timeout=2)
+
+
+def test_the_microphones_have_names(listen):
+    assert listen().request("microphones").wait(timeout=10) == {"names": ["Booth", "Desk"]}
+    assert listen("none").request("microphones").wait(timeout=10) == {"names": []}
+
+
+def test_a_microphone_that_is_gone_is_named(listen, tmp_path):
+    with pytest.raises(errors.NoMicrophone, match="“Attic” is not connected: connect it, or choose another"):
+        listen().request("record", path=str(tmp_path / "out.wav"), microphone="Attic").wait(timeout=10)
+
+
+def test_a_disk_that_fills_up_ends_the_recording_and_keeps_it(listen, tmp_path, monkeypatch):
+    blocks = microphone.queue.SimpleQueue()
+    for _ in range(9):
+        blocks.put((0.0, b"\1\0" * 960))
+    spaces = iter([10**9] * 5)
+    usage = shutil._ntuple_diskusage
+    monkeypatch.setattr(microphone.shutil, "disk_usage", lambda folder: usage(0, 0, next(spaces, 0)))
+    seen = []
+    about = microphone._write(str(tmp_path / "out.wav"), blocks, microphone.Event(), seen.append)
+    assert about["ended"] == "full" and len(read(tmp_path / "out.wav")) == 6 * 960 and len(seen) == 6
+
+
+def test_a_full_disk_is_refused_before_anybody_speaks(tmp_path, monkeypatch):
+    monkeypatch.setattr(microphone.shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 0))
+    with pytest.raises(errors.NoSpace, match="No space is left in .* free some, or choose another folder"):
+        microphone.record("", str(tmp_path / "out.wav"), microphone.Event(), print)
+
+
+def test_a_system_without_wheels_says_so(monkeypatch):
+    lacks = ModuleNotFoundError("No module named 'miniaudio'", name="miniaudio")
+    monkeypatch.setattr(worker.platform, "machine", lambda: "aarch64")
+    assert str(worker.explain(lacks, "record")).startswith("On this kind of processor Thunder cannot record")
+    monkeypatch.setattr(worker.platform, "machine", lambda: "x86_64")
+    assert "has no “miniaudio”" in str(worker.explain(lacks, "record"))
+
+
+PULSE = shutil.which("pactl") and subprocess.run(["pactl", "info"], capture_output=True).returncode == 0
+
+
+@pytest.mark.skipif(not PULSE, reason="needs a PulseAudio server, for a microphone that its driver provides")
+def test_a_microphone_of_a_real_driver_records(tmp_path, spoken):
+    pipe = tmp_path / "pipe"
+    load = [
+        "pactl",
+        "load-module",
+        "module-pipe-source",
+        "source_name=thunder_test",
+        f"file={pipe}",
+        "format=s16le",
+        f"rate={RATE}",
+        "channels=1",
+    ]
+    loaded = subprocess.run([*load, "source_properties=device.description=ThunderTest"], capture_output=True, text=True, check=True).stdout
+    feed = subprocess.Popen(["sh", "-c", f'while :; do tail -c +45 "{spoken}"; done > "{pipe}"'])
+    try:
+        with Client() as client:
+            assert "ThunderTest" in client.request("microphones").wait(timeout=20)["names"]
+            pending = client.request("record", path=str(tmp_path / "out.wav"), microphone="ThunderTest")
+            levels(pending, 1.0)
+            client.request("finish").wait(timeout=5)
+            result = pending.wait(timeout=10)
+    finally:
+        feed.kill()
+        subprocess.run(["pactl", "unload-module", loaded.strip()], check=True)
+    assert result["ended"] == "" and result["peak"] > 0.2
+    kept, said = read(tmp_path / "out.wav").astype(float), np.tile(read(spoken), 2).astype(float)
+    pieces = [kept[at : at + 960] for at in range(RATE // 4, 3 * RATE // 4, 4800)]
+    assert max(np.correlate(said, piece).max() / (piece @ piece) for piece in pieces) > 0.95

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The microphone: its names, and a recording whose file is complete after every block, so that whatever ends it loses nothing.
+
+A driver may hang, so it is called in a thread that nobody waits for longer than PATIENCE.
+"""
+
+import contextlib
+import math
+import os
+import queue
+import shutil
+import time
+import wave
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Event
+
+import miniaudio
+import numpy as np
+
+from ..errors import NoMicrophone, NoSpace
+from ..protocol import FULL, LOST
+
+RATE = 48_000  # samples per second; the system's own converter changes what the device gives
+BLOCK_MS = 20  # milliseconds of sound that arrive at once
+PATIENCE = 5.0  # seconds that a driver has to list or open a microphone, and then until the first block
+CLOSING = 0.5  # seconds that it has to close it; the process that records ends soon anyway
+SILENCE = 2.0  # seconds without a block after which a microphone counts as unplugged
+SPARE = 8_000_000  # bytes left free on a disk, so that the .blend can still be saved
+LOUDEST = 32767  # of 16 bits
+BACKENDS = [each for each in miniaudio.Backend if each.name not in ("NULL", "CUSTOM")]  # all but those that only pretend
+
+Block = tuple[float, bytes]  # time.perf_counter() at which samples arrived, and the samples
+
+
+def names() -> list[str]:
+    """Names of the microphones of this machine, perhaps none. Raises NoMicrophone."""
+    return [each["name"] for each in _within(PATIENCE, "", _found)]
+
+
+def record(name: str, path: str, enough: Event, on_level: Callable[[dict], None]) -> dict:
+    """Record a microphone ("" for the system's own choice) to a WAV file, 16 bits, mono, until `enough` is set.
+
+    on_level gets {"peak": 0 … 1 of the last block, "seconds": recorded so far, "began": time.perf_counter() of the first sample}; it may
+    raise to stop, and the file stays. Returns the same, the peak of all, with `ended`: "", LOST (no sound arrives any more) or FULL (the
+    disk). Raises NoMicrophone or NoSpace if nothing can be recorded.
+    """
+    blocks: queue.SimpleQueue[Block] = queue.SimpleQueue()
+    _check_space(path)
+    device = _within(PATIENCE, name, _opened, name, blocks)
+    try:
+        about = _write(path, blocks, enough, on_level)
+    finally:
+        with contextlib.suppress(NoMicrophone):
+            _within(CLOSING, name, device.close)
+    if not about["seconds"]:
+        Path(path).unlink()
+        raise NoMicrophone(f"{_called(name)} delivers no sound: reconnect it, or choose another microphone")
+    return about
+
+
+def _write(path: str, blocks: "queue.SimpleQueue[Block]", enough: Event, on_level: Callable[[dict], None]) -> dict:
+    """Write blocks as they arrive. Returns what `record` does."""
+    count, began, loudest, ended, last = 0, math.inf, 0.0, "", False
+    file = wave.open(path, "wb")
+    file.setparams((1, 2, RATE, 0, "NONE", ""))
+    try:
+        while not last:
+            last = enough.is_set()  # before the block that arrives next, so that it is the last
+            now, block = blocks.get(timeout=SILENCE if count else PATIENCE)
+            file.writeframes(block)  # and the header, whose length is right again
+            samples = np.frombuffer(block, np.int16)
+            count += len(samples)
+            began = min(began, now - count / RATE)  # blocks arrive late, never early
+            peak = min(1.0, float(np.abs(samples.astype(np.int32)).max(initial=0)) / LOUDEST)
+            loudest = max(loudest, peak)
+            on_level({"peak": peak, "seconds": count / RATE, "began": began})
+            _check_space(path)
+    except queue.Empty:
+        ended = LOST
+    except (OSError, NoSpace):
+        ended = FULL
+    finally:
+        with contextlib.suppress(OSError):
+            file.close()
+    return {"path": path, "peak": loudest, "seconds": count / RATE, "began": began if count else 0.0, "ended": ended}
+
+
+def _check_space(path: str) -> None:
+    folder = os.path.dirname(path)
+    if shutil.disk_usage(folder).free < SPARE:
+        raise NoSpace(f"No space is left in “{folder}” for a recording: free some, or choose another folder")
+
+
+def _found() -> list[dict]:
+    """The microphones as miniaudio lists them."""
+    try:
+        return miniaudio.Devices(BACKENDS).get_captures()
+    except miniaudio.MiniaudioError:
+        return []  # this machine has no sound at all
+
+
+def _opened(name: str, blocks: "queue.SimpleQueue[Block]"):
+    """The microphone of that name, which has begun to record. Raises NoMicrophone."""
+    found = _found()
+    if not found:
+        raise NoMicrophone("No microphone was found: connect one, and check that the system lists it")
+    chosen = next((each for each in found if each["name"] == name), None)
+    if name and chosen is None:
+        raise NoMicrophone(f"{_called(name)} is not connected: connect it, or choose another microphone")
+    try:
+        device = miniaudio.CaptureDevice(
+            nchannels=1,
+            sample_rate=RATE,
+            buffersize_msec=BLOCK_MS,
+            device_id=chosen and chosen["id"],
+            backends=BACKENDS,
+            app_name="Blender",
+        )
+        listener = _listener(blocks)
+        next(listener)
+        device.start(listener)
+    except miniaudio.MiniaudioError as error:
+        raise NoMicrophone(
+            f"{_called(name)} cannot be opened ({error.args[0]}): close other programs that record, "
+            "and check that Blender may use the microphone"
+        ) from error
+    return device
+
+
+def _listener(blocks: "queue.SimpleQueue[Block]") -> Generator[None, bytearray, None]:
+    """What the driver's thread sends its samples to."""
+    while True:
+        samples = yield
+        blocks.put((time.perf_counter(), bytes(samples)))
+
+
+def _within(seconds: float, name: str, call: Callable, *args):
+    """What a call of the driver of a microphone returns. Raises NoMicrophone, also if it takes longer."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        return pool.submit(call, *args).result(seconds)
+    except TimeoutError as error:
+        raise NoMicrophone(f"{_called(name)} does not respond: reconnect it, or choose another microphone") from error
+    finally:
+        pool.shutdown(wait=False)
+
+
+def _called(name: str) -> str:
+    """How a sentence begins that is about a microphone."""
+    return f"The microphone “{name}”" if name else "The microphone"
