@@ -158,7 +158,7 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
             if chosen.to != "STRIP":
                 row.prop_enum(chosen, "how", "INSERT")
         row = column.row(align=True)
-        props(row, chosen, "keys", "accuracy", text="")
+        props(row, chosen, "keys", "step", "accuracy", text="")
         if chosen.accuracy == "CUSTOM":
             column.prop(chosen, "error", text="Max Lip Error (mm)")
 

@@ -314,6 +314,15 @@ class ThunderCommit(bpy.types.PropertyGroup):
         ],
         description="Where keys are set",
     )
+    step: EnumProperty(
+        name="Animate On",
+        items=[
+            ("ONES", "Ones", "Curves that move on every frame"),
+            ("TWOS", "Twos", "Stepped: each pose is held for two frames. Lips that close and blinks are kept"),
+            ("THREES", "Threes", "Stepped: each pose is held for three frames. Lips that close and blinks are kept"),
+        ],
+        description="For how many frames a pose is held; held poses are on every second or third frame from the scene's first on",
+    )
     brows: _region("Brows", "the brows")
     eyes: _region("Eyes", "eyelids and gaze")
     cheeks: _region("Cheeks & Nose", "cheeks and nose")
