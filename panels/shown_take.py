@@ -7,6 +7,7 @@ from ..scene.takes import mix, take_list, transcript
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import strength
 from ..thunder_core.errors import attempt
+from . import mouth_sliders
 from .tab import big_button, OfShownTake, Popover, props, Tab, transcript_field, wrapped_label
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
@@ -161,6 +162,7 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
         props(row, chosen, "keys", "step", "accuracy", text="")
         if chosen.accuracy == "CUSTOM":
             column.prop(chosen, "error", text="Max Lip Error (mm)")
+        mouth_sliders.draw(layout, context)
 
 
 class THUNDER_PT_commit_options(Popover, bpy.types.Panel):

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...channels import BLINKS, in_group
 from ...face import displacement
-from ...face.displacement import in_pieces, UNSEEN_MM
+from ...face.displacement import in_pieces
 from ...face.lips import CLOSED_MM
 from ...progress import scaled
 from .. import poses, posing
@@ -17,6 +17,7 @@ from ..pose_keys import PoseKeys
 from .before import Before, STILL, Take
 
 STEPS = {"ones": 1, "twos": 2, "threes": 3}  # frames for which a pose is held, by what animators call it
+_UNSEEN = 0.1  # share of the error below which a curve's own change is not keyed
 _BLINK = 0.3  # closing of the lids from which on a face blinks
 
 
@@ -111,7 +112,7 @@ def fit(  # noqa: PLR0913 (what is keyed, and how)
             chosen = _changes(values[:, places], chosen, forced, flat, error * displacement.ALLOWED)
         for place in places:
             unit = np.array([[per_unit[place].max(), 0.0, 0.0]])
-            index = np.array(_changes(values[:, [place]], chosen, forced, unit, np.array([min(error, UNSEEN_MM)])))
+            index = np.array(_changes(values[:, [place]], chosen, forced, unit, np.array([_UNSEEN * error])))
             if np.ptp(values[index, place]) > STILL:
                 curves[place] = PoseKeys(index * step, values[index, place], np.zeros(len(index)), np.zeros(len(index)))
         columns.append(_columns(chosen if places else [], closed, step) if "Mouth" in together else ())
