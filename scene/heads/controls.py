@@ -27,7 +27,7 @@ def _pair(name: str, value: float) -> dict[str, float]:
 
 
 # What each slider adds at 1 and at −1.
-_ROUND = {"mouthPucker": 0.7, "mouthFunnel": 0.35}
+_ROUND = {"mouthPucker": 0.8, "mouthFunnel": 0.2}
 SLIDERS = {
     "Open": ({_JAW: 0.75}, {_JAW: -0.75}),
     "Wide": (_pair("mouthStretch", 0.75) | _pair("mouthSmile", 0.15), _pair("mouthStretch", -0.75) | {"mouthPucker": 0.45}),
