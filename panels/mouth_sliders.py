@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The mouth sliders of the chosen character, below Commit."""
 
-from ..scene.heads import controls, head, rna_paths
+from ..scene.heads import controls, head
 from ..thunder_core.errors import attempt
 
 
@@ -16,4 +16,4 @@ def draw(layout, context) -> None:
     row.operator("thunder.remove_mouth_sliders", text="", icon="X", emboss=False)
     column = layout.column(align=True)
     for slider in controls.SLIDERS:
-        column.prop(controls.owner_of(rig), rna_paths.property_path(controls.property_of(slider)), text=slider, slider=True)
+        column.prop(controls.owner_of(rig), controls.path_of(slider), text=slider, slider=True)

@@ -10,7 +10,7 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock, motion_times
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
-from ..heads import controls, family, head, rna_paths
+from ..heads import controls, head, rna_paths
 from ..host import compat
 from . import display
 
@@ -56,8 +56,7 @@ def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
         if base is not None and not _covers(rig, target, frames):
             return False
     armatures = [target for target in rig.targets if target.id_type == "OBJECT" and target.type == "ARMATURE"]
-    constraints = (each for armature in armatures for pose in armature.pose.bones for each in pose.constraints)
-    return all(each.name.startswith(family.OWN_PREFIX) for each in constraints)
+    return not controls.are_on(rig) and not any(len(pose.constraints) for armature in armatures for pose in armature.pose.bones)
 
 
 def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:
@@ -85,15 +84,13 @@ def motion_of(rig: head.Rig, values: np.ndarray, channels: tuple[str, ...], piec
 
 def _from_curves(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) -> Generator[float, None, Motion]:
     """The motion by the f-curves of the active actions."""
-    return (yield from read_curves(rig, [compat.curves_for(target) for target in rig.targets], channels, frames, with_sliders=True))
+    return (yield from read_curves(rig, [compat.curves_for(target) for target in rig.targets], channels, frames))
 
 
-def read_curves(
-    rig: head.Rig, of_targets: list[list], channels: tuple[str, ...], frames: np.ndarray, with_sliders: bool = False
-) -> Generator[float, None, Motion]:
+def read_curves(rig: head.Rig, of_targets: list[list], channels: tuple[str, ...], frames: np.ndarray) -> Generator[float, None, Motion]:
     """Read f-curves (a list for each of the rig's targets) at scene frames [T]. Returns the Motion.
 
-    Values that no curve animates are those that are set now. with_sliders: with what the mouth sliders add.
+    Values that no curve animates are those that are set now.
     """
     curves = [{(c.data_path, c.array_index): c for c in of_target if not c.mute} for of_target in of_targets]
     values = np.empty((len(frames), len(rig.driver.tracks)))
@@ -103,8 +100,6 @@ def read_curves(
         curve = curves[track.block].get((track.path, track.index))
         values[:, place] = rna_paths.shown_values(target, _evaluate(curve, frames, still), track.path)
         yield 0.9 * (place + 1) / len(rig.driver.tracks)
-    if with_sliders:
-        values = controls.added(rig, values, frames, with_bones=True)
     return (yield from scaled(motion_of(rig, values, channels), 0.9, 1.0))
 
 
@@ -135,5 +130,4 @@ def _from_scene(rig: head.Rig, channels: tuple[str, ...], frames: np.ndarray) ->
             yield 0.9 * (row + 1) / len(frames)
     finally:
         scene.frame_set(frame_before, subframe=subframe_before)
-    values = controls.added(rig, values, frames, with_bones=False)
     return (yield from scaled(motion_of(rig, values, channels), 0.9, 1.0))

@@ -7,8 +7,8 @@ from mathutils import Vector
 
 from ...thunder_core.face import conventions
 from . import head_state
+from .rna_paths import OWN_PREFIX
 
-OWN_PREFIX = "Thunder "  # of shape keys, properties and constraints that the add-on's mouth sliders are made of
 _NEAR = 0.25  # margin of the face's box, as a share of its longest side: parts without a parent inside it belong to the face
 
 
