@@ -8,6 +8,7 @@ from ..scene.host import compat
 from ..scene.takes import dialogue
 from ..scene.takes.commit.committing import committed_to
 from ..scene.voice import strip
+from . import speakers
 from .tab import big_button
 
 _heads: list[str] = []  # names of the heads of the drawn scene, looked up once per redraw instead of once per row
@@ -65,9 +66,10 @@ class THUNDER_MT_dialogue(bpy.types.Menu):
 
 
 def is_shown(context) -> bool:
-    """Whether there are several strips that heads may speak."""
+    """Whether there are several strips that heads may speak, or several heads that may share one."""
     settings = context.scene.thunder
-    return settings.source == "STRIP" and head.is_any_in(context.scene) and len(strip.sound_strips(context.scene)) > 1
+    strips = len(strip.sound_strips(context.scene)) if settings.source == "STRIP" and head.is_any_in(context.scene) else 0
+    return strips > 1 or (strips == 1 and len(head.in_scene(context.scene)) > 1)
 
 
 def draw(layout, context) -> None:
@@ -88,6 +90,7 @@ def draw(layout, context) -> None:
         rows=min(6, max(2, len(strip.sound_strips(scene)))),
         sort_lock=True,
     )
+    speakers.draw(body, context, dialogue.chosen_strip(context))
     todo = len(dialogue.wanting(scene))
     text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
     big_button(body, "thunder.generate_all", text=text, icon="PLAY")

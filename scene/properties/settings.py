@@ -390,6 +390,15 @@ class ThunderPart(bpy.types.PropertyGroup):
     silent: BoolProperty(name="No Speaker", description="For music, sound effects and off-screen voices")
 
 
+class ThunderTurn(bpy.types.PropertyGroup):
+    """A part of a recording that somebody speaks, in seconds of the recording."""
+
+    sound: PointerProperty(type=bpy.types.Sound)
+    head: PointerProperty(type=bpy.types.Object)
+    begin: FloatProperty()
+    end: FloatProperty()
+
+
 class ThunderScene(bpy.types.PropertyGroup):
     """Per-scene settings of the Thunder tab, and its takes."""
 
@@ -524,6 +533,7 @@ class ThunderScene(bpy.types.PropertyGroup):
     play_shown: BoolProperty(name="Play When Shown", description="Play a take from its first frame as soon as it is shown")
     heads: CollectionProperty(type=ThunderHead)
     cast: CollectionProperty(type=ThunderPart)
+    turns: CollectionProperty(type=ThunderTurn)
     dialogue_index: IntProperty(
         name="Strip",
         get=dialogue.chosen_index,
