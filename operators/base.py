@@ -110,11 +110,6 @@ def chosen_head(context) -> head.Rig:
     return head.find(context.scene, head.active_object(context))
 
 
-def heads_of(context) -> list:
-    """The heads of the scene; none if Blender calls without a scene."""
-    return head.in_scene(context.scene) if context is not None and context.scene is not None else []
-
-
 def why_no_head(context) -> str:
     """The reason why no head is chosen, "" if one is."""
     return attempt(chosen_head, context)[1]

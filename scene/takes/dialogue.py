@@ -64,7 +64,7 @@ def lines(scene) -> list[Line]:
     for each in strip.sound_strips(scene):
         if is_silent(scene, each.name):
             continue
-        if there := list(turns.speakers(scene, each)):
+        if there := dict.fromkeys(turn.head for turn in turns.of_strip(scene, each)):
             gone = f"A head that speaks in “{each.name}” was deleted: mark its frames for another head, or remove its range"
             why = attempt(strip.meant, scene, each)[1]
             listed += [Line(each.name, speaker, why if speaker is not None else gone) for speaker in there]

@@ -18,6 +18,7 @@ from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
 from . import generation, provenance, take_list
 from .direction.word_marks import ThunderWordMark
+from .sampling import turns_of
 from .shape.applying import change
 
 _SURE = 0.3  # median confidence of a transcript's closures below which the voice does not match
@@ -152,6 +153,10 @@ def correct(client: Client, context, entry, voice: strip.Voice | None = None) ->
         left_alone.append((0.0, closed[part.start][1] - _BESIDE))
     if part.stop < len(closed):
         left_alone.append((closed[part.stop - 1][1] + _BESIDE, _FOR_EVER))
+    if spans := turns_of(keying.record_of(entry.action)):  # while others speak the face listens
+        spoken_closed = [each for each in spoken_closed if any(begin <= each[1] <= end for begin, end in spans)]
+        edges = [0.0, *(seconds for span in spans for seconds in span), _FOR_EVER]
+        left_alone += zip(edges[::2], edges[1::2])
     # The animator has continued working meanwhile, and undo may have invalidated earlier references.
     scene = bpy.data.scenes.get(scene_name)
     entry = take_list.by_uid(scene, uid)

@@ -4,13 +4,12 @@
 They are stored by the recording and its seconds, so they stay where they are heard when a strip is moved, trimmed, cut or renamed.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
 
-from ...thunder_core.errors import attempt, BadRequest, BadSound
+from ...thunder_core.errors import attempt, BadHead, BadRequest, BadSound
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.filters import smoothstep
 from ...thunder_core.types import FPS, pack, unpack
@@ -68,9 +67,17 @@ def mark(scene, one, speaker: bpy.types.Object, first: int, last: int) -> Turn:
     return Turn(len(scene.thunder.turns) - 1, speaker, int(part.clock.start), int(part.last))
 
 
-def speakers(scene, one) -> Iterator[bpy.types.Object | None]:
-    """The heads that speak ranges of a strip, each once, the first to speak first; None for those that were deleted."""
-    return iter(dict.fromkeys(turn.head for turn in of_strip(scene, one)))
+def mark_all(scene, name: str, listed: list[tuple[str, str, str]]) -> None:
+    """Let heads speak the strip of that name as listed, (head, first frame, last frame), and nobody else. Raises ThunderError."""
+    one = strip.named(scene, name)
+    for index in sorted((turn.index for turn in of_strip(scene, one)), reverse=True):
+        scene.thunder.turns.remove(index)
+    for speaker, first, last in listed:
+        if (obj := scene.objects.get(speaker)) is None or obj not in head.in_scene(scene):
+            raise BadHead(
+                f"“{speaker}” is no head in the scene “{scene.name}”: the heads are {', '.join(o.name for o in head.in_scene(scene))}"
+            )
+        mark(scene, one, obj, int(first), int(last) + 1)
 
 
 def spoken(scene, voice: strip.Voice, owner: bpy.types.Object) -> Spans:

@@ -5,12 +5,15 @@ import numpy as np
 import pytest
 from performances import read_wav, trim_end, trim_start, write_wav
 from played_engine import PlayedClient
+from thunder.cli import bake, batch
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
+from thunder.scene.host import compat
 from thunder.scene.takes import dialogue, turns
 from thunder.scene.takes.commit import committing
 from thunder.scene.takes.sampling import Sampling
 from thunder.scene.voice import strip
+from thunder.thunder_core import errors
 
 pytestmark = pytest.mark.one_blender
 
@@ -171,6 +174,33 @@ def test_a_head_without_a_range_and_a_deleted_one_say_what_to_do(blender, marked
     assert [line.speaker for line in lines] == [heads[0], None] and "mark its frames for another head" in lines[1].why_not
     mark(blender, third, 61, 110)  # takes the place of the deleted one
     assert ranges(scene, one) == [(heads[0].name, 11, 60), (third.name, 61, 110)]
+
+
+def test_a_bake_of_a_strip_with_speakers_bakes_the_one_that_is_named(blender, talk, tmp_path):
+    scene, heads, one, client = talk
+    names = [mesh.name for mesh in heads]
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "talk.blend"))
+    arguments = ["--blend", str(tmp_path / "talk.blend"), "--strip", "talk", "--takes", "1", "--commit", "twos"]
+    arguments += ["--speakers", f"{names[0]} 11-60, {names[1]} 61-110"]
+    report = bake.bake(bake.options([*arguments, "--out", str(tmp_path / "out"), "--head", names[1]]))
+    scene = blender.context.scene
+    entry, rig = scene.thunder.takes[0], head.resolve(scene.objects[names[1]])
+    assert entry.head.name == names[1] and [listening for listening, _ in client.heard] == [True, False]
+    assert report["committed"] == [rig.targets[0].animation_data.action.name]
+    kinds = {point.interpolation for curve in compat.curves_for(rig.keys) for point in curve.keyframe_points if 20 < point.co[0] < 100}
+    assert kinds == {"CONSTANT"}
+    with pytest.raises(errors.BadHead, match="“Nobody” is no head in the scene"):
+        bake.bake(bake.options([*arguments[:-1], "Nobody 1-2", "--out", str(tmp_path / "none")]))
+
+
+def test_a_scene_with_ranges_is_a_job_for_each_of_its_speakers(blender, marked, tmp_path):
+    scene, heads, one, _ = marked
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "talk.blend"))
+    listed = batch.of_scene(str(tmp_path / "talk.blend"), {}, False)
+    names = [mesh.name for mesh in head.in_scene(blender.context.scene)]
+    assert [(job.name, job.settings["head"], job.settings["strip"]) for job in listed.jobs] == [
+        (f"talk {name}", name, "talk") for name in names
+    ]
 
 
 def test_a_take_listens_outside_its_ranges_and_flows_between(blender, marked):

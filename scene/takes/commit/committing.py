@@ -66,7 +66,7 @@ def chosen(scene, entry) -> Choice:
     regions = frozenset(region for region, name in REGION_SETTINGS.items() if getattr(wanted, name))
     if not regions:
         raise BadRequest("No region is chosen: choose at least one in the Commit panel")
-    step = stepping.STEPS[wanted.step.lower()]
+    step = 1 + stepping.STEPS.index(wanted.step)
     blend = 1 if step > 1 else max(1, min(wanted.blend, half_a_second))  # held poses do not flow into each other
     return Choice(first, last, wanted.to, how, wanted.error, blend, wanted.keys, regions, wanted.markers, step=step)
 
