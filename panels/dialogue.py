@@ -5,7 +5,7 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.host import compat
-from ..scene.takes import dialogue
+from ..scene.takes import dialogue, turns
 from ..scene.takes.commit.committing import committed_to
 from ..scene.voice import strip
 from . import speakers
@@ -27,7 +27,9 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         scene = context.scene
         silent = dialogue.is_silent(scene, item.name)
-        speaker = None if silent else dialogue.speaker_of(scene, item.name, [scene.objects[name] for name in _heads])
+        there = dict.fromkeys(turn.head for turn in turns.of_strip(scene, item)) if item.type == "SOUND" else {}
+        speaker = next(iter(there), None) or dialogue.speaker_of(scene, item.name, [scene.objects[name] for name in _heads])
+        speaker = None if silent else speaker
         if silent:
             mark = "MUTE_IPO_ON"
         elif speaker is not None and item.name in _committed_to(speaker):
@@ -41,7 +43,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         split = layout.split(factor=0.52)
         split.active = not silent
         split.label(text=item.name, icon=mark)
-        speaker_name = speaker.name if speaker is not None else "No Speaker"
+        speaker_name = f"{len(there)} Speakers" if len(there) > 1 else speaker.name if speaker is not None else "No Speaker"
         split.operator_menu_enum("thunder.cast_strip", "speaker", text=speaker_name).strip = item.name
 
     def filter_items(self, context, data, property_name):

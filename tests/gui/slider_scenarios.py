@@ -66,6 +66,6 @@ def marks_speakers(hand):
         scene.use_preview_range = False
         scene.frame_set(41)
         bpy.ops.thunder.mark_speaker(strip=one.name, speaker=second.name)
-    yield 1.5
+    yield 3.0
     hand.photograph("speakers")
     hand.seen["ranges"] = [(turn.head.name, turn.first) for turn in turns.of_strip(scene, one)]
