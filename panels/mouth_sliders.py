@@ -15,5 +15,6 @@ def draw(layout, context) -> None:
     row.label(text="Mouth")
     row.operator("thunder.remove_mouth_sliders", text="", icon="X", emboss=False)
     column = layout.column(align=True)
-    for slider in controls.SLIDERS:
-        column.prop(controls.owner_of(rig), controls.path_of(slider), text=slider, slider=True)
+    owner = controls.owner_of(rig)
+    for slider in [slider for slider in controls.SLIDERS if controls.OWN_PREFIX + slider in owner]:
+        column.prop(owner, controls.path_of(slider), text=slider, slider=True)

@@ -62,7 +62,7 @@ def owner_of(rig: head.Rig) -> bpy.types.Object:
 
 def are_on(rig: head.Rig) -> bool:
     """Whether a character has the sliders."""
-    return OWN_PREFIX + "Open" in owner_of(rig)
+    return any(OWN_PREFIX + slider in owner_of(rig) for slider in SLIDERS)
 
 
 def add(rig: head.Rig) -> None:
@@ -75,8 +75,11 @@ def add(rig: head.Rig) -> None:
         block, (bone, _) = rig.targets[tracks[places[0]].block], rna_paths.bone_of(tracks[places[0]].path)
         vectors = mapping.rotation_vectors(values[:, places], block.pose.bones[bone].rotation_mode)
         turns |= {(block.pose.bones[bone], axis): parts for axis in range(3) if (parts := _parts(vectors[:, axis]))}
-    _check(rig, {rig.targets[tracks[place].block] for place in keys}, bool(keys or turns))
-    for slider, (about, *_) in SLIDERS.items():
+    moving = {slider for parts in (*keys.values(), *turns.values()) for slider, *_ in parts}
+    if not moving:
+        raise BadHead(f"“{owner.name}” moves its mouth by the controls of a rig, to which sliders cannot add: use these controls")
+    _check_local(rig, {rig.targets[tracks[place].block] for place in keys})
+    for slider, (about, *_) in [each for each in SLIDERS.items() if each[0] in moving]:
         owner[OWN_PREFIX + slider] = 0.0
         owner.id_properties_ui(OWN_PREFIX + slider).update(min=-1.0, max=1.0, soft_min=-1.0, soft_max=1.0, default=0.0, description=about)
         owner.property_overridable_library_set(path_of(slider), True)
@@ -103,14 +106,11 @@ def _parts(column: np.ndarray) -> Parts:
     return tuple(part for part in zip(SLIDERS, added[::2], added[1::2]) if max(map(abs, part[1:])) > _LEAST)
 
 
-def _check(rig: head.Rig, blocks: set, moves: bool) -> None:
-    """Raise BadHead with the reason if sliders cannot be added to a character. blocks: its shape keys that they move."""
-    name = rig.owner.name
-    if not moves:
-        raise BadHead(f"“{name}” moves its mouth by properties of a control rig, to which sliders cannot add: use the rig's own controls")
+def _check_local(rig: head.Rig, blocks: set) -> None:
+    """Raise BadHead if a character, or some of its shape keys, cannot get or lose keys here."""
     changed = (owner_of(rig), *blocks, *(_object_of(rig, block).data for block in blocks))
     if any(block.library is not None or block.override_library is not None for block in changed):
-        raise BadHead(f"“{name}” comes from another file, and Blender adds no shape keys to it here: add the sliders in its own file")
+        raise BadHead(f"“{rig.owner.name}” comes from another file, and its shape keys belong there: add or remove its sliders in that file")
 
 
 def _object_of(rig: head.Rig, keys) -> bpy.types.Object:
@@ -163,8 +163,9 @@ def _drive(held, name: str, owner, parts: Parts, within: str, base: tuple = ()) 
 
 
 def remove(rig: head.Rig) -> None:
-    """Take the sliders, their keys and all that they drive from a character."""
+    """Take the sliders, their keys and all that they drive from a character. Raises BadHead, and then nothing was changed."""
     owner = owner_of(rig)
+    _check_local(rig, {target for target in rig.targets if target.id_type == "KEY"})
     for target in rig.targets:
         if target.id_type == "KEY":
             obj = _object_of(rig, target)

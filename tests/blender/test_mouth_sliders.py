@@ -185,8 +185,35 @@ def test_a_face_that_comes_from_another_file_says_so(blender, tmp_path):
     scene = blender.context.scene
     scene.collection.objects.link(wanted.objects[0])
     blender.context.view_layer.objects.active = wanted.objects[0]
-    with pytest.raises(RuntimeError, match="add the sliders in its own file"):
+    with pytest.raises(RuntimeError, match="add or remove its sliders in that file"):
         blender.ops.thunder.add_mouth_sliders()
+
+
+def test_sliders_of_a_linked_character_work_where_it_is_overridden(blender, tmp_path):
+    obj = character(blender)
+    controls.add(head.find(blender.context.scene, obj))
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "face.blend"))
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    with blender.data.libraries.load(str(tmp_path / "face.blend"), link=True) as (_, wanted):
+        wanted.objects = ["face"]
+    scene = blender.context.scene
+    scene.collection.objects.link(wanted.objects[0])
+    blender.context.view_layer.objects.active = wanted.objects[0]
+    assert blender.ops.thunder.make_editable() == {"FINISHED"}
+    own = next(each for each in scene.objects if each.library is None)
+    rig = head.find(scene, own)
+    rest = lips(blender, rig)
+    slide(blender, rig, Open=1.0)
+    assert np.abs(lips(blender, rig) - rest).max() > 0.05
+    blender.context.view_layer.objects.active = own
+    with pytest.raises(RuntimeError, match="add or remove its sliders in that file"):
+        blender.ops.thunder.remove_mouth_sliders()
+
+
+def test_a_character_without_shapes_for_some_sliders_has_the_others(blender):
+    obj = character(blender, ("jawOpen", "eyeBlinkLeft", "browInnerUp", "mouthSmileLeft"))
+    blender.ops.thunder.add_mouth_sliders()
+    assert {name for name in obj.keys() if name.startswith("Thunder ")} == {"Thunder Open", "Thunder Wide", "Thunder Smile"}
 
 
 def test_undo_takes_sliders_back(blender, committed):

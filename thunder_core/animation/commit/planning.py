@@ -158,8 +158,9 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
         together = {(track.block, track.path, track.index) for track, chosen in zip(tracks, is_chosen & is_in_strip) if chosen}
         with_leads, spans = _with_leads(choice, take, under, together, known)
     grid = before.scene_first, choice.step
-    with_leads = replace(with_leads, **stepping.on_grid(with_leads.first, with_leads.last, *grid))
-    spans = {track: replace(span, **stepping.on_grid(span.first, span.last, *grid)) for track, span in spans.items()}
+    first, last = stepping.on_grid(with_leads.first, with_leads.last, *grid)
+    with_leads = replace(with_leads, first=first, last=last)
+    spans = {track: placing.Span(*stepping.on_grid(span.first, span.last, *grid), span.blend) for track, span in spans.items()}
     return Plan(
         with_leads,
         take.line,

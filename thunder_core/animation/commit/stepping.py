@@ -30,10 +30,10 @@ def with_even_leads(take: Take, origin: int, step: int) -> Take:
     return replace(take, lead_in=take.lead_in + (first - origin) % step, lead_out=take.lead_out + (origin - last) % step)
 
 
-def on_grid(first: int, last: int, origin: int, step: int) -> dict[str, int]:
+def on_grid(first: int, last: int, origin: int, step: int) -> tuple[int, int]:
     """The first and the last frame of the grid from frame `first` to `last`."""
     first += (origin - first) % step
-    return {"first": first, "last": max(first, last - (last - origin) % step)}
+    return first, max(first, last - (last - origin) % step)
 
 
 # ---- the poses
