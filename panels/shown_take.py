@@ -171,7 +171,7 @@ class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
         layout.prop(chosen, "range", text="")
-        if chosen.to != "NEW" or chosen.range == "PREVIEW":
+        if chosen.step == "ONES" and (chosen.to != "NEW" or chosen.range == "PREVIEW"):
             layout.prop(chosen, "blend", text="Blend (frames)")
         layout.label(text="Regions")
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)

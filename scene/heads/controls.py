@@ -110,7 +110,7 @@ def _check_local(rig: head.Rig, blocks: set) -> None:
     """Raise BadHead if a character, or some of its shape keys, cannot get or lose keys here."""
     changed = (owner_of(rig), *blocks, *(_object_of(rig, block).data for block in blocks))
     if any(block.library is not None or block.override_library is not None for block in changed):
-        raise BadHead(f"“{rig.owner.name}” comes from another file, and its shape keys belong there: add or remove its sliders in that file")
+        raise BadHead(f"“{rig.owner.name}” comes from another file, as do its shape keys: add or remove its sliders in that file")
 
 
 def _object_of(rig: head.Rig, keys) -> bpy.types.Object:
