@@ -34,6 +34,8 @@ def steps_and_slides(hand):
     for slider, value in (("Open", 1.0), ("Smile", -1.0)):
         owner["Thunder " + slider] = value
         owner.update_tag()
+        for area in hand.window.screen.areas:
+            area.tag_redraw()
         yield 0.7
         hand.photograph(f"slider_{slider.lower()}")
         hand.seen[slider] = float(np.abs(_points(rig) - before).max())
@@ -66,6 +68,7 @@ def marks_speakers(hand):
         scene.use_preview_range = False
         scene.frame_set(41)
         bpy.ops.thunder.mark_speaker(strip=one.name, speaker=second.name)
+    next(area for area in hand.window.screen.areas if area.type == "PROPERTIES").type = "SEQUENCE_EDITOR"
     yield 3.0
     hand.photograph("speakers")
     hand.seen["ranges"] = [(turn.head.name, turn.first) for turn in turns.of_strip(scene, one)]
