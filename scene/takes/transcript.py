@@ -153,15 +153,15 @@ def correct(client: Client, context, entry, voice: strip.Voice | None = None) ->
         left_alone.append((0.0, closed[part.start][1] - _BESIDE))
     if part.stop < len(closed):
         left_alone.append((closed[part.stop - 1][1] + _BESIDE, _FOR_EVER))
-    if spans := turns_of(keying.record_of(entry.action)):  # while others speak the face listens
-        spoken_closed = [each for each in spoken_closed if any(begin <= each[1] <= end for begin, end in spans)]
-        edges = [0.0, *(seconds for span in spans for seconds in span), _FOR_EVER]
-        left_alone += zip(edges[::2], edges[1::2])
     # The animator has continued working meanwhile, and undo may have invalidated earlier references.
     scene = bpy.data.scenes.get(scene_name)
     entry = take_list.by_uid(scene, uid)
     if entry is None:
         raise BadRequest("The take was deleted: show another and try again")
+    if spans := turns_of(keying.record_of(entry.action)):  # while others speak the face listens
+        spoken_closed = [each for each in spoken_closed if any(begin <= each[1] <= end for begin, end in spans)]
+        edges = [0.0, *(seconds for span in spans for seconds in span), _FOR_EVER]
+        left_alone += zip(edges[::2], edges[1::2])
     rig = take_list.rig_of(scene, entry)
     clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
     offset, done, start = entry.action.thunder_shape.offset, lip_closures.Correction(), 0.0
