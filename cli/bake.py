@@ -25,7 +25,8 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat, jobs
-from ..scene.takes import dialogue, generation, picture, take_list
+from ..scene.takes import dialogue, generation, picture, take_list, turns
+from ..scene.takes.commit import committing
 from ..scene.takes.first_seed import first_seed
 from ..scene.takes.sampling import role_of, Sampling
 from ..scene.takes.transcript import Corrected
@@ -80,6 +81,12 @@ OPTIONS: dict[str, dict[str, Any]] = {
         "metavar": "TEXT",
         "help": "what the voice says, or a .txt, .srt or .vtt file: lips close on its m, b and p; for voices that are hard to understand",
     },
+    "speakers": {
+        "type": setting(settings.speakers),
+        "metavar": "LIST",
+        "help": "who speaks which frames of the strip, where several do: “Anna 1-120, Ben 121-200”",
+    },
+    "commit": {"choices": settings.COMMITS, "help": "also commit the best take to the head: on ones, or held on twos or threes"},
     "npz": {"action": "store_true", "help": "also write take_01.npz … in rank order"},
     "outputs": {
         "type": setting(settings.outputs),
@@ -146,6 +153,8 @@ def options(arguments: list[str], command: str = "bake.py") -> argparse.Namespac
             parser.error(f"argument --{name}: only with argument --jobs")
     if not chosen.jobs and not chosen.out:
         parser.error("the following arguments are required: --out")
+    if chosen.speakers and chosen.strip is None:
+        parser.error("argument --speakers: only with argument --strip")
     if chosen.strip is not None and chosen.start is not None:
         parser.error("argument --start: not allowed with argument --strip")
     return chosen
@@ -201,7 +210,8 @@ def bake(
     if not given:
         hashes |= hashes_of([strip.file_of(voice)])
     warnings = warn(chosen.command, strip.warning(voice))
-    rig = choose_head(scene, chosen.head, chosen.strip)
+    first_speaker = _mark_speakers(scene, chosen)
+    rig = choose_head(scene, chosen.head or first_speaker, chosen.strip)
     head.check_animatable(rig)
     warnings += warn(chosen.command, rig.warning)
     client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
@@ -262,6 +272,7 @@ def bake(
             for rank, (take, entry) in enumerate(zip(performances, entries), start=1)
         ],
     }
+    report |= _committed(scene, rig, entries[0], chosen.commit, tell)
     if made_from is not None:
         report["made_from"] = made_from(used, hashes_of_used | hashes)
     with out:
@@ -278,6 +289,23 @@ def bake(
     if explained:
         say("\n".join([f"{entries[0].name} at frame {chosen.explain}:", *explained]))
     return report
+
+
+def _mark_speakers(scene, chosen: argparse.Namespace) -> str | None:
+    """Mark who speaks which frames of the strip, as chosen; returns the first to be listed, None for none. Raises ThunderError."""
+    listed = [settings.SPEAKS.fullmatch(each).groups() for each in chosen.speakers or ()]
+    if listed:
+        turns.mark_all(scene, chosen.strip, listed)
+    return listed[0][0] if listed else None
+
+
+def _committed(scene, rig, entry, on: str | None, tell: Callable[[jobs.Step], None]) -> dict:
+    """Commit a take on ones, twos or threes; the report's entry on it, empty for None."""
+    if on is None:
+        return {}
+    scene.thunder.commit.step = on.upper()
+    steps = committing.commit(rig, entry, entry.voice, committing.chosen(scene, entry))
+    return {"committed": list(jobs.run_through("Committing", steps, tell).actions)}
 
 
 def hashes_of(paths: Iterable[str]) -> dict[str, str]:

@@ -146,7 +146,12 @@ def of_scene(path: str, defaults: Mapping[str, object], allow_newer: bool) -> Jo
     lines = dialogue.lines(bpy.context.scene)
     if not lines:
         raise BadRequest(f"The scene of “{os.path.basename(path)}” has no sound strips that somebody speaks: name another with --jobs")
-    jobs = job_file.named([(line.strip, {"blend": path, "strip": line.strip}, line.strip) for line in lines], defaults)
+    shared = Counter(line.strip for line in lines)
+    listed = []
+    for line in lines:
+        whose = {} if shared[line.strip] == 1 or line.speaker is None else {"head": line.speaker.name}
+        listed.append((line.strip, {"blend": path, "strip": line.strip} | whose, " ".join([line.strip, *whose.values()])))
+    jobs = job_file.named(listed, defaults)
     return Jobs(jobs, refused={job.name: line.why_not for job, line in zip(jobs, lines) if line.why_not})
 
 

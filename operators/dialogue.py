@@ -6,7 +6,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import compat
-from ..scene.takes import dialogue
+from ..scene.takes import dialogue, turns
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core.errors import BadRequest
@@ -17,6 +17,7 @@ from .slices import SlicedWork
 _NO_SPEAKER = ("NO_SPEAKER", "No Speaker", "For music, sound effects and off-screen voices")
 _speaking: list = [_NO_SPEAKER]  # Blender keeps no copy of an enum's texts
 _listening: list = []  # the same for the listeners
+_marked: list = []  # and for those who speak a range
 
 
 def _heads(context) -> list:
@@ -78,6 +79,43 @@ class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
         if listener is None or strip.named(context.scene, self.strip) is None:
             raise BadRequest("The head or the strip is gone: choose a listener again")
         dialogue.let_listen(context.scene, self.strip, listener)
+
+
+def _speakers_of_range(self, context):
+    _marked[:] = [(obj.name, obj.name, f"“{obj.name}” speaks the frames") for obj in _heads(context)]
+    return _marked
+
+
+class THUNDER_OT_mark_speaker(InstantWork, bpy.types.Operator):
+    """Choose who speaks the frames of the preview range or, without one, those from the playhead to the next range"""
+
+    bl_label = "Mark Speaker"
+
+    strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
+    speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers_of_range, description="Head that speaks these frames")
+
+    def act(self, context):
+        scene, one, speaker = context.scene, strip.named(context.scene, self.strip), context.scene.objects.get(self.speaker)
+        if one is None or speaker is None:
+            raise BadRequest("The head or the strip is gone: choose a speaker again")
+        first, last = scene.frame_current, compat.strip_span(one)[1]
+        if scene.use_preview_range:
+            first, last = scene.frame_preview_start, scene.frame_preview_end + 1
+        else:
+            last = min([last, *(turn.first for turn in turns.of_strip(scene, one) if turn.first > first)])
+        turn = turns.mark(scene, one, speaker, first, last)
+        return f"“{speaker.name}” speaks frames {turn.first} to {turn.last - 1} of “{one.name}”"
+
+
+class THUNDER_OT_remove_speaker(InstantWork, bpy.types.Operator):
+    """Remove this range: nobody speaks its frames then"""
+
+    bl_label = "Remove Range"
+
+    index: bpy.props.IntProperty(name="Range", options={"SKIP_SAVE"}, description="Number of the range, from 0")
+
+    def act(self, context):
+        context.scene.thunder.turns.remove(self.index)
 
 
 class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):

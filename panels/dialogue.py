@@ -5,9 +5,10 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.host import compat
-from ..scene.takes import dialogue
+from ..scene.takes import dialogue, turns
 from ..scene.takes.commit.committing import committed_to
 from ..scene.voice import strip
+from . import speakers
 from .tab import big_button
 
 _heads: list[str] = []  # names of the heads of the drawn scene, looked up once per redraw instead of once per row
@@ -26,7 +27,9 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         scene = context.scene
         silent = dialogue.is_silent(scene, item.name)
-        speaker = None if silent else dialogue.speaker_of(scene, item.name, [scene.objects[name] for name in _heads])
+        there = dict.fromkeys(turn.head for turn in turns.of_strip(scene, item)) if item.type == "SOUND" else {}
+        speaker = next(iter(there), None) or dialogue.speaker_of(scene, item.name, [scene.objects[name] for name in _heads])
+        speaker = None if silent else speaker
         if silent:
             mark = "MUTE_IPO_ON"
         elif speaker is not None and item.name in _committed_to(speaker):
@@ -40,7 +43,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
         split = layout.split(factor=0.52)
         split.active = not silent
         split.label(text=item.name, icon=mark)
-        speaker_name = speaker.name if speaker is not None else "No Speaker"
+        speaker_name = f"{len(there)} Speakers" if len(there) > 1 else speaker.name if speaker is not None else "No Speaker"
         split.operator_menu_enum("thunder.cast_strip", "speaker", text=speaker_name).strip = item.name
 
     def filter_items(self, context, data, property_name):
@@ -65,9 +68,10 @@ class THUNDER_MT_dialogue(bpy.types.Menu):
 
 
 def is_shown(context) -> bool:
-    """Whether there are several strips that heads may speak."""
+    """Whether there are several strips that heads may speak, or several heads that may share one."""
     settings = context.scene.thunder
-    return settings.source == "STRIP" and head.is_any_in(context.scene) and len(strip.sound_strips(context.scene)) > 1
+    strips = len(strip.sound_strips(context.scene)) if settings.source == "STRIP" and head.is_any_in(context.scene) else 0
+    return strips > 1 or (strips == 1 and len(head.in_scene(context.scene)) > 1)
 
 
 def draw(layout, context) -> None:
@@ -88,6 +92,7 @@ def draw(layout, context) -> None:
         rows=min(6, max(2, len(strip.sound_strips(scene)))),
         sort_lock=True,
     )
+    speakers.draw(body, context, dialogue.chosen_strip(context))
     todo = len(dialogue.wanting(scene))
     text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
     big_button(body, "thunder.generate_all", text=text, icon="PLAY")

@@ -37,6 +37,8 @@ SECTIONS = {
     "listen#words-and-sounds": "find_words hover_words",
     "listen#curves-over-the-timeline": "ThunderOverlay ThunderScene.overlay",
     "commit#all-dialogue-at-once": "commit_all",
+    "commit#on-twos-and-threes": "ThunderCommit.step",
+    "commit#mouth-sliders": "*_mouth_sliders",
     "commit": "commit_take ThunderCommit ThunderScene.commit",
     "export": "export_performance",
     "takes#captured-faces": "import_capture",
@@ -51,6 +53,7 @@ SECTIONS = {
     "scenes#the-engine": "*_engine *_waveform_extra *_installation open_preferences ThunderPreferences",
     "scenes#long-work": "cancel ThunderScene.quality ThunderScene.system ThunderScene.*guidance",
     "scenes#a-mood-from-a-picture": "ThunderScene.picture_image",
+    "scenes#one-recording-with-several-speakers": "*_speaker ThunderTurn ThunderScene.turns",
     "scenes#several-heads-several-strips": "cast_strip listen_to_strip go_to_strip generate_all ThunderHead ThunderPart "
     "ThunderScene.head* ThunderScene.cast ThunderScene.dialogue_index",
     "scenes#the-sound-changes": "resync",

@@ -7,6 +7,7 @@ from ..scene.takes import mix, take_list, transcript
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import strength
 from ..thunder_core.errors import attempt
+from . import mouth_sliders
 from .tab import big_button, OfShownTake, Popover, props, Tab, transcript_field, wrapped_label
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
@@ -158,9 +159,10 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
             if chosen.to != "STRIP":
                 row.prop_enum(chosen, "how", "INSERT")
         row = column.row(align=True)
-        props(row, chosen, "keys", "accuracy", text="")
+        props(row, chosen, "keys", "step", "accuracy", text="")
         if chosen.accuracy == "CUSTOM":
             column.prop(chosen, "error", text="Max Lip Error (mm)")
+        mouth_sliders.draw(layout, context)
 
 
 class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
@@ -169,7 +171,7 @@ class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
         layout.prop(chosen, "range", text="")
-        if chosen.to != "NEW" or chosen.range == "PREVIEW":
+        if chosen.step == "ONES" and (chosen.to != "NEW" or chosen.range == "PREVIEW"):
             layout.prop(chosen, "blend", text="Blend (frames)")
         layout.label(text="Regions")
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)

@@ -10,7 +10,7 @@ import numpy as np
 from ...thunder_core.animation.timing import Clock, motion_times
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
-from ..heads import head, rna_paths
+from ..heads import controls, head, rna_paths
 from ..host import compat
 from . import display
 
@@ -56,7 +56,7 @@ def _is_from_curves(rig: head.Rig, frames: np.ndarray) -> bool:
         if base is not None and not _covers(rig, target, frames):
             return False
     armatures = [target for target in rig.targets if target.id_type == "OBJECT" and target.type == "ARMATURE"]
-    return not any(len(pose.constraints) for armature in armatures for pose in armature.pose.bones)
+    return not controls.are_on(rig) and not any(len(pose.constraints) for armature in armatures for pose in armature.pose.bones)
 
 
 def _covers(rig: head.Rig, target, frames: np.ndarray) -> bool:

@@ -7,6 +7,7 @@ from mathutils import Vector
 
 from ...thunder_core.face import conventions
 from . import head_state
+from .rna_paths import OWN_PREFIX
 
 _NEAR = 0.25  # margin of the face's box, as a share of its longest side: parts without a parent inside it belong to the face
 
@@ -20,9 +21,9 @@ def is_face(obj: bpy.types.Object) -> bool:
 
 
 def key_names(mesh: bpy.types.Object) -> tuple[str, ...]:
-    """Names of a mesh's shape keys."""
+    """Names of a mesh's shape keys, without those of the mouth sliders."""
     keys = mesh.data.shape_keys if mesh.type == "MESH" and mesh.data else None
-    return tuple(block.name for block in keys.key_blocks) if keys is not None else ()
+    return tuple(block.name for block in keys.key_blocks if not block.name.startswith(OWN_PREFIX)) if keys is not None else ()
 
 
 def face_of(obj: bpy.types.Object) -> bpy.types.Object | None:
@@ -102,11 +103,11 @@ def extent(obj: bpy.types.Object) -> tuple[np.ndarray, np.ndarray]:
 
 
 def property_names(objects, bone: str = "") -> tuple[str, ...]:
-    """Names of the custom properties of objects and their pose bones (or of one bone alone) that are numbers."""
+    """Names of the custom properties of objects and their pose bones (or of one bone alone) that are numbers, without the mouth sliders."""
     result = []
     for owner, name_of_bone in (owner for obj in objects for owner in owners_of(obj)):
         if not bone or name_of_bone in ("", bone):
-            result += [name for name in owner.keys() if isinstance(owner.get(name), (int, float))]
+            result += [name for name in owner.keys() if isinstance(owner.get(name), (int, float)) and not name.startswith(OWN_PREFIX)]
     return tuple(dict.fromkeys(result))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from ...thunder_core.face import mapping
 from ...thunder_core.rotation import matrix_to_rotvec
 
+OWN_PREFIX = "Thunder "  # of shape keys, properties and constraints that the add-on's mouth sliders are made of
 _ROTATIONS = ("rotation_euler", "rotation_quaternion", "rotation_axis_angle")
 
 
@@ -130,7 +131,8 @@ def evaluated(block, tracks: list, depsgraph) -> list[float]:
             numbers.append(float(turned[path][index]))
         elif block.id_type == "KEY":
             key = done.path_resolve(split(path)[0])
-            numbers.append(0.0 if key.mute else key.value)
+            twin = done.key_blocks.get(OWN_PREFIX + key.name)  # what the mouth sliders add
+            numbers.append(0.0 if key.mute else key.value + (0.0 if twin is None else twin.value))
         else:
             numbers.append(value(done, path, index))
     return numbers

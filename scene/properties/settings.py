@@ -314,6 +314,15 @@ class ThunderCommit(bpy.types.PropertyGroup):
         ],
         description="Where keys are set",
     )
+    step: EnumProperty(
+        name="Animate On",
+        items=[
+            ("ONES", "Ones", "Curves that move on every frame"),
+            ("TWOS", "Twos", "Stepped: each pose is held for two frames. Lips that close and blinks are kept"),
+            ("THREES", "Threes", "Stepped: each pose is held for three frames. Lips that close and blinks are kept"),
+        ],
+        description="For how many frames a pose is held; held poses are on every second or third frame from the scene's first on",
+    )
     brows: _region("Brows", "the brows")
     eyes: _region("Eyes", "eyelids and gaze")
     cheeks: _region("Cheeks & Nose", "cheeks and nose")
@@ -405,6 +414,15 @@ class ThunderPart(bpy.types.PropertyGroup):
     strip: StringProperty(name="Strip", description="Name of the sound strip")
     head: PointerProperty(type=bpy.types.Object)
     silent: BoolProperty(name="No Speaker", description="For music, sound effects and off-screen voices")
+
+
+class ThunderTurn(bpy.types.PropertyGroup):
+    """A part of a recording that somebody speaks, in seconds of the recording."""
+
+    sound: PointerProperty(type=bpy.types.Sound)
+    head: PointerProperty(type=bpy.types.Object)
+    begin: FloatProperty()
+    end: FloatProperty()
 
 
 class ThunderScene(bpy.types.PropertyGroup):
@@ -542,6 +560,7 @@ class ThunderScene(bpy.types.PropertyGroup):
     play_shown: BoolProperty(name="Play When Shown", description="Play a take from its first frame as soon as it is shown")
     heads: CollectionProperty(type=ThunderHead)
     cast: CollectionProperty(type=ThunderPart)
+    turns: CollectionProperty(type=ThunderTurn)
     dialogue_index: IntProperty(
         name="Strip",
         get=dialogue.chosen_index,

@@ -3,6 +3,7 @@
 
 import time
 from collections.abc import Callable, Generator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
 import bpy
@@ -25,7 +26,7 @@ from ..heads import head
 from ..host import compat, handlers, idle, jobs
 from ..host.jobs import Step
 from ..host.session import Part, session
-from ..takes import dialogue, generation, grading, provenance, take_list
+from ..takes import dialogue, generation, grading, provenance, take_list, turns
 from ..takes.direction import similar
 from ..takes.sampling import Sampling
 from ..voice import fingerprint, mixdown, strip, voice_cache
@@ -291,7 +292,9 @@ def _score(
     key, uid = display.animation_of(rig), entry.action.session_uid if entry is not None else 0
     clock_of_take = provenance.clock_of(entry.action) if entry is not None else None
     frames = len(provenance.opening_of(entry.action)) if clock_of_take is not None else motion.frames
-    with temporary_arrays(client) as put:
+    spans, _ = attempt(turns.spoken, scene, voice, rig.owner)
+    own = mixdown.divided(path, spans, voice.name) if spans else nullcontext((path, ""))  # not what others say in the recording
+    with own as (path, _), temporary_arrays(client) as put:
         how = {} if entry is None else _direction_of(put, scene, entry, clock)  # without one the engine estimates it from the motion
         pending = client.request("score", sound=path, expression=put(motion.expression), jaw=put(motion.jaw), **how)
         try:

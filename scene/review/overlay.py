@@ -14,6 +14,7 @@ from ...thunder_core.recent import Recent
 from ...thunder_core.types import FPS
 from ..heads import head, head_state
 from ..host import idle
+from ..takes import turns
 from ..voice import strip, voice_cache
 from . import live_score, word_track
 
@@ -21,11 +22,13 @@ HEIGHT, LOWEST = 58, 18  # height of the band and the least that curves need, at
 MARGIN = 14  # space below the band for the region's scroll bar
 RULER = 24  # space above the band for the frame numbers
 SYNC_HEIGHT = 6  # height of the lip-sync colours
+TURN_HEIGHT = 5  # height of the bars of who speaks
 WIDEST_MM = 12.0  # mouth opening that fills the band; a take that opens further is scaled to its own widest
 _BAND = (0.06, 0.07, 0.09, 0.62)
 _VOICE = (0.45, 0.62, 0.78, 0.85)
 _MOUTH_FILL, _MOUTH_LINE = (1.0, 0.68, 0.25, 0.28), (1.0, 0.72, 0.30, 0.95)
 _DRIFT_FILL = (0.95, 0.22, 0.18, 0.22)
+_SPEAKERS = ((0.95, 0.75, 0.25, 0.9), (0.35, 0.65, 0.95, 0.9), (0.55, 0.85, 0.45, 0.9), (0.9, 0.45, 0.75, 0.9))
 _TEXT = (0.9, 0.9, 0.9, 0.85)
 # Colours of the lip-sync, of 100: red where the lips do not match the sound, green where they do.
 _SCALE = np.array([0.0, 45.0, 65.0, 80.0, 100.0])
@@ -49,6 +52,7 @@ class _Content:
     opening_at: float
     score: live_score.SyncScore | None
     fps: float
+    turns: tuple[tuple[int, int, int], ...] = ()  # ranges of the voice, first and last frame, and number of the head that speaks it
 
 
 def content_of(context) -> _Content | None:
@@ -58,10 +62,13 @@ def content_of(context) -> _Content | None:
     fps = scene.render.fps / scene.render.fps_base
     mesh, action = _head_and_action(context)
     entry = next((e for e in scene.thunder.takes if e.action == action), None) if action is not None else None
-    peaks, peaks_at, voice_key = None, 0.0, None
+    peaks, peaks_at, voice_key, spoken = None, 0.0, None, ()
     if chosen.waveform:
         try:
             voice = strip.of_take(context, entry)
+            there = turns.of_strip(scene, strip.named(scene, voice.strip)) if voice.strip and scene.thunder.turns else []
+            heads = list(dict.fromkeys(turn.head for turn in there))
+            spoken = tuple((turn.first, turn.last, heads.index(turn.head)) for turn in there)
             cached = voice_cache.read(scene, voice)
             if cached is not None:
                 peaks, peaks_at, voice_key = cached.peaks, voice.clock.start, id(cached)
@@ -90,8 +97,9 @@ def content_of(context) -> _Content | None:
         chosen.opening,
         chosen.drift,
         fps,
+        spoken,
     )
-    return _Content(key, peaks, peaks_at, opening, opening_at, score, fps)
+    return _Content(key, peaks, peaks_at, opening, opening_at, score, fps, spoken)
 
 
 def _head_and_action(context):
@@ -139,6 +147,9 @@ class _Picture:
             self._voice(content, low)
         if content.opening is not None:
             self._mouth(content, low, scale)
+        for first, last, number in content.turns:
+            bar = _quad(self._x(first), height - TURN_HEIGHT * scale, self._x(last), height)
+            self._add("TRIS", bar, _SPEAKERS[number % len(_SPEAKERS)])
         if low:
             self._sync(content.score, low)
         known = content.score is not None and content.score.is_known

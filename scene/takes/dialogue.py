@@ -15,7 +15,7 @@ from ..heads import head
 from ..host import compat
 from ..host.jobs import Step
 from ..voice import fingerprint, strip
-from . import generation
+from . import generation, turns
 from .direction import asking
 from .first_seed import first_seed
 from .sampling import Sampling
@@ -64,6 +64,11 @@ def lines(scene) -> list[Line]:
     for each in strip.sound_strips(scene):
         if is_silent(scene, each.name):
             continue
+        if there := dict.fromkeys(turn.head for turn in turns.of_strip(scene, each)):
+            gone = f"A head that speaks in “{each.name}” was deleted: mark its frames for another head, or remove its range"
+            why = attempt(strip.meant, scene, each)[1]
+            listed += [Line(each.name, speaker, why if speaker is not None else gone) for speaker in there]
+            continue
         speaker, why = speaker_of(scene, each.name, heads), ""
         if speaker is None:
             why = f"Choose who speaks “{each.name}”" if heads else "There is no head in this scene: add one"
@@ -83,6 +88,7 @@ def takes_of(scene, name: str, speaker: bpy.types.Object | None) -> Iterator:
         and entry.role != LISTENS.upper()
         and entry.action is not None
         and ((changed := fingerprint.change(scene, entry)) is None or changed.kind != "CHANGED")
+        and turns.fit(scene, entry)
     )
 
 

@@ -18,10 +18,11 @@ from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
 from ...thunder_core.direction_words import words_of_takes
 from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
-from ...thunder_core.progress import result
+from ...thunder_core.progress import mapped, result
 from ...thunder_core.protocol import UNCLEAR, UNSPOKEN
 from ...thunder_core.request import PutArray
 from ...thunder_core.steps import in_words
+from ...thunder_core.systems import DEFAULT
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
 from ..engine import connection
@@ -29,7 +30,7 @@ from ..heads import head
 from ..host import handlers
 from ..host.jobs import renewed, stage, Step
 from ..voice import fingerprint, mixdown, strip, voice_cache
-from . import first_seed, picture, provenance, take_list
+from . import first_seed, picture, provenance, take_list, turns
 from .direction import asking, looking
 from .sampling import role_of, Sampling
 
@@ -75,6 +76,9 @@ def sampled(
     name: of the voice; with it, a step before the first take has a note if nobody speaks in the sound, or not clearly.
     keep: what is not sampled. Closing the generator cancels the request.
     """
+    if sampling.turns and not sampling.listening:
+        yield from _in_turns(client, sound, count, seed, sampling, on_take, name, keep)
+        return
     arrived: deque = deque()
     seeds: set[int] = set()
     notes: list[str] = []
@@ -107,6 +111,20 @@ def sampled(
                         before = step
     finally:
         client.forget(folder)  # whether read or cancelled, or the arrays would accumulate until Blender ends
+
+
+def _in_turns(client, sound, count, seed, sampling, on_take, name, keep) -> Generator[Step, None, None]:  # noqa: PLR0913 (as `sampled`)
+    """`sampled` of a face that speaks parts of a sound: it listens to the rest, in takes of the same seeds."""
+    spans, alone = sampling.turns, replace(sampling, turns=())
+    hears = replace(alone, listening=True, system=DEFAULT, style_from="", picture="")
+    listening: dict[int, keying.Performance] = {}
+    with mixdown.divided(sound, spans, name) as (own, others):
+        steps = sampled(client, others, count, seed, hears, lambda take: listening.update({take.seed: take}))
+        yield from mapped(steps, lambda step: replace(step, fraction=step.fraction / 2))
+        steps = sampled(
+            client, own, count, seed, alone, lambda take: on_take(turns.joined(take, listening[take.seed], spans, keep)), name, keep
+        )
+        yield from mapped(steps, lambda step: replace(step, fraction=(1.0 + step.fraction) / 2))
 
 
 def explain(client: Client, scene, entry, frame: int) -> Generator[Step, None, list[str]]:

@@ -19,7 +19,7 @@ from ..host import compat
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, mixdown, strip
 from ..voice.fingerprint import Change, State
-from . import generation, provenance, take_list
+from . import generation, provenance, take_list, turns
 from .sampling import Sampling
 from .shape.stored import shift
 
@@ -98,6 +98,8 @@ def _remake(client: Client | None, scene, entry, changed: Change) -> Generator[S
     performance = yield from stage(provenance.read(rig, entry), "Reading the take", 0.0, 0.0)
     voice = fingerprint.voice_of(scene, now)
     sampling = dataclasses.replace(Sampling.of_take(performance.provenance, scene.thunder), sums=rig.sums)
+    if sampling.turns:
+        sampling = dataclasses.replace(sampling, turns=turns.spoken(scene, voice, rig.owner))
     clock = Clock(float(now.first) if now.strip else voice.clock.start, now.fps)
     if now.sound == then.sound and now.retiming == then.retiming:
         offset = now.seconds[0] - then.seconds[0] if then.last else 0.0

@@ -28,6 +28,7 @@ class Sampling:
     system: which of SYSTEMS performs.  style_from: name of the take's action whose style DiffPoseTalk takes, "" for none.
     picture: name of the image whose mood Media2Face takes, "" for none.  moods: the strength of every mood but neutral that was read off
     it, empty before that; they make a take again where the picture has changed.  sums: of the head that plays the take (`Rig.sums`).
+    turns: the parts of the sound that the face speaks, seconds from its start; it listens to the others. Empty: it does the same in all.
     """
 
     quality: str = NORMAL
@@ -41,6 +42,7 @@ class Sampling:
     picture: str = ""
     moods: tuple[float, ...] = ()
     sums: Sums | None = None
+    turns: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(cls, settings) -> Sampling:
@@ -70,6 +72,7 @@ class Sampling:
         return cls(
             **values, asked=_asked_of(provenance), listening=role == LISTENS, system=system,
             style_from=str(provenance.get("style_from", "")), picture=str(provenance.get("picture", "")), moods=_moods_of(provenance),
+            turns=turns_of(provenance),
         )  # fmt: skip
 
     def is_of(self, provenance: Mapping) -> bool:
@@ -78,7 +81,7 @@ class Sampling:
         unsaid = {"system": DEFAULT, "style_from": "", "picture": ""}
         if any(provenance.get(name, unsaid.get(name)) != value for name, value in wanted.items()):
             return False
-        if (role_of(provenance) == LISTENS) != self.listening:
+        if (role_of(provenance) == LISTENS) != self.listening or not np.array_equal(turns_of(provenance), self.turns):
             return False
         before, now = _asked_of(provenance), self.asked
         if before is None or now is None:
@@ -154,6 +157,15 @@ def _moods_of(provenance: dict) -> tuple[float, ...]:
     except records.UNREADABLE:
         return ()
     return moods if len(moods) == len(MOODS) - 1 and all(0 <= x <= 1 for x in moods) else ()
+
+
+def turns_of(provenance: Mapping) -> tuple[tuple[float, float], ...]:
+    """The parts of its sound that a take speaks, empty if all, or none that are valid are stored."""
+    try:
+        stored = [float(seconds) for seconds in provenance["turns"]]
+    except records.UNREADABLE:
+        return ()
+    return tuple(zip(stored[::2], stored[1::2]))
 
 
 def role_of(provenance: Mapping) -> str:

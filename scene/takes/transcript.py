@@ -18,6 +18,7 @@ from ..host.jobs import stage, Step
 from ..voice import mixdown, strip
 from . import generation, provenance, take_list
 from .direction.word_marks import ThunderWordMark
+from .sampling import turns_of
 from .shape.applying import change
 
 _SURE = 0.3  # median confidence of a transcript's closures below which the voice does not match
@@ -157,6 +158,10 @@ def correct(client: Client, context, entry, voice: strip.Voice | None = None) ->
     entry = take_list.by_uid(scene, uid)
     if entry is None:
         raise BadRequest("The take was deleted: show another and try again")
+    if spans := turns_of(keying.record_of(entry.action)):  # while others speak the face listens
+        spoken_closed = [each for each in spoken_closed if any(begin <= each[1] <= end for begin, end in spans)]
+        edges = [0.0, *(seconds for span in spans for seconds in span), _FOR_EVER]
+        left_alone += zip(edges[::2], edges[1::2])
     rig = take_list.rig_of(scene, entry)
     clock = provenance.clock_of(entry.action) or Clock.of(scene, entry.first)
     offset, done, start = entry.action.thunder_shape.offset, lip_closures.Correction(), 0.0

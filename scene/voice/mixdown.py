@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sound of a voice's strip alone as a WAV file: read from the strip's file, or mixed down by Blender in short pieces."""
 
+import contextlib
 import math
 import os
 import struct
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ PIECE_SECONDS = 2.0  # length mixed down at once
 _HEADER = 44  # bytes of the header that `wav_header` makes
 _BYTES = 4  # bytes per sample: the mix-down is 32-bit float
 _LARGEST = 2**32 - (1 << 20)  # largest sound that a WAV file can hold, bytes
+_EDGE = 0.02  # seconds in which a part of a sound fades in and out
 _ROUNDING = 4096  # bytes that a piece may be short, because Blender's buffers round its length
 
 
@@ -320,6 +322,27 @@ def sound_for_engine(client: Client, voice: Voice) -> Generator[Step, None, str]
     name_file(path, voice.name)
     yield from stage(mix_down(voice, path), "Mixing down the voice", 0.0, 0.05)
     return path
+
+
+@contextlib.contextmanager
+def divided(path: str, spans: tuple[tuple[float, float], ...], name: str) -> Iterator[tuple[str, str]]:
+    """Of the mix-down of a voice of that name a copy with these parts alone, seconds, and one with all others; removed afterwards."""
+    data = Path(path).read_bytes()
+    channels, rate = struct.unpack("<HI", data[22:28])
+    samples = np.frombuffer(data, "<f4", offset=_HEADER).reshape(-1, channels)
+    times = np.arange(len(samples)) / rate
+    heard = np.max([np.minimum(times - begin, end - times) / _EDGE + 1.0 for begin, end in spans], axis=0).clip(0.0, 1.0)[:, None]
+    copies = {f"{path}.{number}.wav": samples * share for number, share in enumerate((heard, 1.0 - heard))}
+    try:
+        for copy, sound in copies.items():
+            name_file(copy, name)
+            Path(copy).write_bytes(data[:_HEADER] + sound.astype("<f4").tobytes())
+        yield tuple(copies)
+    except OSError as error:
+        raise strip_file.no_space(path, error) from error
+    finally:
+        for copy in copies:
+            Path(copy).unlink(missing_ok=True)
 
 
 def with_sound(client: Client, voice: Voice, work: Callable[[str], Generator[Step, None, T]]) -> Generator[Step, None, T]:

@@ -127,6 +127,8 @@ def spoken_by(scene, mesh, strips: list) -> list:
     """The strips that a head speaks: those assigned to it; the scene's only head also speaks the unassigned ones."""
     given = {part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None}
     own_names = {name for name, part in given.items() if part.head is not None and part.head == mesh}
+    sounds = {turn.sound for turn in scene.thunder.turns if turn.head is not None and turn.head == mesh}  # in which it speaks ranges
+    own_names |= {strip.name for strip in strips if strip.sound in sounds}
     if mesh is not None and len(head.in_scene(scene)) == 1:
         own_names |= {strip.name for strip in strips} - set(given)
     return [strip for strip in strips if strip.name in own_names]

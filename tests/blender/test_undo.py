@@ -17,7 +17,7 @@ from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
 from thunder.scene.media import grid
 from thunder.scene.review import checking, mending
-from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list, words
+from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list, turns, words
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
 from thunder.scene.takes.commit.committing import chosen
 from thunder.scene.takes.direction import looking
@@ -118,7 +118,18 @@ def capture(blender, client):
     return captured.enter(client, blender.context, path, 60.0, None)
 
 
-GO_ON = {"generate": generate, "generate all": generate_all, "keep": lambda blender, client: keep.resample(client, blender.context)}
+def generate_a_range(blender, client):
+    scene, rig, _ = shown(blender)
+    turns.mark(scene, strip.named(scene, "two"), rig.mesh, 45, 55)
+    return generation.generate(client, strip.meant(scene, strip.named(scene, "two")), scene, rig, 2, 50, Sampling())
+
+
+GO_ON = {
+    "generate": generate,
+    "generate a range": generate_a_range,
+    "generate all": generate_all,
+    "keep": lambda blender, client: keep.resample(client, blender.context),
+}
 ARE_CANCELLED = {
     "mix": lambda blender, client: jobs.stage(mix.mix(blender.context), "Mixing"),
     "commit": commit,
@@ -210,7 +221,9 @@ def test_takes_go_on_arriving_whatever_is_undone_and_redone(shot, name):
         assert job.undone is None
     jobs.end()
     scene = blender.context.scene
-    wanted = {"generate": [("two", 2)], "generate all": [("one", 2), ("two", 2)], "keep": [("two", 2)]}[name]
+    wanted = {"generate": [("two", 2)], "generate a range": [("two", 2)], "generate all": [("one", 2), ("two", 2)], "keep": [("two", 2)]}[
+        name
+    ]
     made = [entry for entry in scene.thunder.takes if (entry.name, entry.voice) not in {(each[0], each[1]) for each in before}]
     assert [(voice, sum(entry.voice == voice for entry in made)) for voice, _ in wanted] == wanted, state(blender)[0]
     assert all(len(compat.all_curves(entry.action)) > 10 for entry in scene.thunder.takes)

@@ -67,6 +67,16 @@ def test_a_job_may_listen_or_be_idle(read):
     assert not any(each.startswith("--audio") for each in heard + idle)
 
 
+def test_several_heads_may_speak_a_strip_and_the_best_take_be_committed(read, complaints):
+    text = "[jobs.a]\nblend = 's.blend'\nstrip = 'talk'\nspeakers = {}\ncommit = 'twos'\n"
+    for listed in ("['Anna 1-120', 'Ben B 121-200']", "'Anna 1-120, Ben B 121-200'"):
+        (job,) = read(text.format(listed)).jobs
+        assert {"--speakers=Anna 1-120,Ben B 121-200", "--commit=twos"} <= set(job.arguments("o"))
+    assert "is not a list of heads with the frames that they speak" in complaints(text.format("['Anna']"))[0]
+    assert "has “speakers” but no “strip”" in complaints("[jobs.a]\naudio = 'a.wav'\nspeakers = ['Anna 1-2']\n")[0]
+    assert "is none of ones, twos, threes" in complaints("[jobs.a]\naudio = 'a.wav'\ncommit = 'fours'\n")[0]
+
+
 def test_jobs_may_share_a_voice(read):
     listed = read("[defaults]\naudio = 'a.wav'\n[jobs.calm]\nenergy = 0.5\n[jobs.wild]\nenergy = 2\n")
     assert [job.settings["energy"] for job in listed.jobs] == [0.5, 2.0] and listed.jobs[0].settings["audio"].endswith("a.wav")

@@ -53,13 +53,13 @@ class PoseFit:
     """Poses of a rig's tracks.
 
     curves: keys of each track, None if it needs none (left out, or it never moves).  columns: see Poses.  error:
-    millimetres at the lips, the most at any part of a frame.  reach [tracks, 4]: millimetres that a unit of each track moves
-    lips, face, head and eyes.
+    millimetres at the lips, the most at any part of a frame; None for held poses.  reach [tracks, 4]: millimetres that a unit of each
+    track moves lips, face, head and eyes.
     """
 
     curves: tuple[PoseKeys | None, ...]
     columns: tuple[tuple[Column, ...], ...]
-    error: float
+    error: float | None
     reach: np.ndarray
 
     def kind_of(self, region: str) -> dict[int, str]:

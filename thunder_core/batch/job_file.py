@@ -263,6 +263,8 @@ def _lacking(own: Mapping[str, object], table: Mapping[str, object], where: str)
         wrong.append(Mistake("no voice", f"{where} {lacks}"))
     elif "strip" in own and "blend" not in table:
         wrong.append(Mistake("no scene", f"{where} has a “strip” but no scene that it lies in: name it as “blend”"))
+    if "speakers" in table and "strip" not in table:
+        wrong.append(Mistake("speakers", f"{where} has “speakers” but no “strip” of which they speak frames: name it"))
     for key, has_own in _OWN.items():
         if key in own and has_own in own:
             wrong.append(Mistake("both", f"{where} has both “{key}” and “{has_own}”, which has one of its own: remove “{key}”"))

@@ -22,6 +22,8 @@ from ..systems import SYSTEMS
 LAST_FRAME = 1_048_574  # Blender's largest frame number
 LARGEST_SEED = 2**31 - 1  # maximum of Blender's integers
 MOST_TAKES = 64
+COMMITS = ("ones", "twos", "threes")  # frames for which a committed pose is held
+SPEAKS = re.compile(r"(\S.*?) +(-?\d{1,7})-(-?\d{1,7})")  # a head, and the first and last frame that it speaks
 LONGEST_TEXT = 4096  # letters of a name or path
 
 
@@ -185,11 +187,20 @@ def outputs(value) -> list[str]:
     return [name for name in OUTPUTS if name in names]
 
 
+def speakers(value) -> list[str]:
+    """Reads who speaks which frames, a list or a text with commas, such as “Anna 1-120, Ben 121-200”."""
+    listed = value.split(",") if isinstance(value, str) else value
+    if not isinstance(listed, list) or not listed or not all(isinstance(each, str) and SPEAKS.fullmatch(each.strip()) for each in listed):
+        raise Wrong("is not a list of heads with the frames that they speak, such as “Anna 1-120”")
+    return [each.strip() for each in listed]
+
+
 SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for setting in (
     Setting("audio", text, is_path=True),
     Setting("listen-to", text, is_path=True),
     Setting("seconds", number(1.0, 3600.0)),
     Setting("strip", text),
+    Setting("speakers", speakers),
     Setting("blend", text, is_path=True),
     Setting("head", text),
     Setting("fps", number(1, 240)),
@@ -208,6 +219,7 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType({setting.name: setting for se
     *(Setting(option_of(axis.name), number(axis.least, axis.most)) for axis in AXES),
     Setting("spread", number(0.0, 1.0)),
     Setting("as-asked", yes_or_no, is_flag=True),
+    Setting("commit", one_of(COMMITS)),
     Setting("outputs", outputs),
     Setting("export-takes", number(1, MOST_TAKES, whole=True)),
 )})  # fmt: skip

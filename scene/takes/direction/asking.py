@@ -12,7 +12,7 @@ from ....thunder_core.types import FPS
 from ...engine import connection
 from ...host import compat
 from ...voice import strip
-from .. import track_values
+from .. import track_values, turns
 from ..sampling import Sampling
 from . import sliders, word_marks
 
@@ -24,8 +24,11 @@ def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) ->
     """The sampling of takes for the head that an object represents, with its direction.
 
     Weights without styles get no direction; a sampling that already has one is unchanged. An engine that follows only the mood, or
-    nothing, gets only that; the Direction panel says so.
+    nothing, gets only that; the Direction panel says so. Where several heads speak ranges of the voice, the head speaks its own. Raises
+    BadSound if it has none.
     """
+    if not sampling.listening:
+        sampling = replace(sampling, turns=turns.spoken(bpy.data.scenes[voice.scene], voice, owner))
     if sampling.asked is not None or not connection.knows_styles():
         return sampling
     whole = replace(asked(owner, voice.clock, voice.last), marks=word_marks.of_line(bpy.context.scene, voice))

@@ -26,7 +26,7 @@ class Choice:
     """The animator's choices: see ThunderCommit. first, last: committed scene frames of the take.
 
     regions: those of poses.REGIONS that are committed; others keep the animator's animation.  backup: whether
-    My Action is copied first.
+    My Action is copied first.  step: frames for which each pose is held; 1 for curves that move.
     """
 
     first: int
@@ -39,6 +39,7 @@ class Choice:
     regions: frozenset[str] = frozenset(REGIONS)
     markers: bool = False
     backup: bool = True
+    step: int = 1
 
     @property
     def span(self) -> Span:

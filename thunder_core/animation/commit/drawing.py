@@ -80,7 +80,8 @@ def draw(before: Before, plan: Plan, sampled: Sampled, fitted: Fitted) -> Genera
             still.append((track, before.still[place]))
             continue
         region, span = before.regions[place], plan.spans[place]
-        keys = trimmed(keys, span, before.blocks[track.block].take.get((track.path, track.index)))
+        is_stepped = plan.choice.step > 1
+        keys = trimmed(keys, span, None if is_stepped else before.blocks[track.block].take.get((track.path, track.index)))
         if plan.is_above[place]:
             above[track.block].append(NewCurve(track.path, track.index, region, keys, span))
         else:
@@ -167,6 +168,8 @@ def _placed(plan: Plan, block: int, new: NewCurve, outside: float | None, horizo
             keys = placing.held(new.span, keys, outside)
         values = np.concatenate([keys[part][:, 1] for part in ("co", "handle_left", "handle_right")])
         keys = keyframes.select(keys, np.arange(1)) if np.ptp(values) < STILL else keys
+    if choice.step > 1:
+        keys["interpolation"][_on(keys["co"][:, 0], new.span.start, new.span.last)] = keyframes.CONSTANT
     return NewCurve(
         new.path,
         new.index,
@@ -236,9 +239,17 @@ def _on(times: np.ndarray, first: int, last: int) -> np.ndarray:
 
 def _others(before: Before, plan: Plan) -> list[tuple[int, NewCurve]]:
     """(block, keys) of curves of the take besides the rig's tracks, such as one that the animator added by hand."""
+    choice = plan.choice
+    steps = np.arange(choice.first, choice.last + 1.0, choice.step)
+
+    def keys_of(curve: TakeCurve) -> dict:
+        if choice.step == 1:
+            return part_of(curve, choice.first, choice.last)
+        return keyframes.on_every_frame(steps, curve.sampled(steps))
+
     of_rig = {(track.block, track.path, track.index) for track in before.meter.driver.tracks}
     return [
-        (block, NewCurve(path, index, curve.group, part_of(curve, plan.choice.first, plan.choice.last), plan.choice.span))
+        (block, NewCurve(path, index, curve.group, keys_of(curve), choice.span))
         for block, there in enumerate(before.blocks)
         for (path, index), curve in there.take.items()
         if path not in before.left_out and (block, path, index) not in of_rig

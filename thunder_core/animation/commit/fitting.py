@@ -10,6 +10,7 @@ from ...face import mapping
 from ...rotation import matrix_to_rotvec, rotvec_to_matrix
 from .. import posing, reduction
 from ..keys import SAMPLES, through, times_of
+from . import stepping
 from .before import Before, STILL
 from .planning import Plan
 
@@ -38,7 +39,7 @@ def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
         values[:, place] = _in_range(before, place, _sampled(curve, times, track.rest))
         yield (0.5 if adds else 1.0) * place / len(tracks)
     if not adds:
-        return Sampled(frames, values, plan.is_chosen)
+        return (yield from _held(before, plan, Sampled(frames, values, plan.is_chosen)))
     rest = np.array([track.rest for track in tracks])
     moving = plan.is_chosen & (np.abs(values - rest).max(0) > STILL) & ~plan.is_above
     current = np.empty_like(values)
@@ -47,7 +48,16 @@ def sample(before: Before, plan: Plan) -> Generator[float, None, Sampled]:
         current[:, place] = _sampled(own, times, before.still[place])
         yield 0.5 + 0.5 * place / len(tracks)
     summed, moving = added(before, current, values, moving)
-    return Sampled(frames, np.where(plan.is_above, values, summed), moving | (plan.is_chosen & plan.is_above))
+    both = Sampled(frames, np.where(plan.is_above, values, summed), moving | (plan.is_chosen & plan.is_above))
+    return (yield from _held(before, plan, both))
+
+
+def _held(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, Sampled]:
+    """Returns the values with each pose held for some frames, if that was chosen."""
+    if plan.choice.step == 1:
+        return sampled
+    held = yield from stepping.hold(before, sampled.frames, sampled.values, plan.choice.step)
+    return Sampled(sampled.frames, held, sampled.moved)
 
 
 def added(before: Before, current: np.ndarray, values: np.ndarray, moving: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -68,12 +78,15 @@ def added(before: Before, current: np.ndarray, values: np.ndarray, moving: np.nd
 
 def fit(before: Before, plan: Plan, sampled: Sampled) -> Generator[float, None, Fitted]:
     """Find the few keys whose curves are the same but for the chosen error. Yields progress; returns the Fitted."""
-    if plan.choice.error <= 0:
+    choice = plan.choice
+    if choice.step > 1:
+        return (yield from stepping.fit(before, sampled.frames, sampled.values, sampled.moved, choice.step, choice.keys, choice.error))
+    if choice.error <= 0:
         return None
-    if plan.choice.keys == "POSES":
+    if choice.keys == "POSES":
         regions = list(before.regions)
-        return (yield from posing.fit(before.meter, sampled.frames, sampled.values, sampled.moved, regions, plan.choice.error))
-    return (yield from reduction.fit(before.meter, sampled.frames, sampled.values, plan.choice.error))
+        return (yield from posing.fit(before.meter, sampled.frames, sampled.values, sampled.moved, regions, choice.error))
+    return (yield from reduction.fit(before.meter, sampled.frames, sampled.values, choice.error))
 
 
 def _sampled(curve, times: np.ndarray, default: float) -> np.ndarray:

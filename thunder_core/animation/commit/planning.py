@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .. import keyframes, placing
-from . import line_records
+from . import line_records, stepping
 from .before import Before, Block, Choice, Curve, Place, STILL, StripCurve, Take
 from .line_records import Line, LineKeys, Lines, Naming
 
@@ -109,7 +109,7 @@ class Plan:
 
 def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
     """Decide how a take is committed as chosen. Yields progress; returns the Plan."""
-    blocks, take = before.blocks, before.take
+    blocks, take = before.blocks, stepping.with_even_leads(before.take, before.scene_first, choice.step)
     if choice.to == "OWN" and before.first_action is None:
         choice = replace(choice, to="NEW", how="REPLACE")
     # A whole line that was a strip before, and is one again, is replaced; of a part the other parts stay.
@@ -157,6 +157,10 @@ def plan(before: Before, choice: Choice) -> Generator[float, None, Plan]:
             under[track.block, *at] = [*played, *kept], before.regions[number]
         together = {(track.block, track.path, track.index) for track, chosen in zip(tracks, is_chosen & is_in_strip) if chosen}
         with_leads, spans = _with_leads(choice, take, under, together, known)
+    grid = before.scene_first, choice.step
+    first, last = stepping.on_grid(with_leads.first, with_leads.last, *grid)
+    with_leads = replace(with_leads, first=first, last=last)
+    spans = {track: placing.Span(*stepping.on_grid(span.first, span.last, *grid), span.blend) for track, span in spans.items()}
     return Plan(
         with_leads,
         take.line,

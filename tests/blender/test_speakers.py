@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One recording with several speakers: ranges that stay where they are heard, and heads that speak theirs and listen to the others'."""
+
+import numpy as np
+import pytest
+from performances import read_wav, trim_end, trim_start, write_wav
+from played_engine import PlayedClient
+from thunder.cli import bake, batch
+from thunder.scene.engine import connection
+from thunder.scene.heads import head
+from thunder.scene.host import compat
+from thunder.scene.takes import dialogue, turns
+from thunder.scene.takes.commit import committing
+from thunder.scene.takes.sampling import Sampling
+from thunder.scene.voice import strip
+from thunder.thunder_core import errors
+
+pytestmark = pytest.mark.one_blender
+
+
+class HearingClient(PlayedClient):
+    """Remembers what it was given to hear: (listening, loudness of each fifth of a second)."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.heard = []
+
+    def request(self, verb, **args):
+        if verb == "generate":
+            samples, rate = read_wav(args["sound"])
+            fifth = rate // 5
+            loud = np.abs(samples[: len(samples) // fifth * fifth]).reshape(-1, fifth).mean(1)
+            self.heard.append((args.get("listening", False), loud > 0.05))
+        return super().request(verb, **args)
+
+
+@pytest.fixture
+def talk(needs_sound, blender, tmp_path, monkeypatch):
+    """Two heads and a recording of four seconds from frame 11 on, at 25 fps: (scene, heads, strip, client)."""
+    client = HearingClient(tmp_path)
+    monkeypatch.setattr(connection, "client", lambda *_: client)
+    for _ in range(2):
+        blender.ops.thunder.add_head()
+    scene = blender.context.scene
+    scene.render.fps = 25
+    path = write_wav(tmp_path / "talk.wav", 0.3 * np.random.default_rng(3).standard_normal(64000))
+    one = strip.add(scene, path, "talk", 11)
+    blender.context.preferences.edit.use_global_undo = True
+    return scene, head.in_scene(scene), one, client
+
+
+def mark(bpy, speaker, first, last):
+    scene = bpy.context.scene
+    scene.use_preview_range, scene.frame_preview_start, scene.frame_preview_end = True, first, last
+    return bpy.ops.thunder.mark_speaker(strip="talk", speaker=speaker.name)
+
+
+def ranges(scene, one):
+    return [(turn.head and turn.head.name, turn.first, turn.last - 1) for turn in turns.of_strip(scene, one)]
+
+
+@pytest.fixture
+def marked(blender, talk):
+    """The same, the first half spoken by one, the second by the other."""
+    scene, heads, one, client = talk
+    mark(blender, heads[0], 11, 60)
+    mark(blender, heads[1], 61, 110)
+    scene.use_preview_range = False
+    return talk
+
+
+def test_ranges_follow_their_strip(blender, marked):
+    scene, heads, one, _ = marked
+    names = [mesh.name for mesh in heads]
+    assert ranges(scene, one) == [(names[0], 11, 60), (names[1], 61, 110)]
+    strip.move(one, 31)
+    one.name = "another name"
+    assert ranges(scene, one) == [(names[0], 31, 80), (names[1], 81, 130)]
+    trim_start(one, 10)
+    trim_end(one, 30)
+    assert ranges(scene, one) == [(names[0], 41, 80), (names[1], 81, 100)]
+    later = one.split(frame=60, split_method="SOFT")
+    assert [ranges(scene, part) for part in (one, later)] == [[(names[0], 41, 59)], [(names[0], 60, 80), (names[1], 81, 100)]]
+
+
+def test_ranges_survive_saving_and_undo(blender, marked, tmp_path):
+    scene, heads, one, _ = marked
+    before = ranges(scene, one)
+    blender.ops.ed.undo_push(message="marked")
+    blender.ops.thunder.remove_speaker(index=0)
+    blender.ops.ed.undo_push(message="removed")
+    assert len(ranges(scene, one)) == 1
+    blender.ops.ed.undo()
+    scene = blender.context.scene
+    assert ranges(scene, strip.named(scene, "talk")) == before
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "talk.blend"))
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "talk.blend"))
+    scene = blender.context.scene
+    assert ranges(scene, strip.named(scene, "talk")) == before
+
+
+def test_a_range_without_a_preview_range_goes_from_the_playhead_to_the_next(blender, talk):
+    scene, heads, one, _ = talk
+    mark(blender, heads[1], 61, 80)
+    scene.use_preview_range = False
+    scene.frame_set(31)
+    blender.ops.thunder.mark_speaker(strip="talk", speaker=heads[0].name)
+    assert ranges(scene, one) == [(heads[0].name, 31, 60), (heads[1].name, 61, 80)]
+    scene.frame_set(71)  # more of the same head is one range with it
+    blender.ops.thunder.mark_speaker(strip="talk", speaker=heads[1].name)
+    assert ranges(scene, one) == [(heads[0].name, 31, 60), (heads[1].name, 61, 110)]
+
+
+def test_what_cannot_be_marked_says_why_and_changes_nothing(blender, marked):
+    scene, heads, one, _ = marked
+    before = ranges(scene, one)
+    for speaker, first, last, sentence in (
+        (heads[1], 50, 70, f"“{heads[0].name}” speaks frames 11 to 60: remove that range"),
+        (heads[0], 200, 240, "“talk” plays from frame 11 to 110: choose frames of it"),
+        (heads[0], 1, 12, None),
+    ):
+        if sentence is None:
+            mark(blender, speaker, first, last)  # cut to the strip, and one with the range beside it
+        else:
+            with pytest.raises(RuntimeError, match=sentence):
+                mark(blender, speaker, first, last)
+        assert ranges(scene, one) == before
+    blender.ops.thunder.remove_speaker(index=turns.of_strip(scene, one)[0].index)
+    with pytest.raises(RuntimeError, match="it needs 0.3 s or more"):
+        mark(blender, heads[0], 20, 22)
+
+
+def test_each_head_speaks_its_ranges_and_listens_to_the_others(blender, marked):
+    scene, heads, one, client = marked
+    scene.thunder.count = 2
+    assert [(line.strip, line.speaker) for line in dialogue.lines(scene)] == [("talk", heads[0]), ("talk", heads[1])]
+    assert blender.ops.thunder.generate_all() == {"FINISHED"}
+    assert sorted((entry.head.name, entry.role) for entry in scene.thunder.takes) == sorted((mesh.name, "SPEAKS") for mesh in heads * 2)
+    first, second = np.arange(20) < 10, np.arange(20) >= 10
+    for (listening, loud), (wanted, listens) in zip(
+        client.heard, ((second, True), (first, False), (first, True), (second, False)), strict=True
+    ):
+        assert listening == listens and np.array_equal(loud, wanted)
+    assert not dialogue.wanting(scene)
+    entry = next(entry for entry in scene.thunder.takes if entry.head == heads[0])
+    assert Sampling.of_take(dict(entry.action["thunder"]), scene.thunder).turns == ((0.0, 2.0),)
+    assert (entry.first, entry.last) == (11, 110)
+    blender.ops.thunder.remove_speaker(index=1)
+    assert [line.speaker for line in dialogue.lines(scene)] == [heads[0]]
+    mark(blender, heads[1], 81, 110)
+    assert [line.speaker for line in dialogue.wanting(scene)] == [heads[1]]  # its takes speak another range
+
+
+def test_both_are_committed_in_one_go_on_their_heads(blender, marked):
+    scene, heads, one, _ = marked
+    scene.thunder.count = 1
+    blender.ops.thunder.generate_all()
+    assert blender.ops.thunder.commit_all() == {"FINISHED"}
+    assert all(committing.committed_to(mesh) == {"talk"} for mesh in heads)
+
+
+def test_a_head_without_a_range_and_a_deleted_one_say_what_to_do(blender, marked):
+    scene, heads, one, client = marked
+    blender.ops.thunder.add_head()
+    third = next(mesh for mesh in head.in_scene(scene) if mesh not in heads)
+    scene.thunder.head, scene.thunder.voice = third, "talk"
+    with pytest.raises(RuntimeError, match="speaks none of the ranges of “talk”: mark one in the Dialogue panel, or let it listen"):
+        blender.ops.thunder.generate()
+    scene.thunder.head_role = "LISTENS"
+    assert blender.ops.thunder.generate() == {"FINISHED"}
+    for obj in (heads[1], heads[1].parent):
+        blender.data.objects.remove(obj)
+    lines = dialogue.lines(scene)
+    assert [line.speaker for line in lines] == [heads[0], None] and "mark its frames for another head" in lines[1].why_not
+    mark(blender, third, 61, 110)  # takes the place of the deleted one
+    assert ranges(scene, one) == [(heads[0].name, 11, 60), (third.name, 61, 110)]
+
+
+def test_a_bake_of_a_strip_with_speakers_bakes_the_one_that_is_named(blender, talk, tmp_path):
+    scene, heads, one, client = talk
+    names = [mesh.name for mesh in heads]
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "talk.blend"))
+    arguments = ["--blend", str(tmp_path / "talk.blend"), "--strip", "talk", "--takes", "1", "--commit", "twos"]
+    arguments += ["--speakers", f"{names[0]} 11-60, {names[1]} 61-110"]
+    report = bake.bake(bake.options([*arguments, "--out", str(tmp_path / "out"), "--head", names[1]]))
+    scene = blender.context.scene
+    entry, rig = scene.thunder.takes[0], head.resolve(scene.objects[names[1]])
+    assert entry.head.name == names[1] and [listening for listening, _ in client.heard] == [True, False]
+    assert report["committed"] == [rig.targets[0].animation_data.action.name]
+    kinds = {point.interpolation for curve in compat.curves_for(rig.keys) for point in curve.keyframe_points if 20 < point.co[0] < 100}
+    assert kinds == {"CONSTANT"}
+    with pytest.raises(errors.BadHead, match="“Nobody” is no head in the scene"):
+        bake.bake(bake.options([*arguments[:-1], "Nobody 1-2", "--out", str(tmp_path / "none")]))
+
+
+def test_a_scene_with_ranges_is_a_job_for_each_of_its_speakers(blender, marked, tmp_path):
+    scene, heads, one, _ = marked
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "talk.blend"))
+    listed = batch.of_scene(str(tmp_path / "talk.blend"), {}, False)
+    names = [mesh.name for mesh in head.in_scene(blender.context.scene)]
+    assert [(job.name, job.settings["head"], job.settings["strip"]) for job in listed.jobs] == [
+        (f"talk {name}", name, "talk") for name in names
+    ]
+
+
+def test_a_take_listens_outside_its_ranges_and_flows_between(blender, marked):
+    scene, heads, one, client = marked
+    scene.thunder.count = 1
+    blender.ops.thunder.generate_all()
+
+    from performances import performance
+
+    speaks, listens = performance(seconds=4.0, closed_at=()), performance(seconds=4.0, closed_at=(), shut=True)
+    take = turns.joined(speaks, listens, ((1.0, 2.0),), None)
+    jaw = take.motion.jaw[:, 0]
+    assert np.allclose(jaw[25:51], 0.2) and np.allclose(jaw[:15], 0.0) and np.allclose(jaw[61:], 0.0)
+    assert np.abs(np.diff(jaw)).max() < 0.05 and take.opening[30] > take.opening[0] + 5
