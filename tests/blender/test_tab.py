@@ -31,7 +31,7 @@ class Counted:
 
 def in_tab(blender):
     ours = [each for each in blender.types.Panel.__subclasses__() if each.__module__.startswith(NAME)]
-    return [each for each in ours if getattr(each, "bl_category", "") == "Thunder"]
+    return [each for each in ours if (each.bl_space_type, getattr(each, "bl_category", "")) == ("VIEW_3D", "Thunder")]
 
 
 def visible(blender):
