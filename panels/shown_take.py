@@ -43,11 +43,11 @@ class THUNDER_UL_kept(bpy.types.UIList):
 class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
     bl_label = "Mix and Keep"
 
-    def draw(self, context):
+    def draw_shown(self, layout, context):
         if len(mix.candidates(context)) > 1:
-            self._mix(self.layout, context)
-            self.layout.separator(type="LINE")
-        self._keep(self.layout, context)
+            self._mix(layout, context)
+            layout.separator(type="LINE")
+        self._keep(layout, context)
 
     def _mix(self, layout, context):
         settings = context.scene.thunder_mix
@@ -85,8 +85,7 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
 class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
     bl_label = "Shape"
 
-    def draw(self, context):
-        layout = self.layout
+    def draw_shown(self, layout, context):
         entry = take_list.shown_take(context.scene.thunder)
         shape = entry.action.thunder_shape
         column = layout.column(align=True)

@@ -53,7 +53,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
             row.operator("thunder.cancel", text="", icon="X")
         if dialogue.is_shown(context):
             dialogue.draw(below, context)
-        if not settings.takes:
+        if not settings.takes:  # nothing of it is left to move when takes come
             draw_first_steps(below, context)
 
     def _voice(self, layout, below, context, settings):
@@ -153,11 +153,12 @@ def draw_missing_engine(layout, context) -> None:
 def draw_first_steps(layout, context) -> None:
     """Getting Started: what is still to do before the first takes."""
     done = (head.is_any_in(context.scene), has_voice(context))
+    if all(done):
+        return
     layout.separator(type="LINE")
     layout.label(text="Getting Started")
-    if not all(done):
-        _step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
-        _step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
+    _step(layout, 1, "Add a head", done[0], ("thunder.first_head", "USER"))
+    _step(layout, 2, "Add a voice", done[1], ("thunder.sample_voice", "SOUND"), ("thunder.own_voice", "FILE_SOUND"))
     _step(layout, 3, "Press Generate Takes above", False)
 
 

@@ -25,14 +25,20 @@ class Popover:
 
 
 class OfShownTake(Tab):
-    """A sub-panel of Takes, visible while a take is shown."""
+    """A sub-panel of Takes, which says why where no take is shown: what is below it must not move when one is."""
 
     bl_parent_id = "THUNDER_PT_takes"
     bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context):
-        return take_list.shown_index(context.scene.thunder) >= 0
+        return bool(context.scene.thunder.takes)
+
+    def draw(self, context):
+        if take_list.shown_index(context.scene.thunder) >= 0:
+            self.draw_shown(self.layout, context)
+        else:
+            wrapped_label(self.layout, take_list.why_none(context), context)
 
 
 def wrapped_label(layout, text: str, context, icon: str = "INFO"):

@@ -68,7 +68,9 @@ class Shown:
 
 def panels(blender):
     ours = [each for each in blender.types.Panel.__subclasses__() if ".thunder." in each.__module__]
-    return [each for each in ours if each.bl_space_type != "FILE_BROWSER" and getattr(each, "poll", lambda _: True)(blender.context)]
+    return [
+        each for each in ours if each.bl_space_type in ("VIEW_3D", "PROPERTIES") and getattr(each, "poll", lambda _: True)(blender.context)
+    ]
 
 
 def use_all(blender, scene, rig, entry, operators=False):

@@ -2,6 +2,7 @@
 """Takes are mixed by parts of the face and by cuts over time; what is one take's alone is that take's own keys."""
 
 import importlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -166,8 +167,11 @@ def test_a_shaped_and_edited_take_is_mixed_as_it_is_seen(blender, three):
     assert not is_shaped(entries[3].action)
 
 
-def test_the_mix_goes_with_the_take_that_is_shown(blender, three):
+def test_the_mix_stays_in_its_place_and_asks_for_a_take_where_none_is_shown(blender, three, monkeypatch):
+    said, tab = [], importlib.import_module("thunder.panels.tab")
+    monkeypatch.setattr(tab, "wrapped_label", lambda layout, text, context: said.append(text))
     panel = importlib.import_module("thunder.panels.shown_take").THUNDER_PT_mix
+    blender.ops.thunder.select_take(index=-1)  # My Animation: nothing to mix with
     assert panel.poll(blender.context)
-    blender.ops.thunder.select_take(index=-1)  # My Animation: nothing to mix with, as for the other panels of a take
-    assert not panel.poll(blender.context)
+    panel.draw(SimpleNamespace(layout=None), blender.context)
+    assert said == ["No take is shown: choose one in the list first"]

@@ -46,6 +46,8 @@ def moved(before, after):
 def first_steps(hand):
     """The panel before and after each of the first steps, while takes come, and in the grid."""
     only_open("main", "takes")
+    overlay = hand.viewport.spaces.active.overlay
+    overlay.show_floor = overlay.show_ortho_grid = False  # lines that are seen through the sidebar where it has no panel
     yield from hand.open_tab("Thunder")
     pictures = {}
     pictures["start"] = yield from photograph_sidebar(hand, "start")
