@@ -23,7 +23,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.media import studio
+from ..scene.media import stage, studio
 from ..scene.review import listening
 from ..scene.takes import generation, take_list
 from ..scene.takes.sampling import Sampling
@@ -165,7 +165,9 @@ def set_stage(chosen: argparse.Namespace, sound: str):
         voice = strip.of_strip(scene, line)
     rig = head.build(scene.collection, bpy.context.view_layer)
     scene.thunder.head, scene.thunder.count, scene.thunder.seed = rig.mesh, chosen.takes, chosen.seed
-    studio.dress(scene, rig)
+    stage.set_up(scene, [rig])
+    scene.render.engine = "BLENDER_WORKBENCH"
+    bpy.context.view_layer.update()
     return voice, line, rig
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..scene.animation import display
 from ..scene.heads import head
 from ..scene.host import compat, jobs
-from ..scene.media import contact_sheet, export, studio
+from ..scene.media import contact_sheet, export, stage, studio
 from ..scene.voice import strip, voice_cache
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
@@ -224,7 +224,8 @@ def _film(path: str, baked: Baked, rank: int, done: PartDone) -> None:
     scene, entry = baked.scene, baked.entries[rank]
     display.show(baked.rig, entry)
     if scene.camera is None:
-        studio.dress(scene, baked.rig)
+        stage.set_up(scene, [baked.rig])
+        scene.render.engine = "BLENDER_WORKBENCH"
     scene.use_preview_range = False
     scene.frame_start, scene.frame_end = entry.first, max(entry.first, entry.last)
     with frames_rendered(scene, lambda rendered, count: done(rendered / count)):

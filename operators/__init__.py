@@ -19,6 +19,7 @@ def modules() -> tuple:
         import_capture,
         install_engine,
         listen,
+        lit_scene,
         map_character,
         mix_takes,
         mouth_sliders,
@@ -30,6 +31,7 @@ def modules() -> tuple:
         slices,
         take_list,
         transcript,
+        use_assets,
         word_tools,
         words,
     )
@@ -61,5 +63,7 @@ def modules() -> tuple:
         listen,
         check_animation,
         export_performance,
+        lit_scene,
+        use_assets,
         report_problem,
     )

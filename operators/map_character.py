@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import bpy
 
-from ..scene.heads import channel_preview, character, detection, head, head_state, mapping_table, presets
+from ..scene.heads import channel_preview, character, detection, head, head_state, mapping_table, pose_assets, presets
 from ..thunder_core.errors import ThunderError
 from .base import OnCharacter
 
@@ -24,6 +24,18 @@ class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
             return "No known names found: map the channels by hand"
         result = sum(name in plan.used for name in head.channel_names())
         return f"{plan.name}: {result} of {len(head.channel_names())} channels"
+
+
+class THUNDER_OT_map_by_poses(OnCharacter, bpy.types.Operator):
+    """Use the pose assets of this file that are named after sounds or channels: AH, EE, OH, OO, MBP, FV, L, TH, jawOpen"""
+
+    bl_label = "Find by Pose Assets"
+
+    def change(self, context, obj):
+        plan, names = pose_assets.map_by_poses(obj)
+        mapping_table.keep_plan(context.scene, obj, plan)
+        context.scene.thunder.head = obj
+        return f"Mapped by {len(names)} pose assets: {', '.join(names)}"
 
 
 class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):

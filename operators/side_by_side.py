@@ -88,7 +88,7 @@ class THUNDER_OT_contact_sheet(NeedsTakes, SlicedWork, bpy.types.Operator):
         levels = yield from _loudness(context, browsing.of_one_head(context)[0])
         scene, listed = context.scene, browsing.of_one_head(context)  # only now: something may have been undone meanwhile
         rig = take_list.rig_of(scene, listed[0])
-        return (yield from contact_sheet.make(scene, rig, listed, contact_sheet.free_path(listed[0].voice), levels))
+        return (yield from contact_sheet.make(scene, rig, listed, contact_sheet.free_path(f"{listed[0].voice} takes"), levels))
 
     def finish(self, context, image):
         where = bpy.path.abspath(image.filepath)

@@ -5,6 +5,7 @@
 def modules() -> tuple:
     """The modules with panels, in the order in which the sidebar shows them."""
     from . import (
+        assets,
         character,
         check,
         dialogue,
@@ -39,5 +40,6 @@ def modules() -> tuple:
         sequencer,
         menus,
         strip_offer,
+        assets,
         manual,
     )

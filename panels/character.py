@@ -40,6 +40,8 @@ class THUNDER_MT_mapping(bpy.types.Menu):
     def draw(self, context):
         layout = self.layout
         layout.operator("thunder.find_mapping", icon="VIEWZOOM")
+        layout.operator("thunder.map_by_poses", icon="ASSET_MANAGER")
+        layout.operator("thunder.save_poses", icon="ASSET_MANAGER")
         layout.separator()
         layout.operator("thunder.save_mapping", text="Save as Preset…", icon="FILE_TICK")
         for name in presets.names():

@@ -16,7 +16,8 @@ SECTIONS = {
     "heads#ict-facekit": "add_ict_head",
     "heads#linked-characters": "make_editable",
     "heads#the-bundled-head": "add_head",
-    "heads#the-table": "*_mapping *_rule learn_channel use_objects swap_sides ThunderRow ThunderObject ThunderScene.table* "
+    "heads#mouths-and-moods-as-assets": "save_poses apply_asset",
+    "heads#the-table": "*_mapping map_by_poses *_rule learn_channel use_objects swap_sides ThunderRow ThunderObject ThunderScene.table* "
     "ThunderScene.preview* ThunderScene.balance",
     "directing#listening": "ThunderScene.role",
     "directing#style-from-a-performance": "style_from_* ThunderScene.style_action",
@@ -42,11 +43,12 @@ SECTIONS = {
     "commit": "commit_take ThunderCommit ThunderScene.commit",
     "export": "export_performance",
     "takes#captured-faces": "import_capture",
+    "takes#a-lit-scene": "light_scene remove_stage playblast",
     "takes#contact-sheet": "contact_sheet",
     "takes#play-all": "play_grid",
     "takes#earlier-takes": "fold_takes",
-    "takes#the-list": "generate *_take *_takes explain_frame ThunderTake ThunderAction ThunderScene.*seed ThunderScene.count "
-    "ThunderScene.takes ThunderScene.active_take ThunderScene.sort ThunderScene.only_starred ThunderScene.show_hidden "
+    "takes#the-list": "generate *_take *_takes save_take_asset explain_frame ThunderTake ThunderAction ThunderScene.*seed "
+    "ThunderScene.count ThunderScene.takes ThunderScene.active_take ThunderScene.sort ThunderScene.only_starred ThunderScene.show_hidden "
     "ThunderScene.play_shown",
     "scenes#drop-files": "add_lines open_jobs",
     "scenes#speak-a-line": "record stop_recording ThunderRecording ThunderScene.recording ThunderPreferences.microphone",

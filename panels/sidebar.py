@@ -11,6 +11,7 @@ from ..scene.voice import fingerprint, strip
 from ..thunder_core.engine_python import packaged_for
 from ..thunder_core.errors import attempt
 from . import character, dialogue
+from .assets import draw_stage
 from .record import record_button
 from .tab import offer_editable, Tab, wrapped_label
 
@@ -123,6 +124,8 @@ class THUNDER_MT_add_head(bpy.types.Menu):
             layout.operator("thunder.add_head", text=name, icon="USER").person = person
         layout.operator("thunder.add_flame_head", icon="FILE_FOLDER")
         layout.operator("thunder.add_ict_head", icon="FILE_FOLDER")
+        draw_stage(self, context)
+        layout.operator("thunder.save_poses", icon="ASSET_MANAGER")
 
 
 class THUNDER_MT_add_voice(bpy.types.Menu):

@@ -168,6 +168,7 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout.operator("thunder.explain_frame", icon="QUESTION")
         layout.operator("thunder.play_grid", text="Leave Grid" if grid.running() else "Play All", icon="MESH_GRID")
         layout.operator("thunder.contact_sheet", icon="IMAGE_DATA")
+        layout.operator("thunder.save_take_asset", icon="ASSET_MANAGER")
         layout.separator()
         layout.prop_menu_enum(settings, "sort")
         props(layout, settings, "only_starred", "show_hidden")

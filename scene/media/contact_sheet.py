@@ -14,17 +14,17 @@ from dataclasses import dataclass
 
 import bpy
 import numpy as np
-from mathutils import Color, Matrix, Vector
+from mathutils import Color, Matrix
 
 from ...thunder_core.animation import activity
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.files import part_of
 from ...thunder_core.types import FPS, Motion
 from ..heads import head
-from ..host import compat
 from ..host.jobs import stage, Step
 from ..takes import provenance, take_list
 from . import puppets
+from .copy_scene import CopyScene, pixels
 
 NAME = "Thunder Contact Sheet"  # name of the temporary scene
 MOMENTS = 6
@@ -92,7 +92,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
         yield Step(0.0, "Setting up the sheet", busy=True)
         title = f"{entries[0].voice}  ·  {len(rows)} take{'s' * (len(rows) > 1)}"
         sheet.title(title, chosen, len(rows) > 1, loudness is not None and np.max(loudness, initial=0.0) > 0)
-        parts.append(_pixels(sheet.render(os.path.join(folder, "title.png"), HEAD_CELLS)))
+        parts.append(_pixels(sheet.row(os.path.join(folder, "title.png"), HEAD_CELLS)))
         done = 1
         yield Step(done / steps, "Drawing the title", busy=True)
         for number, row in enumerate(rows, start=1):
@@ -106,7 +106,7 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
                 sheet.freeze(seconds * fps, column)
                 done += 1
                 yield Step(done / steps, message, busy=True)
-            picture = sheet.render(os.path.join(folder, f"{number}.png"), 1.0)
+            picture = sheet.row(os.path.join(folder, f"{number}.png"), 1.0)
             yield Step(done / steps, message, busy=True)
             parts.append(_pixels(picture))
             done += 1
@@ -121,11 +121,11 @@ def make(scene, rig: head.Rig, entries: list, path: str, loudness: np.ndarray | 
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def free_path(voice: str) -> str:
+def free_path(title: str, ending: str = ".png") -> str:
     """A file beside the .blend, or in Blender's temporary folder, that is not there yet."""
     folder = os.path.dirname(bpy.data.filepath) if bpy.data.filepath else bpy.app.tempdir
-    name = bpy.path.clean_name(f"{voice} takes") or "takes"
-    numbered = (f"{name}{'' if number == 1 else f'_{number}'}.png" for number in range(1, 10_000))
+    name = bpy.path.clean_name(title)
+    numbered = (f"{name}{'' if number == 1 else f'_{number}'}{ending}" for number in range(1, 10_000))
     return next(path for file in numbered if not os.path.exists(path := os.path.join(folder, file)))
 
 
@@ -160,53 +160,25 @@ def _moments(rows: list[_Row], loudness: np.ndarray | None) -> list[tuple[float,
     return [(start + frame / FPS, why) for frame, why in chosen]
 
 
-class _SheetScene:
-    """A separate scene in which a row is set up and rendered: a copy of the rig, still faces of it, text, a camera.
+class _SheetScene(CopyScene):
+    """A separate scene in which a row is set up and rendered: a copy of the rig, still faces of it, text.
 
     Its unit is the height of a row; x to the right, y up, from 0 at a row's lower left corner.
     """
 
     def __init__(self, scene, rig: head.Rig):
-        self.had_result = any(image.type == "RENDER_RESULT" for image in bpy.data.images)
-        self.scene = made = bpy.data.scenes.new(NAME)
-        self.data: list = []  # meshes, curves, materials, worlds, cameras of ours
         self.still: list = []  # objects of the current row
         self.columns = MOMENTS
-        self.copy: puppets.Puppet | None = None
-        made.render.fps, made.render.fps_base = scene.render.fps, scene.render.fps_base
+        super().__init__(NAME, scene, rig, PAPER)
         frame, size = puppets.face_frame(rig)
         self.to_cell = Matrix.Translation((0.0, LOWER, 0.0)) @ Matrix.Scale(1.0 / (FACE * size), 4) @ frame
-        try:
-            self.copy = puppets.add(rig, made.collection, Vector())
-            for obj in self.copy.objects:
-                obj.hide_render = True
-            self._look()
-        except BaseException:
-            self.end()
-            raise
-
-    def _own(self, block):
-        self.data.append(block)
-        return block
-
-    def _look(self) -> None:
-        made = self.scene
-        made.render.engine = "BLENDER_WORKBENCH"
-        made.world = self._own(bpy.data.worlds.new(NAME))
-        made.world.color = PAPER
-        shading = made.display.shading
-        shading.light, shading.color_type = "STUDIO", "MATERIAL"
-        shading.show_cavity = shading.show_shadows = shading.show_object_outline = False
-        made.display.render_aa = "5"
-        made.view_settings.view_transform = "Standard"
-        made.camera = bpy.data.objects.new(NAME, self._own(bpy.data.cameras.new(NAME)))
-        made.camera.data.type, made.camera.data.clip_end = "ORTHO", 100.0
-        made.collection.objects.link(made.camera)
+        for obj in self.copy.objects:
+            obj.hide_render = True
         self.inks = {}
         displayed = {"voice": SOUND, **activity.COLOURS}
         linear = {name: Color(colour).from_srgb_to_scene_linear() for name, colour in displayed.items()}
         for name, colour in {"ink": INK, "faint": FAINT, "accent": ACCENT, **linear}.items():
-            self.inks[name] = self._own(bpy.data.materials.new(f"{NAME} {name}"))
+            self.inks[name] = self.own(bpy.data.materials.new(f"{NAME} {name}"))
             self.inks[name].diffuse_color = (*colour, 1.0)
             self.inks[name].roughness = 1.0
 
@@ -277,22 +249,11 @@ class _SheetScene:
             self.scene.collection.objects.link(still)
             self.still.append(still)
 
-    def render(self, path: str, height: float) -> str:
-        """Render the prepared objects, `height` cells high, into a PNG file, and remove them; returns the path.
-
-        Blocking, because a background render job could not be stopped before its scene is removed.
-        """
-        render = self.scene.render
-        render.resolution_x, render.resolution_y = round(self.width * ROW_PIXELS), round(height * ROW_PIXELS)
-        render.resolution_percentage = 100
-        compat.set_image_output(render)
-        render.use_file_extension = False
-        render.filepath = path
+    def row(self, path: str, height: float) -> str:
+        """Render the prepared objects, `height` cells high, into a PNG file, and remove them; returns the path."""
         self.scene.camera.data.ortho_scale = max(self.width, height)
         self.scene.camera.location = (self.width / 2, height / 2, 50.0)
-        if bpy.app.is_job_running("RENDER"):
-            raise BadRequest("Blender is rendering: make the contact sheet when it is done")
-        bpy.ops.render.render(write_still=True, scene=self.scene.name)
+        self.render(path, round(self.width * ROW_PIXELS), round(height * ROW_PIXELS))
         self._clear()
         return path
 
@@ -306,14 +267,7 @@ class _SheetScene:
     def end(self) -> None:
         """Take all of it out of the file."""
         self._clear()
-        if self.copy is not None:
-            puppets.remove(self.copy)
-        if self.scene.camera is not None:
-            bpy.data.objects.remove(self.scene.camera)
-        bpy.data.scenes.remove(self.scene)
-        if not self.had_result:
-            bpy.data.batch_remove([image for image in bpy.data.images if image.type == "RENDER_RESULT"])
-        bpy.data.batch_remove(self.data)
+        super().end()
         puppets.drop_font()
 
 
@@ -322,14 +276,7 @@ class _SheetScene:
 
 def _pixels(path: str) -> np.ndarray:
     """A rendered row as the sheet has it, [height, width, 3] of 0 … 1 as it is displayed, first row on top."""
-    image = bpy.data.images.load(path)
-    try:
-        image.colorspace_settings.name = "Non-Color"
-        buffer = np.empty(len(image.pixels), np.float32)
-        image.pixels.foreach_get(buffer)
-        whole = buffer.reshape(image.size[1], image.size[0], image.channels)[::-1, :, :3]
-    finally:
-        bpy.data.images.remove(image)
+    whole = pixels(path)[::-1, :, :3]
     words = round((LABEL_CELLS + CURVE_CELLS) * ROW_PIXELS)
     step = SPREAD * ROW_PIXELS
     starts = [words + round((column + 0.5) * step - ROW_PIXELS / 2) for column in range(round((whole.shape[1] - words) / step))]

@@ -91,16 +91,23 @@ def _point(struct, made: dict) -> None:
 
 def play(puppet: Puppet, rig: head.Rig, entry) -> None:
     """Let a copy of a rig play a take, and nothing else."""
+    stop(puppet, rig)
     actions = display.actions_of(entry)
-    for index, (target, original) in enumerate(zip(puppet.targets, rig.targets)):
+    for index, target in enumerate(puppet.targets):
+        compat.assign_action(target, *display.part_of(actions, rig, index))
+        animation = target.animation_data
+        animation.action_blend_type, animation.action_influence, animation.action_extrapolation = "REPLACE", 1.0, "HOLD"
+
+
+def stop(puppet: Puppet, rig: head.Rig) -> None:
+    """Let a copy of a rig play nothing, and put it at rest."""
+    for target, original in zip(puppet.targets, rig.targets):
         animation = target.animation_data or target.animation_data_create()
         for track in list(animation.nla_tracks):
             animation.nla_tracks.remove(track)
         compat.assign_action(target, None)
         for _, track in rig.tracks_of(original):
             rna_paths.rest(target, track.path, track.index, track.rest)
-        compat.assign_action(target, *display.part_of(actions, rig, index))
-        animation.action_blend_type, animation.action_influence, animation.action_extrapolation = "REPLACE", 1.0, "HOLD"
 
 
 def entry_of(scene, action: str):

@@ -1,54 +1,37 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A small set around a head: camera, light and look, for pictures and films made without a window."""
+"""Films of takes: of a scene through its camera, of takes side by side, and playblasts in slices."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Generator
 
 import bpy
 from mathutils import Matrix, Vector
 
+from ...thunder_core.errors import BadRequest
+from ...thunder_core.files import not_written, part_of
 from ..heads import head
 from ..host import compat
-from . import grid
+from ..host.jobs import Step
+from . import grid, stage
 
-BACKDROP = (0.035, 0.04, 0.05)  # linear RGB
-LENS_MM = 100.0  # portrait lens
-CAMERA_FROM_FACE = Vector((0.19, -0.86, 0.01))  # metres from the middle of the head, slightly from its left
 GRID_MARGIN = 1.02  # size of the picture relative to the grid
-LOOK_AT = Vector((0.0, -0.02, -0.038))  # centre of the picture, metres from the head's origin (between the eyes)
-
-
-def dress(scene, rig: head.Rig) -> None:
-    """Add a camera that frames the face and three lights, and make Workbench draw the materials' colours."""
-    origin = rig.owner.matrix_world.translation
-    camera = bpy.data.objects.new("Thunder Camera", bpy.data.cameras.new("Thunder Camera"))
-    camera.data.lens = LENS_MM
-    camera.data.clip_start = 0.01
-    _aim(camera, origin + LOOK_AT + CAMERA_FROM_FACE, origin + LOOK_AT)
-    scene.collection.objects.link(camera)
-    scene.camera = camera
-    for name, place, watts, size in (
-        ("Key", (-0.7, -0.8, 0.5), 9.0, 0.5),
-        ("Fill", (0.9, -0.6, 0.1), 3.0, 0.8),
-        ("Rim", (0.3, 0.9, 0.6), 8.0, 0.4),
-    ):
-        lamp = bpy.data.objects.new(f"Thunder {name}", bpy.data.lights.new(f"Thunder {name}", "AREA"))
-        lamp.data.energy, lamp.data.size = watts, size
-        _aim(lamp, origin + Vector(place), origin + LOOK_AT)
-        scene.collection.objects.link(lamp)
-    if scene.world is None:
-        scene.world = bpy.data.worlds.new("Thunder Backdrop")
-    scene.world.color = BACKDROP
-    scene.render.engine = "BLENDER_WORKBENCH"
-    shading = scene.display.shading
-    shading.light, shading.color_type = "STUDIO", "MATERIAL"
-    shading.show_specular_highlight = True
-    shading.show_cavity, shading.cavity_type = True, "SCREEN"
-    shading.show_shadows = False
-    scene.display.render_aa = "FXAA"
-    scene.view_settings.view_transform = "Standard"
-
-
-def _aim(obj, place: Vector, target: Vector) -> None:
-    obj.location = place
-    obj.rotation_euler = (target - place).to_track_quat("-Z", "Y").to_euler()
+PLAYBLAST = "Thunder Playblast"  # name of the temporary scene
+STILLS = {  # its settings while its frames are rendered
+    **dict.fromkeys(("render.use_sequencer", "render.use_compositing", "render.use_border", "render.film_transparent"), False),
+    "render.resolution_percentage": 100,
+    "use_preview_range": False,
+    "frame_step": 1,
+}
+FILM = {  # and while they are put together: the pictures have their colours
+    "render.use_sequencer": True,
+    "view_settings.view_transform": "Standard",
+    "view_settings.look": "None",
+    "view_settings.exposure": 0.0,
+    "view_settings.gamma": 1.0,
+    "view_settings.use_curve_mapping": False,
+}
 
 
 def render_film(scene, path: str, width: int, height: int, small: bool = False) -> None:
@@ -87,3 +70,54 @@ def render_grid(scene, rig: head.Rig, entries: list, path: str, height: int, sma
         bpy.data.cameras.remove(camera.data)  # the object goes with it
         for obj in visible:
             obj.hide_render = False
+
+
+def playblast(scene, path: str, percent: int, engine: str) -> Generator[Step, None, str]:
+    """Steps that film a scene's frames, or those of its preview range, with its sound into an MP4 file; returns its path.
+
+    The stage's camera is used, else the scene's.  percent: of the scene's resolution.  engine: Blender's name of it, "" for the scene's.
+    The scene stays as it is: a copy is filmed. Raises BadRequest without a camera or while Blender renders, NoSpace.
+    """
+    if stage.camera_of(scene) is None:
+        raise BadRequest("There is no camera to film through: press Light the Scene first")
+    if bpy.app.is_job_running("RENDER"):
+        raise BadRequest("Blender is rendering: film the takes when it is done")
+    first, last = (scene.frame_preview_start, scene.frame_preview_end) if scene.use_preview_range else (scene.frame_start, scene.frame_end)
+    size = [
+        max(2, 2 * round(length * percent / 200)) for length in (scene.render.resolution_x, scene.render.resolution_y)
+    ]  # H.264's are even
+    copy, folder = scene.copy(), tempfile.mkdtemp(prefix="thunder_playblast_", dir=bpy.app.tempdir)
+    pictures = [os.path.join(folder, f"{number:06d}.png") for number in range(last - first + 1)]
+    try:
+        stage.put(copy, {"name": PLAYBLAST, "camera": stage.camera_of(scene), "render.engine": engine or scene.render.engine, **STILLS})
+        stage.put(copy, {"render.resolution_x": size[0], "render.resolution_y": size[1], "frame_start": first, "frame_end": last})
+        compat.set_image_output(copy.render)
+        with part_of(path) as part:
+            for number, picture in enumerate(pictures):
+                yield Step(number / len(pictures), f"Filming frame {number + 1} of {len(pictures)}", busy=True)
+                copy.frame_set(first + number)
+                copy.render.filepath = picture
+                bpy.ops.render.render(write_still=True, scene=copy.name)
+            yield Step(1.0, "Writing the film", busy=True)
+            stage.put(copy, FILM)
+            _show_only(copy, pictures)
+            render_film(copy, part, *size)
+        return path
+    except (OSError, RuntimeError) as error:
+        raise not_written(os.path.dirname(path), error) from error
+    finally:
+        bpy.data.scenes.remove(copy)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _show_only(copy, pictures: list[str]) -> None:
+    """Show pictures above everything else in a scene's sequencer, whose sounds stay, and none of its objects."""
+    for part in (copy.collection.objects, copy.collection.children):
+        for member in list(part):
+            part.unlink(member)
+    strips = compat.strips(copy.sequence_editor or copy.sequence_editor_create())
+    top = max((strip.channel for strip in strips), default=0) + 1
+    film = strips.new_image(PLAYBLAST, pictures[0], top, copy.frame_start)
+    for picture in pictures[1:]:
+        film.elements.append(os.path.basename(picture))
+    film.frame_final_duration, film.blend_type = len(pictures), "REPLACE"

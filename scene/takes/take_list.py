@@ -299,7 +299,7 @@ def remove(scene, index: int) -> list[str]:
     for remembered in (remembered for other in bpy.data.scenes for remembered in other.thunder.heads):
         if remembered.before in actions:
             remembered.before = None
-    kept = [action.name for action in actions if action.users > int(action.use_fake_user)]
+    kept = [action.name for action in actions if action.asset_data is not None or action.users > int(action.use_fake_user)]
     for action in actions:
         if action.name not in kept:
             bpy.data.actions.remove(action)

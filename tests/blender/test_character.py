@@ -90,6 +90,7 @@ def test_every_convention_is_found_by_its_own_names(blender):
         "reallusion_cc3_explus",
         "reallusion_cc4",
         "metahuman",
+        "mouth_poses",
         "vrm",
     }
     for convention in conventions.conventions():

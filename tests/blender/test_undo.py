@@ -5,6 +5,7 @@ Every place at which a job waits between two slices is visited, so whoever holds
 """
 
 import inspect
+import os
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat, jobs
 from thunder.scene.host.session import session
-from thunder.scene.media import grid
+from thunder.scene.media import assets, grid, studio
 from thunder.scene.review import checking, mending
 from thunder.scene.takes import captured, dialogue, generation, keep, mix, provenance, resync, take_list, turns, words
 from thunder.scene.takes.commit import committing, dialogue as commit_dialogue
@@ -50,6 +51,9 @@ def shot(needs_sound, blender, tmp_path, monkeypatch):
     scene.thunder_keep.count = 2
     scene.thunder_mix.mouth, scene.thunder_mix.eyes = (entry.action for entry in list(scene.thunder.takes)[2:])
     trim_end(strip.named(scene, "one"), 5)
+    scene.camera = blender.data.objects.new("Camera", blender.data.cameras.new("Camera"))
+    scene.collection.objects.link(scene.camera)
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     blender.context.preferences.edit.use_global_undo = True
     scene.frame_step = 2
     blender.ops.ed.undo_push(message="before")
@@ -101,6 +105,16 @@ def play_all(blender, client):
     return grid.build(scene, rig, list(scene.thunder.takes))
 
 
+def save_poses(blender, client):
+    return assets.save_poses(blender.context.scene, head.find(blender.context.scene))
+
+
+def playblast(blender, client):
+    scene = blender.context.scene
+    scene.frame_start, scene.frame_end = 1, 2
+    return studio.playblast(scene, os.path.join(client.folder, "playblast.mp4"), 5, "BLENDER_WORKBENCH")
+
+
 def generate(blender, client):
     scene, rig, entry = shown(blender)
     voice = strip.meant(scene, strip.named(scene, "two"))
@@ -142,6 +156,8 @@ ARE_CANCELLED = {
     "play all": play_all,
     "import capture": capture,
     "find words": find_words,
+    "save poses": save_poses,
+    "playblast": playblast,
 }
 
 

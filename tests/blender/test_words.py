@@ -121,6 +121,7 @@ def test_what_changes_the_file_can_be_undone(blender):
         "install_waveform_extra",
         "open_preferences",
         "play_grid",
+        "playblast",
         "remove_engine",
         "save_direction",
         "save_mapping",

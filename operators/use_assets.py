@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Save mouths, moods and takes as assets, and put an asset on the chosen head."""
+
+import bpy
+
+from ..scene.heads import head
+from ..scene.media import assets
+from ..scene.takes import provenance, take_list
+from ..thunder_core.errors import BadRequest
+from .base import chosen_head, InstantWork, NeedsShownTake, shown, why_no_head
+from .slices import SlicedWork
+
+
+class THUNDER_OT_save_poses(SlicedWork, bpy.types.Operator):
+    """Save ten mouths and all moods of the chosen head as pose assets, each with its picture. Assets saved before are replaced"""
+
+    bl_label = "Save Mouth Poses as Assets"
+
+    @classmethod
+    def why_not(cls, context):
+        return super().why_not(context) or why_no_head(context)
+
+    def begin(self, context):
+        rig = chosen_head(context)
+        head.check_animatable(rig)
+        return "Saving Poses", assets.save_poses(context.scene, rig)
+
+    def outcome(self, value):
+        return f"{value} poses are assets of this file: save it, and find them in the Asset Browser under Thunder"
+
+
+class THUNDER_OT_save_take_asset(NeedsShownTake, InstantWork, bpy.types.Operator):
+    """Make the shown take an asset, with its picture. It stays in the file if the take is deleted from the list"""
+
+    bl_label = "Save Take as Asset"
+
+    def act(self, context):
+        entry, rig = shown(context)
+        assets.save_take(context.scene, rig, entry)
+        return f"“{entry.name}” is an asset of this file: save it, and find it in the Asset Browser under Thunder"
+
+
+class THUNDER_OT_apply_asset(InstantWork, bpy.types.Operator):
+    """Put this pose or take on the chosen head. A pose is keyed at the current frame where Auto Keying is on"""
+
+    bl_label = "Apply to Head"
+
+    strength: bpy.props.FloatProperty(
+        name="Strength", default=1.0, min=0.0, max=1.0, subtype="FACTOR", description="How far the face goes from what it is to the pose"
+    )
+    action: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}, description="Name of the asset; empty: the chosen one")
+    # What an asset shelf says of the asset that is clicked, under the names that it wants.
+    asset_library_type: bpy.props.EnumProperty(
+        options={"HIDDEN", "SKIP_SAVE"},
+        items=[("LOCAL", "This File", "", 1), ("ALL", "All", "", 2), ("ESSENTIALS", "Essentials", "", 3), ("CUSTOM", "Other", "", 100)],
+        description="Kind of the asset's library",
+    )
+    asset_library_identifier: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}, description="Name of the asset's library")
+    relative_asset_identifier: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}, description="Place of the asset in its library")
+    library: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}, description="File that has it; empty: this one")
+
+    @classmethod
+    def why_not(cls, context):
+        return why_no_head(context)
+
+    def act(self, context):
+        rig, asset = chosen_head(context), getattr(context, "asset", None)
+        if self.relative_asset_identifier:
+            self.action, self.library = assets.place_of(self.asset_library_identifier, self.relative_asset_identifier)
+        elif not self.action and asset is not None:
+            self.action, self.library = asset.name, "" if asset.local_id is not None else asset.full_library_path
+        head.check_animatable(rig)
+        with assets.opened(self.action, self.library) as action:
+            if provenance.kept(action) is not None:
+                return self._show(context, rig, action)
+            if not assets.apply(rig, action, self.strength, context.scene.tool_settings.use_keyframe_insert_auto):
+                raise BadRequest(f"“{action.name}” moves nothing of “{rig.owner.name}”: it is a pose of another character")
+
+    def _show(self, context, rig, action):
+        """Show a take, listed where it is not yet."""
+        settings = context.scene.thunder
+        if not any(entry.action == action for entry in settings.takes) and not take_list.adopt(context.scene, rig, [action]):
+            raise BadRequest(f"What the take “{action.name}” was made of is damaged: choose another")
+        take_list.show(settings, next(place for place, entry in enumerate(settings.takes) if entry.action == action))

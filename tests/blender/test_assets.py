@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Mouths, moods and takes as assets: their pictures show what they do to a face, and catalogs keep what users wrote in them."""
+
+import os
+
+import numpy as np
+import pytest
+from performances import key, performance
+from test_character import deform, grid_mesh, rig_with
+from thunder.scene.heads import channel_preview, family, head, rna_paths
+from thunder.scene.host import compat
+from thunder.scene.media import assets, copy_scene
+from thunder.scene.takes import take_list
+from thunder.thunder_core.animation import timing
+from thunder.thunder_core.face import mouths
+
+OTHER = "# mine\nVERSION 1\n\naaaaaaaa-0000-4000-8000-000000000000:Props/Hats:hats\n"
+
+
+@pytest.fixture
+def saved(stage, blender, tmp_path):
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    return blender, stage[1], tmp_path / assets.CATALOG_FILE
+
+
+def picture_of(action):
+    preview = action.preview
+    buffer = np.empty(preview.image_size[0] * preview.image_size[1] * 4, np.float32)
+    preview.image_pixels_float.foreach_get(buffer)
+    return buffer.reshape(preview.image_size[1], preview.image_size[0], 4)
+
+
+def numbers(rig):
+    return [rna_paths.value(rig.targets[track.block], track.path, track.index) for track in rig.driver.tracks]
+
+
+def vertices(blender, rig):
+    blender.context.view_layer.update()
+    evaluated = rig.mesh.evaluated_get(blender.context.evaluated_depsgraph_get())
+    return family.points_of(evaluated.data.vertices)
+
+
+def catalogs(path):
+    lines = [line for line in path.read_text().splitlines() if line and not line.startswith(("#", "VERSION"))]
+    return {line.split(":")[0]: line.split(":")[1] for line in lines}
+
+
+def test_an_unsaved_file_is_asked_for_and_nothing_is_made(stage, blender):
+    with pytest.raises(RuntimeError, match="not saved yet: save it first"):
+        blender.ops.thunder.save_poses()
+    assert len(blender.data.actions) == 0 and len(blender.data.scenes) == 1
+
+
+def test_ten_mouths_and_all_moods_become_assets_that_look_different(saved):
+    blender, rig, path = saved
+    assert blender.ops.thunder.save_poses() == {"FINISHED"}
+    made = [action for action in blender.data.actions if action.asset_data is not None]
+    assert len(mouths.MOUTHS) == 10 and len(mouths.MOOD_FACES) == 11
+    there = catalogs(path)
+    assert set(there.values()) == {"Thunder/Mouths", "Thunder/Moods", "Thunder/Takes"}
+    assert {there[action.asset_data.catalog_id] for action in made} == {"Thunder/Mouths", "Thunder/Moods"}
+    pictures = {action[assets.POSE]: picture_of(action) for action in made}
+    names = sorted(pictures)
+    assert len(names) == 21 and all(picture.std() > 0.05 for picture in pictures.values())
+    for place, one in enumerate(names):
+        for other in names[:place]:
+            assert np.abs(pictures[one] - pictures[other]).max() > 0.1, (one, other)
+    assert len(blender.data.scenes) == 1 and [obj.name for obj in blender.data.objects if "thunder_stand_in" in obj] == []
+
+
+def test_a_second_save_makes_them_anew_and_keeps_what_the_user_arranged(saved):
+    blender, rig, path = saved
+    path.write_bytes(OTHER.replace("\n", "\r\n").encode())
+    blender.ops.thunder.save_poses()
+    first, count = path.read_bytes(), len(blender.data.actions)
+    assert first.startswith(OTHER.replace("\n", "\r\n").encode()) and b"\n" not in first.replace(b"\r\n", b"")
+    moved = blender.data.actions["AH · Thunder Head"]
+    moved.asset_data.catalog_id = "aaaaaaaa-0000-4000-8000-000000000000"
+    curve = next(curve for curve in compat.all_curves(moved) if "mouthUpperUpLeft" in curve.data_path or "jaw" in curve.data_path)
+    wanted = curve.evaluate(1.0)
+    curve.keyframe_points[0].co.y = 9.0
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("Thunder/Moods:Thunder-Moods", "Faces/Moods:faces"), encoding="utf-8", newline=""
+    )
+    before = path.read_bytes()
+    blender.ops.thunder.save_poses()
+    assert path.read_bytes() == before and len(blender.data.actions) == count
+    assert moved.asset_data.catalog_id == "aaaaaaaa-0000-4000-8000-000000000000" and curve.evaluate(1.0) == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"VERSION 2\n", "no catalog file of the version"),
+        (b"hello", "no catalog file of the version"),
+        (b"VERSION 1\n\xff\xfe", "not text in UTF-8"),
+        (None, "cannot be read or written"),
+    ],
+)
+def test_a_catalog_file_that_is_none_is_left_alone_with_a_sentence(saved, content, said):
+    blender, rig, path = saved
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(RuntimeError, match=said):
+        blender.ops.thunder.save_poses()
+    assert path.is_dir() if content is None else path.read_bytes() == content
+    assert len(blender.data.actions) == 0
+
+
+def test_catalogs_belong_to_the_asset_library_that_the_file_is_in(saved, tmp_path):
+    blender, rig, path = saved
+    libraries = blender.context.preferences.filepaths.asset_libraries
+    library = libraries.new(name="Own", directory=str(tmp_path))
+    (tmp_path / "shots").mkdir()
+    try:
+        blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shots" / "a.blend"))
+        assert assets.library_folder() == tmp_path
+    finally:
+        libraries.remove(library)
+
+
+@pytest.mark.parametrize("name", ["AH", "M B P", "OO", "Sad"])
+def test_applying_a_pose_gives_the_face_of_its_picture(saved, name):
+    blender, rig, _ = saved
+    blender.ops.thunder.save_poses()
+    for block in rig.keys.key_blocks[1:]:
+        if block.name.startswith("mouth"):
+            block.value = 0.4  # whatever the mouth did before
+    rig.armature.pose.bones["jaw"].rotation_euler[0] = 0.2
+    assert blender.ops.thunder.apply_asset(action=f"{name} · Thunder Head") == {"FINISHED"}
+    with copy_scene.Portrait(blender.context.scene, rig) as portrait:
+        portrait.pose(numbers(rig))
+        seen = portrait.take(*(copy_scene.MOUTH if name in mouths.MOUTHS else copy_scene.FACE))
+    assert np.abs(seen - picture_of(blender.data.actions[f"{name} · Thunder Head"])).max() < 0.01
+    moved = vertices(blender, rig)
+    pose = {**mouths.MOUTHS, **mouths.MOOD_FACES}[name]
+    channels = head.channel_names()
+    for track, value in zip(rig.driver.tracks, rig.driver.drive(mouths.motion_of([pose], channels), channels)[0]):
+        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+    rig.keys.update_tag()
+    assert np.abs(moved - vertices(blender, rig)).max() < 1e-6
+
+
+def test_a_pose_is_applied_by_half_keyed_where_auto_keying_is_on_and_on_any_head(saved):
+    blender, rig, _ = saved
+    blender.ops.thunder.save_poses()
+    jaw = rig.armature.pose.bones["jaw"]
+    blender.ops.thunder.apply_asset(action="AH · Thunder Head", strength=0.5)
+    assert jaw.rotation_euler[0] == pytest.approx(0.5 * mouths.MOUTHS["AH"]["jaw"]) and rig.keys.animation_data.action is None
+    blender.context.scene.tool_settings.use_keyframe_insert_auto = True
+    blender.context.scene.frame_set(7)
+    blender.ops.thunder.apply_asset(action="AH · Thunder Head")
+    curves = {curve.data_path: curve for curve in compat.curves_for(rig.keys)}
+    assert curves['key_blocks["mouthUpperUpLeft"].value'].keyframe_points[0].co.x == 7.0
+    blender.context.scene.tool_settings.use_keyframe_insert_auto = False
+    blender.ops.thunder.add_head(person="WOMAN")
+    other = head.find(blender.context.scene)
+    blender.ops.thunder.apply_asset(action="OO · Thunder Head")
+    assert other.mesh != rig.mesh and other.keys.key_blocks["mouthPucker"].value == pytest.approx(mouths.MOUTHS["OO"]["mouthPucker"])
+
+
+def test_a_pose_of_another_file_is_used_and_not_left_behind(saved, tmp_path):
+    blender, _, _ = saved
+    blender.ops.thunder.save_poses()
+    blender.ops.wm.save_mainfile()
+    blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    blender.ops.thunder.add_head()
+    blender.ops.thunder.apply_asset(action="AH · Thunder Head", library=str(tmp_path / "shot.blend"))
+    rig = head.find(blender.context.scene)
+    assert rig.armature.pose.bones["jaw"].rotation_euler[0] == pytest.approx(0.25) and not blender.data.actions
+    blender.context.scene.thunder.head = grid_mesh(blender, "Hero", ("jawOpen2", "jawOpen"), at=(2, 0, 0))
+    other = blender.data.actions.new("Foreign")
+    other.use_fake_user = True
+    blender.data.libraries.write(str(tmp_path / "other.blend"), {other})
+    blender.data.actions.remove(other)
+    with pytest.raises(RuntimeError, match="moves nothing of"):
+        blender.ops.thunder.apply_asset(action="Foreign", library=str(tmp_path / "other.blend"))
+    assert not blender.data.actions
+    for name, library in (("None", str(tmp_path / "shot.blend")), ("AH", str(tmp_path / "gone.blend")), ("None", "")):
+        with pytest.raises(RuntimeError, match="cannot be read|No pose or take is chosen"):
+            blender.ops.thunder.apply_asset(action=name, library=library)
+
+
+def test_a_shelf_refers_to_assets_of_this_file_and_of_libraries(blender, tmp_path):
+    libraries = blender.context.preferences.filepaths.asset_libraries
+    library = libraries.new(name="Own", directory=str(tmp_path))
+    try:
+        assert assets.place_of("", "Action/AH · Thunder Head") == ("AH · Thunder Head", "")
+        name, file = assets.place_of("Own", "faces/a.blend/Action/S/CH")
+        assert name == "S/CH" and os.path.normpath(file) == str(tmp_path / "faces" / "a.blend")
+        assert assets.place_of("Own", "faces\\a.blend\\Action\\AH")[0] == "AH"
+    finally:
+        libraries.remove(library)
+
+
+def test_poses_of_a_mapped_character_are_saved_for_its_own_keys(blender, tmp_path):
+    channels = ("jawOpen", "mouthPucker", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "browInnerUp")
+    face = grid_mesh(blender, "Hero", channels)
+    blender.context.scene.thunder.head = face
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "hero.blend"))
+    assert blender.ops.thunder.save_poses() == {"FINISHED"}
+    blender.ops.thunder.apply_asset(action="OO · Hero")
+    blocks = face.data.shape_keys.key_blocks
+    assert blocks["mouthPucker"].value == pytest.approx(1.0, abs=0.3) and blocks["jawOpen"].value > 0
+
+
+def enter(stage, **how):
+    scene, rig = stage
+    made = performance(**how)
+    clock = timing.Clock.of(scene, 1.0)
+    return take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
+
+
+def test_a_take_is_an_asset_that_stays_when_it_leaves_the_list(saved, stage):
+    blender, rig, path = saved
+    enter((blender.context.scene, rig))
+    settings = blender.context.scene.thunder
+    with pytest.raises(RuntimeError, match="No take is shown"):
+        blender.ops.thunder.save_take_asset()
+    settings.active_take = 0
+    assert blender.ops.thunder.save_take_asset() == {"FINISHED"}
+    action = settings.takes[0].action
+    assert catalogs(path)[action.asset_data.catalog_id] == "Thunder/Takes" and picture_of(action).std() > 0.05
+    name = action.name
+    blender.ops.thunder.delete_take()
+    assert not settings.takes and name in blender.data.actions
+    assert blender.ops.thunder.apply_asset(action=name) == {"FINISHED"}
+    assert len(settings.takes) == 1 and settings.active_take == 0
+    assert blender.ops.thunder.apply_asset(action=name) == {"FINISHED"} and len(settings.takes) == 1
+
+
+# ---- a user's own poses as the targets of a mapping
+
+
+def pose_asset(blender, name, targets):
+    """A pose asset of the user's: targets {data-block: {(path, index): value}}."""
+    actions, curves = compat.new_action(name, list(targets))
+    for (_, values), collection in zip(targets.items(), curves):
+        for (path, index), value in values.items():
+            compat.new_curve(collection, path, index, "").keyframe_points.insert(1.0, value)
+    for action in actions:
+        action.asset_mark()
+
+
+@pytest.fixture
+def puppet(blender):
+    """A character without known names: a jaw bone, a lip bone, keys K1 and K2; mouths posed as assets. (face, rig)."""
+    bones = {
+        "root": ((0, 0, 0), (0, 0, 0.1), ""),
+        "hinge": ((0, 0, 0), (0, -0.1, 0), "root"),
+        "pull": ((0, -0.1, 0), (0, -0.12, 0), "root"),
+    }
+    rig = rig_with(blender, bones)
+    face = grid_mesh(blender, "Hero", ("K1", "K2"))
+    deform(face, rig)
+    rig.pose.bones["hinge"].rotation_mode = "XYZ"
+    keys, turned, along = face.data.shape_keys, 'pose.bones["hinge"].rotation_euler', 'pose.bones["pull"].location'
+    pose_asset(blender, "AH", {rig: {(turned, 0): 0.4}, keys: {('key_blocks["K1"].value', 0): 0.2}})
+    pose_asset(blender, "OO", {rig: {(turned, 0): 0.1, (along, 1): -0.02}, keys: {('key_blocks["K2"].value', 0): 1.0}})
+    pose_asset(blender, "EE", {keys: {('key_blocks["K2"].value', 0): -0.5}})
+    pose_asset(
+        blender, "Smile", {rig: {('pose.bones["pull"].rotation_quaternion', 0): 0.98, ('pose.bones["pull"].rotation_quaternion', 2): 0.2}}
+    )
+    return face, rig
+
+
+def test_mouths_that_a_user_posed_are_driven_at_their_strength(blender, puppet):
+    face, rig = puppet
+    blender.context.scene.thunder.head = face
+    assert blender.ops.thunder.map_by_poses() == {"FINISHED"}
+    found = head.resolve(face)
+
+    def shown(source, amount):
+        values = channel_preview.pose(found, source, amount)
+        return {(found.targets[track.block].name, track.path, track.index): value for track, value in zip(found.driver.tracks, values)}
+
+    jaw = ("Rig", 'pose.bones["hinge"].rotation_euler', 0)
+    half = shown("jawOpen", 0.5)
+    assert half[jaw] == pytest.approx(0.2, abs=1e-6)
+    rounded = shown("mouthPucker", 1.0)
+    if compat.HAS_SLOTS:  # before, an action poses either bones or keys
+        assert half["Key", 'key_blocks["K1"].value', 0] == pytest.approx(0.1)
+        assert rounded["Key", 'key_blocks["K2"].value', 0] == pytest.approx(1.0)
+    assert rounded[jaw] == pytest.approx(0.0, abs=1e-6)  # the jaw has a channel of its own
+    assert rounded["Rig", 'pose.bones["pull"].location', 1] == pytest.approx(-0.02)
+    turned = shown("mouthSmileLeft", 1.0)
+    assert turned["Rig", 'pose.bones["pull"].rotation_quaternion', 2] == pytest.approx(0.1, abs=0.01)  # half of it for each side
+
+
+def test_without_a_named_pose_a_sentence_says_what_names_are_known(blender, puppet):
+    face, _ = puppet
+    for action, name in zip(list(blender.data.actions), "PQVWXYZZZ"):
+        action.name = f"pose {name}"
+    blender.context.scene.thunder.head = face
+    with pytest.raises(RuntimeError, match="no pose asset.*pose.*that moves “Hero”.*name poses AH, EE"):
+        blender.ops.thunder.map_by_poses()
+    assert not face.thunder.mapping
+
+
+def test_poses_that_the_add_on_saved_are_no_mouths_of_the_user(saved):
+    blender, rig, _ = saved
+    blender.ops.thunder.save_poses()
+    face = grid_mesh(blender, "Hero", ("jawOpen", "mouthPucker"), at=(2, 0, 0))
+    blender.context.scene.thunder.head = face
+    with pytest.raises(RuntimeError, match="has no pose asset"):
+        blender.ops.thunder.map_by_poses()
+    assert os.path.exists(blender.data.filepath)

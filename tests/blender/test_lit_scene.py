@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A lit scene in one click: it frames the heads, is set up once, leaves what was there alone, and goes as a whole; and its playblasts."""
+
+import numpy as np
+import pytest
+from bpy_extras.object_utils import world_to_camera_view
+from mathutils import Vector
+from performances import read_wav
+from thunder.scene.heads import head
+from thunder.scene.media import stage as lit, studio
+from thunder.scene.voice import strip
+from thunder.thunder_core import shipped
+
+NAMES = ("objects", "meshes", "cameras", "lights", "worlds", "collections", "materials", "scenes")
+
+
+def counts(blender):
+    return {name: len(getattr(blender.data, name)) for name in NAMES}
+
+
+def seen(scene, rig):
+    """Where the top and the chin of a head are in the camera's picture, [2, 2] of 0 … 1."""
+    low, high = (rig.mesh.matrix_world @ Vector((0.0, -0.07, height)) for height in (-0.1, 0.08))
+    return np.array([world_to_camera_view(scene, lit.camera_of(scene), place)[:2] for place in (low, high)])
+
+
+def test_one_click_frames_and_lights_the_head_and_a_second_only_fits_it_again(stage, blender):
+    scene, rig = stage
+    assert blender.ops.thunder.light_scene() == {"FINISHED"}
+    assert scene.camera == lit.camera_of(scene) and len(blender.data.lights) == 3 and scene.world is not None
+    places, brightest = seen(scene, rig), max(light.energy for light in blender.data.lights)
+    assert ((places > 0.1) & (places < 0.9)).all() and np.ptp(places[:, 1]) > 0.3
+    before = counts(blender)
+    rig.armature.location = (3.0, 1.0, 2.0)
+    rig.armature.scale = (2.0, 2.0, 2.0)
+    blender.ops.thunder.light_scene()
+    assert counts(blender) == before
+    assert np.abs(seen(scene, rig) - places).max() < 0.15
+    assert max(light.energy for light in blender.data.lights) == pytest.approx(4 * brightest)  # twice as far away
+
+
+def test_all_heads_are_framed(stage, blender):
+    scene, rig = stage
+    blender.ops.thunder.add_head(person="WOMAN")
+    other = head.find(scene)
+    blender.ops.thunder.light_scene(all_heads=True)
+    for each in (rig, other):
+        places = seen(scene, each)
+        assert ((places > 0.0) & (places < 1.0)).all()
+
+
+def test_it_goes_as_a_whole_and_settings_come_back(stage, blender):
+    scene, _ = stage
+    scene.view_settings.view_transform, scene.display.render_aa = "Raw", "8"
+    before = counts(blender)
+    blender.ops.thunder.light_scene()
+    scene.display.render_aa = "16"  # the animator's own change stays
+    assert scene.view_settings.view_transform == "Standard"
+    mine = blender.data.objects.new("Prop", None)
+    lit.find(scene).objects.link(mine)
+    assert blender.ops.thunder.remove_stage() == {"FINISHED"}
+    assert mine.name in scene.objects and scene.camera is None and scene.world is None
+    assert (scene.view_settings.view_transform, scene.display.render_aa) == ("Raw", "16")
+    blender.data.objects.remove(mine)
+    blender.data.materials.remove(blender.data.materials["Thunder Backdrop"])
+    assert counts(blender) == before
+    with pytest.raises(RuntimeError, match="nothing to remove"):
+        blender.ops.thunder.remove_stage()
+
+
+@pytest.mark.parametrize("record", ["", "[]", "3", '{"nothing.at.all": 1}', '{"sync_mode": 3}'])
+def test_a_damaged_record_is_no_reason_to_stay(stage, blender, record):
+    blender.ops.thunder.light_scene()
+    lit.find(stage[0])[lit.MARK] = record
+    assert blender.ops.thunder.remove_stage() == {"FINISHED"}
+    assert lit.find(stage[0]) is None and not blender.data.lights and stage[0].camera is None
+
+
+def test_a_camera_lights_and_a_world_of_the_animators_stay(stage, blender):
+    scene, _ = stage
+    camera = blender.data.objects.new("Mine", blender.data.cameras.new("Mine"))
+    lamp = blender.data.objects.new("Sun", blender.data.lights.new("Sun", "SUN"))
+    scene.world = world = blender.data.worlds.new("Sky")
+    for obj in (camera, lamp):
+        scene.collection.objects.link(obj)
+    scene.camera = camera
+    blender.ops.thunder.light_scene()
+    assert scene.camera == camera and len(blender.data.lights) == 1 and scene.world == world
+    assert lit.camera_of(scene) not in (None, camera)
+    blender.ops.thunder.light_scene(instead=True)
+    assert scene.camera == lit.camera_of(scene) and len(blender.data.lights) == 4
+    camera.name = "Renamed"
+    blender.ops.thunder.remove_stage()
+    assert scene.camera == camera and list(blender.data.lights) == [lamp.data] and scene.world == world
+
+
+def test_it_is_one_step_back(stage, blender):
+    blender.context.preferences.edit.use_global_undo = True
+    blender.ops.ed.undo_push(message="before")
+    blender.ops.thunder.light_scene()
+    blender.ops.ed.undo_push(message="after")
+    blender.ops.ed.undo()
+    assert lit.find(blender.context.scene) is None and not blender.data.lights
+    blender.ops.ed.redo()
+    assert len(blender.data.lights) == 3
+
+
+def test_without_a_head_or_a_camera_a_sentence_says_what_to_do(blender, tmp_path):
+    with pytest.raises(RuntimeError, match="no head to light: add one first"):
+        blender.ops.thunder.light_scene()
+    with pytest.raises(RuntimeError, match="no camera to film through: press Light the Scene first"):
+        blender.ops.thunder.playblast(filepath=str(tmp_path / "a.mp4"))
+    blender.ops.thunder.add_head()
+    blender.ops.thunder.light_scene()
+    with pytest.raises(RuntimeError, match="cannot be written"):
+        blender.ops.thunder.playblast(filepath=str(tmp_path / "none" / "a.mp4"))
+    assert len(blender.data.scenes) == 1
+
+
+def test_a_playblast_has_the_scenes_frames_and_sound_and_leaves_the_scene_as_it_was(needs_sound, stage, blender, tmp_path):
+    scene, rig = stage
+    scene.render.fps, scene.frame_start, scene.frame_end = 25, 3, 14
+    strip.add(scene, str(shipped.SAMPLE), "voice", 1)
+    blender.ops.thunder.light_scene()
+    scene.render.resolution_x, scene.render.resolution_y, scene.render.engine = 322, 182, "CYCLES"
+    scene.frame_set(5)
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    assert blender.ops.thunder.playblast() == {"FINISHED"} and blender.ops.thunder.playblast() == {"FINISHED"}
+    assert sorted(path.name for path in tmp_path.glob("*.mp4")) == ["shot_playblast.mp4", "shot_playblast_2.mp4"]
+    clip = blender.data.movieclips.load(str(tmp_path / "shot_playblast.mp4"))
+    assert (clip.frame_duration, tuple(clip.size)) == (12, (160, 92))
+    assert clip.fps == 25 and len(blender.data.scenes) == 1
+    assert (scene.frame_current, scene.render.engine, scene.render.resolution_x, len(scene.sequence_editor.strips_all)) == (
+        5,
+        "CYCLES",
+        322,
+        1,
+    )
+    import aud
+
+    heard = aud.Sound.file(str(tmp_path / "shot_playblast.mp4")).data()
+    wanted, rate = read_wav(shipped.SAMPLE)
+    part = wanted[int(2 / 25 * rate) : int(14 / 25 * rate)]
+    assert np.abs(heard).max() == pytest.approx(np.abs(part).max(), rel=0.3) and len(heard) / 48000 == pytest.approx(12 / 25, abs=0.2)
+
+
+def test_a_playblast_that_is_cancelled_leaves_nothing(stage, blender, tmp_path):
+    scene, _ = stage
+    blender.ops.thunder.light_scene()
+    work = studio.playblast(scene, str(tmp_path / "a.mp4"), 10, "BLENDER_WORKBENCH")
+    next(work), next(work)
+    assert len(blender.data.scenes) == 2
+    work.close()
+    assert len(blender.data.scenes) == 1 and not list(tmp_path.iterdir())
