@@ -178,7 +178,7 @@ class Speaking:
             for space in self.spaces:
                 if space != "mouth":
                     made[f"same, by {space}2s"] = self.vocode(*self.say(true[i], speaker, space), speaker)
-            made["same, by Griffin-Lim"] = griffin_lim(drawn[0]).cpu().numpy()
+            made["same, by Griffin-Lim"] = griffin_lim(torch.from_numpy(drawn[0])).numpy()
             if self.takes:
                 take = e.generate(Speech(line.samples), Request(self.takes, self.seed, direction=usual()))[0].motion
                 made[f"M2S on take 1 of {self.takes}"] = self.vocode(*self.say(take, speaker), speaker)

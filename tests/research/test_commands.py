@@ -49,6 +49,7 @@ BENCHES = {
     "lips": "--data {data} --takes 2 --out {out} --results {out}/x.txt",
     "listeners": "--data {data} --takes 1 --results {out}/x.txt",
     "long": "{bpy} --minutes 0.1 --takes 1 --results {out}/x.json",
+    "marks": "--data {source} --voices 1 --takes 2 --results {out}/x.txt",
     "moods": f"{OF_CORPUS} --learn 2",
     "offsets": "--data {data} --cuts 1 --results {out}/x.txt",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results {out} --docs {out}/x.md",
@@ -62,6 +63,7 @@ BENCHES = {
     "reduction": "--results {out}/x.txt",
     "resting": f"{OF_CORPUS} --takes 4",
     "slider_ends": OF_CORPUS,
+    "retakes": "--data {source} --voices 1 --results {out}/x.txt",
     "sounds": "--cache {cache} --data {data} --voices 1 --takes 1 --results {out}/x.txt",
     "speech": "--cache {cache} --clips 1 --takes 1 --results {out}/x.txt",
     "speed": "--quick --cache {cache}",
@@ -77,7 +79,7 @@ BENCHES = {
 }
 IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
 OF_WINDOW = {"reduction"}
-LIBRARIES = {"harness", "corpus_lines", "ctc_words", "languages", "paper_rows", "peers", "lines_run"}  # others import them
+LIBRARIES = {"harness", "corpus_lines", "ctc_words", "languages", "paper_rows", "peers", "lines_run", "viseme_tool"}  # others import them
 OVERNIGHT = {"speed_quality"}  # all 1000 steps
 CALLED = {"commit_in_blender", "heads_in_blender", "keying_in_blender", "takes_of_tree"}  # by commit, heads, speed
 DOWNLOADS = {"install"}
