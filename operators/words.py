@@ -77,7 +77,7 @@ class THUNDER_OT_hover_words(bpy.types.Operator):
     """Tell which sounds the one under the mouse may be"""
 
     bl_idname = "thunder.hover_words"
-    bl_label = "Show Sound under Mouse"
+    bl_label = "Show Sound Under Mouse"
     bl_options = {"INTERNAL"}
 
     @classmethod

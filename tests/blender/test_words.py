@@ -113,9 +113,11 @@ def test_what_changes_the_file_can_be_undone(blender):
         "cancel",
         "check_engine",
         "check_with_smplx",
+        "click_word",  # calls operators that are
         "delete_direction",
         "explain_frame",
         "export_performance",
+        "hover_words",
         "install_engine",
         "install_flame_extra",
         "install_waveform_extra",
