@@ -207,7 +207,7 @@ def exit_code(name: str, options, action, arguments: list[str] | None = None) ->
     """Run `action(options)` as a command with these arguments, else its own. Returns 0, or another code after one sentence on stderr.
 
     Where the action returns a number, that is the code."""
-    for stream in (sys.stdout, sys.stderr):
+    for stream in (each for each in (sys.stdout, sys.stderr) if hasattr(each, "reconfigure")):
         stream.reconfigure(errors="backslashreplace")  # do not fail on a terminal that cannot show “ or ä
     try:
         chosen = options(own_arguments() if arguments is None else arguments)

@@ -65,7 +65,8 @@ def bake(command, blender, client):
 
 def test_the_settings_of_a_job_are_options_of_the_command_with_the_same_bounds(command):
     texts = {"style": "Whisper", "mood": "warm=.5", "outputs": "npz,csv", "head": "Head", "blend": "a.blend"}
-    texts |= {"quality": "draft", "system": "teacher", "picture": "face.png", "transcript": "hello"}
+    texts |= {"quality": "draft", "system": "teacher", "picture": "face.png", "transcript": "hello", "commit": "twos"}
+    texts |= {"speakers": "Anna 1-20"}
     for name, setting in settings.SETTINGS.items():
         if name in settings.VOICES:
             continue

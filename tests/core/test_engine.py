@@ -341,7 +341,7 @@ def test_listening_gives_sound_of_the_same_length_that_follows_the_motion(engine
 
 def test_listening_is_in_the_voice_that_is_given(engine, speech, takes):
     """Of a voice and the same voice lowered by a third, each is the nearer one to what is heard in it."""
-    motion = Motion(takes[0].motion.expression[:40], takes[0].motion.jaw[:40])
+    motion = Motion(takes[0].motion.expression[:80], takes[0].motion.jaw[:80])
     high = Speech(speech.samples[: 2 * RATE], RATE)
     low = Speech(np.interp(np.arange(2 * RATE) * 0.7, np.arange(2 * RATE), high.samples).astype(np.float32), RATE)
     given, heard = (
