@@ -75,7 +75,8 @@ def test_the_settings_of_a_job_are_options_of_the_command_with_the_same_bounds(c
             value = False
         elif value is None:  # a number
             value = next(x for x in (1, 0) if accepts(setting, x))
-        chosen = command.options(["--audio=a.wav", "--out=o", *setting.arguments(setting.read(value))])
+        of = "--strip=line" if name == "speakers" else "--audio=a.wav"
+        chosen = command.options([of, "--blend=a.blend", "--out=o", *setting.arguments(setting.read(value))])
         assert isinstance(chosen, argparse.Namespace)
         for beyond in (-1e9, 1e9):
             if name not in texts and not setting.is_flag:

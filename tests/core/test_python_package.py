@@ -121,5 +121,5 @@ def test_the_package_has_the_extensions_version_and_needs_the_engines_packages(i
         lines = (ROOT / "requirements" / f"{name}.in").read_text(encoding="utf-8").splitlines()
         return [line for line in lines if line[0] not in "#-"]
 
-    assert re.findall(r"^Requires-Dist: ([^;]+(?:; platform.*)?)$", text, re.M) == named("engine")
+    assert re.findall(r"^Requires-Dist: ([^;\n]+(?:; platform.*)?)$", text, re.M) == named("engine")
     assert re.findall(r'^Requires-Dist: (\S+); extra == "card"$', text, re.M) == named("card")
