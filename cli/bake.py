@@ -211,7 +211,7 @@ def bake(
         hashes |= hashes_of([strip.file_of(voice)])
     warnings = warn(chosen.command, strip.warning(voice))
     first_speaker = _mark_speakers(scene, chosen)
-    rig = choose_head(scene, chosen.head or first_speaker, chosen.strip)
+    rig = choose_head(scene, first_speaker if chosen.head is None else chosen.head, chosen.strip)
     head.check_animatable(rig)
     warnings += warn(chosen.command, rig.warning)
     client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)

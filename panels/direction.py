@@ -166,6 +166,7 @@ class THUNDER_PT_sampling(Popover, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.thunder
+        layout.prop(settings, "head_role")
         row = layout.row(align=True)
         row.prop(settings, "first_seed")
         row.prop(settings, "keep_seed", text="", icon="LOCKED" if settings.keep_seed else "UNLOCKED")

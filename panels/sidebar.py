@@ -93,7 +93,8 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         rig, wrong = attempt(head.find, context.scene, context.object)
         popovers = [each.__name__ for each in (character.THUNDER_PT_character, character.THUNDER_PT_flame) if each.poll(context)]
         row.prop(settings, "head", text="", icon="USER", placeholder=rig.mesh.name if rig is not None else "Head")
-        if rig is not None:
+        # What it does with the voice is asked in Sampling until there is something to choose.
+        if rig is not None and (settings.takes or settings.head_role != "SPEAKS" or len(head.in_scene(context.scene)) > 1):
             role = row.row(align=True)
             role.ui_units_x = ROLE_WIDTH + len(popovers)
             role.prop(settings, "head_role", text="")

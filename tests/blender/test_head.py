@@ -126,7 +126,7 @@ def test_a_character_with_arkit_keys_is_a_head(blender):
     "names, said",
     [
         ([], "no shape keys that Thunder knows"),
-        (["smile", "Key 1"], "no shape keys that Thunder knows"),
+        (["wink", "Key 1"], "no shape keys that Thunder knows"),
         (["mouthPucker"], "jawOpen"),
     ],
 )
