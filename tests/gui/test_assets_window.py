@@ -3,7 +3,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.window, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.window, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_a_click_in_the_shelf_poses_the_head_and_a_playblast_is_filmed(windowed):

@@ -3,7 +3,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.window, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.window, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.window, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.window, pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_a_strip_gets_takes_in_the_sequencer(windowed):

@@ -3,7 +3,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.window, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.window, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
 def test_sliders_move_the_mouth_of_a_committed_take_and_leave_nothing(windowed):
