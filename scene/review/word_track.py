@@ -16,7 +16,7 @@ import numpy as np
 from gpu_extras.batch import batch_for_shader
 
 from ...thunder_core.recent import Recent
-from ...thunder_core.spoken import CLEAR, SAID
+from ...thunder_core.spoken import CLEAR, name_of, SAID
 from ..host import compat, idle, jobs
 from ..host.session import Part, session
 from ..takes.words import read_next, Span, spans as spans_of
@@ -45,21 +45,21 @@ def _box(left: float, bottom: float, right: float, top: float) -> list:
     return [(left, bottom), (right, bottom), (right, top), (left, bottom), (right, top), (left, top)]
 
 
-# Triangles [3k, 2] of each class in a square: what is between the lips. In the order of spoken.NAMES, and the other sounds'.
-_SHAPES = [
-    np.array(shape, float)
-    for shape in (
-        [*_box(0.0, 0.42, 1.0, 0.58), *_box(0.36, 0.0, 0.64, 1.0)],  # M B P: a line, and a bar across
-        [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)],  # F V: a tooth
-        [(0.0, 0.5), (0.5, 1.0), (0.5, 0.0), (1.0, 0.5), (0.5, 1.0), (0.5, 0.0)],  # OO: round
-        _box(0.0, 0.28, 1.0, 0.72),  # EE: wide
-        _box(0.0, 0.0, 1.0, 1.0),  # AH: open
-        [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)],  # L: a tongue that leaves the teeth
-        [(0.0, 0.0), (1.0, 0.0), (0.5, 1.0)],  # TH: a tongue between them
-        [*_box(0.0, 0.55, 1.0, 0.8), *_box(0.0, 0.2, 1.0, 0.45)],  # S: two rows of teeth
-        _box(0.0, 0.0, 1.0, 0.18),
-    )
-]
+# Triangles of each class in a square: what is between the lips. In the order of spoken.NAMES, and the other sounds'.
+_TRIANGLES = (
+    [*_box(0.0, 0.42, 1.0, 0.58), *_box(0.36, 0.0, 0.64, 1.0)],  # M B P: a line, and a bar across
+    [(0.0, 1.0), (1.0, 1.0), (0.5, 0.0)],  # F V: a tooth
+    [(0.0, 0.5), (0.5, 1.0), (0.5, 0.0), (1.0, 0.5), (0.5, 1.0), (0.5, 0.0)],  # OO: round
+    _box(0.0, 0.28, 1.0, 0.72),  # EE: wide
+    _box(0.0, 0.0, 1.0, 1.0),  # AH: open
+    [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)],  # L: a tongue that leaves the teeth
+    [(0.0, 0.0), (1.0, 0.0), (0.5, 1.0)],  # TH: a tongue between them
+    [*_box(0.0, 0.55, 1.0, 0.8), *_box(0.0, 0.2, 1.0, 0.45)],  # S: two rows of teeth
+    _box(0.0, 0.0, 1.0, 0.18),
+)
+_CORNERS = max(map(len, _TRIANGLES))
+# [classes, corners, 2]: of one length, by triangles without an area, so that all sounds are drawn at once.
+_SHAPES = np.array([[*shape, *[(0.0, 0.0)] * (_CORNERS - len(shape))] for shape in _TRIANGLES])
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,41 +212,36 @@ class _Picture:
         right = np.maximum(right - np.minimum(1.0, (right - left) * 0.15), left + 1)
         kinds, high = sounds[:, 2].astype(int), SOUNDS * self.scale
         opacity = _PALE + (_FULL - _PALE) * np.clip((sounds[:, 3] - SAID) / (CLEAR - SAID), 0, 1) ** 1.5
-        for kind, shape in enumerate(_SHAPES):
-            of_kind = np.flatnonzero(kinds == kind)
-            x = left[of_kind, None] + shape[:, 0] * (right - left)[of_kind, None]
-            points = np.stack([x, np.broadcast_to(1 + shape[:, 1] * (high - 2), x.shape)], -1).reshape(-1, 2)
-            colors = np.column_stack([np.tile(_COLORS[kind], (len(of_kind), 1)), opacity[of_kind]])
-            self._add(points, np.repeat(colors, len(shape), 0))
+        shapes = _SHAPES[kinds]
+        x = left[:, None] + shapes[:, :, 0] * (right - left)[:, None]
+        points = np.stack([x, 1 + shapes[:, :, 1] * (high - 2)], -1).reshape(-1, 2)
+        self._add(points, np.repeat(np.column_stack([_COLORS[kinds], opacity]), _CORNERS, 0))
         size = 10 * self.scale
-        room = np.flatnonzero(right - left > size)[:_MOST_NAMES]
-        for number in room.tolist():
+        for number in np.flatnonzero(right - left > size)[:_MOST_NAMES].tolist():
             span, place = self.track.spans[int(sounds[number, 4])], int(sounds[number, 5])
-            name = span.spoken.chances(place)[0][0].replace(" ", "")
+            name, room = name_of(span.spoken.sounds[place][0]).replace(" ", ""), float(right[number] - left[number])
             wide = _width(name, size)
-            if wide < right[number] - left[number] - 3 * self.scale:
-                self.texts.append(((left[number] + right[number] - wide) / 2, 0.5 * high - 0.36 * size, name, size, _TEXT))
+            if wide < room - 3 * self.scale:
+                self.texts.append((float(left[number]) + (room - wide) / 2, 0.5 * high - 0.36 * size, name, size, _TEXT))
 
     def _words(self, visible: slice, lines: int) -> None:
         """Add a tick where each word begins, and the words that `lines` rows have room for, longer ones first."""
         rows = self.track.words[visible]
         base, size = (SOUNDS + GAP) * self.scale, 11 * self.scale
-        left, right = self._x(rows[:, 0]), self._x(rows[:, 1])
-        taken, row_of = np.zeros((lines, self.width + 2), bool), np.zeros(len(rows))
+        lefts, rights, is_lost = self._x(rows[:, 0]).tolist(), self._x(rows[:, 1]).tolist(), (rows[:, 2] < SAID).tolist()
+        taken, row_of = [bytearray(self.width + 2) for _ in range(lines)], np.zeros(len(rows))
         # What one looks for is written first: words that were not found, then long ones.
-        order = np.lexsort((-rows[:, 3], rows[:, 2] >= SAID))[:_MOST_WORDS]
-        for number in order.tolist():
-            is_lost = rows[number, 2] < SAID
-            text = self.track.texts[visible.start + number] + "?" * bool(is_lost)
-            x = max(float(left[number]), 1.0)
+        for number in np.lexsort((-rows[:, 3], rows[:, 2] >= SAID))[:_MOST_WORDS].tolist():
+            text = self.track.texts[visible.start + number] + "?" * is_lost[number]
+            x = max(lefts[number], 1.0)
             first, last = int(x), int(x + _width(text, size) + 5 * self.scale)
-            if right[number] < 0 or last > self.width:
+            if rights[number] < 0 or last > self.width:
                 continue
-            row = next((row for row in range(lines) if not taken[row, first:last].any()), None)
+            row = next((row for row in range(lines) if taken[row].find(1, first, last) < 0), None)
             if row is not None:
-                taken[row, first:last], row_of[number] = True, row
+                taken[row][first:last], row_of[number] = b"\1" * (last - first), row
                 y = base + (row * ROW + 0.2 * ROW) * self.scale
-                self.texts.append((x + 2 * self.scale, y, text, size, _LOST if is_lost else _TEXT))
+                self.texts.append((x + 2 * self.scale, y, text, size, _LOST if is_lost[number] else _TEXT))
         if lines and self.per_frame * self.track.spans[0].fps >= _SINGLE:
             for row in range(lines):
                 self._boxes(rows[row_of == row][:, [0, 0]], SOUNDS * self.scale, base + (row * ROW + 4) * self.scale, _TICK)

@@ -128,10 +128,13 @@ def spoken_by(scene, mesh, strips: list) -> list:
     given = {part.strip: part for part in scene.thunder.cast if part.silent or part.head is not None}
     own_names = {name for name, part in given.items() if part.head is not None and part.head == mesh}
     sounds = {turn.sound for turn in scene.thunder.turns if turn.head is not None and turn.head == mesh}  # in which it speaks ranges
-    own_names |= {strip.name for strip in strips if strip.sound in sounds}
-    if mesh is not None and len(head.in_scene(scene)) == 1:
-        own_names |= {strip.name for strip in strips} - set(given)
-    return [strip for strip in strips if strip.name in own_names]
+    is_only = mesh is not None and len(head.in_scene(scene)) == 1
+
+    def speaks(strip) -> bool:
+        name = strip.name
+        return name in own_names or (is_only and name not in given) or (bool(sounds) and strip.sound in sounds)
+
+    return [strip for strip in strips if speaks(strip)]
 
 
 def sound_name(strip) -> str:

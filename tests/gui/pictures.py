@@ -3,10 +3,10 @@
 
     BLENDER=/path/to/blender python tests/gui/pictures.py [NAME…]      (make docs-pictures)
 
-Without names all of PICTURES, the film of the window, that from the dragged package to the first take, the film and the sheet of the
-sample's eight takes, and the film of a minute of eight takes, whose voice is flite's (Debian's package flite; the voice's licence is
-in assets/README.md). What they show was made by the shipped weights; tests/test_repository.py checks that no scenario of a picture
-uses made takes. Nothing is written where a scenario fails.
+Without names all of PICTURES, the film of the window, that from the dragged package to the first take, that of a line mended by words,
+the film and the sheet of the sample's eight takes, and the film of a minute of eight takes, whose voice is flite's (Debian's package
+flite; the voice's licence is in assets/README.md). What they show was made by the shipped weights; tests/test_repository.py checks that
+no scenario of a picture uses made takes. Nothing is written where a scenario fails.
 """
 
 import os
@@ -42,10 +42,11 @@ SEQUENCER = (60, 668, 1151, 778)
 TRACK = (210, 656, 858, 776)
 FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
 FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 85, 4_000_000
+WORDS_FILM, MENDED, WORDS_QUALITY, WORDS_BYTES = "words_film", (210, 56, 1124, 816), 60, 1_500_000
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
 CLOCK = (12, 34, 430, 132)  # where the clock stands in it, pixels of the window
 TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
-FILMS = (FILM, FIRST_FILM, TAKES_FILM, MINUTE_FILM)
+FILMS = (FILM, FIRST_FILM, WORDS_FILM, TAKES_FILM, MINUTE_FILM)
 MINUTE = (  # what the voice of the minute says, with the pause after each part, s
     ("Good evening. My name is Ruth, and I have worked at this lighthouse for forty years.", 0.7),
     ("People ask me what I did all winter. Well, I watched the water, and I talked to the birds.", 0.9),
@@ -100,15 +101,33 @@ def cut(path: Path, box: tuple | None, out: Path) -> None:
     picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(out, optimize=True)
 
 
+def join(frames: list[Image.Image], durations: list[int], out: Path, quality: int, most_bytes: int) -> None:
+    """Join pictures to an animated WebP; durations in milliseconds."""
+    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=quality, method=6)
+    assert out.stat().st_size <= most_bytes, f"the film is {out.stat().st_size / 1e6:.1f} MB"
+
+
 def film(folder: Path, durations: list[int], out: Path) -> None:
-    """Crop the pictures film_NNN.png of a folder and join them to an animated WebP; durations in milliseconds."""
+    """Crop the pictures film_NNN.png of a folder and join them."""
     height = round(FILM_WIDTH * (FILMED[3] - FILMED[1]) / (FILMED[2] - FILMED[0]))
     frames = [
         Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(FILMED).resize((FILM_WIDTH, height), Image.Resampling.LANCZOS)
         for number in range(len(durations))
     ]
-    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=FILM_QUALITY, method=4)
-    assert out.stat().st_size <= FILM_BYTES, f"the film is {out.stat().st_size / 1e6:.1f} MB"
+    join(frames, durations, out, FILM_QUALITY, FILM_BYTES)
+
+
+def film_words(folder: Path, shots: list[tuple[int, str]], out: Path) -> None:
+    """The same with a caption in each picture; shots: milliseconds and caption."""
+    frames, font = [], ImageFont.load_default(20)
+    for number, (_, caption) in enumerate(shots):
+        picture = Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(MENDED)
+        draw = ImageDraw.Draw(picture)
+        left, top, right, bottom = draw.textbbox((22, 16), caption, font=font)
+        draw.rounded_rectangle((left - 10, top - 8, right + 10, bottom + 8), 8, fill=(20, 20, 20), outline=(230, 150, 40), width=2)
+        draw.text((22, 16), caption, font=font, fill=(255, 255, 255))
+        frames.append(picture)
+    join(frames, [milliseconds for milliseconds, _ in shots], out, WORDS_QUALITY, WORDS_BYTES)
 
 
 def film_first_take(folder: Path, seen: dict, out: Path) -> None:
@@ -125,8 +144,7 @@ def film_first_take(folder: Path, seen: dict, out: Path) -> None:
         draw.text((CLOCK[0] + 14, CLOCK[1] + 54), done[-1] if done else "An empty Blender", font=small, fill=(255, 200, 120))
         frames.append(picture.resize((FIRST_WIDTH, round(scale * picture.height)), Image.Resampling.LANCZOS))
         durations.append(max(40, round(1000 * (times[number + 1] - second))) if number + 1 < len(times) else 1500)
-    frames[0].save(out, "WEBP", save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=FIRST_QUALITY, method=6)
-    assert out.stat().st_size <= FIRST_BYTES, f"the film is {out.stat().st_size / 1e6:.1f} MB"
+    join(frames, durations, out, FIRST_QUALITY, FIRST_BYTES)
 
 
 def make_package(blender: RealBlender) -> Path:
@@ -176,6 +194,13 @@ def make(blender: RealBlender, names: list[str]) -> None:
             part = OUT / "film.part.webp"
             film(TAKEN / "picture_scenarios.film", seen["film"], part)
             os.replace(part, OUT / "film.webp")
+            continue
+        if name == WORDS_FILM:
+            print("· word_tool_scenarios.films_mending", flush=True)
+            seen = blender.act("word_tool_scenarios.films_mending", timeout=2400)
+            part = OUT / "words.part.webp"
+            film_words(TAKEN / "word_tool_scenarios.films_mending", seen["film"], part)
+            os.replace(part, OUT / "words.webp")
             continue
         if name == FIRST_FILM:
             print("· shelf_scenarios.filmed", flush=True)

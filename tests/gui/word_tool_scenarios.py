@@ -5,9 +5,10 @@ import time
 
 import bpy
 from commit_scenarios import lay
+from picture_scenarios import FILM_STEP, sampled
 from scenarios import only_open, PATIENCE, scene_with_voice_and_head
 from thunder.scene.host.session import session
-from thunder.scene.review import word_track
+from thunder.scene.review import live_score, word_track
 from thunder.scene.takes import take_list, word_places
 from word_scenarios import found, look_at
 
@@ -69,3 +70,88 @@ def mends_a_line(hand):
     hand.photograph("clicked")
     area.type = "VIEW_3D"
     yield 0.5
+
+
+def split(hand):
+    """Steps that lay a dope sheet under the viewport; its area."""
+    before = set(hand.window.screen.areas)
+    with hand.context():
+        bpy.ops.screen.area_split(direction="HORIZONTAL", factor=0.25)
+    (new,) = set(hand.window.screen.areas) - before
+    area = min(new, hand.viewport, key=lambda each: each.y)
+    yield from lay(hand, area, "DOPESHEET_EDITOR")
+    area.spaces.active.show_region_ui = False
+    return area
+
+
+def click_word(hand, area, place):
+    """Steps that click a word on the track of an area."""
+    region = next(each for each in area.regions if each.type == "WINDOW")
+    band = word_track.tracks.pictures[region.as_pointer()][1]
+    middle = sum(place.frames) / 2
+    yield from hand.click(region.x + round((middle - band.start) * band.per_frame), region.y + round(band.bottom) + 6)
+    yield 1.0
+
+
+def opening_at(entry, frame):
+    """How far the mouth of a take is open at a frame, mm."""
+    begin, opening = live_score.opening(entry.action)
+    return opening[round(frame - begin)]
+
+
+def films_mending(hand):
+    """A line is mended by its words alone; pictures film_NNN.png, and `hand.seen["film"]`, milliseconds and a caption of each."""
+    only_open("words")
+    yield from scene_with_voice_and_head(hand)
+    scene, shots = hand.window.scene, hand.seen.setdefault("film", [])
+    view = hand.viewport.spaces.active
+    view.overlay.show_floor = view.overlay.show_axis_x = view.overlay.show_axis_y = view.overlay.show_text = False
+    view.shading.color_type = "MATERIAL"
+    view.show_gizmo = False
+    yield from found(hand)
+    yield from sampled(hand, 3)
+    area = yield from split(hand)
+    view.region_3d.view_distance *= 0.5
+    look_at(area, 152, 206)
+    place = word_places.places(bpy.context)[-1]
+    first, last = place.frames
+    held = sum(word_places.sounds(bpy.context, place)[0][0].frames) // 2
+
+    def shot(milliseconds, caption):
+        hand.photograph(f"film_{len(shots):03d}")
+        shots.append([milliseconds, caption])
+
+    def played(caption):
+        """Steps that show the word with a little before it, and stay on its first sound."""
+        for frame in [*range(first - 5, last + 1, FILM_STEP), held]:
+            scene.frame_set(frame)
+            yield 0.25
+            shot(round(1000 * FILM_STEP / scene.render.fps), caption)
+        shots[-1][0] = 1800
+
+    scene.frame_set(first - 20)
+    yield 1.0
+    shot(1500, "The track of words, over the curves")
+    yield from click_word(hand, area, place)
+    with hand.context():
+        bpy.ops.screen.animation_cancel(restore_frame=False)
+    for x, y in ((area.x + area.width // 2, area.y + area.height - 40), (hand.viewport.x + 300, hand.viewport.y + 300)):
+        hand.window.event_simulate(type="MOUSEMOVE", value="NOTHING", x=x, y=y)
+        yield 0.5
+    yield from played("A click on “thunder” loops it: its th was heard as p")
+    for caption, operator, arguments in (
+        ("TH is chosen instead", bpy.ops.thunder.correct_sound, {"number": 0, "sound": "TH"}),
+        ("Stressed: the mouth opens further", bpy.ops.thunder.mark_word, {"kind": "stressed"}),
+        ("Retake Word: eight readings of it alone", bpy.ops.thunder.retake, {"what": "WORD"}),
+    ):
+        yield from call(hand, operator, **arguments)
+        yield 2.5
+        yield from done(hand, caption)
+        yield from played(caption)
+    readings = [entry for entry in scene.thunder.takes if entry.kind == "RESAMPLED" and entry != take_list.shown_take(scene.thunder)]
+    other = max(readings, key=lambda entry: opening_at(entry, held))
+    yield from call(hand, bpy.ops.thunder.use_mouth, take=other.action.name)
+    yield from played("A click on a mouth: the word is said by that take")
+    yield from call(hand, bpy.ops.thunder.hear_word)
+    yield 1.0
+    shot(2500, "The loudspeaker: hear what the lips say now")
