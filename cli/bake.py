@@ -370,13 +370,13 @@ def check_engine(engine: str | None, weights: str | None) -> None:
         raise BadWeights(f"There is no folder “{weights}”: name another folder of model files with --weights")
 
 
-def open_file(path: str | None) -> None:
+def open_file(path: str | None, advice: str = "name another with --blend") -> None:
     """Open the file that is named, or an empty one where Blender has none open. Raises BadRequest."""
     if bpy.context.window is None:  # of `blender FILE -c …`: exporters need one, which a file brings that is opened now
         path = path or bpy.data.filepath
     if path:
         if problem := files.not_a_file(path):
-            raise BadRequest(f"{problem}: name another with --blend")
+            raise BadRequest(f"{problem}: {advice}")
         try:
             bpy.ops.wm.open_mainfile(filepath=os.path.abspath(path))
         except RuntimeError as error:

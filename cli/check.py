@@ -83,7 +83,7 @@ def check(chosen: argparse.Namespace) -> int:
 
 def _check_file(client, path: str, chosen: argparse.Namespace) -> Iterator[Checked]:
     """Check the lines of a file, which stays open."""
-    _, problem = attempt(bake.open_file, path)
+    _, problem = attempt(bake.open_file, path, "name another file")
     if problem:
         yield Checked(path, error=problem)
         return

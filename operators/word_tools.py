@@ -55,7 +55,7 @@ class THUNDER_OT_step_word(OnWord, bpy.types.Operator):
     def act(self, context):
         place = word_places.beside(context, self.step)
         context.scene.frame_set(place.frames[0])
-        if _is_looped(context):
+        if word_places.is_looped(context.scene):
             _loop(context, place)
 
 
@@ -65,15 +65,12 @@ class THUNDER_OT_loop_word(OnWord, bpy.types.Operator):
     bl_label = "Loop Word"
 
     def act(self, context):
-        if _is_looped(context):
+        if word_places.is_looped(context.scene):
             context.scene.use_preview_range = False
         else:
             _loop(context, word_places.current(context))
         if context.screen is not None and context.screen.is_animation_playing != context.scene.use_preview_range:
             bpy.ops.screen.animation_play()
-
-
-LOOPED = "thunder_looped"  # property of a scene: the preview range of the word that is looped
 
 
 def _loop(context, place: word_places.Place) -> None:
@@ -82,14 +79,8 @@ def _loop(context, place: word_places.Place) -> None:
     fps = place.fps
     scene.use_preview_range = True
     scene.frame_preview_start, scene.frame_preview_end = first - round(PRE_ROLL * fps), last + round(AFTER * fps)
-    scene[LOOPED] = [scene.frame_preview_start, scene.frame_preview_end]
+    word_places.hold(scene, place)
     scene.frame_set(scene.frame_preview_start)
-
-
-def _is_looped(context) -> bool:
-    """Whether the preview range is that of a looped word."""
-    scene = context.scene
-    return scene.use_preview_range and list(scene.get(LOOPED, ())) == [scene.frame_preview_start, scene.frame_preview_end]
 
 
 class THUNDER_OT_hear_word(SlicedWork, bpy.types.Operator):
@@ -205,7 +196,7 @@ class THUNDER_OT_retake(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Op
         return "Retaking", keep.resample(client, context, self.takes.append, READINGS, free)
 
     def outcome(self, takes):
-        clear = ". Its sounds are clear, so all readings say the same: they differ in how" if self.is_clear else ""
+        clear = ". The sounds of this word are clear, so its readings differ little" if self.is_clear else ""
         return f"{len(takes)} new readings{clear}"
 
 
@@ -275,7 +266,7 @@ class THUNDER_OT_click_word(bpy.types.Operator):
         if self.clicked is None:
             return {"CANCELLED"}
         context.scene.frame_set(self.clicked.frames[0])
-        if not _is_looped(context):
+        if not word_places.is_looped(context.scene):
             bpy.ops.thunder.loop_word()
         else:
             _loop(context, self.clicked)

@@ -24,7 +24,10 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout, voice = self.layout, strip.current(context)
-        transcript_field(layout, transcript.of(context.scene, voice.name))
+        record = transcript.of(context.scene, voice.name)
+        transcript_field(layout, record)
+        if record is None:
+            layout.operator("thunder.find_words", icon="VIEWZOOM")
         place, wrong = attempt(word_places.current, context)
         if place is None:
             wrapped_label(layout, wrong, context)

@@ -38,7 +38,7 @@ class Step:
     message: str
     busy: bool = False
     begins: bool = False
-    note: str = ""
+    note: str | None = None
 
 
 def stage(
@@ -140,7 +140,7 @@ class Job:
             except StopIteration as stop:
                 self.over, self.value = True, stop.value
                 break
-            self.note = self.step.note or self.note
+            self.note = self.note if self.step.note is None else self.step.note
             self.longest, now = max(self.longest, time.monotonic() - now), time.monotonic()
             self.pace.note(self.step.fraction, self.step.begins)
             # Steps that only wait for the engine end the slice at once, because there is nothing to do. So does the first step that is no

@@ -47,7 +47,7 @@ class Place:
             return f"begins {_seconds(self.seconds)} the voice"
         if self.sure < LIKELY:
             return "begins with the voice, because neither its sound nor its mouth tells where it belongs: move it by Offset in Shape"
-        how = "surely" if self.sure >= 1 else "probably: check it, and move it by Offset in Shape"
+        how = "for certain" if self.sure >= 1 else "probably: check it, and move it by Offset in Shape"
         return f"begins {_seconds(self.seconds)} the voice, found by its {self.by}, {how}"
 
 

@@ -54,6 +54,10 @@ def mark(scene, one, speaker: bpy.types.Object, first: int, last: int) -> Turn:
     if last <= state.first or first >= state.last:
         raise BadRequest(f"“{one.name}” plays from frame {state.first} to {state.last - 1}: choose frames of it")
     there = of_strip(scene, one)
+    before = next((turn for turn in there if turn.head not in (None, speaker) and turn.first < first < turn.last <= last), None)
+    if before is not None:  # who spoke until the end speaks until the next one begins
+        scene.thunder.turns[before.index].end = (first - state.origin) / state.fps
+        there = of_strip(scene, one)
     if other := next((turn for turn in there if turn.head not in (None, speaker) and turn.first < last and first < turn.last), None):
         raise BadRequest(f"“{other.head.name}” speaks frames {other.first} to {other.last - 1}: remove that range, or choose others")
     same = [turn for turn in there if turn.head in (None, speaker) and turn.first <= last and first <= turn.last]

@@ -75,12 +75,13 @@ def places(context) -> list[Place]:
 
 
 def current(context) -> Place:
-    """The word at the current frame, else the last before it, else the first; without a text what is said around the frame.
+    """The word that is looped, else that at the current frame, the last before it, or the first; without a text what is said around it.
 
     Raises BadRequest, BadSound.
     """
     voice, state, _ = _known(context)
-    now, there = (context.scene.frame_current - state.origin) / state.fps, places(context)
+    frame = context.scene[LOOPED][2] if is_looped(context.scene) else context.scene.frame_current
+    now, there = (frame - state.origin) / state.fps, places(context)
     if not there:
         begin, end = state.seconds if state.last else (0.0, now + ALONE)
         middle = float(np.clip(now, begin + ALONE / 2, max(begin + ALONE / 2, end - ALONE / 2)))
@@ -121,6 +122,20 @@ def sounds(context, place: Place) -> list[tuple[Place, list[tuple[str, float]]]]
 def is_clear(context, place: Place) -> bool:
     """Whether every sound of a word was recognised for certain, so that takes hear the same. Raises BadRequest, BadSound."""
     return all(chances[0][1] >= CLEAR for _, chances in sounds(context, place))
+
+
+LOOPED = "thunder_looped"  # property of a scene: preview range of the looped word, and its first frame
+
+
+def hold(scene, place: Place) -> None:
+    """Keep a word the current one while the preview range is played again and again."""
+    scene[LOOPED] = [scene.frame_preview_start, scene.frame_preview_end, place.frames[0]]
+
+
+def is_looped(scene) -> bool:
+    """Whether the preview range is that of a looped word."""
+    held = list(scene.get(LOOPED, ()))
+    return scene.use_preview_range and len(held) == 3 and held[:2] == [scene.frame_preview_start, scene.frame_preview_end]
 
 
 # ---- marks

@@ -111,11 +111,21 @@ def test_a_range_without_a_preview_range_goes_from_the_playhead_to_the_next(blen
     assert ranges(scene, one) == [(heads[0].name, 31, 60), (heads[1].name, 61, 110)]
 
 
+def test_speakers_can_be_marked_in_the_order_in_which_they_speak(blender, marked):
+    scene, heads, one, _ = marked
+    while len(scene.thunder.turns):
+        scene.thunder.turns.remove(0)
+    mark(blender, heads[0], 11, 110)
+    mark(blender, heads[1], 60, 110)
+    first, second = turns.of_strip(scene, one)
+    assert (first.head, first.first, first.last) == (heads[0], 11, 60) and (second.head, second.first) == (heads[1], 60)
+
+
 def test_what_cannot_be_marked_says_why_and_changes_nothing(blender, marked):
     scene, heads, one, _ = marked
     before = ranges(scene, one)
     for speaker, first, last, sentence in (
-        (heads[1], 50, 70, f"“{heads[0].name}” speaks frames 11 to 60: remove that range"),
+        (heads[1], 30, 40, f"“{heads[0].name}” speaks frames 11 to 60: remove that range"),
         (heads[0], 200, 240, "“talk” plays from frame 11 to 110: choose frames of it"),
         (heads[0], 1, 12, None),
     ):

@@ -25,7 +25,7 @@ from .systems.thunder import VoiceFeatures
 _ENERGY = {STRESSED: 2.0, THROWN_AWAY: -2.4, OPEN: 2.0, CLOSED: -2.4}
 _ACCENT = {STRESSED: 1.0, THROWN_AWAY: -1.0}
 _EASE = 3  # frames in which it sets in, before the word, and ends
-_SURE = 6.0  # logit by which the phone of a mark stands above all others: certain, for every take
+_SURE = 12.0  # logit by which the phone of a mark stands above all others: certain, for every take
 _BACK = 0.3  # seconds beside a moved word in which lips come back to the voice's own time
 _CODA = 0.1  # seconds in which a held word's last sounds are said
 
