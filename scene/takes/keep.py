@@ -26,7 +26,7 @@ from ..host import handlers
 from ..host.jobs import stage, Step
 from ..voice import strip
 from . import generation, mix, provenance, take_list, track_values
-from .direction import asking, word_marks
+from .direction import asking, similar, word_marks
 from .sampling import Sampling
 
 EASE_SECONDS = 0.24  # length of the blend between kept and new values
@@ -250,9 +250,11 @@ def resample(
     performance = yield from stage(provenance.read(rig, lead), "Reading the take", 0.0, 0.02)
     if connection.knows_styles():  # the rest follows the take's requested direction
         before = Sampling.of_take(performance.provenance, scene.thunder).asked
-        sampling = replace(
-            sampling, asked=None if before is None else replace(before, as_asked=False, marks=word_marks.of_line(scene, voice))
-        )
+        if before is not None:
+            reading = None if free is None else similar.reading_of(lead.action)
+            like = before if reading is None else similar.just_like(before, reading, lead.seed)
+            before = replace(like, as_asked=False, marks=word_marks.of_line(scene, voice))
+        sampling = replace(sampling, asked=before)
         sampling = asking.directed(sampling, rig.owner, voice)
     sampling = replace(sampling, listening=lead.role == LISTENS.upper())
     with closing(_Around(scene, rig, voice, lead, performance, on_take, free)) as collector:

@@ -445,7 +445,7 @@ def test_takes_around_a_take_stress_its_words_and_score_as_it_does(engine, speec
 
 def test_stresses_are_read_off_a_motion_whose_direction_is_not_known(engine, speech, monkeypatch):
     """As of mixed takes, which would seem to drift where they stress words of their own. These hear what is likeliest."""
-    monkeypatch.setattr(thunder_module, "hear_phones", lambda logits, *_: logits)
+    monkeypatch.setattr(thunder_module, "hear_phones", lambda logits, seed, **_: logits)
     takes = engine.generate(speech, Request(4, 20, direction=Asked(Direction().vector()[None], 0.5, as_asked=False)))
     read = [engine.score(speech, take.motion).per_frame.mean() for take in takes]
     monkeypatch.setattr(scorer_module, "stresses", lambda opening, expected, loud: np.zeros(len(opening)))

@@ -334,7 +334,8 @@ class Engine:
             self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
             SharedProgress(len(seeds), share(progress, 0.08, 1.0)),
             role == SPEAKS, asked is not None and follows == DIRECTION,
-            processors() if self.device == CPU and request.system == DEFAULT else 1, request.sums, kept is not None,
+            processors() if self.device == CPU and request.system == DEFAULT else 1, request.sums,
+            None if kept is None else np.repeat(~kept.mask[:, self.thunder.columns.jaw].all(1), 2),
         )  # fmt: skip
 
     def _speech_guidance(self, voice: VoiceFeatures, strength: float) -> Callable[[np.ndarray, int, int], np.ndarray]:

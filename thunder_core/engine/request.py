@@ -86,7 +86,7 @@ class RunningRequest:
     draw: (seeds, progress, direction of each, seed and spread of each one's gestures, the voice as each hears it) → a motion for each seed.
     about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
     directions that are known before.  threads: at most so many work on takes of their own.  arrived: number of finished takes.
-    sums: of the face that plays the takes, as `Request`'s.  retakes: they are new readings of a part of a take.
+    sums: of the face that plays the takes, as `Request`'s.  again: bool [2T], rows whose mouth is sampled again for other readings.
     requested: of `_requested`, once it is known; requesting: held while it is worked out.  heard: of `_hears`; hearing: held while it is
     worked out.
     """
@@ -104,7 +104,7 @@ class RunningRequest:
     follows: bool
     threads: int
     sums: Sums | None = None
-    retakes: bool = False
+    again: np.ndarray | None = None
     arrived: int = 0
     requested: Requested | None = None
     heard: dict[int, VoiceFeatures] = field(default_factory=dict)
@@ -187,8 +187,8 @@ class RunningRequest:
         with self.hearing:  # the same takes are sampled and expected at the same time
             for seed in seeds:
                 if seed not in self.heard:
-                    whose = self.asked.hearing_seed(seed, self.seeds[0])
-                    self.heard[seed] = self.scorer.thunder.hear(self.voice, whose, self.retakes)
+                    heard = self.scorer.thunder.hear(self.voice, self.asked.hearing_seed(seed, self.seeds[0]))
+                    self.heard[seed] = heard if self.again is None else self.scorer.thunder.hear(heard, seed, self.again)
             return [self.heard[seed] for seed in seeds]
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:

@@ -74,9 +74,15 @@ def around(asked: np.ndarray, reading: np.ndarray) -> np.ndarray:
     return np.concatenate([np.clip(style, least, most), np.clip(moods, 0.0, 1.0)], axis=1).astype(np.float32)
 
 
-def _like(asked: Asked, seed: int) -> tuple[tuple[int, float], ...]:
+def like_of(asked: Asked, seed: int) -> tuple[tuple[int, float], ...]:
     """`Asked.like` of takes around the take of a seed, which was asked for so."""
     return (*asked.like, (seed, 0.0 if asked.as_asked else asked.spread))
+
+
+def just_like(asked: Asked, reading: np.ndarray, seed: int) -> Asked:
+    """The direction in which the take of a seed was played, with its stresses and gestures, for other readings of a part of it."""
+    vectors, like = around(asked.vectors, reading), like_of(asked, seed)
+    return replace(asked, vectors=vectors, spread=0.0, as_asked=False, original=asked.requested, like=like)
 
 
 def sample(client: Client, context, on_take: generation.OnTake | None = None) -> Generator[Step, None, list[keying.Performance]]:
@@ -97,7 +103,7 @@ def sample(client: Client, context, on_take: generation.OnTake | None = None) ->
     original = None
     if before.asked is not None:
         original = before.asked.requested
-        asked = replace(asked, original=original, like=_like(before.asked, entry.seed), as_heard=before.asked.as_heard)
+        asked = replace(asked, original=original, like=like_of(before.asked, entry.seed), as_heard=before.asked.as_heard)
     sampling = replace(before, asked=asked)
     seed = next_seed(scene, entry.head, entry.voice)
     with closing(_Beside(scene, rig, voice, on_take, original)) as collector:

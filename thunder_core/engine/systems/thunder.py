@@ -205,14 +205,16 @@ class Thunder:
         )  # fmt: skip
 
     @staticmethod
-    def hear(voice: VoiceFeatures, seed: int | None, freely: bool = False) -> VoiceFeatures:
+    def hear(voice: VoiceFeatures, seed: int | None, again: np.ndarray | None = None) -> VoiceFeatures:
         """A voice as the take of a seed hears it, with other phones where the encoder doubts (`speech.hearing`); None: the likeliest.
 
-        freely: unlikely phones more often.
+        again: bool [2T], rows of which other readings are asked for: there unlikely phones are drawn more often, elsewhere all stays.
         """
         if seed is None or not voice.presence.any():
             return voice
-        logits = hear_phones(voice.logits, seed, freely)
+        logits = hear_phones(voice.logits, seed, freely=again is not None)
+        if again is not None:
+            logits = np.where(again[: len(logits), None], logits, voice.logits)
         belief, frames = softmax(logits), voice.frames
         features = voice.features.copy()
         features[:, -LOUDNESS - len(PHONES) : -LOUDNESS] += at_frames(belief - softmax(voice.logits), frames)
