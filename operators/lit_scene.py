@@ -53,6 +53,9 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
         return "" if stage.find(context.scene) is not None else "There is nothing to remove: Light the Scene was not used in this scene"
 
     def act(self, context):
+        view = context.space_data.region_3d if context.space_data is not None and context.space_data.type == "VIEW_3D" else None
+        if view is not None and view.view_perspective == "CAMERA":
+            view.view_perspective = "PERSP"  # the scene's own camera may show something else
         stage.remove(context.scene)
 
 
