@@ -132,7 +132,7 @@ def test_the_sound_beside_it_is_asked(blender, line, tmp_path):
 
 
 def test_the_words_say_how_sure_it_is():
-    assert captured.Place(0.5, 1.2, "sound").sentence == "begins 0.50 s into the voice, found by its sound, surely"
+    assert captured.Place(0.5, 1.2, "sound").sentence == "begins 0.50 s into the voice, found by its sound, for certain"
     assert "probably" in captured.Place(-0.5, 0.7, "mouth").sentence and "before" in captured.Place(-0.5, 0.7, "mouth").sentence
     assert captured.Place().sentence == "begins with the voice"
 

@@ -434,7 +434,7 @@ def test_the_panel_shows_all_of_it(blender, scene, monkeypatch, engine, wanted):
 
     scene.thunder.system = engine
     panel.draw(Panel, blender.context)
-    assert drawn == ["Seed", "Same Seed for Every Character", "Quality", "Voice Guidance", "Lip-Sync Guidance"]
+    assert drawn == ["Role", "Seed", "Same Seed for Every Character", "Quality", "Voice Guidance", "Lip-Sync Guidance"]
     assert len(texts) == len(wanted) and all(text.startswith(start) for text, start in zip(texts, wanted))
 
 
