@@ -43,10 +43,11 @@ TRACK = (210, 656, 858, 776)
 FILMED = (340, 80, 1124, 700)  # the face and the panel beside it
 FILM, FILM_WIDTH, FILM_QUALITY, FILM_BYTES = "film", 720, 85, 4_000_000
 WORDS_FILM, MENDED, WORDS_QUALITY, WORDS_BYTES = "words_film", (210, 56, 1124, 816), 60, 1_500_000
+SPOKEN_FILM, SPOKEN = "spoken", (0, 26, 1124, 880)
 FIRST_FILM, FIRST_WIDTH, FIRST_QUALITY, FIRST_BYTES = "first_take", 800, 60, 2_000_000
 CLOCK = (12, 34, 430, 132)  # where the clock stands in it, pixels of the window
 TAKES_FILM, MINUTE_FILM, TAKES_FILM_BYTES = "eight_takes", "a_minute", 6_000_000
-FILMS = (FILM, FIRST_FILM, WORDS_FILM, TAKES_FILM, MINUTE_FILM)
+FILMS = (FILM, FIRST_FILM, WORDS_FILM, SPOKEN_FILM, TAKES_FILM, MINUTE_FILM)
 MINUTE = (  # what the voice of the minute says, with the pause after each part, s
     ("Good evening. My name is Ruth, and I have worked at this lighthouse for forty years.", 0.7),
     ("People ask me what I did all winter. Well, I watched the water, and I talked to the birds.", 0.9),
@@ -117,11 +118,11 @@ def film(folder: Path, durations: list[int], out: Path) -> None:
     join(frames, durations, out, FILM_QUALITY, FILM_BYTES)
 
 
-def film_words(folder: Path, shots: list[tuple[int, str]], out: Path) -> None:
+def film_words(folder: Path, shots: list[tuple[int, str]], out: Path, box: tuple = MENDED) -> None:
     """The same with a caption in each picture; shots: milliseconds and caption."""
     frames, font = [], ImageFont.load_default(20)
     for number, (_, caption) in enumerate(shots):
-        picture = Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(MENDED)
+        picture = Image.open(folder / f"film_{number:03d}.png").convert("RGB").crop(box)
         draw = ImageDraw.Draw(picture)
         left, top, right, bottom = draw.textbbox((22, 16), caption, font=font)
         draw.rounded_rectangle((left - 10, top - 8, right + 10, bottom + 8), 8, fill=(20, 20, 20), outline=(230, 150, 40), width=2)
@@ -201,6 +202,13 @@ def make(blender: RealBlender, names: list[str]) -> None:
             part = OUT / "words.part.webp"
             film_words(TAKEN / "word_tool_scenarios.films_mending", seen["film"], part)
             os.replace(part, OUT / "words.webp")
+            continue
+        if name == SPOKEN_FILM:
+            print("· record_scenarios.films_speaking", flush=True)
+            seen = blender.act("record_scenarios.films_speaking", timeout=2400)
+            part = OUT / "spoken.part.webp"
+            film_words(TAKEN / "record_scenarios.films_speaking", seen["film"], part, SPOKEN)
+            os.replace(part, OUT / "spoken.webp")
             continue
         if name == FIRST_FILM:
             print("· shelf_scenarios.filmed", flush=True)

@@ -125,6 +125,47 @@ def records(hand):
     hand.seen["undone"] = strips(hand.window.scene)
 
 
+def films_speaking(hand):
+    """A line is spoken and committed: pictures film_NNN.png, and in `hand.seen["film"]` milliseconds and a caption of each."""
+    only_open("main", "takes", "commit")
+    booth(hand)
+    yield from shot(hand)
+    scene, shots = hand.window.scene, hand.seen.setdefault("film", [])
+    next(area for area in hand.window.screen.areas if area.type == "DOPESHEET_EDITOR").type = "SEQUENCE_EDITOR"
+    scene.thunder.recording.countdown, scene.thunder.count = 1, 4
+
+    def photograph(milliseconds, caption):
+        hand.photograph(f"film_{len(shots):03d}")
+        shots.append([milliseconds, caption])
+
+    yield 1.0
+    photograph(1500, "Record, beside the voice")
+    press_record(hand)
+    took = recording._under_way.recording
+    yield 0.4
+    photograph(800, "It counts")
+    yield from until(lambda: took.spoken > 0)
+    while took.spoken < 4.0:
+        photograph(450, "Speak; Space ends it")
+        yield 0.2
+    hand.press("SPACE")
+    yield from until(lambda: len(scene.thunder.takes) > 0)
+    yield 0.3
+    photograph(1200, "The line is a strip, its takes arrive")
+    yield from done(PATIENCE)
+    yield 0.5
+    entry = scene.thunder.takes[0]
+    for frame in range(entry.first, min(entry.last, entry.first + 60), 6):
+        scene.frame_set(frame)
+        yield 0.3
+        photograph(240, "The best one is on the head")
+    with hand.context():
+        bpy.ops.thunder.commit_take("INVOKE_DEFAULT")
+    yield from done(PATIENCE)
+    yield 0.7
+    photograph(2500, "Committed: keys of your own")
+
+
 def loses_the_microphone(hand):
     """It is unplugged, gives only zeros, or its process dies, in a file that was never saved; and Ctrl-Z comes while it records."""
     yield from shot(hand, saved=False)
