@@ -8,12 +8,12 @@ from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.review import listening, live_score, word_track
-from ..scene.takes import keep, mix, take_list, word_places
+from ..scene.takes import keep, mix, word_places
 from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face.mixing import PARTS
-from .base import InstantWork, NeedsShownTake, shown
+from .base import Explained, InstantWork, NeedsShownTake, shown
 from .generate import PartialResults
 from .slices import SlicedWork
 
@@ -21,7 +21,6 @@ PRE_ROLL, AFTER = 0.3, 0.2  # seconds played before and behind a looped word
 AROUND = 0.12  # seconds of speech generated before and behind a word that is heard
 READINGS = 8  # new takes of a word
 FADE_SECONDS = 0.12  # from one take's mouth to another's and back
-EDGE_PIXELS = 5  # distance from an edge of a word within which it is dragged
 # What a wrong sound is corrected to: the mouths that animators know, as ARPABET phones.
 SOUNDS = (
     ("B", "M B P", "Lips close"), ("F", "F V", "Lower lip at the teeth"), ("UW", "OO", "Lips round"), ("OW", "OH", "Lips round and open"),
@@ -31,15 +30,15 @@ SOUNDS = (
 )  # fmt: skip
 
 
-class OnWord(InstantWork):
-    """An operator on the word at the current frame."""
+class OnWord(Explained):
+    """An operator on the word at the current frame, or on the one that is looped."""
 
     @classmethod
     def why_not(cls, context):
-        return super().why_not(context) or attempt(word_places.current, context)[1]
+        return super().why_not(context) or attempt(word_places.line, context)[1]
 
 
-class THUNDER_OT_step_word(OnWord, bpy.types.Operator):
+class THUNDER_OT_step_word(OnWord, InstantWork, bpy.types.Operator):
     """Go to the next or the previous word"""
 
     bl_label = "Next Word"
@@ -53,13 +52,11 @@ class THUNDER_OT_step_word(OnWord, bpy.types.Operator):
         return "Go to the next word" if properties.step > 0 else "Go to the previous word"
 
     def act(self, context):
-        place = word_places.beside(context, self.step)
-        context.scene.frame_set(place.frames[0])
-        if word_places.is_looped(context.scene):
-            _loop(context, place)
+        line = word_places.line(context)
+        go_to(context, line.beside(line.current(context.scene), self.step))
 
 
-class THUNDER_OT_loop_word(OnWord, bpy.types.Operator):
+class THUNDER_OT_loop_word(OnWord, InstantWork, bpy.types.Operator):
     """Play the word again and again, with a little before it. Press again to stop"""
 
     bl_label = "Loop Word"
@@ -73,26 +70,31 @@ class THUNDER_OT_loop_word(OnWord, bpy.types.Operator):
             bpy.ops.screen.animation_play()
 
 
+def go_to(context, place: word_places.Place) -> None:
+    """Make a word the current one; it is looped where another was."""
+    if word_places.is_looped(context.scene):
+        _loop(context, place)
+    else:
+        context.scene.frame_set(place.frames[0])
+
+
 def _loop(context, place: word_places.Place) -> None:
     """Play only the frames around a word."""
     scene, (first, last) = context.scene, place.frames
-    fps = place.fps
     scene.use_preview_range = True
-    scene.frame_preview_start, scene.frame_preview_end = first - round(PRE_ROLL * fps), last + round(AFTER * fps)
+    scene.frame_preview_start, scene.frame_preview_end = first - round(PRE_ROLL * place.fps), last + round(AFTER * place.fps)
     word_places.hold(scene, place)
     scene.frame_set(scene.frame_preview_start)
 
 
-class THUNDER_OT_hear_word(SlicedWork, bpy.types.Operator):
+class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
     """Hear what the lips say on this word now, then the voice"""
 
     bl_label = "Hear Word"
 
     @classmethod
     def why_not(cls, context):
-        if not strip.has_audio():
-            return "This Blender was built without audio: use one with audio to listen"
-        return super().why_not(context) or attempt(word_places.current, context)[1]
+        return super().why_not(context) if strip.has_audio() else "This Blender was built without audio: use one with audio to listen"
 
     def begin(self, context):
         self.place, voice = word_places.current(context), strip.find(context)
@@ -106,7 +108,7 @@ class THUNDER_OT_hear_word(SlicedWork, bpy.types.Operator):
             listening.play_both(context, self.place.start, self.place.end)
 
 
-class THUNDER_OT_mark_word(OnWord, bpy.types.Operator):
+class THUNDER_OT_mark_word(OnWord, InstantWork, bpy.types.Operator):
     """Mark the word for new takes, or remove the mark. The shown take follows if it follows the sliders"""
 
     bl_label = "Mark Word"
@@ -125,7 +127,7 @@ class THUNDER_OT_mark_word(OnWord, bpy.types.Operator):
         return f"{name} is marked: {LABELS[self.kind][0]}" if is_marked else f"{name} is not marked any more"
 
 
-class THUNDER_OT_correct_sound(OnWord, bpy.types.Operator):
+class THUNDER_OT_correct_sound(OnWord, InstantWork, bpy.types.Operator):
     """Have lips make another sound here than the one that was recognized"""
 
     bl_label = "Correct Sound"
@@ -134,15 +136,15 @@ class THUNDER_OT_correct_sound(OnWord, bpy.types.Operator):
     sound: EnumProperty(name="Sound", items=SOUNDS, description="What the lips do")
 
     def act(self, context):
-        place = word_places.current(context)
-        there = word_places.sounds(context, place)
+        line = word_places.line(context)
+        there = line.sounds(line.current(context.scene))
         if self.number >= len(there):
             raise BadRequest(f"The word has {len(there)} sounds: choose one of them")
         word_places.set_sound(context, there[self.number][0], self.sound)
         word_track.redraw()
 
 
-class THUNDER_OT_clear_word(OnWord, bpy.types.Operator):
+class THUNDER_OT_clear_word(OnWord, InstantWork, bpy.types.Operator):
     """Remove all marks of the word, its corrected sounds and its new times"""
 
     bl_label = "Remove Marks"
@@ -153,7 +155,7 @@ class THUNDER_OT_clear_word(OnWord, bpy.types.Operator):
         return f"Removed {count} mark{'s' * (count != 1)}"
 
 
-class THUNDER_OT_move_word(OnWord, bpy.types.Operator):
+class THUNDER_OT_move_word(OnWord, InstantWork, bpy.types.Operator):
     """Move the edges of the word: lips say it earlier or later than the voice"""
 
     bl_label = "Move Word"
@@ -167,7 +169,7 @@ class THUNDER_OT_move_word(OnWord, bpy.types.Operator):
         word_track.redraw()
 
 
-class THUNDER_OT_retake(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_retake(OnWord, NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
     """Generate new readings of the word or phrase in the shown take. All else stays as it is"""
 
     bl_label = "Retake Word"
@@ -183,14 +185,11 @@ class THUNDER_OT_retake(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Op
         what = "phrase, from pause to pause," if properties.what == "PHRASE" else "word"
         return f"Generate {READINGS} new readings of this {what} in the shown take. All else stays as it is"
 
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) or attempt(word_places.current, context)[1]
-
     def begin(self, context):
-        is_word = self.what == "WORD"
-        place = word_places.current(context) if is_word else word_places.phrase(context)
-        self.is_clear = is_word and word_places.is_clear(context, place)
+        line, is_word = word_places.line(context), self.what == "WORD"
+        word = line.current(context.scene)
+        place = word if is_word else line.phrase(word)
+        self.is_clear = is_word and line.is_clear(word)
         self.takes, self.asked, client = [], READINGS, connection.started()
         free = place.frames, ("mouth",) if is_word else PARTS
         return "Retaking", keep.resample(client, context, self.takes.append, READINGS, free)
@@ -200,18 +199,12 @@ class THUNDER_OT_retake(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Op
         return f"{len(takes)} new readings{clear}"
 
 
-class THUNDER_OT_use_mouth(SlicedWork, bpy.types.Operator):
+class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operator):
     """Use this take's mouth on the word, in a new take. The shown take is not changed"""
 
     bl_label = "Use Mouth"
 
     take: StringProperty(name="Take", description="Action of the take whose mouth is used")
-
-    @classmethod
-    def why_not(cls, context):
-        if take_list.shown_index(context.scene.thunder) < 0:
-            return take_list.why_none(context)
-        return super().why_not(context) or attempt(word_places.current, context)[1]
 
     def begin(self, context):
         lead, _ = shown(context)
@@ -226,70 +219,3 @@ class THUNDER_OT_use_mouth(SlicedWork, bpy.types.Operator):
 
     def outcome(self, entry):
         return f"Created take “{entry.name}”"
-
-
-class THUNDER_OT_click_word(bpy.types.Operator):
-    """Click a word on the track to loop it; drag one of its edges to move the lips"""
-
-    bl_label = "Click Word"
-    bl_idname = "thunder.click_word"
-    bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context):
-        return context.area is not None and context.area.type in ("DOPESHEET_EDITOR", "SEQUENCE_EDITOR")
-
-    def invoke(self, context, event):
-        frame, per_frame = word_track.frame_at(context.region, event.mouse_region_x, event.mouse_region_y)
-        there, wrong = attempt(word_places.places, context)
-        if frame is None or not there:
-            return {"PASS_THROUGH"}
-        edge = min(((abs(at - frame), place, side) for place in there for side, at in enumerate(_edges(place))), key=lambda each: each[0])
-        self.begun, self.per_frame, self.place, self.side = event.mouse_region_x, per_frame, *edge[1:]
-        self.may_drag = edge[0] * per_frame <= EDGE_PIXELS
-        self.clicked = next((place for place in there if _edges(place)[0] <= frame < _edges(place)[1]), None)
-        if self.clicked is None and not self.may_drag:
-            return {"PASS_THROUGH"}
-        context.window_manager.modal_handler_add(self)
-        return {"RUNNING_MODAL"}
-
-    def modal(self, context, event):
-        moved = event.mouse_region_x - self.begun
-        if event.type in ("ESC", "RIGHTMOUSE"):
-            return {"CANCELLED"}
-        if event.type != "LEFTMOUSE" or event.value != "RELEASE":
-            return {"RUNNING_MODAL"}
-        if self.may_drag and abs(moved) > EDGE_PIXELS:
-            context.scene.frame_set(self.place.frames[0])
-            bpy.ops.thunder.move_word(**{("start", "end")[self.side]: moved / self.per_frame})
-            return {"FINISHED"}
-        if self.clicked is None:
-            return {"CANCELLED"}
-        context.scene.frame_set(self.clicked.frames[0])
-        if not word_places.is_looped(context.scene):
-            bpy.ops.thunder.loop_word()
-        else:
-            _loop(context, self.clicked)
-        return {"FINISHED"}
-
-
-def _edges(place: word_places.Place) -> tuple[float, float]:
-    """Scene frames at which a word begins and ends."""
-    return place.origin + place.start * place.fps, place.origin + place.end * place.fps
-
-
-_keys: list = []
-
-
-def register():
-    """Let clicks on the track of words reach their words."""
-    keys = bpy.context.window_manager.keyconfigs.addon
-    if keys is not None:
-        keymap = keys.keymaps.new("View2D", space_type="EMPTY", region_type="WINDOW")
-        _keys.append((keymap, keymap.keymap_items.new(THUNDER_OT_click_word.bl_idname, "LEFTMOUSE", "PRESS")))
-
-
-def unregister():
-    for keymap, item in _keys:
-        keymap.keymap_items.remove(item)
-    _keys.clear()

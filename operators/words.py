@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the words and sounds of a voice, from a text that is typed, pasted or read from a file; and tell of a sound under the mouse."""
+"""Find the words and sounds of a voice, from a text that is typed, pasted or read from a file."""
 
 import bpy
 from bpy.props import StringProperty
@@ -71,37 +71,3 @@ class THUNDER_OT_read_transcript(ChoosesFile, FindsWords, bpy.types.Operator):
         if bpy.app.background or context.window is None:
             return super().execute(context)
         return SlicedWork.invoke(self, context, None)
-
-
-class THUNDER_OT_hover_words(bpy.types.Operator):
-    """Tell which sounds the one under the mouse may be"""
-
-    bl_idname = "thunder.hover_words"
-    bl_label = "Show Sound Under Mouse"
-    bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, context):
-        return context.area is not None and context.area.type in ("DOPESHEET_EDITOR", "SEQUENCE_EDITOR")
-
-    def invoke(self, context, event):
-        if word_track.hover(context, event.mouse_region_x, event.mouse_region_y):
-            context.region.tag_redraw()
-        return {"PASS_THROUGH"}
-
-
-_keys: list = []
-
-
-def register():
-    """Let the mouse over timelines tell the track of words where it is."""
-    keys = bpy.context.window_manager.keyconfigs.addon
-    if keys is not None:
-        keymap = keys.keymaps.new("View2D", space_type="EMPTY", region_type="WINDOW")
-        _keys.append((keymap, keymap.keymap_items.new(THUNDER_OT_hover_words.bl_idname, "MOUSEMOVE", "ANY")))
-
-
-def unregister():
-    for keymap, item in _keys:
-        keymap.keymap_items.remove(item)
-    _keys.clear()

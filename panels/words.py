@@ -7,7 +7,7 @@ from ..scene.takes import mix, take_list, transcript, word_places
 from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
-from ..thunder_core.marks import SOUND
+from ..thunder_core.spoken import CLEAR
 from .tab import grey, Tab, transcript_field, wrapped_label
 
 MOST_TAKES, MOST_SOUNDS = 8, 8  # that are shown of a word
@@ -28,14 +28,15 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         transcript_field(layout, record)
         if record is None:
             layout.operator("thunder.find_words", icon="VIEWZOOM")
-        place, wrong = attempt(word_places.current, context)
-        if place is None:
+        line, wrong = attempt(word_places.line, context)
+        if line is None:
             wrapped_label(layout, wrong, context)
             return
+        place = line.current(context.scene)
         self._word(layout, context, place)
         self._marks(layout, context, place)
-        self._sounds(layout, context, place)
-        self._mouths(layout, context, place)
+        self._sounds(layout, context, line.sounds(place))
+        self._mouths(layout, context, place, line.is_clear(place))
 
     def _word(self, layout, context, place):
         row = layout.row(align=True)
@@ -55,22 +56,21 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         row.active = bool(there)
         row.operator("thunder.clear_word", text="Remove", icon="X")
 
-    def _sounds(self, layout, context, place):
+    def _sounds(self, layout, context, sounds):
         row = layout.row(align=True)
-        marks = [mark for _, mark in word_places.marks(context, place) if mark.kind == SOUND]
-        for number, (sound, chances) in enumerate(word_places.sounds(context, place)[:MOST_SOUNDS]):
-            corrected = next((mark.sound for mark in marks if abs(mark.start - sound.start) < 1e-3), "")
-            name = f"= {corrected}" if corrected else chances[0][0] + "?" * (chances[0][1] < 0.75)
-            row.operator_menu_enum("thunder.correct_sound", "sound", text=name).number = number
+        for number, (sound, chances) in enumerate(sounds[:MOST_SOUNDS]):
+            corrected, (name, chance) = word_places.sound_at(context, sound), chances[0]
+            text = f"= {corrected}" if corrected else name + "?" * (chance < CLEAR)
+            row.operator_menu_enum("thunder.correct_sound", "sound", text=text).number = number
 
-    def _mouths(self, layout, context, place):
+    def _mouths(self, layout, context, place, is_clear):
         entry = take_list.shown_take(context.scene.thunder)
         if entry is None:
             return
         row = layout.row(align=True)
         row.operator("thunder.retake", text="Retake Word", icon="LOOP_FORWARDS").what = "WORD"
         row.operator("thunder.retake", text="Phrase").what = "PHRASE"
-        if word_places.is_clear(context, place):
+        if is_clear:
             grey(layout).label(text="Nothing is doubtful here: readings differ little")
         column = layout.column(align=True)
         for other in mix.candidates(context)[:MOST_TAKES]:

@@ -10,12 +10,11 @@ square tiles, which are drawn side by side without a gap.
 
 import time
 
-import bpy
-import bpy.utils.previews
 import numpy as np
 
 from ...thunder_core.animation import activity as activities
-from ..host.session import Part, session
+from ..host.previews import Previews
+from ..host.session import session
 from . import provenance
 
 TILES = 4
@@ -31,17 +30,16 @@ _FULL = (0.93, 0.97, 0.93)  # quantile, per track, of the bars of all takes of a
 _BUDGET = 0.015  # seconds for reading other takes of a line during one redraw; the rest follows at the next
 
 
-class Thumbnails(Part):
+class Thumbnails(Previews):
     """Drawn pictures, by the session id of a take's action.
 
     icons: of each, with the takes of its line that it was drawn against.  activities: of each take, None if its action does not store it.
-    collection: Blender's, of all icons.
     """
 
     def __init__(self):
+        super().__init__()
         self.icons: dict[int, tuple[frozenset[int], tuple[int, ...]]] = {}
         self.activities: dict[int, np.ndarray | None] = {}
-        self.collection = None
 
     def activity(self, entry) -> np.ndarray | None:
         """Activity of a take, as `activity`; None if its action does not store it."""
@@ -55,16 +53,8 @@ class Thumbnails(Part):
         """Cut a picture into tiles. All others are freed where there are too many."""
         if uid not in self.icons and len(self.icons) >= MOST_KEPT:
             self.file_opened()
-        if self.collection is None:
-            self.collection = bpy.utils.previews.new()
-        icons = []
-        for tile in range(TILES):
-            self.collection.pop(f"{uid}.{tile}", None)
-            preview = self.collection.new(f"{uid}.{tile}")
-            preview.icon_size = (SIZE, SIZE)
-            preview.icon_pixels_float.foreach_set(np.ascontiguousarray(image[:, tile * SIZE : (tile + 1) * SIZE]).ravel())
-            icons.append(preview.icon_id)
-        self.icons[uid] = line, tuple(icons)
+        tiles = (image[:, tile * SIZE : (tile + 1) * SIZE] for tile in range(TILES))
+        self.icons[uid] = line, tuple(self.icon(f"{uid}.{number}", tile) for number, tile in enumerate(tiles))
 
     def forget(self, uid: int) -> None:
         """Draw the picture of an action again: the take was sampled again."""
@@ -72,12 +62,9 @@ class Thumbnails(Part):
         self.activities.pop(uid, None)
 
     def file_opened(self) -> None:
-        """Free all pictures; they are drawn again when needed."""
+        super().file_opened()
         self.icons.clear()
         self.activities.clear()
-        if self.collection is not None:
-            bpy.utils.previews.remove(self.collection)
-            self.collection = None
 
 
 thumbnails = session.add(Thumbnails())

@@ -2,16 +2,17 @@
 """The word at the current frame: where it plays, what the voice may say there, its marks, and the mouths of takes on it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import bpy
-import bpy.utils.previews
 import numpy as np
 
 from ...thunder_core.errors import attempt, BadRequest
 from ...thunder_core.marks import MOVED, SOUND
 from ...thunder_core.spoken import CLEAR, Spoken
 from ...thunder_core.types import FPS
-from ..host.session import Part, session
+from ..host.previews import Previews
+from ..host.session import session
 from ..voice import fingerprint, strip
 from . import provenance, take_list, transcript, words
 from .direction import sliders
@@ -29,7 +30,7 @@ _LIPS, _INSIDE, _GROUND = (0.86, 0.44, 0.42), (0.17, 0.05, 0.06), (0.09, 0.10, 0
 class Place:
     """A word or sound of a voice, in seconds of its recording.
 
-    voice: name of its voice.  origin: scene frame at which the recording begins.  number: among the recording's words, −1 without a text.
+    voice: name of its voice.  origin: scene frame at which the recording begins.
     """
 
     voice: str
@@ -38,7 +39,6 @@ class Place:
     end: float
     origin: float
     fps: float
-    number: int = -1
 
     @property
     def frames(self) -> tuple[int, int]:
@@ -52,76 +52,88 @@ class Place:
         return first - round(seconds * self.fps), last + round(seconds * self.fps)
 
 
-def _known(context) -> tuple[strip.Voice, fingerprint.State, Spoken]:
-    """The current voice, its state, and what it says. Raises BadRequest, BadSound."""
+@dataclass(frozen=True, eq=False)
+class Line:
+    """What the current voice says, and where its strip plays it.
+
+    voice: its name.  origin: scene frame at which its recording begins.  begin, end: the seconds of the recording that play.
+    """
+
+    voice: str
+    spoken: Spoken
+    origin: float
+    fps: float
+    begin: float
+    end: float
+
+    def _place(self, text: str, start: float, end: float) -> Place:
+        return Place(self.voice, text, start, end, self.origin, self.fps)
+
+    @cached_property
+    def words(self) -> list[Place]:
+        """The words that play, in time; none without a text."""
+        inside = (word for word in self.spoken.words if word.end > self.begin and word.start < self.end)
+        return [self._place(word.text, word.start, word.end) for word in inside]
+
+    def at(self, frame: float) -> Place:
+        """The word at a frame, else the last before it, else the first; without a text what is said around the frame."""
+        now = (frame - self.origin) / self.fps
+        if not self.words:
+            least = self.begin + ALONE / 2
+            middle = float(np.clip(now, least, max(least, min(self.end, now + ALONE) - ALONE / 2)))
+            return self._place("", middle - ALONE / 2, middle + ALONE / 2)
+        begun = [place for place in self.words if place.start <= now + 0.5 / self.fps]
+        return begun[-1] if begun else self.words[0]
+
+    def current(self, scene) -> Place:
+        """The word that is looped, else that at the scene's current frame."""
+        return self.at(scene[LOOPED][2] if is_looped(scene) else scene.frame_current)
+
+    def beside(self, place: Place, step: int) -> Place:
+        """The word so many words after another one, the first or last where there are no more. Raises BadRequest."""
+        if not self.words:
+            raise BadRequest("Words are known only of a voice with a transcript: enter what it says and press Find Words")
+        return self.words[int(np.clip(self.words.index(place) + step, 0, len(self.words) - 1))]
+
+    def phrase(self, place: Place) -> Place:
+        """The words around one of them that no pause separates."""
+        if not self.words:
+            return place
+        first = last = self.words.index(place)
+        while first and self.words[first].start - self.words[first - 1].end < PAUSE:
+            first -= 1
+        while last + 1 < len(self.words) and self.words[last + 1].start - self.words[last].end < PAUSE:
+            last += 1
+        text = " ".join(each.text for each in self.words[first : last + 1])
+        return self._place(text, self.words[first].start, self.words[last].end)
+
+    def sounds(self, place: Place) -> list[tuple[Place, list[tuple[str, float]]]]:
+        """The sounds of a word, each with the classes that it may be of and their probabilities."""
+        return [
+            (self._place(str(phone), start, end), self.spoken.chances(number))
+            for number, (phone, start, end, *_) in enumerate(self.spoken.sounds)
+            if end > place.start + _NEAR and start < place.end - _NEAR
+        ]
+
+    def is_clear(self, place: Place) -> bool:
+        """Whether every sound of a word was recognised for certain, so that takes hear the same."""
+        return all(chances[0][1] >= CLEAR for _, chances in self.sounds(place))
+
+
+def line(context) -> Line:
+    """What the current voice says. Raises BadRequest, BadSound."""
     voice = strip.find(context)
     state = fingerprint.of_voice(bpy.data.scenes.get(voice.scene), voice)
     record = transcript.of(context.scene, voice.name)
     found = None if record is None or state is None or record.recording != state.recording else words.read(record)
     if found is None:
         raise BadRequest("The words of this voice are not known yet: press Find Words")
-    return voice, state, found
-
-
-def places(context) -> list[Place]:
-    """The words of the current voice that play, in time; none without a text. Raises BadRequest, BadSound."""
-    voice, state, found = _known(context)
-    begin, end = state.seconds if state.last else (0.0, float("inf"))
-    return [
-        Place(voice.name, word.text, word.start, word.end, state.origin, state.fps, number)
-        for number, word in enumerate(found.words)
-        if word.end > begin and word.start < end
-    ]
+    return Line(voice.name, found, state.origin, state.fps, *(state.seconds if state.last else (0.0, float("inf"))))
 
 
 def current(context) -> Place:
-    """The word that is looped, else that at the current frame, the last before it, or the first; without a text what is said around it.
-
-    Raises BadRequest, BadSound.
-    """
-    voice, state, _ = _known(context)
-    frame = context.scene[LOOPED][2] if is_looped(context.scene) else context.scene.frame_current
-    now, there = (frame - state.origin) / state.fps, places(context)
-    if not there:
-        begin, end = state.seconds if state.last else (0.0, now + ALONE)
-        middle = float(np.clip(now, begin + ALONE / 2, max(begin + ALONE / 2, end - ALONE / 2)))
-        return Place(voice.name, "", middle - ALONE / 2, middle + ALONE / 2, state.origin, state.fps)
-    begun = [place for place in there if place.start <= now + 0.5 / state.fps]
-    return begun[-1] if begun else there[0]
-
-
-def beside(context, step: int) -> Place:
-    """The word so many words after the current one, the first or last where there are no more. Raises BadRequest, BadSound."""
-    there, here = places(context), current(context)
-    if not there:
-        raise BadRequest("Words are known only of a voice with a transcript: enter what it says and press Find Words")
-    return there[int(np.clip(there.index(here) + step, 0, len(there) - 1))]
-
-
-def phrase(context) -> Place:
-    """The words around the current one that no pause separates. Raises BadRequest, BadSound."""
-    there, here = places(context), current(context)
-    if not there:
-        return here
-    first = last = there.index(here)
-    while first and there[first].start - there[first - 1].end < PAUSE:
-        first -= 1
-    while last + 1 < len(there) and there[last + 1].start - there[last].end < PAUSE:
-        last += 1
-    text = " ".join(place.text for place in there[first : last + 1])
-    return Place(here.voice, text, there[first].start, there[last].end, here.origin, here.fps)
-
-
-def sounds(context, place: Place) -> list[tuple[Place, list[tuple[str, float]]]]:
-    """The sounds of a word, each with the classes that it may be of and their probabilities. Raises BadRequest, BadSound."""
-    _, _, found = _known(context)
-    inside = [(number, each) for number, each in enumerate(found.sounds) if each[2] > place.start + _NEAR and each[1] < place.end - _NEAR]
-    return [(Place(place.voice, str(each[0]), each[1], each[2], place.origin, place.fps), found.chances(number)) for number, each in inside]
-
-
-def is_clear(context, place: Place) -> bool:
-    """Whether every sound of a word was recognised for certain, so that takes hear the same. Raises BadRequest, BadSound."""
-    return all(chances[0][1] >= CLEAR for _, chances in sounds(context, place))
+    """The word that is worked on. Raises BadRequest, BadSound."""
+    return line(context).current(context.scene)
 
 
 LOOPED = "thunder_looped"  # property of a scene: preview range of the looped word, and its first frame
@@ -142,7 +154,7 @@ def is_looped(scene) -> bool:
 
 
 def marks(context, place: Place) -> list:
-    """The marks on a word and its sounds, and their places among the transcript's. Raises BadRequest, BadSound."""
+    """The marks on a word and its sounds, and their places among the transcript's."""
     record = transcript.of(context.scene, place.voice)
     there = enumerate(record.marks if record is not None else ())
     return [(index, mark) for index, mark in there if place.start - _NEAR < (mark.start + mark.end) / 2 < place.end + _NEAR]
@@ -162,8 +174,13 @@ def toggle(context, place: Place, kind: str) -> bool:
 
 
 def set_sound(context, place: Place, sound: str) -> None:
-    """Have lips make another sound at a sound's place; "" for the one that was recognised."""
-    _replace(context, place, SOUND, bool(sound), sound=sound)
+    """Have lips make another sound at a sound's place."""
+    _replace(context, place, SOUND, True, sound=sound)
+
+
+def sound_at(context, place: Place) -> str:
+    """The sound that lips make instead at a sound's place, "" for the one that was recognised."""
+    return next((mark.sound for _, mark in marks(context, place) if mark.kind == SOUND and _is_of(mark, place)), "")
 
 
 def move(context, place: Place, start: float, end: float) -> None:
@@ -187,11 +204,16 @@ def _replace(context, place: Place, kind: str, is_wanted: bool, **values) -> Non
     """Put a mark in the place of one of the same kind on the same stretch."""
     record = transcript.ensure(context.scene, place.voice)
     for index, mark in reversed(marks(context, place)):
-        if mark.kind == kind and abs(mark.start - place.start) < _NEAR and abs(mark.end - place.end) < _NEAR:
+        if mark.kind == kind and _is_of(mark, place):
             record.marks.remove(index)
     if is_wanted:
         _add(record, place, kind, **values)
     _follow(context)
+
+
+def _is_of(mark, place: Place) -> bool:
+    """Whether a mark is of exactly this word or sound."""
+    return abs(mark.start - place.start) < _NEAR and abs(mark.end - place.end) < _NEAR
 
 
 def _add(record, place: Place, kind: str, **values) -> None:
@@ -213,46 +235,36 @@ def _follow(context) -> None:
 # ---- the mouths of takes on a word
 
 
-class _Mouths(Part):
-    """Drawn pictures of mouths: (session id of a take's action, when it was made, frames) → icon."""
+class _Mouths(Previews):
+    """Drawn mouths. icons: (session id of a take's action, its score, start and end of a word) → icons."""
 
     def __init__(self):
-        self.icons: dict[tuple, int] = {}
-        self.collection = None
+        super().__init__()
+        self.icons: dict[tuple, tuple[int, ...]] = {}
 
     def file_opened(self) -> None:
+        super().file_opened()
         self.icons.clear()
-        if self.collection is not None:
-            bpy.utils.previews.remove(self.collection)
-            self.collection = None
 
 
 _mouths = session.add(_Mouths())
-_MOST = 200  # pictures that are kept
+_MOST = 200  # words of takes whose mouths are kept
 
 
 def icons(entry, place: Place) -> tuple[int, ...]:
     """Icons of a take's mouth over a word from left to right; none of a take that does not store its performance."""
     key = (entry.action.session_uid, round(entry.score, 3), round(place.start, 3), round(place.end, 3))
-    if (*key, 0) not in _mouths.icons:
-        made = provenance.load(entry.action)
-        clock = provenance.clock_of(entry.action)
-        if made is None or clock is None or made.width is None:
+    if key not in _mouths.icons:
+        made, clock = provenance.load(entry.action), provenance.clock_of(entry.action)
+        if made is None or clock is None:
             return ()
-        if len(_mouths.icons) > _MOST * MOUTHS:
+        if len(_mouths.icons) > _MOST:
             _mouths.file_opened()
-        if _mouths.collection is None:
-            _mouths.collection = bpy.utils.previews.new()
-        first, last = place.frames
-        at = np.interp(np.linspace(0, 1, MOUTHS), (0, 1), [float(clock.seconds(frame)) * FPS for frame in (first, last)])
-        rows = at.round().astype(int).clip(0, len(made.opening) - 1)
-        for number, row in enumerate(rows.tolist()):
-            name = ".".join(map(str, (*key, number)))
-            preview = _mouths.collection.get(name) or _mouths.collection.new(name)
-            preview.icon_size = (SIZE, SIZE)
-            preview.icon_pixels_float.foreach_set(mouth(float(made.width[row]), float(made.opening[row])).ravel())
-            _mouths.icons[*key, number] = preview.icon_id
-    return tuple(_mouths.icons[*key, number] for number in range(MOUTHS))
+        first, last = (float(clock.seconds(frame)) * FPS for frame in place.frames)
+        rows = np.linspace(first, last, MOUTHS).round().astype(int).clip(0, len(made.opening) - 1)
+        drawn = (mouth(float(made.width[row]), float(made.opening[row])) for row in rows)
+        _mouths.icons[key] = tuple(_mouths.icon(f"{key} {number}", image) for number, image in enumerate(drawn))
+    return _mouths.icons[key]
 
 
 def mouth(width: float, opening: float) -> np.ndarray:

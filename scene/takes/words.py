@@ -88,7 +88,8 @@ def find(client: Client, voice: strip.Voice, text: str | None = None) -> Generat
     begin = state.seconds[0] if state.last else 0.0
     kept = spoken.pack(answer, begin, said)
     record = transcript.ensure(scene, voice.name)
-    record.text = record.text if text is None else text
+    if text is not None:
+        record.text = text
     record.spoken, record.recording, record.version = kept, state.recording, sha256(kept.encode()).hexdigest()[:16]
     found = read(record)
     lost = tuple((word.text, round(state.origin + word.start * state.fps)) for word in found.words if not word.is_found)

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from performances import clicks
 from played_engine import PlayedClient
+from thunder.operators import word_tools
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -49,7 +50,7 @@ def test_the_word_is_the_one_at_the_current_frame_or_before_it(blender, stage):
     assert word_places.current(blender.context).text == "bump" and stage.frame_current == START + 7
     blender.ops.thunder.step_word(step=1)
     assert word_places.current(blender.context).text == "bump"
-    assert word_places.phrase(blender.context).text == "a bump"
+    assert word_places.line(blender.context).phrase(word_places.current(blender.context)).text == "a bump"
 
 
 def test_without_a_text_it_is_what_is_said_around_the_frame(blender, stage):
@@ -72,7 +73,7 @@ def test_looping_sets_the_preview_range_and_gives_it_back(blender, stage):
     blender.ops.thunder.loop_word()
     assert stage.use_preview_range and stage.frame_preview_start < word_places.current(blender.context).frames[0]
     blender.ops.thunder.step_word(step=1)
-    assert stage.frame_preview_end > word_places.beside(blender.context, 0).frames[1]
+    assert stage.frame_preview_end > word_places.current(blender.context).frames[1]
     blender.ops.thunder.loop_word()
     assert not stage.use_preview_range
 
@@ -182,3 +183,12 @@ def test_the_mouths_of_takes_are_drawn_as_they_open(blender, stage):
 def test_the_track_shows_the_signs_of_marks(blender, stage):
     blender.ops.thunder.mark_word(kind=STRESSED)
     assert word_track.Track.of(tuple(words.spans(stage, stage))).texts == ("a ▲", "bump")
+
+
+def test_a_word_that_is_gone_to_takes_the_place_of_the_looped_one(blender, stage):
+    blender.ops.thunder.loop_word()
+    word_tools.go_to(blender.context, word_places.line(blender.context).words[1])
+    assert word_places.current(blender.context).text == "bump" and stage.use_preview_range
+    blender.ops.thunder.move_word(start=1, end=1)
+    [mark] = word_marks.of_line(stage, strip.find(blender.context))
+    assert mark.kind == MOVED and mark.start == pytest.approx(0.3)

@@ -39,7 +39,7 @@ def mends_a_line(hand):
     scene.thunder.count = 3
     yield from call(hand, bpy.ops.thunder.generate)
     context = bpy.context
-    there = word_places.places(context)
+    there = word_places.line(context).words
     scene.frame_set(there[5].frames[0])
     yield 1.0
     hand.photograph("words")
@@ -61,7 +61,7 @@ def mends_a_line(hand):
     yield 0.7
     hand.photograph("track")
     _, band = word_track.tracks.pictures[region.as_pointer()]
-    middle = sum(word_places.places(context)[3].frames) / 2
+    middle = sum(there[3].frames) / 2
     x, y = region.x + round((middle - band.start) * band.per_frame), region.y + round(band.bottom) + 6
     yield from hand.click(x, y)
     yield 1.0
@@ -113,9 +113,10 @@ def films_mending(hand):
     area = yield from split(hand)
     view.region_3d.view_distance *= 0.5
     look_at(area, 152, 206)
-    place = word_places.places(bpy.context)[-1]
+    line = word_places.line(bpy.context)
+    place = line.words[-1]
     first, last = place.frames
-    held = sum(word_places.sounds(bpy.context, place)[0][0].frames) // 2
+    held = sum(line.sounds(place)[0][0].frames) // 2
 
     def shot(milliseconds, caption):
         hand.photograph(f"film_{len(shots):03d}")
