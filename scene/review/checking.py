@@ -9,7 +9,7 @@ import numpy as np
 from bpy.props import CollectionProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.client import Client, temporary_arrays
+from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest
 from ...thunder_core.face.lips import CLOSED_MM
 from ...thunder_core.findings import Finding, OPEN, REALISTIC, TOLERANCES
@@ -113,11 +113,8 @@ def check(client: Client, scene, rig: head.Rig, voice: strip.Voice | None = None
     if seconds <= 0:
         raise BadRequest("The length of the voice is not known: choose a strip with sound")
     motion = yield from stage(reading.read(rig, head.channel_names(), clock, seconds), "Reading the animation", 0.1, 0.4)
-    with temporary_arrays(client) as put:
-        arrays = {"expression": put(motion.expression), "jaw": put(motion.jaw)}
-        answer = yield from generation.ask(
-            client, "check", (0.4, 0.95), "Checking the lips", sound=path, tolerance=tolerance, text=text, **arrays
-        )
+    how = {"sound": path, "tolerance": tolerance, "text": text}
+    answer = yield from generation.ask_about(client, "check", motion, (0.4, 0.95), "Checking the lips", **how)
     scene, rig = generation.again(*names)
     return show(scene, rig, voice.name, clock, [Finding.of(values) for values in answer["findings"]])
 

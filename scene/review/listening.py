@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.client import Client, temporary_arrays
+from ...thunder_core.client import Client
 from ...thunder_core.errors import BadRequest, ThunderError
 from ...thunder_core.progress import scaled
 from ...thunder_core.types import FPS, Motion
@@ -19,7 +19,7 @@ from ..host import compat
 from ..host.jobs import stage, Step
 from ..host.session import Memory, session
 from ..takes import provenance, take_list, track_values
-from ..takes.generation import ask
+from ..takes.generation import ask_about
 from ..voice import strip, voice_cache
 
 SHORTEST_SECONDS = 0.3  # shortest range for which speech is generated
@@ -105,9 +105,7 @@ def speak(
     reference = None
     if voice is not None:
         reference = yield from voice_cache.sound(client, scene, voice)
-    with temporary_arrays(client) as put:
-        arrays = {"expression": put(motion.expression), "jaw": put(motion.jaw)}
-        yield from ask(client, "listen", (0.3, 0.95), "Listening", voice=reference, out=out, **arrays)
+    yield from ask_about(client, "listen", motion, (0.3, 0.95), "Listening", voice=reference, out=out)
     _before.known[key] = (clock.start, whole)
     return first, last
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...thunder_core.animation import recording
 from ...thunder_core.animation.timing import Clock
-from ...thunder_core.client import Client, temporary_arrays
+from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, NoVoice, OutOfMemory
 from ...thunder_core.face.lips import opening_mm, width_mm
 from ...thunder_core.types import FPS, LISTENS, Motion
@@ -19,7 +19,7 @@ from ..heads import head
 from ..host.jobs import stage, Step
 from ..voice import fingerprint, strip, voice_cache
 from . import take_list
-from .generation import again, ask
+from .generation import again, ask_about
 from .provenance import CAPTURED
 
 SOUNDS = (".wav", ".mov", ".mp4", ".m4a", ".flac", ".mp3", ".ogg", ".aif")  # endings of a sound that was recorded with a capture
@@ -76,9 +76,7 @@ def sound_beside(path: str) -> str:
     return next((name for name in names if os.path.isfile(name)), "")
 
 
-def enter(
-    client: Client | None, context, path: str, rate: float, offset: float | None
-) -> Generator[Step, None, Entered]:  # fmt: skip
+def enter(client: Client | None, context, path: str, rate: float, offset: float | None) -> Generator[Step, None, Entered]:
     """Steps that list a capture as a take of the chosen head and voice, and show it.
 
     client: None where no engine is installed; the take then begins with the voice and has no score.  rate: rows per second of curves
@@ -146,18 +144,14 @@ def _place(found: dict, motion: Motion, frames: int) -> Place:
 
 def _find(client: Client, sound: str, motion: Motion, recorded: str) -> Generator[Step, None, dict]:
     """Steps that ask the engine where a capture plays in a sound. Returns its answer."""
-    with temporary_arrays(client) as put:
-        arrays = {"expression": put(motion.expression), "jaw": put(motion.jaw)}
-        beside = {"recorded": recorded} if recorded else {}
-        return (yield from ask(client, "align", (0.05, 0.4), "Starting engine", sound=sound, **arrays, **beside))
+    beside = {"recorded": recorded} if recorded else {}
+    return ask_about(client, "align", motion, (0.05, 0.4), "Starting engine", sound=sound, **beside)
 
 
 def _score(client: Client, sound: str, motion: Motion) -> Generator[Step, None, tuple[dict, str]]:
     """Steps that score a motion with a sound. Returns `total`, `heard` and `per_frame` [T], and ""; or {} and why it has no score."""
-    with temporary_arrays(client) as put:
-        arrays = {"expression": put(motion.expression), "jaw": put(motion.jaw)}
-        try:
-            answer = yield from ask(client, "score", (0.4, 0.7), "Ranking by lip-sync", sound=sound, **arrays)
-        except (BadSound, NoVoice, OutOfMemory) as error:
-            return {}, str(error)
-        return answer | {"per_frame": np.load(answer["per_frame"], allow_pickle=False)}, ""
+    try:
+        answer = yield from ask_about(client, "score", motion, (0.4, 0.7), "Ranking by lip-sync", sound=sound)
+    except (BadSound, NoVoice, OutOfMemory) as error:
+        return {}, str(error)
+    return answer | {"per_frame": np.load(answer["per_frame"], allow_pickle=False)}, ""

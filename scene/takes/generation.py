@@ -67,6 +67,14 @@ def ask(
     return pending.result
 
 
+def ask_about(
+    client: Client, verb: str, motion: Motion, span: tuple[float, float], message: str, **args
+) -> Generator[Step, None, dict]:  # fmt: skip
+    """As `ask`, about the mouth of a motion."""
+    with temporary_arrays(client) as put:
+        return (yield from ask(client, verb, span, message, expression=put(motion.expression), jaw=put(motion.jaw), **args))
+
+
 def sampled(
     client: Client, sound: str, count: int, seed: int, sampling: Sampling, on_take: OnTake, name: str = "", keep: Kept | None = None
 ) -> Generator[Step, None, None]:
