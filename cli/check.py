@@ -19,8 +19,9 @@ from mathutils import Matrix
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.host import compat, jobs
+from ..scene.host import jobs
 from ..scene.media import puppets
+from ..scene.media.copy_scene import render_still
 from ..scene.review import checking
 from ..scene.takes import dialogue
 from ..scene.voice import strip
@@ -178,13 +179,8 @@ def _photograph(scene, rig: head.Rig, frame: int, path: str) -> None:
     camera.data.type, camera.data.ortho_scale, camera.data.clip_end = "ORTHO", size, 2 * _AWAY * size
     camera.matrix_world = to_face.inverted() @ Matrix.Translation((0.0, 0.0, _AWAY * size))
     scene.collection.objects.link(camera)
-    scene.camera, settings = camera, scene.render
-    scene.view_settings.view_transform = "Standard"
-    settings.engine, settings.resolution_percentage = "BLENDER_WORKBENCH", 100
-    settings.resolution_x = settings.resolution_y = PIXELS
-    settings.use_file_extension, settings.filepath = False, path
-    compat.set_image_output(settings)
+    scene.camera, scene.render.engine, scene.view_settings.view_transform = camera, "BLENDER_WORKBENCH", "Standard"
     try:
-        bpy.ops.render.render(write_still=True, scene=scene.name)
+        render_still(scene, path, PIXELS, PIXELS)
     except RuntimeError as error:
         raise BadRequest(f"The face cannot be drawn ({str(error).strip()}): leave --pictures out") from error

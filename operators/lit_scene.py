@@ -10,7 +10,7 @@ from .slices import SlicedWork
 
 
 class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
-    """Set a camera that frames the head, three lights and a backdrop up, or fit them to the head again"""
+    """Set up a camera that frames the head, three lights and a backdrop, or fit them to the head again"""
 
     bl_label = "Light the Scene"
 

@@ -54,17 +54,8 @@ class CopyScene:
         return block
 
     def render(self, path: str, width: int, height: int) -> str:
-        """Render the scene into a PNG file; returns its path.
-
-        Blocking, because a background render job could not be stopped before its scene is removed.
-        """
-        render = self.scene.render
-        compat.set_image_output(render)
-        render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
-        render.filepath, render.use_file_extension = path, False
-        if bpy.app.is_job_running("RENDER"):
-            raise BadRequest("Blender is rendering: try again when it is done")
-        bpy.ops.render.render(write_still=True, scene=self.scene.name)
+        """As `render_still`; returns the path."""
+        render_still(self.scene, path, width, height)
         return path
 
     def __enter__(self):
@@ -83,6 +74,20 @@ class CopyScene:
         if not self.had_result:
             bpy.data.batch_remove([image for image in bpy.data.images if image.type == "RENDER_RESULT"])
         bpy.data.batch_remove(self.data)
+
+
+def render_still(scene, path: str, width: int, height: int) -> None:
+    """Render a scene's current frame into a PNG file, by its own camera and engine. Raises BadRequest while Blender renders.
+
+    Blocking, because a background render job could not be stopped before its scene is removed.
+    """
+    render = scene.render
+    compat.set_image_output(render)
+    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+    render.filepath, render.use_file_extension = path, False
+    if bpy.app.is_job_running("RENDER"):
+        raise BadRequest("Blender is rendering: try again when it is done")
+    bpy.ops.render.render(write_still=True, scene=scene.name)
 
 
 def pixels(path: str) -> np.ndarray:

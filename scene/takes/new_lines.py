@@ -104,9 +104,8 @@ def choose(context, name: str) -> None:
     dialogue.speak(context, name)
 
 
-_seen = session.add(
-    Memory()
-)  # of each scene, by its name: the session ids of the sounds that its strips had when they were first looked at
+# Of each scene, by its name: the session ids of the sounds that its strips had when they were first looked at.
+_seen = session.add(Memory())
 
 
 def newest(context) -> str:

@@ -341,9 +341,7 @@ class Worker:
         return {"seconds": match.seconds, "sure": match.sure, "by": by, "sound_seconds": speech.seconds}
 
     def _check(self, args, progress):
-        motion, text = self._motion(args), args.get("text", "")
-        if not isinstance(text, str) or len(text) > LONGEST_TRANSCRIPT:
-            raise BadRequest("The transcript cannot be read: enter only what the voice says")
+        motion, text = self._motion(args), _transcript({"text": "", **args})
         speech = self._sound(args, progress)
         engine = self._loaded(progress)
         progress(0.2, "Checking the lips")
