@@ -214,7 +214,7 @@ def bake(
     rig = choose_head(scene, first_speaker if chosen.head is None else chosen.head, chosen.strip)
     head.check_animatable(rig)
     warnings += warn(chosen.command, rig.warning)
-    client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
+    client = client_of(chosen)
     engine = jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 0.05), "Starting engine"), tell)
     if engine["weights_origin"] == "changed":  # the user's own weights
         warnings += warn(chosen.command, engine["weights_note"])
@@ -368,6 +368,11 @@ def check_engine(engine: str | None, weights: str | None) -> None:
         find_engine_python(engine, option="--engine")
     if weights and not os.path.isdir(weights):
         raise BadWeights(f"There is no folder “{weights}”: name another folder of model files with --weights")
+
+
+def client_of(chosen: argparse.Namespace):
+    """The client of the engine that --engine and --weights name, the usual one where they name none."""
+    return connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
 
 
 def open_file(path: str | None, advice: str = "name another with --blend") -> None:

@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 import bpy
 from mathutils import Matrix
 
-from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import puppets
@@ -66,7 +65,7 @@ def options(arguments: list[str], command: str = "bake.py check") -> argparse.Na
 def check(chosen: argparse.Namespace) -> int:
     """Check the files and print what is found; returns the exit code. Raises ThunderError if nothing can be started."""
     bake.check_engine(chosen.engine, chosen.weights)
-    client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
+    client = bake.client_of(chosen)
     pictures = files.Transaction(chosen.pictures, chosen.force, list(map(os.path.abspath, chosen.files))) if chosen.pictures else None
     if pictures is not None:
         pictures.check(f"problem_{number}.png" for number in range(1, WORST + 1))

@@ -20,7 +20,6 @@ from typing import Any
 
 import bpy
 
-from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
 from ..scene.media import stage, studio
@@ -109,7 +108,7 @@ def demonstrate(chosen: argparse.Namespace) -> dict:
     warnings = warn("demo.py", strip.warning(voice))
 
     bar.begin(f"Generating {takes_in_words(chosen.takes)}")
-    client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
+    client = bake.client_of(chosen)
     sampled = generate(client, voice, rig, chosen, bar)
 
     npz = npz[: len(sampled)]

@@ -33,7 +33,7 @@ def show(chosen: argparse.Namespace) -> None:
     for scene in bpy.data.scenes if bpy.data.filepath else ():
         say(f"Heads of “{scene.name}” in {os.path.basename(bpy.data.filepath)}\n{heads_of(scene)}")
     bake.check_engine(chosen.engine, chosen.weights)
-    client = connection.client(chosen.engine, os.path.abspath(chosen.weights) if chosen.weights else None)
+    client = bake.client_of(chosen)
     connection.tell(jobs.run_through("Starting the engine", generation.ask(client, "hello", (0.0, 1.0), "Starting engine")))
     say(f"Engine\n{problem_report.engine()}")
 
