@@ -7,7 +7,7 @@ from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host import jobs
-from ..scene.review import listening, live_score, word_track
+from ..scene.review import listening, word_track
 from ..scene.takes import keep, mix, word_places
 from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
 from ..scene.voice import strip
@@ -100,7 +100,7 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
         self.place, voice = word_places.current(context), strip.find(context)
         rig = head.find(context.scene, context.object)
         first, last = self.place.around(AROUND)
-        return "Listening", live_score.listen(connection.started(), context.scene, rig, voice, max(first, int(voice.clock.start)), last)
+        return "Listening", listening.listen(connection.started(), context.scene, rig, voice, max(first, int(voice.clock.start)), last)
 
     def finish(self, context, frames):
         self.report({"INFO"}, f"Generated speech for frames {frames[0]}–{frames[1]}")
