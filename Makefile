@@ -10,8 +10,7 @@
 #   make test-cluster  bakes on a Ray cluster of this machine, which loses a node; installs Ray (0.1 GB) into the engine's environment
 #   make docs-pictures the pictures of the docs, taken from a real window: BLENDER=/path/to/blender
 #   make bench         the tables README quotes, into research/results/ (real lips where THUNDER_DATA is set)
-#   make bench-speed   speed against the paper's sampler, an earlier commit and other designs: research/results/speed.json; some ten minutes
-#                      on an idle machine of two cores (CACHE=folder: a training cache, for what few steps cost in quality)
+#   make bench-speed   speed beside an earlier commit: research/results/speed.json; some ten minutes on an idle machine of two cores
 #   make check-results which results are older than the code they measure; measures nothing
 #   make faults        every row of the table of faults, every single call failing, KILLS=200 processes killed: research/results/
 #   make fuzz          new input for every parser for MINUTES=10; what goes wrong is written to out/fuzz/
@@ -126,11 +125,11 @@ docs-pictures:
 bench:
 	@$(WITH_DEVELOP) && for name in engine heads ranking speech; do "$$engine" -m research $$name || exit 1; done; \
 	if [ -n "$$THUNDER_DATA" ]; then \
-	  for name in lips real articulation habits listeners ranking_limits; do "$$engine" -m research $$name || exit 1; done; \
+	  for name in lips real articulation habits listeners; do "$$engine" -m research $$name || exit 1; done; \
 	else echo "real lips are left out: THUNDER_DATA names no folder of recordings"; fi
 
 bench-speed:
-	@$(WITH_DEVELOP) && "$$engine" -m research speed --cache "$(or $(CACHE),cache)"
+	@$(WITH_DEVELOP) && "$$engine" -m research speed
 
 check-results:
 	@python3 -m research check_results

@@ -324,7 +324,7 @@ def run(args: Namespace) -> None:
         for folder in {clip.folder for clip in clips}:
             missing = [c.name for c in clips if c.folder == folder and not (args.solved / folder.name / part / f"{c.name}.npz").exists()]
             if missing:
-                solve_folder(folder, args.solved / folder.name, reader.engine.head, missing, pictures=0)
+                solve_folder(folder, args.solved / folder.name, reader.engine.head, missing)
         lines = parts[part] = defaultdict(list)
         sources = [reader.people_and_takes(clips, part)]
         sources += [reader.viseme_tool(part)] if (args.data / "speech" / READ).exists() else []

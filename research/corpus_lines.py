@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,8 @@ from research.harness import add_shared, required
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.planning.prosody import Prosody, prosody, semitones
-from thunder_core.engine.readings import emphasised
 from thunder_core.engine.speech.encoder import loudness
-from thunder_core.request import NORMAL, Request
+from thunder_core.request import Request
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
@@ -83,12 +81,3 @@ class Line:
     def sampled(self, vector: np.ndarray, takes: int, seed: int, steps: int) -> list[Motion]:
         """Takes just as a direction vector [1, DIRECTION_NAMES] asks, best lip-sync first."""
         return [take.motion for take in self.engine.generate(self.speech, Request(takes, seed, steps=steps, direction=Asked(vector, 0.0)))]
-
-    def performed(self, vectors: Sequence[np.ndarray], seeds: Sequence[int], spreads: Sequence[float]) -> tuple[list[Motion], np.ndarray]:
-        """A take in each direction vector [1, DIRECTION_NAMES], of its seed and with stresses of its spread, without a score; and where
-        somebody speaks, bool [T]."""
-        thunder = self.engine.thunder
-        voice = thunder.analyse(self.speech.samples, self.speech.frames)
-        styles = [emphasised(vector, seed, spread, voice.accents) for vector, seed, spread in zip(vectors, seeds, spreads)]
-        motions = thunder.perform(voice, seeds, NORMAL, 1.0, lambda fraction: None, styles=styles, drawn_by=list(zip(seeds, spreads)))
-        return motions, voice.presence > 0.5

@@ -73,7 +73,7 @@ def read_clips(lips: Path, solved: Path, head: Head, names: list[str] | None, we
     wanted = names or sorted(path.stem for path in (lips / "landmarks").glob("*.npz"))
     missing = [name for name in wanted if not list(solved.glob(f"*/{name}.npz"))]
     if missing:
-        print(solve_folder(lips, solved, head, missing, pictures=0))
+        print(solve_folder(lips, solved, head, missing))
     people = {n: m for folder in sorted(solved.glob("*/")) for n, m, _ in solved_clips(folder, list(head.expression_names))}
     phones, clips = aligned_phones(lips), []
     for name in wanted:

@@ -23,7 +23,6 @@ import torch
 
 from research.faces.lip_clips import as_long, by_clip, compared, dips, figures, fit_bar, hear, LipClip, mean_of, read_clips, Rows, shuts
 from research.harness import add_shared, effort, keep, RESULTS, ROOT
-from research.peaks import peaks
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
@@ -61,6 +60,12 @@ def shut_wrongly(opening: np.ndarray, real: np.ndarray) -> int:
     shut = opening <= CLOSED_MM
     starts, ends = np.flatnonzero(np.diff(shut.astype(int), prepend=0) > 0), np.flatnonzero(np.diff(shut.astype(int), append=0) < 0)
     return sum(bool((real[max(0, a - 1) : b + 2] > OPEN_MM).all()) for a, b in zip(starts, ends))
+
+
+def peaks(opening: np.ndarray) -> np.ndarray:
+    """Heights of the peaks of one frame of an opening [T] in mm, which may have gaps (NaN)."""
+    above = opening[1:-1] - np.maximum(opening[:-2], opening[2:])
+    return above[np.isfinite(above) & (above > 0)]
 
 
 def fast(openings: Sequence[np.ndarray]) -> tuple[float, float]:

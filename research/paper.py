@@ -23,7 +23,6 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import t as student
 
-from research import beats
 from research.harness import add_shared, keep_json, put_into, required, RESULTS, ROOT
 from research.measures.evaluate import (
     Clip,
@@ -40,7 +39,7 @@ from research.measures.evaluate import (
     TeacherAgain,
     Trained,
 )
-from research.measures.metrics import kinematic_beats, pose_diversity
+from research.measures.metrics import aligned, kinematic_beats, pose_diversity, sound_onsets
 from research.paper_rows import CLAIMED, MASKED, PAPER2, PAPER3, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
 from research.train.paper import folder_of, MASKED as MASKED_ENDING, named, NETWORK, STAGES
 from thunder_core.channels import Columns
@@ -461,7 +460,7 @@ def of_corpus(args: Namespace) -> list[Clip]:
 def of_people(args: Namespace, head: Head) -> list[Person]:
     """Stretches of real faces that calibrated no lips."""
     lips = required(args.people / "lips", "the folder of clips with measured lips")
-    return people(required(args.solved / "check", "what research/real.py solves"), lips, head, args.weights)
+    return people(required(args.solved / "check", "what python -m research habits solves"), lips, head, args.weights)
 
 
 def diversity(clips: Sequence[Clip], head: Head) -> float:
@@ -472,8 +471,14 @@ def diversity(clips: Sequence[Clip], head: Head) -> float:
 
 
 def beat_alignment(clips: Sequence[Compared], head: Head) -> dict[str, float]:
-    """BA of the data's own heads, with their own sound and with another's."""
-    return beats.measured(beats.of_clips(clips, Columns(head.channels).head), kinematic_beats)
+    """BA of the data's own heads: mean with their own sound, half of its 95 % interval, and mean with the sounds of all others."""
+    columns = Columns(head.channels).head
+    beats = [(kinematic_beats(clip.truth[:, columns]), clip.frames) for clip in clips]
+    onsets = [sound_onsets(clip.samples) for clip in clips]
+    scores = np.array([[aligned(at, sound[sound < frames], frames) for sound in onsets] for at, frames in beats])
+    own, others = np.diag(scores), scores[~np.eye(len(clips), dtype=bool)]
+    values = {"own sound": own.mean(), "±": 1.96 * own.std() / np.sqrt(len(own)), "another's": others.mean() if others.size else np.nan}
+    return {name: round(float(value), 3) for name, value in values.items()}
 
 
 def contestant(

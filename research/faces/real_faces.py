@@ -2,7 +2,7 @@
 """Converts a folder of tracked real faces into performances of the default head, with figures of quality and of people's behaviour.
 
 Written to OUT, which belongs outside the repository: `fit/` and `check/` (or `all/` without a split) with tracked sequences and their
-sounds, `overlays/`, `report.txt`, and `habits.json`: blinks, brows, gaze, head and jaw in numbers, from which the teacher's constants are
+sounds, `report.txt`, and `habits.json`: blinks, brows, gaze, head and jaw in numbers, from which the teacher's constants are
 set. The sequences are marked as not to be trained on.
 """
 
@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 
 from research.faces.landmarks import contours, INNER_LIPS
-from research.faces.overlay import draw
 from research.faces.solve import read_landmarks, solve, Solved
 from research.measures.habits import correlation, habits
 from thunder_core.face.head import Head
@@ -58,11 +57,8 @@ def _split(lips: Path) -> dict[str, str]:
     return {name: split for split, names in tomllib.loads(path.read_text()).items() for name in names} if path.exists() else {}
 
 
-def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = None, pictures: int = 6) -> str:
-    """Solve every clip of LIPS/landmarks (or `names`), write all there is to OUT, and return the report.
-
-    pictures: how many frames of each clip are drawn.
-    """
+def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = None) -> str:
+    """Solve every clip of LIPS/landmarks (or `names`), write all there is to OUT, and return the report."""
     known, splits = contours(head), _split(lips)
     rows, people = {}, {}
     for path in sorted((lips / "landmarks").glob("*.npz")):
@@ -84,8 +80,6 @@ def solve_folder(lips: Path, out: Path, head: Head, names: list[str] | None = No
         for sound in (lips / f"{name}{s}" for s in SOUNDS):
             if sound.exists():
                 shutil.copyfile(sound, folder / sound.name)
-        if pictures:
-            draw(head, solved, out / "overlays" / f"{name}.png", name, pictures)
     report = _table(rows, splits)
     (out / "report.txt").write_text(report)
     figures = {n: {"split": splits.get(n, "all")} | {k: round(v, 4) for k, v in p.items()} for n, p in people.items()}

@@ -3,7 +3,7 @@
 
 The main directions in which the layers vary over the corpus are kept of each, without any lips; a ridge regression of these within
 ±120 ms is fitted to the clips of the split `fit`. Layers, directions and ridge were chosen by how well the map, fitted without a clip,
-orders takes of that clip by r with its lips, and takes of FACEGOOD's recordings (`research/ranking_limits.py`).
+orders takes of that clip by r with its lips, and takes of FACEGOOD's recordings.
 """
 
 from __future__ import annotations

@@ -27,10 +27,6 @@ def results():
     "name, arguments",
     [
         ("lips", ["--data", "{missing}"]),
-        ("ranking_limits", ["--data", "{missing}"]),
-        ("ranking_moods", ["--cache", "{missing}"]),
-        ("ranking_noise", ["--cache", "{missing}"]),
-        ("real", ["--data", "{missing}"]),
         ("commit", ["--data", "{missing}"]),
         ("habits", ["--data", "{missing}"]),
         ("listeners", ["--data", "{missing}"]),
@@ -40,12 +36,8 @@ def results():
         ("voices", ["--cache", "{missing}"]),
         ("style_from", ["--cache", "{missing}"]),
         ("words", ["--cache", "{missing}"]),
-        ("breaths", ["--cache", "{missing}"]),
         ("table1", ["--cache", "{missing}", "--data", "{missing}"]),
         ("paper", ["--cache", "{missing}"]),
-        ("tradeoff", ["--cache", "{missing}"]),
-        ("beats", ["--cache", "{missing}"]),
-        ("pictures", ["{missing}", "--cache", "{missing}"]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -83,43 +75,6 @@ def test_sliders_that_were_asked_to_rise_together_do_not_count_as_crosstalk():
     moved = asked.copy()
     moved[:, 1] += asked[:, 6]
     assert bench("direction").by_itself(asked, moved, voices)[6, 1] > 0.4
-
-
-def test_a_take_is_compared_with_real_lips_at_the_best_lag_and_where_a_face_is_seen():
-    module = bench("ranking_limits")
-    rng = np.random.default_rng(0)
-    real = np.convolve(rng.standard_normal(200), np.ones(5), "same")
-    unseen = real.copy()
-    unseen[50:60] = np.nan
-    late, noise = np.roll(real, 2), rng.standard_normal(200)
-    r = module.r_real(np.stack([real, late, noise]), unseen)
-    assert r[0] == pytest.approx(1.0) and r[1] == pytest.approx(1.0) and abs(r[2]) < 0.4
-
-
-def test_a_prediction_that_is_closer_to_real_lips_orders_takes_better():
-    module = bench("ranking_limits")
-    rng = np.random.default_rng(1)
-
-    def curve():
-        return module.standard(np.convolve(rng.standard_normal(304), np.ones(5), "valid"))
-
-    items = {}
-    for name in "abc":
-        real = curve()
-        takes = np.stack([real + 1.5 * curve() for _ in range(16)])
-        layers = np.zeros((300, 1))
-        items[name] = module.Taken(takes, real, takes, real, layers, real, np.ones(300, bool), (1.0, 1.0)), real
-    rows = [line.split() for line in module.made_up(items, {name: curve() for name in "abcd"})[2:]]
-    ranks = [float(row[1]) for row in rows]
-    assert ranks == sorted(ranks) and ranks[0] > 0.2 and ranks[-1] > 0.7
-
-
-def test_how_fast_lips_part_is_measured_from_shut_lips_to_parted_ones():
-    measured = bench("breaths").measured
-    quick, slow = np.zeros(8), np.linspace(0.0, 1.75, 8)
-    quick[5:] = 1.5
-    values = measured(np.array([quick, slow, np.full(8, 0.1), np.full(8, 2.0)]))
-    np.testing.assert_allclose(values, [(1.5, 1.0), (1.75, 3.0), (0.1, np.nan), (2.0, np.nan)])
 
 
 def test_a_lip_on_the_middle_of_a_tooth_touches_it():

@@ -26,9 +26,6 @@ CHAIN = ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2", "--on
 OF_CORPUS = "--cache {cache} --voices 1 --results {out}/x.txt"
 BENCHES = {
     "articulation": "--data {data} --quick --takes {out}/takes --results {out}/x.txt",
-    "beats": "--cache {cache} --heads {heads} --solved {solved} --results {out}/x.json",
-    "before_after": "--out {out}/x.webp",
-    "breaths": f"{OF_CORPUS} --takes 1",
     "check_animation": "--data {data} --solved {solved} --takes 1 --read 1 --no-curve --results {out}/x.txt",
     "check_results": "",
     "commit": "--data {data} --takes {out}/takes --results {out}/x.txt",
@@ -39,10 +36,8 @@ BENCHES = {
     "events": "--data {data} --takes 1 --results {out}/x.txt",
     "face_sheets": "poses --data {source} {out}",  # every sound, and a long pause
     "faults": "--kills 1 --skip table,calls --results {out}",
-    "fine_axes": OF_CORPUS,
     "habits": "--data {data} --solved {solved} --kept {out} --takes 2 --readings 2 --results {out}/x.txt",
     "head_keys": "--data {data} --results {out}/x.txt",
-    "headroom": "--cache {cache} --runs {runs} --results {out}/x.json",
     "words_aligned": "--data {source} --lines 2 --results {out}/x.txt",
     "heard_arousal": "--data {source} --voices 1 --results {out}/x.txt",
     "heads": "--results {out}/x.txt",
@@ -53,34 +48,21 @@ BENCHES = {
     "moods": f"{OF_CORPUS} --learn 2",
     "offsets": "--data {data} --cuts 1 --results {out}/x.txt",
     "paper": "--cache {cache} --runs {runs} --seeds 1 --clips 2 --samples 2 --steps 2 --results {out} --docs {out}/x.md",
-    "peaks": "--cache {cache} --data {data} --voices 1 --takes 1 --recordings 1 --results {out}/x.txt",
-    "pictures": "{runs}/paper/seed1/media2face --cache {cache} --frames 20 --results {out}/x.json",
     "ranking": "--cache {cache} --data {data} --voices 1 --takes 1 --results {out}/x.txt",
-    "ranking_limits": "--data {data} --takes {out}/takes --results {out}/x.txt",
-    "ranking_moods": OF_CORPUS,
-    "ranking_noise": OF_CORPUS,
-    "real": "--data {data} --solved {solved} --takes 2 --steps 2 --results {out}/x.txt",
     "reduction": "--results {out}/x.txt",
-    "resting": f"{OF_CORPUS} --takes 4",
-    "slider_ends": OF_CORPUS,
     "retakes": "--data {source} --voices 1 --results {out}/x.txt",
-    "sounds": "--cache {cache} --data {data} --voices 1 --takes 1 --results {out}/x.txt",
     "speech": "--cache {cache} --clips 1 --takes 1 --results {out}/x.txt",
-    "speed": "--quick --cache {cache}",
-    "stares": "--data {data} --solved {solved} --voices 1 --takes 1 --results {out}/x.txt",
+    "speed": "--quick",
     "style_from": "--cache {cache} --spread 0 --takes 1 --results {out}/x.txt",
-    "system_sheet": "--cache {cache} --runs {runs} --clip 0 --steps 2 --out {out}/x.webp",
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results {out}/x.json",
     "teacher": "--data {data} --speakers 1 --results {out}/x.txt",
-    "tradeoff": "--cache {cache} --runs {runs} --clips 1 --steps 2 --only thunder --results {out}",
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
     "voices": "--cache {cache} --clips 1 --takes 1 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",
 }
 IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
 OF_WINDOW = {"reduction"}
-LIBRARIES = {"harness", "corpus_lines", "ctc_words", "languages", "paper_rows", "peers", "lines_run", "viseme_tool"}  # others import them
-OVERNIGHT = {"speed_quality"}  # all 1000 steps
+LIBRARIES = {"harness", "corpus_lines", "ctc_words", "languages", "paper_rows", "lines_run", "viseme_tool"}  # others import them
 CALLED = {"commit_in_blender", "heads_in_blender", "keying_in_blender", "takes_of_tree"}  # by commit, heads, speed
 DOWNLOADS = {"install"}
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
@@ -100,7 +82,7 @@ ELSEWHERE = set(
 
 def test_every_bench_and_every_target_has_a_run_or_a_reason():
     modules = {path.stem for path in (ROOT / "research").glob("[a-z]*.py")}
-    benches = {*BENCHES, *IN_BLENDER, *OVERNIGHT, *DOWNLOADS, *ALL_TESTS}
+    benches = {*BENCHES, *IN_BLENDER, *DOWNLOADS, *ALL_TESTS}
     assert modules == {*benches, *LIBRARIES, *CALLED}
     assert {name for name, _ in parts()} == {*benches, "sculpt", "study", "train"}
     phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.M)[1].split()

@@ -3,7 +3,6 @@
 
 import argparse
 import json
-from argparse import Namespace
 
 import numpy as np
 import pytest
@@ -11,14 +10,12 @@ import torch
 from made_motions import made_motions
 from scipy import stats
 
-from research import paper, paper_rows, pictures, tradeoff
+from research import paper, paper_rows
 from research.__main__ import main
 from research.measures.evaluate import Clip, clips_of, FIGURES, figures, Measured, Person, stretches, TeacherAgain
 from research.train.paper import Budget, Chain, chosen, ROWS, train_chain
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.face.head import load_head
-from thunder_core.networks.systems.denoisers import LABELS, Media2Face, Media2FaceConfig
-from thunder_core.networks.weights import save_weights
 
 
 def of_clips(**columns):
@@ -123,13 +120,6 @@ def test_what_masking_changes_is_said_beside_the_claims_and_is_none_of_them():
     rows |= {"thunder+face2s-masked": {1: of_clips(lve=[2.0] * 10)}}
     better = [v["system"] for v in paper.verdicts([], rows) if "better than face2s" in v["claim"]]
     assert better == ["thunder+mouth2s-masked"]
-
-
-def test_lip_error_is_compared_where_samples_vary_alike():
-    plain = [{"guidance": g, "sdiv_l": v, "lve": e} for g, v, e in ((0, 3.0, 6.0), (1, 2.0, 4.0), (2, 1.0, 3.0))]
-    with_loss = [{"guidance": g, "sdiv_l": v, "lve": e} for g, v, e in ((0, 2.5, 5.0), (1, 1.5, 2.8), (2, 0.5, 2.0))]
-    compared = tradeoff.at_equal_variety({"thunder": plain, "thunder+mouth2s": with_loss, "flameformer+mouth2s": with_loss[:1]})
-    assert compared == {"thunder+mouth2s": [{"guidance": 0, "change": 0.0}, {"guidance": 1, "change": -20.0}]}  # the last lies beyond
 
 
 def test_real_faces_are_cut_where_they_were_seen():
@@ -239,10 +229,6 @@ def test_the_command_measures_once_and_again_only_what_is_new(motions, tmp_path,
     assert apart["data"]["div"] > 0 and [row["system"] for row in apart["rows"]] == ["flameformer"] and "ba" in apart["rows"][0]
     assert "<!-- table 3 -->" in (tmp_path / "page.md").read_text()
 
-    main(["tradeoff", *words[:4], "--clips", "1", "--only", "flameformer", "--results", str(results)])
-    points = json.loads((results / "tradeoff.json").read_text())["rows"]["flameformer"]
-    assert [p["guidance"] for p in points] == [1.0] and points[0]["lve"] > 0 and (results / "tradeoff.png").stat().st_size > 1000
-
 
 def test_nothing_trained_replaces_no_table(motions, tmp_path):
     folder, _ = motions
@@ -257,42 +243,6 @@ def test_a_row_that_is_not_there_is_refused_and_no_table_overwritten(tmp_path):
     with pytest.raises(SystemExit, match="There is no row thundr to be measured: choose of .*teacher"):
         paper.entrants(parser.parse_args(words))
     assert list(paper.entrants(parser.parse_args([*words[:-1], "teach*"]))) == ["teacher"]
-
-
-def test_the_row_that_is_missing_at_equal_variety_is_the_one_that_was_named(tmp_path):
-    folder = tmp_path / "paper" / "seed1" / "flameformer"
-
-    def asked(*only):
-        return tradeoff.rows_of(Namespace(runs=tmp_path, seed=1, only=list(only)))
-
-    with pytest.raises(SystemExit, match="seed1 is missing: what python -m research train paper makes"):
-        asked("flameformer")
-    folder.mkdir(parents=True)
-    with pytest.raises(SystemExit, match="No row is trained in .*seed1"):
-        asked()
-    (folder / "network.json").touch()
-    assert asked() == asked("flame*") == ["flameformer"]
-    with pytest.raises(SystemExit, match="diffposetalk is not trained: python -m research train paper --only diffposetalk"):
-        asked("diffposetalk")
-    with pytest.raises(SystemExit, match="There is no row faceformer to be measured: choose of flameformer"):
-        asked("faceformer", "flameformer")
-
-
-def test_what_the_image_encoder_sees_is_measured_in_every_view(motions, tmp_path, monkeypatch):
-    _, made = motions
-    strong = np.zeros_like(made.directions)
-    strong[..., -len(LABELS) + 2] = 0.8
-    monkeypatch.setattr(made, "directions", strong)
-    torch.manual_seed(0)
-    for varied in (True, False):
-        network = Media2Face(Media2FaceConfig(motion=made.motions.shape[2], audio=made.features.shape[1], varied=varied))
-        save_weights(tmp_path / "network", network.state_dict(), network.settings(), {})
-        rows = pictures.measured(tmp_path, made, 12)
-        assert {"front", "3 pixels aside", "turned by 8°", "another person"} <= set(rows) and ("as it learned" in rows) != varied
-        assert all(row["right_by_linear_map"] == 1.0 and 0 <= row["right"] <= 1 for row in rows.values())  # there is but one mood
-    monkeypatch.setattr(made, "directions", np.zeros_like(strong))
-    with pytest.raises(SystemExit, match="No frame of the validation speakers"):
-        pictures.measured(tmp_path, made, 12)
 
 
 @pytest.mark.parametrize(

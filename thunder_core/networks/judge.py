@@ -48,7 +48,7 @@ _LEAST_SIZE, _MOST_SIZE = 0.4, 2.5  # ratio of the lips' size to the expected on
 _SMALL = 0.35  # ratio of the lips' mean opening to the requested one, below which they are smaller than *Energy* can ask for
 _PER_SMALLER = 0.6  # penalty per unit of its logarithm below
 # Parts of the whole-clip term that all takes of a sound share. Both were set on takes of 40 validation voices, clean and with noise, by
-# the order of the lines' mean errors (`research/ranking_noise.py`).
+# the order of the lines' mean errors.
 _PER_STEADY, _STEADIEST = 0.05, 4.0  # given back per square of the expected opening's mean over its deviation, and the largest that counts
 _PER_DOUBT = 0.4  # penalty per nat of the entropy of the phones
 _IS_CORNER = (0.0, 0.0, 1.0, 1.0)  # of the four lip points

@@ -10,7 +10,7 @@ from ...host import idle, jobs
 from ...host.session import Part, session
 
 _AXES = {axis.name: axis for axis in AXES}
-FINE = {  # axes below More Sliders, with their tooltips; what takes do with them: research/fine_axes.py
+FINE = {  # axes below More Sliders, with their tooltips
     "frown": "Brows drawn together and down, or below 0 raised and apart",
     "tension": "Lips and corners of the mouth pressed tight. Below 0 hardly changes anything",
     "width": "How far the corners of the mouth go out on sounds like ee and s",
