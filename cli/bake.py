@@ -388,8 +388,7 @@ def open_file(path: str | None, advice: str = "name another with --blend") -> No
             header = blend_header.read(path)
             if header is not None and (problem := header.refusal(os.path.basename(path), bpy.app.version_file[:2], opens=False)):
                 raise BadRequest(problem) from error
-            reason = (str(error).strip().splitlines() or ["no reason was given"])[-1].removeprefix("Error: ").rstrip(". ")
-            raise BadRequest(f"“{path}” cannot be opened ({reason}): try a backup of it, or name another") from error
+            raise BadRequest(f"“{path}” cannot be opened ({files.reason_of(error)}): try a backup of it, or name another") from error
     elif not bpy.data.filepath:  # Blender starts with a default cube
         bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
 

@@ -154,7 +154,7 @@ def _problem_of_head(path: str, head: str) -> str:
             with bpy.data.libraries.load(path, link=False) as (there, _):
                 names = list(there.objects)
     except OSError as error:
-        return f": “{path}” cannot be opened ({str(error).strip().removeprefix('Error: ').rstrip('. ')}): try a backup of it"
+        return f": “{path}” cannot be opened ({files.reason_of(error)}): try a backup of it"
     if head in names:
         return ""
     has = f": its objects are {', '.join(names[:20])}{' …' if len(names) > 20 else ''}" if names else ""

@@ -10,9 +10,7 @@ from .base import ChoosesFile, InstantWork, why_not_in_object_mode
 class AddsHead(InstantWork):
     """An operator whose `add(context, collection)` adds a head to a collection that can be changed and returns its mesh."""
 
-    @classmethod
-    def why_not(cls, context):
-        return why_not_in_object_mode(context)
+    obstacles = (why_not_in_object_mode,)
 
     def act(self, context):
         collection = context.collection
@@ -66,25 +64,29 @@ class THUNDER_OT_add_ict_head(ChoosesFile, AddsHead, bpy.types.Operator):
         return ict.add(self.directory, collection, context.view_layer, context.scene.cursor.location)
 
 
+def _chosen(context):
+    return context.scene.thunder.head or context.object
+
+
+def _why_editable(context) -> str:
+    """The reason why there is nothing to make editable."""
+    chosen = _chosen(context)
+    what = "Nothing here is" if chosen is None else f"“{chosen.name}” is not"
+    is_linked = library_override.wanting(context.scene, chosen) is not None
+    return "" if is_linked else f"{what} linked from another file: there is nothing to make editable"
+
+
 class THUNDER_OT_make_editable(InstantWork, bpy.types.Operator):
     """Make a library override of the linked character and its meshes, so that it can be animated"""
 
     bl_label = "Make Editable"
-
-    @classmethod
-    def why_not(cls, context):
-        chosen = _chosen(context)
-        if library_override.wanting(context.scene, chosen) is None:
-            what = "Nothing here is" if chosen is None else f"“{chosen.name}” is not"
-            return f"{what} linked from another file: there is nothing to make editable"
-        return why_not_in_object_mode(context)
+    obstacles = (
+        _why_editable,
+        why_not_in_object_mode,
+    )
 
     def act(self, context):
         scene = context.scene
         face = library_override.make_editable(scene, context.view_layer, library_override.wanting(scene, _chosen(context)))
         scene.thunder.head = face
         return f"“{face.name}” can be animated now. The linked file is not changed"
-
-
-def _chosen(context):
-    return context.scene.thunder.head or context.object

@@ -4,8 +4,10 @@
 import os
 
 import bpy
+from bpy_extras import view3d_utils
 
-from ..scene.heads import head, pointer
+from ..scene.heads import head
+from ..scene.host import handlers
 from ..scene.takes import new_lines
 from ..thunder_core.batch.job_file import SOUNDS
 from ..thunder_core.errors import ThunderError
@@ -14,14 +16,22 @@ from .base import ChoosesFile, InstantWork
 _MOST_SHOWN = 12  # jobs that the dialog lists
 
 
-def is_over_viewport(context) -> bool:
-    """Whether files are held over a 3D viewport."""
-    return context.area is not None and context.area.type == "VIEW_3D"
+class DropsInViewport:
+    """A handler of files that are dropped in a 3D viewport."""
+
+    @classmethod
+    def poll_drop(cls, context):
+        return context.area is not None and context.area.type == "VIEW_3D"
 
 
 def choose_head_under(context, event) -> None:
-    """Make the head under the pointer the one of the Thunder tab, if there is one."""
-    mesh = pointer.head_under(context, event.mouse_region_x, event.mouse_region_y)
+    """Make the head under the pointer the one of the Thunder tab, if there is one. Over another object it is the scene's only head."""
+    region, view, place = context.region, context.region_data, (event.mouse_region_x, event.mouse_region_y)
+    if region is None or view is None or region.type != "WINDOW":
+        return
+    ray = [to_3d(region, view, place) for to_3d in (view3d_utils.region_2d_to_origin_3d, view3d_utils.region_2d_to_vector_3d)]
+    is_hit, *_, obj, _ = context.scene.ray_cast(context.evaluated_depsgraph_get(), *ray)
+    mesh = head.guess(context.scene, context.scene.objects.get(obj.name)) if is_hit else None
     if mesh is not None and mesh != head.current(context):
         context.scene.thunder.head = mesh
 
@@ -106,26 +116,18 @@ class THUNDER_OT_open_jobs(_AddsLines, bpy.types.Operator):
         return new_lines.of_jobs(context, new_lines.read_jobs(bpy.path.abspath(self.filepath)).jobs)
 
 
-class THUNDER_FH_lines(bpy.types.FileHandler):
+class THUNDER_FH_lines(DropsInViewport, bpy.types.FileHandler):
     bl_idname = "THUNDER_FH_lines"
     bl_label = "Lines of Dialogue"
     bl_import_operator = "thunder.add_lines"
     bl_file_extensions = ";".join(sorted(SOUNDS))
 
-    @classmethod
-    def poll_drop(cls, context):
-        return is_over_viewport(context)
 
-
-class THUNDER_FH_jobs(bpy.types.FileHandler):
+class THUNDER_FH_jobs(DropsInViewport, bpy.types.FileHandler):
     bl_idname = "THUNDER_FH_jobs"
     bl_label = "Thunder Jobs"
     bl_import_operator = "thunder.open_jobs"
     bl_file_extensions = ".toml"
-
-    @classmethod
-    def poll_drop(cls, context):
-        return is_over_viewport(context)
 
 
 def _in_menu(self, context):
@@ -133,9 +135,4 @@ def _in_menu(self, context):
     self.layout.operator("thunder.open_jobs", text="Thunder Jobs (.toml)")
 
 
-def register():
-    bpy.types.TOPBAR_MT_file_import.append(_in_menu)
-
-
-def unregister():
-    bpy.types.TOPBAR_MT_file_import.remove(_in_menu)
+register, unregister = handlers.registration(menus=(("TOPBAR_MT_file_import", _in_menu),))

@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Base classes of the operators: why a button is greyed, work that is done at once, and what the work is done on."""
 
+from collections.abc import Callable
+
 from ..scene.heads import head, mapping_table
 from ..scene.host.session import session
 from ..scene.review import problem_report
 from ..scene.takes import take_list
+from ..scene.voice import strip
 from ..thunder_core.errors import attempt, ThunderError
 
 
 class Explained:
-    """An operator that can be called in a scene unless `why_not` gives a reason, which its greyed button shows.
+    """An operator that can be called in a scene unless one of its `obstacles`, or of its base classes', gives a reason, which its greyed
+    button shows.
 
+    obstacles: functions of the context; each returns a sentence, "" while it is no obstacle. Those of base classes come first.
     Its name is that of its class: THUNDER_OT_add_head is thunder.add_head.
     """
+
+    obstacles: tuple[Callable[..., str], ...] = ()
 
     def __init_subclass__(cls, **options):
         super().__init_subclass__(**options)
@@ -21,7 +28,8 @@ class Explained:
     @classmethod
     def why_not(cls, context) -> str:
         """The reason why it cannot be called now, "" if it can."""
-        return ""
+        sentences = (obstacle(context) for each in reversed(cls.__mro__) for obstacle in vars(each).get("obstacles", ()))
+        return next(filter(None, sentences), "")
 
     @classmethod
     def poll(cls, context):
@@ -60,36 +68,10 @@ class ChoosesFile:
         return {"RUNNING_MODAL"}
 
 
-class NeedsTakes(Explained):
-    """An operator that can be called while the scene has takes."""
-
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) if context.scene.thunder.takes else "There are no takes yet: generate some"
+# ---- obstacles
 
 
-class NeedsShownTake(Explained):
-    """An operator that can be called while a take is shown and no work is under way."""
-
-    @classmethod
-    def why_not(cls, context):
-        return take_list.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else why_busy()
-
-
-class OnCharacter(InstantWork):
-    """An operator whose `change(context, obj)` acts on the character chosen in the Thunder tab and returns what to report."""
-
-    @classmethod
-    def why_not(cls, context):
-        is_chosen = context.scene.thunder.head is not None or context.object is not None
-        return "" if is_chosen else "No character is selected: choose its face or its armature"
-
-    def act(self, context):
-        """Change the character's face, or the object that represents it."""
-        return self.change(context, mapping_table.face(context.scene, context.object))
-
-
-def why_busy() -> str:
+def why_busy(context=None) -> str:
     """The reason why no other job can start now, "" if it can."""
     return "" if session.job is None else "Another Thunder operation is running: wait for it or cancel it"
 
@@ -97,6 +79,48 @@ def why_busy() -> str:
 def why_not_in_object_mode(context) -> str:
     """The sentence that asks for Object Mode, "" in it."""
     return "" if context.mode == "OBJECT" else "Switch to Object Mode first"
+
+
+def why_no_head(context) -> str:
+    """The reason why no head is chosen, "" if one is."""
+    return attempt(chosen_head, context)[1]
+
+
+def why_no_audio(context) -> str:
+    """The reason why nothing can be heard, "" if it can."""
+    return "" if strip.has_audio() else "This Blender was built without audio: use one with audio to listen"
+
+
+def why_none_shown(context) -> str:
+    """The reason why no take is shown, "" if one is."""
+    return take_list.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else ""
+
+
+class NeedsTakes(Explained):
+    """An operator that can be called while the scene has takes."""
+
+    obstacles = (lambda context: "" if context.scene.thunder.takes else "There are no takes yet: generate some",)
+
+
+class NeedsShownTake(Explained):
+    """An operator that can be called while a take is shown and no work is under way."""
+
+    obstacles = (why_none_shown, why_busy)
+
+
+class OnCharacter(InstantWork):
+    """An operator whose `change(context, obj)` acts on the character chosen in the Thunder tab and returns what to report."""
+
+    obstacles = (
+        lambda context: "" if context.scene.thunder.head or context.object else "No character is selected: choose its face or its armature",
+    )
+
+    def act(self, context):
+        """Change the character's face, or the object that represents it."""
+        return self.change(context, mapping_table.face(context.scene, context.object))
+
+
+# ---- what the work is done on
 
 
 def shown(context):
@@ -110,6 +134,12 @@ def chosen_head(context) -> head.Rig:
     return head.find(context.scene, head.active_object(context))
 
 
-def why_no_head(context) -> str:
-    """The reason why no head is chosen, "" if one is."""
-    return attempt(chosen_head, context)[1]
+def lasting(items: Callable) -> Callable:
+    """The callback `items` of an EnumProperty, with its last texts kept alive: Blender keeps no copy of them."""
+    kept: list = []
+
+    def callback(self, context):
+        kept[:] = items(self, context)
+        return kept
+
+    return callback

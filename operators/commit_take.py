@@ -7,18 +7,15 @@ from ..scene.heads import head
 from ..scene.review import live_score
 from ..scene.takes import take_list
 from ..scene.takes.commit import committing, dialogue
-from .base import NeedsShownTake, shown
+from .base import shown
 from .slices import SlicedWork
 
 
-class THUNDER_OT_commit_take(NeedsShownTake, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_commit_take(SlicedWork, bpy.types.Operator):
     """Apply the shown take to your animation with fewer keys. Your previous action is kept"""
 
     bl_label = "Commit"
-
-    @classmethod
-    def why_not(cls, context):
-        return committing.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else super().why_not(context)
+    obstacles = (lambda context: committing.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else "",)
 
     def begin(self, context):
         entry, rig = shown(context)
@@ -39,6 +36,7 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
         "Commit one take of every line of the dialogue that is not committed yet: the one that is shown, "
         "else the best with a star, else the best by Lip-Sync"
     )
+    obstacles = (lambda context: "" if dialogue.has_takes(context.scene) else dialogue.why_none(context.scene),)
 
     again: bpy.props.BoolProperty(
         name="Commit Again",
@@ -51,10 +49,6 @@ class THUNDER_OT_commit_all(SlicedWork, bpy.types.Operator):
     @classmethod
     def description(cls, context, properties):
         return cls.bl_description.replace(" that is not committed yet", " again") if properties.again else cls.bl_description
-
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) or ("" if dialogue.has_takes(context.scene) else dialogue.why_none(context.scene))
 
     def begin(self, context):
         self.done = dialogue.Done()

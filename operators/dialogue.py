@@ -10,14 +10,11 @@ from ..scene.takes import dialogue, turns
 from ..scene.takes.sampling import Sampling
 from ..scene.voice import strip
 from ..thunder_core.errors import BadRequest
-from .base import InstantWork
+from .base import InstantWork, lasting
 from .generate import PartialResults
 from .slices import SlicedWork
 
 _NO_SPEAKER = ("NO_SPEAKER", "No Speaker", "For music, sound effects and off-screen voices")
-_speaking: list = [_NO_SPEAKER]  # Blender keeps no copy of an enum's texts
-_listening: list = []  # the same for the listeners
-_marked: list = []  # and for those who speak a range
 
 
 def _heads(context) -> list:
@@ -26,8 +23,7 @@ def _heads(context) -> list:
 
 
 def _speakers(self, context):
-    _speaking[:] = [(obj.name, obj.name, f"“{obj.name}” speaks the strip") for obj in _heads(context)] + [_NO_SPEAKER]
-    return _speaking
+    return [*((obj.name, obj.name, f"“{obj.name}” speaks the strip") for obj in _heads(context)), _NO_SPEAKER]
 
 
 class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
@@ -36,7 +32,7 @@ class THUNDER_OT_cast_strip(InstantWork, bpy.types.Operator):
     bl_label = "Choose Speaker"
 
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
-    speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers, description="Head that speaks the strip")
+    speaker: bpy.props.EnumProperty(name="Speaker", items=lasting(_speakers), description="Head that speaks the strip")
 
     @classmethod
     def description(cls, context, properties):
@@ -62,8 +58,7 @@ class THUNDER_OT_go_to_strip(InstantWork, bpy.types.Operator):
 def _listeners(self, context):
     heads = _heads(context)
     speaker = dialogue.speaker_of(context.scene, self.strip, heads) if heads else None
-    _listening[:] = [(obj.name, obj.name, f"“{obj.name}” listens to the strip") for obj in heads if obj != speaker]
-    return _listening
+    return [(obj.name, obj.name, f"“{obj.name}” listens to the strip") for obj in heads if obj != speaker]
 
 
 class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
@@ -72,7 +67,7 @@ class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
     bl_label = "Listener"
 
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
-    listener: bpy.props.EnumProperty(name="Listener", items=_listeners, description="Head that listens to the strip")
+    listener: bpy.props.EnumProperty(name="Listener", items=lasting(_listeners), description="Head that listens to the strip")
 
     def act(self, context):
         listener = context.scene.objects.get(self.listener)
@@ -82,8 +77,7 @@ class THUNDER_OT_listen_to_strip(InstantWork, bpy.types.Operator):
 
 
 def _speakers_of_range(self, context):
-    _marked[:] = [(obj.name, obj.name, f"“{obj.name}” speaks the frames") for obj in _heads(context)]
-    return _marked
+    return [(obj.name, obj.name, f"“{obj.name}” speaks the frames") for obj in _heads(context)]
 
 
 class THUNDER_OT_mark_speaker(InstantWork, bpy.types.Operator):
@@ -92,7 +86,7 @@ class THUNDER_OT_mark_speaker(InstantWork, bpy.types.Operator):
     bl_label = "Mark Speaker"
 
     strip: bpy.props.StringProperty(name="Strip", options={"SKIP_SAVE"}, description="Name of the sound strip")
-    speaker: bpy.props.EnumProperty(name="Speaker", items=_speakers_of_range, description="Head that speaks these frames")
+    speaker: bpy.props.EnumProperty(name="Speaker", items=lasting(_speakers_of_range), description="Head that speaks these frames")
 
     def act(self, context):
         scene, one, speaker = context.scene, strip.named(context.scene, self.strip), context.scene.objects.get(self.speaker)
@@ -122,10 +116,7 @@ class THUNDER_OT_generate_all(PartialResults, SlicedWork, bpy.types.Operator):
     """Generate takes for every dialogue strip that has none yet, each on the head of its speaker"""
 
     bl_label = "Generate for All Dialogue Strips"
-
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) or ("" if dialogue.wanting(context.scene) else dialogue.why_none(context.scene))
+    obstacles = (lambda context: "" if dialogue.wanting(context.scene) else dialogue.why_none(context.scene),)
 
     def begin(self, context):
         scene, settings = context.scene, context.scene.thunder

@@ -13,19 +13,15 @@ from ..scene.takes import take_list
 from ..scene.takes.direction import asking, looking, presets, similar, sliders, style_from
 from ..thunder_core.animation import recording
 from ..thunder_core.errors import attempt, BadRequest, ThunderError
-from .base import ChoosesFile, chosen_head, InstantWork, NeedsShownTake, shown, why_busy, why_no_head
+from .base import ChoosesFile, chosen_head, InstantWork, lasting, NeedsShownTake, shown, why_busy, why_no_head
 from .generate import PartialResults
 from .slices import SlicedWork
-
-_own_names: list = []  # Blender keeps no copy of an enum's texts
 
 
 class _OfDirection(InstantWork):
     """An operator whose `direct(direction)` changes the direction of the chosen head and returns what to report."""
 
-    @classmethod
-    def why_not(cls, context):
-        return why_no_head(context)
+    obstacles = (why_no_head,)
 
     def act(self, context):
         return self.direct(sliders.ensure(chosen_head(context).owner))
@@ -73,9 +69,8 @@ class THUNDER_OT_save_direction(_OfDirection, bpy.types.Operator):
 
 
 def _items(self, context):
-    _own_names[:] = [(name, name, f"Delete the preset “{name}”") for name in presets.all_presets().own()]
-    _own_names[:] = _own_names or [("", "None Saved Yet", "Save a direction first")]
-    return _own_names
+    names = presets.all_presets().own()
+    return [(name, name, f"Delete the preset “{name}”") for name in names] or [("", "None Saved Yet", "Save a direction first")]
 
 
 class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
@@ -84,12 +79,9 @@ class THUNDER_OT_delete_direction(InstantWork, bpy.types.Operator):
     bl_label = "Delete Preset"
     bl_options = {"REGISTER"}
     bl_property = "name"
+    obstacles = (lambda _: "" if presets.all_presets().own() else "You have not saved any preset; the bundled ones cannot be deleted",)
 
-    name: bpy.props.EnumProperty(name="Preset", items=_items, description="Preset to delete")
-
-    @classmethod
-    def why_not(cls, context):
-        return "" if presets.all_presets().own() else "You have not saved any preset; the bundled ones cannot be deleted"
+    name: bpy.props.EnumProperty(name="Preset", items=lasting(_items), description="Preset to delete")
 
     def invoke(self, context, event):
         return context.window_manager.invoke_props_dialog(self)
@@ -103,10 +95,7 @@ class THUNDER_OT_more_like_this(NeedsShownTake, PartialResults, SlicedWork, bpy.
     """Sample takes that are played like the shown one, each a little differently. They are added to the list"""
 
     bl_label = "More Like This"
-
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) or similar.why_not(take_list.shown_take(context.scene.thunder))
+    obstacles = (lambda context: similar.why_not(take_list.shown_take(context.scene.thunder)),)
 
     def begin(self, context):
         entry, _ = shown(context)
@@ -137,18 +126,11 @@ class THUNDER_OT_update_eyes(NeedsShownTake, SlicedWork, bpy.types.Operator):
         return f"Aimed the eyes of {done} take{'' if done == 1 else 's'}{kept}"
 
 
-class _StyleFrom:
-    """An operator that sets the direction of the chosen head by a style."""
-
-    @classmethod
-    def why_not(cls, context):
-        return why_busy() or why_no_head(context)
-
-
-class THUNDER_OT_style_from_animation(_StyleFrom, SlicedWork, bpy.types.Operator):
+class THUNDER_OT_style_from_animation(SlicedWork, bpy.types.Operator):
     """Set the direction by how the head performs now: a take, your own animation, or what NLA and drivers make of it"""
 
     bl_label = "Style from Animation"
+    obstacles = (why_no_head,)
 
     frames: bpy.props.EnumProperty(name="Frames", items=listening.FRAMES, description="Frames to read the style from")
 
@@ -165,10 +147,11 @@ class THUNDER_OT_style_from_animation(_StyleFrom, SlicedWork, bpy.types.Operator
         self.report({"INFO"}, style_from.put(direction, read))
 
 
-class THUNDER_OT_style_from_file(_StyleFrom, ChoosesFile, InstantWork, bpy.types.Operator):
+class THUNDER_OT_style_from_file(ChoosesFile, InstantWork, bpy.types.Operator):
     """Set the direction by how somebody performs in a recording: a .csv of Live Link Face, or an .npz of bake.py or Export"""
 
     bl_label = "Style from Recording"
+    obstacles = (why_busy, why_no_head)
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
     filter_glob: bpy.props.StringProperty(default=";".join(f"*{ending}" for ending in recording.ENDINGS), options={"HIDDEN"})

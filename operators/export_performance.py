@@ -6,11 +6,12 @@ import os
 import bpy
 
 from ..scene.heads import head
+from ..scene.host import handlers
 from ..scene.media import export
 from ..scene.review import listening
 from ..scene.takes import take_list
 from ..thunder_core.errors import BadRequest
-from .base import InstantWork, why_busy, why_no_head
+from .base import ChoosesFile, InstantWork, why_busy, why_no_head
 
 _SUFFIXES = {form.suffix for form in export.FORMATS.values()}
 
@@ -20,6 +21,10 @@ class THUNDER_OT_export_performance(InstantWork, bpy.types.Operator):
 
     bl_label = "Export Performance"
     bl_options = {"PRESET"}  # nothing in the scene changes: there is nothing to undo
+    obstacles = (
+        why_busy,
+        why_no_head,
+    )
 
     filepath: bpy.props.StringProperty(subtype="FILE_PATH", options={"SKIP_PRESET"})
     filter_glob: bpy.props.StringProperty(default=";".join(f"*{suffix}" for suffix in sorted(_SUFFIXES)), options={"HIDDEN"})
@@ -45,17 +50,12 @@ class THUNDER_OT_export_performance(InstantWork, bpy.types.Operator):
         description="Start the file at time 0 instead of the frame's time in the scene",
     )
 
-    @classmethod
-    def why_not(cls, context):
-        return why_busy() or why_no_head(context)
-
     def invoke(self, context, event):
         if not self.filepath:
             folder = os.path.dirname(bpy.data.filepath) or os.path.expanduser("~")
             self.filepath = os.path.join(folder, _file_name(context))
         self.check(context)
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return ChoosesFile.invoke(self, context, event)
 
     def check(self, context):
         """Keep the file's ending that of the format; whether it changed."""
@@ -100,9 +100,4 @@ def _in_menu(self, context):
     self.layout.operator("thunder.export_performance", text="Thunder Performance…")
 
 
-def register():
-    bpy.types.TOPBAR_MT_file_export.append(_in_menu)
-
-
-def unregister():
-    bpy.types.TOPBAR_MT_file_export.remove(_in_menu)
+register, unregister = handlers.registration(menus=(("TOPBAR_MT_file_export", _in_menu),))

@@ -9,9 +9,8 @@ from mathutils import Vector
 from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.voice import strip
-from ..thunder_core import shipped
+from ..thunder_core import files, shipped
 from ..thunder_core.errors import BadRequest
-from ..thunder_core.files import not_a_file
 from .add_head import AddsHead
 from .base import ChoosesFile, InstantWork
 
@@ -73,10 +72,7 @@ class THUNDER_OT_sample_voice(_AddsVoice, bpy.types.Operator):
     """Add a sample recording to the sequencer to try Thunder"""
 
     bl_label = "Use a Sample Voice"
-
-    @classmethod
-    def why_not(cls, context):
-        return "" if os.path.isfile(SAMPLE) else "This copy of the add-on has no sample: choose a sound of your own"
+    obstacles = (lambda _: "" if os.path.isfile(SAMPLE) else "This copy of the add-on has no sample: choose a sound of your own",)
 
     def act(self, context):
         added = self.put(context, SAMPLE, "Sample Voice")
@@ -95,7 +91,7 @@ class THUNDER_OT_own_voice(ChoosesFile, _AddsVoice, bpy.types.Operator):
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN"})
 
     def act(self, context):
-        if problem := not_a_file(self.filepath):
+        if problem := files.not_a_file(self.filepath):
             raise BadRequest(f"{problem}: choose a recording")
         self.put(context, self.filepath, os.path.splitext(os.path.basename(self.filepath))[0])
 
@@ -110,4 +106,4 @@ class THUNDER_OT_open_preferences(InstantWork, bpy.types.Operator):
         try:
             bpy.ops.preferences.addon_show(module=connection.PACKAGE)
         except RuntimeError as error:
-            raise BadRequest(str(error).removeprefix("Error: ").strip()) from error
+            raise BadRequest(files.reason_of(error)) from error

@@ -18,11 +18,9 @@ def _channels(self, context, text):
 
 
 class _NeedsFlameHead(Explained):
-    @classmethod
-    def why_not(cls, context):
-        if flame.chosen(context) is None:
-            return "No head from a FLAME file is selected: add one with Head from FLAME File"
-        return super().why_not(context)
+    obstacles = (
+        lambda context: "" if flame.chosen(context) else "No head from a FLAME file is selected: add one with Head from FLAME File",
+    )
 
 
 class _OfFlameHead(_NeedsFlameHead, InstantWork):
@@ -71,10 +69,7 @@ class THUNDER_OT_fit_flame_bones(_OfFlameHead, bpy.types.Operator):
     """Move the jaw, neck and eye bones to fit the identity sliders"""
 
     bl_label = "Fit Bones to Identity"
-
-    @classmethod
-    def why_not(cls, context):
-        return why_not_in_object_mode(context) or super().why_not(context)
+    obstacles = (why_not_in_object_mode,)
 
     def change(self, context, rig):
         return f"Bones moved by up to {1000 * flame.fit_bones(rig.mesh, rig.armature, context.view_layer):.1f} mm"

@@ -7,11 +7,12 @@ import os
 import bpy
 
 from ..scene.engine import connection
+from ..scene.host import handlers
 from ..scene.takes import captured, take_list
 from ..scene.voice import strip
 from ..thunder_core.animation import recording
 from ..thunder_core.errors import attempt, BadRequest
-from .add_lines import choose_head_under, is_over_viewport
+from .add_lines import choose_head_under, DropsInViewport
 from .base import ChoosesFile, why_busy
 from .slices import SlicedWork
 
@@ -74,24 +75,15 @@ class THUNDER_OT_import_capture(SlicedWork, bpy.types.Operator):
         self.warn([self.no_engine, entered.unscored])
 
 
-class THUNDER_FH_captures(bpy.types.FileHandler):
+class THUNDER_FH_captures(DropsInViewport, bpy.types.FileHandler):
     bl_idname = "THUNDER_FH_captures"
     bl_label = "Captured Face"
     bl_import_operator = "thunder.import_capture"
     bl_file_extensions = ";".join(recording.ENDINGS)
-
-    @classmethod
-    def poll_drop(cls, context):
-        return is_over_viewport(context)
 
 
 def _in_menu(self, context):
     self.layout.operator("thunder.import_capture", text="Thunder Captured Face (.csv, .npz)")
 
 
-def register():
-    bpy.types.TOPBAR_MT_file_import.append(_in_menu)
-
-
-def unregister():
-    bpy.types.TOPBAR_MT_file_import.remove(_in_menu)
+register, unregister = handlers.registration(menus=(("TOPBAR_MT_file_import", _in_menu),))

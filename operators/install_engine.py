@@ -27,25 +27,25 @@ def wheels_folder() -> str:
     return bpy.path.abspath(chosen.wheels) if chosen and chosen.wheels else ""
 
 
-_BEING_INSTALLED = "The engine is being installed"
+def _why_installing(context) -> str:
+    return "" if install.installing.running is None else "The engine is being installed"
+
+
+def _why_offline(context) -> str:
+    is_possible = install.may_download() or os.path.isdir(wheels_folder())
+    return "" if is_possible else f"{install.how_to_go_online()}, or choose a folder of wheels"
 
 
 class _Installs(InstantWork):
     """An operator that installs packages."""
 
     bl_options = {"INTERNAL"}
-
-    @classmethod
-    def why_not(cls, context):
-        if install.folder() is None:
-            return "Thunder is not installed as an extension, so there is no folder for the engine"
-        if install.installing.running is not None:
-            return _BEING_INSTALLED
-        if busy := why_busy():
-            return busy
-        if not install.may_download() and not os.path.isdir(wheels_folder()):
-            return f"{install.how_to_go_online()}, or choose a folder of wheels"
-        return ""
+    obstacles = (
+        lambda _: "" if install.folder() else "Thunder is not installed as an extension, so there is no folder for the engine",
+        _why_installing,
+        why_busy,
+        _why_offline,
+    )
 
     def act(self, context):
         connection.stop()  # a running engine would hold its files
@@ -61,9 +61,7 @@ class _Installs(InstantWork):
 class _AddsExtra(_Installs):
     """An operator that adds packages to an engine that is there."""
 
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) or ("" if install.state().kind == "READY" else "Install the engine first")
+    obstacles = (lambda _: "" if install.state().kind == "READY" else "Install the engine first",)
 
 
 class THUNDER_OT_install_engine(_Installs, bpy.types.Operator):
@@ -154,10 +152,7 @@ class THUNDER_OT_stop_installation(InstantWork, bpy.types.Operator):
 
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
-
-    @classmethod
-    def why_not(cls, context):
-        return "The engine is not being installed now" if install.installing.running is None else ""
+    obstacles = (lambda _: "The engine is not being installed now" if install.installing.running is None else "",)
 
     def act(self, context):
         install.installing.running.stop()
@@ -168,11 +163,9 @@ class THUNDER_OT_remove_engine(InstantWork, bpy.types.Operator):
 
     bl_label = "Remove Engine"
     bl_options = {"INTERNAL"}
-
-    @classmethod
-    def why_not(cls, context):
-        is_there = install.installing.running is None and install.state().kind != "ABSENT"
-        return "" if is_there else "This add-on has no engine to remove"
+    obstacles = (
+        lambda _: "" if install.installing.running is None and install.state().kind != "ABSENT" else "This add-on has no engine to remove",
+    )
 
     def invoke(self, context, event):
         return context.window_manager.invoke_confirm(
@@ -196,13 +189,10 @@ class THUNDER_OT_check_engine(SlicedWork, bpy.types.Operator):
 
     bl_label = "Check Engine"
     bl_options = {"INTERNAL"}
-
-    @classmethod
-    def why_not(cls, context):
-        if sentence := super().why_not(context) or (_BEING_INSTALLED if install.installing.running is not None else ""):
-            return sentence
-        there, text = connection.current_python()
-        return "" if there else text
+    obstacles = (
+        _why_installing,
+        lambda _: connection.current_python()[1],
+    )
 
     def begin(self, context):
         return "Checking the engine", self.ask()

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listen: generate speech from the head's animation, and compare it with the original voice."""
+"""Listen to the animation and compare it with the original voice; check it against the voice, and do something about what is found."""
 
 import bpy
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.review import listening, live_score
+from ..scene.host import jobs
+from ..scene.review import checking, listening, live_score, mending
+from ..scene.takes import take_list
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
-from .base import InstantWork
+from .base import chosen_head, Explained, InstantWork, why_no_audio, why_no_head
 from .slices import SlicedWork
 
 
@@ -16,10 +18,7 @@ class THUNDER_OT_listen(SlicedWork, bpy.types.Operator):
     """Generate speech from the current animation, edited keys included, and add it to the sequencer"""
 
     bl_label = "Listen"
-
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) if strip.has_audio() else "This Blender was built without audio: use one with audio to listen"
+    obstacles = (why_no_audio,)
 
     def begin(self, context):
         rig = head.find(context.scene, context.object)
@@ -50,6 +49,7 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
     """Switch between the original voice and the generated speech"""
 
     bl_label = "Original"
+    obstacles = (lambda context: "" if listening.listening_strip(context)[1] else "There is no generated speech yet: press Listen first",)
 
     to: bpy.props.EnumProperty(
         name="Hear",
@@ -69,9 +69,117 @@ class THUNDER_OT_original(InstantWork, bpy.types.Operator):
             "HEARD": "Hear the generated speech and mute the original voice",
         }.get(properties.to, cls.__doc__)
 
-    @classmethod
-    def why_not(cls, context):
-        return "There is no generated speech yet: press Listen first" if listening.listening_strip(context)[1] is None else ""
-
     def act(self, context):
         listening.flip(context, not listening.plays_generated(context) if self.to == "FLIP" else self.to == "HEARD")
+
+
+class THUNDER_OT_check(SlicedWork, bpy.types.Operator):
+    """Find where the lips of the current animation do not fit its voice, whatever made it"""
+
+    bl_label = "Check"
+    obstacles = (why_no_head,)
+
+    def begin(self, context):
+        return "Checking", checking.check(connection.started(), context.scene, chosen_head(context))
+
+    def outcome(self, findings):
+        return checking.summary(findings)
+
+
+def _why_none_listed(context) -> str:
+    """The reason why no finding of the chosen head is chosen in the list, "" if one is."""
+    rig, sentence = attempt(chosen_head, context)
+    is_listed = rig is not None and checking.of_head(context.scene, rig) is not None and checking.chosen(context.scene) is not None
+    return "" if is_listed else sentence or "Press Check first: there is nothing in its list"
+
+
+def _better_take(context):
+    """The take that does the chosen finding right, None for none."""
+    return checking.better_take(context.scene, chosen_head(context), checking.chosen(context.scene)[1])
+
+
+class _OnFinding(Explained):
+    """An operator on the finding that is chosen in the list."""
+
+    obstacles = (_why_none_listed,)
+
+
+class THUNDER_OT_go_to_finding(_OnFinding, InstantWork, bpy.types.Operator):
+    """Go to a problem, and make it the preview range with a syllable on either side"""
+
+    bl_label = "Go"
+    bl_options = {"REGISTER", "UNDO_GROUPED"}
+    bl_undo_group = "Frame Change"
+
+    to: bpy.props.EnumProperty(
+        name="Go To",
+        options={"SKIP_SAVE"},
+        description="Problem to go to",
+        items=[
+            ("CHOSEN", "Chosen", "The one chosen in the list"),
+            ("NEXT", "Next", "Next in time"),
+            ("PREVIOUS", "Previous", "Previous in time"),
+        ],
+    )
+
+    def act(self, context):
+        checked, now = context.scene.thunder_check, context.scene.frame_current
+        if self.to != "CHOSEN":
+            order = sorted(range(len(checked.findings)), key=lambda place: checked.findings[place].first)
+            later = [place for place in order if checked.findings[place].first > now]
+            earlier = [place for place in order if checked.findings[place].first < now]
+            checked.index = (later or order)[0] if self.to == "NEXT" else (earlier or order)[-1]
+        checking.go(context, checking.chosen(context.scene)[0])
+
+
+class THUNDER_OT_fix_finding(_OnFinding, SlicedWork, bpy.types.Operator):
+    """Mend the problem by the smallest change: few keys of your own animation, or the shape of the shown take"""
+
+    bl_label = "Fix"
+    obstacles = (lambda context: mending.why_not(checking.chosen(context.scene)[1]),)
+
+    def begin(self, context):
+        rig, (_, finding) = chosen_head(context), checking.chosen(context.scene)
+        head.check_animatable(rig)
+        steps = mending.mend(context.scene, rig, finding, context.scene.thunder_check.start)
+        return "Fixing", jobs.stage(steps, "Changing keys")
+
+    def finish(self, context, mended):
+        if (chosen := checking.chosen(context.scene)) is not None:
+            checking.drop(context.scene, chosen[0])
+        live_score.live.look()
+        self.report({"INFO"}, mended.sentence)
+
+
+class THUNDER_OT_show_better_take(_OnFinding, InstantWork, bpy.types.Operator):
+    """Show the take with the best lip-sync that does this right"""
+
+    bl_label = "Show Take"
+    obstacles = (lambda context: "" if _better_take(context) else "No other take of this line does it right: generate more takes",)
+
+    def act(self, context):
+        better, settings = _better_take(context), context.scene.thunder
+        take_list.show(settings, list(settings.takes).index(better))
+        checking.go(context, checking.chosen(context.scene)[0])
+        return f"Shown: “{better.name}”. My Animation brings your own back"
+
+
+class THUNDER_OT_ignore_finding(_OnFinding, InstantWork, bpy.types.Operator):
+    """Leave this problem out of the list, also when you check again. The file keeps it"""
+
+    bl_label = "Ignore"
+
+    def act(self, context):
+        checking.ignore(context.scene, chosen_head(context), *checking.chosen(context.scene))
+
+
+class THUNDER_OT_list_ignored(InstantWork, bpy.types.Operator):
+    """Forget which problems are ignored: the next check lists them again"""
+
+    bl_label = "List Ignored Again"
+    obstacles = (lambda context: "" if context.scene.thunder_check.ignored else "No problem is ignored",)
+
+    def act(self, context):
+        count = len(context.scene.thunder_check.ignored)
+        context.scene.thunder_check.ignored.clear()
+        return f"{count} ignored problem{'s' * (count > 1)} will be listed again: press Check"

@@ -5,7 +5,7 @@ import bpy
 
 from ..scene.heads import head
 from ..scene.media import contact_sheet, stage, studio
-from .base import chosen_head, InstantWork, why_not_in_object_mode
+from .base import ChoosesFile, chosen_head, InstantWork, why_not_in_object_mode
 from .slices import SlicedWork
 
 
@@ -13,6 +13,10 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
     """Set up a camera that frames the head, three lights and a backdrop, or fit them to the head again"""
 
     bl_label = "Light the Scene"
+    obstacles = (
+        lambda context: "" if head.is_any_in(context.scene) else "There is no head to light: add one first",
+        why_not_in_object_mode,
+    )
 
     all_heads: bpy.props.BoolProperty(name="All Heads", description="Frame all heads of the scene instead of the chosen one")
     instead: bpy.props.BoolProperty(
@@ -20,12 +24,6 @@ class THUNDER_OT_light_scene(InstantWork, bpy.types.Operator):
         description="Look through the new camera and add the new lights and backdrop though the scene has its own. "
         "Those stay, and its camera comes back when the stage is removed",
     )
-
-    @classmethod
-    def why_not(cls, context):
-        if not head.is_any_in(context.scene):
-            return "There is no head to light: add one first"
-        return why_not_in_object_mode(context)
 
     def invoke(self, context, event):
         self.all_heads = len(head.in_scene(context.scene)) > 1 and context.scene.thunder.head is None
@@ -47,10 +45,9 @@ class THUNDER_OT_remove_stage(InstantWork, bpy.types.Operator):
     """Remove the camera, lights and backdrop of Light the Scene. The scene's own camera and settings come back"""
 
     bl_label = "Remove Lights and Backdrop"
-
-    @classmethod
-    def why_not(cls, context):
-        return "" if stage.find(context.scene) is not None else "There is nothing to remove: Light the Scene was not used in this scene"
+    obstacles = (
+        lambda context: "" if stage.find(context.scene) else "There is nothing to remove: Light the Scene was not used in this scene",
+    )
 
     def act(self, context):
         view = context.space_data.region_3d if context.space_data is not None and context.space_data.type == "VIEW_3D" else None
@@ -86,8 +83,7 @@ class THUNDER_OT_playblast(SlicedWork, bpy.types.Operator):
         if not self.choose:
             return super().invoke(context, event)
         self.filepath = contact_sheet.free_path("playblast", ".mp4")
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return ChoosesFile.invoke(self, context, event)
 
     def execute(self, context):
         if not self.choose:

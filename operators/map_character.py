@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Map a character: recognise its shapes by name, show the table, add and remove rows, choose its objects, save and load presets."""
+"""Map a character: recognise its shapes by name, edit the table, choose its objects, save and load presets; and sliders on its mouth."""
 
 from dataclasses import replace
 
 import bpy
 
-from ..scene.heads import channel_preview, character, detection, head, head_state, mapping_table, pose_assets, presets
+from ..scene.heads import channel_preview, character, controls, detection, head, head_state, mapping_table, pose_assets
 from ..thunder_core.errors import ThunderError
-from .base import OnCharacter
+from .base import chosen_head, InstantWork, lasting, OnCharacter, why_no_head, why_not_in_object_mode
 
 
 class THUNDER_OT_find_mapping(OnCharacter, bpy.types.Operator):
@@ -49,9 +49,7 @@ class THUNDER_OT_show_mapping(OnCharacter, bpy.types.Operator):
 
 
 class _OfTable(OnCharacter):
-    @classmethod
-    def why_not(cls, context):
-        return "" if context.scene.thunder.table else "The mapping is not shown: press Show Mapping first"
+    obstacles = (lambda context: "" if context.scene.thunder.table else "The mapping is not shown: press Show Mapping first",)
 
 
 class THUNDER_OT_add_rule(_OfTable, bpy.types.Operator):
@@ -128,13 +126,9 @@ class THUNDER_OT_swap_sides(OnCharacter, bpy.types.Operator):
         mapping_table.keep_plan(context.scene, obj, replace(character.mirrored(plan), name=plan.name))
 
 
-_names: list = []  # Blender keeps no copy of an enum's texts
-
-
 def _items(self, context):
-    _names[:] = [(name, name, f"Use the saved mapping “{name}”") for name in presets.names()]
-    _names[:] = _names or [("", "None Saved Yet", "Save a mapping first")]
-    return _names
+    named = [(name, name, f"Use the saved mapping “{name}”") for name in mapping_table.presets().names()]
+    return named or [("", "None Saved Yet", "Save a mapping first")]
 
 
 class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
@@ -154,21 +148,48 @@ class THUNDER_OT_save_mapping(OnCharacter, bpy.types.Operator):
         return context.window_manager.invoke_props_dialog(self)
 
     def change(self, context, obj):
-        return f"Saved as {presets.save(character.plan_of(obj), self.name)}"
+        return f"Saved as {mapping_table.presets().write(self.name, character.plan_of(obj).to_json())}"
 
 
 class THUNDER_OT_load_mapping(OnCharacter, bpy.types.Operator):
     """Use a saved mapping on this character"""
 
     bl_label = "Load Mapping"
+    obstacles = (lambda _: "" if mapping_table.presets().names() else "No mapping was saved yet: press Save as Preset first",)
 
-    name: bpy.props.EnumProperty(name="Preset", items=_items, description="Saved mapping")
-
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) if presets.names() else "No mapping was saved yet: press Save as Preset first"
+    name: bpy.props.EnumProperty(name="Preset", items=lasting(_items), description="Saved mapping")
 
     def change(self, context, obj):
-        mapping_table.keep_plan(context.scene, obj, replace(presets.load(self.name), parts=()))
+        mapping_table.keep_plan(context.scene, obj, replace(mapping_table.preset(self.name), parts=()))
         context.scene.thunder.head = obj
         return f"{len(head.resolve(obj).channels)} channels are mapped by “{self.name}”"
+
+
+class THUNDER_OT_add_mouth_sliders(InstantWork, bpy.types.Operator):
+    """Add the sliders Open, Wide, Round and Smile, which add to your animation and can be keyed"""
+
+    bl_label = "Add Mouth Sliders"
+    obstacles = (
+        why_not_in_object_mode,
+        why_no_head,
+        lambda context: "This character has mouth sliders already" if controls.are_on(chosen_head(context)) else "",
+    )
+
+    def act(self, context):
+        rig = chosen_head(context)
+        controls.add(rig)
+        return f"“{controls.owner_of(rig).name}” has mouth sliders: hover over one and press I to key it"
+
+
+class THUNDER_OT_remove_mouth_sliders(InstantWork, bpy.types.Operator):
+    """Remove the mouth sliders, their keys and all that they move; your animation stays"""
+
+    bl_label = "Remove Mouth Sliders"
+    obstacles = (
+        why_not_in_object_mode,
+        why_no_head,
+        lambda context: "" if controls.are_on(chosen_head(context)) else "This character has no mouth sliders",
+    )
+
+    def act(self, context):
+        controls.remove(chosen_head(context))

@@ -1,21 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Mix takes: choose one for each part of the face, cut to others over time, and make a new take of them."""
+"""Make a new take of several, by parts of the face and cuts over time, or of one whose good parts stay while the rest is sampled again."""
+
+import math
 
 import bpy
 
+from ..scene.engine import connection
 from ..scene.host import jobs
-from ..scene.takes import mix, take_list
-from ..thunder_core.errors import BadRequest
-from .base import InstantWork
+from ..scene.takes import keep, mix, take_list
+from ..thunder_core.errors import attempt, BadRequest
+from .base import InstantWork, lasting, NeedsShownTake, shown, why_none_shown
+from .generate import PartialResults
 from .slices import SlicedWork
-
-_items: list = []  # Blender keeps no copy of an enum's texts
 
 
 def _takes(self, context):
     listed = [] if context is None else mix.candidates(context)
-    _items[:] = [(entry.action.name, entry.name, entry.tooltip, place) for place, entry in enumerate(listed)]
-    return _items
+    return [(entry.action.name, entry.name, entry.tooltip, place) for place, entry in enumerate(listed)]
 
 
 class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
@@ -24,7 +25,7 @@ class THUNDER_OT_choose_part(InstantWork, bpy.types.Operator):
     bl_label = "Choose Take"
 
     part: bpy.props.EnumProperty(name="Part", items=mix.PART_ITEMS, description="Part of the face")
-    take: bpy.props.EnumProperty(name="Take", items=_takes, description="Take used for this part")
+    take: bpy.props.EnumProperty(name="Take", items=lasting(_takes), description="Take used for this part")
 
     def act(self, context):
         setattr(context.scene.thunder_mix, self.part, bpy.data.actions[self.take])
@@ -34,12 +35,9 @@ class THUNDER_OT_add_cut(InstantWork, bpy.types.Operator):
     """Switch to the shown take from the current frame on"""
 
     bl_label = "Cut to Shown Take"
+    obstacles = (why_none_shown,)
 
     part: bpy.props.EnumProperty(name="Part", items=mix.CUT_ITEMS, description="Part of the face to switch")
-
-    @classmethod
-    def why_not(cls, context):
-        return take_list.why_none(context) if take_list.shown_index(context.scene.thunder) < 0 else ""
 
     def act(self, context):
         mix.add_cut(context.scene, context.scene.frame_current, self.part, take_list.shown_take(context.scene.thunder))
@@ -63,14 +61,97 @@ class THUNDER_OT_mix_takes(SlicedWork, bpy.types.Operator):
     """Create a new take from the chosen parts and cuts. The source takes are not changed"""
 
     bl_label = "Mix"
-
-    @classmethod
-    def why_not(cls, context):
-        alone = "There is only one take of this head and voice: generate more to mix them"
-        return super().why_not(context) or (alone if len(mix.candidates(context)) < 2 else "")
+    obstacles = (
+        lambda context: (
+            "There is only one take of this head and voice: generate more to mix them" if len(mix.candidates(context)) < 2 else ""
+        ),
+    )
 
     def begin(self, context):
         return "Mixing takes", jobs.stage(mix.mix(context), "Mixing takes")
 
     def outcome(self, entry):
         return f"Created take “{entry.name}”"
+
+
+class THUNDER_OT_keep_frames(NeedsShownTake, InstantWork, bpy.types.Operator):
+    """Keep frames of the take unchanged"""
+
+    bl_label = "Keep Frames"
+
+    which: bpy.props.EnumProperty(
+        name="Frames",
+        description="Which frames",
+        items=[
+            ("AROUND", "Around Current Frame", "Half a second around the current frame"),
+            ("PREVIEW", "Preview Range", "The scene's current preview range"),
+            ("MARKERS", "Between Markers", "From the marker before the current frame to the one after it"),
+            ("SELECTED", "From Selected Keys", "From the first to the last of the selected keys"),
+        ],
+    )
+
+    def act(self, context):
+        scene = context.scene
+        entry, rig = shown(context)
+        if self.which == "PREVIEW":
+            if not scene.use_preview_range:
+                raise BadRequest("There is no preview range: set one in the timeline (P)")
+            first, last = scene.frame_preview_start, scene.frame_preview_end
+        elif self.which == "MARKERS":
+            first, last = keep.marked_range(scene, entry)
+        elif self.which == "SELECTED":
+            times = [at for frames in keep.selected_keys(rig, entry).values() for at in frames]
+            if not times:
+                raise BadRequest("No keys of the take are selected: select some in the dope sheet or the graph editor")
+            first, last = int(min(times)), int(max(times))
+        else:
+            half = round(scene.render.fps / scene.render.fps_base / 2)
+            first, last = scene.frame_current - half, scene.frame_current + half
+        if last < entry.first or first > entry.last:
+            raise BadRequest(f"These frames are outside the take: choose frames from {entry.first} to {entry.last}")
+        keep.add_range(scene, max(first, entry.first), min(last, entry.last))
+
+
+class THUNDER_OT_free_frames(InstantWork, bpy.types.Operator):
+    """Stop keeping these frames"""
+
+    bl_label = "Remove Range"
+
+    index: bpy.props.IntProperty(name="Frames", min=0, description="Place in the list of kept frames")
+
+    def act(self, context):
+        ranges = context.scene.thunder_keep.ranges
+        if self.index >= len(ranges):
+            raise BadRequest(f"There is no range {self.index + 1}: {len(ranges)} are kept")
+        ranges.remove(self.index)
+
+
+class THUNDER_OT_resample_rest(NeedsShownTake, PartialResults, SlicedWork, bpy.types.Operator):
+    """Generate everything of the shown take that is not kept again. The results are new takes"""
+
+    bl_label = "Regenerate the Rest"
+
+    @classmethod
+    def description(cls, context, properties):
+        is_shown = take_list.shown_index(context.scene.thunder) >= 0
+        return (attempt(_check_kept, context)[1] if is_shown else "") or cls.__doc__
+
+    def begin(self, context):
+        _check_kept(context)  # before the engine is started
+        client = connection.started()
+        self.takes, self.asked = [], context.scene.thunder_keep.count
+        return "Regenerating the rest", keep.resample(client, context, self.takes.append)
+
+    def outcome(self, takes):
+        count = len(takes)
+        made = f"{count} new takes around what you kept" if count > 1 else "A new take around what you kept"
+        best = (
+            f",{' the best' if count > 1 else ''} with Lip-Sync {take_list.points(takes[0].score)}" if math.isfinite(takes[0].score) else ""
+        )
+        return f"{made}{best}"
+
+
+def _check_kept(context) -> None:
+    """Raise ThunderError unless a part of the shown take is kept, and not all of it."""
+    entry, rig = shown(context)
+    keep.kept(context.scene, rig, entry, max(1, entry.last - entry.first))

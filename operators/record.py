@@ -25,15 +25,13 @@ class THUNDER_OT_record(SlicedWork, bpy.types.Operator):
     """Record a line while the scene plays, and generate takes of it. Space or Esc ends it and keeps what was spoken"""
 
     bl_label = "Record"
+    obstacles = (
+        lambda context: "Recording needs a window: open the file in Blender" if bpy.app.background or context.window is None else "",
+        lambda _: "" if strip.has_audio() else "This Blender was built without sound",
+        lambda context: recording.why_no_range(scene_of(context)),
+        lambda _: attempt(connection.client)[1],
+    )
     goes_on = True
-
-    @classmethod
-    def why_not(cls, context):
-        if bpy.app.background or context.window is None:
-            return "Recording needs a window: open the file in Blender"
-        if not strip.has_audio():
-            return "This Blender was built without sound"
-        return super().why_not(context) or recording.why_no_range(scene_of(context)) or attempt(connection.client)[1]
 
     def begin(self, context):
         # While somebody speaks, the engine loads what the first take needs.
@@ -80,10 +78,7 @@ class THUNDER_OT_stop_recording(InstantWork, bpy.types.Operator):
 
     bl_label = "Stop Recording"
     bl_options = {"INTERNAL"}
-
-    @classmethod
-    def why_not(cls, context):
-        return "" if recording.is_on() else "Nothing is being recorded"
+    obstacles = (lambda _: "" if recording.is_on() else "Nothing is being recorded",)
 
     def act(self, context):
         recording.stop()

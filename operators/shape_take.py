@@ -46,12 +46,11 @@ class THUNDER_OT_reset_shape(NeedsShownTake, InstantWork, bpy.types.Operator):
     """Reset all sliders. Keys you edited are kept"""
 
     bl_label = "Reset"
-
-    @classmethod
-    def why_not(cls, context):
-        if (sentence := super().why_not(context)) or is_shaped(take_list.shown_take(context.scene.thunder).action):
-            return sentence
-        return "The take is not shaped: move one of the sliders first"
+    obstacles = (
+        lambda context: (
+            "" if is_shaped(take_list.shown_take(context.scene.thunder).action) else "The take is not shaped: move one of the sliders first"
+        ),
+    )
 
     def act(self, context):
         entry, _ = shown(context)

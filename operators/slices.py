@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base class of operators with long jobs: a timer advances the job while Blender stays responsive. And the button that cancels it."""
+"""The base class of operators with long jobs, which a timer advances while Blender stays responsive; Cancel, and Report a Problem."""
 
 import time
 import traceback
@@ -34,11 +34,8 @@ class SlicedWork(Explained):
     """
 
     bl_options = {"UNDO"}  # without REGISTER, because Repeat Last would block the window
+    obstacles = (why_busy,)
     goes_on = False
-
-    @classmethod
-    def why_not(cls, context):
-        return why_busy()
 
     def execute(self, context):
         try:
@@ -150,10 +147,41 @@ class THUNDER_OT_cancel(InstantWork, bpy.types.Operator):
 
     bl_label = "Cancel"
     bl_options = {"INTERNAL"}
-
-    @classmethod
-    def why_not(cls, context):
-        return "Nothing is running" if session.job is None else ""
+    obstacles = (lambda _: "Nothing is running" if session.job is None else "",)
 
     def act(self, context):
         session.job.asked_to_stop = True
+
+
+class THUNDER_OT_report_problem(InstantWork, bpy.types.Operator):
+    """Collect versions, settings, the engine's log and the last error into a text to paste; nothing is sent"""
+
+    bl_label = "Report a Problem"
+
+    names: bpy.props.BoolProperty(
+        name="Include Names and Paths",
+        options={"SKIP_SAVE"},
+        description="Keep the names of files, folders, strips and objects in the errors and the log. When off, they are removed",
+    )
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_props_dialog(self, width=380, confirm_text="Copy Report")
+
+    def draw(self, context):
+        column = self.layout.column(align=True)
+        for line in (
+            "Copies versions, settings, the engine's log and the last error.",
+            "No sounds are included, and nothing is sent.",
+            "Read the text before you paste it into an issue.",
+        ):
+            column.label(text=line)
+        self.layout.prop(self, "names")
+
+    def act(self, context):
+        text = bpy.data.texts.get(problem_report.TEXT) or bpy.data.texts.new(problem_report.TEXT)
+        words = problem_report.text(context, self.names)
+        text.clear()
+        text.write(words)
+        text.cursor_set(0)
+        context.window_manager.clipboard = words
+        return f"Report copied to the clipboard and saved as the text “{problem_report.TEXT}” in this file"

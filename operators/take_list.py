@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The list of takes: show one, step through them, flip between two; star, hide, duplicate and delete them."""
+"""The list of takes: show one, step through them, flip between two; star, hide, duplicate, delete and explain them."""
+
+import textwrap
 
 import bpy
 
+from ..scene.engine import connection
 from ..scene.heads import head
 from ..scene.host.jobs import Step
-from ..scene.takes import browsing, take_list
+from ..scene.takes import browsing, generation, take_list
 from ..thunder_core.errors import BadRequest
-from .base import InstantWork, NeedsTakes
+from .base import InstantWork, NeedsShownTake, NeedsTakes, shown, why_none_shown
 from .slices import SlicedWork
 
 _MOST_NAMED = 6  # takes that a message names
@@ -56,14 +59,11 @@ class THUNDER_OT_flip_take(NeedsTakes, InstantWork, bpy.types.Operator):
 class _OnTake(NeedsTakes, InstantWork):
     """An operator whose `change(context, settings, index)` acts on the take at `index` of the list, or on the one that is shown."""
 
+    obstacles = (why_none_shown,)
+
     index: bpy.props.IntProperty(
         name="Take", default=-1, min=-1, options={"SKIP_SAVE"}, description="Index in the list; −1 for the shown take"
     )
-
-    @classmethod
-    def why_not(cls, context):
-        nothing_shown = take_list.shown_index(context.scene.thunder) < 0
-        return super().why_not(context) or (take_list.why_none(context) if nothing_shown else "")
 
     def act(self, context):
         settings = context.scene.thunder
@@ -221,10 +221,7 @@ class THUNDER_OT_adopt_takes(InstantWork, bpy.types.Operator):
     """Add takes of this file that are in no list, such as takes appended from another file"""
 
     bl_label = "Add Unlisted Takes"
-
-    @classmethod
-    def why_not(cls, context):
-        return "" if take_list.unlisted(context.scene) else "All takes of this file are listed"
+    obstacles = (lambda context: "" if take_list.unlisted(context.scene) else "All takes of this file are listed",)
 
     def act(self, context):
         count = take_list.adopt(context.scene, head.find(context.scene, context.object))
@@ -257,3 +254,29 @@ def _report_kept(operator, kept: list[str]) -> None:
             f"{'stays' if len(kept) == 1 else 'stay'} in the file because something else uses "
             f"{'it' if len(kept) == 1 else 'them'}",
         )
+
+
+LETTERS = 110  # per line of the list
+
+
+class THUNDER_OT_explain_frame(NeedsShownTake, SlicedWork, bpy.types.Operator):
+    """Say what was sampled at the current frame, what each later step changed there, and for which sound or event"""
+
+    bl_label = "Why?"
+    bl_options = set()
+
+    def begin(self, context):
+        entry, _ = shown(context)
+        self.title = f"{entry.name}, frame {context.scene.frame_current}"
+        return "Explaining a frame", generation.explain(connection.started(), context.scene, entry, context.scene.frame_current)
+
+    def finish(self, context, lines):
+        def draw(menu, _):
+            column = menu.layout.column(align=True)
+            for line in lines:
+                for place, part in enumerate(textwrap.wrap(line, LETTERS)):
+                    column.label(text=part, icon="BLANK1" if place else "DOT")
+
+        self.report({"INFO"}, f"{self.title}: {lines[0]}")
+        if not bpy.app.background and context.window is not None:
+            context.window_manager.popup_menu(draw, title=self.title, icon="QUESTION")

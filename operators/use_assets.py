@@ -15,10 +15,7 @@ class THUNDER_OT_save_poses(SlicedWork, bpy.types.Operator):
     """Save ten mouths and all moods of the chosen head as pose assets, each with its picture. Assets saved before are replaced"""
 
     bl_label = "Save Mouth Poses as Assets"
-
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) or why_no_head(context)
+    obstacles = (why_no_head,)
 
     def begin(self, context):
         rig = chosen_head(context)
@@ -44,6 +41,7 @@ class THUNDER_OT_apply_asset(InstantWork, bpy.types.Operator):
     """Put this pose or take on the chosen head. A pose is keyed at the current frame where Auto Keying is on"""
 
     bl_label = "Apply to Head"
+    obstacles = (why_no_head,)
 
     strength: bpy.props.FloatProperty(
         name="Strength", default=1.0, min=0.0, max=1.0, subtype="FACTOR", description="How far the face goes from what it is to the pose"
@@ -58,10 +56,6 @@ class THUNDER_OT_apply_asset(InstantWork, bpy.types.Operator):
     asset_library_identifier: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}, description="Name of the asset's library")
     relative_asset_identifier: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}, description="Place of the asset in its library")
     library: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"}, description="File that has it; empty: this one")
-
-    @classmethod
-    def why_not(cls, context):
-        return why_no_head(context)
 
     def act(self, context):
         rig, asset = chosen_head(context), getattr(context, "asset", None)

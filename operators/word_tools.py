@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The word at the current frame: go to it, loop, hear, mark, move or retake it, or use another take's mouth on it."""
+"""The word at the current frame: go to it, loop, hear, mark, move or retake it, use another take's mouth; the mouse over words."""
 
 import bpy
 from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
 
 from ..scene.engine import connection
 from ..scene.heads import head
-from ..scene.host import jobs
+from ..scene.host import handlers, jobs
 from ..scene.review import listening, word_track
 from ..scene.takes import keep, mix, word_places
 from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt, BadRequest
 from ..thunder_core.face.mixing import PARTS
-from .base import Explained, InstantWork, NeedsShownTake, shown
+from .base import Explained, InstantWork, NeedsShownTake, shown, why_no_audio
 from .generate import PartialResults
 from .slices import SlicedWork
 
@@ -33,9 +33,7 @@ SOUNDS = (
 class OnWord(Explained):
     """An operator on the word at the current frame, or on the one that is looped."""
 
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) or attempt(word_places.line, context)[1]
+    obstacles = (lambda context: attempt(word_places.line, context)[1],)
 
 
 class THUNDER_OT_step_word(OnWord, InstantWork, bpy.types.Operator):
@@ -91,10 +89,7 @@ class THUNDER_OT_hear_word(OnWord, SlicedWork, bpy.types.Operator):
     """Hear what the lips say on this word now, then the voice"""
 
     bl_label = "Hear Word"
-
-    @classmethod
-    def why_not(cls, context):
-        return super().why_not(context) if strip.has_audio() else "This Blender was built without audio: use one with audio to listen"
+    obstacles = (why_no_audio,)
 
     def begin(self, context):
         self.place, voice = word_places.current(context), strip.find(context)
@@ -219,3 +214,75 @@ class THUNDER_OT_use_mouth(OnWord, NeedsShownTake, SlicedWork, bpy.types.Operato
 
     def outcome(self, entry):
         return f"Created take “{entry.name}”"
+
+
+EDGE_PIXELS = 5  # distance from an edge of a word within which it is dragged
+
+
+class _OverTrack:
+    """An operator that the mouse calls over an editor with a track."""
+
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        return context.area is not None and context.area.type in ("DOPESHEET_EDITOR", "SEQUENCE_EDITOR")
+
+
+class THUNDER_OT_hover_words(_OverTrack, bpy.types.Operator):
+    """Tell which sounds the one under the mouse may be"""
+
+    bl_idname = "thunder.hover_words"
+    bl_label = "Show Sound Under Mouse"
+
+    def invoke(self, context, event):
+        if word_track.hover(context, event.mouse_region_x, event.mouse_region_y):
+            context.region.tag_redraw()
+        return {"PASS_THROUGH"}
+
+
+class THUNDER_OT_click_word(_OverTrack, bpy.types.Operator):
+    """Click a word on the track to loop it; drag one of its edges to move the lips"""
+
+    bl_idname = "thunder.click_word"
+    bl_label = "Click Word"
+
+    def invoke(self, context, event):
+        frame, per_frame = word_track.frame_at(context.region, event.mouse_region_x, event.mouse_region_y)
+        line, _ = attempt(word_places.line, context) if frame is not None else (None, "")
+        if line is None or not line.words:
+            return {"PASS_THROUGH"}
+        edges = ((abs(at - frame), place, side) for place in line.words for side, at in enumerate(_edges(place)))
+        away, self.place, self.side = min(edges, key=lambda each: each[0])
+        self.begun, self.per_frame, self.may_drag = event.mouse_region_x, per_frame, away * per_frame <= EDGE_PIXELS
+        self.clicked = next((place for place in line.words if _edges(place)[0] <= frame < _edges(place)[1]), None)
+        if self.clicked is None and not self.may_drag:
+            return {"PASS_THROUGH"}
+        context.window_manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context, event):
+        moved = event.mouse_region_x - self.begun
+        if event.type in ("ESC", "RIGHTMOUSE"):
+            return {"CANCELLED"}
+        if event.type != "LEFTMOUSE" or event.value != "RELEASE":
+            return {"RUNNING_MODAL"}
+        if self.may_drag and abs(moved) > EDGE_PIXELS:
+            go_to(context, self.place)
+            bpy.ops.thunder.move_word(**{("start", "end")[self.side]: moved / self.per_frame})
+            return {"FINISHED"}
+        if self.clicked is None:
+            return {"CANCELLED"}
+        go_to(context, self.clicked)
+        if not word_places.is_looped(context.scene):
+            bpy.ops.thunder.loop_word()
+        return {"FINISHED"}
+
+
+def _edges(place: word_places.Place) -> tuple[float, float]:
+    """Scene frames at which a word begins and ends."""
+    return place.origin + place.start * place.fps, place.origin + place.end * place.fps
+
+
+_KEYS = (("thunder.hover_words", "MOUSEMOVE", {"value": "ANY"}, {}), ("thunder.click_word", "LEFTMOUSE", {"value": "PRESS"}, {}))
+register, unregister = handlers.registration(keymap="View2D", keys=_KEYS)

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the words and sounds of a voice, from a text that is typed, pasted or read from a file."""
+"""The words of a voice: find them in a text that is typed, pasted or read, and correct a take's closures of m, b and p by it."""
+
+import textwrap
 
 import bpy
 from bpy.props import StringProperty
 
 from ..scene.engine import connection
 from ..scene.review import word_track
-from ..scene.takes import words
+from ..scene.takes import take_list, transcript, words
 from ..scene.voice import fingerprint, strip
 from ..thunder_core import subtitles
 from ..thunder_core.errors import attempt, BadRequest
-from .base import ChoosesFile, why_busy
+from .base import ChoosesFile, InstantWork, NeedsShownTake, shown
 from .slices import SlicedWork
 
 
 class FindsWords(SlicedWork):
     """An operator that finds the sounds of the current voice, and the words of what `text` gives."""
 
-    @classmethod
-    def why_not(cls, context):
-        return why_busy() or attempt(strip.find, context)[1]
+    obstacles = (lambda context: attempt(strip.find, context)[1],)
 
     def text(self, context, voice: strip.Voice) -> str | None:
         """What the voice says, None for what its transcript has. Raises BadRequest."""
@@ -71,3 +71,64 @@ class THUNDER_OT_read_transcript(ChoosesFile, FindsWords, bpy.types.Operator):
         if bpy.app.background or context.window is None:
             return super().execute(context)
         return SlicedWork.invoke(self, context, None)
+
+
+WIDTH, LETTERS = 640, 100  # width of the wide field, pixels, and letters per line
+
+
+class THUNDER_OT_add_transcript(NeedsShownTake, InstantWork, bpy.types.Operator):
+    """Enter what the voice of the shown take says"""
+
+    bl_label = "Add Transcript"
+
+    def act(self, context):
+        entry, _ = shown(context)
+        transcript.ensure(context.scene, entry.voice)
+
+
+class THUNDER_OT_edit_transcript(NeedsShownTake, bpy.types.Operator):
+    """Edit the transcript in a wide field, with all of it below"""
+
+    bl_label = "Transcript"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    def invoke(self, context, event):
+        entry, _ = shown(context)
+        transcript.ensure(context.scene, entry.voice)
+        return context.window_manager.invoke_props_dialog(self, width=WIDTH)
+
+    def draw(self, context):
+        layout = self.layout
+        record = transcript.of(context.scene, shown(context)[0].voice)
+        layout.prop(record, "text", text="", placeholder="What the voice says")
+        lines = layout.column(align=True)
+        lines.scale_y = 0.7
+        for line in textwrap.wrap(record.text, LETTERS):
+            lines.label(text=line)
+
+    def execute(self, context):
+        return {"FINISHED"}
+
+
+def _why_no_transcript(context) -> str:
+    record = transcript.of(context.scene, take_list.shown_take(context.scene.thunder).voice)
+    return "The voice has no transcript: enter what it says" if record is None or not record.text.strip() else ""
+
+
+class THUNDER_OT_correct_closures(NeedsShownTake, SlicedWork, bpy.types.Operator):
+    """Close the lips of the shown take on each M, B and P of the transcript, and open them elsewhere"""
+
+    bl_label = "Correct Closures"
+    obstacles = (_why_no_transcript,)
+
+    @classmethod
+    def description(cls, context, properties):
+        return attempt(strip.find, context)[1] or cls.__doc__
+
+    def begin(self, context):
+        entry, _ = shown(context)
+        return "Correcting closures", transcript.correct(connection.started(), context, entry)
+
+    def finish(self, context, changes):
+        self.report({"INFO"}, changes.sentence)
+        self.warn([changes.warning])

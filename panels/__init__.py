@@ -5,12 +5,9 @@
 def modules() -> tuple:
     """The modules with panels, in the order in which the sidebar shows them."""
     from . import (
-        assets,
         character,
-        check,
         dialogue,
         direction,
-        export,
         listen,
         manual,
         menus,
@@ -19,7 +16,6 @@ def modules() -> tuple:
         sequencer,
         shown_take,
         sidebar,
-        strip_offer,
         takes,
         words,
     )
@@ -34,12 +30,8 @@ def modules() -> tuple:
         shown_take,
         words,
         listen,
-        check,
         character,
-        export,
         sequencer,
         menus,
-        strip_offer,
-        assets,
         manual,
     )

@@ -6,10 +6,10 @@ import re
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import build, character, family, flame, head, library_override, mapping_table, presets
+from ..scene.heads import build, character, family, flame, head, library_override, mapping_table
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.face import conventions
-from .tab import offer_editable, props, wrapped_label
+from .tab import buttons, offer_editable, props, tune, wrapped_label
 
 _ICONS = {"KEY": "NONE", "BONE": "BONE_DATA", "PROPERTY": "PROPERTIES", "JOINT": "ORIENTATION_GIMBAL"}
 
@@ -20,8 +20,7 @@ class THUNDER_UL_mapping(bpy.types.UIList):
     def draw_item(self, context, layout, data, item, icon, active_data, active_property, index):
         name = item.bone if item.kind in ("BONE", "JOINT") else item.target
         nothing = item.kind == "NONE" or not name
-        row = layout.row(align=True)
-        row.active = not nothing
+        row = tune(layout.row(align=True), active=not nothing)
         split = row.split(factor=0.55)
         source = re.sub(r"(Left|Right)$", lambda side: f" {side[0][0]}", item.source)  # the side must not be cut off
         split.label(text=source, icon="DOT" if nothing else _ICONS[item.kind])
@@ -39,16 +38,15 @@ class THUNDER_MT_mapping(bpy.types.Menu):
 
     def draw(self, context):
         layout = self.layout
-        layout.operator("thunder.find_mapping", icon="VIEWZOOM")
-        layout.operator("thunder.map_by_poses", icon="ASSET_MANAGER")
-        layout.operator("thunder.save_poses", icon="ASSET_MANAGER")
+        buttons(
+            layout, ("thunder.find_mapping", "VIEWZOOM"), ("thunder.map_by_poses", "ASSET_MANAGER"), ("thunder.save_poses", "ASSET_MANAGER")
+        )
         layout.separator()
         layout.operator("thunder.save_mapping", text="Save as Preset…", icon="FILE_TICK")
-        for name in presets.names():
+        for name in mapping_table.presets().names():
             layout.operator("thunder.load_mapping", text=name, icon="PRESET").name = name
         layout.separator()
-        layout.operator("thunder.swap_sides", icon="ARROW_LEFTRIGHT")
-        layout.operator("thunder.use_objects", icon="RESTRICT_SELECT_OFF")
+        buttons(layout, ("thunder.swap_sides", "ARROW_LEFTRIGHT"), ("thunder.use_objects", "RESTRICT_SELECT_OFF"))
         layout.operator("thunder.use_objects", text="Find Objects Automatically", icon="OUTLINER").by_place = True
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The dialogue in the first panel: which head speaks which strip, which strips have takes, and one button for all of them."""
+"""The dialogue in the first panel: who speaks which strip, or which of its frames, which strips have takes, and one button for all."""
 
 import bpy
 
@@ -8,8 +8,7 @@ from ..scene.host import compat
 from ..scene.takes import dialogue, turns
 from ..scene.takes.commit.committing import committed_to
 from ..scene.voice import strip
-from . import speakers
-from .tab import big_button
+from .tab import big_button, tune
 
 _heads: list[str] = []  # names of the heads of the drawn scene, looked up once per redraw instead of once per row
 _committed: dict[str, set[str]] = {}  # head's name → committed lines, also looked up once per redraw
@@ -40,8 +39,7 @@ class THUNDER_UL_dialogue(bpy.types.UIList):
             mark = "ACTION"
         else:
             mark = "DOT"
-        split = layout.split(factor=0.52)
-        split.active = not silent
+        split = tune(layout.split(factor=0.52), active=not silent)
         split.label(text=item.name, icon=mark)
         speaker_name = f"{len(there)} Speakers" if len(there) > 1 else speaker.name if speaker is not None else "No Speaker"
         split.operator_menu_enum("thunder.cast_strip", "speaker", text=speaker_name).strip = item.name
@@ -92,10 +90,24 @@ def draw(layout, context) -> None:
         rows=min(6, max(2, len(strip.sound_strips(scene)))),
         sort_lock=True,
     )
-    speakers.draw(body, context, dialogue.chosen_strip(context))
+    draw_speakers(body, context, dialogue.chosen_strip(context))
     todo = len(dialogue.wanting(scene))
     text = f"Generate for {todo} Strip{'' if todo == 1 else 's'}" if todo else "Generate for All Strips"
     big_button(body, "thunder.generate_all", text=text, icon="PLAY")
     row = body.row(align=True)
     row.operator("thunder.commit_all", text="Commit All", icon="CHECKMARK")  # the operator's whole name would be cut off
     row.menu("THUNDER_MT_dialogue", text="", icon="DOWNARROW_HLT")
+
+
+def draw_speakers(layout, context, name: str) -> None:
+    """The ranges of the strip of that name, and the menu that adds one."""
+    one = strip.named(context.scene, name)
+    if one is None or len(head.in_scene(context.scene)) < 2:
+        return
+    column = layout.column(align=True)
+    for turn in turns.of_strip(context.scene, one):
+        row = tune(column.row(align=True), alert=turn.head is None)
+        row.label(text=f"{turn.first} – {turn.last - 1}   {turn.head.name if turn.head is not None else 'Deleted'}", icon="USER")
+        row.operator("thunder.remove_speaker", text="", icon="X", emboss=False).index = turn.index
+    what = "Preview Range" if context.scene.use_preview_range else "from Playhead"
+    column.operator_menu_enum("thunder.mark_speaker", "speaker", text=f"Mark Speaker ({what})", icon="ADD").strip = name

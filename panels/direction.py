@@ -12,7 +12,7 @@ from ..thunder_core.direction import AS_HEARD, NEUTRAL, SLIDERS
 from ..thunder_core.direction_words import USUAL, words
 from ..thunder_core.errors import attempt
 from ..thunder_core.systems import DIRECTION, FROM_MOTION, FROM_PICTURE, NOTHING, System, SYSTEMS
-from .tab import grey, Popover, props, Tab, wrapped_label
+from .tab import buttons, grey, Popover, props, Tab, tune, wrapped_label
 
 MOST_WORDS = 2  # words in the panel's header that describe the direction
 
@@ -30,8 +30,7 @@ class THUNDER_MT_directions(bpy.types.Menu):
         layout.operator_menu_enum("thunder.style_from_animation", "frames", icon="ANIM")
         layout.operator("thunder.style_from_file", text="Style from Recording…", icon="FILEBROWSER")
         layout.separator()
-        layout.operator("thunder.save_direction", icon="ADD")
-        layout.operator("thunder.delete_direction", icon="REMOVE")
+        buttons(layout, ("thunder.save_direction", "ADD"), ("thunder.delete_direction", "REMOVE"))
 
 
 class THUNDER_PT_direction(Tab, bpy.types.Panel):
@@ -60,8 +59,7 @@ class THUNDER_PT_direction(Tab, bpy.types.Panel):
         if direction is None:
             sliders.prepare(rig.owner)
             return
-        column = layout.column()
-        column.enabled = knows
+        column = tune(layout.column(), enabled=knows)
         self._style(column, context, direction)
         self._eyes(layout, context, rig, direction)
 
@@ -108,8 +106,7 @@ class THUNDER_PT_fine_direction(Popover, bpy.types.Panel):
 
     def draw(self, context):
         direction = _direction(context)
-        column = self.layout.column(align=True)
-        column.enabled = connection.knows_styles()
+        column = tune(self.layout.column(align=True), enabled=connection.knows_styles())
         props(column, direction, *sliders.FINE, slider=True)
 
 
@@ -173,6 +170,5 @@ class THUNDER_PT_sampling(Popover, bpy.types.Panel):
         _engine(layout, settings, context)
         column, chosen = layout.column(align=True), SYSTEMS[settings.system]
         for name, applies in (("quality", chosen.diffuses), ("guidance", chosen.diffuses), ("speech_guidance", chosen.keeps)):
-            row = column.column(align=True)
-            row.active = applies
+            row = tune(column.column(align=True), active=applies)
             row.prop(settings, name)

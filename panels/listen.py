@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Listen in the Thunder tab: the speech generated from the animation beside the original, the lip-sync score, curves in the timeline."""
+"""Listen in the Thunder tab: generated speech beside the original, the lip-sync score, what Check finds, curves in the timeline."""
 
 import bpy
 
 from ..scene.heads import head
-from ..scene.review import listening, live_score
+from ..scene.host import handlers
+from ..scene.review import checking, listening, live_score
 from ..thunder_core.errors import attempt
-from . import check
-from .tab import Popover, props, Tab, wrapped_label
+from .tab import Popover, props, Tab, tune, wrapped_label
 
 
 class THUNDER_PT_listen(Tab, bpy.types.Panel):
@@ -20,8 +20,7 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout, settings = self.layout, context.scene.thunder
-        row = layout.row(align=True)
-        row.scale_y = 1.2
+        row = tune(layout.row(align=True), scale_y=1.2)
         row.operator("thunder.listen", icon="SPEAKER")
         row.prop(settings, "listen_range", text="")
         row.prop(settings, "listen_play", text="", icon="PLAY")
@@ -31,7 +30,7 @@ class THUNDER_PT_listen(Tab, bpy.types.Panel):
             row.operator("thunder.original", text="Original", depress=not generated).to = "ORIGINAL"
             row.operator("thunder.original", text="Animation", depress=generated).to = "HEARD"
         self._score(layout, context)
-        check.draw(layout, context)
+        draw_check(layout, context)
 
     def _score(self, layout, context):
         """One row: the score, and whether it is kept up to date."""
@@ -62,8 +61,7 @@ class THUNDER_PT_overlay(Popover, bpy.types.Panel):
     def draw(self, context):
         chosen = context.scene.thunder.overlay
         self.layout.label(text=self.bl_label)
-        column = self.layout.column(align=True)
-        column.active = chosen.show
+        column = tune(self.layout.column(align=True), active=chosen.show)
         props(column, chosen, "words", "waveform", "opening", "drift")
 
 
@@ -76,14 +74,53 @@ def _switch(self, context):
         row.popover("THUNDER_PT_overlay", text="")
 
 
-_HEADERS = ("DOPESHEET_HT_header", "SEQUENCER_HT_header")
+register, unregister = handlers.registration(menus=(("DOPESHEET_HT_header", _switch), ("SEQUENCER_HT_header", _switch)))
 
 
-def register():
-    for name in _HEADERS:
-        getattr(bpy.types, name).append(_switch)
+_ROWS = 4  # of the list, at least
 
 
-def unregister():
-    for name in _HEADERS:
-        getattr(bpy.types, name).remove(_switch)
+class THUNDER_UL_findings(bpy.types.UIList):
+    """Frame and sentence of each problem, most noticeable first."""
+
+    def draw_item(self, context, layout, data, item, icon, active_data, active_property):
+        row = layout.split(factor=0.14)
+        row.label(text=str(item.first))
+        row.label(text=item.sentence)
+
+    def filter_items(self, context, data, name):
+        if not self.filter_name:
+            return [], []
+        shown = [self.bitflag_filter_item if self.filter_name.lower() in each.sentence.lower() else 0 for each in getattr(data, name)]
+        return shown, []
+
+
+def draw_check(layout, context) -> None:
+    """The part of the Listen panel for the current head."""
+    rig, _ = attempt(head.find, context.scene, context.object)
+    if rig is None:
+        return
+    scene = context.scene
+    row = layout.row(align=True)
+    row.operator("thunder.check", icon="VIEWZOOM")
+    row.prop(scene.thunder_check, "tolerance", text="")
+    if scene.thunder_check.ignored:
+        row.operator("thunder.list_ignored", text="", icon="HIDE_OFF")
+    checked = checking.of_head(scene, rig)
+    if checked is None:
+        return
+    if not checked.findings:
+        layout.label(text=checking.summary([]), icon="CHECKMARK")
+        return
+    layout.template_list("THUNDER_UL_findings", "", checked, "findings", checked, "index", rows=_ROWS)
+    if (chosen := checking.chosen(scene)) is not None:
+        wrapped_label(layout, f"{chosen[0].first}: {chosen[0].sentence}", context)
+    buttons = layout.column(align=True)
+    row = buttons.row(align=True)
+    row.operator("thunder.go_to_finding", text="", icon="TRIA_LEFT").to = "PREVIOUS"
+    row.operator("thunder.go_to_finding").to = "CHOSEN"
+    row.operator("thunder.go_to_finding", text="", icon="TRIA_RIGHT").to = "NEXT"
+    row = buttons.row(align=True)
+    row.operator("thunder.fix_finding")
+    row.operator("thunder.show_better_take")
+    row.operator("thunder.ignore_finding")

@@ -1,9 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thunder in Blender's own menus: the heads in Add › Armature, and a pie of what is done most while takes are compared."""
+"""Thunder in Blender's own places: in the menu Add, the asset shelf and browser, the file browser; and a pie of what is done most."""
 
 import bpy
 
+from ..scene.heads import head
+from ..scene.heads.pose_assets import TAG
+from ..scene.host import handlers
+from ..scene.media import export, stage
 from ..scene.takes import keep
+from ..thunder_core.errors import attempt
+from .tab import buttons, props, tune, wrapped_label
 
 
 class THUNDER_MT_pie(bpy.types.Menu):
@@ -15,10 +21,13 @@ class THUNDER_MT_pie(bpy.types.Menu):
         pie.operator("thunder.select_take", text="Next Take", icon="TRIA_RIGHT").step = 1
         is_playing = context.screen is not None and context.screen.is_animation_playing
         pie.operator("screen.animation_play", text="Pause" if is_playing else "Play", icon="PAUSE" if is_playing else "PLAY")
-        pie.operator("thunder.flip_take", icon="ARROW_LEFTRIGHT")
-        pie.operator("thunder.star_take", icon="SOLO_ON")
-        pie.operator("thunder.add_closure", icon="KEYFRAME")
-        pie.operator("thunder.listen", icon="SPEAKER")
+        buttons(
+            pie,
+            ("thunder.flip_take", "ARROW_LEFTRIGHT"),
+            ("thunder.star_take", "SOLO_ON"),
+            ("thunder.add_closure", "KEYFRAME"),
+            ("thunder.listen", "SPEAKER"),
+        )
         pie.operator("thunder.resample_rest" if keep.is_any(context.scene) else "thunder.more_like_this", icon="FILE_REFRESH")
 
 
@@ -26,9 +35,77 @@ def _in_add_menu(self, context):
     self.layout.menu("THUNDER_MT_add_head", text="Thunder Head", icon="USER")
 
 
-def register():
-    bpy.types.VIEW3D_MT_armature_add.append(_in_add_menu)
+class THUNDER_AST_faces(bpy.types.AssetShelf):
+    bl_space_type = "VIEW_3D"
+    bl_activate_operator = "THUNDER_OT_apply_asset"
+    bl_default_preview_size = 96
+
+    @classmethod
+    def poll(cls, context):
+        return context.mode == "OBJECT" and head.is_any_in(context.scene)
+
+    @classmethod
+    def asset_poll(cls, asset):
+        return asset.id_type == "ACTION" and TAG in asset.metadata.tags
+
+    @classmethod
+    def draw_context_menu(cls, context, asset, layout):
+        layout.operator("thunder.apply_asset")
 
 
-def unregister():
-    bpy.types.VIEW3D_MT_armature_add.remove(_in_add_menu)
+def draw_stage(self, context):
+    """The entries of a menu for the lit scene."""
+    layout = self.layout
+    layout.operator_context = "INVOKE_DEFAULT"
+    layout.separator()
+    buttons(layout, ("thunder.light_scene", "LIGHT_AREA"), ("thunder.playblast", "RENDER_ANIMATION"))
+    layout.operator("thunder.playblast", text="Playblast As…", icon="FILE_MOVIE").choose = True
+    if stage.find(context.scene) is not None:
+        layout.operator("thunder.remove_stage", icon="X")
+
+
+def _in_browser(self, context):
+    if context.asset is not None and context.asset.id_type == "ACTION":
+        self.layout.operator("thunder.apply_asset", text="Apply to Thunder Head")
+
+
+class THUNDER_PT_export_choices(bpy.types.Panel):
+    bl_space_type = "FILE_BROWSER"
+    bl_region_type = "TOOL_PROPS"
+    bl_label = "Performance"
+    bl_parent_id = "FILE_PT_operator"
+    bl_options = {"HIDE_HEADER"}
+
+    @classmethod
+    def poll(cls, context):
+        operator = context.space_data.active_operator
+        return operator is not None and operator.bl_idname == "THUNDER_OT_export_performance"
+
+    def draw(self, context):
+        layout, operator = self.layout, context.space_data.active_operator
+        form = export.FORMATS[operator.form]
+        column = tune(layout.column(), use_property_split=True, use_property_decorate=False)
+        props(column, operator, "form", "frames")
+        if form.timed:
+            column.prop(operator, "from_zero")
+        if form.rated:
+            column.prop(operator, "rate")
+        layout.separator(factor=0.5)
+        rig, lacking = attempt(head.find, context.scene, context.object)
+        lacking = lacking or export.missing(form, rig)
+        if lacking:
+            layout.label(text="Cannot Be Written", icon="ERROR")
+            wrapped_label(layout, lacking, context)
+            return
+        layout.label(text="Carries", icon="CHECKMARK")
+        wrapped_label(layout, form.carries, context)
+        layout.label(text="Does Not Carry", icon="REMOVE")
+        wrapped_label(layout, form.loses, context)
+
+
+_MENUS = (
+    ("VIEW3D_MT_armature_add", _in_add_menu),
+    ("VIEW3D_MT_light_add", draw_stage),
+    ("ASSETBROWSER_MT_context_menu", _in_browser),
+)
+register, unregister = handlers.registration(menus=_MENUS)

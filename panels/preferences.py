@@ -7,9 +7,10 @@ import bpy
 
 from ..operators import install_engine
 from ..scene.engine import connection, install, microphones
+from ..scene.host import handlers
 from ..scene.host.session import session
 from . import manual
-from .tab import in_lines, props
+from .tab import in_lines, props, tune
 
 KEYMAP = "Screen"  # keymap that reaches every editor which does not use the keys itself
 KEYS = (  # operator, key, properties; none is used by Blender in the editors where takes are viewed
@@ -19,7 +20,6 @@ KEYS = (  # operator, key, properties; none is used by Blender in the editors wh
     ("thunder.star_take", "Y", {}, "Star"),
     ("wm.call_menu_pie", "U", {"name": "THUNDER_MT_pie"}, "Pie Menu"),
 )
-_ours: list = []
 
 
 class ThunderPreferences(bpy.types.AddonPreferences):
@@ -70,8 +70,7 @@ class ThunderPreferences(bpy.types.AddonPreferences):
         props(layout, self, "device", "engine_python", "weights")
         if self.weights:
             lacking = connection.missing_weights(bpy.path.abspath(self.weights))
-            row = layout.row()
-            row.alert = bool(lacking)
+            row = tune(layout.row(), alert=bool(lacking))
             more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
             text = f"Missing: {lacking[0]}{more}" if lacking else "All model files found"
             row.label(text=text, icon="ERROR" if lacking else "CHECKMARK")
@@ -87,8 +86,7 @@ def _draw_keys(layout, context) -> None:
     keymap = configuration.keymaps.get(KEYMAP) if configuration is not None else None
     if keymap is None:
         return
-    column = layout.column(align=True)
-    column.use_property_split = False
+    column = tune(layout.column(align=True), use_property_split=False)
     column.context_pointer_set("keymap", keymap)
     for name, _, properties, title in KEYS:
         for item in keymap.keymap_items:
@@ -98,8 +96,7 @@ def _draw_keys(layout, context) -> None:
             row = split.row()
             row.prop(item, "active", text="")
             row.label(text=title)
-            row = split.row(align=True)
-            row.active = item.active
+            row = tune(split.row(align=True), active=item.active)
             row.prop(item, "type", text="", full_event=True)
             if item.is_user_modified:
                 row.operator("preferences.keyitem_restore", text="", icon="BACK").item_id = item.id
@@ -125,8 +122,7 @@ def _draw_engine(layout, context, preferences) -> None:
 
 def _installing(box, running) -> None:
     box.label(text="Installing Engine", icon="IMPORT")
-    row = box.row(align=True)
-    row.scale_y = 1.5
+    row = tune(box.row(align=True), scale_y=1.5)
     row.progress(factor=running.fraction, text=", ".join(filter(None, (running.message, running.time_left))))
     row.operator("thunder.stop_installation", text="", icon="X")
     _fine_print(box, "You can keep working and close this window", "Downloads are kept if you cancel")
@@ -138,18 +134,17 @@ def _own(box, context, preferences) -> None:
     if connection.is_packaged():
         _packaged(box, context, state)
         return
-    there, explanation = connection.engine_python("")
-    if state.kind == "ABSENT" and there:  # next to the add-on's folder, as in a checkout
+    python, _ = connection.current_python()
+    if state.kind == "ABSENT" and python:  # next to the add-on's folder, as in a checkout
         box.label(text="Engine found", icon="CHECKMARK")
-        _fine_print(box, explanation)
+        _fine_print(box, python)
         return
     box.label(text=state.text + _versions(state.versions), icon=_ICONS[state.kind])
     if install.installing.error:
         _sentence(box, install.installing.error, context)
     offline = not install.may_download() and not preferences.wheels
     if state.kind != "READY":
-        column = box.column()
-        column.scale_y = 1.5
+        column = tune(box.column(), scale_y=1.5)
         column.operator("thunder.install_engine", text=install_engine.LABELS[state.kind], icon="IMPORT")
         if offline:
             _sentence(box, f"Online access is disabled. {install.how_to_go_online()}, or choose a folder of wheels", context)
@@ -197,10 +192,10 @@ def _extras(box, preferences) -> None:
 
 
 def _other_python(box, preferences) -> None:
-    there, text = connection.current_python()
-    box.label(text="Using a custom Python environment" if there else text, icon="CHECKMARK" if there else "ERROR")
-    if there:
-        _fine_print(box, text)
+    python, problem = connection.current_python()
+    box.label(text=problem or "Using a custom Python environment", icon="ERROR" if problem else "CHECKMARK")
+    if python:
+        _fine_print(box, python)
 
 
 def _running(box) -> None:
@@ -208,8 +203,7 @@ def _running(box) -> None:
     info = connection.running_engine()
     if info is not None:
         device = "processor" if info["device"] == "cpu" else f"graphics card ({info['device']})"
-        grid = box.column(align=True)
-        grid.scale_y = 0.8
+        grid = tune(box.column(align=True), scale_y=0.8)
         versions = info["versions"]
         about = " · ".join(f"{name} {versions[name]}" for name in ("python", "onnxruntime", "torch") if versions.get(name))
         memory = "not known" if (used := connection.memory_used()) is None else f"{used / 1e9:.1f} GB"
@@ -236,8 +230,7 @@ def _versions(versions: dict) -> str:
 
 
 def _fine_print(layout, *lines: str) -> None:
-    column = layout.column(align=True)
-    column.active, column.scale_y = False, 0.8
+    column = tune(layout.column(align=True), active=False, scale_y=0.8)
     for line in lines:
         column.label(text=line, icon="BLANK1")
 
@@ -245,24 +238,9 @@ def _fine_print(layout, *lines: str) -> None:
 def _sentence(layout, text: str, context) -> None:
     """A sentence in as many lines as the window's width needs."""
     letters = max(30, int(context.region.width / context.preferences.system.ui_scale * 0.125))
-    column = layout.column(align=True)
-    column.scale_y = 0.8
+    column = tune(layout.column(align=True), scale_y=0.8)
     in_lines(column, text, letters, "ERROR")
 
 
-def register():
-    configuration = bpy.context.window_manager.keyconfigs.addon
-    if configuration is None:  # Blender without a window has no keys
-        return
-    keymap = configuration.keymaps.new(KEYMAP, space_type="EMPTY", region_type="WINDOW")
-    for name, key, properties, _ in KEYS:
-        item = keymap.keymap_items.new(name, key, "PRESS", alt=True, repeat=False)
-        for prop, value in properties.items():
-            setattr(item.properties, prop, value)
-        _ours.append((keymap, item))
-
-
-def unregister():
-    for keymap, item in _ours:
-        keymap.keymap_items.remove(item)
-    _ours.clear()
+_KEYS = tuple((name, key, {"value": "PRESS", "alt": True, "repeat": False}, properties) for name, key, properties, _ in KEYS)
+register, unregister = handlers.registration(keymap=KEYMAP, keys=_KEYS)

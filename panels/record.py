@@ -5,9 +5,10 @@ import bpy
 
 from ..operators.record import scene_of
 from ..scene.engine import connection, microphones
+from ..scene.host import handlers
 from ..scene.host.session import session
 from ..scene.voice import recording
-from .tab import big_button, in_lines, props
+from .tab import big_button, in_lines, props, tune
 
 WIDTH = 15  # of the popover, in button heights
 LETTERS = 44  # that fit into a line of it
@@ -16,8 +17,7 @@ LETTERS = 44  # that fit into a line of it
 def record_button(layout) -> None:
     """The button that opens the settings of a recording; while it runs, the one that ends it."""
     if recording.is_on():
-        row = layout.row(align=True)
-        row.alert = True
+        row = tune(layout.row(align=True), alert=True)
         row.operator("thunder.stop_recording", text="", icon="SNAP_FACE")
     else:
         layout.popover("THUNDER_PT_record", text="", icon="REC")
@@ -50,15 +50,9 @@ def _in_sequencer(self, context) -> None:
     if context.space_data.view_type == "PREVIEW":
         return
     if recording.is_on():
-        row = self.layout.row()
-        row.ui_units_x = WIDTH
+        row = tune(self.layout.row(), ui_units_x=WIDTH)
         row.progress(factor=session.job.step.fraction, text=session.job.step.message)
     record_button(self.layout)
 
 
-def register():
-    bpy.types.SEQUENCER_HT_header.append(_in_sequencer)
-
-
-def unregister():
-    bpy.types.SEQUENCER_HT_header.remove(_in_sequencer)
+register, unregister = handlers.registration(menus=(("SEQUENCER_HT_header", _in_sequencer),))

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Thunder in the sequencer's sidebar: who speaks the chosen strip, its takes, and a button that generates some."""
+"""Thunder in the sequencer: in its sidebar who speaks the chosen strip, and its takes; in its header an offer to generate takes."""
 
 import bpy
 
 from ..scene.heads import head
-from ..scene.host import compat
+from ..scene.host import compat, handlers
 from ..scene.host.session import session
-from ..scene.takes import dialogue, take_list
+from ..scene.takes import dialogue, new_lines, take_list
 from ..scene.takes.commit.committing import committed_to
 from ..scene.voice import strip
-from .tab import big_button, grey, wrapped_label
+from .tab import big_button, grey, tune, wrapped_label
 
 MOST_SHOWN = 8  # takes that have a row
 
@@ -58,8 +58,7 @@ class THUNDER_PT_strip(bpy.types.Panel):
         row = layout.row(align=True)
         name = no_speaker if speaker is None else head.owner_of(speaker).name
         row.operator_menu_enum("thunder.cast_strip", "speaker", text=name, icon="USER").strip = sound.name
-        button = row.row(align=True)
-        button.enabled = speaker is not None
+        button = tune(row.row(align=True), enabled=speaker is not None)
         button.operator("thunder.go_to_strip", text="", icon="PLAY_SOUND").strip = sound.name
         return speaker
 
@@ -67,8 +66,7 @@ class THUNDER_PT_strip(bpy.types.Panel):
         if session.job is None:
             big_button(layout, "thunder.generate", icon="PLAY").strip = sound.name
             return
-        row = layout.row(align=True)
-        row.scale_y = 1.2
+        row = tune(layout.row(align=True), scale_y=1.2)
         row.progress(factor=session.job.step.fraction, text=session.job.step.message)
         row.operator("thunder.cancel", text="", icon="X")
 
@@ -88,3 +86,16 @@ class THUNDER_PT_strip(bpy.types.Panel):
             row.index = numbers[entry.as_pointer()]
         if len(takes) > MOST_SHOWN:
             grey(layout).label(text=f"{len(takes) - MOST_SHOWN} more in the 3D Viewport's sidebar")
+
+
+def draw_offer(self, context):
+    name = new_lines.newest(context)
+    if not name or session.job is not None:
+        return
+    row = self.layout.row(align=True)
+    row.operator("thunder.generate", text=f"Generate Takes of “{name}”", icon="PLAY").strip = name
+    other = row.operator("thunder.cast_strip", text="", icon="X")
+    other.strip, other.speaker = name, "NO_SPEAKER"
+
+
+register, unregister = handlers.registration(menus=(("SEQUENCER_HT_header", draw_offer),))

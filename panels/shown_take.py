@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What can be done with the shown take: mix it, keep parts and regenerate the rest, shape it, note something, commit it."""
+"""What can be done with the shown take: mix it, keep parts and regenerate the rest, shape it, note something, commit it; mouth sliders."""
 
 import bpy
 
+from ..scene.heads import controls, head
 from ..scene.takes import mix, take_list, transcript
 from ..scene.takes.commit import committing
 from ..scene.takes.shape import strength
 from ..thunder_core.errors import attempt
-from . import mouth_sliders
-from .tab import big_button, OfShownTake, Popover, props, Tab, transcript_field, wrapped_label
+from .tab import big_button, buttons, OfShownTake, Popover, props, Tab, transcript_field, tune, wrapped_label
 
 _ICONS = {"mouth": "SOUND", "upper_face": "USER", "eyes": "HIDE_OFF", "head": "ORIENTATION_GIMBAL"}
 
@@ -23,8 +23,7 @@ class THUNDER_UL_cuts(bpy.types.UIList):
         split = split.split(factor=0.45, align=True)
         split.prop(item, "part", text="", emboss=False)
         entry = mix.entry_of(context.scene, item.take)
-        line = split.row(align=True)
-        line.alert = entry is None
+        line = tune(split.row(align=True), alert=entry is None)
         line.label(text=entry.name if entry is not None else "Deleted")
         row.operator("thunder.remove_cut", text="", icon="X", emboss=False).index = index
 
@@ -71,8 +70,7 @@ class THUNDER_PT_mix(OfShownTake, bpy.types.Panel):
         props(grid, keep, "mouth", "upper_face", "eyes", "head", toggle=True)
         row = layout.row(align=True)
         row.prop(keep, "selected", toggle=True)
-        part = row.row(align=True)
-        part.active = context.scene.use_preview_range
+        part = tune(row.row(align=True), active=context.scene.use_preview_range)
         part.prop(keep, "preview", toggle=True)
         if keep.ranges:
             layout.template_list("THUNDER_UL_kept", "", keep, "ranges", keep, "range_index", rows=2, maxrows=6)
@@ -95,8 +93,7 @@ class THUNDER_PT_shape(OfShownTake, bpy.types.Panel):
         props(layout.row(align=True), shape, "smoothing", "offset")
         self._emotion(layout, context, entry, shape)
         row = layout.row(align=True)
-        row.operator("thunder.add_closure", icon="REMOVE")
-        row.operator("thunder.remove_closure", icon="MESH_CIRCLE")
+        buttons(row, ("thunder.add_closure", "REMOVE"), ("thunder.remove_closure", "MESH_CIRCLE"))
         row.operator("thunder.reset_shape", text="", icon="LOOP_BACK")
 
     def _emotion(self, layout, context, entry, shape):
@@ -141,9 +138,7 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
 
     def draw(self, context):
         layout, chosen = self.layout, context.scene.thunder.commit
-        row = layout.row(align=True)
-        row.scale_y = 1.2
-        row.operator_context = "INVOKE_DEFAULT"
+        row = tune(layout.row(align=True), scale_y=1.2, operator_context="INVOKE_DEFAULT")
         row.operator("thunder.commit_take", icon="CHECKMARK")
         row.popover("THUNDER_PT_commit_options", text="", icon="PREFERENCES")
         row.operator("thunder.export_performance", text="", icon="EXPORT")
@@ -161,7 +156,7 @@ class THUNDER_PT_commit(Tab, bpy.types.Panel):
         props(row, chosen, "keys", "step", "accuracy", text="")
         if chosen.accuracy == "CUSTOM":
             column.prop(chosen, "error", text="Max Lip Error (mm)")
-        mouth_sliders.draw(layout, context)
+        draw_mouth_sliders(layout, context)
 
 
 class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
@@ -175,6 +170,20 @@ class THUNDER_PT_commit_options(Popover, bpy.types.Panel):
         layout.label(text="Regions")
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         props(grid, chosen, *committing.REGION_SETTINGS.values(), toggle=True)
-        cell = grid.row(align=True)
-        cell.active = chosen.keys == "POSES" and chosen.mouth
+        cell = tune(grid.row(align=True), active=chosen.keys == "POSES" and chosen.mouth)
         cell.prop(chosen, "markers", toggle=True, icon="BOOKMARKS")
+
+
+def draw_mouth_sliders(layout, context) -> None:
+    """The sliders, or the button that adds them."""
+    rig, _ = attempt(head.find, context.scene, head.active_object(context))
+    if rig is None or not controls.are_on(rig):
+        layout.operator("thunder.add_mouth_sliders", icon="ADD")
+        return
+    row = layout.row(align=True)
+    row.label(text="Mouth")
+    row.operator("thunder.remove_mouth_sliders", text="", icon="X", emboss=False)
+    column = layout.column(align=True)
+    owner = controls.owner_of(rig)
+    for slider in [slider for slider in controls.SLIDERS if controls.OWN_PREFIX + slider in owner]:
+        column.prop(owner, controls.path_of(slider), text=slider, slider=True)

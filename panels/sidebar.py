@@ -11,9 +11,9 @@ from ..scene.voice import fingerprint, strip
 from ..thunder_core.engine_python import packaged_for
 from ..thunder_core.errors import attempt
 from . import character, dialogue
-from .assets import draw_stage
+from .menus import draw_stage
 from .record import record_button
-from .tab import offer_editable, Tab, wrapped_label
+from .tab import buttons, offer_editable, Tab, tune, wrapped_label
 
 LENGTH_WIDTH, ROLE_WIDTH = 2.6, 3.8  # widths of the voice's length in seconds and of the head's role, in button heights
 
@@ -38,11 +38,10 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         ready = self._voice(layout, below, context, settings)
         ready &= self._head(layout, below, context, settings)
         layout.prop(settings, "count")
-        row = layout.row(align=True)
-        row.scale_y = 1.5
+        row = tune(layout.row(align=True), scale_y=1.5)
         if session.job is None:
             column = row.column(align=True)
-            column.active = ready and connection.current_python()[0]  # greyed; a click or the tooltip gives the reason
+            column.active = ready and not connection.current_python()[1]  # greyed; a click or the tooltip gives the reason
             column.operator("thunder.generate", icon="PLAY")
             row.popover("THUNDER_PT_sampling", text="", icon="PREFERENCES")
             draw_missing_engine(below, context)
@@ -65,8 +64,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         else:
             row.prop(settings, "voice", text="", icon="SOUND", placeholder=voice.name if voice is not None else "Active Strip")
             if voice is not None and voice.last is not None:
-                length = row.row(align=True)
-                length.ui_units_x = LENGTH_WIDTH
+                length = tune(row.row(align=True), ui_units_x=LENGTH_WIDTH)
                 length.label(text=f" {(voice.last - voice.clock.start) / voice.clock.fps:.1f} s")
             if context.scene.use_preview_range:
                 row.prop(settings, "only_preview", text="", icon="PREVIEW_RANGE")
@@ -95,8 +93,7 @@ class THUNDER_PT_main(Tab, bpy.types.Panel):
         row.prop(settings, "head", text="", icon="USER", placeholder=rig.mesh.name if rig is not None else "Head")
         # What it does with the voice is asked in Sampling until there is something to choose.
         if rig is not None and (settings.takes or settings.head_role != "SPEAKS" or len(head.in_scene(context.scene)) > 1):
-            role = row.row(align=True)
-            role.ui_units_x = ROLE_WIDTH + len(popovers)
+            role = tune(row.row(align=True), ui_units_x=ROLE_WIDTH + len(popovers))
             role.prop(settings, "head_role", text="")
         for name in popovers:
             row.popover(name, text="", icon="PRESET")
@@ -123,8 +120,7 @@ class THUNDER_MT_add_head(bpy.types.Menu):
         layout.operator_context = "INVOKE_DEFAULT"
         for person, name in head.PEOPLE.items():
             layout.operator("thunder.add_head", text=name, icon="USER").person = person
-        layout.operator("thunder.add_flame_head", icon="FILE_FOLDER")
-        layout.operator("thunder.add_ict_head", icon="FILE_FOLDER")
+        buttons(layout, ("thunder.add_flame_head", "FILE_FOLDER"), ("thunder.add_ict_head", "FILE_FOLDER"))
         draw_stage(self, context)
         layout.operator("thunder.save_poses", icon="ASSET_MANAGER")
 
@@ -135,22 +131,21 @@ class THUNDER_MT_add_voice(bpy.types.Menu):
     def draw(self, context):
         layout = self.layout
         layout.operator_context = "INVOKE_DEFAULT"
-        layout.operator("thunder.own_voice", icon="FILE_SOUND")
-        layout.operator("thunder.sample_voice", icon="SOUND")
+        buttons(layout, ("thunder.own_voice", "FILE_SOUND"), ("thunder.sample_voice", "SOUND"))
         layout.separator()
         layout.props_enum(context.scene.thunder, "source")
 
 
 def draw_missing_engine(layout, context) -> None:
     """What is wrong with the engine, and the way to install it, unless it is there."""
-    there, text = connection.current_python()
+    _, problem = connection.current_python()
     running = install.installing.running
     if running is not None:
         layout.progress(factor=running.fraction, text=f"Installing the engine {running.fraction:.0%}")
-    elif not there and packaged_for():
-        wrapped_label(layout, text, context, icon="ERROR")  # it brings an engine, for another Python
-    elif not there:
-        wrapped_label(layout, text if context.scene.thunder.takes else "One-time setup: install the engine", context)
+    elif problem and packaged_for():
+        wrapped_label(layout, problem, context, icon="ERROR")  # it brings an engine, for another Python
+    elif problem:
+        wrapped_label(layout, problem if context.scene.thunder.takes else "One-time setup: install the engine", context)
         layout.operator("thunder.open_preferences", icon="IMPORT")
 
 

@@ -44,16 +44,26 @@ class OfShownTake(Tab):
 def wrapped_label(layout, text: str, context, icon: str = "INFO"):
     """A sentence in as many lines as the sidebar's width needs, greyed, behind an icon."""
     letters = max(16, int(context.region.width / context.preferences.system.ui_scale * LETTERS_PER_PIXEL))
-    column = layout.column(align=True)
-    column.active = False
+    column = tune(layout.column(align=True), active=False)
     in_lines(column, text, letters, icon)
+
+
+def tune(layout, **how):
+    """Set attributes of a part of a layout, such as scale_y and active; returns it."""
+    for name, value in how.items():
+        setattr(layout, name, value)
+    return layout
+
+
+def buttons(layout, *operators: tuple[str, str]) -> None:
+    """A button of each operator, with its icon."""
+    for name, icon in operators:
+        layout.operator(name, icon=icon)
 
 
 def big_button(layout, name: str, **how):
     """The button of an operator, taller than others."""
-    column = layout.column()
-    column.scale_y = 1.2
-    return column.operator(name, **how)
+    return tune(layout.column(), scale_y=1.2).operator(name, **how)
 
 
 def props(layout, data, *names: str, **how) -> None:
@@ -75,15 +85,12 @@ def transcript_field(layout, record) -> None:
     row.operator("thunder.edit_transcript", text="", icon="FULLSCREEN_ENTER")
     row.operator("thunder.paste_transcript", text="", icon="PASTEDOWN")
     row.operator("thunder.read_transcript", text="", icon="FILEBROWSER")
-    layout.operator("thunder.find_words", icon="VIEWZOOM")
-    layout.operator("thunder.correct_closures", icon="CHECKMARK")
+    buttons(layout, ("thunder.find_words", "VIEWZOOM"), ("thunder.correct_closures", "CHECKMARK"))
 
 
 def grey(layout):
     """A row whose text is greyed."""
-    row = layout.row()
-    row.active = False
-    return row
+    return tune(layout.row(), active=False)
 
 
 def offer_editable(layout, context, what: str = "It") -> None:

@@ -7,7 +7,7 @@ import bpy
 from ..scene.media import grid
 from ..scene.takes import browsing, edit_watch, grading, take_list, thumbnails, transcript
 from ..scene.voice import fingerprint
-from .tab import grey, props, Tab, transcript_field, wrapped_label
+from .tab import buttons, grey, props, Tab, transcript_field, tune, wrapped_label
 
 WORTH_CLEARING = 200.0  # megabytes of takes from which on the panel asks to clear earlier ones
 WEIGHT = 3.0  # width of the weight of all takes, in buttons
@@ -35,16 +35,13 @@ class THUNDER_UL_takes(bpy.types.UIList):
             return
         row.active, mark = not item.hidden, mark_of(item)
         icons = thumbnails.icons(item)
-        picture = row.row(align=True)
-        picture.scale_x = TILE
+        picture = tune(row.row(align=True), scale_x=TILE)
         for tile in icons or (0,) * thumbnails.TILES:
             picture.label(text="", icon="NONE" if tile else "BLANK1", icon_value=tile)
         columns = [(self._measure(item, index), _drawn.get("letters", 2)), (take_list.heard_text(item), HEARD)]
         numbers = 0.0
         for text, letters in columns[: 1 + has_two_numbers(context)]:
-            number = row.row(align=True)
-            number.ui_units_x = SCORE[0] + SCORE[1] * letters
-            number.alignment = "RIGHT"
+            number = tune(row.row(align=True), ui_units_x=SCORE[0] + SCORE[1] * letters, alignment="RIGHT")
             number.label(text=text)
             numbers += number.ui_units_x
         name = row.row(align=True)
@@ -55,9 +52,7 @@ class THUNDER_UL_takes(bpy.types.UIList):
             left = width(context) - BESIDE - TILE * thumbnails.TILES - numbers - name.ui_units_x - (mark != "BLANK1")
             left -= SCROLL * (_drawn.get("rows", 0) > ROWS)
             if said := fitting(item.words, left, context):
-                words = row.row(align=True)
-                words.active = False
-                words.ui_units_x = left
+                words = tune(row.row(align=True), active=False, ui_units_x=left)
                 words.label(text=said)
         if mark != "BLANK1":
             row.label(text="", icon=mark)
@@ -138,12 +133,9 @@ def mark_of(item) -> str:
 
 def draw_header(layout, settings, context):
     """The names of the list's columns, above it."""
-    row = layout.row(align=True)
-    row.scale_y = 0.6
-    row.active = False
+    row = tune(layout.row(align=True), scale_y=0.6, active=False)
     row.label(text="", icon="BLANK1")
-    picture = row.row(align=True)
-    picture.ui_units_x = TILE * thumbnails.TILES
+    picture = tune(row.row(align=True), ui_units_x=TILE * thumbnails.TILES)
     picture.label(text="Face")
     names = ["Difference (mm)" if settings.sort == "DIVERSITY" else "Lip-Sync", "Heard"]
     row.label(text=" · ".join(names) if has_two_numbers(context) else names[settings.sort == "HEARD"])
@@ -167,15 +159,13 @@ class THUNDER_MT_takes(bpy.types.Menu):
         layout.operator("thunder.more_like_this")
         layout.operator("thunder.explain_frame", icon="QUESTION")
         layout.operator("thunder.play_grid", text="Leave Grid" if grid.running() else "Play All", icon="MESH_GRID")
-        layout.operator("thunder.contact_sheet", icon="IMAGE_DATA")
-        layout.operator("thunder.save_take_asset", icon="ASSET_MANAGER")
+        buttons(layout, ("thunder.contact_sheet", "IMAGE_DATA"), ("thunder.save_take_asset", "ASSET_MANAGER"))
         layout.separator()
         layout.prop_menu_enum(settings, "sort")
         props(layout, settings, "only_starred", "show_hidden")
         layout.separator()
         layout.operator_context = "INVOKE_DEFAULT"
-        row = layout.row()
-        row.enabled = any(settings.takes[place].hidden for place in take_list.of_voice(context))
+        row = tune(layout.row(), enabled=any(settings.takes[place].hidden for place in take_list.of_voice(context)))
         row.operator("thunder.delete_takes", text="Delete Hidden Takes").which = "HIDDEN"
         layout.operator("thunder.delete_takes", text="Delete Takes Without a Star").which = "UNSTARRED"
         if any(entry.action is None for entry in settings.takes):
@@ -206,8 +196,7 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         )
         self._shown(layout, settings.takes[shown] if shown >= 0 else None, context)
         row = layout.row(align=True)
-        part = row.row(align=True)
-        part.ui_units_x = 2.2
+        part = tune(row.row(align=True), ui_units_x=2.2)
         part.operator("thunder.flip_take")
         mesh = take_list.chosen_mesh(context)
         on_head = take_list.on_head(context.scene, mesh) if mesh is not None else None
@@ -246,18 +235,15 @@ class THUNDER_PT_takes(Tab, bpy.types.Panel):
         column = layout.column(align=True)
         for batch, text in zip(batches, take_list.headings(batches)):
             row = column.row(align=True)
-            heading = row.row(align=True)
-            heading.alignment = "LEFT"
+            heading = tune(row.row(align=True), alignment="LEFT")
             icon = "RIGHTARROW" if batch[0].folded else "DOWNARROW_HLT"
             heading.operator("thunder.fold_takes", text=text, icon=icon, emboss=False).batch = batch[0].batch
-            count = row.row(align=True)
-            count.alignment, count.active = "RIGHT", False
+            count = tune(row.row(align=True), alignment="RIGHT", active=False)
             count.label(text=f"{len(batch)} take{'s' * (len(batch) > 1)}")
         megabytes = sum(take_list.size(entry) for batch in batches for entry in batch) / 1e6
         row = layout.row(align=True)
         row.operator("thunder.delete_takes", text="Clear Earlier Takes", icon="TRASH").which = "EARLIER"
-        weight = row.row(align=True)
-        weight.ui_units_x, weight.active = WEIGHT, False
+        weight = tune(row.row(align=True), ui_units_x=WEIGHT, active=False)
         weight.label(text=f"{megabytes:.1f} MB")
         if megabytes > WORTH_CLEARING:
             wrapped_label(layout, f"These takes need {megabytes:.0f} MB of memory and of the file: clear earlier ones", context)

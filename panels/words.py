@@ -8,7 +8,7 @@ from ..scene.takes.direction.word_marks import LABELS, WORD_KINDS
 from ..scene.voice import strip
 from ..thunder_core.errors import attempt
 from ..thunder_core.spoken import CLEAR
-from .tab import grey, Tab, transcript_field, wrapped_label
+from .tab import grey, Tab, transcript_field, tune, wrapped_label
 
 MOST_TAKES, MOST_SOUNDS = 8, 8  # that are shown of a word
 TILE = 0.8  # width of an icon without the gap around it, in buttons
@@ -52,8 +52,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         grid = layout.grid_flow(row_major=True, columns=3, even_columns=True, align=True)
         for kind in WORD_KINDS:
             grid.operator("thunder.mark_word", text=LABELS[kind][0], depress=kind in there).kind = kind
-        row = grid.row(align=True)
-        row.active = bool(there)
+        row = tune(grid.row(align=True), active=bool(there))
         row.operator("thunder.clear_word", text="Remove", icon="X")
 
     def _sounds(self, layout, context, sounds):
@@ -76,8 +75,7 @@ class THUNDER_PT_words(Tab, bpy.types.Panel):
         for other in mix.candidates(context)[:MOST_TAKES]:
             icons = word_places.icons(other, place)
             row = column.row(align=True)
-            picture = row.row(align=True)
-            picture.scale_x = TILE
+            picture = tune(row.row(align=True), scale_x=TILE)
             for icon in icons:
                 picture.label(text="", icon_value=icon)
             row.operator("thunder.use_mouth", text=other.name, depress=other == entry).take = other.action.name

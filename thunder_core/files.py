@@ -616,6 +616,11 @@ def _lock(handle: int) -> bool:
 
 def not_written(folder: str, error: Exception) -> NoSpace:
     """The error for a folder that cannot be written."""
-    reason = getattr(error, "strerror", None) or str(error).strip().removeprefix("Error: ").rstrip(".")
     advice = "free some space or choose another" if is_full_disk(error) or not isinstance(error, OSError) else "choose another"
-    return NoSpace(f"The folder “{folder}” cannot be written ({reason}): {advice}")
+    return NoSpace(f"The folder “{folder}” cannot be written ({reason_of(error)}): {advice}")
+
+
+def reason_of(error: Exception) -> str:
+    """Why something failed, for a sentence: what the system says, else the last line of what Blender or an exporter says."""
+    lines = str(getattr(error, "strerror", None) or error).strip().splitlines() or ["no reason was given"]
+    return lines[-1].strip().removeprefix("Error: ").rstrip(". ")

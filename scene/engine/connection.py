@@ -176,15 +176,9 @@ def memory_used() -> int | None:
         return about.get("memory") if about else None
 
 
-def engine_python(python: str) -> tuple[bool, str]:
-    """Whether the engine's Python exists, and the path or the sentence to show in the preferences."""
-    path, sentence = attempt(find_engine_python, python or None, venvs())
-    return path is not None, path or sentence
-
-
-def current_python() -> tuple[bool, str]:
-    """The same for the Python that the next request would use."""
-    return engine_python(_other_python())
+def current_python() -> tuple[str | None, str]:
+    """The Python that the next request would use, and ""; or None, and a sentence on what is missing."""
+    return attempt(find_engine_python, _other_python() or None, venvs())
 
 
 def _other_python() -> str:

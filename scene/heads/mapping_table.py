@@ -9,7 +9,9 @@ from ...thunder_core.channels import GAZE
 from ...thunder_core.errors import attempt, BadHead
 from ...thunder_core.face import conventions, mapping
 from ...thunder_core.face.mapping import JointRule, Mapping, Rule, Target
+from ...thunder_core.named_files import NamedFiles
 from ..host.own_changes import OwnChanges
+from ..host.user_folder import user_folder
 from . import channel_preview, character, family, head, head_state
 
 _filling = OwnChanges()  # marks rows that the add-on writes, which are not edits
@@ -127,3 +129,20 @@ def keep_plan(scene, obj: bpy.types.Object, plan: Mapping) -> None:
     channel_preview.end(scene)
     head_state.keep_mapping(obj, plan.to_json())
     fill(scene, obj)
+
+
+# ---- saved mappings, for other characters
+
+
+def presets() -> NamedFiles:
+    """The files of the animator's saved mappings."""
+    return NamedFiles(user_folder("mappings"))
+
+
+def preset(name: str) -> Mapping:
+    """A saved mapping. Raises BadHead if it is missing or damaged."""
+    try:
+        return Mapping.from_json(presets().read(name))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise BadHead(f"The preset “{name}” cannot be read ({reason}): save it again") from error

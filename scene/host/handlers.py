@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a module adds to Blender while the add-on is enabled: functions among its application handlers, classes, properties."""
+"""What a module adds to Blender while the add-on is enabled: application handlers, classes, properties, entries of menus, keys."""
 
 from collections.abc import Callable
 
@@ -23,16 +23,39 @@ def remove(handlers: Handlers) -> None:
 
 
 def registration(
-    handlers: Handlers = (), properties: tuple[tuple[type, str, object], ...] = ()
+    handlers: Handlers = (),
+    properties: tuple[tuple[type, str, object], ...] = (),
+    menus: tuple[tuple[str, object], ...] = (),
+    keymap: str = "",
+    keys: tuple[tuple[str, str, dict, dict], ...] = (),
 ) -> tuple[Callable[[], None], Callable[[], None]]:
-    """The functions `register` and `unregister` of a module. properties: (Blender's type that gets one, its name, the property)."""
+    """The functions `register` and `unregister` of a module.
+
+    properties: (Blender's type that gets one, its name, the property).  menus: (Blender's menu or header, function that draws in it).
+    keys: of Blender's keymap of the name `keymap`: (operator, event, more of the keymap item, properties of the operator).
+    """
+    items: list = []
 
     def register():
         for owner, name, prop in properties:
             setattr(owner, name, prop)
         add(handlers)
+        for name, draw in menus:
+            getattr(bpy.types, name).append(draw)
+        configuration = bpy.context.window_manager.keyconfigs.addon if keys else None
+        for operator, event, how, settings in keys if configuration is not None else ():  # Blender without a window has no keys
+            into = configuration.keymaps.new(keymap, space_type="EMPTY", region_type="WINDOW")
+            item = into.keymap_items.new(operator, event, **how)
+            for name, setting in settings.items():
+                setattr(item.properties, name, setting)
+            items.append((into, item))
 
     def unregister():
+        while items:
+            into, item = items.pop()
+            into.keymap_items.remove(item)
+        for name, draw in reversed(menus):
+            getattr(bpy.types, name).remove(draw)
         remove(handlers)
         for owner, name, _ in reversed(properties):
             delattr(owner, name)

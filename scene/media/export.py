@@ -15,7 +15,7 @@ from ...thunder_core.animation import motion_file
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import BadRequest, NoSpace
 from ...thunder_core.face import livelink
-from ...thunder_core.files import part_of
+from ...thunder_core.files import part_of, reason_of
 from ...thunder_core.progress import result
 from ...thunder_core.types import Motion
 from ..animation import fcurves, reading
@@ -92,10 +92,7 @@ def export(shot: Shot, form: Format, path: str) -> list[str]:
             if not os.path.getsize(part):
                 raise OSError("the file is empty")
     except (OSError, RuntimeError) as error:
-        # An add-on exporter's error message is its traceback; the last line has the reason.
-        lines = str(getattr(error, "strerror", None) or error).strip().splitlines() or ["no reason was given"]
-        reason = lines[-1].removeprefix("Error: ").strip().rstrip(".")
-        raise NoSpace(f"“{name}” could not be written ({reason}): free some space or choose another folder") from error
+        raise NoSpace(f"“{name}” could not be written ({reason_of(error)}): free some space or choose another folder") from error
     return notes
 
 

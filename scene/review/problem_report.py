@@ -100,13 +100,13 @@ def _graphics() -> str:
 def engine() -> str:
     """State and versions of the engine."""
     state = install.state()
-    exists, python = connection.current_python()
+    python, _ = connection.current_python()
     about = connection.running_engine() or {}
     chosen = connection.preferences()
     custom = (chosen and chosen.engine_python) or os.environ.get("THUNDER_PYTHON")
-    versions = {**state.versions, **(install.versions_in(str(Path(python).parent.parent)) if exists else {}), **about.get("versions", {})}
+    versions = {**state.versions, **(install.versions_in(str(Path(python).parent.parent)) if python else {}), **about.get("versions", {})}
     lines = {
-        "State": "A custom Python environment" if custom and exists else "The custom Python is missing" if custom else state.text,
+        "State": "A custom Python environment" if custom and python else "The custom Python is missing" if custom else state.text,
         "Running": f"yes, on {about['device']}" if about.get("device") else "not started in this session",
         "Device Chosen": chosen.bl_rna.properties["device"].enum_items[chosen.device].name if chosen else "Automatic",
         "Weights": ("custom" if chosen and chosen.weights else "bundled") + (f" ({about['weights']})" if about.get("weights") else ""),
@@ -188,10 +188,10 @@ def _lines(values: dict) -> str:
 
 def _places() -> list[tuple[str, str]]:
     """Folders whose files everybody has, and what they are called instead."""
-    exists, python = connection.current_python()
+    python, _ = connection.current_python()
     places = [(folder, ADD_ON) for folder in (ROOT, os.path.realpath(ROOT), str(Path(__file__).parents[2]))]
     places += [(folder, "<python>") for folder in (os.path.dirname(os.__file__), os.path.dirname(os.path.dirname(np.__file__)))]
-    if exists:
+    if python:
         root = Path(python).parent.parent
         places += [(str(folder), "<python>") for folder in (*root.glob("lib/python*"), root / "Lib")]
     return places

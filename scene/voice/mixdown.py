@@ -17,6 +17,7 @@ import numpy as np
 
 from ...thunder_core.client import Client
 from ...thunder_core.errors import BadSound, Cancelled, NoVoice, ThunderError
+from ...thunder_core.files import reason_of
 from ...thunder_core.progress import no_progress
 from ..host import compat
 from ..host.jobs import renewed, stage, Step
@@ -187,7 +188,7 @@ def _mix_pieces(voice, alone, wave: _Format, bounds: list[int], piece_path: str,
                     mixrate=wave.rate,
                 )
         except RuntimeError as error:
-            raise _mix_error(voice, str(error).removeprefix("Error: ").strip().rstrip(".")) from error
+            raise _mix_error(voice, reason_of(error)) from error
         yield from _written(voice, piece_path, size, (start - first) / (last - first))
         sound = Path(piece_path).read_bytes()[_data_of(piece_path)[0] :][:size].ljust(size, b"\0")  # silence where it is shorter
         samples = np.frombuffer(sound, "<f4").reshape(-1, wave.channels)

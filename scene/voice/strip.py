@@ -8,7 +8,7 @@ import bpy
 
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.errors import attempt, BadSound, ThunderError
-from ...thunder_core.files import not_a_file
+from ...thunder_core.files import not_a_file, reason_of
 from ...thunder_core.types import MOST_FPS
 from ...thunder_core.wav import missing_end
 from ..heads import head, head_state
@@ -324,7 +324,7 @@ def add_voice(scene, path: str, name: str, start: int):
     except (ThunderError, RuntimeError) as error:
         if added is not None:
             remove(scene, added)
-        raise BadSound(str(error).removeprefix("Error: ").strip()) from error
+        raise BadSound(reason_of(error)) from error
     scene.frame_end = max(scene.frame_end, int(voice.last))
     scene.sync_mode = "AUDIO_SYNC"  # so that the sound is in sync with the lips
     return added

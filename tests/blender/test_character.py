@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from performances import key, performance
 from thunder.scene.animation import display, reading
-from thunder.scene.heads import character, drivers, head as head_module, mapping_table, presets
+from thunder.scene.heads import character, drivers, head as head_module, mapping_table
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.thunder_core import errors, progress, types
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import conventions, mapping
+from thunder.thunder_core.named_files import NamedFiles
 
 SIDES = ("Left", "Right")
 
@@ -481,44 +482,44 @@ def test_a_preset_fits_a_character_whose_objects_are_called_otherwise(blender, h
     mesh, settings = hero
     settings.table[row_of(settings, "mouthSmileLeft")].target = "Wave"
     assert blender.ops.thunder.save_mapping(name="Wave smile: 1/2") == {"FINISHED"}
-    (presets.folder() / ".thunder_0-0-0.part.json").write_text("{")  # of a Blender that was killed
-    assert presets.names() == ["Wave smile: 1/2"]
+    (mapping_table.presets().folder / ".thunder_0-0-0.part.json").write_text("{")  # of a Blender that was killed
+    assert mapping_table.presets().names() == ["Wave smile: 1/2"]
     other = grid_mesh(blender, "Other", ["jawOpen", "Wave"], at=(5, 0, 0))
     settings.head = other
-    blender.ops.thunder.load_mapping(name=presets.names()[0])
+    blender.ops.thunder.load_mapping(name=mapping_table.presets().names()[0])
     rig = head_module.find(blender.context.scene)
     by_the_jaw = {name + side for name in ("mouthLowerDown", "mouthUpperUp") for side in ("Left", "Right")}  # for want of keys
     assert rig.mesh == other and set(rig.channels) == {"mouthSmileLeft"} | by_the_jaw
-    path = presets.folder() / "Wave smile%3A 1%2F2.json"
+    path = mapping_table.presets().folder / "Wave smile%3A 1%2F2.json"
     path.write_text(path.read_text()[:-40])
     with pytest.raises(RuntimeError, match="readable as JSON"):
-        blender.ops.thunder.load_mapping(name=presets.names()[0])
+        blender.ops.thunder.load_mapping(name=mapping_table.presets().names()[0])
     path.unlink()
 
 
 def test_presets_of_different_names_have_different_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(presets, "folder", lambda: tmp_path)
+    monkeypatch.setattr(mapping_table, "presets", lambda: NamedFiles(tmp_path))
     names = ["a/b", "a_b", "a:b", "a\\b", "a%2Fb", "100%", "CON", "con.x", "nul", "COM1", "contour", "a.", ".a", "..a", "Größe", "a.b"]
     for name in names:
-        path = presets.save(mapping.Mapping(name), name)
+        path = mapping_table.presets().write(name, mapping.Mapping(name).to_json())
         assert path.parent == tmp_path and not set(path.name) & set('<>:"/\\|?*') and path.stem[-1] not in ". "
         assert path.name.split(".")[0].lower() not in ("", "con", "nul", "com1")
-    assert presets.names() == sorted(names, key=str.lower) and len(os.listdir(tmp_path)) == len(names)
-    assert [presets.load(name).name for name in names] == names
+    assert mapping_table.presets().names() == sorted(names, key=str.lower) and len(os.listdir(tmp_path)) == len(names)
+    assert [mapping_table.preset(name).name for name in names] == names
 
 
 def test_presets_of_an_older_version_are_still_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(presets, "folder", lambda: tmp_path)
+    monkeypatch.setattr(mapping_table, "presets", lambda: NamedFiles(tmp_path))
     names = ["100%", "CON", "a%2fb", "a%41", "Wave smile_ 1_2"]
     for name in names:
         (tmp_path / f"{name}.json").write_text(mapping.Mapping(name).to_json(), encoding="utf-8")
-    assert presets.names() == sorted(names, key=str.lower)
-    assert [presets.load(name).name for name in names] == names
-    presets.save(mapping.Mapping("new"), "100%")
-    assert presets.load("100%").name == "new" and presets.names() == sorted(names, key=str.lower)
+    assert mapping_table.presets().names() == sorted(names, key=str.lower)
+    assert [mapping_table.preset(name).name for name in names] == names
+    mapping_table.presets().write("100%", mapping.Mapping("new").to_json())
+    assert mapping_table.preset("100%").name == "new" and mapping_table.presets().names() == sorted(names, key=str.lower)
     (tmp_path.parent / "outside.json").write_text(mapping.Mapping("outside").to_json())
     with pytest.raises(errors.BadHead, match="cannot be read"):
-        presets.load("../outside")
+        mapping_table.preset("../outside")
 
 
 def test_the_balance_of_jaw_and_lips_is_kept_and_moves_the_keys(blender):

@@ -25,13 +25,14 @@ from played_engine import Asked
 from thunder.cli import bake
 from thunder.scene.animation import display, fcurves
 from thunder.scene.engine import connection
-from thunder.scene.heads import head, presets
+from thunder.scene.heads import head, mapping_table
 from thunder.scene.host import compat
 from thunder.scene.takes import take_list
 from thunder.scene.takes.commit import committing as committing_module
 from thunder.thunder_core import errors as errors_module, files
 from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import mapping
+from thunder.thunder_core.named_files import NamedFiles
 
 pytestmark = pytest.mark.one_blender
 
@@ -175,7 +176,7 @@ def test_a_scene_that_blender_cannot_write_whole(baked, tmp_path):
 
 
 def test_whichever_call_of_saving_a_preset_fails(tmp_path, monkeypatch):
-    monkeypatch.setattr(presets, "folder", lambda: tmp_path / "mappings")
+    monkeypatch.setattr(mapping_table, "presets", lambda: NamedFiles(tmp_path / "mappings"))
     new = mapping.Mapping("New", tuple(mapping.Rule("jawOpen", mapping.Target("KEY", f"Key {i}")) for i in range(300)))
     for there in (False, True):
         k = failed = 0
@@ -183,16 +184,16 @@ def test_whichever_call_of_saving_a_preset_fails(tmp_path, monkeypatch):
             k += 1
             (tmp_path / "mappings" / "Mine.json").unlink(missing_ok=True)
             if there:
-                presets.save(mapping.Mapping("Old"), "Mine")
+                mapping_table.presets().write("Mine", mapping.Mapping("Old").to_json())
             before = contents(tmp_path / "mappings")
             with FailingCalls(k, tmp_path) as calls:
                 try:
-                    presets.save(new, "Mine")
+                    mapping_table.presets().write("Mine", new.to_json())
                 except errors_module.NoSpace as error:
                     assert ": " in str(error)
             failed += calls.failed is not None
             after = contents(tmp_path / "mappings")
-            assert after == before or list(after) == ["Mine.json"] and presets.load("Mine") == new, calls.failed
+            assert after == before or list(after) == ["Mine.json"] and mapping_table.preset("Mine") == new, calls.failed
         assert failed >= 3
 
 

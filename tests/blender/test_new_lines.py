@@ -7,7 +7,7 @@ import pytest
 from performances import write_wav
 from played_engine import PlayedClient
 from thunder.operators import add_lines
-from thunder.panels import strip_offer
+from thunder.panels import sequencer
 from thunder.scene.engine import connection
 from thunder.scene.heads import head
 from thunder.scene.host import compat
@@ -208,10 +208,10 @@ def test_the_header_has_the_offer(blender, stage, sounds, tmp_path):
             return made[-1][1]
 
     sounds("a.wav")
-    strip_offer.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
+    sequencer.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
     assert not made
     strip.add(stage[0], str(tmp_path / "a.wav"), "a", 1)
-    strip_offer.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
+    sequencer.draw_offer(SimpleNamespace(layout=Layout()), blender.context)
     assert [(name, vars(given)) for name, given in made] == [
         ("thunder.generate", {"strip": "a"}),
         ("thunder.cast_strip", {"strip": "a", "speaker": "NO_SPEAKER"}),
@@ -230,6 +230,6 @@ def test_files_are_taken_over_the_viewport_alone(blender):
         assert not handler.poll_drop(SimpleNamespace(area=SimpleNamespace(type="SEQUENCE_EDITOR")))
         assert not handler.poll_drop(SimpleNamespace(area=None))
         assert handler.bl_import_operator.partition(".")[2] in dir(bpy.ops.thunder)
-    assert not add_lines.is_over_viewport(blender.context)
+    assert not add_lines.DropsInViewport.poll_drop(blender.context)
     endings = ";".join(handler.bl_file_extensions for handler in handlers).split(";")
     assert {".wav", ".mp3", ".flac", ".csv", ".npz", ".toml"} <= set(endings) and len(endings) == len(set(endings))

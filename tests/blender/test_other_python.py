@@ -31,6 +31,6 @@ def test_the_python_that_is_named_runs_the_engine(blender, connection, environme
         pytest.skip("from 5.0 on Blender offers no path beside the file here")
     blender.ops.wm.save_as_mainfile(filepath=str(environment.parent / "shot.blend"))
     connection.preferences().engine_python = named.format(environment)
-    assert connection.current_python() == (True, str(environment / "bin" / "python"))
+    assert connection.current_python() == (str(environment / "bin" / "python"), "")
     assert blender.ops.thunder.check_engine() == {"FINISHED"}
     assert connection.running_engine()["device"] and (environment.parent / "was_run").exists()

@@ -161,7 +161,7 @@ def test_a_package_for_another_python_says_which_one_to_install(blender, monkeyp
     monkeypatch.delenv("THUNDER_PYTHON", raising=False)
     wanted = f"install the package whose name ends with py{sys.version_info[0]}{sys.version_info[1]}"
     assert connection.current_python() == (
-        False,
+        None,
         f"This package of Thunder is for Python 3.99 and this Blender has Python {PYTHON}: {wanted}",
     )
     layout, preferences = MagicMock(), SimpleNamespace(system=SimpleNamespace(ui_scale=1))

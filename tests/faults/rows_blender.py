@@ -21,8 +21,9 @@ from unittest import mock
 from harness import Case, Fault, ROOT, SAMPLE
 from thunder.cli import bake, batch, script
 from thunder.scene.engine import install
-from thunder.scene.heads import presets
+from thunder.scene.heads import mapping_table
 from thunder.thunder_core.face import mapping
+from thunder.thunder_core.named_files import NamedFiles
 
 sys.path.insert(0, str(ROOT))
 
@@ -328,13 +329,13 @@ _SOUNDS = [
 
 
 def load_preset(case: Case):
-    with mock.patch.object(presets, "folder", lambda: case.folder):
-        return presets.load(case.given)
+    with mock.patch.object(mapping_table, "presets", lambda: NamedFiles(case.folder)):
+        return mapping_table.preset(case.given)
 
 
 def save_preset(case: Case):
-    with mock.patch.object(presets, "folder", lambda: case.folder / "mappings"):
-        return presets.save(mapping.Mapping("Mine"), case.given)
+    with mock.patch.object(mapping_table, "presets", lambda: NamedFiles(case.folder / "mappings")):
+        return mapping_table.presets().write(case.given, mapping.Mapping("Mine").to_json())
 
 
 def preset(content, name="Mine"):

@@ -6,9 +6,10 @@ Also what the panel's settings choose for it, and which lines are committed to a
 
 from collections.abc import Generator
 
-from ....thunder_core.animation.commit import drawing, fitting, line_records, planning, stepping
+from ....thunder_core.animation.commit import drawing, fitting, line_records, planning
 from ....thunder_core.animation.commit.before import Choice
 from ....thunder_core.animation.commit.drawing import Report
+from ....thunder_core.batch.settings import COMMITS
 from ....thunder_core.errors import attempt, BadRequest
 from ...animation import display
 from ...heads import head
@@ -66,7 +67,7 @@ def chosen(scene, entry) -> Choice:
     regions = frozenset(region for region, name in REGION_SETTINGS.items() if getattr(wanted, name))
     if not regions:
         raise BadRequest("No region is chosen: choose at least one in the Commit panel")
-    step = 1 + stepping.STEPS.index(wanted.step)
+    step = 1 + COMMITS.index(wanted.step.lower())
     blend = 1 if step > 1 else max(1, min(wanted.blend, half_a_second))  # held poses do not flow into each other
     return Choice(first, last, wanted.to, how, wanted.error, blend, wanted.keys, regions, wanted.markers, step=step)
 

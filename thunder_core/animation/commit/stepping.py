@@ -16,7 +16,6 @@ from ..keys import SAMPLES
 from ..pose_keys import PoseKeys
 from .before import Before, STILL, Take
 
-STEPS = ("ONES", "TWOS", "THREES")  # a pose is held for one, two or three frames
 _UNSEEN = 0.1  # share of the error below which a curve's own change is not keyed
 _BLINK = 0.3  # closing of the lids from which on a face blinks
 
