@@ -28,10 +28,7 @@ SPELLINGS = {
     "MIT License": "MIT",
 }
 _NVIDIA_PACKAGES = "cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusparse nccl-cu13 nvjitlink nvshmem-cu13"
-_NVIDIA = (
-    "NVIDIA's own licence, whose file is in the wheel: no fee and no limit to non-commercial use, but no free software; Linux only, "
-    "for graphics cards"
-)
+_NVIDIA = "NVIDIA's own licence, in the wheel: no fee, commercial use allowed, but no free software; Linux only, for graphics cards"
 # Packages without an SPDX id in their metadata: their licence, and its source or the reason why it is accepted.
 EXCEPTIONS = {
     "cuda-toolkit": ("LicenseRef-NVIDIA-Proprietary", "an empty package that names the versions of the nvidia-* ones; Linux only"),
@@ -47,7 +44,6 @@ EXCEPTIONS = {
     "torchaudio": ("BSD-2-Clause", "says “BSD License”; its licence file has two clauses"),
     **{f"nvidia-{name}": ("LicenseRef-NVIDIA-Proprietary", _NVIDIA) for name in _NVIDIA_PACKAGES.split()},
 }
-HOME_PAGES = ("homepage", "home", "repository", "source", "source code", "code")  # labels of project addresses, best first
 GPL, CC0 = "GPL-3.0-or-later", "CC0-1.0"
 # Patterns of Thunder's own files → licence, and who made them; a file has the licence of the first pattern that it matches.
 OWN = {
@@ -73,19 +69,11 @@ What you make with it is yours.
 ## What it uses
 
 A package brings ONNX Runtime, safetensors, soundfile, soxr, miniaudio and cffi along; *Graphics Card…*, and *Install Engine* in a clone, \
-download what is listed here, unchanged, from where pip looks. The table is what the packages say of themselves.
+download what is listed here. The packages say these licences of themselves; libraries inside their wheels have theirs beside them.
 
-Wheels carry libraries of others, whose licences lie beside them: soundfile libsndfile and soxr libsoxr (LGPL-2.1-or-later, \
-loaded at run time), numpy OpenBLAS (BSD) and the GCC runtime (GPL-3.0 with its runtime exception), torch the parts its licence \
-files name.
+Extras are installed by choice: smplx (FLAME; its licence forbids commercial use and is shown first), Ray (`bake.py --cluster`) and \
+transformers (weights with a Wav2Vec2, HuBERT or WavLM network), both Apache-2.0.
 
-The FLAME extra (smplx) is not among them: it is installed only by a person who accepts its licence, which allows non-commercial \
-research alone. Nor are the cluster extra, which `bake.py --cluster` needs (Ray, Apache-2.0), and the waveform extra, for weights of \
-one's own with a Wav2Vec2, HuBERT or WavLM network (transformers, Apache-2.0): the licences of all packages that \
-requirements/cluster.txt and requirements/waveform.txt list allow commercial use; a test checks them where they are installed.
-
-| package | version | licence | home page |
-|---|---|---|---|
 """
 
 
@@ -100,7 +88,6 @@ class Package:
     name: str
     version: str
     licence: str  # SPDX expression
-    home: str  # address, "" if the package names none
     note: str  # reason for accepting the licence if the metadata is insufficient
 
 
@@ -138,16 +125,6 @@ def is_allowed(expression: str) -> bool:
         return False
 
 
-def home_of(about) -> str:
-    """The home page that a package names, else "". about: its metadata."""
-    if about is None:
-        return ""
-    addresses = {
-        label.strip().lower(): address.strip() for label, _, address in (line.partition(",") for line in about.get_all("Project-URL") or [])
-    }
-    return about.get("Home-page") or next((addresses[label] for label in HOME_PAGES if label in addresses), "")
-
-
 def metadata_of(name: str):
     """The metadata of an installed package, None if it is not installed here."""
     try:
@@ -162,17 +139,19 @@ def packages() -> list[Package]:
     for name, versions in sorted(locked(LOCK.read_text(encoding="utf-8")).items()):
         about = metadata_of(name)
         licence, note = licence_of(name, about)
-        result.append(Package(name, " or ".join(versions), licence, home_of(about), note))
+        result.append(Package(name, " or ".join(versions), licence, note))
     return result
 
 
 def page(listed: list[Package]) -> str:
     """The text of the documentation's page."""
-    rows = [f"| {each.name} | {each.version} | {each.licence} | {each.home or '–'} |" for each in listed]
+    licensed: dict[str, list[str]] = {}
     noted: dict[str, list[str]] = {}
     for each in listed:
+        licensed.setdefault(each.licence, []).append(f"{each.name} {each.version}")
         if each.note:
             noted.setdefault(each.note, []).append(each.name)
+    rows = [f"- **{licence}**: {', '.join(names)}." for licence, names in sorted(licensed.items())]
     notes = [f"- {', '.join(names)}: {note}." for note, names in noted.items()]
     own = "\n".join(f"| `{pattern}` | {licence} | {source} |" for pattern, (licence, source) in OWN.items())
     return "\n".join([HEAD.format(own=own) + "\n".join(rows), "", "Where the metadata is not enough:", "", *notes]) + "\n"

@@ -58,11 +58,12 @@ def test_every_licence_of_an_extra_that_is_installed_here_allows_commercial_use(
 
 
 def test_the_page_lists_every_package_of_the_lock_with_its_version_and_licence(licences):
-    rows = dict(re.findall(r"^\| (\S+) \| (.+? \| .+?) \| ", licences.PAGE.read_text(encoding="utf-8").partition("| package |")[2], re.M))
+    lines = re.findall(r"^- \*\*(.+?)\*\*: (.+)\.$", licences.PAGE.read_text(encoding="utf-8"), re.M)
+    rows = {name: (version, licence) for licence, line in lines for name, _, version in (each.partition(" ") for each in line.split(", "))}
     listed = licences.locked(licences.LOCK.read_text(encoding="utf-8"))
     assert set(rows) == set(listed), "run make licences"
     for name, versions in listed.items():
-        version, _, licence = rows[name].partition(" | ")
+        version, licence = rows[name]
         assert version == " or ".join(versions), f"{name}: run make licences"
         if licences.metadata_of(name) is not None:
             assert licence == licences.licence_of(name, licences.metadata_of(name))[0], f"{name}: run make licences"
