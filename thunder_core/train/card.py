@@ -13,12 +13,9 @@ from .lip_kernels import count, KERNELS
 
 HEAD = """# Weights
 
-Made by `python -m thunder_core.train` and `python -m research train`, stage by stage; nothing pretrained but the speaker network. Files are
-safetensors beside a JSON with configuration and card; reading them runs no code. `head.npz` is the default head in
-FLAME layout, `head_*.npz` are other people with the same mesh and keys; every array is regenerated bit for bit by
-`python -m research sculpt`.
-`SHA256SUMS` lists what was released (`python -m thunder_core.train card` writes it): the engine says where a file of
-this folder differs.
+Made by `python -m thunder_core.train` and `python -m research train`; nothing is pretrained but the speaker network. Files are safetensors
+beside a JSON with configuration and card; reading them runs no code. `python -m research sculpt` makes the heads again, bit for bit.
+`SHA256SUMS` lists what was released: the engine says where a file differs.
 
 | file | what | MB | steps | seed | commit | figures |
 |---|---|---|---|---|---|---|
@@ -29,24 +26,17 @@ TAIL = """
 
 | corpus | hours | licence |
 |---|---|---|
-| LibriSpeech excerpts (train-clean-5, 20 speakers of dev-clean, parts of train-clean-100) | 7.9 | CC BY 4.0 |
+| LibriSpeech excerpts | 7.9 | CC BY 4.0 |
 | LJSpeech excerpts | 0.3 | public domain |
-| speechocean762 excerpts, 250 Mandarin-native speakers of English | 0.6 | free for commercial and non-commercial use |
+| speechocean762 excerpts, Mandarin-native speakers of English | 0.6 | free for any use |
 | AN4, LibriVox samples | 0.03 | any purpose; public domain |
-| synthetic voices with exact phone times: flite (slt, rms, awb; kal16 validates) stretched 0.75–1.35, espeak-ng in a dozen languages, 110–230 words a minute, any pitch | 1.0 | the voices' free licences |
+| synthetic voices of flite and espeak-ng | 1.0 | the voices' free licences |
 
-Phones of the recordings are pocketsphinx alignments, those of the synthetic voices are exact. Speakers are in one
-split only; the ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train nothing and
-give all figures above but those of the distilled model and the judge, which are of validation voices. While these weights were trained, the progress of all but
-the judge was watched on the ten too, so the figures are a little flattering. Motion is the teacher's (`thunder_core/train/teacher.py`), three performances a
-clip, each in a style of its own.
-
-The teacher's constants: `thunder_core/train/lip_kernels.json`, {count} numbers — how 40 phones within ±160 ms, loudness and the
-encoder's features within ±80 ms move mouth opening and width — fitted by ridge regression to measured curves of short clips of
-real speakers ({fitted_on} of 38): {figures}. Sizes and rates of nods, poses, brows, blinks,
-looks and breath, about a hundred numbers in `engine/planning` and `teacher_upper_face.py`, were set by hand
-beside those of all 13 (`research/habits.py`). A linear map of two inner layers of the encoder (`opening.safetensors`; 448 numbers, of 64
-main directions of these layers within ±120 ms) was fitted to the split `fit` for the score. No network was trained on footage.
+Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train
+nothing and give the figures above; those of the distilled model and the judge are of validation voices. Progress was watched on the ten too,
+so figures are a little flattering. Motion is the teacher's, three performances a clip. Its {count} lip constants (`lip_kernels.json`) are
+fitted to measured lips of real speakers ({fitted_on} of 38; r left out {opening} for opening, {width} for width), and so is `opening`; sizes and rates of nods, brows,
+blinks and looks were set by hand beside those of 13. No network was trained on footage.
 
 ## Make them again
 
@@ -69,9 +59,7 @@ python -m thunder_core.train graphs
 python -m thunder_core.train card
 ```
 
-Every stage resumes where it was stopped. Encoder, m2s and the denoiser did not start from nothing but (`--start`) from those
-distributed before: the encoder 6000 steps, m2s 4380, the denoiser 11,820, on performances of earlier teachers. All on two CPU cores:
-the steps above in about two hours, those before in about ten. The vocoder is that of before.
+Encoder, m2s and the denoiser started from the weights distributed before (6000, 4380 and 11,820 steps). Two CPU cores: two hours, and ten before.
 """  # noqa: E501
 
 
@@ -106,9 +94,9 @@ def write_card(weights: Path) -> Path:
         others[mouth] = "the mouth whose movements mouth2s learned"
     lines += [f"| `{path.name}` | {what} | {path.stat().st_size / 1e6:.1f} | | | | |" for path, what in others.items()]
     kernels = json.loads(KERNELS.read_text())
-    figures = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in kernels["figures"].items())
+    left_out = {name: kernels["figures"][f"{name}_r_left_out"] for name in ("opening", "width")}
     of_stages = {k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser", "distilled")}
-    tail = TAIL.format(count=count(), fitted_on=kernels["fitted_on"], figures=figures, **of_stages)
+    tail = TAIL.format(count=count(), fitted_on=kernels["fitted_on"], **left_out, **of_stages)
     if voices and set(voices["test"]) != TEST_SPEAKERS:  # not the data that the tail describes
         tail = OWN_TAIL.format(files=", ".join(own), voices=voices_in_words(voices))
     out = weights / "README.md"
