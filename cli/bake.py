@@ -33,7 +33,7 @@ from ..scene.takes.transcript import Corrected
 from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
-from ..thunder_core.batch import blend_header, cluster, run_progress, settings
+from ..thunder_core.batch import cluster, inputs, run_progress, settings
 from ..thunder_core.direction import Direction, MOODS, NEUTRAL
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.engine_python import find_engine_python
@@ -385,7 +385,7 @@ def open_file(path: str | None, advice: str = "name another with --blend") -> No
         try:
             bpy.ops.wm.open_mainfile(filepath=os.path.abspath(path))
         except RuntimeError as error:
-            header = blend_header.read(path)
+            header = inputs.read_header(path)
             if header is not None and (problem := header.refusal(os.path.basename(path), bpy.app.version_file[:2], opens=False)):
                 raise BadRequest(problem) from error
             raise BadRequest(f"“{path}” cannot be opened ({files.reason_of(error)}): try a backup of it, or name another") from error

@@ -20,7 +20,7 @@ import bpy
 from ..scene.engine import connection
 from ..scene.takes import dialogue, take_list
 from ..thunder_core import files
-from ..thunder_core.batch import baker as baker_process, cluster, job_file, manifest, report, sounds
+from ..thunder_core.batch import baker as baker_process, cluster, inputs, job_file, manifest, report
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Jobs
 from ..thunder_core.batch.run_progress import duration, RunProgress
@@ -239,7 +239,7 @@ class Run:
         reasons: known ones, by job; others are sounds that the engine refuses, and files in the way.  python: the engine's.
         """
         named = {task.job: [str(task.settings[key]) for key in ("audio", "listen-to") if key in task.settings] for task in tasks}
-        of_sounds = sounds.problems(python, [path for paths in named.values() for path in paths])
+        of_sounds = inputs.sound_problems(python, [path for paths in named.values() for path in paths])
         for task in tasks:
             of_sound = next((of_sounds[path] for path in named[task.job] if path in of_sounds), "")
             if reason := reasons.get(task.job) or of_sound or checks.not_replaceable(task):

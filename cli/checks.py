@@ -14,7 +14,7 @@ import bpy
 from ..scene.host import compat
 from ..scene.takes.direction.presets import all_presets
 from ..thunder_core import files
-from ..thunder_core.batch import blend_header
+from ..thunder_core.batch import inputs
 from ..thunder_core.batch.baker import Task
 from ..thunder_core.batch.job_file import Job, Mistake, MOST_ALIKE, said
 from ..thunder_core.batch.settings import path_names, shown
@@ -140,7 +140,7 @@ def _problem_of_style(style: str) -> str:
 
 @functools.cache
 def _problem_of_scene(path: str, allow_newer: bool) -> str:
-    header = blend_header.read(path)
+    header = inputs.read_header(path)
     return "" if header is None else header.refusal(os.path.basename(path), bpy.app.version_file[:2], allow_newer)
 
 

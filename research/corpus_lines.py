@@ -12,12 +12,13 @@ import numpy as np
 from research.harness import add_shared, required
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.prosody import Prosody, prosody, semitones
 from thunder_core.engine.speech.encoder import loudness
+from thunder_core.engine.speech.prosody import Prosody
 from thunder_core.request import Request
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
+from thunder_core.train.teacher_timing import prosody, semitones
 from thunder_core.types import FPS, Motion, RATE, Speech
 
 LEAST_SECONDS, MOST_SECONDS = 5.0, 10.0

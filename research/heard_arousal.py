@@ -8,7 +8,7 @@ moves the right way against the recording itself, and energy, brows and head tog
 how far everything moves where only the gain changes, or where the voice is taken apart and put together unchanged; and what the voices ask
 for as they are. Written to research/results/heard_arousal.txt.
 
---reference measures the means and deviations of `thunder_core/engine/speech/arousal.py` instead: one recording of at least 4 s of each
+--reference measures the means and deviations of `thunder_core/engine/speech/prosody.py` instead: one recording of at least 4 s of each
 speaker of another folder.
 """
 
@@ -22,11 +22,10 @@ import numpy as np
 
 from research.harness import add_shared, report, required, results_file
 from thunder_core.direction import AXES
-from thunder_core.engine.speech.arousal import Heard, measure, Measures, moves, read_arousal
+from thunder_core.engine.speech.acoustics import HOP, level, semitones, track
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
-from thunder_core.engine.speech.mel import HOP, level
-from thunder_core.engine.speech.pitch import semitones, track
+from thunder_core.engine.speech.prosody import Heard, measure, Measures, moves, read_arousal
 from thunder_core.types import FPS, RATE
 
 REFERENCE = "librispeech_resemblyzer"

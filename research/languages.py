@@ -7,7 +7,7 @@ rules; Finnish, Hungarian and Russian are not in it at all.
 
 from __future__ import annotations
 
-from thunder_core.train.synthetic import speak_espeak
+from thunder_core.train.voices import speak_espeak
 
 VARIANTS = ("+f5", "+m5", "+m6", "+m8")
 SENTENCES = {

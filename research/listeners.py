@@ -19,12 +19,13 @@ from research.measures.habits import Coherence, coherence
 from thunder_core.animation.played import lids, shifts, starts
 from thunder_core.direction import Asked, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.prosody import Prosody, prosody, semitones
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import loudness
+from thunder_core.engine.speech.prosody import Prosody
 from thunder_core.face.head import Head
 from thunder_core.request import Request
 from thunder_core.train.teacher import perform
+from thunder_core.train.teacher_timing import prosody, semitones
 from thunder_core.types import Motion, Speech
 
 # Answers are delayed: mean delay in seconds, and tolerance in frames.

@@ -18,7 +18,7 @@ import numpy as np
 from research.harness import add_shared, report, required, results_file, usual
 from research.ranking import recordings
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.marking import held_points
+from thunder_core.engine.readings import held_points
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import ENCODER_RATE
 from thunder_core.engine.speech.phones import BILABIALS, SILENCE, VOWELS

@@ -51,7 +51,7 @@ from thunder_core.face.lips import opening_mm
 from thunder_core.face.mapping import Driver, Mapping, Rule, Sums, Target, Track, visible
 from thunder_core.grades import CHECK, GOOD, graded, POOR
 from thunder_core.networks.judge import Judge
-from thunder_core.networks.mouth import Mouth
+from thunder_core.networks.m2s import Mouth
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, split_of
 from thunder_core.train.judge import allowed, energy_of, lip_error, size_of, without_closures

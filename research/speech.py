@@ -26,13 +26,12 @@ import torchaudio
 from research.harness import add_shared, DATA, report, results_file, SAMPLE, usual
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.acoustics import BINS, FLOOR, HOP, level, log_mel
 from thunder_core.engine.speech.audio import read_sound, write_sound
 from thunder_core.engine.speech.encoder import loudness
-from thunder_core.engine.speech.mel import BINS, FLOOR, HOP, level, log_mel
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.vocoder import WINDOW
-from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.mouth import SPACES, weights_name
+from thunder_core.networks.m2s import MeshToSpeech, SPACES, weights_name
 from thunder_core.request import Request
 from thunder_core.train.corpus import Corpus, labels
 from thunder_core.train.label import best_path, Labeller

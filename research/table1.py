@@ -32,15 +32,14 @@ from research.train.lip_video import LipVideo
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.prosody import semitones
 from thunder_core.engine.speech.encoder import loudness
 from thunder_core.files import hash_of, write_file
 from thunder_core.networks.encoder import SpeechEncoder
-from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.mouth import Lips, Mouth, SPACES, weights_name
+from thunder_core.networks.m2s import Lips, MeshToSpeech, Mouth, SPACES, weights_name
 from thunder_core.train.corpus import Corpus
 from thunder_core.train.lip_kernels import map_features
 from thunder_core.train.teacher import perform
+from thunder_core.train.teacher_timing import semitones
 from thunder_core.types import Motion, pack
 
 FIGURES = ("stoi", "estoi", "pesq_wb", "pesq_nb", "wer", "wer_pocketsphinx")

@@ -25,7 +25,6 @@ from research.harness import add_shared, report, required, RESULTS
 from research.lips import shut_wrongly
 from thunder_core.channels import JAW_OPEN_RADIANS, JAW_SIDE_RADIANS
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.planning.prosody import semitones
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS, loudness, speech_features, SpeechEncoder
 from thunder_core.engine.weights import SHIPPED
@@ -34,7 +33,7 @@ from thunder_core.face.lips import Lips, opening_mm
 from thunder_core.train.lip_kernels import around, believed, KERNELS, kernels, MAP_REACH, occupancy
 from thunder_core.train.teacher import perform
 from thunder_core.train.teacher_mouth import contacts, opening_steps
-from thunder_core.train.teacher_timing import presence
+from thunder_core.train.teacher_timing import presence, semitones
 from thunder_core.types import FPS, Motion
 
 LEAST, LOW, HIGH = 0.3, 0.5, 2.0  # ratios to people's spread: all channels must exceed the first, 75 % lie between the others

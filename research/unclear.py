@@ -20,7 +20,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.scorer import doubt, SAID, silence, SILENT, UNCLEAR, voiced
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
-from thunder_core.train.augment import noise
+from thunder_core.train.motions import noise
 from thunder_core.types import RATE, Speech
 
 LEVELS = (10.0, 5.0)  # dB by which a voice is above what is beneath it
@@ -39,7 +39,7 @@ def versions(sounds: list[np.ndarray], number: int) -> dict[str, np.ndarray]:
     others = [np.resize(sounds[(number + step) % len(sounds)], len(own)) for step in range(1, OTHERS + 1)]
     babble = np.sum([other / other.std() for other in others], 0)
     made = {"as it is": own}
-    for name, other in (("noise", noise(len(own), rng).numpy()), (f"{OTHERS} voices", babble)):
+    for name, other in (("noise", noise(len(own), rng)), (f"{OTHERS} voices", babble)):
         made |= {f"{name}, -{level:.0f} dB": beneath(own, other, level) for level in LEVELS}
     return made
 

@@ -25,8 +25,7 @@ from thunder_core import spoken
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
-from thunder_core.engine.speech.sounds import recognise
-from thunder_core.engine.speech.transcript import words
+from thunder_core.engine.speech.transcript import recognise, words
 from thunder_core.train.corpus import split_of
 
 FOLDERS = "librispeech*"

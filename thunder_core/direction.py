@@ -138,7 +138,7 @@ def _mood(name: str, label: str, description: str, tempo: float = 1.0, **changes
 
 
 NEUTRAL = "neutral"
-AS_HEARD = "as heard"  # chosen in place of a mood: energy, brows and head as the voice has them (`engine.speech.arousal`)
+AS_HEARD = "as heard"  # chosen in place of a mood: energy, brows and head as the voice has them (`engine.speech.prosody`)
 STRENGTH = 0.6  # default strength of a mood
 SPREAD = 0.5  # default variation of takes around a direction
 MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (
@@ -271,7 +271,7 @@ class Asked:
     None: `vectors`.  like: (seed, spread) of that take, after those of the takes that it was sampled around itself. Takes stress their
     words and differ little from them in what is drawn at random; gestures and the side of the head are those of the first.
 
-    marks: on words of the line, for all takes (`engine.marking`).
+    marks: on words of the line, for all takes (`engine.readings`).
     """
 
     vectors: np.ndarray = field(default_factory=lambda: Direction().vector()[None])

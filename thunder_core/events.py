@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The events that a performance plans, as curves: what head, brows, gaze, lids and breath do besides small movement.
+"""The events that a performance plans, and their curves: what head, brows, gaze, lids and breath do besides small movement.
 
 The diffusion model is conditioned on them (`engine.diffusion.Denoiser`), so it carries a planned nod or blink out with everything that
 goes along with it. The teacher's performances come with the curves of the events that it played.
 """
+
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,3 +20,65 @@ EVENTS = tuple(_SIZES)
 SIZES = np.array(list(_SIZES.values()), np.float32)
 HEAD, BROWS, KNIT, LOOK = slice(0, 3), slice(3, 6), 6, slice(7, 9)
 BLINK, BREATH, SIDE = 9, 10, 11
+
+
+@dataclass(frozen=True)
+class Nod:
+    """A stroke of the head and back. at: s of its furthest point.  degrees [3]: nod, turn, tilt.  down, back: s.
+
+    until: s at which it begins to go back; as long as it takes if that is later than `at`.
+    """
+
+    at: float
+    degrees: np.ndarray
+    down: float
+    back: float
+    until: float
+
+
+@dataclass(frozen=True)
+class Raise:
+    """Brows up (or knit) and back. at: s at which they rise fastest.  height: of a channel.  rise, hold, fall: s.
+
+    lean: how much more the left brow does it than the right one, as a share.  outer: how much of it the outer brow does.
+    """
+
+    at: float
+    height: float
+    rise: float
+    hold: float
+    fall: float
+    lean: float = 0.0
+    outer: float = 0.8
+
+
+@dataclass(frozen=True)
+class Look:
+    """A gaze target. degrees [2]: turned and lowered, of the gaze in the world.  follow: the head's share of it."""
+
+    at: float
+    degrees: np.ndarray
+    follow: float
+
+
+@dataclass(frozen=True)
+class Pose:
+    """A head pose. at: start of the movement, s.  degrees [3].  lasts: length of the movement, s."""
+
+    at: float
+    degrees: np.ndarray
+    lasts: float
+
+
+@dataclass
+class Plan:
+    """Everything an upper face does; each list in order of time. side: to which a mood inclines it, −1 or 1 (the left)."""
+
+    side: float = 1.0
+    poses: list[Pose] = field(default_factory=list)
+    nods: list[Nod] = field(default_factory=list)
+    raises: list[Raise] = field(default_factory=list)
+    knits: list[Raise] = field(default_factory=list)
+    looks: list[Look] = field(default_factory=list)
+    blinks: list[tuple[float, float]] = field(default_factory=list)  # (s of shutting, length against a usual one)
+    breaths: list[tuple[float, float]] = field(default_factory=list)  # (start of the inhalation in s, its amount)

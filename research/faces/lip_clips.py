@@ -18,7 +18,7 @@ from research.harness import required
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 from thunder_core.train.label import likeliest
 from thunder_core.train.lip_kernels import around
-from thunder_core.train.recording import read_recording
+from thunder_core.train.voices import read_recording
 from thunder_core.types import FPS
 
 FOLDERS = ("lips", "lips_more")

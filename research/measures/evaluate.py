@@ -18,7 +18,6 @@ from research.train.systems import REFERENCE
 from thunder_core.channels import Columns
 from thunder_core.direction import Direction
 from thunder_core.engine.m2s import LIPS
-from thunder_core.engine.planning.prosody import semitones
 from thunder_core.engine.speech.encoder import LOUDNESS, loudness, phonetic, speech_features, SpeechEncoder
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.face.head import Head
@@ -28,8 +27,9 @@ from thunder_core.networks.systems.denoisers import ClipImages
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.lip_kernels import fitted_to
 from thunder_core.train.motions import MotionSet, SAMPLES_PER_FRAME
-from thunder_core.train.recording import read_recording
 from thunder_core.train.teacher import perform
+from thunder_core.train.teacher_timing import semitones
+from thunder_core.train.voices import read_recording
 from thunder_core.types import pack
 
 SAMPLES = 32  # S of the paper

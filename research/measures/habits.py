@@ -15,10 +15,11 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 from thunder_core.animation.played import lids, shifts, starts
-from thunder_core.engine.planning.prosody import inside, Prosody
+from thunder_core.engine.speech.prosody import Prosody
 from thunder_core.face.head import Head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.rotation import angular_speed
+from thunder_core.train.teacher_timing import inside
 from thunder_core.types import FPS, Motion
 
 NOD, RAISE = 5.0, 0.35  # speeds above which a movement is a stroke: degrees per second, brow units per second

@@ -14,14 +14,15 @@ import torch.nn.functional as F
 import torchaudio.functional as AF
 from torch import Tensor
 
+from research.train.augment import augment, change_speed, music
+from thunder_core.engine.speech.acoustics import gain, HOP, level
 from thunder_core.engine.speech.encoder import EncoderConfig
-from thunder_core.engine.speech.mel import gain, HOP, level
 from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.errors import BadWeights
 from thunder_core.networks.encoder import SpeechEncoder, transformers_package
-from thunder_core.train.augment import augment, change_speed, music, noise
 from thunder_core.train.corpus import Clip, Corpus, LABEL_HOP
 from thunder_core.train.loop import fit, own_part, Schedule
+from thunder_core.train.motions import noise
 from thunder_core.types import RATE
 
 CROP = 160  # feature frames, 3.2 s
@@ -45,11 +46,11 @@ def calibrate_spectrum(encoder: SpeechEncoder, corpus: Corpus, clips: list[Clip]
 
 def breath(n: int, rng: np.random.Generator) -> Tensor:
     """[n] of near silence with a few breaths: band-passed noise that swells and fades."""
-    x = 1e-3 * noise(n, rng)
+    x = 1e-3 * torch.from_numpy(noise(n, rng))
     t = np.arange(n) / RATE
     for _ in range(rng.integers(1, 4)):
         middle, width = rng.uniform(0, n / RATE), rng.uniform(0.1, 0.35)
-        hiss = AF.bandpass_biquad(noise(n, rng), RATE, float(rng.uniform(700, 3000)), 0.7)
+        hiss = AF.bandpass_biquad(torch.from_numpy(noise(n, rng)), RATE, float(rng.uniform(700, 3000)), 0.7)
         x = x + hiss * torch.from_numpy(np.exp(-0.5 * ((t - middle) / width) ** 2).astype(np.float32)) * rng.uniform(0.01, 0.2)
     return x
 
@@ -57,7 +58,7 @@ def breath(n: int, rng: np.random.Generator) -> Tensor:
 def voiceless(n: int, rng: np.random.Generator) -> Tensor:
     """[n] of sound over which a mouth stays at rest: noise, music or breath, at any level."""
     kind = rng.random()
-    made = noise(n, rng) if kind < 0.45 else music(n, rng) if kind < 0.8 else breath(n, rng) * 10
+    made = torch.from_numpy(noise(n, rng)) if kind < 0.45 else music(n, rng) if kind < 0.8 else breath(n, rng) * 10
     return made * float(10 ** rng.uniform(-4, -0.8))
 
 

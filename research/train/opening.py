@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fits the map from the speech encoder's inner layers to the opening of measured lips (`engine.speech.features`).
+"""Fits the map from the speech encoder's inner layers to the opening of measured lips (`engine.speech.encoder`).
 
 The main directions in which the layers vary over the corpus are kept of each, without any lips; a ridge regression of these within
 ±120 ms is fitted to the clips of the split `fit`. Layers, directions and ridge were chosen by how well the map, fitted without a clip,
@@ -14,10 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from thunder_core.engine.speech.encoder import at_frames, SpeechEncoder
-from thunder_core.engine.speech.features import OpeningMap, OpeningMapConfig, REACH
+from thunder_core.engine.speech.encoder import at_frames, OpeningMap, OpeningMapConfig, REACH, SpeechEncoder
 from thunder_core.train.lip_kernels import around
-from thunder_core.train.recording import read_recording
+from thunder_core.train.voices import read_recording
 
 LAYERS = (1, 3)
 DIRECTIONS = 32  # of each layer

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from thunder_core.engine.speech.mel import HOP
+from thunder_core.engine.speech.acoustics import HOP
 from thunder_core.engine.vocoder import bands_to_bins, BREATH, DEEPEST, LOG_FLOOR, LOUDEST, TO_BINS, TOP, WINDOW
 from thunder_core.types import RATE
 

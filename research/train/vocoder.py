@@ -17,12 +17,11 @@ from torch import nn, Tensor
 
 from research.train.discriminators import discriminator_loss, Discriminators, vocoder_loss
 from research.train.shaped_sound import ShapedSound, tamed, turns
-from thunder_core.engine.speech.pitch import CLASSES, HIGHEST, LOWEST, track
+from thunder_core.engine.speech.acoustics import CLASSES, HIGHEST, LOWEST, track
 from thunder_core.engine.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
 from thunder_core.face.head import Head
 from thunder_core.networks.encoder import LogMel
-from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.mouth import SPACES
+from thunder_core.networks.m2s import MeshToSpeech, SPACES
 from thunder_core.networks.vocoder import Vocoder
 from thunder_core.train.loop import fit, Schedule
 from thunder_core.train.m2s import SpeechBatches

@@ -370,7 +370,7 @@ def test_the_fault_of_a_job_costs_no_other(command, batch, blender, client, tmp_
 
     monkeypatch.setattr(batch, "events_of", bake_here)
     monkeypatch.setattr(batch, "engine_python", lambda _: sys.executable)
-    monkeypatch.setattr(batch.sounds, "problems", lambda *_: {})
+    monkeypatch.setattr(batch.inputs, "sound_problems", lambda *_: {})
     given = ["--jobs", str(folder), "--out", str(out), "--takes", "1", "--outputs", "npz", "--force"]
     assert batch.bake_all(command.options(given)) == batch.SOME_FAILED
     states = {row["name"]: row["state"] for row in json.loads((out / "batch.json").read_text())["jobs"]}
@@ -425,7 +425,7 @@ def test_a_run_that_is_stopped_says_what_is_left(command, batch, blender, tmp_pa
     (tmp_path / "jobs.toml").write_text("out = 'out'\n[jobs.a]\naudio = 'line.wav'\n[jobs.b]\naudio = 'line.wav'\n")
     monkeypatch.setattr(batch, "events_of", events)
     monkeypatch.setattr(batch, "engine_python", lambda _: sys.executable)
-    monkeypatch.setattr(batch.sounds, "problems", lambda *_: {})
+    monkeypatch.setattr(batch.inputs, "sound_problems", lambda *_: {})
     with pytest.raises(KeyboardInterrupt):
         batch.bake_all(command.options(["--jobs", str(tmp_path / "jobs.toml")]))
     said = capsys.readouterr().out.splitlines()

@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 
-from thunder_core.engine.planning.prosody import prosody
-from thunder_core.engine.speech.phrasing import accent_curve, accents
-from thunder_core.engine.speech.pitch import semitones
+from thunder_core.engine.speech.acoustics import semitones
+from thunder_core.engine.speech.prosody import accent_curve, accents
+from thunder_core.train.teacher_timing import prosody
 
 
 def voice(peaks, frames=250):

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from thunder_core.networks.attention import attention
+from thunder_core.networks.conformer import attention
 from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
 from thunder_core.networks.systems.regressors import causal_bias
 

@@ -7,8 +7,8 @@ import types
 
 import pytest
 
-from thunder_core.batch import blend_header
-from thunder_core.batch.blend_header import Header
+from thunder_core.batch import inputs
+from thunder_core.batch.inputs import Header
 
 OLD, LONG = b"BLENDER-v402RENDH" + bytes(99), b"BLENDER17-01v0501REND" + bytes(99)
 
@@ -20,7 +20,7 @@ def test_the_version_is_read(tmp_path, data, header):
     zstandard = pytest.importorskip("zstandard") if data is LONG else None
     for content in (data, gzip.compress(data), *([zstandard.ZstdCompressor().compress(data)] if zstandard else [])):
         (tmp_path / "a.blend").write_bytes(content)
-        assert blend_header.read(str(tmp_path / "a.blend")) == header
+        assert inputs.read_header(str(tmp_path / "a.blend")) == header
 
 
 def test_python_s_own_module_is_used_where_blender_s_is_missing(tmp_path, monkeypatch):
@@ -32,15 +32,15 @@ def test_python_s_own_module_is_used_where_blender_s_is_missing(tmp_path, monkey
     monkeypatch.setitem(sys.modules, "compression", types.ModuleType("compression"))
     (tmp_path / "a.blend").write_bytes(zstandard.ZstdCompressor().compress(LONG))
     monkeypatch.setitem(sys.modules, "compression.zstd", None)
-    assert blend_header.read(str(tmp_path / "a.blend")) is None
+    assert inputs.read_header(str(tmp_path / "a.blend")) is None
     monkeypatch.setitem(sys.modules, "compression.zstd", own)
-    assert blend_header.read(str(tmp_path / "a.blend")) == Header((5, 1), True)
+    assert inputs.read_header(str(tmp_path / "a.blend")) == Header((5, 1), True)
 
 
 @pytest.mark.parametrize("data", [b"", b"BLENDER", b"BLENDER-vxyz", b"RIFF", gzip.compress(OLD)[:8], b"\x28\xb5\x2f\xfdno"])
 def test_what_is_no_header_is_none(tmp_path, data):
     (tmp_path / "a.blend").write_bytes(data)
-    assert blend_header.read(str(tmp_path / "a.blend")) is None and blend_header.read(str(tmp_path / "none")) is None
+    assert inputs.read_header(str(tmp_path / "a.blend")) is None and inputs.read_header(str(tmp_path / "none")) is None
 
 
 def test_a_newer_file_is_refused_and_only_one_that_can_be_opened_is_allowed():

@@ -10,7 +10,7 @@ from made_flame import made_flame
 
 from thunder_core.errors import BadRequest, NoEngine
 from thunder_core.face.head import HEAD_FILE, load_head
-from thunder_core.networks import flame_check
+from thunder_core.networks import flame
 from thunder_core.networks.flame import FlameLayer
 
 
@@ -27,12 +27,12 @@ def request_arrays(model):
     rng = np.random.default_rng(3)
     expression, jaw, neck, eyes = rng.normal(0, 0.7, model.channels), *rng.normal(0, 0.2, (2, 3)), rng.normal(0, 0.2, (2, 3))
     seen = FlameLayer(model, dtype=torch.float64)(*(torch.tensor(value)[None] for value in (expression, jaw, neck, eyes)))
-    arrays = {name: getattr(model, name) for name in flame_check.MODEL}
+    arrays = {name: getattr(model, name) for name in flame.MODEL}
     return arrays | {"expression": expression, "betas": np.zeros(300), "jaw": jaw, "neck": neck, "eyes": eyes, "seen": seen[0].numpy()}
 
 
 def test_a_rig_that_moves_as_flame_does_is_off_by_less_than_a_micrometre(request_arrays):
-    answer = flame_check.check(request_arrays)
+    answer = flame.check(request_arrays)
     assert answer["rig"] < 1e-3 and answer["skinning"] < 1e-3 and answer["smplx"] == "0.1.28"
 
 
@@ -40,7 +40,7 @@ def test_a_rig_that_moves_as_flame_does_is_off_by_less_than_a_micrometre(request
     ("name", "change", "millimetres"), [("seen", 0.002, (1.999, 3.5)), ("jaw", 0.05, (1.0, 20.0)), ("betas", 1.0, (1.0, 200.0))]
 )
 def test_a_rig_that_moves_otherwise_is_measured(request_arrays, name, change, millimetres):
-    answer = flame_check.check(request_arrays | {name: request_arrays[name] + change})
+    answer = flame.check(request_arrays | {name: request_arrays[name] + change})
     assert millimetres[0] < answer["rig"] < millimetres[1] and answer["skinning"] < 1e-3
 
 
@@ -49,22 +49,22 @@ def test_a_fault_of_our_skinning_is_measured(request_arrays, monkeypatch):
         def forward(self, expression, jaw, head=None, eyes=None):
             return super().forward(expression, 1.1 * jaw, head, eyes)
 
-    monkeypatch.setattr(flame_check, "FlameLayer", Turned)
-    assert flame_check.check(request_arrays)["skinning"] > 1.0
+    monkeypatch.setattr(flame, "FlameLayer", Turned)
+    assert flame.check(request_arrays)["skinning"] > 1.0
 
 
 def test_another_file_than_the_heads_is_refused(request_arrays):
     with pytest.raises(BadRequest, match="vertices and the file.*choose the FLAME file that it was made from"):
-        flame_check.check(request_arrays | {"seen": request_arrays["seen"][:-1]})
+        flame.check(request_arrays | {"seen": request_arrays["seen"][:-1]})
     with pytest.raises(BadRequest, match="“jaw” has the shape"):
-        flame_check.check(request_arrays | {"jaw": np.zeros(4)})
+        flame.check(request_arrays | {"jaw": np.zeros(4)})
     with pytest.raises(BadRequest, match="not finite"):
-        flame_check.check(request_arrays | {"neck": np.array([0.0, np.nan, 0.0])})
+        flame.check(request_arrays | {"neck": np.array([0.0, np.nan, 0.0])})
     with pytest.raises(BadRequest, match="lacks “seen”"):
-        flame_check.check({name: value for name, value in request_arrays.items() if name != "seen"})
+        flame.check({name: value for name, value in request_arrays.items() if name != "seen"})
 
 
 def test_without_the_extra_a_person_reads_what_to_install(request_arrays, monkeypatch):
     monkeypatch.setitem(sys.modules, "smplx.lbs", None)
     with pytest.raises(NoEngine, match="install the FLAME extra in the preferences"):
-        flame_check.check(request_arrays)
+        flame.check(request_arrays)

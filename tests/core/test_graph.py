@@ -16,8 +16,7 @@ import pytest
 
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.graph_file import BadGraph, weights_of
-from thunder_core.engine.network import Graph, open_network
+from thunder_core.engine.network import BadGraph, Graph, Network, weights_of
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems.thunder import Thunder
 from thunder_core.errors import BadWeights
@@ -163,7 +162,7 @@ def without_graphs(tmp_path):
 
 def test_a_network_without_a_graph_is_computed_by_torch(without_graphs):
     for folder, kind in ((SHIPPED, Graph), (without_graphs, TorchNetwork)):
-        network = open_network(folder / "speaker", "cpu")
+        network = Network(folder / "speaker", "cpu")
         assert opened(network) is None
         network.open()
         network.open()

@@ -18,18 +18,29 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.m2s import trained_mouth
 from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.scorer import DAMPED, JudgeConfig, OFF_FRAMES, opening_and_width, PLAIN, shift_frames, STRESSED, stressed, stresses
-from thunder_core.engine.speech.arousal import moves
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.engine.speech.prosody import moves
 from thunder_core.engine.systems import thunder as thunder_module
 from thunder_core.errors import BadWeights
 from thunder_core.face.mapping import visible
-from thunder_core.networks import curves
-from thunder_core.networks.curves import Guesses, LAGS
-from thunder_core.networks.judge import _distance, counted, doubt, FLOOR, held_smile, Judge, left_open, quiet, TAPS, too_small
-from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.mouth import Mouth
+from thunder_core.networks import judge as network
+from thunder_core.networks.judge import (
+    _distance,
+    counted,
+    doubt,
+    FLOOR,
+    Guesses,
+    held_smile,
+    Judge,
+    LAGS,
+    left_open,
+    quiet,
+    TAPS,
+    too_small,
+)
+from thunder_core.networks.m2s import MeshToSpeech, Mouth
 from thunder_core.networks.weights import save_weights
 from thunder_core.request import Request
 from thunder_core.train import judge as judging, sampled
@@ -314,7 +325,7 @@ def test_evidence_is_that_of_training_however_large_the_logits():
     logits = (rng.standard_normal((40, 7)) * np.repeat([1, 100], 20)[:, None]).astype(np.float32)
     units, prior = rng.integers(0, 7, 40), np.log(rng.dirichlet(np.ones(7))).astype(np.float32)
     ours = scorer_module.evidence(logits, units, prior)
-    theirs = curves.evidence(torch.from_numpy(logits)[None], torch.from_numpy(units), torch.from_numpy(prior))[0].numpy()
+    theirs = network.evidence(torch.from_numpy(logits)[None], torch.from_numpy(units), torch.from_numpy(prior))[0].numpy()
     assert ours.dtype == np.float32 and ours.shape == (20,) and np.allclose(ours, theirs, rtol=1e-5, atol=1e-4)
 
 
@@ -673,8 +684,8 @@ def test_a_mean_over_half_a_second_holds_the_ends_and_a_standard_curve_counts_wh
     x, weight = rng.standard_normal(40), (rng.random(40) > 0.3).astype(float)
     window = np.hanning(scorer_module.SMOOTH + 2)[1:-1]
     wanted = np.convolve(np.pad(x, scorer_module.SMOOTH // 2, "edge"), window / window.sum(), "valid")
-    assert curves.smoothed(torch.from_numpy(x)[None])[0].numpy() == pytest.approx(wanted, abs=1e-6)
-    made, middle, deviation = (each[0].numpy() for each in curves.standard(torch.from_numpy(x)[None], torch.from_numpy(weight)[None]))
+    assert network.smoothed(torch.from_numpy(x)[None])[0].numpy() == pytest.approx(wanted, abs=1e-6)
+    made, middle, deviation = (each[0].numpy() for each in network.standard(torch.from_numpy(x)[None], torch.from_numpy(weight)[None]))
     heard = x[weight > 0]
     assert middle == pytest.approx(heard.mean()) and deviation == pytest.approx(heard.std())
     assert made == pytest.approx((x - heard.mean()) / heard.std())

@@ -9,7 +9,7 @@ import pytest
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES
 from thunder_core.engine import arguments
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.marking import held_points, mark_direction, mark_voice
+from thunder_core.engine.readings import held_points, mark_direction, mark_voice
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.phones import BILABIALS, PHONES, SILENCE

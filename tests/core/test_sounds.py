@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from thunder_core.batch import sounds
+from thunder_core.batch import inputs
 from thunder_core.engine.speech import audio
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.errors import BadSound
@@ -40,7 +40,7 @@ def test_the_check_says_what_the_engine_says(files):
             refused[name] = str(error)
     assert set(refused) == {"short.wav", "nan.wav", "text.wav", "empty.wav", "header.wav"}
     assert {name: reason for name, path in files.items() if (reason := audio.problem(path))} == refused
-    assert sounds.problems(sys.executable, files.values()) == {files[name]: reason for name, reason in refused.items()}
+    assert inputs.sound_problems(sys.executable, files.values()) == {files[name]: reason for name, reason in refused.items()}
 
 
 def test_usual_sounds_are_judged_without_reading_them_to_the_end(files, monkeypatch):
@@ -51,12 +51,12 @@ def test_usual_sounds_are_judged_without_reading_them_to_the_end(files, monkeypa
 
 
 def test_a_check_that_fails_or_takes_too_long_refuses_nothing(files, tmp_path, monkeypatch):
-    assert sounds.problems(str(tmp_path / "no python"), files.values()) == {} == sounds.problems(sys.executable, [])
+    assert inputs.sound_problems(str(tmp_path / "no python"), files.values()) == {} == inputs.sound_problems(sys.executable, [])
     slow = tmp_path / "slow.py"
     slow.write_text(f"import time\nprint('noise')\nprint({json.dumps([files['text.wav'], 'no'])!r}, flush=True)\ntime.sleep(60)\n")
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{slow}"\n')
     python.chmod(0o755)
-    monkeypatch.setattr(sounds, "LONGEST", 1.0)
+    monkeypatch.setattr(inputs, "LONGEST", 1.0)
     if sys.platform != "win32":
-        assert sounds.problems(str(python), files.values()) == {files["text.wav"]: "no"}
+        assert inputs.sound_problems(str(python), files.values()) == {files["text.wav"]: "no"}

@@ -11,19 +11,17 @@ from research.train.encoder import adopted
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
 from thunder_core.engine.scorer import grade, Scale, shift_frames, stands_still
-from thunder_core.engine.speech import encoder as encoder_module, features as features_module, mel
-from thunder_core.engine.speech.encoder import at_frames, EncoderConfig, loudness, presence, speech_features
-from thunder_core.engine.speech.features import Units
-from thunder_core.engine.speech.mel import active_level, level, log_mel
+from thunder_core.engine.speech import acoustics, encoder as encoder_module
+from thunder_core.engine.speech.acoustics import active_level, level, log_mel
+from thunder_core.engine.speech.encoder import at_frames, EncoderConfig, loudness, presence, speech_features, Units
 from thunder_core.engine.speech.phones import phone_index, PHONES
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.grades import CHECK, GOOD, graded, POOR, WRONG
-from thunder_core.networks.curves import evidence
 from thunder_core.networks.encoder import SpeechEncoder
-from thunder_core.networks.m2s import MeshToSpeech
-from thunder_core.networks.mouth import Mouth
+from thunder_core.networks.judge import evidence
+from thunder_core.networks.m2s import MeshToSpeech, Mouth
 from thunder_core.train.motions import fit_units
 from thunder_core.types import Motion, RATE
 
@@ -90,7 +88,7 @@ def test_spectra_of_long_sounds_are_the_same_in_pieces(monkeypatch):
     for seconds in (3, 5.3):
         whole = [log_mel(voice(seconds), window) for window in (400, 640)]
         with monkeypatch.context() as patched:
-            patched.setattr(mel, "PIECE", 1)
+            patched.setattr(acoustics, "PIECE", 1)
             pieces = [log_mel(voice(seconds), window) for window in (400, 640)]
         for a, b in zip(whole, pieces):
             assert a.shape == b.shape and np.allclose(a, b, atol=1e-4)
@@ -183,7 +181,7 @@ def test_units_find_clusters():
 def test_units_are_the_nearest_centroid_and_the_last_is_held(monkeypatch):
     rng = np.random.default_rng(0)
     units, x = Units(rng.standard_normal((20, 5)).astype(np.float32)), rng.standard_normal((30, 5)).astype(np.float32)
-    monkeypatch.setattr(features_module, "_PIECE", 7)
+    monkeypatch.setattr(encoder_module, "_PIECE", 7)
     brute = np.square(x[:, None] - units.centroids).sum(-1).argmin(1)
     assert np.array_equal(units(x), brute) and units(x).dtype == np.int64 and units.count == 20
     assert np.array_equal(units.over(x, 17), np.append(brute, [brute[-1]] * 4)) and np.array_equal(units.over(x, 3), brute[:6])

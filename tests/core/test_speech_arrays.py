@@ -9,10 +9,9 @@ import torchaudio
 
 from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.network import Graph
-from thunder_core.engine.speech import mel, pitch
+from thunder_core.engine.speech import acoustics
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.encoder import at_frames, loudness, phonetic, presence, softmax, SpeechEncoder
-from thunder_core.engine.speech.features import Units
+from thunder_core.engine.speech.encoder import at_frames, loudness, phonetic, presence, softmax, SpeechEncoder, Units
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.networks import encoder as encoder_network
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
@@ -57,7 +56,7 @@ def tensor(samples):
 @pytest.mark.parametrize(("bins", "count"), [(257, 80), (321, 80), (8001, 80), (129, 20)])
 def test_mel_filters_are_torchaudios(bins, count):
     theirs = torchaudio.functional.melscale_fbanks(bins, 0.0, RATE / 2, count, RATE, norm="slaney", mel_scale="slaney").numpy()
-    ours = mel.mel_filters(bins, count)
+    ours = acoustics.mel_filters(bins, count)
     assert ours.dtype == np.float32 and ours.shape == (bins, count) and np.abs(ours - theirs).max() < 1e-5 * theirs.max()
 
 
@@ -66,15 +65,15 @@ def test_mel_filters_are_torchaudios(bins, count):
 def test_the_transform_is_torchs(window, size, pad, length):
     samples = noise(2)[:length]
     theirs = torch.stft(
-        torch.from_numpy(samples), size, mel.HOP, window, torch.hann_window(window), pad_mode=pad, return_complex=True
+        torch.from_numpy(samples), size, acoustics.HOP, window, torch.hann_window(window), pad_mode=pad, return_complex=True
     ).T.numpy()  # fmt: skip
-    ours = mel.transform(samples, window, size, pad)
+    ours = acoustics.transform(samples, window, size, pad)
     assert ours.dtype == np.complex64 and ours.shape == theirs.shape and np.abs(ours - theirs).max() < 1e-5
 
 
 @pytest.mark.parametrize("window", [400, 640])
 def test_log_mels_are_torchaudios(samples, window):
-    theirs, ours = encoder_network.LogMel(window)(tensor(samples))[0].numpy(), mel.log_mel(samples, window)
+    theirs, ours = encoder_network.LogMel(window)(tensor(samples))[0].numpy(), acoustics.log_mel(samples, window)
     assert ours.dtype == np.float32 and ours.shape == theirs.shape
     # Of bands near the floor both know the last digits only.
     assert np.abs(ours - theirs).max() < 4e-3 and np.abs(ours - theirs).mean() < 2e-5
@@ -82,7 +81,7 @@ def test_log_mels_are_torchaudios(samples, window):
 
 def test_loudness_is_the_level_of_windows_around_the_frames(samples):
     frames = round(len(samples) / 640) + 3  # more than there are
-    levelled = np.concatenate([np.zeros(640), mel.level(samples).astype(float), np.zeros(4 * 640 + 1280)])
+    levelled = np.concatenate([np.zeros(640), acoustics.level(samples).astype(float), np.zeros(4 * 640 + 1280)])
     rms = np.array([np.sqrt(np.mean(levelled[640 * i : 640 * i + 1280] ** 2)) for i in range(frames)]) / 0.1
     wanted = np.stack([2 * np.sqrt(rms.clip(0, 2)) - 1, (np.log10(rms.clip(1e-3)) + 1).clip(-2, 1)], 1)
     ours = loudness(samples, frames)
@@ -121,7 +120,7 @@ def test_the_encoder_reads_a_sound_as_the_network_of_training_does():
     samples = voice(9)
     network = encoder_network.SpeechEncoder.load(SHIPPED)
     with torch.no_grad():
-        theirs = [each[0].numpy() for each in network.encode(network.prepare(tensor(mel.level(samples))))]
+        theirs = [each[0].numpy() for each in network.encode(network.prepare(tensor(acoustics.level(samples))))]
     for ours in (SpeechEncoder.load(SHIPPED).analyse(samples), network.reader().analyse(samples)):
         for one, other in zip(ours, theirs):
             assert one.dtype == np.float32 and one.shape == other.shape and np.abs(one - other).max() < 2e-3
@@ -145,27 +144,27 @@ def test_units_are_the_nearest_by_torchs_distance():
 
 def test_the_pitch_is_found_by_the_autocorrelation_of_the_sound_itself():
     """That of a frame, by its definition, without transforms."""
-    samples = mel.level(voice(1))
-    correlation, rms = pitch._correlation(samples, 160)
-    before = pitch._REACH // 2
+    samples = acoustics.level(voice(1))
+    correlation, rms = acoustics._correlation(samples, 160)
+    before = acoustics._REACH // 2
     for frame in (30, 60, 99):
-        x = np.pad(samples.astype(float), (before, pitch._REACH))[frame * 160 :][: pitch._REACH]
+        x = np.pad(samples.astype(float), (before, acoustics._REACH))[frame * 160 :][: acoustics._REACH]
         x = x - x.mean()
-        head = x[: pitch._WINDOW]
-        for lag in (0, 40, 200, pitch._LAGS - 1):
-            other = x[lag : lag + pitch._WINDOW]
+        head = x[: acoustics._WINDOW]
+        for lag in (0, 40, 200, acoustics._LAGS - 1):
+            other = x[lag : lag + acoustics._WINDOW]
             wanted = head @ other / np.sqrt((head @ head) * (other @ other) + 1e-9)
             assert correlation[frame, lag] == pytest.approx(wanted, abs=1e-4)
         assert rms[frame] == pytest.approx(np.sqrt(np.mean(head**2)), rel=1e-4)
-    assert correlation.shape == (100, pitch._LAGS)
+    assert correlation.shape == (100, acoustics._LAGS)
 
 
 def test_a_pitch_is_the_mean_of_the_classes_around_the_path():
     rng = np.random.default_rng(0)
-    score, path = rng.standard_normal((50, pitch.CLASSES)).astype(np.float32), rng.integers(0, pitch.CLASSES, 50)
-    at = torch.from_numpy(path[:, None] + np.arange(-3, 4)).clamp(0, pitch.CLASSES - 1)
+    score, path = rng.standard_normal((50, acoustics.CLASSES)).astype(np.float32), rng.integers(0, acoustics.CLASSES, 50)
+    at = torch.from_numpy(path[:, None] + np.arange(-3, 4)).clamp(0, acoustics.CLASSES - 1)
     weight = torch.from_numpy(score).gather(-1, at).softmax(-1)
     classes = 55.0 * (500 / 55.0) ** (torch.arange(96) / 95)
     wanted = (weight * classes[at].log()).sum(-1).exp().numpy()
-    ours = pitch.hertz_along(score, path)
+    ours = acoustics.hertz_along(score, path)
     assert ours.dtype == np.float32 and np.allclose(ours, wanted, rtol=1e-5)

@@ -6,8 +6,9 @@ import pytest
 
 from research.articulation import tongue_between_teeth
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.speech.cues import closure, segments
+from thunder_core.engine.speech.cues import closure
 from thunder_core.engine.speech.phones import phone_index, PHONES
+from thunder_core.engine.speech.prosody import runs
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm
@@ -130,7 +131,7 @@ def made_on(performed, symbols, value, best):
     result = []
     for labels, motion, shape, own in performed:
         series = value(motion, shape, own)
-        for a, b in segments(np.isin(labels, [PHONES.index(s) for s in symbols])):
+        for a, b in runs(np.isin(labels, [PHONES.index(s) for s in symbols])):
             result.append(best(series[max(0, a // 4 - 1) : b // 4 + 2]))
     return np.array(result)
 

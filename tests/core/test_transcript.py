@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.speech.phones import PHONES
-from thunder_core.engine.speech.sounds import recognise
-from thunder_core.engine.speech.transcript import _BAND, align, closures_and_words, letters, split, words
+from thunder_core.engine.speech.transcript import _BAND, align, closures_and_words, letters, recognise, split, words
 from thunder_core.spoken import SAID
 
 # (text, phones with their lengths in rows of 20 ms): as pocketsphinx' dictionary has them.

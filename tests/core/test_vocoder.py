@@ -21,8 +21,7 @@ from research.train.vocoder import (
     tracked,
     view_distance,
 )
-from thunder_core.engine.speech.mel import FLOOR, log_mel
-from thunder_core.engine.speech.pitch import CLASSES, classes, hertz_along, HIGHEST, LOWEST, smooth_path, track
+from thunder_core.engine.speech.acoustics import CLASSES, classes, FLOOR, hertz_along, HIGHEST, log_mel, LOWEST, smooth_path, track
 from thunder_core.engine.vocoder import (
     bands_to_bins,
     LOG_FLOOR,

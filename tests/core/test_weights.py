@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from thunder_core.engine import cards, weights, worker
 from thunder_core.engine.cards import ENDINGS
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.speech.features import OpeningMap, Units
+from thunder_core.engine.speech.encoder import OpeningMap, Units
 from thunder_core.engine.weights import identify, SHIPPED, SUMS, write_sums
 from thunder_core.errors import BadWeights
 from thunder_core.networks.denoiser import Denoiser

@@ -19,7 +19,7 @@ NETWORKS = ("encoder", "units", "speaker", "m2s", "judge", "vocoder", "denoiser"
 def load(case: Case):
     """Load the network of the files in the case's folder as torch computes it."""
     if case.given == "units":
-        return import_module("thunder_core.engine.speech.features").Units.load(case.folder)
+        return import_module("thunder_core.engine.speech.encoder").Units.load(case.folder)
     return import_module("thunder_core.networks.running").KINDS[case.given].load(case.folder, case.given)
 
 

@@ -26,7 +26,7 @@ from conftest import (
     ROOT,
 )
 
-from thunder_core.train.synthetic import speak_flite
+from thunder_core.train.voices import speak_flite
 from thunder_core.types import RATE
 
 OUT = ROOT / "docs" / "pictures"

@@ -14,8 +14,7 @@ from research.train.rasteriser import nearest_triangles, normals
 from thunder_core.channels import Columns, JAW_OPEN_RADIANS
 from thunder_core.events import EVENTS
 from thunder_core.face.head import load_head
-from thunder_core.networks.m2s import MeshToSpeech, MeshToSpeechConfig
-from thunder_core.networks.mouth import Lips, Mouth
+from thunder_core.networks.m2s import Lips, MeshToSpeech, MeshToSpeechConfig, Mouth
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.loop import Schedule
 from thunder_core.train.motions import MotionSet, Row, TRUE_TO_SOUND, VARIANTS

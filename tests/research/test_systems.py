@@ -24,8 +24,8 @@ from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.face.head import load_head
-from thunder_core.networks.curves import hann
 from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
+from thunder_core.networks.judge import hann
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.systems import load_system, regressors
 from thunder_core.networks.systems.denoisers import (

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..types import FPS, RATE
-from .speech.mel import HOP, log_mel
+from .speech.acoustics import HOP, log_mel
 
 LIKELY = 0.55  # certainty from which on a place is more likely right than not
 BESIDE_SECONDS = 0.5  # shifts this near to the best one count as the same place

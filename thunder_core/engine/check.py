@@ -21,7 +21,7 @@ from .speech import transcript
 from .speech.cues import SURE
 from .speech.encoder import ENCODER_RATE, softmax
 from .speech.phones import BILABIALS, PHONES
-from .speech.phrasing import runs
+from .speech.prosody import runs
 from .systems.thunder import VoiceFeatures
 
 REACH = 10  # frames by which the lips may be late or early

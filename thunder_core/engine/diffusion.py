@@ -15,7 +15,7 @@ import numpy as np
 
 from ..filters import smoothstep
 from ..progress import no_progress, Progress
-from .network import open_network
+from .network import Network
 from .weights import check_shapes, read_some, sizes_of
 
 # ---- the solver
@@ -305,7 +305,7 @@ class Denoiser:
         self.config: DenoiserConfig = sizes_of(path, config, DenoiserConfig)
         check_shapes(path, arrays, **dict.fromkeys(arrays, (self.config.motion,)))
         self.mean, self.deviation = arrays["motion_mean"], arrays["motion_std"]
-        self.network = open_network(path, device)
+        self.network = Network(path, device)
 
     def estimate(
         self, x: np.ndarray, step: int, audio: np.ndarray, silent: bool = False, style: np.ndarray | None = None,

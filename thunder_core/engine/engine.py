@@ -29,18 +29,16 @@ from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
 from .explain import explain
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
-from .marking import mark_direction, mark_voice
 from .network import best_device, CPU, processors
-from .readings import as_heard, emphasised, reading
+from .readings import as_heard, emphasised, mark_direction, mark_voice, reading
 from .request import RunningRequest, SharedProgress, tidy
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
 from .speech import transcript
-from .speech.arousal import moves
 from .speech.audio import sound_hash
 from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
-from .speech.sounds import recognise, Sound
-from .speech.transcript import Closure, Word
+from .speech.prosody import moves
+from .speech.transcript import Closure, recognise, Sound, Word
 from .systems.thunder import Thunder, VoiceFeatures
 from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
 from .weights import identify, Identity, SHIPPED
@@ -88,7 +86,7 @@ def open_performer(name: str, folder: Path, thunder: Thunder) -> Performer:
         from ..networks.systems.performing import NetworkPerformer
 
         return NetworkPerformer(name, folder, thunder)
-    from ..train.teacher_system import TeacherPerformer  # the teacher stays with training; no other request needs that code
+    from ..train.teacher import TeacherPerformer  # the teacher stays with training; no other request needs that code
 
     return TeacherPerformer(thunder)
 

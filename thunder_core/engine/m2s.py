@@ -18,7 +18,7 @@ from ..files import part_of
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
 from .cards import unusable
-from .network import open_network
+from .network import Network
 from .weights import check_shapes, read_sizes, read_some
 
 _WINDOW, MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
@@ -138,7 +138,7 @@ class MeshToSpeechConfig:
     """Sizes of a mesh-to-speech network, as its card stores them."""
 
     inputs: int  # input values per frame
-    space: str = "mouth"  # entry of `networks.mouth.SPACES`
+    space: str = "mouth"  # entry of `networks.m2s.SPACES`
     units: int = 200
     speaker: int = 256
     width: int = 192
@@ -156,7 +156,7 @@ class MeshToSpeech:
         """Raises BadWeights."""
         self.path = folder / "m2s"
         self.config: MeshToSpeechConfig = read_sizes(self.path, MeshToSpeechConfig)
-        self.network = open_network(self.path, device)
+        self.network = Network(self.path, device)
 
     @cached_property
     def log_prior(self) -> np.ndarray:

@@ -189,7 +189,7 @@ class Pipeline:
 
     @step(ADDED, "expression")
     def rest_lower_face(self, expression: np.ndarray, resting: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Expression [T, n] whose lower face moves in long silence, as `planning.resting` says of each channel [T]."""
+        """Expression [T, n] whose lower face moves in long silence, as `planning.take_plan` says of each channel [T]."""
         x = expression.copy()
         for name, by in resting.items():
             if by.any():

@@ -27,9 +27,8 @@ from ..progress import Progress
 from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
 from .diffusion import WINDOW
-from .marking import mark_direction
 from .network import CPU
-from .readings import emphasised
+from .readings import emphasised, mark_direction
 from .scorer import Expectation, Measures, Scorer
 from .systems.thunder import VoiceFeatures
 

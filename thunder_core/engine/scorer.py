@@ -23,9 +23,8 @@ from ..grades import WRONG
 from ..progress import no_progress, Progress
 from ..types import FPS, LipSyncScore, Motion
 from .m2s import MeshToSpeech, Mouth
-from .marking import mark_direction
-from .network import open_network
-from .readings import CLEARER, moved
+from .network import Network
+from .readings import CLEARER, mark_direction, moved
 from .speech.encoder import LOUDNESS
 from .speech.phones import PHONES, SILENCE
 from .systems.thunder import Thunder, VoiceFeatures
@@ -106,7 +105,7 @@ class Judge:
         self.config = read_sizes(folder / "judge", JudgeConfig)
         if any(len(each) not in (0, len(DIRECTION_NAMES) - len(AXES)) for each in (self.config.moods, self.config.moods_near)):
             raise misfit(folder / "judge")
-        self.network = open_network(folder / "judge", device)
+        self.network = Network(folder / "judge", device)
 
     def opinion(self, speech: np.ndarray, lips: np.ndarray, opening: np.ndarray, **others: np.ndarray) -> Opinion:
         """Of lips [T, 4, 3], offsets from rest in metres, of a sound with features [T, d] and predicted opening [T].

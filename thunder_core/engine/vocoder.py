@@ -5,7 +5,7 @@ A network (`networks.vocoder`) predicts the pitch and how loud pulses and noise 
 phase of the pitch is summed up over time, and the products of both spectra come back by one inverse transform. The mel itself sets the
 level and the network can add at most 13 dB to it, so no input makes the sound dangerously loud.
 
-`SpeakerEncoder` says whose voice a sound is: the embedding 𝒮(w) by Resemblyzer's GE2E network (`networks.speaker`), the very one the paper
+`SpeakerEncoder` says whose voice a sound is: the embedding 𝒮(w) by Resemblyzer's GE2E network (`networks.encoder`), the very one the paper
 names."""
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ import numpy as np
 
 from ..types import RATE
 from .diffusion import Normal
-from .network import open_network
-from .speech.mel import active_level, BINS, FLOOR, frame_rms, hann, HOP, mel_filters, transform
-from .speech.pitch import hertz_along, smooth_path
+from .network import Network
+from .speech.acoustics import active_level, BINS, FLOOR, frame_rms, hann, hertz_along, HOP, mel_filters, smooth_path, transform
 from .weights import read_sizes
 
 WINDOW = 640  # samples, 40 ms: window of mesh-to-speech's spectrogram
@@ -64,7 +63,7 @@ class Vocoder:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> Vocoder:
         """Raises BadWeights, and `speak` does where the card alone is good."""
-        return cls(read_sizes(folder / "vocoder", VocoderConfig), open_network(folder / "vocoder", device))
+        return cls(read_sizes(folder / "vocoder", VocoderConfig), Network(folder / "vocoder", device))
 
     def speak(self, mel: np.ndarray, units: np.ndarray, speaker: np.ndarray) -> np.ndarray:
         """Log-mel [N, 80], units [N / 2] and speaker [256] → waveform float32 [160 N] at 16 kHz, peak at most 0.9. Deterministic.
@@ -214,7 +213,7 @@ class SpeakerEncoder:
     @classmethod
     def load(cls, folder: Path, device: str = "cpu") -> SpeakerEncoder:
         """The network is read at the first use."""
-        return cls(open_network(folder / "speaker", device))
+        return cls(Network(folder / "speaker", device))
 
     def embed(self, samples: np.ndarray, most_partials: int = 40) -> np.ndarray:
         """Sound [n] at 16 kHz → unit vector float32 [256], the mean over partials.

@@ -394,7 +394,7 @@ class Worker:
             raise BadRequest("The request lacks “arrays”: the extension and its engine differ in version")
         arrays = {name: arguments.array(files, name) for name in files}
         progress(0.1, "Loading smplx")
-        from ..networks.flame_check import check
+        from ..networks.flame import check
 
         return check(arrays)
 

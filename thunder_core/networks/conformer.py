@@ -2,7 +2,7 @@
 """The conformer of the speech encoder: Wav2Vec2-BERT's (Barrault et al. 2023) with rotary positions and no dropout.
 
 Its parameters have the names that transformers' `Wav2Vec2BertModel` gives them, and it computes the same. Written out here because
-importing transformers takes longer than starting everything else in the engine.
+importing transformers takes longer than starting everything else in the engine. `attention` is that of all networks here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from .attention import attention
+
+def attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Attention [B, heads, t, d] of queries q [B, heads, t, d] to keys and values [B, heads, T, d].
+
+    bias [heads, t, T] is added to the logits.
+    """
+    # A processor's fused attention takes ten times as long for gradients in bfloat16; a graph has no fused one.
+    if torch.jit.is_tracing() or (q.dtype == torch.bfloat16 and q.device.type == "cpu" and q.requires_grad):
+        logits = ((q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)).float()
+        return (logits if bias is None else logits + bias).softmax(-1).to(v.dtype) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=None if bias is None else bias.to(q.dtype)[None])
+
 
 _ROTARY_BASE = 10000.0
 _INITIAL_DEVIATION = 0.02  # standard deviation of the initial weights of linear layers

@@ -15,7 +15,7 @@ from torch import nn, Tensor
 
 from ..engine.diffusion import DenoiserConfig
 from ..events import SIZES
-from .attention import attention
+from .conformer import attention
 from .weights import Network
 
 _LEAST_BIAS = -40.0  # e^−40 is nothing in float32; the exponential of less may be denormal, which processors multiply very slowly

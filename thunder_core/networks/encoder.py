@@ -2,7 +2,7 @@
 """The networks that hear: the speech encoder, of a small wav2vec 2.0 family (filter banks in, conformer), trained to recognise phones,
 and the speaker embedding.
 
-`engine.speech.encoder` and `engine.speech.speaker` say what they are for, and read sounds with them.
+`engine.speech.encoder` and `engine.vocoder` say what they are for, and read sounds with them.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from torch import nn, Tensor
 from torchaudio.functional import melscale_fbanks
 
 from ..engine.speech import encoder as speech
+from ..engine.speech.acoustics import BINS, FLOOR, HOP
 from ..engine.speech.encoder import ENCODER_RATE, EncoderConfig, LOUD, OFFSET
-from ..engine.speech.mel import BINS, FLOOR, HOP
 from ..engine.speech.phones import PHONES
 from ..engine.vocoder import WIDTH as SPEAKER_WIDTH
 from ..errors import BadWeights
@@ -155,7 +155,7 @@ class SpeechEncoder(Network):
 
 class SpeakerEncoder(nn.Module):
     """The speaker embedding 𝒮(w), GE2E of Resemblyzer (Apache-2.0): power mels of 1.6 s → unit vector [256], three LSTM layers over 40
-    mels. `engine.speech.speaker` embeds a sound by it."""
+    mels. `engine.vocoder` embeds a sound by it."""
 
     def __init__(self):
         super().__init__()

@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from ..engine.speech.mel import BINS
-from ..engine.speech.pitch import CLASSES
+from ..engine.speech.acoustics import BINS, CLASSES
 from ..engine.vocoder import VocoderConfig
 from .weights import Network
 

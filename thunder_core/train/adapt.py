@@ -17,8 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..engine.cards import ENDINGS
-from ..engine.speech.encoder import SpeechEncoder
-from ..engine.speech.features import Units
+from ..engine.speech.encoder import SpeechEncoder, Units
 from ..engine.vocoder import SpeakerEncoder
 from ..face.head import Head
 from ..networks.m2s import MeshToSpeech

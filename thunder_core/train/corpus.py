@@ -26,9 +26,8 @@ from ..engine.speech.phones import phone_index, SILENCE
 from ..errors import ThunderError
 from ..types import pack, RATE
 from .flame_basis import FlameBasis
-from .recording import read_recording
-from .synthetic import synthesise
 from .tracked import SOUNDS, speaker_of, tracked_clips
+from .voices import read_recording, synthesise
 
 # LibriSpeech test-other speakers: never used in training, the held-out voices of every table.
 TEST_SPEAKERS = frozenset("533 367 3331 3080 3005 2609 2414 2033 1998 1688".split())

@@ -22,8 +22,7 @@ from ..events import EVENTS
 from ..face.head import Head
 from ..networks.denoiser import Denoiser, DenoiserConfig, noisy
 from ..networks.encoder import phonetic, SpeechEncoder
-from ..networks.m2s import MeshToSpeech
-from ..networks.mouth import Mouth, SPACES
+from ..networks.m2s import MeshToSpeech, Mouth, SPACES
 from .loop import fit, Schedule
 from .m2s import speech_loss, SpeechBatches
 from .motions import MotionSet, TRUE_TO_SOUND

@@ -18,7 +18,7 @@ from torch.onnx import symbolic_helper
 
 from ..engine.cards import GRAPH
 from ..engine.network import TRANSPOSED
-from ..engine.speech.mel import BINS
+from ..engine.speech.acoustics import BINS
 from ..files import write_file
 from ..networks.denoiser import Denoiser
 from ..networks.encoder import SpeakerEncoder, SpeechEncoder

@@ -25,10 +25,8 @@ from ..engine.scorer import DAMPED, JudgeConfig, OFF_FRAMES, opening_and_width, 
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import PHONES
 from ..face.lips import CLOSED_MM, height_gap
-from ..networks.curves import evidence, mean, smoothed
-from ..networks.judge import astray, counted, FLOOR, Judge, left_open, TAPS
-from ..networks.m2s import MeshToSpeech
-from ..networks.mouth import Mouth
+from ..networks.judge import astray, counted, evidence, FLOOR, Judge, left_open, mean, smoothed, TAPS
+from ..networks.m2s import MeshToSpeech, Mouth
 from .lip_kernels import Kernels, kernels, MAP_REACH, REACH
 from .loop import fit, Schedule
 from .sampled import SampledClip

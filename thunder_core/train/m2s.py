@@ -13,12 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..engine.speech.mel import gain
+from ..engine.speech.acoustics import gain
 from ..face.head import Head
-from ..networks.curves import evidence
 from ..networks.encoder import LogMel
-from ..networks.m2s import MeshToSpeech, MeshToSpeechConfig
-from ..networks.mouth import SPACES
+from ..networks.judge import evidence
+from ..networks.m2s import MeshToSpeech, MeshToSpeechConfig, SPACES
 from ..types import FPS
 from .corpus import LONGEST_CROP
 from .loop import fit, own_part, Schedule

@@ -18,18 +18,16 @@ import torch
 from tqdm import tqdm
 
 from ..engine.network import processors
-from ..engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder
-from ..engine.speech.features import Units
+from ..engine.speech.encoder import LOUDNESS, speech_features, SpeechEncoder, Units
 from ..engine.speech.phones import PHONES
 from ..engine.vocoder import SpeakerEncoder
 from ..events import EVENTS
 from ..types import FPS, RATE
-from .augment import noise
 from .corpus import Corpus
 from .lip_kernels import identity
 
 VARIANTS = 3  # performances per clip
-TRUE_TO_SOUND = 2  # of them, the first ones, perform what the encoder hears; the others what another take may hear (`speech.hearing`)
+TRUE_TO_SOUND = 2  # of them, the first ones, perform what the encoder hears; the others what another take may hear (`speech.cues`)
 LISTENED = 240  # clips used a second time as another person's voice that the face listens to
 QUIET_CLIPS = 160  # clips of silence, hum and noise, with the mouth at rest
 UNITS = 200
@@ -66,6 +64,15 @@ def fit_units(features: np.ndarray, count: int, seed: int, rounds: int = 30) -> 
     return Units(centroids.numpy())
 
 
+def noise(n: int, rng: np.random.Generator) -> np.ndarray:
+    """[n] of unit-RMS noise with a random spectral slope, white to brown, as rooms and microphones have."""
+    white = np.fft.rfft(rng.standard_normal(n))
+    slope = rng.uniform(0.0, 1.0)
+    colour = white / np.maximum(np.fft.rfftfreq(n, 1 / RATE), 40.0) ** slope
+    x = np.fft.irfft(colour, n)
+    return (x / (x.std() + 1e-9)).astype(np.float32)
+
+
 def extract_features(
     corpus: Corpus, encoder: SpeechEncoder, speaker: SpeakerEncoder, folder: Path, seed: int = 1, quiet_clips: int = QUIET_CLIPS,
     share: float = 1.0, units: Units | None = None, listened: int = LISTENED,
@@ -94,7 +101,7 @@ def extract_features(
 
     chosen = [i for i, c in enumerate(corpus.clips) if c.split != "train" or rng.random() < share]
     # Sounds of noise without a voice, 3 … 8 s long, at any level.
-    quiet = [noise(int(rng.integers(3, 9)) * RATE, rng).numpy() * float(10 ** rng.uniform(-5, -1.3)) for _ in range(quiet_clips)]
+    quiet = [noise(int(rng.integers(3, 9)) * RATE, rng) * float(10 ** rng.uniform(-5, -1.3)) for _ in range(quiet_clips)]
     (folder / "quiet.i16").write_bytes((np.concatenate(quiet).clip(-1, 1) * 32767).astype(np.int16).tobytes() if quiet else b"")
 
     train = [i for i in chosen if corpus.clips[i].split == "train"]

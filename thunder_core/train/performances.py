@@ -18,9 +18,8 @@ from tqdm import tqdm
 
 from ..channels import COEFFICIENTS, Columns, in_group, MOUTH, TONGUE
 from ..direction import Direction, DIRECTION_NAMES
-from ..engine.planning.prosody import semitones
+from ..engine.speech.cues import hear_phones
 from ..engine.speech.encoder import at_frames, loudness, softmax
-from ..engine.speech.hearing import hear_phones
 from ..engine.speech.phones import PHONES, SILENCE
 from ..events import EVENTS
 from ..types import pack
@@ -29,6 +28,7 @@ from .flame_basis import FlameBasis
 from .lip_kernels import believed, fitted_to, KERNELS
 from .motions import open_features, Row, TRUE_TO_SOUND, VARIANTS
 from .teacher import perform_planned
+from .teacher_timing import semitones
 
 STATE, DIRECTIONS = "performed.json", "directions.npy"
 MOTIONS, CURVES, HEARD = "motions.f16", "events.f16", "heard.f16"
@@ -36,10 +36,11 @@ _TOGETHER_SAVED = 100  # clips between two savings of the progress
 _TEACHER = (
     "direction.py",
     "events.py",
-    "engine/speech/hearing.py",
+    "engine/speech/cues.py",
     "face/mechanics.py",
     "train/lip_kernels.py",
-    *(f"engine/planning/{name}.py" for name in ("curves", "manner", "plan", "prosody")),
+    "engine/speech/prosody.py",
+    *(f"engine/planning/{name}.py" for name in ("plan", "take_plan")),
 )  # what it needs besides its own modules
 
 

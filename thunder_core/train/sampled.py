@@ -18,7 +18,6 @@ import numpy as np
 from tqdm import tqdm
 
 from ..direction import AXES, Direction, DIRECTION_NAMES, MOODS
-from ..engine.planning.prosody import semitones
 from ..engine.readings import emphasised, reading
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.systems.thunder import Thunder, VoiceFeatures
@@ -29,6 +28,7 @@ from .corpus import Clip, Corpus
 from .lip_kernels import fitted_to, identity
 from .performances import teacher_code
 from .teacher import perform
+from .teacher_timing import semitones
 
 TRAINING_TAKES, WATCHED_TAKES = 8, 16  # takes per clip
 MOODS_SPLIT = "moods"  # name of files of watched voices in every mood
@@ -85,7 +85,7 @@ def folder_of(cache: Path, weights: Path, seed: int) -> Path:
     digest = hashlib.sha256(repr((_CONTENT, seed, REFERENCES, _SPREADS, _STEPS, _GUIDANCES, LEAST_FRAMES, MOST_FRAMES)).encode())
     for path in (weights / f"{name}.safetensors" for name in _WEIGHTS):
         digest.update(path.read_bytes() if path.exists() else b"")
-    digest.update(teacher_code("engine/readings.py", "engine/speech/phrasing.py"))
+    digest.update(teacher_code("engine/readings.py"))
     return cache / "takes" / digest.hexdigest()[:16]
 
 

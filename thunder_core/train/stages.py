@@ -15,8 +15,7 @@ import torch
 from torch import Tensor
 
 from ..engine.m2s import save_trained_mouth
-from ..engine.speech.encoder import SpeechEncoder as SpeechReader
-from ..engine.speech.features import Units
+from ..engine.speech.encoder import SpeechEncoder as SpeechReader, Units
 from ..engine.systems.thunder import Thunder
 from ..engine.vocoder import SpeakerEncoder
 from ..engine.weights import write_sums
@@ -24,8 +23,7 @@ from ..files import hash_of
 from ..networks.denoiser import Denoiser
 from ..networks.encoder import SpeechEncoder
 from ..networks.judge import Judge
-from ..networks.m2s import MeshToSpeech
-from ..networks.mouth import Mouth, SPACES, weights_name
+from ..networks.m2s import MeshToSpeech, Mouth, SPACES, weights_name
 from ..networks.weights import load_weights
 from .adapt import adapt
 from .card import write_card

@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The teacher: a procedural animator that performs phones on the default head's channels, as it is directed.
+"""The teacher: a procedural animator that performs phones on the default head's channels, as it is directed; also as an engine, which
+performs the speech encoder's phones.
 
-The mouth is in `teacher_mouth`, lids, brows, gaze and head are in `teacher_upper_face`; each draws from its own random generator, so that
-one can change without the other.
+The mouth is in `teacher_mouth`, lids, brows, gaze and head are in `teacher_upper_face`; each draws from its own random generator, so
+that one can change without the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..direction import Direction
-from ..engine.planning.prosody import prosody
 from ..engine.speech.cues import closure
-from ..engine.speech.phones import BILABIALS, SILENCE
-from ..types import Motion
+from ..engine.speech.encoder import LOUDNESS
+from ..engine.speech.phones import BILABIALS, PHONES, SILENCE
+from ..engine.systems.thunder import Thunder, VoiceFeatures
+from ..progress import Progress
+from ..types import FPS, Motion
+from .label import likeliest
+from .lip_kernels import fitted_to, identity
 from .teacher_mouth import mouth
-from .teacher_timing import presence
+from .teacher_timing import presence, prosody
 from .teacher_upper_face import upper_face
 
 
@@ -34,7 +41,7 @@ def perform_planned(
     """Animate phones (10 ms labels [M]) with loudness `heard` [T, 2] (see `encoder.loudness`) → (Motion of T frames, the curves of its
     events [T, EVENTS]).
 
-    pitch [T]: see `prosody.semitones`; it improves accents.  listens: the voice is another's, whose accents and
+    pitch [T]: see `teacher_timing.semitones`; it improves accents.  listens: the voice is another's, whose accents and
     phrase ends are answered with a shut mouth.  features [T, d]: of the speech encoder that `lip_kernels` were fitted to; without
     them lips follow the phones alone.  Without a direction one is drawn for a random speaker. Raises BadRequest unless
     `channels` are the default head's.
@@ -54,3 +61,39 @@ def perform_planned(
             column[:] = np.clip(column + values, 0, 1.2)
     jaw[:, 0] = np.maximum(jaw[:, 0], breath * (1 - closure(np.isin(phones, BILABIALS), len(heard))))
     return Motion(*(values.astype(np.float32) for values in (expression, jaw, head, eyes))), events
+
+
+# ---- as an engine
+
+_LABELS = round(100 / FPS)  # phone labels (10 ms) per animation frame
+_CHANGE = 2.0  # cost of a change of phone at 25 frames per second, nats: half of the cost at 50
+
+
+class TeacherPerformer:
+    """`engine.engine.Performer` of the procedural animator.
+
+    It has phones per animation frame and no pitch; the corpus' performances use finer data.
+    """
+
+    fingerprint = ""
+
+    def __init__(self, thunder: Thunder):
+        self.thunder = thunder
+        self.fits = identity(thunder.encoder) == fitted_to()  # whether its lips can follow the encoder's own features
+
+    def perform(
+        self, voice: VoiceFeatures, seeds: Sequence[int], steps: int, guidance: float, progress: Progress,
+        styles: Sequence[np.ndarray] | None = None, reference: np.ndarray | None = None,
+    ) -> list[Motion]:  # fmt: skip
+        """As `Performer`; a direction that changes within the line is played as its mean."""
+        features = voice.features
+        belief = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
+        phones = likeliest(np.log(belief.clip(1e-6, None)), _CHANGE).astype(np.uint8).repeat(_LABELS)
+        motions = []
+        for i, seed in enumerate(seeds):
+            progress(i / len(seeds))
+            direction = None if styles is None else Direction.of_vector(styles[i].mean(0))
+            own = features if self.fits and not voice.listens else None
+            rng = np.random.default_rng(seed)
+            motions.append(perform(phones, features[:, -LOUDNESS:], self.thunder.channel_names, rng, direction, None, voice.listens, own))
+        return motions

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..direction import Direction, MOODS
-from ..engine.speech.cues import closure, segments
+from ..engine.speech.cues import closure
 from ..engine.speech.phones import PHONES
+from ..engine.speech.prosody import runs
 from ..filters import smoothstep
 from ..types import FPS
 from .teacher_timing import wander
@@ -138,7 +139,7 @@ class Cues:
                 made = np.maximum(made, weight * pulse(frames, at + 0.03 * rng.standard_normal(), rise / tempo, fall / tempo))
             return made
 
-        ends = [(b / FPS - 0.12, float(rng.uniform(0.5, 1.0))) for _, b in segments(alive > 0.5) if b < frames]
+        ends = [(b / FPS - 0.12, float(rng.uniform(0.5, 1.0))) for _, b in runs(alive > 0.5) if b < frames]
         marked = [(at, weight * float(rng.uniform(0.6, 1.0))) for at, weight in accents if rng.random() < 0.8]
         accent = pulses(marked, 0.16, 0.34)
         time = np.arange(frames) / FPS

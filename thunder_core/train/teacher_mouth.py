@@ -15,8 +15,9 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction, Style
-from ..engine.speech.cues import closure, segments, sounds_of
+from ..engine.speech.cues import closure, sounds_of
 from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
+from ..engine.speech.prosody import runs
 from ..errors import BadRequest
 from ..face.articulators import bundled_articulators, Shape
 from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of, Sounds
@@ -81,7 +82,7 @@ def demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | Non
     heard = np.interp(np.arange(len(phones)) / 4, np.arange(len(belief)), belief[:, list(kind)].sum(1))
     near = filters.highest(heard, 2 * _NEAR + 1)
     kept = labelled.copy()
-    for a, b in segments(labelled):
+    for a, b in runs(labelled):
         if near[a:b].max() < DOUBTED:
             kept[a:b] = False
     return kept | (heard > SURE)
@@ -90,7 +91,7 @@ def demanded(phones: np.ndarray, kind: tuple[int, ...], belief: np.ndarray | Non
 def middles(demanded: np.ndarray) -> np.ndarray:
     """The same bool [M] with no more than MOST_SHUT labels in the middle of every sound."""
     shortened = np.zeros_like(demanded)
-    for a, b in segments(demanded):
+    for a, b in runs(demanded):
         start = a + max(0, b - a - MOST_SHUT) // 2
         shortened[start : min(b, start + MOST_SHUT)] = True
     return shortened

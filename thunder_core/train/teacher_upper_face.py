@@ -14,10 +14,9 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction
-from ..engine.planning.curves import event_curves
-from ..engine.planning.manner import Manner, manner_of, Manners
-from ..engine.planning.plan import BREATH_JAW, listening, silences, speaking
-from ..engine.planning.prosody import Prosody
+from ..engine.planning.plan import BREATH_JAW, listening, Manner, manner_of, Manners, silences, speaking
+from ..engine.planning.take_plan import event_curves
+from ..engine.speech.prosody import Prosody
 from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LOOK
 from ..types import FPS
 

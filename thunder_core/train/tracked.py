@@ -20,7 +20,7 @@ from ..errors import ThunderError
 from ..files import write_file
 from ..types import FPS, Motion, RATE
 from .flame_basis import FlameBasis
-from .recording import read_recording
+from .voices import read_recording
 
 SOUNDS = (".wav", ".flac", ".ogg", ".mp3")
 _ROTATIONS = {"head": ("head", "pose"), "eyes": ("eyes",)}

@@ -11,8 +11,8 @@ from research.faces.head_motion import HeadStatistics, measured, STATISTICS, WIN
 from research.faces.real_faces import solved_clips
 from thunder_core.channels import Columns
 from thunder_core.engine.speech.encoder import loudness
-from thunder_core.train.recording import read_recording
 from thunder_core.train.stages import option
+from thunder_core.train.voices import read_recording
 from thunder_core.train.workspace import Workspace
 
 HELP = "the corpus with heads drawn from real people's statistics (docs/training.md)"

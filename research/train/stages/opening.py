@@ -11,8 +11,7 @@ import numpy as np
 import torch
 
 from research.train.opening import fit_opening
-from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.engine.speech.features import OPENING as NAME
+from thunder_core.engine.speech.encoder import OPENING as NAME, SpeechEncoder
 from thunder_core.files import hash_of
 from thunder_core.train.stages import option
 from thunder_core.train.workspace import Workspace

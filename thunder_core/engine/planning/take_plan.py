@@ -1,26 +1,288 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What a take plans before it is sampled: the events that the model carries out, and what is added to its motion besides.
 
-Every take has a plan of its own: a function of its seed, of its direction and of where the voice has accents and phrases.
+Every take has a plan of its own: a function of its seed, of its direction and of where the voice has accents and phrases. The diffusion
+model is conditioned on the curves of its events (`thunder_core.events`). In silence, where the teacher leaves the lower face at rest,
+lips press now and then, a face swallows, corners and cheeks drift, nostrils follow the breath. Nothing there parts the lips: every
+channel either presses them or moves both of them by as much.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from ... import filters
 from ...direction import AXES, DIRECTION_NAMES, over_frames
-from ...events import BREATH, HEAD
-from ...filters import gaussian
+from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
+from ...filters import eased, gaussian, gaussian_kernel
 from ...types import FPS
-from ..speech.phrasing import Phrasing
-from .curves import event_curves
-from .manner import Manners
-from .plan import BREATH_JAW, listening, Plan, speaking
-from .prosody import Prosody
-from .resting import Resting, smooth_noise
+from ..speech.prosody import Phrasing, Prosody
+from .plan import BREATH_JAW, listening, Manners, speaking
+
+_FINE = 4  # steps per frame in which the head's target is followed
+_SPRING = 9.0  # stiffness of the head's movement towards its target, 1/s
+_INHALE = 0.5  # rise of the head at an inhalation, degrees
+_BREATH_RISE, _BREATH_FALL = 0.22, 0.3  # of an inhalation, s
+_MOST_KNIT = 0.8
+
+
+def event_curves(plan: Plan, frames: int, tempo: float = 1.0) -> np.ndarray:
+    """What a plan does over some frames: float32 [T, EVENTS]. tempo: quickness of the head's poses, 1 as usual."""
+    t = np.arange(frames) / FPS
+    shut, breath = np.zeros(frames), np.zeros(frames)
+    for at, length in plan.blinks:
+        shut = np.maximum(shut, _blink(at, length, t))
+    for at, air in plan.breaths:
+        breath = np.maximum(breath, air * (eased((t - at) / _BREATH_RISE) - eased((t - at - _BREATH_RISE) / _BREATH_FALL)))
+    columns = (
+        _head(plan, frames, tempo), _brows(plan.raises, t, 1.0), _brows(plan.knits, t, _MOST_KNIT)[:, :1], _gaze(plan.looks, frames),
+        shut[:, None], breath[:, None], np.full((frames, 1), plan.side),
+    )  # fmt: skip
+    curves = np.concatenate(columns, 1).astype(np.float32)
+    assert curves.shape[1] == len(EVENTS)
+    return curves
+
+
+def _damped(target: np.ndarray, rate: float, hertz: float) -> np.ndarray:
+    """[N, c] on critically damped springs of `rate` 1/s towards a target [N, c] at `hertz`, at rest on the first."""
+    a = np.exp(-rate / hertz)
+    first = target[:1]
+    moved = target - first
+    for _ in range(2):
+        moved = filters.low_pass(moved, a)
+    return moved + first
+
+
+def _head(plan: Plan, frames: int, tempo: float) -> np.ndarray:
+    """Nod, turn and tilt of the head by the poses, looks, nods and breaths of a plan, degrees [T, 3]."""
+    hertz = FPS * _FINE
+    t, fine = np.arange(frames) / FPS, np.arange(frames * _FINE) / hertz
+    target = np.tile(plan.poses[0].degrees, (len(fine), 1)) if plan.poses else np.zeros((len(fine), 3))
+    for before, pose in zip(plan.poses, plan.poses[1:]):
+        target += eased((fine - pose.at) / pose.lasts)[:, None] * (pose.degrees - before.degrees)
+    gaze = np.zeros((len(fine), 2))
+    for look in plan.looks:
+        gaze[fine >= look.at] = look.follow * look.degrees
+    target[:, 1] += gaze[:, 0]
+    target[:, 0] += gaze[:, 1]
+    head = _damped(target, _SPRING * tempo, hertz)[::_FINE]
+    for nod in plan.nods:
+        head += _stroke(nod, t)[:, None] * nod.degrees
+    for at, air in plan.breaths:  # up with it, and down again slowly
+        head[:, 0] -= air * _INHALE * (eased((t - at) / 0.4) - eased((t - at - 0.45) / 1.8))
+    return head
+
+
+def _stroke(nod: Nod, t: np.ndarray) -> np.ndarray:
+    """Progress of a nod [T], 0 … 1."""
+    return eased((t - nod.at + nod.down) / nod.down) - eased((t - max(nod.at, nod.until)) / nod.back)
+
+
+def _brow_height(event: Raise, t: np.ndarray) -> np.ndarray:
+    """Height of the brows [T], 0 … 1; they rise fastest at its time."""
+    top = event.at + event.rise / 2
+    return eased((t - top + event.rise) / event.rise) - eased((t - top - event.hold) / event.fall)
+
+
+def _brows(events: list[Raise], t: np.ndarray, most: float) -> np.ndarray:
+    """All raises together [T, 3], inner, outer left and outer right: they add up where they are small and give way to `most`."""
+    total = np.zeros((len(t), 3))
+    for event in events:
+        parts = np.array([1.0, event.outer * (1 + event.lean), event.outer * (1 - event.lean)])
+        total += event.height * _brow_height(event, t)[:, None] * parts
+    return most * np.tanh(total / most)
+
+
+def _blink(at: float, length: float, t: np.ndarray) -> np.ndarray:
+    """Closure of the lids [T]: down in a tenth of a second, shut for a frame, up in twice as long."""
+    hold = 0.045 * length
+    return eased((t - at + 0.1) / 0.1) - eased((t - at - hold) / (0.2 * length))
+
+
+def _gaze(looks: list[Look], frames: int) -> np.ndarray:
+    """Degrees [T, 2] by which the gaze in the world is turned and lowered: jumps as fast as eyes make them."""
+    t, gaze, now = np.arange(frames) / FPS, np.zeros((frames, 2)), np.zeros(2)
+    for look in looks:
+        jump = look.degrees - now
+        gaze += eased((t - look.at) / (0.021 + 0.0022 * np.linalg.norm(jump)))[:, None] * jump
+        now = look.degrees
+    return gaze
+
+
+# ---- the lower face in silence
+
+# The channels that move.
+LOWER_FACE = (
+    *(f"{name}{side}" for name in ("mouthPress", "mouthSmile", "mouthFrown", "mouthDimple", "mouthStretch", "cheekSquint", "noseSneer")
+      for side in ("Left", "Right")),
+    "mouthRollLower", "mouthRollUpper", "mouthShrugLower",
+)  # fmt: skip
+_RESTS = 17  # part of the seed
+_BREATHS = 0.24  # Hz
+_LONG = 3.0  # shortest silence in which a lower face moves, s
+_AFTER, _BEFORE = 0.4, 0.7  # time after a phrase and before the next in which it does not: sounds fade, and are breathed for; s
+_EASES_IN, _EASES_OUT = 1.0, 0.8  # onset of the drift after a phrase, and its end before the next, s
+_AT_ENDS = 0.3  # time at both ends of a take in which no lips press, s
+_FIRST_PRESS, _PRESS_EVERY = (0.4, 7.5), (5.0, 12.0)  # time of the first press in a silence, and from one to the next, s
+_FIRST_SWALLOW, _SWALLOW_EVERY = (2.0, 18.0), (15.0, 30.0)
+_LISTENS = 1.4  # factor of these times for a listener
+_APART = 1.2  # least time between a press and a swallow, s
+_PRESS, _UNEVEN = (0.18, 0.32), 0.18  # size of a press, and share by which its sides differ at most from it
+_ROLLS = (0.2, 0.5)  # share of it by which lips roll in
+_PRESSING = ((0.14, 0.24), (0.08, 0.34), (0.18, 0.32))  # rise, hold and fall of a press, s
+_SWALLOW, _CHIN, _DIP = (0.15, 0.25), (0.16, 0.28), (0.5, 1.2)  # press, rise of the chin, and dip of the head in degrees, in a swallow
+_SWALLOWING = ((0.24, 0.34), (0.18, 0.34), (0.35, 0.55))
+_CORNERS, _HERTZ = 0.032, 0.18  # standard deviation of the corners' drift, channel values, and its speed
+_MOST = 2.0  # standard deviations beyond which it does not go
+_TOGETHER, _APIECE = 0.8, 0.6  # shares of the drift that both corners have in common, and that each has
+_SIDEWAYS = 0.75  # size of what dimples or stretches corners, relative to what raises or lowers them
+_CHEEKS = 0.4  # cheeks' part in raised corners
+_SOFT = 0.15  # width of the change from raised to lowered, standard deviations
+_NOSTRILS = 0.03  # largest noseSneer with the breath
+
+
+def restful(phrasing: Phrasing, listens: bool) -> list[tuple[int, int]]:
+    """Frames (first, first after them) of a face that neither speaks nor is about to: all of them if it listens or idles."""
+    if listens or not len(phrasing.phrases):
+        return [(0, phrasing.frames)] if phrasing.frames >= _LONG * FPS else []
+    result = []
+    for start, end in phrasing.silences:
+        if end - start >= _LONG * FPS:
+            first = start + round(_AFTER * FPS) if start > 0 else start
+            last = end - int(np.ceil(_BEFORE * FPS)) if end < phrasing.frames else end
+            result.append((int(first), int(last)))
+    return result
+
+
+class Resting:
+    """What a lower face does in silence: `channels`, {name: [T]} to be added, none below 0, and `dips` of the head in swallows."""
+
+    def __init__(self, frames: int):
+        self.frames = frames
+        self.channels = {name: np.zeros(frames) for name in LOWER_FACE}
+        self.dips = list[Nod]()
+        self.presses, self.swallows = np.zeros((2, frames))  # where lips press, and a face swallows: 0 or 1
+
+    @classmethod
+    def of(cls, phrasing: Phrasing, seed: int, how: Manners, listens: bool) -> Resting:
+        """That of a seed's take for a voice that the face speaks or listens to."""
+        made = cls(phrasing.frames)
+        presses, swallows, drift, breath = (np.random.default_rng([_RESTS, part, seed % (1 << 32)]) for part in range(4))
+        corners = _drifting(phrasing.frames, drift)
+        air = (1 - np.sin(2 * np.pi * (_BREATHS * np.arange(phrasing.frames) / FPS + breath.random()))) / 2
+        for first, last in restful(phrasing, listens):
+            t = np.arange(first, last)
+            felt = np.ones(len(t))
+            if first > 0:
+                felt *= eased((t - first) / FPS / _EASES_IN)
+            if last < phrasing.frames:
+                felt *= eased((last - t) / FPS / _EASES_OUT)
+            for name, by in corners.items():
+                made.channels[name][t] += felt * by[t]
+            for name in ("noseSneerLeft", "noseSneerRight"):
+                made.channels[name][t] += _NOSTRILS * felt * air[t]
+            made.press_and_swallow(first, last, presses, swallows, how, _LISTENS if listens else 1.0)
+        return made
+
+    def press_and_swallow(
+        self, first: int, last: int, presses: np.random.Generator, swallows: np.random.Generator, how: Manners, rarer: float
+    ) -> None:  # fmt: skip
+        """Add presses of the lips and swallows to frames first … last. rarer: factor of the time between them."""
+        begins = max(first, round(_AT_ENDS * FPS))
+        ends = min(last, self.frames - round(_AT_ENDS * FPS))
+        swallowed = []
+        for each, u in _drawn(first, last, _FIRST_SWALLOW, _SWALLOW_EVERY, swallows, how, rarer):
+            times = _spent(_SWALLOWING, u)
+            over = each + sum(times) * FPS
+            swallowed.append((each, over))
+            if each < begins or over > ends:
+                continue
+            self._press(each, times, _between(_SWALLOW, u[3]), u[4] - 0.5, 0.0, 0.0)
+            at, far = _bump(self.frames, each, *times)
+            self.swallows[at] = 1.0
+            self.channels["mouthShrugLower"][at] += _between(_CHIN, u[5]) * far
+            furthest = each / FPS + times[0]
+            self.dips.append(Nod(furthest, np.array([_between(_DIP, u[6]), 0.0, 0.0]), times[0], times[2], furthest + times[1]))
+        for each, u in _drawn(first, last, _FIRST_PRESS, _PRESS_EVERY, presses, how, rarer):
+            times = _spent(_PRESSING, u)
+            over = each + sum(times) * FPS
+            near = any(start - _APART * FPS < over and each < end + _APART * FPS for start, end in swallowed)
+            if each >= begins and over <= ends and not near:
+                self._press(each, times, _between(_PRESS, u[3]), 2 * u[4] - 1, _between(_ROLLS, u[5]), _between(_ROLLS, u[6]))
+
+    def _press(self, at: float, times: tuple[float, ...], size: float, uneven: float, lower: float, upper: float) -> None:
+        """Press the lips from a frame on. times: rise, hold and fall, s.  uneven: −1 … 1, above 0 the left more.  lower, upper: shares of
+        its size by which the lips roll in."""
+        frames, far = _bump(self.frames, at, *times)
+        self.presses[frames] = 1.0
+        sides = {"mouthPressLeft": 1 + _UNEVEN * uneven, "mouthPressRight": 1 - _UNEVEN * uneven}
+        for name, by in {**sides, "mouthRollLower": lower, "mouthRollUpper": upper}.items():
+            self.channels[name][frames] += size * by * far
+
+
+def _drifting(frames: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """How corners and cheeks drift, [T] by channel, none below 0."""
+    noise, result = smooth_noise(frames, 6, _HERTZ, rng), {}
+    for i, side in enumerate(("Left", "Right")):
+        raised, wide = (np.clip(_TOGETHER * noise[:, j] + _APIECE * noise[:, j + 1 + i], -_MOST, _MOST) for j in (0, 3))
+        result[f"mouthSmile{side}"], result[f"mouthFrown{side}"] = _CORNERS * _above(raised), _CORNERS * _above(-raised)
+        result[f"cheekSquint{side}"] = _CHEEKS * result[f"mouthSmile{side}"]
+        result[f"mouthDimple{side}"] = _SIDEWAYS * _CORNERS * _above(wide)
+        result[f"mouthStretch{side}"] = _SIDEWAYS * _CORNERS * _above(-wide)
+    return result
+
+
+def _above(values: np.ndarray) -> np.ndarray:
+    """What of values is above 0, without a corner there."""
+    return (values + np.sqrt(values**2 + _SOFT**2)) / 2
+
+
+def _drawn(
+    first: int, last: int, soonest: tuple[float, float], every: tuple[float, float],
+    rng: np.random.Generator, how: Manners, rarer: float,
+) -> Iterator[tuple[float, np.ndarray]]:  # fmt: skip
+    """What comes every so many seconds: the frame at which each begins, and seven numbers, 0 … 1, that say how it is."""
+    u = rng.random(8)
+    at = first + FPS * _between(soonest, u[7]) * rarer
+    while at < last:
+        yield at, u[:7]
+        u = rng.random(8)
+        at += FPS * _between(every, u[7]) * rarer / how.at(at / FPS).tempo
+
+
+def _spent(times: tuple[tuple[float, float], ...], u: np.ndarray) -> tuple[float, ...]:
+    return tuple(_between(each, by) for each, by in zip(times, u))
+
+
+def _between(bounds: tuple[float, float], u: float) -> float:
+    """The value at u, 0 … 1, of the way from the first bound to the second."""
+    return float(bounds[0] + (bounds[1] - bounds[0]) * u)
+
+
+def _bump(frames: int, start: float, rise: float, hold: float, fall: float) -> tuple[slice, np.ndarray]:
+    """Frames of a movement of `rise`, `hold` and `fall` s that starts at a frame, and its progress, 0 … 1."""
+    first, last = max(0, int(np.floor(start))), min(frames, int(np.ceil(start + (rise + hold + fall) * FPS)) + 1)
+    t = (np.arange(first, max(first, last)) - start) / FPS
+    return slice(first, max(first, last)), eased(t / rise) - eased((t - rise - hold) / fall)
+
+
+def smooth_noise(frames: int, columns: int, hertz: float, rng: np.random.Generator) -> np.ndarray:
+    """Noise [T, columns] of about unit deviation, whose movements are slower than `hertz`.
+
+    It is drawn from its first frame on, so that a longer take begins as a shorter one does.
+    """
+    deviation = FPS / (2 * np.pi * hertz)
+    reach = int(3 * deviation) + 1
+    kernel = gaussian_kernel(deviation, reach)
+    noise = rng.standard_normal((frames + 2 * reach, columns))
+    return np.stack([np.convolve(column, kernel / np.linalg.norm(kernel), "valid") for column in noise.T], 1)
+
+
+# ---- all of a take
 
 _PLANS, _FELT = 15, 16  # parts of the seed
 _EDGE = 0.35  # time at both ends of a take in which no blink begins or ends, s: no take starts with shut eyes

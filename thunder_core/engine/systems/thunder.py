@@ -27,17 +27,13 @@ from ..cards import unusable
 from ..diffusion import Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..network import processors
 from ..pipeline import Part, Pipeline
-from ..planning.manner import Manners
-from ..planning.prosody import Prosody, prosody_of
+from ..planning.plan import Manners
 from ..planning.take_plan import plan_take, TakePlan
-from ..speech.arousal import Heard, read_arousal
-from ..speech.cues import believed_sounds, demanded_closures
-from ..speech.encoder import at_frames, LOUDNESS, presence, softmax, speech_features, SpeechEncoder
-from ..speech.features import opening_map, PredictedOpening, Units
-from ..speech.hearing import hear_phones
+from ..speech.acoustics import semitones
+from ..speech.cues import believed_sounds, demanded_closures, hear_phones
+from ..speech.encoder import at_frames, LOUDNESS, opening_map, PredictedOpening, presence, softmax, speech_features, SpeechEncoder, Units
 from ..speech.phones import PHONES, SILENCE
-from ..speech.phrasing import accent_curve, Phrasing, phrasing, silent
-from ..speech.pitch import semitones
+from ..speech.prosody import accent_curve, Heard, Phrasing, phrasing, Prosody, prosody_of, read_arousal, silent
 
 _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
 _KEPT_REACH, _KEPT_EASE = 12, 6.0  # frames beside a kept part in which nothing is planned, and deviation of the smoothing
@@ -206,7 +202,7 @@ class Thunder:
 
     @staticmethod
     def hear(voice: VoiceFeatures, seed: int | None, again: np.ndarray | None = None) -> VoiceFeatures:
-        """A voice as the take of a seed hears it, with other phones where the encoder doubts (`speech.hearing`); None: the likeliest.
+        """A voice as the take of a seed hears it, with other phones where the encoder doubts (`speech.cues`); None: the likeliest.
 
         again: bool [2T], rows of which other readings are asked for: there unlikely phones are drawn more often, elsewhere all stays.
         """

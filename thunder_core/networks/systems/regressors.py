@@ -24,7 +24,7 @@ from torch import nn, Tensor
 
 from ...engine.diffusion import in_windows
 from ...progress import no_progress, Progress
-from ..attention import attention
+from ..conformer import attention
 from ..denoiser import alibi_bias, alibi_slopes, SelfAttention, Standardised
 
 CONTEXT = 500  # frames that attention looks back at most, so that memory and time stay bounded on long lines

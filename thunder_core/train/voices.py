@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Synthetic voices with exact phone times: flite's American ones, and espeak-ng's in a dozen languages, rates and pitches."""
+"""The voices that training reads: recordings, and synthetic voices with exact phone times (flite's American ones, and espeak-ng's in a
+dozen languages, rates and pitches). The engine reads users' files itself (speech/audio.py).
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,28 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import soundfile
+import torch
+import torchaudio
 
-from .recording import at_rate, read_recording
+from ..types import RATE
+
+# ---- recordings
+
+
+def at_rate(samples: np.ndarray, rate: int) -> np.ndarray:
+    """Samples float32 [n] of a mono sound at `rate` Hz, resampled to 16 kHz."""
+    mono = torch.from_numpy(np.ascontiguousarray(samples, np.float32))
+    return torchaudio.functional.resample(mono, rate, RATE).numpy() if rate != RATE else mono.numpy()
+
+
+def read_recording(path: Path) -> np.ndarray:
+    """Samples float32 [n] at 16 kHz, the mean of a file's channels. Raises soundfile.LibsndfileError or OSError."""
+    samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    return at_rate(samples.mean(1), rate)
+
+
+# ---- synthetic voices
 
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")
 ESPEAK_LANGUAGES = ("en-us", "en-gb-x-rp", "en-gb-scotland", "fr", "de", "es", "it", "pt", "nl", "pl", "tr", "sv")

@@ -12,16 +12,8 @@ import torch
 import torchaudio.functional as AF
 from torch import Tensor
 
-from ..types import RATE
-
-
-def noise(n: int, rng: np.random.Generator) -> Tensor:
-    """[n] of unit-RMS noise with a random spectral slope, white to brown, as rooms and microphones have."""
-    white = np.fft.rfft(rng.standard_normal(n))
-    slope = rng.uniform(0.0, 1.0)
-    colour = white / np.maximum(np.fft.rfftfreq(n, 1 / RATE), 40.0) ** slope
-    x = np.fft.irfft(colour, n)
-    return torch.from_numpy((x / (x.std() + 1e-9)).astype(np.float32))
+from thunder_core.train.motions import noise
+from thunder_core.types import RATE
 
 
 def music(n: int, rng: np.random.Generator) -> Tensor:
@@ -91,7 +83,7 @@ def augment(samples: Tensor, rng: np.random.Generator, others: Sequence[Tensor] 
     if rng.random() < 0.12:
         samples = AF.highpass_biquad(samples, RATE, float(rng.uniform(80, 300)))
     if rng.random() < 0.35:
-        samples = samples + noise(n, rng) * loud * 10 ** (-rng.uniform(5, 40) / 20)
+        samples = samples + torch.from_numpy(noise(n, rng)) * loud * 10 ** (-rng.uniform(5, 40) / 20)
     if rng.random() < 0.12:
         samples = samples + music(n, rng) * loud * 10 ** (-rng.uniform(3, 25) / 20)
     if rng.random() < 0.12:

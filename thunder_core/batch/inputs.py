@@ -1,12 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The header of a .blend file: which Blender saved it, read without Blender, which refuses the files of much newer ones."""
+"""Looks at what jobs name before they are baked: which Blender saved a scene, and which sound files the engine refuses.
+
+The header of a .blend file is read without Blender, which refuses the files of much newer ones. Sounds are judged by the engine's Python
+(thunder_core/engine/speech/audio.py).
+"""
 
 import importlib
 import io
+import json
+import os
 import re
+import subprocess
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import BinaryIO
+
+from .. import system_calls
+from ..engine_python import ROOT
+
+# ---- headers of scenes
 
 _ZSTANDARD, _GZIP = b"\x28\xb5\x2f\xfd", b"\x1f\x8b"
 _START = 1 << 18  # bytes read of a compressed file: its first block and more
@@ -37,7 +50,7 @@ class Header:
         )
 
 
-def read(path: str) -> Header | None:
+def read_header(path: str) -> Header | None:
     """The header of a file; None if it cannot be read or is none of a .blend file."""
     try:
         with open(path, "rb") as file:
@@ -70,3 +83,39 @@ def _unpacked(start: bytes) -> bytes:
     except Exception:  # damaged, or no such module
         return b""
     return start
+
+
+# ---- sounds
+
+LONGEST = 60.0  # seconds for all files; what has not been checked by then is noticed when it is baked
+_CHECK = f"{__package__.split('.')[-2]}.engine.speech.audio"
+
+
+def sound_problems(python: str, paths: Iterable[str]) -> dict[str, str]:
+    """Path → the reason, one sentence, of each file that the engine refuses. python: the engine's. Files not judged are left out."""
+    asked = sorted(set(paths))
+    if not asked:
+        return {}
+    try:
+        done = subprocess.run(
+            [python, "-m", _CHECK],
+            input=json.dumps(asked).encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=LONGEST,
+            env={**os.environ, "PYTHONPATH": ROOT, "PYTHONUTF8": "1"},
+            **system_calls.new_group(),
+        )
+        answer = done.stdout
+    except subprocess.TimeoutExpired as error:
+        answer = error.stdout or b""
+    except OSError:  # which the bake then reports in full
+        return {}
+    answers = {}
+    for line in answer.decode("utf-8", "replace").splitlines():
+        try:
+            path, reason = json.loads(line)
+            answers[path] = reason
+        except ValueError:  # cut off at the end of the time, or not ours
+            continue
+    return {path: reason for path, reason in answers.items() if path in asked}
