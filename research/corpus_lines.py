@@ -12,8 +12,8 @@ import numpy as np
 from research.harness import add_shared, required
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
+from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import loudness
-from thunder_core.engine.speech.prosody import Prosody
 from thunder_core.request import Request
 from thunder_core.train.corpus import Clip, Corpus
 from thunder_core.train.lip_kernels import map_features

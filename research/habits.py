@@ -25,8 +25,8 @@ from research.measures.habits import Coherence, Pause
 from thunder_core.direction import Asked, Direction, DIRECTION_NAMES, MOODS, NEUTRAL
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import loudness, SpeechEncoder
-from thunder_core.engine.speech.prosody import Prosody
 from thunder_core.face.head import Head, load_head
 from thunder_core.request import Request
 from thunder_core.train.lip_kernels import map_features

@@ -8,7 +8,7 @@ moves the right way against the recording itself, and energy, brows and head tog
 how far everything moves where only the gain changes, or where the voice is taken apart and put together unchanged; and what the voices ask
 for as they are. Written to research/results/heard_arousal.txt.
 
---reference measures the means and deviations of `thunder_core/engine/speech/prosody.py` instead: one recording of at least 4 s of each
+--reference measures the means and deviations of `thunder_core/engine/speech/cues.py` instead: one recording of at least 4 s of each
 speaker of another folder.
 """
 
@@ -24,8 +24,8 @@ from research.harness import add_shared, report, required, results_file
 from thunder_core.direction import AXES
 from thunder_core.engine.speech.acoustics import HOP, level, semitones, track
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.cues import Heard, measure, Measures, moves, read_arousal
 from thunder_core.engine.speech.encoder import softmax, SpeechEncoder
-from thunder_core.engine.speech.prosody import Heard, measure, Measures, moves, read_arousal
 from thunder_core.types import FPS, RATE
 
 REFERENCE = "librispeech_resemblyzer"
@@ -103,7 +103,7 @@ def recordings(folder: Path) -> Iterator[np.ndarray]:
 
 
 def reference(encoder: SpeechEncoder, folder: Path) -> list[str]:
-    """The table of `arousal.py`."""
+    """The table of `cues.py`."""
     measured = [found[0] for samples in recordings(folder) if (found := measure(*analysed(encoder, samples)))]
     values = np.array(measured)
     row = "{:12s}" + "{:>10.3f}" * len(Measures._fields)
@@ -123,7 +123,7 @@ def add_arguments(p: ArgumentParser) -> None:
     """Add this bench's options."""
     add_shared(p, "data", "weights", "results")
     p.add_argument("--voices", type=int, default=EACH, help="of each folder")
-    p.add_argument("--reference", action="store_true", help="print the table of arousal.py instead")
+    p.add_argument("--reference", action="store_true", help="print the table of cues.py instead")
 
 
 def run(args: Namespace) -> None:

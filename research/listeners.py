@@ -20,8 +20,8 @@ from thunder_core.animation.played import lids, shifts, starts
 from thunder_core.direction import Asked, DIRECTION_NAMES
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.encoder import loudness
-from thunder_core.engine.speech.prosody import Prosody
 from thunder_core.face.head import Head
 from thunder_core.request import Request
 from thunder_core.train.teacher import perform

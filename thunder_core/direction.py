@@ -138,7 +138,7 @@ def _mood(name: str, label: str, description: str, tempo: float = 1.0, **changes
 
 
 NEUTRAL = "neutral"
-AS_HEARD = "as heard"  # chosen in place of a mood: energy, brows and head as the voice has them (`engine.speech.prosody`)
+AS_HEARD = "as heard"  # chosen in place of a mood: energy, brows and head as the voice has them (`engine.speech.cues`)
 STRENGTH = 0.6  # default strength of a mood
 SPREAD = 0.5  # default variation of takes around a direction
 MOODS: Mapping[str, Mood] = MappingProxyType({mood.name: mood for mood in (

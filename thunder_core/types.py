@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, field
 
@@ -35,6 +36,11 @@ class Speech:
     def frames(self) -> int:
         """Number of animation frames T that cover this sound at 25 fps (at least 1)."""
         return max(1, round(self.seconds * FPS))
+
+    @property
+    def fingerprint(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of the samples: the same sound has the same, whatever its file."""
+        return hashlib.sha256(np.ascontiguousarray(self.samples, dtype="<f4")).hexdigest()[:16]
 
 
 @dataclass(frozen=True)

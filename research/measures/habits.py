@@ -15,7 +15,7 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
 from thunder_core.animation.played import lids, shifts, starts
-from thunder_core.engine.speech.prosody import Prosody
+from thunder_core.engine.speech.cues import Prosody
 from thunder_core.face.head import Head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.rotation import angular_speed

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from thunder_core.engine.speech.acoustics import semitones
-from thunder_core.engine.speech.prosody import accent_curve, accents
+from thunder_core.engine.speech.cues import accent_curve, accents
 from thunder_core.train.teacher_timing import prosody
 
 

@@ -10,8 +10,8 @@ from thunder_core.engine import arguments
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.readings import as_heard, reading
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.cues import Heard, moves, read_arousal
 from thunder_core.engine.speech.encoder import SpeechEncoder
-from thunder_core.engine.speech.prosody import Heard, moves, read_arousal
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest
 from thunder_core.request import direction_arguments, DRAFT, Request

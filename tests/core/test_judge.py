@@ -19,9 +19,9 @@ from thunder_core.engine.m2s import trained_mouth
 from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.scorer import DAMPED, JudgeConfig, OFF_FRAMES, opening_and_width, PLAIN, shift_frames, STRESSED, stressed, stresses
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.speech.cues import moves
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
-from thunder_core.engine.speech.prosody import moves
 from thunder_core.engine.systems import thunder as thunder_module
 from thunder_core.errors import BadWeights
 from thunder_core.face.mapping import visible

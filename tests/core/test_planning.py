@@ -7,8 +7,8 @@ import pytest
 from thunder_core.direction import Direction, DIRECTION_NAMES, NEUTRAL, Style
 from thunder_core.engine.planning.plan import Manners
 from thunder_core.engine.planning.take_plan import height_of, plan_take
+from thunder_core.engine.speech.cues import Phrasing, phrasing, prosody_of, silent
 from thunder_core.engine.speech.phones import PHONES, SILENCE
-from thunder_core.engine.speech.prosody import Phrasing, phrasing, prosody_of, silent
 from thunder_core.events import BLINK, BREATH, BROWS, EVENTS, HEAD, LOOK, SIDE
 from thunder_core.types import FPS
 

@@ -8,7 +8,7 @@ from thunder_core.direction import Direction
 from thunder_core.engine.pipeline import Pipeline
 from thunder_core.engine.planning.plan import Manners
 from thunder_core.engine.planning.take_plan import LOWER_FACE, restful, Resting
-from thunder_core.engine.speech.prosody import Phrasing, silent
+from thunder_core.engine.speech.cues import Phrasing, silent
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import bundled_lips

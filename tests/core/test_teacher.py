@@ -6,9 +6,8 @@ import pytest
 
 from research.articulation import tongue_between_teeth
 from thunder_core.direction import Direction, Style
-from thunder_core.engine.speech.cues import closure
+from thunder_core.engine.speech.cues import closure, runs
 from thunder_core.engine.speech.phones import phone_index, PHONES
-from thunder_core.engine.speech.prosody import runs
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm

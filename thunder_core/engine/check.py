@@ -18,10 +18,9 @@ from ..findings import CARTOONY, Finding, MOVES, OPEN, OTHER, REALISTIC, SHIFTED
 from ..types import FPS
 from .scorer import silence, SILENT
 from .speech import transcript
-from .speech.cues import SURE
+from .speech.cues import runs, SURE
 from .speech.encoder import ENCODER_RATE, softmax
 from .speech.phones import BILABIALS, PHONES
-from .speech.prosody import runs
 from .systems.thunder import VoiceFeatures
 
 REACH = 10  # frames by which the lips may be late or early

@@ -34,10 +34,9 @@ from .readings import as_heard, emphasised, mark_direction, mark_voice, reading
 from .request import RunningRequest, SharedProgress, tidy
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
 from .speech import transcript
-from .speech.audio import sound_hash
+from .speech.cues import moves
 from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
-from .speech.prosody import moves
 from .speech.transcript import Closure, recognise, Sound, Word
 from .systems.thunder import Thunder, VoiceFeatures
 from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
@@ -284,7 +283,7 @@ class Engine:
         if asked is not None:
             self._check(asked)
         self._open_networks()
-        sound = sound_hash(speech)
+        sound = speech.fingerprint
         voice, role = self._voice_and_role(speech, sound, request.listening, share(progress, 0.02, 0.08, "Analyzing the voice"))
         if asked is not None:
             asked = as_heard(asked, moves(voice.heard), speech.frames)
@@ -468,9 +467,9 @@ class Engine:
         return np.concatenate(mels), np.concatenate(units)
 
     def analyse(self, speech: Speech, sound: str = "", progress: Progress = no_progress) -> VoiceFeatures:
-        """The features of a sound; the last few are cached, of long sounds fewer.  sound: its `sound_hash`, if it is known."""
+        """The features of a sound; the last few are cached, of long sounds fewer.  sound: its `fingerprint`, if it is known."""
         progress(0.0)
-        key = sound or sound_hash(speech)
+        key = sound or speech.fingerprint
         if key not in self._known:
             while self._known and (
                 len(self._known) >= _REMEMBERED or sum(voice.frames for voice in self._known.values()) + speech.frames > _REMEMBERED_FRAMES
@@ -481,7 +480,7 @@ class Engine:
         return self._known[key]
 
     def _voice_and_role(self, speech: Speech, sound: str, listening: bool, progress: Progress) -> tuple[VoiceFeatures, str]:
-        """(features of a sound with this `sound_hash`, role of the face): LISTENS if requested, IDLE without speech, else SPEAKS."""
+        """(features of a sound with this `fingerprint`, role of the face): LISTENS if requested, IDLE without speech, else SPEAKS."""
         voice = self.analyse(speech, sound, progress)
         if listening:
             return self.thunder.overhear(voice), LISTENS

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +18,7 @@ from ..rotation import rotvec_to_matrix
 from ..types import Motion
 from .cards import unusable
 from .network import Network
-from .weights import check_shapes, read_sizes, read_some
+from .weights import check_shapes, read_some, sizes_of
 
 _WINDOW, MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
 LIPS, UPPER_TEETH, LOWER_TEETH, TONGUE = range(4)  # values of Head.mouth_parts
@@ -154,16 +153,12 @@ class MeshToSpeech:
 
     def __init__(self, folder: Path, device: str):
         """Raises BadWeights."""
-        self.path = folder / "m2s"
-        self.config: MeshToSpeechConfig = read_sizes(self.path, MeshToSpeechConfig)
-        self.network = Network(self.path, device)
-
-    @cached_property
-    def log_prior(self) -> np.ndarray:
-        """How often each unit is said, the logarithm [units]."""
-        arrays, _ = read_some(self.path, ["unit_log_prior"])
-        check_shapes(self.path, arrays, unit_log_prior=(self.config.units,))
-        return arrays["unit_log_prior"]
+        path = folder / "m2s"
+        arrays, config = read_some(path, ["unit_log_prior"])
+        self.config: MeshToSpeechConfig = sizes_of(path, config, MeshToSpeechConfig)
+        check_shapes(path, arrays, unit_log_prior=(self.config.units,))
+        self.log_prior = arrays["unit_log_prior"]  # how often each unit is said, the logarithm [units]
+        self.network = Network(path, device)
 
     def read(self, mouths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Mouths [T, n, 3], metres from rest → features [T, width], unit logits [2T, units]."""

@@ -19,10 +19,9 @@ from ..errors import BadRequest
 from ..marks import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
 from ..types import FPS
 from .sobol import sobol_point
-from .speech.cues import believed_sounds, demanded_closures
+from .speech.cues import accent_curve, believed_sounds, demanded_closures, Phrasing
 from .speech.encoder import at_frames, ENCODER_RATE, LOUDNESS, softmax
 from .speech.phones import BILABIALS, PHONES, VOWELS
-from .speech.prosody import accent_curve, Phrasing
 from .systems.thunder import VoiceFeatures
 
 _WORDS = 7  # part of the seed of stressed words; another value changes those of all seeds
@@ -53,7 +52,7 @@ _MOST = np.array([axis.deviations(axis.most) for axis in AXES])
 def as_heard(asked: Asked, heard: np.ndarray, frames: int) -> Asked:
     """A request over so many frames whose direction follows the voice wherever that is asked for (`Asked.as_heard`).
 
-    heard: deviations of a style [len(AXES)] that the voice asks for (`speech.prosody.moves`).
+    heard: deviations of a style [len(AXES)] that the voice asks for (`speech.cues.moves`).
     """
     if not asked.as_heard.any():
         return asked
@@ -115,7 +114,7 @@ def emphasised(
 ) -> np.ndarray:  # fmt: skip
     """A reading [1 or T, DIRECTION_NAMES] as the take of a seed plays it over a line: float32 [T, DIRECTION_NAMES].
 
-    accents: [T] 0 … 1, where the voice stresses a syllable (`speech.prosody.accents`): brows and head do more there and less elsewhere.
+    accents: [T] 0 … 1, where the voice stresses a syllable (`speech.cues.accents`): brows and head do more there and less elsewhere.
     others: (seed, spread) of takes whose stressed words are added to its own.
     """
     played = np.array(np.broadcast_to(played, (len(accents), played.shape[1])), np.float32)

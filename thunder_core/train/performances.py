@@ -39,7 +39,6 @@ _TEACHER = (
     "engine/speech/cues.py",
     "face/mechanics.py",
     "train/lip_kernels.py",
-    "engine/speech/prosody.py",
     *(f"engine/planning/{name}.py" for name in ("plan", "take_plan")),
 )  # what it needs besides its own modules
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..direction import Direction, MOODS
-from ..engine.speech.cues import closure
+from ..engine.speech.cues import closure, runs
 from ..engine.speech.phones import PHONES
-from ..engine.speech.prosody import runs
 from ..filters import smoothstep
 from ..types import FPS
 from .teacher_timing import wander

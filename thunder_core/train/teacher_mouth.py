@@ -15,9 +15,8 @@ import numpy as np
 
 from .. import filters
 from ..direction import Direction, Style
-from ..engine.speech.cues import closure, sounds_of
+from ..engine.speech.cues import closure, runs, sounds_of
 from ..engine.speech.phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS
-from ..engine.speech.prosody import runs
 from ..errors import BadRequest
 from ..face.articulators import bundled_articulators, Shape
 from ..face.mechanics import jaw_of, lips_of, Mechanics, rise_of, Sounds

@@ -7,9 +7,8 @@ import numpy as np
 
 from .. import filters
 from ..engine.speech.acoustics import level, track
-from ..engine.speech.cues import LABELS_PER_SECOND
+from ..engine.speech.cues import LABELS_PER_SECOND, Prosody, prosody_from, runs, standing_out
 from ..engine.speech.phones import SILENCE
-from ..engine.speech.prosody import Prosody, prosody_from, runs, standing_out
 from ..filters import smoothstep
 from ..types import FPS
 

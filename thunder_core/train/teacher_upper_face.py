@@ -16,7 +16,7 @@ from .. import filters
 from ..direction import Direction
 from ..engine.planning.plan import BREATH_JAW, listening, Manner, manner_of, Manners, silences, speaking
 from ..engine.planning.take_plan import event_curves
-from ..engine.speech.prosody import Prosody
+from ..engine.speech.cues import Prosody
 from ..events import BLINK, BREATH, BROWS, HEAD, KNIT, LOOK
 from ..types import FPS
 

@@ -16,7 +16,7 @@ import numpy as np
 from ...direction import Direction, HABITS, Habits, NEUTRAL
 from ...events import Look, Nod, Plan, Pose, Raise
 from ...types import FPS
-from ..speech.prosody import Prosody
+from ..speech.cues import Prosody
 
 # ---- the manner of a direction
 

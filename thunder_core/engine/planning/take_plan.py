@@ -20,7 +20,7 @@ from ...direction import AXES, DIRECTION_NAMES, over_frames
 from ...events import BREATH, EVENTS, HEAD, Look, Nod, Plan, Raise
 from ...filters import eased, gaussian, gaussian_kernel
 from ...types import FPS
-from ..speech.prosody import Phrasing, Prosody
+from ..speech.cues import Phrasing, Prosody
 from .plan import BREATH_JAW, listening, Manners, speaking
 
 _FINE = 4  # steps per frame in which the head's target is followed

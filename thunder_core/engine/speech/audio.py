@@ -7,7 +7,6 @@ a line [path, sentence] for each file that the engine would refuse. Most are jud
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -136,11 +135,6 @@ def write_sound(path: str | os.PathLike, speech: Speech) -> None:
         for start in range(0, len(speech.samples), DECODED):
             block = np.clip(speech.samples[start : start + DECODED], -1, 1)
             out.writeframesraw(np.rint(block * 32767).astype("<i2").tobytes())
-
-
-def sound_hash(speech: Speech) -> str:
-    """First 16 hexadecimal digits of the SHA-256 of the samples: the same sound has the same, whatever its file."""
-    return hashlib.sha256(np.ascontiguousarray(speech.samples, dtype="<f4")).hexdigest()[:16]
 
 
 def _peak_but_for_spikes(mono: np.ndarray) -> float:

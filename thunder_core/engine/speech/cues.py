@@ -1,23 +1,281 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a sound asks of a face, frame by frame, from phone probabilities: lips that close, lips at the teeth, teeth together, a tongue
-between them; and what a take hears where the encoder doubts which phone is spoken.
+"""What a voice asks of a face. By its loudness and pitch: accents, on which brows rise and heads nod, phrases, pauses and hesitations,
+and how lively it is (no emotion is read: anger and joy are both loud, fast and high in range). By its phones, frame by frame: lips that
+close, lips at the teeth, teeth together, a tongue between them.
 
-Every take draws one there, by the encoder's probabilities. So takes differ where the sound leaves a choice, and a closure or a vowel that
-the likeliest reading misses is in some of them.
+Where the encoder doubts which phone is spoken, every take draws one, by the encoder's probabilities. So takes differ where the sound
+leaves a choice, and a closure or a vowel that the likeliest reading misses is in some of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from ...direction import AXES
 from ...face.mechanics import Sounds
-from ...filters import smoothstep
-from ...types import FPS
+from ...filters import gaussian, smoothstep
+from ...types import FPS, RATE
+from .acoustics import frame_rms
 from .encoder import ENCODER_RATE, softmax
-from .phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS, SILENCE
-from .prosody import runs
+from .phones import BILABIALS, DENTALS, LABIODENTALS, PHONES, SIBILANTS, SILENCE, VOWELS
+
+# ---- accents and phrases
+
+_SMOOTH = 2.0  # standard deviation of the smoothing over syllables, frames
+_APART = 9  # minimum distance of two accents, frames
+_AROUND = 15  # frames on either side in which prominence is measured
+_PROMINENT, _MOST_PROMINENT = 0.45, 3.45  # least prominence, and that of full weight, in standard deviations
+_PITCH_SHARE = 0.6  # weight of pitch against loudness
+_LATER, _LASTS = 1, 2.5  # delay of the visible accent after its peak, and its standard deviation, frames
+_QUIET, _BLUR = 0.3, 7  # probability of silence, averaged over 7 rows of 20 ms: breath and noise in a pause are not speech
+_JOINED, _SHORTEST = 5, 4  # frames of silence that do not separate phrases; frames of sound too short for a phrase
+_SPEAKS = 0.5  # least presence of speech
+_LEAST_WEIGHT = 0.1  # least weight of an accent; weaker ones are often peaks of noise
+
+
+def accents(loudness: np.ndarray, speaking: np.ndarray, pitch: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Frames [k] at which loudness and pitch stand out of speech, and how much each does [k], 0 … 1.
+
+    loudness [T]: `encoder.loudness`, channel 0.  speaking: [T] 0 … 1.  pitch [T]: `acoustics.semitones`, None if it is not known.
+    """
+    spoken = speaking > _SPEAKS
+    if spoken.sum() < 5:
+        return np.zeros(0, int), np.zeros(0)
+    standing = standing_out(loudness, pitch, spoken, "nearest")
+    result: dict[int, float] = {}
+    for peak in np.argsort(-standing, kind="stable"):
+        if standing[peak] <= 0:
+            break
+        valleys = (standing[max(0, peak - _AROUND) : peak + 1].min(), standing[peak : peak + _AROUND + 1].min())
+        highest, prominence = standing[max(0, peak - 1) : peak + 2].max() == standing[peak], standing[peak] - max(valleys)
+        if highest and prominence >= _PROMINENT and all(abs(peak - other) >= _APART for other in result):
+            result[int(peak)] = float(prominence)
+    frames = np.array(sorted(result), int)
+    prominent = np.array([result[frame] for frame in frames])
+    return frames, np.clip((prominent - _PROMINENT) / (_MOST_PROMINENT - _PROMINENT), 0, 1)
+
+
+def standing_out(loudness: np.ndarray, pitch: np.ndarray | None, spoken: np.ndarray, mode: str) -> np.ndarray:
+    """How far loudness [T] and pitch [T] stand out of speech (bool [T]), in deviations [T].  mode: as `filters.gaussian`'s."""
+    smooth = gaussian(loudness, _SMOOTH, mode)
+    standing = (smooth - smooth[spoken].mean()) / (smooth[spoken].std() + 0.05)
+    if pitch is not None and np.abs(pitch[spoken]).max() > 0:
+        high = gaussian(pitch, _SMOOTH, mode)
+        standing = (1 - _PITCH_SHARE / 2) * standing + _PITCH_SHARE * (high - high[spoken].mean()) / (high[spoken].std() + 0.5)
+    return np.where(spoken, standing, standing[spoken].min())
+
+
+def accent_curve(accented: np.ndarray, frames: int) -> np.ndarray:
+    """Accent weight of each of so many frames, 0 … 1, from the frames of accents [k]."""
+    at, result = np.arange(frames), np.zeros(frames)
+    for peak in accented:
+        near = slice(max(0, peak - 12), peak + 14)
+        result[near] = np.maximum(result[near], np.exp(-0.5 * ((at[near] - peak - _LATER) / _LASTS) ** 2))
+    return result
+
+
+@dataclass(frozen=True)
+class Phrasing:
+    """The marks of a voice over some animation frames.
+
+    accents: int [k], frames of stressed syllables.  weights: [k] 0 … 1, prominence of each.  phrases: int [n, 2], first frame
+    of each and first frame behind it.
+    """
+
+    frames: int
+    accents: np.ndarray
+    weights: np.ndarray
+    phrases: np.ndarray
+
+    def part(self, start: int, end: int) -> Phrasing:
+        """The marks of frames start … end, counted from start."""
+        inside = (self.accents >= start) & (self.accents < end)
+        phrases = self.phrases[(self.phrases[:, 1] > start) & (self.phrases[:, 0] < end)]
+        return Phrasing(end - start, self.accents[inside] - start, self.weights[inside], np.clip(phrases, start, end) - start)
+
+    @property
+    def silences(self) -> np.ndarray:
+        """int [n + 1, 2]: pauses before the first phrase, between phrases and after the last one; some may be empty."""
+        return np.concatenate([[0], self.phrases.ravel(), [self.frames]]).reshape(-1, 2)
+
+
+def silent(frames: int) -> Phrasing:
+    """The marks of `frames` frames without speech."""
+    return Phrasing(frames, np.zeros(0, int), np.zeros(0), np.zeros((0, 2), int))
+
+
+def quiet(belief: np.ndarray, frames: int) -> np.ndarray:
+    """True for frames [frames] without speech, from phone probabilities [N, 40] at 50 Hz."""
+    at = np.minimum(np.arange(frames) * len(belief) // max(1, frames), len(belief) - 1)
+    padded = np.pad(belief[:, SILENCE].astype(float), _BLUR // 2, mode="edge")
+    return np.convolve(padded, np.full(_BLUR, 1 / _BLUR), "valid")[at] > _QUIET
+
+
+def runs(flags: np.ndarray) -> np.ndarray:
+    """int [n, 2]: first frame of every run of True in [T], and first frame after it."""
+    return np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(int))).reshape(-1, 2)
+
+
+def phrasing(loudness: np.ndarray, presence: np.ndarray, belief: np.ndarray, pitch: np.ndarray | None = None) -> Phrasing:
+    """The marks of a voice from its loudness [T], the presence of speech [T] 0 … 1, phone probabilities [N, 40] at 50 Hz and, if it is
+    known, its pitch [T] (`acoustics.semitones`)."""
+    frames = len(presence)
+    if presence.max(initial=0.0) <= _SPEAKS:
+        return silent(frames)
+    sound = ~quiet(belief, frames) & (presence > _SPEAKS)
+    for start, end in runs(~sound):
+        if 0 < start and end < frames and end - start < _JOINED:
+            sound[start:end] = True
+    phrases = runs(sound)
+    peaks, weights = accents(loudness, sound, pitch)
+    clear = weights >= _LEAST_WEIGHT
+    return Phrasing(frames, peaks[clear], weights[clear], phrases[np.diff(phrases, axis=1)[:, 0] >= _SHORTEST])
+
+
+# ---- what plans go by
+
+HELD = 0.35  # shortest sound that counts as hesitation, s
+
+
+@dataclass(frozen=True)
+class Prosody:
+    """Of one sound over T animation frames.
+
+    phrases [(start, end)]: parts with speech, s.  spoken bool [T]: inside of
+    one.  accents [k] and weights [k]: times, s, of prominent syllables, and their prominence, 0 … 1.  hesitations: start times, s, of
+    drawn-out sounds within a phrase.  level [T]: loudness of speech, smoothed over syllables, 0 … 1.
+    """
+
+    frames: int
+    phrases: list[tuple[float, float]]
+    spoken: np.ndarray
+    accents: np.ndarray
+    weights: np.ndarray
+    hesitations: list[float]
+    level: np.ndarray
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / FPS
+
+    @property
+    def pauses(self) -> list[tuple[float, float]]:
+        """(start, end), s, of the silences between phrases."""
+        return [(end, start) for (_, end), (start, _) in zip(self.phrases, self.phrases[1:])]
+
+
+def prosody_from(
+    phrases: list[tuple[float, float]], spoken: np.ndarray, accents: tuple[np.ndarray, np.ndarray], phones: np.ndarray, rate: float,
+    loudness: np.ndarray,
+) -> Prosody:  # fmt: skip
+    """Prosody of phrases and accents (times, s, and weights), from phones [N] at `rate` Hz and loudness [T] (`encoder.loudness`, channel
+    0)."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(phones.astype(int))) + 1, [len(phones)]])
+    held = [a / rate for a, b in zip(edges, edges[1:]) if phones[a] != SILENCE and (b - a) / rate >= HELD]
+    level = gaussian(np.clip((loudness.astype(float) + 1) / 2, 0, 1) * spoken, _SMOOTH)
+    return Prosody(len(spoken), phrases, spoken, *accents, held, level)
+
+
+def prosody_of(phrasing: Phrasing, loudness: np.ndarray, phones: np.ndarray) -> Prosody:
+    """Prosody of a voice whose accents and phrases are marked, from its loudness [T] (`encoder.loudness`, channel 0) and likeliest phones
+    [N] at 50 Hz."""
+    spoken = np.zeros(phrasing.frames, bool)
+    for start, end in phrasing.phrases:
+        spoken[start:end] = True
+    phrases = [(float(start / FPS), float(end / FPS)) for start, end in phrasing.phrases]
+    return prosody_from(phrases, spoken, (phrasing.accents / FPS, phrasing.weights), phones, ENCODER_RATE, loudness)
+
+
+# ---- how lively a voice is
+
+_HOP = RATE // 50  # samples per row of the encoder's logits
+_PAUSE = 15  # rows of silence that end a phrase; shorter ones are closures and belong to the rate
+_LEAST_SECONDS, _LEAST_SYLLABLES = 1.0, 4  # of speech; less tells nothing
+_FAINT = 30.0  # dB under the loudest syllable, below which none is counted as quieter
+_DOUBT = 8  # syllables at which half of what is measured is believed: a short line is rarely usual
+_FURTHEST = 2.5  # bound of each value, deviations; approached smoothly, so that a change of an unusual voice is heard too
+
+
+class Measures(NamedTuple):
+    """Of a voice, none of which changes with the gain of its recording.
+
+    tilt: slope of vowels' spectra, dB of their first difference above them: speakers who raise the voice have more of the high.
+    loudness: deviation of the syllables' levels, dB.  pitch: semitones between the lowest and the highest tenth.  rate: logarithm of
+    phones per second of speech, as changes of what the encoder believes.
+    """
+
+    tilt: float
+    loudness: float
+    pitch: float
+    rate: float
+
+
+class Heard(NamedTuple):
+    """How a voice deviates from usual ones, in standard deviations between speakers: effort, range of pitch, rate."""
+
+    effort: float = 0.0
+    pitch: float = 0.0
+    rate: float = 0.0
+
+
+# Mean and deviation of 245 speakers who read aloud, most into microphones of their own, of which the tilt tells too
+# (`python -m research heard_arousal --reference`).
+_USUAL = Measures(-11.18, 4.09, 8.97, 2.515)
+_DEVIATION = Measures(3.52, 1.12, 2.50, 0.092)
+_EFFORT = (0.75, 0.45)  # shares of tilt and loudness in effort, whose deviation between speakers is 1 with them
+# Deviations of a slider per weighed deviation of effort, pitch and rate. The mouth follows effort, brows the pitch, the head all three.
+_MOVES = {"energy": (0.5, 0.2, 0.2), "brows": (0.2, 0.6, 0.0), "head": (0.3, 0.4, 0.2)}
+
+
+def measure(samples: np.ndarray, belief: np.ndarray, pitch: np.ndarray) -> tuple[Measures, int] | None:
+    """Measures of a sound [n] at 16 kHz, and its number of syllables; None if too little is said to measure.
+
+    belief: [N, 40] phone probabilities at 50 Hz.  pitch: [T] of `acoustics.semitones`, 0 where nothing is voiced.
+    """
+    belief = belief[: len(samples) // _HOP]
+    phones = belief.argmax(-1)
+    vowels, spoken = np.isin(phones, VOWELS), phones != SILENCE
+    for start, end in runs(~spoken):
+        spoken[start:end] = 0 < start and end < len(spoken) and end - start < _PAUSE
+    syllables, seconds, voiced = runs(vowels), spoken.sum() * _HOP / RATE, pitch[pitch != 0]
+    if seconds < _LEAST_SECONDS or len(syllables) < _LEAST_SYLLABLES or not len(voiced):
+        return None
+    frames = np.asarray(samples, np.float32)[: len(phones) * _HOP].reshape(-1, _HOP)[vowels]
+    level, slope = (20 * np.log10(np.maximum(frame_rms(each), 1e-9)) for each in (frames, np.diff(frames)))
+    lengths = np.diff(syllables)[:, 0]
+    peaks = np.maximum.reduceat(level, lengths.cumsum() - lengths)
+    low, high = np.quantile(voiced, [0.1, 0.9])
+    changes = 0.5 * np.abs(np.diff(belief, axis=0)).sum(1)[spoken[1:]].sum()
+    values = np.median(slope - level), np.maximum(peaks, peaks.max() - _FAINT).std(), high - low, np.log(changes / seconds)
+    return Measures(*map(float, values)), len(syllables)
+
+
+def read_arousal(samples: np.ndarray, belief: np.ndarray, pitch: np.ndarray) -> Heard:
+    """How a voice deviates from usual ones, each within ±2.5 (`tanh`); nothing if little is said. Arguments as of `measure`."""
+    measured = measure(samples, belief, pitch)
+    if measured is None:
+        return Heard()
+    values, syllables = measured
+    tilt, loudness, high, rate = (np.array(values) - _USUAL) / _DEVIATION * syllables / (syllables + _DOUBT)
+    heard = np.array([_EFFORT[0] * tilt + _EFFORT[1] * loudness, high, rate])
+    return Heard(*map(float, _FURTHEST * np.tanh(heard / _FURTHEST)))
+
+
+def moves(heard: Heard) -> np.ndarray:
+    """Deviations of a style's axes, float32 [len(AXES)], as a voice asks for them: 0 but for energy, brows and head.
+
+    What is usual is left usual: x³ / (1 + x²) is an eighth at half a deviation, half at one, and 2.2 at the furthest.
+    """
+    x = np.array(heard)
+    weighed = x**3 / (1 + x**2)
+    return np.array([np.dot(_MOVES[axis.name], weighed) if axis.name in _MOVES else 0.0 for axis in AXES], np.float32)
+
+
+# ---- sounds that lips, teeth and tongue show
 
 LABELS_PER_SECOND = 100
 # Probability above which a sound is a bilabial: .4 demands 90 % of the m, b and p of validation voices and .6 83 %, with as few others

@@ -17,8 +17,8 @@ from itertools import groupby
 
 import numpy as np
 
+from .cues import runs
 from .phones import PHONES, SILENCE
-from .prosody import runs
 
 RATE = 50.0  # rows of the encoder's phones per second
 _VOWELS = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split()

@@ -30,10 +30,21 @@ from ..pipeline import Part, Pipeline
 from ..planning.plan import Manners
 from ..planning.take_plan import plan_take, TakePlan
 from ..speech.acoustics import semitones
-from ..speech.cues import believed_sounds, demanded_closures, hear_phones
+from ..speech.cues import (
+    accent_curve,
+    believed_sounds,
+    demanded_closures,
+    hear_phones,
+    Heard,
+    Phrasing,
+    phrasing,
+    Prosody,
+    prosody_of,
+    read_arousal,
+    silent,
+)
 from ..speech.encoder import at_frames, LOUDNESS, opening_map, PredictedOpening, presence, softmax, speech_features, SpeechEncoder, Units
 from ..speech.phones import PHONES, SILENCE
-from ..speech.prosody import accent_curve, Heard, Phrasing, phrasing, Prosody, prosody_of, read_arousal, silent
 
 _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
 _KEPT_REACH, _KEPT_EASE = 12, 6.0  # frames beside a kept part in which nothing is planned, and deviation of the smoothing
