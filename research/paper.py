@@ -7,8 +7,9 @@ measured once. `_sd` is the spread between seeds, `_ci` the 95 % interval of the
 over clips and seeds. A change is of the seeds that both rows have, each pair from one base.
 
 --people measures against real faces instead, several numbers of --steps compare samplers; both have tables of their own. NAME=FOLDER,FOLDER
-adds a row of weights folders of the diffusion model, one per seed. To research/results/table2.json (--heads: table3.json) and as Markdown
-into docs/reference/paper_tables.md, if at least 40 clips with 32 samples each were measured; else --results and --docs say where to.
+adds a row of weights folders of the diffusion model, one per seed. To research/results/table2.json (--heads: table3.json), and the
+means as Markdown into docs/reference/paper_tables.md, if at least 40 clips with 32 samples each were measured; else --results and --docs
+say where to.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ from research.measures.evaluate import (
     Trained,
 )
 from research.measures.metrics import aligned, kinematic_beats, pose_diversity, sound_onsets
-from research.paper_rows import CLAIMED, MASKED, PAPER2, PAPER3, TABLE2_COLUMNS, TABLE2_ROWS, TABLE3_COLUMNS, TABLE3_ROWS, TITLES
+from research.paper_rows import CLAIMED, MASKED, PAPER2, PAPER3, TABLE2_ROWS, TABLE3_ROWS, TITLES
 from research.train.paper import folder_of, MASKED as MASKED_ENDING, named, NETWORK, STAGES
 from thunder_core.channels import Columns
 from thunder_core.face.head import Head, load_head
@@ -61,13 +62,13 @@ PEOPLE = "people"  # name used instead of a split for real faces
 HEADS = "heads"  # second data set, with heads drawn from people's statistics
 PAGE = ROOT / "docs" / "reference" / "paper_tables.md"
 KEPT = "figures.json"  # file next to a network: figures of each clip, and the network's checksum
-# What the paper says that L_m2s does to lips: {figure: (sign, the claim, title of its column)}
+# What the paper says that L_m2s does to lips: {figure: (sign, the claim)}
 LIP_CLAIMS = {
-    "lve": (-1, "L_m2s lowers LVE", "LVE ↓"),
-    "dtw": (-1, "L_m2s lowers DTW", "DTW ↓"),
-    "l_ccc": (1, "L_m2s raises L-CCC", "L-CCC ↑"),
-    "l_pcc": (1, "L_m2s raises L-PCC", "L-PCC ↑"),
-    "sdiv_l": (-1, "L_m2s lowers S-DIV of the lips", "S-DIV-L ↓"),
+    "lve": (-1, "L_m2s lowers LVE"),
+    "dtw": (-1, "L_m2s lowers DTW"),
+    "l_ccc": (1, "L_m2s raises L-CCC"),
+    "l_pcc": (1, "L_m2s raises L-PCC"),
+    "sdiv_l": (-1, "L_m2s lowers S-DIV of the lips"),
 }
 GAP_CLAIM = "S-DIV of the upper face falls less than that of the lips (points)"
 SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
@@ -181,7 +182,7 @@ def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dic
     changes = [row for row in changes if (row["against"], row["system"]) not in MASKED]  # no claim of the paper's
     result = []
     clips = min((len(figures) for seeds in rows.values() for figures in seeds.values()), default=0)
-    for column, (sign, words, _) in LIP_CLAIMS.items():
+    for column, (sign, words) in LIP_CLAIMS.items():
         for row in changes:
             verdict = _verdict(words, row["system"], row[column], row[f"{column}_ci"], sign, row.get(f"{column}_paper"))
             result.append(verdict | {"change_seeds": row[f"{column}_seeds"]})
@@ -271,80 +272,22 @@ def _middle(draws: np.ndarray) -> list[float]:
 
 
 def markdown(rows: list[dict], columns: tuple[str, ...], order: tuple[str, ...], paper: Paper) -> list[str]:
-    """Lines of a table: ours with ± half the interval over clips and the number of seeds, the paper's below it; what is missing says so."""
+    """Lines of a table: ours, the paper's in brackets, and the number of seeds; what is missing says so."""
     known = {row["system"]: row for row in rows}
-    lines = ["| | | " + " | ".join(TITLES[c] for c in columns) + " |", "|---|---|" + "---|" * len(columns)]
+    lines = ["| system, seeds | " + " | ".join(TITLES[c] for c in columns) + " |", "|---|" + "---|" * len(columns)]
     for name in [*order, *(n for n in known if n not in order)]:
-        ours = [_cell(known[name], c) for c in columns] if name in known else ["not trained"] + [""] * (len(columns) - 1)
-        seeds = known[name]["seeds"] if name in known else 1
-        lines.append(f"| {name} | here{f', {seeds} seeds' if seeds > 1 else ''} | " + " | ".join(ours) + " |")
-        if name in paper:
-            theirs = (f"{paper[name][c]:.3g}" if c in paper[name] else "" for c in columns)
-            lines.append("| | paper | " + " | ".join(theirs) + " |")
+        ours = {c: f"{known[name][c]:.3g}" if name in known else "–" for c in columns}
+        stated = {c: f" ({paper[name][c]:.3g})" for c in columns if c in paper.get(name, {})}
+        seeds = known[name]["seeds"] if name in known else "not trained"
+        lines.append(f"| {name}, {seeds} | " + " | ".join(ours[c] + stated.get(c, "") for c in columns) + " |")
     return lines
-
-
-def _cell(row: dict, column: str) -> str:
-    interval = row[f"{column}_ci"]
-    return f"{row[column]:.3g}" + (f" ±{(interval[1] - interval[0]) / 2:.2g}" if interval else "")
-
-
-def verdicts_markdown(made: list[dict]) -> list[str]:
-    """Lines of two tables of the paper's claims: what L_m2s changes in each system, and how systems compare.
-
-    L_m2s counts only where the model has the sound, or in every row of a batch. ✓: reproduced, ✗: contradicted, neither: open.
-    Where there are too few clips for that it says so instead.
-    """
-    titles = {words: title for _, words, title in LIP_CLAIMS.values()} | {GAP_CLAIM: "S-DIV-L less S-DIV-U ↓"}
-    known = {(row["claim"], row["system"]): row for row in made}
-    lines = ["| change, % | loss | " + " | ".join(titles.values()) + " |", "|---|---|" + "---|" * len(titles)]
-    for system in dict.fromkeys(_everywhere(row["system"]) for row in made if row["claim"] in titles):
-        for name, kind in ((f"{system}{MASKED_ENDING}", "only with sound"), (system, "in every row")):
-            rows = [known.get((claim, name)) for claim in titles]
-            if any(rows):
-                lines.append(f"| {system} | {kind}{_count(rows)} | " + " | ".join(_changed(row) for row in rows) + " |")
-        rows = [known.get((claim, system)) or known.get((claim, f"{system}{MASKED_ENDING}")) for claim in titles]
-        if any(row and "paper" in row for row in rows):
-            lines.append("| | paper | " + " | ".join(_paper_s(row) for row in rows) + " |")
-    compared = [row for row in made if row["claim"] not in titles]
-    if compared:
-        lines += ["", "| claim | paper, % | only with sound | in every row, or without the loss |", "|---|---|---|---|"]
-    for claim in dict.fromkeys(row["claim"] for row in compared):
-        by_kind = {row["system"].endswith(MASKED_ENDING): row for row in compared if row["claim"] == claim}
-        stated = _paper_s(next(iter(by_kind.values())))
-        lines.append(f"| {claim} | {stated} | {_changed(by_kind.get(True))} | {_changed(by_kind.get(False))} |")
-    return lines
-
-
-def _count(rows: Sequence[dict | None]) -> str:
-    """How many seeds the changes of a line are of, where there are several."""
-    count = max(len(row.get("change_seeds", [])) for row in rows if row)
-    return f", {count} seeds" if count > 1 else ""
-
-
-def _changed(row: dict | None) -> str:
-    """A change with its interval and verdict; empty for none."""
-    if row is None:
-        return ""
-    low, high = row["change_ci"]
-    sign = {"reproduced": "✓", "contradicted": "✗", "open": "", TOO_FEW: f", {TOO_FEW}"}[row["verdict"]]
-    if row["verdict"] in ("reproduced", "contradicted"):
-        sign = f" {sign}" if row.get("seeds_agree") else f" ({sign})"
-    return f"{row['change']:+.1f} ({low:+.1f} … {high:+.1f}){sign}"
-
-
-def _paper_s(row: dict | None) -> str:
-    """The paper's own change; ✗ where its table contradicts its claim."""
-    if row is None or "paper" not in row:
-        return ""
-    return f"{row['paper']:+.1f}" + ("" if row["paper_agrees"] else " ✗")
 
 
 @dataclass(frozen=True)
 class Printed:
-    """One of the paper's tables: its number, columns and rows in their order, and the paper's own figures by their names.
+    """One of the paper's tables: its number, the columns and rows of the page in their order, and the paper's own figures by their names.
 
-    suffix: of file and mark of what does not bear its number.
+    suffix: of the file that does not bear its number.
     """
 
     number: int
@@ -354,12 +297,12 @@ class Printed:
     suffix: str = ""
 
 
-SECOND = Printed(2, TABLE2_COLUMNS, TABLE2_ROWS, PAPER2)
-THIRD = Printed(3, (*TABLE3_COLUMNS, "sdiv_l"), TABLE3_ROWS, PAPER3, f"_{HEADS}")
+SECOND = Printed(2, ("lve", "l_ccc", "dtw", "sdiv_l"), TABLE2_ROWS, PAPER2)
+THIRD = Printed(3, ("lve", "l_ccc", "dtw", "div"), TABLE3_ROWS, PAPER3, f"_{HEADS}")
 
 
 def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Printed = SECOND) -> None:
-    """Write a table, what it says of the paper's claims, and the figures of every clip into a folder; the same into a Markdown page."""
+    """Write a table, what it says of the paper's claims, and the figures of every clip into a folder; the table into a page too."""
     made = table(rows, FIGURES, printed.order)
     changes = claims(rows, printed.paper)
     said = verdicts(changes, rows, printed.paper)
@@ -369,7 +312,6 @@ def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Pri
     keep_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
     if page is not None:
         put_into(page, f"table {printed.number}", markdown(made, printed.columns, printed.order, printed.paper))
-        put_into(page, "claims" + printed.suffix.replace("_", " "), verdicts_markdown(said))
 
 
 # ---- the command
@@ -435,7 +377,7 @@ def place(args: Namespace, rows: Rows, about: dict) -> None:
         kept = (
             kept and args.split == "test" and about["clips"] >= PROTOCOL_CLIPS and args.samples >= SAMPLES and args.steps == [SOLVER_STEPS]
         )
-    folder, page = args.results or (RESULTS if kept else None), args.docs or (PAGE if kept else None)
+    folder = args.results or (RESULTS if kept else None)
     if folder is None:
         print("Not written to research/results: the paper's protocol was not kept. Name a folder with --results to keep the tables.")
         return
@@ -444,11 +386,9 @@ def place(args: Namespace, rows: Rows, about: dict) -> None:
         made = table(rows, FIGURES, TABLE2_ROWS)
         about = about | {"claims": claims(rows, printed.paper), "rows": made}
         keep_json(folder / f"table{printed.number}_{apart}.json", about)
-        if page is not None:
-            put_into(page, apart + printed.suffix.replace("_", " "), markdown(made, printed.columns if args.heads else FIGURES, (), {}))
     else:
-        write(folder, page, rows, about, printed)
-    print(f"tables → {folder}" + (f", {page}" if page else ""))
+        write(folder, args.docs or (PAGE if kept else None), rows, about, printed)
+    print(f"tables → {folder}")
 
 
 def of_corpus(args: Namespace) -> list[Clip]:
