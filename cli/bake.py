@@ -34,7 +34,7 @@ from ..scene.voice import strip
 from ..thunder_core import files
 from ..thunder_core.animation import motion_file
 from ..thunder_core.batch import cluster, inputs, run_progress, settings
-from ..thunder_core.direction import Direction, MOODS, NEUTRAL
+from ..thunder_core.direction import Direction, MOOD_NAMES
 from ..thunder_core.direction_presets import Preset
 from ..thunder_core.engine_python import find_engine_python
 from ..thunder_core.errors import BadHead, BadRequest, BadSound, BadWeights, NoSpace
@@ -358,7 +358,7 @@ def _pictured(path: str | None, provenance: dict) -> dict:
     """The report's entry on the picture of a face, and on the moods that were read off it; empty if there was none."""
     if path is None:
         return {}
-    shown = dict(zip([name for name in MOODS if name != NEUTRAL], provenance.get("picture_moods", ())))
+    shown = dict(zip(MOOD_NAMES, provenance.get("picture_moods", ())))
     return {"picture": os.path.abspath(path), "picture_moods": {name: strength for name, strength in shown.items() if strength}}
 
 

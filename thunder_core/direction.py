@@ -188,7 +188,8 @@ _SHARE_OF_NEUTRAL = 0.35  # share of the corpus without a mood
 _LEAST_STRENGTH = 0.25  # smallest strength of a mood in the corpus
 _ROUNDING = 1e-3  # deviations or strengths outside a range that are accepted as rounding
 
-DIRECTION_NAMES = (*_AXIS, *(f"mood.{name}" for name in MOODS if name != NEUTRAL))
+MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)  # those with a number in a direction's vector
+DIRECTION_NAMES = (*_AXIS, *(f"mood.{name}" for name in MOOD_NAMES))
 
 
 @dataclass(frozen=True)
@@ -215,13 +216,12 @@ class Direction:
 
     def vector(self) -> np.ndarray:
         """float32 [len(DIRECTION_NAMES)]: the style's deviations, then every mood's strength."""
-        moods = [self.share(name) for name in MOODS if name != NEUTRAL]
-        return np.concatenate([self.style.vector(), np.array(moods, np.float32)])
+        return np.concatenate([self.style.vector(), np.array([self.share(name) for name in MOOD_NAMES], np.float32)])
 
     @staticmethod
     def of_vector(vector: np.ndarray) -> Direction:
         """The direction that a vector describes; of several moods the strongest."""
-        moods = dict(zip([name for name in MOODS if name != NEUTRAL], np.asarray(vector, float)[len(AXES) :], strict=True))
+        moods = dict(zip(MOOD_NAMES, np.asarray(vector, float)[len(AXES) :], strict=True))
         strongest = max(moods, key=lambda name: moods[name])
         some = moods[strongest] > 0
         return Direction(Style.of_vector(vector[: len(AXES)]), strongest if some else NEUTRAL, moods[strongest] if some else 1.0)
@@ -232,8 +232,7 @@ class Direction:
         style = Style.of_speaker(speaker).reading(rng)
         if rng.random() < _SHARE_OF_NEUTRAL:
             return Direction(style)
-        moods = [name for name in MOODS if name != NEUTRAL]
-        return Direction(style, moods[rng.integers(len(moods))], float(rng.uniform(_LEAST_STRENGTH, 1.0)))
+        return Direction(style, MOOD_NAMES[rng.integers(len(MOOD_NAMES))], float(rng.uniform(_LEAST_STRENGTH, 1.0)))
 
 
 def check(vectors: np.ndarray) -> None:

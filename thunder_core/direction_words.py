@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from .direction import AXES, DIRECTION_NAMES, MOODS, NEUTRAL
+from .direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from .types import SPEAKS
 
 USUAL, AS_ASKED, NEARLY = "usual", "as asked", "close to the direction"
@@ -91,8 +91,7 @@ def _traits(reading: np.ndarray, asked: np.ndarray | None, speaks: bool, shown: 
         said = {word for _, word in some} & set(AXIS_WORDS["frown"]) if name == "height" else set()  # the same brows
         if not placed and not said and abs(x := shown.get(name, 0.0)) >= REMARKABLY_CARRIED:
             some.append((abs(x), pair[int(x > 0)]))
-    moods = [name for name in MOODS if name != NEUTRAL]
-    for name, x, was in zip(moods, by[len(AXES) :], before[len(AXES) :]):
+    for name, x, was in zip(MOOD_NAMES, by[len(AXES) :], before[len(AXES) :]):
         if abs(x) >= _MOOD and (was >= _MOOD or not _belied(name, shown)):
             label = MOODS[name].label.lower()
             some.append((_DEVIATIONS_PER_MOOD * abs(x), f"{'more' if x > 0 else 'less'} {label}" if was >= _MOOD else label))

@@ -134,23 +134,7 @@ class BadRequest(ThunderError):
     """A request to the engine that it does not know or whose values make no sense."""
 
 
-KINDS = {
-    cls.__name__: cls
-    for cls in (
-        ThunderError,
-        BadSound,
-        NoVoice,
-        NoEngine,
-        NoMicrophone,
-        WorkerDied,
-        Cancelled,
-        OutOfMemory,
-        NoSpace,
-        BadHead,
-        BadWeights,
-        BadRequest,
-    )
-}
+KINDS = {ThunderError.__name__: ThunderError} | {kind.__name__: kind for kind in ThunderError.__subclasses__()}
 
 
 def attempt(function: Callable[..., T], *args) -> tuple[T | None, str]:

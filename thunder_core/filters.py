@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters of curves in numpy: easing, smoothing, limits of speed, largest and smallest neighbours, a low-pass, a spline and peaks.
+"""Filters of curves in numpy: easing, smoothing, limits of speed, largest and smallest neighbours, runs, a low-pass, a spline, peaks.
 
 Those that scipy has are the same as its own (tests/core/test_filters.py), which users do not install: it would add 0.14 GB for these few.
 """
@@ -64,6 +64,11 @@ def gaussian(values: np.ndarray, deviation: float, mode: str = "reflect", reach:
 def smooth(values: np.ndarray, deviation: float) -> np.ndarray:
     """Curves [T] or [T, c] of a face smoothed by a Gaussian of a deviation in frames, cut at three of them; ends are held."""
     return gaussian(values, deviation, "nearest", int(np.ceil(3 * deviation)))
+
+
+def runs(numbers: np.ndarray, gap: int = 1) -> list[np.ndarray]:
+    """Ascending whole numbers [k], divided where neighbours are more than `gap` apart; [] for none."""
+    return np.split(numbers, np.flatnonzero(np.diff(numbers) > gap) + 1) if len(numbers) else []
 
 
 def highest(values: np.ndarray, size: int, origin: int = 0) -> np.ndarray:

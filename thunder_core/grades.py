@@ -3,6 +3,8 @@
 
 import numpy as np
 
+from .filters import runs
+
 GOOD, CHECK, POOR = "good", "check", "poor"
 WRONG = 26.0  # a frame below this score is wrong in any take; between the anchors of 120 ms off (8) and damped lips (45)
 # Frames in a row that are wrong in a take that is poor, and from which on it is to be checked; least score of a good one. Set on validation
@@ -16,15 +18,14 @@ def drifts(total: float, per_frame: np.ndarray) -> list[np.ndarray]:
     """Stretches where the lips drift, as frame numbers, of a take with this score (not finite if unknown) and these of its frames [T]."""
     usual = (total if np.isfinite(total) else 100.0) - _BELOW_TOTAL
     low = np.flatnonzero(per_frame < max(WRONG, min(_DRIFTING, usual)))
-    runs = np.split(low, np.flatnonzero(np.diff(low) > _BRIDGE) + 1)
-    return [run for run in runs if len(run) >= _SHORTEST_DRIFT]
+    return [run for run in runs(low, _BRIDGE) if len(run) >= _SHORTEST_DRIFT]
 
 
 def graded(total: float, per_frame: np.ndarray) -> tuple[str, int]:
     """GOOD, CHECK or POOR for a take with this score and these of its frames [T], and the frame that is worst: in the longest run of wrong
     ones, else where lips drift."""
     wrong = np.flatnonzero(per_frame < WRONG)
-    run = max(np.split(wrong, np.flatnonzero(np.diff(wrong) > 1) + 1), key=len)
+    run = max(runs(wrong), key=len, default=wrong)
     places = run if len(run) else np.concatenate(drifts(total, per_frame) or [np.arange(len(per_frame))])
     place = places[per_frame[places].argmin()]
     if len(run) >= _POOR_FRAMES:

@@ -62,14 +62,14 @@ def matrix_to_rotvec(matrix: np.ndarray) -> np.ndarray:
     return quaternion_to_rotvec(np.take_along_axis(candidates, best, axis=-2)[..., 0, :])
 
 
-def euler_to_matrix(euler: np.ndarray, order: str = "XYZ") -> np.ndarray:
-    """Euler angles [..., 3] about X, Y and Z to matrices [..., 3, 3], turning in the order given."""
+def euler_to_rotvec(euler: np.ndarray, order: str) -> np.ndarray:
+    """Euler angles [..., 3] about X, Y and Z, turning in the order given, to rotation vectors [..., 3]."""
     e = np.asarray(euler, dtype=np.float64)
     result = np.broadcast_to(np.eye(3), e.shape[:-1] + (3, 3))
     for letter in order:
         axis = "XYZ".index(letter)
         result = rotvec_to_matrix(e[..., axis, None] * np.eye(3)[axis]) @ result
-    return result
+    return matrix_to_rotvec(result)
 
 
 def matrix_to_euler(matrix: np.ndarray, order: str = "XYZ") -> np.ndarray:
@@ -82,11 +82,6 @@ def matrix_to_euler(matrix: np.ndarray, order: str = "XYZ") -> np.ndarray:
     euler[..., i] = np.arctan2(sign * m[..., k, j], m[..., k, k])
     euler[..., k] = np.arctan2(sign * m[..., j, i], m[..., i, i])
     return euler
-
-
-def euler_to_rotvec(euler: np.ndarray, order: str = "XYZ") -> np.ndarray:
-    """Euler angles [..., 3] in the order given to rotation vectors [..., 3]."""
-    return matrix_to_rotvec(euler_to_matrix(euler, order))
 
 
 def angular_speed(rotvec: np.ndarray, fps: float = 25.0) -> np.ndarray:

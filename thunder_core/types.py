@@ -64,6 +64,12 @@ class Motion:
         """T."""
         return len(self.jaw)
 
+    @property
+    def turns(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rotation vectors of head and eyes [T, 3]; where it has none they are still."""
+        still = np.zeros((self.frames, 3), np.float32)
+        return still if self.head is None else self.head, still if self.eyes is None else self.eyes
+
     def part(self, rows: slice) -> Motion:
         """Some of the frames."""
         return Motion(
@@ -130,9 +136,7 @@ class Keep:
 
 def pack(motion: Motion) -> np.ndarray:
     """Motion → x [T, n + 9]: expression, jaw, head, eyes; a missing head or eyes is still."""
-    still = np.zeros((motion.frames, 3), np.float32)
-    head, eyes = (still if part is None else part for part in (motion.head, motion.eyes))
-    return np.concatenate([motion.expression, motion.jaw, head, eyes], 1).astype(np.float32)
+    return np.concatenate([motion.expression, motion.jaw, *motion.turns], 1).astype(np.float32)
 
 
 def unpack(x: np.ndarray, channels: int) -> Motion:

@@ -43,6 +43,11 @@ def stage(blender):
     return scene, head_module.find(scene), take_list
 
 
+def distances(first, second):
+    """Distances of two motions at the lips, elsewhere on the face, of the head and the eyes, [T] millimetres each."""
+    return displacement.grouped(displacement.places(first) - displacement.places(second)).T
+
+
 def spoken(seconds=3.0, seed=5):
     """A performance with the bumps of speech on many channels, and shut lips at CLOSED."""
     made = performance(seconds=seconds, closed_at=(), seed=seed)

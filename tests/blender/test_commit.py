@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 import pytest
-from commit_stage import animate, choose, CLOSED, everything, finished, numbers, seen, show, stage  # noqa: F401
+from commit_stage import animate, choose, CLOSED, distances, everything, finished, numbers, seen, show, stage  # noqa: F401
 from performances import key, performance
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module
@@ -16,7 +16,6 @@ from thunder.scene.takes.commit.committing import Choice, REGION_SETTINGS
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import reduction, timing
 from thunder.thunder_core.animation.commit import line_records
-from thunder.thunder_core.face import displacement
 from timing import keeps
 
 
@@ -32,7 +31,7 @@ def test_a_commit_has_few_keys_and_the_lips_are_where_they_were(blender, stage, 
     choose(scene, error=error)
     blender.ops.thunder.commit_take()
     _, after, gap_now = numbers(rig, frames)
-    lips, face, head, eyes = displacement.apart(before, after)
+    lips, face, head, eyes = distances(before, after)
     assert lips.max() <= error * 1.001 and face.max() <= 2 * error * 1.001
     closed = gap < 0.6
     assert closed.sum() >= 2 * len(CLOSED)
@@ -297,7 +296,7 @@ def test_a_character_by_its_own_names_is_committed_within_the_error(blender):
     dense = sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys))
     choose(scene, keys="DENSE", error=0.3)
     blender.ops.thunder.commit_take()
-    lips, *_ = displacement.apart(rig.driver.read(before, names), rig.driver.read(values(), names))
+    lips, *_ = distances(rig.driver.read(before, names), rig.driver.read(values(), names))
     assert lips.max() <= 0.301
     assert sum(len(c.keyframe_points) for c in compat.curves_for(rig.keys)) < 0.6 * dense
     per_unit = progress.result(rig.meter.pulls())[1]
@@ -324,7 +323,7 @@ def test_a_flame_head_is_committed_within_the_error(blender, tmp_path):
     choose(scene, keys="DENSE", error=0.3)
     blender.ops.thunder.commit_take()
     _, after, gap_now = numbers(rig, frames)
-    lips, *_ = displacement.apart(before, after)
+    lips, *_ = distances(before, after)
     assert lips.max() < 0.45  # errors are added up here as if all moved in lines
     assert np.abs(gap_now - gap)[gap < 0.6].max() < 0.15
     assert sum(len(c.keyframe_points) for target in rig.targets for c in compat.curves_for(target)) < 0.7 * dense

@@ -4,13 +4,12 @@ keys the lips are where the take has them."""
 
 import numpy as np
 import pytest
-from commit_stage import choose, numbers, seen, show, stage  # noqa: F401
+from commit_stage import choose, distances, numbers, seen, show, stage  # noqa: F401
 from thunder.scene.animation import fcurves
 from thunder.scene.heads import head
 from thunder.scene.host import compat
 from thunder.scene.takes.commit import writing
 from thunder.thunder_core.animation import keyframes
-from thunder.thunder_core.face import displacement
 
 pytestmark = pytest.mark.one_blender
 
@@ -203,7 +202,7 @@ def test_between_frames_the_lips_are_where_the_take_has_them(blender, stage, fps
     choose(scene, error=error)
     blender.ops.thunder.commit_take()
     now, after, gap_now = numbers(rig, eighths)
-    lips, *_ = displacement.apart(before, after)
+    lips, *_ = distances(before, after)
     assert lips.max() <= error * 1.001
     closed = gap < 0.6
     assert closed.sum() > 16 and (gap_now[gap < 0.5] < 0.6).all() and np.abs(gap_now - gap)[closed].max() < 0.15  # shut stays shut

@@ -4,7 +4,7 @@ what never moves stays as the animator has it; a whole dialogue is committed in 
 
 import numpy as np
 import pytest
-from commit_stage import animate, choose, everything, seen, show, spoken, stage  # noqa: F401
+from commit_stage import animate, choose, distances, everything, seen, show, spoken, stage  # noqa: F401
 from performances import key, write_wav
 from thunder.scene.animation import display
 from thunder.scene.heads import head as head_module, rna_paths
@@ -95,7 +95,7 @@ def test_a_line_becomes_poses_within_the_error(blender, poses):
     assert len(carrying) < 0.5 * report.frames  # this made take moves faster than speech does
     # lips, face, head and eyes are where the take had them, at parts of frames too
     after, gap_now = shown(rig, eighths)
-    lips, _, head, eyes = displacement.apart(before, after)
+    lips, _, head, eyes = distances(before, after)
     early_or_late = moved_by_shift(displacement.places(before))  # by half a frame: head and eyes do not speak
     assert lips.max() <= ERROR * 1.001
     assert (head <= (3 * ERROR + early_or_late[:, -2]) * 1.001).all() and (eyes <= (ERROR + early_or_late[:, -1]) * 1.001).all()

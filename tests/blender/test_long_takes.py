@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from commit_stage import distances
 from performances import key, performance, write_wav
 from played_engine import PlayedClient
 from thunder.scene.animation import display, keying
@@ -11,7 +12,6 @@ from thunder.scene.takes import generation, provenance, sampling, track_values
 from thunder.scene.voice import strip
 from thunder.thunder_core import progress
 from thunder.thunder_core.animation import timing
-from thunder.thunder_core.face import displacement
 from thunder.thunder_core.face.lips import opening_mm
 
 
@@ -62,7 +62,7 @@ def test_few_keys_move_the_lips_as_many_do(stage, long, monkeypatch, fps):
     monkeypatch.setattr(long, "LONG_SECONDS", 600.0)
     many, many_keys = said(rig, key(rig, made, clock), frames)
     assert few_keys < many_keys / 2
-    off = displacement.apart(few, many)
+    off = distances(few, many)
     assert off[0].max() <= long.LONG_ERROR + 1e-3, "at the lips"
     assert off[1].max() <= 2 * long.LONG_ERROR + 1e-3 and off[2].max() <= 3 * long.LONG_ERROR + 1e-3
     shut = opening_mm(many) < 0.1

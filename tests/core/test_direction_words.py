@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from thunder_core import direction_words
-from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOODS, NEUTRAL, Style
+from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOOD_NAMES, MOODS, NEUTRAL, Style
 from thunder_core.direction_words import AS_ASKED, AXIS_WORDS, CARRIED_WORDS, NEARLY, word_of_voice, words, words_of_request, words_of_take
 
 USUAL = Direction().vector()
@@ -28,7 +28,7 @@ def test_both_sides_of_every_axis_have_words_of_their_own(axis):
     assert direction_words.AXIS_WORDS.keys() == {each.name for each in AXES}
 
 
-@pytest.mark.parametrize("mood", [name for name in MOODS if name != NEUTRAL])
+@pytest.mark.parametrize("mood", MOOD_NAMES)
 def test_every_mood_has_a_word(mood):
     assert words(Direction(mood=mood, strength=0.5).vector()) == mood
     assert words(Direction(mood=mood, strength=0.05).vector()) == "usual"

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 
-from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOODS, NEUTRAL, Style
+from thunder_core.direction import AXES, Direction, DIRECTION_NAMES, MOOD_NAMES, MOODS, Style
 from thunder_core.engine.readings import emphases, emphasised, reading
 
 USUAL = Direction().vector()[None]
@@ -37,7 +37,7 @@ def test_a_mood_that_is_asked_for_stays_and_only_varies_in_strength():
     assert 0.85 * 0.6 - 1e-6 <= takes[:, angry].min() < 0.55 and 0.75 < takes[:, angry].max() <= 0.9
 
 
-@pytest.mark.parametrize("mood", [name for name in MOODS if name != NEUTRAL])
+@pytest.mark.parametrize("mood", MOOD_NAMES)
 def test_no_reading_takes_back_the_mood_that_was_asked_for(mood):
     asked = Direction(mood=mood, strength=0.7).vector()[None]
     changes = np.array([0.7 * MOODS[mood].changes.get(axis.name, 0.0) for axis in AXES])

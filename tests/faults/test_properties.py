@@ -57,7 +57,8 @@ def test_a_rotation_comes_back_through_matrices_quaternions_and_angles(turn):
     assert np.abs(rotation.matrix_to_rotvec(matrix) - turn).max() < 1e-6
     assert np.abs(rotation.quaternion_to_rotvec(rotation.rotvec_to_quaternion(turn)) - turn).max() < 1e-9
     for order in ORDERS:
-        assert np.abs(rotation.euler_to_matrix(rotation.matrix_to_euler(matrix, order), order) - matrix).max() < 1e-7
+        back = rotation.euler_to_rotvec(rotation.matrix_to_euler(matrix, order), order)
+        assert np.abs(rotation.rotvec_to_matrix(back) - matrix).max() < 1e-7
 
 
 @many

@@ -9,7 +9,7 @@ import pytest
 
 from research.measures import habits as measures
 from research.measures.habits import Coherence, coherence
-from thunder_core.direction import Direction, MOODS, NEUTRAL, Style
+from thunder_core.direction import Direction, MOOD_NAMES, MOODS, NEUTRAL, Style
 from thunder_core.engine.speech.cues import Prosody
 from thunder_core.engine.speech.phones import phone_index, SILENCE
 from thunder_core.face.head import load_head
@@ -262,7 +262,7 @@ def upper(motion, *names):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("mood", [name for name in MOODS if name != NEUTRAL])
+@pytest.mark.parametrize("mood", MOOD_NAMES)
 def test_a_mood_is_played_not_put_on_top(mood):
     """What a mood does to brows, lids and head changes over time, and more with its strength."""
     neutral, half, full = (played(Direction(mood=mood, strength=s), 1) for s in (0.0, 0.5, 1.0))

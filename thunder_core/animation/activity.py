@@ -15,7 +15,6 @@ from ..filters import gaussian
 from ..types import Motion
 
 TRACKS = ("brows", "mouth", "head")
-QUIET_TRACKS = ("brows", "eyes", "head")  # of faces that do not speak
 # Display colour of each track.
 COLOURS = {"brows": (0.80, 0.64, 1.0), "mouth": (1.0, 0.72, 0.30), "eyes": (0.95, 0.60, 0.62), "head": (0.45, 0.80, 0.45)}
 # Full height of a track: a quantile over the frames of all takes of a line, and at least the second number (brows 0 … 1, mouth mm,
@@ -52,14 +51,14 @@ def lids(motion: Motion, channels: Sequence[str]) -> np.ndarray:
 
 def head(motion: Motion) -> np.ndarray:
     """Angle of a motion's head from its median pose, [T] degrees."""
-    if motion.head is None:
-        return np.zeros(motion.frames)
-    return np.degrees(np.linalg.norm(motion.head - np.median(motion.head, axis=0), axis=1))
+    turns, _ = motion.turns
+    return np.degrees(np.linalg.norm(turns - np.median(turns, axis=0), axis=1))
 
 
 def eyes(motion: Motion) -> np.ndarray:
     """Angle of a motion's gaze from where it usually rests, [T] degrees; eyes that make up for a turn of the head stay where they are."""
-    gaze = sum((part for part in (motion.eyes, motion.head) if part is not None), np.zeros((motion.frames, 3)))[:, :2]
+    head, eyes = motion.turns
+    gaze = (eyes.astype(float) + head)[:, :2]
     return np.degrees(np.linalg.norm(gaze - np.median(gaze, axis=0), axis=1))
 
 
@@ -70,7 +69,7 @@ def gestures(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
         motion.expression[:, [column for column, name in enumerate(channels) if name.startswith(group)]].sum(axis=1) / most
         for group, most in ((("browInnerUp", "browOuterUp"), 3), ((_SMILE,), 2))
     )
-    pitch = np.zeros(motion.frames) if motion.head is None else np.degrees(motion.head[:, 0])
+    pitch = np.degrees(motion.turns[0][:, 0])
     usual = {"nod": gaussian(pitch, _NOD_FRAMES, "nearest"), "raised": np.median(raised), "smile": np.median(smiles)}
     above = {name: np.maximum(values - usual[name], 0.0) for name, values in (("nod", pitch), ("raised", raised), ("smile", smiles))}
     return above | {"away": eyes(motion)}
@@ -82,7 +81,7 @@ def tracks(motion: Motion, channels: Sequence[str], opening: np.ndarray) -> dict
 
 
 def quiet_tracks(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
-    """Activity of a face that does not speak by QUIET_TRACKS, [T] each."""
+    """Activity of a face that does not speak (brows, eyes and head), [T] each."""
     return {"brows": brows(motion, channels), "eyes": eyes(motion), "head": head(motion)}
 
 

@@ -37,7 +37,7 @@ def follow(points: np.ndarray, own: np.ndarray, joint: np.ndarray, eyes: np.ndar
     """
     if share <= 0:
         return np.asarray(own)
-    movement = rotvec_to_matrix(np.asarray(own, np.float64))
+    movement = rotvec_to_matrix(own)
     turned = np.clip(share * _beyond(directions(points, np.zeros_like(own), joint, eyes), EASY), -_FURTHEST_HEAD, _FURTHEST_HEAD)
     for _ in range(_CORRECTIONS):
         left = directions(points, matrix_to_rotvec(_turn(turned) @ movement), joint, eyes)

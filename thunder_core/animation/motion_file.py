@@ -23,12 +23,12 @@ def arrays(motion: Motion, channels: Sequence[str], reading: np.ndarray | None =
     channels: names of the expression's columns.  reading: the direction vector [DIRECTION_NAMES] of the motion, None without a direction;
     then style and mood are left out.
     """
-    still = np.zeros((motion.frames, 3), np.float32)
+    head, eyes = motion.turns
     result: dict[str, np.ndarray] = {
         "expression": motion.expression,
         "jaw": motion.jaw,
-        "head": still if motion.head is None else motion.head,
-        "eyes": still if motion.eyes is None else motion.eyes,
+        "head": head,
+        "eyes": eyes,
         "channels": np.array(list(channels)),
         "fps": np.array(motion.fps, np.float64),
     }

@@ -205,7 +205,7 @@ class Remaining:
     gaps: tuple[tuple[float, float], ...]
 
 
-def without(  # noqa: PLR0913 (what is known of its keys)
+def without(
     keys: dict, gone: np.ndarray, put: np.ndarray, ends_before: np.ndarray, spans: Sequence[tuple[float, float]], blend: float
 ) -> Remaining:
     """A curve without some of its keys.

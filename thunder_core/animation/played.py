@@ -15,7 +15,7 @@ from ..face.articulators import Articulators
 from ..face.head import Head
 from ..face.mechanics import jaw_of
 from ..face.skinning import SkinnedPoints
-from ..rotation import angular_speed, rotvec_to_matrix
+from ..rotation import angular_speed
 from ..types import FPS, Motion
 
 SACCADE = 40.0  # eye speed above which a movement is a gaze shift, degrees per second
@@ -37,9 +37,8 @@ def starts(active: np.ndarray) -> np.ndarray:
 
 def shifts(motion: Motion) -> np.ndarray:
     """Frames at which the gaze shifts in the world; eyes that only compensate for the head's rotation do not count."""
-    still = np.zeros((motion.frames, 3))
-    turned = sum((still if part is None else part for part in (motion.eyes, motion.head)), still)
-    return starts(np.degrees(angular_speed(turned)) > SACCADE)
+    head, eyes = motion.turns
+    return starts(np.degrees(angular_speed(eyes.astype(float) + head)) > SACCADE)
 
 
 def _at(gap: float, gaps: np.ndarray, values: np.ndarray) -> float:
@@ -77,7 +76,7 @@ class Played:
         lips, mm.  brows: mm/s.  head: °/s.  eyes: root of blinks and gaze shifts a second.
         """
         shape = self.articulators.shape(motion.expression, motion.jaw)
-        skin = 1e3 * (self.skin.place(motion.expression.astype(float), rotvec_to_matrix(motion.jaw.astype(float))) - self.skin.rest)
+        skin = 1e3 * (self.skin.of_motion(motion) - self.skin.rest)
         gap = np.maximum(shape.gap, 0)
         open_ = speaking & (gap > _OPEN_MM)
         corners = skin[:, :2, 1].mean(1)

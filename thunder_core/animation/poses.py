@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..face.displacement import UNSEEN_MM
+from ..filters import runs
 from ..progress import in_turn, scaled
 from .pose_fit import Columns, fit_piece, Region
 from .pose_frames import find_extremes, find_holds, find_segments, snap_to_used
@@ -78,10 +79,8 @@ class Poses:
         The regions that are furthest off there get more keys, and errors count more; and the mouth where lips are apart.
         off [S]: error at each sample, in allowed errors; apart: frames on which lips should meet but do not; both measured by the caller.
         """
-        wrong = np.flatnonzero(off > 1.0)
-        stretches = np.split(wrong, np.flatnonzero(np.diff(wrong) > SAMPLES) + 1) if len(wrong) else []
         of_part: dict[int, list[np.ndarray]] = {0: []} if len(apart) and self.parts[0] is not None else {}
-        for stretch in stretches:
+        for stretch in runs(np.flatnonzero(off > 1.0), SAMPLES):
             worst = stretch[off[stretch].argmax()]
             far = {place: part[2].off[worst] for place, part in enumerate(self.parts) if part is not None}
             of_part.setdefault(max(far, key=far.get), []).append(stretch)
@@ -119,8 +118,8 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
     extremes = set(find_extremes(region.curves, region.flat).tolist())
     holds = yield from scaled(find_holds(region.curves, region.flat), 0.4, 0.4)
     holds = [snap_to_used(hold, used) for hold in holds]
-    runs = [(int(run[0]), int(run[-1])) for run in np.split(closed, np.flatnonzero(np.diff(closed) > 1) + 1) if len(run)]
-    level, ends = set(closed.tolist()), {0, frames - 1, *(frame for run in runs for frame in run)}
+    closures = [(int(run[0]), int(run[-1])) for run in runs(closed)]
+    level, ends = set(closed.tolist()), {0, frames - 1, *(frame for closure in closures for frame in closure)}
     price = np.ones(frames)
     price[sorted(extremes)] = _EXTREME
     price[sorted(used)] *= _USED
@@ -136,7 +135,7 @@ def _plan(region: Region, closed: np.ndarray, used: set[int]) -> Generator[float
         into += list(fitted.into)
     columns = Columns(keys, value, out, into)
     yield from scaled(columns.remove_spare(region, cost, price, level, stay), 0.6, 0.95)
-    plan = _Plan(region, columns, level, ends, stay, runs, holds, sorted(extremes))
+    plan = _Plan(region, columns, level, ends, stay, closures, holds, sorted(extremes))
     yield from scaled(plan.snap(used), 0.95, 1.0)
     return plan
 

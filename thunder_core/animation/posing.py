@@ -144,7 +144,7 @@ class _ErrorMeter:
     places: indices of the tracks with keys.  closed: frames on which lips meet.
     """
 
-    def __init__(self, rig: RigMeter, values, places, pull, allowed, closed: np.ndarray):  # noqa: PLR0913 (what is measured, and how)
+    def __init__(self, rig: RigMeter, values, places, pull, allowed, closed: np.ndarray):
         self.rig, self.values, self.places, self.pull, self.closed = rig, values, places, pull, closed
         self.flat, self.lips = pull.reshape(len(pull), -1), displacement.face_meter().lips
         self.allowed = allowed
@@ -171,8 +171,7 @@ class _ErrorMeter:
 
         def on_the_face(rows: slice) -> np.ndarray:
             some = look[rows]
-            now, wanted = (self.rig.places(part) for part in (self.values[some] + off[some], self.values[some]))
-            return self._parts(now - wanted, limits[some])
+            return self._parts(self.rig.displaced(self.values[some], off[some]), limits[some])
 
         if len(changed):
             self.shares[changed] = yield from in_pieces(len(changed), added)

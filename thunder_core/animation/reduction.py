@@ -9,6 +9,7 @@ import numpy as np
 from ..face import displacement
 from ..face.displacement import in_pieces, RigMeter
 from ..face.lips import CLOSED_MM
+from ..filters import runs
 from ..progress import scaled
 from .keys import Keys, reduce, SAMPLES, times_of
 
@@ -119,7 +120,8 @@ def _measured(
     parts = (added / limit).max(1)
     look = np.flatnonzero(parts >= _LOOK * parts.max())
     if not meter.driver.is_slow:
-        added[look] = yield from scaled(meter.moved_by(values[look], off[look]), 0.5, 1.0)
+        measuring = in_pieces(len(look), lambda rows: displacement.grouped(meter.displaced(values[look[rows]], off[look[rows]])))
+        added[look] = yield from scaled(measuring, 0.5, 1.0)
     return float(added[look, 0].max()), look[(added[look] > limit[look]).any(1)]
 
 
@@ -130,12 +132,8 @@ def _around(samples: np.ndarray, every: int, count: int) -> np.ndarray:
 
 def closures(gap: np.ndarray) -> np.ndarray:
     """Of a gap [T] in mm, the frames that make its closures: the first and last that are closed, and the closest one."""
-    closed = np.flatnonzero(gap < CLOSED_MM)
-    frames = []
-    for run in np.split(closed, np.flatnonzero(np.diff(closed) > 1) + 1):
-        if len(run):
-            frames += [run[0], run[-1], run[gap[run].argmin()]]
-    return np.unique(np.array(frames, int))
+    closed = runs(np.flatnonzero(gap < CLOSED_MM))
+    return np.unique(np.array([frame for run in closed for frame in (run[0], run[-1], run[gap[run].argmin()])], int))
 
 
 def _sum_of_errors(off: np.ndarray, pull: np.ndarray) -> Generator[float, None, np.ndarray]:
@@ -167,8 +165,8 @@ def _blame(wrong: np.ndarray, parts: np.ndarray, exact: list[set], every: int) -
     wrong [S]: over 1 where too far off.  parts [S, tracks]: each track's share.  exact: samples on which each track has
     keys.  every: samples in a frame.  Returns the tracks that got some.
     """
-    off, blamed = np.flatnonzero(wrong > 1.0), set()
-    for run in np.split(off, np.flatnonzero(np.diff(off) > 1) + 1):
+    blamed = set()
+    for run in runs(np.flatnonzero(wrong > 1.0)):
         worst = int(run[wrong[run].argmax()])
         frame = (worst + every // 2) // every * every
         for place in np.argsort(-parts[worst])[:_MOST_BLAMED]:

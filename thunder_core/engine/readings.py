@@ -14,7 +14,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from ..direction import Asked, AXES, DIRECTION_NAMES, MOODS, NEUTRAL, over_frames
+from ..direction import Asked, AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS, over_frames
 from ..errors import BadRequest
 from ..marks import CLOSED, HELD, Mark, MOVED, OPEN, SOUND, STRESSED, THROWN_AWAY
 from ..types import FPS
@@ -39,9 +39,8 @@ _WORD_FRAMES = 15  # approximate length of an emphasis, frames
 _SMOOTHED = 1.45  # restores the deviation that smoothing removes
 CLEARER = 0.6  # deviations of articulation per deviation of energy
 _ACCENTED = {"brows": 0.8, "head": 1.0}  # deviations added on accents
-_MOOD_NAMES = tuple(name for name in MOODS if name != NEUTRAL)
 # What each mood at full strength adds to each axis, in deviations.
-_MOOD_CHANGES = np.array([[MOODS[name].changes.get(axis.name, 0.0) for axis in AXES] for name in _MOOD_NAMES], np.float32)
+_MOOD_CHANGES = np.array([[MOODS[name].changes.get(axis.name, 0.0) for axis in AXES] for name in MOOD_NAMES], np.float32)
 _ENERGY = next(axis for axis in AXES if axis.name == "energy")
 _SPREADS = np.array([_ENERGY_SPREAD if axis is _ENERGY else _AXIS_SPREAD for axis in AXES])
 # Ranges of a style, in deviations.
@@ -59,7 +58,7 @@ def as_heard(asked: Asked, heard: np.ndarray, frames: int) -> Asked:
     by = over_frames(asked.as_heard, frames)[:, None] * heard
     wanted = over_frames(asked.requested, frames)
     style = np.clip(wanted[:, : len(AXES)] + by, _LEAST, _MOST)
-    moods = np.broadcast_to(wanted[:, len(AXES) :], (len(style), len(_MOOD_NAMES)))
+    moods = np.broadcast_to(wanted[:, len(AXES) :], (len(style), len(MOOD_NAMES)))
     both = np.concatenate([style, moods], 1).astype(np.float32)
     return replace(asked, vectors=both) if asked.original is None else replace(asked, original=both)
 
@@ -93,7 +92,7 @@ def reading(asked: np.ndarray, seed: int, spread: float, heard: np.ndarray | Non
     if moods.any():
         moods[:] = np.clip(moods * strength, 0, 1)
     else:
-        moods[:, int(x[-2] * len(_MOOD_NAMES)) % len(_MOOD_NAMES)] = slight
+        moods[:, int(x[-2] * len(MOOD_NAMES)) % len(MOOD_NAMES)] = slight
     return asked
 
 

@@ -83,7 +83,7 @@ class Articulators:
 
     def shape(self, expression: np.ndarray, jaw: np.ndarray) -> Shape:
         """The mouth's shape over a motion, expression columns in the head's own order."""
-        return self.shape_at(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
+        return self.shape_at(np.asarray(expression, np.float64), rotvec_to_matrix(jaw))
 
     def shape_at(self, expression: np.ndarray, turn: np.ndarray) -> Shape:
         """The same for the jaw's rotation matrices [T, 3, 3]."""
@@ -131,7 +131,7 @@ class Articulators:
 
     def lip_surface(self, expression: np.ndarray, jaw: np.ndarray) -> np.ndarray:
         """Positions [T, K, 3] of the lower lip's surface in millimetres."""
-        return 1e3 * self._lip.place(np.asarray(expression, np.float64), rotvec_to_matrix(np.asarray(jaw, np.float64)))
+        return 1e3 * self._lip.place(np.asarray(expression, np.float64), rotvec_to_matrix(jaw))
 
     def apart(self, lip: np.ndarray) -> np.ndarray:
         """Distance of a lower lip's surface [T, K, 3] from the upper incisors, [T] millimetres; negative where it intersects them.

@@ -108,24 +108,14 @@ def _build(head: SimpleNamespace) -> FaceMeter:
 def places(motion: Motion) -> np.ndarray:
     """Positions of all that a motion moves, [T, V + 2, 3] mm: the meter's points, and two for the turns of the head and of
     the eyes at their levers."""
-    points = face_meter().points(motion)
-    still = np.zeros((len(points), 3))
-    head, eyes = (still if turns is None else np.asarray(turns, np.float64) for turns in (motion.head, motion.eyes))
-    return np.concatenate([points, np.stack([NECK_LEVER_MM * head, EYE_LEVER_MM * eyes], 1)], 1)
+    turns = np.stack(motion.turns, 1) * [[NECK_LEVER_MM], [EYE_LEVER_MM]]
+    return np.concatenate([face_meter().points(motion), turns], 1)
 
 
 def grouped(off: np.ndarray) -> np.ndarray:
     """Differences of places [T, V + 2, 3] as millimetres [T, 4]: at the lips, elsewhere on the face, head, eyes."""
     far, lips = np.linalg.norm(off, axis=2), face_meter().lips
     return np.stack([far[:, :lips].max(1), far[:, lips:-2].max(1), far[:, -2], far[:, -1]], 1)
-
-
-def apart(first: Motion, second: Motion) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Distances between two motions of equal length, each [T] in millimetres.
-
-    (at the lips, elsewhere on the face, head turns at the lips' distance, eyes at the pupil.)
-    """
-    return tuple(grouped(places(first) - places(second)).T)
 
 
 # ---- rigs
@@ -161,14 +151,9 @@ class RigMeter:
         meter = face_meter()
         return (yield from in_pieces(len(values), lambda rows: meter.gap(meter.points(self.read(values[rows])))))
 
-    def moved_by(self, values: np.ndarray, off: np.ndarray) -> Generator[float, None, np.ndarray]:
-        """Returns how far errors [S, tracks] in values [S, tracks] move the face, [S, 4] mm; yields progress."""
-
-        def measure(rows: slice) -> np.ndarray:
-            now, wanted = (self.places(part) for part in (values[rows] + off[rows], values[rows]))
-            return grouped(now - wanted)
-
-        return (yield from in_pieces(len(values), measure))
+    def displaced(self, values: np.ndarray, off: np.ndarray) -> np.ndarray:
+        """How far errors [T, tracks] in values [T, tracks] move everything, [T, places, 3] mm."""
+        return self.places(values + off) - self.places(values)
 
     def pulls(self) -> Generator[float, None, tuple[np.ndarray, np.ndarray]]:
         """Returns the movement of each point by a unit of each track, [tracks, places, 3] mm, and the largest in each group,

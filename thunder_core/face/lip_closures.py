@@ -8,7 +8,7 @@ import numpy as np
 
 from ..channels import in_group, LIP_CLOSE, LIP_OPENERS, LIP_PRESS, MOUTH
 from ..errors import BadRequest
-from ..filters import smoothstep
+from ..filters import runs, smoothstep
 from ..types import Motion
 from .lips import bundled_lips, Lips, TOUCH_MM
 
@@ -269,8 +269,7 @@ def correct(
 
 def _closed_runs(gap: np.ndarray) -> list[np.ndarray]:
     """The stretches of frames in which a gap [T] is closed."""
-    closed = np.flatnonzero(gap <= TOUCH_MM)
-    return [run for run in np.split(closed, np.flatnonzero(np.diff(closed) > 1) + 1) if len(run)]
+    return runs(np.flatnonzero(gap <= TOUCH_MM))
 
 
 def _opened_frame(gap: np.ndarray, start: int, step: int, furthest: int) -> int:

@@ -88,8 +88,7 @@ class Lips:
         return self._gap(self._middle, motion, channels)[:, 0]
 
     def _gap(self, points: SkinnedPoints, motion: Motion, channels: Sequence[str] | None) -> np.ndarray:
-        turn = rotvec_to_matrix(np.asarray(motion.jaw, np.float64))
-        upper, lower = np.split(points.heights(self.coefficients(motion, channels), turn), 2, axis=1)
+        upper, lower = np.split(points.heights(self.coefficients(motion, channels), rotvec_to_matrix(motion.jaw)), 2, axis=1)
         return 1e3 * (upper - lower)
 
     def opening(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
@@ -103,13 +102,12 @@ class Lips:
 
     def width(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Distance of the mouth's corners, float64 [T] millimetres."""
-        turn = rotvec_to_matrix(np.asarray(motion.jaw, np.float64))
-        left, right = np.moveaxis(self._corners.place(self.coefficients(motion, channels), turn), 1, 0)
+        left, right = np.moveaxis(self._corners.place(self.coefficients(motion, channels), rotvec_to_matrix(motion.jaw)), 1, 0)
         return 1e3 * np.linalg.norm(left - right, axis=1)
 
     def slope(self, name: str, jaw: np.ndarray) -> np.ndarray:
         """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation vectors [T, 3]."""
-        upper, lower = self._middle.height_slope(self.names.index(name), rotvec_to_matrix(jaw.astype(np.float64))).T
+        upper, lower = self._middle.height_slope(self.names.index(name), rotvec_to_matrix(jaw)).T
         return 1e3 * (upper - lower)
 
 

@@ -56,11 +56,10 @@ def derived(motion: Motion) -> dict[str, np.ndarray]:
 
     Keys that come in opposites are never negative.
     """
-    eyes = np.zeros_like(motion.jaw) if motion.eyes is None else motion.eyes
+    turns = {"jaw": motion.jaw, "eyes": motion.turns[1]}
     values = {"jawOpen": motion.jaw[:, 0] / JAW_OPEN_RADIANS}
     for name, (what, axis, sign, radians) in _DERIVED.items():
-        turn = (motion.jaw if what == "jaw" else eyes)[:, axis]
-        values[name] = np.maximum(sign * (turn / radians), 0)
+        values[name] = np.maximum(sign * (turns[what][:, axis] / radians), 0)
     return values
 
 
@@ -89,10 +88,10 @@ def sources(motion: Motion, channels: Sequence[str]) -> dict[str, np.ndarray]:
     Channels, the derived keys, and the components of the joints' rotation vectors (“jaw.x” …, radians).
     """
     values = {name: motion.expression[:, column] for column, name in enumerate(channels)} | derived(motion)
-    still = np.zeros_like(motion.jaw)
-    for joint, turn in (("neck", motion.head), ("jaw", motion.jaw), ("eye_left", motion.eyes), ("eye_right", motion.eyes)):
+    head, eyes = motion.turns
+    for joint, turn in (("neck", head), ("jaw", motion.jaw), ("eye_left", eyes), ("eye_right", eyes)):
         for axis, letter in enumerate(_AXES):
-            values[f"{joint}.{letter}"] = (still if turn is None else turn)[:, axis]
+            values[f"{joint}.{letter}"] = turn[:, axis]
     return values
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..channels import BLINKS, GAZE, region_of, SPEECH
-from ..filters import smoothstep
+from ..filters import runs, smoothstep
 from ..types import Motion
 from . import lip_closures
 from .head import load_head
@@ -97,7 +97,7 @@ def mixed(motions: Sequence[Motion], channels: Sequence[str], weights: np.ndarra
         motions[0].fps,
     )
     fading = np.flatnonzero((mouth > 0).sum(axis=1) > 1)  # elsewhere the mouth is one take's: its lips are unchanged
-    for run in np.split(fading, np.flatnonzero(np.diff(fading) > 2 * _AROUND) + 1) if len(fading) else ():
+    for run in runs(fading, 2 * _AROUND):
         _preserve_closures(result, motions, channels, mouth, slice(max(run[0] - _AROUND, 0), run[-1] + _AROUND + 1), run)
     return result
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 import numpy as np
 
 from ..channels import BLINKS, BROWS, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE
-from ..direction import AXES, DIRECTION_NAMES, MOODS
+from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from ..filters import highest, slowed, smooth, smoothstep
 from ..steps import ADDED, step
 from .articulators import Articulators
@@ -108,17 +108,12 @@ POSES: Mapping[str, tuple[Pose, Pose]] = MappingProxyType({
 HELD: Mapping[str, Mapping[str, float]] = MappingProxyType({
     "warm": dict(mouthSmile=0.45, cheekSquint=0.3),
 })  # fmt: skip
-_MOODS = tuple(name.removeprefix("mood.") for name in DIRECTION_NAMES[len(AXES) :])
 _ASYMMETRY, _SMILE = DIRECTION_NAMES.index("asymmetry"), DIRECTION_NAMES.index("smile")
 
 
-def _corners_at_rest(mood: str) -> float:
-    """How far a mood's pose at rest raises the corners, below 0 lowers them."""
-    rest = POSES[mood][0].least if mood in POSES else {}
-    return rest.get("mouthSmile", 0.0) - rest.get("mouthFrown", 0.0)
-
-
-_CORNERS_OF_MOODS = np.array([_corners_at_rest(mood) for mood in _MOODS])
+# How far each mood's pose at rest raises the corners, below 0 lowers them.
+_AT_REST: list[Mapping[str, float]] = [POSES[mood][0].least if mood in POSES else {} for mood in MOOD_NAMES]
+_CORNERS_OF_MOODS = np.array([rest.get("mouthSmile", 0.0) - rest.get("mouthFrown", 0.0) for rest in _AT_REST])
 
 
 def _ahead(values: np.ndarray) -> np.ndarray:
@@ -147,7 +142,7 @@ def _held(style: np.ndarray, strengths: np.ndarray) -> dict[str, np.ndarray]:
     """
     levels: dict[str, np.ndarray] = {}
     for mood, channels in HELD.items():
-        strength = strengths[:, _MOODS.index(mood)]
+        strength = strengths[:, MOOD_NAMES.index(mood)]
         for name, value in channels.items():
             levels[name] = levels.get(name, 0.0) + strength * value
     smile = AXES[_SMILE].speakers * style[:, _SMILE].astype(float)
@@ -188,7 +183,7 @@ class MoodPoses:
         if felt is not None:  # the model holds what shows a mood too still: it comes and goes
             by = np.clip(strengths, 0.0, 1.0).max(1) * (varied - 1)
             x[:, self.showing] = np.clip(x[:, self.showing] * (1 + by[:, None]), 0.0, LARGEST_VALUE)
-        for column, name in enumerate(_MOODS):
+        for column, name in enumerate(MOOD_NAMES):
             strength = np.clip(strengths[:, column], 0.0, 1.0) * varied
             if not strength.any():
                 continue
@@ -226,7 +221,7 @@ class MoodPoses:
         """Where corners are free of a rounded sound [T], 0 … 1, in x [T, n]."""
         return 1 - _ahead(np.clip(x[:, self.round].sum(1) / _ROUND, 0.0, 1.0))
 
-    def _put_on(  # noqa: PLR0913 (what one pose needs)
+    def _put_on(
         self, x: np.ndarray, jaw: np.ndarray, pose: Pose, strength: np.ndarray, where: np.ndarray, parted: np.ndarray, leans: str
     ) -> None:  # fmt: skip
         """Bring x [T, n] in place to a pose by a strength [T], on the frames `where` [T] 0 … 1 it is meant for.

@@ -10,6 +10,7 @@ from functools import lru_cache
 import numpy as np
 
 from ..errors import BadHead
+from ..filters import runs
 from . import surface
 from .head import EYE_LEFT, EYE_RIGHT, Head, JAW, load_head
 
@@ -142,8 +143,7 @@ def _longest_run(above, view, middle):
     have = np.flatnonzero(above >= 0)
     if not len(have):
         return None
-    runs = np.split(have, np.flatnonzero(np.diff(have) > 4) + 1)
-    run = max(runs, key=len)
+    run = max(runs(have, 4), key=len)
     # the lips' line is smooth: a column with a break elsewhere is not part of the mouth
     rows = above[run]
     smooth = np.array([np.median(rows[max(0, i - 6) : i + 7]) for i in range(len(run))])

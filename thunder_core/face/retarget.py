@@ -197,7 +197,7 @@ class Retarget:
         """Target positions of the other head's points, [T, K, 3] metres, for a motion of the bundled head."""
         bundled = self.bundled.points
         expression = reordered(motion.expression, channels or self.bundled_channels, self.bundled_channels)
-        placed = bundled.place(expression, rotvec_to_matrix(motion.jaw.astype(np.float64)))
+        placed = bundled.place(expression, rotvec_to_matrix(motion.jaw))
         return self.other.points.rest + self.scale * (placed - bundled.rest)
 
     def to(self, motion: Motion, channels: Sequence[str] | None = None) -> Motion:
@@ -283,7 +283,7 @@ def measure(retarget: Retarget) -> Measure:
             row[names.index("mouthClose")] = angle / JAW_OPEN_RADIANS
     out, wanted = retarget.to(motion), retarget.wanted(motion)
     points, fit = retarget.other.points, retarget.other
-    placed = points.place(out.expression.astype(np.float64), rotvec_to_matrix(out.jaw.astype(np.float64)))
+    placed = points.of_motion(out)
     gap, asked = 1e3 * fit.opening(placed), 1e3 * fit.opening(wanted)
     off = 1e3 * np.linalg.norm(placed - wanted, axis=2)
     lips, count = regions.LIP_RINGS * regions.LIP_AROUND, int((fit.weight > 0).sum())

@@ -121,7 +121,7 @@ class SkinnedPoints:
 
     def of_motion(self, motion: Motion) -> np.ndarray:
         """Positions [T, K, 3] over a motion whose expression columns are the head's channels, in their order."""
-        return self.place(np.asarray(motion.expression, np.float64), rotvec_to_matrix(np.asarray(motion.jaw, np.float64)))
+        return self.place(np.asarray(motion.expression, np.float64), rotvec_to_matrix(motion.jaw))
 
     def slope(self, turn: np.ndarray) -> np.ndarray:
         """Derivative of the points by the coefficients at one jaw rotation [3, 3], without the shapes of key pairs: [n, K, 3]."""

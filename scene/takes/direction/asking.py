@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 
 from ....thunder_core.animation.timing import Clock
-from ....thunder_core.direction import AS_HEARD, Asked, AXES, MOODS, NEUTRAL
+from ....thunder_core.direction import AS_HEARD, Asked, AXES, MOOD_NAMES
 from ....thunder_core.types import FPS
 from ...engine import connection
 from ...host import compat
@@ -17,7 +17,6 @@ from ..sampling import Sampling
 from . import sliders, word_marks
 
 MOOD_SECONDS = 0.4  # length of the blend from one mood to another at a mood key
-_MOODS = tuple(name for name in MOODS if name != NEUTRAL)
 
 
 def directed(sampling: Sampling, owner: bpy.types.Object, voice: strip.Voice) -> Sampling:
@@ -78,7 +77,7 @@ def _strengths(direction: sliders.ThunderDirection, values: dict[str, np.ndarray
     chosen = values.get("mood", np.full(count, numbers[direction.mood]))
     chosen = np.clip(np.floor(chosen + 1e-6), 0, len(numbers) - 1)
     strength = np.clip(values.get("strength", np.full(count, direction.strength)), 0.0, 1.0)
-    result = np.stack([(chosen == numbers[name]) * strength for name in (*_MOODS, AS_HEARD)], axis=1)
+    result = np.stack([(chosen == numbers[name]) * strength for name in (*MOOD_NAMES, AS_HEARD)], axis=1)
     if "mood" in values:
         length = round(MOOD_SECONDS * FPS) | 1
         padded = np.pad(result, ((length // 2, length // 2), (0, 0)), mode="edge")

@@ -208,7 +208,7 @@ def _replaced(span: placing.Span, old: KeptCurve | None, name: str, of_line: Lin
     return old.dropped + int(gone.sum())
 
 
-def _edited(  # noqa: PLR0913 (what one curve is looked at with)
+def _edited(
     old: KeptCurve | None, name: str, known: Mapping[str, LineKeys], lines: Lines | None, span: placing.Span, was_elsewhere: bool
 ) -> int:
     """Number of keys on a span that the animator moved or added on lines committed there, and, if the current line was elsewhere before,
@@ -219,7 +219,7 @@ def _edited(  # noqa: PLR0913 (what one curve is looked at with)
     if old is None or lines is None:
         return 0
     times = old.keys["co"][:, 0]
-    on_curve = {line for line, of_line in known.items() if (of_line.curves or {}).get(name)}
+    on_curve = {line for line, of_line in known.items() if of_line.curves.get(name)}
     counted, on_any = np.zeros(len(times), bool), np.zeros(len(times), bool)
     for line in lines.lines:
         on_line = (times > line.start - 0.5) & (times < line.end + 0.5)
@@ -344,7 +344,7 @@ def edited_warning(edited: int, earlier: str) -> str:
     return f"{keys} replaced" + (f"; your action “{earlier}” still has {'it' if edited == 1 else 'them'}" if earlier else "")
 
 
-def report(  # noqa: PLR0913 (what each stage has found)
+def report(
     before: Before, plan: Plan, sampled: Sampled, fitted: Fitted, drawing: Drawing, actions: tuple[str, ...], total: int, earlier: str
 ) -> Report:
     """The report of a commit. actions: names of those written.  total: number of their keys.  earlier: name of the action that still has

@@ -12,7 +12,7 @@ import json
 import re
 import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -177,21 +177,21 @@ class LineKeys:
     """
 
     shift: int = 0
-    curves: dict[str, frozenset[str]] | None = None
-    ends: dict[str, frozenset[str]] | None = None
+    curves: dict[str, frozenset[str]] = field(default_factory=dict)
+    ends: dict[str, frozenset[str]] = field(default_factory=dict)
 
     def has(self, curve: str, keys: dict) -> np.ndarray:
         """Mask [count] of a curve's keys that are unchanged since they were set."""
-        return _is_among(keys, self.shift, (self.curves or {}).get(curve, frozenset()))
+        return _is_among(keys, self.shift, self.curves.get(curve, frozenset()))
 
     def has_end(self, curve: str, keys: dict) -> np.ndarray:
         """Mask [count] of a curve's keys that were kept as the end of a replaced line."""
-        return _is_among(keys, self.shift, (self.ends or {}).get(curve, frozenset()))
+        return _is_among(keys, self.shift, self.ends.get(curve, frozenset()))
 
     def with_keys(self, curves: dict[str, tuple[dict, dict, dict]]) -> LineKeys:
         """Add what a commit set. curves: {name: (all keys now, keys it set, kept ends)}. Hashes of keys that no longer exist are
         dropped."""
-        all_curves, all_ends = dict(self.curves or {}), dict(self.ends or {})
+        all_curves, all_ends = dict(self.curves), dict(self.ends)
         for name, (now, set_now, ends) in curves.items():
             there, new = _sums(now, self.shift), frozenset(_sums(set_now, self.shift))
             all_curves[name] = all_curves.get(name, frozenset()).union(new).intersection(there)
@@ -241,9 +241,9 @@ def _split(curves: dict[str, str]) -> dict[str, frozenset[str]]:
     return {str(curve): frozenset(sums[at : at + _DIGITS] for at in range(0, len(sums), _DIGITS)) for curve, sums in curves.items()}
 
 
-def _joined(curves: dict[str, frozenset[str]] | None) -> dict[str, str]:
+def _joined(curves: dict[str, frozenset[str]]) -> dict[str, str]:
     """The sums of each curve as one text."""
-    return {curve: "".join(sorted(sums)) for curve, sums in (curves or {}).items()}
+    return {curve: "".join(sorted(sums)) for curve, sums in curves.items()}
 
 
 def remember_keys(action, lines: Mapping[str, LineKeys]) -> None:
@@ -341,11 +341,9 @@ def is_as_committed(action, line: str, curves: dict, read: Callable) -> bool:
 
     curves: (place of target, path, index) → f-curve.  read: gives the keys of one.
     """
-    known = keys_of(action).get(line)
-    if known is None or not known.curves:
-        return False
+    known = keys_of(action).get(line, LineKeys())
     by_name = {curve_name(*key): curve for key, curve in curves.items()}
     for name, sums in known.curves.items():
         if sums and (name not in by_name or int(known.has(name, read(by_name[name])).sum()) < len(sums)):
             return False
-    return True
+    return bool(known.curves)

@@ -228,7 +228,7 @@ def earlier_commits(take: Take, choice: Choice, lines: Lines | None) -> list[Lin
     ]
 
 
-def _kept(  # noqa: PLR0913 (what one curve is looked at with)
+def _kept(
     curve: Curve, line: str, name: str, earlier: Collection[Line], lines: tuple[Line, ...], known: Mapping[str, LineKeys], choice: Choice
 ) -> KeptCurve:
     """A curve of the animator's for a commit.
@@ -313,7 +313,7 @@ def _with_leads(
 
 def _has_other_keys(curve, name: str, replaced: list[Line], known: Mapping[str, LineKeys]) -> bool:
     """Whether a curve of the action that lines put keys on has others in the leads of some of them."""
-    if not isinstance(curve, KeptCurve) or not any((of_line.curves or {}).get(name) for of_line in known.values()):
+    if not isinstance(curve, KeptCurve) or not any(of_line.curves.get(name) for of_line in known.values()):
         return False  # keys written by an earlier version are not recorded
     times = curve.keys["co"][:, 0]
     foreign = ~line_records.of_any_line(known, name, curve.keys)

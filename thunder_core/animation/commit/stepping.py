@@ -10,6 +10,7 @@ from ...channels import BLINKS, in_group
 from ...face import displacement
 from ...face.displacement import in_pieces
 from ...face.lips import CLOSED_MM
+from ...filters import runs
 from ...progress import scaled
 from .. import poses, posing
 from ..keys import SAMPLES
@@ -69,9 +70,7 @@ def _gap_and_lids(before: Before, values: np.ndarray) -> np.ndarray:
 
 def _peaks(values: np.ndarray, least: float) -> np.ndarray:
     """The sample with the largest value of each run of values [S] above the least."""
-    above = np.flatnonzero(values > least)
-    runs = np.split(above, np.flatnonzero(np.diff(above) > 1) + 1) if len(above) else []
-    return np.array([run[values[run].argmax()] for run in runs], int)
+    return np.array([run[values[run].argmax()] for run in runs(np.flatnonzero(values > least))], int)
 
 
 def _turns(gap: np.ndarray, middle: np.ndarray, length: int) -> np.ndarray:
@@ -88,7 +87,7 @@ def _turns(gap: np.ndarray, middle: np.ndarray, length: int) -> np.ndarray:
 # ---- the keys
 
 
-def fit(  # noqa: PLR0913 (what is keyed, and how)
+def fit(
     before: Before, frames: np.ndarray, held: np.ndarray, moved: np.ndarray, step: int, keys: str, error: float
 ) -> Generator[float, None, posing.PoseFit]:
     """Key held poses [S, tracks]. Returns the PoseFit, its keys to be constant.
