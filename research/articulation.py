@@ -15,7 +15,6 @@ of the phones that the engine's encoder recognises too.
 
 from __future__ import annotations
 
-import csv
 from argparse import ArgumentParser, Namespace
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,8 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial import cKDTree
 
-from research.commit import generated, SILENT
+from research.commit import generated
+from research.faces.lip_clips import SILENT, spoken_phones
 from research.harness import add_shared, keep, RESULTS, ROOT
 from thunder_core.face import conventions, jaw_balance, mapping
 from thunder_core.face.articulators import Articulators, bundled_articulators, Shape
@@ -262,17 +262,12 @@ class SpokenPhones:
 
 def read_phones(lips: Path, frames: dict[str, int]) -> dict[str, SpokenPhones]:
     """The phones of each clip by its alignment. frames: of each clip."""
-    instances: dict[str, list] = {clip: [] for clip in frames}
-    with open(lips / "phones.tsv", encoding="utf-8") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            if row["clip"] in instances:
-                symbol = row["phone"] if row["phone"] not in SILENT else "SIL"
-                instances[row["clip"]].append((symbol, float(row["start_s"]), float(row["end_s"])))
-    result = {}
-    for clip, rows in instances.items():
+    result, aligned = {}, spoken_phones(lips)
+    for clip in frames:
         labels = np.full(frames[clip], "SIL", "<U4")
         phones = []
-        for symbol, start, end in rows:
+        for spoken, start, end, _ in aligned.get(clip, ()):
+            symbol = "SIL" if spoken in SILENT else spoken
             labels[(np.arange(frames[clip]) >= start * FPS) & (np.arange(frames[clip]) < end * FPS)] = symbol
             a, b = max(0, int(start * FPS) - 1), min(frames[clip], int(np.ceil(end * FPS)) + 1)
             if b > a:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.faces.lip_clips import LipClip, read_clips
+from research.faces.lip_clips import LipClip, read_clips, spoken_phones
 from research.faces.real_faces import solve_folder
 from research.harness import add_shared, report, results_file, usual
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
@@ -164,18 +164,17 @@ class Reader:
 
 def words_of(folder: Path) -> dict[str, list[tuple[float, float]]]:
     """Seconds of the words of every clip of a folder, from its `phones.tsv`."""
-    words: dict[str, list] = defaultdict(list)
-    with (folder / "phones.tsv").open(newline="") as file:
-        for row in list(csv.reader(file, delimiter="\t"))[1:]:
-            if len(row) < 6 or not row[2] or row[2] == "SIL":
-                continue
-            clip, _, _, start, end, word = row[:6]
-            last = words[clip][-1] if words[clip] else ("", 0.0, -1.0)
-            if last[0] == word and abs(last[2] - float(start)) < 1e-3:
-                words[clip][-1] = (word, last[1], float(end))
+    words: dict[str, list[tuple[float, float]]] = {}
+    for clip, phones in spoken_phones(folder).items():
+        said = [phone for phone in phones if phone.symbol != "SIL" and phone.word]
+        words[clip], last = [], None
+        for phone in said:
+            if last and last.word == phone.word and abs(last.end - phone.start) < 1e-3:
+                words[clip][-1] = (words[clip][-1][0], phone.end)
             else:
-                words[clip].append((word, float(start), float(end)))
-    return {clip: [(start, end) for _, start, end in of_clip] for clip, of_clip in words.items()}
+                words[clip].append((phone.start, phone.end))
+            last = phone
+    return words
 
 
 # ---- faults

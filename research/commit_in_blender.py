@@ -2,8 +2,8 @@
 """The part of research/commit.py that runs inside one Blender: takes of voices, committed in both ways at several errors.
 
 `python -m research.commit_in_blender FOLDER FPS ERROR …` in a Python that has bpy; FOLDER holds a take of each voice as NPZ
-(expression, jaw, head, eyes, opening, width, channels). Prints a line of JSON for each commit, and with MOTIONS in the environment writes
-its motion at 25 fps into that folder as NPZ (expression, jaw).
+(expression, jaw, head, eyes, opening, width, channels). Prints a line of JSON for each commit, and
+writes its motion at 25 fps into the folder that MOTIONS names, as NPZ (expression, jaw).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 RESOURCES = os.environ["BLENDER_USER_RESOURCES"] = tempfile.mkdtemp(prefix="thunder_bench_")  # read once, at import
@@ -91,31 +90,21 @@ def committed(path: Path, fps: float, kind: str, error: float) -> dict:
     channels = head.channel_names()
     before, _ = shown(rig, times)
     settings = scene.thunder.commit
-    settings.to, settings.keys, settings.error, settings.markers = "NEW", kind, error, True
-    steps, began = committing.commit(rig, entry, "committed", chosen(scene, entry)), time.process_time()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as ended:
-            report = ended.value
-            break
-    spent = time.process_time() - began
-    if os.environ.get("MOTIONS"):
-        spoken = progress.result(reading.read_quietly(rig, channels, clock, motion.frames / types.FPS))
-        np.savez(Path(os.environ["MOTIONS"], f"{path.stem} {kind} {error:g}.npz"), expression=spoken.expression, jaw=spoken.jaw)
+    settings.to, settings.keys, settings.error = "NEW", kind, error
+    report = progress.result(committing.commit(rig, entry, "committed", chosen(scene, entry)))
+    spoken = progress.result(reading.read_quietly(rig, channels, clock, motion.frames / types.FPS))
+    np.savez(Path(os.environ["MOTIONS"], f"{path.stem} {kind} {error:g}.npz"), expression=spoken.expression, jaw=spoken.jaw)
     after, curves = shown(rig, times)
     places = [displacement.places(rig.driver.read(values, channels)) for values in (before, after)]
     off = displacement.grouped(places[0] - places[1])
     gaps = [displacement.face_meter().gap(part) for part in places]
     closed = gaps[0][::PARTS] < CLOSED_MM
-    between = np.append(np.repeat(closed[:-1] & closed[1:], PARTS), closed[-1])
     keys = [[round(point.co[0]) for point in curve.keyframe_points] for curve in curves]
     by_region: dict[str, set] = {}
     for curve, frames in zip(curves, keys):
         by_region.setdefault(curve.group.name, set()).update(frames)
     mouth = sorted(set().union(*(by_region.get(region, ()) for region in ("Mouth", "Jaw", "Cheeks & Nose", "Tongue"))))
     poses = {} if report.poses is None else {column.index + report.first: column.pose for column in report.poses if column.pose >= 0}
-    marks = [marker for name in report.actions for marker in bpy.data.actions[name].pose_markers]
     return {
         "voice": path.stem,
         "way": kind,
@@ -124,21 +113,14 @@ def committed(path: Path, fps: float, kind: str, error: float) -> dict:
         "seconds": report.frames / fps,
         "keys": sum(map(len, keys)),
         "keys_in_message": report.keys,
-        "curves": len(curves),
         "key_frames": len(set().union(*map(set, keys))),
         "mouth_frames": [frame - first for frame in mouth],
         "poses": [[frame - first, number] for frame, number in poses.items()],
-        "labels": [[marker.frame - first, marker.name] for marker in marks],
-        "first_s": (first - 1) / fps,
         "lips_mm": float(off[:, 0].max()),
-        "lips_in_message": report.error,
-        "face_mm": float(off[:, 1].max()),
         "closed_frames": int(closed.sum()),
         "closed_met": int((gaps[1][::PARTS][closed] < CLOSED_MM).sum()),
         "gap_off_mm": float(np.abs(gaps[0] - gaps[1])[::PARTS][closed].max(initial=0.0)),
-        "gap_between_mm": float(np.abs(gaps[0] - gaps[1])[between].max(initial=0.0)),
         "overshoot": overshoot(curves),
-        "processor_s": spent,
     }
 
 

@@ -1,26 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pictures for a comparison of the default head with ICT-FaceKit's in takes of real voices, as pairs with shuffled sides.
-
-Three steps, all into a folder OUT:
+"""Pictures of the default head beside ICT-FaceKit's in takes of real voices.
 
 `python -m research face_sheets poses DATA OUT` in the engine's environment: a take of each recording in DATA/lips, by the distributed
 weights (seed 1, normal quality, the usual direction), and takes of one of them, which pauses for long enough, in eight moods at half and
 full strength; a frame of each sound where it is longest and best recognised, and of each mood in silence and in a vowel. Beside them
-extremes of keys and expressions. `python -m research face_sheets draw DATA OUT [--engine eevee] [--only sounds] [--few] [--numbered |
---alone]` in a Python that has bpy: one picture per view, a pair in each cell, and OUT/key.json, which says on which side the default head
-is. Both heads are driven as the product drives them; ICT-FaceKit's is built by it from DATA/heads/ict_facekit. Hair is hidden, the other
-head has none, and both get the same colour of skin. With --numbered the pairs are shuffled, four in a picture with a number in each, for a
-judge who knows only OUT/cells.txt; without it the default head is on the left. With --alone it is shown alone. --webp writes small files,
-as the docs show them. `python -m research face_sheets count OUT` after somebody has written OUT/choices.txt, a line per cell: its name or
-number, and L, R or = for the side that reads more clearly as its sound or mood. Prints the share in which the default head was chosen (a
-tie counts as half) and the cells that it lost.
+extremes of keys and expressions. `python -m research face_sheets draw DATA OUT [--only sounds] [--few] [--alone]` in a Python that has bpy:
+one picture per view, a pair in each cell, the default head on the left. Both heads are driven as the product drives them; ICT-FaceKit's is
+built by it from DATA/heads/ict_facekit. Hair is hidden, the other head has none, and both get the same colour of skin. With --alone the
+default head is shown alone. --webp writes small files, as the docs show them.
 
 Nothing of the other head's mesh is kept in the repository.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import tempfile
 from argparse import ArgumentParser, Namespace
@@ -28,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.harness import add_shared, RESULTS
+from research.harness import add_shared
 from thunder_core.channels import JAW_OPEN_RADIANS
 from thunder_core.request import Request
 
@@ -57,12 +50,9 @@ MOOD_VOICE_SECONDS = 20.0  # longest voice used for the moods
 REST_SECONDS = 0.9  # least pause in which a face is at rest
 OPEN_LIDS = 0.4  # eyeBlink below which a frame is not part of a blink
 COLUMNS = 4  # pairs per row
-NUMBERED = 2  # rows, and pairs per row, of a numbered picture
 # metres: the camera's distance, and its aim behind and below the eyes; for sounds, for moods
 CLOSE, FAR = (0.46, (-0.005, -0.060)), (0.6, (0.04, -0.045))
 _WEBP_QUALITY = 85
-_DIGITS = ("111101101101111 010110010010111 111001111100111 111001111001111 101101111001001 "
-           "111100111001111 111100111101111 111001001001001 111101111101111 111101111001111").split()  # 3 × 5 dots  # fmt: skip
 EYES_OF_OURS = (0.0, -0.061, 0.0)  # metres, in Blender's axes; the other head's are at its origin
 # First polygon of each material of ICT-FaceKit's published mesh, as its README has them.
 ICT_MATERIALS = {
@@ -74,7 +64,7 @@ ICT_MATERIALS = {
 
 def poses(data: Path, out: Path) -> None:
     """Write OUT/poses.npz: names [N] of the cells, expression [N, n], jaw and eyes [N, 3]."""
-    from research.commit import phones_of, SILENT
+    from research.faces.lip_clips import SILENT, spoken_phones
     from research.harness import required
     from thunder_core.direction import Asked, Direction, Style
     from thunder_core.engine.engine import Engine
@@ -83,7 +73,7 @@ def poses(data: Path, out: Path) -> None:
     from thunder_core.types import FPS, Motion
 
     lips = required(data / "lips", "a folder of voices with aligned phones")
-    phones, engine = phones_of(lips), Engine.load(None)
+    phones, engine = spoken_phones(lips), Engine.load(None)
     channels = list(engine.head.expression_names)
     lids = [channels.index(name) for name in ("eyeBlinkLeft", "eyeBlinkRight")]
     sounds = {voice: read_sound(lips / f"{voice}.wav") for voice in sorted(phones)}
@@ -95,10 +85,12 @@ def poses(data: Path, out: Path) -> None:
     def clearest(symbols, voices) -> tuple[str, float, float]:
         """(voice, start, end) of the longest of these phones that is also recognised."""
 
-        def recognised(voice, start, end, name) -> float:
-            return float(beliefs[voice][round(50 * start) : max(round(50 * end), round(50 * start) + 1), PHONES.index(name)].sum())
+        def recognised(voice, said) -> float:
+            first, last = round(50 * said.start), max(round(50 * said.end), round(50 * said.start) + 1)
+            return float(beliefs[voice][first:last, PHONES.index(said.symbol)].sum())
 
-        spans = [(recognised(voice, *span), voice, *span[:2]) for voice in voices for span in phones[voice] if span[2] in symbols]
+        said = [(voice, phone) for voice in voices for phone in phones[voice] if phone.symbol in symbols]
+        spans = [(recognised(voice, phone), voice, phone.start, phone.end) for voice, phone in said]
         return max(spans)[1:]
 
     def frame_of(motion: Motion, start: float, end: float) -> int:
@@ -113,7 +105,7 @@ def poses(data: Path, out: Path) -> None:
         usual.setdefault(voice, take(voice, Asked(Direction().vector()[None], spread=0.0)))
         cells[sound] = (usual[voice], frame_of(usual[voice], start, end))
         print(f"{sound}: {voice}, {start:.2f} s to {end:.2f} s", flush=True)
-    silences = {voice: max((end - start, start, end) for start, end, name in phones[voice] if name in SILENT) for voice in phones}
+    silences = {voice: max((p.end - p.start, p.start, p.end) for p in phones[voice] if p.symbol in SILENT) for voice in phones}
     fit = [voice for voice, sound in sounds.items() if sound.seconds <= MOOD_VOICE_SECONDS and silences[voice][0] >= REST_SECONDS]
     voice, *vowel = clearest(VOWELS, fit)
     silence = silences[voice][1:]
@@ -161,11 +153,8 @@ def write_ict(data: Path, folder: Path) -> Path:
     return folder
 
 
-def draw(  # noqa: PLR0913 (the options of a drawing)
-    data: Path, out: Path, engine: str, size: int, samples: int, only: str, numbered: bool, few: bool, alone: bool, suffix: str,
-    chosen: str = "",
-) -> None:  # fmt: skip
-    """Write a picture for every view of the sounds, of the moods and of the extremes, or numbered ones, and the key to their sides."""
+def draw(data: Path, out: Path, size: int, only: str, few: bool, alone: bool, suffix: str) -> None:
+    """Write a picture for every view of the sounds, of the moods and of the extremes."""
     import bpy
 
     import bake
@@ -179,12 +168,7 @@ def draw(  # noqa: PLR0913 (the options of a drawing)
     bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     bake.load_extension()
     scene = bpy.context.scene
-    camera = head_sheet.stage(scene, size, 16 if engine == "eevee" else 0)
-    if engine == "eevee":
-        scene.render.engine = "BLENDER_EEVEE" if bpy.app.version >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
-        scene.eevee.taa_render_samples = samples
-        for lamp in bpy.data.lights:  # a narrower penumbra, which needs fewer samples
-            lamp.size *= 0.3
+    camera = head_sheet.stage(scene, size, 0)
     from thunder.scene.heads import head
 
     with tempfile.TemporaryDirectory() as folder:
@@ -201,8 +185,6 @@ def draw(  # noqa: PLR0913 (the options of a drawing)
         views += [(name, MOOD_VIEW) for name in EXTREMES] if only == "extremes" else []
         if few:
             views = [(name, view) for name, view in views if view == "front" or name in EXTREMES or f"{STRENGTHS[-1]:.0%}" in name]
-        if chosen:
-            views = [(name, view) for name, view in views if name in chosen.split(",")]
         for default, rig in rigs.items():
             _show_alone(rig, *rigs.values())
             eyes = np.array(EYES_OF_OURS) if default else np.array(rig.owner.matrix_world.translation)
@@ -210,34 +192,20 @@ def draw(  # noqa: PLR0913 (the options of a drawing)
                 _pose(rig, archive, names.index(name))
                 _aim(camera, eyes, VIEWS[view], *(CLOSE if name in SOUNDS else FAR))
                 pictures[default][name, view] = _rendered(scene, folder)
-    rng = np.random.default_rng(len(views))
-    key = {f"{name}, {view}": "LR"[rng.integers(2) * numbered] for name, view in views}
 
-    def pair(name, view) -> np.ndarray:
+    def pair(name: str, view: str) -> np.ndarray:
         if alone:
             return pictures[True][name, view]
-        first = key[f"{name}, {view}"] == "L"
-        return np.pad(
-            np.concatenate([pictures[first][name, view], pictures[not first][name, view]], 1), ((3, 3), (3, 3), (0, 0)), constant_values=1.0
-        )
+        both = np.concatenate([pictures[True][name, view], pictures[False][name, view]], 1)
+        return np.pad(both, ((3, 3), (3, 3), (0, 0)), constant_values=1.0)
 
-    if numbered:
-        shuffled = [views[i] for i in np.random.default_rng(2 * len(views)).permutation(len(views))]
-        _save_numbered([pair(*cell) for cell in shuffled], out, engine)
-        lines = [f"{number} {engine}: {name}, {view}" for number, (name, view) in enumerate(shuffled, 1)]
-        (out / "cells.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    else:
-        groups = {view: [cell for cell in views if cell[1] == view and cell[0] in SOUNDS] for view in VIEWS}
-        groups["moods"] = [cell for cell in views if cell[0] in moods]
-        groups["extremes"] = [cell for cell in views if cell[0] in EXTREMES]
-        for group, cells in groups.items():
-            if cells:
-                _save([pair(*cell) for cell in cells], out / f"{engine}_{group}.{suffix}", COLUMNS)
-                print(f"{engine}_{group}.{suffix}: {'; '.join(name for name, _ in cells)}")
-    if not numbered:
-        return
-    known = json.loads((out / "key.json").read_text()) if (out / "key.json").exists() else {}
-    (out / "key.json").write_text(json.dumps(known | {f"{engine}: {cell}": side for cell, side in key.items()}, indent=1))
+    groups = {view: [cell for cell in views if cell[1] == view and cell[0] in SOUNDS] for view in VIEWS}
+    groups["moods"] = [cell for cell in views if cell[0] in moods]
+    groups["extremes"] = [cell for cell in views if cell[0] in EXTREMES]
+    for group, cells in groups.items():
+        if cells:
+            _save([pair(*cell) for cell in cells], out / f"workbench_{group}.{suffix}", COLUMNS)
+            print(f"workbench_{group}.{suffix}: {'; '.join(name for name, _ in cells)}")
 
 
 def _show_alone(rig, *all_rigs) -> None:
@@ -293,18 +261,6 @@ def _rendered(scene, folder: str) -> np.ndarray:
     return pixels
 
 
-def _save_numbered(pairs: list[np.ndarray], out: Path, engine: str) -> None:
-    """Pictures of NUMBERED² pairs, the number of each, from 1, in its corner."""
-    for number, picture in enumerate(pairs, 1):
-        for place, digit in enumerate(str(number)):
-            dots = np.array([int(dot) for dot in _DIGITS[int(digit)]]).reshape(5, 3).repeat(6, 0).repeat(6, 1)[..., None]
-            corner = picture[12:42, 12 + 24 * place : 30 + 24 * place]
-            corner[:] = corner * (1 - dots)
-    each = NUMBERED**2
-    for start in range(0, len(pairs), each):
-        _save(pairs[start : start + each], out / f"{engine}_{start // each + 1:02d}.png", NUMBERED)
-
-
 def _save(pairs: list[np.ndarray], path: Path, columns: int) -> None:
     import bpy
 
@@ -318,68 +274,25 @@ def _save(pairs: list[np.ndarray], path: Path, columns: int) -> None:
     picture.save(quality=_WEBP_QUALITY)
 
 
-def counted(choices: dict[str, str], key: dict[str, str]) -> tuple[float, list[str]]:
-    """(share of the cells in which the default head was chosen, a tie counts as half; the cells that it lost)."""
-    points = [0.5 if side == "=" else float(side == key[cell]) for cell, side in choices.items()]
-    return sum(points) / len(points), [cell for cell, point in zip(choices, points) if point == 0.0]
-
-
-def count(out: Path) -> None:
-    """Print the results of the choices and write them to research/results/face_sheets.txt."""
-    from research.harness import keep, required
-
-    text = required(out / "choices.txt", "a line per cell: its name or number, and L, R or =").read_text(encoding="utf-8")
-    choices = dict(line.rsplit(None, 1) for line in text.splitlines() if line.strip())
-    cells = out / "cells.txt"
-    numbers = dict(line.split(None, 1) for line in cells.read_text(encoding="utf-8").splitlines()) if cells.exists() else {}
-    choices = {numbers.get(cell, cell): side for cell, side in choices.items()}
-    key = json.loads((out / "key.json").read_text(encoding="utf-8"))
-    lines = ["In which share of the cells the default head was chosen, a tie counts as half"]
-    for title, group in _kinds(choices).items():
-        lines.append(f"{title:22s} {counted(group, key)[0]:4.0%} of {len(group)}")
-    lines += ["Lost:", *counted(choices, key)[1]]
-    name = "face_sheets_eevee.txt" if all(cell.startswith("eevee: ") for cell in choices) else "face_sheets.txt"
-    print(keep(RESULTS / name, lines))
-
-
-def _kinds(choices: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Choices by the cells' content: all, sounds and their views, moods at rest and speaking."""
-    sounds = {cell: side for cell, side in choices.items() if cell.split(": ")[-1].split(",")[0] in SOUNDS}
-    moods = {cell: side for cell, side in choices.items() if cell not in sounds}
-    groups = {"all": choices, "sounds": sounds}
-    groups |= {f"  {view}": {cell: side for cell, side in sounds.items() if cell.endswith(f", {view}")} for view in VIEWS}
-    groups |= {"moods": moods} | {
-        f"  {how}": {cell: side for cell, side in moods.items() if f" {how}," in cell} for how in ("at rest", "speaking")
-    }
-    return {title: group for title, group in groups.items() if group}
-
-
 def add_arguments(parser: ArgumentParser) -> None:
     """Add this bench's options."""
     steps = parser.add_subparsers(dest="step", required=True)
-    for name in ("poses", "draw", "count"):
+    for name in ("poses", "draw"):
         step = steps.add_parser(name)
-        if name != "count":
-            add_shared(step, "data")
+        add_shared(step, "data")
         step.add_argument("out", type=Path)
         if name == "draw":
-            step.add_argument("--engine", choices=("workbench", "eevee"), default="workbench")
             step.add_argument("--size", type=int, default=150, help="width of one head in pixels")
-            step.add_argument("--samples", type=int, default=8, help="of Eevee")
-            step.add_argument("--numbered", action="store_true", help="shuffled pairs, four in a picture, numbered")
             step.add_argument("--few", action="store_true", help="sounds from the front and moods at full strength alone")
-            step.add_argument("--cells", default="", help="these sounds or moods alone, by name, comma-separated")
             step.add_argument("--alone", action="store_true", help="the default head without the other")
             step.add_argument("--only", choices=("all", "sounds", "moods", "extremes"), default="all")
             step.add_argument("--webp", action="store_true", help="small files")
 
 
 def run(options: Namespace) -> None:
+    """Sample the poses, or draw them."""
     if options.step == "poses":
         poses(options.data, options.out)
-    elif options.step == "draw":
-        suffix = "webp" if options.webp else "png"
-        how = (options.only, options.numbered, options.few, options.alone, suffix, options.cells)
-        draw(options.data, options.out, options.engine, options.size, options.samples, *how)
     else:
-        count(options.out)
+        suffix = "webp" if options.webp else "png"
+        draw(options.data, options.out, options.size, options.only, options.few, options.alone, suffix)

@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
     from thunder_core.direction import Asked
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -129,6 +133,18 @@ def report(path: Path | None, lines: list[str]) -> None:
         print("\nNot written to research/results: this is not the data of the table there. Name a file with --results to keep it.")
     else:
         keep(path, lines)
+
+
+def bootstrap(of: Callable[[np.ndarray], float], count: int, level: float = 0.95, draws: int = 2000) -> tuple[float, float]:
+    """The interval of a figure over `count` clips that are drawn with replacement, NaN where it is unknown. of: numbers [count] → it."""
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    values = [of(rng.integers(0, count, count)) for _ in range(draws)]
+    if not np.isfinite(values).any():
+        return float("nan"), float("nan")
+    low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
 
 
 def required(path: Path, what: str) -> Path:

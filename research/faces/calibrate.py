@@ -11,7 +11,6 @@ leaving out each clip of the split `fit`.
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ import numpy as np
 import torch
 
 from research.faces import lip_clips
-from research.faces.lip_clips import CURVES, LipClip, standardised
+from research.faces.lip_clips import CURVES, LipClip, spoken_phones, standardised
 from research.train.augment import augment, change_speed
 from thunder_core.engine.speech.encoder import loudness, speech_features, SpeechEncoder
 from thunder_core.engine.speech.phones import phone_index, PHONES, SILENCE
@@ -56,14 +55,11 @@ _WORTH = 0.01  # loss in r up to which the map has a larger share: kernels know 
 
 def aligned_phones(lips: Path) -> dict[str, np.ndarray]:
     """10 ms phone labels of every clip of a folder of measured lips, from its `phones.tsv`."""
-    with (lips / "phones.tsv").open(newline="") as f:
-        rows = [r for r in list(csv.reader(f, delimiter="\t"))[1:] if r and r[2]]  # none where nobody could align them
     phones: dict[str, np.ndarray] = {}
-    for name in sorted({r[0] for r in rows}):
-        mine = [(r[2], float(r[3]), float(r[4])) for r in rows if r[0] == name]
-        labels = np.zeros(round(mine[-1][2] * 100) + 1, np.uint8)
-        for symbol, a, b in mine:
-            labels[round(a * 100) : round(b * 100)] = phone_index(symbol)
+    for name, said in sorted(spoken_phones(lips).items()):
+        labels = np.zeros(round(said[-1].end * 100) + 1, np.uint8)
+        for phone in said:
+            labels[round(phone.start * 100) : round(phone.end * 100)] = phone_index(phone.symbol)
         phones[name] = labels
     return phones
 

@@ -6,11 +6,13 @@ DATA has one or two folders, `lips/` and `lips_more/`; each has clips, their mea
 
 from __future__ import annotations
 
+import csv
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,6 +27,7 @@ FOLDERS = ("lips", "lips_more")
 EYES_MM = 90.0  # between the outer corners of the eyes: the unit of measured lips (slope of solved against measured openings)
 SHUT_MM = 0.6  # gap below which lips count as shut
 CURVES = ("opening", "width")
+SILENT = ("SIL", "+SPN+", "+NSN+")  # symbols of what is no phone
 LANGUAGES = {"en": "English", "de": "German", "zh": "Mandarin"}
 _LEAST_WEIGHT = {"C": 0.5}  # of clips by tier: C had a lag of 3 to 6 frames, which was shifted back
 _MAP_REACH, _MAP_PULL = 2, 1500.0  # frames to either side, and ridge strength of the bar that benches compare with
@@ -85,6 +88,25 @@ def read_clips(data: Path, part: str | None = None) -> list[LipClip]:
                 reliable = width if file["width_reliable"] else None
                 clips.append(LipClip(folder, name, opening, reliable, file["bilabials"], str(file["lang"]), str(file["tier"])))
     return clips
+
+
+class Phone(NamedTuple):
+    """A phone of a clip, from `start` to `end` seconds, and the word that it is of."""
+
+    symbol: str
+    start: float
+    end: float
+    word: str
+
+
+def spoken_phones(folder: Path) -> dict[str, list[Phone]]:
+    """The aligned phones of each clip of a folder, from its `phones.tsv`; clips that nobody could align have none."""
+    phones: dict[str, list[Phone]] = {}
+    with (folder / "phones.tsv").open(newline="", encoding="utf-8") as file:
+        for row in list(csv.reader(file, delimiter="\t"))[1:]:
+            if len(row) > 4 and row[2]:
+                phones.setdefault(row[0], []).append(Phone(row[2], float(row[3]), float(row[4]), "".join(row[5:6])))
+    return phones
 
 
 def hear(encoder: SpeechEncoder, clip: LipClip) -> tuple[np.ndarray, np.ndarray]:

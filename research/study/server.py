@@ -8,13 +8,10 @@ counts. A rater who returns with the same name continues at the first pair witho
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import random
 import re
-import socket
-import stat
 import sys
 import threading
 import time
@@ -29,9 +26,7 @@ from thunder_core.html import source_of
 
 PAGE = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
 LARGEST_VOTE = 4096  # bytes
-LARGEST_FILE = 2**22  # all votes of a rater, bytes
-MOST_CONNECTIONS = 64  # at a time, each with a thread
-LONGEST_REQUEST, LONGEST_ANSWER = 10.0, 120.0  # seconds; a request's from the end of the answer before
+LONGEST_WAIT, LONGEST_ANSWER = 10.0, 120.0  # seconds for what a browser sends next, and for what it is sent
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _RATER = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
 _RANGE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})\Z")
@@ -49,46 +44,40 @@ class BadVote(Exception):
     """The reason why a vote is refused, in a sentence for the page."""
 
 
+def problem_of(answers: object) -> str:
+    """What is wrong with the answers of a vote, in a sentence; "" for nothing."""
+    if not isinstance(answers, dict) or set(answers) != set(QUESTIONS):
+        return "Some question has no answer: answer all of them"
+    most = len(SCALE) // 2
+    if not all(type(value) is int and -most <= value <= most for value in answers.values()):
+        return "An answer is not on the scale: reload the page"
+    return ""
+
+
 def read_votes(path: Path, skipped: list[str] | None = None) -> list[dict]:
     """The votes in a file, in the order in which they were given. What is no vote is left out, and named in `skipped`.
 
-    A power cut may leave a line unfinished; a file may be damaged, a link, or none of ours.
+    A power cut may leave a line unfinished, and a file may be damaged.
     """
     votes, skipped = [], [] if skipped is None else skipped
     try:
-        with _opened(path, os.O_RDONLY) as file:
-            text = file.read(LARGEST_FILE).decode("utf-8", "replace")
+        text = path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return []
     except OSError as error:
         skipped.append(f"{path.name} ({error.strerror})")
         return []
-    most = len(SCALE) // 2
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
         try:
             vote = json.loads(line)
-            answers = dict(vote["answers"])
-            if set(answers) != set(QUESTIONS) or not all(type(value) is int and -most <= value <= most for value in answers.values()):
+            if problem_of(vote["answers"]):
                 raise ValueError
-            votes.append({"pair": str(vote["pair"]), "answers": answers})
+            votes.append({"pair": str(vote["pair"]), "answers": vote["answers"]})
         except (ValueError, KeyError, TypeError, RecursionError):
             skipped.append(f"{path.name}, line {number}")
     return votes
-
-
-@contextlib.contextmanager
-def _opened(path: Path, flags: int):
-    """A file of votes. Raises OSError if it is not a regular file in the study's folder: a link may lead to any file."""
-    if path.parent.is_symlink() or path.is_symlink():
-        raise OSError(errno.ELOOP, "a link, which may lead anywhere")
-    handle = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0), 0o666)
-    with open(handle, "rb" if flags == os.O_RDONLY else "ab+") as file:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode) or about.st_nlink > 1:
-            raise OSError(errno.EPERM, "not a file of its own")
-        yield file
 
 
 class Study:
@@ -119,18 +108,13 @@ class Study:
         path, answers = self._file(vote["rater"]), vote.get("answers")
         if vote["pair"] not in self.pairs:
             raise BadVote("This pair is not in the study: reload the page")
-        most = len(self.public["scale"]) // 2
-        if not isinstance(answers, dict) or set(answers) != set(self.public["questions"]):
-            raise BadVote("Some question has no answer: answer all of them")
-        if not all(type(value) is int and -most <= value <= most for value in answers.values()):
-            raise BadVote("An answer is not on the scale: reload the page")
+        if problem := problem_of(answers):
+            raise BadVote(problem)
         line = json.dumps({"pair": vote["pair"], "answers": answers, "time": round(time.time())}) + "\n"
         with self._saving:
             path.parent.mkdir(exist_ok=True)
-            with _opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND) as file:
-                if file.seek(0, os.SEEK_END) > LARGEST_FILE - LARGEST_VOTE:
-                    raise BadVote("There are too many votes under this name: choose another one")
-                if file.tell():  # a truncated vote stays a separate line
+            with path.open("ab+") as file:
+                if file.seek(0, os.SEEK_END):  # a truncated vote stays a separate line
                     file.seek(-1, os.SEEK_END)
                     line = line if file.read(1) == b"\n" else "\n" + line
                 file.write(line.encode())
@@ -148,7 +132,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         """Wait for a request and answer it."""
-        self.server.limit(self.connection, LONGEST_REQUEST)
+        self.connection.settimeout(LONGEST_WAIT)
         super().handle_one_request()
 
     def parse_request(self) -> bool:
@@ -214,7 +198,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(status, json.dumps(value).encode(), "application/json")
 
     def _send(self, status: HTTPStatus, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
-        self.server.limit(self.connection, LONGEST_ANSWER)
+        self.connection.settimeout(LONGEST_ANSWER)
         self.send_response(status)
         for name, value in (_HEADERS | {"Content-Type": kind, "Content-Length": str(len(body))} | (headers or {})).items():
             self.send_header(name, value)
@@ -246,41 +230,12 @@ class _Server(ThreadingHTTPServer):
 
     def __init__(self, address: tuple[str, int], study: Study):
         self.names = _LOOPBACK | {address[0].lower()}  # by which browsers may call it
-        self._ends: dict[socket.socket, float] = {}  # when each connection is closed that does not go on
         super().__init__(address, partial(_Handler, study))
-
-    def limit(self, connection: socket.socket, seconds: float) -> None:
-        """Give a connection so much time from now on."""
-        self._ends[connection] = time.monotonic() + seconds
-
-    def process_request(self, request, client_address) -> None:
-        """Answer a connection's requests in a thread; where there are too many, the one that would be closed next makes room."""
-        if len(self._ends) >= MOST_CONNECTIONS:
-            self._end(min(list(self._ends.items()), key=lambda item: item[1])[0])
-        self.limit(request, LONGEST_REQUEST)
-        super().process_request(request, client_address)
-
-    def service_actions(self) -> None:
-        """Close connections whose time is over; called twice a second."""
-        for connection, end in list(self._ends.items()):
-            if time.monotonic() > end:
-                self._end(connection)
-
-    def shutdown_request(self, request) -> None:
-        """Close a connection that is finished."""
-        self._ends.pop(request, None)
-        super().shutdown_request(request)
 
     def handle_error(self, request, client_address) -> None:
         """Say nothing about connections that end in the middle."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
-
-    def _end(self, connection: socket.socket) -> None:
-        """Close a connection from outside its thread, which then ends."""
-        self._ends.pop(connection, None)
-        with contextlib.suppress(OSError):
-            connection.shutdown(socket.SHUT_RDWR)
 
 
 def serving(folder: Path, host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from research.train.point_pictures import PointPictures
 from research.train.rasteriser import nearest_triangles, normals_at_corners
 from thunder_core.channels import Columns
 from thunder_core.face.head import Head
@@ -141,7 +140,6 @@ def toned(pictures: Tensor, rng: np.random.Generator) -> Tensor:
     return (result + _NOISE * noise).clamp(0, 1)
 
 
-def pictures_for(config: Media2FaceConfig, head: Head) -> FacePictures | PointPictures:
+def pictures_for(config: Media2FaceConfig, head: Head) -> FacePictures:
     """What draws a head as a Media2Face's image encoder reads it."""
-    kind = FacePictures if config.varied else PointPictures
-    return kind(head, CLIP_PICTURE if config.clip else PICTURE)
+    return FacePictures(head, CLIP_PICTURE if config.clip else PICTURE)

@@ -30,10 +30,8 @@ def results():
         ("commit", ["--data", "{missing}"]),
         ("habits", ["--data", "{missing}"]),
         ("listeners", ["--data", "{missing}"]),
-        ("teacher", ["--data", "{missing}"]),
         ("moods", ["--cache", "{missing}"]),
         ("face_sheets", ["poses", "--data", "{missing}", "{missing}"]),
-        ("voices", ["--cache", "{missing}"]),
         ("style_from", ["--cache", "{missing}"]),
         ("words", ["--cache", "{missing}"]),
         ("table1", ["--cache", "{missing}", "--data", "{missing}"]),
@@ -57,12 +55,6 @@ def test_a_table_of_the_shipped_sample_is_printed_and_not_kept(results, tmp_path
 @pytest.mark.parametrize("asked, measured, kept", [(None, True, RESULTS / "x.txt"), (None, False, None), (Path("y"), False, Path("y"))])
 def test_only_real_data_replaces_a_result_unasked(asked, measured, kept):
     assert results_file(asked, "x.txt", measured) == kept
-
-
-def test_the_share_of_chosen_faces_counts_a_tie_as_half_and_names_what_was_lost():
-    key = {"AA, front": "L", "IY, front": "R", "M, side": "L", "S, side": "L"}
-    share, lost = bench("face_sheets").counted({"AA, front": "L", "IY, front": "L", "M, side": "=", "S, side": "L"}, key)
-    assert share == 0.625 and lost == ["IY, front"]
 
 
 def test_sliders_that_were_asked_to_rise_together_do_not_count_as_crosstalk():

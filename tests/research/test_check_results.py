@@ -61,9 +61,9 @@ def test_the_commit_that_a_result_names_counts_more_than_the_one_that_wrote_it(c
     second = clone.commit("thunder_core/engine/sampling.py", "2\n" * 20)
     clone.commit("research/results/lips.txt", f"r 0.58\ncommit {first}, 2026-11-23\n")
     clone.commit("research/results/habits.txt", f"r 0.58\ncommit {first}-dirty, 2026-11-23\n")  # with changes that came with it
-    clone.commit("research/results/teacher.json", json.dumps({"commit": first}))
+    clone.commit("research/results/events.json", json.dumps({"commit": first}))
     clone.commit("research/results/voices.json", json.dumps([{"commit": second[:10], "r": 0.9}]))
-    assert clone.older() == ["lips.txt", "teacher.json"]
+    assert clone.older() == ["events.json", "lips.txt"]
 
 
 def test_moved_results_and_moved_code_are_as_old_as_before(clone):

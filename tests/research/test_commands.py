@@ -14,7 +14,6 @@ import soundfile
 from research.__main__ import parts
 from thunder_core import installer
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.train.corpus import can_synthesise
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = os.environ.get("THUNDER_DATA", "")
@@ -29,10 +28,8 @@ BENCHES = {
     "check_animation": "--data {data} --solved {solved} --takes 1 --read 1 --no-curve --results {out}/x.txt",
     "check_results": "",
     "commit": "--data {data} --takes {out}/takes --results {out}/x.txt",
-    "commit_scores": "--data {data} --takes {out}/takes --results {out}/x.txt",
     "curves": "--seconds 1 --out {out}/x.png",
     "direction": f"{OF_CORPUS} --readings 4 --repeats 1",
-    "engine": "--results {out}/x.txt",
     "events": "--data {data} --takes 1 --results {out}/x.txt",
     "face_sheets": "poses --data {source} {out}",  # every sound, and a long pause
     "faults": "--kills 1 --skip table,calls --results {out}",
@@ -51,18 +48,15 @@ BENCHES = {
     "ranking": "--cache {cache} --data {data} --voices 1 --takes 1 --results {out}/x.txt",
     "reduction": "--results {out}/x.txt",
     "retakes": "--data {source} --voices 1 --results {out}/x.txt",
-    "speech": "--cache {cache} --clips 1 --takes 1 --results {out}/x.txt",
     "speed": "--quick",
     "style_from": "--cache {cache} --spread 0 --takes 1 --results {out}/x.txt",
     "table1": "--cache {cache} --data {data} --clips 1 --kept {out}/kept.json --results {out}/x.json",
-    "teacher": "--data {data} --speakers 1 --results {out}/x.txt",
     "unclear": "--data {source} --voices 2 --results {out}/x.txt",
-    "voices": "--cache {cache} --clips 1 --takes 1 --results {out}/x.txt",
     "words": f"{OF_CORPUS} --takes 2",
 }
 IN_BLENDER = {"head_sheet": "{out}/x.png --workbench --size 30 --samples 1 --poses jawOpen"}
 OF_WINDOW = {"reduction"}
-LIBRARIES = {"harness", "corpus_lines", "ctc_words", "languages", "paper_rows", "lines_run", "viseme_tool"}  # others import them
+LIBRARIES = {"harness", "corpus_lines", "paper_rows", "lines_run", "viseme_tool"}  # others import them
 CALLED = {"commit_in_blender", "heads_in_blender", "keying_in_blender", "takes_of_tree"}  # by commit, heads, speed
 DOWNLOADS = {"install"}
 ALL_TESTS = {"mutations"}  # runs each of them once to list its lines
@@ -168,8 +162,6 @@ def test_a_bench_runs(name, request, tmp_path, unchanged):
     words = (BENCHES | IN_BLENDER)[name]
     if name in OF_WINDOW and not os.environ.get("BLENDER"):
         pytest.skip("BLENDER names no Blender with a window")
-    if name == "voices" and not can_synthesise():
-        pytest.skip("espeak-ng is not installed")
     if name == "table1":
         pytest.importorskip("pesq")
     known = {"out": tmp_path}

@@ -3,12 +3,10 @@
 
 import importlib.util
 import json
-import os
 import shutil
 import socket
 import subprocess
 import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -95,13 +93,6 @@ def test_every_two_systems_meet_on_every_clip_and_sides_are_balanced(tmp_path):
             assert (film["system"], film["clip"], film["of"]) == (system, pair["clip"], pair["clip"])
 
 
-def test_sides_depend_on_the_seed(tmp_path):
-    sounds = clips(tmp_path, 8)
-    both = systems(tmp_path, sounds, NAMES[:2])
-    sides = [[pair["systems"] for pair in pairs.planned(sounds, both, 0, 5.0, 64, seed)["pairs"].values()] for seed in (1, 2)]
-    assert sides[0] != sides[1]
-
-
 def test_what_is_served_does_not_say_which_system_is_where(study, address):
     shown = (study / "public" / "pairs.json").read_text() + get(f"{address}/pairs?rater=ada")[2].decode() + get(address)[2].decode()
     shown += " ".join(path.name for path in (study / "public").iterdir())
@@ -186,11 +177,6 @@ def test_a_vote_is_on_the_disk_before_the_answer_and_the_rater_goes_on_after_it(
     assert json.loads(get(f"{address}/pairs?rater=bob")[2])["votes"] == {}
 
 
-def test_raters_see_the_pairs_in_orders_of_their_own(address):
-    orders = {tuple(pair["id"] for pair in json.loads(get(f"{address}/pairs?rater=r{n}")[2])["pairs"]) for n in range(8)}
-    assert len(orders) > 3 and len({frozenset(order) for order in orders}) == 1
-
-
 @pytest.mark.parametrize(
     "change, sentence",
     [
@@ -212,12 +198,7 @@ def test_what_is_no_vote_is_refused_and_leaves_nothing(study, address, change, s
     vote = change if isinstance(change, bytes) else {"rater": "ada", "pair": pair, "answers": answers()} | change
     code, answer = post(f"{address}/vote", vote)
     assert code == 400 and (sentence or "reload") in answer["error"]
-    assert not any((study / "votes").iterdir())
-
-
-def test_another_sites_form_is_no_vote(study, address):
-    pair = json.loads(get(f"{address}/pairs?rater=ada")[2])["pairs"][0]["id"]
-    assert post(f"{address}/vote", {"rater": "ada", "pair": pair, "answers": answers()}, "text/plain")[0] == 415
+    assert post(f"{address}/vote", {"rater": "ada", "pair": pair, "answers": answers()}, "text/plain")[0] == 415  # another site's form
     assert not any((study / "votes").iterdir())
 
 
@@ -226,16 +207,6 @@ def test_a_vote_that_cannot_be_written_is_not_called_saved(study, address):
     (study / "votes" / "ada.jsonl").mkdir()
     code, answer = post(f"{address}/vote", {"rater": "ada", "pair": pair, "answers": answers()})
     assert code == 500 and "could not be saved" in answer["error"]
-
-
-def test_a_line_that_was_cut_off_costs_no_other_vote(study):
-    open_study = server.Study(study)
-    first, second, *_ = sorted(open_study.pairs)
-    open_study.save({"rater": "ada", "pair": first, "answers": answers(1)})
-    with (study / "votes" / "ada.jsonl").open("a") as file:
-        file.write('{"pair": "' + second)
-    open_study.save({"rater": "ada", "pair": second, "answers": answers(-1)})
-    assert open_study.for_rater("ada")["votes"] == {first: answers(1), second: answers(-1)}
 
 
 @pytest.mark.parametrize(
@@ -257,33 +228,6 @@ def test_a_bad_line_costs_no_other_vote_and_is_named(study, line):
     text = "\n".join(votes.report(study))
     assert text.startswith("1 votes of 1 raters") and "no votes, and left out: ada.jsonl, line 2" in text
     assert open_study.for_rater("ada")["votes"] == {good: answers(1)}
-
-
-def test_votes_follow_no_link_and_wait_for_no_pipe(study, tmp_path):
-    open_study, outside = server.Study(study), tmp_path / "private.txt"
-    outside.write_text("private\n")
-    (study / "votes" / "soft.jsonl").symlink_to(outside)
-    (study / "votes" / "new.jsonl").symlink_to(tmp_path / "made.txt")
-    os.link(outside, study / "votes" / "hard.jsonl")
-    os.mkfifo(study / "votes" / "pipe.jsonl")
-    for rater in ("soft", "new", "hard", "pipe"):
-        with pytest.raises(OSError):
-            open_study.save({"rater": rater, "pair": next(iter(open_study.pairs)), "answers": answers(1)})
-        assert open_study.for_rater(rater)["votes"] == {}
-    assert outside.read_text() == "private\n" and not (tmp_path / "made.txt").exists()
-    (study / "votes").rename(tmp_path / "elsewhere")
-    (study / "votes").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(OSError, match="link"):
-        open_study.save({"rater": "ada", "pair": next(iter(open_study.pairs)), "answers": answers(1)})
-
-
-def test_a_raters_file_does_not_grow_for_ever(study, monkeypatch):
-    monkeypatch.setattr(server, "LARGEST_FILE", server.LARGEST_VOTE + 100)
-    open_study = server.Study(study)
-    vote = {"rater": "ada", "pair": next(iter(open_study.pairs)), "answers": answers(1)}
-    open_study.save(vote)
-    with pytest.raises(server.BadVote, match="too many votes"):
-        open_study.save(vote)
 
 
 # ---- the connections
@@ -313,42 +257,16 @@ def test_the_machines_own_names_are_known(address, host):
     assert said(address, b"GET / HTTP/1.1\r\nConnection: close\r\nHost: " + host + b"\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
-def test_requests_that_are_not_finished_keep_neither_threads_nor_others(study, monkeypatch):
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 8)
-    monkeypatch.setattr(server, "LONGEST_REQUEST", 0.5)
-    with server.serving(study) as serving:
-        threading.Thread(target=serving.serve_forever, args=(0.05,), daemon=True).start()
-        before, port = threading.active_count(), serving.server_port
-        half = [socket.create_connection(("127.0.0.1", port), 5) for _ in range(40)]
-        try:
-            for connection in half:
-                connection.sendall(
-                    b"POST /vote HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
-                )
-            assert get(f"http://127.0.0.1:{port}/")[0] == 200
-            assert threading.active_count() <= before + 12
-            end = time.monotonic() + 5
-            while threading.active_count() > before and time.monotonic() < end:
-                half[-1].send(b" ")  # a letter now and then gains no time
-                time.sleep(0.05)
-        except OSError:
-            pass
-        finally:
-            for connection in half:
-                connection.close()
-            serving.shutdown()
-        assert threading.active_count() <= before
+def test_a_request_that_is_not_finished_is_not_waited_for(address, monkeypatch):
+    monkeypatch.setattr(server, "LONGEST_WAIT", 0.5)
+    half = b"POST /vote HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n{"
+    assert said(address, half, 5.0) == b""
 
 
 @pytest.mark.parametrize("request_line", [b"GET http://[ HTTP/1.1", b"POST /vote HTTP/1.1\r\nContent-Length: \xb2"])
 def test_a_request_of_nonsense_gets_an_answer(address, request_line):
     answer = said(address, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 400") and b"Traceback" not in answer
-
-
-def test_a_range_of_nonsense_is_a_whole_film(study, address):
-    film = next(iter(server.Study(study).films))
-    assert len(get(f"{address}/films/{film}.mp4", Range=f"bytes={'9' * 5000}-")[2]) == 256
 
 
 def test_votes_that_come_at_once_are_all_saved(study, address):
@@ -371,24 +289,12 @@ def test_a_part_of_a_film_can_be_asked_for(study, address):
     assert (status, headers["Content-Range"], body) == (206, "bytes 10-19/256", bytes(range(10, 20)))
     assert get(f"{address}/films/{film}.mp4", Range="bytes=250-")[2] == bytes(range(250, 256))
     assert get(f"{address}/films/{film}.mp4", Range="bytes=-4")[2] == bytes(range(252, 256))
-    assert len(get(f"{address}/films/{film}.mp4")[2]) == 256
+    assert len(get(f"{address}/films/{film}.mp4")[2]) == len(get(f"{address}/films/{film}.mp4", Range="bytes=-")[2]) == 256
     with pytest.raises(urllib.error.HTTPError, match="416"):
         get(f"{address}/films/{film}.mp4", Range="bytes=300-400")
 
 
 # ---- the page in a browser
-
-
-@pytest.mark.skipif(not browser.path(), reason="no Chromium is installed")
-def test_in_a_browser_the_pages_own_script_and_style_run_and_no_others(address, tmp_path):
-    with browser.Browser(tmp_path / "profile") as page:
-        page.open(f"{address}/#ada")
-        page.wait("!document.getElementById('pair').hidden")
-        assert page.run("getComputedStyle(document.getElementById('films')).display") == "grid"
-        assert not any("Security" in problem for problem in page.problems)
-        page.run("document.body.insertAdjacentHTML('beforeend', '<p onclick=\"document.title=1\" id=evil></p>')")
-        page.run("document.getElementById('evil').click()")
-        assert page.run("document.title") == "Talking heads: a study" and any("Security" in problem for problem in page.problems)
 
 
 @pytest.mark.skipif(not browser.path(), reason="no Chromium is installed")
@@ -416,12 +322,6 @@ def test_in_a_browser_a_rater_votes_stops_and_goes_on(study, address, tmp_path):
         page.wait("document.getElementById('progress').textContent.startsWith('Pair 2 of 4')")
         assert [vote["answers"] for vote in server.read_votes(study / "votes" / "ada.jsonl")] == [answers(2)]
         assert page.run("document.querySelectorAll('input:checked').length") == 0, "the next pair begins without answers"
-        # The page is closed and opened again: it goes on at the second pair, and the first keeps its answers.
-        page.open("about:blank#")
-        page.open(f"{address}/#ada")
-        page.wait("document.getElementById('progress').textContent.startsWith('Pair 2 of 4')")
-        page.run("document.getElementById('back').click()")
-        assert page.run("[...document.querySelectorAll('input:checked')].map(input => input.value)") == ["2"] * 4
         # Where a vote cannot be saved the page says so and stays.
         (study / "votes" / "ada.jsonl").rename(study / "kept")
         (study / "votes" / "ada.jsonl").mkdir()
@@ -460,12 +360,6 @@ def test_shares_and_binomial_intervals_are_those_of_the_books():
     assert p.share_interval == pytest.approx((0.4902, 0.9433), abs=1e-3)  # Wilson's, of 8 in 10
     assert p.chance == pytest.approx(2 * (45 + 10 + 1) / 1024)  # a fair coin
     assert p.mean == pytest.approx((8 - 3) / 15)
-
-
-def test_votes_that_are_all_equal_say_nothing():
-    p = votes.preference([vote(0, rater, clip) for rater in "ab" for clip in range(3)], "dynamism")
-    assert np.isnan(p.share) and p.share_interval == (0.0, 1.0) and p.chance == 1.0
-    assert p.mean == 0 and p.mean_interval == (0.0, 0.0)
 
 
 def test_the_bootstrap_of_independent_votes_agrees_with_the_normal_interval():

@@ -16,8 +16,7 @@ from research.__main__ import main
 from research.train import paper
 from research.train.lip_reader import LipReader, text_loss
 from research.train.paper import Budget, Chain, chosen, folder_of, Stage, STAGES, train_chain
-from research.train.pictures import FacePictures, pictures_for, Views
-from research.train.point_pictures import PointPictures
+from research.train.pictures import FacePictures, Views
 from research.train.systems import before, build_learner, contrastive_loss, LabelledBatches, Labels, LEARNERS, PICTURE_ROUNDS, REFERENCE
 from thunder_core.channels import Columns
 from thunder_core.engine.speech.phones import PHONES, SILENCE
@@ -34,8 +33,6 @@ from thunder_core.networks.systems.denoisers import (
     ConditionedDenoiser,
     ImageEncoder,
     LABELS,
-    Media2Face,
-    Media2FaceConfig,
     StyleEncoder,
     TokenCrossAttention,
 )
@@ -311,13 +308,6 @@ def test_the_image_encoder_reads_pictures_of_any_brightness_and_contrast_alike()
         read = ImageEncoder(even=even).eval()
         apart = (read(rest) - read(0.6 * rest + 0.2)).abs().max()
         assert (apart < 0.01) == even
-
-
-def test_checkpoints_that_learned_from_one_view_read_the_pictures_that_they_learned_from():
-    config = Media2FaceConfig(motion=53, audio=24)
-    assert isinstance(pictures_for(config, load_head()), PointPictures) and not Media2Face(config).image_encoder.even
-    config = replace(config, varied=True)
-    assert isinstance(pictures_for(config, load_head()), FacePictures) and Media2Face(config).image_encoder.even
 
 
 # ---- names
