@@ -10,8 +10,8 @@ import pytest
 
 from research import table1
 from research.train.stages import STAGES as RESEARCH
+from thunder_core.engine.speech.acoustics import level
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.speech.mel import level
 from thunder_core.train.__main__ import add_arguments
 from thunder_core.train.stages import STAGES
 
