@@ -295,24 +295,14 @@ def differences(figures: dict[str, list[dict]], words: list[str]) -> list[dict]:
 
 
 def markdown(made: list[dict]) -> list[str]:
-    """Lines of a Markdown table of the rows, with ± half the interval, and of the paper's below those that it has too."""
-    lines = ["| | | " + " | ".join(TITLES.values()) + " |", "|---|---|" + "---|" * len(TITLES)]
+    """Lines of a Markdown table of the rows, with the paper's figures in brackets: silent video's of its fine-tuned system."""
+    columns = ("stoi", "estoi", "wer")
+    lines = ["| | " + " | ".join(TITLES[c] for c in columns) + " |", "|---|" + "---|" * len(columns)]
     for row in made:
-        cells = [_cell(row, figure) for figure in TITLES]
-        if not any(cells):
-            cells[0] = row.get("note", "not measured")
-        lines.append(f"| {row['system']} | here | " + " | ".join(cells) + " |")
-        for name, values in PAPER.items():
-            system, *which = name.split(", ")
-            if system == row["system"]:
-                lines.append(f"| | {', '.join(['paper', *which])} | " + " | ".join(f"{value:.3f}" for value in values) + " |")
+        stated = dict(zip(TITLES, PAPER.get(row["system"]) or PAPER.get(f"{row['system']}, fine-tuned", ())))
+        cells = ("–" if row[c] is None else f"{row[c]:.3f}" + (f" ({stated[c]:.3f})" if c in stated else "") for c in columns)
+        lines.append(f"| {row['system']} | " + " | ".join(cells) + " |")
     return lines
-
-
-def _cell(row: dict, figure: str) -> str:
-    value, interval = row[figure], row[f"{figure}_ci"]
-    half = (interval[1] - interval[0]) / 2 if interval else 0
-    return "" if value is None else f"{value:.3f}" + (f" ±{half:.3f}" if half else "")
 
 
 def add_arguments(p: ArgumentParser) -> None:

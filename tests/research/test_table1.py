@@ -34,10 +34,7 @@ def test_rows_are_means_over_lines_and_errors_of_all_words_together():
     json.dumps(list(made.values()), allow_nan=False)
     lines = table1.markdown(list(made.values()))
     assert len({line.count("|") for line in lines}) == 1, "every line has a cell for every column"
-    at = lines.index("| mouth2s | here | 0.600 ±0.200 | 0.250 | 1.000 | 1.250 | 0.500 ±0.375 |")
-    assert lines[at + 1] == "| | paper | 0.506 | 0.272 | 1.246 | 1.457 | 0.678 |"
-    last = [line for line in lines if "sv2s" in line or "published" in line]
-    assert last[0].startswith("| sv2s | here | not trained: how |") and last[1].startswith("| | paper, as published | 0.376 |")
+    assert "| mouth2s | 0.600 (0.506) | 0.250 (0.272) | 0.500 (0.678) |" in lines and "| sv2s | – | – | – |" in lines
 
 
 def test_networks_are_compared_with_mouth2s_line_by_line():

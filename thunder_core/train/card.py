@@ -6,35 +6,37 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..engine.m2s import TRAINED_MOUTH
 from ..files import hash_of
 from .corpus import TEST_SPEAKERS, voices_in_words
 from .lip_kernels import count, KERNELS
 
+SHOWN = 6  # figures of a file that the page has; the JSON beside it has all
 HEAD = """# Weights
 
-Made by `python -m thunder_core.train` and `python -m research train`; nothing is pretrained but the speaker network. Files are safetensors
-beside a JSON with configuration and card; reading them runs no code. `python -m research sculpt` makes the heads again, bit for bit.
-`SHA256SUMS` lists what was released: the engine says where a file differs.
+Nothing is pretrained but the speaker network. Files are safetensors beside a JSON with configuration and all figures; reading them runs
+no code. `python -m research sculpt` makes the heads again, bit for bit. The engine says where a file differs from `SHA256SUMS`.
 
-| file | what | MB | steps | seed | commit | figures |
-|---|---|---|---|---|---|---|
+| file | what | MB | steps | commit | figures |
+|---|---|---|---|---|---|
+"""
+
+HEADS = """
+
+`head.npz` (sha256 {}…) is the default head, `head_*.npz` are others by the same sculptor, `m2s_mouth.npz` is what mouth2s learned on.
 """
 
 TAIL = """
 ## Data
 
-| corpus | hours | licence |
-|---|---|---|
-| LibriSpeech excerpts | 7.9 | CC BY 4.0 |
-| LJSpeech excerpts | 0.3 | public domain |
-| speechocean762 excerpts, Mandarin-native speakers of English | 0.6 | free for any use |
-| AN4, LibriVox samples | 0.03 | any purpose; public domain |
-| synthetic voices of flite and espeak-ng | 1.0 | the voices' free licences |
+- LibriSpeech excerpts: 7.9 hours, CC BY 4.0
+- LJSpeech excerpts: 0.3 hours, public domain
+- speechocean762 excerpts, Mandarin-native speakers of English: 0.6 hours, free for any use
+- AN4 and LibriVox samples: 0.03 hours, any purpose, public domain
+- synthetic voices of flite and espeak-ng: 1.0 hour, free licences
 
 Phones of recordings are pocketsphinx alignments. Ten LibriSpeech test-other speakers (533 367 3331 3080 3005 2609 2414 2033 1998 1688) train
 nothing and give the figures above; those of the distilled model and the judge are of validation voices. Progress was watched on the ten too,
-so figures are a little flattering. Motion is the teacher's, three performances a clip. Its {count} lip constants (`lip_kernels.json`) are
+so figures are a little flattering. Motion is the teacher's. Its {count} lip constants (`lip_kernels.json`) are
 fitted to measured lips of real speakers ({fitted_on} of 38; r left out {opening} for opening, {width} for width), and so is `opening`; sizes and rates of nods, brows,
 blinks and looks were set by hand beside those of 13. No network was trained on footage.
 
@@ -43,13 +45,13 @@ blinks and looks were set by hand beside those of 13. No network was trained on 
 ```
 python -m thunder_core.train corpus FOLDER…        # folders with sounds, transcripts.tsv, alignments.tsv
 python -m research train speaker resemblyzer/pretrained.pt
-torchrun --nproc-per-node 2 -m -- research train --threads 1 encoder --start weights --steps {encoder} --rate 5e-4
+python -m research train encoder --start weights --steps {encoder} --rate 5e-4
 python -m research train calibrate DATA            # optional: the constants are in the repository
 python -m thunder_core.train hear --same-units
 python -m thunder_core.train animate
-torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 denoiser --start weights --steps 2100 --rate 8e-4
-torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 m2s --start weights --steps {m2s} --rate 5e-4
-torchrun --nproc-per-node 2 -m -- thunder_core.train --threads 1 denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
+python -m thunder_core.train denoiser --start weights --steps 2100 --rate 8e-4
+python -m thunder_core.train m2s --start weights --steps {m2s} --rate 5e-4
+python -m thunder_core.train denoiser --m2s mouth --start weights --steps {denoiser} --rate 4e-4
 python -m research train vocoder --steps {vocoder}
 python -m thunder_core.train distil --lines 800 --steps {distilled}
 python -m research train opening LIPS
@@ -59,7 +61,7 @@ python -m thunder_core.train graphs
 python -m thunder_core.train card
 ```
 
-Encoder, m2s and the denoiser started from the weights distributed before (6000, 4380 and 11,820 steps). Two CPU cores: two hours, and ten before.
+Encoder, m2s and denoiser, each by `torchrun --nproc-per-node 2 -m -- … --threads 1`, started from earlier weights (6000, 4380 and 11,820 steps).
 """  # noqa: E501
 
 
@@ -81,18 +83,9 @@ def write_card(weights: Path) -> Path:
         if "voices" in card:
             voices = card["voices"]
             own.append(path.stem)
-        figures = ", ".join(f"{k} {v}" for k, v in card["figures"].items())
-        size = path.stat().st_size / 1e6
-        lines.append(
-            f"| `{path.name}` | {card['what']}; {card['data']} | {size:.1f} | {card.get('steps', '')} | {card.get('seed', '')} "
-            f"| {card.get('commit', '')} | {figures} |"
-        )
-    others = {weights / "head.npz": f"default head, sha256 {hash_of(weights / 'head.npz')[:16]}…"}
-    for person in sorted(weights.glob("head_*.npz")):
-        others[person] = f"another head from the same sculptor: {person.stem.removeprefix('head_').replace('_', ' ')}"
-    if (mouth := weights / TRAINED_MOUTH).is_file():
-        others[mouth] = "the mouth whose movements mouth2s learned"
-    lines += [f"| `{path.name}` | {what} | {path.stat().st_size / 1e6:.1f} | | | | |" for path, what in others.items()]
+        figures = ", ".join(f"{k} {v}" for k, v in list(card["figures"].items())[:SHOWN])
+        made = f"{card.get('steps', '')} | {card.get('commit', '')}"
+        lines.append(f"| `{path.name}` | {card['what']}; {card['data']} | {path.stat().st_size / 1e6:.1f} | {made} | {figures} |")
     kernels = json.loads(KERNELS.read_text())
     left_out = {name: kernels["figures"][f"{name}_r_left_out"] for name in ("opening", "width")}
     of_stages = {k: steps.get(k, "") for k in ("encoder", "m2s", "judge", "vocoder", "denoiser", "distilled")}
@@ -100,5 +93,5 @@ def write_card(weights: Path) -> Path:
     if voices and set(voices["test"]) != TEST_SPEAKERS:  # not the data that the tail describes
         tail = OWN_TAIL.format(files=", ".join(own), voices=voices_in_words(voices))
     out = weights / "README.md"
-    out.write_text(HEAD + "\n".join(lines) + "\n" + tail)
+    out.write_text(HEAD + "\n".join(lines) + HEADS.format(hash_of(weights / "head.npz")[:16]) + tail)
     return out
