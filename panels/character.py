@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""In the data of an object: the mapping of the animator's own character; identity and exactness of a head from a FLAME file."""
+"""In the data of an object: the mapping of the animator's own character, a bundled head's switches, identity of a FLAME head."""
 
 import re
 
 import bpy
 
 from ..scene.engine import connection
-from ..scene.heads import build, character, family, flame, head, library_override, mapping_table
+from ..scene.heads import build, character, family, flame, head, library_override, living, mapping_table
 from ..thunder_core.errors import ThunderError
 from ..thunder_core.face import conventions
 from .tab import buttons, offer_editable, props, tune, wrapped_label
@@ -157,6 +157,21 @@ class THUNDER_PT_character(OfData, bpy.types.Panel):
         column.prop(item, "object", placeholder="All Objects")
         column.prop(item, "weight")
         box.operator("thunder.learn_channel", icon="POSE_HLT")
+
+
+class THUNDER_PT_head(OfData, bpy.types.Panel):
+    bl_label = "Thunder Head"
+
+    @classmethod
+    def poll(cls, context):
+        chosen = _chosen(context)
+        return chosen is not None and living.switches_of(chosen) is not None
+
+    def draw(self, context):
+        column = self.layout.column(align=True)
+        armature = living.switches_of(_chosen(context))
+        for name in living.SWITCHES:
+            column.prop(armature, living.path_of(name), text=name, slider=True)
 
 
 SLIDERS_SHOWN = 10

@@ -9,7 +9,7 @@ import numpy as np
 from mathutils import Vector
 
 from ...thunder_core.face.head import Hair, Head, JOINT_NAMES
-from . import materials
+from . import materials, rna_paths
 from .family import points_of
 
 MARK = "thunder_head"  # custom property of a bundled head's armature object
@@ -164,17 +164,25 @@ def _correctives(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head
         driver.type = "SCRIPTED"
         for axis in "xyz":
             if f"({axis})" in _ELEMENTS[row][column]:
-                _add_turn(driver, axis, armature, joint, axis)
+                add_turn(driver, axis, armature, joint, axis)
         driver.expression = _ELEMENTS[row][column]
 
 
-def _add_turn(driver, name: str, armature: bpy.types.Object, joint: str, axis: str) -> None:
+def add_turn(driver, name: str, armature: bpy.types.Object, joint: str, axis: str) -> None:
     """A variable of a driver: a bone's own turn against its rest, constraints included, whatever its rotation mode."""
     variable = driver.variables.new()
     variable.name, variable.type = name, "TRANSFORMS"
     target = variable.targets[0]
     target.id, target.bone_target = armature, joint
     target.transform_type, target.transform_space, target.rotation_mode = f"ROT_{axis.upper()}", "LOCAL_SPACE", "XYZ"
+
+
+def add_input(driver, name: str, block, path: str) -> None:
+    """A variable of a driver: the value of a property of a data-block."""
+    variable = driver.variables.new()
+    variable.name, target = name, variable.targets[0]
+    target.id_type = block.id_type
+    target.id, target.data_path = block, path
 
 
 def _combinations(mesh: bpy.types.Object, armature: bpy.types.Object, model: Head) -> None:
@@ -188,14 +196,10 @@ def _combinations(mesh: bpy.types.Object, armature: bpy.types.Object, model: Hea
         for number, part in enumerate(pair):
             if part in JOINTS:
                 for axis in "xy":
-                    _add_turn(driver, f"{axis}{number}", armature, part, axis)
+                    add_turn(driver, f"{axis}{number}", armature, part, axis)
                 factors.append(f"sin(x{number})*cos(y{number})")
                 continue
-            variable = driver.variables.new()
-            variable.name, variable.type = f"v{number}", "SINGLE_PROP"
-            target = variable.targets[0]
-            target.id_type, target.id = "KEY", mesh.data.shape_keys
-            target.data_path = f'key_blocks["{part}"].value'
+            add_input(driver, f"v{number}", mesh.data.shape_keys, rna_paths.key_path(part))
             factors.append(f"min(max(v{number},0),1)")
         driver.expression = "*".join(factors)
 

@@ -15,6 +15,7 @@ from ...thunder_core.face import mapping
 from ...thunder_core.types import Motion
 from ..host import compat
 from . import head, rna_paths
+from .build import add_input
 from .family import points_of
 from .rna_paths import OWN_PREFIX
 
@@ -155,10 +156,7 @@ def _drive(held, name: str, owner, parts: Parts, within: str, base: tuple = ()) 
     driver = held.driver_add(name).driver
     inputs = [(f"v{n}", owner, path_of(slider)) for n, (slider, *_) in enumerate(parts)] + ([("base", *base)] if base else [])
     for letter, source, path in inputs:
-        variable = driver.variables.new()
-        variable.name, target = letter, variable.targets[0]
-        target.id_type = source.id_type
-        target.id, target.data_path = source, path
+        add_input(driver, letter, source, path)
     driver.expression = within.format("+".join(f"{up:.5g}*max(v{n},0)+{down:.5g}*max(-v{n},0)" for n, (_, up, down) in enumerate(parts)))
 
 

@@ -16,7 +16,7 @@ from ...thunder_core.face.displacement import RigMeter
 from ...thunder_core.face.head import load_head
 from ...thunder_core.face.mapping import Driver, shows_all, Sums, Track
 from ...thunder_core.shipped import WEIGHTS
-from . import binding, character, family, flame, rna_paths
+from . import binding, character, family, flame, living, rna_paths
 from .build import armature_of, build as _build, HAIR_MARK
 
 ASSET = WEIGHTS / "head.npz"
@@ -100,7 +100,8 @@ def build(collection: bpy.types.Collection, view_layer: bpy.types.ViewLayer, loc
         model = _bundled(path, os.path.getmtime(path))
     except (BadHead, OSError) as error:
         raise BadHead(f"The bundled head cannot be read ({path.name}): reinstall the add-on") from error
-    mesh, _ = _build(model, PEOPLE[person], collection, view_layer, location)
+    mesh, armature = _build(model, PEOPLE[person], collection, view_layer, location)
+    living.add(mesh, armature, model)
     return resolve(mesh)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Materials of a head: one for each part, for Workbench, EEVEE and Cycles, with Principled settings only."""
+"""Materials of a head: one for each part, for Workbench, EEVEE and Cycles; skin has pores and wrinkles made of noise, without textures."""
 
+import math
 from dataclasses import dataclass
 
 import bpy
@@ -8,13 +9,14 @@ import bpy
 
 @dataclass(frozen=True)
 class Look:
-    """Surface of one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat of moisture 0 … 1."""
+    """Surface of one part: roughness 0 … 1, share and depth [m, at red] of light that enters, coat of moisture 0 … 1, pores."""
 
     roughness: float
     under: float = 0.0
     depth: float = 0.0
     wet: float = 0.0
     specular: float = 0.5
+    pores: bool = False
 
 
 # By a word in the material's name; the first match counts, and the last entry is skin. The inner mouth is rough: Eevee shows the world's
@@ -34,9 +36,19 @@ _LOOKS = (
     ("eye", Look(roughness=0.06, wet=1.0)),
     ("brow", Look(roughness=0.85, specular=0.15)),
     ("hair", Look(roughness=0.6, specular=0.3)),
-    ("", Look(roughness=0.5, under=0.12, depth=0.004, specular=0.4)),
+    ("", Look(roughness=0.5, under=0.25, depth=0.004, specular=0.45, pores=True)),
 )
 TINT = "Tint"  # colour attribute of a head: factors of its materials' colours
+# Vectors of a bundled head's mesh, which `living.add` stores: how deep wrinkles may be, as shares of WRINKLE. Properties of its object have
+# the same names and say what of that there is now. Forehead, frown and nose on the left; on the right; crow's feet of both eyes, and
+# third where lids are wet.
+WRINKLES = ("Thunder Wrinkles Left", "Thunder Wrinkles Right", "Thunder Wrinkles Eyes")
+LINES = "Thunder Wrinkle Lines"  # vector of its mesh: whole at the bottom of lines of the forehead; of frowns and crow's feet; of the nose
+WRINKLE, _PORE = 0.0018, 0.0001  # depths, metres
+_BOX = (0.25, 0.22, 0.34)  # size of a head, metres: its generated coordinates are shares of it
+_PORES, _PATCHES = 1200.0, 90.0  # how many pores, and patches that shine alike, in a metre
+_SHINE, _WAVY = 0.3, 0.25  # range of the roughness, and how far lines go astray, as a share of the distance between two
+_COLUMNS = 8  # of nodes beside each other
 _BLOOD = (1.0, 0.35, 0.2)  # scattering distances of red, green and blue under skin, relative to red
 _WET_ROUGHNESS = 0.04
 
@@ -76,6 +88,8 @@ def material(title: str, colour, look: Look, tinted: bool = False) -> bpy.types.
                 shader.inputs[socket].default_value = value
         if tinted:
             _tint(made.node_tree, shader, colour)
+        if look.pores and tinted:
+            _add_pores(made.node_tree, shader)
     return made
 
 
@@ -90,3 +104,61 @@ def _tint(tree: bpy.types.NodeTree, shader: bpy.types.Node, colour) -> None:
     first.default_value = colour
     tree.links.new(attribute.outputs["Color"], second)
     tree.links.new(next(socket for socket in mix.outputs if socket.type == "RGBA"), shader.inputs["Base Color"])
+
+
+def _add_pores(tree: bpy.types.NodeTree, shader: bpy.types.Node) -> None:
+    """Let skin shine unevenly, most at wet edges of lids, and give it a relief of pores, and of wrinkles as the object's properties say."""
+    place = _vector(tree, "MULTIPLY", _node(tree, "TexCoord").outputs["Generated"], _BOX)
+    pores, patches = (_noise(tree, place, often) for often in (_PORES, _PATCHES))
+    left, right, eyes, across = (_attribute(tree, name, "GEOMETRY") for name in (*WRINKLES, LINES))
+    left_now, right_now, eyes_now = (_attribute(tree, name, "OBJECT") for name in WRINKLES)
+    across = _vector(tree, "MULTIPLY_ADD", patches, (_WAVY,) * 3, across)
+    wave = _vector(tree, "COSINE", _vector(tree, "MULTIPLY", across, (2 * math.pi,) * 3))
+    wave = _vector(tree, "MULTIPLY_ADD", wave, (0.5,) * 3, (0.5,) * 3)
+    lines = _vector(tree, "MULTIPLY", wave, _vector(tree, "MULTIPLY", wave, wave))  # narrow grooves between wide ridges
+    depth = _vector(tree, "MULTIPLY_ADD", left, left_now, _vector(tree, "MULTIPLY", right, right_now))
+    feet = _math(tree, "MULTIPLY", _vector(tree, "DOT_PRODUCT", eyes, eyes_now), _node(tree, "SeparateXYZ", (lines,)).outputs["Y"])
+    wrinkles = _math(tree, "MULTIPLY", _math(tree, "ADD", _vector(tree, "DOT_PRODUCT", depth, lines), feet), -WRINKLE)
+    bump = _node(tree, "Bump")
+    bump.inputs["Distance"].default_value = 1.0  # the height is in metres
+    tree.links.new(_math(tree, "MULTIPLY_ADD", pores, _PORE, wrinkles), bump.inputs["Height"])
+    tree.links.new(bump.outputs["Normal"], shader.inputs["Normal"])
+    dull = _math(tree, "MULTIPLY_ADD", patches, _SHINE, shader.inputs["Roughness"].default_value - _SHINE / 2)
+    dry = _math(tree, "MULTIPLY_ADD", _node(tree, "SeparateXYZ", (eyes,)).outputs["Z"], -0.8, 1.0)
+    tree.links.new(_math(tree, "MULTIPLY", dull, dry), shader.inputs["Roughness"])
+
+
+def _node(tree, kind: str, inputs=(), **settings) -> bpy.types.Node:
+    """A node with settings, and outputs of other nodes or values for its first inputs."""
+    row, column = divmod(len(tree.nodes), _COLUMNS)
+    made = tree.nodes.new(f"ShaderNode{kind}")
+    made.location = (200 * (column - _COLUMNS - 1), -250 * row)
+    for name, value in settings.items():
+        setattr(made, name, value)
+    for socket, value in zip(made.inputs, inputs):
+        if isinstance(value, bpy.types.NodeSocket):
+            tree.links.new(value, socket)
+        else:
+            socket.default_value = value
+    return made
+
+
+def _math(tree, operation: str, *inputs) -> bpy.types.NodeSocket:
+    return _node(tree, "Math", inputs, operation=operation).outputs[0]
+
+
+def _noise(tree, place, often: float) -> bpy.types.NodeSocket:
+    """Noise 0 … 1 that varies so often in a metre."""
+    made = _node(tree, "TexNoise", (place,))
+    made.inputs["Scale"].default_value, made.inputs["Detail"].default_value = often, 2.0
+    return made.outputs[0]
+
+
+def _vector(tree, operation: str, *inputs) -> bpy.types.NodeSocket:
+    made = _node(tree, "VectorMath", inputs, operation=operation)
+    return made.outputs["Value" if operation == "DOT_PRODUCT" else "Vector"]
+
+
+def _attribute(tree, name: str, kind: str) -> bpy.types.NodeSocket:
+    """Of the mesh's points (GEOMETRY), which stays where it is as they move, or a property of the object (OBJECT)."""
+    return _node(tree, "Attribute", attribute_type=kind, attribute_name=name).outputs["Vector"]

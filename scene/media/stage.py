@@ -24,10 +24,10 @@ LENS_MM = 100.0  # portrait lens
 VIEW = Vector((0.19, 0.01, 0.86))  # from the face to the camera, in the face's axes: slightly from its left
 AROUND = 1.12  # size of the picture relative to the faces in it
 FACE_METRES = 0.3  # size of the square around the face that the lights below are meant for
-LIGHTS = {  # place in the face's axes, metres; watts; size, metres
-    "Key": ((-0.7, 0.55, 0.8), 12.0, 0.5),
-    "Fill": ((0.9, 0.1, 0.65), 4.0, 0.8),
-    "Rim": ((0.35, 0.55, -0.8), 8.0, 0.4),
+LIGHTS = {  # place in the face's axes, metres; watts; size, metres; share of its shine
+    "Key": ((-0.7, 0.55, 0.8), 12.0, 0.5, 1.0),
+    "Fill": ((0.25, -0.12, 0.95), 6.0, 0.45, 0.3),  # beside the camera, so that it reaches what is seen of an open mouth
+    "Rim": ((0.35, 0.55, -0.8), 8.0, 0.4, 1.0),
 }
 BACKDROP, BEHIND = (0.09, 0.1, 0.12, 1.0), 1.1  # linear RGBA where lights fall on it, and its distance behind the face, metres
 DARK = (0.035, 0.04, 0.05)  # linear RGB of the world, and of the backdrop in Workbench, whose light is the same everywhere
@@ -82,9 +82,10 @@ def set_up(scene, rigs: list[head.Rig], instead: bool = False) -> None:
     if scene.camera is None or instead:
         scene.camera = camera
     if "LIGHT" not in own_kinds(scene) or instead:
-        for name, (place, watts, across) in LIGHTS.items():
+        for name, (place, watts, across, shine) in LIGHTS.items():
             lamp = _member(group, name, lambda title: bpy.data.lights.new(title, "AREA"))
-            lamp.data.energy, lamp.data.size = watts * reach**2, across * reach
+            lamp.data.shape = "DISK"  # round in the eyes
+            lamp.data.energy, lamp.data.size, lamp.data.specular_factor = watts * reach**2, across * reach, shine
             _aim(lamp, to_world, reach * Vector(place))
         wall = _member(group, "Backdrop", _wall)
         wall.hide_select, wall.matrix_world = True, to_world @ Matrix.Translation((0.0, 0.0, -BEHIND * reach)) @ Matrix.Scale(reach, 4)

@@ -35,6 +35,27 @@ def test_eyes_are_wet_and_skin_is_soft(head):
     assert looks["Thunder Lips"]["Coat Weight"].default_value == 0, "a line of light between lips that are shut"
 
 
+def test_skin_has_a_relief_and_shines_unevenly_without_any_picture(head):
+    tree = bpy.data.materials["Thunder Skin"].node_tree
+    shader = principled(bpy.data.materials["Thunder Skin"])
+    assert shader.inputs["Normal"].is_linked and shader.inputs["Roughness"].is_linked
+    assert not [node for node in tree.nodes if node.type == "TEX_IMAGE"] and not bpy.data.images
+    assert all(link.is_valid for link in tree.links)
+    read = {(node.attribute_type, node.attribute_name) for node in tree.nodes if node.type == "ATTRIBUTE"}
+    assert {name for kind, name in read if kind == "GEOMETRY"} <= set(head.data.attributes.keys())
+    assert {name for kind, name in read if kind == "OBJECT"} <= set(head.keys())
+    assert not principled(bpy.data.materials["Thunder Teeth"]).inputs["Normal"].is_linked
+
+
+def test_skin_that_a_file_has_already_stays_as_it_is(head):
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    earlier = bpy.data.materials.new("Thunder Skin")
+    earlier.use_nodes = True
+    bpy.ops.thunder.add_head()
+    assert earlier in list(bpy.context.scene.thunder.head.data.materials)
+    assert not principled(earlier).inputs["Normal"].is_linked
+
+
 def test_nothing_glows_in_a_dark_scene(head):
     assert not any(principled(material).inputs["Emission Strength"].default_value for material in head.data.materials)
 

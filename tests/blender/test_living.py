@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shoulders, breath and wrinkles of a bundled head follow it by themselves, and takes know nothing of them."""
+
+import bpy
+import numpy as np
+import pytest
+from thunder.scene.heads import head, living
+from thunder.scene.media import puppets
+
+SIDES = ("Left", "Right")
+
+
+@pytest.fixture
+def still(stage):
+    """The stage's head, which does not breathe: (scene, rig)."""
+    stage[1].armature["Thunder Breath"] = 0.0
+    stage[1].armature.update_tag()
+    return stage
+
+
+def points(blender, rig):
+    """[V, 3] of the evaluated head, metres in Blender's axes."""
+    blender.context.view_layer.update()
+    mesh = rig.mesh.evaluated_get(blender.context.evaluated_depsgraph_get()).data
+    seen = np.empty(3 * len(mesh.vertices), np.float32)
+    mesh.vertices.foreach_get("co", seen)
+    return seen.reshape(-1, 3)
+
+
+def bust(rig):
+    """Which vertices do not follow the neck at all."""
+    neck = {group.name: group.index for group in rig.mesh.vertex_groups}["root"]
+    return np.array([any(g.group == neck and g.weight > 0.99999 for g in vertex.groups) for vertex in rig.mesh.data.vertices])
+
+
+def wrinkles(blender, rig, side):
+    blender.context.view_layer.update()
+    return tuple(rig.mesh.evaluated_get(blender.context.evaluated_depsgraph_get())[f"Thunder Wrinkles {side}"])
+
+
+def test_shoulders_follow_a_turned_head_a_little(still, blender):
+    _, rig = still
+    rest, below = points(blender, rig), bust(rig)
+    rig.armature.pose.bones["neck"].rotation_euler.y = 0.6
+    turned = points(blender, rig)
+    ahead = below & (rest[:, 1] < rest[below, 1].mean())
+    assert (turned - rest)[ahead, 0].mean() > 0.002  # with the head, to its left
+    assert 0.005 < np.linalg.norm(turned - rest, axis=1)[below].max() < 0.03
+    rig.armature["Thunder Shoulders"] = 0.0
+    rig.armature.update_tag()
+    assert np.abs(points(blender, rig) - rest)[below].max() < 1e-6
+
+
+def test_a_breath_lifts_the_bust_and_leaves_the_face(stage, blender):
+    scene, rig = stage
+    below = bust(rig)
+
+    def seen(frames):
+        result = []
+        for frame in frames:
+            scene.frame_set(frame)
+            result.append(points(blender, rig))
+        return np.array(result)
+
+    usual = seen(range(0, 101, 10))  # a breath of 4.2 s
+    moved = np.ptp(usual, axis=0)
+    assert 0.003 < moved[below, 2].max() < 0.006
+    assert moved[usual[0][:, 2] > -0.08].max() < 1e-6
+    scene.render.fps = 48  # as long in seconds
+    assert np.abs(seen(range(0, 201, 20)) - usual).max() < 1e-6
+
+
+def test_two_heads_do_not_breathe_together(stage, blender):
+    scene, rig = stage
+    blender.ops.thunder.add_head(person="WOMAN")
+    scene.frame_set(20)
+    values = [
+        each.mesh.evaluated_get(blender.context.evaluated_depsgraph_get()).data.shape_keys.key_blocks["corrective_bust_breath"].value
+        for each in (rig, head.find(scene))
+    ]
+    assert abs(values[0] - values[1]) > 0.1
+
+
+@pytest.mark.parametrize(
+    "key, place",
+    [("browInnerUp", 0), ("browOuterUpLeft", 0), ("browDownLeft", 1), ("noseSneerLeft", 2)],
+)
+def test_wrinkles_are_as_deep_as_the_key_that_makes_them(still, blender, key, place):
+    _, rig = still
+    assert wrinkles(blender, rig, "Left") == wrinkles(blender, rig, "Right") == (0.0, 0.0, 0.0)
+    rig.keys.key_blocks[key].value = 0.5
+    assert wrinkles(blender, rig, "Left")[place] == pytest.approx(0.5)
+    assert sum(wrinkles(blender, rig, "Left")) == pytest.approx(0.5)
+    assert sum(wrinkles(blender, rig, "Right")) == pytest.approx(0.0 if key.endswith("Left") else 0.5)
+    rig.keys.key_blocks[key].value = 3.0
+    assert wrinkles(blender, rig, "Left")[place] == 1.0
+
+
+def test_a_smile_of_one_side_has_crows_feet_on_that_side(still, blender):
+    _, rig = still
+    rig.keys.key_blocks["mouthSmileRight"].value = 0.8
+    left, right, _ = wrinkles(blender, rig, "Eyes")
+    assert left == 0.0 and right > 0.3
+
+
+def test_lines_lie_where_the_skin_folds(still):
+    """Forehead above the eyes in the middle and on both sides, crow's feet beside them, and none on the mouth."""
+    _, rig = still
+    at = {name: np.array([row.vector for row in rig.mesh.data.attributes[f"Thunder Wrinkles {name}"].data]) for name in (*SIDES, "Eyes")}
+    place = np.array([vertex.co for vertex in rig.mesh.data.vertices])
+    forehead = place[at["Left"][:, 0] > 0.5]
+    assert len(forehead) > 20 and forehead[:, 2].min() > 0.025 and forehead[:, 0].max() > 0.02
+    feet = place[at["Eyes"][:, 0] > 0.25]
+    assert len(feet) > 5 and feet[:, 0].min() > 0.042 and np.abs(feet[:, 2]).max() < 0.02
+    assert max(part[place[:, 2] < -0.04, :2].max() for part in at.values()) == 0.0
+
+
+def test_no_script_is_run_for_it(still):
+    _, rig = still
+    drivers = [curve.driver for block in (rig.mesh, rig.keys) for curve in block.animation_data.drivers]
+    assert len(drivers) == 8 + 13 and all(driver.is_valid and driver.is_simple_expression for driver in drivers)
+
+
+def test_takes_know_nothing_of_it(still):
+    """No track of a take is one of ours, so what is keyed, committed and read back is the same as without it."""
+    _, rig = still
+    assert not [track.path for track in rig.driver.tracks if "bust" in track.path or "Thunder" in track.path]
+    head.check_animatable(rig)  # nor does a driver of ours stand in a take's way
+
+
+def test_copies_of_a_head_follow_themselves(still, blender):
+    """Contact sheets show several takes at once, each on its own copy."""
+    scene, rig = still
+    copy = puppets.add(rig, scene.collection, (1.0, 0.0, 0.0))
+    mesh = next(obj for obj in copy.objects if obj.type == "MESH" and obj.data.shape_keys)
+    mesh.data.shape_keys.key_blocks["browDownLeft"].value = 1.0
+    blender.context.view_layer.update()
+    graph = blender.context.evaluated_depsgraph_get()
+    assert mesh.evaluated_get(graph)["Thunder Wrinkles Left"][1] == 1.0
+    assert rig.mesh.evaluated_get(graph)["Thunder Wrinkles Left"][1] == 0.0
+
+
+def test_it_is_saved_with_the_head(blender, tmp_path):
+    blender.ops.thunder.add_head()
+    armature = living.switches_of(blender.context.scene.thunder.head)
+    armature["Thunder Breath"] = 0.25
+    blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "a.blend"))
+    rig = head.find(blender.context.scene)
+    assert living.switches_of(rig.mesh)["Thunder Breath"] == 0.25
+    rig.keys.key_blocks["noseSneerRight"].value = 1.0
+    assert wrinkles(blender, rig, "Right") == (0.0, 0.0, 1.0)
+
+
+def test_heads_of_earlier_files_have_no_switches(open_saved):
+    _, rig = open_saved("head_of_2026_11")
+    assert living.switches_of(rig.mesh) is None and living.switches_of(rig.armature) is None
+    assert not bpy.types.THUNDER_PT_head.poll(bpy.context)
+    bpy.ops.thunder.add_head()
+    assert bpy.types.THUNDER_PT_head.poll(bpy.context)
