@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from thunder_core.engine.cards import SHIPPED
+from thunder_core.engine.weights import SHIPPED
 from thunder_core.networks.conformer import Conformer
 from thunder_core.networks.encoder import SpeechEncoder
 

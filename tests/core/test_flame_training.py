@@ -28,8 +28,7 @@ from thunder_core.train import __main__ as train
 from thunder_core.train.flame_basis import FlameBasis
 from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import train_m2s
-from thunder_core.train.motions import MotionSet, VARIANTS
-from thunder_core.train.performances import animate, completed
+from thunder_core.train.motions import animate, completed, MotionSet, VARIANTS
 from thunder_core.train.stages import STAGES
 from thunder_core.train.tracked import tracked_clips, write_tracked
 from thunder_core.types import Motion, RATE

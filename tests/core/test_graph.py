@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.network import BadGraph, Graph, Network, weights_of
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.systems.thunder import Thunder
+from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
 from thunder_core.networks.running import TorchNetwork

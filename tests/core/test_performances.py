@@ -11,11 +11,10 @@ import soundfile
 from thunder_core.channels import Columns
 from thunder_core.direction import DIRECTION_NAMES, Style
 from thunder_core.face.head import load_head
-from thunder_core.train import performances
+from thunder_core.train import motions as stage
 from thunder_core.train.corpus import build
 from thunder_core.train.lip_kernels import fitted_to
-from thunder_core.train.motions import MotionSet, Row, VARIANTS
-from thunder_core.train.performances import animate, DIRECTIONS, MOTIONS, STATE
+from thunder_core.train.motions import animate, DIRECTIONS, MOTIONS, MotionSet, Row, STATE, VARIANTS
 
 CHANNELS = list(load_head().expression_names)
 WIDTH = 234
@@ -89,7 +88,7 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(cor
     whole = heard(corpus, tmp_path / "whole")
     animate(corpus, CHANNELS, whole)
     part = heard(corpus, tmp_path / "part")
-    perform, asked = performances.perform_planned, []
+    perform, asked = stage.perform_planned, []
 
     def until_the_third_clip(*given, **more):
         asked.append(1)
@@ -97,13 +96,13 @@ def test_a_stopped_run_goes_on_where_it_was_and_ends_as_an_uninterrupted_one(cor
             raise KeyboardInterrupt
         return perform(*given, **more)
 
-    monkeypatch.setattr(performances, "_TOGETHER_SAVED", 1)
-    monkeypatch.setattr(performances, "perform_planned", until_the_third_clip)
+    monkeypatch.setattr(stage, "_TOGETHER_SAVED", 1)
+    monkeypatch.setattr(stage, "perform_planned", until_the_third_clip)
     with pytest.raises(KeyboardInterrupt):
         animate(corpus, CHANNELS, part)
     assert json.loads((part / STATE).read_text())["clips"] == 2
     asked.clear()
-    monkeypatch.setattr(performances, "perform_planned", lambda *given, **more: asked.append(1) or perform(*given, **more))
+    monkeypatch.setattr(stage, "perform_planned", lambda *given, **more: asked.append(1) or perform(*given, **more))
     animate(corpus, CHANNELS, part)
     assert len(asked) == 2 * VARIANTS, "what was done is not done again"
     for one, other in zip(read(whole), read(part)):

@@ -11,13 +11,12 @@ from made_voice import made_voice
 from thunder_core.channels import LARGEST_VALUE
 from thunder_core.direction import AXES, Direction, MOODS, Style
 from thunder_core.engine.diffusion import Inpainting
-from thunder_core.engine.explain import explain
 from thunder_core.engine.pipeline import Part, Pipeline
 from thunder_core.engine.planning.take_plan import plan_take
 from thunder_core.engine.speech.cues import Phrasing, prosody_of
 from thunder_core.face.articulators import bundled_articulators
 from thunder_core.face.mechanics import Sounds
-from thunder_core.steps import CONSTRAINT, in_words, REASONS, STEPS, traced
+from thunder_core.steps import CONSTRAINT, explain, in_words, REASONS, STEPS, traced
 
 FRAMES = 100
 PIPELINE = Pipeline(bundled_articulators().names, bundled_articulators())

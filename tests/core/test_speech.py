@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from research.train.encoder import adopted
-from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.m2s import save_trained_mouth, trained_mouth
 from thunder_core.engine.scorer import grade, Scale, shift_frames, stands_still
 from thunder_core.engine.speech import acoustics, encoder as encoder_module
 from thunder_core.engine.speech.acoustics import active_level, level, log_mel
 from thunder_core.engine.speech.encoder import at_frames, EncoderConfig, loudness, presence, speech_features, Units
 from thunder_core.engine.speech.phones import phone_index, PHONES
+from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import Cancelled
 from thunder_core.face.head import load_head
 from thunder_core.face.lips import opening_mm, width_mm

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 import torchaudio
 
-from thunder_core.engine.cards import SHIPPED
 from thunder_core.engine.network import Graph
 from thunder_core.engine.speech import acoustics
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import at_frames, loudness, phonetic, presence, softmax, SpeechEncoder, Units
 from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.engine.weights import SHIPPED
 from thunder_core.networks import encoder as encoder_network
 from thunder_core.shipped import SAMPLE as SAMPLE_FILE
 from thunder_core.types import RATE

@@ -13,11 +13,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from thunder_core.engine import cards, weights, worker
-from thunder_core.engine.cards import ENDINGS
+from thunder_core.engine import weights, worker
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.encoder import OpeningMap, Units
-from thunder_core.engine.weights import identify, SHIPPED, SUMS, write_sums
+from thunder_core.engine.weights import ENDINGS, identify, SHIPPED, SUMS, write_sums
 from thunder_core.errors import BadWeights
 from thunder_core.networks.denoiser import Denoiser
 from thunder_core.networks.encoder import SpeakerEncoder, SpeechEncoder
@@ -156,7 +155,7 @@ def test_the_damaged_file_of_the_two_is_named_with_its_folder(tmp_path, suffix, 
 def test_only_the_weights_of_the_extension_are_to_be_reinstalled(tmp_path, monkeypatch):
     write(tmp_path, "judge")
     (tmp_path / "judge.json").write_text("{")
-    monkeypatch.setattr(cards, "SHIPPED", tmp_path.resolve())
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path.resolve())
     with pytest.raises(BadWeights, match="judge.json in .*: reinstall the extension$"):
         Judge.load(tmp_path)
 
@@ -167,7 +166,7 @@ def test_a_head_that_cannot_be_used_is_named_as_a_file_of_the_weights(tmp_path, 
         (tmp_path / "head.npz").write_bytes(content)
     with pytest.raises(BadWeights, match=f"^The weights file head.npz in “[^”]+” {says}.*: choose another weights folder$"):
         Engine.load(tmp_path, device="cpu")
-    monkeypatch.setattr(cards, "SHIPPED", tmp_path.resolve())
+    monkeypatch.setattr(weights, "SHIPPED", tmp_path.resolve())
     with pytest.raises(BadWeights, match=": reinstall the extension$"):
         Engine.load(tmp_path, device="cpu")
 
@@ -179,8 +178,8 @@ def test_a_damaged_card_is_reported_before_the_engine_is_imported(tmp_path, monk
     with pytest.raises(BadWeights, match="judge.json"):
         worker.Worker(None, None, None, str(tmp_path), "cpu")._loaded(lambda *_: None)
     code = (
-        "import pathlib, sys, thunder_core.engine.cards as cards\n"
-        f"cards.check_cards(pathlib.Path({str(SHIPPED)!r}))\nprint('torch' in sys.modules)"
+        "import pathlib, sys, thunder_core.engine.weights as weights\n"
+        f"weights.check_cards(pathlib.Path({str(SHIPPED)!r}))\nprint('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=SHIPPED.parent, capture_output=True, text=True).stdout == "False\n"
 

@@ -20,14 +20,12 @@ from ..findings import Finding, REALISTIC
 from ..progress import no_progress, Progress, share
 from ..protocol import UNCLEAR, UNSPOKEN
 from ..request import DRAFT, FINAL, NORMAL, Request
-from ..steps import traced
+from ..steps import explain, traced
 from ..systems import available, DEFAULT, DIRECTION, FROM_MOTION, FROM_PICTURE, MOOD, NOTHING, SYSTEMS
 from ..types import FPS, IDLE, Keep, LipSyncScore, LISTENS, Motion, pack, RATE, SPEAKS, Speech, Take
 from .alignment import LIKELY, Match, match_mouth, match_sound
-from .cards import advice, check_regular, unusable
 from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
-from .explain import explain
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
 from .network import best_device, CPU, processors
 from .readings import as_heard, emphasised, mark_direction, mark_voice, reading
@@ -40,7 +38,7 @@ from .speech.phones import PHONES
 from .speech.transcript import Closure, recognise, Sound, Word
 from .systems.thunder import Thunder, VoiceFeatures
 from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
-from .weights import identify, Identity, SHIPPED
+from .weights import advice, check_regular, identify, Identity, SHIPPED, unusable
 
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # diffusion steps at each quality; these systems are not distilled

@@ -16,9 +16,8 @@ from ..face.skinning import SkinnedPoints
 from ..files import part_of
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
-from .cards import unusable
 from .network import Network
-from .weights import check_shapes, read_some, sizes_of
+from .weights import check_shapes, read_some, sizes_of, unusable
 
 _WINDOW, MARGIN = 500, 50  # frames that mesh-to-speech reads at once, and the context on either side
 LIPS, UPPER_TEETH, LOWER_TEETH, TONGUE = range(4)  # values of Head.mouth_parts

@@ -19,8 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import BadWeights
-from .cards import advice, damaged, GRAPH, unusable
-from .weights import read_weights
+from .weights import advice, damaged, GRAPH, read_weights, unusable
 
 CPU = "cpu"
 

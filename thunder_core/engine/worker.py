@@ -241,7 +241,7 @@ class Worker:
 
     def _loaded(self, progress):
         if self.engine is None:
-            from .cards import advice, check_cards
+            from .weights import advice, check_cards
 
             progress(0.02, "Loading the engine")  # after the sound is read
             check_cards(Path(self.weights))

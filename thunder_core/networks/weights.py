@@ -15,8 +15,7 @@ from safetensors.torch import save_file
 from torch import nn, Tensor
 from torch.overrides import TorchFunctionMode
 
-from ..engine.cards import GRAPH, unusable
-from ..engine.weights import misfit, read_weights, typed, Unusable
+from ..engine.weights import GRAPH, misfit, read_weights, typed, Unusable, unusable
 from ..errors import BadWeights
 from ..files import part_of, write_file
 

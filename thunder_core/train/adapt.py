@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..engine.cards import ENDINGS
 from ..engine.speech.encoder import SpeechEncoder, Units
 from ..engine.vocoder import SpeakerEncoder
+from ..engine.weights import ENDINGS
 from ..face.head import Head
 from ..networks.m2s import MeshToSpeech
 from ..networks.weights import load_weights
@@ -26,8 +26,7 @@ from .corpus import BadCorpus, build, Clip
 from .denoiser import train_denoiser
 from .label import Labeller
 from .loop import Schedule
-from .motions import extract_features, MotionSet, SAMPLES_PER_FRAME
-from .performances import animate
+from .motions import animate, extract_features, MotionSet, SAMPLES_PER_FRAME
 
 PIECE, SLACK = 250, 50  # length of a piece, and search range for a quiet cut, frames (10 s and 2 s)
 HOLD_OUT = 8  # step of the held-out pieces: every eighth is for measuring

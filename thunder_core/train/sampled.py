@@ -26,7 +26,7 @@ from ..request import NORMAL
 from ..types import FPS, pack, RATE
 from .corpus import Clip, Corpus
 from .lip_kernels import fitted_to, identity
-from .performances import teacher_code
+from .motions import teacher_code
 from .teacher import perform
 from .teacher_timing import semitones
 

@@ -36,8 +36,7 @@ from .label import Labeller
 from .lip_kernels import fitted_to, identity
 from .loop import Schedule
 from .m2s import train_m2s
-from .motions import extract_features, LISTENED, QUIET_CLIPS
-from .performances import animate
+from .motions import animate, extract_features, LISTENED, QUIET_CLIPS
 from .sampled import folder_of, MOODS_SPLIT, sample_takes, watched_split
 from .tracked import convert_facegood
 from .workspace import Workspace

@@ -23,7 +23,6 @@ from ...progress import no_progress, Progress
 from ...request import DRAFT, FINAL, NORMAL
 from ...steps import record_plan
 from ...types import FPS, Motion, RATE, unpack
-from ..cards import unusable
 from ..diffusion import Denoiser, in_windows, inpaint, Inpainting, sample, seeded_noise, solver_steps, STEPS, Steps
 from ..network import processors
 from ..pipeline import Part, Pipeline
@@ -45,6 +44,7 @@ from ..speech.cues import (
 )
 from ..speech.encoder import at_frames, LOUDNESS, opening_map, PredictedOpening, presence, softmax, speech_features, SpeechEncoder, Units
 from ..speech.phones import PHONES, SILENCE
+from ..weights import unusable
 
 _TELLS = np.radians(1.0)  # mean tilt of a kept head that shows to which side it inclines
 _KEPT_REACH, _KEPT_EASE = 12, 6.0  # frames beside a kept part in which nothing is planned, and deviation of the smoothing

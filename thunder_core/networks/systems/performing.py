@@ -10,8 +10,8 @@ import numpy as np
 import torch
 
 from ...direction import AXES, MOODS
-from ...engine.cards import unusable
 from ...engine.systems.thunder import Thunder, VoiceFeatures
+from ...engine.weights import unusable
 from ...errors import BadRequest
 from ...files import hash_of
 from ...progress import Progress
