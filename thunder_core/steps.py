@@ -148,7 +148,7 @@ def _part(arguments: Mapping[str, object], path: str) -> np.ndarray | None:
 
 
 def in_words(explanation: dict) -> list[str]:
-    """An explanation of a frame (`engine.explain`) in lines for people, in the panel and in bakes: what was sampled and planned, then a
+    """An explanation of a frame (`explain`) in lines for people, in the panel and in bakes: what was sampled and planned, then a
     line for each step with its causes, its _MOST largest changes and the reason for it."""
 
     def listed(values: dict, form) -> str:
