@@ -24,9 +24,8 @@ from research.faces.lip_clips import LipClip, read_clips, spoken_phones
 from research.faces.real_faces import solve_folder
 from research.harness import add_shared, report, results_file, usual
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
-from thunder_core.direction import Direction
 from thunder_core.engine.check import find, MouthCurves, Tolerance
-from thunder_core.engine.engine import Engine
+from thunder_core.engine.engine import Engine, NEUTRAL_TAKE
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import softmax
 from thunder_core.engine.speech.phones import phone_index
@@ -110,7 +109,7 @@ class Reader:
         """A whole line, as long as the shorter of sound and motion."""
         if name not in self.known:
             voice = self.engine.analyse(speech)
-            self.known[name] = voice, self.curves(self.engine.thunder.expected(voice, [Direction().vector()[None]])[0])
+            self.known[name] = voice, self.curves(self.engine.thunder.expected(voice, [NEUTRAL_TAKE])[0])
         voice, expected = self.known[name]
         frames = min(motion.frames, voice.frames)
         return replace(Line(group, name, self.curves(motion), expected, voice, **about).part(0, frames))

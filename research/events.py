@@ -17,8 +17,9 @@ import numpy as np
 from research.harness import add_shared, report, required, results_file, SAMPLE
 from thunder_core.direction import Direction
 from thunder_core.engine.engine import Engine
-from thunder_core.engine.planning.take_plan import TakePlan
+from thunder_core.engine.planning.take_plan import plan_take, TakePlan
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.systems.thunder import Performance
 from thunder_core.events import BROWS, HEAD, LOOK
 from thunder_core.request import NORMAL
 from thunder_core.types import FPS, Motion
@@ -86,8 +87,8 @@ def run(args: Namespace) -> None:
         for path in paths:
             voice = engine.analyse(read_sound(path))
             seeds, style = list(range(args.seed, args.seed + args.takes)), Direction(mood=mood).vector()[None]
-            motions = thunder.perform(voice, seeds, NORMAL, 1.0, lambda fraction: None, styles=[style] * len(seeds))
-            plans = [thunder.plan(voice, seed, 0.0, style) for seed in seeds]
+            motions = thunder.perform(voice, [Performance(seed, style) for seed in seeds], NORMAL, 1.0, lambda fraction: None)
+            plans = [plan_take(voice.prosody, voice.phrasing, seed, 0.0, style) for seed in seeds]
             for i, (plan, motion) in enumerate(zip(plans, motions)):
                 for kept, of in ((own, motion), (chance, motions[i - 1])):
                     for kind, some in carried_out(plan, of, names).items():

@@ -192,8 +192,8 @@ def explain(trace: Trace, names: Sequence[str], frame: int) -> dict:
         if steps and steps[-1]["step"] == change.step.name:  # another of its arguments
             steps[-1]["changes"] |= changed
             continue
-        heard = [[what, round(float(curve[frame]), 2)] for what, curve in change.causes.items() if curve[frame] > _HEARD]
-        causes = sorted(heard, key=lambda each: -each[1])
+        shares = {what: round(float(curve[frame]), 2) for what, curve in change.causes.items() if curve[frame] > _HEARD}
+        causes = [[what, shares[what]] for what in sorted(shares, key=lambda what: -shares[what])]
         steps.append({"step": change.step.name, "reason": change.step.reason, "causes": causes, "changes": changed})
     first = trace.changes[0]  # of the packed motion as it was sampled
     there = [(kind, label, value) for label, kind, value in _labelled(first.what, first.before[frame], names) if abs(value) >= _LEAST[kind]]

@@ -22,6 +22,7 @@ from thunder_core.engine.engine import Engine
 from thunder_core.engine.request import portions, threads_for
 from thunder_core.engine.scorer import DAMPED, evidence, heard_share, Measures
 from thunder_core.engine.speech.audio import read_sound
+from thunder_core.engine.systems.thunder import Performance
 from thunder_core.errors import BadRequest, BadWeights, Cancelled
 from thunder_core.face.lips import opening_mm
 from thunder_core.request import Request
@@ -116,7 +117,7 @@ def test_one_who_listens_is_silent_and_moves_less_than_a_speaker(engine, speech)
     assert not listens.presence.any() and not listens.shut.any() and len(listens.units) == len(speaks.units)
     moving = []
     for voice in (speaks, listens):
-        motions = engine.thunder.perform(voice, [1, 2], 6, 1.0, lambda fraction: None)
+        motions = engine.thunder.perform(voice, [Performance(1), Performance(2)], 6, 1.0, lambda fraction: None)
         moving.append([np.linalg.norm(np.diff(motion.head, axis=0), axis=1).mean() for motion in motions])
         if voice is listens:
             assert all(opening_mm(motion, engine.head).max() <= 0.05 for motion in motions)
@@ -157,7 +158,7 @@ def test_a_take_is_the_same_bit_for_bit_in_a_batch_of_any_size(engine, speech, s
     voice = engine.thunder.analyse(part.samples, part.frames)
 
     def perform(takes):
-        return engine.thunder.perform(voice, list(range(1, takes + 1)), 2, guidance, lambda fraction: None)
+        return engine.thunder.perform(voice, [Performance(seed) for seed in range(1, takes + 1)], 2, guidance, lambda fraction: None)
 
     together = perform(8)
     for takes in (1, 2, 3, 5, 6, 7):
@@ -172,7 +173,7 @@ def test_guidance_goes_on_from_no_sound_past_the_sound(engine, speech, monkeypat
     first, second = (engine.thunder.analyse(part.samples, part.frames) for part in (first, second))
 
     def sampled(voice, guidance):
-        return engine.thunder.perform(voice, [1], 1, guidance, lambda fraction: None)[0]
+        return engine.thunder.perform(voice, [Performance(1)], 1, guidance, lambda fraction: None)[0]
 
     none, plain, further = (sampled(first, guidance) for guidance in (0.0, 1.0, 2.5))
     assert np.allclose(further - none, 2.5 * (plain - none), atol=1e-4) and np.abs(plain - none).max() > 0.01
@@ -246,8 +247,8 @@ def test_a_direction_that_does_not_fit_is_refused_in_a_sentence(engine, speech, 
 def test_a_take_pulled_by_mesh_to_speech_is_the_same_but_for_rounding(engine, speech):
     part = Speech(speech.samples[:RATE], RATE)
     voice = engine.thunder.analyse(part.samples, part.frames)
-    pull = engine._speech_guidance(voice, 1.0)
-    alone, together = (engine.thunder.perform(voice, seeds, 4, 1.0, lambda fraction: None, None, pull) for seeds in ([1], [1, 2, 3]))
+    pull, some = engine._speech_guidance(voice, 1.0), [Performance(seed) for seed in (1, 2, 3)]
+    alone, together = (engine.thunder.perform(voice, takes, 4, 1.0, lambda fraction: None, None, pull) for takes in (some[:1], some))
     assert same(alone[0], together[0], 0.02)  # bfloat16 rounds logits, so that the last bit of an input may count
 
 

@@ -17,7 +17,7 @@ import pytest
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.network import BadGraph, Graph, Network, weights_of
 from thunder_core.engine.speech.audio import read_sound
-from thunder_core.engine.systems.thunder import Thunder
+from thunder_core.engine.systems.thunder import Performance, Thunder
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadWeights
 from thunder_core.face.head import load_head
@@ -183,7 +183,7 @@ def test_the_first_call_opens_a_network_and_what_is_damaged_is_said_then(tmp_pat
     shutil.copy(SHIPPED / "encoder.onnx", tmp_path)
     voice = thunder.analyse(np.zeros(8000, np.float32), 12)
     assert voice.frames == 12 and [isinstance(opened(network), Graph) for network in networks] == [True, False, False]
-    thunder.perform(voice, [1], 1, 1.0, lambda fraction: None)
+    thunder.perform(voice, [Performance(1)], 1, 1.0, lambda fraction: None)
     assert [isinstance(opened(network), Graph) for network in networks] == [True, False, True]
 
 
@@ -211,7 +211,7 @@ def test_takes_of_real_voices_are_those_of_torch(without_graphs, quality):
 def test_weights_without_graphs_give_the_same_takes_by_torch(without_graphs, quality):
     engines = [Engine.load(folder, "cpu") for folder in (SHIPPED, without_graphs)]
     check_takes_are_alike(engines, read_sound(SAMPLE), quality)
-    models = [engine.thunder.way(quality, True)[0] for engine in engines]
+    models = [engine.thunder.select_sampler(quality, True)[0] for engine in engines]
     assert [type(opened(model.network)) for model in models] == [Graph, TorchNetwork]
 
 

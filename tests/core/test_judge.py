@@ -23,6 +23,7 @@ from thunder_core.engine.speech.cues import moves
 from thunder_core.engine.speech.encoder import LOUDNESS
 from thunder_core.engine.speech.phones import PHONES, SILENCE
 from thunder_core.engine.systems import thunder as thunder_module
+from thunder_core.engine.systems.thunder import Performance
 from thunder_core.errors import BadWeights
 from thunder_core.face.mapping import visible
 from thunder_core.networks import judge as network
@@ -94,7 +95,9 @@ def clip(engine, speech, takes):
     """The takes as a clip that they were sampled for, whose teacher does the very same."""
     voice, x = engine.thunder.analyse(speech.samples, speech.frames), np.stack([pack(take.motion) for take in takes])
     readings = np.tile(Direction().vector(), (2, 1))
-    expected = np.stack([pack(motion) for motion in engine.thunder.expected(voice, readings)])
+    expected = np.stack(
+        [pack(motion) for motion in engine.thunder.expected(voice, [Performance(0, reading[None]) for reading in readings])]
+    )
     return SampledClip(
         takes=x, teacher=x, plain=x, expected=expected, asked=expected, readings=readings, steps=np.full(2, 5), guidance=np.ones(2),
         features=voice.features, units=voice.units.astype(np.uint8), opening=voice.opening,
@@ -246,7 +249,7 @@ def test_what_a_judge_reads_of_a_take_is_what_it_was_trained_on(engine, judge, l
     voice = engine.analyse(speech)
     with torch.no_grad():
         trained_on = opinion(judge, collated([lesson])).numpy()
-    expected = engine.scorer.expect(voice, list(clip.readings))
+    expected = engine.scorer.expect(voice, [Performance(0, reading[None]) for reading in clip.readings])
     scored = [engine.scorer.opinion(take.motion, voice, each).frames for take, each in zip(takes, expected)]
     assert np.stack(scored) == pytest.approx(trained_on, abs=5e-3)  # mesh-to-speech's features are kept in half precision
 

@@ -38,12 +38,12 @@ def takes(engine):
 def test_plain_sampling_below_final_quality_uses_the_distilled_model(engine):
     thunder = engine.thunder
     few = thunder.distilled.config.steps
-    assert [(thunder.way(q, True)[0] is thunder.distilled, len(thunder.way(q, True)[1].times)) for q in (DRAFT, NORMAL, FINAL, few)] == [
-        (True, 2), (True, few), (False, 20), (False, few),
-    ]  # fmt: skip
-    assert [(thunder.way(q, False)[0] is thunder.denoiser, len(thunder.way(q, False)[1].times)) for q in (DRAFT, NORMAL)] == [
-        (True, 3), (True, 10),
-    ]  # fmt: skip
+    for effort, is_plain, is_distilled, count in (
+        (DRAFT, True, True, 2), (NORMAL, True, True, few), (FINAL, True, False, 20), (few, True, False, few),
+        (DRAFT, False, False, 3), (NORMAL, False, False, 10),
+    ):  # fmt: skip
+        model, steps = thunder.select_sampler(effort, is_plain)
+        assert model is (thunder.distilled if is_distilled else thunder.denoiser) and len(steps.times) == count
 
 
 def test_the_same_seed_gives_about_the_same_take_at_each_quality(takes):

@@ -28,7 +28,7 @@ from .check import find, MouthCurves, TOLERANCE_OF
 from .diffusion import Inpainting, Normal
 from .m2s import MARGIN, MeshToSpeech, Mouth, stored_head, trained_mouth
 from .network import best_device, CPU, processors
-from .readings import as_heard, emphasised, mark_direction, mark_voice, reading
+from .readings import as_heard, mark_voice, reading, style_of_take
 from .request import RunningRequest, SharedProgress, tidy
 from .scorer import Judge, Measures, opening_and_width, Scorer, SPOKEN
 from .speech import transcript
@@ -36,11 +36,12 @@ from .speech.cues import moves
 from .speech.encoder import LOUDNESS, softmax
 from .speech.phones import PHONES
 from .speech.transcript import Closure, recognise, Sound, Word
-from .systems.thunder import Thunder, VoiceFeatures
+from .systems.thunder import Performance, Thunder, VoiceFeatures
 from .vocoder import SpeakerEncoder, Vocoder, WIDTH as SPEAKER
 from .weights import advice, check_regular, identify, Identity, SHIPPED, unusable
 
 _REMEMBERED, _REMEMBERED_FRAMES = 8, 100_000  # cached sounds, and their total frames (one hour, 90 MB)
+NEUTRAL_TAKE = Performance(0, Direction().vector()[None])  # of which the model expects what a sound lets expect
 STEPS_OF = {DRAFT: 8, NORMAL: 20, FINAL: 20}  # diffusion steps at each quality; these systems are not distilled
 
 
@@ -53,14 +54,10 @@ class Performer(Protocol):
     fingerprint: str
 
     def perform(
-        self, voice: VoiceFeatures, seeds: Sequence[int], steps: int, guidance: float, progress: Progress,
-        styles: Sequence[np.ndarray] | None = None, reference: np.ndarray | None = None,
+        self, voice: VoiceFeatures, takes: Sequence[Performance], steps: int, guidance: float, progress: Progress,
+        reference: np.ndarray | None = None,
     ) -> list[Motion]:  # fmt: skip
-        """One motion per seed.
-
-        styles: how each is played, [1 or T, DIRECTION_NAMES], None in any way.  reference: a packed motion [N, C] whose style is
-        taken, None for none.
-        """
+        """One motion per take, by its seed and style.  reference: a packed motion [N, C] whose style is taken, None for none."""
         ...
 
     def moods_of(self, picture: np.ndarray) -> np.ndarray:
@@ -219,7 +216,7 @@ class Engine:
         frames = 2 * MARGIN
         voice = self.thunder.analyse(0.1 * Normal(0).draw(int(frames / FPS * RATE)), frames)
         yield
-        self.scorer.grade(self.thunder.perform(voice, [0], 1, 1.0, no_progress), voice, None)
+        self.scorer.grade(self.thunder.perform(voice, [Performance(0)], 1, 1.0, no_progress), voice, None)
 
     def _open_networks(self) -> None:
         """Begin to open the networks that usual takes are made and scored with, beside each other."""
@@ -316,14 +313,10 @@ class Engine:
         if shown is not None:
             about["picture"] = [round(float(x), 3) for x in shown]
 
-        def draw(
-            seeds: list[int], tell: Progress, styles: list[np.ndarray] | None,
-            gestures: list[tuple[int, float]] | None, hears: list[VoiceFeatures] | None,
-        ) -> list[Motion]:  # fmt: skip
+        def draw(takes: list[Performance], tell: Progress) -> list[Motion]:
             if other is None:
-                effort, like = request.steps or request.quality, () if asked is None else tuple(whose for whose, _ in asked.like)
-                return self.thunder.perform(voice, seeds, effort, guidance, tell, kept, guide, styles, gestures, like, hears)
-            return other.perform(voice, seeds, request.steps or STEPS_OF[request.quality], guidance, tell, styles, request.reference)
+                return self.thunder.perform(voice, takes, request.steps or request.quality, guidance, tell, kept, guide)
+            return other.perform(voice, takes, request.steps or STEPS_OF[request.quality], guidance, tell, request.reference)
 
         return RunningRequest(
             self.scorer, self._measures, voice, seeds, asked, readings, draw, about,
@@ -389,15 +382,11 @@ class Engine:
             asked = as_heard(asked, moves(voice.heard), speech.frames)
             voice = mark_voice(voice, asked.marks)
             # Stresses depend on the length of the sound, which a motion may not have.
-            directions, own = self._readings(asked, [seed], speech.frames, voice), [asked.is_played_otherwise(seed, seed)]
-            played = emphasised(directions[seed], seed, asked.spread_of(seed, seed), voice.accents, asked.like)
-            played = mark_direction(played, asked.marks)[:frames]
+            style = style_of_take(asked, self._readings(asked, [seed], speech.frames, voice)[seed], seed, seed, voice.accents)[:frames]
             start = voice.part(0, frames)
-            breathing, _ = asked.gestures_of(seed, seed)
             heard = self.thunder.hear(start, asked.hearing_seed(seed, seed))
-            expectations = self.scorer.expect(
-                start, [played], own, lambda: self.scorer.lips(self.scorer.requested(start, asked)), [breathing], [heard]
-            )
+            take = Performance(seed, style, asked.gestures_of(seed, seed), heard, (), asked.is_played_otherwise(seed, seed))
+            expectations = self.scorer.expect(start, [take], lambda: self.scorer.lips(self.scorer.requested(start, asked)), breathe=True)
         return self.scorer.grade([motion.part(slice(0, frames))], voice, expectations, asked)[0]
 
     def check(self, speech: Speech, motion: Motion, tolerance: str = REALISTIC, text: str = "") -> list[Finding]:
@@ -410,7 +399,7 @@ class Engine:
         motion = self._checked(motion)
         frames = min(motion.frames, speech.frames)
         voice = self.analyse(speech).part(0, frames)
-        expected = self.thunder.expected(voice, [Direction().vector()[None]])[0]
+        expected = self.thunder.expected(voice, [NEUTRAL_TAKE])[0]
         curves = [MouthCurves(*self._measures.gap_and_width(each)) for each in (motion.part(slice(0, frames)), expected)]
         return find(curves[0], curves[1], voice, TOLERANCE_OF[tolerance], text)
 
@@ -436,7 +425,7 @@ class Engine:
     def expected_mouth(self, speech: Speech) -> np.ndarray:
         """Opening and width [T, 2] of the mouth that a sound lets expect; only their courses count."""
         voice = self.analyse(speech)
-        opening, width = opening_and_width(self.scorer.expected_lips(voice, [Direction().vector()])[0])
+        opening, width = opening_and_width(self.scorer.expected_lips(voice, [NEUTRAL_TAKE])[0])
         opening, by_map = ((curve - curve.mean()) / (curve.std() + 1e-6) for curve in (opening, voice.opening))
         return np.stack([opening + by_map, width], 1)
 

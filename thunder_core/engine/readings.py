@@ -124,6 +124,12 @@ def emphasised(
     return moved(played, more)
 
 
+def style_of_take(asked: Asked, reading: np.ndarray, seed: int, first: int, accents: np.ndarray) -> np.ndarray:
+    """A seed's reading [1 or T, DIRECTION_NAMES] as its take plays it: float32 [T, DIRECTION_NAMES], with its stressed words and the marks
+    of all.  first: first seed of the batch.  accents: as of `emphasised`."""
+    return mark_direction(emphasised(reading, seed, asked.spread_of(seed, first), accents, asked.like), asked.marks)
+
+
 def moved(played: np.ndarray, more: Mapping[str, np.ndarray]) -> np.ndarray:
     """A direction float32 [T, DIRECTION_NAMES], changed in place by deviations [T] of axes, within the range of each."""
     for name, by in more.items():

@@ -28,14 +28,13 @@ from ..system_calls import release_free_memory
 from ..types import FPS, LipSyncScore, Motion, Take
 from .diffusion import WINDOW
 from .network import CPU
-from .readings import emphasised, mark_direction
+from .readings import style_of_take
 from .scorer import Expectation, Measures, Scorer
-from .systems.thunder import VoiceFeatures
+from .systems.thunder import Performance, VoiceFeatures
 
 _PORTION_FRAMES = 1000  # frames denoised together: fewer is less efficient, more delays the first take
 _FRAMES_AT_WORK = 100_000  # of takes that are worked on in parallel: two of an hour need 1.8 GB
 _LONG = 15_000  # frames of a sound after whose steps freed memory is released, which takes milliseconds: an hour needs a fifth less
-_Draw = Callable[..., list[Motion]]  # of the arguments that `RunningRequest.draw` names
 
 
 def threads_for(frames: int, threads: int) -> int:
@@ -82,12 +81,11 @@ class Requested:
 class RunningRequest:
     """A request for takes at work; samples and scores portions of it on any thread.
 
-    draw: (seeds, progress, direction of each, seed and spread of each one's gestures, the voice as each hears it) → a motion for each seed.
-    about: provenance shared by all takes.  scored: whether takes get a score (somebody speaks).  follows: whether takes are sampled in
-    directions that are known before.  threads: at most so many work on takes of their own.  arrived: number of finished takes.
+    draw: (performances, progress) → a motion for each.  about: provenance shared by all takes.  scored: whether takes get a score (somebody
+    speaks).  follows: whether takes are sampled in directions that are known before.  threads: at most so many work on takes of their own.
     sums: of the face that plays the takes, as `Request`'s.  again: bool [2T], rows whose mouth is sampled again for other readings.
-    requested: of `_requested`, once it is known; requesting: held while it is worked out.  heard: of `_hears`; hearing: held while it is
-    worked out.
+    arrived: number of finished takes.  requested: of `_requested`, once it is known; requesting: held while it is worked out.
+    performances: of takes at work, by seed; preparing: held while one is worked out.
     """
 
     scorer: Scorer
@@ -96,7 +94,7 @@ class RunningRequest:
     seeds: list[int]
     asked: Asked | None
     readings: dict[int, np.ndarray]
-    draw: _Draw
+    draw: Callable[[list[Performance], Progress], list[Motion]]
     about: dict
     report: SharedProgress
     scored: bool
@@ -106,9 +104,9 @@ class RunningRequest:
     again: np.ndarray | None = None
     arrived: int = 0
     requested: Requested | None = None
-    heard: dict[int, VoiceFeatures] = field(default_factory=dict)
     requesting: threading.Lock = field(default_factory=threading.Lock)
-    hearing: threading.Lock = field(default_factory=threading.Lock)
+    performances: dict[int, Performance] = field(default_factory=dict)
+    preparing: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, arrived: Callable[[Take], object]) -> list[Any]:
         """Sample all takes; returns them, best lip-sync first, each as `arrived` has it (`Engine.generate`)."""
@@ -158,9 +156,6 @@ class RunningRequest:
 
         return [expect, sample]
 
-    def _spread(self, seed: int) -> float:
-        return self.asked.spread_of(seed, self.seeds[0])
-
     def sample(self, seeds: list[int]) -> list[Motion]:
         """The motions of some seeds, finished and not scored."""
         of = f"{len(self.seeds)} take{'s' if len(self.seeds) > 1 else ''}"
@@ -169,35 +164,33 @@ class RunningRequest:
         def tell(fraction: float, _: str = "") -> None:
             self.report(seeds, 0.9 * fraction, f"{self.arrived} of {of} sampled" if self.arrived else f"Sampling {of}{on}")
 
+        return self.draw(self._performances(seeds), tell)
+
+    def _performances(self, seeds: list[int]) -> list[Performance]:
+        """How takes are performed; kept until they are done."""
         if self.asked is None:
-            return self.draw(seeds, tell, None, None, None)
-        return self.draw(seeds, tell, self._played(seeds), self._gestures(seeds), self._hears(seeds))
-
-    def _played(self, seeds: list[int]) -> list[np.ndarray]:
-        """The directions [T, DIRECTION_NAMES] that takes are sampled in, with the stresses of each and the marks of all."""
-        stressed = (emphasised(self.readings[s], s, self._spread(s), self.voice.accents, self.asked.like) for s in seeds)
-        return [mark_direction(each, self.asked.marks) for each in stressed]
-
-    def _gestures(self, seeds: list[int]) -> list[tuple[int, float]]:
-        return [self.asked.gestures_of(s, self.seeds[0]) for s in seeds]
-
-    def _hears(self, seeds: list[int]) -> list[VoiceFeatures]:
-        """The voice as each take hears it; kept until its take is done."""
-        with self.hearing:  # the same takes are sampled and expected at the same time
+            return [Performance(seed) for seed in seeds]
+        with self.preparing:  # the same takes are sampled and expected at the same time
             for seed in seeds:
-                if seed not in self.heard:
-                    heard = self.scorer.thunder.hear(self.voice, self.asked.hearing_seed(seed, self.seeds[0]))
-                    self.heard[seed] = heard if self.again is None else self.scorer.thunder.hear(heard, seed, self.again)
-            return [self.heard[seed] for seed in seeds]
+                if seed not in self.performances:
+                    self.performances[seed] = self._performance(seed, self.asked)
+            return [self.performances[seed] for seed in seeds]
+
+    def _performance(self, seed: int, asked: Asked) -> Performance:
+        first, hear = self.seeds[0], self.scorer.thunder.hear
+        voice = hear(self.voice, asked.hearing_seed(seed, first))
+        if self.again is not None:
+            voice = hear(voice, seed, self.again)
+        style = style_of_take(asked, self.readings[seed], seed, first, self.voice.accents)
+        around = tuple(whose for whose, _ in asked.like)
+        return Performance(seed, style, asked.gestures_of(seed, first), voice, around, asked.is_played_otherwise(seed, first))
 
     def _expected(self, seeds: list[int]) -> list[Expectation] | None:
         """The model's expectation for takes before they are sampled; None if their directions are not known yet."""
         if not (self.scored and self.follows):
             return None
         # With each take's own stresses, breaths and sounds, which would otherwise count as errors.
-        own = [self.asked.is_played_otherwise(s, self.seeds[0]) for s in seeds]
-        breathing = [seed for seed, _ in self._gestures(seeds)]
-        return self.scorer.expect(self.voice, self._played(seeds), own, lambda: self._requested().lips, breathing, self._hears(seeds))
+        return self.scorer.expect(self.voice, self._performances(seeds), lambda: self._requested().lips, breathe=True)
 
     def _requested(self) -> Requested:
         """What the model expects in the requested direction."""
@@ -230,13 +223,13 @@ class RunningRequest:
                 played_so = self.asked.is_as_asked(seed, self.seeds[0])
                 about |= {"spread": self.asked.spread, "as_asked": played_so, "reading": _rounded(self.readings[seed])}
             takes.append(Take(motion, seed, score, opening, width, about | more))
-            self.heard.pop(seed, None)
+            self.performances.pop(seed, None)
         return takes
 
     def _described(self, seed: int, motion: Motion) -> tuple[np.ndarray, np.ndarray, dict]:
         """(opening [T], width [T], provenance) of a take's motion: of one that varies a direction, how much it shows."""
         more = {}
-        varies = self.follows and self.asked.is_played_otherwise(seed, self.seeds[0])
+        varies = self.follows and self.performances[seed].is_variation
         if varies and not self.scored:
             both = (shown_quiet(self.measures.of_quiet(each), self.about["role"], each.frames / FPS) for each in self._both(motion))
             more["shown"] = agreed(*both)

@@ -27,7 +27,7 @@ from .network import Network
 from .readings import CLEARER, mark_direction, moved
 from .speech.encoder import LOUDNESS
 from .speech.phones import PHONES, SILENCE
-from .systems.thunder import Thunder, VoiceFeatures
+from .systems.thunder import Performance, Thunder, VoiceFeatures
 from .weights import misfit, read_sizes
 
 # ---- the judge
@@ -337,21 +337,17 @@ class Scorer:
         return scores
 
     def expect(
-        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], own: Sequence[bool] = (),
-        asked: Callable[[], np.ndarray] | None = None, seeds: Sequence[int] = (), hears: Sequence[VoiceFeatures] = (),
+        self, voice: VoiceFeatures, takes: Sequence[Performance], requested: Callable[[], np.ndarray] | None = None, breathe: bool = False
     ) -> list[Expectation]:  # fmt: skip
-        """What the judge compares takes of a sound with, that are played in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES].
+        """What the judge compares takes of a sound with.
 
-        own: whether each take is played otherwise than requested (default: none is).  asked: gives the lips that the model expects in the
-        requested direction; takes that are played so have it as their own.  seeds: of the takes, and hears: the voice as each
-        hears it, if they are known.
+        requested: gives the lips that the model expects in the requested direction, which variations are compared with too.  breathe: see
+        `Thunder.expected`.
         """
         result = []
-        expected = self.expected_lips(voice, directions, seeds, hears)
-        for direction, lips, otherwise in zip(directions, expected, own or [False] * len(directions)):
-            requested = asked() if asked is not None and otherwise else lips
-            allowed = self.judge.allowance(np.atleast_2d(direction))[:, STRESSED]
-            result.append(Expectation(lips, requested, requested, allowed))
+        for take, lips in zip(takes, self.expected_lips(voice, takes, breathe)):
+            asked = requested() if requested is not None and take.is_variation else lips
+            result.append(Expectation(lips, asked, asked, self.judge.allowance(take.style)[:, STRESSED]))
         return result
 
     def requested(self, voice: VoiceFeatures, asked: Asked) -> Motion:
@@ -359,13 +355,11 @@ class Scorer:
         wanted = over_frames(asked.requested, voice.frames)
         if asked.marks:
             wanted = mark_direction(np.repeat(wanted, voice.frames, 0) if len(wanted) == 1 else wanted.copy(), asked.marks)
-        return self.thunder.expected(voice, [wanted])[0]
+        return self.thunder.expected(voice, [Performance(0, wanted)])[0]
 
-    def expected_lips(
-        self, voice: VoiceFeatures, directions: Sequence[np.ndarray], seeds: Sequence[int] = (), hears: Sequence[VoiceFeatures] = ()
-    ) -> list[np.ndarray]:  # fmt: skip
-        """The lips that the model expects for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES], each as `lips`."""
-        return [self.lips(motion) for motion in self.thunder.expected(voice, directions, seeds, hears)]
+    def expected_lips(self, voice: VoiceFeatures, takes: Sequence[Performance], breathe: bool = False) -> list[np.ndarray]:
+        """The lips that the model expects for a sound in the style of each take, each as `lips`."""
+        return [self.lips(motion) for motion in self.thunder.expected(voice, takes, breathe)]
 
     def opinion(self, motion: Motion, voice: VoiceFeatures, expectation: Expectation) -> Opinion:
         """The judge's opinion of a motion of the sound."""
@@ -385,10 +379,12 @@ class Scorer:
     def _expect_of(self, motions: list[Motion], voice: VoiceFeatures) -> list[Expectation]:
         """As `expect` of motions whose direction is not known: style and stressed words are read off the motions."""
         directions = [Direction(style_of_mouth(motion, self.head.expression_names)).vector() for motion in motions]
-        plain, loud = self.expected_lips(voice, directions), voiced(voice.features[:, -LOUDNESS:]) > 0
-        openings = [[opening_and_width(lips)[0] for lips in both] for both in zip(map(self.lips, motions), plain)]
-        played = [stressed(direction, stresses(own, expected, loud)) for direction, (own, expected) in zip(directions, openings)]
-        return [replace(each, plain=lips) for each, lips in zip(self.expect(voice, played), plain)]
+        plain = self.expected_lips(voice, [Performance(0, direction[None]) for direction in directions])
+        loud, takes = voiced(voice.features[:, -LOUDNESS:]) > 0, []
+        for direction, motion, lips in zip(directions, motions, plain):
+            opening, expected = (opening_and_width(each)[0] for each in (self.lips(motion), lips))
+            takes.append(Performance(0, stressed(direction, stresses(opening, expected, loud))))
+        return [replace(each, plain=lips) for each, lips in zip(self.expect(voice, takes), plain)]
 
     def heard(self, motion: Motion, voice: VoiceFeatures) -> tuple[np.ndarray, np.ndarray]:
         """Mesh-to-speech's features [T, w] of a motion, and nats per frame [T] that its mouth gives for the speech units of a sound."""

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from ..direction import AXES, Direction, DIRECTION_NAMES, MOODS
 from ..engine.readings import emphasised, reading
 from ..engine.speech.encoder import LOUDNESS
-from ..engine.systems.thunder import Thunder, VoiceFeatures
+from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from ..files import write_file
 from ..request import NORMAL
 from ..types import FPS, pack, RATE
@@ -175,7 +175,8 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
         usual = np.tile(Direction().vector(), (len(plan.seeds), 1))
         directions = plan.directions if styled else usual
         styles = [emphasised(d[None], *each, voice.accents) for d, *each in zip(directions, plan.seeds, plan.spreads)] if styled else None
-        motions = thunder.perform(voice, plan.seeds, plan.steps or NORMAL, plan.guidance, lambda fraction: None, styles=styles)
+        performances = [Performance(seed, style) for seed, style in zip(plan.seeds, styles or [None] * len(plan.seeds))]
+        motions = thunder.perform(voice, performances, plan.steps or NORMAL, plan.guidance, lambda fraction: None)
         takes += [pack(motion) for motion in motions]
         seeds += plan.seeds
         asked += [*(plan.asked if styled else usual)]
@@ -185,8 +186,9 @@ def sampled_clip(corpus: Corpus, clip: Clip, thunder: Thunder, channels: list[st
         guidance += [plan.guidance] * len(motions)
     phones, unstressed = corpus.phones(clip)[: 4 * frames], [direction[None] for direction in np.concatenate(readings)]
     teacher, plain = ([taught(phones, samples, voice, channels, each, aligned) for each in some] for some in (played, unstressed))
-    expected = [pack(motion) for motion in thunder.expected(voice, played, seeds=seeds)]  # with their breaths, as the engine scores takes
-    requested = [pack(motion) for motion in thunder.expected(voice, asked)]
+    breathing = [Performance(seed, style, (seed, 0.0)) for seed, style in zip(seeds, played)]  # as the engine scores takes
+    expected = [pack(motion) for motion in thunder.expected(voice, breathing, breathe=True)]
+    requested = [pack(motion) for motion in thunder.expected(voice, [Performance(0, each[None]) for each in asked])]
     return SampledClip(
         *(np.stack(motions).astype(np.float16) for motions in (takes, teacher, plain, expected, requested)),
         np.concatenate(readings).astype(np.float32), np.array(steps), np.array(guidance),

@@ -16,7 +16,7 @@ from ..direction import Direction
 from ..engine.speech.cues import closure
 from ..engine.speech.encoder import LOUDNESS
 from ..engine.speech.phones import BILABIALS, PHONES, SILENCE
-from ..engine.systems.thunder import Thunder, VoiceFeatures
+from ..engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from ..progress import Progress
 from ..types import FPS, Motion
 from .label import likeliest
@@ -82,18 +82,18 @@ class TeacherPerformer:
         self.fits = identity(thunder.encoder) == fitted_to()  # whether its lips can follow the encoder's own features
 
     def perform(
-        self, voice: VoiceFeatures, seeds: Sequence[int], steps: int, guidance: float, progress: Progress,
-        styles: Sequence[np.ndarray] | None = None, reference: np.ndarray | None = None,
+        self, voice: VoiceFeatures, takes: Sequence[Performance], steps: int, guidance: float, progress: Progress,
+        reference: np.ndarray | None = None,
     ) -> list[Motion]:  # fmt: skip
         """As `Performer`; a direction that changes within the line is played as its mean."""
         features = voice.features
         belief = voice.features[:, -LOUDNESS - len(PHONES) : -LOUDNESS]
         phones = likeliest(np.log(belief.clip(1e-6, None)), _CHANGE).astype(np.uint8).repeat(_LABELS)
         motions = []
-        for i, seed in enumerate(seeds):
-            progress(i / len(seeds))
-            direction = None if styles is None else Direction.of_vector(styles[i].mean(0))
+        for i, take in enumerate(takes):
+            progress(i / len(takes))
+            direction = None if take.style is None else Direction.of_vector(take.style.mean(0))
             own = features if self.fits and not voice.listens else None
-            rng = np.random.default_rng(seed)
+            rng = np.random.default_rng(take.seed)
             motions.append(perform(phones, features[:, -LOUDNESS:], self.thunder.channel_names, rng, direction, None, voice.listens, own))
         return motions

@@ -72,16 +72,19 @@ def _distilled(folder: Path, device: str, whole: Denoiser) -> Denoiser | None:
     return model
 
 
-def _over(style: np.ndarray | None, a: int, b: int) -> np.ndarray | None:
-    """Frames a … b of styles [B, T or 1, style]."""
-    return style if style is None or style.shape[1] == 1 else style[:, a:b]
+def _styles(takes: Sequence[Performance], a: int, b: int) -> np.ndarray | None:
+    """Frames a … b of the styles of takes, float32 [B, T or 1, style]; None where they have none."""
+    if takes[0].style is None:
+        return None
+    return np.stack([take.style if len(take.style) == 1 else take.style[a:b] for take in takes]).astype(np.float32)
 
 
-def _audio(voices: Sequence[VoiceFeatures], a: int, b: int) -> np.ndarray:
-    """Frames a … b of the features of each voice [B, T, d], of one voice [T, d]."""
-    if all(voice is voices[0] for voice in voices):
+def _audio(voice: VoiceFeatures, takes: Sequence[Performance], a: int, b: int) -> np.ndarray:
+    """Frames a … b of the features that each take hears [B, T, d], of one voice [T, d] if they all hear the same."""
+    voices = [take.voice or voice for take in takes]
+    if all(each is voices[0] for each in voices):
         return voices[0].features[a:b]
-    return np.stack([voice.features[a:b] for voice in voices])
+    return np.stack([each.features[a:b] for each in voices])
 
 
 @dataclass(frozen=True)
@@ -155,6 +158,23 @@ class VoiceFeatures:
             accents=self.accents if listens else nothing,
             phrasing=self.phrasing if listens else silent(self.frames), listens=listens,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Performance:
+    """How one take is performed.
+
+    seed: of its noise.  style: float32 [1 or T, DIRECTION_NAMES] that it is played in; None: any.  gestures: seed of its plan, and how far
+    it may be from usual ones, 0 … 1; None: its own seed, 0.  voice: as the take hears it (`Thunder.hear`); None: as it is.  around: seeds
+    of takes that its noise is drawn around, as `seeded_noise`'s `like`.  is_variation: whether it is not played just as requested.
+    """
+
+    seed: int
+    style: np.ndarray | None = None
+    gestures: tuple[int, float] | None = None
+    voice: VoiceFeatures | None = None
+    around: tuple[int, ...] = ()
+    is_variation: bool = False
 
 
 class Thunder:
@@ -240,73 +260,56 @@ class Thunder:
         frames = _SILENCE * int(FPS)
         return speech_features(*(self.feature_encoder or self.encoder).analyse(quiet), quiet, frames)[frames // 2, :-LOUDNESS]
 
-    def perform(  # noqa: PLR0913 (what one request says)
-        self, voice: VoiceFeatures, seeds: Sequence[int], effort: str | int, guidance: float, progress: Progress,
+    def perform(
+        self, voice: VoiceFeatures, takes: Sequence[Performance], effort: str | int, guidance: float, progress: Progress,
         kept: Inpainting | None = None, guide: Callable[[np.ndarray, int, int], np.ndarray] | None = None,
-        styles: Sequence[np.ndarray] | None = None, drawn_by: Sequence[tuple[int, float]] | None = None, like: Sequence[int] = (),
-        hears: Sequence[VoiceFeatures] | None = None,
     ) -> list[Motion]:  # fmt: skip
-        """Sample one motion per seed, by DPM-Solver++ with classifier-free guidance (§4.2).
+        """Sample one motion per take, by DPM-Solver++ with classifier-free guidance (§4.2). All takes have a style, or none has.
 
         effort: one of QUALITIES, or a number of steps of the whole model.
-        styles: of each seed's motion, [1 or T, style]; None: any style.  drawn_by: seed of each one's plan, and how far it may be from
-        usual ones, 0 … 1; None: its own seed, 0.  like: as `seeded_noise`'s.  hears: the voice as each
-        one hears it (`hear`).
-
         kept: fixed part of the motion [T, channels + 9] (not standardised; kept bit for bit).  guide(x̂_0, a, b):
         moves the estimate of frames a … b at every step (`networks.m2s.SpeechGuidance`).  `progress` is called before
         each window of each step.
         """
-
-        def style_of(i: int) -> np.ndarray | None:
-            return None if styles is None else styles[i]
-
-        drawn_by = [(seed, 0.0) for seed in seeds] if drawn_by is None else drawn_by
-        sides = [0.0 if kept is None else self._side_of(kept, style_of(i)) for i in range(len(seeds))]
-        plans = [self.plan(voice, *drawn_by[i], style_of(i), sides[i]) for i in range(len(seeds))]
-        events = self._events(plans, kept)
-        frames, drawn = len(voice.features), []
-        voices = [voice] * len(seeds) if hears is None else hears
-        fixed = None
-        if kept is not None:
-            fixed = Inpainting(kept.mask, self.denoiser.standardise(kept.values))
-        directed = styles is not None or not self.knows_styles
-        plain = directed and guidance == 1.0 and kept is None and guide is None
-        denoiser, steps = self.way(effort, plain)
-        if styles is not None:
+        styled = takes[0].style is not None
+        if styled:
             self.check_style()
-        played = None if styles is None else np.stack(styles).astype(np.float32)
-        at = {"steps": 0.0, "before": 0, "takes": 0}  # share of the steps that are done; takes that are done, takes in work
+        plans = [self._plan(voice, take, 0.0 if kept is None else self._side_of(kept, take.style)) for take in takes]
+        events = self._events(plans, kept)
+        fixed = None if kept is None else Inpainting(kept.mask, self.denoiser.standardise(kept.values))
+        is_plain = (styled or not self.knows_styles) and guidance == 1.0 and kept is None and guide is None
+        denoiser, steps = self.select_sampler(effort, is_plain)
+        frames, motions = voice.frames, []
+        for start in range(0, len(takes), _BATCH):
+            some = takes[start : start + _BATCH]
+            planned = None if events is None else events[start : start + _BATCH]
+            done = 0.0  # share of the steps
 
-        def count(fraction: float, _: str = "") -> None:
-            at["steps"] = fraction
+            def count(fraction: float, _: str = "") -> None:
+                nonlocal done
+                done = fraction
 
-        def denoise(x: np.ndarray, step: int, a: int, b: int) -> np.ndarray:
-            progress((at["before"] + (at["steps"] + a / frames / len(steps.times)) * at["takes"]) / len(seeds))
-            those = slice(at["before"], at["before"] + len(x))
-            style = None if played is None else _over(played[those], a, b)
-            audio = _audio(voices[those], a, b)
-            planned = None if events is None else events[those, a:b]
-            x0 = denoiser.estimate(x, step, audio, False, style, planned)
-            if guidance != 1.0:
-                x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, audio, True, style, planned)
-            return x0 if guide is None else guide(x0, a, b)
+            def denoise(x: np.ndarray, step: int, a: int, b: int, start=start, some=some, planned=planned) -> np.ndarray:
+                progress((start + (done + a / frames / len(steps.times)) * len(some)) / len(takes))
+                style, audio, events = _styles(some, a, b), _audio(voice, some, a, b), None if planned is None else planned[:, a:b]
+                x0 = denoiser.estimate(x, step, audio, False, style, events)
+                if guidance != 1.0:
+                    x0 = guidance * x0 + (1 - guidance) * denoiser.estimate(x, step, audio, True, style, events)
+                return x0 if guide is None else guide(x0, a, b)
 
-        for start in range(0, len(seeds), _BATCH):
-            some = seeds[start : start + _BATCH]
-            at.update(before=start, takes=len(some))
-            noise = seeded_noise(some, frames, self.denoiser.config.motion, like)
+            noise = seeded_noise([take.seed for take in some], frames, self.denoiser.config.motion, some[0].around)
             whole = in_windows(denoise, frames)
             x = sample(whole if fixed is None else inpaint(whole, fixed), noise, steps, count)
-            for i, m in enumerate(self.denoiser.restore(x), start):
-                record_plan(plans[i].happening)
-                drawn.append(self._motion(m, voices[i], Part(style_of(i), plans[i], kept)))
-        return drawn
+            for m, take, plan in zip(self.denoiser.restore(x), some, plans[start:]):
+                record_plan(plan.happening)
+                motions.append(self._motion(m, take.voice or voice, Part(take.style, plan, kept)))
+        return motions
 
     @staticmethod
-    def plan(voice: VoiceFeatures, seed: int, spread: float, style: np.ndarray | None, side: float = 0.0) -> TakePlan:
-        """What the take of a seed plans; side: see `plan_take`."""
-        return plan_take(voice.prosody, voice.phrasing, seed, spread, style, voice.listens, side)
+    def _plan(voice: VoiceFeatures, take: Performance, side: float = 0.0) -> TakePlan:
+        """What a take plans; side: see `plan_take`."""
+        seed, spread = take.gestures or (take.seed, 0.0)
+        return plan_take(voice.prosody, voice.phrasing, seed, spread, take.style, voice.listens, side)
 
     def _events(self, plans: Sequence[TakePlan], kept: Inpainting | None = None) -> np.ndarray | None:
         """The curves of plans [B, T, EVENTS], None for weights that know none. Nothing is planned where something is kept."""
@@ -329,40 +332,37 @@ class Thunder:
         usual = 1.0 if style is None else Manners.of_styles(style).usual.pose[2]
         return float(np.sign(tilt * usual)) if abs(tilt) > _TELLS else 0.0
 
-    def way(self, effort: str | int, plain: bool) -> tuple[Denoiser, Steps]:
-        """The model for sampling, and its steps. plain: in a style, without guidance and without kept parts.
+    def select_sampler(self, effort: str | int, is_plain: bool) -> tuple[Denoiser, Steps]:
+        """The model for sampling, and its steps. is_plain: in a style, without guidance and without kept parts.
 
         The distilled model is used for plain sampling only: with guidance its few steps are not enough, kept parts would not agree with the
         rest, and without a style its takes vary less than the whole model's.
         """
-        if effort in (DRAFT, NORMAL) and plain and self.distilled is not None:
-            own = self.distilled.config
-            return self.distilled, solver_steps(min(_DRAFT_STEPS, own.steps) if effort == DRAFT else own.steps, own.least_noise)
+        if effort in (DRAFT, NORMAL) and is_plain and self.distilled is not None:
+            known = self.distilled.config
+            return self.distilled, solver_steps(min(_DRAFT_STEPS, known.steps) if effort == DRAFT else known.steps, known.least_noise)
         return self.denoiser, solver_steps(_WHOLE_STEPS[effort] if isinstance(effort, str) else effort)
 
-    def expected(
-        self, voice: VoiceFeatures, readings: Sequence[np.ndarray], seeds: Sequence[int] = (), hears: Sequence[VoiceFeatures] = ()
-    ) -> list[Motion]:  # fmt: skip
-        """The model's expectation for a sound in each direction [DIRECTION_NAMES or T, DIRECTION_NAMES]: its estimate from pure noise in
-        one step, about the mean of all its performances in that direction. Head, eyes and brows are as the model has them.
+    def expected(self, voice: VoiceFeatures, takes: Sequence[Performance], breathe: bool = False) -> list[Motion]:
+        """The model's expectation for a sound in the style of each take: its estimate from pure noise in one step, about the mean of all
+        its performances in that style. Head, eyes and brows are as the model has them.
 
-        seeds: of each, if it is to draw the breaths that that seed's take plans.  hears: as of `perform`.
+        breathe: whether to draw the breaths that each take's gestures have.
         """
-        voices = hears or [voice] * len(readings)
-        noise, result = seeded_noise([0], voice.frames, self.denoiser.config.motion), []
-        plans = [self.plan(voice, seed, 0.0, np.atleast_2d(each)) for seed, each in zip(seeds, readings)]
-        for start in range(0, len(readings), _BATCH):
-            some = np.stack([np.atleast_2d(reading) for reading in readings[start : start + _BATCH]]).astype(np.float32)
-            style, those = some if self.knows_styles else None, voices[start : start + _BATCH]
+        if not self.knows_styles:
+            takes = [replace(take, style=None) for take in takes]
+        noise, motions = seeded_noise([0], voice.frames, self.denoiser.config.motion), []
+        for start in range(0, len(takes), _BATCH):
+            some = takes[start : start + _BATCH]
 
-            def denoise(x: np.ndarray, step: int, a: int, b: int, style=style, those=those) -> np.ndarray:
-                return self.denoiser.estimate(x, step, _audio(those, a, b), style=_over(style, a, b))
+            def denoise(x: np.ndarray, step: int, a: int, b: int, some=some) -> np.ndarray:
+                return self.denoiser.estimate(x, step, _audio(voice, some, a, b), style=_styles(some, a, b))
 
             x = in_windows(denoise, voice.frames)(np.broadcast_to(noise, (len(some), *noise.shape[1:])), STEPS - 1)
-            asked = [reading if self.knows_styles else None for reading in some]
-            for i, (m, one) in enumerate(zip(self.denoiser.restore(x), asked), start):
-                result.append(self._motion(m, voices[i], Part(one, plans[i] if plans else None, acts=False)))
-        return result
+            for m, take in zip(self.denoiser.restore(x), some):
+                plan = self._plan(voice, replace(take, gestures=(take.gestures[0], 0.0))) if breathe else None
+                motions.append(self._motion(m, take.voice or voice, Part(take.style, plan, acts=False)))
+        return motions
 
     def finish(self, x: np.ndarray, voice: VoiceFeatures) -> list[Motion]:
         """Packed motions [S, T, C] of any system as faces perform them: channels within bounds, closures, rest in silence."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ...direction import AXES, MOODS
-from ...engine.systems.thunder import Thunder, VoiceFeatures
+from ...engine.systems.thunder import Performance, Thunder, VoiceFeatures
 from ...engine.weights import unusable
 from ...errors import BadRequest
 from ...files import hash_of
@@ -40,12 +40,13 @@ class NetworkPerformer:
         self.fingerprint = hash_of(path)[:16]
 
     def perform(
-        self, voice: VoiceFeatures, seeds: Sequence[int], steps: int, guidance: float, progress: Progress,
-        styles: Sequence[np.ndarray] | None = None, reference: np.ndarray | None = None,
+        self, voice: VoiceFeatures, takes: Sequence[Performance], steps: int, guidance: float, progress: Progress,
+        reference: np.ndarray | None = None,
     ) -> list[Motion]:  # fmt: skip
         """As `Performer`."""
         device, condition = self.thunder.device, None
-        if styles is not None:  # of Media2Face: the strength of every mood
+        styles = [take.style for take in takes if take.style is not None]
+        if styles:  # of Media2Face: the strength of every mood
             frames = max(len(style) for style in styles)
             moods = [np.broadcast_to(style[:, len(AXES) :], (frames, style.shape[1] - len(AXES))) for style in styles]
             condition = torch.from_numpy(np.stack(moods).astype(np.float32)).to(device)
@@ -54,7 +55,9 @@ class NetworkPerformer:
                 raise BadRequest("The motion that the style is taken from is none of this head, or shorter than a second: choose another")
             condition = self.network.condition_of(torch.from_numpy(reference.astype(np.float32))[None].to(device))
         audio = torch.from_numpy(np.ascontiguousarray(voice.features))[None].to(device)
-        return self.thunder.finish(self.network.sample(audio, seeds, condition, steps, guidance, progress).cpu().numpy(), voice)
+        return self.thunder.finish(
+            self.network.sample(audio, [take.seed for take in takes], condition, steps, guidance, progress).cpu().numpy(), voice
+        )
 
     def moods_of(self, picture: np.ndarray) -> np.ndarray:
         """Of Media2Face: the strength of every mood but neutral, 0 … 1, in thousandths, that a grey picture of a face [h, w], 0 … 1, shows.
