@@ -63,7 +63,7 @@ def test_dependencies_point_one_way(tmp_path):
         ("operators/generate.py", "from ..thunder_core.speech import audio"),
         ("thunder_core/engine/systems/__init__.py", "import bpy"),
         ("thunder_core/types.py", "from ..scene import strip"),
-        ("thunder_core/train/corpus.py", "from ...research import harness"),
+        ("thunder_core/train/card.py", "from ...research import harness"),
         ("scene/heads/head.py", "from ...research.sculpt import form"),
     ],
 )

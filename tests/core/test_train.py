@@ -24,12 +24,13 @@ from thunder_core.face.head import load_head
 from thunder_core.request import Request
 from thunder_core.train import __main__ as train
 from thunder_core.train.adapt import pieces
+from thunder_core.train.card import write_card
 from thunder_core.train.corpus import BadCorpus, build, Clip, Corpus, split_of, splits_of, TEST_SPEAKERS
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import _Log, fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import animate, VARIANTS
 from thunder_core.train.tracked import write_tracked
-from thunder_core.train.workspace import version, write_card
+from thunder_core.train.workspace import version
 from thunder_core.types import Motion, Speech
 
 ROOT = Path(__file__).resolve().parents[2]
