@@ -13,8 +13,6 @@ from itertools import chain
 import bpy
 import numpy as np
 
-from thunder_core.steps import in_words
-
 from ...thunder_core.animation.gaze import Look
 from ...thunder_core.animation.timing import Clock
 from ...thunder_core.client import Client, temporary_arrays
@@ -23,6 +21,7 @@ from ...thunder_core.errors import BadHead, BadRequest, ThunderError, WorkerDied
 from ...thunder_core.progress import mapped, result
 from ...thunder_core.protocol import UNCLEAR, UNSPOKEN
 from ...thunder_core.request import PutArray
+from ...thunder_core.steps import in_words
 from ...thunder_core.systems import DEFAULT
 from ...thunder_core.types import FPS, LISTENS, Motion, pack
 from ..animation import display, keying
