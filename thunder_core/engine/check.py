@@ -53,7 +53,7 @@ class Tolerance:
     """
 
     apart: float = 2.0
-    late: float = 1.5
+    late: float = 1.25
     still: int = 7
     swing: float = 2.0
 
