@@ -8,7 +8,7 @@ import pytest
 from made_motions import made_motions
 
 from research.__main__ import main
-from research.faces.head_motion import BINS, HeadStatistics, measured, REACH, spectrum_of, with_heads
+from research.faces.head_motion import HeadStatistics, measured, REACH, spectrum_of, with_heads
 from thunder_core.channels import Columns
 from thunder_core.face.head import load_head
 from thunder_core.train.motions import MotionSet
@@ -42,14 +42,6 @@ def test_a_kernel_is_measured_where_loudness_moves_heads_and_none_where_it_does_
     assert np.corrcoef(again[20:-20, 0], np.roll(loud[0], 3)[20:-20])[0, 1] > 0.6
 
 
-def test_what_ships_is_of_people_and_small(people):
-    assert people.people == 6 and people.spectrum.shape == (BINS, 3, 3) and np.linalg.eigvalsh(people.spectrum).min() > -1e-9
-    assert 0.5 < np.degrees(np.sqrt(people.spectrum.sum(0).trace())) < 10  # within three seconds, all axes
-    sizes = [people.size(f"someone {i}", 1) for i in range(300)]
-    assert people.size("ada", 1) == people.size("ada", 1) != people.size("bob", 1)
-    assert np.median(sizes) == pytest.approx(1, abs=0.2) and np.log(sizes).std() == pytest.approx(people.spread, rel=0.2)
-
-
 def test_the_second_data_set_has_other_heads_and_all_else_as_it_was(tmp_path, people, capsys):
     head = load_head()
     made = made_motions(tmp_path / "cache", head)
@@ -72,15 +64,3 @@ def test_the_second_data_set_has_other_heads_and_all_else_as_it_was(tmp_path, pe
         with_heads(made, tmp_path / "cache" / "motions", tmp_path / "cache" / "motions", columns.head, people)
     with pytest.raises(SystemExit, match="Nothing to do"):
         main(["train", *words])
-
-
-def test_heads_that_listen_or_hear_nothing_stay(tmp_path, people):
-    made = made_motions(tmp_path / "cache", load_head())
-    made.rows[1] = replace(made.rows[1], listens=True)
-    made.rows[2] = replace(made.rows[2], clip=-1)
-    columns = Columns(load_head().channels)
-    assert with_heads(made, tmp_path / "cache" / "motions", tmp_path / "second", columns.head, people) == 5
-    kept = np.memmap(tmp_path / "second" / "motions.f16", np.float16, "r").reshape(made.motions.shape)
-    for number, row in enumerate(made.rows):
-        same = np.array_equal(kept[:, row.start : row.start + row.frames], made.motions[:, row.start : row.start + row.frames])
-        assert same == (number in (1, 2))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from research.faces.lip_clips import as_long, closes, compared, dips, figures, fit_bar, follows, interval, LipClip, shuts, spread_error
+from research.faces.lip_clips import closes, compared, figures, fit_bar, follows, LipClip, shuts, spread_error
 from research.lips import alike, fast, shut_where, shut_wrongly
 
 
@@ -24,21 +24,12 @@ def test_a_curve_of_the_same_shape_follows_at_any_amplitude():
     assert closes(np.nan_to_num(clip.opening, nan=9.0), clip.opening) == 1 > closes(-np.nan_to_num(clip.opening), clip.opening)
 
 
-def test_a_short_curve_holds_its_last_value():
-    assert as_long(np.array([[1.0, 2.0]]), 4).tolist() == [[1, 2, 2, 2]] and as_long(np.arange(3), 2).tolist() == [0, 1]
-
-
 def test_lips_shut_on_a_sound_from_the_frame_before_it():
     clip, curve = made_clip(bilabials=[(0.4, 0.48), (1.6, 1.68)]), np.full(100, 5.0)
     curve[8] = 0.5
     assert not shuts(curve, clip).any()
     curve[9] = 0.5
     assert shuts(curve, clip).tolist() == [True, False]
-
-
-def test_a_dip_lies_below_the_lower_quarter_of_the_clip():
-    clip, curve = made_clip(bilabials=[(0.4, 0.48), (1.6, 1.68)]), np.linspace(0.7, 4.9, 100)
-    assert dips(curve, clip).tolist() == [True, False] and not shuts(curve, clip).any()
 
 
 def test_takes_that_differ_as_much_as_they_err_have_less_error_than_takes_that_are_alike():
@@ -68,13 +59,6 @@ def test_figures_are_means_over_takes_and_the_table_weighs_clips_by_seconds():
     assert row["short"]["opening"] == pytest.approx(-1) and np.isnan(row["short"]["width"]) and np.isnan(row["short"]["PBM"])
     line = next(line for line in compared({"takes": row}, [short, long]) if line.startswith("takes"))
     assert line.split()[1] == "0.500" and "-1.00/" in line and "1.000 [1.00, 1.00]" in line and "nan" not in line
-
-
-def test_an_interval_holds_the_mean_and_one_clip_has_none_to_either_side():
-    values = np.random.default_rng(0).standard_normal(30)
-    low, high = interval(values, np.ones(30))
-    assert low < values.mean() < high < low + 1
-    assert interval([0.3, np.nan], [1, 2]) == pytest.approx((0.3, 0.3))
 
 
 def test_what_takes_shut_is_counted_where_real_lips_shut_and_where_they_do_not():

@@ -11,10 +11,9 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from research.faces import landmarks as table
-from research.faces.landmarks import aperture, contours, correspondence, Front, lip_rings
+from research.faces.landmarks import contours, Front
 from research.faces.real_faces import fit_figures, solve_folder, solved_clips
-from research.faces.solve import BadLandmarks, meet_gap, read_landmarks, solve
-from research.measures.habits import habits
+from research.faces.solve import BadLandmarks, read_landmarks, solve
 from thunder_core.face.head import EYE_LEFT, EYE_RIGHT, load_head
 from thunder_core.face.lips import opening_mm, width_mm
 from thunder_core.networks.flame import FlameLayer
@@ -22,7 +21,6 @@ from thunder_core.types import Motion
 
 HEAD = load_head()
 NAMES = list(HEAD.expression_names)
-REST = HEAD.v_template.astype(np.float64)
 # Where the landmarks lie that no contour names, on our own head: x, y in mm.
 ELSEWHERE = {
     6: (0, 2), 168: (0, 8), 197: (0, -8), 195: (0, -18), 5: (0, -28), 9: (0, 22), 8: (0, 14), 151: (0, 45), 10: (0, 80), 108: (-12, 45),
@@ -126,81 +124,6 @@ def test_blinks_brows_gaze_and_head_are_found_again(found):
     assert np.abs(solved.facing - (0.05, 0.3, 0.0)).max() < 0.1
 
 
-def test_lost_frames_are_marked_and_bridged(found):
-    _, _, solved = found
-    assert np.flatnonzero(~solved.seen).tolist() == [40, 41]
-    for values in (solved.motion.expression, solved.motion.jaw, solved.motion.head, solved.motion.eyes):
-        before, after = values[39], values[42]
-        assert (values[40:42] >= np.minimum(before, after) - 1e-5).all() and (values[40:42] <= np.maximum(before, after) + 1e-5).all()
-    assert solved.motion.frames == 75 and len(solved.residual) == 73
-
-
-def test_residuals_are_as_small_as_the_noise_allows(found):
-    _, _, solved = found
-    figures = fit_figures(HEAD, solved, {})
-    assert figures["lips_outer"] < 1.0 and figures["lips_inner"] < 1.0 and figures["shut_mm"] < 0.3
-
-
-def test_a_resting_face_stays_at_rest(known):
-    still = Motion(np.zeros((40, len(NAMES))), np.zeros((40, 3)), np.zeros((40, 3)), np.zeros((40, 3)))
-    solved = solve(HEAD, tracked(still, known, noise_mm=0.15), known)
-    assert opening_mm(solved.motion, HEAD).max() < 0.8  # the tracker's noise
-    assert solved.motion.expression.mean() < 0.03 and np.abs(solved.motion.jaw[:, 0]).max() < 0.02
-
-
-def test_meeting_a_gap_changes_little_and_meets_it():
-    rng = np.random.default_rng(0)
-    x, jaw = 0.2 * rng.random((30, len(NAMES))), np.zeros((30, 3))
-    jaw[:, 0] = np.linspace(0.02, 0.2, 30)
-    wanted = np.where(np.arange(30) % 3 == 0, 0.0, np.linspace(1, 12, 30))
-    y = meet_gap(HEAD, x, jaw, wanted)
-    assert np.abs(opening_mm(Motion(y, jaw), HEAD) - wanted).max() < 0.3
-    changed = np.abs(y - x).max(0) > 0
-    assert {n for n, c in zip(NAMES, changed) if c} <= {"mouthClose"} | {
-        n for n in NAMES if n.startswith(("mouthLowerDown", "mouthUpperUp"))
-    }
-    assert y.min() >= 0 and y.max() <= 1
-
-
-def test_contours_lie_where_their_names_say(known):
-    p = dict(zip(known.names, 1000 * known.of(REST)))
-    outer, inner = lip_rings(HEAD)
-    assert not set(outer) & set(inner)
-    assert p["inner_upper_5"][:2] == pytest.approx((0, 1000 * REST[HEAD.inner_lip_upper_mid, 1]), abs=0.5)
-    assert p["outer_upper_0"][0] < -15 and p["outer_upper_10"][0] > 15
-    assert p["outer_upper_5"][1] > p["inner_upper_5"][1] + 2 and p["outer_lower_5"][1] < p["inner_lower_5"][1] - 2
-    for side, sign in (("right", -1), ("left", 1)):
-        assert sign * p[f"{side}_upper_lid_0"][0] > sign * p[f"{side}_upper_lid_8"][0] > 0
-        assert 4 < p[f"{side}_upper_lid_4"][1] - p[f"{side}_lower_lid_4"][1] < 18
-        assert p[f"{side}_brow_2"][1] > p[f"{side}_upper_lid_4"][1] + 5
-    assert p["nose_tip"][2] > p["chin"][2] and p["chin"][1] < p["outer_lower_5"][1] - 10
-    assert len(set(known.names)) == len(known)
-
-
-@pytest.mark.parametrize("side", ["Left", "Right"])
-def test_a_blink_brings_the_lids_spots_together(known, side):
-    shut = REST + HEAD.shapedirs[:, :, HEAD.channel("eyeBlink" + side)]
-    names = [f"{side.lower()}_{lid}_lid_4" for lid in ("upper", "lower")]
-    a, b = (known.names.index(n) for n in names)
-    apart = [np.linalg.norm(known.of(v)[a] - known.of(v)[b]) for v in (REST, shut)]
-    assert apart[1] < 0.35 * apart[0]
-
-
-def test_the_open_eye_is_seen_from_the_front():
-    x, low, high = aperture(HEAD, EYE_LEFT)
-    assert 0.018 < np.ptp(x) < 0.036 and 0.006 < (high - low).max() < 0.016
-
-
-def test_points_between_the_contours_are_mirrored_on_a_symmetric_face(known):
-    still = Motion(np.zeros((1, len(NAMES))), np.zeros((1, 3)), None, np.zeros((1, 3)))
-    neutral = tracked(Motion(still.expression, still.jaw, np.zeros((1, 3)), still.eyes), known, 0.0, (0, 0, 0))[0]
-    spots = correspondence(HEAD, neutral, known)
-    p = dict(zip(spots.names, 1000 * spots.of(REST)))
-    for a, b in ((50, 280), (205, 425), (207, 427)):
-        assert p[f"cheeks_{a}"] * (-1, 1, 1) == pytest.approx(p[f"cheeks_{b}"], abs=1.5)
-    assert set(spots.group) == {"lips_outer", "lips_inner", "lids", "brows", "chin", "cheeks", "nose"}
-
-
 def test_files_that_hold_no_face_get_a_sentence(tmp_path):
     np.savez(tmp_path / "a.npz", points=np.zeros((9, 478, 3)))
     with pytest.raises(BadLandmarks, match="named landmarks"):
@@ -223,15 +146,6 @@ def test_a_folder_of_faces_becomes_sequences_and_a_report(tmp_path, known):
     [(name, read, seen)] = solved_clips(tmp_path / "out" / "check", NAMES)
     assert name == "ada" and read.frames == 40 and seen.all()
     assert "blinks_per_minute" in (tmp_path / "out" / "habits.json").read_text()
-
-
-def test_habits_count_what_was_done():
-    motion, _ = performance()
-    figures = habits(HEAD, motion)
-    assert figures["blinks_per_minute"] == pytest.approx(60 / 3)
-    assert figures["blink_seconds"] == pytest.approx(0.16)
-    assert figures["head_deviation_y"] == pytest.approx(motion.head[:, 1].std())
-    assert figures["jaw_share"] == pytest.approx(1, abs=0.3)
 
 
 @pytest.mark.data

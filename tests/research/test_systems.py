@@ -14,52 +14,34 @@ from made_motions import FEATURES, made_motions
 
 from research.__main__ import main
 from research.train import paper
-from research.train.lip_reader import LipReader, text_loss
-from research.train.paper import Budget, Chain, chosen, folder_of, Stage, STAGES, train_chain
-from research.train.pictures import FacePictures, Views
-from research.train.systems import before, build_learner, contrastive_loss, LabelledBatches, Labels, LEARNERS, PICTURE_ROUNDS, REFERENCE
+from research.train.lip_reader import text_loss
+from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
+from research.train.pictures import FacePictures
+from research.train.systems import before, build_learner, LabelledBatches, Labels, LEARNERS, REFERENCE
 from thunder_core.channels import Columns
-from thunder_core.engine.speech.phones import PHONES, SILENCE
+from thunder_core.engine.speech.phones import SILENCE
 from thunder_core.engine.weights import SHIPPED
 from thunder_core.errors import BadRequest, BadWeights
 from thunder_core.face.head import load_head
-from thunder_core.networks.denoiser import alibi_bias, alibi_slopes
-from thunder_core.networks.judge import hann
+from thunder_core.networks.denoiser import alibi_slopes
 from thunder_core.networks.m2s import MeshToSpeech
 from thunder_core.networks.systems import load_system, regressors
 from thunder_core.networks.systems.denoisers import (
     ClipImages,
     ConditionedConfig,
     ConditionedDenoiser,
-    ImageEncoder,
     LABELS,
-    StyleEncoder,
     TokenCrossAttention,
 )
 from thunder_core.networks.systems.regressors import (
-    AlignedCrossAttention,
     causal_bias,
     FlameFormer,
     FlameFormerConfig,
-    FlameSelfTalk,
-    periodic_code,
-    RegressorConfig,
-    speakers_of,
 )
 from thunder_core.systems import available, SYSTEMS
 from thunder_core.train.denoiser import FRAMES
-from thunder_core.train.loop import Schedule
 
 # ---- masks, codes and attention
-
-
-def test_periodic_code_is_the_formula_and_repeats():
-    code = periodic_code(3, 60, 25, 8)
-    for row, t in ((0, 3), (30, 8), (59, 12)):
-        for column in range(8):
-            angle = t / 10000 ** (2 * (column // 2) / 8)
-            assert code[row, column] == pytest.approx(math.sin(angle) if column % 2 == 0 else math.cos(angle), abs=1e-5)
-    assert torch.equal(code[:25], code[25:50])
 
 
 def test_causal_bias_is_that_of_every_pair_of_frames():
@@ -68,22 +50,6 @@ def test_causal_bias_is_that_of_every_pair_of_frames():
     for head, i, j in itertools.product(range(2), range(30), range(30)):
         hidden = j > i or i - j >= 20
         assert bias[head, i, j] == (-math.inf if hidden else -float(slopes[head]) * ((i - j) // 5))
-
-
-def test_masks_and_kernels_are_made_where_they_are_needed():
-    """On a device of another kind than the processor: here one that computes nothing."""
-    there = torch.empty(4, device="meta")
-    assert causal_bias(30, there, 5).device == alibi_bias(30, there).device == hann(5, there).device == there.device
-
-
-def test_aligned_cross_attention_equals_attention_under_the_alignment_mask():
-    """Whatever queries and keys are: a frame that sees one key gives it all its weight."""
-    torch.manual_seed(0)
-    layer, audio = AlignedCrossAttention(12), torch.randn(2, 7, 12)
-    q, k = torch.randn(2, 7, 12), torch.randn(2, 7, 12)
-    mask = torch.eye(7, dtype=torch.bool)
-    weights = (q @ k.transpose(1, 2)).masked_fill(~mask, -torch.inf).softmax(-1)
-    assert torch.allclose(layer(audio), layer.out(weights @ layer.value(audio)), atol=1e-6)
 
 
 @pytest.mark.parametrize("per_frame", [False, True])
@@ -135,15 +101,6 @@ def test_running_free_frame_by_frame_is_what_all_frames_at_once_give(monkeypatch
     assert torch.allclose(model(before(run), audio.expand(2, -1, -1), speakers), run, atol=1e-5)
 
 
-def test_a_seed_is_a_training_speaker_whatever_the_others_are():
-    assert torch.equal(speakers_of(range(40), 5)[7:9], speakers_of([7, 8], 5)) and set(speakers_of(range(40), 5).tolist()) == set(range(5))
-    model, audio = small_former(), torch.randn(1, 9, 5)
-    together = model.sample(audio, [3, 4, 5])
-    assert torch.allclose(together[1], model.sample(audio, [4])[0], atol=1e-5)
-    one, other = (next(s for s in range(40) if speakers_of([s], 3)[0] == speaker) for speaker in (0, 1))
-    assert (model.sample(audio, [one]) - model.sample(audio, [other])).abs().max() > 1e-4
-
-
 # ---- FlameSelfTalk
 
 
@@ -166,43 +123,7 @@ def test_text_loss_is_the_sum_over_all_paths_of_what_is_said():
     assert float(text_loss(said, phones)) == pytest.approx(wanted, rel=1e-5)
 
 
-def test_lips_that_move_otherwise_are_read_otherwise_and_teach():
-    torch.manual_seed(0)
-    reader, lips = LipReader(4, 5, width=16, heads=2, layers=1), (0.003 * torch.randn(2, 6, 4, 3)).requires_grad_()
-    features, text = reader(lips)
-    assert features.shape == (2, 6, 5) and text.shape == (2, 12, len(PHONES))
-    text_loss(text, torch.randint(1, 5, (2, 8))).backward()
-    assert lips.grad.abs().max() > 0
-
-
-def test_long_lines_are_made_in_windows_that_agree_away_from_their_ends():
-    torch.manual_seed(0)
-    model = FlameSelfTalk(RegressorConfig(motion=4, audio=3, speakers=2, width=16, layers=1, heads=2, feedforward=32)).eval()
-    audio = torch.randn(1, 700, 3)
-    sampled = model.sample(audio, [0])
-    assert sampled.shape == (1, 700, 4) and sampled.isfinite().all()
-    whole = model.restore(model(audio, speakers_of([0], 2)))
-    assert (sampled - whole)[:, :150].abs().max() < 0.05 * whole.std()
-
-
 # ---- DiffPoseTalk and Media2Face
-
-
-def test_contrastive_loss_is_the_formula():
-    torch.manual_seed(0)
-    first, second = (torch.nn.functional.normalize(torch.randn(3, 4), dim=1) for _ in range(2))
-    tokens, terms = [*first, *second], []
-    for i in range(6):
-        alike = [math.exp(float(tokens[i] @ tokens[j]) / 0.1) for j in range(6)]
-        terms.append(-math.log(alike[(i + 3) % 6] / (sum(alike) - alike[i])))
-    assert float(contrastive_loss(first, second)) == pytest.approx(sum(terms) / 6, rel=1e-5)
-
-
-def test_a_style_token_has_length_one_and_is_of_the_motion():
-    torch.manual_seed(0)
-    encoder = StyleEncoder(6, 16, 1)
-    one, other = encoder(torch.randn(2, 30, 6)), encoder(3 * torch.randn(2, 30, 6))
-    assert torch.allclose(one.norm(dim=1), torch.ones(2), atol=1e-5) and (one - other).abs().max() > 1e-3
 
 
 def conditioned() -> ConditionedDenoiser:
@@ -220,28 +141,6 @@ def test_free_rows_are_told_nothing_and_the_others_their_own():
     assert (y[1] - model(x, step, audio)[1]).abs().max() > 1e-4
     hide = torch.ones(2, dtype=torch.bool)
     assert torch.equal(model(x, step, audio, hide, told), model(x, step, torch.randn(2, 9, 5), hide, told))
-
-
-def test_guidance_of_one_is_none_and_more_goes_further_from_no_sound():
-    model, audio = conditioned(), torch.randn(1, 9, 5)
-    plain = model.sample(audio, [1, 2], steps=3)
-    assert torch.allclose(plain[1:], model.sample(audio, [2], steps=3), atol=1e-5)
-    assert (model.sample(audio, [1, 2], steps=3, guidance=2.0) - plain).abs().max() > 1e-4
-
-
-def test_all_thousand_steps_are_sampled_one_after_the_other(monkeypatch):
-    model, audio, asked = conditioned(), torch.randn(1, 5, 5), []
-    monkeypatch.setattr(ConditionedDenoiser, "forward", lambda self, x, step, *_, **__: asked.append(int(step[0])) or 0 * x + 1)
-    made = model.sample(audio, [5], steps=1000)
-    assert asked == list(reversed(range(1000))) and torch.allclose(made, model.restore(torch.ones(1, 5, 6)))
-
-
-def test_a_condition_may_change_over_time():
-    model, audio = conditioned(), torch.randn(1, 9, 5)
-    told = torch.zeros(1, 9, 4)
-    told[0, 5:] = 2
-    moved = (model.sample(audio, [1], told, steps=3) - model.sample(audio, [1], told[:, :1], steps=3)).abs().amax(-1)[0]
-    assert moved[6:].min() > moved[:4].max()
 
 
 def faces() -> tuple[FacePictures, torch.Tensor]:
@@ -267,49 +166,6 @@ def test_pictures_show_an_open_mouth_and_a_smile():
         assert torch.equal(pictures(x), torch.stack([rest, opened, smiling]))
 
 
-def test_a_picture_of_a_symmetric_face_is_its_mirror_image_and_has_no_specks():
-    """Brighter than all eight around it, by a fifth, are eyes and teeth at most."""
-    pictures, x = faces()
-    rest = pictures(x[:1], replace(Views.front(1), light=torch.tensor([[0.0, 0.0, 1.0]])))[0]
-    assert (rest - rest.flip(1)).abs().mean() < 0.005
-    around = torch.nn.functional.unfold(rest[None, None], 3, padding=1)[0].unflatten(1, (48, 48))
-    specks = rest - around[[0, 1, 2, 3, 5, 6, 7, 8]].amax(0) > 0.2
-    assert not specks.any()
-
-
-def test_a_view_turns_moves_and_lights_the_face():
-    pictures, x = faces()
-    rest, front = pictures(x[:1])[0], Views.front(1)
-
-    def seen(**other):
-        return pictures(x[:1], replace(front, **{name: torch.tensor([value]) for name, value in other.items()}))[0]
-
-    assert torch.allclose(seen(shift=[4 / 48, 0.0])[:, 4:], rest[:, :-4], atol=1e-5)
-    assert torch.allclose(seen(shift=[0.0, 4 / 48])[:-4], rest[4:], atol=1e-5)
-    assert (seen(scale=0.7) > 0)[23].sum() == pytest.approx(0.7 * (rest > 0)[23].sum(), abs=2)  # the width of the head
-    assert torch.equal(seen(ground=0.5) == 0.5, rest == 0)
-    left, right = (seen(light=[side, 0.0, 0.6], ambient=0.0) for side in (-0.8, 0.8))
-    assert left[:, :24].mean() > 1.5 * left[:, 24:].mean() and right[:, 24:].mean() > 1.5 * right[:, :24].mean()
-    c, s = math.cos(0.3), math.sin(0.3)
-    turned = [seen(turned=[[c, 0.0, side], [0.0, 1.0, 0.0], [-side, 0.0, c]]) for side in (s, -s)]
-    assert (turned[0] - rest).abs().mean() > 0.02 and (turned[0] - turned[1]).abs().mean() > 0.02
-    views = Views.varied(50, np.random.default_rng(1))
-    assert torch.allclose(views.turned @ views.turned.transpose(1, 2), torch.eye(3).expand(50, 3, 3), atol=1e-5)
-    assert torch.allclose(views.light.norm(dim=1), torch.ones(50), atol=1e-5) and views.turned[:, 2, 2].min() > 0.96
-    many = pictures(x[:1].expand(50, -1), views)
-    assert many.isfinite().all() and 0 <= many.min() and many.max() <= 1 and many.std(0).mean() > 0.1
-
-
-def test_the_image_encoder_reads_pictures_of_any_brightness_and_contrast_alike():
-    torch.manual_seed(0)
-    pictures, x = faces()
-    rest = pictures(x)
-    for even in (True, False):
-        read = ImageEncoder(even=even).eval()
-        apart = (read(rest) - read(0.6 * rest + 0.2)).abs().max()
-        assert (apart < 0.01) == even
-
-
 # ---- names
 
 
@@ -325,15 +181,6 @@ def test_systems_are_there_where_their_weights_are(tmp_path):
     with pytest.raises(BadWeights):
         load_system("flameselftalk", tmp_path)
     assert {s.name for s in SYSTEMS.values() if s.trained} == set(LEARNERS)
-
-
-def test_only_what_is_named_is_trained_with_the_base_it_needs():
-    assert chosen([]) == list(STAGES)
-    assert [s.name for s in chosen(["thunder-t"])] == ["thunder.base", "thunder-t"]
-    assert [s.name for s in chosen(["thunder"])] == ["thunder.base", "thunder"]  # not every row whose name begins so
-    assert {s.name for s in chosen(["flameformer*"])} == {"flameformer.base", "flameformer", "flameformer+mouth2s"}
-    with pytest.raises(SystemExit, match="no row faceformer"):
-        chosen(["faceformer"])
 
 
 # ---- training
@@ -359,25 +206,6 @@ def test_labels_are_of_the_speaker_the_phones_and_another_stretch(motions):
     assert at >= 50  # not the frames that are to be made
 
 
-def test_a_reference_shares_no_frame_with_its_target_where_the_speaker_has_another_stretch(motions, monkeypatch):
-    """Rows of 110 frames have no room for a reference of 50 beside a target of 70: it is of the speaker's other line."""
-    rng = np.random.default_rng(0)
-    labels = Labels.of(motions)
-
-    def source(number, first, frames):
-        """Row and first frame of a reference."""
-        stretch = labels.reference(number, first, frames, 0, rng)
-        places = [(i, a) for i, row in enumerate(motions.rows) for a in range(row.frames - REFERENCE + 1)]
-        starts = {(i, a): motions.motions[0, motions.rows[i].start + a].astype(np.float32) for i, a in places}
-        return next(place for place, x in starts.items() if np.array_equal(x, stretch[0]))
-
-    assert {source(0, first, FRAMES)[0] for first in (5, 20, 35)} == {2}  # both lines are Ada's
-    assert source(1, 15, FRAMES) == (1, 60) and source(1, 25, FRAMES) == (1, 0)  # Bob has one line: the end that shares fewer frames
-    monkeypatch.setattr(motions, "rows", [replace(row, listens=i == 2) for i, row in enumerate(motions.rows)])
-    labels = Labels.of(motions)
-    assert source(0, 15, FRAMES) == (0, 60)  # to another's voice a face listens, which is no style of speaking
-
-
 def chain(motions, runs, budget, weights=SHIPPED):
     return Chain(motions, load_head(), weights, runs, budget, seed=1)
 
@@ -393,26 +221,6 @@ def test_a_system_trains_and_samples(motions, tmp_path, system):
     assert torch.equal(network.motion_mean, start.motion_mean) and not network.motion_mean.eq(0).all()
     made = network.sample(torch.randn(1, 12, FEATURES), [1, 2], steps=2)
     assert made.shape == (2, 12, motions.motions.shape[2]) and made.isfinite().all()
-
-
-def test_the_image_encoder_learns_from_pictures_that_are_drawn_once(motions, tmp_path, monkeypatch):
-    torch.manual_seed(0)
-    labels, head = Labels.of(motions), load_head()
-    learner = build_learner("media2face", motions, labels, head)
-    fresh = {name: value.clone() for name, value in learner.network.image_encoder.state_dict().items()}
-    drawn, original = [], FacePictures.__call__
-    monkeypatch.setattr(FacePictures, "__call__", lambda self, x, views=None: drawn.append(len(x)) or original(self, x, views))
-    for _ in range(2):  # again: it is trained
-        learner.prepare(labels, head, tmp_path, Schedule(steps=1, warmup=1, seed=1), "cpu")
-        steps = [json.loads(line) for line in (tmp_path / "image" / "log.jsonl").read_text().splitlines()]
-        assert steps[-1]["step"] == PICTURE_ROUNDS and "by_chance" in steps[-1]
-        assert sum(drawn) == 2 * 32 * PICTURE_ROUNDS  # to learn from and to be watched on
-    trained = learner.network.image_encoder.state_dict()
-    assert any(not torch.equal(fresh[name], trained[name]) for name in fresh)
-    assert not any(weight.requires_grad for weight in learner.network.image_encoder.parameters())
-    pictures, moods = learner._pictures_of(motions, motions.of("train"), 70, 3)
-    again, _ = learner._pictures_of(motions, motions.of("train"), 70, 3)
-    assert pictures.shape == (70, 48, 48) and moods.shape == (70, len(LABELS)) and torch.equal(pictures, again)
 
 
 def test_the_command_trains_what_it_is_asked_for_and_the_loss_of_mesh_to_speech_reaches_a_regressor(motions, tmp_path, capsys):
@@ -463,13 +271,6 @@ def test_masked_the_loss_of_mesh_to_speech_asks_nothing_of_rows_whose_sound_is_h
     assert asked(True, [True] * 3).abs().max() == 0 and torch.equal(asked(True, [False] * 3), everywhere)
 
 
-def test_what_cannot_be_trained_is_left_out_with_its_reason(motions, tmp_path):
-    bare = chain(motions, tmp_path / "runs", Budget(1, 1, 2), tmp_path)
-    assert "face2s is not trained" in bare.lacks(Stage("thunder+face2s", "thunder", "thunder.base", "face"))
-    assert "no speech encoder" in bare.lacks(Stage("thunder-t", "thunder", "thunder.base", "", True))
-    assert not bare.lacks(Stage("thunder", "thunder", "thunder.base"))
-
-
 def test_a_row_that_cannot_be_trained_is_refused_before_its_base_is_trained(motions, tmp_path):
     """Where it was named; of all that “thunder+*” stands for the others are trained, and no base that only it needs."""
     bare = chain(motions, tmp_path / "runs", Budget(1, 1, 2), tmp_path)
@@ -478,15 +279,6 @@ def test_a_row_that_cannot_be_trained_is_refused_before_its_base_is_trained(moti
     lines = train_chain(bare, chosen(["thunder+f*"]), ["thunder+f*"])
     assert [line.split(":")[0] for line in lines] == ["thunder+face2s", "thunder+face2s-masked"] and "left out" in lines[0]
     assert not (tmp_path / "runs").exists()
-
-
-def test_a_row_that_is_done_needs_nothing_more(motions, tmp_path):
-    """A chain goes on where a network that a finished row was trained with has gone."""
-    stages, budget = chosen(["flameselftalk+mouth2s"]), Budget(1, 1, 2)
-    train_chain(chain(motions, tmp_path, budget), stages)
-    (tmp_path / "bare").mkdir()
-    lines = train_chain(chain(motions, tmp_path, budget, tmp_path / "bare"), stages, ["flameselftalk+mouth2s"])
-    assert [line.split(": ")[1] for line in lines] == ["was done", "was done"]
 
 
 def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(motions, tmp_path, monkeypatch):
@@ -518,20 +310,6 @@ def test_a_chain_that_was_stopped_goes_on_and_ends_as_one_that_was_not(motions, 
     assert len(steps) == 1 and "was done" in lines[0] and base.stat().st_mtime_ns == written
     one, other = (load_system("flameformer", each.folder("flameformer"), paper.NETWORK).state_dict() for each in (whole, part))
     assert all(torch.equal(one[name], other[name]) for name in one)
-
-
-def test_rows_are_trained_again_from_a_base_that_was_trained_again(motions, tmp_path):
-    stages = chosen(["flameformer"])[:2]
-    train_chain(chain(motions, tmp_path, Budget(steps=2, together=2, batch=2)), stages)
-    row = folder_of(tmp_path, 1, "flameformer") / f"{paper.NETWORK}.json"
-    first = json.loads(row.read_text())["card"]
-    again = chain(motions, tmp_path, Budget(steps=4, together=2, batch=2))
-    assert not again.is_done(stages[0])
-    lines = train_chain(again, stages)
-    second = json.loads(row.read_text())["card"]
-    assert not any("was done" in line for line in lines) and second["base_steps"] == 4 and second["base_sha256"] != first["base_sha256"]
-    assert len(row.with_name("log.jsonl").read_text().splitlines()) == 1, "nothing of the earlier run is resumed"
-    assert all("was done" in line for line in train_chain(again, stages))
 
 
 class _Often(Budget):
