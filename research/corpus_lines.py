@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from research.harness import add_shared, required
+from research.harness import add_shared, in_turns, required
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
 from thunder_core.engine.speech.cues import Prosody
@@ -39,13 +39,8 @@ def open_corpus(cache: Path) -> Corpus:
 
 def clips_of(corpus: Corpus, split: str, count: int) -> list[Clip]:
     """As many long enough clips of a split as there are, one of every voice before another of any."""
-    turns: dict[str, int] = {}
-    ranked = []
-    for clip in corpus.of(split):
-        if clip.length >= LEAST_SECONDS * RATE:
-            turns[clip.speaker] = turns.get(clip.speaker, 0) + 1
-            ranked.append((turns[clip.speaker], clip.name, clip))
-    return [clip for *_, clip in sorted(ranked, key=lambda entry: entry[:2])[:count]]
+    long_enough = (clip for clip in corpus.of(split) if clip.length >= LEAST_SECONDS * RATE)
+    return in_turns(long_enough, lambda clip: clip.speaker, lambda clip: clip.name)[:count]
 
 
 @dataclass(frozen=True)

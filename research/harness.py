@@ -12,17 +12,19 @@ import os
 import subprocess
 import sys
 from argparse import ArgumentParser
+from collections import Counter
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import numpy as np
 
     from thunder_core.direction import Asked
 
+Item = TypeVar("Item")
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).resolve().parent / "results"
 WEIGHTS = ROOT / "weights"
@@ -145,6 +147,16 @@ def bootstrap(of: Callable[[np.ndarray], float], count: int, level: float = 0.95
         return float("nan"), float("nan")
     low, high = np.nanquantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def in_turns(items: Iterable[Item], voice: Callable[[Item], str], name: Callable[[Item], str]) -> list[Item]:
+    """Items, one of every voice before another of any, each turn by name."""
+    turns: Counter[str] = Counter()
+    ranked = []
+    for item in items:
+        turns[voice(item)] += 1
+        ranked.append((turns[voice(item)], name(item), item))
+    return [item for *_, item in sorted(ranked, key=lambda entry: entry[:2])]
 
 
 def required(path: Path, what: str) -> Path:

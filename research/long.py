@@ -4,8 +4,7 @@
 `python -m research long BLENDER_PYTHON [--minutes 5 10 20 60] [--takes 8] [--steps 1] [--limit SECONDS]`, with the engine's Python (Linux).
 A recording repeats assets/sample.wav with pauses, 48 kHz stereo. Memory does not depend on the sampling steps; time does. Resident memory
 is read from /proc twice a second, the peak from VmHWM, which is exact. A bake that takes longer than --limit is ended, and the measurements
-until then are kept. Leaves research/results/long.txt, long.json (each length is measured again or kept from the last time) and
-docs/pictures/memory.png.
+until then are kept. Leaves research/results/long.txt and long.json (each length is measured again or kept from the last time).
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
@@ -28,7 +26,6 @@ from research.harness import add_shared, keep, origin, ROOT, SAMPLE
 
 RATE, EVERY = 48000, 0.5  # sample rate of the recordings, Hz; interval between two readings of memory, s
 PAUSES = (0.4, 1.7, 0.9, 6.0)  # seconds between the lines, in turn
-BAR = 2.5  # GB that either process may use
 TARGET = Path("research/results/long.json")
 
 
@@ -82,44 +79,28 @@ def measure(blender: str, minutes: float, takes: int, steps: int | None, limit: 
                    *(["--steps", str(steps)] if steps else []), "--engine", sys.executable]  # fmt: skip
         environment = os.environ | {"BLENDER_USER_RESOURCES": str(Path(folder, "home"))}
         began = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
-        output, keyed = [], []
-
-        def listen() -> None:
-            for line in process.stdout:
-                output.append(line.rstrip())
-                match = re.search(r"Keyed (\d+) of", line)
-                if match:
-                    keyed.append((round(time.monotonic() - began, 1), int(match[1])))
-
-        listener = threading.Thread(target=listen, daemon=True)
-        listener.start()
-        seen, most, used, worker = [], {"blender": 0.0, "engine": 0.0}, {"blender": 0.0, "engine": 0.0}, None
-        while process.poll() is None:
+        log, most, used, worker = Path(folder, "log"), {"blender": 0.0, "engine": 0.0}, {"blender": 0.0, "engine": 0.0}, None
+        with log.open("w") as file:
+            process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT, env=environment)
+        while process.poll() is None and time.monotonic() - began < limit:
             worker = worker or worker_of(process.pid)
-            now = [memory(process.pid), memory(worker) if worker else None]
-            for name, reading in zip(most, now):
-                if reading:
-                    most[name] = max(most[name], reading[1])
-            for name, pid in zip(used, (process.pid, worker)):
-                used[name] = max(used[name], processor_seconds(pid) if pid else 0.0)
-            seen.append([round(time.monotonic() - began, 1), *(round(reading[0], 3) if reading else 0.0 for reading in now)])
-            if time.monotonic() - began > limit:
-                process.terminate()
-                break
+            for name, pid in (("blender", process.pid), ("engine", worker)):
+                if pid and (reading := memory(pid)):
+                    most[name], used[name] = max(most[name], reading[1]), max(used[name], processor_seconds(pid))
             time.sleep(EVERY)
+        is_late = process.poll() is None
+        process.terminate()
         process.wait()
-        listener.join(5)
-        if process.returncode and time.monotonic() - began <= limit:
-            raise SystemExit(f"the bake of {minutes:g} minutes failed: " + "\n".join(output[-5:]))
+        said = log.read_text(errors="replace")
+        if process.returncode and not is_late:
+            raise SystemExit(f"the bake of {minutes:g} minutes failed: {said[-500:]}")
         blend = Path(folder, "out", "long.blend")
         return {
             "minutes": minutes, "takes": takes, "steps": steps, "finished": process.returncode == 0,
-            "takes_keyed": keyed[-1][1] if keyed else 0, "seconds": round(time.monotonic() - began, 1),
+            "takes_keyed": max(map(int, re.findall(r"Keyed (\d+) of", said)), default=0), "seconds": round(time.monotonic() - began, 1),
             "blend_mb": round(blend.stat().st_size / 1e6, 1) if blend.exists() else None,
             "most_gb": {name: round(value, 2) for name, value in most.items()},
-            "processor_seconds": {name: round(value, 1) for name, value in used.items()}, "seen": seen[:: max(1, len(seen) // 400)],
-            "keyed": keyed,
+            "processor_seconds": {name: round(value, 1) for name, value in used.items()},
         }  # fmt: skip
 
 
@@ -138,30 +119,6 @@ def table(results: list[dict]) -> list[str]:
             + ("" if each["finished"] else f"  ended after {each['takes_keyed']} takes, at the time limit")
         )
     return lines
-
-
-def plot(result: dict, path: Path) -> None:
-    """Memory of both processes over a bake."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    seen = np.array(result["seen"])
-    figure, axes = pyplot.subplots(figsize=(8, 3.6), layout="constrained")
-    axes.plot(seen[:, 0] / 60, seen[:, 2], label="engine")
-    axes.plot(seen[:, 0] / 60, seen[:, 1], label="Blender")
-    axes.axhline(BAR, color="0.6", linestyle="--", label=f"bar, {BAR} GB")
-    for at, number in result["keyed"]:
-        axes.axvline(at / 60, color="0.9", zorder=0)
-    axes.set(
-        xlabel="minutes of work",
-        ylabel="resident memory, GB",
-        ylim=(0, BAR * 1.1),
-        title=f"{result['minutes']:g} minutes of voice, {result['takes_keyed']} takes (grey: one is keyed), {result['steps']} steps",
-    )
-    axes.legend(loc="lower right")
-    figure.savefig(path, dpi=110)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -185,5 +142,3 @@ def run(args: Namespace) -> None:
         results.sort(key=lambda each: [each[name] for name in same])
         keep(target, [json.dumps(results)])
         print(keep(target.with_suffix(".txt"), table(results)), flush=True)
-    picture = ROOT / "docs" / "pictures" / "memory.png" if target == ROOT / TARGET else target.with_suffix(".png")
-    plot(max(results, key=lambda each: (each["minutes"], each["takes_keyed"])), picture)

@@ -48,7 +48,7 @@ SERVER.set_forkserver_preload(
 )
 GROUPS = {  # whose code is drawn from; what fits none of them is "other"
     "sampler": r"engine/(diffusion|systems)/",
-    "losses": r"train/(denoiser|discriminators|distil|encoder|judge|loop|m2s|vocoder)\.py",
+    "losses": r"train/(denoiser|distil|encoder|judge|loop|m2s|vocoder)\.py",
     "scoring": r"engine/(m2s/|scorer|measures)",
     "commit": r"animation/",
     "files": r"(files|inventory|named_files|private_folder|records|wav)\.py",

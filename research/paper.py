@@ -41,7 +41,7 @@ from research.measures.evaluate import (
     Trained,
 )
 from research.measures.metrics import aligned, kinematic_beats, pose_diversity, sound_onsets
-from research.paper_rows import CLAIMED, MASKED, PAPER2, PAPER3, TABLE2_ROWS, TABLE3_ROWS, TITLES
+from research.paper_rows import MASKED, PAPER2, PAPER3, TABLE2_ROWS, TABLE3_ROWS, TITLES
 from research.train.paper import folder_of, MASKED as MASKED_ENDING, named, NETWORK, STAGES
 from thunder_core.channels import Columns
 from thunder_core.face.head import Head, load_head
@@ -62,15 +62,12 @@ PEOPLE = "people"  # name used instead of a split for real faces
 HEADS = "heads"  # second data set, with heads drawn from people's statistics
 PAGE = ROOT / "docs" / "reference" / "paper_tables.md"
 KEPT = "figures.json"  # file next to a network: figures of each clip, and the network's checksum
-# What the paper says that L_m2s does to lips: {figure: (sign, the claim)}
-LIP_CLAIMS = {
-    "lve": (-1, "L_m2s lowers LVE"),
-    "dtw": (-1, "L_m2s lowers DTW"),
-    "l_ccc": (1, "L_m2s raises L-CCC"),
-    "l_pcc": (1, "L_m2s raises L-PCC"),
-    "sdiv_l": (-1, "L_m2s lowers S-DIV of the lips"),
-}
-GAP_CLAIM = "S-DIV of the upper face falls less than that of the lips (points)"
+# What the paper says that L_m2s, or the second of COMPARED, does to a figure: 1 raises, −1 lowers it.
+SIGNS = {"lve": -1, "dtw": -1, "l_ccc": 1, "l_pcc": 1, "sdiv_l": -1, "sdiv_u": -1}
+COMPARED = (
+    ("thunder+face2s", "thunder+mouth2s"), ("thunder+exp2s", "thunder+mouth2s"), ("thunder", "thunder-t"),
+    ("thunder+mouth2s", "thunder-t+mouth2s"),
+)  # fmt: skip
 SYSTEM_OF = {stage.name: stage.system for stage in STAGES}
 
 
@@ -141,20 +138,31 @@ Paper = Mapping[str, Mapping[str, float]]  # the paper's own figures of each row
 
 
 def claims(rows: Rows, paper: Paper = PAPER2) -> list[dict]:
-    """What L_m2s changes, per cent of each figure of CLAIMED, for every system measured with and without it; the paper's beside it.
+    """What L_m2s changes, per cent of each figure of SIGNS, for every system measured with and without it; the paper's beside it.
 
-    Then what masking it changes. `_ci`: 95 % interval over clips and seeds; `_seeds`: the change of each seed.
+    Then what masking it changes, and how systems that the paper compares differ. `_ci`: 95 % interval over clips and seeds; `_seeds`: the
+    change of each seed. `_verdict`: reproduced if the whole interval is on the claim's side, contradicted if it is on the other, otherwise
+    open; of fewer than LEAST_CLIPS clips none. `_seeds_agree`: whether the 95 % t-interval of the mean over seeds does not reach 0 either,
+    which is much wider for two or three; never of one seed.
     """
-    pairs = [(n.split("+")[0], n) for n in TABLE2_ROWS if "+" in n]
-    return [_changes(rows, first, second, paper) for first, second in [*pairs, *MASKED] if _common(rows, first, second)]
+    pairs = [(n.split("+")[0], n) for n in TABLE2_ROWS if "+" in n] + [*MASKED, *COMPARED]
+    pairs += [(first + MASKED_ENDING, second + MASKED_ENDING) for first, second in COMPARED if "+" in first]
+    return [_changes(rows, first, second, paper) for first, second in pairs if _common(rows, first, second)]
 
 
 def _changes(rows: Rows, plain: str, name: str, paper: Paper) -> dict:
-    row = {"system": name, "against": plain, "seeds": _common(rows, plain, name)}
-    for column in CLAIMED:
-        change, row[f"{column}_ci"] = _change(rows, plain, name, column)
-        row[column], row[f"{column}_seeds"] = _number(change), _by_seed(rows, plain, name, column)
-        stated = _stated(paper, plain, _everywhere(name), column)  # the paper does not say whether it masks
+    row: dict = {"system": name, "against": plain, "seeds": _common(rows, plain, name)}
+    for column, sign in SIGNS.items():
+        change, interval = _change(rows, plain, name, column)
+        low, high = sorted(sign * x for x in interval)
+        verdict = "reproduced" if low > 0 else "contradicted" if high < 0 else "open"
+        few = min(len(figures) for figures in rows[name].values()) < LEAST_CLIPS
+        by_seed = _by_seed(rows, plain, name, column)
+        row |= {
+            column: _number(change), f"{column}_ci": interval, f"{column}_seeds": by_seed,
+            f"{column}_verdict": TOO_FEW if few else verdict, f"{column}_seeds_agree": _seeds_agree(by_seed),
+        }  # fmt: skip
+        stated = _stated(paper, _everywhere(plain), _everywhere(name), column)  # the paper does not say whether it masks
         if stated is not None:
             row[f"{column}_paper"] = _number(stated)
     return row
@@ -172,58 +180,12 @@ def _everywhere(name: str) -> str:
     return name.removesuffix(MASKED_ENDING)
 
 
-def verdicts(changes: list[dict], rows: Rows, paper: Paper = PAPER2) -> list[dict]:
-    """What the paper says, what its own table says of it, and what ours does: per cent, a 95 % interval, and a verdict.
-
-    A direction is reproduced if the whole interval is on its side, contradicted if it is on the other, and otherwise open. Fewer than
-    LEAST_CLIPS clips are too few for any of the three. `seeds_agree`: whether the 95 % t-interval of the mean over seeds does not reach 0
-    either, which is much wider for two or three; never of one seed.
-    """
-    changes = [row for row in changes if (row["against"], row["system"]) not in MASKED]  # no claim of the paper's
-    result = []
-    clips = min((len(figures) for seeds in rows.values() for figures in seeds.values()), default=0)
-    for column, (sign, words) in LIP_CLAIMS.items():
-        for row in changes:
-            verdict = _verdict(words, row["system"], row[column], row[f"{column}_ci"], sign, row.get(f"{column}_paper"))
-            result.append(verdict | {"change_seeds": row[f"{column}_seeds"]})
-    lips = "sdiv_l"
-    measures = any(lips in figures for figures in paper.values())  # the paper's table has S-DIV
-    for row in changes:  # loss of the lips minus loss of the upper face
-        if f"{lips}_paper" in row or not measures:
-            gap, stated = row[lips] - row["sdiv_u"], row[f"{lips}_paper"] - row["sdiv_u_paper"] if measures else None
-            interval = _change_gap(rows, row["against"], row["system"])
-            seeds = [_number(a - b) for a, b in zip(row[f"{lips}_seeds"], row["sdiv_u_seeds"])]
-            result.append(_verdict(GAP_CLAIM, row["system"], gap, interval, -1, stated) | {"change_seeds": seeds})
-    for first, second, words in (
-        ("thunder+face2s", "thunder+mouth2s", "mouth2s is better than face2s (LVE)"),
-        ("thunder+exp2s", "thunder+mouth2s", "mouth2s is better than exp2s (LVE)"),
-        ("thunder", "thunder-t", "-T is better than -F without L_m2s (LVE)"),
-        ("thunder+mouth2s", "thunder-t+mouth2s", "-T is better than -F with mouth2s (LVE)"),
-    ):
-        stated = _stated(paper, first, second, "lve")
-        for a, b in ((first, second), *([(first + MASKED_ENDING, second + MASKED_ENDING)] if "+" in first else [])):
-            if _common(rows, a, b):
-                verdict = _verdict(words, b, *_change(rows, a, b, "lve"), -1, stated)
-                result.append(verdict | {"change_seeds": _by_seed(rows, a, b, "lve")})
-    result = [row | {"seeds_agree": _seeds_agree(row["change_seeds"])} for row in result]
-    return result if clips >= LEAST_CLIPS else [row | {"verdict": TOO_FEW} for row in result]
-
-
 def _seeds_agree(changes: Sequence[float]) -> bool:
     """Whether the 95 % t-interval of the mean of some seeds' changes leaves 0 out."""
     if len(changes) < 2:
         return False
     half = float(student.ppf(0.975, len(changes) - 1)) * float(np.std(changes, ddof=1)) / len(changes) ** 0.5
     return abs(float(np.mean(changes))) > half
-
-
-def _verdict(claim: str, system: str, change: float, interval: list[float], sign: int, stated: float | None) -> dict:
-    low, high = sorted(sign * x for x in interval)
-    verdict = "reproduced" if low > 0 else "contradicted" if high < 0 else "open"
-    row = {"claim": claim, "system": system, "change": _number(change), "change_ci": interval, "verdict": verdict}
-    if stated is not None:
-        row |= {"paper": _number(stated), "paper_agrees": bool(sign * stated > 0)}
-    return row
 
 
 def _common(rows: Rows, first: str, second: str) -> list[int]:
@@ -243,25 +205,17 @@ def _by_seed(rows: Rows, first: str, second: str, column: str) -> list[float]:
     return [_number(x) for x in 100 * (b / a - 1)]
 
 
-def _drawn_changes(rows: Rows, first: str, second: str, column: str) -> np.ndarray:
-    """Changes in per cent [BOOTSTRAP], each of clips and seeds drawn with replacement, the same for both rows."""
+def _change(rows: Rows, first: str, second: str, column: str) -> tuple[float, list[float]]:
+    """By how many per cent a figure of a row differs from another's, and the 95 % interval over clips and seeds.
+
+    Clips and seeds are drawn with replacement, the same for both rows.
+    """
     a, b = _pair(rows, first, second, column)
     clips, count = _draws(a.shape[1]), len(a)
     seeds = np.random.default_rng(1).integers(0, count, (BOOTSTRAP, count))
     at = (seeds[:, :, None], clips[:, None])
-    return 100 * (np.nanmean(b[at], (1, 2)) / np.nanmean(a[at], (1, 2)) - 1)
-
-
-def _change(rows: Rows, first: str, second: str, column: str) -> tuple[float, list[float]]:
-    """By how many per cent a figure of a row differs from another's, and the 95 % interval over clips and seeds."""
-    a, b = _pair(rows, first, second, column)
-    return 100 * (np.nanmean(b) / np.nanmean(a) - 1), _middle(_drawn_changes(rows, first, second, column))
-
-
-def _change_gap(rows: Rows, first: str, second: str) -> list[float]:
-    """The 95 % interval of the change of S-DIV of the lips less that of the upper face, points of per cent."""
-    lips, upper = (_drawn_changes(rows, first, second, column) for column in ("sdiv_l", "sdiv_u"))
-    return _middle(lips - upper)
+    drawn = 100 * (np.nanmean(b[at], (1, 2)) / np.nanmean(a[at], (1, 2)) - 1)
+    return 100 * (np.nanmean(b) / np.nanmean(a) - 1), _middle(drawn)
 
 
 def _middle(draws: np.ndarray) -> list[float]:
@@ -304,10 +258,8 @@ THIRD = Printed(3, ("lve", "l_ccc", "dtw", "div"), TABLE3_ROWS, PAPER3, f"_{HEAD
 def write(folder: Path, page: Path | None, rows: Rows, about: dict, printed: Printed = SECOND) -> None:
     """Write a table, what it says of the paper's claims, and the figures of every clip into a folder; the table into a page too."""
     made = table(rows, FIGURES, printed.order)
-    changes = claims(rows, printed.paper)
-    said = verdicts(changes, rows, printed.paper)
     missing = [name for name in printed.order if name not in rows]
-    about = about | {"missing": missing, "claims": changes, "verdicts": said, "rows": made}
+    about = about | {"missing": missing, "claims": claims(rows, printed.paper), "rows": made}
     keep_json(folder / f"table{printed.number}.json", about)
     keep_json(folder / f"paper_clips{printed.suffix}.json", rows, indent=None)
     if page is not None:

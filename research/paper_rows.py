@@ -50,4 +50,3 @@ PAPER2, PAPER3 = (  # of each row, its figures by their names
     for table, columns in ((TABLE2, TABLE2_COLUMNS), (TABLE3, TABLE3_COLUMNS))
 )
 MASKED = tuple((name.removesuffix("-masked"), name) for name in TABLE2_ROWS if name.endswith("-masked"))  # each with what it is compared
-CLAIMED = ("lve", "dtw", "l_ccc", "l_pcc", "sdiv_l", "sdiv_u")  # measures that L_m2s changes according to the paper

@@ -5,24 +5,19 @@
 
 Order: 16 takes of every line at *Spread* .5, whose lips are compared with the teacher's performance of the same sound in the
 take's own direction, as large as the take is (`train.judge.lip_error`), without the take's stresses and with them; Spearman of score and
-error within a line, what the best by score gains against the average take and the best possible choice, and what scores say between
-lines. Style: scores of takes at *Spread* .5 and of takes of the same seeds whose readings were requested. Real lips: the same
-takes' r with the measured mouths of DATA's split `check`. The yardstick is the correlation of a take's opening with a linear map's
-prediction from the speech features; mesh2speech is the evidence that mesh-to-speech reads off a take for the sound's units. Spoiled
-takes: AUC of the score against that of the same takes late, early, damped … To stdout and, with a cache, research/results/ranking.txt.
-Without a cache the shipped sample's takes are spoiled and the table is only printed.
+error within a line, and what the best by score gains against the average take and the best possible choice. Real lips: the same
+takes' r with the measured mouths of DATA's split `check`, at the best lag. The yardstick is the correlation of a take's opening with a
+linear map's prediction from the speech features; mesh2speech is the evidence that mesh-to-speech reads off a take for the sound's units.
+Spoiled takes: AUC of the score against that of the same takes late, early, damped … To stdout and, with a cache,
+research/results/ranking.txt. Without a cache the shipped sample's takes are spoiled and the table is only printed.
 
-Grades: `--grades` alone, with DATA's `speech/`, how takes of recordings of the split are graded (`thunder_core.grades`) as they are, with
-faults planted in them, and on faces with fewer keys. To stdout and research/results/grades.txt.
+Grades: `--grades` alone, with DATA's `speech/`, how takes of recordings of the split are graded (`thunder_core.grades`) as they are
+and with faults planted in them. To stdout and research/results/grades.txt.
 """
 
 from __future__ import annotations
 
 import csv
-import json
-import subprocess
-import sys
-import tempfile
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -36,7 +31,9 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.stats import spearmanr
 
 from research.corpus_lines import clips_of, LEAST_SECONDS, Line, MOST_SECONDS
-from research.harness import add_shared, DATA, effort, report, required, results_file, SAMPLE
+from research.faces.lip_clips import as_long, read_clips
+from research.harness import add_shared, DATA, effort, in_turns, report, required, results_file, SAMPLE
+from research.train.opening import r_at_best_lag
 from thunder_core.channels import in_group, SPEECH, TONGUE
 from thunder_core.direction import Asked, Direction
 from thunder_core.engine.engine import Engine
@@ -45,10 +42,7 @@ from thunder_core.engine.readings import emphasised, reading
 from thunder_core.engine.scorer import DAMPED, shift_frames, voiced
 from thunder_core.engine.speech.audio import read_sound
 from thunder_core.engine.speech.encoder import LOUDNESS, speech_features
-from thunder_core.face import conventions
-from thunder_core.face.jaw_balance import balanced
 from thunder_core.face.lips import opening_mm
-from thunder_core.face.mapping import Driver, Mapping, Rule, Sums, Target, Track, visible
 from thunder_core.grades import CHECK, GOOD, graded, POOR
 from thunder_core.networks.judge import Judge
 from thunder_core.networks.m2s import Mouth
@@ -60,7 +54,7 @@ from thunder_core.train.sampled import taught
 from thunder_core.types import FPS, pack, RATE, Speech, Take, unpack
 
 TAKES, SPREAD = 16, 0.5
-STYLES = 4  # takes of a line that are compared with the same readings requested
+GRADED = 4  # takes of a line whose grades are counted
 WITHOUT, WITH = "without its stresses", "with its stresses"
 SHIFTS = (2, 3, 5)  # frames of 40 ms
 GRADES = (GOOD, CHECK, POOR)
@@ -68,7 +62,6 @@ FAULTS = (
     "120 ms late", "120 ms early", "200 ms late", "200 ms early", "never closing", "stops for 1 s", "stops for 2 s",
     "stops after a half", "stops after a quarter", "still",
 )  # fmt: skip
-UNKNOWN = ("as it is", "120 ms late", "never closing", "stops for 2 s", f"damped to {DAMPED:.0%}")  # scored without a direction, too
 ALLOWED = ("damped to 60 %", "exaggerated by half")  # changes that *Energy* can request, so not faults
 
 
@@ -130,22 +123,6 @@ def order_table(lines: list[Ordered], what: str) -> list[str]:
     ]
 
 
-def calibration(lines: list[Ordered]) -> list[str]:
-    """Relation between a score and a take's lip error over all lines."""
-    score, error = np.concatenate([line.score for line in lines]), -np.concatenate([line.good for line in lines])
-    means = np.array([(line.score.mean(), -line.good.mean()) for line in lines])
-    bounds = np.quantile(score, np.linspace(0, 1, 6))
-    fifths = np.digitize(score, bounds[1:-1])
-    rows = [f"{score[fifths == i].mean():8.1f} {error[fifths == i].mean():8.3f} {error[fifths == i].std():8.3f}" for i in range(5)]
-    return [
-        "\n#### Between lines: all takes in fifths by score",
-        f"{'score':>8s} {'error':>8s} {'±':>8s}", *rows,
-        f"Spearman of the lines' mean scores and errors {spearmanr(means[:, 0], -means[:, 1]).statistic:.2f}; of all takes "
-        f"{spearmanr(score, -error).statistic:.2f}; mean score {score.mean():.0f}, deviation between lines {means[:, 0].std():.1f}, "
-        f"within {np.mean([line.score.std() for line in lines]):.1f}",
-    ]  # fmt: skip
-
-
 def ordered_by_teacher(engine: Engine, corpus: Corpus, split: str, voices: int, steps: int) -> dict[str, list[Ordered]]:
     """Takes of lines of unseen voices, and how far their lips are from the teacher's in each take's direction, without the take's stresses
     and with them."""
@@ -194,58 +171,17 @@ def seen(engine: Engine, motions: np.ndarray) -> torch.Tensor:
     return mouth_of(engine).of_packed(torch.from_numpy(np.ascontiguousarray(motions, np.float32)))
 
 
-def style_table(engine: Engine, sounds: list[Speech], steps: int) -> list[str]:
-    """Scores of takes in readings of their own, and of takes of the same seeds whose readings were requested."""
-    own, requested, far = [], [], []
-    usual = Direction().vector()
-    for number, speech in enumerate(sounds):
-        takes = generated(engine, speech, STYLES, number * TAKES, SPREAD, steps)
-        readings = [reading(usual[None], take.seed, SPREAD) for take in takes]
-        own.append([take.score.total for take in takes])
-        requested.append(
-            [
-                engine.generate(speech, Request(1, t.seed, steps=steps, direction=Asked(r, 0.0)))[0].score.total
-                for t, r in zip(takes, readings)
-            ]
-        )
-        far.append([float(np.linalg.norm(r - usual)) for r in readings])
-    a, b, d = np.array(own), np.array(requested), np.array(far)
-    return [
-        f"\n#### Style: {len(sounds)} lines, {STYLES} takes of each in readings of their own, and the same readings requested",
-        f"mean score {a.mean():.1f} and {b.mean():.1f}; difference {(a - b).mean():.1f}, of a take ± {(a - b).std():.1f}; r of a take's "
-        f"score with the distance of its reading from the request, within lines, {_within(a, d):.2f} and {_within(b, d):.2f}",
-    ]
-
-
-def _within(a: np.ndarray, b: np.ndarray) -> float:
-    """Correlation of [lines, takes] with each other, less the means of the lines."""
-    a, b = (x - x.mean(1, keepdims=True) for x in (a, b))
-    return float((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum() + 1e-12))
-
-
-def ordered_by_people(engine: Engine, lips: Path, split: str, steps: int) -> list[Ordered]:
+def ordered_by_people(engine: Engine, data: Path, split: str, steps: int) -> list[Ordered]:
     """Takes of clips of real speakers, and the r of their opening with the measured one."""
-    clips, result = {}, []
-    with tempfile.TemporaryDirectory() as temporary:
-        for wav in sorted(lips.glob("*.wav")):
-            speech = read_sound(wav)
-            takes = generated(engine, speech, TAKES, 1, SPREAD, steps)
-            clips[wav.stem] = takes, yardstick(engine, speech, takes), readable(engine, speech, takes), speech.seconds
-            for number, take in enumerate(takes):
-                folder = Path(temporary) / str(number)
-                folder.mkdir(exist_ok=True)
-                np.savez(folder / f"{wav.stem}.npz", opening=take.opening, width=take.width)
-        measured = []
-        for number in range(TAKES):
-            out = Path(temporary) / f"{number}.json"
-            folder = Path(temporary) / str(number)
-            command = [sys.executable, str(lips / "score.py"), str(folder), "--split", split, "--no-baselines", "--json", str(out)]
-            subprocess.run(command, capture_output=True, check=True)
-            measured.append(json.loads(out.read_text())["system"])
-    for name in measured[0]:
-        takes, *others, seconds = clips[name]
-        r = np.array([each[name]["r"] for each in measured])
-        result.append(Ordered(np.array([take.score.total for take in takes]), *others, r, seconds))
+    result = []
+    for clip in read_clips(data, split):
+        if clip.folder.name != "lips":
+            continue
+        speech = read_sound(clip.path)
+        takes = generated(engine, speech, TAKES, 1, SPREAD, steps)
+        r = np.array([r_at_best_lag(as_long(take.opening, clip.frames), clip.opening) for take in takes])
+        by = np.array([take.score.total for take in takes]), yardstick(engine, speech, takes), readable(engine, speech, takes)
+        result.append(Ordered(*by, r, speech.seconds))
     return result
 
 
@@ -298,14 +234,13 @@ def spoiled_table(engine: Engine, sounds: list[Speech], takes: int, steps: int) 
 
 def recordings(data: Path, split: str, count: int) -> list[Path]:
     """As many recordings of at least 5 s of a split's voices as there are, one of every voice before another of any."""
-    ranked, turns = [], {}
+    found = []
     for table in sorted((data / "speech").glob("*/transcripts.tsv")):
         for name, speaker, _ in csv.reader(table.read_text(encoding="utf-8").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE):
             path = table.parent / name
             if split_of(speaker) == split and soundfile.info(path).duration >= LEAST_SECONDS:
-                turns[speaker] = turns.get(speaker, 0) + 1
-                ranked.append((turns[speaker], name, path))
-    return [path for *_, path in sorted(ranked)[:count]]
+                found.append((speaker, name, path))
+    return [path for *_, path in in_turns(found, lambda each: each[0], lambda each: each[1])[:count]]
 
 
 def stopped(x: np.ndarray, mouth: np.ndarray, loud: np.ndarray) -> dict[str, np.ndarray]:
@@ -323,44 +258,25 @@ def stopped(x: np.ndarray, mouth: np.ndarray, loud: np.ndarray) -> dict[str, np.
     return made
 
 
-def faces() -> dict[str, Sums]:
-    """What faces that have a convention's shape keys and no bones, and one that has five vowels alone, show of a motion."""
-    of = {convention.name: convention for convention in conventions.conventions()}
-    keys = {name: tuple(dict.fromkeys(key for options in of[name].keys.values() for key in options[0])) for name in ("arkit", "vrm")}
-    result = {}
-    for face, name, having in (("ARKit", "arkit", keys["arkit"]), ("VRoid", "vrm", keys["vrm"]), ("five vowels", "vrm", tuple("AIUEO"))):
-        shapes = conventions.explain(of[name], having).shapes
-        plan = balanced(Mapping("", tuple(Rule(c, Target("KEY", key), w) for c, moved in shapes.items() for key, w in moved.items()), ()))
-        tracks = list(dict.fromkeys(rule.target.name for rule in plan.rules))
-        parts = [(rule.source, tracks.index(rule.target.name), rule.weight) for rule in plan.rules]
-        result[face] = Driver([Track(0, track) for track in tracks], parts).sums
-    return result
-
-
 def grade_table(engine: Engine, sounds: list[Speech]) -> list[str]:
     """How takes are graded as they are (the first of each line as asked, the others in readings of their own) and with planted faults."""
     n, names = engine.head.channels, engine.head.expression_names
     mouth = np.append(in_group(names, SPEECH), [True] * 3 + [False] * 6)
     found: dict[str, list[tuple[str, float]]] = {}
-    shown_on = faces()
     for number, speech in enumerate(sounds):
         voice, seed = engine.analyse(speech), 5000 + TAKES * number
         loud = voiced(voice.features[:, -LOUDNESS:])
         asked = Asked(Direction().vector()[None], SPREAD)
-        for take in engine.generate(speech, Request(STYLES, seed, direction=asked)):
+        for take in engine.generate(speech, Request(GRADED, seed, direction=asked)):
             x, is_first = pack(take.motion), take.seed == seed
             made = {name: unpack(y, n) for name, y in (spoiled(engine, x, x[::-1]) | stopped(x, mouth, loud)).items()}
-            made |= {f"on {face}": visible(take.motion, names, sums) for face, sums in shown_on.items()}
             of_take = replace(asked, as_asked=is_first)
             for name, motion in made.items():
                 score = engine.score(speech, motion, of_take, take.seed)
                 what = name if name != "as it is" else "as asked" if is_first else "in readings of their own"
                 found.setdefault(what, []).append((graded(score.total, score.per_frame)[0], score.total))
-                if name in UNKNOWN:
-                    score = engine.score(speech, motion)
-                    found.setdefault(f"{name}, direction not known", []).append((graded(score.total, score.per_frame)[0], score.total))
     rows = [
-        f"\n#### Grades: {len(sounds)} lines, {STYLES} takes of each",
+        f"\n#### Grades: {len(sounds)} lines, {GRADED} takes of each",
         f"{'':44s} {'takes':>6s}" + "".join(f"{g:>7s}" for g in GRADES) + "  score",
     ]
     for name, of in found.items():
@@ -400,16 +316,12 @@ def run(args: Namespace) -> None:
         corpus = Corpus(args.cache / "corpus")
         taken = ordered_by_teacher(engine, corpus, args.split, args.voices, args.steps)
         for name, items in taken.items():
-            lines += order_table(items, f"Order: minus the lip error against the teacher in the take's direction, {name}") + calibration(
-                items
-            )
+            lines += order_table(items, f"Order: minus the lip error against the teacher in the take's direction, {name}")
         sounds = [Line.of(corpus, clip, engine).speech for clip in clips_of(corpus, args.split, args.voices)]
     else:
         sounds = [read_sound(SAMPLE)]
     if args.data is not None:
-        lips = required(args.data / "lips", "the folder of clips with measured lips")
-        lines += order_table(ordered_by_people(engine, lips, "check", args.steps), "Order: r of the opening with real mouths, by seconds")
-    if engine.thunder.knows_styles:
-        lines += style_table(engine, sounds, args.steps)
+        people = ordered_by_people(engine, args.data, "check", args.steps)
+        lines += order_table(people, "Order: r of the opening with real mouths, by seconds")
     lines += spoiled_table(engine, sounds, args.takes, args.steps)
     report(results_file(args.results, "ranking.txt", cached), lines)

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from research.harness import add_shared, bootstrap, keep_json, put_into, required, RESULTS, usual
+from research.harness import add_shared, bootstrap, in_turns, keep_json, put_into, required, RESULTS, usual
 from research.train.lip_video import LipVideo
 from research.train.sv2s import NAME as SV2S, VideoToSpeech
 from thunder_core.direction import Direction
@@ -87,19 +87,13 @@ def transcripts(data: Path) -> dict[tuple[str, str], str]:
 def test_lines(cache: Path, data: Path, count: int, shortest: float, longest: float) -> list[Line]:
     """`count` utterances with words of a cache's test speakers, each speaker in turn, between `shortest` and `longest` seconds."""
     corpus, words = Corpus(cache / "corpus"), transcripts(data)
-    turns: dict[str, int] = {}
-    ranked = []
-    for clip in corpus.of("test"):
-        said = words.get((clip.corpus, clip.name), "")
-        if said.split() and shortest <= clip.length / RATE <= longest:
-            turns[clip.speaker] = turns.get(clip.speaker, 0) + 1
-            ranked.append((turns[clip.speaker], clip.speaker, clip, said))
+    found = [(clip, words.get((clip.corpus, clip.name), "")) for clip in corpus.of("test") if shortest <= clip.length / RATE <= longest]
+    found = [each for each in found if each[1].split()]
     lines = []
-    for _, speaker, clip, said in sorted(ranked, key=lambda entry: entry[:2])[:count]:
+    for clip, said in in_turns(found, lambda each: each[0].speaker, lambda each: each[0].speaker)[:count]:
         samples = corpus.samples(clip)
-        lines.append(
-            Line(clip.name, speaker, level(samples[: len(samples) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME]), corpus.phones(clip), said)
-        )
+        whole = level(samples[: len(samples) // SAMPLES_PER_FRAME * SAMPLES_PER_FRAME])
+        lines.append(Line(clip.name, clip.speaker, whole, corpus.phones(clip), said))
     return lines
 
 

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from thunder_core.engine.speech.encoder import LOUDNESS
+from research.faces.real_faces import solved_clips
+from thunder_core.engine.speech.encoder import LOUDNESS, loudness
 from thunder_core.files import write_file
 from thunder_core.train.motions import MotionSet
+from thunder_core.train.voices import read_recording
 from thunder_core.types import FPS
 
 STATISTICS = Path(__file__).with_name("head_motion.json")
@@ -174,3 +176,19 @@ def with_heads(motions: MotionSet, source: Path, folder: Path, head: slice, stat
     os.replace(part, folder / "motions.f16")
     (folder / "events.f16").write_bytes(np.full(motions.events.shape, np.nan, np.float16).tobytes())  # nobody planned these heads
     return count
+
+
+def of_people(folder: Path, channels: list[str]) -> HeadStatistics:
+    """Statistics of every solved recording of a folder that is long enough, where the face was seen throughout."""
+    heads, loud = [], []
+    for name, motion, seen in solved_clips(folder, channels):
+        samples = read_recording(folder / f"{name}.wav")
+        frames = min(motion.frames, len(samples) // 640)
+        if frames >= WINDOW:
+            turned = motion.head[:frames].astype(float)
+            turned[~seen[:frames]] = turned[seen[:frames]].mean(0)
+            heads.append(turned)
+            loud.append(loudness(samples[: 640 * frames], frames)[:, 1])
+    if not heads:
+        raise SystemExit(f"“{folder}” has no solved face of {WINDOW} frames or more (python -m research train solve)")
+    return measured(heads, loud)

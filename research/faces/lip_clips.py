@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from research.harness import required
+from research.harness import bootstrap, required
 from thunder_core.engine.speech.encoder import speech_features, SpeechEncoder
 from thunder_core.train.label import likeliest
 from thunder_core.train.lip_kernels import around
@@ -33,7 +33,6 @@ _LEAST_WEIGHT = {"C": 0.5}  # of clips by tier: C had a lag of 3 to 6 frames, wh
 _MAP_REACH, _MAP_PULL = 2, 1500.0  # frames to either side, and ridge strength of the bar that benches compare with
 _LOWEST, _LOW = 15, 25  # percentile below which real lips count as closed, and below which another curve must be then
 _BEFORE = 1  # frames by which lips lead the sound of m, b and p
-_DRAWS = 2000  # of clips, for intervals
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,9 +204,7 @@ def interval(values: Sequence[float], weights: Sequence[float]) -> tuple[float, 
     if not known.any():
         return float("nan"), float("nan")
     x, w = np.asarray(values)[known], np.asarray(weights, float)[known]
-    drawn = np.random.default_rng(1).integers(len(x), size=(_DRAWS, len(x)))
-    means = (x[drawn] * w[drawn]).sum(1) / w[drawn].sum(1)
-    return float(np.percentile(means, 5)), float(np.percentile(means, 95))
+    return bootstrap(lambda drawn: float(np.average(x[drawn], weights=w[drawn])), len(x), 0.9)
 
 
 def figures(clip: LipClip, openings: np.ndarray, widths: np.ndarray) -> dict[str, float]:

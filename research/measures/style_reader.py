@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from research.harness import in_turns
 from thunder_core.animation.played import Played
 from thunder_core.animation.style_of_motion import gap_of, LEAST_SECONDS, measures, pieces, Reader, speaking
 from thunder_core.channels import Columns
@@ -45,13 +46,9 @@ def performed(cache: Path, split: str, most: int, played: Played) -> Performed:
     columns = Columns(played.head.channels).count
     motions = np.memmap(folder / "motions.f16", np.float16, "r").reshape(len(directions), -1, columns)
     own = [i for i, row in enumerate(rows) if row["split"] == split and row["clip"] >= 0 and not row["listens"]]
-    turns: dict[str, int] = {}
-    order = []
-    for i in own:
-        turns[rows[i]["speaker"]] = turns.get(rows[i]["speaker"], 0) + 1
-        order.append((turns[rows[i]["speaker"]], i))
+    order = in_turns(own, lambda i: rows[i]["speaker"], lambda i: i)
     measured, asked, speakers, moody, parts, names = [], [], [], [], [], {}
-    for _, i in sorted(order)[:most]:
+    for i in order[:most]:
         row = rows[i]
         for variant in range(len(directions)):
             if not np.isfinite(directions[variant, i]).all():

@@ -15,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn, Tensor
 
-from research.train.discriminators import discriminator_loss, Discriminators, vocoder_loss
 from research.train.shaped_sound import ShapedSound, tamed, turns
 from thunder_core.engine.speech.acoustics import CLASSES, HIGHEST, LOWEST, track
 from thunder_core.engine.vocoder import LOG_FLOOR, pitch_of, unit_noise, VocoderConfig
@@ -32,7 +31,7 @@ BATCH = 16
 TRUE, DRAWN = 0.4, 0.3  # shares of crops with the recording's mel and with mesh-to-speech's; the rest is blurred artificially
 _WINDOWS = ((128, 32), (320, 80), (640, 160), (1280, 320))  # window and hop of each loss spectrogram, samples
 _QUIET = 2e-3  # offset before the logarithm: magnitude per root sample of window
-_PITCH, _ADVERSARIAL, _FEATURES = 0.3, 0.1, 0.5  # loss weights relative to the energy distance
+_PITCH = 0.3  # weight of the pitch loss relative to the energy distance
 _MOST_CORRUPT = 0.4  # largest share of units replaced where a mel is blurred
 
 
@@ -114,17 +113,16 @@ def pitch_loss(score: Tensor, hertz: Tensor, voiced: Tensor) -> Tensor:
     return (ce * voiced).sum() / voiced.sum().clamp_min(1)
 
 
-class AdversarialVocoder(nn.Module):
-    """The vocoder, its sound, and its discriminators if there are any; one model to the training loop."""
+class SpeakingVocoder(nn.Module):
+    """The vocoder and its sound, one model to the training loop."""
 
-    def __init__(self, vocoder: Vocoder, adversarial: bool):
+    def __init__(self, vocoder: Vocoder):
         super().__init__()
         self.vocoder, self.sound = vocoder, ShapedSound()
-        self.discriminators = Discriminators() if adversarial else None
 
 
 class VocoderLoss:
-    """The loss of a batch: the energy distance of two drawn sounds, the pitch, and what discriminators add."""
+    """The loss of a batch: the energy distance of two drawn sounds, and the pitch."""
 
     def __init__(self, head: Head, m2s: MeshToSpeech | None, device: str):
         self.device, self.views = device, SpectralViews().to(device)
@@ -132,9 +130,8 @@ class VocoderLoss:
         if m2s is not None:
             self.m2s, self.mouth_view = m2s.to(device), SPACES[m2s.config.space](m2s.mouth or head).to(device)
 
-    def __call__(self, model: AdversarialVocoder, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
-        """Terms of a batch that `SpeechBatches` drew: "total", which is minimised, "energy", "near", "pitch", and with
-        discriminators "discriminators", "fooled" and "pictures"."""
+    def __call__(self, model: SpeakingVocoder, item: dict[str, Tensor], rng: np.random.Generator) -> dict[str, Tensor]:
+        """Terms of a batch that `SpeechBatches` drew: "total", which is minimised, "energy", "near" and "pitch"."""
         item = {k: v.to(self.device) for k, v in item.items()}
         real = item["waves"]
         kind = torch.device(self.device).type
@@ -153,11 +150,7 @@ class VocoderLoss:
             near = (view_distance(a, reference) + view_distance(b, reference)) / 2
             energy = near - view_distance(a, b) / 2
             pitch = pitch_loss(score, hertz, voiced)
-        terms = {"total": energy + _PITCH * pitch, "energy": energy, "near": near, "pitch": pitch}
-        if model.discriminators is not None:
-            terms |= adversarial_terms(model.discriminators, real, twice[0])
-            terms["total"] = terms["total"] + _ADVERSARIAL * terms["fooled"] + _FEATURES * terms["pictures"] + terms["discriminators"]
-        return terms
+        return {"total": energy + _PITCH * pitch, "energy": energy, "near": near, "pitch": pitch}
 
     def drawn(self, item: dict[str, Tensor], rows: slice) -> tuple[Tensor, Tensor]:
         """Log-mel [B, 4T, 80] and units [B, 2T] that mesh-to-speech draws from the teacher's motion."""
@@ -177,7 +170,7 @@ class VocoderLoss:
         units[true + drawn :] = corrupt_units(units[true + drawn :], UNITS, rng)
         return torch.stack([tamed(m) for m in mel]), units
 
-    def figures(self, model: AdversarialVocoder, held_out: SpeechBatches) -> dict[str, float]:
+    def figures(self, model: SpeakingVocoder, held_out: SpeechBatches) -> dict[str, float]:
         """Mean error of the log-mel, and the share of voiced frames whose pitch is a fifth of an octave off.
 
         Each from true mels, and with mesh-to-speech from drawn ones.
@@ -202,40 +195,22 @@ class VocoderLoss:
 
 def train_vocoder(
     motions: MotionSet, head: Head, folder: Path, schedule: Schedule, device: str = "cpu", m2s: MeshToSpeech | None = None,
-    adversarial: bool = False, start: dict[str, Tensor] | None = None, batch: int = BATCH,
+    batch: int = BATCH,
 ) -> tuple[Vocoder, dict[str, float]]:  # fmt: skip
     """Train the vocoder on the corpus' recordings; returns (vocoder, figures on the held-out test voices).
 
-    With `m2s` part of the crops use its mels of the teacher's motion; `adversarial` adds discriminators to a vocoder
-    that starts from the weights `start`.
+    With `m2s` part of the crops use its mels of the teacher's motion.
     """
     torch.manual_seed(schedule.seed)
     vocoder = Vocoder(VocoderConfig(units=UNITS))
-    if start:
-        vocoder.load_state_dict(start)
     batches = SpeechBatches(motions, motions.of("train", FRAMES), FRAMES, batch, waves=True)
-    if not start:
-        _calibrate(vocoder, batches)
-    model, loss = AdversarialVocoder(vocoder, adversarial), VocoderLoss(head, m2s, device)
+    _calibrate(vocoder, batches)
+    model, loss = SpeakingVocoder(vocoder), VocoderLoss(head, m2s, device)
     watched, test = (SpeechBatches(motions, rows, FRAMES, 24, waves=True) for rows in (motions.watched(FRAMES), motions.of("test", FRAMES)))
     fit(model, batches, loss, schedule, folder, lambda model: loss.figures(model, watched), device=device)
     with torch.no_grad():
         figures = loss.figures(model, test)
     return model.vocoder, {f"test_{k}": round(v, 4) for k, v in figures.items()}
-
-
-def adversarial_terms(discriminators: Discriminators, real: Tensor, made: Tensor) -> dict[str, Tensor]:
-    """Losses of one round on waveforms [B, n]: of the discriminators (their own gradient alone), and of the vocoder (its gradient alone)
-    for sounds that are told apart ("fooled") and for features that differ from a recording's ("pictures")."""
-    verdicts = discriminator_loss(discriminators(real), discriminators(made.detach()))
-    for p in discriminators.parameters():
-        p.requires_grad_(False)
-    with torch.no_grad():
-        truth = discriminators(real)
-    fooled, pictures = vocoder_loss(truth, discriminators(made))
-    for p in discriminators.parameters():
-        p.requires_grad_(True)
-    return {"discriminators": verdicts, "fooled": fooled, "pictures": pictures}
 
 
 def _calibrate(vocoder: Vocoder, batches: SpeechBatches) -> None:

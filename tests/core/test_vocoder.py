@@ -9,14 +9,12 @@ import pytest
 import torch
 
 from research.train import shaped_sound as shaped
-from research.train.discriminators import Discriminators
 from research.train.vocoder import (
-    adversarial_terms,
-    AdversarialVocoder,
     blurred,
     class_of,
     corrupt_units,
     pitch_loss,
+    SpeakingVocoder,
     SpectralViews,
     tracked,
     view_distance,
@@ -244,7 +242,7 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, small):
     sound, views = torch.from_numpy(voice(0.8)), SpectralViews()
     mel = torch.from_numpy(log_mel(voice(0.8), 640)[None, :80])
     hertz, voiced = tracked(sound[None])
-    model, log = AdversarialVocoder(networks.Vocoder(VocoderConfig(width=32, layers=1)), adversarial=False), []
+    model, log = SpeakingVocoder(networks.Vocoder(VocoderConfig(width=32, layers=1))), []
 
     def loss(model, item, rng):
         score, amplitude = model.vocoder(mel, units[None], speaker[None])
@@ -255,24 +253,6 @@ def test_it_learns_to_make_a_voice_from_its_mel(tmp_path, small):
 
     fit(model, lambda rng: None, loss, Schedule(steps=30, rate=5e-3, warmup=5, average=0.5, half=False), tmp_path)
     assert log[-1]["near"] < 0.8 * log[0]["near"] and log[-1]["pitch"] < 0.6 * log[0]["pitch"]
-
-
-def test_discriminators_and_vocoder_pull_their_own_weights_alone(small):
-    torch.manual_seed(0)
-    speaker, units = map(torch.from_numpy, small)
-    model = AdversarialVocoder(networks.Vocoder(VocoderConfig(width=16, layers=1)), adversarial=True)
-    sound, mel, pitch = torch.from_numpy(voice(0.64)), torch.from_numpy(log_mel(voice(0.64), 640)[None, :64]), torch.full((1, 64), 120.0)
-    amplitude = model.vocoder(mel, units[None, :32], speaker[None])[1]
-    made = model.sound(amplitude, pitch, shaped.turns(pitch), torch.randn(1, len(sound)))
-    terms = adversarial_terms(model.discriminators, sound[None], made)
-    terms["discriminators"].backward(retain_graph=True)
-    assert model.vocoder.share_head.weight.grad is None
-    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.discriminators.parameters())
-    model.zero_grad(set_to_none=True)
-    (terms["fooled"] + terms["pictures"]).backward()
-    assert model.vocoder.share_head.weight.grad.abs().sum() > 0
-    assert all(p.grad is None for p in model.discriminators.parameters())
-    assert isinstance(model.discriminators, Discriminators) and all(p.requires_grad for p in model.discriminators.parameters())
 
 
 def test_a_mel_is_read_in_units_of_the_spread_that_training_measured(network, small):

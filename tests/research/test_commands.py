@@ -25,7 +25,7 @@ CHAIN = ["paper", "--steps", "2", "--together-steps", "2", "--batch", "2", "--on
 OF_CORPUS = "--cache {cache} --voices 1 --results {out}/x.txt"
 BENCHES = {
     "articulation": "--data {data} --quick --takes {out}/takes --results {out}/x.txt",
-    "check_animation": "--data {data} --solved {solved} --takes 1 --read 1 --no-curve --results {out}/x.txt",
+    "check_animation": "--data {data} --solved {solved} --takes 1 --read 1 --results {out}/x.txt",
     "check_results": "",
     "commit": "--data {data} --takes {out}/takes --results {out}/x.txt",
     "curves": "--seconds 1 --out {out}/x.png",

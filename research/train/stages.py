@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The stages of training: a function each, which returns what to print, with its help and its options."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from research.faces.calibrate import calibrate
+from research.faces.head_motion import HeadStatistics, of_people, STATISTICS, with_heads
+from research.faces.real_faces import solve_folder
+from research.train import lip_video, sv2s
+from research.train.encoder import SMALL_WAVE, train_encoder
+from research.train.opening import fit_opening
+from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
+from research.train.speaker import import_resemblyzer
+from research.train.vocoder import train_vocoder
+from thunder_core.channels import Columns
+from thunder_core.engine.speech.encoder import EncoderConfig, OPENING, SpeechEncoder
+from thunder_core.files import hash_of
+from thunder_core.networks.m2s import MeshToSpeech
+from thunder_core.networks.systems.denoisers import ClipImages
+from thunder_core.networks.weights import load_weights
+from thunder_core.train.denoiser import M2S_WEIGHT
+from thunder_core.train.lip_kernels import KERNELS
+from thunder_core.train.loop import Schedule
+from thunder_core.train.m2s import FRAMES
+from thunder_core.train.stages import optimisation, option, Stage, start_weights
+from thunder_core.train.workspace import version, Workspace
+from thunder_core.types import RATE
+
+_OPENING_SECONDS = 12  # most that is used of each recording of the corpus
+
+
+def _speaker(workspace: Workspace, args: Namespace) -> str:
+    tensors = import_resemblyzer(args.checkpoint).state_dict()
+    workspace.export("speaker", tensors, {}, "GE2E speaker embedding", "Resemblyzer 0.1.4 (Apache-2.0), its own checkpoint, converted")
+    return f"{args.checkpoint} → {workspace.weights / 'speaker.safetensors'}"
+
+
+def _encoder(workspace: Workspace, args: Namespace) -> dict:
+    schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
+    config = EncoderConfig(body=SMALL_WAVE) if args.wave else EncoderConfig()
+    start = load_weights(args.start / "encoder")[0] if args.start else None
+    folder = workspace.runs / "encoder"
+    network, figures = train_encoder(workspace.corpus(), folder, schedule, config, args.adopt, workspace.device, start)
+    what, data = "speech encoder, frame-wise phones", "corpus, training voices"
+    workspace.export("encoder", network.state_dict(), network.settings(), what, data, schedule, figures)
+    return figures
+
+
+def _vocoder(workspace: Workspace, args: Namespace) -> dict:
+    weights, folder = workspace.weights, workspace.runs / "vocoder"
+    schedule = Schedule(steps=args.steps, rate=args.rate, average=0.998, seed=workspace.seed)
+    m2s = MeshToSpeech.load(weights) if (weights / "m2s.safetensors").exists() else None
+    network, figures = train_vocoder(workspace.motions(), workspace.head, folder, schedule, workspace.device, m2s)
+    what, data = "vocoder, pulses and noise through an inverse STFT", "corpus, training voices"
+    workspace.export("vocoder", network.state_dict(), network.settings(), what, data, schedule, figures)
+    return figures
+
+
+def _opening(workspace: Workspace, args: Namespace) -> dict:
+    corpus, encoder = workspace.corpus(), SpeechEncoder.load(workspace.weights)
+    clips = corpus.of("train")
+    some = np.random.default_rng(workspace.seed).permutation(len(clips))[: args.clips]
+    sounds = (corpus.samples(clips[number])[: _OPENING_SECONDS * RATE] for number in some)
+    made, figures = fit_opening(args.lips, encoder, sounds, hash_of(workspace.weights / "encoder.safetensors"))
+    what, data = "opening of lips, read off the encoder's inner layers", "clips of measured lips, split fit"
+    workspace.export(OPENING, {"kernel": torch.from_numpy(made.kernel)}, asdict(made.config), what, data, figures=figures)
+    return figures
+
+
+def _calibrate(workspace: Workspace, args: Namespace) -> str:
+    return f"{calibrate(args.data, SpeechEncoder.load(workspace.weights), args.everybody)} → {KERNELS}"
+
+
+def _solve(workspace: Workspace, args: Namespace) -> str:
+    return solve_folder(args.lips, args.out, workspace.head, args.clips)
+
+
+def _paper(workspace: Workspace, args: Namespace) -> str:
+    budget = Budget(args.steps, args.together_steps, args.batch, m2s_weight=args.m2s_weight)
+    stages, motions, lines = chosen(args.only), workspace.motions(), []
+    clip = ClipImages(args.clip) if args.clip else None
+    for seed in args.seeds or [workspace.seed]:
+        chain = Chain(motions, workspace.head, workspace.weights, workspace.runs, budget, seed, version(), workspace.device, clip)
+        lines += train_chain(chain, stages, args.only)
+        lines.append(f"seed {seed} → {folder_of(workspace.runs, seed, '')}")
+    return "\n".join(lines)
+
+
+def _sv2s(workspace: Workspace, args: Namespace) -> dict:
+    motions = workspace.motions()
+    pairs = lip_video.chosen(motions, FRAMES, args.minutes, workspace.seed)
+    films = lip_video.film(motions, workspace.head, pairs, workspace.cache / "lip_films")
+    warmup = min(200, max(1, args.steps // 5))
+    schedule = Schedule(steps=args.steps, rate=args.rate, warmup=warmup, seed=workspace.seed, checkpoint_every=50)
+    start = start_weights(args.start, workspace.weights) if args.start else None
+    network, figures = sv2s.train_sv2s(motions, films, workspace.runs / sv2s.NAME, schedule, workspace.device, start)
+    what, data = "silent video to speech", f"films of the teacher's lips, {args.minutes:g} minutes of the corpus"
+    workspace.export(sv2s.NAME, network.state_dict(), network.settings(), what, data, schedule, figures, start=args.start)
+    return figures
+
+
+def _heads(workspace: Workspace, args: Namespace) -> str:
+    done = []
+    if args.measure:
+        statistics = of_people(args.measure, workspace.channels)
+        statistics.save(STATISTICS)
+        done.append(
+            f"{statistics.people} people, {statistics.seconds:.0f} s; loudness explains {statistics.explained:.1%} of a head that was "
+            f"left out; sizes differ by a factor of {2.718**statistics.spread:.2f} → {STATISTICS}"
+        )
+    if args.to:
+        columns = Columns(workspace.head.channels)
+        source, folder = workspace.motions_folder, args.to / "motions"
+        count = with_heads(workspace.motions(), source, folder, columns.head, HeadStatistics.load(), workspace.seed)
+        (args.to / "corpus").unlink(missing_ok=True)
+        os.symlink(workspace.corpus_folder.resolve(), args.to / "corpus")
+        done.append(f"{count} performances with heads of their own → {args.to}")
+    if not done:
+        raise SystemExit("Nothing to do: name a cache with --to, or solved faces with --measure.")
+    return "\n".join(done)
+
+
+STAGES = {
+    "speaker": Stage(_speaker, "import Resemblyzer's speaker network", (option("checkpoint", type=Path),)),
+    "encoder": Stage(
+        _encoder,
+        "train the speech encoder",
+        (
+            *optimisation(3600, 1.2e-3),
+            option("--start", type=Path, help="weights folder to start from instead of from nothing"),
+            option("--wave", action="store_true", help="a Wav2Vec2Model of the waveform instead of filter banks and a conformer"),
+            option("--adopt", type=Path, help="local folder of a pretrained Wav2Vec2, HuBERT or WavLM network to take its place"),
+        ),
+    ),
+    "vocoder": Stage(_vocoder, "train the vocoder, on mels of the exported mesh-to-speech too, if there is one", optimisation(4000, 1e-3)),
+    "opening": Stage(
+        _opening,
+        "fit what the encoder's inner layers tell of measured lips, for the score",
+        (option("lips", type=Path), option("--clips", type=int, default=200, help="of the corpus, over which the layers vary")),
+    ),
+    "calibrate": Stage(
+        _calibrate,
+        "fit the teacher's lip kernels to measured lips",
+        (
+            option("data", type=Path, help="folder with lips/ and lips_more/"),
+            option("--everybody", action="store_true", help="fit to all clips, those of the split `check` too"),
+        ),
+    ),
+    "solve": Stage(
+        _solve,
+        "follow tracked real faces with the head: sequences to measure against (docs/reference/tracked.md)",
+        (option("lips", type=Path), option("out", type=Path), option("--clips", nargs="+", help="only these")),
+    ),
+    "paper": Stage(
+        _paper,
+        "train every system of the paper's comparison (docs/training.md)",
+        (
+            option("--steps", type=int, default=Budget.steps, help="of every system's base, without the mesh-to-speech loss"),
+            option("--together-steps", type=int, default=Budget.together, help="of each row after it, with or without the loss"),
+            option("--batch", type=int, default=Budget.batch, help="crops of 70 frames in a step"),
+            option("--m2s-weight", type=float, default=M2S_WEIGHT, help="of L_m2s beside the reconstruction"),
+            option("--clip", type=Path, help="folder of a CLIP network of transformers: Media2Face sees pictures through it"),
+            option("--seeds", type=int, nargs="+", help="one chain each (three for the table: 1 2 3); default: --seed"),
+            option("--only", nargs="+", default=[], metavar="ROW", help="rows of the table, e.g. flameformer 'thunder-t*'"),
+        ),
+    ),
+    "sv2s": Stage(
+        _sv2s,
+        "train silent video to speech, mesh-to-speech's reference",
+        (
+            *optimisation(4000, 1e-3),
+            option("--start", type=Path, help="weights folder whose mesh-to-speech gives conformer and heads, instead of nothing"),
+            option("--minutes", type=float, default=60, help="of training clips that are filmed"),
+        ),
+    ),
+    "heads": Stage(
+        _heads,
+        "the corpus with heads drawn from real people's statistics (docs/training.md)",
+        (
+            option("--to", type=Path, help="cache to write: the corpus and its performances, with other heads"),
+            option("--measure", type=Path, help="folder of solved faces: measure the statistics again first"),
+        ),
+    ),
+}
