@@ -31,15 +31,15 @@ _NVIDIA_PACKAGES = "cublas cuda-cupti cuda-nvrtc cuda-runtime cudnn-cu13 cufft c
 _NVIDIA = "NVIDIA's own licence, in the wheel: no fee, commercial use allowed, but no free software; Linux only, for graphics cards"
 # Packages without an SPDX id in their metadata: their licence, and its source or the reason why it is accepted.
 EXCEPTIONS = {
-    "cuda-toolkit": ("LicenseRef-NVIDIA-Proprietary", "an empty package that names the versions of the nvidia-* ones; Linux only"),
+    "cuda-toolkit": ("LicenseRef-NVIDIA-Proprietary", "an empty package; Linux only"),
     "jinja2": ("BSD-3-Clause", "says “BSD License”; its licence file has three clauses"),
     "mpmath": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
     "nvidia-cusparselt-cu13": (
         "LicenseRef-NVIDIA-Proprietary",
-        "says “NVIDIA Proprietary Software” and carries no licence file; Linux only, for graphics cards",
+        "says “NVIDIA Proprietary Software” and carries no licence file; Linux only",
     ),
     "nvidia-nvtx": ("Apache-2.0", "says “Apache 2.0” and, as a classifier, “Other/Proprietary License”"),
-    "soxr": ("LGPL-2.1-or-later", "libsoxr's; it is loaded at run time and may be replaced"),
+    "soxr": ("LGPL-2.1-or-later", "libsoxr's, which may be replaced"),
     "sympy": ("BSD-3-Clause", "says “BSD”; its licence file has three clauses"),
     "torchaudio": ("BSD-2-Clause", "says “BSD License”; its licence file has two clauses"),
     **{f"nvidia-{name}": ("LicenseRef-NVIDIA-Proprietary", _NVIDIA) for name in _NVIDIA_PACKAGES.split()},
@@ -47,16 +47,16 @@ EXCEPTIONS = {
 GPL, CC0 = "GPL-3.0-or-later", "CC0-1.0"
 # Patterns of Thunder's own files → licence, and who made them; a file has the licence of the first pattern that it matches.
 OWN = {
-    "assets/*.wav": (CC0, "spoken by flite's voice SLT, whose licence sets no condition for what it says (assets/README.md)"),
-    "weights/*.npz": (CC0, "heads that `python -m research sculpt` makes, and the mouth of one that mesh-to-speech learned"),
-    "docs/pictures/*": (CC0, "pictures and films of Thunder, made by this repository's commands; in the repository alone"),
-    "weights/speaker.*": (GPL, "the checkpoint of Resemblyzer 0.1.4 (Apache-2.0, which may be passed on so), converted"),
-    "weights/*": (GPL, "trained by this repository's commands (weights/README.md)"),
+    "assets/*.wav": (CC0, "spoken by flite's voice SLT (assets/README.md)"),
+    "weights/*.npz": (CC0, "heads that `python -m research sculpt` makes"),
+    "docs/pictures/*": (CC0, "pictures of Thunder; in the repository alone"),
+    "weights/speaker.*": (GPL, "Resemblyzer 0.1.4 (Apache-2.0), converted"),
+    "weights/*": (GPL, "trained here (weights/README.md)"),
     "*": (GPL, "code, its data, and text"),
 }
 HEAD = """# Licences of what is installed
 
-`make licences` writes this page; a test refuses a licence that is unknown or does not allow commercial use.
+`make licences` writes this page; a test refuses licences that are unknown or forbid commercial use.
 
 ## Thunder itself
 
