@@ -5,13 +5,11 @@ import os
 
 import numpy as np
 import pytest
-from performances import key, performance
+from performances import list_take, performance
 from test_character import deform, grid_mesh, rig_with
 from thunder.scene.heads import channel_preview, family, head, rna_paths
 from thunder.scene.host import compat
 from thunder.scene.media import assets, copy_scene
-from thunder.scene.takes import take_list
-from thunder.thunder_core.animation import timing
 from thunder.thunder_core.face import mouths
 
 OTHER = "# mine\nVERSION 1\n\naaaaaaaa-0000-4000-8000-000000000000:Props/Hats:hats\n"
@@ -45,10 +43,22 @@ def catalogs(path):
     return {line.split(":")[0]: line.split(":")[1] for line in lines}
 
 
-def test_an_unsaved_file_is_asked_for_and_nothing_is_made(stage, blender):
+def test_an_unsaved_file_is_asked_for_and_a_shelf_refers_to_this_file_and_to_libraries(stage, blender, tmp_path):
     with pytest.raises(RuntimeError, match="not saved yet: save it first"):
         blender.ops.thunder.save_poses()
     assert len(blender.data.actions) == 0 and len(blender.data.scenes) == 1
+    libraries = blender.context.preferences.filepaths.asset_libraries
+    library = libraries.new(name="Own", directory=str(tmp_path))
+    (tmp_path / "shots").mkdir()
+    try:
+        assert assets.place_of("", "Action/AH · Thunder Head") == ("AH · Thunder Head", "")
+        name, file = assets.place_of("Own", "faces/a.blend/Action/S/CH")
+        assert name == "S/CH" and os.path.normpath(file) == str(tmp_path / "faces" / "a.blend")
+        assert assets.place_of("Own", "faces\\a.blend\\Action\\AH")[0] == "AH"
+        blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shots" / "a.blend"))
+        assert assets.library_folder() == tmp_path, "catalogs belong to the library that the file is in"
+    finally:
+        libraries.remove(library)
 
 
 def test_ten_mouths_and_all_moods_become_assets_that_look_different(saved):
@@ -104,18 +114,6 @@ def test_a_catalog_file_that_is_none_is_left_alone_with_a_sentence(saved, conten
         blender.ops.thunder.save_poses()
     assert path.is_dir() if content is None else path.read_bytes() == content
     assert len(blender.data.actions) == 0
-
-
-def test_catalogs_belong_to_the_asset_library_that_the_file_is_in(saved, tmp_path):
-    blender, rig, path = saved
-    libraries = blender.context.preferences.filepaths.asset_libraries
-    library = libraries.new(name="Own", directory=str(tmp_path))
-    (tmp_path / "shots").mkdir()
-    try:
-        blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shots" / "a.blend"))
-        assert assets.library_folder() == tmp_path
-    finally:
-        libraries.remove(library)
 
 
 @pytest.mark.parametrize("name", ["AH", "M B P", "OO", "Sad"])
@@ -180,18 +178,6 @@ def test_a_pose_of_another_file_is_used_and_not_left_behind(saved, tmp_path):
             blender.ops.thunder.apply_asset(action=name, library=library)
 
 
-def test_a_shelf_refers_to_assets_of_this_file_and_of_libraries(blender, tmp_path):
-    libraries = blender.context.preferences.filepaths.asset_libraries
-    library = libraries.new(name="Own", directory=str(tmp_path))
-    try:
-        assert assets.place_of("", "Action/AH · Thunder Head") == ("AH · Thunder Head", "")
-        name, file = assets.place_of("Own", "faces/a.blend/Action/S/CH")
-        assert name == "S/CH" and os.path.normpath(file) == str(tmp_path / "faces" / "a.blend")
-        assert assets.place_of("Own", "faces\\a.blend\\Action\\AH")[0] == "AH"
-    finally:
-        libraries.remove(library)
-
-
 def test_poses_of_a_mapped_character_are_saved_for_its_own_keys(blender, tmp_path):
     channels = ("jawOpen", "mouthPucker", "mouthFunnel", "mouthSmileLeft", "mouthSmileRight", "browInnerUp")
     face = grid_mesh(blender, "Hero", channels)
@@ -203,16 +189,9 @@ def test_poses_of_a_mapped_character_are_saved_for_its_own_keys(blender, tmp_pat
     assert blocks["mouthPucker"].value == pytest.approx(1.0, abs=0.3) and blocks["jawOpen"].value > 0
 
 
-def enter(stage, **how):
-    scene, rig = stage
-    made = performance(**how)
-    clock = timing.Clock.of(scene, 1.0)
-    return take_list.add_to_list(scene, rig, key(rig, made, clock, f"take {made.seed}"), made, "voice", clock)
-
-
 def test_a_take_is_an_asset_that_stays_when_it_leaves_the_list(saved, stage):
     blender, rig, path = saved
-    enter((blender.context.scene, rig))
+    list_take((blender.context.scene, rig), performance())
     settings = blender.context.scene.thunder
     with pytest.raises(RuntimeError, match="No take is shown"):
         blender.ops.thunder.save_take_asset()
@@ -286,7 +265,7 @@ def test_mouths_that_a_user_posed_are_driven_at_their_strength(blender, puppet):
     assert turned["Rig", 'pose.bones["pull"].rotation_quaternion', 2] == pytest.approx(0.1, abs=0.01)  # half of it for each side
 
 
-def test_without_a_named_pose_a_sentence_says_what_names_are_known(blender, puppet):
+def test_without_a_named_pose_of_the_user_a_sentence_says_what_names_are_known(blender, puppet, tmp_path):
     face, _ = puppet
     for action, name in zip(list(blender.data.actions), "PQVWXYZZZ"):
         action.name = f"pose {name}"
