@@ -2,7 +2,9 @@
 """Mouths, moods and takes as assets: their pictures show what they do to a face, and catalogs keep what users wrote in them."""
 
 import os
+import shutil
 
+import bpy
 import numpy as np
 import pytest
 from performances import list_take, performance
@@ -19,6 +21,26 @@ OTHER = "# mine\nVERSION 1\n\naaaaaaaa-0000-4000-8000-000000000000:Props/Hats:ha
 def saved(stage, blender, tmp_path):
     blender.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
     return blender, stage[1], tmp_path / assets.CATALOG_FILE
+
+
+@pytest.fixture(scope="module")
+def poses_file(tmp_path_factory):
+    """The folder of a file with our head, whose poses are saved as assets: made once."""
+    folder = tmp_path_factory.mktemp("poses")
+    bpy.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
+    bpy.ops.thunder.add_head()
+    bpy.ops.wm.save_as_mainfile(filepath=str(folder / "shot.blend"))
+    assert bpy.ops.thunder.save_poses() == {"FINISHED"}
+    bpy.ops.wm.save_mainfile()
+    return folder
+
+
+@pytest.fixture
+def posed(poses_file, blender, tmp_path):
+    """The same, opened: (bpy, rig)."""
+    shutil.copytree(poses_file, tmp_path, dirs_exist_ok=True)
+    blender.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    return blender, head.find(blender.context.scene)
 
 
 def picture_of(action):
@@ -116,31 +138,29 @@ def test_a_catalog_file_that_is_none_is_left_alone_with_a_sentence(saved, conten
     assert len(blender.data.actions) == 0
 
 
-@pytest.mark.parametrize("name", ["AH", "M B P", "OO", "Sad"])
-def test_applying_a_pose_gives_the_face_of_its_picture(saved, name):
-    blender, rig, _ = saved
-    blender.ops.thunder.save_poses()
-    for block in rig.keys.key_blocks[1:]:
-        if block.name.startswith("mouth"):
-            block.value = 0.4  # whatever the mouth did before
-    rig.armature.pose.bones["jaw"].rotation_euler[0] = 0.2
-    assert blender.ops.thunder.apply_asset(action=f"{name} · Thunder Head") == {"FINISHED"}
-    with copy_scene.Portrait(blender.context.scene, rig) as portrait:
-        portrait.pose(numbers(rig))
-        seen = portrait.take(*(copy_scene.MOUTH if name in mouths.MOUTHS else copy_scene.FACE))
-    assert np.abs(seen - picture_of(blender.data.actions[f"{name} · Thunder Head"])).max() < 0.01
-    moved = vertices(blender, rig)
-    pose = {**mouths.MOUTHS, **mouths.MOOD_FACES}[name]
+def test_applying_a_pose_gives_the_face_of_its_picture(posed):
+    blender, rig = posed
     channels = head.channel_names()
-    for track, value in zip(rig.driver.tracks, rig.driver.drive(mouths.motion_of([pose], channels), channels)[0]):
-        rna_paths.put(rig.targets[track.block], track.path, track.index, value)
-    rig.keys.update_tag()
-    assert np.abs(moved - vertices(blender, rig)).max() < 1e-6
+    for name in ("AH", "M B P", "OO", "Sad"):
+        for block in rig.keys.key_blocks[1:]:
+            if block.name.startswith("mouth"):
+                block.value = 0.4  # whatever the mouth did before
+        rig.armature.pose.bones["jaw"].rotation_euler[0] = 0.2
+        assert blender.ops.thunder.apply_asset(action=f"{name} · Thunder Head") == {"FINISHED"}
+        with copy_scene.Portrait(blender.context.scene, rig) as portrait:
+            portrait.pose(numbers(rig))
+            seen = portrait.take(*(copy_scene.MOUTH if name in mouths.MOUTHS else copy_scene.FACE))
+        assert np.abs(seen - picture_of(blender.data.actions[f"{name} · Thunder Head"])).max() < 0.01, name
+        moved = vertices(blender, rig)
+        motion = mouths.motion_of([{**mouths.MOUTHS, **mouths.MOOD_FACES}[name]], channels)
+        for track, value in zip(rig.driver.tracks, rig.driver.drive(motion, channels)[0]):
+            rna_paths.put(rig.targets[track.block], track.path, track.index, value)
+        rig.keys.update_tag()
+        assert np.abs(moved - vertices(blender, rig)).max() < 1e-6, name
 
 
-def test_a_pose_is_applied_by_half_keyed_where_auto_keying_is_on_and_on_any_head(saved):
-    blender, rig, _ = saved
-    blender.ops.thunder.save_poses()
+def test_a_pose_is_applied_by_half_keyed_where_auto_keying_is_on_and_on_any_head(posed):
+    blender, rig = posed
     jaw = rig.armature.pose.bones["jaw"]
     blender.ops.thunder.apply_asset(action="AH · Thunder Head", strength=0.5)
     assert jaw.rotation_euler[0] == pytest.approx(0.5 * mouths.MOUTHS["AH"]["jaw"]) and rig.keys.animation_data.action is None
@@ -156,10 +176,8 @@ def test_a_pose_is_applied_by_half_keyed_where_auto_keying_is_on_and_on_any_head
     assert other.mesh != rig.mesh and other.keys.key_blocks["mouthPucker"].value == pytest.approx(mouths.MOUTHS["OO"]["mouthPucker"])
 
 
-def test_a_pose_of_another_file_is_used_and_not_left_behind(saved, tmp_path):
-    blender, _, _ = saved
-    blender.ops.thunder.save_poses()
-    blender.ops.wm.save_mainfile()
+def test_a_pose_of_another_file_is_used_and_not_left_behind(posed, tmp_path):
+    blender, _ = posed
     blender.ops.wm.read_homefile(use_factory_startup=True, use_empty=True)
     blender.ops.thunder.add_head()
     blender.ops.thunder.apply_asset(action="AH · Thunder Head", library=str(tmp_path / "shot.blend"))
@@ -275,9 +293,8 @@ def test_without_a_named_pose_of_the_user_a_sentence_says_what_names_are_known(b
     assert not face.thunder.mapping
 
 
-def test_poses_that_the_add_on_saved_are_no_mouths_of_the_user(saved):
-    blender, rig, _ = saved
-    blender.ops.thunder.save_poses()
+def test_poses_that_the_add_on_saved_are_no_mouths_of_the_user(posed):
+    blender, _ = posed
     face = grid_mesh(blender, "Hero", ("jawOpen", "mouthPucker"), at=(2, 0, 0))
     blender.context.scene.thunder.head = face
     with pytest.raises(RuntimeError, match="has no pose asset"):

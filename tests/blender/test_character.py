@@ -597,48 +597,6 @@ def test_the_animators_choice_of_objects_is_kept(blender):
     assert {obj.name for obj in head_module.find(scene).objects} == {"Face", "Teeth"}
 
 
-# ---- JSON
-
-
-@pytest.mark.parametrize(
-    "spoil, said",
-    [
-        (lambda data: "{", "readable as JSON"),
-        (lambda data: "[]", "not a Thunder mapping"),
-        (lambda data: data | {"thunder_mapping": 99}, "version 99"),
-        (lambda data: data | {"rules": {}}, "not a list"),
-        (lambda data: data | {"rules": [{"source": "jawOpen"}]}, "no target"),
-        (lambda data: data | {"rules": [{"source": "jawOpen", "target": {"kind": "LAMP", "name": "x"}}]}, "LAMP"),
-        (lambda data: data | {"rules": [{"source": "jawOpen", "weight": "much", "target": {"kind": "KEY", "name": "x"}}]}, "not a number"),
-        (lambda data: data | {"rules": [{"source": "", "target": {"kind": "KEY", "name": "x"}}]}, "no source"),
-        (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "BONE", "bone": "b", "path": "hide"}}]}, "no channel of a bone"),
-        (lambda data: data | {"rules": [{"source": "a", "target": {"kind": "KEY", "name": 3}}]}, "not text"),
-        (lambda data: data | {"joints": [{"joint": "knee", "bone": "b"}]}, "none of neck"),
-        (lambda data: data | {"joints": [{"joint": "jaw"}]}, "has no bone"),
-        (lambda data: data | {"forward": "Z", "up": "-Z"}, "different axes"),
-        (lambda data: data | {"parts": [1]}, "no object's name"),
-    ],
-)
-def test_a_malformed_mapping_is_refused_with_a_sentence(spoil, said):
-    plan = mapping.Mapping(
-        "Hero",
-        (
-            mapping.Rule("jawOpen", mapping.Target("KEY", "jawOpen"), 0.5),
-            mapping.Rule("mouthPucker", mapping.Target("BONE", "", "Rig", "lip", "location", 2), -0.1),
-        ),
-        (mapping.JointRule("neck", "Head", "Rig", 0.5),),
-        "arkit",
-        ("Face",),
-        "-Y",
-        "Z",
-    )
-    text = plan.to_json()
-    assert mapping.Mapping.from_json(text) == plan
-    spoilt = spoil(json.loads(text))
-    with pytest.raises(errors.BadHead, match=said):
-        mapping.Mapping.from_json(spoilt if isinstance(spoilt, str) else json.dumps(spoilt))
-
-
 # ---- linked characters
 
 
