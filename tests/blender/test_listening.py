@@ -353,9 +353,10 @@ def test_nothing_is_scored_where_it_would_step_the_scene_wake_an_engine_or_is_sw
     score_now()
     assert not engine.running
     engine.running = True
-    rig.armature.pose.bones["neck"].constraints.new("LIMIT_SCALE")
+    constraints = rig.armature.pose.bones["neck"].constraints
+    limit = constraints.new("LIMIT_SCALE")
     score_now()
-    rig.armature.pose.bones["neck"].constraints.clear()
+    constraints.remove(limit)
     show(stage)
     scene.thunder.live_score = False
     score_now()
