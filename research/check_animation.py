@@ -23,6 +23,7 @@ import numpy as np
 from research.faces.lip_clips import LipClip, read_clips, spoken_phones
 from research.faces.real_faces import solve_folder
 from research.harness import add_shared, report, results_file, usual
+from research.train.facegood import facegood_motion
 from research.viseme_tool import key_visemes, LABELS_PER_SECOND
 from thunder_core.engine.check import find, MouthCurves, Tolerance
 from thunder_core.engine.engine import Engine, NEUTRAL_TAKE
@@ -33,7 +34,7 @@ from thunder_core.engine.speech.transcript import closures_and_words
 from thunder_core.engine.systems.thunder import VoiceFeatures
 from thunder_core.findings import Finding, OPEN, OTHER, SHIFTED, STILL
 from thunder_core.request import Request
-from thunder_core.train.tracked import facegood_motion, read_tracked, resample
+from thunder_core.train.tracked import read_tracked, resample
 from thunder_core.types import FPS, Motion, RATE, Speech
 
 GROUPS = ("takes", "people", "viseme tool", "viseme tool, with text", "another rig")

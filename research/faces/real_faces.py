@@ -19,9 +19,10 @@ import numpy as np
 from research.faces.landmarks import contours, INNER_LIPS
 from research.faces.solve import read_landmarks, solve, Solved
 from research.measures.habits import correlation, habits
+from research.train.facegood import write_tracked
 from thunder_core.face.head import Head
 from thunder_core.face.lips import opening_mm, width_mm
-from thunder_core.train.tracked import read_tracked, resample, SOUNDS, write_tracked
+from thunder_core.train.tracked import read_tracked, resample, SOUNDS
 from thunder_core.types import FPS, Motion
 
 _GROUPS = ("lips_outer", "lips_inner", "lids", "brows", "chin", "cheeks", "nose")

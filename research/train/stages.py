@@ -16,6 +16,7 @@ from research.faces.head_motion import HeadStatistics, of_people, STATISTICS, wi
 from research.faces.real_faces import solve_folder
 from research.train import lip_video, sv2s
 from research.train.encoder import SMALL_WAVE, train_encoder
+from research.train.facegood import convert_facegood
 from research.train.opening import fit_opening
 from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
 from research.train.speaker import import_resemblyzer
@@ -128,6 +129,10 @@ def _heads(workspace: Workspace, args: Namespace) -> str:
     return "\n".join(done)
 
 
+def _facegood(workspace: Workspace, args: Namespace) -> str:
+    return f"{len(convert_facegood(args.folder, args.out, workspace.channels))} recordings → {args.out}"
+
+
 STAGES = {
     "speaker": Stage(_speaker, "import Resemblyzer's speaker network", (option("checkpoint", type=Path),)),
     "encoder": Stage(
@@ -188,5 +193,8 @@ STAGES = {
             option("--to", type=Path, help="cache to write: the corpus and its performances, with other heads"),
             option("--measure", type=Path, help="folder of solved faces: measure the statistics again first"),
         ),
+    ),
+    "facegood": Stage(
+        _facegood, "convert FACEGOOD's recordings into tracked sequences", (option("folder", type=Path), option("out", type=Path))
     ),
 }

@@ -15,6 +15,7 @@ from made_motions import made_motions
 from research import __main__ as research
 from research.measures.evaluate import Clip, figures as figures_of, Measured, TeacherAgain
 from research.train import paper
+from research.train.facegood import write_tracked
 from research.train.paper import Budget, Chain, chosen, folder_of, train_chain
 from thunder_core.channels import Columns
 from thunder_core.engine.weights import SHIPPED
@@ -30,7 +31,7 @@ from thunder_core.train.loop import Schedule
 from thunder_core.train.m2s import train_m2s
 from thunder_core.train.motions import animate, completed, MotionSet, VARIANTS
 from thunder_core.train.stages import STAGES
-from thunder_core.train.tracked import tracked_clips, write_tracked
+from thunder_core.train.tracked import tracked_clips
 from thunder_core.types import Motion, RATE
 
 

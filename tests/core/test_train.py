@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from research import __main__ as research
+from research.train.facegood import write_tracked
 from research.train.stages import STAGES as RESEARCH
 from thunder_core.engine.diffusion import alpha_bar, STEPS
 from thunder_core.engine.engine import Engine
@@ -29,7 +30,6 @@ from thunder_core.train.corpus import BadCorpus, build, Clip, Corpus, split_of, 
 from thunder_core.train.denoiser import as_sampled
 from thunder_core.train.loop import _Log, fit, half_precision, learning_rate, Schedule
 from thunder_core.train.motions import animate, VARIANTS
-from thunder_core.train.tracked import write_tracked
 from thunder_core.train.workspace import version
 from thunder_core.types import Motion, Speech
 

@@ -38,7 +38,6 @@ from .loop import Schedule
 from .m2s import train_m2s
 from .motions import animate, extract_features, LISTENED, QUIET_CLIPS
 from .sampled import folder_of, MOODS_SPLIT, sample_takes, watched_split
-from .tracked import convert_facegood
 from .workspace import Workspace
 
 _OF_MOTIONS = "teacher's motions over the corpus"
@@ -225,11 +224,6 @@ def _adapt(workspace: Workspace, args: Namespace) -> str:
     return "\n".join(f"{name}: {before[name]} → {after[name]} on pieces that were held out" for name in before)
 
 
-def _facegood(workspace: Workspace, args: Namespace) -> str:
-    """Convert FACEGOOD's recordings; returns how many there are."""
-    return f"{len(convert_facegood(args.folder, args.out, workspace.channels))} recordings → {args.out}"
-
-
 # In the order of a complete run; the stages after `card` are independent.
 STAGES = {
     "corpus": Stage(
@@ -301,8 +295,5 @@ STAGES = {
             option("--out", type=Path, required=True, help="weights folder to write; choose it in the extension's preferences"),
             *optimisation(1500, 2e-4),
         ),
-    ),
-    "facegood": Stage(
-        _facegood, "convert FACEGOOD's recordings into tracked sequences", (option("folder", type=Path), option("out", type=Path)),
     ),
 }  # fmt: skip

@@ -2,8 +2,7 @@
 """Reads tracked performances, so that a studio can train on its own captures: `.npz` motion with its sound next to it.
 
 The format is docs/reference/tracked.md. Channels are read by name, in any order and of any number; coefficients without names belong to
-another basis (FLAME's), which is trained on with --flame. Any frame rate becomes 25 fps. FACEGOOD's public recordings, with their own
-rig's channels, are converted into the same format by `convert_facegood`.
+another basis (FLAME's), which is trained on with --flame. Any frame rate becomes 25 fps.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from scipy.ndimage import gaussian_filter1d
 from scipy.spatial.transform import Rotation, Slerp
 
 from ..errors import ThunderError
-from ..files import write_file
 from ..types import FPS, Motion, RATE
 from .flame_basis import FlameBasis
 from .voices import read_recording
@@ -32,23 +30,8 @@ class BadTracking(ThunderError):
     """A tracked sequence cannot be used; the message names the file and says what to change."""
 
 
-def write_tracked(
-    path: Path, motion: Motion, channels: list[str] | tuple[str, ...], speaker: str = "", measuring: bool = False, **more
-) -> None:
-    """Write a motion as a tracked sequence (docs/reference/tracked.md); `more` arrays are stored with it and ignored by the reader.
-
-    measuring: marks a face that may be viewed and used for measuring, but not for training.
-    """
-    parts = {"head": motion.head, "eyes": motion.eyes}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(path, lambda file: np.savez_compressed(
-        file, expression=motion.expression.astype(np.float32), jaw=motion.jaw.astype(np.float32), fps=float(motion.fps),
-        channels=np.array(channels), speaker=speaker, measuring=measuring,
-        **{k: v.astype(np.float32) for k, v in parts.items() if v is not None}, **more,
-    ))  # fmt: skip
-
-
-def _load(path: Path) -> dict[str, np.ndarray]:
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a sequence by their names. Raises BadTracking."""
     try:
         with np.load(path, allow_pickle=False) as data:
             return {name: data[name] for name in data.files}
@@ -58,8 +41,8 @@ def _load(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def _numbers(path: Path, data: dict, name: str, width: int | None, frames: int | None) -> np.ndarray:
-    """float64 [T, width] of an array, checked."""
+def numbers_of(path: Path, data: dict, name: str, width: int | None, frames: int | None) -> np.ndarray:
+    """float64 [T, width] of an array, checked. Raises BadTracking."""
     if name not in data:
         raise BadTracking(f"{path.name} lacks {name}. A tracked sequence has expression, jaw and fps; see docs/reference/tracked.md.")
     x = data[name]
@@ -107,7 +90,7 @@ def resample(x: np.ndarray, fps: float, to: float = FPS, rotations: bool = False
 
 def speaker_of(path: Path, data: dict | None = None) -> str:
     """Who performs a tracked sequence: as it (or its arrays) says, or its file's name. Raises BadTracking."""
-    return str((data or _load(path)).get("speaker", "")) or path.stem
+    return str((data or load_arrays(path)).get("speaker", "")) or path.stem
 
 
 def read_tracked(path: Path, channels: list[str], basis: FlameBasis | None = None) -> tuple[Motion, str, dict]:
@@ -116,15 +99,15 @@ def read_tracked(path: Path, channels: list[str], basis: FlameBasis | None = Non
     basis: the FLAME file in whose coefficients the motion is given instead; a sequence without channel names is taken to be its own.
     """
     path = Path(path)
-    data = _load(path)
+    data = load_arrays(path)
     fps = np.asarray(data.get("fps", np.nan))
     if fps.dtype.kind not in "fiu" or fps.size != 1 or not 1 <= float(fps.ravel()[0]) <= 1000:
         raise BadTracking(f"{path.name} has no frame rate between 1 and 1000. Save fps, the frames per second of its arrays.")
     fps = float(fps.ravel()[0])
-    coefficients = _numbers(path, data, "expression", None, None)
+    coefficients = numbers_of(path, data, "expression", None, None)
     frames = len(coefficients)
-    jaw = _numbers(path, data, "jaw", 3, frames)
-    turns = {part: next((_numbers(path, data, n, 3, frames) for n in names if n in data), None) for part, names in _ROTATIONS.items()}
+    jaw = numbers_of(path, data, "jaw", 3, frames)
+    turns = {part: next((numbers_of(path, data, n, 3, frames) for n in names if n in data), None) for part, names in _ROTATIONS.items()}
     for name, x in (("jaw", jaw), *turns.items()):
         if x is not None and np.abs(x).max() > _MOST_RADIANS:
             raise BadTracking(
@@ -139,7 +122,7 @@ def read_tracked(path: Path, channels: list[str], basis: FlameBasis | None = Non
     return motion, speaker_of(path, data), data
 
 
-def _sound(path: Path) -> np.ndarray:
+def sound_of(path: Path) -> np.ndarray:
     """float32 [n] at 16 kHz of the sound beside a sequence. Raises BadTracking."""
     files = [path.with_suffix(s) for s in SOUNDS if path.with_suffix(s).exists()]
     if not files:
@@ -164,7 +147,7 @@ def tracked_clips(folder: Path, channels: list[str], basis: FlameBasis | None = 
         motion, speaker, data = read_tracked(path, channels, basis)
         if data.get("measuring", False):
             raise BadTracking(f"{path.name} is marked as a face to measure against, not to train on. Take it out of the folder.")
-        samples = _sound(path)
+        samples = sound_of(path)
         seconds = len(samples) / RATE
         if abs(seconds - motion.frames / FPS) > _NEARLY_WHOLE:
             raise BadTracking(
@@ -172,59 +155,3 @@ def tracked_clips(folder: Path, channels: list[str], basis: FlameBasis | None = 
             )
         frames = min(motion.frames, int(seconds * FPS))
         yield str(path.relative_to(folder).with_suffix("")), speaker, samples[: round(frames / FPS * RATE)], motion.part(slice(frames))
-
-
-# FACEGOOD's rig: the head's channels for each of its channels, with weights. Left and right are derived;
-# `c` channels move both sides. Its jaw is mouth_stretch_c. Teeth and tongue sizes, screams and fixes have no counterpart.
-FACEGOOD_JAW_RADIANS = 0.32  # jaw at mouth_stretch_c = 1
-FACEGOOD = {
-    "brow_lower_": ("browDown", 1.0), "brow_raise_c": ("browInnerUp", 1.0), "brow_raise_": ("browOuterUp", 1.0),
-    "cheek_puff_": ("cheekPuff", 0.5), "cheek_raise_": ("cheekSquint", 1.0), "eye_blink1_": ("eyeBlink", 1.0),
-    "eye_lidTight_": ("eyeSquint", 1.0), "eye_upperLidRaise_": ("eyeWide", 1.0), "jaw_thrust_c": ("jawForward", 1.0),
-    "mouth_chinRaise_d": ("mouthShrugLower", 1.0), "mouth_chinRaise_u": ("mouthShrugUpper", 1.0), "mouth_dimple_": ("mouthDimple", 1.0),
-    "mouth_funnel_dl": ("mouthFunnel", 0.25), "mouth_funnel_dr": ("mouthFunnel", 0.25),
-    "mouth_funnel_ul": ("mouthFunnel", 0.25), "mouth_funnel_ur": ("mouthFunnel", 0.25),
-    "mouth_lipCornerDepress_": ("mouthFrown", 1.0), "mouth_lipCornerPull_": ("mouthSmile", 1.0), "mouth_lipCornerPullOpen_": ("mouthSmile", 1.0),  # noqa: E501
-    "mouth_lipStretch_": ("mouthStretch", 1.0), "mouth_lipStretchOpen_": ("mouthStretch", 1.0),
-    "mouth_lowerLipDepress_": ("mouthLowerDown", 1.0), "mouth_upperLipRaise_": ("mouthUpperUp", 1.0),
-    "mouth_lowerLipProtrude_c": ("mouthShrugLower", 0.5), "mouth_oh_c": ("mouthFunnel", 0.5), "mouth_oo_c": ("mouthPucker", 0.8),
-    "mouth_press_": ("mouthPress", 1.0), "mouth_pucker_": ("mouthPucker", 0.5),
-    "mouth_sideways_l": ("mouthLeft", 1.0), "mouth_sideways_r": ("mouthRight", 1.0),
-    "mouth_suck_dl": ("mouthRollLower", 0.5), "mouth_suck_dr": ("mouthRollLower", 0.5),
-    "mouth_suck_ul": ("mouthRollUpper", 0.5), "mouth_suck_ur": ("mouthRollUpper", 0.5), "nose_wrinkle_": ("noseSneer", 1.0),
-}  # fmt: skip
-_SIDES = {"l": "Left", "r": "Right"}
-
-
-def facegood_motion(weights: np.ndarray, names: list[str], channels: list[str], fps: float) -> Motion:
-    """FACEGOOD's rig channels [T, 116] by name → a Motion on the head's channels, at the same rate."""
-    out, jaw = np.zeros((len(weights), len(channels))), np.zeros((len(weights), 3))
-    for name, value in zip(names, np.asarray(weights, np.float64).T):
-        if name == "mouth_stretch_c":
-            jaw[:, 0] += FACEGOOD_JAW_RADIANS * value
-        elif name in ("jaw_sideways_l", "jaw_sideways_r"):
-            jaw[:, 1] += 0.12 * value * (1 if name.endswith("l") else -1)
-        else:
-            target, gain = FACEGOOD.get(name) or FACEGOOD.get(name[:-1], ("", 0.0))
-            if name not in FACEGOOD and target not in channels:  # else ours has one channel for both sides
-                target += _SIDES.get(name[-1], "")
-            if target in channels:
-                out[:, channels.index(target)] += gain * value
-    return Motion(np.clip(out, 0, 1.2).astype(np.float32), jaw.astype(np.float32), fps=fps)
-
-
-def convert_facegood(source: Path, out: Path, channels: list[str]) -> list[Path]:
-    """Every recording (`.npz` with weights, channels, fps; sound beside) of FACEGOOD's set → tracked sequences in `out`."""
-    written = []
-    for path in sorted(Path(source).glob("*.npz")):
-        data = _load(path)
-        names = [str(n) for n in data.get("channels", ())]
-        if "mouth_stretch_c" not in names:
-            raise BadTracking(f"{path.name} is no recording of FACEGOOD's rig: it has no mouth_stretch_c. Choose that data set's folder.")
-        motion = facegood_motion(_numbers(path, data, "weights", len(names), None), names, channels, float(data["fps"]))
-        write_tracked(out / path.name, motion, channels, speaker="facegood")
-        soundfile.write(out / f"{path.stem}.wav", _sound(path), RATE, subtype="PCM_16")
-        written.append(out / path.name)
-    if not written:
-        raise BadTracking(f"There are no recordings (.npz) in {Path(source).name}. Choose the folder of FACEGOOD's set.")
-    return written
