@@ -84,11 +84,6 @@ class Request:
         arrays = {"reference": self.reference, "picture": self.picture}
         return values | {name: put_array(array) for name, array in arrays.items() if array is not None}
 
-    @property
-    def seeds(self) -> list[int]:
-        """The seed of each take."""
-        return [int(self.seed) + i for i in range(self.takes)]
-
 
 def seed_of_voice(name: str, character: int = 0) -> int:
     """The first seed of the takes of a voice where none was chosen, so that not all characters are played by the same people.

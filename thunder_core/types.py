@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .channels import Columns
-
 FPS = 25.0  # frames per second of every Motion; conversion to scene rates happens only in scene/
 MOST_FPS = 1000.0  # highest frame rate of a scene or file that is believed
 RATE = 16000  # samples per second of every Speech the models see
@@ -141,5 +139,4 @@ def pack(motion: Motion) -> np.ndarray:
 
 def unpack(x: np.ndarray, channels: int) -> Motion:
     """Inverse of `pack` for an expression basis of `channels`."""
-    x, columns = np.ascontiguousarray(x, np.float32), Columns(channels)
-    return Motion(x[:, columns.expression], x[:, columns.jaw], x[:, columns.head], x[:, columns.eyes])
+    return Motion(*np.split(np.ascontiguousarray(x, np.float32), [channels, channels + 3, channels + 6], axis=1))

@@ -274,7 +274,7 @@ class Engine:
         if request.picture is not None:
             shown = other.moods_of(request.picture)  # `check_request` accepts a picture for Media2Face alone
             asked = over_picture(asked, shown)
-        seeds, follows = request.seeds, SYSTEMS[request.system].follows
+        seeds, follows = list(range(request.seed, request.seed + request.takes)), SYSTEMS[request.system].follows
         if asked is not None:
             self._check(asked)
         self._open_networks()

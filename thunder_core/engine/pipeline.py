@@ -15,7 +15,7 @@ import numpy as np
 from ..channels import Columns, in_group, JAW_OPEN_RADIANS, LARGEST_VALUE, LIP_CLOSE, MOODS, SPEECH
 from ..direction import Direction, DIRECTION_NAMES
 from ..face.articulators import Articulators, Shape
-from ..face.lip_closures import press_together
+from ..face.lips import press_together
 from ..face.mechanics import lips_of, Mechanics, show_teeth_and_tongue
 from ..face.moods import MoodPoses
 from ..filters import highest, limit_rate, limit_release, smoothstep

@@ -6,14 +6,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..channels import in_group, LIP_CLOSE, LIP_OPENERS, LIP_PRESS, MOUTH
+from ..channels import in_group, LIP_CLOSE, LIP_OPENERS, MOUTH
 from ..errors import BadRequest
 from ..filters import runs, smoothstep
 from ..types import Motion
-from .lips import bundled_lips, Lips, TOUCH_MM
+from .lips import bundled_lips, Lips, press_together, TOUCH_MM
 
 PARTED_MM = 3.0  # wider gaps are not constrained
-_PRESSED = 0.3  # value of mouthPress on shut lips
 _ROUNDS = 6  # Newton steps for the jaw's angle: the gap is almost linear in it
 _HALVINGS = 10
 
@@ -25,16 +24,6 @@ _FURTHEST = 0.24  # seconds to either side of a removed closure in which an open
 _LEAST_MM = 1.5  # least opening where a closure was removed
 _SHUT_NEAR = 0.04  # seconds by which shut lips may miss a wanted closure: 409 of 410 in takes do not miss it by more
 _UNSEALED_SECONDS = 0.1  # time to either side of a closure in which an almost closed mouth differs from a closed one
-
-
-def press_together(expression: np.ndarray, channels: Sequence[str], shut: np.ndarray) -> None:
-    """Reduce lip openers in place, and press the lips, on shut frames: expression [T, n], shut [T] 0 … 1.
-
-    This alone does not make the lips meet over an open jaw: mouthClose does (`set_gap`, or its share of the jaw's angle).
-    """
-    expression[:, in_group(channels, LIP_OPENERS)] *= 1 - shut[:, None]
-    for column in np.flatnonzero(in_group(channels, LIP_PRESS)):
-        expression[:, column] = np.maximum(expression[:, column], _PRESSED * shut)
 
 
 def contact(gap: np.ndarray) -> np.ndarray:

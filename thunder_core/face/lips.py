@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from ..channels import reordered
+from ..channels import LIP_OPENERS, LIP_PRESS, reordered
 from ..errors import BadHead
 from ..rotation import rotvec_to_matrix
 from ..types import Motion
@@ -21,6 +21,7 @@ from .skinning import SkinnedPoints
 # frames, where the smallest gap may be between two frames.
 TOUCH_MM = 0.3  # gap below which inner lips touch visibly
 CLOSED_MM = 0.6  # gap below which lips form a closure, which must survive at any scene rate
+_PRESSED = 0.3  # value of mouthPress on shut lips
 
 
 def height_gap(upper, lower):
@@ -77,7 +78,9 @@ class Lips:
 
     def coefficients(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Expression [T, n] in the head's own order of channels, double precision. channels: the motion's (None: the head's own)."""
-        return reordered(motion.expression, channels or self.names, self.names)
+        if not channels:
+            return np.asarray(motion.expression, np.float64)
+        return reordered(motion.expression, channels, self.names)
 
     def gap(self, motion: Motion, channels: Sequence[str] | None = None) -> np.ndarray:
         """Gap along the lips, [T, P] millimetres; below zero they intersect."""
@@ -109,6 +112,16 @@ class Lips:
         """Millimetres by which one channel parts the lips' middle per unit, [T], at jaw rotation vectors [T, 3]."""
         upper, lower = self._middle.height_slope(self.names.index(name), rotvec_to_matrix(jaw)).T
         return 1e3 * (upper - lower)
+
+
+def press_together(expression: np.ndarray, channels: Sequence[str], shut: np.ndarray) -> None:
+    """Reduce lip openers in place, and press the lips, on shut frames: expression [T, n], shut [T] 0 … 1.
+
+    This alone does not make the lips meet over an open jaw: mouthClose does (`lip_closures.set_gap`, or its share of the jaw's angle).
+    """
+    expression[:, [column for column, name in enumerate(channels) if name.startswith(LIP_OPENERS)]] *= 1 - shut[:, None]
+    for column in (column for column, name in enumerate(channels) if name.startswith(LIP_PRESS)):
+        expression[:, column] = np.maximum(expression[:, column], _PRESSED * shut)
 
 
 @lru_cache(maxsize=1)

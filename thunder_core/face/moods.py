@@ -19,7 +19,7 @@ from ..direction import AXES, DIRECTION_NAMES, MOOD_NAMES, MOODS
 from ..filters import highest, slowed, smooth, smoothstep
 from ..steps import ADDED, step
 from .articulators import Articulators
-from .lip_closures import press_together
+from .lips import press_together
 
 _PARTED_MM = (0.6, 2.5)  # gaps between which what parts the lips further comes in
 _AHEAD_FRAMES, _EASE_FRAMES = 3, 1.2  # reach and deviation by which a mood makes way before closures, rounded sounds and speech
