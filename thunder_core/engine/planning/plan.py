@@ -257,7 +257,7 @@ def listening(voice: Prosody, how: Manners, rng: np.random.Generator) -> Plan:
 def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Generator) -> None:
     """Nods, raised and knit brows on accents; which of them a reading marks differs."""
     lively = _about(rng, 0.3)
-    moments = list(zip(voice.accents.tolist(), voice.weights.tolist()))
+    moments, whole = list(zip(voice.accents.tolist(), voice.weights.tolist())), (0.0, voice.seconds)
     for start, end in voice.phrases:
         at = start + rng.exponential(1 / _OFF_ACCENTS)
         while at < end:
@@ -266,7 +266,7 @@ def _mark_accents(plan: Plan, voice: Prosody, how: Manners, rng: np.random.Gener
     for t, w in sorted(moments):
         own = _child(rng)
         manner = how.at(t)
-        start, end = next(((a, b) for a, b in voice.phrases if b >= t), (0.0, voice.seconds))
+        start, end = next(((a, b) for a, b in voice.phrases if b >= t), whole)
         t += _LATE_GESTURE * own.standard_normal()
         nods = own.random() < (_NODS[0] + _NODS[1] * w) * min(1.3, manner.nods**0.4)
         if nods:
@@ -416,8 +416,8 @@ def _finished(plan: Plan, voice: Prosody, moments: list[float], how: Manners, rn
         for a, b in voice.phrases
         if ((voice.accents >= a) & (voice.accents < b)).any()
     ]
-    centre = Look(-9.0, np.zeros(2), 0.0)
-    while at < voice.seconds:  # points of the gaze's target, one after another
+    centre, over = Look(-9.0, np.zeros(2), 0.0), voice.seconds
+    while at < over:  # points of the gaze's target, one after another
         at += 0.25 + rng.lognormal(-0.35, 0.5) / how.at(at).restless
         resting = max((look for look in plan.looks if look.at <= at), key=lambda look: look.at, default=centre)
         if all(abs(at - t) > 0.25 for t in large):
@@ -432,7 +432,7 @@ def _finished(plan: Plan, voice: Prosody, moments: list[float], how: Manners, rn
         return rng.lognormal(np.log(60.0 / (often * how.at(at).blinks)) - _BLINK_SPREAD**2 / 2, _BLINK_SPREAD)
 
     at, last = float(rng.uniform(0, 1)) * interval(0.0), -9.0
-    while at < voice.seconds + _BLINK_DRAWN:
+    while at < over + _BLINK_DRAWN:
         near = [t for t in good if abs(t - at) < _BLINK_DRAWN and t - last > _BLINK_APART]
         when = min(near, key=lambda t: abs(t - at)) if near and rng.random() < 0.85 else max(at, last + _BLINK_APART)
         if any(_LOUDEST[0] < when - t < _LOUDEST[1] for t in strongest):  # people rarely shut their eyes on what they say loudest

@@ -305,14 +305,14 @@ def closure(demanded: np.ndarray, frames: int, before: float = 0.07, after: floa
         first, last = max(0, int((start - before) * FPS) - 1), min(frames, int((end + after) * FPS) + 2)
         t = np.arange(first, last) / FPS
         ramp = np.where(t < start, 1 - (start - t) / before, np.where(t > end, 1 - (t - end) / after, 1.0))
-        shut[first:last] = np.maximum(shut[first:last], smoothstep(np.clip(ramp, 0, 1)))
+        shut[first:last] = np.maximum(shut[first:last], np.clip(ramp, 0, 1))
         shut[nearest] = 1.0
-    return shut
+    return smoothstep(shut)
 
 
-def demanded_closures(belief: np.ndarray, frames: int, sure: float = SURE) -> np.ndarray:
+def demanded_closures(belief: np.ndarray, frames: int) -> np.ndarray:
     """Required lip closure [frames], 0 … 1, from phone probabilities [N, 40] at 50 Hz."""
-    return closure(likely(belief, BILABIALS, sure), frames)
+    return closure(likely(belief, BILABIALS, SURE), frames)
 
 
 def believed_sounds(belief: np.ndarray, spoken: np.ndarray) -> Sounds:
